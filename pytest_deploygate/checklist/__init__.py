@@ -1,0 +1,1 @@
+"""Checklists in Markdown, and what teams attach to them."""

@@ -1,0 +1,35 @@
+"""A checklist given back with each item's id written into its line, so that a reworded line keeps its history."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pytest_deploygate.checklist import parser
+from pytest_deploygate.checklist.markdown import What, lines
+
+_BRACES = re.compile(r"\{([^{}]*)\}(\s*)$")
+
+
+def identified(text: str) -> str:
+    """Return the text with `{#id}` at the end of each item that has none; nothing else changes.
+
+    Raises parser.ChecklistError for a text that is no checklist.
+    """
+    items = {item.line: item for item in parser.parse(text, Path("checklist")).items}
+    found = {line.line: line for line in lines(text) if line.what is What.LIST_LINE}
+    parts = text.splitlines(keepends=True)
+    for number, item in items.items():
+        line = found[number]
+        said = parser.attributes(line.text)
+        if said.id:
+            continue
+        last = line.last - 1
+        body = parts[last].rstrip("\r\n")
+        end = parts[last][len(body) :]
+        if said.braces:
+            body = _BRACES.sub(lambda braces: f"{{#{item.id} {braces[1].strip()}}}", body.rstrip())
+        else:
+            body = f"{body.rstrip()} {{#{item.id}}}"
+        parts[last] = body + end
+    return "".join(parts)

@@ -1,0 +1,118 @@
+"""Headings and list lines of a Markdown text, as CommonMark sees them, each with its place and its plain words.
+
+Lines that look like a box but are no list line (no bullet, indented so far that they are code, in a table) are given
+too, so that nothing that somebody meant as an item disappears without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+#: What a ticked checklist has behind its lines begins here (`checklist.ticked` writes it) and ends with the line.
+NOTE = "<!--deploygate-->"
+#: Line ends as CommonMark has them. `str.splitlines` knows more, and would count differently.
+LINE_END = re.compile(r"\r\n|\n|\r")
+_NOTE = re.compile(rf"[ \t]*{re.escape(NOTE)}[^\r\n]*")
+_FRONT_MATTER = re.compile(r"---[ \t]*(?:\r\n|\n|\r)(?:.*(?:\r\n|\n|\r))*?(?:---|\.\.\.)[ \t]*(?=\r|\n|\Z)")
+_LOOKS_LIKE_A_BOX = re.compile(
+    r"[\s|>]*(?:(?:[-*+•·–—]|\d+[.)])?\s*\\?\[\s?[ xX]?\s?\\?\](?![(\[:])|[☐☑☒✓✔✅])"
+    r"|.*\|\s*\[[ xX]\]\s*(?:\||$)"
+)
+_FORMATTING = re.compile(
+    r"<!--.*-->|</?(?:a|b|br|code|del|em|font|i|img|ins|kbd|mark|p|s|small|span|strong|sub|sup|u)\b[^>]*>",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+class What(Enum):
+    """What a line is."""
+
+    HEADING = "heading"
+    LIST_LINE = "list line"
+    STRAY = "stray"  # looks like a box, is no list line
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A heading (`level` 1 to 6) or a list line: words without markup, source, and where it is.
+
+    `line` and `last` count from 1; they differ where a text goes on over several lines.
+    """
+
+    what: What
+    text: str
+    source: str
+    line: int
+    last: int
+    level: int = 0
+
+
+def lines(text: str) -> Iterator[Line]:
+    """Yield headings, list lines and strays in the order in which they stand."""
+    tokens = MarkdownIt("commonmark").parse(_bare(text))
+    open_items: list[bool] = []  # for each list item that is open: has its own line been seen?
+    for before, token in zip([None, *tokens], tokens, strict=False):
+        if token.type == "list_item_open":
+            if open_items:
+                open_items[-1] = True
+            open_items.append(False)
+        elif token.type == "list_item_close":
+            open_items.pop()
+        elif token.type == "inline" and before is not None and before.type == "heading_open":
+            yield _line(What.HEADING, token, int(before.tag[1:]))
+        elif token.type == "inline" and open_items and not open_items[-1]:
+            open_items[-1] = True
+            yield _line(What.LIST_LINE, token)
+            yield from _strays(token, skip=1)
+        elif token.type in ("fence", "code_block", "html_block") and open_items and not open_items[-1]:
+            open_items[-1] = True
+            yield _line(What.STRAY, token)
+        elif token.type in ("inline", "code_block") or (
+            token.type == "html_block" and not token.content.lstrip().startswith("<!--")
+        ):
+            yield from _strays(token)
+
+
+def without_note(line: str) -> str:
+    """Return a line without what `checklist.ticked` has put behind it."""
+    return _NOTE.sub("", line)
+
+
+def _bare(text: str) -> str:
+    """Take out what is not the team's own text: notes of a ticked checklist, front matter (its lines stay, empty)."""
+    text = _NOTE.sub("", text.removeprefix("\ufeff"))
+    front = _FRONT_MATTER.match(text)
+    return "\n" * len(LINE_END.findall(front[0])) + text[front.end() :] if front else text
+
+
+def _line(what: What, token: Token, level: int = 0) -> Line:
+    first, end = token.map or [0, 1]
+    return Line(what, _plain(token), token.content, first + 1, max(end, first + 1), level)
+
+
+def _plain(token: Token) -> str:
+    """Return the words of a line: of a link its text, of an image its description, no asterisks and backticks."""
+    if not token.children:
+        return " ".join(token.content.split())
+    parts = []
+    for child in token.children:
+        if child.type in ("softbreak", "hardbreak"):
+            parts.append(" ")
+        elif child.type == "html_inline":
+            parts.append(_FORMATTING.sub("", child.content))
+        else:
+            parts.append(child.content)
+    return " ".join("".join(parts).split())
+
+
+def _strays(token: Token, skip: int = 0) -> Iterator[Line]:
+    first = token.map[0] + 1 if token.map else 0
+    for number, source in enumerate(token.content.split("\n")):
+        if number >= skip and _LOOKS_LIKE_A_BOX.match(source):
+            yield Line(What.STRAY, " ".join(source.split()), source, first + number, first + number)

@@ -1,0 +1,332 @@
+"""From a Markdown checklist to phases, items and sign-off roles.
+
+Headings are phases, lines with a box (`- [ ]`, `- [x]`, `* [ ]`, `1. [ ]`) are items, `- ✓` lines are criteria. A
+trailing `{#id .class …}` (the attribute syntax of Pandoc and kramdown) sets id and properties; without it the id is
+derived from heading and text. Lines under a heading with `.sign-off` are roles. What is none of these is a remark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_deploygate.checklist.markdown import Line, What, lines
+from pytest_deploygate.model import Item, Kind, Phase, Severity
+from pytest_deploygate.problems import Problem, nearest
+
+_ATTRIBUTES = re.compile(r"\s*\{([^{}]*)\}\s*$")
+_BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
+_CRITERION = re.compile(r"[✓✔✅☐☑]\ufe0f?\s*(\S.*)", re.DOTALL)
+_WINDOW = re.compile(
+    r"\s*[(\[]([^()\[\]]*(?:\d{1,2}:\d{2}|\b\d{1,2}\s*[ap]\.?m\b|\bT\s*[-+−–]\s*\d)[^()\[\]]*)[)\]]\s*$",
+    re.IGNORECASE,
+)
+_DAY = re.compile(r"\bT\s*[-+−–]\s*\d+(?:\s*(?:days?|weeks?|hours?|d|w|h)\b)?", re.IGNORECASE)
+_ID_PART = re.compile(r"[^\W_][\w-]*")
+_ITEM_CLASSES = {
+    **{severity.value: ("severity", severity) for severity in Severity},
+    **{kind.value: ("kind", kind) for kind in Kind},
+    "non-waivable": ("waivable", False),
+}
+_SIGN_OFF = "sign-off"
+#: Words that mean something else to `-m` or to pytest: as a phase or area they would skip tests or select none.
+_TAKEN = frozenset(
+    (
+        *("and", "or", "not", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"),
+        *("timeout", "item", "disruptive", "tryfirst", "trylast"),
+    )
+)
+
+
+class ChecklistError(Exception):
+    """The checklist cannot be used; `problems` says everything that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """A parsed checklist. `remarks` are lines that look like items or stand in lists and are none, with their lines."""
+
+    file: Path
+    sha256: str
+    phases: tuple[Phase, ...]
+    items: tuple[Item, ...]
+    roles: tuple[str, ...]
+    remarks: tuple[Problem, ...]
+    kind_given: frozenset[str] = frozenset()  # items whose line says .automated, .hybrid or .manual
+
+    @property
+    def areas(self) -> tuple[str, ...]:
+        """The areas of the items, in order of appearance."""
+        return tuple(dict.fromkeys(item.area for item in self.items if item.area))
+
+    def get(self, item_id: str) -> Item | None:
+        """Return the item of this id."""
+        return next((item for item in self.items if item.id == item_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What stands in the braces at the end of a line, and the text before them. `wrong` are words that fit nothing."""
+
+    text: str
+    id: str = ""
+    classes: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    braces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    level: int
+    phase: str
+    title: str
+    window: str
+    area: str
+    is_sign_off: bool
+
+
+_NONE = _Heading(0, "", "", "", "", is_sign_off=False)
+
+
+def load(file: Path) -> Checklist:
+    """Read and parse a checklist. Raises ChecklistError with file, line and the nearest valid name."""
+    try:
+        raw = file.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise ChecklistError([Problem(str(file), 0, f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ChecklistError([Problem(str(file), 0, "is not UTF-8 text")]) from None
+    return _Parser(file).parse(text, hashlib.sha256(raw).hexdigest())
+
+
+def parse(text: str, file: Path) -> Checklist:
+    """Parse a checklist's text; `file` is its name in problems. Raises ChecklistError."""
+    return _Parser(file).parse(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def attributes(text: str) -> Attributes:
+    """Split a line into its text and what its braces say.
+
+    Braces that hold no `#`, `.` or `=` at the start of a word are somebody's own, `{environment}`, and stay text.
+    """
+    found = _ATTRIBUTES.search(text)
+    words = found[1].split() if found else []
+    if not found or not any(word[0] in "#." or word.startswith("role=") for word in words):
+        return Attributes(text.strip(), braces=found is not None)
+    own_id, classes, wrong = "", [], []
+    for word in words:
+        if word.startswith("#") and _is_id(word[1:]):
+            own_id = word[1:]
+        elif word.startswith(".") and len(word) > 1:
+            classes.append(word[1:])
+        elif word.startswith("role=") and len(word) > len("role="):
+            classes.append(word)
+        else:
+            wrong.append(word)
+    return Attributes(text[: found.start()].strip(), own_id, tuple(classes), tuple(wrong), braces=True)
+
+
+def slug(text: str) -> str:
+    """Return a stable id for a text: `Verify all services healthy` gives `verify-all-services-healthy`.
+
+    Accents go, letters of other scripts stay.
+    """
+    plain = "".join(map(_unaccented, unicodedata.normalize("NFC", text))).lower()
+    return re.sub(r"[\W_]+", "-", plain).strip("-")[:60].strip("-") or "x"
+
+
+def _unaccented(char: str) -> str:
+    parts = unicodedata.normalize("NFKD", char)
+    return "".join(c for c in parts if c.isascii()) if parts[0].isascii() else char
+
+
+def _is_id(text: str) -> bool:
+    return text == text.lower() and all(_ID_PART.fullmatch(part) for part in text.split("."))
+
+
+class _Parser:
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.phases: dict[str, Phase] = {}
+        self.parents: dict[str, _Heading] = {}
+        self.own_phases: set[str] = set()
+        self.items: dict[str, Item] = {}
+        self.kind_given: set[str] = set()
+        self.own_ids: set[str] = set()
+        self.roles: list[str] = []
+        self.remarks: list[Problem] = []
+        self.problems: list[Problem] = []
+        self.headings: list[_Heading] = []  # from the outermost to the one that holds now
+
+    def parse(self, text: str, sha256: str) -> Checklist:
+        found = list(lines(text))
+        self.own_ids = {attributes(line.text).id for line in found if line.what is What.LIST_LINE} - {""}
+        for line in found:
+            if line.what is What.HEADING:
+                self._take_heading(line)
+            elif line.what is What.LIST_LINE:
+                self._take_list_line(line)
+            else:
+                self._remark(line, "looks like an item and is none; begin it with `- [ ] ` in a list")
+        if not self.items and not self.problems:
+            self._wrong(0, "has no items; an item is a line like `- [ ] Verify backups`")
+        if self.problems:
+            raise ChecklistError(self.problems)
+        used = {item.phase for item in self.items.values()}
+        return Checklist(
+            self.file,
+            sha256,
+            tuple(phase for phase in self.phases.values() if phase.id in used),
+            tuple(self.items.values()),
+            tuple(self.roles),
+            tuple(self.remarks),
+            frozenset(self.kind_given),
+        )
+
+    @property
+    def heading(self) -> _Heading:
+        return self.headings[-1] if self.headings else _NONE
+
+    def _wrong(self, line: int, text: str) -> None:
+        self.problems.append(Problem(str(self.file), line, text))
+
+    def _remark(self, line: Line, text: str) -> None:
+        shown = line.text if len(line.text) <= 60 else f"{line.text[:59]}…"
+        self.remarks.append(Problem(str(self.file), line.line, f"{text}: {shown!r}"))
+
+    def _take_heading(self, line: Line) -> None:
+        while self.headings and self.headings[-1].level >= line.level:
+            self.headings.pop()
+        said = self._attributes(line)
+        found = _WINDOW.search(said.text)
+        title = _WINDOW.sub("", said.text) or said.text
+        above = self.heading
+        areas = [name for name in said.classes if name != _SIGN_OFF]
+        for name in areas:
+            if name in _TAKEN:
+                self._wrong(
+                    line.line, f"the area .{name} means something else to pytest; choose another word"
+                )
+        heading = _Heading(
+            line.level,
+            self._phase_id(line, said.id, title, above),
+            title,
+            found[1].strip() if found else "",
+            areas[0] if areas else "",
+            above.is_sign_off or _SIGN_OFF in said.classes or slug(title).endswith((_SIGN_OFF, "signoff")),
+        )
+        self._take_phase(heading, above, shared=bool(said.id) and heading.phase in self.own_phases)
+        if said.id:
+            self.own_phases.add(heading.phase)
+        self.headings.append(heading)
+
+    def _phase_id(self, line: Line, own_id: str, title: str, above: _Heading) -> str:
+        """Return the phase of a heading: what its braces say, else a name made of its words."""
+        if own_id:
+            phase = own_id.replace("-", "_")
+            if not phase.isidentifier() or phase in _TAKEN:
+                self._wrong(
+                    line.line, f"the phase id {phase!r} cannot be used with -m; use letters, digits and _"
+                )
+            return phase
+        phase = slug(title).replace("-", "_")
+        if not phase.isidentifier() or phase in _TAKEN:
+            phase = f"phase_{phase}"
+        if phase in self.phases and self.parents[phase].phase != above.phase and above.phase:
+            # `Checks` below `Staging` and `Checks` below `Production` are two phases.
+            phase = f"{above.phase}_{phase}"
+        return phase
+
+    def _take_phase(self, heading: _Heading, above: _Heading, *, shared: bool) -> None:
+        day = next(
+            (said[0] for h in reversed(self.headings) if (said := _DAY.search(f"{h.window} {h.title}"))), ""
+        )
+        if heading.phase not in self.phases:
+            self.phases[heading.phase] = Phase(heading.phase, heading.title, heading.window, day)
+            self.parents[heading.phase] = above
+        elif shared and above.title and self.parents[heading.phase] == above:
+            # Several headings share this phase: the heading above them names it.
+            day = day if day not in above.window else ""
+            self.phases[heading.phase] = Phase(heading.phase, above.title, above.window, day)
+
+    def _take_list_line(self, line: Line) -> None:
+        said = self._attributes(line)
+        found = _CRITERION.match(said.text)
+        if _BOX.match(line.source):
+            # With `[x]: address` somewhere in the file a box is a link, and its brackets are gone.
+            found = _BOX.match(said.text) or re.match(r"[xX]?\s*(.*)", said.text)
+        if self.heading.is_sign_off:
+            self.roles.append((found[1] if found else said.text).split(":")[0].strip())
+            return
+        if not found:
+            self._remark(line, "this list line is no item")
+            return
+        if said.braces and not (said.id or said.classes or said.wrong):
+            self._remark(line, "the braces are read as text; an id begins with #, a property with a dot")
+        self._take_item(line, said, found[1])
+
+    def _take_item(self, line: Line, said: Attributes, text: str) -> None:
+        if not self.heading.phase:
+            # Boxes before any heading: a short list needs none.
+            self.phases.setdefault("checklist", Phase("checklist", "Checklist"))
+            self.parents.setdefault("checklist", _NONE)
+        phase = self.heading.phase or "checklist"
+        properties = self._properties(line, said)
+        item_id = said.id or self._derived_id(line, phase, text)
+        if item_id in self.items:
+            first = self.items[item_id].line
+            self._wrong(line.line, f"the id {item_id} is taken by line {first}; set another with {{#id}}")
+            return
+        if "kind" in properties:
+            self.kind_given.add(item_id)
+        self.items[item_id] = Item(
+            id=item_id,
+            text=text,
+            phase=phase,
+            area=self.heading.area,
+            line=line.line,
+            severity=properties.get("severity", Severity.MAJOR),  # type: ignore[arg-type]
+            kind=properties.get("kind", Kind.AUTOMATED),  # type: ignore[arg-type]
+            waivable=bool(properties.get("waivable", True)),
+            role=str(properties.get("role", "")),
+        )
+
+    def _properties(self, line: Line, said: Attributes) -> dict[str, object]:
+        properties: dict[str, object] = {}
+        for name in said.classes:
+            if name.startswith("role="):
+                roles = [role for role in name.removeprefix("role=").split(",") if role]
+                properties["role"] = ",".join(map(slug, roles))
+            elif name in _ITEM_CLASSES:
+                key, value = _ITEM_CLASSES[name]
+                properties[key] = value
+            else:
+                self._wrong(line.line, f"there is no item property .{name}{nearest(name, _ITEM_CLASSES)}")
+        return properties
+
+    def _derived_id(self, line: Line, phase: str, text: str) -> str:
+        """Make an id of heading and text; where one is taken, the next gets a number, and the remarks say so."""
+        base = wanted = f"{phase.replace('_', '-')}.{slug(text)}"
+        number = 1
+        while wanted in self.items or wanted in self.own_ids:
+            number += 1
+            wanted = f"{base}-{number}"
+        if number > 1:
+            self._remark(line, f"its id is {wanted} because {base} is taken; set one of its own with {{#id}}")
+        return wanted
+
+    def _attributes(self, line: Line) -> Attributes:
+        said = attributes(line.text)
+        for word in said.wrong:
+            self._wrong(
+                line.line, f"{word!r} is neither #id (small letters, digits, - _ .), .property nor role=ROLE"
+            )
+        return said

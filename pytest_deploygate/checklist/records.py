@@ -1,0 +1,257 @@
+"""Records that people write into the repository as YAML: attestations, waivers, the issue log.
+
+Every scalar is read as the text that stands in the file, so no time, number or word is turned into something else on
+the way: YAML reads `2021-07-07` as a date and `no` as false. Mistakes are collected, each with file and line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from pytest_deploygate.problems import Problem, nearest
+
+#: Stands where a time could not be read; its record is never built.
+NEVER = datetime.min.replace(tzinfo=UTC)
+#: Clocks of two machines may differ by this much before a time counts as lying in the future.
+CLOCK_SLACK = timedelta(minutes=5)
+_MOST_BYTES = 1024**2
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_NULL = "tag:yaml.org,2002:null"
+_PLACEHOLDERS = frozenset({"todo", "tbd", "fixme", "n/a", "na", "none", "null", "-", "?", "x", "xxx", "..."})
+
+
+class RecordsError(Exception):
+    """Records cannot be used; `problems` says everything that is wrong with them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file: its path as shown (relative to the root), its SHA-256 and its YAML (None when there is nothing)."""
+
+    file: str
+    sha256: str
+    node: Node | None
+
+
+def read_folder(root: Path, folder: str, problems: list[Problem]) -> Iterator[Document]:
+    """Read the YAML files directly in a folder, in the order of their names. No folder means no records."""
+    place = root / folder
+    if not place.exists():
+        return
+    try:
+        files = sorted(f for f in place.iterdir() if f.suffix.lower() in (".yml", ".yaml"))
+    except OSError as error:
+        problems.append(Problem(folder, 0, f"cannot be read: {error.strerror}"))
+        return
+    for file in files:
+        document = read_file(file, f"{folder}/{file.name}", problems)
+        if document is not None:
+            yield document
+
+
+def read_file(path: Path, shown: str, problems: list[Problem]) -> Document | None:
+    """Read one file. None, with a problem added, when it is no readable YAML."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MOST_BYTES + 1)
+    except OSError as error:
+        problems.append(Problem(shown, 0, f"cannot be read: {error.strerror}"))
+        return None
+    if len(raw) > _MOST_BYTES:
+        problems.append(Problem(shown, 0, "is larger than 1 MB; evidence belongs into files of its own"))
+        return None
+    return parse(raw, shown, problems)
+
+
+def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
+    """Compose one YAML document. None, with a problem added, when it is none."""
+    try:
+        node = YAML(typ="safe", pure=True).compose(raw.decode())
+    except UnicodeDecodeError:
+        problems.append(Problem(shown, 0, "is not UTF-8 text"))
+        return None
+    except (YAMLError, RecursionError) as error:
+        marked = isinstance(error, MarkedYAMLError) and error.problem_mark
+        line = error.problem_mark.line + 1 if isinstance(error, MarkedYAMLError) and marked else 0
+        why = f": {error.problem}" if isinstance(error, MarkedYAMLError) and error.problem else ""
+        problems.append(Problem(shown, line, f"this is not YAML{why}"))
+        return None
+    return Document(shown, hashlib.sha256(raw).hexdigest(), node)
+
+
+class Fields:
+    """The keys of one mapping, read one by one. What is wrong is added to `problems`, and `ok` turns false."""
+
+    def __init__(
+        self, node: Node | None, file: str, valid: Collection[str], problems: list[Problem], example: str
+    ) -> None:
+        self.file = file
+        self.ok = True
+        self.line = node.start_mark.line + 1 if node is not None else 0
+        self._problems = problems
+        self._nodes: dict[str, Node] = {}
+        if not isinstance(node, MappingNode):
+            self.wrong("", f"must have keys, for example `{example}`")
+            return
+        for key_node, value in node.value:
+            self._take(key_node, value, valid)
+
+    def _take(self, key_node: Node, value: Node, valid: Collection[str]) -> None:
+        key = key_node.value if isinstance(key_node, ScalarNode) else ""
+        line = key_node.start_mark.line + 1
+        if key not in valid:
+            self._add(line, f"there is no key {key!r}{nearest(key, valid)}")
+        elif key in self._nodes:
+            self._add(line, f"the key {key!r} stands twice")
+        elif not (isinstance(value, ScalarNode) and value.tag == _NULL):
+            self._nodes[key] = value
+
+    def _add(self, line: int, text: str) -> None:
+        self.ok = False
+        self._problems.append(Problem(self.file, line, text))
+
+    def wrong(self, key: str, text: str) -> None:
+        """Add a problem with a key (empty: with the whole)."""
+        node = self._nodes.get(key)
+        line = node.start_mark.line + 1 if node is not None else self.line
+        self._add(line, f"{key}: {text}" if key else text)
+
+    def has(self, key: str) -> bool:
+        """Tell whether the key is there with a value."""
+        return key in self._nodes
+
+    def text(self, key: str, *, need: str = "", least: int = 1) -> str:
+        """Return a text with single spaces; `need` says what it is for and makes it required."""
+        node = self._nodes.get(key)
+        if node is None:
+            if need:
+                self.wrong(key, f"is missing ({need})")
+            return ""
+        if not isinstance(node, ScalarNode):
+            self.wrong(key, "must be a text")
+            return ""
+        value = " ".join(str(node.value).split())
+        if (need or value) and len(value) < least:
+            self.wrong(key, f"is too short; at least {least} characters are needed ({need})")
+        return value
+
+    def said(self, key: str, *, need: str, least: int = 2) -> str:
+        """Return a required text that somebody has to think about: placeholders such as TODO are refused."""
+        value = self.text(key, need=need, least=least)
+        if is_placeholder(value):
+            self.wrong(key, f"{value!r} is a placeholder ({need})")
+        return value
+
+    def time(self, key: str, *, need: str = "") -> datetime:
+        """Return an instant in UTC; NEVER when it is missing or wrong (wrong ones are problems)."""
+        value = self.text(key, need=need)
+        if not value:
+            return NEVER
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            self.wrong(key, str(error))
+            return NEVER
+
+    def choice(self, key: str, valid: Collection[str], *, need: str = "", default: str = "") -> str:
+        """Return one of some words; `default` where it is missing and not needed."""
+        value = self.text(key, need=need)
+        if value and value not in valid:
+            self.wrong(key, f"there is no {key} {value!r}{nearest(value, valid)}")
+            return default
+        return value or default
+
+    def sha256(self, key: str, *, need: str = "") -> str:
+        """Return a SHA-256 in hexadecimal digits."""
+        value = self.text(key, need=need).lower()
+        if value and not _SHA256.fullmatch(value):
+            self.wrong(key, "is not a SHA-256 (64 hexadecimal digits, as sha256sum prints them)")
+        return value
+
+    def path(self, key: str, *, need: str = "") -> str:
+        """Return a path below the root, with forward slashes."""
+        value = self.text(key, need=need)
+        path = PurePosixPath(value)
+        if value and (path.is_absolute() or ".." in path.parts or "\\" in value):
+            self.wrong(key, f"{value!r} must be a path below the folder of the records' repository")
+        return value
+
+    def one(self, key: str, valid: Collection[str], example: str) -> Fields | None:
+        """Return the mapping under a key; None when the key is not there."""
+        node = self._nodes.get(key)
+        return None if node is None else Fields(node, self.file, valid, self._problems, example)
+
+    def many(self, key: str, valid: Collection[str], example: str) -> list[Fields]:
+        """Return the mappings of the list under a key; of a missing key, none."""
+        node = self._nodes.get(key)
+        if node is None:
+            return []
+        if not isinstance(node, SequenceNode):
+            self.wrong(key, f"must be a list, for example `- {example}`")
+            return []
+        return [Fields(entry, self.file, valid, self._problems, example) for entry in node.value]
+
+
+def is_placeholder(text: str) -> bool:
+    """Tell whether a text stands where somebody still has to write something."""
+    return text.casefold().strip(" .<>[]") in _PLACEHOLDERS
+
+
+def same_person(one: str, other: str) -> bool:
+    """Compare two names as people do: case, spacing and ways of writing a letter do not matter."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def parse_time(text: str) -> datetime:
+    """Read ISO 8601 with a zone, as `2026-03-04T10:00:00Z`. Raises ValueError with the form that works.
+
+    Nothing is guessed: a reader that took 2021-07-07 for the year made every such record expire on 1 January.
+    """
+    if not _ISO.fullmatch(text):
+        zone = " with a time zone" if re.match(r"\d{4}-\d{2}-\d{2}(T|$)", text) else ""
+        raise ValueError(f"{text!r} is not ISO 8601{zone}; write for example 2026-03-04T10:00:00Z")
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} does not exist in the calendar") from None
+
+
+def time_words(when: datetime) -> str:
+    """Write an instant as the records do: `2026-03-04T10:00:00Z`."""
+    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def dump(record: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Return a record as YAML, keys in the order given."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 100
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    yaml.dump(record, stream)
+    return stream.getvalue()
+
+
+def item_problem(item_id: str, known: Collection[str]) -> str:
+    """Return what is wrong with an item's id, or nothing."""
+    return "" if item_id in known else f"no item {item_id!r} in the checklist{nearest(item_id, known)}"

@@ -1,0 +1,127 @@
+"""A checklist given back with its boxes ticked, and verdict, reason and time behind each line.
+
+    - [x] Verify table structures {#phase2.tables .critical} <!--deploygate--> **pass**: 9 targets pass (2026-12-01 …)
+
+Nothing else of the file changes, down to line ends and blanks. What stands behind the mark is no part of the
+checklist: a ticked file reads as the checklist that it was made from, and can be ticked again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from pytest_deploygate.checklist import parser
+from pytest_deploygate.checklist.markdown import LINE_END, NOTE, What, lines, without_note
+from pytest_deploygate.model import Finding, Item, Verdict
+
+#: Verdicts for which a box is ticked.
+TICKED = frozenset({Verdict.PASS, Verdict.ATTESTED, Verdict.NOT_APPLICABLE})
+_BOX = re.compile(r"(^[\s>]*(?:(?:[-*+]|\d{1,9}[.)])\s+)*\[)([ xX])(?=\])")
+_WORDS = {
+    Verdict.NOT_COVERED: "not covered",
+    Verdict.NOT_APPLICABLE: "not applicable",
+}
+_MOST_REASON = 140
+#: What Markdown would take for markup in a reason.
+_MARKUP = re.compile(r"([\\`*\[\]<&~|]|(?<!\w)_|_(?!\w))")
+
+
+class Result(Protocol):
+    """What became of an item; `decision.compose.ItemResult` is one."""
+
+    @property
+    def item(self) -> Item:
+        """The item."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Its verdict."""
+
+    @property
+    def reason(self) -> str:
+        """Why, redacted."""
+
+    @property
+    def in_scope(self) -> bool:
+        """Whether the run speaks for it."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """The findings that stand; the newest says when."""
+
+
+class TickError(ValueError):
+    """The text is not the checklist that the results are about."""
+
+
+def ticked(text: str, results: Sequence[Result], at: datetime) -> str:
+    """Return a checklist's text with its boxes ticked; `at` is the time for items without a finding.
+
+    Boxes of items that are not good lose a tick that was there: nothing stands behind it. Sign-off lines stay as
+    they are. Raises TickError when the text lacks an item of the results.
+    """
+    items = {item.id: item for item in parser.parse(text, Path("checklist")).items}
+    last = {line.line: line.last for line in lines(text) if line.what is What.LIST_LINE}
+    parts = _parts(text)
+    for result in results:
+        item = items.get(result.item.id)
+        if item is None:
+            raise TickError(
+                f"the checklist has no item {result.item.id!r} any more; run again with it as it is now"
+            )
+        first, end = item.line - 1, last[item.line] - 1
+        mark = "x" if result.verdict in TICKED else " "
+        parts[first][0] = _with_box(parts[first][0], mark)
+        parts[end][0] = _noted(parts[end][0], _note(result, at))
+    return "".join(body + line_end for body, line_end in parts)
+
+
+def write(checklist: Path, target: Path, results: Sequence[Result], at: datetime) -> None:
+    """Write the ticked checklist to `target`, byte for byte but for the ticks. Raises OSError, TickError."""
+    text = ticked(checklist.read_bytes().decode(), results, at)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.part")
+    unfinished.write_bytes(text.encode())
+    unfinished.replace(target)
+
+
+def _parts(text: str) -> list[list[str]]:
+    """Split a text into lines, each with its own line end."""
+    bodies, ends = LINE_END.split(text), LINE_END.findall(text)
+    return [[body, end] for body, end in zip(bodies, [*ends, ""], strict=True)]
+
+
+def _with_box(line: str, mark: str) -> str:
+    """Set the box of a line, if it has one (criteria have none); a tick that is there stays as it is written."""
+    found = _BOX.match(line)
+    if not found or found[2].lower() == mark:
+        return line
+    return f"{found[1]}{mark}{line[found.end() :]}"
+
+
+def _noted(line: str, note: str) -> str:
+    """Put the note behind a line, in place of an older one and before blanks at its end (they can be a line break)."""
+    words = without_note(line)
+    bare = words.rstrip(" \t")
+    blanks = words[len(bare) :] or line[len(line.rstrip(" \t")) :]
+    return f"{bare} {NOTE} {note}{blanks}"
+
+
+def _note(result: Result, at: datetime) -> str:
+    if not result.in_scope and not result.findings:
+        return "out of scope: not looked at"
+    when = max((finding.at for finding in result.findings), default=at).astimezone(UTC)
+    verdict = _WORDS.get(result.verdict, result.verdict.value)
+    reason = _short(result.reason)
+    return f"**{verdict}**{f': {reason}' if reason else ''} ({when:%Y-%m-%d %H:%M} UTC)"
+
+
+def _short(reason: str) -> str:
+    words = " ".join(reason.split())
+    if len(words) > _MOST_REASON:
+        words = words[: _MOST_REASON - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+    return _MARKUP.sub(r"\\\1", words)

@@ -1,0 +1,51 @@
+"""The `deploygate` command: everything around a run that is not the run itself."""
+
+from __future__ import annotations
+
+import click
+
+import pytest_deploygate
+from pytest_deploygate.cli.attest import attest
+from pytest_deploygate.cli.init import init
+from pytest_deploygate.cli.issues import issues
+from pytest_deploygate.cli.lab import lab
+from pytest_deploygate.cli.plan import plan
+from pytest_deploygate.cli.report import report
+from pytest_deploygate.cli.schema import schema
+from pytest_deploygate.cli.sign import sign
+from pytest_deploygate.cli.snapshot import snapshot
+from pytest_deploygate.cli.verify import verify
+from pytest_deploygate.cli.waive import waive
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(pytest_deploygate.__version__, prog_name="deploygate")
+def main() -> None:
+    """Deployment checklist that runs: `pytest -m phase2 --inventory NAME` runs it, this command does the rest.
+
+    \b
+    deploygate lab up                 a whole database platform on loopback, to try things on
+    deploygate init                   a starting repository: suites, checklist, inventory, CI files
+    deploygate attest ITEM ...        a person attests an item, with evidence and an end
+    deploygate waive ITEM ...         answer for an item that is not good, for a time
+    deploygate issues                 what is not green and not in the issue log yet
+    deploygate plan --inventory NAME  what a run would do, before anything runs
+    deploygate schema                 JSON Schema of the inventory, for editors
+    deploygate report --change ID     make the result files again from the journal
+    deploygate sign --role R --key K  sign the report of a change in a role
+    deploygate verify [DIR]           check a signed record offline
+    deploygate snapshot ...           write the expected table structure from a live database
+    """
+
+
+main.add_command(attest)
+main.add_command(init)
+main.add_command(issues)
+main.add_command(lab)
+main.add_command(plan)
+main.add_command(report)
+main.add_command(schema)
+main.add_command(waive)
+main.add_command(snapshot)
+main.add_command(sign)
+main.add_command(verify)

@@ -1,0 +1,1 @@
+"""Findings, policy and circumstances in; GO, HOLD or ROLLBACK with reasons out."""

@@ -1,0 +1,241 @@
+"""GO, HOLD or ROLLBACK: a pure function of item results, policy and circumstances, with the rules that decided.
+
+HOLD means do not go on; ROLLBACK means go back, and needs more than a red item: see `_rollback`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict
+
+#: Exit codes of a run, by what they mean.
+EXIT_GO, EXIT_FAILED, EXIT_WAIVERS, EXIT_HOLD = 0, 1, 20, 21
+EXIT_ROLLBACK, EXIT_INCOMPLETE = 22, 25
+#: When several apply the first of these counts.
+EXIT_PRECEDENCE = (24, 23, EXIT_ROLLBACK, EXIT_INCOMPLETE, EXIT_FAILED, EXIT_HOLD, 26, EXIT_WAIVERS, EXIT_GO)
+
+_WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
+_OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a rollback depends on beside the findings. None is unknown, and unknown never allows a rollback.
+
+    `red_before`: items that were red in the baseline. `old_side_healthy`: the old system can take the users back
+    now. `blind`: several unrelated subjects were unreachable at once, so our runner or network is suspect.
+    """
+
+    red_before: frozenset[str] | None = None
+    old_side_healthy: bool | None = None
+    blind: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is missing from the evidence: `silent` bound tests without a finding, `lost` what could not be kept."""
+
+    silent: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything that a decision depends on.
+
+    `phases` is the checklist's order of phases, `before` says which phases before this scope lack a valid GO.
+    """
+
+    scope: str
+    results: Sequence[ItemResult]
+    phases: Sequence[str]
+    at: datetime
+    rollback_from: str = "golive"
+    evidence: Evidence = field(default_factory=Evidence)
+    before: Sequence[str] = ()
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    waived_exit: bool = False
+
+
+def decide(question: Question) -> Decision:
+    """Decide, and list every rule that had a say, the deciding ones first."""
+    mine = [result for result in question.results if result.in_scope]
+    rules: list[Rule] = []
+    codes: set[int] = set()
+    for rule, code in (
+        *_rollback(question, mine),
+        *_incomplete(question.evidence),
+        *_nothing(mine),
+        *_failed(mine),
+        *_unknown(mine, question.phases),
+        *_before(question.before),
+        *_listed(mine, question.waived_exit),
+    ):
+        rules.append(rule)
+        codes.add(code)
+    outcome = min((rule.says for rule in rules), key=_OUTCOME_WORST_FIRST.index, default=Outcome.HOLD)
+    rules.sort(key=lambda rule: _OUTCOME_WORST_FIRST.index(rule.says))
+    return Decision(
+        outcome=outcome,
+        scope=question.scope,
+        exit_code=next(code for code in EXIT_PRECEDENCE if code in codes),
+        rules=tuple(rules),
+        at=question.at,
+        counts=dict(Counter(result.verdict.value for result in mine)),
+    )
+
+
+Said = list[tuple[Rule, int]]
+
+
+def _ids(results: Sequence[ItemResult]) -> tuple[str, ...]:
+    return tuple(result.item.id for result in results)
+
+
+def _some(results: Sequence[ItemResult]) -> str:
+    names = _ids(results)
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _count(results: Sequence[ItemResult]) -> str:
+    by_severity = Counter(result.item.severity for result in results)
+    return " and ".join(
+        f"{by_severity[severity]} {severity}" for severity in Severity if by_severity[severity]
+    )
+
+
+def _failed(mine: Sequence[ItemResult]) -> Said:
+    failed = [r for r in mine if r.verdict is Verdict.FAIL and r.item.severity in _WEIGHTY]
+    if not failed:
+        return []
+    verb = "item" if len(failed) == 1 else "items"
+    text = f"{_count(failed)} {verb} failed: {_some(failed)}"
+    return [(Rule("a failed critical or major item holds", Outcome.HOLD, text, _ids(failed)), EXIT_FAILED)]
+
+
+def _unknown(mine: Sequence[ItemResult], phases: Sequence[str]) -> Said:
+    said: Said = []
+    weighty = [r for r in mine if r.item.severity in _WEIGHTY]
+    reached = max((_order(phases, r.item.phase) for r in mine), default=-1)
+    unclear = [r for r in weighty if r.verdict is Verdict.INCONCLUSIVE]
+    # A phase that the checklist does not have never comes: nothing is deferred to it.
+    later = [r for r in unclear if r.deferred_to in phases and reached <= phases.index(r.deferred_to)]
+    now = [r for r in unclear if r not in later]
+    if now:
+        rule = Rule("unknown is not a pass", Outcome.HOLD, f"inconclusive: {_some(now)}", _ids(now))
+        said.append((rule, EXIT_HOLD))
+    if later:
+        text = f"cannot be measured before {later[0].deferred_to}, to be run again after it: {_some(later)}"
+        said.append((Rule("deferred items do not hold yet", Outcome.GO, text, _ids(later)), EXIT_GO))
+    uncovered = [r for r in weighty if r.verdict is Verdict.NOT_COVERED]
+    if uncovered:
+        text = f"nothing covers {len(uncovered)} critical or major items: {_some(uncovered)}"
+        said.append((Rule("what is not covered holds", Outcome.HOLD, text, _ids(uncovered)), EXIT_HOLD))
+    return said
+
+
+def _nothing(mine: Sequence[ItemResult]) -> Said:
+    if any(r.verdict in (Verdict.PASS, Verdict.ATTESTED, Verdict.WAIVED, Verdict.FAIL) for r in mine):
+        return []
+    text = "no item of this scope was measured or attested"
+    return [(Rule("nothing measured is never GO", Outcome.HOLD, text), EXIT_HOLD)]
+
+
+def _incomplete(evidence: Evidence) -> Said:
+    said: Said = []
+    if evidence.silent:
+        some = ", ".join(evidence.silent[:4]) + (" …" if len(evidence.silent) > 4 else "")
+        text = f"{len(evidence.silent)} bound tests yielded no finding: {some}"
+        said.append((Rule("evidence must be complete", Outcome.HOLD, text), EXIT_INCOMPLETE))
+    if evidence.lost:
+        text = "; ".join(evidence.lost)
+        said.append((Rule("evidence must be kept", Outcome.HOLD, text), EXIT_INCOMPLETE))
+    return said
+
+
+def _before(unmet: Sequence[str]) -> Said:
+    if not unmet:
+        return []
+    text = "; ".join(unmet)
+    return [(Rule("the phases before must have a GO for this change", Outcome.HOLD, text), EXIT_HOLD)]
+
+
+def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
+    """Rules that hold nothing but must be seen."""
+    said: Said = []
+    minor = [
+        r
+        for r in mine
+        if r.item.severity is Severity.MINOR
+        and r.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
+    ]
+    if minor:
+        text = f"not good, but minor, so listed only: {_some(minor)}"
+        rule = Rule("minor items are listed and do not hold", Outcome.GO, text, _ids(minor))
+        said.append((rule, EXIT_GO))
+    waived = [r for r in mine if r.verdict is Verdict.WAIVED]
+    if waived:
+        text = f"waived for now: {_some(waived)}"
+        rule = Rule("waived items do not hold while the waiver lasts", Outcome.GO, text, _ids(waived))
+        said.append((rule, EXIT_WAIVERS if waived_exit else EXIT_GO))
+    good = [r for r in mine if r.verdict.good]
+    if good:
+        text = f"{len(good)} of {len(mine)} items in scope are as the checklist wants them"
+        said.append((Rule("measured and good", Outcome.GO, text), EXIT_GO))
+    return said
+
+
+def _order(phases: Sequence[str], phase: str) -> int:
+    return phases.index(phase) if phase in phases else len(phases)
+
+
+def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
+    """Advise ROLLBACK when every condition holds; where one does not or is unknown, say which, and hold.
+
+    The conditions: a critical item failed in a phase from `rollback_from` on (before that no user is on the new
+    system), its failure was seen twice, it was not red before the change, the old side is healthy now, and we are
+    not blind.
+    """
+    start = _order(question.phases, question.rollback_from)
+    red = [
+        r
+        for r in mine
+        if r.verdict is Verdict.FAIL
+        and r.item.severity is Severity.CRITICAL
+        and _order(question.phases, r.item.phase) >= start
+    ]
+    if not red:
+        return []
+    facts = question.circumstances
+    new = red if facts.red_before is None else [r for r in red if r.item.id not in facts.red_before]
+    if not new:
+        text = f"{_some(red)} failed, and was red before the change too: no reason to go back"
+        return [(Rule("rollback conditions", Outcome.HOLD, text, _ids(red)), EXIT_FAILED)]
+    new = [r for r in new if r.confirmed] or new
+    open_questions = [
+        text
+        for unmet, text in (
+            (not any(r.confirmed for r in new), "the failure was not confirmed by a repeat"),
+            (facts.red_before is None, "there is no baseline, so it may have been red before"),
+            (facts.old_side_healthy is None, "the old side's health is unknown"),
+            (facts.old_side_healthy is False, "the old side is not healthy"),
+            (facts.blind is None, "whether our own view is sound is unknown"),
+            (
+                facts.blind is True,
+                "several unrelated subjects are unreachable: our runner or network is suspect",
+            ),
+        )
+        if unmet
+    ]
+    if open_questions:
+        text = (
+            f"{_some(new)} failed after {question.rollback_from} began; not yet: {'; '.join(open_questions)}"
+        )
+        return [(Rule("rollback conditions", Outcome.HOLD, text, _ids(new)), EXIT_FAILED)]
+    text = f"{_some(new)} failed twice, was green before, and the old side is healthy now"
+    return [(Rule("rollback conditions", Outcome.ROLLBACK, text, _ids(new)), EXIT_ROLLBACK)]

@@ -1,0 +1,215 @@
+"""What stands now, computed from the journal alone: the results of all items and the question to decide.
+
+The last `run` entry carries the frame (checklist, scope, what does not apply, which tests are kept); `bound` says which
+tests there are; `test` entries bring the findings. Nothing else is looked at, so it can be computed again anywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pytest_deploygate.checklist import waivers
+from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.decision import compose, rules
+from pytest_deploygate.journal import Entry, JournalError, Segment, TestRecord, segments
+from pytest_deploygate.model import Finding, Item, Kind, Outcome, Phase, Severity, Verdict, words_for
+
+WHOLE = "the whole checklist"
+#: The phase whose items speak of the whole change and not of a step of it.
+OUTSIDE_CHAIN = "criteria"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a run was about, as its `run` entry says."""
+
+    run: str
+    change: str
+    inventory: str
+    description: str
+    inventory_sha256: str
+    checklist_sha256: str
+    phases: tuple[Phase, ...]
+    items: tuple[Item, ...]
+    roles: tuple[str, ...]
+    expression: str
+    scope: tuple[str, ...]
+    not_applicable: Mapping[str, str]
+    rollback_from: str
+    waived_exit: bool
+    kept: tuple[str, ...]
+    waivers: tuple[Waiver, ...]
+    weakenings: tuple[str, ...]
+    chained: bool
+    decision_valid_s: float
+    windows: Mapping[str, tuple[datetime, datetime]]
+
+
+def frame(begin: Mapping[str, Any]) -> Frame:
+    """Read a `run` entry. Raises JournalError when it is of a version that this one cannot read."""
+    try:
+        checklist = begin["checklist"]
+        return Frame(
+            run=begin["run"],
+            change=begin["change"],
+            inventory=begin["inventory"]["name"],
+            description=begin["inventory"]["description"],
+            inventory_sha256=begin["inventory"]["sha256"],
+            checklist_sha256=checklist["sha256"],
+            phases=tuple(Phase(**phase) for phase in checklist["phases"]),
+            items=tuple(_item(item) for item in checklist["items"]),
+            roles=tuple(checklist["roles"]),
+            expression=begin["scope"],
+            scope=tuple(begin["scope_items"]),
+            not_applicable=begin["not_applicable"],
+            rollback_from=begin["policy"]["rollback_from"],
+            waived_exit=begin["waived_exit"],
+            kept=tuple(begin["kept"]),
+            waivers=tuple(_waiver(waiver) for waiver in begin["waivers"]),
+            weakenings=tuple(begin["weakenings"]),
+            windows={
+                phase: (datetime.fromisoformat(start), datetime.fromisoformat(end))
+                for phase, (start, end) in begin["windows"].items()
+            },
+            chained=begin["chained"],
+            decision_valid_s=begin["policy"]["decision_valid_s"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None
+
+
+def _item(plain: Mapping[str, Any]) -> Item:
+    known = dict(plain)
+    return Item(**{**known, "severity": Severity(known["severity"]), "kind": Kind(known["kind"])})
+
+
+def _waiver(plain: Mapping[str, Any]) -> Waiver:
+    times = {name: datetime.fromisoformat(plain[name]) for name in ("created", "expires")}
+    return Waiver(**{**plain, **times})
+
+
+def joined(segment: Segment) -> list[TestRecord]:
+    """Return one record a test: what its teardown or a repetition added stands with what it found."""
+    found: dict[str, TestRecord] = {}
+    for test in segment.tests:
+        before = found[test.test].findings if test.test in found else ()
+        found[test.test] = TestRecord(test.run, test.test, before + test.findings)
+    return list(found.values())
+
+
+def newest(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
+    """Return what each test found in the newest run that it was part of."""
+    return {test.test: test.findings for segment in runs for test in joined(segment)}
+
+
+def chain(runs: Sequence[Segment]) -> list[Segment]:
+    """Return the last run and those that it resumed, oldest first."""
+    found: list[Segment] = []
+    for segment in reversed(runs):
+        found.append(segment)
+        if not segment.begin.get("resumes"):
+            break
+    return list(reversed(found))
+
+
+def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]] | None:
+    """Return item ids by bound test of a run; None where the run did not come to know them."""
+    found = [entry for entry in entries if entry.kind == "bound" and entry.body.get("run") == run]
+    return {test: tuple(items) for test, items in found[-1].body["tests"]} if found else None
+
+
+def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
+    """Compose every item of the checklist of the last run. Raises JournalError on a journal without a run."""
+    runs = segments(entries)
+    if not runs:
+        raise JournalError("the journal holds no run yet")
+    about = frame(runs[-1].begin)
+    in_scope = set(about.scope)
+    tests_of: defaultdict[str, list[str]] = defaultdict(list)
+    for test, items in (bound_tests(entries, about.run) or {}).items():
+        for item in items:
+            tests_of[item].append(test)
+    before = newest(runs[:-1])
+    resumed = newest(chain(runs)[:-1])
+    mine = [*(resumed.get(test, ()) for test in about.kept), *(test.findings for test in runs[-1].tests)]
+    findings = [f for found in mine for f in found if f.item in in_scope]
+    findings += [f for found in before.values() for f in found if f.item not in in_scope]
+    everything = Counter(f.item for segment in runs for test in segment.tests for f in test.findings)
+    composed = compose.results(
+        about.items,
+        in_scope,
+        waivers.apply(findings, about.waivers, runs[-1].started, about.inventory, about.change),
+        tests_of=tests_of,
+        not_applicable=about.not_applicable,
+        earlier=everything - Counter(f.item for f in findings),
+    )
+    return [_waived(result, about, runs[-1].started) for result in composed]
+
+
+def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.ItemResult:
+    """Apply a waiver of the whole item where its verdict is worse than its findings', or it has none."""
+    if result.verdict is not Verdict.NOT_COVERED:
+        return result
+    whole = Finding(result.item.id, "", result.verdict, result.reason, "", at, 0.0)
+    after = waivers.apply([whole], about.waivers, at, about.inventory, about.change)[0]
+    return result if after is whole else replace(result, verdict=after.verdict, reason=after.reason)
+
+
+def unmet_before(entries: Sequence[Entry], at: datetime) -> list[str]:
+    """Return the phases before the last run's scope without a valid GO for this change, each with why.
+
+    The criteria are no part of the chain. A phase counts as decided by a run whose scope held all of its items.
+    """
+    runs = segments(entries)
+    about = frame(runs[-1].begin)
+    phases = [phase.id for phase in about.phases if phase.id != OUTSIDE_CHAIN]
+    items = {phase: {item.id for item in about.items if item.phase == phase} for phase in phases}
+    scope = set(about.scope)
+    touched = [index for index, phase in enumerate(phases) if items[phase] & scope]
+    if not about.chained or not touched:
+        return []
+    said = []
+    for phase in phases[: touched[-1]]:
+        if items[phase] <= scope:
+            continue
+        decided = [
+            run.decision
+            for run in runs[:-1]
+            if run.decision and items[phase] <= set(run.begin["scope_items"])
+        ]
+        if not decided:
+            said.append(f"{phase} has no decision for change {about.change} yet")
+        elif decided[-1].outcome is not Outcome.GO:
+            said.append(f"{phase} was decided {decided[-1].outcome} at {decided[-1].at:%Y-%m-%d %H:%M} UTC")
+        elif (at - decided[-1].at).total_seconds() > about.decision_valid_s:
+            valid = words_for(about.decision_valid_s)
+            said.append(f"{phase} has a GO of {decided[-1].at:%Y-%m-%d %H:%M} UTC, older than {valid}")
+    return said
+
+
+def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rules.Question:
+    """Return the question that the last run puts to the rules; `lost` is evidence that could not be kept."""
+    about = frame(segments(entries)[-1].begin)
+    composed = results(entries)
+    tests = bound_tests(entries, about.run)
+    heard = {finding.test for result in composed for finding in result.findings}
+    silent = [
+        test for test, items in (tests or {}).items() if set(items) & set(about.scope) and test not in heard
+    ]
+    gone = list(dict.fromkeys(lost))
+    if tests is None:
+        gone.append("collecting did not finish, so which tests should have run is unknown")
+    return rules.Question(
+        scope=about.expression or WHOLE,
+        results=composed,
+        phases=[phase.id for phase in about.phases],
+        at=at,
+        rollback_from=about.rollback_from,
+        evidence=rules.Evidence(tuple(silent), tuple(gone)),
+        before=unmet_before(entries, at),
+        waived_exit=about.waived_exit,
+    )

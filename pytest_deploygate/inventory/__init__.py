@@ -1,0 +1,1 @@
+"""The environment to gate: YAML to typed models."""

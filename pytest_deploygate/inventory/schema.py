@@ -1,0 +1,70 @@
+"""The JSON Schema of the inventory, for editors that complete and check while it is written.
+
+It follows from the models. What only our own reader checks (paths that exist, variables that are set) is not in it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from pytest_deploygate.inventory.models import Inventory
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: Sections that say exactly one of some keys, as the models' validators demand.
+_ONE_OF = {
+    "LastRun": ("pgbackrest", "status_file", "systemd_service", "pg_cron"),
+    "Migrations": ("alembic", "query"),
+    "Schedule": ("crontab", "systemd_timer", "pg_cron"),
+}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+class _AsPeopleWrite(GenerateJsonSchema):
+    """Defaults in the forms that the inventory takes: `30s` instead of `PT30S`."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return a default as it would stand in an inventory; of a section `{}`: its own defaults hold."""
+        if isinstance(dft, timedelta):
+            return _duration(dft)
+        if isinstance(dft, BaseModel):
+            return {}
+        return super().encode_default(dft)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema (draft 2020-12) as plain data, keys in a stable order."""
+    made = Inventory.model_json_schema(by_alias=True, schema_generator=_AsPeopleWrite)
+    definitions = made.pop("$defs")
+    for name, keys in _ONE_OF.items():
+        definitions[name]["oneOf"] = [{"required": [key]} for key in keys]
+    definitions["Node"] = _with_short_form(definitions["Node"])
+    for section in definitions.values():
+        for field in section.get("properties", {}).values():
+            field.pop("weaker", None)  # for our own reports of weakened limits, nothing to an editor
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:pytest-deploygate:inventory",
+        **made,
+        "title": "pytest-deploygate inventory",
+        "$defs": definitions,
+    }
+
+
+def _with_short_form(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node's schema with the short form `db1.example.com:5432`, and the name that may be left out."""
+    node["required"] = ["host"]
+    host = node["properties"]["host"]["pattern"]
+    short = {"type": "string", "pattern": host, "examples": ["db1.example.com", "db1.example.com:5432"]}
+    return {"title": node.pop("title"), "description": node.pop("description"), "anyOf": [short, node]}
+
+
+def _duration(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for size, unit in _UNITS:
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds * 1000:g}ms"

@@ -1,0 +1,309 @@
+"""The journal: append-only JSON lines, each with the hash of the one before, fsynced. The only truth.
+
+Line: `{"at": ISO 8601 UTC, "kind": …, …, "prev": sha256 of the line before, "seq": n, "own": sha256 of this line up to
+here}`: with `own` last a damage is seen in the last line too, which no other line vouches for. Kinds: `run` (a segment
+begins), `test` (one test's findings, written as one line so that a killed run never leaves half of them),
+`decision`, `end` (a segment ended by itself). Everything else (decision, report, exit code) is computed from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_deploygate.model import Decision, Evidence, Finding, Outcome, Reading, Rule, Verdict
+from pytest_deploygate.redaction import redact_values
+
+GENESIS = "0" * 64
+#: Keys whose values are our own words, times and digests: no secret stands there, and masking would break reading.
+_OURS = frozenset({"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "verdict"})
+FILE = "journal.jsonl"
+
+
+class JournalError(Exception):
+    """The journal cannot be read or written; the text says which line, why and what to do."""
+
+
+class UnwritableError(JournalError):
+    """The disk is full or the folder cannot be written: evidence cannot be kept (exit code 25)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the journal."""
+
+    seq: int
+    at: datetime
+    kind: str
+    body: Mapping[str, Any]
+    sha256: str
+
+
+def utcnow() -> datetime:
+    """Return the present as an aware time in UTC, to the millisecond (what the journal keeps)."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def read(folder: Path) -> tuple[list[Entry], int]:
+    """Read and verify a change's journal; return entries and the length in bytes of what is whole.
+
+    An unfinished last line (a killed run) is left out. Raises JournalError where the chain is broken.
+    """
+    path = folder / FILE
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror}") from None
+    return parse(raw, path)
+
+
+def parse(raw: bytes, path: Path) -> tuple[list[Entry], int]:
+    """Verify a journal's bytes as `read` does; `path` is for the words of an error.
+
+    Lines end in a line feed and nothing else: any other line end is a change that their hashes must show.
+    """
+    whole = raw.rfind(b"\n") + 1
+    entries: list[Entry] = []
+    previous = GENESIS
+    for number, line in enumerate(raw[:whole].split(b"\n")[:-1], start=1):
+        entries.append(_parse(line, number, previous, path))
+        previous = entries[-1].sha256
+    return entries, whole
+
+
+def _parse(line: bytes, number: int, previous: str, path: Path) -> Entry:
+    try:
+        body = json.loads(line)
+        own, seq, prev, kind, at = (
+            body["own"],
+            body["seq"],
+            body["prev"],
+            body["kind"],
+            datetime.fromisoformat(body["at"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        raise JournalError(
+            f"{path}:{number}: this line is not a journal entry; the record was damaged or edited. "
+            "Move the folder aside (--fresh) and run again"
+        ) from None
+    if not line.endswith(_sealed(own)) or own != _own(line[: -len(_sealed(own))] + b"}"):
+        raise JournalError(
+            f"{path}:{number}: this line is not as it was written; the record was damaged or edited. "
+            "Move the folder aside (--fresh) and run again"
+        )
+    if seq != number or prev != previous:
+        raise JournalError(
+            f"{path}:{number}: the chain is broken here: a line before this one was changed, added or removed. "
+            "Move the folder aside (--fresh) and run again"
+        )
+    del body["own"]  # how a line is sealed is nobody's business but ours
+    return Entry(seq, at, kind, body, hashlib.sha256(line).hexdigest())
+
+
+def _own(line: bytes) -> str:
+    """Return the digest of a line without its seal."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def _sealed(own: str) -> bytes:
+    """Return the end of a line that holds its own digest."""
+    return f',"own":"{own}"}}'.encode()
+
+
+class Writer:
+    """The one writer of a change's journal; holds a lock on the folder while it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable."""
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / ".lock").open("a+")
+        except OSError as error:
+            raise UnwritableError(f"nothing can be written to {folder}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise JournalError(
+                f"another run is writing to {folder}; wait for it, or use --change ID for a change of your own"
+            ) from None
+        try:
+            self.entries, self._size = read(folder)
+            self._file = (folder / FILE).open("ab")
+            if self._file.tell() != self._size:  # the unfinished last line of a killed run
+                self._file.truncate(self._size)
+        except JournalError:
+            self._lock.close()
+            raise
+        except OSError as error:
+            self._lock.close()
+            raise UnwritableError(f"{folder / FILE} cannot be written: {error.strerror}") from None
+
+    @property
+    def head(self) -> str:
+        """Return the hash of the last line."""
+        return self.entries[-1].sha256 if self.entries else GENESIS
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
+        """Write one entry and wait until it is on the disk. Raises JournalError (disk full); nothing half stays."""
+        at = utcnow()
+        seq = len(self.entries) + 1
+        record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
+        masked = redact_values(record, keep=_OURS)
+        text = json.dumps(masked, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+        unsealed = text.encode(errors="backslashreplace")  # half a surrogate pair becomes JSON's own escape
+        line = unsealed[:-1] + _sealed(_own(unsealed))
+        try:
+            self._file.write(line + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._take_back()
+            raise UnwritableError(
+                f"the journal {self.folder / FILE} cannot be written: {error.strerror}; "
+                "make room and run again with --resume, nothing recorded so far is lost"
+            ) from None
+        self._size += len(line) + 1
+        entry = Entry(seq, at, kind, json.loads(unsealed), hashlib.sha256(line).hexdigest())
+        self.entries.append(entry)
+        return entry
+
+    def _take_back(self) -> None:
+        """Cut off what a failed write left, so that the next line does not begin in the middle of one."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            os.truncate(self.folder / FILE, self._size)
+        with contextlib.suppress(OSError):
+            self._file = (self.folder / FILE).open("ab")
+
+    def close(self) -> None:
+        """Close the file and give the lock back."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._lock.close()
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """Return a finding as the journal keeps it: plain JSON types, times in ISO 8601."""
+    plain = dataclasses.asdict(finding)
+    plain["at"] = finding.at.isoformat()
+    plain["verdict"] = finding.verdict.value
+    return plain
+
+
+def finding_from_json(plain: Mapping[str, Any]) -> Finding:
+    """Read a finding back. Raises JournalError on anything that is not one."""
+    try:
+        return Finding(
+            item=plain["item"],
+            target=plain["target"],
+            verdict=Verdict(plain["verdict"]),
+            reason=plain["reason"],
+            test=plain["test"],
+            at=datetime.fromisoformat(plain["at"]),
+            duration_s=plain["duration_s"],
+            readings=tuple(Reading(**reading) for reading in plain["readings"]),
+            criterion=plain["criterion"],
+            notes=tuple(plain["notes"]),
+            evidence=tuple(Evidence(**evidence) for evidence in plain["evidence"]),
+            deferred_to=plain["deferred_to"],
+            confirmed=plain["confirmed"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(f"a finding in the journal cannot be read: {error}") from None
+
+
+def decision_to_json(decision: Decision) -> dict[str, Any]:
+    """Return a decision as the journal and verdicts.json keep it."""
+    plain = dataclasses.asdict(decision)
+    plain["at"] = decision.at.isoformat()
+    plain["outcome"] = decision.outcome.value
+    for rule in plain["rules"]:
+        rule["says"] = str(rule["says"])
+    return plain
+
+
+def decision_from_json(plain: Mapping[str, Any]) -> Decision:
+    """Read a decision back. Raises JournalError on anything that is not one."""
+    try:
+        return Decision(
+            outcome=Outcome(plain["outcome"]),
+            scope=plain["scope"],
+            exit_code=plain["exit_code"],
+            rules=tuple(
+                Rule(rule["name"], Outcome(rule["says"]), rule["because"], tuple(rule["items"]))
+                for rule in plain["rules"]
+            ),
+            at=datetime.fromisoformat(plain["at"]),
+            counts=dict(plain["counts"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(f"a decision in the journal cannot be read: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class TestRecord:
+    """The findings of one test in one run."""
+
+    __test__ = False  # pytest: this is no test
+
+    run: str
+    test: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One run of a change: how it began, what it found, how it ended (`ended` is None for a killed run)."""
+
+    run: str
+    started: datetime
+    begin: Mapping[str, Any]
+    tests: tuple[TestRecord, ...]
+    ended: datetime | None
+    decision: Decision | None
+
+
+def segments(entries: Sequence[Entry]) -> list[Segment]:
+    """Return the runs of a journal in the order in which they began."""
+    return [_segment(entry, entries) for entry in entries if entry.kind == "run"]
+
+
+def _segment(begin: Entry, entries: Sequence[Entry]) -> Segment:
+    run = begin.body["run"]
+    mine = [entry for entry in entries if entry.body.get("run") == run]
+    return Segment(
+        run=run,
+        started=begin.at,
+        begin=begin.body,
+        tests=tuple(_tests(run, mine)),
+        ended=next((entry.at for entry in mine if entry.kind == "end"), None),
+        decision=_last(mine, "decision", lambda body: decision_from_json(body["decision"])),
+    )
+
+
+def _tests(run: str, entries: Sequence[Entry]) -> Iterator[TestRecord]:
+    for entry in entries:
+        if entry.kind == "test":
+            yield TestRecord(run, entry.body["test"], tuple(map(finding_from_json, entry.body["findings"])))
+
+
+def _last(
+    entries: Sequence[Entry], kind: str, read_body: Callable[[Mapping[str, Any]], Decision]
+) -> Decision | None:
+    found = [entry for entry in entries if entry.kind == kind]
+    return read_body(found[-1].body) if found else None

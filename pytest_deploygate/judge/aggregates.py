@@ -1,0 +1,164 @@
+"""Aggregates: scheduled, refreshed within the bound, reaching the newest raw rows, and equal to a recomputation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+from pytest_deploygate.inventory.models import Aggregate
+from pytest_deploygate.judge.schedules import judge_schedule
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+from pytest_deploygate.probes.aggregates import AggregateFacts, Comparison, Difference
+
+_CLOCKS = timedelta(minutes=5)
+
+
+def judge(found: AggregateFacts, expected: Aggregate) -> Judgement:
+    """Pass when the refresh is scheduled and recent and every compared bucket equals its recomputation."""
+    if found.absent:
+        return Judgement(Verdict.FAIL, f"{found.absent} does not exist; was it migrated?")
+    if found.newest_raw is None:
+        empty = Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{expected.source} has no rows, so {found.relation} proves nothing: run again after phase 4",
+            (Reading(f"rows in {expected.source}", 0),),
+            deferred_to="phase4",
+        )
+        return _together(_schedule(found), empty)
+    return _together(_schedule(found), _freshness(found, expected), _values(found, expected))
+
+
+def _together(*parts: Judgement) -> Judgement:
+    """Combine; deferred only where nothing else is unknown, because a deferred item holds no phase."""
+    folded = combine(parts)
+    now = any(part.verdict is folded.verdict and not part.deferred_to for part in parts)
+    return replace(folded, deferred_to="") if now else folded
+
+
+def _schedule(found: AggregateFacts) -> Judgement:
+    if found.schedule is None:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"what refreshes {found.relation} is unknown: name it in the inventory, "
+            "`schedule: {crontab: FILE, command: TEXT}`, `systemd_timer` or `pg_cron`",
+        )
+    return judge_schedule(f"the refresh of {found.relation}", found.schedule)
+
+
+def _freshness(found: AggregateFacts, expected: Aggregate) -> Judgement:
+    limit = f"at most {words_for(expected.max_age)}"
+    wrong: list[str] = []
+    readings: list[Reading] = []
+    if expected.refreshed is not None:
+        age = found.now - found.refreshed_at if found.refreshed_at else None
+        good = age is not None and -_CLOCKS <= age <= expected.max_age
+        readings.append(
+            Reading("last refresh", "never" if age is None else f"{words_for(age)} ago", limit=limit, ok=good)
+        )
+        if age is not None and age < -_CLOCKS:
+            return Judgement(
+                Verdict.INCONCLUSIVE,
+                f"the last refresh of {found.relation} is recorded {words_for(-age)} in the future: a clock is wrong, "
+                "or the query `refreshed` returns something else",
+                tuple(readings),
+            )
+        if age is None:
+            wrong.append(f"{found.relation} was never refreshed: see the job's log")
+        elif not good:
+            wrong.append(
+                f"the last refresh was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the job's log"
+            )
+    behind = _behind_s(found, expected)
+    if behind is not None:
+        good = behind <= expected.max_age.total_seconds()
+        readings.append(
+            Reading("raw rows after the newest bucket", words_for(max(behind, 0.0)), limit=limit, ok=good)
+        )
+        if not good:
+            wrong.append(
+                f"raw rows reach {words_for(behind)} past the newest bucket (limit {words_for(expected.max_age)})"
+            )
+    if found.newest_bucket is None:
+        wrong.append(f"{found.relation} has no bucket, its raw table has rows: refresh it")
+    if wrong:
+        return Judgement(Verdict.FAIL, "; ".join(wrong), tuple(readings), confirmed=True)
+    return Judgement(Verdict.PASS, "fresh", tuple(readings))
+
+
+def _behind_s(found: AggregateFacts, expected: Aggregate) -> float | None:
+    if found.newest_bucket is None or found.newest_raw is None:
+        return None
+    newest = min(found.newest_raw, found.now)
+    return (newest - (found.newest_bucket + expected.width)).total_seconds()
+
+
+def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
+    compared = found.comparison
+    if found.problem:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.relation} could not be compared with its raw rows: {found.problem}; lower max_buckets "
+            f"(now {expected.max_buckets}) or raise statement_timeout",
+        )
+    if compared is None or compared.rows == 0:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.relation} has no complete bucket yet to compare with raw rows: run again after phase 4",
+            deferred_to="phase4",
+        )
+    readings = tuple(_readings(compared, expected))
+    wrong = compared.missing + compared.extra + compared.different
+    sampled = compared.buckets < compared.buckets_total
+    of_all = f"{compared.buckets} of {compared.buckets_total} buckets compared" if sampled else "all compared"
+    notes = (f"a sample: {of_all}; raise max_buckets to compare all",) if sampled else ()
+    if wrong:
+        parts = [
+            f"{n} {word}"
+            for n, word in (
+                (compared.different, "different"),
+                (compared.missing, "missing"),
+                (compared.extra, "extra"),
+            )
+            if n
+        ]
+        first = "; ".join(_said(difference) for difference in compared.examples[:2])
+        return Judgement(
+            Verdict.FAIL,
+            f"{wrong} of {compared.rows} rows differ from a recomputation of the raw rows ({', '.join(parts)}; {of_all}): "
+            f"{first}. Refresh these buckets, and find out why they differed",
+            readings,
+            notes,
+            confirmed=True,
+        )
+    return Judgement(
+        Verdict.PASS,
+        f"{compared.rows} rows in {compared.buckets} buckets equal a recomputation ({of_all})",
+        readings,
+        notes,
+    )
+
+
+def _said(difference: Difference) -> str:
+    where = f"{difference.bucket:%Y-%m-%d %H:%M} UTC {difference.key}".strip()
+    if difference.state != "different":
+        return f"{where} is {difference.state}"
+    stored, fresh = difference.stored, difference.recomputed
+    changed = [
+        f"{name} {stored.get(name)} for {fresh.get(name)}"
+        for name in fresh
+        if stored.get(name) != fresh.get(name)
+    ]
+    return f"{where} has {', '.join(changed) or 'other values'}"
+
+
+def _readings(compared: Comparison, expected: Aggregate) -> Iterator[Reading]:
+    span = f"{compared.start:%Y-%m-%d %H:%M} to {compared.end:%Y-%m-%d %H:%M} UTC"
+    yield Reading("buckets compared", f"{compared.buckets} of {compared.buckets_total}", limit=span)
+    yield Reading("rows compared", compared.rows)
+    for name, count in (
+        ("different", compared.different),
+        ("missing", compared.missing),
+        ("extra", compared.extra),
+    ):
+        yield Reading(name, count, "rows", limit=f"0 (tolerance {expected.tolerance:g})", ok=count == 0)

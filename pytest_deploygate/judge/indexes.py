@@ -1,0 +1,160 @@
+"""Indexes: the expected ones are there as defined, and none is invalid, doubled or built for another collation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.probes.catalog import Index
+from pytest_deploygate.probes.indexes import Indexes, IndexState
+
+_MOST = 5
+#: Name of an index and what is wrong with it.
+Wrong = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Indexes that must exist: with their definitions (from the snapshot) or by name alone (from the inventory)."""
+
+    defined: tuple[Index, ...]
+    named: tuple[str, ...]
+
+
+def judge_states(found: Indexes, expected: Expected) -> Judgement:
+    """Pass when all expected indexes are there as defined, and no index is invalid or does another's work."""
+    by_name = {state.name: state for state in found.found}
+    wanted = list(dict.fromkeys([index.name for index in expected.defined] + list(expected.named)))
+    if not wanted:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            "no index is expected: neither a table snapshot nor indexes.expected names one, so nothing was "
+            "compared; write a snapshot with `deploygate snapshot` or list them in indexes.expected",
+        )
+    missing, redefined = _missing(by_name, wanted), _redefined(by_name, expected.defined)
+    broken, doubled, collations = _broken(found), _doubled(found, wanted), _collations(found)
+    wrong = [*missing, *redefined, *broken, *doubled, *collations]
+    building = [
+        (s.name, f"is being built on {s.table} right now: wait for it, then run again")
+        for s in found.found
+        if s.building and not _sound(s)
+    ]
+    notes = _notes(found, expected, wanted)
+    readings = (
+        Reading("expected indexes", len(wanted), limit="all there, as defined", ok=not missing + redefined),
+        Reading("indexes seen", len(found.found), limit="none invalid", ok=not broken + building),
+        Reading("doing another's work", len(doubled), limit="0", ok=not doubled),
+        Reading("built for another collation", len(collations), limit="0", ok=not collations),
+        *(Reading(name, text, limit="as expected", ok=False) for name, text in wrong),
+        *(Reading(name, text) for name, text in building),
+    )
+    if wrong:
+        return Judgement(Verdict.FAIL, _listed(wrong), readings, notes, confirmed=True)
+    if building:
+        return Judgement(Verdict.INCONCLUSIVE, _listed(building), readings, notes)
+    return Judgement(
+        Verdict.PASS,
+        f"{len(wanted)} expected indexes are there as defined; of {len(found.found)} none is invalid or doubled",
+        readings,
+        notes,
+    )
+
+
+def _listed(wrong: Wrong) -> str:
+    said = "; ".join(f"{name}: {text}" for name, text in wrong[:_MOST])
+    return said + (f"; and {len(wrong) - _MOST} more" if len(wrong) > _MOST else "")
+
+
+def _sound(state: IndexState) -> bool:
+    return state.valid and state.ready and state.live
+
+
+def _missing(by_name: dict[str, IndexState], wanted: list[str]) -> Wrong:
+    return [
+        (name, "is missing; create it (CREATE INDEX CONCURRENTLY keeps writes going)")
+        for name in wanted
+        if name not in by_name
+    ]
+
+
+def _redefined(by_name: dict[str, IndexState], defined: tuple[Index, ...]) -> Wrong:
+    return [
+        (
+            index.name,
+            f"is defined otherwise: expected {index.definition}, found {by_name[index.name].definition}",
+        )
+        for index in defined
+        if index.name in by_name and by_name[index.name].definition != index.definition
+    ]
+
+
+def _broken(found: Indexes) -> Wrong:
+    wrong: Wrong = []
+    for state in found.found:
+        if _sound(state) or state.building:
+            continue
+        flags = (("invalid", state.valid), ("not ready", state.ready), ("not live", state.live))
+        what = ", ".join(word for word, good in flags if not good)
+        words = (
+            f"is {what} on {state.table}: queries do not use it, writes may pay for it; "
+            f"REINDEX INDEX CONCURRENTLY {state.name}, or DROP INDEX CONCURRENTLY {state.name}"
+        )
+        wrong.append((state.name, words))
+    return wrong
+
+
+def _collations(found: Indexes) -> Wrong:
+    wrong: Wrong = []
+    if found.stale_collation:
+        words = (
+            f"{found.stale_collation}: indexes on text may be in the wrong order; REINDEX them, "
+            "then ALTER DATABASE … REFRESH COLLATION VERSION"
+        )
+        wrong.append(("the database's collation", words))
+    for state in found.found:
+        if state.collation_mismatch:
+            words = (
+                f"was built with another version of collation {state.collation_mismatch}: its order may be "
+                "wrong; REINDEX it, then ALTER COLLATION … REFRESH VERSION"
+            )
+            wrong.append((state.name, words))
+    return wrong
+
+
+def _doubled(found: Indexes, wanted: list[str]) -> Wrong:
+    """Return indexes that do the same work on the same table; where all are partitions', their parents' tell it."""
+    alike: defaultdict[str, list[IndexState]] = defaultdict(list)
+    for state in found.found:
+        if state.valid:
+            alike[state.shape].append(state)
+    wrong: Wrong = []
+    for states in alike.values():
+        keep, *others = sorted(
+            states, key=lambda s: (s.partition_of is None, s.constraint is None, s.name not in wanted, s.name)
+        )
+        wrong += [
+            (s.name, f"does the same work as {keep.name} on {s.table}: each write pays for both; drop one")
+            for s in others
+            if s.partition_of is None
+        ]
+    return wrong
+
+
+def _notes(found: Indexes, expected: Expected, wanted: list[str]) -> tuple[str, ...]:
+    """Say which indexes of the snapshot's schemas stand in no list; partitions' own are left out."""
+    if not expected.defined:
+        return ()
+    schemas = {index.name.partition(".")[0] for index in expected.defined}
+    extra = [
+        state.name
+        for state in found.found
+        if state.name not in wanted
+        and state.name.partition(".")[0] in schemas
+        and state.partition_of is None
+        and not state.on_partition
+    ]
+    if not extra:
+        return ()
+    more = f" and {len(extra) - _MOST} more" if len(extra) > _MOST else ""
+    return (f"not in the snapshot: {', '.join(extra[:_MOST])}{more}",)

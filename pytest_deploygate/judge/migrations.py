@@ -1,0 +1,175 @@
+"""Judge the schema version of each node against the head of the migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_deploygate.inventory.models import Migrations
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine
+from pytest_deploygate.probes.migrations import NodeVersion, Revision, SchemaVersions, Scripts
+
+_NAMED = 3
+
+
+def judge(measurement: SchemaVersions, criterion: Migrations) -> Judgement:
+    """Pass when every node is at exactly the expected head, nothing pending, unknown or half done."""
+    if not measurement.expected or not measurement.nodes:
+        return Judgement(Verdict.INCONCLUSIVE, "no schema version is expected, so none can be compared")
+    parts = [_scripts(measurement.scripts)] if measurement.scripts else []
+    primary, replicas = measurement.nodes[0], measurement.nodes[1:]
+    first = _node(primary, primary, measurement, criterion)
+    same = [node.node for node in replicas if _like(node, primary)] if first.verdict is Verdict.FAIL else []
+    if same:
+        first = replace(first, reason=f"{first.reason} (the same on {', '.join(same)})")
+    others = [(node, _node(node, primary, measurement, criterion)) for node in replicas]
+    parts += [first, *(replace(j, reason="") if node.node in same else j for node, j in others)]
+    folded = combine(parts)
+    if folded.verdict is not Verdict.PASS:
+        return folded
+    at = ", ".join(measurement.expected)
+    names = ", ".join(node.node for node in measurement.nodes if not node.delayed)
+    return Judgement(
+        Verdict.PASS, f"{names}: at {at}, none pending, none dirty", folded.readings, folded.notes
+    )
+
+
+def _like(node: NodeVersion, primary: NodeVersion) -> bool:
+    """Tell whether a replica shows exactly what the primary shows: it replicates, the trouble is the primary's."""
+    return (node.versions, node.missing, node.dirty) == (
+        primary.versions,
+        primary.missing,
+        primary.dirty,
+    ) and (node.missing or not node.problem)
+
+
+def pending(revisions: Iterable[Revision], at: Iterable[str]) -> tuple[str, ...]:
+    """Return the revisions that are not applied when a database is at `at`, oldest first."""
+    ordered = tuple(revisions)
+    applied = _with_ancestors(ordered, at)
+    return tuple(r.id for r in ordered if r.id not in applied)
+
+
+def _with_ancestors(revisions: tuple[Revision, ...], at: Iterable[str]) -> set[str]:
+    down = {r.id: r.down for r in revisions}
+    seen: set[str] = set()
+    waiting = list(at)
+    while waiting:
+        revision = waiting.pop()
+        if revision in down and revision not in seen:
+            seen.add(revision)
+            waiting += down[revision]
+    return seen
+
+
+def _scripts(scripts: Scripts) -> Judgement:
+    """Fail a folder whose history forks: Alembic then refuses `upgrade head`. Separate histories are fine."""
+    heads = scripts.heads
+    readings = (Reading("heads in the script folder", len(heads), limit="one a history"),)
+    forks = [
+        (one, other)
+        for i, one in enumerate(heads)
+        for other in heads[i + 1 :]
+        if _with_ancestors(scripts.revisions, [one]) & _with_ancestors(scripts.revisions, [other])
+    ]
+    if forks:
+        return Judgement(
+            Verdict.FAIL,
+            f"the migrations in {scripts.folder} have {len(heads)} heads ({', '.join(heads)}): "
+            "join them with `alembic merge heads`, then `alembic upgrade head`",
+            readings,
+        )
+    if scripts.complaints:
+        return Judgement(
+            Verdict.FAIL,
+            f"Alembic complains about {scripts.folder}: {'; '.join(scripts.complaints)}",
+            readings,
+        )
+    return Judgement(Verdict.PASS, f"{len(scripts.revisions)} migrations, no fork", readings)
+
+
+def _node(
+    node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions, criterion: Migrations
+) -> Judgement:
+    readings = (
+        Reading(
+            f"{node.node} version",
+            ", ".join(node.versions) or ("no version table" if node.missing else "none"),
+            limit=", ".join(measurement.expected),
+            ok=node.versions == measurement.expected if not (node.problem and not node.missing) else None,
+        ),
+    )
+
+    def verdict(what: Verdict, reason: str, notes: tuple[str, ...] = ()) -> Judgement:
+        return Judgement(what, reason, readings, notes)
+
+    if node.delayed is not None and not node.problem and node.versions != primary.versions:
+        note = f"{node.node} is a delayed replica and still at {', '.join(node.versions) or 'no version'}; not judged"
+        return verdict(Verdict.PASS, note, (note,))
+    if node.missing:
+        return verdict(
+            Verdict.FAIL,
+            f"{node.node}: the version table is missing ({measurement.source}): "
+            + _missing_means(measurement, criterion),
+        )
+    if node.dirty:
+        return verdict(
+            Verdict.FAIL,
+            f"{node.node}: a migration is half done (dirty) at {', '.join(node.versions) or 'no version'}: "
+            "repair it by hand, clear the flag, then run the migrations again",
+        )
+    if not node.problem or node.versions:
+        wrong = _wrong(node, primary, measurement)
+        if wrong:
+            return verdict(Verdict.FAIL, wrong)
+    if node.problem:
+        return verdict(Verdict.INCONCLUSIVE, node.problem)
+    return verdict(Verdict.PASS, f"{node.node} is at {', '.join(node.versions)}")
+
+
+def _missing_means(measurement: SchemaVersions, criterion: Migrations) -> str:
+    if measurement.scripts is None:
+        return "no migration ever ran here, or the query names another table"
+    return (
+        f"all {len(measurement.scripts.revisions)} migrations are pending; run `alembic upgrade head`, or set "
+        f"`version_table` if it is not {criterion.version_table}"
+    )
+
+
+def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions) -> str:
+    """Say what is wrong with a node's version; nothing when it is at the expected head."""
+    if node.versions == measurement.expected:
+        return ""
+    at, head = ", ".join(node.versions), ", ".join(measurement.expected)
+    if not node.primary and node.versions != primary.versions:
+        return (
+            f"{node.node} is at {at or 'no version'} while the primary {primary.node} is at "
+            f"{', '.join(primary.versions) or 'no version'}: it does not replay what the primary wrote; "
+            "see its replication first"
+        )
+    scripts = measurement.scripts
+    if not node.versions:
+        count = f"all {len(scripts.revisions)} migrations are pending" if scripts else f"expected {head}"
+        step = "run `alembic upgrade head`" if scripts else "run the migrations"
+        return f"{node.node}: {measurement.source} has no row; {count}; {step}"
+    if scripts is None:
+        return f"{node.node} is at {at}, expected {head}: run the migrations"
+    known = {revision.id for revision in scripts.revisions}
+    unknown = [version for version in node.versions if version not in known]
+    if unknown:
+        return (
+            f"{node.node} is at {', '.join(unknown)}, which is no revision of {scripts.folder}: the database was "
+            "migrated from other code; deploy the code that has it, or see `alembic history`"
+        )
+    left = pending(scripts.revisions, node.versions)
+    if left:
+        return f"{node.node}: {len(left)} pending ({_some(left)}); it is at {at}, head is {head}; run `alembic upgrade head`"
+    return (
+        f"{node.node} lists {at} where only {head} is expected: the version table has a row too many; "
+        "see `alembic current`"
+    )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown

@@ -1,0 +1,170 @@
+"""Partitioning: ranges of the expected width without a gap, some ahead of now, none that fell through, and pruning."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pytest_deploygate.inventory.models import Partitioned
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.partitions import Partition, Partitions
+
+#: Months and quarters are not all of one length.
+_CALENDAR_SLACK = timedelta(days=3)
+_MOST = 4
+
+
+def judge(found: Partitions, expected: Partitioned) -> Judgement:
+    """Pass when the table is range-partitioned on the column as expected, and will still be tomorrow."""
+    if found.kind is None:
+        return Judgement(
+            Verdict.FAIL, f"{found.table} does not exist; was it migrated, is it in this schema?"
+        )
+    if found.kind != "range":
+        what = "is an ordinary table" if found.kind == "table" else f"is partitioned by {found.kind}"
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.table} {what}, expected RANGE ({expected.column}): it cannot be partitioned in place, plan a move",
+            (Reading("partitioning", found.kind, limit=f"RANGE ({expected.column})", ok=False),),
+        )
+    if not re.fullmatch(rf'RANGE \("?{re.escape(expected.column)}"?\)', found.key):
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.table} is partitioned by {found.key}, expected RANGE ({expected.column})",
+            (Reading("partition key", found.key, limit=f"RANGE ({expected.column})", ok=False),),
+        )
+    if not found.ranges and not found.unread:
+        return Judgement(
+            Verdict.FAIL, f"{found.table} has no range partition: every insert fails or goes to the default"
+        )
+    if found.unread:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"bounds that are no point of time cannot be judged: {'; '.join(found.unread[:_MOST])}",
+        )
+    wrong = [
+        *_gaps(found.ranges),
+        *_widths(found.ranges, expected.interval),
+        *_open(found),
+        *_ahead(found, expected),
+    ]
+    wrong += [*_default(found), *_pruning(found)]
+    readings = tuple(_readings(found, expected))
+    if wrong:
+        return Judgement(Verdict.FAIL, f"{found.table}: " + "; ".join(wrong), readings, confirmed=True)
+    if found.scanned == 0:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.table}: the plan of a query over one partition's time reads no partition, which tells nothing of pruning",
+            readings,
+        )
+    if found.scanned is None:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.table}: no partition has two bounds, so pruning could not be tried",
+            readings,
+        )
+    return Judgement(
+        Verdict.PASS,
+        f"{len(found.ranges)} partitions of {words_for(expected.interval)}, no gap, "
+        f"{words_for(_reach(found) - found.now)} ahead; a query over one reads {found.scanned} of {found.total}",
+        readings,
+    )
+
+
+def _reach(found: Partitions) -> datetime:
+    """Return until when inserts find a partition without a gap from now on."""
+    reach = found.now
+    for part in found.ranges:
+        if (part.start is None or part.start <= reach) and (part.end is None or part.end > reach):
+            reach = part.end or datetime.max.replace(tzinfo=found.now.tzinfo)
+    return reach
+
+
+def _readings(found: Partitions, expected: Partitioned) -> Iterator[Reading]:
+    ahead = _reach(found) - found.now
+    yield Reading("range partitions", len(found.ranges), limit=f"{words_for(expected.interval)} wide, no gap")
+    yield Reading(
+        "inserts find a partition for", words_for(ahead), limit=f"at least {words_for(expected.ahead)} ahead",
+        ok=ahead >= expected.ahead,
+    )  # fmt: skip
+    if found.default_rows is not None:
+        yield Reading(
+            "rows in the default partition", found.default_rows, limit="0", ok=found.default_rows == 0
+        )
+    if found.scanned is not None:
+        yield Reading(
+            "partitions read for one interval",
+            found.scanned,
+            limit="1, the one of that interval",
+            ok=found.scanned == 1,
+        )
+
+
+def _gaps(ranges: tuple[Partition, ...]) -> Iterator[str]:
+    for before, after in itertools.pairwise(ranges):
+        if before.end is not None and after.start is not None and before.end < after.start:
+            yield (
+                f"gap from {before.end:%Y-%m-%d %H:%M} to {after.start:%Y-%m-%d %H:%M} UTC between {before.name} and "
+                f"{after.name}: create the partition before rows need it"
+            )
+
+
+def _widths(ranges: tuple[Partition, ...], interval: timedelta) -> Iterator[str]:
+    slack = (
+        _CALENDAR_SLACK
+        if interval >= timedelta(days=28)
+        else timedelta(hours=1)
+        if interval >= timedelta(days=1)
+        else timedelta(0)
+    )
+    odd = [p for p in ranges if p.start and p.end and abs((p.end - p.start) - interval) > slack]
+    if odd:
+        width = odd[0].end - odd[0].start if odd[0].end and odd[0].start else interval
+        yield (
+            f"{len(odd)} of {len(ranges)} partitions are not {words_for(interval)} wide, first {odd[0].name} "
+            f"({words_for(width)})"
+        )
+
+
+def _open(found: Partitions) -> Iterator[str]:
+    for part in found.ranges:
+        if part.end is None:
+            yield (
+                f"{part.name} has no end (MAXVALUE): all later rows fall into it, as into a default partition; split it "
+                "into partitions of the interval"
+            )
+
+
+def _ahead(found: Partitions, expected: Partitioned) -> Iterator[str]:
+    reach = _reach(found)
+    if reach - found.now >= expected.ahead:
+        return
+    until = (
+        "there is none even for now"
+        if reach == found.now
+        else f"the last one in a row ends {reach:%Y-%m-%d %H:%M} UTC"
+    )
+    yield (
+        f"partitions must exist for {words_for(expected.ahead)} ahead of now, {until}: "
+        "run the job that makes them, and see why it did not"
+    )
+
+
+def _default(found: Partitions) -> Iterator[str]:
+    if found.default_rows:
+        rows = "1 row is" if found.default_rows == 1 else f"{found.default_rows} rows are"
+        yield (
+            f"{rows} in the default partition {found.default}: no partition was there for their time, "
+            "or their time is wrong; move them before a partition for it can be made"
+        )
+
+
+def _pruning(found: Partitions) -> Iterator[str]:
+    if found.scanned is not None and found.scanned > 1:
+        yield (
+            f"a query over one partition's time reads {found.scanned} of {found.total}: nothing is pruned; "
+            "is enable_partition_pruning on, does the column's type fit?"
+        )

@@ -1,0 +1,272 @@
+"""Judge streaming replication: the cluster as one (`judge_cluster`) and each replica (`judge_replica`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_deploygate.inventory.models import Replication
+from pytest_deploygate.judge.replication_parts import apply_delay, lag, marker, reply, slot, synchronous
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
+from pytest_deploygate.probes.replication import PrimaryFacts, ReplicaFacts
+from pytest_deploygate.probes.replication_facts import Slot, Standby
+
+_GRANT = "GRANT pg_monitor TO the gate's role"
+
+
+def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgement:
+    """Pass when exactly one node takes writes, no slot of nobody holds WAL, and commits wait as they should."""
+    roles = _one_primary(measurement)
+    if roles.verdict is not Verdict.PASS:
+        return roles
+    if measurement.problem:
+        return combine([roles, Judgement(Verdict.INCONCLUSIVE, measurement.problem)])
+    parts = [
+        roles,
+        *(_foreign_slot(one, measurement, criterion) for one in measurement.slots),
+        _slot_limit(measurement, criterion),
+        synchronous(measurement, criterion),
+    ]
+    folded = combine(parts)
+    notes = folded.notes + tuple(_extra(standby) for standby in measurement.extra)
+    reason = folded.reason if folded.verdict is not Verdict.PASS else roles.reason
+    return Judgement(folded.verdict, reason, folded.readings, notes)
+
+
+def _one_primary(facts: PrimaryFacts) -> Judgement:
+    nodes = (facts.primary, *facts.replicas)
+    writable = [server.node for server in nodes if server.writable]
+    silent = [server for server in nodes if not server.answered]
+    readings = (
+        Reading("writable nodes", ", ".join(writable) or "none", limit=facts.primary.node,
+                ok=writable == [facts.primary.node] if not silent else None),
+    )  # fmt: skip
+    name = facts.primary.node
+    if len(writable) > 1:
+        return Judgement(
+            Verdict.FAIL,
+            f"{len(writable)} nodes take writes: {' and '.join(writable)} (only {name} may): fence all but one at "
+            "once, compare their data, then rebuild the others from it",
+            readings,
+        )
+    if facts.primary.answered and facts.primary.in_recovery:
+        other = f"{writable[0]} takes writes instead" if writable else "no node that answers takes writes"
+        return Judgement(
+            Verdict.FAIL,
+            f"{name}, the primary of the inventory, is in recovery; {other}: promote {name} or correct the inventory",
+            readings,
+        )
+    if writable and writable != [name]:
+        return Judgement(
+            Verdict.FAIL,
+            f"{writable[0]} takes writes, but the inventory's primary is {name}, which does not answer "
+            f"({facts.primary.problem}): keep {name} from coming back as a second primary, correct the inventory",
+            readings,
+        )
+    if not facts.primary.answered:
+        orphans = [s.node for s in facts.replicas if s.answered and not s.receiver]
+        if orphans and len(orphans) == len([s for s in facts.replicas if s.answered]):
+            return Judgement(
+                Verdict.FAIL,
+                f"no node takes writes: the primary {name} does not answer and {', '.join(orphans)} receive nothing "
+                f"from it: start {name} or fail over ({facts.primary.problem})",
+                readings,
+            )
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"the primary cannot be asked, though replicas still receive from it: {facts.primary.problem}",
+            readings,
+        )
+    if silent:
+        # A node that cannot be asked might take writes; whether it must answer is judged with the replica.
+        unknown = [s for s in silent if s.node not in facts.streaming]
+        if unknown:
+            names = ", ".join(s.node for s in unknown)
+            return Judgement(
+                Verdict.INCONCLUSIVE,
+                f"{name} takes writes; whether {names} does too is unknown, because it cannot be asked: "
+                + "; ".join(s.problem for s in unknown),
+                readings,
+            )
+    return Judgement(Verdict.PASS, f"{name} is the only node that takes writes", readings)
+
+
+def _foreign_slot(one: Slot, facts: PrimaryFacts, criterion: Replication) -> Judgement:
+    """Judge a slot that belongs to no expected replica: it holds WAL all the same."""
+    held, limit = words_for_bytes(one.retained_bytes), words_for_bytes(criterion.max_slot_wal)
+    at = facts.primary.node
+    reading = Reading(f"slot {one.name} retains", held, limit=f"active, at most {limit}",
+                      ok=one.active and one.retained_bytes <= criterion.max_slot_wal)  # fmt: skip
+    if not one.reserves:
+        return Judgement(
+            Verdict.PASS, "", (), (f"slot {one.name} on {at} belongs to no replica and holds nothing yet",)
+        )
+    drop = f"SELECT pg_drop_replication_slot('{one.name}')"
+    if one.wal_status not in ("reserved", "extended"):
+        return Judgement(
+            Verdict.FAIL,
+            f"slot {one.name} on {at} is {one.wal_status}: its WAL is gone or going; its consumer must be rebuilt, "
+            f"or drop it: {drop}",
+            (reading,),
+        )
+    if not one.active:
+        return Judgement(
+            Verdict.FAIL,
+            f"slot {one.name} on {at} is inactive and holds {held} of WAL, which grows until the disk is full: "
+            f"start its consumer or drop it: {drop}",
+            (reading,),
+        )
+    if one.retained_bytes > criterion.max_slot_wal:
+        return Judgement(
+            Verdict.FAIL,
+            f"slot {one.name} on {at} holds {held} of WAL, limit {limit}: its consumer is too slow or stuck",
+            (reading,),
+        )
+    return Judgement(Verdict.PASS, "", (reading,))
+
+
+def _slot_limit(facts: PrimaryFacts, criterion: Replication) -> Judgement:
+    limit_mb = facts.primary.slot_wal_limit_mb
+    used = criterion.slots or facts.slots or any(s.slot for s in facts.standbys)
+    words = "unlimited" if limit_mb < 0 else words_for_bytes(limit_mb * 1024**2)
+    reading = Reading("max_slot_wal_keep_size", words, limit="not -1", ok=limit_mb >= 0 if used else None)
+    if limit_mb < 0 and used:
+        return Judgement(
+            Verdict.FAIL,
+            f"max_slot_wal_keep_size is -1 on {facts.primary.node}: a replica that stops makes its slot fill the "
+            "disk; set it to what the disk can spare and reload",
+            (reading,),
+        )
+    return Judgement(Verdict.PASS, "", (reading,))
+
+
+def _extra(standby: Standby) -> str:
+    return (
+        f"one more standby streams that the inventory does not name: {standby.application or 'no name'} from "
+        f"{standby.address or 'a local socket'}, {standby.state or 'state hidden'}"
+    )
+
+
+def judge_replica(measurement: ReplicaFacts, criterion: Replication) -> Judgement:
+    """Pass when the replica streams from where it should and the marker row was read on it, all within bounds.
+
+    The first cause counts: a replica that does not stream at all is not told its lag, too.
+    """
+    broken = _broken(measurement)
+    if broken:
+        return broken
+    parts = [
+        _streams(measurement),
+        apply_delay(measurement),
+        slot(measurement, criterion),
+        reply(measurement, criterion),
+    ]
+    if measurement.server.answered:
+        held = [lag(measurement, criterion), marker(measurement, criterion)]
+        if Verdict.FAIL in (parts[1].verdict, parts[3].verdict):
+            # Paused or delayed replay or a silent receiver is the cause; what follows is shown, not said again.
+            held = [replace(part, reason="") for part in held]
+        parts += held
+    else:
+        parts.append(
+            Judgement(
+                Verdict.INCONCLUSIVE,
+                f"{measurement.server.node} streams, but cannot be asked for the marker row: {measurement.server.problem}",
+            )
+        )
+    folded = combine(parts)
+    if folded.verdict is not Verdict.PASS:
+        return folded
+    return Judgement(
+        Verdict.PASS, "; ".join(p.reason for p in parts if p.reason), folded.readings, folded.notes
+    )
+
+
+def _broken(facts: ReplicaFacts) -> Judgement | None:
+    """Say why there is no replication to measure, or nothing."""
+    server, primary, name = facts.server, facts.primary, facts.server.node
+
+    def fail(reason: str, value: str, limit: str) -> Judgement:
+        return Judgement(Verdict.FAIL, reason, (Reading(name, value, limit=limit, ok=False),))
+
+    if server.answered and primary.answered and server.system_identifier != primary.system_identifier:
+        return fail(
+            f"{name} is another cluster: system identifier {server.system_identifier}, {primary.node} has "
+            f"{primary.system_identifier}: rebuild it from {primary.node}, or correct the inventory",
+            f"system identifier {server.system_identifier}", primary.system_identifier,
+        )  # fmt: skip
+    if server.writable:
+        return fail(
+            f"{name} is no replica: it is not in recovery and takes writes of its own (a second primary): fence it, "
+            f"then rebuild it from {primary.node}", "takes writes", "in recovery",
+        )  # fmt: skip
+    if facts.standby:
+        return None
+    if facts.upstream_problem:
+        if server.answered and not server.receiver:
+            return fail(
+                f"{name} receives nothing and its upstream {facts.upstream} cannot be asked: {facts.upstream_problem}",
+                "no WAL receiver", "streaming",
+            )  # fmt: skip
+        unknown = f"whether {name} streams is unknown: {facts.upstream_problem}"
+        return Judgement(Verdict.INCONCLUSIVE, unknown if server.answered else f"{unknown}; {server.problem}")
+    held = (
+        f"; slot {facts.slot.name} holds {words_for_bytes(facts.slot.retained_bytes)} for it"
+        if facts.slot
+        else ""
+    )
+    lost = facts.slot is not None and facts.slot.wal_status not in ("reserved", "extended")
+    if lost and facts.slot:
+        held = f"; its slot is {facts.slot.wal_status}: WAL it needs was removed, so it must be rebuilt"
+    if not server.answered:
+        return fail(
+            f"{name} is down: not in pg_stat_replication of {facts.upstream}, and it cannot be reached "
+            f"({server.problem}): start it{held}", "not streaming, not reachable", f"streaming from {facts.upstream}",
+        )  # fmt: skip
+    if not facts.server.receiver:
+        return fail(
+            f"{name} is up but receives nothing: it has no WAL receiver and is not in pg_stat_replication of "
+            f"{facts.upstream}: see its log for why it cannot connect{held}",
+            "no WAL receiver", f"streaming from {facts.upstream}",
+        )  # fmt: skip
+    return Judgement(
+        Verdict.INCONCLUSIVE if not primary.sees_all else Verdict.FAIL,
+        f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it"
+        + (f": pg_stat_replication is hidden from us; {_GRANT}" if not primary.sees_all
+           else f": it follows a server that the inventory does not name; point it at {facts.upstream}"),
+    )  # fmt: skip
+
+
+def _streams(facts: ReplicaFacts) -> Judgement:
+    name, standby, server = facts.server.node, facts.standby, facts.server
+    if standby is None:
+        return Judgement(Verdict.INCONCLUSIVE, f"{name} was not found in pg_stat_replication")
+    readings = [Reading(f"{name} state", f"{standby.state} from {facts.seen_on}", limit=f"streaming from {facts.upstream}",
+                        ok=standby.state == "streaming" and facts.seen_on == facts.upstream),
+                Reading(f"{name} sync state", standby.sync_state)]  # fmt: skip
+    if not standby.state:
+        return Judgement(Verdict.INCONCLUSIVE, f"{name}: its state is hidden from the gate's role; {_GRANT}")
+    if standby.state != "streaming":
+        return Judgement(
+            Verdict.FAIL,
+            f"{name} is in state {standby.state}, not streaming: it is still catching up, or its receiver restarts "
+            "again and again; see its log",
+            tuple(readings),
+        )
+    if facts.seen_on != facts.upstream:
+        return Judgement(
+            Verdict.FAIL,
+            f"{name} streams from {facts.seen_on}, not from {facts.upstream}: change its primary_conninfo, or "
+            f"declare `upstream: {facts.seen_on}` in the inventory",
+            tuple(readings),
+        )
+    if server.answered and facts.primary.answered:
+        readings.append(Reading(f"{name} timeline", server.timeline, limit=str(facts.primary.timeline),
+                                ok=server.timeline == facts.primary.timeline))  # fmt: skip
+        if server.timeline != facts.primary.timeline:
+            return Judgement(
+                Verdict.FAIL,
+                f"{name} is on timeline {server.timeline}, {facts.primary.node} on {facts.primary.timeline}: it did "
+                "not follow a failover; see its log, pg_rewind or rebuild it",
+                tuple(readings),
+            )
+    return Judgement(Verdict.PASS, f"{name} streams from {facts.upstream}", tuple(readings))

@@ -1,0 +1,159 @@
+"""Judge a scheduled job: that it is scheduled, that its last run succeeded, and that it ran when it was due."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from pytest_deploygate.inventory.models import BackupJob
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+from pytest_deploygate.probes.last_runs import LastRunFacts
+from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts
+
+_CLOCKS = timedelta(minutes=5)
+_SECONDS = re.compile(r"(\d+) seconds?")
+
+
+def judge(measurement: JobFacts, criterion: BackupJob) -> Judgement:
+    """Pass when the job is scheduled and switched on, and its last run succeeded and is not older than its schedule."""
+    planned = judge_schedule(measurement.job, measurement.schedule)
+    ran = _last_run(measurement.job, measurement.last_run, measurement.now)
+    parts = [planned, ran]
+    if planned.verdict is Verdict.PASS and ran.verdict is Verdict.PASS:
+        parts.append(_in_time(measurement, criterion))
+    folded = combine(parts)
+    if folded.verdict is not Verdict.PASS:
+        return folded
+    return Judgement(Verdict.PASS, f"{ran.reason}; {planned.reason}", folded.readings, folded.notes)
+
+
+def judge_schedule(job: str, facts: ScheduleFacts) -> Judgement:
+    """Judge the schedule alone: there, taken by its scheduler, switched on."""
+    when = ", ".join(facts.expressions) or (facts.next_due.isoformat() if facts.next_due else "")
+    readings = (
+        Reading(f"{job} schedule", f"{facts.where}: {when or facts.detail or facts.wrong or 'no time'}",
+                limit="there and on", ok=None if facts.problem else facts.found and facts.enabled and not facts.wrong),
+    )  # fmt: skip
+
+    def verdict(what: Verdict, reason: str) -> Judgement:
+        return Judgement(what, reason, readings)
+
+    if facts.problem:
+        return verdict(Verdict.INCONCLUSIVE, f"the schedule of {job} is unknown: {facts.problem}")
+    if not facts.found:
+        return verdict(
+            Verdict.FAIL,
+            f"{job} is not scheduled: {facts.where}: {facts.detail}; add it, it will not run by itself",
+        )
+    if not facts.enabled:
+        steps = {
+            "crontab": "remove the #",
+            "systemd": f"run `systemctl enable --now {facts.where}`",
+            "pg_cron": "run SELECT cron.alter_job(jobid, active := true) FROM cron.job for it",
+        }
+        return verdict(
+            Verdict.FAIL,
+            f"the schedule of {job} is switched off ({facts.where}: {facts.detail}): {steps.get(facts.kind, 'switch it on')}",
+        )
+    if facts.wrong:
+        return verdict(Verdict.FAIL, f"the schedule of {job} does not work ({facts.where}): {facts.wrong}")
+    if facts.kind == "systemd":
+        if not facts.has_next:
+            return verdict(
+                Verdict.FAIL, f"{facts.where} of {job} is active but will not fire again: see its OnCalendar"
+            )
+    elif not facts.expressions:
+        return verdict(Verdict.INCONCLUSIVE, f"{facts.where} tells no time for {job}")
+    return verdict(Verdict.PASS, f"scheduled in {facts.where} ({when or 'by interval'})")
+
+
+def _last_run(job: str, facts: LastRunFacts, now: datetime) -> Judgement:
+    finished = facts.finished
+    words = finished.strftime("%Y-%m-%d %H:%M UTC") if finished else "none"
+    readings = (
+        Reading(f"{job} last run", f"{words} ({facts.where})", limit="succeeded",
+                ok=None if facts.problem else bool(facts.succeeded)),
+        Reading(f"{job} exit code", facts.exit_code, limit="0" if facts.exit_code is not None else "",
+                ok=None if facts.exit_code is None else facts.exit_code == 0),
+    )  # fmt: skip
+
+    def verdict(what: Verdict, reason: str) -> Judgement:
+        return Judgement(what, reason, readings)
+
+    if facts.problem:
+        return verdict(Verdict.INCONCLUSIVE, f"the last run of {job} is unknown: {facts.problem}")
+    if not facts.found:
+        return verdict(Verdict.FAIL, f"{job} never ran: {facts.detail} ({facts.where}); run it by hand now")
+    because = f": {facts.detail}" if facts.detail else ""
+    if facts.succeeded is False:
+        code = f" with exit code {facts.exit_code}" if facts.exit_code is not None else ""
+        return verdict(
+            Verdict.FAIL,
+            f"the last run of {job} failed{code} on {words} ({facts.where}){because}; mend the cause and run it by hand",
+        )
+    if facts.succeeded is None or finished is None:
+        return verdict(
+            Verdict.INCONCLUSIVE, f"{facts.where} does not tell how the last run of {job} ended{because}"
+        )
+    if finished > now + _CLOCKS:
+        return verdict(
+            Verdict.INCONCLUSIVE,
+            f"the last run of {job} ended on {words}, {words_for(finished - now)} in the future: a clock is wrong",
+        )
+    return verdict(
+        Verdict.PASS,
+        f"{job} succeeded {words_for(max(now - finished, timedelta(0)))} ago, on {words}{because}",
+    )
+
+
+def _in_time(measurement: JobFacts, criterion: BackupJob) -> Judgement:
+    """Compare the last run with the newest time that it was due, slack given."""
+    job, finished, slack = measurement.job, measurement.last_run.finished, criterion.slack
+    try:
+        due = last_due(measurement.schedule, measurement.now - slack)
+    except (CronSimError, ValueError, KeyError, StopIteration) as error:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"when {job} was due last is unknown ({measurement.schedule.where}, time zone {measurement.schedule.zone}): {error}",
+        )
+    if due is None or finished is None:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"when {job} was due last is unknown: {measurement.schedule.where} has not fired yet",
+        )
+    age, words = measurement.now - finished, due.strftime("%Y-%m-%d %H:%M %Z")
+    reading = Reading(f"{job} age of last run", round(age.total_seconds()), "s",
+                      f"not before {words}, {words_for(slack)} slack", finished >= due)  # fmt: skip
+    if finished < due:
+        return Judgement(
+            Verdict.FAIL,
+            f"the last run of {job} ended {words_for(age)} ago, but it was due on {words} and the slack of "
+            f"{words_for(slack)} is over: see why the scheduler did not start it, then run it by hand",
+            (reading,),
+        )
+    return Judgement(Verdict.PASS, "", (reading,))
+
+
+def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
+    """Return the newest time at or before `until` at which the job was due; None when that is not known.
+
+    Raises CronSimError, ValueError or KeyError for a time or zone that means nothing.
+    """
+    if schedule.kind == "systemd":
+        due, following = schedule.last_due, schedule.next_due
+        if due is None or due <= until:
+            return due
+        # It fired a moment ago and may still run: the time before that counts, one interval earlier.
+        return due - (following - due) if following and following > due else None
+    return max((_cron_due(e, until, schedule.zone) for e in schedule.expressions), default=None)
+
+
+def _cron_due(expression: str, until: datetime, zone: str) -> datetime:
+    if seconds := _SECONDS.fullmatch(expression):
+        return until - timedelta(seconds=int(seconds[1]))
+    # pg_cron writes $ for the last day of the month, cronsim L. One second on, because the end is not included.
+    after = until.astimezone(ZoneInfo(zone)).replace(microsecond=0) + timedelta(seconds=1)
+    return next(CronSim(expression.replace("$", "L"), after, reverse=True))

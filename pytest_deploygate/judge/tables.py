@@ -1,0 +1,139 @@
+"""Structures against the snapshot: every difference is a failure and is listed with what was expected and found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.probes.catalog import Aspects, Relation, Structure, Surplus, differences
+
+_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one relation must look like. `ignore` are patterns of relations that may differ."""
+
+    aspects: Aspects
+    server_major: int
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedAll:
+    """What the schemas must hold altogether."""
+
+    snapshot: Structure
+    ignore: tuple[str, ...] = ()
+
+
+def judge_relation(found: Relation, expected: Expected) -> Judgement:
+    """Pass when the relation and its partitions are exactly as the snapshot has them."""
+    if _ignored(found.name, expected.ignore):
+        return Judgement(
+            Verdict.NOT_APPLICABLE, "left out by the inventory's tables.ignore: it was not compared"
+        )
+    if found.aspects is None:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.name} does not exist; the snapshot has it as a {expected.aspects.get('kind', 'table')}",
+            (Reading("relation", "missing", limit="as in the snapshot", ok=False),),
+        )
+    wrong = differences(expected.aspects, found.aspects) + list(found.partitions.items())
+    notes = _version_note(found.server_major, expected.server_major)
+    if wrong:
+        return Judgement(Verdict.FAIL, _reason(found.name, wrong), _readings(wrong), notes, confirmed=True)
+    count = len(expected.aspects)
+    return Judgement(
+        Verdict.PASS,
+        f"{count} aspects (columns, constraints, triggers, policies, owner, grants) are as in the snapshot",
+        (Reading("aspects compared", count, limit="no difference", ok=True),),
+        notes,
+    )
+
+
+def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
+    """Pass when the schemas hold nothing beside the snapshot; sequences, functions, types and schema grants equal it."""
+    snapshot = expected.snapshot
+    wrong = [
+        (name, f"not expected, this {aspects['kind']} is not in the snapshot")
+        for name, aspects in found.relations.items()
+        if name not in snapshot.relations and not _ignored(name, expected.ignore)
+    ]
+    tables = set(snapshot.table_names)
+    sequences = [n for n in snapshot.relations if n not in tables and not _ignored(n, expected.ignore)]
+    wrong += _compared({n: snapshot.relations[n] for n in sequences}, found.relations)
+    wrong += _compared(snapshot.others, found.others)
+    wrong += [
+        (name, "not expected, it is not in the snapshot")
+        for name in found.others
+        if name not in snapshot.others
+    ]
+    schemas = ", ".join(found.schemas)
+    notes = _version_note(found.server_major, snapshot.server_major) + _extension_notes(found, snapshot)
+    if wrong:
+        return Judgement(
+            Verdict.FAIL, _reason(f"schema {schemas}", wrong), _readings(wrong), notes, confirmed=True
+        )
+    return Judgement(
+        Verdict.PASS,
+        f"schema {schemas}: no relation beside the snapshot's {len(snapshot.relations)}; its {len(sequences)} "
+        f"sequences and {len(snapshot.others)} functions, types and schemas are as there",
+        (
+            Reading("relations", len(found.relations), limit="none beside the snapshot's", ok=True),
+            Reading(
+                "sequences, functions, types and schemas compared",
+                len(sequences) + len(snapshot.others),
+                limit="no difference",
+                ok=True,
+            ),
+        ),
+        notes,
+    )
+
+
+def _compared(expected: Mapping[str, Aspects], found: Mapping[str, Aspects]) -> list[tuple[str, str]]:
+    wrong = []
+    for name, aspects in expected.items():
+        if name not in found:
+            wrong.append((name, "expected, it is missing"))
+        else:
+            wrong += [(f"{name}: {aspect}", text) for aspect, text in differences(aspects, found[name])]
+    return wrong
+
+
+def _extension_notes(found: Surplus, snapshot: Structure) -> tuple[str, ...]:
+    """Say which extensions differ: their objects are left to them, so they are a note and no failure."""
+    if not snapshot.extensions:
+        return ()
+    return tuple(
+        f"extension {name}: {text}" for name, text in differences(snapshot.extensions, found.extensions)
+    )
+
+
+def _ignored(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _reason(what: str, wrong: list[tuple[str, str]]) -> str:
+    said = "; ".join(f"{name}: {text}" for name, text in wrong[:_MOST])
+    more = f"; and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
+    plural = "difference" if len(wrong) == 1 else "differences"
+    return (
+        f"{what} has {len(wrong)} {plural} from the snapshot: {said}{more}. "
+        "Mend the database, or review a new snapshot"
+    )
+
+
+def _readings(wrong: list[tuple[str, str]]) -> tuple[Reading, ...]:
+    return tuple(Reading(name, text, limit="as in the snapshot", ok=False) for name, text in wrong)
+
+
+def _version_note(found: int, expected: int) -> tuple[str, ...]:
+    if found == expected:
+        return ()
+    return (
+        f"the snapshot is of PostgreSQL {expected}, the server is {found}: texts of definitions may differ by version",
+    )

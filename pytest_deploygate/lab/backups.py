@@ -1,0 +1,91 @@
+"""Backups of the lab: pgBackRest where it is installed, else base backups beside a copied WAL archive."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pytest_deploygate.lab import nodes, processes
+from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, STANZA, Lab
+
+ROLE = "platform_backup"
+_KEPT = 2
+_CONFIGURATION = """[global]
+repo1-path={private}/repo
+repo1-retention-full={kept}
+repo1-bundle=y
+start-fast=y
+compress-type=lz4
+compress-level=1
+process-max=2
+lock-path={private}/pgbackrest-lock
+log-level-file=off
+log-level-console=warn
+archive-timeout=30
+
+[{stanza}]
+pg1-path={data}
+pg1-port={port}
+pg1-socket-path={sockets}
+pg1-user={role}
+pg1-database={database}
+"""
+
+
+def prepare(lab: Lab) -> None:
+    """Make the repository: the tool's configuration and stanza, or the folders of the plain way.
+
+    The server must be running. Raises LabError when pgBackRest cannot serve this server.
+    """
+    if not lab.pgbackrest:
+        return
+    text = _CONFIGURATION.format(
+        private=lab.private,
+        kept=_KEPT,
+        stanza=STANZA,
+        data=lab.data(PRIMARY),
+        port=lab.ports[PRIMARY],
+        sockets=lab.sockets,
+        role=ROLE,
+        database=DATABASE,
+    )
+    nodes.put(lab, lab.pgbackrest_config, text)
+    _pgbackrest(lab, "stanza-create")
+
+
+def take(lab: Lab) -> None:
+    """Take a full backup now. Raises LabError."""
+    if lab.pgbackrest:
+        _pgbackrest(lab, "--type=full", "backup")
+    else:
+        _base_backup(lab)
+
+
+def repository(lab: Lab) -> tuple[str, ...]:
+    """Return the names of the folders, in the private one, that backups and archived WAL are in."""
+    return ("repo",) if lab.pgbackrest else ("archive", "backups")
+
+
+def _pgbackrest(lab: Lab, *words: str) -> None:
+    argv = [str(lab.pgbackrest), f"--config={lab.pgbackrest_config}", f"--stanza={STANZA}", *words]
+    processes.run(argv, user=lab.user, env=_passwords(lab), timeout_s=110)
+
+
+def _base_backup(lab: Lab) -> None:
+    kept = lab.private / "backups"
+    fresh = kept / datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    part = fresh.with_name(f"{fresh.name}.part")
+    source = ["-h", HOST, "-p", str(lab.ports[PRIMARY]), "-U", ROLE]
+    processes.run(
+        [lab.tool("pg_basebackup"), *source, "-D", str(part), "--checkpoint=fast", "--wal-method=stream"],
+        user=lab.user,
+        env=_passwords(lab),
+        timeout_s=110,
+    )
+    processes.run(["/bin/mv", str(part), str(fresh)], user=lab.user)
+    whole = sorted(p for p in kept.iterdir() if p.suffix != ".part")
+    for old in whole[:-_KEPT]:
+        processes.run(["/bin/rm", "-rf", str(old)], user=lab.user)
+
+
+def _passwords(lab: Lab) -> dict[str, str]:
+    return {"PGPASSFILE": str(lab.pgpass), "PGSSLMODE": "disable"}

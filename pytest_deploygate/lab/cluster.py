@@ -1,0 +1,137 @@
+"""The cluster as a whole: laid out from the seed, brought back to it, or brought back to its roles."""
+
+from __future__ import annotations
+
+from pytest_deploygate.lab import backups, client, jobs, nodes, pooler, processes, schedule, sql
+from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
+
+
+def keep_seed(lab: Lab) -> None:
+    """Copy the stopped primary, its backups and its archive aside: what `reset` goes back to."""
+    processes.run(["/bin/mkdir", str(lab.seed)], user=lab.user)
+    nodes.copy_data(lab, lab.data(PRIMARY), lab.seed / PRIMARY)
+    for name in backups.repository(lab):
+        _copy(lab, name, "", "seed/")
+    status = lab.job_status("full-backup")
+    status.with_suffix(".seed").write_text(status.read_text())
+
+
+def lay_out(lab: Lab) -> None:
+    """Make the primary from the stopped one's data, the replicas as copies of it, and start them all."""
+    nodes.copy_data(lab, lab.data(PRIMARY), *(lab.data(name) for name in REPLICAS))
+    bring_up(lab)
+
+
+def bring_up(lab: Lab) -> None:
+    """Configure the stopped nodes for their roles, start them and wait until replication flows."""
+    for name in NODES:
+        nodes.configure(lab, name, primary=name == PRIMARY)
+    nodes.start(lab, PRIMARY)
+    nodes.create_slots(lab)
+    nodes.start(lab, *REPLICAS)
+    sql.wait_streaming(lab)
+
+
+def reset(lab: Lab) -> None:
+    """Bring everything back to what it was when the lab came up: data, backups, archive, schedule. No fault is left."""
+    nodes.stop(lab, *NODES, crash=True)
+    nodes.copy_data(lab, lab.seed / PRIMARY, *(lab.data(name) for name in NODES))
+    for name in backups.repository(lab):
+        _copy(lab, name, "seed/", "")
+    bring_up(lab)
+    status = lab.job_status("full-backup")
+    status.write_text(status.with_suffix(".seed").read_text())
+    schedule.write(lab)
+    restart_pooler(lab)
+    catch_up(lab)
+    lab.record_faults([])
+
+
+def rebuild(lab: Lab, source: str) -> None:
+    """Bring the cluster back to its roles (db1 primary) with the data of `source`, which may have been promoted.
+
+    The others are thrown away and made again from it, so its timeline goes on on db1. A new backup begins in the
+    background: the older ones belong to the timeline before.
+    """
+    if source not in NODES:
+        raise LabError(f"there is no node {source!r}; there are {', '.join(NODES)}")
+    nodes.start(lab, source)
+    if nodes.in_recovery(lab, source):
+        nodes.promote(lab, source)
+    nodes.stop(lab, *(name for name in NODES if name != source), crash=True)
+    nodes.stop(lab, source)
+    nodes.copy_data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
+    bring_up(lab)
+    restart_pooler(lab)
+    catch_up(lab)
+    jobs.run_soon(lab, "full-backup")
+
+
+def rebuild_replica(lab: Lab, name: str) -> None:
+    """Throw a replica away and make it again by pg_basebackup from the running primary."""
+    nodes.stop(lab, name, crash=True)
+    data = str(lab.data(name))
+    processes.run(["/bin/rm", "-rf", data], user=lab.user)
+    nodes.create_slots(lab, [name])
+    source = ["-d", f"host=127.0.0.1 port={lab.ports[PRIMARY]} user=replicator sslmode=disable"]
+    processes.run(
+        [lab.tool("pg_basebackup"), *source, "-D", data, "--checkpoint=fast", "--slot", name],
+        user=lab.user,
+        env={"PGPASSFILE": str(lab.pgpass)},
+    )
+    nodes.configure(lab, name, primary=False)
+    nodes.start(lab, name)
+    sql.wait_streaming(lab, [name])
+
+
+def catch_up(lab: Lab) -> None:
+    """Run the every-minute jobs now: the seed may be days old."""
+    for function in ("ensure_partitions", "refresh_readings_hourly"):
+        sql.execute(lab, f"SELECT platform.{function}()")
+
+
+def restart_pooler(lab: Lab) -> None:
+    """Start PgBouncer where it is installed and has ended."""
+    if lab.pgbouncer:
+        client.start(lab, pooler.NAME)
+
+
+def ailments(lab: Lab) -> list[str]:
+    """Return what keeps the cluster from being whole, in words; nothing when it is."""
+    found = []
+    for name, server in client.status(lab.folder)["servers"].items():
+        if server["exit_code"] is not None:
+            found.append(f"{name} has stopped")
+    if found:
+        return found
+    found = [
+        f"{name} is not in its role" for name in NODES if nodes.in_recovery(lab, name) is (name == PRIMARY)
+    ]
+    if not found:
+        try:
+            sql.wait_streaming(lab, within_s=10.0)
+        except LabError as error:
+            found.append(str(error))
+    return found
+
+
+def mend(lab: Lab) -> None:
+    """Start what has stopped; reset when that does not make the cluster whole."""
+    for name, server in client.status(lab.folder)["servers"].items():
+        if server["exit_code"] is not None:
+            if name in NODES:
+                nodes.start(lab, name)
+            else:
+                client.start(lab, name)
+    try:
+        whole = not ailments(lab)
+    except LabError:
+        whole = False
+    if not whole:
+        reset(lab)
+
+
+def _copy(lab: Lab, name: str, source: str, target: str) -> None:
+    script = 'rm -rf "$2" && cp -a --reflink=auto "$1" "$2"'
+    pair = [str(lab.private / (source + name)), str(lab.private / (target + name))]
+    processes.run(["/bin/sh", "-ec", script, "sh", *pair], user=lab.user)

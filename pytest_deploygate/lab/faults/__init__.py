@@ -1,0 +1,96 @@
+"""Named faults: each breaks one thing in the lab for real, says which items must notice, and can be mended.
+
+A fault is a `Fault` value at the top of any module of this package; nothing else has to be edited to add one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pytest_deploygate.lab import client, cluster, schedule, sql
+from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
+
+#: Something done to the lab; what it returns does not matter.
+Change = Callable[[Lab], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that can be wrong. `items` maps exactly those items that change to the verdict they must get.
+
+    `breaks` and `heals` take the running lab; healing twice, or what is not broken, does no harm.
+    """
+
+    name: str
+    what: str
+    items: Mapping[str, str]
+    breaks: Change
+    heals: Change
+
+
+def all_faults() -> dict[str, Fault]:
+    """Return every fault of this package by name, in the order of modules and lines."""
+    found: dict[str, Fault] = {}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Fault):
+                if value.name in found:
+                    raise LabError(f"two faults are called {value.name}")
+                found[value.name] = value
+    return found
+
+
+def by_sql(*statements: str, node: str = PRIMARY) -> Change:
+    """Return a change that runs statements as superuser, each in a transaction of its own."""
+    return lambda lab: sql.execute(lab, *statements, node=node)
+
+
+def silence(lab: Lab, job: str) -> None:
+    """Comment a job's line out of the crontab and wait until a run that has begun is over."""
+    schedule.switch_off(lab, job)
+    wait_for_job(lab, job)
+
+
+def wait_for_job(lab: Lab, job: str) -> None:
+    """Wait until no run of a job is on its way: it could undo what is broken next."""
+    sql.wait_until(
+        f"end of the running job {job}",
+        lambda: not any(c.endswith(f" {job}") for c in client.status(lab.folder)["jobs"]),
+    )
+
+
+def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
+    """Break the lab. Raises LabError when a fault is in it already, unless `also`."""
+    present = lab.faults()
+    if fault.name in present:
+        raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` mends it")
+    if present and not also:
+        raise LabError(
+            f"the lab is broken already by {', '.join(present)}; `deploygate lab heal` first, or say --also"
+        )
+    # Written down first: a fault that fails half way has to be healed too.
+    lab.record_faults([*present, fault.name])
+    fault.breaks(lab)
+
+
+def heal(lab: Lab, name: str | None = None) -> list[str]:
+    """Mend one fault, or all that are in the lab, the newest first; then see to it that the cluster is whole.
+
+    Returns the names of those mended. What cannot be mended by itself is mended by going back to the seed.
+    """
+    known = all_faults()
+    present = lab.faults()
+    wanted = [name] if name is not None else list(reversed(present))
+    for each in wanted:
+        try:
+            known[each].heals(lab)
+        except LabError:
+            cluster.reset(lab)
+        left = [n for n in lab.faults() if n != each]
+        lab.record_faults(left)
+    if not lab.faults():
+        cluster.mend(lab)
+    return wanted

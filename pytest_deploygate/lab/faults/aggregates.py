@@ -1,0 +1,71 @@
+"""Faults of the hourly aggregate."""
+
+from __future__ import annotations
+
+from pytest_deploygate.lab import schedule, sql
+from pytest_deploygate.lab.faults import Fault, silence, wait_for_job
+from pytest_deploygate.lab.state import Lab
+
+_ITEMS = {"phase2.aggregates": "fail"}
+_JOB = "refresh-readings-hourly"
+_AGE = "UPDATE platform.aggregate_refreshes SET refreshed_at = now() - interval '3 hours'"
+_OLD_BUCKET = "(SELECT max(bucket) - interval '3 days' FROM platform.readings_hourly)"
+
+
+def _lock_out(lab: Lab) -> None:
+    """Take the job's login away: it goes on being started, and fails."""
+    sql.execute(lab, "ALTER ROLE platform_jobs NOLOGIN")
+    wait_for_job(lab, _JOB)
+    sql.execute(lab, _AGE)
+
+
+def _let_in(lab: Lab) -> None:
+    sql.execute(lab, "ALTER ROLE platform_jobs LOGIN", "SELECT platform.refresh_readings_hourly()")
+
+
+def _unschedule(lab: Lab) -> None:
+    silence(lab, _JOB)
+
+
+def _reschedule(lab: Lab) -> None:
+    schedule.switch_on(lab, _JOB)
+    sql.execute(lab, "SELECT platform.refresh_readings_hourly()")
+
+
+def _recompute(lab: Lab) -> None:
+    sql.execute(lab, "SELECT platform.refresh_readings_hourly('-infinity')")
+
+
+STALE = Fault(
+    "aggregate-stale",
+    "the refresh job has failed for three hours: its role may not log in any more",
+    _ITEMS,
+    _lock_out,
+    _let_in,
+)
+UNSCHEDULED = Fault(
+    "aggregate-unscheduled",
+    "the line of the refresh job is commented out in the crontab; the last refresh is still fresh",
+    _ITEMS,
+    _unschedule,
+    _reschedule,
+)
+WRONG_BUCKET = Fault(
+    "aggregate-wrong-bucket",
+    "one bucket of about 17,000 has a wrong mean",
+    _ITEMS,
+    lambda lab: sql.execute(
+        lab,
+        f"UPDATE platform.readings_hourly SET avg = avg + 0.5 WHERE sensor_id = 5 AND bucket = {_OLD_BUCKET}",
+    ),
+    _recompute,
+)
+MISSING_BUCKET = Fault(
+    "aggregate-missing-bucket",
+    "one bucket of about 17,000 is not there",
+    _ITEMS,
+    lambda lab: sql.execute(
+        lab, f"DELETE FROM platform.readings_hourly WHERE sensor_id = 9 AND bucket = {_OLD_BUCKET}"
+    ),
+    _recompute,
+)

@@ -1,0 +1,166 @@
+"""Faults of replication. Each is done to real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from pytest_deploygate.lab import client, cluster, nodes, processes, sql
+from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
+
+_ITEMS = {"phase2.replication": "fail"}
+_LEFT_OVER = "db4"
+_TABLE = "deploygate.deploygate_replication"
+
+
+def _freeze_receiver(lab: Lab) -> None:
+    pid = sql.value(lab, "SELECT pid FROM pg_stat_wal_receiver", node="db3")
+    if pid is None:
+        raise LabError("db3 has no WAL receiver to freeze")
+    os.kill(pid, signal.SIGSTOP)
+
+
+def _thaw_receiver(lab: Lab) -> None:
+    processes.wake_family(client.status(lab.folder)["servers"]["db3"]["pid"])
+
+
+def _setting(node: str, setting: str, value: str | None) -> Change:
+    """Return a change of one setting by ALTER SYSTEM and a reload; None takes it back."""
+    change = f"RESET {setting}" if value is None else f"SET {setting} = '{value}'"
+    return lambda lab: sql.execute(lab, f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()", node=node)
+
+
+def _heal_setting(node: str, setting: str) -> Change:
+    def heal(lab: Lab) -> None:
+        _setting(node, setting, None)(lab)
+        sql.wait_streaming(lab)
+
+    return heal
+
+
+def _leave_slot(lab: Lab) -> None:
+    sql.execute(lab, f"SELECT pg_create_physical_replication_slot('{_LEFT_OVER}', true)")
+
+
+def _drop_slot(lab: Lab) -> None:
+    sql.execute(
+        lab,
+        f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '{_LEFT_OVER}'",
+    )
+
+
+def _hide_rows(lab: Lab) -> None:
+    """Let db3 answer as if it had skipped every 25th row: a policy that knows on which server it runs.
+
+    A physical replica cannot be made to skip rows and stay up; to a reader, this is the same.
+    """
+    with sql.connect(lab, role="deploygate") as connection:
+        connection.execute(
+            f"CREATE TABLE IF NOT EXISTS {_TABLE} (run text NOT NULL, id bigint NOT NULL, application text NOT NULL"
+            " DEFAULT 'deploygate', written_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
+            " PRIMARY KEY (run, id))".encode()
+        )
+    sql.execute(
+        lab,
+        f"ALTER TABLE {_TABLE} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY skipped ON {_TABLE} USING (current_setting('cluster_name') <> 'db3' OR id % 25 <> 0)"
+        " WITH CHECK (true)",
+    )
+
+
+def _show_rows(lab: Lab) -> None:
+    if sql.value(lab, f"SELECT to_regclass('{_TABLE}') IS NOT NULL"):
+        sql.execute(
+            lab,
+            f"DROP POLICY IF EXISTS skipped ON {_TABLE}",
+            f"ALTER TABLE {_TABLE} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
+        )
+    sql.wait_streaming(lab)
+
+
+def _end_second_primary(lab: Lab) -> None:
+    """Go back to the seed: db3 has archived a timeline of its own, which would mislead a restore."""
+    if not nodes.in_recovery(lab, "db3"):
+        cluster.reset(lab)
+
+
+def _start(name: str) -> Change:
+    def start(lab: Lab) -> None:
+        nodes.start(lab, name)
+        sql.wait_streaming(lab)
+
+    return start
+
+
+STOPPED = Fault(
+    "replica-stopped",
+    "db3 is down",
+    # What cannot be asked cannot be told: its schema version is unknown, too.
+    {"phase2.replication": "fail", "phase2.migrations": "inconclusive"},
+    lambda lab: nodes.stop(lab, "db3"),
+    _start("db3"),
+)
+FROZEN = Fault(
+    "receiver-frozen",
+    "db3's WAL receiver is frozen (SIGSTOP): the primary still shows it as streaming",
+    _ITEMS,
+    _freeze_receiver,
+    _thaw_receiver,
+)
+PAUSED = Fault(
+    "replay-paused",
+    "replay is paused on db2: it receives everything and shows nothing of it",
+    _ITEMS,
+    by_sql("SELECT pg_wal_replay_pause()", node="db2"),
+    by_sql("SELECT pg_wal_replay_resume()", node="db2"),
+)
+SLOT = Fault(
+    "slot-inactive",
+    "a slot of a replica that is gone holds WAL on the primary",
+    _ITEMS,
+    _leave_slot,
+    _drop_slot,
+)
+SLOTLESS = Fault(
+    "replica-without-slot",
+    "db2 streams without its slot, which holds WAL meanwhile",
+    _ITEMS,
+    _setting("db2", "primary_slot_name", ""),
+    _heal_setting("db2", "primary_slot_name"),
+)
+UNBOUNDED = Fault(
+    "slot-wal-unbounded",
+    "slots may hold WAL until the disk is full: max_slot_wal_keep_size is -1",
+    _ITEMS,
+    _setting(PRIMARY, "max_slot_wal_keep_size", "-1"),
+    _heal_setting(PRIMARY, "max_slot_wal_keep_size"),
+)
+ASYNCHRONOUS = Fault(
+    "replication-asynchronous",
+    "commits wait for no replica any more: a crash of db1 loses acknowledged writes",
+    _ITEMS,
+    _setting(PRIMARY, "synchronous_standby_names", ""),
+    _heal_setting(PRIMARY, "synchronous_standby_names"),
+)
+TWO_PRIMARIES = Fault(
+    "two-primaries",
+    "db3 was promoted while db1 goes on: both take writes",
+    _ITEMS,
+    lambda lab: nodes.promote(lab, "db3"),
+    _end_second_primary,
+)
+DELAYED = Fault(
+    "replica-lags-under-load",
+    "db3 applies everything a minute late (recovery_min_apply_delay), which nobody declared",
+    _ITEMS,
+    _setting("db3", "recovery_min_apply_delay", "1min"),
+    _heal_setting("db3", "recovery_min_apply_delay"),
+)
+SKIPS = Fault(
+    "replica-skips-rows",
+    "db3 lacks every 25th of the rows that the gate writes",
+    _ITEMS,
+    _hide_rows,
+    _show_rows,
+)

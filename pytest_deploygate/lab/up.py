@@ -1,0 +1,326 @@
+"""`lab up`, `lab down` and `lab status`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_deploygate.inventory.references import STATE_FILE
+from pytest_deploygate.lab import (
+    backups,
+    client,
+    cluster,
+    jobs,
+    nodes,
+    pooler,
+    processes,
+    programs,
+    schedule,
+    seed,
+    sql,
+)
+from pytest_deploygate.lab.state import LOGINS, NODES, PRIMARY, Lab, LabError, held_for_children, load, locked
+
+#: Told what was done, and how long it took in seconds.
+Say = Callable[[str, float], None]
+_LONGEST_SOCKET = 107
+_LONGEST_RECREATION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Something of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
+
+    name: str
+    what: str
+    state: str
+    port: int | None
+    pid: int | None
+    where: str
+
+
+def up(folder: Path, say: Say, hook: Callable[[Lab], None] = lambda _: None) -> tuple[Lab, bool]:
+    """Bring the lab up in `folder`; return it, and whether it had to be started.
+
+    `hook` is called with the lab once it is ready, while its folder is still held; commands that it starts work on
+    the lab all the same. Raises LabError; nothing is left running then.
+    """
+    for _ in range(_LONGEST_RECREATION):
+        _own_folder(folder)
+        with locked(folder):
+            if client.running(folder) and _is_up(folder):
+                return load(folder), False
+            clear(folder)
+        # Clearing removed the folder that the lock was on: take the new one's.
+        _own_folder(folder)
+        with locked(folder):
+            if any(folder.iterdir()):
+                continue
+            lab = _build(folder, say, hook)
+        return lab, True
+    raise LabError(f"several commands are bringing the lab in {folder} up and down at once")
+
+
+def down(folder: Path) -> bool:
+    """End the lab and remove its folder; return whether there was anything. Works for a lab that lost its folder."""
+    there = folder.exists()
+    if there:
+        _check_owner(folder)
+        with locked(folder):
+            return clear(folder) or there
+    return bool(processes.end_all(folder))
+
+
+def clear(folder: Path) -> bool:
+    """End every process of the lab in `folder` and remove the folder; return whether any ran."""
+    try:
+        client.ask(folder, {"do": "end"}, timeout_s=3.0)
+        deadline = time.monotonic() + 8.0
+        while any(p.supervisor for p in processes.belonging_to(folder)) and time.monotonic() < deadline:
+            time.sleep(0.03)
+        ended = True
+    except LabError:
+        ended = False
+    ended = bool(processes.end_all(folder)) or ended
+    shutil.rmtree(folder)
+    return ended
+
+
+def places(folder: Path) -> list[Place]:
+    """Tell what runs where. Raises LabError when the lab is not up."""
+    lab = load(folder)
+    status = client.status(folder)
+    found = [Place("supervisor", "holds the others", "running", None, status["pid"], str(folder))]
+    for name, server in status["servers"].items():
+        ended = server["exit_code"]
+        what = {PRIMARY: "PostgreSQL primary", pooler.NAME: "PgBouncer, transaction mode"}
+        found.append(
+            Place(
+                name,
+                what.get(name, "PostgreSQL replica").replace("PostgreSQL", f"PostgreSQL {lab.version}"),
+                "running" if ended is None else "stopped" if ended == 0 else f"exited ({ended})",
+                lab.ports[name],
+                server["pid"] if ended is None else None,
+                str(lab.data(name) if name in NODES else lab.private / "pgbouncer.ini"),
+            )
+        )
+    where = lab.private / backups.repository(lab)[-1]
+    tool = "pgBackRest" if lab.pgbackrest else "pg_basebackup"
+    found.append(Place("backups", f"{tool}, by the crontab", "scheduled", None, None, str(where)))
+    return found
+
+
+def _is_up(folder: Path) -> bool:
+    try:
+        load(folder)
+    except LabError:
+        return False
+    return True
+
+
+def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
+    found = programs.find()
+    user = programs.servers_user()
+    supervisor = _supervise(folder)
+    try:
+        with _step(say, f"PostgreSQL {found.version} from {found.servers}"):
+            lab = _furnish(folder, found, user)
+        with _step(say, "database: roles, extensions"):
+            _first_start(lab)
+        with _step(say, "schema: Alembic migrations"):
+            seed.migrate(lab)
+        with _step(say, "data: machines, sensors, readings by day, hourly aggregate"):
+            seed.fill(lab)
+        with _step(say, f"backup: {'pgBackRest' if lab.pgbackrest else 'pg_basebackup'}"):
+            lab = _first_backup(lab)
+        with _step(say, "replicas: db2 and db3 stream from db1"):
+            nodes.stop(lab, PRIMARY)
+            cluster.keep_seed(lab)
+            cluster.lay_out(lab)
+        with _step(say, "schedule, pooler"):
+            pooler.start(lab)
+        lab.ready(supervisor.pid)
+        with held_for_children(folder):
+            hook(lab)
+        _release(supervisor)
+    except BaseException:
+        (folder / STATE_FILE).unlink(missing_ok=True)
+        supervisor.kill()
+        supervisor.wait()
+        processes.end_all(folder)
+        raise
+    return lab
+
+
+@contextmanager
+def _step(say: Say, what: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    say(what, time.monotonic() - began)
+
+
+def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
+    """Make the folders, passwords and ports."""
+    names = [*NODES, *([pooler.NAME] if found.pgbouncer else [])]
+    servers = programs.reachable(found.servers, user, folder / "servers")
+    lab = Lab(
+        folder,
+        servers,
+        found.version,
+        user,
+        dict(zip(names, _free_ports(len(names)), strict=True)),
+        found.pgbouncer,
+        found.pgbackrest,
+        found.missing,
+    )
+    for name in ("secrets", "jobs"):
+        (folder / name).mkdir(mode=0o711)
+    for role in LOGINS:
+        with os.fdopen(os.open(lab.secret_file(role), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    lab.private.mkdir(mode=0o700)
+    if user is not None:
+        shutil.chown(lab.private, user)
+    makes = [str(lab.private / name) for name in ("run", "archive", "backups", "repo")]
+    processes.run(["/bin/mkdir", *makes], user=user)
+    entries = "".join(f"*:*:*:{r}:{lab.password(r).reveal()}\n" for r in ("replicator", backups.ROLE))
+    nodes.put(lab, lab.pgpass, entries)
+    lab.save()
+    return lab
+
+
+def _first_start(lab: Lab) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        # SQLAlchemy takes a while to import; the server takes as long to initialise.
+        importing = pool.submit(__import__, "alembic.command")
+        nodes.initialise(lab)
+        importing.exception()
+    # Segments wait until there is a repository to archive them to.
+    nodes.configure(lab, PRIMARY, primary=True, synchronous=False, archiving=False)
+    nodes.start(lab, PRIMARY)
+    seed.create_roles(lab)
+
+
+def _first_backup(lab: Lab) -> Lab:
+    """Make the repository, falling back to base backups, and take the first backup as the schedule will."""
+    try:
+        backups.prepare(lab)
+    except LabError as error:
+        reason = (
+            f"no pgBackRest (it cannot serve PostgreSQL {lab.version}: {error}): base backups take its place"
+        )
+        lab = replace(lab, pgbackrest=None, missing=(*lab.missing, reason))
+        lab.save()
+    nodes.configure(lab, PRIMARY, primary=True, synchronous=False)
+    nodes.create_slots(lab)
+    sql.execute(lab, "SELECT pg_reload_conf()")
+    schedule.write(lab)
+    jobs.run_now(lab, "full-backup")
+    return lab
+
+
+def _supervise(folder: Path) -> subprocess.Popen[bytes]:
+    (folder / "log").mkdir(mode=0o711)
+    with (folder / "log" / "supervisor.log").open("ab") as log:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "pytest_deploygate.lab.supervisor", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=processes.environment(),
+            start_new_session=True,
+        )
+
+    def there() -> bool:
+        if supervisor.poll() is not None:
+            said = (folder / "log" / "supervisor.log").read_text().strip().splitlines()[-1:]
+            raise LabError(f"the lab's supervisor ended at once: {' '.join(said)}")
+        return client.running(folder)
+
+    try:
+        sql.wait_until("start of the supervisor", there, 10.0)
+    except LabError:
+        supervisor.kill()
+        supervisor.wait()
+        raise
+    return supervisor
+
+
+def _release(supervisor: subprocess.Popen[bytes]) -> None:
+    """Tell the supervisor that the lab is ready: from now on it stays when we end."""
+    if supervisor.stdin:
+        supervisor.stdin.write(b"ready")
+        supervisor.stdin.close()
+    # It outlives us on purpose; subprocess would warn that it still runs.
+    supervisor.returncode = 0
+
+
+def _own_folder(folder: Path) -> None:
+    socket_path = folder / "data" / "run" / ".s.PGSQL.00000.lock"
+    if len(os.fsencode(socket_path)) > _LONGEST_SOCKET:
+        raise LabError(f"{folder} is too long a path for unix sockets; set DEPLOYGATE_LAB to a shorter one")
+    try:
+        folder.mkdir(mode=0o711, parents=True)
+        folder.chmod(0o711)
+    except FileExistsError:
+        _check_owner(folder)
+    except OSError as error:
+        raise LabError(f"the lab's folder {folder} cannot be made: {error.strerror}") from None
+
+
+def _check_owner(folder: Path) -> None:
+    if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
+        raise LabError(f"{folder} is not a folder of ours; move it away or set DEPLOYGATE_LAB to another one")
+    strange = {p.name for p in folder.iterdir()} - _KNOWN
+    if strange and not (folder / "lab.json").exists():
+        raise LabError(
+            f"{folder} holds other things ({', '.join(sorted(strange)[:3])}); set DEPLOYGATE_LAB elsewhere"
+        )
+
+
+_KNOWN = {"log", "secrets", "jobs", "data", "servers", "lab.json", "state.json", "supervisor.sock", "crontab"}
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free now, below the range from which outgoing connections take theirs."""
+    found: list[int] = []
+    for _ in range(500):
+        port = 20000 + secrets.randbelow(12000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise LabError("there are no free ports between 20000 and 32000")
+
+
+def as_json(folder: Path) -> dict[str, Any]:
+    """Return what `lab status --json` prints."""
+    lab = load(folder)
+    return {
+        "running": True,
+        "folder": str(folder),
+        "servers": [
+            {k: getattr(p, k) for k in ("name", "what", "state", "port", "pid", "where")}
+            for p in places(folder)
+        ],
+        "missing": list(lab.missing),
+        "faults": lab.faults(),
+        "values": lab.values(),
+    }

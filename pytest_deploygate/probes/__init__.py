@@ -1,0 +1,1 @@
+"""Observation: one subject a file, measurements out, never a limit in."""

@@ -1,0 +1,211 @@
+"""Aggregates kept beside raw rows: how fresh they are, and where they differ from a recomputation.
+
+All is read in one REPEATABLE READ snapshot, and only buckets that were complete at the last refresh are compared, so
+that rows which arrive meanwhile make no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pytest_deploygate.inventory.models import Aggregate
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.postgres import Cluster, Connection, explain
+from pytest_deploygate.probes.recomputation import comparison_query, relation_name, sample
+from pytest_deploygate.probes.schedules import ScheduleFacts, read_schedule
+
+MOST_EXAMPLES = 5
+#: Rows stamped this shortly before a refresh may have been committed after it had looked.
+_SETTLE = timedelta(minutes=5)
+_EPOCH = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday, as date_bin's origin for weeks
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A bucket that differs: `state` is missing (not stored), extra (no raw rows), or different."""
+
+    state: str
+    bucket: datetime
+    key: str
+    stored: Mapping[str, object]
+    recomputed: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Stored buckets against recomputed ones, in rows. Of `buckets_total` complete buckets `buckets` were looked at."""
+
+    start: datetime
+    end: datetime
+    buckets_total: int
+    buckets: int
+    rows: int
+    missing: int
+    extra: int
+    different: int
+    examples: tuple[Difference, ...]
+    seed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateFacts:
+    """An aggregate as it stands. `absent` names what does not exist; then nothing else was read.
+
+    `newest_raw` and `newest_bucket` are not later than `now` (unless all rows are): rows of a clock that runs ahead
+    must not make a stale aggregate look fresh. `problem` says why there is no comparison although rows are there.
+    """
+
+    relation: str
+    now: datetime
+    absent: str | None = None
+    schedule: ScheduleFacts | None = None
+    refreshed_at: datetime | None = None
+    newest_raw: datetime | None = None
+    newest_bucket: datetime | None = None
+    comparison: Comparison | None = None
+    problem: str = ""
+
+
+def read(cluster: Cluster, aggregate: Aggregate) -> AggregateFacts:
+    """Read and recompute an aggregate on the primary. Raises CannotTell."""
+    schedule = read_schedule(cluster, aggregate.schedule) if aggregate.schedule else None
+    connection = cluster.connect(cluster.primary)
+    try:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return _read(cluster, connection, aggregate, schedule)
+    except psycopg.Error as error:
+        raise CannotTell(f"{aggregate.relation}: {explain(cluster.primary, error)}") from error
+    finally:
+        connection.close()
+
+
+def _read(
+    cluster: Cluster, connection: Connection, aggregate: Aggregate, schedule: ScheduleFacts | None
+) -> AggregateFacts:
+    now, stored, source = _row(
+        connection, "SELECT now(), to_regclass(%s), to_regclass(%s)", (aggregate.relation, aggregate.source)
+    )
+    if stored is None or source is None:
+        absent = aggregate.relation if stored is None else aggregate.source
+        return AggregateFacts(aggregate.relation, now, absent, schedule)
+    oldest_raw, newest_raw = _extent(connection, aggregate.source, aggregate.time_column)
+    oldest_bucket, newest_bucket = _extent(connection, aggregate.relation, aggregate.bucket)
+    refreshed = _refreshed(connection, aggregate)
+    facts = AggregateFacts(aggregate.relation, now, None, schedule, refreshed, newest_raw, newest_bucket)
+    if oldest_raw is None or oldest_bucket is None:
+        return facts
+    # Without a recorded refresh the newest stored bucket may have been stored before it was complete.
+    known = refreshed - min(_SETTLE, aggregate.width) if refreshed else newest_bucket or now
+    span = _span(connection, aggregate, oldest_raw, oldest_bucket, min(known, now))
+    if span is None:
+        return facts
+    query = comparison_query(connection, aggregate)
+    try:
+        return replace(facts, comparison=_compare(connection, aggregate, query, *span))
+    except psycopg.Error as error:
+        # How fresh it is has been read; that is worth telling although the comparison did not end.
+        return replace(facts, problem=explain(cluster.primary, error))
+
+
+def _row(connection: Connection, query: str | sql.Composed, parameters: Any = None) -> tuple[Any, ...]:
+    found = connection.execute(query.encode() if isinstance(query, str) else query, parameters).fetchone()
+    return found or ()
+
+
+def _extent(connection: Connection, relation: str, column: str) -> tuple[datetime | None, datetime | None]:
+    """Return the oldest time of a relation and the newest that is not in the future (the newest, if all are)."""
+    query = sql.SQL(
+        "SELECT (SELECT min({c}) FROM {t}), coalesce((SELECT max({c}) FROM {t} WHERE {c} <= now()), (SELECT max({c}) FROM {t}))"
+    )
+    row = _row(connection, query.format(c=sql.Identifier(column), t=relation_name(relation)))
+    for value in row:
+        if value is not None and not (isinstance(value, datetime) and value.tzinfo):
+            raise CannotTell(
+                f"{relation}.{column} must be a timestamptz to be compared, its oldest value is {value!r}"
+            )
+    return row[0], row[1]
+
+
+def _refreshed(connection: Connection, aggregate: Aggregate) -> datetime | None:
+    if not aggregate.refreshed:
+        return None
+    row = _row(connection, aggregate.refreshed)
+    value = row[0] if row else None
+    if value is not None and not (isinstance(value, datetime) and value.tzinfo):
+        raise CannotTell(
+            f"{aggregate.relation}: the query `refreshed` must return a timestamptz, it returned {value!r}"
+        )
+    return value
+
+
+def _span(
+    connection: Connection,
+    aggregate: Aggregate,
+    oldest_raw: datetime,
+    oldest_bucket: datetime,
+    until: datetime,
+) -> tuple[datetime, datetime] | None:
+    """Return start and end of the buckets that can be compared; None when none is complete.
+
+    Where retention has dropped raw rows, older buckets remain and the first with raw rows may be partial. Ends are
+    counted from buckets that are stored near them: by days of local time they are not all of one width.
+    """
+    width = aggregate.width
+    start = oldest_bucket + (oldest_raw - oldest_bucket) // width * width
+    near = sql.SQL(
+        "SELECT min({c}) FILTER (WHERE {c} >= %(raw)s), max({c}) FILTER (WHERE {c} <= %(until)s) FROM {t}"
+    )
+    first, last = _row(
+        connection,
+        near.format(c=sql.Identifier(aggregate.bucket), t=relation_name(aggregate.relation)),
+        {"raw": oldest_raw, "until": until},
+    )
+    if oldest_bucket < start:
+        start = first or start + width
+    origin = last or _EPOCH
+    end = origin + (until - origin) // width * width
+    return (start, end) if start < end else None
+
+
+def _compare(
+    connection: Connection, aggregate: Aggregate, query: sql.Composed, start: datetime, end: datetime
+) -> Comparison:
+    total = (end - start) // aggregate.width
+    blocks = [(start, end, total)]
+    seed = ""
+    if total > aggregate.max_buckets:
+        # Another sample for each newest bucket, the same one when it is looked at again.
+        seed = f"{aggregate.relation} {end.isoformat()}"
+        total, blocks = sample(connection, aggregate, start, end, seed)
+        seed = seed if sum(block[2] for block in blocks) < total else ""
+    rows = missing = extra = different = 0
+    examples: list[Difference] = []
+    for first, last, _ in blocks:
+        found = _row(
+            connection,
+            query,
+            {"start": first, "end": last, "tolerance": aggregate.tolerance, "most": MOST_EXAMPLES},
+        )
+        rows, missing, extra, different = (
+            a + b for a, b in zip((rows, missing, extra, different), found[:4], strict=True)
+        )
+        examples += [
+            Difference(
+                e["state"],
+                datetime.fromisoformat(e["bucket"]),
+                e["key"],
+                e["stored"] or {},
+                e["recomputed"] or {},
+            )
+            for e in found[4] or ()
+        ]
+    looked = sum(block[2] for block in blocks)
+    return Comparison(
+        start, end, total, looked, rows, missing, extra, different, tuple(examples[:MOST_EXAMPLES]), seed
+    )

@@ -1,0 +1,88 @@
+"""What amcheck says of the B-tree indexes: whether their order is what their definition says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pytest_deploygate.model import CannotTell, words_for_bytes
+from pytest_deploygate.probes.postgres import Cluster
+
+BUDGET_S = 60.0
+_CORRUPTION = ("XX001", "XX002")  # data_corrupted, index_corrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Amcheck:
+    """What bt_index_check said: `corrupt` maps index to the server's words.
+
+    `left_out` maps an index to why it was not looked at on purpose (its size), `unchecked` to what kept us from it
+    (time, a lock, a permission).
+    """
+
+    checked: int
+    corrupt: Mapping[str, str]
+    left_out: Mapping[str, str]
+    unchecked: Mapping[str, str]
+    duration_s: float
+
+
+_EXTENSION = """
+SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck'
+"""
+_BTREES = """
+SELECT c.oid::int8, n.nspname || '.' || c.relname, pg_relation_size(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am a ON a.oid = c.relam
+JOIN pg_index i ON i.indexrelid = c.oid
+WHERE c.relkind = 'i' AND a.amname = 'btree' AND i.indisvalid AND i.indisready AND c.relpersistence = 'p'
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
+ORDER BY 3, 2
+"""
+
+
+def amcheck(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) -> Amcheck:
+    """Check every valid B-tree up to `max_size` bytes with bt_index_check, small ones first, within `budget_s`.
+
+    Raises CannotTell when the extension is not there or may not be used, with the words that make it so.
+    """
+    primary = cluster.primary
+    schema = cluster.value(primary, _EXTENSION)
+    grant = (
+        f"GRANT EXECUTE ON FUNCTION {schema or 'public'}.bt_index_check(regclass) TO {cluster.criteria.user}"
+    )
+    if schema is None:
+        raise CannotTell(
+            f"amcheck is not installed in the database {cluster.criteria.name}: CREATE EXTENSION amcheck; {grant}; "
+            "or set indexes.amcheck: false, which the report lists"
+        )
+    check = sql.SQL("SELECT {}.bt_index_check(%s::oid::regclass)").format(sql.Identifier(schema))
+    started = time.monotonic()
+    corrupt: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    unchecked: dict[str, str] = {}
+    checked = 0
+    for oid, name, size in cluster.rows(primary, _BTREES):
+        if size > max_size:
+            left_out[name] = f"{words_for_bytes(size)}, amcheck_max_size is {words_for_bytes(max_size)}"
+            continue
+        if time.monotonic() - started > budget_s:
+            unchecked[name] = f"the {budget_s:.0f} s for amcheck were used up"
+            continue
+        try:
+            cluster.rows(primary, check, (oid,))
+            checked += 1
+        except CannotTell as unknown:
+            cause = unknown.__cause__
+            if isinstance(cause, psycopg.Error) and cause.sqlstate in _CORRUPTION:
+                checked += 1
+                corrupt[name] = str(cause).splitlines()[0]
+            elif isinstance(cause, psycopg.errors.InsufficientPrivilege) and not checked:
+                raise CannotTell(f"amcheck may not be used by {cluster.criteria.user}: {grant}") from cause
+            elif cluster.value(primary, "SELECT EXISTS (SELECT FROM pg_class WHERE oid = %s)", (oid,)):
+                unchecked[name] = str(unknown)
+            # An index that was dropped since it was listed is nobody's concern.
+    return Amcheck(checked, corrupt, left_out, unchecked, round(time.monotonic() - started, 3))

@@ -1,0 +1,148 @@
+"""What stands behind an item's attestations now: digests of the evidence, signatures, findings files, the time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+
+from pytest_deploygate.checklist.attestations import NAMESPACE, Attestation, Backing
+from pytest_deploygate.probes import sarif, ssh_signatures
+from pytest_deploygate.probes.sarif import SarifSeen
+from pytest_deploygate.probes.ssh_signatures import SignatureSeen
+
+SIGNERS = "allowed_signers"
+_CHUNK = 64 * 1024
+_MOST_URL_BYTES = 50 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class BackingSeen:
+    """One file or URL of evidence now. `found` is its SHA-256, empty when that is not known.
+
+    `missing`: the file is not there. `problem`: it could not be read or fetched. `asked` is false for a URL that
+    was not fetched, `status` its HTTP status.
+    """
+
+    backing: Backing
+    found: str = ""
+    missing: bool = False
+    problem: str = ""
+    asked: bool = True
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationSeen:
+    """One attestation with what stands behind it."""
+
+    attestation: Attestation
+    evidence: tuple[BackingSeen, ...]
+    signature: SignatureSeen
+    findings: SarifSeen | None = None
+    changed: bool = False  # the file itself is another one than that which was loaded
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationsSeen:
+    """All attestations of one item (of any change and inventory), for a run of this change and inventory, at a time."""
+
+    item: str
+    change: str
+    inventory: str
+    now: datetime
+    attestations: tuple[AttestationSeen, ...]
+
+
+def measure(
+    root: Path,
+    item: str,
+    attestations: Sequence[Attestation],
+    *,
+    change: str,
+    inventory: str,
+    signers: Path | None = None,
+    fetch: bool = False,
+    timeout_s: float = 10.0,
+    now: datetime | None = None,
+) -> AttestationsSeen:
+    """Look at what backs the attestations of an item (others in `attestations` are left out).
+
+    `signers` is the allowed-signers file (default `allowed_signers` below `root`). URLs are fetched only with
+    `fetch`. Never raises: what cannot be looked at is a value.
+    """
+    listed = signers or root / SIGNERS
+    return AttestationsSeen(
+        item=item,
+        change=change,
+        inventory=inventory,
+        now=now or datetime.now(UTC),
+        attestations=tuple(
+            _seen(root, one, listed, fetch, timeout_s) for one in attestations if one.item == item
+        ),
+    )
+
+
+def _seen(root: Path, one: Attestation, signers: Path, fetch: bool, timeout_s: float) -> AttestationSeen:
+    path = root / one.file
+    try:
+        raw = path.read_bytes()
+    except OSError:
+        raw = b""
+    backings = list(one.evidence)
+    if one.findings:
+        backings.append(Backing(file=one.findings.file, sha256=one.findings.sha256))
+    return AttestationSeen(
+        attestation=one,
+        evidence=tuple(
+            _file(root, backing) if backing.file else _url(backing, fetch, timeout_s) for backing in backings
+        ),
+        signature=ssh_signatures.check(
+            raw, path.with_name(f"{path.name}.sig"), signers, (one.role, one.name), NAMESPACE
+        ),
+        findings=sarif.measure(root / one.findings.file, one.findings.file) if one.findings else None,
+        changed=hashlib.sha256(raw).hexdigest() != one.sha256,
+    )
+
+
+def _file(root: Path, backing: Backing) -> BackingSeen:
+    path = root / backing.file
+    try:
+        if path.exists() and not path.is_file():  # a folder, or a device that never ends
+            return BackingSeen(backing, problem="is no file")
+        return BackingSeen(backing, found=digest(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return BackingSeen(backing, missing=True)
+    except OSError as error:
+        return BackingSeen(backing, problem=f"cannot be read: {error.strerror}")
+
+
+def digest(path: Path) -> str:
+    """Return a file's SHA-256. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _url(backing: Backing, fetch: bool, timeout_s: float) -> BackingSeen:
+    if not fetch:
+        return BackingSeen(backing, asked=False)
+    deadline = time.monotonic() + 6 * timeout_s
+    try:
+        with requests.get(backing.url, timeout=timeout_s, stream=True) as answer:
+            if not backing.sha256 or answer.status_code != requests.codes.ok:
+                return BackingSeen(backing, status=answer.status_code)
+            found, size = hashlib.sha256(), 0
+            for chunk in answer.iter_content(_CHUNK):
+                found.update(chunk)
+                size += len(chunk)
+                if size > _MOST_URL_BYTES or time.monotonic() > deadline:
+                    why = "is larger than 50 MB or too slow to fetch"
+                    return BackingSeen(backing, status=answer.status_code, problem=why)
+            return BackingSeen(backing, found=found.hexdigest(), status=answer.status_code)
+    except (requests.RequestException, OSError) as error:
+        return BackingSeen(backing, problem=f"did not answer: {type(error).__name__}")

@@ -1,0 +1,293 @@
+"""The structure of a database's schemas, as the catalog has it: read live, written to a snapshot file, read back.
+
+A structure is a tree of plain lines: relation -> aspect ("column id", "constraint x", "owner", "grant to app", ...)
+-> text. Two structures are compared line by line, and a snapshot is a JSON file whose diff a reviewer can read.
+Partitions are left out: they come and go; how one deviates from its parent is told with the parent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_deploygate.probes import catalog_lines
+from pytest_deploygate.probes.once import once
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.reading import Ask, one_moment
+
+FORMAT = "deploygate-snapshot/1"
+_TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
+_KINDS = (*_TABLE_LIKE, "sequence")
+
+Aspects = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of the snapshot: `definition` as pg_get_indexdef gives it."""
+
+    name: str
+    table: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What stands in some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
+
+    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions.
+    """
+
+    server_major: int
+    schemas: tuple[str, ...]
+    relations: Mapping[str, Aspects]
+    others: Mapping[str, Aspects]
+    indexes: tuple[Index, ...]
+    children: Mapping[str, Aspects] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table_names(self) -> list[str]:
+        """The relations that are judged one by one: tables and views, without sequences."""
+        return [name for name, aspects in self.relations.items() if aspects["kind"] in _TABLE_LIKE]
+
+
+_INDEXES = """
+SELECT n.nspname || '.' || c.relname, i.indrelid::int8, pg_get_indexdef(i.indexrelid)
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.indrelid = ANY(%(oids)s::oid[]) AND NOT c.relispartition
+"""
+_OWN_SCHEMAS = """
+SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND n.nspname IS DISTINCT FROM %s
+  AND NOT EXISTS (SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+
+
+def own_schemas(cluster: Cluster) -> list[str]:
+    """Return the schemas that have tables or views of the user's: not the system's, an extension's or the gate's."""
+    return [str(row[0]) for row in cluster.rows(cluster.primary, _OWN_SCHEMAS, (cluster.writes_schema,))]
+
+
+def live(cluster: Cluster, schemas: Sequence[str]) -> Structure:
+    """Return the structure as it stands on the primary, read once a session. Raises CannotTell."""
+    return once(cluster, f"structure {sorted(schemas)}", lambda: read(cluster, schemas))
+
+
+def read(cluster: Cluster, schemas: Sequence[str]) -> Structure:
+    """Read the structure of some schemas from the primary, ten queries in one transaction. Raises CannotTell."""
+    # Without a schema in the path the server writes every name in full, whatever the role's own path is.
+    with one_moment(cluster, cluster.primary, search_path="pg_catalog") as ask:
+        return _read(ask, sorted(set(schemas)))
+
+
+def _read(ask: Ask, schemas: list[str]) -> Structure:
+    major = int(ask("SHOW server_version_num")[0][0]) // 10000
+    rows = sorted(ask(catalog_lines.RELATIONS, {"schemas": schemas}), key=lambda row: str(row[1]))
+    names = {int(row[0]): str(row[1]) for row in rows}
+    aspects = {int(row[0]): catalog_lines.relation_aspects(row) for row in rows}
+    for oid, name, text in catalog_lines.lines(ask, list(names)):
+        aspects[oid][name] = text
+    parents = {int(row[0]): int(row[-1]) for row in rows if row[-1] in names}
+    top = [oid for oid in names if oid not in parents]
+    return Structure(
+        server_major=major,
+        schemas=tuple(schemas),
+        relations={names[oid]: aspects[oid] for oid in top},
+        others=catalog_lines.others(ask, schemas, major),
+        indexes=tuple(
+            Index(str(name), names[table], str(definition))
+            for name, table, definition in sorted(ask(_INDEXES, {"oids": top}))
+        ),
+        children=_deviating(names, aspects, parents),
+        extensions={str(a): str(b) for a, b in sorted(ask("SELECT extname, extversion FROM pg_extension"))},
+    )
+
+
+def _deviating(
+    names: Mapping[int, str], aspects: Mapping[int, Aspects], parents: Mapping[int, int]
+) -> Mapping[str, Aspects]:
+    """Return how partitions differ from the topmost table that they belong to, by that table's name."""
+    found: dict[str, dict[str, str]] = {}
+    for oid in parents:
+        root = oid
+        while root in parents:
+            root = parents[root]
+        expected, owners = _inherited(aspects[root]), (aspects[root]["owner"], aspects[oid]["owner"])
+        for name, text in differences(expected, _inherited(aspects[oid]) | _of_its_own(aspects[oid])):
+            granted = name.startswith("grant to ")
+            # Access goes through the parent, so a grant that only the parent has takes nothing away.
+            if granted and ("not expected" not in text or name.removeprefix("grant to ") in owners):
+                continue
+            found.setdefault(names[root], {})[f"partition {names[oid]}: {name}"] = text
+    return found
+
+
+def _inherited(aspects: Aspects) -> dict[str, str]:
+    """Return what a partition shares with its parent; constraint names may differ, their texts may not."""
+    kept: dict[str, str] = {}
+    for name, text in aspects.items():
+        kind = name.partition(" ")[0]
+        if kind == "constraint":
+            if text.startswith("CHECK"):
+                kept[f"constraint {text}"] = text
+        elif kind == "trigger":
+            if "FOR EACH ROW" in text:
+                kept[name] = text.rpartition(" (")[2] if text.endswith(("disabled)", "only)")) else "enabled"
+        elif kind == "column":
+            # Before PostgreSQL 17 a partition's column does not say that the parent's is an identity.
+            kept[name] = text.partition(" GENERATED ALWAYS AS IDENTITY")[0].partition(
+                " GENERATED BY DEFAULT AS IDENTITY"
+            )[0]
+        elif kind in ("owner", "grant", "persistence"):
+            kept[name] = text
+    return kept
+
+
+def _of_its_own(aspects: Aspects) -> dict[str, str]:
+    """Return what no partition has from its parent: foreign keys, row security and policies made on it alone."""
+    return {
+        name: text
+        for name, text in aspects.items()
+        if text.startswith("FOREIGN KEY")
+        or name == "row security"
+        or name.startswith(("policy ", "enforcement "))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One relation as it stands: `aspects` is None where it does not exist; `partitions` are those that deviate."""
+
+    name: str
+    aspects: Aspects | None
+    partitions: Aspects
+    server_major: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What stands in the schemas beside the relations of a snapshot, and the functions, types and schemas."""
+
+    schemas: tuple[str, ...]
+    relations: Mapping[str, Aspects]
+    others: Mapping[str, Aspects]
+    extensions: Mapping[str, str]
+    server_major: int
+
+
+def relation(cluster: Cluster, snapshot: Structure, name: str) -> Relation:
+    """Return one relation of the live structure. Raises CannotTell."""
+    now = live(cluster, snapshot.schemas)
+    return Relation(name, now.relations.get(name), now.children.get(name, {}), now.server_major)
+
+
+def surplus(cluster: Cluster, snapshot: Structure) -> Surplus:
+    """Return what is there beside the snapshot's tables, with the sequences' aspects. Raises CannotTell."""
+    now = live(cluster, snapshot.schemas)
+    return Surplus(snapshot.schemas, now.relations, now.others, now.extensions, now.server_major)
+
+
+def differences(expected: Aspects, found: Aspects) -> list[tuple[str, str]]:
+    """Return aspect and words for each difference, in the order of the expected side."""
+    said = []
+    for name, text in expected.items():
+        if name not in found:
+            said.append((name, f"{text} expected, it is missing"))
+        elif found[name] != text:
+            said.append((name, _difference(name, text, found[name])))
+    said += [(name, f"not expected, found {text}") for name, text in found.items() if name not in expected]
+    return said
+
+
+def _difference(name: str, expected: str, found: str) -> str:
+    if name.startswith("column "):
+        if expected.replace(" NOT NULL", "", 1) == found:
+            return "NOT NULL expected, column is nullable"
+        if found.replace(" NOT NULL", "", 1) == expected:
+            return "nullable expected, column is NOT NULL"
+    if name.startswith("grant to "):
+        wanted, given = expected.split(", "), found.split(", ")
+        extra = ", ".join(p for p in given if p not in wanted)
+        missing = ", ".join(p for p in wanted if p not in given)
+        parts = [f"{extra} not expected"] if extra else []
+        parts += [f"{missing} expected, it is missing"] if missing else []
+        return f"{'; '.join(parts)} (found {found})"
+    return f"{expected} expected, found {found}"
+
+
+def write_snapshot(cluster: Cluster, schemas: Sequence[str], path: Path) -> Structure:
+    """Read the live structure and write it to a file made for review. Raises CannotTell, OSError."""
+    structure = read(cluster, schemas)
+    document = {
+        "format": FORMAT,
+        "server_major": structure.server_major,
+        "schemas": list(structure.schemas),
+        "extensions": dict(structure.extensions),
+        "relations": {name: dict(aspects) for name, aspects in structure.relations.items()},
+        "others": {name: dict(aspects) for name, aspects in structure.others.items()},
+        "indexes": {
+            index.name: {"table": index.table, "definition": index.definition} for index in structure.indexes
+        },
+    }
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return structure
+
+
+def load_snapshot(path: Path) -> Structure:
+    """Read a snapshot file. Raises ValueError that says what is wrong with it and how to make another."""
+    again = "write it again with `deploygate snapshot`"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"the snapshot {path} is not JSON; {again}") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a snapshot of this version ({FORMAT}); {again}")
+    try:
+        structure = Structure(
+            server_major=_major(document["server_major"]),
+            schemas=tuple(_text(name) for name in document["schemas"]),
+            relations={name: _aspects(lines) for name, lines in document["relations"].items()},
+            others={name: _aspects(lines) for name, lines in document["others"].items()},
+            indexes=tuple(
+                Index(name, _text(index["table"]), _text(index["definition"]))
+                for name, index in document["indexes"].items()
+            ),
+            extensions=_aspects(document.get("extensions", {})),
+        )
+        kinds = {name: aspects["kind"] for name, aspects in structure.relations.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the snapshot {path} is damaged ({type(error).__name__}: {error}); {again}"
+        ) from None
+    if strange := [f"{name} is a {kind!r}" for name, kind in kinds.items() if kind not in _KINDS]:
+        raise ValueError(f"the snapshot {path} is damaged ({strange[0]}); {again}")
+    if not structure.schemas or not structure.table_names:
+        raise ValueError(f"the snapshot {path} has no table in it; {again} and name its schemas")
+    return structure
+
+
+def _major(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"server_major is {value!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is expected, not {value!r}")
+    return value
+
+
+def _aspects(value: Any) -> dict[str, str]:
+    return {_text(name): _text(text) for name, text in value.items()}

@@ -1,0 +1,376 @@
+"""The failover drill: stop the primary under write load, promote the best replica, look for every acknowledged write.
+
+Disruptive: `drill` is called only where that was allowed. It leaves a dated record; `evidence` reads the record
+and what the configuration is now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from pytest_deploygate.inventory.models import Failover, Node, WriteLoad
+from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.probes import markers
+from pytest_deploygate.probes.once import forget
+from pytest_deploygate.probes.postgres import Cluster, explain
+from pytest_deploygate.probes.replication_facts import read_server, read_standbys
+from pytest_deploygate.probes.write_load import Ledger, Load, present
+from pytest_deploygate.redaction import redact
+
+COMMAND_BOUND_S = 120.0
+RESTORED_BOUND_S = 60.0
+#: A stop that is not felt by the writers for so long did not stop the primary.
+_FELT_S = 5.0
+_POSITION = (
+    "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
+    " (SELECT count(*) FROM pg_stat_wal_receiver)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """What a drill found. Times in seconds from the stop of the primary; None for what was not reached.
+
+    `configuration` describes the cluster the drill was made on, `digest` is its SHA-256. `outcome` is one of
+    `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`, `unproven`, `not_restored`.
+    """
+
+    date: datetime
+    digest: str
+    configuration: dict[str, str]
+    outcome: str
+    reason: str
+    promoted: str = ""
+    acknowledged: int = 0
+    indeterminate: int = 0
+    missing: int = 0
+    first_missing: int | None = None
+    phantom: int = 0
+    writable_after_s: float | None = None
+    restored_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEvidence:
+    """The record there is (None: none, `problem` says why), the configuration now, and the time of looking."""
+
+    record: DrillRecord | None
+    path: str
+    problem: str
+    configuration: dict[str, str]
+    digest: str
+    ran_now: bool
+    environment: str
+    now: datetime
+
+
+def evidence(cluster: Cluster, ran: DrillRecord | None = None, environment: str = "") -> DrillEvidence:
+    """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
+
+    Raises NotCovered where there is no replica, CannotTell when the configuration cannot be read.
+    """
+    if not cluster.replicas:
+        raise NotCovered(
+            "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
+        )
+    failover = cluster.criteria.replication.failover
+    now = configuration(cluster)
+    path = str(failover.record) if failover else ""
+    record, problem = (ran, "") if ran else read_record(failover.record) if failover else (None, "")
+    return DrillEvidence(
+        record, path, problem, now, digest(now), ran is not None, environment, datetime.now(UTC)
+    )
+
+
+def configuration(cluster: Cluster) -> dict[str, str]:
+    """Describe what a drill's result depends on: names, roles, settings, versions, commands; no address, no secret."""
+    primary = read_server(cluster, cluster.primary)
+    if not primary.answered:
+        raise CannotTell(primary.problem)
+    database, failover = cluster.criteria, cluster.criteria.replication.failover
+    facts = {
+        "database": database.name,
+        "primary": database.primary.name,
+        "replicas": ", ".join(
+            f"{n.name}{f' delayed {n.delayed}' if n.delayed else ''}{f' from {n.upstream}' if n.upstream else ''}"
+            for n in sorted(cluster.replicas, key=lambda n: n.name)
+        ),
+        "version": str(primary.version),
+        "synchronous_standby_names": primary.synchronous_standby_names,
+        "synchronous_commit": primary.synchronous_commit,
+    }
+    if failover:
+        facts |= {"stop_primary": failover.stop_primary, "promote": failover.promote or "pg_promote()"}
+    return {name: redact(value) for name, value in facts.items()}
+
+
+def digest(facts: dict[str, str]) -> str:
+    """Return the SHA-256 of a configuration: the same facts give the same digest, in any order."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(path: Path) -> tuple[DrillRecord | None, str]:
+    """Read a record; return it or why there is none."""
+    try:
+        raw = json.loads(path.read_text())
+        known = {f.name for f in fields(DrillRecord)}
+        record = DrillRecord(
+            **{k: v for k, v in raw.items() if k in known} | {"date": datetime.fromisoformat(raw["date"])}
+        )
+    except FileNotFoundError:
+        return None, f"there is no record {path}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return None, f"the record {path} cannot be read: {type(error).__name__}: {error}"
+    if record.date.tzinfo is None:
+        return None, f"the record {path} has a date without time zone"
+    return record, ""
+
+
+def write_record(path: Path, record: DrillRecord) -> None:
+    """Write a record whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(asdict(record) | {"date": record.date.isoformat()}, indent=2, sort_keys=True)
+    beside.write_text(redact(text) + "\n")
+    beside.replace(path)
+
+
+def drill(cluster: Cluster) -> DrillRecord:
+    """Do the drill and write its record. Whatever happens, a promoted cluster is restored.
+
+    Raises CannotTell when it cannot begin: no `failover` section, no `writes`, a node that does not answer.
+    """
+    failover = cluster.criteria.replication.failover
+    if failover is None:
+        raise CannotTell(
+            "there is no `failover` section under `database.replication`, so no drill can be made"
+        )
+    facts = configuration(cluster)
+    blank = DrillRecord(datetime.now(UTC).replace(microsecond=0), digest(facts), facts, "", "")
+    refusal = _not_synchronous(cluster)
+    if refusal:
+        # Nothing was done, so the record of an earlier drill stays.
+        return replace(blank, outcome="not_synchronous", reason=refusal)
+    record = _Drill(cluster, failover, blank).run()
+    forget(cluster)
+    write_record(failover.record, record)
+    return record
+
+
+def _not_synchronous(cluster: Cluster) -> str:
+    """Say why zero loss cannot be claimed here, or nothing."""
+    server = read_server(cluster, cluster.primary)
+    waiting = server.synchronous_commit in ("on", "remote_apply")
+    partners = [s for s in read_standbys(cluster, cluster.primary) if s.sync_state in ("sync", "quorum")]
+    if server.synchronous_standby_names and waiting and partners:
+        return ""
+    return (
+        f"{server.node} has synchronous_standby_names '{server.synchronous_standby_names}', synchronous_commit "
+        f"{server.synchronous_commit} and {len(partners)} synchronous replicas: a crash may lose acknowledged writes, "
+        "so nothing was stopped"
+    )
+
+
+class _Drill:
+    """One drill, step by step; `record` grows with it."""
+
+    def __init__(self, cluster: Cluster, failover: Failover, blank: DrillRecord) -> None:
+        self.cluster, self.failover, self.record = cluster, failover, blank
+        self.stopped_at = 0.0
+
+    def run(self) -> DrillRecord:
+        with markers.rows(self.cluster) as (_, mine):
+            load = Load(self.cluster, self.cluster.primary, self._plan(), mine)
+            stop = threading.Timer(self._lead_s(), self._stop, [load])
+            load.start()
+            stop.start()
+            ledger = load.finish()
+            stop.join(COMMAND_BOUND_S + 5)
+            if self.record.outcome:
+                return self.record
+            chosen: Node | None = None
+            try:
+                chosen = self._choose()
+                self._promote(chosen)
+                self._compare(chosen, ledger, mine)
+            except CannotTell as unknown:
+                self._end("not_promoted", str(unknown))
+            finally:
+                if self.record.writable_after_s is not None and chosen:
+                    markers.clean(self.cluster, chosen, mine)
+                    self._restore(chosen)
+        if not self.record.outcome:
+            self._end("good", f"no acknowledged write was lost, {self.record.promoted} took over")
+        return self.record
+
+    def _lead_s(self) -> float:
+        """Return for how long is written before the stop."""
+        return (self.cluster.criteria.replication.load or WriteLoad()).duration.total_seconds() / 2
+
+    def _plan(self) -> WriteLoad:
+        """Write until the stop is felt: the command may take its time, the load must be running when it strikes."""
+        plan = self.cluster.criteria.replication.load or WriteLoad()
+        return plan.model_copy(update={"duration": plan.duration + timedelta(seconds=COMMAND_BOUND_S)})
+
+    def _end(self, outcome: str, reason: str) -> None:
+        """Enter an outcome; the first bad one stays, a later one adds its reason."""
+        before = self.record
+        self.record = replace(
+            before,
+            outcome=before.outcome or outcome,
+            reason=redact(f"{before.reason}; {reason}" if before.reason else reason),
+        )
+
+    def _stop(self, load: Load) -> None:
+        self.stopped_at = time.monotonic()
+        problem = run_command(self.failover.stop_primary)
+        if not load.ended.wait(_FELT_S):
+            load.ended.set()
+            problem = problem or f"writes went on for {_FELT_S:g} s after the stop"
+        if problem:
+            self._end("not_promoted", f"the primary could not be stopped: {problem}")
+
+    def _choose(self) -> Node:
+        """Return the replica that has most, once nothing arrives any more.
+
+        After its receiver died a replica's receive position may read as a segment's beginning, so the greater of
+        received and replayed counts, when it has stood still and the receiver is gone.
+        """
+        candidates = [n for n in self.cluster.replicas if not n.delayed and not n.upstream]
+        deadline = time.monotonic() + self.failover.within.total_seconds()
+        before: dict[str, int] = {}
+        while True:
+            answers = self.cluster.everywhere(lambda node: self.cluster.rows(node, _POSITION)[0], candidates)
+            seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
+            if not seen:
+                raise CannotTell(
+                    "no replica can be asked for its position: " + "; ".join(map(str, answers.values()))
+                )
+            now = {name: int(row[0] or 0) for name, row in seen.items()}
+            quiet = all(row[1] == 0 for row in seen.values())
+            if (now == before and quiet) or time.monotonic() > deadline:
+                best = max(now, key=lambda name: now[name])
+                return next(node for node in candidates if node.name == best)
+            before = now
+            time.sleep(0.1)
+
+    def _promote(self, node: Node) -> None:
+        """Promote and wait until a row can be written."""
+        if self.failover.promote:
+            problem = run_command(self.failover.promote, node)
+            if problem:
+                raise CannotTell(f"{node.name} could not be promoted: {problem}")
+        else:
+            with contextlib.closing(self.cluster.connect(node, read_only=False)) as connection:
+                try:
+                    connection.execute("SELECT pg_promote(false)")
+                except psycopg.Error as error:
+                    raise CannotTell(f"{node.name} could not be promoted: {explain(node, error)}") from error
+        deadline = self.stopped_at + self.failover.within.total_seconds() + COMMAND_BOUND_S
+        while True:
+            why = self._try_to_write(node)
+            if not why:
+                break
+            if time.monotonic() > deadline:
+                raise CannotTell(f"{node.name} was promoted but takes no writes: {why}")
+            time.sleep(0.05)
+        after = time.monotonic() - self.stopped_at
+        self.record = replace(self.record, promoted=node.name, writable_after_s=round(after, 3))
+        limit = self.failover.within.total_seconds()
+        if after > limit:
+            self._end("too_slow", f"{node.name} took writes after {after:.1f} s, limit {limit:g} s")
+
+    def _try_to_write(self, node: Node) -> str:
+        try:
+            if self.cluster.value(node, "SELECT pg_is_in_recovery()"):
+                return "it is still in recovery"
+            with markers.rows(self.cluster, node) as (connection, mine):
+                connection.execute(mine.insert(), (mine.run, 1))
+        except (CannotTell, psycopg.Error) as error:
+            return str(error)
+        return ""
+
+    def _compare(self, node: Node, ledger: Ledger, mine: markers.Rows) -> None:
+        ids = present(self.cluster, node, mine)
+        missing = ledger.acknowledged - ids
+        self.record = replace(
+            self.record,
+            acknowledged=len(ledger.acknowledged),
+            indeterminate=len(ledger.indeterminate),
+            missing=len(missing),
+            first_missing=min(missing, default=None),
+            phantom=len(ids - ledger.acknowledged - ledger.indeterminate),
+        )
+        if missing:
+            self._end(
+                "lost", f"{node.name} lacks {len(missing)} of {len(ledger.acknowledged)} acknowledged writes"
+            )
+        elif not ledger.acknowledged:
+            self._end("unproven", "no write was acknowledged before the stop, so nothing was proven")
+
+    def _restore(self, node: Node) -> None:
+        began = time.monotonic()
+        problem = run_command(self.failover.restore, node)
+        self.cluster.close()
+        deadline = time.monotonic() + RESTORED_BOUND_S
+        while not problem:
+            why = self._roles()
+            if not why:
+                self.record = replace(self.record, restored_after_s=round(time.monotonic() - began, 3))
+                return
+            if time.monotonic() > deadline:
+                problem = why
+            time.sleep(0.1)
+        self._end(
+            "not_restored", f"the cluster does not have its roles back: {problem}; {node.name} was promoted"
+        )
+
+    def _roles(self) -> str:
+        """Say what keeps the cluster from its roles, or nothing."""
+        servers = [read_server(self.cluster, node) for node in self.cluster.nodes]
+        for server in servers:
+            wanted = server.node != self.cluster.primary.name
+            if not server.answered or server.in_recovery is not wanted:
+                return (
+                    server.problem
+                    or f"{server.node} is {'in recovery' if server.in_recovery else 'writable'}"
+                )
+            if wanted and server.receiver != "streaming":
+                return f"{server.node} does not stream yet"
+        return _not_synchronous(self.cluster)
+
+
+def run_command(command: str, node: Node | None = None) -> str:
+    """Run a command of the inventory, without a shell; return what went wrong, or nothing. `{node}` is the node's name."""
+    # Programs installed beside this one (`deploygate` itself) are found without an activated environment, too.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    words = [word.replace("{node}", node.name if node else "") for word in shlex.split(command)]
+    if not words:
+        return "the command in the inventory is empty"
+    try:
+        done = subprocess.run(
+            [shutil.which(words[0], path=path) or words[0], *words[1:]],
+            env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_BOUND_S, check=False
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"`{command}` did not end within {COMMAND_BOUND_S:g} s"
+    except OSError as error:
+        return f"`{command}` cannot be run: {error.strerror}"
+    if done.returncode:
+        tail = " ".join((done.stderr or done.stdout).split())[-300:]
+        return redact(f"`{command}` ended with exit code {done.returncode}: {tail}")
+    return ""

@@ -1,0 +1,95 @@
+"""The gate's own table for marker rows and write loads, in the schema that the inventory's `writes` names.
+
+Each row carries its run and its time. A run deletes its rows; rows of runs that crashed go after an hour, with
+the next run. Setting up and cleaning never waits for synchronous replicas; only the write load does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.postgres import Cluster, Connection, explain
+
+TABLE = "deploygate_replication"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one run: `table` (quoted, with schema) and `run`."""
+
+    table: sql.Identifier
+    run: str
+
+    def insert(self) -> sql.Composed:
+        """Statement that writes one row; its parameters are run and id."""
+        return sql.SQL("INSERT INTO {} (run, id) VALUES (%s, %s)").format(self.table)
+
+    def ids(self) -> sql.Composed:
+        """Query for this run's ids; its parameter is run."""
+        return sql.SQL("SELECT id FROM {} WHERE run = %s").format(self.table)
+
+
+@contextlib.contextmanager
+def rows(cluster: Cluster, node: Node | None = None) -> Iterator[tuple[Connection, Rows]]:
+    """Give a connection to the primary that may write, and a new run's rows, deleted on leaving.
+
+    Raises CannotTell without `writes`, without permission, or when the server does not take the table.
+    """
+    at = node or cluster.primary
+    connection, schema = cluster.writer(at)
+    mine = Rows(sql.Identifier(schema, TABLE), f"{uuid.uuid4()}")
+    try:
+        with connection:
+            _prepare(connection, schema, mine)
+            try:
+                yield connection, mine
+            finally:
+                clean(cluster, at, mine)
+    except psycopg.Error as error:
+        raise CannotTell(_why(schema, at, error)) from error
+
+
+def clean(cluster: Cluster, node: Node, mine: Rows) -> None:
+    """Delete the run's rows. When the server is gone they stay until the next run an hour later."""
+    with contextlib.suppress(CannotTell, psycopg.Error):
+        connection, _ = cluster.writer(node)
+        with connection:
+            connection.execute("SET synchronous_commit = local")
+            connection.execute(sql.SQL("DELETE FROM {} WHERE run = %s").format(mine.table), (mine.run,))
+
+
+def _prepare(connection: Connection, schema: str, mine: Rows) -> None:
+    connection.execute("SET synchronous_commit = local")
+    there = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = %s AND c.relname = %s)",
+        (schema, TABLE),
+    ).fetchone()
+    if not (there and there[0]):
+        with contextlib.suppress(psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
+            connection.execute(
+                sql.SQL(
+                    "CREATE TABLE IF NOT EXISTS {} (run text NOT NULL, id bigint NOT NULL,"
+                    " application text NOT NULL DEFAULT 'deploygate',"
+                    " written_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (run, id))"
+                ).format(mine.table)
+            )
+    connection.execute(
+        sql.SQL("DELETE FROM {} WHERE written_at < now() - interval '1 hour'").format(mine.table)
+    )
+
+
+def _why(schema: str, node: Node, error: psycopg.Error) -> str:
+    if isinstance(error, psycopg.errors.InvalidSchemaName):
+        return f"{node.name} has no schema {schema}, which `writes` names; create it for the gate's role"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"the gate's role may not write in schema {schema} on {node.name}: {error}; grant CREATE and USAGE on it"
+    return f"no row could be written: {explain(node, error)}"

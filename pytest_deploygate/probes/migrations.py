@@ -1,0 +1,180 @@
+"""Which schema version each node is at, and which versions there are. Observes; `judge.migrations` judges."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pytest_deploygate.inventory.models import Migrations, Node
+from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.probes.postgres import Cluster
+
+#: A replica that is a moment behind gets this long to show the primary's version.
+_PATIENCE_S = 2.0
+_TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One migration of the script folder; `down` are the revisions that it needs first."""
+
+    id: str
+    down: tuple[str, ...]
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """The script folder: its revisions, oldest first, its heads, and what Alembic complained about."""
+
+    folder: str
+    revisions: tuple[Revision, ...]
+    heads: tuple[str, ...]
+    complaints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVersion:
+    """What one node says.
+
+    `missing` is true where the version table is not there. `dirty` is None where it was not asked or where
+    the answer was neither true nor false (then `problem` says so). `problem` is set when it could not be read.
+    """
+
+    node: str
+    primary: bool
+    versions: tuple[str, ...]
+    missing: bool
+    dirty: bool | None
+    delayed: timedelta | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersions:
+    """All nodes, primary first, beside the versions that are expected. `scripts` is None for a plain query."""
+
+    source: str
+    expected: tuple[str, ...]
+    scripts: Scripts | None
+    nodes: tuple[NodeVersion, ...]
+
+
+def measure(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
+    """Read the version rows on every node, side by side.
+
+    Raises CannotTell when the script folder or the primary cannot be read, NotCovered without Alembic.
+    """
+    scripts = read_scripts(migrations.alembic) if migrations.alembic else None
+    if scripts:
+        expected = scripts.heads
+        query: str | sql.Composable = sql.SQL("SELECT version_num FROM {}").format(
+            sql.Identifier(*migrations.version_table.split("."))
+        )
+        source = migrations.version_table
+    else:
+        expect = migrations.expect or []
+        expected = (expect,) if isinstance(expect, str) else tuple(expect)
+        query, source = migrations.query or "", "the inventory's query"
+    first = _read(cluster, cluster.primary, query, migrations.dirty)
+    if first.problem and not first.missing and not first.versions:
+        raise CannotTell(first.problem)
+    answers = cluster.everywhere(
+        lambda node: _read_until(cluster, node, query, migrations.dirty, first.versions), cluster.replicas
+    )
+    replicas = tuple(
+        answer if isinstance(answer, NodeVersion) else _unread(node, str(answer))
+        for node, answer in ((node, answers[node.name]) for node in cluster.replicas)
+    )
+    return SchemaVersions(source, tuple(sorted(expected)), scripts, (first, *replicas))
+
+
+def read_scripts(folder: Path) -> Scripts:
+    """Read Alembic's script folder with Alembic itself.
+
+    Raises NotCovered when Alembic is not installed, CannotTell when the folder cannot be read or is empty.
+    """
+    try:
+        from alembic.script import ScriptDirectory  # noqa: PLC0415 (an extra)
+        from alembic.util import CommandError  # noqa: PLC0415
+    except ImportError:
+        raise NotCovered(
+            "Alembic is not installed here, so the expected head is unknown; "
+            "run: pip install 'pytest-deploygate[alembic]'"
+        ) from None
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            directory = ScriptDirectory(str(folder))
+            found = list(directory.walk_revisions())
+            heads = tuple(sorted(directory.get_heads()))
+    except CommandError as error:
+        raise CannotTell(f"Alembic cannot read {folder}: {error}") from error
+    except Exception as error:  # a version file is Python and may raise anything
+        raise CannotTell(
+            f"Alembic cannot load the versions in {folder}: {type(error).__name__}: {error}"
+        ) from error
+    if not found:
+        raise CannotTell(f"there is no migration in {folder}/versions, so no version can be expected")
+    revisions = tuple(Revision(s.revision, _needs(s), (s.doc or "").strip()) for s in reversed(found))
+    return Scripts(str(folder), revisions, heads, tuple(str(w.message) for w in caught))
+
+
+def _needs(script: Any) -> tuple[str, ...]:
+    return tuple(sorted(set(_names(script.down_revision)) | set(_names(script.dependencies))))
+
+
+def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _read_until(
+    cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str | None, wanted: tuple[str, ...]
+) -> NodeVersion:
+    """Read a replica, again for a moment while it differs from the primary: replay may be just behind."""
+    deadline = time.monotonic() + (0 if node.delayed else _PATIENCE_S)
+    while True:
+        answer = _read(cluster, node, query, dirty)
+        unlike = answer.versions != wanted and not (answer.problem and not answer.missing)
+        if not unlike or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.2)
+
+
+def _read(cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str | None) -> NodeVersion:
+    primary = node.name == cluster.primary.name
+    try:
+        rows = cluster.rows(node, query)
+    except CannotTell as unknown:
+        missing = isinstance(unknown.__cause__, psycopg.errors.UndefinedTable)
+        return NodeVersion(node.name, primary, (), missing, None, node.delayed, str(unknown))
+    versions = tuple(sorted("NULL" if row[0] is None else str(row[0]) for row in rows))
+    flag, problem = _dirty(cluster, node, dirty) if dirty else (None, "")
+    return NodeVersion(node.name, primary, versions, False, flag, node.delayed, problem)
+
+
+def _dirty(cluster: Cluster, node: Node, query: str) -> tuple[bool | None, str]:
+    """Ask the `dirty` query. No row and NULL mean that nothing is half done: it must return true to say so."""
+    try:
+        answers = [row[0] for row in cluster.rows(node, query)]
+    except CannotTell as unknown:
+        return None, f"the `dirty` query gave no answer: {unknown}"
+    words = [("" if a is None else str(a)).strip().lower() for a in answers]
+    if any(word in _TRUE for word in words):
+        return True, ""
+    if all(word in _FALSE for word in words):
+        return False, ""
+    return None, f"the `dirty` query on {node.name} returned {answers[0]!r}, neither true nor false"
+
+
+def _unread(node: Node, problem: str) -> NodeVersion:
+    return NodeVersion(node.name, False, (), False, None, node.delayed, problem)

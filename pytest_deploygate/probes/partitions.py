@@ -1,0 +1,162 @@
+"""Native range partitions of a table: their bounds, rows that fell into the default one, and whether queries prune."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from psycopg import sql
+
+from pytest_deploygate.inventory.models import Partitioned
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.reading import Ask, one_moment
+
+MOST_DEFAULT_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A range partition from `start` to before `end`; None is MINVALUE or MAXVALUE."""
+
+    name: str
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """A table's partitioning as it stands. `kind` is None for a missing table, else table, range, list or hash.
+
+    `unread` are bounds that are no single point of time. `default_rows` is None without a default partition and
+    capped at MOST_DEFAULT_ROWS. `scanned` of `total` partitions are read by a query over one interval.
+    """
+
+    table: str
+    kind: str | None
+    key: str
+    now: datetime
+    ranges: tuple[Partition, ...] = ()
+    unread: tuple[str, ...] = ()
+    default: str | None = None
+    default_rows: int | None = None
+    scanned: int | None = None
+    total: int = 0
+
+
+_KIND = """
+SELECT now(), c.relkind::text, p.partstrat::text, coalesce(pg_get_partkeydef(c.oid), '')
+FROM (SELECT to_regclass(%(table)s) AS oid) t LEFT JOIN pg_class c ON c.oid = t.oid
+LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
+"""
+_CHILDREN = """
+SELECT n.nspname || '.' || c.relname, pg_get_expr(c.relpartbound, c.oid)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhparent = %(table)s::regclass AND c.relispartition ORDER BY 1
+"""
+# Partitions may be partitioned themselves; plans name the leaves.
+_LEAVES = """
+SELECT n.nspname || '.' || c.relname, i.inhrelid::int8
+FROM pg_inherits i CROSS JOIN LATERAL pg_partition_tree(i.inhrelid) leaf
+JOIN pg_class c ON c.oid = leaf.relid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhparent = %(table)s::regclass AND leaf.isleaf
+"""
+_BOUND = re.compile(r"FOR VALUES FROM \(('[^']*'|MINVALUE)\) TO \(('[^']*'|MAXVALUE)\)")
+
+
+def read(cluster: Cluster, partitioned: Partitioned) -> Partitions:
+    """Read a table's partitions from the primary. Raises CannotTell."""
+    with one_moment(cluster, cluster.primary) as ask:
+        return _read(ask, partitioned)
+
+
+def _read(ask: Ask, partitioned: Partitioned) -> Partitions:
+    name = partitioned.table
+    now, relkind, strategy, key = ask(_KIND, {"table": name})[0]
+    if relkind is None:
+        return Partitions(name, None, "", now)
+    kind = {"r": "range", "l": "list", "h": "hash"}.get(strategy, "table") if relkind == "p" else "table"
+    if kind != "range":
+        return Partitions(name, kind, key, now)
+    children = ask(_CHILDREN, {"table": name})
+    default = next((child for child, bound in children if bound == "DEFAULT"), None)
+    ranges, unread = _ranges([(child, bound) for child, bound in children if bound != "DEFAULT"])
+    return Partitions(
+        table=name,
+        kind=kind,
+        key=key,
+        now=now,
+        ranges=ranges,
+        unread=unread,
+        default=default,
+        default_rows=_count(ask, default) if default else None,
+        # Of another key the bounds are no times of the column; the judge says that the key is wrong.
+        scanned=_scanned(ask, partitioned, ranges, now) if partitioned.column in key else None,
+        total=len(children),
+    )
+
+
+def _ranges(children: list[tuple[str, str]]) -> tuple[tuple[Partition, ...], tuple[str, ...]]:
+    ranges, unread = [], []
+    for name, bound in children:
+        found = _BOUND.fullmatch(bound)
+        part = _partition(name, found) if found else None
+        if part:
+            ranges.append(part)
+        else:
+            unread.append(f"{name}: {bound}")
+    first = datetime.min.replace(tzinfo=UTC)
+    return tuple(sorted(ranges, key=lambda r: r.start or first)), tuple(unread)
+
+
+def _partition(name: str, bounds: re.Match[str]) -> Partition | None:
+    try:
+        return Partition(name, _moment(bounds[1]), _moment(bounds[2]))
+    except ValueError:
+        return None
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a bound as PostgreSQL writes it with the time zone UTC. Raises ValueError for what is no time."""
+    if text in ("MINVALUE", "MAXVALUE"):
+        return None
+    when = datetime.fromisoformat(text.strip("'"))
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _count(ask: Ask, default: str) -> int:
+    """Count the rows of the default partition for real: the statistics say -1 before ANALYZE."""
+    table = sql.Identifier(*default.split(".", 1))
+    query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) rows").format(table, MOST_DEFAULT_ROWS)
+    return int(ask(query)[0][0])
+
+
+def _scanned(ask: Ask, partitioned: Partitioned, ranges: tuple[Partition, ...], now: datetime) -> int | None:
+    """Explain a query over one partition's range and count the partitions that it would read."""
+    here = next((r for r in ranges if r.start and r.end and r.start <= now < r.end), None)
+    here = here or next((r for r in reversed(ranges) if r.start and r.end), None)
+    if here is None:
+        return None
+    query = sql.SQL(
+        "EXPLAIN (FORMAT JSON, VERBOSE) SELECT count(*) FROM {} WHERE {} >= {} AND {} < {}"
+    ).format(
+        sql.Identifier(*partitioned.table.split(".", 1)),
+        sql.Identifier(partitioned.column),
+        str(here.start),
+        sql.Identifier(partitioned.column),
+        str(here.end),
+    )
+    plan = ask(query)[0][0][0]["Plan"]
+    parts: dict[str, int] = dict(ask(_LEAVES, {"table": partitioned.table}))
+    read_ones = {
+        f"{node['Schema']}.{node['Relation Name']}" for node in _nodes(plan) if "Relation Name" in node
+    }
+    return len({parts.get(name, name) for name in read_ones})
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for inner in node.get("Plans", []):
+        yield from _nodes(inner)

@@ -1,0 +1,72 @@
+"""Plans: which indexes the planner would use for a query; it is explained, never executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_deploygate.inventory.models import IndexedQuery
+from pytest_deploygate.probes.indexes import states, topmost
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.reading import Ask, one_moment
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the planner would run a query. `used` are indexes (partitions' folded into their parent's), `scanned`
+    maps sequentially scanned relations to their size in pages, as it is now.
+
+    `possible` are the indexes it would use if it had to avoid scans, `unavoidable` the relations that it would scan
+    even then: no index serves the query there. `absent` is true where the index that must be used does not exist.
+    """
+
+    name: str
+    used: tuple[str, ...]
+    scanned: Mapping[str, int]
+    possible: tuple[str, ...] = ()
+    unavoidable: tuple[str, ...] = ()
+    absent: bool = False
+
+
+_PAGES = """
+SELECT n.nspname || '.' || c.relname,
+  (pg_relation_size(c.oid) / current_setting('block_size')::int)::int8
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname || '.' || c.relname = ANY(%(names)s)
+"""
+
+
+def plan(cluster: Cluster, query: IndexedQuery) -> Plan:
+    """Explain a query on the primary. Raises CannotTell, also for an error in its SQL."""
+    parents = {state.name: state.partition_of for state in states(cluster).found}
+    with one_moment(cluster, cluster.primary) as ask:
+        used, scans = _explain(ask, query.sql, parents)
+        sizes = {str(name): int(pages) for name, pages in ask(_PAGES, {"names": list(scans)})}
+        possible, unavoidable = used, scans
+        if scans:
+            ask("SET LOCAL enable_seqscan = off")
+            possible, unavoidable = _explain(ask, query.sql, parents)
+    wanted = query.uses
+    known = {word for name in parents for word in (name, name.partition(".")[2])}
+    return Plan(query.name, used, sizes, possible, unavoidable, bool(wanted) and wanted not in known)
+
+
+def _explain(
+    ask: Ask, query: str, parents: Mapping[str, str | None]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the indexes and the sequentially scanned relations of a plan."""
+    document = ask(f"EXPLAIN (FORMAT JSON, VERBOSE) {query}", single=True)[0][0]
+    nodes = list(_nodes(document[0]["Plan"], ""))
+    used = {
+        topmost(f"{schema}.{node['Index Name']}", parents) for node, schema in nodes if "Index Name" in node
+    }
+    scans = {f"{schema}.{node['Relation Name']}" for node, schema in nodes if node["Node Type"] == "Seq Scan"}
+    return tuple(sorted(used)), tuple(sorted(scans))
+
+
+def _nodes(node: dict[str, Any], schema: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield nodes with their schema; a bitmap index scan has that of the heap scan above it."""
+    schema = node.get("Schema", schema)
+    yield node, schema
+    for inner in node.get("Plans", []):
+        yield from _nodes(inner, schema)

@@ -1,0 +1,177 @@
+"""The way to a PostgreSQL cluster: one read-only connection a node, reused, with bounds on every wait.
+
+Probes of the database take a `Cluster` and use `rows` (one node) or `everywhere` (all nodes side by side).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from pytest_deploygate.inventory.models import Database, Node
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.redaction import redact
+
+T = TypeVar("T")
+#: What libpq says around the cause; host and port stand in our own sentence already.
+_NOISE = re.compile(
+    r'connection failed: |connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
+    r"|(?:error: )?Is the server running on that host and accepting TCP/IP connections\?|FATAL: ?"
+)
+Connection = psycopg.Connection[TupleRow]
+Query = str | sql.Composable
+Parameters = Sequence[object] | Mapping[str, object] | None
+
+
+class Cluster:
+    """The database section of an inventory with its connections.
+
+    `criteria` is that section. All reading goes through connections that are read-only by
+    `default_transaction_read_only` and bounded by `statement_timeout`; only `writer` gives one that may write.
+    """
+
+    def __init__(self, database: Database, writes_schema: str | None = None) -> None:
+        self.criteria = database
+        self.writes_schema = writes_schema
+        self._open: dict[str, Connection] = {}
+        self._locks = {node.name: threading.Lock() for node in database.nodes}
+
+    @property
+    def primary(self) -> Node:
+        """The node that the inventory calls primary."""
+        return self.criteria.primary
+
+    @property
+    def replicas(self) -> tuple[Node, ...]:
+        """The nodes that the inventory calls replicas."""
+        return tuple(self.criteria.replicas or ())
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Primary first."""
+        return self.criteria.nodes
+
+    def rows(self, node: Node, query: Query, parameters: Parameters = None) -> list[TupleRow]:
+        """Run one query on a node and return its rows.
+
+        A connection that broke since its last use is opened again once. Raises CannotTell with the node's name
+        and the server's own words when the node cannot be reached, refuses, times out or forbids.
+        """
+        with self._locks[node.name]:
+            for attempt in (1, 2):
+                connection = self._reading(node)
+                try:
+                    return _fetch(connection, query, parameters)
+                except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                    if connection.broken or connection.closed:
+                        self._open.pop(node.name, None)
+                        if attempt == 1:
+                            continue
+                    raise CannotTell(explain(node, error)) from error
+                except psycopg.Error as error:
+                    raise CannotTell(explain(node, error)) from error
+        raise AssertionError("unreachable")
+
+    def value(self, node: Node, query: Query, parameters: Parameters = None) -> Any:
+        """Return the first column of the first row, or None where there is no row."""
+        found = self.rows(node, query, parameters)
+        return found[0][0] if found else None
+
+    def everywhere(
+        self, read: Callable[[Node], T], nodes: Iterable[Node] | None = None
+    ) -> dict[str, T | CannotTell]:
+        """Call `read(node)` for several nodes side by side; return answer or CannotTell by node name."""
+        wanted = list(self.nodes if nodes is None else nodes)
+
+        def guarded(node: Node) -> T | CannotTell:
+            try:
+                return read(node)
+            except CannotTell as unknown:
+                return unknown
+
+        with ThreadPoolExecutor(max_workers=min(16, len(wanted) or 1)) as pool:
+            return dict(zip((n.name for n in wanted), pool.map(guarded, wanted), strict=True))
+
+    def connect(self, node: Node, *, read_only: bool = True) -> Connection:
+        """Open a new connection (autocommit). The caller closes it. Raises CannotTell."""
+        database = self.criteria
+        timeout_ms = int(database.statement_timeout.total_seconds() * 1000)
+        settings = {
+            "default_transaction_read_only": "on" if read_only else "off",
+            "statement_timeout": str(timeout_ms),
+            "lock_timeout": str(min(timeout_ms, 5000)),
+            "idle_in_transaction_session_timeout": "60000",
+            "timezone": "UTC",
+        }
+        connect_s = max(2, round(database.connect_timeout.total_seconds()))
+        try:
+            return psycopg.connect(
+                host=node.host,
+                port=node.port,
+                dbname=database.name,
+                user=database.user,
+                password=database.password.reveal() if database.password else None,
+                sslmode=database.sslmode,
+                sslrootcert=str(database.sslrootcert) if database.sslrootcert else None,
+                connect_timeout=connect_s,
+                # A host that stops answering in the middle of a statement must not hold us.
+                keepalives=1,
+                keepalives_idle=5,
+                keepalives_interval=2,
+                keepalives_count=3,
+                tcp_user_timeout=timeout_ms + 5000,
+                application_name="deploygate",
+                options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+                autocommit=True,
+                prepare_threshold=None,
+            )
+        except psycopg.Error as error:
+            raise CannotTell(explain(node, error)) from error
+
+    def writer(self, node: Node) -> tuple[Connection, str]:
+        """Open a connection that may write, and the schema in which. Raises CannotTell without that permission."""
+        if not self.writes_schema:
+            raise CannotTell(
+                "nothing may be written: the inventory has no `writes: {schema: …}` naming a schema for the gate"
+            )
+        return self.connect(node, read_only=False), self.writes_schema
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in self._open.values():
+            connection.close()
+        self._open.clear()
+
+    def _reading(self, node: Node) -> Connection:
+        connection = self._open.get(node.name)
+        if connection is None or connection.closed:
+            connection = self._open[node.name] = self.connect(node)
+        return connection
+
+
+def _fetch(connection: Connection, query: Query, parameters: Parameters) -> list[TupleRow]:
+    # With a parameters argument psycopg reads % as a placeholder; without one a literal % is left alone.
+    composed = query.encode() if isinstance(query, str) else query.as_bytes(connection)
+    with connection.cursor() as cursor:
+        cursor.execute(composed, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def explain(node: Node, error: psycopg.Error) -> str:
+    """Say in one sentence which node failed us and why, in the server's own words, without secrets."""
+    text = _NOISE.sub("", " ".join(str(error).split())).strip() or type(error).__name__
+    at = f"{node.name} ({node.host}:{node.port})"
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return f"{at} did not answer within the statement timeout: {redact(text)}"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{at} does not permit this: {redact(text)}; grant it to the gate's role"
+    if isinstance(error, psycopg.OperationalError):
+        return f"{at} cannot be used: {redact(text)}"
+    return f"{at} answered with an error: {redact(text)}"

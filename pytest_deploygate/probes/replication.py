@@ -1,0 +1,336 @@
+"""Streaming replication of a whole cluster, gathered once: who streams from whom, how far behind, a marker row.
+
+`primary` and `replica` give the slices that tests judge. Nothing here knows a limit; the inventory's bounds
+only say how long to be patient.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+
+from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.probes import markers
+from pytest_deploygate.probes.once import once
+from pytest_deploygate.probes.postgres import Cluster, explain
+from pytest_deploygate.probes.replication_facts import (
+    Server,
+    Slot,
+    Standby,
+    read_server,
+    read_slots,
+    read_standbys,
+)
+
+_LONGEST_PATIENCE_S = 30.0
+_POSITION = """
+SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint, (pg_last_wal_receive_lsn() - '0/0')::bigint,
+       extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A replica watched until it had the primary's position and the marker row, or patience (`waited_s`) ended.
+
+    `caught_up_s` is the time until it had replayed the primary's position (received it, on a delayed replica);
+    0 when it was there at the first look, None when it did not come. `marker_s` is the same for the marker row.
+    """
+
+    waited_s: float = 0.0
+    caught_up_s: float | None = None
+    behind_bytes: int | None = None
+    unreplayed_bytes: int | None = None
+    last_replayed_age_s: float | None = None
+    marker_s: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryFacts:
+    """The cluster as one: the node called primary, the others, and the slots and standbys that belong to no replica.
+
+    `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
+    `streaming` names the replicas that some node of the cluster sends to.
+    """
+
+    primary: Server
+    replicas: tuple[Server, ...]
+    standbys: tuple[Standby, ...]
+    extra: tuple[Standby, ...]
+    streaming: tuple[str, ...]
+    slots: tuple[Slot, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFacts:
+    """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
+
+    `marker_problem` says why no marker row could be written; `upstream_problem` why the upstream did not answer.
+    """
+
+    server: Server
+    primary: Server
+    upstream: str
+    declared_delay: timedelta | None
+    seen_on: str
+    standby: Standby | None
+    slot: Slot | None
+    watch: Watch
+    marker_problem: str
+    upstream_problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """Everything at once: the primary's facts and those of each replica, in the inventory's order."""
+
+    primary: PrimaryFacts
+    replicas: tuple[ReplicaFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """Standbys and slots of one node, or why they are not known."""
+
+    standbys: tuple[Standby, ...] = ()
+    slots: tuple[Slot, ...] = ()
+    problem: str = ""
+
+
+def primary(cluster: Cluster) -> PrimaryFacts:
+    """Return what is judged of the cluster as one. Raises CannotTell, NotCovered as `observe`."""
+    return observe(cluster).primary
+
+
+def replica(cluster: Cluster, node: Node) -> ReplicaFacts:
+    """Return what is judged of one replica. Raises CannotTell, NotCovered as `observe`."""
+    facts = observe(cluster)
+    return next(r for r in facts.replicas if r.server.node == node.name)
+
+
+def observe(cluster: Cluster) -> Replication:
+    """Look at the whole cluster, once a session.
+
+    Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
+    """
+    return once(cluster, "replication", lambda: _observe(cluster))
+
+
+def _observe(cluster: Cluster) -> Replication:
+    if not cluster.replicas:
+        raise NotCovered(
+            "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
+        )
+    servers = {
+        name: answer if isinstance(answer, Server) else Server(name, problem=str(answer))
+        for name, answer in cluster.everywhere(lambda node: read_server(cluster, node)).items()
+    }
+    if not any(server.answered for server in servers.values()):
+        raise CannotTell(
+            "no node of the cluster can be reached: " + "; ".join(s.problem for s in servers.values())
+        )
+    watches, marker_problem = _watch_all(cluster, servers)
+    # Read after the watch: by now a receiver that works has replied about the marker.
+    sights = _sights(cluster, servers)
+    found = {node.name: _find(node, servers[node.name], sights, cluster) for node in cluster.replicas}
+    replicas = tuple(
+        _facts(
+            node,
+            (servers[node.name], servers[cluster.primary.name]),
+            sights,
+            found[node.name],
+            watch=watches[node.name],
+            marker_problem=marker_problem,
+        )
+        for node in cluster.replicas
+    )
+    top = sights[cluster.primary.name]
+    taken = {
+        standby.pid for seen_on, standby in found.values() if standby and seen_on == cluster.primary.name
+    }
+    owned = {facts.slot.name for facts in replicas if facts.slot}
+    whole = PrimaryFacts(
+        primary=servers[cluster.primary.name],
+        replicas=tuple(servers[node.name] for node in cluster.replicas),
+        standbys=top.standbys,
+        extra=tuple(s for s in top.standbys if s.pid not in taken),
+        streaming=tuple(name for name, (_, standby) in found.items() if standby),
+        slots=tuple(s for s in top.slots if s.name not in owned),
+        problem=top.problem,
+    )
+    return Replication(whole, replicas)
+
+
+def _sights(cluster: Cluster, servers: dict[str, Server]) -> dict[str, _Sight]:
+    def look(node: Node) -> _Sight:
+        if not servers[node.name].answered:
+            return _Sight(problem=servers[node.name].problem)
+        return _Sight(read_standbys(cluster, node), read_slots(cluster, node))
+
+    return {
+        name: seen if isinstance(seen, _Sight) else _Sight(problem=str(seen))
+        for name, seen in cluster.everywhere(look).items()
+    }
+
+
+def _facts(
+    node: Node,
+    servers: tuple[Server, Server],
+    sights: dict[str, _Sight],
+    found: tuple[str, Standby | None],
+    *,
+    watch: Watch,
+    marker_problem: str,
+) -> ReplicaFacts:
+    server, top = servers
+    upstream = node.upstream or top.node
+    seen_on, standby = found
+    sight = sights.get(upstream, _Sight(problem=f"{upstream} is no node of the inventory"))
+    slots = sights[seen_on].slots if seen_on else sight.slots
+    # A replica that streams without a slot may still have one of its name, left inactive: that is its own, too.
+    names = {standby.slot} if standby and standby.slot else {_plain(node.name)}
+    slot = next((s for s in slots if s.name in names or _plain(s.name) in names), None)
+    return ReplicaFacts(
+        server=server,
+        primary=top,
+        upstream=upstream,
+        declared_delay=node.delayed,
+        seen_on=seen_on,
+        standby=standby,
+        slot=slot,
+        watch=watch,
+        marker_problem=marker_problem,
+        upstream_problem=sight.problem,
+    )
+
+
+def _find(
+    node: Node, server: Server, sights: dict[str, _Sight], cluster: Cluster
+) -> tuple[str, Standby | None]:
+    """Find a replica's row of pg_stat_replication: on its upstream first, then on every other node."""
+    upstream = node.upstream or cluster.primary.name
+    for name in (upstream, *(n for n in sights if n not in (upstream, node.name))):
+        standby = match(node, server, sights[name].standbys if name in sights else (), cluster.nodes)
+        if standby:
+            return name, standby
+    return "", None
+
+
+def match(node: Node, server: Server, standbys: Iterable[Standby], nodes: Iterable[Node]) -> Standby | None:
+    """Tell which of some standbys is the node: by the slot or name that its receiver uses, else by its own name.
+
+    The address counts only where no other node and no other standby has it.
+    """
+    rows = tuple(standbys)
+    own = {_plain(name) for name in (node.name, server.cluster_name) if name}
+    tests: tuple[Callable[[Standby], bool], ...] = (
+        lambda s: bool(server.receiver_slot) and s.slot == server.receiver_slot,
+        lambda s: _plain(s.application) in own,
+        lambda s: bool(s.slot) and _plain(s.slot) in own,
+        lambda s: bool(server.receiver_application) and s.application == server.receiver_application,
+    )
+    for test in tests:
+        found = [s for s in rows if test(s)]
+        if len(found) == 1:
+            return found[0]
+    if not rows:
+        return None
+    mine = _addresses(node) - {a for n in nodes if n.name != node.name for a in _addresses(n)}
+    found = [s for s in rows if s.address in mine]
+    return found[0] if len(found) == 1 else None
+
+
+def _plain(name: str) -> str:
+    """Make a name comparable: slot names have no capitals, dashes or dots."""
+    return name.lower().replace("-", "_").replace(".", "_")
+
+
+def _addresses(node: Node) -> set[str]:
+    with contextlib.suppress(ValueError):
+        return {str(ipaddress.ip_address(node.host))}
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(node.host, None)}
+    except OSError:
+        return set()
+
+
+def _watch_all(cluster: Cluster, servers: dict[str, Server]) -> tuple[dict[str, Watch], str]:
+    """Write a marker row, watch all replicas side by side, delete the marker. Returns why there was none, too."""
+    if not servers[cluster.primary.name].writable:
+        why = servers[cluster.primary.name].problem or f"{cluster.primary.name} is in recovery"
+        return _watches(cluster, servers, None, 0), f"no marker row was written: {why}"
+    try:
+        with markers.rows(cluster) as (connection, mine):
+            try:
+                connection.execute(mine.insert(), (mine.run, 1))
+            except psycopg.Error as error:
+                raise CannotTell(f"no row could be written: {explain(cluster.primary, error)}") from error
+            return _watches(cluster, servers, mine, _position(cluster)), ""
+    except CannotTell as unknown:
+        return _watches(cluster, servers, None, servers[cluster.primary.name].lsn), str(unknown)
+
+
+def _position(cluster: Cluster) -> int:
+    return int(cluster.value(cluster.primary, "SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
+
+
+def _watches(
+    cluster: Cluster, servers: dict[str, Server], mine: markers.Rows | None, target: int
+) -> dict[str, Watch]:
+    def one(node: Node) -> Watch:
+        server = servers[node.name]
+        if not server.answered:
+            return Watch(problem=server.problem)
+        try:
+            return _watch(cluster, node, server, mine, target)
+        except CannotTell as unknown:
+            return Watch(problem=str(unknown))
+
+    answers = cluster.everywhere(one, cluster.replicas)
+    return {name: a if isinstance(a, Watch) else Watch(problem=str(a)) for name, a in answers.items()}
+
+
+def _watch(cluster: Cluster, node: Node, server: Server, mine: markers.Rows | None, target: int) -> Watch:
+    """Poll one replica. One that cannot come (no receiver, paused, not in recovery) is looked at once."""
+    bounds = cluster.criteria.replication
+    patience = min(max(bounds.max_lag_time, bounds.marker_within).total_seconds(), _LONGEST_PATIENCE_S)
+    hopeless = not server.in_recovery or not server.receiver or server.replay_paused
+    began = time.monotonic()
+    caught_up: float | None = None
+    marker: float | None = None
+    first = True
+    while True:
+        replayed, received, age = cluster.rows(node, _POSITION)[0]
+        reached = received if node.delayed else replayed
+        spent = time.monotonic() - began
+        if caught_up is None and target and (reached or 0) >= target:
+            caught_up = 0.0 if first else spent
+        if mine and marker is None and _has_marker(cluster, node, mine):
+            marker = time.monotonic() - began
+        done = caught_up is not None and (mine is None or marker is not None or node.delayed is not None)
+        if done or hopeless or not target or spent > patience:
+            behind = max(0, target - (reached or 0)) if target else None
+            rest = max(0, (received or 0) - (replayed or 0))
+            return Watch(spent, caught_up, behind, rest, age, marker)
+        first = False
+        time.sleep(min(0.2, 0.01 + spent / 10))
+
+
+def _has_marker(cluster: Cluster, node: Node, mine: markers.Rows) -> bool:
+    """Look for the marker; a table that has not been replayed yet means not yet."""
+    try:
+        return bool(cluster.rows(node, mine.ids(), (mine.run,)))
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            return False
+        raise

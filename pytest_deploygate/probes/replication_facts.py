@@ -1,0 +1,170 @@
+"""What each server says about replication: one query for itself, one for its standbys, one for its slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import psycopg
+
+from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.postgres import Cluster
+
+_SERVER = """
+SELECT pg_is_in_recovery(),
+       current_setting('server_version_num')::int / 10000,
+       (SELECT system_identifier::text FROM pg_control_system()),
+       pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+       CASE WHEN pg_is_in_recovery()
+            THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                          (SELECT timeline_id FROM pg_control_checkpoint()))
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
+       (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0')::bigint,
+       (pg_last_wal_receive_lsn() - '0/0')::bigint,
+       CASE WHEN pg_is_in_recovery() THEN pg_is_wal_replay_paused() ELSE false END,
+       (SELECT status FROM pg_stat_wal_receiver),
+       (SELECT slot_name FROM pg_stat_wal_receiver),
+       (SELECT conninfo FROM pg_stat_wal_receiver),
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'recovery_min_apply_delay'),
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
+       current_setting('cluster_name'),
+       current_setting('synchronous_standby_names'),
+       current_setting('synchronous_commit')
+"""
+_HERE = (
+    "CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
+    " ELSE pg_current_wal_lsn() END"
+)
+# The pieces are constants of this file.
+_STANDBYS = f"""
+SELECT r.pid, r.application_name, host(r.client_addr), coalesce(r.state, ''), coalesce(r.sync_state, ''),
+       ({_HERE} - r.replay_lsn)::bigint, ({_HERE} - r.flush_lsn)::bigint,
+       extract(epoch FROM clock_timestamp() - r.reply_time)::float8,
+       extract(epoch FROM clock_timestamp() - r.backend_start)::float8, s.slot_name
+FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid ORDER BY r.pid
+"""  # noqa: S608
+_SLOTS = f"""
+SELECT slot_name, slot_type, active, temporary, restart_lsn IS NOT NULL, wal_status,
+       ({_HERE} - restart_lsn)::bigint
+FROM pg_replication_slots ORDER BY slot_name
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A row of pg_stat_replication. Ages in seconds at the time of the query; None where the server says NULL."""
+
+    pid: int
+    application: str
+    address: str
+    state: str
+    sync_state: str
+    replay_lag_bytes: int | None
+    flush_lag_bytes: int | None
+    reply_age_s: float | None
+    connected_s: float | None
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A row of pg_replication_slots. `reserves` is false for a slot that holds no WAL (never used)."""
+
+    name: str
+    kind: str
+    active: bool
+    temporary: bool
+    reserves: bool
+    wal_status: str
+    retained_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What one node says of itself. `problem` is set when it did not answer; then nothing else is known.
+
+    `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
+    max_slot_wal_keep_size (-1: no limit). `sees_all` is false when the role lacks pg_read_all_stats (pg_monitor).
+    """
+
+    node: str
+    problem: str = ""
+    in_recovery: bool = False
+    version: int = 0
+    system_identifier: str = ""
+    sees_all: bool = True
+    timeline: int = 0
+    lsn: int = 0
+    received_lsn: int | None = None
+    replay_paused: bool = False
+    receiver: str = ""
+    receiver_slot: str = ""
+    receiver_application: str = ""
+    apply_delay: timedelta = timedelta(0)
+    slot_wal_limit_mb: int = -1
+    cluster_name: str = ""
+    synchronous_standby_names: str = ""
+    synchronous_commit: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """True when the node could be asked."""
+        return not self.problem
+
+    @property
+    def writable(self) -> bool:
+        """True when it is known not to be in recovery."""
+        return self.answered and not self.in_recovery
+
+
+def read_server(cluster: Cluster, node: Node) -> Server:
+    """Ask one node about itself; that it cannot be asked is a value."""
+    try:
+        row = cluster.rows(node, _SERVER)[0]
+    except CannotTell as unknown:
+        return Server(node.name, problem=str(unknown))
+    return Server(
+        node=node.name,
+        in_recovery=row[0],
+        version=row[1],
+        system_identifier=row[2],
+        sees_all=row[3],
+        timeline=row[4] or 0,
+        lsn=row[5] or 0,
+        received_lsn=row[6],
+        replay_paused=row[7],
+        receiver=row[8] or "",
+        receiver_slot=row[9] or "",
+        receiver_application=_application(row[10]),
+        apply_delay=timedelta(milliseconds=row[11] or 0),
+        slot_wal_limit_mb=row[12],
+        cluster_name=row[13],
+        synchronous_standby_names=row[14],
+        synchronous_commit=row[15],
+    )
+
+
+def read_standbys(cluster: Cluster, node: Node) -> tuple[Standby, ...]:
+    """Return who streams from a node. Raises CannotTell."""
+    return tuple(
+        Standby(r[0], r[1] or "", r[2] or "", r[3], r[4], r[5], r[6], r[7], r[8], r[9] or "")
+        for r in cluster.rows(node, _STANDBYS)
+    )
+
+
+def read_slots(cluster: Cluster, node: Node) -> tuple[Slot, ...]:
+    """Return a node's replication slots. Raises CannotTell."""
+    return tuple(
+        Slot(r[0], r[1], r[2], r[3], r[4], r[5] or "", r[6] or 0) for r in cluster.rows(node, _SLOTS)
+    )
+
+
+def _application(conninfo: str | None) -> str:
+    """Take the application name out of a receiver's conninfo (the server has hidden its password)."""
+    if not conninfo:
+        return ""
+    try:
+        return str(psycopg.conninfo.conninfo_to_dict(conninfo).get("application_name") or "")
+    except psycopg.Error:
+        return ""

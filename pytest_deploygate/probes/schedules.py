@@ -1,0 +1,277 @@
+"""Where recurring jobs are scheduled and how their last run went: crontab, systemd, pg_cron, pgBackRest, status file.
+
+Files and commands are read on the schedule's host through testinfra. What could not be read is a `problem`;
+what is not there is `found` = false: the judge tells them apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+import psycopg
+import testinfra
+from cronsim import CronSim, CronSimError
+
+from pytest_deploygate.inventory.models import BackupJob, Schedule
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.shell import Shell, unit_properties, unit_time
+from pytest_deploygate.redaction import redact
+
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_SETTING = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
+_SAID = re.compile(r"_stderr=b['\"](.*?)['\"]\)")
+_TIMER = (
+    "LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "NextElapseUSecMonotonic",
+    "LastTriggerUSec", "Unit",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFacts:
+    """A schedule as found. `expressions` are its cron times (one a line that names the job) in `zone`.
+
+    A systemd timer has no expressions but `last_due` and `next_due`. `enabled` is false for a line that is
+    commented out, a timer that is disabled or not active, an inactive pg_cron job; `detail` says which.
+    `wrong` names what keeps the scheduler from taking the entry.
+    """
+
+    kind: str
+    where: str
+    found: bool = True
+    enabled: bool = True
+    expressions: tuple[str, ...] = ()
+    zone: str = "UTC"
+    last_due: datetime | None = None
+    next_due: datetime | None = None
+    has_next: bool = True
+    detail: str = ""
+    wrong: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """A scheduled job: where it is scheduled, how its last run went, and when we looked."""
+
+    job: str
+    schedule: ScheduleFacts
+    last_run: LastRunFacts
+    now: datetime
+
+
+def measure(cluster: Cluster, job: BackupJob) -> JobFacts:
+    """Look at a backup job. What cannot be read is said in the facts."""
+    return JobFacts(
+        job.name,
+        read_schedule(cluster, job.schedule),
+        read_last_run(cluster, job.last_run, shell(job.schedule.host)),
+        datetime.now(UTC),
+    )
+
+
+def read_schedule(cluster: Cluster, schedule: Schedule) -> ScheduleFacts:
+    """Look at a schedule of any kind."""
+    if schedule.crontab is not None:
+        return _crontab(shell(schedule.host), schedule.crontab, schedule.command or "", schedule.host)
+    if schedule.systemd_timer is not None:
+        return _timer(shell(schedule.host), schedule.systemd_timer)
+    return _pg_cron(cluster, schedule.pg_cron or "")
+
+
+@functools.cache
+def _host(name: str) -> Any:
+    more = {"ssh_extra_args": "-o BatchMode=yes"} if name.startswith("ssh://") else {}
+    return testinfra.get_host(name, **more)
+
+
+def shell(name: str) -> Shell:
+    """Return a way to run commands on a testinfra host; whatever goes wrong with it is CannotTell."""
+
+    def run(command: str, *arguments: str) -> tuple[int, str, str]:
+        try:
+            done = _host(name).run(command, *arguments)
+        except Exception as error:  # each backend raises its own
+            # testinfra puts the whole result of ssh into its error; what ssh said is enough.
+            said = _SAID.search(str(error))
+            words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
+            raise CannotTell(f"{name} cannot be asked: {redact(words) or type(error).__name__}") from error
+        return int(done.rc), str(done.stdout), redact(" ".join(str(done.stderr).split()))
+
+    return run
+
+
+def _crontab(run: Shell, path: PurePath, command: str, host: str) -> ScheduleFacts:
+    where = f"{path}" if host == "local://" else f"{path} on {host}"
+    try:
+        code, text, errors = run("LC_ALL=C cat %s", str(path))
+        if code and "No such file" in errors:
+            return ScheduleFacts("crontab", where, found=False, detail="the file is not there")
+        if code:
+            return ScheduleFacts("crontab", where, problem=f"{where} cannot be read: {errors}")
+        _, zone, _ = run("readlink -f /etc/localtime")
+    except CannotTell as unknown:
+        return ScheduleFacts("crontab", where, problem=str(unknown))
+    name = zone.strip().partition("zoneinfo/")[2].removeprefix("posix/") or "UTC"
+    return parse_crontab(text, command, where, name, path)
+
+
+def parse_crontab(text: str, command: str, where: str, zone: str, path: PurePath) -> ScheduleFacts:
+    """Find the lines of a crontab whose command contains `command`.
+
+    `zone` is the host's time zone; CRON_TZ before the line counts more. Pure.
+    """
+    expressions: list[str] = []
+    off = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        setting = _SETTING.fullmatch(line)
+        if setting and setting[1] == "CRON_TZ" and not expressions:
+            zone = setting[2].strip("\"'")
+        if setting or command not in line:
+            continue
+        if line.lstrip().startswith("#"):
+            off = off or (f"line {number} is commented out" if _was_entry(line, command) else "")
+            continue
+        expression, what = _entry(line)
+        if command not in what:
+            continue
+        if not _valid(expression):
+            return ScheduleFacts(
+                "crontab",
+                where,
+                wrong=f"line {number} has no valid time: {expression!r}, so cron does not take it",
+            )
+        expressions.append(expression)
+    if not expressions:
+        detail = off or f"no line names {command!r}"
+        return ScheduleFacts("crontab", where, found=bool(off), enabled=not off, zone=zone, detail=detail)
+    ignored = str(path.parent) == "/etc/cron.d" and not re.fullmatch(r"[A-Za-z0-9_-]+", path.name)
+    wrong = (
+        f"cron ignores the file: {path.name} has a character that names in /etc/cron.d may not have"
+        if ignored
+        else ""
+    )
+    return ScheduleFacts("crontab", where, expressions=tuple(expressions), zone=zone, wrong=wrong)
+
+
+def _entry(line: str) -> tuple[str, str]:
+    """Split a line into time and the rest. `@daily` and its like become five fields."""
+    words = line.split(None, 1)
+    if words and words[0].startswith("@"):
+        return _NICKNAMES.get(words[0].lower(), words[0]), words[1] if len(words) > 1 else ""
+    fields = line.split(None, 5)
+    return " ".join(fields[:5]), fields[5] if len(fields) > 5 else ""
+
+
+def _was_entry(line: str, command: str) -> bool:
+    """Tell a line that was switched off from a remark that mentions the command."""
+    words = line.lstrip("# \t").partition(command)[0].split()
+    return any(
+        _valid(" ".join(words[i : i + 5])) or words[i].lower() in _NICKNAMES for i in range(len(words))
+    )
+
+
+def _valid(expression: str) -> bool:
+    if len(expression.split()) != 5:
+        return False
+    try:
+        next(CronSim(expression, datetime(2024, 1, 1, tzinfo=UTC)))
+    except (CronSimError, StopIteration):
+        return False
+    return True
+
+
+def _timer(run: Shell, unit: str) -> ScheduleFacts:
+    try:
+        code, text, errors = run(f"TZ=UTC LC_ALL=C systemctl show %s --property={','.join(_TIMER)}", unit)
+    except CannotTell as unknown:
+        return ScheduleFacts("systemd", unit, problem=str(unknown))
+    if code:
+        return ScheduleFacts("systemd", unit, problem=f"systemctl cannot show {unit}: {errors}")
+    return parse_timer(text, unit)
+
+
+def parse_timer(text: str, unit: str) -> ScheduleFacts:
+    """Read what `TZ=UTC systemctl show TIMER` prints. Pure."""
+    shown = unit_properties(text.splitlines())
+    state = shown.get("LoadState", "")
+    if not state:
+        return ScheduleFacts("systemd", unit, problem=f"systemctl told nothing about {unit}")
+    if state != "loaded":
+        masked = state == "masked"
+        return ScheduleFacts("systemd", unit, found=masked, enabled=not masked, detail=f"the unit is {state}")
+    file_state, active = shown.get("UnitFileState", ""), shown.get("ActiveState", "")
+    off = (
+        [f"it is {file_state}"]
+        if file_state not in ("enabled", "enabled-runtime", "static", "generated")
+        else []
+    )
+    off += [f"it is {active or 'in no known state'}"] if active != "active" else []
+    following = unit_time(shown.get("NextElapseUSecRealtime", ""))
+    monotonic = shown.get("NextElapseUSecMonotonic", "") not in ("", "infinity", "n/a", "0")
+    return ScheduleFacts(
+        "systemd",
+        unit,
+        enabled=not off,
+        last_due=unit_time(shown.get("LastTriggerUSec", "")),
+        next_due=following,
+        has_next=following is not None or monotonic,
+        detail=" and ".join(off),
+    )
+
+
+def _pg_cron(cluster: Cluster, job: str) -> ScheduleFacts:
+    where = f"pg_cron job {job}"
+    try:
+        rows = cluster.rows(
+            cluster.primary,
+            "SELECT schedule, active, coalesce(current_setting('cron.timezone', true), 'GMT'),"
+            " row_security_active('cron.job') FROM cron.job WHERE jobname = %s",
+            (job,),
+        )
+        hidden = bool(not rows and cluster.value(cluster.primary, "SELECT row_security_active('cron.job')"))
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            return ScheduleFacts(
+                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.criteria.name}; it lives in "
+                "the one that cron.database_name says",
+            )  # fmt: skip
+        return ScheduleFacts("pg_cron", where, problem=str(unknown))
+    if not rows:
+        problem = (
+            f"{where} is not visible: pg_cron shows a role only its own jobs; ALTER ROLE {cluster.criteria.user} "
+            "BYPASSRLS, or let the gate's role own a view of cron.job"
+        )
+        return ScheduleFacts(
+            "pg_cron", where, found=False, detail="there is no such job", problem=problem if hidden else ""
+        )
+    return _pg_cron_facts(where, rows)
+
+
+def _pg_cron_facts(where: str, rows: Iterable[Any]) -> ScheduleFacts:
+    found = [(str(r[0]), bool(r[1]), str(r[2])) for r in rows]
+    running = [when for when, active, _ in found if active]
+    zone = "UTC" if found[0][2].upper() in ("GMT", "UTC") else found[0][2]
+    return ScheduleFacts(
+        "pg_cron",
+        where,
+        enabled=bool(running),
+        expressions=tuple(running),
+        zone=zone,
+        detail="" if running else "the job is not active",
+    )

@@ -1,0 +1,43 @@
+"""Validation queries: what one query of the inventory answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from pytest_deploygate.inventory.models import ValidationQuery
+from pytest_deploygate.probes.postgres import Cluster
+
+MOST_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first rows of an answer, at most MOST_ROWS; `more` where there were others.
+
+    `empty` is the table whose rows the answer depends on, when that has none.
+    """
+
+    query: str
+    rows: tuple[tuple[Any, ...], ...]
+    more: bool
+    empty: str | None
+
+
+def ask(cluster: Cluster, query: ValidationQuery) -> Answer:
+    """Run the query on the primary, read-only and bounded in time and rows.
+
+    Raises CannotTell when it cannot be run: unreachable, timeout, no permission, an error in its SQL.
+    """
+    if query.empty_means:
+        table = sql.Identifier(*query.empty_means.split("."))
+        there = cluster.value(cluster.primary, sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table))
+        if not there:
+            # Not run: over no rows many a query divides by zero, which would hide that the table is empty.
+            return Answer(query.name, (), more=False, empty=query.empty_means)
+    # On the first line, so that the server's LINE 3 is the third line of the query.
+    bounded = f"SELECT * FROM ({query.sql.strip().rstrip(';')}\n) AS answer LIMIT {MOST_ROWS + 1}"  # noqa: S608 (the inventory's own query)
+    rows = cluster.rows(cluster.primary, bounded)
+    return Answer(query.name, tuple(rows[:MOST_ROWS]), len(rows) > MOST_ROWS, None)

@@ -1,0 +1,334 @@
+"""Writes while replication is watched, and where they are afterwards.
+
+An id is acknowledged only after its COMMIT returned without a warning: PostgreSQL lets a commit that waits for
+synchronous replicas return when it is cancelled, with a warning that it is not replicated. Such an id, and one
+whose connection broke, is indeterminate. `statement_timeout` does not end that wait (it is off by then), so
+a watchdog cancels it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import psycopg
+
+from pytest_deploygate.inventory.models import Node, WriteLoad
+from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.probes import markers
+from pytest_deploygate.probes.once import once
+from pytest_deploygate.probes.postgres import Cluster, Connection, explain
+from pytest_deploygate.redaction import redact
+
+#: A commit that takes longer hangs; nobody's application waits that long.
+COMMIT_BOUND_S = 5.0
+_SHOWN = 10
+_REPLAYED = (
+    "SELECT pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0')::bigint,"
+    " (pg_last_wal_receive_lsn() - '0/0')::bigint"
+)
+_WRITTEN = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """What the load did. `refused` rows were rolled back with an error; `hung` is true when a commit never returned.
+
+    `missing_on_primary` counts acknowledged ids that the primary itself does not have afterwards (None: not asked).
+    """
+
+    planned_s: float
+    lasted_s: float
+    writers: int
+    rate_limit: int
+    acknowledged: int
+    indeterminate: int
+    refused: int
+    slowest_commit_s: float
+    commit_bound_s: float
+    hung: bool
+    problem: str
+    synchronous_standby_names: str
+    missing_on_primary: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaUnderLoad:
+    """One replica: its greatest lag during the load, and what it had of it when it was drained or patience ended.
+
+    `drained_s` is the time after the load until it had the primary's last position and every acknowledged id,
+    None when it never had. `phantom` counts ids that it has and nobody wrote. On a delayed replica only the
+    position is compared (`ids_read` is false).
+    """
+
+    node: str
+    load: LoadFacts
+    samples: int
+    lag_bytes_max: int | None
+    waited_s: float
+    drained_s: float | None
+    ids_read: bool
+    missing: int
+    first_missing: tuple[int, ...]
+    phantom: int
+    problem: str
+
+
+@dataclass(slots=True)
+class _Writer:
+    """One connection that writes; `since` is when its running statement began."""
+
+    index: int
+    connection: Connection
+    since: float | None = None
+    warning: str = ""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What became of each id, kept while the writers run."""
+
+    acknowledged: set[int] = field(default_factory=set)
+    indeterminate: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
+    slowest_commit_s: float = 0.0
+    hung: bool = False
+    problem: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Load:
+    """A bounded write load on one node: `start()`, then `finish()` for its ledger."""
+
+    def __init__(self, cluster: Cluster, node: Node, plan: WriteLoad, mine: markers.Rows) -> None:
+        self.plan, self.node, self.mine = plan, node, mine
+        self.ledger = Ledger()
+        self.ended = threading.Event()
+        self._writers: list[_Writer] = []
+        try:
+            for index in range(plan.writers):
+                self._writers.append(_open(cluster, node, index))
+        except CannotTell:
+            self._close()
+            raise
+        self._threads = [threading.Thread(target=self._write, args=(w,), daemon=True) for w in self._writers]
+        self._watchdog = threading.Thread(target=self._watch, daemon=True)
+        self.began = 0.0
+        self.lasted_s = 0.0
+
+    def start(self) -> None:
+        """Begin to write."""
+        self.began = time.monotonic()
+        for thread in (*self._threads, self._watchdog):
+            thread.start()
+
+    def finish(self) -> Ledger:
+        """Wait for the end: the plan's duration and at most the bound of a commit, twice."""
+        deadline = self.began + self.plan.duration.total_seconds() + 2 * COMMIT_BOUND_S + 5
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.lasted_s = time.monotonic() - self.began
+        self.ended.set()
+        self._watchdog.join(COMMIT_BOUND_S)
+        if any(thread.is_alive() for thread in self._threads):
+            self.ledger.hung = True
+        else:
+            self._close()
+        return self.ledger
+
+    def _close(self) -> None:
+        for writer in self._writers:
+            with contextlib.suppress(psycopg.Error):
+                writer.connection.close()
+
+    def _write(self, writer: _Writer) -> None:
+        """Write this writer's share of the ids until the time is up or something goes wrong."""
+        until = self.began + self.plan.duration.total_seconds()
+        for number in itertools.count(writer.index + 1, self.plan.writers):
+            due = self.began + number / self.plan.rows_per_second
+            if due > until or self.ended.wait(max(0.0, due - time.monotonic())) or time.monotonic() > until:
+                return
+            if not self._one(writer, number):
+                self.ended.set()
+                return
+
+    def _one(self, writer: _Writer, number: int) -> bool:
+        """Write one id and enter what became of it; false ends the load."""
+        ledger, writer.warning = self.ledger, ""
+        writer.since = began = time.monotonic()
+        bucket, problem = ledger.acknowledged, ""
+        try:
+            writer.connection.execute(self.mine.insert(), (self.mine.run, number))
+            if writer.warning:
+                bucket, problem = ledger.indeterminate, writer.warning
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # Broken in the middle, or the server went down: the commit may have happened or not.
+            known = isinstance(error, psycopg.errors.DiskFull | psycopg.errors.LockNotAvailable)
+            bucket, problem = (ledger.refused if known else ledger.indeterminate), explain(self.node, error)
+        except psycopg.Error as error:
+            bucket, problem = ledger.refused, explain(self.node, error)
+        writer.since = None
+        with ledger.lock:
+            bucket.add(number)
+            ledger.slowest_commit_s = max(ledger.slowest_commit_s, time.monotonic() - began)
+            ledger.problem = ledger.problem or problem
+        return not problem
+
+    def _watch(self) -> None:
+        """Cancel a commit that waits too long; it then returns with a warning."""
+        while any(thread.is_alive() for thread in self._threads):
+            for writer in self._writers:
+                since = writer.since
+                if since is not None and time.monotonic() - since > COMMIT_BOUND_S:
+                    self.ledger.hung = True
+                    with contextlib.suppress(psycopg.Error):
+                        writer.connection.cancel_safe(timeout=2)
+            time.sleep(0.1)
+
+
+def _open(cluster: Cluster, node: Node, index: int) -> _Writer:
+    connection, _ = cluster.writer(node)
+    writer = _Writer(index, connection)
+
+    def notice(diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            writer.warning = redact(f"{node.name} warned: {diagnostic.message_primary}")
+
+    connection.add_notice_handler(notice)
+    return writer
+
+
+def measure(cluster: Cluster, replica: Node) -> ReplicaUnderLoad:
+    """Return one replica's slice of the load, which runs once a session.
+
+    Raises NotCovered where the inventory says `load: null`, CannotTell without `writes` or when nothing can be written.
+    """
+    return run(cluster)[replica.name]
+
+
+def run(cluster: Cluster) -> dict[str, ReplicaUnderLoad]:
+    """Write for the planned time, watch every replica meanwhile, then look for every acknowledged id."""
+    return once(cluster, "write load", lambda: _run(cluster))
+
+
+def _run(cluster: Cluster) -> dict[str, ReplicaUnderLoad]:
+    plan = cluster.criteria.replication.load
+    if plan is None:
+        raise NotCovered(
+            "the inventory says `load: null` under `replication`; remove it to write under watch"
+        )
+    with markers.rows(cluster) as (_, mine):
+        load = Load(cluster, cluster.primary, plan, mine)
+        names = str(cluster.value(cluster.primary, "SELECT current_setting('synchronous_standby_names')"))
+        done = threading.Event()
+        with ThreadPoolExecutor(max_workers=len(cluster.replicas) + 1) as pool:
+            load.start()
+            watched = {n.name: pool.submit(_lag, cluster, n, done) for n in cluster.replicas}
+            try:
+                ledger = load.finish()
+            finally:
+                done.set()
+        facts = _facts(cluster, load, ledger, names)
+        target = int(cluster.value(cluster.primary, _WRITTEN))
+
+        def drain(node: Node) -> ReplicaUnderLoad:
+            return _drain(cluster, node, load, (facts, target), watched[node.name].result())
+
+        answers = cluster.everywhere(drain, cluster.replicas)
+    return {
+        name: a
+        if isinstance(a, ReplicaUnderLoad)
+        else ReplicaUnderLoad(name, facts, 0, None, 0, None, False, 0, (), 0, str(a))
+        for name, a in answers.items()
+    }
+
+
+def _facts(cluster: Cluster, load: Load, ledger: Ledger, names: str) -> LoadFacts:
+    missing: int | None = None
+    with contextlib.suppress(CannotTell):
+        missing = len(ledger.acknowledged - present(cluster, cluster.primary, load.mine))
+    return LoadFacts(
+        planned_s=load.plan.duration.total_seconds(),
+        lasted_s=load.lasted_s,
+        writers=load.plan.writers,
+        rate_limit=load.plan.rows_per_second,
+        acknowledged=len(ledger.acknowledged),
+        indeterminate=len(ledger.indeterminate),
+        refused=len(ledger.refused),
+        slowest_commit_s=ledger.slowest_commit_s,
+        commit_bound_s=COMMIT_BOUND_S,
+        hung=ledger.hung,
+        problem=ledger.problem,
+        synchronous_standby_names=names,
+        missing_on_primary=missing,
+    )
+
+
+def present(cluster: Cluster, node: Node, mine: markers.Rows) -> set[int]:
+    """Return the run's ids that a node has. Raises CannotTell."""
+    return {int(row[0]) for row in cluster.rows(node, mine.ids(), (mine.run,))}
+
+
+def _lag(cluster: Cluster, node: Node, done: threading.Event) -> tuple[int, int | None]:
+    """Sample one replica's lag in bytes until the load ends: (samples, greatest)."""
+    samples, greatest = 0, None
+    while not done.wait(0.2):
+        with contextlib.suppress(CannotTell):
+            written = int(cluster.value(cluster.primary, _WRITTEN))
+            _, replayed, received = cluster.rows(node, _REPLAYED)[0]
+            reached = received if node.delayed else replayed
+            if reached is not None:
+                samples, greatest = samples + 1, max(greatest or 0, written - reached, 0)
+    return samples, greatest
+
+
+def _drain(
+    cluster: Cluster, node: Node, load: Load, wanted: tuple[LoadFacts, int], lag: tuple[int, int | None]
+) -> ReplicaUnderLoad:
+    """Wait until the replica has the last position and every acknowledged id, or patience ends."""
+    facts, target = wanted
+    patience = cluster.criteria.replication.max_lag_time.total_seconds()
+    began = time.monotonic()
+    missing: set[int] = set()
+    phantom: set[int] = set()
+    while True:
+        in_recovery, replayed, received = cluster.rows(node, _REPLAYED)[0]
+        reached = received if node.delayed else replayed
+        there = not in_recovery or (reached or 0) >= target
+        spent = time.monotonic() - began
+        over = spent > patience
+        if (there or over) and not node.delayed:
+            ids = _ids_or_none(cluster, node, load.mine)
+            ledger = load.ledger
+            missing = ledger.acknowledged - ids
+            phantom = ids - ledger.acknowledged - ledger.indeterminate
+        if (there and not missing) or over:
+            break
+        time.sleep(min(0.2, 0.01 + spent / 10))
+    return ReplicaUnderLoad(
+        node=node.name,
+        load=facts,
+        samples=lag[0],
+        lag_bytes_max=lag[1],
+        waited_s=spent,
+        drained_s=spent if there and not missing else None,
+        ids_read=not node.delayed,
+        missing=len(missing),
+        first_missing=tuple(sorted(missing)[:_SHOWN]),
+        phantom=len(phantom),
+        problem="",
+    )
+
+
+def _ids_or_none(cluster: Cluster, node: Node, mine: markers.Rows) -> set[int]:
+    """Return the ids on a node; a table that is not there has none."""
+    try:
+        return present(cluster, node, mine)
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            return set()
+        raise

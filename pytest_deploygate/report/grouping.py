@@ -1,0 +1,87 @@
+"""Who comes first: the items of a record grouped and ordered as every output of the report layer needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+
+from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict
+from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.words import SEVERITIES
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseGroup:
+    """A phase with its items in and out of scope, in the order of the checklist."""
+
+    phase: Phase
+    inside: tuple[ItemResult, ...]
+    outside: tuple[ItemResult, ...]
+
+
+def in_scope(record: Record) -> tuple[ItemResult, ...]:
+    """Return the items that the decision speaks for."""
+    return tuple(r for r in record.items if r.in_scope)
+
+
+def by_phase(record: Record) -> tuple[PhaseGroup, ...]:
+    """Group all items by phase; a phase that the record does not list stands at the end under its id."""
+    known = {p.id: p for p in record.phases}
+    for result in record.items:
+        known.setdefault(result.item.phase, Phase(result.item.phase, result.item.phase))
+    groups: dict[str, list[ItemResult]] = {phase: [] for phase in known}
+    for result in record.items:
+        groups[result.item.phase].append(result)
+    return tuple(
+        PhaseGroup(
+            known[phase],
+            tuple(r for r in results if r.in_scope),
+            tuple(r for r in results if not r.in_scope),
+        )
+        for phase, results in groups.items()
+        if results
+    )
+
+
+def held(record: Record) -> frozenset[str]:
+    """Return the ids of the items that a rule held against: the decision alone knows. With none, all of them."""
+    if record.decision is None:
+        return frozenset(r.item.id for r in record.items)
+    return frozenset(i for rule in record.decision.rules if rule.says is not Outcome.GO for i in rule.items)
+
+
+def deferred(result: ItemResult, against: Container[str]) -> str:
+    """Return the phase until which an inconclusive item does not hold, or nothing. `against` is `held(record)`."""
+    waits = result.verdict is Verdict.INCONCLUSIVE and result.item.id not in against
+    return result.deferred_to if waits else ""
+
+
+def weight(result: ItemResult, against: Container[str]) -> tuple[int, int, int]:
+    """Order items that are not a pass: what can hold first, then by verdict, then by severity."""
+    light = result.item.severity is Severity.MINOR or bool(deferred(result, against))
+    return (
+        int(light),
+        WORST_FIRST.index(result.verdict),
+        SEVERITIES.index(result.item.severity),
+    )
+
+
+def not_good(results: Iterable[ItemResult], against: Container[str]) -> tuple[ItemResult, ...]:
+    """Return the items that somebody has to do something about, heaviest first."""
+    return tuple(sorted((r for r in results if not r.verdict.good), key=lambda r: weight(r, against)))
+
+
+def bad_findings(result: ItemResult) -> tuple[Finding, ...]:
+    """Return the findings of an item that are no pass, worst first."""
+    return tuple(f for f in result.findings if not f.verdict.good)
+
+
+def good_findings(result: ItemResult) -> tuple[Finding, ...]:
+    """Return the findings of an item that are a pass."""
+    return tuple(f for f in result.findings if f.verdict.good)
+
+
+def deciding(rules: Iterable[Rule], outcome: Outcome) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """Split rules into those that say what was decided and the others that had a say."""
+    known = tuple(rules)
+    return tuple(r for r in known if r.says is outcome), tuple(r for r in known if r.says is not outcome)

@@ -1,0 +1,109 @@
+"""`signoff.html`: the record as one document without script, to attach to a change ticket."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Iterable
+from importlib import resources
+
+import jinja2
+
+from pytest_deploygate.model import Finding
+from pytest_deploygate.report import view, words
+from pytest_deploygate.report.leaving import cleaned, plain
+from pytest_deploygate.report.record import Record
+
+_STYLE_GOES_HERE = "/*style*/"
+_REASON_AT_MOST = 4000
+
+
+def render(record: Record) -> str:
+    """Return the document. Same record and version, same bytes.
+
+    It has no script, loads nothing, and stays under `view.LIMIT` bytes for any checklist up to several thousand
+    items: where that needs it, items are shown in brief, and the document says so.
+    """
+    known = cleaned(record)
+    text = ""
+    for room in (view.LIMIT - 60_000, view.LIMIT // 2, 0):
+        text = _finished(known, room)
+        if len(text.encode()) < view.LIMIT:
+            break
+    return text
+
+
+def _finished(record: Record, room: int) -> str:
+    css, digest = _style()
+    body = _template().render(
+        page=view.page(record, room),
+        record=record,
+        titles=_titles(record),
+        style=_STYLE_GOES_HERE,
+        style_digest=digest,
+    )
+    # The values were masked before: masking the page would break it where a weak secret is a word of HTML.
+    return plain(body).replace(_STYLE_GOES_HERE, css, 1)
+
+
+@functools.cache
+def _style() -> tuple[str, str]:
+    """Return the style sheet and its SHA-256 as a Content-Security-Policy writes it."""
+    css = _file("signoff.css")
+    return css, base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+
+
+def _file(name: str) -> str:
+    return (resources.files("pytest_deploygate.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.PackageLoader("pytest_deploygate.report"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        verdict=words.verdict,
+        measured=words.measured,
+        met=words.met,
+        moment=words.moment,
+        brief=functools.partial(words.shortened, most=view.BRIEF),
+        long=_long,
+    )
+    environment.globals.update(
+        count=words.count,
+        span=words.span,
+        safe_path=view.safe_path,
+        scope_words=view.scope_words,
+        exit_words=view.exit_words,
+        tally_words=_tally_words,
+        target_words=_target_words,
+        items_per_rule=view.ITEMS_PER_RULE,
+        meaning=words.MEANING,
+        colour=view.COLOURS,
+    )
+    return environment.get_template("signoff.html.j2")
+
+
+def _long(text: str) -> str:
+    """Cut a text only where nobody would read on, and say where the rest is."""
+    if len(text) <= _REASON_AT_MOST:
+        return text
+    return f"{text[:_REASON_AT_MOST]}… ({len(text) - _REASON_AT_MOST:,} more characters in verdicts.json)"
+
+
+def _titles(record: Record) -> dict[str, str]:
+    return {r.item.phase: r.item.phase for r in record.items} | {p.id: p.title for p in record.phases}
+
+
+def _tally_words(findings: Iterable[Finding]) -> str:
+    return words.tally_words(f.verdict for f in findings)
+
+
+def _target_words(findings: Iterable[Finding]) -> str:
+    return words.listed((words.shortened(f.target or "whole item", 60) for f in findings), most=8)

@@ -1,0 +1,81 @@
+"""The one point through which every text leaves the report layer: secrets masked, nothing that hides or spoofs.
+
+The values are masked, not the finished text: there, escaping (`&` as `&amp;`) or wrapping at the terminal's width would
+have taken a secret apart, and a weak secret that is a word of the format (`test`, `class`) would break the format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeVar
+
+from pytest_deploygate.redaction import redact
+from pytest_deploygate.report.record import Record
+
+T = TypeVar("T")
+
+#: Control characters (terminal escapes among them), signs that turn the reading direction, halves of surrogate pairs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+)
+_MARK = "\ufffd"
+
+
+def plain(text: str) -> str:
+    """Return the text with every character that cannot be seen, or that moves others, replaced by �."""
+    return _UNSEEN.sub(_MARK, text.replace("\r\n", "\n"))
+
+
+def leaving(text: str) -> str:
+    """Return a finished text as it may leave: plain, and with every known secret masked."""
+    return redact(plain(text))
+
+
+def cleaned(record: Record) -> Record:
+    """Return the record with every text in it plain and masked; the same object where nothing was to do."""
+    texts: list[str] = []
+    _collect(record, texts)
+    joined = "\n".join(texts)
+    if leaving(joined) == joined:
+        return record
+    return _mapped(record, leaving)
+
+
+def _collect(value: Any, into: list[str]) -> None:
+    """Append every text inside a value. By exact type first: this runs over some hundred thousand values."""
+    kind: Any = type(value)
+    if kind is str:
+        into.append(value)
+    elif kind is tuple:
+        for part in value:
+            _collect(part, into)
+    elif names := _fields(kind):
+        for name in names:
+            _collect(getattr(value, name), into)
+    elif isinstance(value, str) and not isinstance(value, Enum):
+        into.append(str(value))
+
+
+@functools.cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields, of any other type none."""
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
+
+
+def _mapped(value: T, change: Callable[[str], str]) -> T:
+    """Return a value of the same type with `change` applied to each text inside."""
+    result: Any = value
+    if isinstance(value, Enum):
+        pass
+    elif isinstance(value, str):
+        result = change(value)
+    elif isinstance(value, tuple):
+        result = tuple(_mapped(part, change) for part in value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {name: _mapped(getattr(value, name), change) for name in _fields(type(value))}
+        result = type(value)(**parts)
+    return result  # type: ignore[no-any-return]

@@ -1,0 +1,194 @@
+"""What the terminal shows at the end of a run, to be read at night in 80 columns: what is wrong, then the decision.
+
+Passes are counted only. Colours repeat what words say already, and go away where nobody looks (no terminal, NO_COLOR).
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import shlex
+from collections.abc import Container, Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule as Line
+from rich.table import Table
+from rich.text import Text
+
+from pytest_deploygate.model import Finding, Outcome, Verdict
+from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report.leaving import cleaned, leaving
+from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.view import exit_words, scope_words
+
+_STYLE = {
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.NOT_COVERED: "bold magenta",
+    Verdict.WAIVED: "bold cyan",
+}
+_OUTCOME_STYLE = {Outcome.GO: "bold green", Outcome.HOLD: "bold yellow", Outcome.ROLLBACK: "bold red"}
+#: Targets of one item and items of one verdict that are named; of more, it says how many.
+MOST_TARGETS = 10
+MOST_ITEMS = 60
+_MOST_REASON = 600
+
+
+def summary(record: Record, report: str = "signoff.html") -> list[RenderableType]:
+    """Return what to print, for a rich Console. `report` is the path of signoff.html as the person can open it."""
+    known = cleaned(record)
+    inside = grouping.in_scope(known)
+    parts: list[RenderableType] = []
+    against = grouping.held(known)
+    bad = grouping.not_good(inside, against)
+    for (light, verdict), some in itertools.groupby(
+        bad, key=lambda r: (grouping.weight(r, against)[0], r.verdict)
+    ):
+        parts.extend(_group(verdict, bool(light), list(some), against))
+    parts.extend(_counted(known, inside))
+    parts.extend(_decision(known))
+    parts.extend(_next(known, leaving(report)))
+    return parts
+
+
+def text(record: Record, report: str = "signoff.html", *, width: int = 80, colour: bool = False) -> str:
+    """Return the summary as finished text, without a line longer than `width`, colour codes only if asked for."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=max(width, 40),
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    console.print(Group(*summary(record, report)))
+    # Trailing blanks of wrapped lines only get in the way of copying.
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _group(
+    verdict: Verdict, light: bool, results: list[ItemResult], against: Container[str]
+) -> Iterator[RenderableType]:
+    title = words.verdict(verdict) + (" (listed only, does not hold)" if light else "")
+    yield Line(
+        Text(f"{title}: {len(results)}", style=_STYLE[verdict]), align="left", characters="-", style="dim"
+    )
+    for result in results[:MOST_ITEMS]:
+        yield from _item(result, grouping.deferred(result, against))
+    if len(results) > MOST_ITEMS:
+        yield Text(f"  and {words.count(len(results) - MOST_ITEMS, 'more item')}: all are in the report")
+
+
+def _item(result: ItemResult, until: str) -> Iterator[RenderableType]:
+    """Show an item: one head line, then each bad target with its reason, indented and wrapped."""
+    head = Text("  ")
+    head.append(words.verdict(result.verdict), style=_STYLE[result.verdict])
+    head.append(f"  {result.item.severity.value}  ")
+    head.append(result.item.id, style="bold")
+    bad = grouping.bad_findings(result)
+    if len(bad) == 1 and bad[0].target:
+        head.append(f"  {bad[0].target}")
+    yield head
+    if len(bad) < 2:
+        yield _indented(bad[0].reason if bad else result.reason, 6)
+    else:
+        yield from _targets(bad)
+    if until:
+        yield _indented(f"Deferred: does not hold until {until}, measure it again there.", 6)
+
+
+def _targets(bad: tuple[Finding, ...]) -> Iterator[RenderableType]:
+    for finding in bad[:MOST_TARGETS]:
+        yield _indented(f"{finding.target or '(whole item)'} ({words.verdict(finding.verdict)})", 6)
+        yield _indented(finding.reason, 8)
+    if len(bad) > MOST_TARGETS:
+        yield _indented(
+            f"and {words.count(len(bad) - MOST_TARGETS, 'more target')}: all are in the report", 6
+        )
+
+
+def _indented(text: str, by: int) -> Padding:
+    return Padding(Text(words.shortened(text, _MOST_REASON), overflow="fold"), (0, 0, 0, by))
+
+
+def _counted(record: Record, inside: tuple[ItemResult, ...]) -> Iterator[RenderableType]:
+    yield Line(characters="-", style="dim")
+    found = words.tally_words(r.verdict for r in inside)
+    yield Text(
+        f"{words.count(len(inside), 'item')} in scope{': ' + found if found else ': nothing was looked at'}."
+    )
+    groups = [g for g in grouping.by_phase(record) if g.outside]
+    if groups:
+        number = sum(len(g.outside) for g in groups)
+        where = words.listed((g.phase.id for g in groups), most=12)
+        yield Text(f"{words.count(number, 'item')} out of scope, not looked at: {where}.")
+    if record.weakenings:
+        yield Text(f"{words.count(len(record.weakenings), 'setting')} weaker than the checklist:")
+        for weakening in record.weakenings[:MOST_TARGETS]:
+            yield _indented(weakening, 2)
+
+
+def _decision(record: Record) -> Iterator[RenderableType]:
+    decision = record.decision
+    yield Line(characters="=", style="dim")
+    if decision is None:
+        yield Text("NO DECISION: nothing was decided, do not go on.", style="bold red")
+        return
+    head = Text(decision.outcome.value, style=_OUTCOME_STYLE[decision.outcome])
+    head.append(
+        f": {words.MEANS[decision.outcome][0].lower()}{words.MEANS[decision.outcome][1:]}", style="bold"
+    )
+    head.append(
+        f" Scope {scope_words(record)}, change {record.change}, inventory {record.inventory}.",
+        style="not bold",
+    )
+    yield head
+    rules, others = grouping.deciding(decision.rules, decision.outcome)
+    for rule in (*rules, *others):
+        unnamed = [item for item in rule.items if item not in rule.because]
+        named = f" [{words.listed(unnamed, most=5)}]" if len(unnamed) == len(rule.items) > 0 else ""
+        said = "" if rule in rules else f"({rule.says.value}) "
+        yield _bullet(f"{said}{rule.because}{named}")
+    yield Text(f"Exit code {exit_words(record)}.")
+
+
+def _bullet(text: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=3, justify="right")
+    grid.add_column(overflow="fold")
+    grid.add_row("-", Text(words.shortened(text, _MOST_REASON), overflow="fold"))
+    return grid
+
+
+def _next(record: Record, report: str) -> Iterator[RenderableType]:
+    yield Text("")
+    # A path is for copying: it stays on one line even where it is longer than the terminal is wide.
+    yield Text(f"Report: {report}", no_wrap=True, overflow="ignore")
+    yield Text(f"Next:   {_step(record)}", overflow="fold")
+    if command := _command(record):
+        yield Text(f"        {command}", no_wrap=True, overflow="ignore")
+
+
+def _step(record: Record) -> str:
+    """Say what to do now."""
+    decision = record.decision
+    if decision is None or decision.exit_code == 25:
+        return "evidence is missing; run again to complete it:"
+    if decision.outcome is Outcome.GO:
+        return "attach the report to the change ticket and go on."
+    if decision.outcome is Outcome.ROLLBACK:
+        return "the deployment lead decides on the rollback; this run has only advised it."
+    if decision.exit_code == 21:
+        return "bring what is not known (reasons above), then run again:"
+    return "mend what failed (reasons above), then run again:"
+
+
+def _command(record: Record) -> str:
+    if record.decision and record.decision.outcome is not Outcome.HOLD:
+        return ""
+    scope = f"-m {shlex.quote(record.scope)} " if record.scope else ""
+    return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}"

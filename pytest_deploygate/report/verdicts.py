@@ -1,0 +1,128 @@
+"""`verdicts.json`: the same figures for programs. Keys are stable; new ones may join, none goes or changes its meaning."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from pytest_deploygate.model import Decision, Finding, Reading, Scalar, Verdict
+from pytest_deploygate.report.leaving import cleaned
+from pytest_deploygate.report.record import ItemResult, Record
+
+#: Version of the shape, for readers that want to be sure.
+SCHEMA = 1
+
+
+def build(record: Record) -> dict[str, Any]:
+    """Return the verdicts as plain data: one entry an item, all items, in the order of the checklist.
+
+    `measurements` of an item are those of its worst target; `targets` holds every target with its own.
+    Secrets are masked already.
+    """
+    known = cleaned(record)
+    return {
+        "schema": SCHEMA,
+        "change": known.change,
+        "inventory": known.inventory,
+        "decision": _decision(known.decision, known),
+        "items": [_item(result) for result in known.items],
+        "weakenings": list(known.weakenings),
+        "provenance": {
+            "tool": known.provenance.tool,
+            "python": known.provenance.python,
+            "host": known.provenance.host,
+            "inventory_sha256": known.provenance.inventory_digest,
+            "checklist_sha256": known.provenance.checklist_digest,
+            "journal_head": known.provenance.journal_head,
+        },
+    }
+
+
+def text(record: Record) -> str:
+    """Return `build` as the text of the file: valid JSON in UTF-8, no NaN, one final newline."""
+    return json.dumps(build(record), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _decision(decision: Decision | None, record: Record) -> dict[str, Any]:
+    """Return the decision; where there is none, the same keys with null, never a GO."""
+    if decision is None:
+        return {
+            "outcome": None,
+            "scope": record.scope,
+            "exit_code": None,
+            "rules": [],
+            "at": None,
+            "counts": _counts(record),
+        }
+    return {
+        "outcome": decision.outcome.value,
+        "scope": decision.scope,
+        "exit_code": decision.exit_code,
+        "rules": [
+            {"name": r.name, "says": r.says.value, "because": r.because, "items": list(r.items)}
+            for r in decision.rules
+        ],
+        "at": _time(decision.at),
+        "counts": dict(decision.counts) or _counts(record),
+    }
+
+
+def _counts(record: Record) -> dict[str, int]:
+    inside = [r.verdict for r in record.items if r.in_scope]
+    return {v.value: inside.count(v) for v in Verdict}
+
+
+def _item(result: ItemResult) -> dict[str, Any]:
+    worst = result.findings[0] if result.findings else None
+    return {
+        "id": result.item.id,
+        "phase": result.item.phase,
+        "verdict": result.verdict.value,
+        "severity": result.item.severity.value,
+        "reason": result.reason,
+        "measurements": [_reading(r) for r in worst.readings] if worst else [],
+        "targets": [_target(f) for f in result.findings],
+        "in_scope": result.in_scope,
+        "text": result.item.text,
+        "kind": result.item.kind.value,
+        "area": result.item.area,
+        "earlier_findings": result.earlier,
+    }
+
+
+def _target(finding: Finding) -> dict[str, Any]:
+    return {
+        "target": finding.target,
+        "verdict": finding.verdict.value,
+        "reason": finding.reason,
+        "measurements": [_reading(r) for r in finding.readings],
+        "criterion": finding.criterion,
+        "notes": list(finding.notes),
+        "evidence": [{"path": e.path, "sha256": e.sha256, "title": e.title} for e in finding.evidence],
+        "test": finding.test,
+        "at": _time(finding.at),
+        "duration_s": _number(finding.duration_s),
+        "deferred_to": finding.deferred_to,
+        "confirmed": finding.confirmed,
+    }
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    return {
+        "name": reading.name,
+        "value": _number(reading.value),
+        "unit": reading.unit,
+        "limit": reading.limit,
+        "ok": reading.ok,
+    }
+
+
+def _number(value: Scalar) -> Scalar:
+    """Write what JSON has no number for as a word: `inf`, `nan`."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _time(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,348 @@
+"""What the page shows, computed from the record: the template only places it.
+
+The page stays under a megabyte. Items that need somebody come in full first, then the passes in the order of the
+checklist, as long as there is room; the rest is shown in one line each, and the page says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pytest_deploygate.model import Finding, Item, Phase, Rule, Severity, Verdict, words_for
+from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report.record import ItemResult, Record
+
+#: Bytes that the page may have. Measured in UTF-8, style included.
+LIMIT = 1_000_000
+#: Passes with more targets than this are folded away (and unfolded in print).
+FOLD_OVER = 3
+#: Items that a rule names and links; of more, it says how many.
+ITEMS_PER_RULE = 12
+#: Characters of a text in a row.
+BRIEF = 90
+#: Colours of the bar where a ticket system strips the style sheet; else that decides.
+COLOURS = {
+    Verdict.FAIL: "#a8201a",
+    Verdict.INCONCLUSIVE: "#7d4a00",
+    Verdict.NOT_COVERED: "#5a4490",
+    Verdict.WAIVED: "#00596b",
+    Verdict.ATTESTED: "#0b5c46",
+    Verdict.PASS: "#1a6632",
+    Verdict.NOT_APPLICABLE: "#4d5560",
+}
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One item as shown. `full` is false where there was no room for its readings."""
+
+    result: ItemResult
+    anchor: str
+    full: bool
+    bad: tuple[Finding, ...]
+    good: tuple[Finding, ...]
+    deferred: str
+
+    @property
+    def item(self) -> Item:
+        """The box of the checklist."""
+        return self.result.item
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the item, the one that counts."""
+        return self.result.verdict
+
+    @property
+    def named(self) -> bool:
+        """True where findings have targets that tell them apart."""
+        found = self.result.findings
+        return len(found) > 1 or any(f.target for f in found)
+
+    @property
+    def own_reason(self) -> bool:
+        """True where the item says more than its first finding."""
+        found = self.result.findings
+        return not found or found[0].reason != self.result.reason or found[0].verdict is not self.verdict
+
+    @property
+    def fold(self) -> bool:
+        """True where the good targets are too many to stand open."""
+        return len(self.good) > FOLD_OVER or bool(self.bad)
+
+
+Blocks = tuple[tuple[bool, tuple[Card, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Items that need somebody, under one heading, as blocks of rows (nothing measured to show) or of cards."""
+
+    title: str
+    about: str
+    size: int
+    blocks: Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseView:
+    """A phase: its items in scope as blocks (rows or cards, in order), and those out of scope.
+
+    `above` counts those that stand in brief among the items that need somebody, and are not named twice.
+    """
+
+    phase: Phase
+    blocks: Blocks
+    above: int
+    inside: tuple[ItemResult, ...]
+    outside: tuple[Card, ...]
+    when: str
+
+    @property
+    def summary(self) -> str:
+        """Its verdicts in words."""
+        return words.tally_words(r.verdict for r in self.inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of the coverage bar, in hundredths of its width."""
+
+    verdict: Verdict
+    count: int
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that the template needs."""
+
+    record: Record
+    headline: str
+    means: str
+    outcome_class: str
+    rules: tuple[Rule, ...]
+    other_rules: tuple[Rule, ...]
+    groups: tuple[Group, ...]
+    phases: tuple[PhaseView, ...]
+    tally: tuple[tuple[Verdict, int], ...]
+    segments: tuple[Segment, ...]
+    total: int
+    good: int
+    only_passes: bool
+    unknown: tuple[tuple[Verdict, int], ...]
+    outside: int
+    waiting: int
+    brief: int
+    anchors: dict[str, str]
+
+
+def page(record: Record, room: int) -> Page:
+    """Lay the page out with `room` bytes for what is shown in full."""
+    inside = grouping.in_scope(record)
+    against = grouping.held(record)
+    bad = grouping.not_good(inside, against)
+    in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
+    planned = frozenset(record.planned)
+    decision = record.decision
+    rules, other = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    anchors = _anchors(record.items, in_full | {i for rule in rules for i in rule.items[:ITEMS_PER_RULE]})
+    cards = {
+        r.item.id: _card(r, anchors.get(r.item.id, ""), r.item.id in in_full, grouping.deferred(r, against))
+        for r in record.items
+    }
+    tally = words.tally(r.verdict for r in inside)
+    return Page(
+        record=record,
+        headline=decision.outcome.value if decision else "NO DECISION",
+        means=words.MEANS[decision.outcome] if decision else "Nothing was decided: do not go on.",
+        outcome_class=decision.outcome.value.lower() if decision else "none",
+        rules=rules,
+        other_rules=other,
+        groups=tuple(_groups([cards[r.item.id] for r in bad])),
+        phases=tuple(
+            _phase(g, cards, {phase: (start, end) for phase, start, end in record.windows})
+            for g in grouping.by_phase(record)
+        ),
+        tally=tally,
+        segments=_segments(tally, len(inside)),
+        total=len(inside),
+        good=sum(n for v, n in tally if v.good),
+        only_passes=all(v is Verdict.PASS for v, _ in tally if v.good),
+        unknown=tuple((v, n) for v, n in tally if v in (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)),
+        outside=len(record.items) - len(inside),
+        waiting=sum(1 for r in inside if r.item.id in planned),
+        brief=sum(1 for r in inside if r.findings and r.item.id not in in_full),
+        anchors=anchors,
+    )
+
+
+def scope_words(record: Record) -> str:
+    """Name the scope; the whole checklist is a scope too."""
+    return (record.decision.scope if record.decision else "") or record.scope or "the whole checklist"
+
+
+def exit_words(record: Record) -> str:
+    """Say the exit code with its meaning, `21 (HOLD, nothing failed but something is not known)`."""
+    code = record.decision.exit_code if record.decision else 25
+    return f"{code} ({words.EXIT[code]})" if code in words.EXIT else str(code)
+
+
+def safe_path(path: str) -> bool:
+    """Tell whether an evidence path may become a link: relative, plain, never out of the folder."""
+    return bool(_PLAIN_PATH.fullmatch(path)) and ".." not in path
+
+
+def _card(result: ItemResult, anchor: str, full: bool, deferred: str) -> Card:
+    return Card(
+        result=result,
+        anchor=anchor,
+        full=full,
+        bad=grouping.bad_findings(result),
+        good=grouping.good_findings(result),
+        deferred=deferred,
+    )
+
+
+def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str, str]:
+    """Give the items that are linked to an anchor: the id where that is plain, a number where it is not."""
+    return {
+        r.item.id: f"item-{r.item.id}" if _PLAIN_ID.fullmatch(r.item.id) else f"item--{n}"
+        for n, r in enumerate(results, start=1)
+        if r.item.id in wanted
+    }
+
+
+def _groups(bad: list[Card]) -> Iterable[Group]:
+    """Cut the items that need somebody into headings, in the order that they already have."""
+    for (light, verdict), cards in itertools.groupby(
+        bad, key=lambda c: (c.item.severity is Severity.MINOR or bool(c.deferred), c.verdict)
+    ):
+        found = tuple(cards)
+        title = {
+            Verdict.FAIL: "Failed",
+            Verdict.INCONCLUSIVE: "Inconclusive",
+            Verdict.NOT_COVERED: "Not covered",
+            Verdict.WAIVED: "Waived",
+        }[verdict]
+        about = words.MEANING[verdict]
+        if light:
+            title += ", listed only"
+            about += "; minor or deferred items do not hold this scope"
+        rows = {c.item.id for c in found if not c.full or not c.result.findings}
+        yield Group(title, about, len(found), _blocks(found, rows))
+
+
+def _blocks(cards: Iterable[Card], rows: Container[str]) -> Blocks:
+    """Cut cards into runs of rows and of cards, keeping their order."""
+    runs = itertools.groupby(cards, key=lambda c: c.item.id in rows)
+    return tuple((as_rows, tuple(some)) for as_rows, some in runs)
+
+
+def _phase(
+    group: grouping.PhaseGroup, cards: dict[str, Card], windows: Mapping[str, tuple[datetime, datetime]]
+) -> PhaseView:
+    inside = [cards[r.item.id] for r in group.inside]
+    rows = {c.item.id for c in inside if not c.verdict.good or not c.full or not c.result.findings}
+    shown = [c for c in inside if c.verdict.good or c.full]
+    return PhaseView(
+        phase=group.phase,
+        blocks=_blocks(shown, rows),
+        above=len(inside) - len(shown),
+        inside=group.inside,
+        outside=tuple(cards[r.item.id] for r in group.outside),
+        when=_when(group, windows.get(group.phase.id)),
+    )
+
+
+def _when(group: grouping.PhaseGroup, window: tuple[datetime, datetime] | None) -> str:
+    """Say when a phase was planned and when it was measured, and whether that was outside of the plan."""
+    said = []
+    if window:
+        said.append(f"planned {words.between(*window)}")
+    elif group.phase.window:
+        said.append(f"planned {group.phase.window}")
+    findings = [finding for result in group.inside for finding in result.findings]
+    if findings:
+        first = min(finding.at - timedelta(seconds=finding.duration_s) for finding in findings)
+        last = max(finding.at for finding in findings)
+        said.append(f"measured {words.between(first, last)}")
+        if window and first < window[0]:
+            said.append(f"{words_for(window[0] - first)} before its window")
+        if window and last > window[1]:
+            said.append(f"{words_for(last - window[1])} after its window ended")
+    return " · ".join(said)
+
+
+def _segments(tally: tuple[tuple[Verdict, int], ...], total: int) -> tuple[Segment, ...]:
+    """Share the bar out; a piece is never too thin to be seen."""
+    least = 1.5
+    wide = [max(100 * n / total, least) for _, n in tally]
+    scale = 100 / sum(wide) if wide else 1
+    starts = itertools.accumulate((w * scale for w in wide), initial=0.0)
+    return tuple(
+        Segment(v, n, round(x, 2), round(w * scale, 2))
+        for (v, n), w, x in zip(tally, wide, starts, strict=False)
+    )
+
+
+def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int) -> frozenset[str]:
+    """Choose who is shown in full: those that need somebody first, then the others, while there is room."""
+    left = room - sum(_brief_bytes(r) for r in inside)
+    chosen: set[str] = set()
+    for result in itertools.chain(bad, (r for r in inside if r.verdict.good)):
+        size = _full_bytes(result)
+        if size <= left:
+            left -= size
+            chosen.add(result.item.id)
+    return frozenset(chosen)
+
+
+def _bytes(text: str) -> int:
+    """Guess what a text takes once it is escaped and encoded, on the safe side."""
+    if text.isascii():
+        return len(text) + 5 * sum(map(text.count, "<>&\"'"))
+    return 3 * len(text)
+
+
+def _brief_bytes(result: ItemResult) -> int:
+    """Guess what a row takes."""
+    return (
+        (75 if result.verdict.good else 45)
+        + len(result.item.id)
+        + _bytes(result.item.text[:BRIEF])
+        + _bytes(result.reason[:BRIEF])
+    )
+
+
+def _outside_bytes(result: ItemResult) -> int:
+    return 150 + len(result.item.id) + _bytes(result.item.text[:BRIEF])
+
+
+def _full_bytes(result: ItemResult) -> int:
+    """Guess what an item takes beyond its row when everything measured is shown."""
+    return (
+        1300
+        + 5 * len(result.item.id)
+        + _bytes(result.item.text)
+        + _bytes(result.reason)
+        + sum(_finding_bytes(f) for f in result.findings)
+    )
+
+
+def _finding_bytes(finding: Finding) -> int:
+    texts = (finding.target, finding.reason, finding.criterion, finding.test, *finding.notes)
+    return (
+        480
+        + sum(map(_bytes, texts))
+        + 40 * len(finding.notes)
+        + sum(220 + 2 * len(e.path) + _bytes(e.title) for e in finding.evidence)
+        + sum(80 + _bytes(f"{r.name}{r.value}{r.unit}{r.limit}") for r in finding.readings)
+    )

@@ -1,0 +1,117 @@
+"""How the report says things: verdicts, outcomes, exit codes, numbers and times as a person reads them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from pytest_deploygate.model import WORST_FIRST, Outcome, Reading, Scalar, Severity, Verdict, words_for
+
+MEANING: dict[Verdict, str] = {
+    Verdict.FAIL: "measured, and the criterion is not met",
+    Verdict.INCONCLUSIVE: "looked at, and it cannot be told: too little seen, unreachable, no permission",
+    Verdict.NOT_COVERED: "nothing ran for this item, so nothing is known",
+    Verdict.WAIVED: "a named person accepts the risk until a date",
+    Verdict.ATTESTED: "a named person vouches for it, with evidence",
+    Verdict.PASS: "measured, and the criterion is met",
+    Verdict.NOT_APPLICABLE: "the inventory says, with reason and owner, that it does not apply here",
+}
+MEANS: dict[Outcome, str] = {
+    Outcome.GO: "Go on.",
+    Outcome.HOLD: "Do not go on.",
+    Outcome.ROLLBACK: "Go back.",
+}
+EXIT: dict[int, str] = {
+    0: "GO",
+    1: "HOLD, an item failed",
+    20: "GO with waivers",
+    21: "HOLD, nothing failed but something is not known",
+    22: "ROLLBACK decided",
+    23: "rolled back and verified",
+    24: "rollback failed or not verified",
+    25: "evidence incomplete",
+    26: "sign-off missing, invalid or not trusted",
+}
+SEVERITIES: tuple[Severity, ...] = tuple(Severity)
+
+
+def verdict(value: Verdict) -> str:
+    """Say a verdict: `not covered`."""
+    return value.value.replace("_", " ")
+
+
+def number(value: Scalar) -> str:
+    """Say a value: `200,000`, `0.25`, `yes`; what is None was not measured."""
+    if value is None:
+        return "not measured"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    return value
+
+
+def measured(reading: Reading) -> str:
+    """Say what was measured with its unit: `16 MB`, `99.9%`."""
+    text = number(reading.value)
+    if not reading.unit or reading.value is None:
+        return text
+    return f"{text}%" if reading.unit == "%" else f"{text} {reading.unit}"
+
+
+def met(reading: Reading) -> str:
+    """Say how a reading stands to its limit. `not judged` where no limit applies."""
+    return {True: "met", False: "NOT met", None: "not judged"}[reading.ok]
+
+
+def moment(when: datetime | None) -> str:
+    """Say a time in UTC to the second: `2026-03-14 14:03:11 UTC`."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if when else "unknown"
+
+
+def between(start: datetime, end: datetime) -> str:
+    """Say from when to when, in UTC: `2026-03-14 14:03 to 16:00 UTC`."""
+    first, last = start.astimezone(UTC), end.astimezone(UTC)
+    until = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
+    return f"{first:%Y-%m-%d %H:%M} to {until} UTC"
+
+
+def span(start: datetime, end: datetime | None) -> str:
+    """Say how long it took, `4 min`."""
+    return words_for(end - start) if end else "unknown"
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """Say a number of things: `1 item`, `1,200 items`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def tally(verdicts: Iterable[Verdict]) -> tuple[tuple[Verdict, int], ...]:
+    """Count verdicts, worst first, those that occur."""
+    found = Counter(verdicts)
+    return tuple((v, found[v]) for v in WORST_FIRST if found[v])
+
+
+def tally_words(verdicts: Iterable[Verdict]) -> str:
+    """Say a tally: `1 fail, 7 pass`."""
+    return ", ".join(f"{n:,} {verdict(v)}" for v, n in tally(verdicts))
+
+
+def listed(parts: Iterable[str], most: int = 6) -> str:
+    """Join with commas; past `most` say how many more: `a, b and 3 more`."""
+    known = list(parts)
+    if len(known) <= most:
+        return ", ".join(known)
+    return f"{', '.join(known[: most - 1])} and {len(known) - most + 1} more"
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut a text on one line, saying so with an ellipsis."""
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= most else one_line[: most - 1].rstrip() + "…"

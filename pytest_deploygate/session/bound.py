@@ -1,0 +1,90 @@
+"""Tests bound to items by `@pytest.mark.item("id")`: which there are, before anything is deselected.
+
+Under pytest-xdist the workers collect and the controller writes the journal, so a worker leaves the list in a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.problems import nearest
+from pytest_deploygate.session.scope import markers_of
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTest:
+    """A test with the items that it brings findings for."""
+
+    test: str
+    items: tuple[str, ...]
+
+
+def item_ids(item: pytest.Item) -> tuple[str, ...]:
+    """Return the ids that a test's `item` markers name."""
+    return tuple(dict.fromkeys(str(a) for mark in item.iter_markers("item") for a in mark.args))
+
+
+def bind(collected: Iterable[pytest.Item], checklist: Checklist) -> list[BoundTest]:
+    """Give every bound test the markers of its items' phase and area.
+
+    Raises pytest.UsageError for an id that the checklist does not have, with file, line and the nearest one.
+    """
+    bound, problems = [], []
+    known = [item.id for item in checklist.items]
+    for test in collected:
+        marks = list(test.iter_markers("item"))
+        ids = item_ids(test)
+        if marks and not ids:
+            problems.append(
+                f'{_place(test)}: the item marker names no item; write @pytest.mark.item("db.restore")'
+            )
+        for item_id in ids:
+            item = checklist.get(item_id)
+            if item is None:
+                problems.append(
+                    f"{_place(test)}: no item {item_id!r} in {checklist.file.name}{nearest(item_id, known)}"
+                )
+                continue
+            for name in markers_of(item):
+                test.add_marker(name)
+        if ids:
+            bound.append(BoundTest(test.nodeid, ids))
+    if problems:
+        raise pytest.UsageError("\n" + "\n".join(dict.fromkeys(problems)) + "\n")
+    return bound
+
+
+def _place(test: pytest.Item) -> str:
+    file, line, _ = test.location
+    return f"{file}:{(line or 0) + 1}"
+
+
+def leave_for_controller(folder: Path, run: str, tests: Sequence[BoundTest]) -> None:
+    """Write the list where the controller of this run finds it; all workers write the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _file(folder, run)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(json.dumps([[bound.test, bound.items] for bound in tests]))
+    unfinished.replace(path)
+
+
+def take_from_workers(folder: Path, run: str) -> list[BoundTest] | None:
+    """Read and remove the workers' list; None when no worker finished collecting."""
+    path = _file(folder, run)
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    path.unlink()
+    return [BoundTest(test, tuple(items)) for test, items in found]
+
+
+def _file(folder: Path, run: str) -> Path:
+    return folder / f".bound-{run}.json"

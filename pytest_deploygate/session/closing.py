@@ -1,0 +1,106 @@
+"""What can be judged only when a run closes: the issue log (what is not green is known then) and the sign-off."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_deploygate.decision import standing
+from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.journal import Entry, utcnow
+from pytest_deploygate.judge import issue_log as judge_issue_log
+from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, Documented, IssueLogSeen, NothingOpen
+from pytest_deploygate.model import Finding, Item, Judgement
+from pytest_deploygate.report import results
+from pytest_deploygate.session import scope
+from pytest_deploygate.session.settings import Settings
+from pytest_deploygate.signoff import folder as signed_folder
+from pytest_deploygate.signoff import judge as judge_signoff
+from pytest_deploygate.signoff import verify
+
+_TESTS = "closing::"
+_NOTHING_OPEN = "stab.issues"
+_SIGN_OFF = "hand.sign-off"
+
+
+def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return item ids by the name under which these findings are journalled, for the items in scope."""
+    return {f"{_TESTS}{item.id}": (item.id,) for item in _items(settings)}
+
+
+def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Finding]:
+    """Judge the items that close a run, where they are in scope; `entries` is the journal so far."""
+    mine = _items(settings)
+    composed = standing.results(entries) if mine else []
+    return [
+        _finding(item, "sign-off", _sign_off(settings, run))
+        if item.id == _SIGN_OFF
+        else _finding(item, "issue log", _issue_log(item, settings, composed))
+        for item in mine
+    ]
+
+
+def _items(settings: Settings) -> list[Item]:
+    ids = scope.item_ids(settings.expression, settings.checklist)
+    closing = (*ABOUT_THE_LOG, _SIGN_OFF)
+    return [item for item in settings.checklist.items if item.id in ids and item.id in closing]
+
+
+def _sign_off(settings: Settings, run: str) -> Judgement:
+    """Judge the signatures on the report as it was before this run."""
+    found = verify.verify(
+        settings.out, settings.root / "allowed_signers", None, root=settings.root, before_run=run
+    )
+    return judge_signoff.judge(found)
+
+
+def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -> Judgement:
+    others = [
+        r for r in composed if r.item.phase == item.phase and r.in_scope and r.item.id not in ABOUT_THE_LOG
+    ]
+    log = settings.issue_log
+    seen = IssueLogSeen(
+        file=log.file if log else "",
+        exists=log is not None and log.exists,
+        entries=log.entries if log else (),
+        bad_items=tuple(
+            bad for r in others for bad in judge_issue_log.bad_of(r.item, r.findings, r.verdict, r.reason)
+        ),
+        items_seen=len(others),
+    )
+    criterion = NothingOpen() if item.id == _NOTHING_OPEN else Documented(item.phase)
+    return judge_issue_log.judge(seen, criterion)
+
+
+def _finding(item: Item, target: str, judgement: Judgement) -> Finding:
+    return Finding(
+        item=item.id,
+        target=target,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        test=f"{_TESTS}{item.id}",
+        at=utcnow(),
+        duration_s=0.0,
+        readings=judgement.readings,
+        notes=judgement.notes,
+    )
+
+
+def keep_signed(folder: Path) -> None:
+    """Put signatures aside, with the results that they are on: this run writes a new report, which nobody signed.
+
+    Raises OSError.
+    """
+    signatures = folder / signed_folder.SIGNATURES
+    signed = [path for path in signatures.glob("*") if path.is_file()]
+    report = folder / results.REPORT
+    if not signed or not report.is_file():
+        return
+    place = signatures / "earlier" / signed_folder.digest(report.read_bytes())[:12]
+    place.mkdir(parents=True, exist_ok=True)
+    for name in results.NAMES:
+        if (folder / name).is_file():
+            shutil.copy2(folder / name, place / name)
+    for path in signed:
+        path.replace(place / path.name)

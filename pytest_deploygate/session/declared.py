@@ -1,0 +1,119 @@
+"""Bound tests as the suite's files declare them, read without running them.
+
+Collecting shows only what the command line lets through (node ids, `--lf`, a file that cannot be imported), so what
+should have run is read from the source: functions under `@pytest.mark.item("…")` in the files of `testpaths`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A test function with the items it is bound to, its arguments, and whether it disturbs.
+
+    `otherwise` is what a disruptive one does where disturbing is not allowed; empty: nothing.
+    """
+
+    test: str
+    items: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    disruptive: bool = False
+    otherwise: str = ""
+
+
+def tests(config: pytest.Config) -> dict[str, tuple[str, ...]]:
+    """Return item ids by test function, such as `suites/test_phase2.py::test_tables`, for a pytest run."""
+    return tests_below(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
+
+
+def tests_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return item ids by test function of the files below `root` that pytest would collect."""
+    return {function.test: function.items for function in functions_below(root, places, patterns)}
+
+
+def functions_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> list[Function]:
+    """Return the bound test functions of the files below `root` that pytest would collect."""
+    found: dict[str, Function] = {}
+    for file in sorted(set(_files(root, places, patterns))):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue  # pytest reports a file that it cannot read
+        name = file.relative_to(root).as_posix()
+        found.update({f.test: f for f in _bound(tree, f"{name}::", _assigned_marks(tree))})
+    return list(found.values())
+
+
+def left_out(declared: dict[str, tuple[str, ...]], collected: list[str]) -> dict[str, tuple[str, ...]]:
+    """Return the declared tests of which nothing was collected."""
+    seen = {nodeid.partition("[")[0] for nodeid in collected}
+    return {test: ids for test, ids in declared.items() if test not in seen}
+
+
+def _files(root: Path, places: Sequence[str], patterns: Sequence[str]) -> Iterator[Path]:
+    for place in places:
+        for folder in root.glob(place):
+            for file in folder.rglob("*.py") if folder.is_dir() else [folder]:
+                if any(fnmatch(file.name, pattern) for pattern in patterns):
+                    yield file
+
+
+def _bound(tree: ast.AST, prefix: str, outer: tuple[ast.expr, ...]) -> Iterator[Function]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            yield from _bound(node, f"{prefix}{node.name}::", (*outer, *node.decorator_list))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
+            marks = (*outer, *node.decorator_list)
+            ids = tuple(name for mark in marks for name in _ids(mark))
+            if ids:
+                yield _function(prefix + node.name, ids, node, marks)
+
+
+def _function(
+    test: str,
+    ids: tuple[str, ...],
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+    marks: Sequence[ast.expr],
+) -> Function:
+    disruptive = [mark for mark in marks if _named(mark) == "disruptive"]
+    keywords = [word for mark in disruptive if isinstance(mark, ast.Call) for word in mark.keywords]
+    otherwise = [w.value for w in keywords if w.arg == "otherwise"]
+    given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    return Function(
+        test,
+        ids,
+        tuple(argument.arg for argument in given if argument.arg != "self"),
+        bool(disruptive),
+        "".join(str(v.value) for v in otherwise if isinstance(v, ast.Constant)),
+    )
+
+
+def _assigned_marks(tree: ast.Module) -> tuple[ast.expr, ...]:
+    """Return the marks of a module-wide `pytestmark = pytest.mark.item("…")` (or a list of marks)."""
+    found: list[ast.expr] = []
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == "pytestmark" for t in node.targets
+        ):
+            found += node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]
+    return tuple(found)
+
+
+def _ids(mark: ast.expr) -> list[str]:
+    if not isinstance(mark, ast.Call) or _named(mark) != "item":
+        return []
+    return [a.value for a in mark.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+
+
+def _named(mark: ast.expr) -> str:
+    """Return `item` for `pytest.mark.item(…)` and for `pytest.mark.item`."""
+    called = mark.func if isinstance(mark, ast.Call) else mark
+    return called.attr if isinstance(called, ast.Attribute) else ""

@@ -1,0 +1,163 @@
+"""The `gate` fixture: a test hands it judge, measurement and criterion; it keeps the evidence and the finding."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from pytest_deploygate.journal import utcnow
+from pytest_deploygate.model import Evidence, Finding, Judgement, Verdict, words_for
+from pytest_deploygate.redaction import Secret, redact, redact_values
+
+M = TypeVar("M")
+C = TypeVar("C")
+_MOST_WORDS = 600
+
+
+class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
+    """Evidence could not be written (disk full, no permission); the run's evidence is incomplete."""
+
+
+class Gate:
+    """Takes one test's judgements. `findings` is what it has so far."""
+
+    def __init__(self, *, items: tuple[str, ...], test: str, target: str, out: Path) -> None:
+        self.items = items
+        self.test = test
+        self.target = target
+        self.out = out
+        self.findings: list[Finding] = []
+        self._since = time.monotonic()
+
+    def judge(
+        self, judge: Callable[[M, C], Judgement], measurement: M, criterion: C, *, target: str = ""
+    ) -> Judgement:
+        """Judge a measurement, keep it as evidence and record a finding for each item the test is bound to.
+
+        `target` defaults to the test's parameter (a replica's or a table's name). A judgement that is not a pass
+        does not stop the test: further targets are still judged, and the test ends with the worst of them.
+        """
+        judgement = judge(measurement, criterion)
+        name = target or self.target
+        self.record(
+            judgement,
+            target=name,
+            criterion=_criterion_words(criterion),
+            evidence=(self._keep(name, "measurement", {"measurement": measurement, "criterion": criterion}),),
+        )
+        return judgement
+
+    def record(
+        self,
+        judgement: Judgement,
+        *,
+        target: str = "",
+        criterion: str = "",
+        evidence: tuple[Evidence, ...] = (),
+    ) -> None:
+        """Record a judgement that was made elsewhere."""
+        now = time.monotonic()
+        duration, self._since = now - self._since, now
+        for item in self.items:
+            self.findings.append(
+                Finding(
+                    item=item,
+                    target=redact(target or self.target),
+                    verdict=judgement.verdict,
+                    reason=redact(judgement.reason),
+                    test=self.test,
+                    at=utcnow(),
+                    duration_s=round(duration, 3),
+                    readings=judgement.readings,
+                    criterion=criterion,
+                    notes=tuple(map(redact, judgement.notes)),
+                    evidence=evidence,
+                    deferred_to=judgement.deferred_to,
+                    confirmed=judgement.confirmed,
+                )
+            )
+
+    def record_unjudged(self, verdict: Verdict, reason: str, *, trace: str = "") -> None:
+        """Record a finding where the test ended before anything was judged; `trace` is kept as evidence."""
+        evidence = (self._keep(self.target, "trace", trace),) if trace else ()
+        self.record(Judgement(verdict, reason), evidence=evidence)
+
+    def _keep(self, target: str, kind: str, content: object) -> Evidence:
+        """Write a measurement as JSON, named by its digest, so that nothing is ever overwritten."""
+        masked = redact_values(plain(content))
+        text = json.dumps(masked, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        raw = text.encode(errors="backslashreplace")
+        digest = hashlib.sha256(raw).hexdigest()
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
+        path = self.out / "evidence" / f"{stem}--{digest[:12]}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                unfinished = path.with_suffix(f".{time.monotonic_ns()}.part")
+                unfinished.write_bytes(raw)
+                unfinished.replace(path)
+        except OSError as error:
+            raise EvidenceLost(f"evidence {path.name} cannot be written: {error.strerror}") from None
+        return Evidence(path.relative_to(self.out).as_posix(), digest, kind)
+
+
+def plain(value: object) -> Any:
+    """Turn a measurement into JSON types: dataclasses to objects, times to ISO 8601, durations to seconds."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Secret):
+        return str(value)
+    if isinstance(value, BaseModel):
+        return plain({name: getattr(value, name) for name in type(value).model_fields})
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {redact(str(key)): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(inner) for inner in value), key=str)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(value)
+
+
+def _criterion_words(criterion: object) -> str:
+    """Say the criterion in a line: its plain settings as `name: value`; the whole of it is in the evidence."""
+    if isinstance(criterion, BaseModel):
+        fields = {name: getattr(criterion, name) for name in type(criterion).model_fields}
+    elif dataclasses.is_dataclass(criterion) and not isinstance(criterion, type):
+        fields = {field.name: getattr(criterion, field.name) for field in dataclasses.fields(criterion)}
+    else:
+        return redact(str(criterion))[:_MOST_WORDS] if criterion is not None else ""
+    said = [f"{name.replace('_', ' ')}: {_word(value)}" for name, value in fields.items() if _is_word(value)]
+    return redact("; ".join(said))[:_MOST_WORDS]
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str | int | float | timedelta) or (
+        isinstance(value, list | tuple) and 0 < len(value) <= 8 and all(isinstance(v, str) for v in value)
+    )
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, timedelta):
+        return words_for(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return " ".join(str(value).split())

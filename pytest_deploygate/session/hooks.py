@@ -1,0 +1,312 @@
+"""The hooks of a run, each of a few lines: bind, parametrise, settle, journal, decide, print.
+
+This module is registered as a pytest plugin by `wake`; its fixtures come with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TextIO
+
+import pytest
+
+from pytest_deploygate.journal import JournalError
+from pytest_deploygate.model import NotCovered
+from pytest_deploygate.redaction import redact
+from pytest_deploygate.report import terminal
+from pytest_deploygate.report.record import Record
+from pytest_deploygate.session import bound, declared, manual, outcome, parameters, scope, settings
+from pytest_deploygate.session.fixtures import (
+    GATE,
+    SETTINGS,
+    allow_disruptive,
+    expected_indexes,
+    gate,
+    hold_the_floor,
+    indexes,
+    inventory,
+    migrations,
+    postgres,
+    snapshot,
+    tables,
+)
+from pytest_deploygate.session.gate import Gate
+from pytest_deploygate.session.progress import Progress
+from pytest_deploygate.session.run import Run, exit_code, plain_id
+
+__all__ = [
+    "allow_disruptive",
+    "expected_indexes",
+    "gate",
+    "indexes",
+    "inventory",
+    "migrations",
+    "postgres",
+    "snapshot",
+    "tables",
+]
+
+_RUN = pytest.StashKey[Run]()
+_RECORD = pytest.StashKey[Record]()
+_PROGRESS = pytest.StashKey[Progress]()
+
+
+def wake(config: pytest.Config) -> None:
+    """Read inventory and checklist, open the journal, and join. Raises pytest.UsageError (exit 4)."""
+    found = settings.read(config)
+    registered = [line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")]
+    scope.check(found.expression, found.checklist, registered)
+    for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
+        config.addinivalue_line("markers", f"{name}: tests of the checklist's {name} items")
+    config.stash[SETTINGS] = found
+    _collect_checklist(config, found.checklist.file)
+    config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    try:
+        run = config.stash[_RUN] = Run(found, declared.tests(config) | manual.declared(found.checklist))
+    except JournalError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
+    _quieten(config)
+
+
+def _collect_checklist(config: pytest.Config, file: Path) -> None:
+    """Have the checklist collected where no path was given and the suite's own folders do not hold it."""
+    places = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
+    if config.args_source is config.ArgsSource.ARGS or any(file.is_relative_to(place) for place in places):
+        return
+    config.args.append(str(file))
+
+
+def _quieten(config: pytest.Config) -> None:
+    """Leave reasons to our summary, and tracebacks to the evidence, unless the command line asks for them."""
+    if config.option.tbstyle == "auto":
+        config.option.tbstyle = "no"
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and config.option.reportchars == "fE":
+        reporter.reportchars = ""
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is gated."""
+    found = config.stash[SETTINGS]
+    run = config.stash.get(_RUN, None)
+    count = len(scope.item_ids(found.expression, found.checklist))
+    in_scope = f"{found.expression or scope.WHOLE} ({count} items)"
+    lines = [
+        f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
+    ]
+    lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
+    if run and run.moved_aside:
+        lines.append(f"deploygate: the former journal is in {run.moved_aside}")
+    if run and found.resume:
+        lines.append(f"deploygate: resuming, {len(run.kept)} tests were good in the last run and are kept")
+    return lines
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> manual.ChecklistFile | None:
+    """Collect the checklist: what people attest are tests, too."""
+    return manual.collect(file_path, parent)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a bound test once for each replica, table, … of the inventory."""
+    found = metafunc.config.stash[SETTINGS]
+    if not any(metafunc.definition.iter_markers("item")):
+        return
+    for name in metafunc.fixturenames:
+        try:
+            given = parameters.values(name, found.inventory)
+        except ValueError as error:
+            raise pytest.UsageError(f"{found.loaded.file}: {error}") from None
+        if given is not None:
+            metafunc.parametrize(name, given[0], ids=given[1])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Bind tests to items before anything is deselected, and leave out what `--resume` keeps."""
+    found = config.stash[SETTINGS]
+    tests = bound.bind(items, found.checklist)
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        bound.leave_for_controller(found.out, worker["deploygate_run"], tests)
+        kept = set(worker["deploygate_kept"])
+    else:
+        run = config.stash.get(_RUN, None)
+        kept = set(run.kept) if run else set()
+        if run:
+            run.know(tests)
+    if kept:
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in kept])
+        items[:] = [item for item in items if item.nodeid not in kept]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """pytest-xdist: tell each worker which run it belongs to."""
+    run = node.config.stash.get(_RUN, None)  # type: ignore[attr-defined]
+    if run is not None:
+        node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
+        node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """End a test early, as not covered, when the inventory does not name what it needs."""
+    callspec = getattr(item, "callspec", None)
+    for value in callspec.params.values() if callspec and GATE in item.stash else ():
+        if isinstance(value, parameters.Missing):
+            raise NotCovered(value.reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Give each bound test its gate."""
+    if ids := bound.item_ids(item):
+        callspec = getattr(item, "callspec", None)
+        target = callspec.id if callspec and callspec.id != "not-covered" else ""
+        item.stash[GATE] = Gate(
+            items=ids, test=plain_id(item.nodeid), target=target, out=item.config.stash[SETTINGS].out
+        )
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Keep disruptive tests alone."""
+    if GATE not in item.stash:
+        return (yield)
+    floor = hold_the_floor(item, item.config.stash[SETTINGS])
+    next(floor)
+    try:
+        return (yield)
+    finally:
+        next(floor, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make the report of a bound test carry its findings."""
+    report = yield
+    if (its_gate := item.stash.get(GATE, None)) is not None:
+        outcome.settle(its_gate, report, call)
+    return report
+
+
+def pytest_report_teststatus(
+    report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+    """Name our verdicts in pytest's own lines; where the live line runs, print no letters."""
+    status = outcome.status(report) if isinstance(report, pytest.TestReport) else None
+    if _PROGRESS in config.stash and isinstance(report, pytest.TestReport):
+        if status:
+            return status[0], "", status[2]
+        if report.when == "call" and report.passed:
+            return "passed", "", "PASSED"
+    return status
+
+
+def _terminal() -> TextIO | None:
+    """Return the terminal where output goes to one: pytest captures what goes to stdout while a test runs."""
+    try:
+        return Path("/dev/tty").open("w", encoding="utf-8") if sys.stdout.isatty() else None
+    except OSError:
+        return None
+
+
+class _Writing:
+    """Hooks of the process that writes the journal; registered for the time of a run."""
+
+    def __init__(self, config: pytest.Config, run: Run) -> None:
+        self.config = config
+        self.run = run
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the live line on a terminal."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        stream = _terminal() if reporter and self.config.option.verbose == 0 else None
+        if stream is not None and reporter is not None:
+            reporter.showfspath = False
+            progress = self.config.stash[_PROGRESS] = Progress(stream)
+            progress.start(len(session.items) if hasattr(session, "items") else 0)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count a file that cannot be collected as evidence that is missing: what it would have measured is unknown."""
+        if report.failed:
+            self.run.lost.append(
+                f"{report.nodeid or 'the suite'} could not be collected: what it measures is unknown"
+            )
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Show what runs now."""
+        if progress := self.config.stash.get(_PROGRESS, None):
+            progress.begin(nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Journal what a test found; stop the run when nothing can be kept any more."""
+        if lost := self.run.record(report):
+            session = self.config.pluginmanager.get_plugin("session")
+            if session is not None:
+                session.shouldstop = lost
+        progress = self.config.stash.get(_PROGRESS, None)
+        if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
+            progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Decide, write the results, and set the exit code."""
+        if progress := self.config.stash.get(_PROGRESS, None):
+            progress.close()
+        record = self.config.stash[_RECORD] = self.run.finish(interrupted=int(exitstatus) in (2, 3))
+        if record.decision is not None:
+            session.exitstatus = exit_code(
+                record.decision, int(exitstatus), foreign_failure=self.run.foreign_failure
+            )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Print what broke off, what is not a pass, then the decision with its reasons."""
+    record = config.stash.get(_RECORD, None)
+    if record is None:
+        return
+    _print_broken(terminalreporter)
+    run = config.stash[_RUN]
+    writer = terminalreporter._tw  # noqa: SLF001 (the one way to pytest's own output stream)
+    terminalreporter.write_line("")
+    terminalreporter.write_line(
+        terminal.text(
+            record,
+            str(run.settings.out / "signoff.html"),
+            width=min(writer.fullwidth, 120),
+            colour=writer.hasmarkup,
+        )
+    )
+    if int(exitstatus) in _PYTEST_ENDINGS:
+        terminalreporter.write_line(
+            f"pytest itself ended with exit code {int(exitstatus)} ({_PYTEST_ENDINGS[int(exitstatus)]}), "
+            "which is this run's; the decision above is what stands"
+        )
+
+
+_PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
+
+
+def _print_broken(reporter: pytest.TerminalReporter) -> None:
+    """Print what pytest's own sections would have: files that cannot be collected, and failures without a finding."""
+    if reporter.config.option.tbstyle != "no":
+        return
+    broken = [*reporter.stats.get("error", []), *reporter.stats.get("failed", [])]
+    for report in broken:
+        if not hasattr(report, outcome.VERDICT) and report.longrepr:
+            reporter.write_sep("_", report.nodeid, red=True)
+            reporter.write_line(redact(str(report.longrepr)))

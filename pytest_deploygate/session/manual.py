@@ -1,0 +1,76 @@
+"""What people attest, as tests: pytest collects the checklist file, and each manual or hybrid item of it is a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from pytest_deploygate.checklist.attestations import attestable
+from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.decision.compose import ATTESTATION_TESTS
+from pytest_deploygate.judge import attestations as judge_attestations
+from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG
+from pytest_deploygate.model import Item
+from pytest_deploygate.probes import attestations as probe_attestations
+from pytest_deploygate.session.fixtures import GATE, SETTINGS
+
+
+def items(checklist: Checklist) -> list[Item]:
+    """Return the items that a person must attest. What the issue log proves, the log itself attests."""
+    return [item for item in checklist.items if attestable(item) and item.id not in ABOUT_THE_LOG]
+
+
+def declared(checklist: Checklist) -> dict[str, tuple[str, ...]]:
+    """Return item ids by test, as `session.declared` does for Python files."""
+    return {f"{ATTESTATION_TESTS}{item.id}": (item.id,) for item in items(checklist)}
+
+
+class ChecklistFile(pytest.File):
+    """The checklist as a file of tests."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """Yield a test for each item that a person must attest."""
+        for item in items(self.config.stash[SETTINGS].checklist):
+            test: AttestedItem = AttestedItem.from_parent(self, name=item.id)
+            test.line = item.line
+            test.add_marker(pytest.mark.item(item.id))
+            yield test
+
+
+class AttestedItem(pytest.Item):
+    """An item of the checklist: attested when a person in the right role says so, on evidence that still holds."""
+
+    line = 0
+
+    def runtest(self) -> None:
+        """Look at the attestations of this item and judge them."""
+        settings = self.config.stash[SETTINGS]
+        item = settings.checklist.get(self.name)
+        if item is None:
+            raise pytest.UsageError(f"{self.name} is not in the checklist any more")
+        seen = probe_attestations.measure(
+            settings.root,
+            item.id,
+            settings.attestations,
+            change=settings.change,
+            inventory=settings.inventory.name,
+        )
+        needed = judge_attestations.Needed.by(item)
+        self.stash[GATE].judge(judge_attestations.judge, seen, needed, target="attestation")
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Say where the item stands."""
+        return self.path, max(0, self.line - 1), self.name
+
+
+def collect(file: Path, parent: pytest.Collector) -> ChecklistFile | None:
+    """Return the collector for a file when it is this run's checklist."""
+    checklist = parent.config.stash[SETTINGS].checklist
+    if file.resolve() != checklist.file.resolve():
+        return None
+    collected: ChecklistFile = ChecklistFile.from_parent(
+        parent, path=file, nodeid=ATTESTATION_TESTS.removesuffix("::")
+    )
+    return collected

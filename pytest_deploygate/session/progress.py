@@ -1,0 +1,67 @@
+"""One live line on a terminal: how far the run is, what runs now and for how long."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter
+from typing import TextIO
+
+_CLEAR = "\r\x1b[2K"
+_TICK_S = 1.0
+
+
+class Progress:
+    """Draws a line such as `12 of 38 · 1 fail · phase2.replication db2 · 3 s` and keeps it ticking."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._total = 0
+        self._counts: Counter[str] = Counter()
+        self._now: dict[str, float] = {}
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._tick, name="deploygate-progress", daemon=True)
+
+    def start(self, total: int) -> None:
+        """Begin to draw; `total` is the number of tests that will run."""
+        self._total = total
+        self._thread.start()
+
+    def begin(self, test: str) -> None:
+        """Say that a test runs now."""
+        self._now[test] = time.monotonic()
+        self._draw()
+
+    def end(self, test: str, verdict: str) -> None:
+        """Count a test that is done."""
+        self._now.pop(test, None)
+        self._counts[verdict] += 1
+        self._draw()
+
+    def close(self) -> None:
+        """Stop and leave the line empty."""
+        self._stop.set()
+        with self._lock:
+            self._stream.write(_CLEAR)
+            self._stream.close()
+
+    def line(self, width: int) -> str:
+        """Return the line as it stands, cut to a width."""
+        done = sum(self._counts.values())
+        parts = [f"{done} of {self._total}" if self._total else f"{done} done"]
+        parts += [f"{n} {verdict}" for verdict, n in self._counts.items() if verdict != "pass"]
+        for test, since in list(self._now.items())[:1]:
+            parts.append(f"{test.rpartition('::')[2]} · {time.monotonic() - since:.0f} s")
+        return " · ".join(parts)[: max(10, width - 1)]
+
+    def _tick(self) -> None:
+        while not self._stop.wait(_TICK_S):
+            self._draw()
+
+    def _draw(self) -> None:
+        with self._lock:
+            if not self._stop.is_set():
+                self._stream.write(_CLEAR + self.line(shutil.get_terminal_size().columns))
+                self._stream.flush()

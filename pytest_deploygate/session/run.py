@@ -1,0 +1,243 @@
+"""One run of the gate, seen from the process that writes: its journal segment, its decision, its result files."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import getpass
+import hashlib
+import os
+import platform
+import secrets
+import socket
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pytest_deploygate
+from pytest_deploygate import journal
+from pytest_deploygate.checklist import ticked, windows
+from pytest_deploygate.decision import rules, standing
+from pytest_deploygate.journal import JournalError, Writer, utcnow
+from pytest_deploygate.model import Decision
+from pytest_deploygate.report import from_journal, results
+from pytest_deploygate.report.record import Record
+from pytest_deploygate.session import bound, closing, declared, gate, outcome, scope
+from pytest_deploygate.session.bound import BoundTest
+from pytest_deploygate.session.settings import Settings
+
+
+class Run:
+    """A segment of the change's journal while it is written.
+
+    `declared` are the bound test functions that the suite's files hold, by name, with their items. `kept` are the
+    tests that `--resume` takes over from the last run: they are not run again.
+    """
+
+    def __init__(self, settings: Settings, declared_tests: dict[str, tuple[str, ...]]) -> None:
+        """Begin a segment. Raises JournalError when the folder is locked, damaged or cannot be written."""
+        self.settings = settings
+        self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.declared = declared_tests
+        self.lost: list[str] = []
+        self.foreign_failure = False
+        self.moved_aside = _move_aside(settings.out) if settings.fresh else None
+        self._bound_known = False
+        self._writer = Writer(settings.out)
+        self.kept = self._keep() if settings.resume else frozenset()
+        self._writer.append("run", self._frame())
+
+    def know(self, collected: list[BoundTest]) -> None:
+        """Journal which bound tests there are: those collected, and those that the command line left out."""
+        missing = declared.left_out(self.declared, [bound.test for bound in collected])
+        tests = [(b.test, b.items) for b in collected] + list(missing.items())
+        tests += list(closing.declared(self.settings).items())
+        self._bound_known = True
+        self._append("bound", {"run": self.id, "tests": tests})
+
+    def record(self, report: pytest.TestReport) -> str | None:
+        """Journal the findings that a test report carries. Returns a sentence when evidence was lost."""
+        if lost := getattr(report, outcome.LOST, None):
+            self.lost.append(lost)
+            return str(lost)
+        found = getattr(report, outcome.FINDINGS, None)
+        if found is None:
+            self.foreign_failure = self.foreign_failure or report.failed
+            return None
+        self._know_from_workers()
+        return self._append("test", {"run": self.id, "test": plain_id(report.nodeid), "findings": found})
+
+    def finish(self, *, interrupted: bool) -> Record:
+        """Decide from the journal, journal the decision, and write the out folder's files."""
+        self._know_from_workers()
+        for finding in closing.findings(self.settings, self._writer.entries, self.id):
+            body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
+            self._append("test", body)
+        decision = self._decide()
+        self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
+        self._append("end", {"run": self.id, "interrupted": interrupted})
+        record = from_journal.build(self._writer.entries)
+        failed = _write_results(self.settings.out, record) or _tick(self.settings, record)
+        if failed:
+            self.lost.append(failed)
+        self._writer.close()
+        # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
+        return dataclasses.replace(record, decision=self._decide()) if self.lost else record
+
+    def _decide(self) -> Decision:
+        return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))
+
+    def _append(self, kind: str, body: dict[str, Any]) -> str | None:
+        try:
+            self._writer.append(kind, body)
+        except JournalError as error:
+            self.lost.append(str(error))
+            return str(error)
+        return None
+
+    def _know_from_workers(self) -> None:
+        """Under pytest-xdist: take the list of bound tests that the workers left."""
+        if not self._bound_known and (tests := bound.take_from_workers(self.settings.out, self.id)):
+            self.know(tests)
+
+    def _frame(self) -> dict[str, Any]:
+        """Return all that the results depend on beside findings, so that they can be computed again."""
+        settings, checklist = self.settings, self.settings.checklist
+        return {
+            "run": self.id,
+            "change": settings.change,
+            "inventory": {
+                "name": settings.inventory.name,
+                "description": settings.inventory.description,
+                "sha256": settings.loaded.sha256,
+            },
+            "checklist": {
+                "file": checklist.file.name,
+                "sha256": checklist.sha256,
+                "phases": [dataclasses.asdict(phase) for phase in checklist.phases],
+                "items": [dataclasses.asdict(item) for item in checklist.items],
+                "roles": checklist.roles,
+            },
+            "scope": settings.expression,
+            "scope_items": scope.item_ids(settings.expression, checklist),
+            "not_applicable": settings.not_applicable,
+            "policy": {
+                "rollback_from": settings.inventory.policy.rollback_from,
+                "decision_valid_s": settings.inventory.policy.decision_valid.total_seconds(),
+            },
+            "waivers": [gate.plain(waiver) for waiver in settings.waivers],
+            "weakenings": settings.weakenings,
+            "records": _digests(settings),
+            "chained": settings.chained,
+            "windows": _windows(settings),
+            "waived_exit": settings.waived_exit,
+            "resumes": settings.resume,
+            "kept": sorted(self.kept),
+            "who": _who(),
+            "host": socket.gethostname(),
+            "versions": {
+                "pytest-deploygate": pytest_deploygate.__version__,
+                "pytest": metadata.version("pytest"),
+                "python": platform.python_version(),
+            },
+        }
+
+    def _keep(self) -> frozenset[str]:
+        """Return the tests that were good in the last run, when it was about the same thing and is not too old."""
+        runs = journal.segments(self._writer.entries)
+        if not runs:
+            return frozenset()
+        about = standing.frame(runs[-1].begin)
+        same = (about.inventory_sha256, about.checklist_sha256) == (
+            self.settings.loaded.sha256,
+            self.settings.checklist.sha256,
+        )
+        if not same or utcnow() - runs[-1].started > self.settings.inventory.policy.decision_valid:
+            return frozenset()
+        done = standing.newest(standing.chain(runs))
+        return frozenset(test for test, found in done.items() if all(f.verdict.good for f in found))
+
+
+def plain_id(nodeid: str) -> str:
+    """Return a node id without the group that pytest-xdist's loadgroup adds to it."""
+    head, at, _ = nodeid.rpartition("@")
+    return head if at and "::" in head else nodeid
+
+
+def exit_code(decision: Decision, pytest_status: int, *, foreign_failure: bool) -> int:
+    """Return the exit code of a run: pytest's own 2 to 6 are left alone, but for 5 where items were expected."""
+    if pytest_status in (0, 5):
+        return decision.exit_code
+    if pytest_status == 1:
+        return 1 if foreign_failure and decision.exit_code in (0, 20) else decision.exit_code
+    return pytest_status
+
+
+def _windows(settings: Settings) -> dict[str, list[str]]:
+    """Return start and end of each phase whose heading and the inventory's schedule say when it is planned."""
+    schedule = settings.inventory.schedule
+    if schedule is None:
+        return {}
+    found = {
+        phase.id: windows.planned(phase, schedule.t0, schedule.zone) for phase in settings.checklist.phases
+    }
+    return {phase: [w[0].isoformat(), w[1].isoformat()] for phase, w in found.items() if w}
+
+
+def _digests(settings: Settings) -> dict[str, str]:
+    """Return the SHA-256 of every record file that this run rests on, by path below the root."""
+    files = [attestation.file for attestation in settings.attestations]
+    files += [waiver.file for waiver in settings.waivers]
+    if settings.issue_log and settings.issue_log.exists:
+        files.append(settings.issue_log.file)
+    return {file: hashlib.sha256((settings.root / file).read_bytes()).hexdigest() for file in files}
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def _move_aside(folder: Path) -> Path | None:
+    """Rename a change's folder so that a new one can begin; return its new name."""
+    if not folder.exists():
+        return None
+    aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise JournalError(f"{folder} cannot be moved aside: {error.strerror}") from None
+    return aside
+
+
+def _tick(settings: Settings, record: Record) -> str | None:
+    """Give the checklist back ticked, where that was asked for. Return what went wrong."""
+    if settings.ticked is None:
+        return None
+    mine = [result for result in record.items if result.in_scope]
+    try:
+        ticked.write(settings.checklist.file, settings.ticked, mine, utcnow())
+    except (OSError, ticked.TickError) as error:
+        return f"the ticked checklist {settings.ticked} cannot be written: {error}"
+    return None
+
+
+def _write_results(folder: Path, record: Record) -> str | None:
+    """Write the result files, each whole or not at all. Return what went wrong."""
+    try:
+        closing.keep_signed(folder)
+        for name, text in results.render(record).items():
+            unfinished = folder / f".{name}.part"
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(folder / name)
+    except OSError as error:
+        for name in results.NAMES:
+            with contextlib.suppress(OSError):
+                (folder / f".{name}.part").unlink(missing_ok=True)
+        return f"the results cannot be written to {folder}: {error.strerror}; make room and run again with --resume"
+    return None

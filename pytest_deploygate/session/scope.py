@@ -1,0 +1,50 @@
+"""The scope of a run: which items `-m` names by phase and area, and whether the names in it exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from _pytest.mark.expression import Expression  # pytest's own grammar of -m; it has no public name
+
+from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.decision.standing import WHOLE
+from pytest_deploygate.model import Item
+from pytest_deploygate.problems import nearest
+
+__all__ = ["WHOLE", "check", "item_ids", "markers_of"]
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_WORDS = {"and", "or", "not", "True", "False", "None"}
+
+
+def markers_of(item: Item) -> tuple[str, ...]:
+    """Return the markers that a test of this item carries: its phase and its area."""
+    return tuple(dict.fromkeys(name for name in (item.phase, item.area) if name))
+
+
+def check(expression: str, checklist: Checklist, registered: list[str]) -> None:
+    """Refuse a `-m` with a name that no phase, area or registered marker has. Raises pytest.UsageError."""
+    phases = [phase.id for phase in checklist.phases]
+    valid = [*phases, *checklist.areas, *registered]
+    for name in _NAME.findall(re.sub(r"\([^()]*=[^()]*\)", "", expression)):
+        if name not in _WORDS and name not in valid:
+            hint = nearest(name, [*phases, *checklist.areas])
+            raise pytest.UsageError(f"-m {expression!r}: there is no phase, area or marker {name!r}{hint}")
+
+
+def item_ids(expression: str, checklist: Checklist) -> tuple[str, ...]:
+    """Return the ids of the items in scope, in the checklist's order."""
+    if not expression:
+        return tuple(item.id for item in checklist.items)
+    compiled = Expression.compile(expression)
+
+    def selected(item: Item) -> bool:
+        names = markers_of(item)
+
+        def has(name: str, /, **_: object) -> bool:
+            return name in names
+
+        return compiled.evaluate(has)
+
+    return tuple(item.id for item in checklist.items if selected(item))

@@ -1,0 +1,185 @@
+"""What a run was asked for: the options, the inventory and the checklist behind them, and where results go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from pytest_deploygate.checklist import attestations, comparison, issue_log, waivers
+from pytest_deploygate.checklist import parser as checklist_parser
+from pytest_deploygate.checklist.attestations import Attestation
+from pytest_deploygate.checklist.issue_log import IssueLog
+from pytest_deploygate.checklist.parser import Checklist, ChecklistError
+from pytest_deploygate.checklist.records import RecordsError
+from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.inventory import weakening as inventory_weakening
+from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.problems import nearest
+from pytest_deploygate.redaction import redact
+from pytest_deploygate.session import declared
+
+T = TypeVar("T")
+DEFAULT_CHANGE = "local"
+_CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run's settings. `expression` is what `-m` said; empty means the whole checklist."""
+
+    root: Path
+    loaded: Loaded
+    checklist: Checklist
+    change: str
+    out: Path
+    expression: str
+    resume: bool
+    fresh: bool
+    allow_disruptive: bool
+    waived_exit: bool
+    attestations: tuple[Attestation, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    issue_log: IssueLog | None = None
+    weakenings: tuple[str, ...] = ()
+    ticked: Path | None = None
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory itself."""
+        return self.loaded.inventory
+
+    @property
+    def chained(self) -> bool:
+        """Whether a GO needs those of the phases before: when the change was named."""
+        return self.change != DEFAULT_CHANGE
+
+    @property
+    def not_applicable(self) -> dict[str, str]:
+        """Reasons by item id, with the role that decided."""
+        entries = self.inventory.not_applicable
+        return {entry.item: f"{entry.reason} (decided by: {entry.owner})" for entry in entries}
+
+
+def read(config: pytest.Config) -> Settings:
+    """Read inventory and checklist. Raises pytest.UsageError (exit 4) with every problem found."""
+    root = config.rootpath
+    here = config.invocation_params.dir
+    if not here.is_relative_to(root):
+        # pytest takes the word after an option that it does not know yet for a path to collect.
+        raise pytest.UsageError(
+            f"pytest took {root} for the project, because a path outside of it follows an option: write it with the "
+            "equals sign, --inventory=PATH, --deploygate-out=DIR"
+        )
+    try:
+        loaded = load(str(config.getoption("--inventory")), root)
+        shipped = checklist_parser.load(shipped_checklist())
+        bound = {item for items in declared.tests(config).values() for item in items}
+        checklist = comparison.resolved(checklist_parser.load(_checklist_file(config)), shipped, bound)
+    except (InventoryError, ChecklistError) as error:
+        raise pytest.UsageError(f"\n{error}\n") from None
+    change = str(config.getoption("--change"))
+    if not _CHANGE.fullmatch(change):
+        raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
+    records = _Records.read(root, checklist, change, loaded.inventory.policy.max_waivers)
+    out = config.getoption("--deploygate-out")
+    settings = Settings(
+        root=root,
+        loaded=loaded,
+        checklist=checklist,
+        change=change,
+        out=Path(str(out)).absolute() if out else root / "deploygate-out" / change,
+        expression=str(config.getoption("markexpr") or "").strip(),
+        resume=bool(config.getoption("--resume")),
+        fresh=bool(config.getoption("--fresh")),
+        allow_disruptive=_allowed(config, loaded.inventory.name),
+        waived_exit=bool(config.getoption("--waived-exit")),
+        ticked=here / str(ticked) if (ticked := config.getoption("--ticked")) else None,
+        attestations=records.attestations,
+        waivers=records.waivers,
+        issue_log=records.issue_log,
+        weakenings=(
+            *comparison.weakenings(checklist, shipped),
+            *inventory_weakening.weakenings(loaded.inventory),
+        ),
+    )
+    _check(settings)
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """What people wrote: attestations, waivers, the change's issue log."""
+
+    attestations: tuple[Attestation, ...]
+    waivers: tuple[Waiver, ...]
+    issue_log: IssueLog
+
+    @classmethod
+    def read(cls, root: Path, checklist: Checklist, change: str, cap: int) -> _Records:
+        """Read them all before anything runs. Raises pytest.UsageError with every problem in any of them."""
+        problems: list[str] = []
+
+        def tried(read_records: Callable[[], T], nothing: T) -> T:
+            try:
+                return read_records()
+            except RecordsError as error:
+                problems.append(str(error))
+                return nothing
+
+        found = cls(
+            tuple(tried(lambda: attestations.load_all(root, checklist), [])),
+            tuple(tried(lambda: waivers.load_all(root, checklist, cap), [])),
+            tried(lambda: issue_log.load(root, change, checklist), IssueLog("", exists=False)),
+        )
+        if problems:
+            raise pytest.UsageError("\n" + redact("\n".join(problems)) + "\n")
+        return found
+
+
+def _check(settings: Settings) -> None:
+    if settings.resume and settings.fresh:
+        raise pytest.UsageError("--resume goes on with the last run and --fresh puts it aside: choose one")
+    known = [item.id for item in settings.checklist.items]
+    for entry in settings.inventory.not_applicable:
+        if entry.item not in known:
+            hint = nearest(entry.item, known)
+            raise pytest.UsageError(
+                f"{settings.loaded.file}: not_applicable: no item {entry.item!r} in the checklist{hint}"
+            )
+    phases = [phase.id for phase in settings.checklist.phases]
+    start = settings.inventory.policy.rollback_from
+    if "rollback_from" in settings.inventory.policy.model_fields_set and start not in phases:
+        hint = nearest(start, phases)
+        raise pytest.UsageError(f"{settings.loaded.file}: policy.rollback_from: no phase {start!r}{hint}")
+
+
+def _allowed(config: pytest.Config, name: str) -> bool:
+    allowed = config.getoption("--allow-disruptive")
+    if allowed is not None and allowed != name:
+        raise pytest.UsageError(
+            f"--allow-disruptive={allowed}: the inventory is called {name!r}; "
+            f"to disturb it say --allow-disruptive={name}"
+        )
+    return allowed is not None
+
+
+def _checklist_file(config: pytest.Config) -> Path:
+    if given := config.getoption("--checklist"):
+        path = Path(str(given))
+        return path if path.is_absolute() else config.invocation_params.dir / path
+    own = config.rootpath / "suites" / "checklist.md"
+    return own if own.is_file() else shipped_checklist()
+
+
+def shipped_checklist() -> Path:
+    """Return the checklist that comes with the product, from a wheel or from a source tree."""
+    package = Path(str(resources.files("pytest_deploygate")))
+    inside = package / "suites" / "checklist.md"
+    return inside if inside.is_file() else package.parent / "suites" / "checklist.md"

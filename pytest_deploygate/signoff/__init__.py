@@ -1,0 +1,1 @@
+"""Sign-off: each role signs one report, and anybody can check that offline without trusting this machine."""

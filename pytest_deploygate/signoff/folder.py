@@ -1,0 +1,126 @@
+"""A change's folder as it was read at one moment: bytes of what is small, digests of what may be large."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pytest_deploygate import journal
+from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.report import from_journal, results
+
+SIGNATURES = "signatures"
+#: Signatures of earlier reports of the same change, moved here when a role signs again.
+EARLIER = "earlier"
+EVIDENCE = "evidence"
+REPORT = "signoff.html"
+RESULTS = ("verdicts.json", "junit.xml", REPORT)
+_MOST_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The folder's contents. Paths are relative to `folder`; a file that is not there is in no mapping.
+
+    `evidence` holds the SHA-256 of each file below `evidence/`; `signatures` the bytes by file name.
+    """
+
+    folder: Path
+    journal: bytes | None
+    results: Mapping[str, bytes]
+    evidence: Mapping[str, str]
+    signatures: Mapping[str, bytes]
+
+
+class FolderError(Exception):
+    """The folder cannot be read; the text says what and why."""
+
+
+def take(folder: Path) -> Taken:
+    """Read a change's folder. Raises FolderError: not there, or a file in it cannot be read."""
+    if not folder.is_dir():
+        raise FolderError(f"there is no folder {folder}")
+    try:
+        return Taken(
+            folder=folder,
+            journal=_bytes(folder / journal.FILE),
+            results={name: raw for name in RESULTS if (raw := _bytes(folder / name)) is not None},
+            evidence={
+                path.relative_to(folder).as_posix(): _digest(path) for path in _files(folder / EVIDENCE)
+            },
+            signatures={path.name: _bounded(path) for path in _signature_files(folder / SIGNATURES)},
+        )
+    except OSError as error:
+        raise FolderError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
+
+
+def before_run(taken: Taken, run: str) -> Taken:
+    """Return the folder as if the journal ended before a run began: that run looks at what was there before it."""
+    entries, _ = journal.parse(taken.journal or b"", taken.folder / journal.FILE)
+    begins = next((e.seq for e in entries if e.kind == "run" and e.body.get("run") == run), None)
+    if begins is None:
+        return taken
+    lines = (taken.journal or b"").split(b"\n")[: begins - 1]
+    return dataclasses.replace(taken, journal=b"".join(line + b"\n" for line in lines) or None)
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _bounded(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(_MOST_BYTES)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_dir():
+        yield from sorted(path for path in place.rglob("*") if path.is_file())
+
+
+def _signature_files(place: Path) -> Iterator[Path]:
+    if place.is_dir():
+        yield from sorted(
+            path for path in place.iterdir() if path.is_file() and not path.name.startswith(".")
+        )
+
+
+@functools.lru_cache(maxsize=4)
+def chain(raw: bytes, path: Path) -> tuple[Entry, ...]:
+    """Verify a journal's chain, its last line included. Raises JournalError."""
+    entries, whole = journal.parse(raw, path)
+    if whole != len(raw):
+        raise JournalError(
+            f"{path}:{len(entries) + 1}: the last line is not finished: the run was killed while it wrote, or the line "
+            "was cut. Run again with --resume"
+        )
+    if not entries:
+        raise JournalError(f"{path} is empty")
+    return tuple(entries)
+
+
+@functools.lru_cache(maxsize=4)
+def rendered(raw: bytes, path: Path) -> Mapping[str, bytes]:
+    """Compute the result files again from the journal. Raises JournalError."""
+    record = from_journal.build(chain(raw, path))
+    return {name: text.encode() for name, text in results.render(record).items()}
+
+
+def digest(raw: bytes | None) -> str:
+    """Return the SHA-256 of some bytes, of a missing file nothing."""
+    return "" if raw is None else hashlib.sha256(raw).hexdigest()
+
+
+def inside(path: str) -> bool:
+    """Tell whether a recorded path stays within the folder."""
+    parts = PurePosixPath(path)
+    return bool(path) and not parts.is_absolute() and ".." not in parts.parts

@@ -1,0 +1,203 @@
+"""Checks of what was recorded: the journal's chain, the evidence, the result files, people's records."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest_deploygate
+from pytest_deploygate import journal
+from pytest_deploygate.checklist import attestations, waivers
+from pytest_deploygate.checklist.parser import slug
+from pytest_deploygate.decision import standing
+from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.model import Decision
+from pytest_deploygate.signoff import folder
+from pytest_deploygate.signoff.folder import REPORT, RESULTS, Taken
+from pytest_deploygate.signoff.result import BROKEN, Check
+
+_SHOWN = 3
+#: Folders whose files decide about verdicts.
+_BINDING = (attestations.FOLDER, waivers.FOLDER)
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """What a journal whose chain holds says: change, scope and decision of its last run, and who must sign."""
+
+    entries: tuple[Entry, ...]
+    change: str
+    inventory: str
+    scope: str
+    decision: Decision | None
+    roles: tuple[str, ...]
+    version: str
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line."""
+        return self.entries[-1].sha256
+
+    @property
+    def outcome(self) -> str:
+        """GO, HOLD, ROLLBACK, or nothing where the run ended without a decision."""
+        return self.decision.outcome.value if self.decision else ""
+
+    @property
+    def same_version(self) -> bool:
+        """True when this version of the tool wrote the results, so that it can write them again."""
+        return self.version == pytest_deploygate.__version__
+
+
+def read(taken: Taken) -> Stands:
+    """Read the journal. Raises JournalError: not there, the chain is broken, or there is no run in it that can be read."""
+    path = taken.folder / journal.FILE
+    if taken.journal is None:
+        raise JournalError(f"there is no journal {path}")
+    with _shaped(path):
+        return _read(folder.chain(taken.journal, path), path)
+
+
+@contextlib.contextmanager
+def _shaped(path: Path) -> Iterator[None]:
+    """Turn what a journal holds in a place where it cannot be into a JournalError: a forger may write anything."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        raise JournalError(f"{path} holds an entry that this version cannot read: {error!r}") from None
+
+
+def _read(entries: tuple[Entry, ...], path: Path) -> Stands:
+    runs = journal.segments(entries)
+    if not runs:
+        raise JournalError(f"{path} holds no run")
+    about, decision = standing.frame(runs[-1].begin), runs[-1].decision
+    return Stands(
+        entries=entries,
+        change=about.change,
+        inventory=about.inventory,
+        scope=decision.scope if decision else about.expression or standing.WHOLE,
+        decision=decision,
+        roles=tuple(dict.fromkeys(map(slug, about.roles))),
+        version=str(runs[-1].begin.get("versions", {}).get("pytest-deploygate", "")),
+    )
+
+
+def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
+    """Compare every evidence file that any finding names, also of earlier runs, with its digest."""
+    try:
+        with _shaped(taken.folder / journal.FILE):
+            named = _named(stands.entries)
+    except JournalError as error:
+        yield Check("evidence", False, str(error), BROKEN)
+        return
+    wrong = [text for path, digests in named.items() if (text := _wrong(path, digests, taken.evidence))]
+    for text in wrong:
+        yield Check("evidence", False, text, BROKEN)
+    if not wrong:
+        yield Check("evidence", True, f"{len(named)} evidence files are as recorded")
+    if extra := sorted(set(taken.evidence) - set(named)):
+        more = f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
+        yield Check(
+            "evidence", None, f"no finding names {', '.join(extra[:_SHOWN])}{more}: not part of the record"
+        )
+
+
+def _named(entries: tuple[Entry, ...]) -> dict[str, set[str]]:
+    """Return the digests recorded for each evidence file (more than one where findings contradict each other)."""
+    named: dict[str, set[str]] = {}
+    for entry in entries:
+        for found in entry.body.get("findings", ()) if entry.kind == "test" else ():
+            for one in found["evidence"]:
+                named.setdefault(str(one["path"]), set()).add(str(one["sha256"]))
+    return named
+
+
+def _wrong(path: str, digests: set[str], there: Mapping[str, str]) -> str:
+    if not folder.inside(path):
+        return f"{path}: a finding names evidence outside of the folder"
+    if path not in there:
+        return f"{path} is missing"
+    if digests != {there[path]}:
+        return f"{path} was altered: its SHA-256 is {there[path][:12]}…, recorded is {min(digests)[:12]}…"
+    return ""
+
+
+def results(taken: Taken, stands: Stands) -> Iterator[Check]:
+    """Compute the result files again from the journal and compare, where this is the version that wrote them."""
+    for name in RESULTS:
+        if name not in taken.results:
+            yield Check(_check_name(name), False, f"{name} is missing", BROKEN)
+    if not stands.same_version:
+        yield Check(
+            "results",
+            None,
+            f"not computed again: pytest-deploygate {stands.version or 'of an unknown version'} wrote them, this is "
+            f"{pytest_deploygate.__version__}; only digests that were signed are compared",
+        )
+        return
+    try:
+        with _shaped(taken.folder / journal.FILE):
+            again = folder.rendered(taken.journal or b"", taken.folder / journal.FILE)
+    except JournalError as error:
+        yield Check("results", False, f"they cannot be computed from the journal: {error}", BROKEN)
+        return
+    for name, raw in taken.results.items():
+        if raw == again[name]:
+            yield Check(_check_name(name), True, f"{name} is what the journal gives, byte for byte")
+        else:
+            where = _first_difference(raw, again[name])
+            yield Check(
+                _check_name(name),
+                False,
+                f"{name} is not what the journal gives: line {where} was altered, or the results are of another run "
+                f"(`deploygate report` writes them anew)",
+                BROKEN,
+            )
+
+
+def _check_name(name: str) -> str:
+    return "report" if name == REPORT else name
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    """Return the number of the first line that differs."""
+    lines = zip(one.split(b"\n"), other.split(b"\n"), strict=False)
+    shorter = min(one.count(b"\n"), other.count(b"\n")) + 1
+    return next((number for number, (a, b) in enumerate(lines, start=1) if a != b), shorter)
+
+
+def records(stands: Stands, root: Path | None) -> Iterator[Check]:
+    """Compare attestations and waivers that the last run counted with (`records` of its entry: SHA-256 by path) with
+    the files below `root`. The issue log is written on after a run, so a change of it is a note.
+    """
+    begin = [entry for entry in stands.entries if entry.kind == "run"][-1].body
+    named = begin.get("records") or {}
+    if not isinstance(named, Mapping):
+        yield Check("records", False, "the journal names the records in a form that nobody wrote", BROKEN)
+        return
+    if named and root is None:
+        yield Check(
+            "records", None, f"not checked: {len(named)} records are in the repository, which is not here"
+        )
+    if not named or root is None:
+        return
+    wrong = {path: text for path, sha in named.items() if (text := _record_wrong(root, str(path), str(sha)))}
+    for path, text in wrong.items():
+        binding = str(path).split("/")[0] in _BINDING or not folder.inside(str(path))
+        yield Check("records", False if binding else None, text, BROKEN if binding else 0)
+    if not wrong:
+        yield Check("records", True, f"{len(named)} attestations, waivers and other records are as recorded")
+
+
+def _record_wrong(root: Path, path: str, sha: str) -> str:
+    if not folder.inside(path):
+        return f"{path}: the journal names a record outside of the repository"
+    try:
+        there = hashlib.sha256((root / path).read_bytes()).hexdigest()
+    except OSError:
+        return f"{path} is missing below {root}; the run counted with it"
+    return "" if there == sha else f"{path} was changed since the run counted with it"

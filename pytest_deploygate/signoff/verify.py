@@ -1,0 +1,145 @@
+"""Verify a change's folder offline: nothing is asked of a server, and nothing in the folder vouches for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pytest_deploygate.journal import JournalError, utcnow
+from pytest_deploygate.signoff import folder as folders
+from pytest_deploygate.signoff import recorded, signatures, ssh
+from pytest_deploygate.signoff.folder import FolderError, Taken
+from pytest_deploygate.signoff.recorded import Stands
+from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check, VerifyResult
+from pytest_deploygate.signoff.signatures import Found
+
+
+def verify(
+    folder: Path,
+    allowed_signers: Path | None,
+    roles: Sequence[str] | None = None,
+    *,
+    root: Path | None = None,
+    at: datetime | None = None,
+    before_run: str = "",
+) -> VerifyResult:
+    """Check a change's folder and say all that is wrong with it, in order. Never raises for what is in the folder.
+
+    `roles` (slugs) are those that must sign; None takes those that the journal names. `root` is the repository with
+    attestations and waivers. Keys must be allowed at `at` (default: now) and when they signed. With `before_run` the
+    folder is judged as it was before that run began: for a run that looks at the sign-off of what went before.
+    """
+    try:
+        taken = folders.take(folder)
+        if before_run:
+            taken = folders.before_run(taken, before_run)
+    except (FolderError, JournalError) as error:
+        check = Check("journal", False, str(error), BROKEN)
+        return VerifyResult(str(folder), "", "", "", "", tuple(roles or ()), (), (check,))
+    return examine(taken, allowed_signers, roles, root=root, at=at)
+
+
+def examine(
+    taken: Taken,
+    allowed_signers: Path | None,
+    roles: Sequence[str] | None = None,
+    *,
+    root: Path | None = None,
+    at: datetime | None = None,
+) -> VerifyResult:
+    """Check a folder that was read already."""
+    moment = at or utcnow()
+    stands, broken = _stands(taken)
+    try:
+        found = signatures.found(taken)
+        signing: tuple[Check, ...] = ()
+    except ssh.SshError as error:
+        found, signing = [], (Check("signature", False, f"signatures cannot be checked: {error}", UNSIGNED),)
+    must = tuple(roles) if roles is not None else (stands.roles if stands else ())
+    checks = (*broken, *_walk(taken, stands, found, allowed_signers, root, moment), *signing)
+    if not signing:
+        checks += tuple(_completeness(stands, found, must))
+    trusted = _trusted(taken, stands, found, allowed_signers, moment)
+    return VerifyResult(
+        folder=str(taken.folder),
+        change=stands.change if stands else "",
+        decision=stands.outcome if stands else "",
+        scope=stands.scope if stands else "",
+        head=stands.head if stands else "",
+        roles=must,
+        signed=tuple(signatures.as_signed(one, trusted=one.role in trusted) for one in found),
+        checks=checks,
+    )
+
+
+def recorded_checks(taken: Taken) -> Iterator[Check]:
+    """Check what was recorded, signatures aside: what must hold before anybody signs."""
+    stands, broken = _stands(taken)
+    yield from broken
+    if stands:
+        yield from recorded.evidence(taken, stands)
+        yield from recorded.results(taken, stands)
+
+
+def _stands(taken: Taken) -> tuple[Stands | None, tuple[Check, ...]]:
+    try:
+        stands = recorded.read(taken)
+    except JournalError as error:
+        return None, (Check("journal", False, str(error), BROKEN),)
+    return stands, (Check("journal", True, f"the chain of {len(stands.entries)} lines holds"),)
+
+
+def _walk(
+    taken: Taken,
+    stands: Stands | None,
+    found: Sequence[Found],
+    allowed: Path | None,
+    root: Path | None,
+    at: datetime,
+) -> Iterator[Check]:
+    if stands:
+        yield from signatures.head(stands, found)
+        yield from recorded.evidence(taken, stands)
+        yield from recorded.results(taken, stands)
+        yield from signatures.digests(taken, stands, found)
+        yield from recorded.records(stands, root)
+        yield from signatures.statements(stands, found, at)
+    yield from signatures.armour(found)
+    yield from signatures.validity(found)
+    if found:
+        yield from signatures.trust(taken.folder, found, allowed, at)
+    yield from signatures.shared_keys(found)
+
+
+def _completeness(stands: Stands | None, found: Sequence[Found], roles: Sequence[str]) -> Iterator[Check]:
+    if stands or roles:
+        yield from signatures.complete(roles, found)
+
+
+def _trusted(
+    taken: Taken, stands: Stands | None, found: Sequence[Found], allowed: Path | None, at: datetime
+) -> set[str]:
+    """Return the roles whose signature says, about this very report, what may be believed."""
+    if stands is None:
+        return set()
+    doubled = {
+        one.made.key
+        for n, one in enumerate(found)
+        for other in found[n + 1 :]
+        if one.made.key == other.made.key
+    }
+    return {
+        one.role
+        for one in found
+        if one.valid
+        and one.made.key not in doubled
+        and not any(check.ok is False for check in _alone(taken, stands, one, allowed, at))
+    }
+
+
+def _alone(taken: Taken, stands: Stands, one: Found, allowed: Path | None, at: datetime) -> Iterator[Check]:
+    yield from signatures.head(stands, [one])
+    yield from signatures.statements(stands, [one], at)
+    yield from signatures.digests(taken, stands, [one])
+    yield from signatures.trust(taken.folder, [one], allowed, at)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_deploygate.lab.state import Lab
+
+ROOT = Path(__file__).parents[2]
+Verdicts = dict[str, dict[str, object]]
+
+
+@pytest.fixture(scope="session")
+def quick_inventory(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The lab's own inventory with a shorter write load: what is judged stays the same."""
+    text = (ROOT / "inventories" / "lab.yml").read_text()
+    assert "duration: 2s" in text
+    file = tmp_path_factory.mktemp("inventory") / "lab.yml"
+    file.write_text(
+        text.replace("duration: 2s", "duration: 500ms").replace(
+            "snapshot: lab.tables.json", f"snapshot: {ROOT}/inventories/lab.tables.json"
+        )
+    )
+    return file
+
+
+@pytest.fixture(scope="session")
+def run_gate(
+    quick_inventory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., tuple[int, Verdicts]]:
+    """Run the gate as a user would; return its exit code and verdicts.json's items by id."""
+
+    def run(*arguments: str) -> tuple[int, Verdicts]:
+        out = tmp_path_factory.mktemp("out")
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-m",
+                "phase2",
+                f"--inventory={quick_inventory}",
+                f"--deploygate-out={out}",
+                *arguments,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        verdicts = out / "verdicts.json"
+        assert verdicts.is_file(), done.stdout + done.stderr
+        items = json.loads(verdicts.read_text())["items"]
+        return done.returncode, {item["id"]: item for item in items if item["in_scope"]}
+
+    return run

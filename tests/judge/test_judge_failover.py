@@ -1,0 +1,75 @@
+"""A drill counts when it is recent, of this configuration, and lost nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pytest_deploygate.inventory.models import Failover
+from pytest_deploygate.judge.failover import judge
+from pytest_deploygate.model import Verdict
+from pytest_deploygate.probes.failover import DrillEvidence, DrillRecord, digest
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+FACTS = {"replicas": "db2, db3", "synchronous_commit": "on"}
+FAILOVER = Failover.model_validate({"stop_primary": "x", "restore": "y", "record": "drill.json"})
+GOOD = DrillRecord(
+    date=NOW - timedelta(days=3), digest=digest(FACTS), configuration=FACTS, outcome="good", reason="fine", promoted="db2",
+    acknowledged=600, indeterminate=1, writable_after_s=0.8, restored_after_s=3.0,
+)  # fmt: skip
+
+
+def evidence(record=GOOD, *, ran_now=False, problem="", configuration=FACTS):
+    return DrillEvidence(
+        record, "drill.json", problem, configuration, digest(configuration), ran_now, "prod", NOW
+    )
+
+
+def test_a_good_recent_record_passes_and_says_when():
+    found = judge(evidence(), FAILOVER)
+    assert found.verdict is Verdict.PASS
+    assert "2026-02-26" in found.reason
+    assert "all 600 acknowledged writes" in found.reason
+    assert found.readings[0].value == GOOD.date.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("given", "criterion", "words"),
+    [
+        (evidence(None, problem="there is no record drill.json"), FAILOVER, "there is no record drill.json"),
+        (evidence(None), None, "add `failover:"),
+        (evidence(replace(GOOD, date=NOW - timedelta(days=91))), FAILOVER, "91 d ago; it counts for 90 d"),
+        (evidence(replace(GOOD, date=NOW + timedelta(days=1))), FAILOVER, "in the future"),
+        (evidence(configuration=FACTS | {"synchronous_commit": "off"}), FAILOVER, "synchronous_commit was 'on', is 'off'"),
+        (evidence(replace(GOOD, digest="forged")), FAILOVER, "its digest does not fit"),
+        (evidence(replace(GOOD, outcome="not_synchronous", reason="no sync"), ran_now=True), FAILOVER, "no sync"),
+    ],
+)  # fmt: skip
+def test_what_proves_nothing_is_inconclusive_and_says_how_to_run_it(given, criterion, words):
+    found = judge(given, criterion)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert words in found.reason
+    assert "--allow-disruptive=prod" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"outcome": "lost", "missing": 4, "first_missing": 88}, "db2 lacked 4 of 600 acknowledged writes (first missing id 88)"),
+        ({"outcome": "good", "missing": 4, "first_missing": 88}, "lacked 4"),
+        ({"outcome": "not_promoted", "reason": "db2 could not be promoted"}, "db2 could not be promoted"),
+        ({"outcome": "not_restored", "reason": "not back"}, "not back"),
+        ({"outcome": "", "reason": ""}, "ended as nothing"),
+        ({"acknowledged": 0}, "proves nothing"),
+        ({"writable_after_s": None}, "proves nothing"),
+        ({"writable_after_s": 31.0}, "only after 31 s, limit 30 s"),
+        ({"phantom": 2}, "2 rows that nobody wrote"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ran_now", [True, False])
+def test_a_bad_drill_fails(changed, words, ran_now):
+    found = judge(evidence(replace(GOOD, **changed), ran_now=ran_now), FAILOVER)
+    assert found.verdict is Verdict.FAIL
+    assert words in found.reason

@@ -1,0 +1,71 @@
+"""Faults are found without a registry, break what they say, and are mended. The gate's view of them: tests/faults."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_deploygate.cli.lab import lab as command
+from pytest_deploygate.lab import cluster, faults, schedule, sql
+from pytest_deploygate.lab.state import Lab, LabError
+
+ITEMS = (
+    "migrations",
+    "tables",
+    "indexes",
+    "aggregates",
+    "partitioning",
+    "replication",
+    "backup-jobs",
+    "validation",
+)
+
+
+def test_the_list_has_two_faults_for_each_item_of_phase_2() -> None:
+    listed = json.loads(CliRunner().invoke(command, ["fault", "--json"]).output)
+    assert [set(entry) for entry in listed] == [{"name", "items", "what"}] * len(listed)
+    for item in ITEMS:
+        assert sum(f"phase2.{item}" in entry["items"] for entry in listed) >= 2
+
+
+def test_a_misspelt_fault_names_the_nearest() -> None:
+    result = CliRunner().invoke(command, ["fault", "replica-stoped"])
+    assert result.exit_code == 2
+    assert "replica-stopped" in result.output
+
+
+def test_a_broken_lab_is_not_broken_further_by_accident(lab: Lab) -> None:
+    known = faults.all_faults()
+    try:
+        faults.put_in(lab, known["table-extra-grant"])
+        with pytest.raises(LabError, match="broken already by table-extra-grant"):
+            faults.put_in(lab, known["index-duplicate"])
+        faults.put_in(lab, known["index-duplicate"], also=True)
+        assert lab.faults() == ["table-extra-grant", "index-duplicate"]
+        assert faults.heal(lab, "table-extra-grant") == ["table-extra-grant"]
+        assert lab.faults() == ["index-duplicate"]
+    finally:
+        faults.heal(lab)
+    assert lab.faults() == []
+
+
+@pytest.mark.parametrize("name", sorted(faults.all_faults()))
+def test_every_fault_can_be_put_in_and_mended_twice(lab: Lab, name: str) -> None:
+    fault = faults.all_faults()[name]
+    try:
+        faults.put_in(lab, fault)
+    finally:
+        assert faults.heal(lab) == [name]
+    fault.heals(lab)
+    assert cluster.ailments(lab) == []
+    assert all(f"#off# {when}" not in lab.crontab.read_text() for when in schedule.JOBS.values())
+    assert sql.value(lab, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
+
+
+def test_heal_starts_what_somebody_stopped(lab: Lab) -> None:
+    assert CliRunner().invoke(command, ["node", "stop", "db2", "--crash"]).exit_code == 0
+    assert cluster.ailments(lab) == ["db2 has stopped"]
+    assert CliRunner().invoke(command, ["heal"]).exit_code == 0
+    assert cluster.ailments(lab) == []

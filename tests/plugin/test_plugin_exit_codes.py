@@ -1,0 +1,241 @@
+"""Exit codes by contract: what each way of running and of ending means, and that nothing looks whole that is not."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def one(body: str, marks: str = "", item: str = "b.migrations") -> str:
+    """Return a suite of one test for an item, with a good one for the other that holds."""
+    return f"""
+@pytest.mark.item("b.tables")
+def test_other(gate):
+    says(gate)
+
+{marks}
+@pytest.mark.item("{item}")
+def test_it(gate):
+    {body}
+"""
+
+
+def test_all_good_is_go(good):
+    """Every critical and major item good: GO, exit 0, and the five files are there."""
+    ran = good.run("-m", "phase2")
+    assert ran.code == 0
+    assert "GO" in ran.text
+    decision = good.verdicts()["decision"]
+    assert (decision["outcome"], decision["exit_code"], decision["scope"]) == ("GO", 0, "phase2")
+    assert {p.name for p in good.out.iterdir()} >= {
+        "journal.jsonl",
+        "verdicts.json",
+        "signoff.html",
+        "junit.xml",
+        "evidence",
+    }
+    assert not list(good.out.rglob("*.part"))
+    out_of_scope = [entry["id"] for entry in good.verdicts()["items"] if not entry["in_scope"]]
+    assert out_of_scope == ["a.servers", "a.tls", "c.errors"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "verdict", "reason"),
+    [
+        ("says(gate, 'fail', 'three are missing')", 1, "fail", "three are missing"),
+        ("says(gate, 'inconclusive', 'nobody answers')", 21, "inconclusive", "nobody answers"),
+        ("says(gate, 'not_covered', 'nothing to see')", 21, "not_covered", "nothing to see"),
+        ("says(gate, 'pass'); says(gate, 'fail', 'worse', target='two')", 1, "fail", "worse"),
+        ("assert 1 == 2, 'one is not two'", 1, "fail", "one is not two"),
+        ("says(gate); assert False, 'afterwards'", 1, "fail", "afterwards"),
+        ("pytest.fail('said so')", 1, "fail", "said so"),
+        ("raise CannotTell('db1 refuses us')", 21, "inconclusive", "db1 refuses us"),
+        ("raise NotCovered('add a section')", 21, "not_covered", "add a section"),
+        ("raise RuntimeError('our bug')", 21, "inconclusive", "the check itself broke off"),
+        ("says(gate); raise RuntimeError('our bug')", 21, "inconclusive", "our bug"),
+        ("pytest.skip('not today')", 21, "not_covered", "the test was skipped: not today"),
+        ("says(gate); pytest.skip('not today')", 21, "not_covered", "not today"),
+        ("pytest.xfail('known')", 1, "fail", "known"),
+        ("raise SystemExit(0)", 21, "inconclusive", "SystemExit"),
+        ("raise BaseException('base')", 21, "inconclusive", "base"),
+        ("judge.x", 21, "inconclusive", "AttributeError"),
+        ("gate.judge(lambda m, c: None, 1, 2)", 21, "inconclusive", "broke off"),
+        ("pass", 25, "not_covered", "yielded no finding"),
+        ("return", 25, "not_covered", "yielded no finding"),
+    ],
+)
+def test_how_a_test_ends(project, body, code, verdict, reason):
+    """Every way in which a bound test can end has a verdict, a reason and an exit code, and no way out is a pass."""
+    project.suite(one(body))
+    ran = project.run("-m", "phase2")
+    assert (ran.code, project.verdict("b.migrations")) == (code, verdict)
+    assert reason in project.reason("b.migrations")
+    assert project.verdicts()["decision"]["outcome"] == "HOLD"
+    assert project.verdict("b.tables") == "pass"
+    assert "Traceback" not in ran.text
+    assert "INTERNALERROR" not in ran.text
+
+
+@pytest.mark.parametrize(
+    ("marks", "body", "code", "verdict"),
+    [
+        ("@pytest.mark.skip('later')", "says(gate)", 21, "not_covered"),
+        ("@pytest.mark.skipif(True, reason='later')", "says(gate)", 21, "not_covered"),
+        ("@pytest.mark.xfail(reason='known')", "says(gate, 'fail', 'red')", 1, "fail"),
+        ("@pytest.mark.xfail(reason='known')", "assert 0", 1, "fail"),
+        ("@pytest.mark.xfail(run=False, reason='known')", "says(gate)", 1, "fail"),
+        ("@pytest.mark.xfail(raises=RuntimeError)", "raise RuntimeError()", 21, "inconclusive"),
+        ("@pytest.mark.timeout(0.2)", "time.sleep(20); says(gate)", 21, "inconclusive"),
+        ("@pytest.mark.timeout(0.2)", "says(gate); time.sleep(20)", 21, "inconclusive"),
+        ("@pytest.mark.usefixtures('breaks_before')", "says(gate)", 21, "inconclusive"),
+        ("@pytest.mark.usefixtures('breaks_after')", "says(gate)", 21, "inconclusive"),
+        ("@pytest.mark.usefixtures('asserts_after')", "says(gate)", 1, "fail"),
+        ("@pytest.mark.usefixtures('no_such_fixture')", "says(gate)", 21, "inconclusive"),
+        ("@pytest.mark.parametrize('x', [])", "says(gate)", 21, "not_covered"),
+    ],
+)
+def test_marks_and_fixtures_do_not_turn_it_green(project, marks, body, code, verdict):
+    """Skips, expected failures, time limits, broken fixtures and empty parameter lists never end as a pass."""
+    takes = "gate, x" if "parametrize" in marks else "gate"
+    project.suite(
+        """
+        @pytest.fixture
+        def breaks_before():
+            raise RuntimeError("before")
+
+        @pytest.fixture
+        def breaks_after():
+            yield
+            raise RuntimeError("after")
+
+        @pytest.fixture
+        def asserts_after():
+            yield
+            assert False, "after"
+        """,
+        "conftest.py",
+    )
+    project.suite(one(body, marks).replace("def test_it(gate)", f"def test_it({takes})"))
+    ran = project.run("-m", "phase2")
+    assert (ran.code, project.verdict("b.migrations")) == (code, verdict)
+    assert "Traceback" not in ran.text
+
+
+def test_a_failed_minor_item_does_not_hold(project):
+    """A minor item that fails is listed; the run is GO with exit 0, although pytest counts a failure."""
+    project.suite(
+        """
+        @pytest.mark.item("b.migrations", "b.tables")
+        def test_good(gate):
+            says(gate)
+
+        @pytest.mark.item("b.notes")
+        def test_bad(gate):
+            says(gate, "fail", "no notes")
+        """
+    )
+    ran = project.run("-m", "phase2")
+    assert ran.code == 0
+    assert "no notes" in ran.text
+    assert project.verdict("b.notes") == "fail"
+
+
+def test_no_test_for_an_item(project):
+    """An item in scope that no test brings a finding for holds with 21, named, although every test passed."""
+    project.suite(
+        """
+        @pytest.mark.item("b.migrations")
+        def test_one(gate):
+            says(gate)
+        """
+    )
+    assert project.run("-m", "phase2").code == 21
+    assert project.verdict("b.tables") == "not_covered"
+    assert "b.tables" in project.because()
+
+
+def test_no_test_at_all(project):
+    """A scope for which nothing is collected holds; pytest's 5 is not what CI sees."""
+    assert project.run("-m", "golive").code == 21
+    assert "no item of this scope was measured or attested" in project.because()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-k", "migrations"],
+        ["-k", "not alerts"],
+        ["suites/test_suite.py::test_migrations"],
+        ["suites/test_suite.py::test_table[users]"],
+        ["--deselect", "suites/test_suite.py::test_notes"],
+        ["-k", "nothing_has_this_name"],
+        ["--ignore", "suites/test_suite.py"],
+    ],
+)
+def test_a_run_that_left_tests_out_is_incomplete(good, args):
+    """-k, node ids, --deselect and --ignore leave the scope as it is: exit 25, naming the tests without finding."""
+    ran = good.run("-m", "phase2", *args)
+    assert ran.code == 25
+    assert "bound tests yielded no finding" in good.because()
+
+
+def test_stopping_at_the_first_failure_is_incomplete(project):
+    """-x after a failure leaves tests without finding: 25, which goes before 1."""
+    project.suite(
+        """
+        @pytest.mark.item("b.migrations")
+        def test_a(gate):
+            says(gate, "fail", "red")
+
+        @pytest.mark.item("b.tables")
+        def test_b(gate):
+            says(gate)
+        """
+    )
+    assert project.run("-m", "phase2", "-x").code == 25
+    assert "1 bound tests yielded no finding: suites/test_suite.py::test_b" in project.because()
+    assert "failed: b.migrations" in project.because()
+
+
+@pytest.mark.parametrize(("body", "code"), [("assert 1", 0), ("assert 0", 1), ("raise RuntimeError", 1)])
+def test_an_ordinary_test_beside_it(good, body, code):
+    """A test without an item counts as in any pytest run: its failure is 1 where the decision is GO."""
+    good.suite(f"@pytest.mark.phase2\ndef test_ordinary():\n    {body}\n", "test_more.py")
+    assert good.run("-m", "phase2").code == code
+    assert good.verdicts()["decision"]["outcome"] == "GO"
+
+
+def test_a_file_that_cannot_be_collected(good):
+    """A suite file with an error ends as pytest ends (2), or, where that goes on, as evidence that is missing."""
+    good.suite("def broken(:\n", "test_broken.py")
+    assert good.run("-m", "phase2").code == 2
+    assert good.run("-m", "phase2", "--continue-on-collection-errors").code == 25
+
+
+def test_a_bound_file_that_cannot_be_imported(good):
+    """Bound tests of a file that cannot be imported are known from its source, and missed."""
+    good.suite(
+        'import nothing_of_this_name\n@pytest.mark.item("b.tables")\ndef test_x(gate):\n    says(gate)\n',
+        "test_b.py",
+    )
+    assert good.run("-m", "phase2", "--continue-on-collection-errors").code == 25
+    assert "suites/test_b.py::test_x" in good.because()
+
+
+@pytest.mark.parametrize(
+    ("expression", "items"),
+    [
+        ("", 6),
+        ("phase2", 3),
+        ("preflight and infrastructure", 1),
+        ("preflight and not infrastructure", 1),
+        ("preflight or golive", 3),
+        ("database", 3),
+        ("not phase2", 3),
+    ],
+)
+def test_the_scope_is_what_m_names(good, expression, items):
+    """Phases and areas with and, or, not name the items that the run speaks for."""
+    good.run(*(["-m", expression] if expression else []))
+    found = good.verdicts()
+    assert sum(entry["in_scope"] for entry in found["items"]) == items
+    assert found["decision"]["scope"] == (expression or "the whole checklist")

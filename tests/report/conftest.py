@@ -1,0 +1,30 @@
+"""A headless Chromium for the pages. It is never skipped silently: only where apt is off the table, and saying so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("DEPLOYGATE_NO_APT"):
+            pytest.skip(
+                f"{CHROMIUM} is not there and DEPLOYGATE_NO_APT forbids to install it: pages not looked at"
+            )
+        pytest.fail(f"{CHROMIUM} is not there: apt-get install chromium, or set DEPLOYGATE_NO_APT=1")
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox refuses root, and containers have no user namespaces for it.
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -1,0 +1,189 @@
+"""signoff.html in a real browser with JavaScript off, as a ticket's reader would have it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sample
+from playwright.sync_api import Browser, Page
+
+from pytest_deploygate.report import html
+from pytest_deploygate.report.record import Record
+
+RECORDS = {"hold": sample.hold, "go": sample.go, "hostile": sample.hostile}
+Opener = Callable[..., Page]
+
+# The contrast of each text with what is behind it, by WCAG's formula; the worst ones come back.
+CONTRAST = """() => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  let seen = 0;
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+    if (e.closest('svg')) continue;
+    seen++;
+    const pair = [light(parse(getComputedStyle(e).color)), light(behind(e))].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) bad.push(`${e.tagName}.${e.className}: ${ratio.toFixed(2)} ${e.textContent.slice(0, 30)}`);
+  }
+  return {seen, bad};
+}"""
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Opener]:
+    """Give a function that opens a record's page; at the end nothing may have been complained about or fetched."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(record: Record, width: int = 1280, scheme: str = "light") -> Page:
+        file = tmp_path / "signoff.html"
+        file.write_text(html.render(record), encoding="utf-8")
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=False
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+        page.on(
+            "request", lambda r: None if r.url.startswith(("file:", "data:")) else complaints.append(r.url)
+        )
+        page.goto(file.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("name", RECORDS)
+def test_nothing_sticks_out(opened: Opener, name: str, width: int) -> None:
+    page = opened(RECORDS[name](), width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = page.evaluate(
+        "w => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > w + 1)"
+        ".map(e => e.tagName + '.' + e.className)",
+        width,
+    )
+    assert wide == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", RECORDS)
+def test_contrast_is_aa(opened: Opener, name: str, scheme: str) -> None:
+    page = opened(RECORDS[name](), scheme=scheme)
+    found = page.evaluate(CONTRAST)
+    assert found["seen"] > 100
+    assert found["bad"] == []
+
+
+def test_the_style_is_applied(opened: Opener) -> None:
+    """A wrong hash in the policy would leave the page bare, without an error that anybody sees."""
+    page = opened(sample.hold())
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.top')).backgroundColor") == "rgb(138, 75, 0)"
+    )
+
+
+def test_a_foreign_style_is_not_applied(browser: Browser, tmp_path: Path) -> None:
+    """The policy is alive: one letter more in the style and the browser refuses it."""
+    file = tmp_path / "changed.html"
+    file.write_text(html.render(sample.hold()).replace("</style>", " </style>", 1), encoding="utf-8")
+    page = browser.new_page(java_script_enabled=False)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(file.as_uri())
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('.top')).backgroundColor")
+        == "rgba(0, 0, 0, 0)"
+    )
+    assert any("Content Security Policy" in text for text in said)
+    page.close()
+
+
+def test_landmarks_and_headings(opened: Opener) -> None:
+    page = opened(sample.hold())
+    for landmark in ("header", "main", "footer", "nav"):
+        assert page.locator(f"body > {landmark}, main > {landmark}").count() == 1, landmark
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(e => +e.tagName[1])")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.get_by_role("img").get_attribute("aria-labelledby") == "bar-title"
+    assert page.locator("#bar-title").text_content() == (
+        "Items in scope by verdict: 2 fail, 1 inconclusive, 1 not covered, 4 pass"
+    )
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_links_lead_somewhere_and_ids_are_unique(opened: Opener, name: str) -> None:
+    page = opened(RECORDS[name]())
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    links = page.evaluate("[...document.querySelectorAll('a')].map(e => e.getAttribute('href'))")
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    assert all(link.startswith(("#", "evidence/")) for link in links)
+
+
+def test_failures_come_first_with_number_limit_and_digest(opened: Opener) -> None:
+    page = opened(sample.hold())
+    first = page.locator("article").first
+    said = first.inner_text()
+    assert "phase2.replication" in said
+    assert "critical" in said
+    assert "replica2" in said
+    assert "48.2 MB\t≤ 16 MB\tNOT met" in said
+    assert sample.digest("evidence/phase2.replication/replica2.json") in said
+    headings = page.locator("h3").all_inner_texts()
+    assert headings[:3] == ["Failed (2)", "Not covered (1)", "Inconclusive, listed only (1)"]
+
+
+def test_out_of_scope_is_never_covered(opened: Opener) -> None:
+    page = opened(sample.go())
+    assert "says nothing about the other 108 items" in page.locator("header").inner_text()
+    outside = page.locator("section[aria-labelledby=outside]")
+    assert outside.locator("li").count() == 108
+    assert outside.locator(".v").count() == 0
+
+
+def test_markup_in_values_stays_text(opened: Opener) -> None:
+    page = opened(sample.hostile())
+    assert page.locator("script, iframe, object, form").count() == 0
+    assert page.locator("img").count() == 0
+    assert page.locator("style").count() == 1
+    assert (
+        page.evaluate(
+            "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes]).filter(a => /^on|^style$/.test(a.name)).length"
+        )
+        == 0
+    )
+    assert "<script>alert(1)</script>" in page.locator("h4").first.inner_text()
+
+
+def test_on_paper_everything_is_open(opened: Opener) -> None:
+    page = opened(sample.hold())
+    folded = page.locator("details .reason").first
+    assert not folded.is_visible()
+    page.emulate_media(media="print")
+    assert page.evaluate(
+        "[...document.querySelectorAll('details .reason')].every(e => e.getBoundingClientRect().height > 5)"
+    )
+    assert page.locator("nav").is_hidden()
+    assert page.pdf(format="A4").startswith(b"%PDF")

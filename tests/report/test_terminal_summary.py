@@ -1,0 +1,85 @@
+"""The terminal summary: readable at night in 80 columns."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import sample
+
+from pytest_deploygate.model import Verdict
+from pytest_deploygate.report import terminal
+
+
+def test_worst_first_then_the_decision_then_what_to_do() -> None:
+    text = terminal.text(sample.hold(), "deploygate-out/CHG-2026-0314/signoff.html")
+    order = [
+        "fail  critical  phase2.replication  replica2",
+        "fail  major  phase2.aggregates  public.readings_hourly",
+        "not covered  major  phase2.backup-jobs",
+        "inconclusive  major  phase2.indexes",
+        "8 items in scope: 2 fail, 1 inconclusive, 1 not covered, 4 pass.",
+        "108 items out of scope, not looked at:",
+        "HOLD: do not go on. Scope phase2, change CHG-2026-0314, inventory prod.",
+        "2 items failed, 1 of them critical. [phase2.replication, phase2.aggregates]",
+        "Exit code 1 (HOLD, an item failed).",
+        "Report: deploygate-out/CHG-2026-0314/signoff.html",
+        "Next:   mend what failed",
+        "pytest -m phase2 --inventory prod --change CHG-2026-0314",
+    ]
+    places = [text.find(part) for part in order]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_passes_are_only_counted() -> None:
+    text = terminal.text(sample.hold())
+    assert "phase2.migrations" not in text
+    assert "infra.servers" not in text
+    go = terminal.text(sample.go())
+    assert len(go.splitlines()) < 14
+    assert "GO: go on." in go
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+@pytest.mark.parametrize(
+    "record", [sample.hold(), sample.go(), sample.hostile()], ids=["hold", "go", "hostile"]
+)
+def test_no_line_is_too_long_but_those_for_copying(record: object, width: int) -> None:
+    text = terminal.text(record, width=width)  # type: ignore[arg-type]
+    for line in text.splitlines():
+        assert len(line) <= width or line.startswith(("Report: ", "        pytest "))
+
+
+def test_no_escape_gets_through_and_colours_only_when_asked() -> None:
+    assert "\x1b" not in terminal.text(sample.hostile())
+    assert "\x1b[" in terminal.text(sample.hold(), colour=True)
+    assert "\x1b[31mevil" not in terminal.text(sample.hostile(), colour=True)
+
+
+def test_brackets_in_names_are_not_markup() -> None:
+    record = sample.hold()
+    named = tuple(
+        dataclasses.replace(r, reason="see [bold]x[/bold] and :smile:")
+        if r.item.id == "phase2.backup-jobs"
+        else r
+        for r in record.items
+    )
+    assert "see [bold]x[/bold] and :smile:" in terminal.text(dataclasses.replace(record, items=named))
+
+
+def test_a_flood_is_counted() -> None:
+    text = terminal.text(sample.large(5000, Verdict.FAIL))
+    assert len(text.splitlines()) < 300
+    assert "4,940 more items" in text
+
+
+def test_no_decision_says_do_not_go_on() -> None:
+    text = terminal.text(dataclasses.replace(sample.go(), decision=None))
+    assert "NO DECISION: nothing was decided, do not go on." in text
+    assert "pytest -m phase2" in text
+
+
+def test_the_command_is_quoted() -> None:
+    record = dataclasses.replace(sample.hold(), scope="phase2 and database", change="a; rm -rf x")
+    assert "pytest -m 'phase2 and database' --inventory prod --change 'a; rm -rf x'" in terminal.text(record)

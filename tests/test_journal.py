@@ -1,0 +1,355 @@
+"""The journal: chained, sealed, locked, and readable after anything that can happen to it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_deploygate import journal, redaction
+from pytest_deploygate.journal import FILE, JournalError, UnwritableError, Writer
+from pytest_deploygate.model import Decision, Evidence, Finding, Outcome, Reading, Rule, Verdict
+from pytest_deploygate.redaction import Secret
+
+AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+def written(folder, count=3):
+    writer = Writer(folder)
+    for number in range(count):
+        writer.append("test", {"run": "r1", "n": number, "text": "größer als \x00 und \n Zeilen"})
+    writer.close()
+    return (folder / FILE).read_bytes()
+
+
+def test_what_was_written_is_read(tmp_path):
+    """Entries come back with number, kind, time and body, each line holding the digest of the one before."""
+    raw = written(tmp_path)
+    entries, size = journal.read(tmp_path)
+    assert size == len(raw)
+    assert [e.seq for e in entries] == [1, 2, 3]
+    assert [e.body["n"] for e in entries] == [0, 1, 2]
+    assert [e.body["prev"] for e in entries] == [journal.GENESIS, entries[0].sha256, entries[1].sha256]
+    assert all(e.at.tzinfo is not None for e in entries)
+
+
+def test_no_journal_is_no_entries(tmp_path):
+    """A folder without a journal holds no entries, and that is no error."""
+    assert journal.read(tmp_path) == ([], 0)
+    assert journal.read(tmp_path / "nowhere") == ([], 0)
+
+
+def test_a_second_writer_goes_on_where_the_first_ended(tmp_path):
+    """Another segment continues the chain."""
+    written(tmp_path)
+    written(tmp_path)
+    entries, _ = journal.read(tmp_path)
+    assert [e.seq for e in entries] == [1, 2, 3, 4, 5, 6]
+
+
+def test_every_flipped_bit_is_seen(tmp_path):
+    """Each byte changed, in any of several ways, is found; only the newline that ends the last line can look like
+    a killed run: then that line is dropped, never misread."""
+    raw = written(tmp_path)
+    path = tmp_path / FILE
+    before, _ = journal.read(tmp_path)
+    for place in range(len(raw)):
+        for flip in (0x01, 0x20, 0x80):
+            path.write_bytes(raw[:place] + bytes([raw[place] ^ flip]) + raw[place + 1 :])
+            if place == len(raw) - 1:
+                assert journal.read(tmp_path)[0] == before[:-1]
+                continue
+            with pytest.raises(JournalError, match=r"journal\.jsonl:[123]: .*--fresh"):
+                journal.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: [lines[0], lines[2]],
+        lambda lines: lines[1:],
+        lambda lines: [lines[1], lines[0], lines[2]],
+        lambda lines: [lines[0], lines[0], *lines[1:]],
+        lambda lines: [lines[0], b"\n", *lines[1:]],
+        lambda lines: [*lines, b"{}\n"],
+        lambda lines: [*lines, b"[]\n"],
+        lambda lines: [*lines, b'"x"\n'],
+        lambda lines: [*lines, b"null\n"],
+        lambda lines: [*lines, b'{"own": 1}\n'],
+        lambda lines: [*lines, b"\xff\xfe\n"],
+    ],
+)
+def test_lines_that_go_come_or_move_are_seen(tmp_path, change):
+    """A line taken out, moved, doubled, or foreign breaks the chain, and the message says where and what to do."""
+    lines = written(tmp_path).splitlines(keepends=True)
+    (tmp_path / FILE).write_bytes(b"".join(change(lines)))
+    with pytest.raises(JournalError, match=r"journal\.jsonl:\d: .*--fresh"):
+        journal.read(tmp_path)
+    with pytest.raises(JournalError, match="--fresh"):
+        Writer(tmp_path)
+
+
+def test_a_damaged_journal_leaves_no_lock(tmp_path):
+    """After a refusal because of damage the folder is free again."""
+    raw = written(tmp_path)
+    (tmp_path / FILE).write_bytes(raw[:50] + b"\n" + raw[50:])
+    with pytest.raises(JournalError):
+        Writer(tmp_path)
+    (tmp_path / FILE).write_bytes(raw)
+    Writer(tmp_path).close()
+
+
+def test_an_unfinished_last_line_is_dropped(tmp_path):
+    """At whatever byte a run was killed, all whole lines are read, and the next writer cuts the rest off."""
+    raw = written(tmp_path, 2)
+    ends = [place + 1 for place, byte in enumerate(raw) if byte == 10]
+    for cut in range(len(raw)):
+        (tmp_path / FILE).write_bytes(raw[:cut])
+        entries, size = journal.read(tmp_path)
+        assert len(entries) == sum(end <= cut for end in ends)
+        assert size == max([end for end in ends if end <= cut], default=0)
+    (tmp_path / FILE).write_bytes(raw + b'{"half')
+    writer = Writer(tmp_path)
+    writer.append("end", {})
+    writer.close()
+    assert (tmp_path / FILE).read_bytes().startswith(raw)
+    assert [e.kind for e in journal.read(tmp_path)[0]] == ["test", "test", "end"]
+
+
+def test_two_writers_are_refused(tmp_path):
+    """While one run writes, another is refused in words that say what to do; afterwards it may."""
+    first = Writer(tmp_path)
+    with pytest.raises(JournalError, match=r"another run is writing to .*--change ID") as refused:
+        Writer(tmp_path)
+    assert not isinstance(refused.value, UnwritableError)
+    first.append("run", {})
+    first.close()
+    Writer(tmp_path).close()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    """A path below a file cannot hold a journal; the message names folder and cause."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnwritableError, match=r"nothing can be written to .*/file/out: Not a directory"):
+        Writer(tmp_path / "file" / "out")
+
+
+def test_a_journal_that_is_a_folder_is_said(tmp_path):
+    """A folder in the journal's place is an error with the cause, also for readers."""
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(JournalError, match="cannot be read: Is a directory"):
+        journal.read(tmp_path)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
+    """No room for a line: an error that says so, the lines before stay, and with room again the chain goes on."""
+    writer = Writer(tmp_path)
+    writer.append("run", {"n": 1})
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        for _ in range(2):
+            with pytest.raises(UnwritableError, match=r"No space left on device; make room .*--resume"):
+                writer.append("test", {"n": 2})
+    if again:
+        writer.append("test", {"n": 3})
+    writer.close()
+    assert [e.body["n"] for e in journal.read(tmp_path)[0]] == ([1, 3] if again else [1])
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from pytest_deploygate.journal import UnwritableError, Writer
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+writer = Writer(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    for n in range(1000):
+        writer.append("test", {"n": n, "padding": "x" * 300})
+except UnwritableError as error:
+    print(n, error)
+"""
+
+
+def test_a_real_limit_on_the_file_leaves_whole_lines(tmp_path):
+    """Where the system itself refuses in the middle of a line, every line before it is there and readable."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path], check=False, capture_output=True, text=True, timeout=60
+    )
+    count, _, sentence = done.stdout.partition(" ")
+    assert "File too large; make room" in sentence, done.stderr
+    entries, size = journal.read(tmp_path)
+    assert [e.body["n"] for e in entries] == list(range(int(count)))
+    assert len(entries) > 3
+    assert size == (tmp_path / FILE).stat().st_size
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from pytest_deploygate.journal import Writer
+while True:
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        os.write(1, b"died\\n")
+        continue
+    writer = Writer(Path(sys.argv[1]))
+    os.write(1, f"pid {os.getpid()} {len(writer.entries)}\\n".encode())
+    n = len(writer.entries)
+    while True:
+        writer.append("test", {"n": n, "padding": "x" * 3000})
+        n += 1
+"""
+
+
+def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
+    """kill -9 of a writing process, fifty times: the journal reads every time, grows, and the next run goes on."""
+    chance = random.Random(4)
+    parent = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True)
+    counts = []
+    try:
+        for _ in range(50):
+            _, pid, before = parent.stdout.readline().split()
+            assert int(before) >= (counts[-1] if counts else 0)
+            time.sleep(chance.uniform(0, 0.02))
+            os.kill(int(pid), 9)
+            assert parent.stdout.readline() == "died\n"
+            # The parent has begun the next writer already; what it appends cannot make the chain unreadable.
+            counts.append(len(journal.read(tmp_path)[0]))
+    finally:
+        parent.kill()
+        parent.stdout.close()
+        parent.wait()
+        time.sleep(0.05)
+    entries, _ = journal.read(tmp_path)
+    assert len(entries) >= counts[-1] > 50
+    assert [e.body["n"] for e in entries] == list(range(len(entries)))
+
+
+@pytest.mark.parametrize("weak", ["test", "kind", "1", '"', "pass", "own", "prev", "a", "\\", "2026", "r1"])
+def test_a_weak_password_breaks_no_journal(tmp_path, monkeypatch, weak):
+    """A password that is a word or digit of the format is masked in what people wrote, and the journal still reads."""
+    monkeypatch.setattr(redaction, "_known", set())
+    Secret(weak)
+    writer = Writer(tmp_path)
+    writer.append(
+        "test", {"run": "r1", "test": "t", "findings": [{"verdict": "pass", "reason": f"<{weak}>"}]}
+    )
+    writer.append("end", {"run": "r1"})
+    writer.close()
+    entries, _ = journal.read(tmp_path)
+    assert [e.kind for e in entries] == ["test", "end"]
+    assert entries == writer.entries
+    (finding,) = entries[0].body["findings"]
+    assert finding["verdict"] == "pass"
+    assert finding["reason"] == "<[secret]>"
+
+
+def test_half_a_character_is_written(tmp_path):
+    """Text that is not UTF-8 (a file name, a server's message) is recorded, not an error."""
+    writer = Writer(tmp_path)
+    writer.append("test", {"reason": "file p\udcff"})
+    writer.close()
+    assert journal.read(tmp_path)[0][0].body["reason"] == "file p\udcff"
+
+
+words = st.text(max_size=12)
+times = st.datetimes(timezones=st.just(UTC))
+numbers = st.floats(allow_nan=False) | st.integers(-(2**53), 2**53)
+readings = st.builds(
+    Reading,
+    name=words,
+    value=numbers | words | st.booleans() | st.none(),
+    unit=words,
+    limit=words,
+    ok=st.none() | st.booleans(),
+)
+findings = st.builds(
+    Finding,
+    item=words,
+    target=words,
+    verdict=st.sampled_from(Verdict),
+    reason=words,
+    test=words,
+    at=times,
+    duration_s=st.floats(0, 1e6),
+    readings=st.lists(readings, max_size=3).map(tuple),
+    criterion=words,
+    notes=st.lists(words, max_size=2).map(tuple),
+    evidence=st.lists(st.builds(Evidence, words, words, words), max_size=2).map(tuple),
+    deferred_to=words,
+    confirmed=st.booleans(),
+)
+rules = st.builds(Rule, words, st.sampled_from(Outcome), words, st.lists(words, max_size=3).map(tuple))
+decisions = st.builds(
+    Decision,
+    outcome=st.sampled_from(Outcome),
+    scope=words,
+    exit_code=st.integers(0, 26),
+    rules=st.lists(rules, max_size=3).map(tuple),
+    at=times,
+    counts=st.dictionaries(words, st.integers(0, 200), max_size=3),
+)
+
+
+@given(findings)
+@settings(max_examples=60)
+def test_a_finding_comes_back_as_it_was(finding):
+    """Finding to JSON text and back is the same finding."""
+    text = json.dumps(journal.finding_to_json(finding))
+    assert journal.finding_from_json(json.loads(text)) == finding
+
+
+@given(decisions)
+@settings(max_examples=60)
+def test_a_decision_comes_back_as_it_was(decision):
+    """Decision to JSON text and back is the same decision."""
+    text = json.dumps(journal.decision_to_json(decision))
+    assert journal.decision_from_json(json.loads(text)) == decision
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"verdict": "green"}, {"at": "noon"}, {"readings": [{"nonsense": 1}]}, {"reason": None, "at": None}],
+)
+def test_what_is_no_finding_is_refused(damage):
+    """A finding with an unknown verdict, time or shape is an error, never a guess."""
+    plain = journal.finding_to_json(Finding("a.b", "", Verdict.PASS, "", "t", AT, 0.0))
+    with pytest.raises(JournalError, match="a finding in the journal cannot be read"):
+        journal.finding_from_json({**plain, **damage})
+    with pytest.raises(JournalError, match="a decision in the journal cannot be read"):
+        journal.decision_from_json({**plain, **damage})
+
+
+def test_segments_tell_a_killed_run_from_an_ended_one(tmp_path):
+    """A run without an `end` line was killed: its tests count, it has no end and no decision."""
+    writer = Writer(tmp_path)
+    found = journal.finding_to_json(Finding("a.b", "db1", Verdict.PASS, "", "t", AT, 0.0))
+    decided = Decision(Outcome.GO, "phase2", 0, (), AT + timedelta(seconds=1))
+    writer.append("run", {"run": "r1"})
+    writer.append("test", {"run": "r1", "test": "t", "findings": [found]})
+    writer.append("run", {"run": "r2"})
+    writer.append("test", {"run": "r2", "test": "t", "findings": [found, found]})
+    writer.append("decision", {"run": "r2", "decision": journal.decision_to_json(decided)})
+    writer.append("end", {"run": "r2"})
+    writer.close()
+    killed, ended = journal.segments(journal.read(tmp_path)[0])
+    assert (killed.run, killed.ended, killed.decision, len(killed.tests)) == ("r1", None, None, 1)
+    assert ended.decision == decided
+    assert ended.ended is not None
+    assert [len(test.findings) for test in ended.tests] == [2]

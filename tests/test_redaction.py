@@ -1,0 +1,121 @@
+"""Secrets: hidden by their type, and masked in every form in which they show up in a text."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import pickle
+import urllib.parse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_deploygate import redaction
+from pytest_deploygate.redaction import Secret, redact, redact_values
+
+CANARY = "c4n\"a'r\\y é/+&<x>"
+
+
+@pytest.fixture(autouse=True)
+def forget(monkeypatch):
+    """Secrets of one test are unknown to the next."""
+    monkeypatch.setattr(redaction, "_known", set())
+
+
+def test_only_reveal_shows_it():
+    """repr, str, format, an f-string and a container show where a secret comes from, never the secret."""
+    secret = Secret("hunter2", "env:DB_PASSWORD")
+    for text in (repr(secret), str(secret), f"{secret}", f"{[secret]!r}", f"{secret!s}"):
+        assert "hunter2" not in text
+        assert "env:DB_PASSWORD" in text
+    assert secret.reveal() == "hunter2"
+    assert "hunter2" not in repr(Secret("hunter2"))
+
+
+def test_it_is_not_pickled():
+    """A secret does not get into a pickle (pytest-xdist, multiprocessing)."""
+    with pytest.raises(TypeError):
+        pickle.dumps(Secret("hunter2"))
+    with pytest.raises(TypeError):
+        copy.copy(Secret("hunter2"))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda s: s,
+        repr,
+        lambda s: repr({"password": s}),
+        lambda s: json.dumps({"password": s}),
+        lambda s: json.dumps({"password": s}, ensure_ascii=False),
+        lambda s: f"postgresql://u:{urllib.parse.quote(s, safe='')}@db1/x",
+        lambda s: f"postgresql://u:{urllib.parse.quote(s)}@db1/x",
+        lambda s: f"password={urllib.parse.quote_plus(s)}",
+        lambda s: base64.b64encode(s.encode()).decode(),
+        lambda s: "Basic " + base64.b64encode(f"user:{s}".encode()).decode(),
+        lambda s: "Basic " + base64.b64encode(f"user1:{s}".encode()).decode(),
+        lambda s: s.encode().hex(),
+        lambda s: "ALTER ROLE x PASSWORD '" + s.replace("'", "''") + "'",
+    ],
+)
+def test_every_form_is_masked(form):
+    """The value itself, in a URL, in base64 (also within a longer text), in hex, escaped: none stays readable."""
+    Secret(CANARY)
+    masked = redact(f"before {form(CANARY)} after")
+    assert "[secret]" in masked
+    for piece in (CANARY, CANARY[:8], "c4n", base64.b64encode(CANARY.encode()).decode()[4:16]):
+        assert piece not in masked
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+
+
+def test_of_two_secrets_the_longer_one_goes_first():
+    """A secret that begins like another leaves no tail behind."""
+    Secret("hunter")
+    Secret("hunter2extra")
+    assert redact("it is hunter2extra, not hunter") == "it is [secret], not [secret]"
+
+
+def test_an_empty_secret_masks_nothing():
+    """An empty value does not turn every text into masks."""
+    Secret("")
+    assert redact("a text") == "a text"
+
+
+def test_what_is_not_utf8_is_a_secret_too():
+    """A password with bytes that are no UTF-8 (os.environ gives them as surrogates) is masked, not an error."""
+    Secret("p\udcffw-long")
+    assert redact("it is p\udcffw-long") == "it is [secret]"
+
+
+@given(secret=st.text(min_size=1, max_size=12), around=st.text(max_size=20))
+def test_no_text_keeps_the_secret(secret, around):
+    """Whatever the secret and whatever stands around it, it is not in the masked text (but for the mask's own letters)."""
+    redaction._known.clear()
+    Secret(secret)
+    if (
+        secret in "[secret]" or secret == "\0"
+    ):  # the mask's own letters, and the sign that stands for it below
+        return
+    assert secret not in redact(around + secret + around).replace("[secret]", "\0")
+
+
+@pytest.mark.parametrize("weak", ["a", "1", '"', "test", "verdict", "pass", "[", "\\", "null", "0"])
+def test_a_weak_password_takes_no_record_apart(weak):
+    """Masking values keeps JSON whole, keys as they are, and what stands under our own keys."""
+    Secret(weak)
+    record = {"verdict": "pass", "test": "test_1", "n": 10, "none": None, "list": ["a test", {"ok": True}]}
+    masked = redact_values(record, keep=frozenset({"verdict"}))
+    assert json.loads(json.dumps(masked)).keys() == record.keys()
+    assert masked["verdict"] == "pass"
+    assert masked["n"] == 10
+    assert weak not in masked["list"][0].replace("[secret]", "")
+
+
+def test_a_number_that_is_a_secret_is_masked():
+    """A PIN of six digits or more is masked as a number too; a short number stays, or nothing could be read."""
+    Secret("86753091")
+    Secret("42")
+    assert redact_values({"pin": 86753091, "n": 42}) == {"pin": "[secret]", "n": 42}
