@@ -28,7 +28,9 @@ def identified(text: str) -> str:
         body = parts[last].rstrip("\r\n")
         end = parts[last][len(body) :]
         if said.braces:
-            body = _BRACES.sub(lambda braces: f"{{#{item.id} {braces[1].strip()}}}", body.rstrip())
+            body = body.rstrip()
+            if braces := _BRACES.search(body):
+                body = f"{body[: braces.start()]}{{#{item.id} {braces[1].strip()}}}"
         else:
             body = f"{body.rstrip()} {{#{item.id}}}"
         parts[last] = body + end

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,10 +133,10 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(redaction, "_known", set())
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
-    yield Project(pytester.path, pytester)
+    return Project(pytester.path, pytester)
 
 
 @pytest.fixture
