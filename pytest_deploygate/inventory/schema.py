@@ -5,21 +5,17 @@ It follows from the models. What only our own reader checks (paths that exist, v
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from pytest_deploygate.inventory.fields import Section
 from pytest_deploygate.inventory.models import Inventory
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-#: Sections that say exactly one of some keys, as the models' validators demand.
-_ONE_OF = {
-    "LastRun": ("pgbackrest", "status_file", "systemd_service", "pg_cron"),
-    "Migrations": ("alembic", "query"),
-    "Schedule": ("crontab", "systemd_timer", "pg_cron"),
-}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -39,8 +35,9 @@ def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) as plain data, keys in a stable order."""
     made = Inventory.model_json_schema(by_alias=True, schema_generator=_AsPeopleWrite)
     definitions = made.pop("$defs")
-    for name, keys in _ONE_OF.items():
-        definitions[name]["oneOf"] = [{"required": [key]} for key in keys]
+    for model in _sections(Section):
+        if model.exactly_one and model.__name__ in definitions:
+            definitions[model.__name__]["oneOf"] = [{"required": [key]} for key in model.exactly_one]
     definitions["Node"] = _with_short_form(definitions["Node"])
     for section in definitions.values():
         for field in section.get("properties", {}).values():
@@ -52,6 +49,12 @@ def json_schema() -> dict[str, Any]:
         "title": "pytest-deploygate inventory",
         "$defs": definitions,
     }
+
+
+def _sections(model: type[Section]) -> Iterator[type[Section]]:
+    for inner in model.__subclasses__():
+        yield inner
+        yield from _sections(inner)
 
 
 def _with_short_form(node: dict[str, Any]) -> dict[str, Any]:

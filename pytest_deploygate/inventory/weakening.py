@@ -12,6 +12,7 @@ from datetime import timedelta
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.model import words_for
 
@@ -37,8 +38,7 @@ def _sections(where: str, value: object) -> Iterator[tuple[str, BaseModel]]:
     elif isinstance(value, list):
         for entry in value:
             if isinstance(entry, BaseModel):
-                name = getattr(entry, "name", getattr(entry, "relation", getattr(entry, "table", "")))
-                yield f"{where}[{name}]", entry
+                yield f"{where}[{sections.label(entry)}]", entry
 
 
 def _is_weaker(field: FieldInfo, value: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from pytest_deploygate.inventory.models import Aggregate
+from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.judge.schedules import judge_schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 from pytest_deploygate.probes.aggregates import AggregateFacts, Comparison, Difference

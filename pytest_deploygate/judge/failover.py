@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pytest_deploygate.inventory.models import Failover
+from pytest_deploygate.inventory.database import Failover
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.failover import DrillEvidence, DrillRecord
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pytest_deploygate.inventory.models import Migrations
+from pytest_deploygate.inventory.database import Migrations
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 from pytest_deploygate.probes.migrations import NodeVersion, Revision, SchemaVersions, Scripts
 

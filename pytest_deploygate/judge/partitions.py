@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pytest_deploygate.inventory.models import Partitioned
+from pytest_deploygate.inventory.database import Partitioned
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.partitions import Partition, Partitions
 

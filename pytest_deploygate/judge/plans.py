@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.inventory.models import IndexedQuery
+from pytest_deploygate.inventory.database import IndexedQuery
 from pytest_deploygate.model import Judgement, Reading, Verdict
 from pytest_deploygate.probes.plans import Plan
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_deploygate.inventory.models import Replication
+from pytest_deploygate.inventory.database import Replication
 from pytest_deploygate.judge.replication_parts import apply_delay, lag, marker, reply, slot, synchronous
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
 from pytest_deploygate.probes.replication import PrimaryFacts, ReplicaFacts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pytest_deploygate.inventory.models import Replication
+from pytest_deploygate.inventory.database import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 from pytest_deploygate.probes.replication import PrimaryFacts, ReplicaFacts
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from pytest_deploygate.inventory.models import BackupJob
+from pytest_deploygate.inventory.database import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 from pytest_deploygate.probes.last_runs import LastRunFacts
 from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts

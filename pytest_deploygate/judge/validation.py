@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from pytest_deploygate.inventory.models import Expectation, ValidationQuery
+from pytest_deploygate.inventory.database import Expectation, ValidationQuery
 from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
 from pytest_deploygate.probes.validation import Answer
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.inventory.models import Replication
+from pytest_deploygate.inventory.database import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 from pytest_deploygate.probes.write_load import LoadFacts, ReplicaUnderLoad
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import backups, client, jobs, nodes, pooler, processes, schedule, sql
+from pytest_deploygate.lab import backups, client, jobs, nodes, processes, schedule, sql
 from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
 
 
@@ -42,7 +42,7 @@ def reset(lab: Lab) -> None:
     status = lab.job_status("full-backup")
     status.write_text(status.with_suffix(".seed").read_text())
     schedule.write(lab)
-    restart_pooler(lab)
+    restart_services(lab)
     catch_up(lab)
     lab.record_faults([])
 
@@ -62,7 +62,7 @@ def rebuild(lab: Lab, source: str) -> None:
     nodes.stop(lab, source)
     nodes.copy_data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
     bring_up(lab)
-    restart_pooler(lab)
+    restart_services(lab)
     catch_up(lab)
     jobs.run_soon(lab, "full-backup")
 
@@ -90,10 +90,11 @@ def catch_up(lab: Lab) -> None:
         sql.execute(lab, f"SELECT platform.{function}()")
 
 
-def restart_pooler(lab: Lab) -> None:
-    """Start PgBouncer where it is installed and has ended."""
-    if lab.pgbouncer:
-        client.start(lab, pooler.NAME)
+def restart_services(lab: Lab) -> None:
+    """Start what has ended of the servers beside PostgreSQL."""
+    for name in client.status(lab.folder)["servers"]:
+        if name not in NODES:
+            client.start(lab, name)
 
 
 def ailments(lab: Lab) -> list[str]:

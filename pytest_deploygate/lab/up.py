@@ -23,11 +23,11 @@ from pytest_deploygate.lab import (
     cluster,
     jobs,
     nodes,
-    pooler,
     processes,
     programs,
     schedule,
     seed,
+    services,
     sql,
 )
 from pytest_deploygate.lab.state import LOGINS, NODES, PRIMARY, Lab, LabError, held_for_children, load, locked
@@ -102,17 +102,19 @@ def places(folder: Path) -> list[Place]:
     lab = load(folder)
     status = client.status(folder)
     found = [Place("supervisor", "holds the others", "running", None, status["pid"], str(folder))]
+    beside = {name: service for service in services.running(lab) for name in service.servers}
     for name, server in status["servers"].items():
         ended = server["exit_code"]
-        what = {PRIMARY: "PostgreSQL primary", pooler.NAME: "PgBouncer, transaction mode"}
         found.append(
             Place(
                 name,
-                what.get(name, "PostgreSQL replica").replace("PostgreSQL", f"PostgreSQL {lab.version}"),
+                beside[name].servers[name]
+                if name in beside
+                else f"PostgreSQL {lab.version} {'primary' if name == PRIMARY else 'replica'}",
                 "running" if ended is None else "stopped" if ended == 0 else f"exited ({ended})",
-                lab.ports[name],
+                lab.ports.get(name),
                 server["pid"] if ended is None else None,
-                str(lab.data(name) if name in NODES else lab.private / "pgbouncer.ini"),
+                str(beside[name].where(lab) if name in beside else lab.data(name)),
             )
         )
     where = lab.private / backups.repository(lab)[-1]
@@ -148,9 +150,10 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             nodes.stop(lab, PRIMARY)
             cluster.keep_seed(lab)
             cluster.lay_out(lab)
-        with _step(say, "schedule, pooler"):
-            pooler.start(lab)
-        lab.ready(supervisor.pid)
+        for service in services.running(lab):
+            with _step(say, f"{service.name}: {'; '.join(service.servers.values())}"):
+                service.start(lab)
+        lab.ready(supervisor.pid, values(lab))
         with held_for_children(folder):
             hook(lab)
         _release(supervisor)
@@ -172,7 +175,8 @@ def _step(say: Say, what: str) -> Iterator[None]:
 
 def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
     """Make the folders, passwords and ports."""
-    names = [*NODES, *([pooler.NAME] if found.pgbouncer else [])]
+    tools, beside, missing = _beside()
+    names = [*NODES, *(port for service in beside for port in service.ports)]
     servers = programs.reachable(found.servers, user, folder / "servers")
     lab = Lab(
         folder,
@@ -180,9 +184,9 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
         found.version,
         user,
         dict(zip(names, _free_ports(len(names)), strict=True)),
-        found.pgbouncer,
         found.pgbackrest,
-        found.missing,
+        tools,
+        (*found.missing, *missing),
     )
     for name in ("secrets", "jobs"):
         (folder / name).mkdir(mode=0o711)
@@ -198,6 +202,31 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
     nodes.put(lab, lab.pgpass, entries)
     lab.save()
     return lab
+
+
+def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
+    """Return the programs of the services, those services that can run, and a line for each that cannot."""
+    tools: dict[str, str] = {}
+    can: list[services.Service] = []
+    missing = []
+    for service in services.all_services():
+        found = {name: programs.tool(name) for name in service.programs}
+        lacking = [name for name, path in found.items() if path is None]
+        absent = [name for name in service.after if name not in [other.name for other in can]]
+        if lacking or absent:
+            missing.append(f"no {', '.join(lacking or absent)} ({programs.why_not()}): {service.missing}")
+            continue
+        tools |= {name: path for name, path in found.items() if path}
+        can.append(service)
+    return tools, can, missing
+
+
+def values(lab: Lab) -> dict[str, str]:
+    """Return what inventories can refer to as `lab:NAME`."""
+    found = lab.values()
+    for service in services.running(lab):
+        found |= service.values(lab)
+    return found
 
 
 def _first_start(lab: Lab) -> None:
@@ -322,5 +351,5 @@ def as_json(folder: Path) -> dict[str, Any]:
         ],
         "missing": list(lab.missing),
         "faults": lab.faults(),
-        "values": lab.values(),
+        "values": values(lab),
     }

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psycopg
 
-from pytest_deploygate.inventory.models import Failover, Node, WriteLoad
+from pytest_deploygate.inventory.database import Failover, Node, WriteLoad
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.probes import markers
 from pytest_deploygate.probes.once import forget

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from pytest_deploygate.inventory.models import LastRun
+from pytest_deploygate.inventory.database import LastRun
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.shell import Shell, unit_properties, unit_time

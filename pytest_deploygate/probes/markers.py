@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Cluster, Connection, explain
 

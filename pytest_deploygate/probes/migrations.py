@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pytest_deploygate.inventory.models import Migrations, Node
+from pytest_deploygate.inventory.database import Migrations, Node
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.probes.postgres import Cluster
 

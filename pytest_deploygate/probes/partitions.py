@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from pytest_deploygate.inventory.models import Partitioned
+from pytest_deploygate.inventory.database import Partitioned
 from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.reading import Ask, one_moment
 

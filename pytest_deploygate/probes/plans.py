@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_deploygate.inventory.models import IndexedQuery
+from pytest_deploygate.inventory.database import IndexedQuery
 from pytest_deploygate.probes.indexes import states, topmost
 from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.reading import Ask, one_moment

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Cluster, Parameters, Query, explain
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
-from pytest_deploygate.inventory.models import Aggregate
+from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Connection
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import psycopg
 
-from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.probes import markers
 from pytest_deploygate.probes.once import once

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import psycopg
 
-from pytest_deploygate.inventory.models import Node
+from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Cluster
 

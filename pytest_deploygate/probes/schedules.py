@@ -18,7 +18,7 @@ import psycopg
 import testinfra
 from cronsim import CronSim, CronSimError
 
-from pytest_deploygate.inventory.models import BackupJob, Schedule
+from pytest_deploygate.inventory.database import BackupJob, Schedule
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
 from pytest_deploygate.probes.postgres import Cluster

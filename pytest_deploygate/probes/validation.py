@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from pytest_deploygate.inventory.models import ValidationQuery
+from pytest_deploygate.inventory.database import ValidationQuery
 from pytest_deploygate.probes.postgres import Cluster
 
 MOST_ROWS = 20

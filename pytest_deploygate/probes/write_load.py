@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from pytest_deploygate.inventory.models import Node, WriteLoad
+from pytest_deploygate.inventory.database import Node, WriteLoad
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.probes import markers
 from pytest_deploygate.probes.once import once

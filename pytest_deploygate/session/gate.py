@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from pydantic import BaseModel
 
 from pytest_deploygate.journal import utcnow
@@ -108,6 +109,10 @@ class Gate:
         except OSError as error:
             raise EvidenceLost(f"evidence {path.name} cannot be written: {error.strerror}") from None
         return Evidence(path.relative_to(self.out).as_posix(), digest, kind)
+
+
+#: Where a bound test keeps its gate.
+GATE = pytest.StashKey[Gate]()
 
 
 def plain(value: object) -> Any:

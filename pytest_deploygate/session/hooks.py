@@ -1,6 +1,6 @@
 """The hooks of a run, each of a few lines: bind, parametrise, settle, journal, decide, print.
 
-This module is registered as a pytest plugin by `wake`; its fixtures come with it.
+This module is registered as a pytest plugin by `wake`, with the modules of `fixtures`.
 """
 
 from __future__ import annotations
@@ -17,36 +17,12 @@ from pytest_deploygate.model import NotCovered
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.report import terminal
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.session import bound, declared, manual, outcome, parameters, scope, settings
-from pytest_deploygate.session.fixtures import (
-    GATE,
-    SETTINGS,
-    allow_disruptive,
-    expected_indexes,
-    gate,
-    hold_the_floor,
-    indexes,
-    inventory,
-    migrations,
-    postgres,
-    snapshot,
-    tables,
-)
-from pytest_deploygate.session.gate import Gate
+from pytest_deploygate.session import bound, declared, fixtures, manual, outcome, parameters, scope, settings
+from pytest_deploygate.session.floor import hold_the_floor
+from pytest_deploygate.session.gate import GATE, Gate
 from pytest_deploygate.session.progress import Progress
 from pytest_deploygate.session.run import Run, exit_code, plain_id
-
-__all__ = [
-    "allow_disruptive",
-    "expected_indexes",
-    "gate",
-    "indexes",
-    "inventory",
-    "migrations",
-    "postgres",
-    "snapshot",
-    "tables",
-]
+from pytest_deploygate.session.settings import SETTINGS
 
 _RUN = pytest.StashKey[Run]()
 _RECORD = pytest.StashKey[Record]()
@@ -63,6 +39,8 @@ def wake(config: pytest.Config) -> None:
     config.stash[SETTINGS] = found
     _collect_checklist(config, found.checklist.file)
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
+    for module in fixtures.modules():
+        config.pluginmanager.register(module, module.__name__)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     try:

@@ -14,7 +14,8 @@ from pytest_deploygate.judge import attestations as judge_attestations
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG
 from pytest_deploygate.model import Item
 from pytest_deploygate.probes import attestations as probe_attestations
-from pytest_deploygate.session.fixtures import GATE, SETTINGS
+from pytest_deploygate.session.gate import GATE
+from pytest_deploygate.session.settings import SETTINGS
 
 
 def items(checklist: Checklist) -> list[Item]:

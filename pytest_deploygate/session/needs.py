@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from pytest_deploygate.inventory.models import Database, Inventory
+from pytest_deploygate.inventory import sections
+from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.session import parameters
-from pytest_deploygate.session.parameters import NO_DATABASE, Missing
+from pytest_deploygate.session.parameters import Missing
 
-_NO_TABLES = (
-    "the inventory has no database.tables; write a snapshot with `deploygate snapshot` "
-    "and add `tables: {snapshot: FILE}`"
-)
-#: Whether the section behind a fixture is there, and the words of that fixture where it is not.
-_SECTIONS: dict[str, tuple[Callable[[Database], object], str]] = {
-    "migrations": (
-        lambda database: database.migrations,
-        "the inventory has no database.migrations; add `migrations: {alembic: FOLDER}` or a query with expect",
-    ),
-    "tables": (lambda database: database.tables, _NO_TABLES),
-    "snapshot": (lambda database: database.tables, _NO_TABLES),
-    "indexes": (
-        lambda database: database.indexes or database.tables,
-        "the inventory has no database.indexes and no table snapshot; add `indexes: {expected: [schema.name]}`",
-    ),
-}
+#: Fixtures that need one of several sections, or another's.
+_SECTIONS = {"snapshot": ("tables",), "indexes": ("indexes", "tables"), "expected_indexes": ()}
 
 
 def missing(arguments: Sequence[str], inventory: Inventory) -> tuple[str, ...]:
@@ -46,11 +32,10 @@ def targets(arguments: Sequence[str], inventory: Inventory) -> int:
 
 
 def _missing(name: str, inventory: Inventory) -> str:
-    if name == "postgres" or name in _SECTIONS:
-        if inventory.database is None:
-            return NO_DATABASE
-        there, words = _SECTIONS.get(name, (bool, ""))
-        return "" if there(inventory.database) else words
+    enough = _SECTIONS.get(name, (name,) if name in sections.declared() else ())
+    lacking = [sections.missing(inventory, section) for section in enough]
+    if lacking:
+        return lacking[0] if all(lacking) else ""
     try:
         found = parameters.values(name, inventory)
     except ValueError as error:  # a snapshot that is not there or not one

@@ -1,4 +1,7 @@
-"""Parametrisation over the inventory: a bound test that takes `replica`, `table`, … runs once for each of them."""
+"""Parametrisation over the inventory: a bound test that takes `replica`, `table`, … runs once for each of them.
+
+Most names stand at the inventory's own fields (`Each`); here are those that have to be worked out.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_deploygate.inventory.models import Database, Inventory
+from pytest_deploygate.inventory import sections
+from pytest_deploygate.inventory.fields import Each
+from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.probes import catalog
 
 
@@ -24,59 +29,34 @@ def values(name: str, inventory: Inventory) -> tuple[list[Any], list[str]] | Non
     """Return values and ids for an argument name, or None when the inventory has nothing to do with it.
 
     What the inventory leaves out gives one `Missing` in place of an empty list: no test disappears.
+    Raises ValueError when a file that the inventory names cannot be used.
     """
-    source = _SOURCES.get(name)
-    if source is None:
+    section, read = _WORKED_OUT.get(name, (name, None))
+    said = sections.declared().get(section)
+    if said is None or not (read or isinstance(said.said, Each)):
         return None
-    key, read, add = source
-    if inventory.database is None:
-        return [Missing(NO_DATABASE)], ["not-covered"]
-    found = read(inventory.database)
-    if not found:
-        return [Missing(f"the inventory has no database.{key}; add `{add}`")], ["not-covered"]
+    if words := sections.missing(inventory, section):
+        return [Missing(words)], ["not-covered"]
+    found = read(inventory) if read else [(sections.label(e), e) for e in _entries(inventory, section)]
     return [value for _, value in found], [label for label, _ in found]
 
 
-NO_DATABASE = "the inventory has no `database` section; add one with name, user and primary"
+def _entries(inventory: Inventory, section: str) -> Sequence[object]:
+    found = sections.value(inventory, section)
+    return found if isinstance(found, list) else []
 
 
-def _by_name(entries: Sequence[Any] | None) -> Named:
-    return [(entry.name, entry) for entry in entries or ()]
+def _nodes(inventory: Inventory) -> Named:
+    return [(node.name, node) for node in inventory.database.nodes] if inventory.database else []
 
 
-def _tables(database: Database) -> Named:
-    if database.tables is None:
-        return []
-    return [(name, name) for name in catalog.load_snapshot(database.tables.snapshot).table_names]
+def _tables(inventory: Inventory) -> Named:
+    section = inventory.database.tables if inventory.database else None
+    return [(name, name) for name in catalog.load_snapshot(section.snapshot).table_names] if section else []
 
 
-_SOURCES: dict[str, tuple[str, Callable[[Database], Named], str]] = {
-    "node": ("primary", lambda d: _by_name(d.nodes), "primary: db1.example.com"),
-    "replica": ("replicas", lambda d: _by_name(d.replicas), "replicas: [db2.example.com, db3.example.com]"),
-    "table": ("tables", _tables, "tables: {snapshot: FILE}, the file written by `deploygate snapshot`"),
-    "indexed_query": (
-        "indexes.queries",
-        lambda d: _by_name(d.indexes.queries if d.indexes else None),
-        "queries: [{name: …, sql: SELECT …, uses: INDEX}]",
-    ),
-    "aggregate": (
-        "aggregates",
-        lambda d: [(entry.relation, entry) for entry in d.aggregates or ()],
-        "aggregates: [{relation: …, bucket: …, width: 1h, key: […], recompute: SELECT …}]",
-    ),
-    "partitioned": (
-        "partitioning",
-        lambda d: [(entry.table, entry) for entry in d.partitioning or ()],
-        "partitioning: [{table: …, column: …, interval: 1d}]",
-    ),
-    "backup_job": (
-        "backups",
-        lambda d: _by_name(d.backups),
-        "backups: [{name: nightly, schedule: {…}, last_run: {…}}]",
-    ),
-    "validation_query": (
-        "validation",
-        lambda d: _by_name(d.validation),
-        "validation: [{name: …, sql: SELECT …, expect: …}]",
-    ),
+#: Argument, the section that it needs, and how its values follow from it.
+_WORKED_OUT: dict[str, tuple[str, Callable[[Inventory], Named]]] = {
+    "node": ("postgres", _nodes),
+    "table": ("tables", _tables),
 }

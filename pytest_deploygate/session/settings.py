@@ -67,6 +67,9 @@ class Settings:
         return {entry.item: f"{entry.reason} (decided by: {entry.owner})" for entry in entries}
 
 
+SETTINGS = pytest.StashKey[Settings]()
+
+
 def read(config: pytest.Config) -> Settings:
     """Read inventory and checklist. Raises pytest.UsageError (exit 4) with every problem found."""
     root = config.rootpath

@@ -35,7 +35,7 @@ def run_gate(
 ) -> Callable[..., tuple[int, Verdicts]]:
     """Run the gate as a user would; return its exit code and verdicts.json's items by id."""
 
-    def run(*arguments: str) -> tuple[int, Verdicts]:
+    def run(scope: str, *arguments: str) -> tuple[int, Verdicts]:
         out = tmp_path_factory.mktemp("out")
         done = subprocess.run(
             [
@@ -43,7 +43,7 @@ def run_gate(
                 "-m",
                 "pytest",
                 "-m",
-                "phase2",
+                scope,
                 f"--inventory={quick_inventory}",
                 f"--deploygate-out={out}",
                 *arguments,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.models import Aggregate
+from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.judge.aggregates import judge
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.aggregates import AggregateFacts, Comparison, Difference

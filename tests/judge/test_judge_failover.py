@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.models import Failover
+from pytest_deploygate.inventory.database import Failover
 from pytest_deploygate.judge.failover import judge
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.failover import DrillEvidence, DrillRecord, digest

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.models import Migrations
+from pytest_deploygate.inventory.database import Migrations
 from pytest_deploygate.judge.migrations import judge, pending
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.migrations import NodeVersion, Revision, SchemaVersions, Scripts

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.models import Partitioned
+from pytest_deploygate.inventory.database import Partitioned
 from pytest_deploygate.judge.partitions import judge
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.partitions import Partition, Partitions

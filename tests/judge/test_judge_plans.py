@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.inventory.models import IndexedQuery
+from pytest_deploygate.inventory.database import IndexedQuery
 from pytest_deploygate.judge.plans import judge_plan
 from pytest_deploygate.probes.plans import Plan
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.models import Replication
+from pytest_deploygate.inventory.database import Replication
 from pytest_deploygate.judge.replication import judge_cluster, judge_replica
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.replication import PrimaryFacts, ReplicaFacts, Watch

@@ -11,7 +11,7 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.models import BackupJob
+from pytest_deploygate.inventory.database import BackupJob
 from pytest_deploygate.judge.schedules import judge, last_due
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.last_runs import LastRunFacts

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.models import ValidationQuery
+from pytest_deploygate.inventory.database import ValidationQuery
 from pytest_deploygate.judge.validation import judge
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.validation import Answer

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_deploygate.inventory.models import Replication
+from pytest_deploygate.inventory.database import Replication
 from pytest_deploygate.judge.write_load import judge
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.write_load import LoadFacts, ReplicaUnderLoad

@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pytest_deploygate.inventory.models import Database
+from pytest_deploygate.inventory.database import Database
 
 GATE = "gate"
 WRITES = "deploygate"

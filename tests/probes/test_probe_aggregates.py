@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from pytest_deploygate.inventory.models import Aggregate
+from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.judge.aggregates import judge
 from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.probes.aggregates import read

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from scratch_cluster import Scratch
 
-from pytest_deploygate.inventory.models import IndexedQuery
+from pytest_deploygate.inventory.database import IndexedQuery
 from pytest_deploygate.judge.amcheck import judge_amcheck
 from pytest_deploygate.judge.indexes import Expected, judge_states
 from pytest_deploygate.judge.plans import judge_plan

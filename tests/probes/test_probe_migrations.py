@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_deploygate.inventory.models import Migrations
+from pytest_deploygate.inventory.database import Migrations
 from pytest_deploygate.judge.migrations import judge
 from pytest_deploygate.model import CannotTell, NotCovered, Verdict
 from pytest_deploygate.probes import migrations

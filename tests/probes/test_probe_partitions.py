@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_deploygate.inventory.models import Partitioned
+from pytest_deploygate.inventory.database import Partitioned
 from pytest_deploygate.judge.partitions import judge
 from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.probes.partitions import read

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from scratch_cluster import binaries, scratch, wait
 
-from pytest_deploygate.inventory.models import BackupJob
+from pytest_deploygate.inventory.database import BackupJob
 from pytest_deploygate.judge.schedules import judge
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes import last_runs, schedules

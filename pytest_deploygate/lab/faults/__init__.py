@@ -21,7 +21,9 @@ Change = Callable[[Lab], object]
 class Fault:
     """One thing that can be wrong. `items` maps exactly those items that change to the verdict they must get.
 
-    `breaks` and `heals` take the running lab; healing twice, or what is not broken, does no harm.
+    `breaks` and `heals` take the running lab; healing twice, or what is not broken, does no harm. `says` is what one
+    of the reasons must name, so that a tired person knows where to look. `needs` are services of the lab without
+    which it cannot be put in. `scope` is a narrower `-m` than the phases of its items, for a test of it.
     """
 
     name: str
@@ -29,6 +31,9 @@ class Fault:
     items: Mapping[str, str]
     breaks: Change
     heals: Change
+    says: str
+    needs: tuple[str, ...] = ()
+    scope: str = ""
 
 
 def all_faults() -> dict[str, Fault]:
@@ -65,6 +70,8 @@ def wait_for_job(lab: Lab, job: str) -> None:
 def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
     """Break the lab. Raises LabError when a fault is in it already, unless `also`."""
     present = lab.faults()
+    if lacking := [name for name in fault.needs if name not in lab.ports]:
+        raise LabError(f"the fault {fault.name} needs {', '.join(lacking)}, which this lab does without")
     if fault.name in present:
         raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` mends it")
     if present and not also:

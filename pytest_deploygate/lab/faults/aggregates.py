@@ -42,6 +42,7 @@ STALE = Fault(
     _ITEMS,
     _lock_out,
     _let_in,
+    says="refresh",
 )
 UNSCHEDULED = Fault(
     "aggregate-unscheduled",
@@ -49,6 +50,7 @@ UNSCHEDULED = Fault(
     _ITEMS,
     _unschedule,
     _reschedule,
+    says="commented",
 )
 WRONG_BUCKET = Fault(
     "aggregate-wrong-bucket",
@@ -59,6 +61,7 @@ WRONG_BUCKET = Fault(
         f"UPDATE platform.readings_hourly SET avg = avg + 0.5 WHERE sensor_id = 5 AND bucket = {_OLD_BUCKET}",
     ),
     _recompute,
+    says="1 of",
 )
 MISSING_BUCKET = Fault(
     "aggregate-missing-bucket",
@@ -68,4 +71,5 @@ MISSING_BUCKET = Fault(
         lab, f"DELETE FROM platform.readings_hourly WHERE sensor_id = 9 AND bucket = {_OLD_BUCKET}"
     ),
     _recompute,
+    says="missing",
 )

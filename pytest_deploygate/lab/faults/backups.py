@@ -56,6 +56,7 @@ DISABLED = Fault(
     _ITEMS,
     lambda lab: schedule.switch_off(lab, _JOB),
     lambda lab: schedule.switch_on(lab, _JOB),
+    says="commented",
 )
 FAILED = Fault(
     "backup-failed",
@@ -63,6 +64,7 @@ FAILED = Fault(
     _ITEMS,
     _fail,
     _succeed,
+    says="exit code",
 )
 STALE = Fault(
     "backup-stale",
@@ -70,4 +72,5 @@ STALE = Fault(
     _ITEMS,
     _grow_old,
     _grow_young,
+    says="slack",
 )

@@ -32,6 +32,7 @@ INVALID = Fault(
     _ITEMS,
     _fail_to_make_unique,
     by_sql(f"DROP INDEX IF EXISTS platform.{_HALF_MADE}"),
+    says="invalid",
 )
 UNUSED = Fault(
     "index-unused",
@@ -43,6 +44,7 @@ UNUSED = Fault(
         "CREATE INDEX IF NOT EXISTS readings_hourly_bucket_idx ON platform.readings_hourly (bucket)",
         "ALTER INDEX platform.readings_hourly_bucket_idx OWNER TO platform_owner",
     ),
+    says="readings_hourly_bucket_idx",
 )
 DUPLICATE = Fault(
     "index-duplicate",
@@ -50,6 +52,7 @@ DUPLICATE = Fault(
     _ITEMS,
     lambda lab: sql.execute(lab, f"CREATE INDEX {_TWIN} ON platform.alerts (sensor_id, raised_at DESC)"),
     by_sql(f"DROP INDEX IF EXISTS platform.{_TWIN}"),
+    says="alerts",
 )
 CORRUPT = Fault(
     "index-corrupt",
@@ -58,4 +61,5 @@ CORRUPT = Fault(
     _ITEMS,
     by_sql(_ORDER.format(option=1)),
     by_sql(_ORDER.format(option=0), "REINDEX INDEX platform.audit_log_logged_at_idx"),
+    says="audit_log",
 )

@@ -40,6 +40,7 @@ BEHIND = Fault(
     _ITEMS,
     lambda lab: _versions(lab, _scripted()[1]),
     _heal,
+    says="alembic upgrade head",
 )
 UNKNOWN = Fault(
     "migration-unknown",
@@ -47,6 +48,7 @@ UNKNOWN = Fault(
     _ITEMS,
     lambda lab: _versions(lab, "00badc0ffee0"),
     _heal,
+    says="00badc0ffee0",
 )
 NONE = Fault(
     "migration-none",
@@ -54,4 +56,5 @@ NONE = Fault(
     _ITEMS,
     _versions,
     _heal,
+    says="no row",
 )

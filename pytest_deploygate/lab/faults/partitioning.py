@@ -53,6 +53,7 @@ IN_DEFAULT = Fault(
     _ITEMS,
     _strand_rows,
     _take_rows_back,
+    says="default",
 )
 NONE_AHEAD = Fault(
     "partition-none-ahead",
@@ -60,6 +61,7 @@ NONE_AHEAD = Fault(
     _ITEMS,
     lambda lab: _drop_days(lab, 1, 30),
     _make_days,
+    says="ahead",
 )
 NO_TOMORROW = Fault(
     "partition-gap-tomorrow",
@@ -67,4 +69,5 @@ NO_TOMORROW = Fault(
     _ITEMS,
     lambda lab: _drop_days(lab, 1, 1),
     _make_days,
+    says="gap",
 )

@@ -100,6 +100,7 @@ STOPPED = Fault(
     {"phase2.replication": "fail", "phase2.migrations": "inconclusive"},
     lambda lab: nodes.stop(lab, "db3"),
     _start("db3"),
+    says="db3",
 )
 FROZEN = Fault(
     "receiver-frozen",
@@ -107,6 +108,7 @@ FROZEN = Fault(
     _ITEMS,
     _freeze_receiver,
     _thaw_receiver,
+    says="db3",
 )
 PAUSED = Fault(
     "replay-paused",
@@ -114,6 +116,7 @@ PAUSED = Fault(
     _ITEMS,
     by_sql("SELECT pg_wal_replay_pause()", node="db2"),
     by_sql("SELECT pg_wal_replay_resume()", node="db2"),
+    says="pg_wal_replay_resume",
 )
 SLOT = Fault(
     "slot-inactive",
@@ -121,6 +124,7 @@ SLOT = Fault(
     _ITEMS,
     _leave_slot,
     _drop_slot,
+    says="slot",
 )
 SLOTLESS = Fault(
     "replica-without-slot",
@@ -128,6 +132,7 @@ SLOTLESS = Fault(
     _ITEMS,
     _setting("db2", "primary_slot_name", ""),
     _heal_setting("db2", "primary_slot_name"),
+    says="primary_slot_name",
 )
 UNBOUNDED = Fault(
     "slot-wal-unbounded",
@@ -135,6 +140,7 @@ UNBOUNDED = Fault(
     _ITEMS,
     _setting(PRIMARY, "max_slot_wal_keep_size", "-1"),
     _heal_setting(PRIMARY, "max_slot_wal_keep_size"),
+    says="max_slot_wal_keep_size",
 )
 ASYNCHRONOUS = Fault(
     "replication-asynchronous",
@@ -142,6 +148,7 @@ ASYNCHRONOUS = Fault(
     _ITEMS,
     _setting(PRIMARY, "synchronous_standby_names", ""),
     _heal_setting(PRIMARY, "synchronous_standby_names"),
+    says="commits",
 )
 TWO_PRIMARIES = Fault(
     "two-primaries",
@@ -149,6 +156,7 @@ TWO_PRIMARIES = Fault(
     _ITEMS,
     lambda lab: nodes.promote(lab, "db3"),
     _end_second_primary,
+    says="2 nodes take writes",
 )
 DELAYED = Fault(
     "replica-lags-under-load",
@@ -156,6 +164,7 @@ DELAYED = Fault(
     _ITEMS,
     _setting("db3", "recovery_min_apply_delay", "1min"),
     _heal_setting("db3", "recovery_min_apply_delay"),
+    says="recovery_min_apply_delay",
 )
 SKIPS = Fault(
     "replica-skips-rows",
@@ -163,4 +172,5 @@ SKIPS = Fault(
     _ITEMS,
     _hide_rows,
     _show_rows,
+    says="acknowledged",
 )

@@ -21,6 +21,7 @@ NOT_NULL = Fault(
     _ITEMS,
     by_sql("ALTER TABLE platform.machines ALTER COLUMN name DROP NOT NULL"),
     by_sql("ALTER TABLE platform.machines ALTER COLUMN name SET NOT NULL"),
+    says="NOT NULL",
 )
 EXTRA_GRANT = Fault(
     "table-extra-grant",
@@ -28,6 +29,7 @@ EXTRA_GRANT = Fault(
     _ITEMS,
     by_sql("GRANT DELETE ON platform.audit_log TO platform_app"),
     by_sql("REVOKE DELETE ON platform.audit_log FROM platform_app"),
+    says="DELETE",
 )
 MISSING_COLUMN = Fault(
     "table-missing-column",
@@ -35,6 +37,7 @@ MISSING_COLUMN = Fault(
     _ITEMS,
     by_sql(_if_column("phone", "ALTER TABLE platform.users RENAME COLUMN phone TO telephone")),
     by_sql(_if_column("telephone", "ALTER TABLE platform.users RENAME COLUMN telephone TO phone")),
+    says="phone",
 )
 MISSING_CHECK = Fault(
     "table-dropped-check",
@@ -45,6 +48,7 @@ MISSING_CHECK = Fault(
         "ALTER TABLE platform.machines DROP CONSTRAINT IF EXISTS machines_status_check,"
         " ADD CONSTRAINT machines_status_check CHECK (status IN ('active', 'maintenance', 'retired'))"
     ),
+    says="CHECK",
 )
 
 FOREIGN_KEYS_OFF = Fault(
@@ -53,4 +57,5 @@ FOREIGN_KEYS_OFF = Fault(
     items={"phase2.tables": "fail"},
     breaks=by_sql("ALTER TABLE platform.alerts DISABLE TRIGGER ALL"),
     heals=by_sql("ALTER TABLE platform.alerts ENABLE TRIGGER ALL"),
+    says="switched off",
 )

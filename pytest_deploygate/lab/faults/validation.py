@@ -46,6 +46,7 @@ OUT_OF_RANGE = Fault(
     _ITEMS,
     _reopen_alerts,
     _close_alerts,
+    says="0.25",
 )
 WRONG_VALUE = Fault(
     "validation-wrong-value",
@@ -53,6 +54,7 @@ WRONG_VALUE = Fault(
     _ITEMS,
     by_sql("UPDATE platform.machines SET status = 'retired' WHERE id = 3"),
     by_sql("UPDATE platform.machines SET status = 'active' WHERE id = 3"),
+    says="11",
 )
 ORPHANS = Fault(
     "validation-orphans",
@@ -60,4 +62,5 @@ ORPHANS = Fault(
     _ITEMS,
     _orphan,
     by_sql(f"DELETE FROM platform.alerts WHERE sensor_id = {_NOBODY}"),
+    says="row",
 )

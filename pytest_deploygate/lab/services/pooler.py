@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pytest_deploygate.lab import client, nodes, sql
+from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
 
@@ -27,18 +30,21 @@ ignore_startup_parameters = extra_float_digits, options
 """
 
 
+def where(lab: Lab) -> Path:
+    """Return the configuration file."""
+    return lab.private / "pgbouncer.ini"
+
+
 def start(lab: Lab) -> None:
-    """Write PgBouncer's configuration and start it, where it is installed. Raises LabError."""
-    if not lab.pgbouncer:
-        return
+    """Write PgBouncer's configuration and start it. Raises LabError."""
     users = lab.private / "pgbouncer.users"
-    configuration = lab.private / "pgbouncer.ini"
+    configuration = where(lab)
     nodes.put(lab, users, "".join(f'"{r}" "{lab.password(r).reveal()}"\n' for r in _CLIENTS))
     text = _CONFIGURATION.format(
         database=DATABASE, host=HOST, primary=lab.ports[PRIMARY], port=lab.ports[NAME], users=users
     )
     nodes.put(lab, configuration, text)
-    client.start(lab, NAME, Program([lab.pgbouncer, str(configuration)], lab.user))
+    client.start(lab, NAME, Program([lab.programs[NAME], str(configuration)], lab.user))
     try:
         sql.wait_until("start of PgBouncer", lambda: _answers(lab), 10.0)
     except LabError as error:
@@ -51,3 +57,13 @@ def _answers(lab: Lab) -> bool:
             return connection.execute("SELECT 1").fetchone() == (1,)
     except sql.Unreachable:
         return False
+
+
+SERVICE = Service(
+    name=NAME,
+    servers={NAME: "PgBouncer, transaction mode"},
+    programs=(NAME,),
+    missing="connection pooling is not covered; apt install pgbouncer",
+    start=start,
+    where=where,
+)

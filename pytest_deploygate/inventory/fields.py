@@ -1,0 +1,135 @@
+"""The types that inventory fields are made of, and what a field can say of itself beside its description.
+
+Durations are written `30s`, `5m`, `2h`; sizes `16MB`; secrets `env:NAME` or `file:PATH`; values of the running
+lab `lab:NAME`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from pytest_deploygate.inventory.references import as_existing_path, as_path, as_port, as_secret
+from pytest_deploygate.model import parse_duration, parse_size
+from pytest_deploygate.redaction import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Says that a test or fixture called `name` stands for this section; `add` are the words that would add it."""
+
+    name: str
+    add: str
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Says that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`."""
+
+    name: str
+    add: str
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} has no unit; write for example 500ms, 30s, 5m or 2h")  # noqa: TRY004
+    return parse_duration(value)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        return parse_size(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a size; write for example 512kB, 16MB or 1GB")
+    return value
+
+
+def _not_negative(value: timedelta) -> timedelta:
+    if value < timedelta(0):
+        raise ValueError("a duration here cannot be negative")
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_not_negative),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(\d+(\.\d+)?\s*(ms|s|min|m|h|d|w)\s*)+$",
+            "examples": ["30s", "5m", "1h30m"],
+        }
+    ),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*[kKMGT]?i?B$"}],
+            "examples": ["16MB", "1GB"],
+        }
+    ),
+]
+SecretReference = Annotated[
+    Secret,
+    BeforeValidator(as_secret),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^(env|file|lab):.+",
+            "examples": ["env:DB_PASSWORD", "file:/run/secrets/db"],
+        }
+    ),
+]
+FilePath = Annotated[Path, BeforeValidator(as_path), WithJsonSchema({"type": "string", "format": "path"})]
+ExistingPath = Annotated[
+    Path, BeforeValidator(as_existing_path), WithJsonSchema({"type": "string", "format": "path"})
+]
+Port = Annotated[
+    int,
+    BeforeValidator(as_port),
+    Field(ge=1, le=65535),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": "^lab:.+"},
+            ]
+        }
+    ),
+]
+
+
+class Section(BaseModel):
+    """A part of the inventory: no unknown key, no change after reading.
+
+    Of the keys in `exactly_one` a section has one; `instead` are the words for what to write otherwise.
+    """
+
+    exactly_one: ClassVar[tuple[str, ...]] = ()
+    instead: ClassVar[str] = ""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="after")
+    def _has_exactly_one(self) -> Self:
+        keys = self.exactly_one
+        if keys and sum(getattr(self, key) is not None for key in keys) != 1:
+            raise ValueError(self.instead or f"say one of {', '.join(f'`{key}`' for key in keys)}")
+        return self

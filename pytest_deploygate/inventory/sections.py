@@ -1,0 +1,88 @@
+"""Which sections of an inventory tests ask for by name, and the words for those that are not there.
+
+A section's field says so itself, by `Given` (one value) or `Each` (a test runs once for each entry), so that a new
+section is announced nowhere else.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+
+from pydantic import BaseModel
+
+from pytest_deploygate.inventory.fields import Each, Given
+from pytest_deploygate.inventory.models import Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A section that tests name: where it stands (`("database", "indexes")`) and what its field says of it."""
+
+    path: tuple[str, ...]
+    said: Given | Each
+
+    @property
+    def missing(self) -> str:
+        """What to say where it is not there."""
+        return f"the inventory has no {'.'.join(self.path)}; add `{self.said.add}`"
+
+
+@cache
+def declared() -> dict[str, Declared]:
+    """Return every section that tests can name, by that name, an outer one before those inside it."""
+    found: dict[str, Declared] = {}
+    for section in _within(Inventory, ()):
+        if section.said.name in found:
+            raise TypeError(f"two sections of the inventory are called {section.said.name}")
+        found[section.said.name] = section
+    return found
+
+
+def value(inventory: Inventory, name: str) -> object | None:
+    """Return the section of that name; None where it, or one around it, is not there or empty."""
+    return _at(inventory, declared()[name].path) or None
+
+
+def missing(inventory: Inventory, name: str) -> str:
+    """Say what to add for the section of that name: the outermost one that is not there. Empty: all is there."""
+    path = declared()[name].path
+    outer = [section for section in declared().values() if path[: len(section.path)] == section.path]
+    for section in sorted(outer, key=lambda section: len(section.path)):
+        if not _at(inventory, section.path):
+            return section.missing
+    return ""
+
+
+def label(entry: object) -> str:
+    """Return how findings call an entry of a list: its name, else the relation or table that it is about."""
+    return next((str(found) for key in _LABELS if (found := getattr(entry, key, ""))), str(entry))
+
+
+_LABELS = ("name", "relation", "table")
+
+
+def _at(section: object, path: tuple[str, ...]) -> object | None:
+    for name in path:
+        section = getattr(section, name, None)
+    return section
+
+
+def _within(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Declared]:
+    for name, field in model.model_fields.items():
+        here = (*path, name)
+        yield from (Declared(here, said) for said in field.metadata if isinstance(said, Given | Each))
+        for inner in _models(field.annotation):
+            yield from _within(inner, here)
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """Return the models in a type that are not entries of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, UnionType):
+        for member in typing.get_args(annotation):
+            yield from _models(member)

@@ -1,0 +1,69 @@
+"""What the lab runs beside PostgreSQL: each module here is one service; a new one is found by itself.
+
+A service that lacks its program is left out, and its line in `missing` tells so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_deploygate.lab.state import Lab
+
+
+def no_values(_lab: Lab) -> dict[str, str]:
+    """Say that inventories refer to nothing of this service but its ports."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One or more servers of the lab that come and go together. They start in the order of `after`.
+
+    `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
+    the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
+    is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
+    that `lab status` shows.
+    """
+
+    name: str
+    servers: Mapping[str, str]
+    programs: tuple[str, ...]
+    missing: str
+    start: Callable[[Lab], None]
+    where: Callable[[Lab], Path]
+    values: Callable[[Lab], Mapping[str, str]] = no_values
+    after: tuple[str, ...] = ()
+    more_ports: tuple[str, ...] = field(default=())
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """The names of all the ports that it wants."""
+        return (*self.servers, *self.more_ports)
+
+
+def all_services() -> list[Service]:
+    """Return every service of this package, each after those that it needs."""
+    found: dict[str, Service] = {}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Service):
+                found[value.name] = value
+    ordered: dict[str, Service] = {}
+
+    def place(service: Service) -> None:
+        for name in service.after:
+            place(found[name])
+        ordered.setdefault(service.name, service)
+
+    for service in found.values():
+        place(service)
+    return list(ordered.values())
+
+
+def running(lab: Lab) -> list[Service]:
+    """Return the services that this lab has."""
+    return [service for service in all_services() if all(port in lab.ports for port in service.ports)]

@@ -1,0 +1,29 @@
+"""Disruptive tests run alone: they wait until no other test runs, and others wait for them (pytest-xdist too)."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.session.settings import Settings
+
+
+def hold_the_floor(item: pytest.Item, settings: Settings) -> Iterator[None]:
+    """Keep the floor while a test runs: alone where it disturbs, else with others.
+
+    A test marked `disruptive(otherwise="…")` has something quiet to do where disturbing is not allowed.
+    Raises CannotTell for any other disruptive test that was not allowed.
+    """
+    marker = item.get_closest_marker("disruptive")
+    if marker and not settings.allow_disruptive and "otherwise" not in marker.kwargs:
+        raise CannotTell(
+            "this check disturbs and was not allowed; "
+            f"run it with --allow-disruptive={settings.inventory.name} in a window where that is agreed"
+        )
+    alone = marker is not None and settings.allow_disruptive
+    with (settings.out / ".floor").open("w") as floor:
+        fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
