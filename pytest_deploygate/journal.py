@@ -20,7 +20,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pytest_deploygate.model import Decision, Evidence, Finding, Outcome, Reading, Rule, Verdict
+from pytest_deploygate.model import (
+    Decision,
+    Distribution,
+    Evidence,
+    Figure,
+    Finding,
+    Line,
+    Outcome,
+    Reading,
+    Rule,
+    Series,
+    Spans,
+    Verdict,
+)
 from pytest_deploygate.redaction import redact_values
 
 GENESIS = "0" * 64
@@ -202,6 +215,8 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
     plain = dataclasses.asdict(finding)
     plain["at"] = finding.at.isoformat()
     plain["verdict"] = finding.verdict.value
+    for figure, its in zip(plain["figures"], finding.figures, strict=True):
+        figure["kind"] = type(its).__name__.lower()
     return plain
 
 
@@ -222,9 +237,29 @@ def finding_from_json(plain: Mapping[str, Any]) -> Finding:
             evidence=tuple(Evidence(**evidence) for evidence in plain["evidence"]),
             deferred_to=plain["deferred_to"],
             confirmed=plain["confirmed"],
+            figures=tuple(map(_figure, plain.get("figures", ()))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(f"a finding in the journal cannot be read: {error}") from None
+
+
+def _figure(plain: Mapping[str, Any]) -> Figure:
+    own = {key: value for key, value in plain.items() if key != "kind"}
+    match plain["kind"]:
+        case "distribution":
+            return Distribution(**own | {"points": _frozen(own["points"])})
+        case "series":
+            return Series(
+                **own | {"lines": tuple(Line(line["name"], _frozen(line["points"])) for line in own["lines"])}
+            )
+        case "spans":
+            return Spans(**own | {"rows": _frozen(own["rows"])})
+    raise ValueError(f"there is no figure of kind {plain['kind']!r}")
+
+
+def _frozen(value: Any) -> Any:
+    """Turn JSON's lists back into tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def decision_to_json(decision: Decision) -> dict[str, Any]:

@@ -101,10 +101,63 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How a measured quantity is spread, for a plot.
+
+    `points` are (value, share of all at or below it), rising in both. `quantile` is the share that must lie under
+    `limit`; `low` and `high` bound where the true quantile lies, None where that is not known.
+    """
+
+    title: str
+    unit: str
+    points: tuple[tuple[float, float], ...]
+    quantile: float | None = None
+    limit: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a `Series`: (time in seconds since the start, value); None where nothing was seen: a gap."""
+
+    name: str
+    points: tuple[tuple[float, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A quantity over time, for a plot. `start` is the time of second 0, in ISO 8601 (UTC); empty where it is not known."""
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    limit: float | None = None
+    start: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """What was the case when, for a plot: rows of (from, to, state), in seconds since `start`.
+
+    States are words such as `up`, `down`, `unknown`. `until` is the end of what should have been seen.
+    """
+
+    title: str
+    rows: tuple[tuple[str, tuple[tuple[float, float, str], ...]], ...]
+    until: float
+    start: str = ""
+
+
+#: What a judgement can be illustrated with.
+Figure = Distribution | Series | Spans
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What a judge says of one measurement. `reason` is a sentence that a tired person can act on.
 
-    `notes` are warnings that change no verdict. `deferred_to` names the phase after which an inconclusive
+    `notes` are warnings that change no verdict. `figures` are what the report draws beside the readings. `deferred_to` names the phase after which an inconclusive
     item can be measured (zero rows before the data arrives). `confirmed` is true when the observation was repeated.
     """
 
@@ -114,6 +167,7 @@ class Judgement:
     notes: tuple[str, ...] = ()
     deferred_to: str = ""
     confirmed: bool = False
+    figures: tuple[Figure, ...] = ()
 
 
 def combine(judgements: Iterable[Judgement]) -> Judgement:
@@ -131,6 +185,7 @@ def combine(judgements: Iterable[Judgement]) -> Judgement:
         notes=tuple(n for p in parts for n in p.notes),
         deferred_to=next((p.deferred_to for p in decisive if p.deferred_to), ""),
         confirmed=all(p.confirmed for p in decisive) if decisive else False,
+        figures=tuple(f for p in decisive + [p for p in parts if p not in decisive] for f in p.figures),
     )
 
 
@@ -160,6 +215,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     deferred_to: str = ""
     confirmed: bool = False
+    figures: tuple[Figure, ...] = ()
 
 
 class CannotTell(Exception):  # noqa: N818 (it is an answer, not an error)

@@ -17,7 +17,19 @@ from hypothesis import strategies as st
 
 from pytest_deploygate import journal, redaction
 from pytest_deploygate.journal import FILE, JournalError, UnwritableError, Writer
-from pytest_deploygate.model import Decision, Evidence, Finding, Outcome, Reading, Rule, Verdict
+from pytest_deploygate.model import (
+    Decision,
+    Distribution,
+    Evidence,
+    Finding,
+    Line,
+    Outcome,
+    Reading,
+    Rule,
+    Series,
+    Spans,
+    Verdict,
+)
 from pytest_deploygate.redaction import Secret
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -279,6 +291,13 @@ readings = st.builds(
     limit=words,
     ok=st.none() | st.booleans(),
 )
+number = st.floats(0, 1e9)
+points = st.lists(st.tuples(number, number), max_size=3).map(tuple)
+figures = st.one_of(
+    st.builds(Distribution, words, words, points, st.none() | number, st.none() | number),
+    st.builds(Series, words, words, st.lists(st.builds(Line, words, points), max_size=2).map(tuple)),
+    st.builds(Spans, words, st.just((("vantage 1", ((0.0, 5.0, "up"), (5.0, 9.5, "unknown"))),)), number),
+)
 findings = st.builds(
     Finding,
     item=words,
@@ -294,6 +313,7 @@ findings = st.builds(
     evidence=st.lists(st.builds(Evidence, words, words, words), max_size=2).map(tuple),
     deferred_to=words,
     confirmed=st.booleans(),
+    figures=st.lists(figures, max_size=2).map(tuple),
 )
 rules = st.builds(Rule, words, st.sampled_from(Outcome), words, st.lists(words, max_size=3).map(tuple))
 decisions = st.builds(

@@ -84,6 +84,7 @@ class Gate:
                     evidence=evidence,
                     deferred_to=judgement.deferred_to,
                     confirmed=judgement.confirmed,
+                    figures=judgement.figures,
                 )
             )
 
