@@ -87,4 +87,9 @@ def wait_streaming(lab: Lab, replicas: Sequence[str] = REPLICAS, within_s: float
         )
         return {name for (name,) in found} >= set(replicas)
 
-    wait_until(f"streaming to {' and '.join(replicas)}", all_there, within_s)
+    try:
+        wait_until(f"streaming to {' and '.join(replicas)}", all_there, within_s)
+    except LabError as error:
+        seen = execute(lab, "SELECT application_name, state, replay_lsn::text FROM pg_stat_replication")
+        there = "; ".join(f"{name} {state} at {replayed}" for name, state, replayed in seen) or "nobody"
+        raise LabError(f"{error}: the primary wrote {position} and sees {there}") from None

@@ -214,7 +214,9 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
         lacking = [name for name, path in found.items() if path is None]
         absent = [name for name in service.after if name not in [other.name for other in can]]
         if lacking or absent:
-            missing.append(f"no {', '.join(lacking or absent)} ({programs.why_not()}): {service.missing}")
+            what = next(iter(service.servers.values())).partition(",")[0]
+            why = programs.why_not() if lacking else f"there is no {', '.join(absent)}"
+            missing.append(f"no {what} ({why}): {service.missing}")
             continue
         tools |= {name: path for name, path in found.items() if path}
         can.append(service)
