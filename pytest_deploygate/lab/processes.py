@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 #: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
 _OURS = ("postgres", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "haproxy", "nginx")
 #: Our own programs, as `python -m` is told.
-_OUR_MODULES = ("pytest_deploygate.lab.jobs", "pytest_deploygate.lab.app", "pytest_deploygate.watching")
+_OUR_MODULES = ("pytest_deploygate.lab.jobs", "pytest_deploygate.lab.app", "pytest_deploygate")
 
 
 def end_with_parent(death_signal: int) -> Callable[[], None]:

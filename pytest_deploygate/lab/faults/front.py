@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from pytest_deploygate.lab import client, disturbance, sql
+from pytest_deploygate.lab import client, disturbance
 from pytest_deploygate.lab.faults import Change, Fault
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
@@ -26,16 +26,12 @@ def _disturb(replica: str = "*", **fields: float) -> Change:
 def _undisturb(lab: Lab) -> None:
     disturbance.end(lab)
     time.sleep(_NOTICED_S)
-    _wait_whole(lab)
-
-
-def _wait_whole(lab: Lab) -> None:
-    sql.wait_until("an answer of both replicas through the front", lambda: front.whole(lab), 15.0)
+    front.wait_whole(lab)
 
 
 def _start_front(lab: Lab) -> None:
     client.start(lab, front.FRONT)
-    _wait_whole(lab)
+    front.wait_whole(lab)
 
 
 DELAY = Fault(
