@@ -16,6 +16,7 @@ from pytest_deploygate.cli.sign import sign
 from pytest_deploygate.cli.snapshot import snapshot
 from pytest_deploygate.cli.verify import verify
 from pytest_deploygate.cli.waive import waive
+from pytest_deploygate.cli.watch import watch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,6 +36,7 @@ def main() -> None:
     deploygate sign --role R --key K  sign the report of a change in a role
     deploygate verify [DIR]           check a signed record offline
     deploygate snapshot ...           write the expected table structure from a live database
+    deploygate watch --inventory NAME see for 24 h whether it is up, and keep a record
     """
 
 
@@ -49,3 +51,4 @@ main.add_command(waive)
 main.add_command(snapshot)
 main.add_command(sign)
 main.add_command(verify)
+main.add_command(watch)

@@ -120,14 +120,15 @@ class Supervisor:
 
     async def end(self) -> None:
         """End all servers and jobs at once: what they hold is thrown away with the lab."""
-        everything = [*(r.process for r in self.servers.values()), *self.jobs.values()]
-        alive = [p for p in everything if p.poll() is None]
-        for process in alive:
+        everything = [(r.process, r.program.death_signal) for r in self.servers.values()]
+        everything += [(process, signal.SIGQUIT) for process in self.jobs.values()]
+        alive = [(process, number) for process, number in everything if process.poll() is None]
+        for process, number in alive:
             wake_family(process.pid)
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
-                process.send_signal(signal.SIGQUIT)
-        for process in alive:
+                process.send_signal(number)
+        for process, _ in alive:
             if not await self._ended(process, 3.0):
                 process.kill()
                 await self._ended(process, 2.0)

@@ -156,6 +156,8 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         lab.ready(supervisor.pid, values(lab))
         with held_for_children(folder):
             hook(lab)
+        for service in services.running(lab):
+            service.once_up(lab)
         _release(supervisor)
     except BaseException:
         (folder / STATE_FILE).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.lab import faults
+from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.session import declared
 
@@ -27,12 +28,14 @@ def scope_of(fault: faults.Fault) -> str:
 
 
 @pytest.fixture(scope="module")
-def healthy(run_gate: Callable) -> Callable[[str], dict[str, str]]:
+def healthy(lab: Lab, run_gate: Callable) -> Callable[[str], dict[str, str]]:
     """The verdicts of the lab when nothing is broken: what a test is bound to passes."""
     known: dict[str, dict[str, str]] = {}
 
     def verdicts(scope: str) -> dict[str, str]:
         if scope not in known:
+            if "criteria" in scope and front.FRONT in lab.ports:
+                front.wait_watched(lab)
             _, items = run_gate(scope)
             known[scope] = {item_id: item["verdict"] for item_id, item in items.items()}
             measured = {i: (v["verdict"], v["reason"]) for i, v in items.items() if i in BOUND}

@@ -14,6 +14,10 @@ from pathlib import Path
 from pytest_deploygate.lab.state import Lab
 
 
+def nothing(_lab: Lab) -> None:
+    """Do nothing more."""
+
+
 def no_values(_lab: Lab) -> dict[str, str]:
     """Say that inventories refer to nothing of this service but its ports."""
     return {}
@@ -26,7 +30,7 @@ class Service:
     `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
     the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
-    that `lab status` shows.
+    that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Service:
     where: Callable[[Lab], Path]
     values: Callable[[Lab], Mapping[str, str]] = no_values
     after: tuple[str, ...] = ()
+    once_up: Callable[[Lab], None] = nothing
     more_ports: tuple[str, ...] = field(default=())
 
     @property

@@ -1,0 +1,178 @@
+"""The platform's application: a small JSON API over its database. The lab runs two replicas of it.
+
+Run as `python -m pytest_deploygate.lab.app FOLDER NAME`, where FOLDER is the lab's and NAME that of the replica.
+It answers on `/api/machines`, `/api/sensors/{id}/readings`, `/healthz` (this process is alive) and `/version`. It
+reads through PgBouncer, or from the primary where the lab has none. A database that does not answer is a 503.
+
+What the faults do to it stands in `disturbance.json` of the folder, see `Disturbance`; a change counts within a tenth
+of a second, and without the file nothing is disturbed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from aiohttp import web
+
+from pytest_deploygate.lab.disturbance import FILE, Disturbance, read
+from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, load
+
+_VERSION = "1.4.2"
+_CONNECTIONS = 6
+_PATIENCE_S = 5.0
+_MACHINES = "SELECT id, code, name, line, status FROM platform.machines ORDER BY code"
+_READINGS = (
+    "SELECT recorded_at, value FROM platform.readings WHERE sensor_id = %s AND recorded_at >= %s"
+    " AND recorded_at < %s ORDER BY recorded_at DESC LIMIT 50"
+)
+_LATEST = timedelta(hours=6)
+
+Rows = list[tuple[Any, ...]]
+
+
+class Database:
+    """A few connections, opened when they are first needed and again after they broke."""
+
+    def __init__(self, lab: Lab) -> None:
+        port = lab.ports.get("pgbouncer", lab.ports[PRIMARY])
+        self._where = {"host": HOST, "port": port, "dbname": DATABASE, "user": "platform_app"}
+        self._password = lab.password("platform_app")
+        self._idle: asyncio.LifoQueue[psycopg.AsyncConnection[tuple[Any, ...]] | None] = asyncio.LifoQueue()
+        for _ in range(_CONNECTIONS):
+            self._idle.put_nowait(None)
+
+    async def ask(self, query: str, parameters: tuple[object, ...] = ()) -> Rows:
+        """Return the rows of a query. Raises psycopg.Error or TimeoutError; a broken connection is not kept."""
+        async with asyncio.timeout(_PATIENCE_S):
+            connection = await self._idle.get()
+            whole = False
+            try:
+                if connection is None or connection.closed:
+                    connection = await self._connect()
+                cursor = await connection.execute(query.encode(), parameters)
+                rows = await cursor.fetchall()
+                whole = True
+                return rows
+            finally:
+                if not whole and connection is not None:
+                    await connection.close()
+                self._idle.put_nowait(connection if whole else None)
+
+    async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+        return await psycopg.AsyncConnection.connect(
+            **self._where,  # type: ignore[arg-type]
+            password=self._password.reveal(),
+            sslmode="disable",
+            connect_timeout=3,
+            application_name="platform",
+            autocommit=True,
+            # In PgBouncer's transaction mode the next statement may meet another server connection.
+            prepare_threshold=None,
+        )
+
+
+@dataclass(slots=True)
+class Replica:
+    """One replica: its handlers, and what disturbs it at the moment."""
+
+    name: str
+    file: Path
+    database: Database
+    disturbance: Disturbance
+    seen: Counter[str]
+
+    async def machines(self, _request: web.Request) -> web.Response:
+        """Return all machines."""
+        rows = await self.database.ask(_MACHINES)
+        names = ("id", "code", "name", "line", "status")
+        return web.json_response({"machines": [dict(zip(names, row, strict=True)) for row in rows]})
+
+    async def readings(self, request: web.Request) -> web.Response:
+        """Return the newest readings of a sensor, newest first."""
+        now = datetime.now(UTC)
+        sensor = int(request.match_info["sensor"])
+        rows = await self.database.ask(_READINGS, (sensor, now - _LATEST, now))
+        found = [{"at": at.isoformat(), "value": value} for at, value in rows]
+        return web.json_response({"sensor": sensor, "readings": found})
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Say that this process answers; the load balancer asks."""
+        return web.Response(text="ok\n")
+
+    async def version(self, _request: web.Request) -> web.Response:
+        """Return the version, and which replica answered."""
+        return web.json_response({"version": _VERSION, "replica": self.name})
+
+    async def follow(self) -> None:
+        """Look for a changed disturbance, again and again."""
+        while True:
+            self.disturbance = read(self.file, self.name)
+            await asyncio.sleep(0.1)
+
+    async def disturb(self, path: str) -> web.Response | None:
+        """Hold a request up as the disturbance says; return an answer where it is to fail."""
+        now = self.disturbance
+        if wait := now.stalled_for(time.monotonic()):
+            await asyncio.sleep(wait)
+        if not path.startswith("/api/"):
+            return None
+        self.seen[path] += 1
+        if wait := now.delay_of(self.seen[path]):
+            await asyncio.sleep(wait)
+        if now.fails(self.seen[path]):
+            return web.json_response({"error": "internal error"}, status=500)
+        return None
+
+
+def application(replica: Replica) -> web.Application:
+    """Return the application of a replica."""
+
+    @web.middleware
+    async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            answer: web.StreamResponse = await replica.disturb(request.path) or await handler(request)
+        except (psycopg.Error, TimeoutError):
+            answer = web.json_response({"error": "the database does not answer"}, status=503)
+        return answer
+
+    async def following(_app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(replica.follow())
+        yield
+        task.cancel()
+
+    app = web.Application(middlewares=[around])
+    app.router.add_get("/api/machines", replica.machines)
+    app.router.add_get(r"/api/sensors/{sensor:\d{1,6}}/readings", replica.readings)
+    app.router.add_get("/healthz", replica.health)
+    app.router.add_get("/version", replica.version)
+    app.cleanup_ctx.append(following)
+    return app
+
+
+def main(folder: Path, name: str) -> None:
+    """Serve until a signal ends the process."""
+    lab = load(folder, up=False)
+    replica = Replica(name, folder / FILE, Database(lab), Disturbance(), Counter())
+    # Signals are left to the system: they end the process at once, without a wait for connections.
+    web.run_app(
+        application(replica),
+        host=HOST,
+        port=lab.ports[name],
+        print=None,
+        access_log=None,
+        handle_signals=False,
+        handler_cancellation=True,
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

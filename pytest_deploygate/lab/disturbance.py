@@ -1,0 +1,67 @@
+"""What a fault does to the application's replicas: one small file, so that it outlives a crash of anybody.
+
+`disturbance.json` maps the name of a replica, or `*` for all, to the fields of `Disturbance`. Who writes it replaces
+it whole; who cannot read it is not disturbed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_deploygate.lab.state import Lab, write_whole
+
+FILE = "disturbance.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """How a replica misbehaves; as made here, not at all.
+
+    `delay_s` holds up each request of the API. `slow_s` holds up every `slow_every`-th of an endpoint, and every
+    `error_every`-th is answered with 500: exact shares, so that a check with few samples sees them, too. A stall
+    stops everything for `stall_s`, at the same moment in all replicas, again every `stall_every_s`.
+    """
+
+    delay_s: float = 0.0
+    slow_every: int = 0
+    slow_s: float = 0.0
+    error_every: int = 0
+    stall_every_s: float = 0.0
+    stall_s: float = 0.0
+
+    def delay_of(self, number: int) -> float:
+        """Return for how many seconds the request of this number (from 1, of its endpoint) is held up."""
+        slow = self.slow_every and number % self.slow_every == 0
+        return self.delay_s + (self.slow_s if slow else 0.0)
+
+    def fails(self, number: int) -> bool:
+        """Tell whether the request of this number is answered with 500."""
+        return bool(self.error_every) and number % self.error_every == 0
+
+    def stalled_for(self, now_s: float) -> float:
+        """Return how long the stall that is on at `now_s` (monotonic clock, the same for all processes) lasts on."""
+        if not self.stall_every_s:
+            return 0.0
+        return max(0.0, self.stall_s - now_s % self.stall_every_s)
+
+
+def read(file: Path, replica: str) -> Disturbance:
+    """Return what disturbs a replica now."""
+    try:
+        told = json.loads(file.read_text())
+        return Disturbance(**(told.get(replica) or told.get("*") or {}))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Disturbance()
+
+
+def write(lab: Lab, told: Mapping[str, Mapping[str, float]]) -> None:
+    """Disturb replicas (`*`: all of them), each as its fields say."""
+    write_whole(lab.folder / FILE, {name: dict(fields) for name, fields in told.items()})
+
+
+def end(lab: Lab) -> None:
+    """Disturb nobody any more."""
+    (lab.folder / FILE).unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""Faults of uptime: what the record of the watch on the front says, and whether it can be believed."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from pytest_deploygate.lab import client, processes
+from pytest_deploygate.lab.faults import Fault
+from pytest_deploygate.lab.services import front
+from pytest_deploygate.lab.state import Lab, LabError
+from pytest_deploygate.probes.watch.record import Record, Sample, Writer, read
+
+_NEEDS = (front.FRONT,)
+_OUTAGE_S = 6.0
+_GAP_S = 8.0
+
+
+def _kept(lab: Lab) -> Path:
+    return front.record(lab).with_suffix(".kept")
+
+
+def _put_aside(lab: Lab) -> Record:
+    """Put the record of the lab's first seconds aside once it is whole, and return what it says."""
+    front.wait_watched(lab)
+    front.record(lab).replace(_kept(lab))
+    return read(_kept(lab))
+
+
+def _bring_back(lab: Lab) -> None:
+    if _kept(lab).exists():
+        _kept(lab).replace(front.record(lab))
+
+
+def _watch_an_outage(lab: Lab) -> None:
+    """End nginx, watch that for some seconds as a user would, and start it again."""
+    inventory = front.lab_inventory(Path.cwd())
+    if inventory is None:
+        raise LabError("there is no inventories/lab.yml here that says what to watch")
+    _put_aside(lab)
+    client.stop(lab, front.FRONT, signal.SIGTERM)
+    try:
+        words = [
+            sys.executable,
+            "-m",
+            "pytest_deploygate",
+            "watch",
+            "--inventory",
+            str(inventory),
+            "--vantage",
+            "lab",
+        ]
+        words += ["--t0", "now", "--for", f"{_OUTAGE_S:.0f}s", "--record", str(front.record(lab))]
+        processes.run(
+            ["/bin/sh", "-c", f"exec {shlex.join(words)}"], user=None, env={"DEPLOYGATE_LAB": str(lab.folder)}
+        )
+    finally:
+        client.start(lab, front.FRONT)
+
+
+def _mend(lab: Lab) -> None:
+    client.start(lab, front.FRONT)
+    _bring_back(lab)
+    front.wait_whole(lab)
+
+
+def _rewrite(lab: Lab, change: str) -> None:
+    """Write the record anew with a few seconds in its middle that are not seen, or in which the front is down."""
+    found = _put_aside(lab)
+    header = {
+        "inventory": found.inventory,
+        "vantage": found.vantage,
+        "t0": found.t0,
+        "targets": found.targets,
+    }
+    run = found.runs[0]
+    start = found.t0 + (run.until - found.t0) / 3
+    with Writer(front.record(lab), header) as writer:
+        begin = {"run": 1, "until": run.until, "every_s": run.every_s, "pid": run.pid}
+        writer.append(begin | {"at": run.at})
+        for sample in run.samples:
+            inside = start <= sample.at < start + _GAP_S
+            if inside and change == "unseen":
+                continue
+            if change == "unseen" and start + _GAP_S <= sample.at < start + _GAP_S + run.every_s:
+                writer.append(begin | {"at": sample.at})
+            writer.append(_entry(sample, up=not (inside and change == "down")))
+        writer.append({"end": "complete", "at": run.until}, sync=True)
+
+
+def _entry(sample: Sample, *, up: bool) -> dict[str, object]:
+    entry: dict[str, object] = {"at": sample.at, "n": sample.target, "up": up, "ms": sample.took_ms}
+    return entry if up else entry | {"why": "HTTP 502, expected 200"}
+
+
+def _touch_up(lab: Lab) -> None:
+    """Let the record tell of an outage, and then change that line by line into `up`."""
+    _rewrite(lab, "down")
+    text = front.record(lab).read_text()
+    front.record(lab).write_text(text.replace('"up":false', '"up":true'))
+
+
+OUTAGE = Fault(
+    "uptime-outage",
+    "the watch saw the front down for 6 s of its window; it is up again now",
+    {"crit.uptime": "fail"},
+    _watch_an_outage,
+    _mend,
+    says="the budget of 3 s is spent",
+    needs=_NEEDS,
+)
+GAP = Fault(
+    "uptime-watch-killed",
+    "the watch was killed and started again 8 s later: nobody saw the front meanwhile",
+    {"crit.uptime": "inconclusive"},
+    lambda lab: _rewrite(lab, "unseen"),
+    _bring_back,
+    says="were not seen",
+    needs=_NEEDS,
+)
+CHANGED = Fault(
+    "uptime-record-changed",
+    "somebody changed the outage in the record of the watch into `up`",
+    {"crit.uptime": "inconclusive"},
+    _touch_up,
+    _bring_back,
+    says="the record was changed",
+    needs=_NEEDS,
+)

@@ -1,0 +1,229 @@
+"""The platform's HTTP front: nginx, behind it HAProxy with health checks, behind that two replicas of the application."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+
+from pytest_deploygate.lab import client, nodes, processes, sql
+from pytest_deploygate.lab.services import Service
+from pytest_deploygate.lab.state import HOST, Lab, LabError
+from pytest_deploygate.lab.supervisor import Program
+from pytest_deploygate.probes.watch.record import RecordError, read
+
+REPLICAS = ("app1", "app2")
+BALANCER = "haproxy"
+FRONT = "front"
+_STATS = "haproxy-stats"
+_HAPROXY = """global
+    maxconn 2000
+    stats socket {socket} mode 600 level admin
+
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 30s
+    timeout server 30s
+    timeout check 1s
+    option redispatch
+    retries 2
+
+frontend platform
+    bind {host}:{port}
+    default_backend replicas
+
+backend replicas
+    balance roundrobin
+    option httpchk GET /healthz
+    http-check expect status 200
+    default-server inter 500ms fall 3 rise 1
+{servers}
+
+frontend stats
+    bind {host}:{stats}
+    stats enable
+    stats uri /
+"""
+_NGINX = """daemon off;
+master_process off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log {folder}/access.log combined buffer=16k flush=1s;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server_tokens off;
+    keepalive_requests 100000;
+    upstream platform {{
+        server {host}:{balancer};
+        keepalive 64;
+    }}
+    server {{
+        listen {host}:{port};
+        location / {{
+            proxy_pass http://platform;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 30s;
+        }}
+    }}
+}}
+"""
+
+
+def where(lab: Lab) -> Path:
+    """Return the folder of nginx's and HAProxy's configuration."""
+    return lab.private / "front"
+
+
+def start(lab: Lab) -> None:
+    """Write the configurations, start all four side by side and wait until a request comes through. Raises LabError."""
+    processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
+    nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
+    nodes.put(lab, where(lab) / "nginx.conf", _nginx(lab))
+    for name, program in _programs(lab).items():
+        client.start(lab, name, program)
+    try:
+        wait_whole(lab)
+    except LabError as error:
+        logs = "; ".join(f"{name}: {nodes.log_end(lab, name)}" for name in SERVERS)
+        raise LabError(f"{error}: {logs}") from None
+
+
+def _haproxy(lab: Lab) -> str:
+    servers = "\n".join(f"    server {name} {HOST}:{lab.ports[name]} check" for name in REPLICAS)
+    return _HAPROXY.format(
+        host=HOST,
+        port=lab.ports[BALANCER],
+        stats=lab.ports[_STATS],
+        socket=where(lab) / "haproxy.sock",
+        servers=servers,
+    )
+
+
+def _nginx(lab: Lab) -> str:
+    return _NGINX.format(folder=where(lab), host=HOST, port=lab.ports[FRONT], balancer=lab.ports[BALANCER])
+
+
+def _programs(lab: Lab) -> dict[str, Program]:
+    """Return how each is started. The replicas run as ourselves: only we can read the Python packages for sure."""
+    application = [sys.executable, "-m", "pytest_deploygate.lab.app", str(lab.folder)]
+    balancer = [lab.programs["haproxy"], "-db", "-f", str(where(lab) / "haproxy.cfg")]
+    front = [
+        lab.programs["nginx"],
+        "-p",
+        str(where(lab)),
+        "-e",
+        "stderr",
+        "-c",
+        str(where(lab) / "nginx.conf"),
+    ]
+    replicas = {name: Program([*application, name], death_signal=SIGTERM) for name in REPLICAS}
+    return replicas | {
+        # SIGQUIT makes HAProxy tell of its memory, and nginx wait for its connections.
+        BALANCER: Program(balancer, lab.user, death_signal=SIGKILL),
+        FRONT: Program(front, lab.user, death_signal=SIGTERM),
+    }
+
+
+def whole(lab: Lab) -> bool:
+    """Tell whether both replicas are up and a request comes through."""
+    return set(replicas_up(lab)) == set(REPLICAS) and answers(lab)
+
+
+def wait_whole(lab: Lab) -> None:
+    """Wait until both replicas are up and a request comes through. Raises LabError."""
+    sql.wait_until("an answer of both replicas through the front", lambda: whole(lab), 15.0)
+
+
+def replicas_up(lab: Lab) -> list[str]:
+    """Return the replicas that HAProxy sends requests to, by its own health checks."""
+    try:
+        with socket.create_connection((HOST, lab.ports[_STATS]), 1.0) as connection:
+            connection.settimeout(1.0)
+            connection.sendall(b"GET /;csv HTTP/1.0\r\n\r\n")
+            table = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    except OSError:
+        return []
+    rows = [line.split(",") for line in table.splitlines() if line.startswith("replicas,")]
+    return [row[1] for row in rows if row[1] in REPLICAS and row[17].startswith("UP")]
+
+
+def answers(lab: Lab) -> bool:
+    """Tell whether a request comes through the whole front."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{lab.ports[FRONT]}/healthz", timeout=1.0) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def record(lab: Lab) -> Path:
+    """Return the record of the watch that sees the front in the lab's first seconds."""
+    return lab.folder / "front.watch"
+
+
+def watch(lab: Lab) -> None:
+    """Watch the front from now on for the window of the lab's inventory, as a user would, in the background.
+
+    A lab that is a minute old was not watched for 24 hours, so its inventory has a short window, which the report
+    counts as a weakening; no record is made up.
+    """
+    inventory = lab_inventory(Path.cwd())
+    if inventory is not None:
+        words = [sys.executable, "-m", "pytest_deploygate", "watch", "--inventory", str(inventory)]
+        client.run(lab, shlex.join([*words, "--vantage", "lab", "--t0", "now", "--record", str(record(lab))]))
+
+
+def wait_watched(lab: Lab) -> None:
+    """Wait until the watch of the lab's first seconds is over. Raises LabError when there is none."""
+    sql.wait_until("the end of the watch on the front", lambda: _watched(lab), 60.0)
+
+
+def _watched(lab: Lab) -> bool:
+    try:
+        return any(run.ended == "complete" for run in read(record(lab)).runs)
+    except RecordError:
+        return False
+
+
+def lab_inventory(start: Path) -> Path | None:
+    """Return the lab's inventory of the project that `start` is in; None where there is none."""
+    files = (folder / "inventories" / "lab.yml" for folder in (start, *start.parents))
+    return next((file for file in files if file.is_file()), None)
+
+
+def values(lab: Lab) -> dict[str, str]:
+    """Return what inventories can refer to beside the ports."""
+    return {"haproxy.socket": str(where(lab) / "haproxy.sock"), "watch.record": str(record(lab))}
+
+
+SERVERS = {
+    "app1": "application, first replica",
+    "app2": "application, second replica",
+    BALANCER: "HAProxy, before the replicas",
+    FRONT: "nginx, before HAProxy",
+}
+SERVICE = Service(
+    name=FRONT,
+    servers=SERVERS,
+    programs=("haproxy", "nginx"),
+    missing="the HTTP front (response times, uptime) is not covered; apt install haproxy nginx",
+    start=start,
+    where=where,
+    values=values,
+    once_up=watch,
+    more_ports=(_STATS,),
+)

@@ -1,0 +1,114 @@
+"""Ask one target once: is it up? Each question opens a connection of its own, as a new user would."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import aiohttp
+import psycopg
+
+from pytest_deploygate.inventory.uptime import WatchTarget
+from pytest_deploygate.redaction import redact
+
+_MOST_BODY = 1 << 20
+_MOST_WORDS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question. `up` is None where our own network was down; `why` says what was wrong."""
+
+    up: bool | None
+    took_ms: float
+    why: str = ""
+
+
+class _NotUp(Exception):  # noqa: N818 (it is an answer, not an error)
+    """It answered, but not as it must."""
+
+
+async def ask(target: WatchTarget, timeout_s: float, control: str | None = None) -> Answer:
+    """Ask a target, for at most `timeout_s` seconds, and once more as long the control when it is not up. Never raises."""
+    began = time.monotonic()
+    why = await _wrong(_question(target), timeout_s)
+    took_ms = round((time.monotonic() - began) * 1000, 1)
+    if not why:
+        return Answer(True, took_ms)
+    if control and (blind := await _wrong(lambda: _tcp(control), timeout_s)):
+        return Answer(None, took_ms, f"the control {control} cannot be reached either ({blind})")
+    return Answer(False, took_ms, why)
+
+
+def _question(target: WatchTarget) -> Callable[[], Awaitable[None]]:
+    if target.url:
+        return lambda: _http(target, target.url or "")
+    if target.tcp:
+        place = target.tcp
+        return lambda: _tcp(place)
+    return lambda: _postgres(target)
+
+
+async def _wrong(question: Callable[[], Awaitable[None]], timeout_s: float) -> str:
+    """Return why a question was not answered as it must be; empty when it was."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await question()
+    except TimeoutError:
+        return f"no answer within {timeout_s:g} s"
+    except _NotUp as answer:
+        return str(answer)
+    except aiohttp.ClientConnectorError as error:
+        return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
+    except (aiohttp.ClientError, psycopg.Error, OSError, ValueError) as error:
+        return redact(" ".join(f"{error}".split()))[:_MOST_WORDS] or type(error).__name__
+    return ""
+
+
+def _system_said(error: OSError) -> str:
+    """Return the system's words; asyncio puts its own around them."""
+    known = os.strerror(error.errno) if error.errno and error.errno > 0 else ""
+    return known if known and not known.startswith("Unknown") else str(error)[:_MOST_WORDS]
+
+
+async def _http(target: WatchTarget, url: str) -> None:
+    headers = {"User-Agent": "deploygate-watch", "Cache-Control": "no-cache"}
+    if target.token:
+        headers["Authorization"] = f"Bearer {target.token.reveal()}"
+    trust: ssl.SSLContext | bool = ssl.create_default_context(cafile=target.ca) if target.ca else True
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, ssl=trust)) as session,
+        session.get(url, headers=headers, allow_redirects=False) as answer,
+    ):
+        body = await _body(answer)
+        if answer.status != target.status:
+            raise _NotUp(f"HTTP {answer.status}, expected {target.status}")
+        if target.body is not None and target.body not in body:
+            raise _NotUp(f"HTTP {answer.status}, but without {target.body!r} in the body")
+
+
+async def _body(answer: aiohttp.ClientResponse) -> str:
+    """Read an answer to its end, which is part of being up, but keep no more than a megabyte of it."""
+    kept = bytearray()
+    async for part in answer.content.iter_chunked(65536):
+        kept += part[: _MOST_BODY - len(kept)]
+    return kept.decode(errors="replace")
+
+
+async def _tcp(place: str) -> None:
+    host, _, port = place.rpartition(":")
+    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.close()
+
+
+async def _postgres(target: WatchTarget) -> None:
+    password = target.password.reveal() if target.password else None
+    connection = await psycopg.AsyncConnection.connect(
+        target.postgres or "", password=password, application_name="deploygate-watch", autocommit=True
+    )
+    async with connection:
+        await connection.execute("SELECT 1")

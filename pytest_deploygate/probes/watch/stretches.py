@@ -1,0 +1,76 @@
+"""From samples to what was the case when: up, down, or unknown, as far as samples can tell.
+
+A sample stands for the time around it. Two neighbours that agree tell what was between them. Between one that is up
+and one that is down it changed at an unknown moment. So k failures in a row at interval I are at least (k-1) I and,
+with the unknown time as down, at most (k+1) I. Neighbours further apart than one and a half intervals have samples
+missing between them: k missing ones make k I unknown, never up.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["up", "down", "unknown"]
+_LATE = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What was the case from `start` to `end`, in seconds since 1970."""
+
+    start: float
+    end: float
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One sample: when, whether up, and how far apart samples were meant to be, in seconds."""
+
+    at: float
+    up: bool
+    every_s: float
+
+
+def stretches(points: Sequence[Point]) -> tuple[Stretch, ...]:
+    """Return what points in order of time tell, without a hole from half an interval before the first to after the last."""
+    if not points:
+        return ()
+    first, last = points[0], points[-1]
+    found = [_alone(first, first.at - first.every_s / 2, first.at)]
+    for before, after in itertools.pairwise(points):
+        found += _between(before, after)
+    found.append(_alone(last, last.at, last.at + last.every_s / 2))
+    return joined(found)
+
+
+def _between(before: Point, after: Point) -> Iterator[Stretch]:
+    interval = max(before.every_s, after.every_s)
+    if after.at - before.at <= _LATE * interval:
+        state: State = "unknown" if before.up is not after.up else "up" if after.up else "down"
+        yield Stretch(before.at, after.at, state)
+        return
+    left, right = before.at + interval / 2, after.at - interval / 2
+    yield _alone(before, before.at, left)
+    yield Stretch(left, right, "unknown")
+    yield _alone(after, right, after.at)
+
+
+def _alone(point: Point, start: float, end: float) -> Stretch:
+    """One failure alone proves no duration."""
+    return Stretch(start, end, "up" if point.up else "unknown")
+
+
+def joined(parts: Iterable[Stretch]) -> tuple[Stretch, ...]:
+    """Put neighbours of the same state together; times are rounded to milliseconds."""
+    found: list[Stretch] = []
+    for part in parts:
+        start, end = round(part.start, 3), round(part.end, 3)
+        if found and found[-1].state == part.state and found[-1].end == start:
+            found[-1] = Stretch(found[-1].start, end, part.state)
+        elif end > start:
+            found.append(Stretch(start, end, part.state))
+    return tuple(found)
