@@ -57,33 +57,26 @@ def serving(
     answer: Callable[[int, float], Answer] | None = None, tls: ssl.SSLContext | None = None
 ) -> Iterator[Server]:
     server = Server(answer or (lambda _n, _t: Answer()))
-    loop, ready = asyncio.new_event_loop(), threading.Event()
+    ready, over = threading.Event(), threading.Event()
 
     async def main() -> None:
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls, backlog=1000)
         server.port = listening.sockets[0].getsockname()[1]
         ready.set()
+        while not over.is_set():
+            await asyncio.sleep(0.02)
+        listening.close()
+        serving_tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving_tasks:
+            task.cancel()
+        await asyncio.gather(*serving_tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # transports close on the next turns of the loop
 
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        main_task = loop.create_task(main())
-        loop.run_forever()
-        del main_task
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
     assert ready.wait(10)
     try:
         yield server
     finally:
-
-        async def end() -> None:
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-
-        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
+        over.set()
         thread.join(10)
-        loop.close()

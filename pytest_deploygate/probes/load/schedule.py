@@ -48,4 +48,6 @@ def _when(number: float, rate: float, end: float, lasts_s: float) -> float:
     slope = (end - rate) / lasts_s if lasts_s else 0.0
     if abs(slope) < 1e-12:
         return number / rate
+    if number <= 0:
+        return 0.0
     return 2 * number / (rate + math.sqrt(max(0.0, rate * rate + 2 * slope * number)))
