@@ -63,8 +63,7 @@ def serving(
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls, backlog=1000)
         server.port = listening.sockets[0].getsockname()[1]
         ready.set()
-        while not over.is_set():
-            await asyncio.sleep(0.02)
+        await asyncio.get_running_loop().run_in_executor(None, over.wait)
         listening.close()
         serving_tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in serving_tasks:
