@@ -74,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "disruptive: disturbs the platform; runs only with --allow-disruptive=NAME"
     )
+    config.addinivalue_line("markers", "alone: must not be disturbed (load); no other test runs beside it")
     if not config.getoption("--inventory", None) or config.option.help or config.option.version:
         return
     if _conflicts:

@@ -9,6 +9,7 @@ from pytest_deploygate.cli.attest import attest
 from pytest_deploygate.cli.init import init
 from pytest_deploygate.cli.issues import issues
 from pytest_deploygate.cli.lab import lab
+from pytest_deploygate.cli.load import load
 from pytest_deploygate.cli.plan import plan
 from pytest_deploygate.cli.report import report
 from pytest_deploygate.cli.schema import schema
@@ -30,6 +31,7 @@ def main() -> None:
     deploygate attest ITEM ...        a person attests an item, with evidence and an end
     deploygate waive ITEM ...         answer for an item that is not good, for a time
     deploygate issues                 what is not green and not in the issue log yet
+    deploygate load --inventory NAME  send load now and judge response times, where that is allowed
     deploygate plan --inventory NAME  what a run would do, before anything runs
     deploygate schema                 JSON Schema of the inventory, for editors
     deploygate report --change ID     make the result files again from the journal
@@ -44,6 +46,7 @@ main.add_command(attest)
 main.add_command(init)
 main.add_command(issues)
 main.add_command(lab)
+main.add_command(load)
 main.add_command(plan)
 main.add_command(report)
 main.add_command(schema)

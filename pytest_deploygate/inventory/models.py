@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
+from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 from pytest_deploygate.inventory.uptime import Uptime
 
@@ -25,6 +26,10 @@ class Inventory(Section):
         Database | None, Given("postgres", "database: {name: …, user: …, primary: db1.example.com}")
     ] = Field(default=None, description="the database cluster")
     uptime: Uptime | None = Field(default=None, description="the promise of uptime and its records")
+    load: Annotated[
+        Load | None,
+        Given("load", "load: {allow: NAME, peak_per_second: 300, target: {host: …}, endpoints: [{path: /}]}"),
+    ] = Field(default=None, description="load to send, and how quick requests must be under it")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

@@ -1,4 +1,4 @@
-"""Disruptive tests run alone: they wait until no other test runs, and others wait for them (pytest-xdist too)."""
+"""Tests that disturb, and those marked `alone` (load), run alone: they wait until no other test runs, and others wait for them (pytest-xdist too)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.session.settings import Settings
 
 
 def hold_the_floor(item: pytest.Item, settings: Settings) -> Iterator[None]:
-    """Keep the floor while a test runs: alone where it disturbs, else with others.
+    """Keep the floor while a test runs: alone where it disturbs or must not be disturbed, else with others.
 
     A test marked `disruptive(otherwise="…")` has something quiet to do where disturbing is not allowed.
     Raises CannotTell for any other disruptive test that was not allowed.
@@ -23,7 +23,8 @@ def hold_the_floor(item: pytest.Item, settings: Settings) -> Iterator[None]:
             "this check disturbs and was not allowed; "
             f"run it with --allow-disruptive={settings.inventory.name} in a window where that is agreed"
         )
-    alone = marker is not None and settings.allow_disruptive
+    disturbs = marker is not None and settings.allow_disruptive
+    alone = disturbs or item.get_closest_marker("alone") is not None
     with (settings.out / ".floor").open("w") as floor:
         fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield

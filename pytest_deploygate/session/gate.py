@@ -40,18 +40,26 @@ class Gate:
         self._since = time.monotonic()
 
     def judge(
-        self, judge: Callable[[M, C], Judgement], measurement: M, criterion: C, *, target: str = ""
+        self,
+        judge: Callable[[M, C], Judgement],
+        measurement: M,
+        criterion: C,
+        *,
+        target: str = "",
+        item: str = "",
     ) -> Judgement:
         """Judge a measurement, keep it as evidence and record a finding for each item the test is bound to.
 
         `target` defaults to the test's parameter (a replica's or a table's name). A judgement that is not a pass
-        does not stop the test: further targets are still judged, and the test ends with the worst of them.
+        does not stop the test: further targets are still judged, and the test ends with the worst of them. `item` names
+        one of several items that the test is bound to, where what is judged is about that one alone.
         """
         judgement = judge(measurement, criterion)
         name = target or self.target
         self.record(
             judgement,
             target=name,
+            item=item,
             criterion=_criterion_words(criterion),
             evidence=(self._keep(name, "measurement", {"measurement": measurement, "criterion": criterion}),),
         )
@@ -62,16 +70,19 @@ class Gate:
         judgement: Judgement,
         *,
         target: str = "",
+        item: str = "",
         criterion: str = "",
         evidence: tuple[Evidence, ...] = (),
     ) -> None:
-        """Record a judgement that was made elsewhere."""
+        """Record a judgement that was made elsewhere. Raises ValueError for an item that the test is not bound to."""
+        if item and item not in self.items:
+            raise ValueError(f"{self.test} is not bound to {item}, but to {', '.join(self.items)}")
         now = time.monotonic()
         duration, self._since = now - self._since, now
-        for item in self.items:
+        for each in (item,) if item else self.items:
             self.findings.append(
                 Finding(
-                    item=item,
+                    item=each,
                     target=redact(target or self.target),
                     verdict=judgement.verdict,
                     reason=redact(judgement.reason),

@@ -1,0 +1,338 @@
+"""The inventory's `load` section: which requests at which rate for how long, what must hold, and where that is allowed.
+
+Load is sent only where `allow` repeats the inventory's name. Elsewhere the server's own histograms can be judged.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pytest_deploygate.inventory.fields import (
+    Duration,
+    ExistingPath,
+    FilePath,
+    Port,
+    SecretReference,
+    Section,
+    Size,
+)
+
+_METHODS = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+#: More than a client of one process can keep on time.
+_MOST_PER_SECOND = 50_000
+
+
+class LatencyLimits(Section):
+    """How quick requests must be. A limit holds when the counts show it at the stated confidence."""
+
+    p50: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(milliseconds=200),
+        description="half of all requests must take less than this",
+    )
+    p99: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(milliseconds=500),
+        description="99 of 100 requests must take less than this",
+    )
+    alpha: float = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=0.05,
+        gt=0,
+        le=0.2,
+        description="the most that a wrong PASS, or a wrong FAIL, may be likely",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.p50 <= timedelta(0) or self.p99 < self.p50:
+            raise ValueError("p50 must be over 0 and p99 at least p50")
+        return self
+
+
+class LoadAuth(Section):
+    """How requests log in: a bearer token, a user with password, or a header of its own."""
+
+    exactly_one = ("bearer", "user", "header")
+    instead = "say `bearer: env:TOKEN`, or `user` with `password`, or `header` with `value`"
+
+    bearer: SecretReference | None = Field(default=None, description="reference to a bearer token")
+    user: str | None = Field(default=None, description="user of HTTP basic authentication")
+    password: SecretReference | None = Field(default=None, description="reference to that user's password")
+    header: str | None = Field(
+        default=None, description="name of a header that carries a key, e.g. X-Api-Key"
+    )
+    value: SecretReference | None = Field(default=None, description="reference to that header's value")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.user is None) != (self.password is None) or (self.header is None) != (self.value is None):
+            raise ValueError(self.instead)
+        return self
+
+
+class LoadTarget(Section):
+    """The server that gets the load."""
+
+    scheme: Literal["http", "https"] = Field(default="https", description="http or https")
+    host: str = Field(pattern=r"^[A-Za-z0-9._:\[\]-]+$", description="host name or address")
+    port: Port | None = Field(default=None, description="port; by default 443, or 80 for http")
+    http: Literal["1.1", "2"] = Field(
+        default="1.1", description="HTTP version: 1.1 or 2", coerce_numbers_to_str=True
+    )
+    ca_file: ExistingPath | None = Field(default=None, description="certificate authority to trust, PEM")
+    verify: bool = Field(
+        json_schema_extra={"weaker": "false"}, default=True, description="whether the certificate is verified"
+    )
+    connect_to: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Fa-f.:]+$",
+        description="address to connect to in place of the host's own (before DNS is switched)",
+    )
+
+    @property
+    def origin(self) -> str:
+        """`https://host:port`, without the port where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
+        return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}"
+
+
+class Endpoint(Section):
+    """One kind of request, and what a good answer to it is. A quick wrong answer counts as over every limit."""
+
+    name: str = Field(default="", description="how findings call it (default: method and path)")
+    path: str = Field(pattern=r"^/[!-~]*$", description="path with query, as sent: /api/machines?limit=50")
+    weight: float = Field(default=1.0, gt=0, description="its share of the traffic, relative to the others")
+    method: _METHODS = Field(default="GET", description="HTTP method")
+    body: str | None = Field(default=None, description="body to send")
+    headers: dict[str, str] = Field(default={}, description="headers to send; secrets belong into `auth`")
+    auth: LoadAuth | None = Field(default=None, description="login of its own, in place of `load.auth`")
+    status: list[int] = Field(default=[200], min_length=1, description="statuses of a good answer")
+    contains: str | None = Field(default=None, description="text that the body of a good answer contains")
+    matches: str | None = Field(default=None, description="regular expression that is found in a good body")
+    timeout: Duration | None = Field(default=None, description="in place of `load.timeout`")
+    limits: LatencyLimits | None = Field(
+        default=None, description="limits of its own, in place of `load.limits`"
+    )
+
+    @property
+    def label(self) -> str:
+        """How findings call it."""
+        return self.name or f"{self.method} {self.path}"
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER.fullmatch(name) or "\n" in value or "\r" in value:
+                raise ValueError(f"{name!r} is not a header of one line")
+            if name.lower() in ("authorization", "cookie", "proxy-authorization"):
+                raise ValueError(f"{name} carries a secret: use `auth`, with env:NAME or file:PATH")
+        return headers
+
+    @field_validator("matches")
+    @classmethod
+    def _expression(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return pattern
+
+
+class RateStep(Section):
+    """A part of a rate profile: a steady rate, or one that changes evenly to `to`."""
+
+    rate: float = Field(ge=0, le=_MOST_PER_SECOND, description="requests a second (at its start)")
+    to: float | None = Field(
+        default=None, ge=0, le=_MOST_PER_SECOND, description="requests a second at its end, for a ramp"
+    )
+    lasts: Duration = Field(description="how long, e.g. 30s")
+
+
+class ServerHistograms(Section):
+    """The server's own latency histograms, read from Prometheus, for where no load may be sent or beside it."""
+
+    url: str = Field(pattern=r"^https?://[^@\s]+$", description="Prometheus, e.g. http://prometheus:9090")
+    metric: str = Field(
+        default="http_request_duration_seconds",
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        description="name of the histogram without _bucket, in seconds",
+    )
+    selector: str = Field(
+        default="", pattern=r"^[^{}]*$", description='label matchers, e.g. job="api",code!~"5.."'
+    )
+    window: Duration = Field(default=timedelta(minutes=10), description="how far back requests count")
+    newest_within: Duration = Field(
+        default=timedelta(minutes=2), description="how old the newest sample may be"
+    )
+    bearer: SecretReference | None = Field(default=None, description="reference to a token for Prometheus")
+    timeout: Duration = Field(default=timedelta(seconds=10), description="longest wait for Prometheus")
+
+
+class Load(Section):
+    """An open-loop load and the response times that must hold under it."""
+
+    allow: str | None = Field(
+        default=None,
+        description="the inventory's name again: load is sent only where somebody wrote that it may be",
+    )
+    target: LoadTarget | None = Field(default=None, description="the server that gets the load")
+    endpoints: Annotated[list[Endpoint], Field(min_length=1)] = Field(
+        default_factory=list, description="the requests that carry the traffic, with their weights"
+    )
+    peak_per_second: float | None = Field(
+        default=None, gt=0, description="requests a second that the system must bear: the declared peak"
+    )
+    rate_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        le=_MOST_PER_SECOND,
+        description="requests a second to send (default: the declared peak)",
+    )
+    profile: Annotated[list[RateStep], Field(min_length=1)] | None = Field(
+        default=None, description="rates one after another, in place of rate_per_second and duration"
+    )
+    duration: Duration | None = Field(
+        default=None, description="how long (default: until 5,000 requests are sent, at least 10 s)"
+    )
+    max_per_second: float | None = Field(
+        default=None, gt=0, description="cap: more is never sent (default: the greatest rate planned here)"
+    )
+    max_requests: int = Field(default=1_000_000, ge=1, description="cap: more are never sent in a run")
+    max_in_flight: int = Field(
+        default=500,
+        ge=1,
+        le=10_000,
+        description="cap: requests that may be open at once; more wait their turn",
+    )
+    stop_at_error_ratio: float = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=0.25,
+        gt=0,
+        le=1,
+        description="kill switch: stop at once when this share of the last 100 requests failed",
+    )
+    connections: Literal["reused", "cold"] = Field(
+        default="reused", description="`cold` opens a connection for every request, as new visitors do"
+    )
+    timeout: Duration = Field(default=timedelta(seconds=5), description="longest wait for an answer")
+    max_body: Size = Field(
+        default=16 << 20, description="largest body that is read; a larger one is an error"
+    )
+    auth: LoadAuth | None = Field(default=None, description="how requests log in")
+    limits: LatencyLimits = Field(default=LatencyLimits(), description="how quick requests must be")
+    baseline: FilePath | None = Field(
+        default=None,
+        description="an earlier change's folder, or a saved run: slower than that is a regression",
+    )
+    slower_by: float = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=0.25,
+        gt=0,
+        description="how much slower than the baseline is a regression: 0.25 is a quarter",
+    )
+    server: ServerHistograms | None = Field(default=None, description="the server's own histograms")
+    only_where: str | None = Field(
+        default=None,
+        description="leave the section out where the lab does without this value (lab:front.port)",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for problem in _contradictions(self):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def sends(self) -> bool:
+        """Whether load is meant to be sent: not where there are the server's histograms and nobody allowed load."""
+        return self.target is not None and (self.allow is not None or self.server is None)
+
+    @property
+    def steps(self) -> list[RateStep]:
+        """The plan as steps."""
+        if self.profile:
+            return self.profile
+        rate = self.rate_per_second or self.peak_per_second or 1.0
+        lasts = self.duration or timedelta(seconds=max(10.0, DEFAULT_REQUESTS / rate))
+        return [RateStep(rate=rate, lasts=lasts)]
+
+    @property
+    def greatest_rate(self) -> float:
+        """The greatest rate planned, per second."""
+        return max(max(step.rate, step.to or 0.0) for step in self.steps)
+
+    @property
+    def planned_requests(self) -> float:
+        """How many requests the plan has."""
+        return sum(
+            (s.rate + (s.rate if s.to is None else s.to)) / 2 * s.lasts.total_seconds() for s in self.steps
+        )
+
+    def limits_of(self, endpoint: Endpoint) -> LatencyLimits:
+        """The limits that hold for one endpoint."""
+        return endpoint.limits or self.limits
+
+    @property
+    def known_limits_s(self) -> tuple[float, ...]:
+        """Every limit that occurs, in seconds, rising: requests over each are counted exactly."""
+        all_limits = [self.limits, *(e.limits for e in self.endpoints if e.limits)]
+        return tuple(sorted({t.total_seconds() for each in all_limits for t in (each.p50, each.p99)}))
+
+
+#: Requests that decide p99 with some room: about 83 may be over the limit in 10,000, about 37 in 5,000.
+DEFAULT_REQUESTS = 5_000
+
+
+def _contradictions(load: Load) -> list[str]:
+    """Return what of the section does not fit together, in words."""
+    found = []
+    if load.target is None and load.server is None:
+        found.append(
+            "name a `target` with `endpoints` to send load to, or `server: {url: …}` with its histograms"
+        )
+    if load.target is not None and not load.endpoints:
+        found.append("`target` needs `endpoints`: the requests that carry the traffic")
+    if load.target is not None and load.peak_per_second is None:
+        found.append("`peak_per_second` is missing: the requests a second that the system must bear")
+    if load.profile and (load.rate_per_second or load.duration):
+        found.append("`profile` stands in place of `rate_per_second` and `duration`: keep one or the other")
+    labels = sorted(endpoint.label for endpoint in load.endpoints)
+    found += [f"two endpoints are called {a!r}: give one a `name`" for a, b in pairwise(labels) if a == b]
+    if load.target is not None and not found:
+        found += _over_the_cap(load)
+    return found
+
+
+def _over_the_cap(load: Load) -> list[str]:
+    cap, planned = load.max_per_second, load.planned_requests
+    found = []
+    if cap is not None and load.greatest_rate > cap:
+        found.append(f"{load.greatest_rate:g}/s are planned and `max_per_second` allows {cap:g}/s")
+    if planned > load.max_requests:
+        found.append(f"{planned:.0f} requests are planned and `max_requests` allows {load.max_requests}")
+    if planned < 1:
+        found.append("not even one request is planned: raise the rate or the duration")
+    return found
+
+
+def allowed(load: Load, name: str) -> str:
+    """Return why no load may be sent to the inventory of this name; empty where it may."""
+    if load.allow == name:
+        return ""
+    if load.allow is None:
+        return (
+            f"no load was sent: the inventory {name} does not say that it may be; add `allow: {name}` under `load` "
+            "where load is agreed, or judge the server's own histograms with `load: {server: {url: …}}`"
+        )
+    return (
+        f"no load was sent: `load.allow` names {load.allow!r} and this inventory is {name!r}; was the section copied? "
+        f"write `allow: {name}` where load on it is agreed"
+    )

@@ -1,0 +1,139 @@
+"""Response times by the server's own histogram: counts at its bounds, nothing interpolated between them.
+
+A limit inside a bucket leaves open on which side of it that bucket's requests were. Both ends are judged, and where they
+differ it cannot be told.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.load import Load
+from pytest_deploygate.judge import quantiles
+from pytest_deploygate.judge.quantiles import Decided
+from pytest_deploygate.model import Distribution, Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.server_histograms import ServerHistogram
+
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """What one quantile of the server's own response times must hold."""
+
+    quantile: float
+    limit_s: float
+    alpha: float
+
+    @property
+    def name(self) -> str:
+        """`p50`, `p99`."""
+        return f"p{100 * self.quantile:g}"
+
+
+def criteria(load: Load) -> list[Criterion]:
+    """Return p50 and p99; a fail of either is at half of alpha, as there are two."""
+    limits = load.limits
+    return [
+        Criterion(0.5, limits.p50.total_seconds(), limits.alpha),
+        Criterion(0.99, limits.p99.total_seconds(), limits.alpha),
+    ]
+
+
+def judge(found: ServerHistogram, criterion: Criterion) -> Judgement:
+    """Judge the counts over the limit; old or missing samples are inconclusive."""
+    about = (
+        f"{criterion.name} by the server's histogram {found.metric} (limit {criterion.limit_s * 1000:g} ms)"
+    )
+    total = sum(scrape.at_or_below[-1] for scrape in found.scrapes)
+    if found.newest_age_s > found.newest_within_s:
+        age, most = words_for(found.newest_age_s), words_for(found.newest_within_s)
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{about}: its newest sample is {age} old, {most} may be: is it scraped?"
+        )
+    if total == 0:
+        window = words_for(found.window_s)
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{about}: no request was counted in {window}: nothing is known"
+        )
+    low, high = around(found.bounds_s, criterion.limit_s)
+    best, worst = (_decide(found, at, criterion) for at in (high, low))
+    inside = worst.over - best.over
+    if worst.verdict is best.verdict:
+        verdict, reason = worst.verdict, f"{about}: {_share(worst, best)} took longer; {_may(criterion)}"
+        if verdict is Verdict.INCONCLUSIVE:
+            reason += f": with {total} requests that is too near, or too few; take a longer window"
+    else:
+        ends = f"{_bound(found, low)} to {_bound(found, high)}"
+        verdict = Verdict.INCONCLUSIVE
+        reason = (
+            f"{about}: the limit lies inside the bucket {ends}, which holds {inside} of {total} requests: on which side of "
+            f"the limit they were is not known; give the histogram a bound at {criterion.limit_s:g} s"
+        )
+    return Judgement(
+        verdict,
+        reason,
+        readings=(
+            Reading("requests", total),
+            Reading("over the limit at least", best.over, "", f"< {1 - criterion.quantile:.0%}"),
+            Reading("over the limit at most", worst.over, "", f"< {1 - criterion.quantile:.0%}"),
+            Reading("servers", found.series),
+            Reading("counter resets", found.resets),
+            Reading("design effect", round(worst.design_effect, 2)),
+        ),
+        notes=tuple(_notes(found)),
+        figures=(_figure(found, total, criterion),),
+    )
+
+
+def around(bounds_s: Sequence[float], limit_s: float) -> tuple[int, int]:
+    """Return the numbers of the bounds just below and above a limit; the same twice where it is a bound. -1: below all."""
+    at = bisect_left(bounds_s, limit_s - _SAME)
+    exact = abs(bounds_s[at] - limit_s) <= _SAME
+    return (at, at) if exact else (at - 1, at)
+
+
+def _decide(found: ServerHistogram, bound: int, criterion: Criterion) -> Decided:
+    """Decide as if all requests over the bound of this number took too long."""
+    blocks = []
+    for scrape in found.scrapes:
+        n = scrape.at_or_below[-1]
+        quick = scrape.at_or_below[bound] if bound >= 0 else 0
+        blocks.append((n, max(0, n - quick)))
+    return quantiles.decide(blocks, criterion.quantile, criterion.alpha, criterion.alpha / 2)
+
+
+def _share(worst: Decided, best: Decided) -> str:
+    if worst.over == best.over:
+        return f"{worst.over} of {worst.n} requests ({worst.over / worst.n:.2%})"
+    return f"{best.over} to {worst.over} of {worst.n} requests"
+
+
+def _may(criterion: Criterion) -> str:
+    return f"{1 - criterion.quantile:.0%} may"
+
+
+def _bound(found: ServerHistogram, number: int) -> str:
+    return "0" if number < 0 else f"{found.bounds_s[number]:g} s"
+
+
+def _notes(found: ServerHistogram) -> list[str]:
+    notes = [
+        f"the server's own view over {words_for(found.window_s)}: what never reached it, and what waited before it, is not in it"
+    ]
+    if found.resets:
+        notes.append(
+            f"{found.resets} counter resets: a server was restarted; requests just before it are not counted"
+        )
+    return notes
+
+
+def _figure(found: ServerHistogram, total: int, criterion: Criterion) -> Distribution:
+    points = [
+        (bound * 1000, sum(s.at_or_below[i] for s in found.scrapes) / total)
+        for i, bound in enumerate(found.bounds_s[:-1])
+    ]
+    title = f"server's histogram {found.metric}"
+    return Distribution(title, "ms", tuple(points), criterion.quantile, criterion.limit_s * 1000)

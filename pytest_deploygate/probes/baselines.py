@@ -1,0 +1,67 @@
+"""An earlier run's response times, from a change's folder or from a file that `deploygate load --save` wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What an earlier run measured of one endpoint. `problem` says why there is none; the rest is then empty.
+
+    `histogram` is an HdrHistogram of the good answers in microseconds (V2 encoding, base64).
+    """
+
+    source: str
+    endpoint: str
+    started: str = ""
+    rate: float = 0.0
+    requests: int = 0
+    failed: int = 0
+    histogram: str = ""
+    problem: str = ""
+
+
+def read(path: Path | None, endpoint: str) -> Baseline:
+    """Return the newest whole run of an endpoint in a folder's evidence, or in a file."""
+    if path is None:
+        return Baseline("", endpoint, problem="no baseline is named")
+    if not path.exists():
+        return Baseline(str(path), endpoint, problem=f"there is no file or folder {path}")
+    found = [b for file in _files(path) for b in _runs(file, endpoint)]
+    if not found:
+        return Baseline(str(path), endpoint, problem=f"{path} holds no whole run of {endpoint}")
+    return max(found, key=lambda baseline: baseline.started)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    folder = path / "evidence" if (path / "evidence").is_dir() else path
+    return sorted(folder.glob("*.json"))
+
+
+def _runs(file: Path, endpoint: str) -> Iterator[Baseline]:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            return
+        content: Any = json.loads(file.read_text())
+        run = content["measurement"]
+        run = run.get("run", run)
+        if run["stopped"]:
+            return
+        for found in (run["whole"], *run["endpoints"]):
+            if found["name"] == endpoint and found["histogram"]:
+                rate = float(run["client"]["rate_achieved"])
+                counts = int(found["requests"]), int(found["failed"])
+                yield Baseline(
+                    str(file), endpoint, str(run["started"]), rate, *counts, str(found["histogram"])
+                )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # another check's evidence

@@ -1,0 +1,241 @@
+"""The open loop: each request leaves when it is due, and its latency counts from then, not from when it could leave.
+
+Nothing waits for an answer before the next request is due, so a server that stalls is seen to stall by every request
+that was due meanwhile (no coordinated omission). libcurl speaks HTTP and TLS.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import resource
+import sys
+import threading
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import pycurl
+
+from pytest_deploygate.inventory.load import Load, LoadTarget
+from pytest_deploygate.probes.load.requests import Exchange, exchange, failure
+from pytest_deploygate.probes.load.schedule import Plan
+from pytest_deploygate.probes.load.sockets import Sockets
+from pytest_deploygate.probes.load.tally import Tally
+
+#: Looks at the counts once a second; words end the run.
+Look = Callable[[Tally], str]
+#: The kill switch looks at the last so many requests.
+_RECENT = 100
+_LONGEST_WAIT_S = 0.05
+_GRACE_S = 0.25
+_DESCRIPTORS_BESIDE = 64
+_MOST_PHASES = 200_000
+_SWITCH_S = 0.0002
+PHASES = ("name resolution", "TCP connect", "TLS handshake", "first byte")
+UNSENT = "not sent: all connections were busy until its time was up"
+
+
+@dataclass(slots=True)
+class Course:
+    """What happened in a run, beside the latencies in the tally. Times in seconds."""
+
+    begun: int = 0
+    begun_in_time: int = 0
+    held: int = 0
+    cut: int = 0
+    lasted_s: float = 0.0
+    cpu_s: float = 0.0
+    stopped: str = ""
+    last_begun_s: float = 0.0
+    lags: array[float] = field(default_factory=lambda: array("d"))
+    phases: tuple[array[float], ...] = field(default_factory=lambda: tuple(array("d") for _ in PHASES))
+
+
+class Engine:
+    """One run against one target. `tally` can be looked at from another thread while `run` goes on."""
+
+    def __init__(
+        self, load: Load, target: LoadTarget, plan: Plan, tally: Tally, look: Look | None = None
+    ) -> None:
+        self.load, self.target, self.plan, self.tally, self.look = load, target, plan, tally, look
+        self.course = Course()
+        self.now_s = 0.0
+        self._most = min(load.max_in_flight, _descriptors())
+        self._idle: list[list[Exchange]] = [[] for _ in load.endpoints]
+        self._flying: dict[pycurl.Curl, Exchange] = {}
+        self._waiting: deque[tuple[float, int]] = deque()
+        self._recent: deque[bool] = deque(maxlen=_RECENT)
+        self._timeouts = [(e.timeout or load.timeout).total_seconds() for e in load.endpoints]
+        self._abandon = threading.Event()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are open now."""
+        return len(self._flying)
+
+    def abandon(self) -> None:
+        """Stop at once, from another thread or a signal handler."""
+        self._abandon.set()
+
+    def run(self) -> Course:
+        """Send the whole plan, or less where the kill switch or a look at the counts ends it."""
+        with _undisturbed():
+            self._sockets = Sockets(self._most)
+            cpu, self._began = time.process_time(), perf_counter()
+            self._free = self._began
+            try:
+                self._loop()
+            finally:
+                self.course.lasted_s = perf_counter() - self._began
+                self.course.cpu_s = time.process_time() - cpu
+                self._end()
+        return self.course
+
+    def _loop(self) -> None:
+        due, count = self.plan.due_s, len(self.plan.due_s)
+        following, next_look, patience = 0, 1.0, self.plan.lasts_s + max(self._timeouts) + _GRACE_S
+        while not self.course.stopped:
+            now = self.now_s = perf_counter() - self._began
+            while following < count and due[following] <= now:
+                self._waiting.append((due[following], self.plan.endpoint[following]))
+                following += 1
+            self._send()
+            over = following == count and not self._flying and not self._waiting
+            if (over and now >= self.plan.lasts_s) or now > patience:
+                break
+            pause = due[following] - now if following < count and not over else self.plan.lasts_s - now
+            woke = self._sockets.wait(
+                min(_LONGEST_WAIT_S, pause) if pause > 0 else _LONGEST_WAIT_S * (following == count)
+            )
+            self._receive(woke)
+            if now >= next_look:
+                next_look = int(now) + 1.0
+                self.course.stopped = self.look(self.tally) if self.look else ""
+            if self._abandon.is_set():
+                self.course.stopped = self.course.stopped or "stopped by hand"
+
+    def _send(self) -> None:
+        """Begin what is due as far as connections are free; give up what has waited its whole time."""
+        sent = False
+        while self._waiting:
+            due, endpoint = self._waiting[0]
+            now = perf_counter()
+            since = now - self._began
+            if since - due >= self._timeouts[endpoint]:
+                self._waiting.popleft()
+                self._count(endpoint, due, 0.0, UNSENT)
+                continue
+            if len(self._flying) >= self._most:
+                break
+            self._waiting.popleft()
+            self._begin(due, endpoint, now)
+            sent = True
+        if sent:
+            self._sockets.kick()
+
+    def _begin(self, due: float, endpoint: int, now: float) -> None:
+        course, since = self.course, now - self._began
+        each = self._idle[endpoint].pop() if self._idle[endpoint] else self._new(endpoint)
+        each.begin(due)
+        self._flying[each.curl] = each
+        self._sockets.begin(each.curl)
+        course.begun += 1
+        course.last_begun_s = since
+        freed = self._free - self._began
+        if freed > due and len(self._flying) >= self._most:
+            course.held += 1
+            lag = since - freed
+        else:
+            lag = since - due
+        course.lags.append(lag)
+        course.begun_in_time += due + lag <= self.plan.lasts_s + _LONGEST_WAIT_S
+
+    def _receive(self, woke: float) -> None:
+        ended = self._sockets.ended()
+        if not ended:
+            return
+        if len(self._flying) >= self._most:
+            self._free = woke
+        now = perf_counter()
+        for curl, code, words in ended:
+            each = self._flying.pop(curl)
+            wrong = failure(code, words) if code else each.wrong()
+            latency = now - self._began - each.due_s
+            if not wrong and latency >= self._timeouts[each.number]:
+                wrong = "no answer in time"
+            self._count(each.number, each.due_s, latency, wrong)
+            if not code:
+                self._time_phases(curl)
+            self._idle[each.number].append(each)
+
+    def _count(self, endpoint: int, due: float, latency: float, wrong: str) -> None:
+        self.tally.add(endpoint, due, latency, wrong)
+        self._recent.append(bool(wrong))
+        if wrong and len(self._recent) == _RECENT:
+            share = sum(self._recent) / _RECENT
+            if share >= self.load.stop_at_error_ratio and not self.course.stopped:
+                self.course.stopped = (
+                    f"kill switch: {share:.0%} of the last {_RECENT} requests failed, "
+                    f"{self.load.stop_at_error_ratio:.0%} are allowed; last seen: {wrong}"
+                )
+
+    def _time_phases(self, curl: pycurl.Curl) -> None:
+        name, connect, tls, first = self.course.phases
+        if len(first) >= _MOST_PHASES:
+            return
+        first.append(
+            max(0.0, curl.getinfo(pycurl.STARTTRANSFER_TIME) - curl.getinfo(pycurl.PRETRANSFER_TIME))
+        )
+        if curl.getinfo(pycurl.NUM_CONNECTS):
+            resolved, connected = curl.getinfo(pycurl.NAMELOOKUP_TIME), curl.getinfo(pycurl.CONNECT_TIME)
+            name.append(resolved)
+            connect.append(max(0.0, connected - resolved))
+            if secured := curl.getinfo(pycurl.APPCONNECT_TIME):
+                tls.append(max(0.0, secured - connected))
+
+    def _new(self, endpoint: int) -> Exchange:
+        return exchange(self.load, self.target, self.load.endpoints[endpoint], endpoint)
+
+    def _end(self) -> None:
+        """Break off what is open. After a whole plan that is what had its time and no answer; else nobody knows."""
+        for each in self._flying.values():
+            self._sockets.drop(each.curl)
+            if self.course.stopped:
+                self.course.cut += 1
+            else:
+                self.tally.add(each.number, each.due_s, 0.0, "no answer in time")
+        if not self.course.stopped:
+            for due, endpoint in self._waiting:
+                self.tally.add(endpoint, due, 0.0, UNSENT)
+        for each in itertools.chain(self._flying.values(), *self._idle):
+            each.curl.close()
+        self._sockets.close()
+
+
+def _descriptors() -> int:
+    """Return how many connections this process may open, after asking for as many as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return max(1, soft - _DESCRIPTORS_BESIDE)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep the garbage collector and other threads from holding the clock up: both would show as latency."""
+    collecting, interval = gc.isenabled(), sys.getswitchinterval()
+    gc.disable()
+    sys.setswitchinterval(_SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        if collecting:
+            gc.enable()

@@ -1,0 +1,53 @@
+"""When each request of a run is due, and to which endpoint: fixed before it begins, and the same in every run."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.load import RateStep
+
+_SEED = 20_250_101
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Due times in seconds since the start, rising, and the number of the endpoint of each."""
+
+    due_s: array[float]
+    endpoint: array[int]
+    lasts_s: float
+
+
+def plan(steps: Sequence[RateStep], weights: Sequence[float], most: int) -> Plan:
+    """Spread requests evenly over each step (over a ramp as its rate has it); at most `most` of them.
+
+    Endpoints are drawn by weight with a fixed seed: in step with nothing on the server, yet repeatable.
+    """
+    due = array("d")
+    began = carried = 0.0
+    for step in steps:
+        lasts = step.lasts.total_seconds()
+        end = step.rate if step.to is None else step.to
+        count = (step.rate + end) / 2 * lasts
+        number = 1.0 - carried if carried else 0.0
+        while number < count - 1e-9 and len(due) < most:
+            due.append(began + _when(number, step.rate, end, lasts))
+            number += 1.0
+        carried = (count - number) % 1.0
+        began += lasts
+    drawn = random.Random(_SEED).choices(range(len(weights)), weights, k=len(due))  # noqa: S311 (no secret)
+    return Plan(due, array("H", drawn), began)
+
+
+def _when(number: float, rate: float, end: float, lasts_s: float) -> float:
+    """Return when a rate that goes evenly from `rate` to `end` has brought `number` requests."""
+    slope = (end - rate) / lasts_s if lasts_s else 0.0
+    if abs(slope) < 1e-12:
+        return number / rate
+    if number <= 0:
+        return 0.0
+    return 2 * number / (rate + math.sqrt(max(0.0, rate * rate + 2 * slope * number)))

@@ -1,0 +1,93 @@
+"""libcurl's transfers on epoll, woken to the microsecond: `select` on the epoll's own descriptor waits more exactly
+than epoll itself, whose timeout is in milliseconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from time import perf_counter
+
+import pycurl
+
+_EVENTS = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+_ERROR = select.EPOLLERR | select.EPOLLHUP
+#: A transfer that ended: its handle, libcurl's code (0: well) and words.
+Ended = tuple[pycurl.Curl, int, str]
+
+
+class Sockets:
+    """Runs handles side by side: `begin` them, `turn` the loop, get those that ended."""
+
+    def __init__(self, most_connections: int) -> None:
+        self._epoll = select.epoll()
+        self._known: set[int] = set()
+        self._due: float | None = None
+        self.multi = pycurl.CurlMulti()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self.multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, most_connections)
+
+    def begin(self, curl: pycurl.Curl) -> None:
+        """Start a transfer; it leaves with the next `kick`."""
+        self.multi.add_handle(curl)
+
+    def kick(self) -> None:
+        """Let transfers that were begun leave now."""
+        self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def wait(self, seconds: float) -> float:
+        """Wait until something happens or the time is up, let libcurl handle it, and return when it was noticed."""
+        if self._due is not None:
+            seconds = min(seconds, self._due - perf_counter())
+        select.select([self._epoll], [], [], max(0.0, seconds))
+        woke = perf_counter()
+        for descriptor, event in self._epoll.poll(0):
+            flags = (pycurl.CSELECT_IN if event & select.EPOLLIN else 0) | (
+                pycurl.CSELECT_OUT if event & select.EPOLLOUT else 0
+            )
+            self.multi.socket_action(descriptor, flags | (pycurl.CSELECT_ERR if event & _ERROR else 0))
+        if self._due is not None and woke >= self._due:
+            self._due = None
+            self.kick()
+        return woke
+
+    def ended(self) -> list[Ended]:
+        """Return the transfers that ended, taken off the loop."""
+        found: list[Ended] = []
+        left = 1
+        while left:
+            left, good, bad = self.multi.info_read(500)
+            found += [(curl, 0, "") for curl in good]
+            found += [(curl, code, words) for curl, code, words in bad]
+        for curl, _, _ in found:
+            self.multi.remove_handle(curl)
+        return found
+
+    def drop(self, curl: pycurl.Curl) -> None:
+        """Break a transfer off."""
+        with contextlib.suppress(pycurl.error):
+            self.multi.remove_handle(curl)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.multi.close()
+        self._epoll.close()
+
+    def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
+        with contextlib.suppress(OSError):
+            if what == pycurl.POLL_REMOVE:
+                self._known.discard(descriptor)
+                self._epoll.unregister(descriptor)
+            elif descriptor in self._known:
+                self._epoll.modify(descriptor, _EVENTS.get(what, 0))
+            else:
+                self._known.add(descriptor)
+                self._epoll.register(descriptor, _EVENTS.get(what, 0))
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else perf_counter() + milliseconds / 1000

@@ -1,0 +1,242 @@
+"""The load engine against real servers on loopback: open loop, honest counts, caps and the kill switch."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from slow_server import Answer, serving
+
+from pytest_deploygate.inventory.load import Load, RateStep
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.load import schedule
+from pytest_deploygate.probes.load.engine import UNSENT
+from pytest_deploygate.probes.load.measure import measure
+from pytest_deploygate.probes.load.tally import Tally
+
+
+def load_on(port: int, **changes) -> Load:
+    target = {"scheme": "http", "host": "127.0.0.1", "port": port} | changes.pop("target", {})
+    plan = {
+        "allow": "x",
+        "target": target,
+        "endpoints": [{"path": "/a"}],
+        "peak_per_second": 200,
+        "duration": "2s",
+    }
+    return Load.model_validate(plan | changes)
+
+
+def run(port: int, **changes):
+    return measure(load_on(port, **changes), "x", calibrate=False)
+
+
+def test_every_request_is_sent_and_counted():
+    """200/s for 2 s are 400 requests, all answered, in blocks of 200, over few connections."""
+    with serving() as server:
+        found = run(server.port)
+    assert found.whole.requests == len(server.seen) == 400
+    assert [s.requests for s in found.whole.seconds] == [200, 200]
+    assert found.whole.failed == 0
+    assert server.connections < 100
+    assert found.client.kept == 1.0
+    assert {phase.name for phase in found.phases} >= {"TCP connect", "first byte"}
+
+
+def test_a_stall_is_seen_by_all_that_were_due_meanwhile():
+    """The server stands still from 0.5 s to 1.5 s: about 200 requests of 400 are late, not one (open loop)."""
+    with serving(lambda _n, t: Answer(after_s=max(0.0, 1.5 - t) if 0.5 <= t < 1.5 else 0.0)) as server:
+        found = run(server.port)
+    over_200 = found.whole.over[found.whole.limits_s.index(0.2)]
+    assert 130 <= over_200 <= 200
+    assert found.whole.max_s == pytest.approx(1.0, abs=0.2)
+
+
+def test_waiting_for_a_connection_counts_from_when_it_was_due():
+    """One connection at 200/s with answers of 20 ms: requests queue, and their wait is in their latency."""
+    with serving(lambda _n, _t: Answer(after_s=0.02)) as server:
+        found = run(server.port, max_in_flight=1, duration="1s")
+    assert found.whole.max_s > 1.0
+    assert found.client.held > 100
+    assert found.client.kept > 0.9, "the wait is the server's doing, not the client's"
+
+
+def test_what_is_never_sent_is_over_every_limit():
+    """One connection, a server that never answers: all the rest of the plan is counted as failed."""
+    with serving(lambda _n, _t: Answer(after_s=30)) as server:
+        found = run(server.port, max_in_flight=1, duration="1s", timeout="1s", stop_at_error_ratio=1)
+    whole = found.whole
+    assert whole.requests + found.cut >= 100
+    assert whole.failed == whole.requests == whole.over[0] == whole.over[1]
+    assert whole.failures.get(UNSENT, 0) + whole.failures.get("no answer in time", 0) == whole.failed
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "answer", "words"),
+    [
+        ({"path": "/a"}, Answer(status=500), "status 500"),
+        ({"path": "/a", "contains": "yes"}, Answer(body="no"), "body without 'yes'"),
+        ({"path": "/a", "matches": "^[0-9]+$"}, Answer(body="no"), "body does not match"),
+        ({"path": "/a", "timeout": "50ms"}, Answer(after_s=0.2), "no answer in time"),
+        ({"path": "/a", "status": [204]}, Answer(), "status 200"),
+    ],
+)
+def test_a_quick_wrong_answer_is_a_failure(endpoint, answer, words):
+    with serving(lambda _n, _t: answer) as server:
+        found = run(server.port, endpoints=[endpoint], duration="500ms", stop_at_error_ratio=1)
+    assert found.whole.failed == found.whole.requests > 0
+    assert any(words in what for what in found.whole.failures)
+    assert found.whole.p50_s is None
+
+
+def test_nobody_listens_is_failures_and_the_kill_switch_ends_it():
+    with serving() as server:
+        port = server.port
+    found = run(port, duration="10s")
+    assert found.stopped.startswith("kill switch: ")
+    assert "refused" in found.stopped
+    assert found.lasted_s < 5
+    assert found.whole.failed == found.whole.requests >= 100
+
+
+def test_kill_switch_stops_sending_at_once():
+    """From the 200th request on errors: not many more than the window are sent of the 2,000 planned."""
+    with serving(lambda n, _t: Answer(status=503 if n > 200 else 200)) as server:
+        found = run(server.port, duration="10s")
+        assert "status 503" in found.stopped
+        assert len(server.seen) < 400
+
+
+def test_a_look_can_end_the_run():
+    with serving() as server:
+        found = measure(
+            load_on(server.port, duration="8s"), "x", calibrate=False, look=lambda _tally: "seen enough"
+        )
+    assert found.stopped == "seen enough"
+    assert found.lasted_s < 4
+
+
+@pytest.mark.parametrize(("allow", "words"), [(None, "add `allow: prod`"), ("staging", "names 'staging'")])
+def test_what_is_not_named_for_load_gets_none(allow, words):
+    """Not one request reaches a server that the inventory does not name for load."""
+    with serving() as server:
+        with pytest.raises(CannotTell, match="no load was sent") as refused:
+            measure(load_on(server.port, allow=allow), "prod")
+        assert server.connections == 0
+    assert words in str(refused.value)
+
+
+def test_methods_headers_bodies_and_logins_arrive(monkeypatch, tmp_path):
+    """What the inventory says is what the server gets; the secret is in the request and in no result."""
+    secret = tmp_path / "token"
+    secret.write_text("canary-4711-token")
+    endpoints = [
+        {
+            "path": "/write?x=1",
+            "method": "POST",
+            "body": '{"a": 1}',
+            "headers": {"X-One": "1"},
+            "auth": {"bearer": f"file:{secret}"},
+        },
+        {"path": "/read", "auth": {"user": "u", "password": f"file:{secret}"}},
+        {"path": "/key", "method": "DELETE", "auth": {"header": "X-Key", "value": f"file:{secret}"}},
+    ]
+    with serving() as server:
+        found = run(server.port, endpoints=endpoints, duration="500ms")
+    assert found.whole.failed == 0, found.whole.failures
+    post = next(text for text in server.seen if text.startswith("POST"))
+    assert post.startswith("POST /write?x=1 HTTP/1.1")
+    assert "X-One: 1" in post
+    assert "Authorization: Bearer canary-4711-token" in post
+    assert "Content-Type: application/json" in post
+    assert post.endswith('{"a": 1}')
+    assert any(t.startswith("GET /read") and "Authorization: Basic " in t for t in server.seen)
+    assert any(t.startswith("DELETE /key") and "X-Key: canary-4711-token" in t for t in server.seen)
+    assert "canary" not in repr(found)
+
+
+def test_cold_connections():
+    """Each request opens a connection of its own, and the time to connect is known for each."""
+    with serving() as server:
+        found = run(server.port, connections="cold", duration="500ms")
+    assert server.connections == found.whole.requests == 100
+    assert next(p for p in found.phases if p.name == "TCP connect").count == 100
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """A self-signed certificate for localhost, with its key in the same file."""
+    file = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", file, "-out", f"{file}.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
+
+
+def test_tls_is_verified(certificate):
+    """With its authority named TLS works and its handshake is timed; without it nothing is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    target = {"scheme": "https", "host": "localhost", "connect_to": "127.0.0.1"}
+    with serving(tls=context) as server:
+        good = run(server.port, target=target | {"ca_file": f"{certificate}.crt"}, duration="500ms")
+        bad = run(server.port, target=target, duration="500ms", stop_at_error_ratio=1)
+    assert good.whole.failed == 0, good.whole.failures
+    assert "TLS handshake" in {phase.name for phase in good.phases}
+    assert bad.whole.failures == {"certificate not trusted": bad.whole.requests}
+
+
+def test_calibration_gives_a_floor():
+    """The client measures itself on a server that does nothing."""
+    with serving() as server:
+        found = measure(load_on(server.port, duration="500ms"), "x")
+    assert found.client.floor is not None
+    assert found.client.floor.requests == 200
+    assert 0 < found.client.floor.p50_s <= found.client.floor.p99_s
+
+
+def test_schedule_of_steps_and_ramps():
+    """A steady step is evenly spaced; a ramp from 0 to 100/s in 10 s brings 500, half of them after 7.07 s."""
+    steady = schedule.plan([RateStep(rate=100, lasts="2s")], [1], 10_000)
+    assert len(steady.due_s) == 200
+    assert steady.due_s[1] - steady.due_s[0] == pytest.approx(0.01)
+    ramp = schedule.plan([RateStep(rate=0, to=100, lasts="10s")], [1], 10_000)
+    assert len(ramp.due_s) == 500
+    assert ramp.due_s[250] == pytest.approx(7.07, abs=0.02)
+    both = schedule.plan([RateStep(rate=100, lasts="1s"), RateStep(rate=50, lasts="1s")], [3, 1], 10_000)
+    assert len(both.due_s) == 150
+    assert list(both.due_s) == sorted(both.due_s)
+    assert 0.6 < both.endpoint.tolist().count(0) / 150 < 0.9
+    assert len(schedule.plan([RateStep(rate=100, lasts="100s")], [1], 50).due_s) == 50, "the cap"
+
+
+def test_raw_and_folded_samples_agree():
+    """Beyond the bound of raw samples a histogram takes over: counts stay exact, quantiles to a thousandth."""
+    exact, folded = Tally(["a", "b"], (0.2, 0.5)), Tally(["a", "b"], (0.2, 0.5), most_raw=500)
+    for n in range(20_000):
+        value = (n * 7919 % 1000 + 1) / 1000
+        for tally in (exact, folded):
+            tally.add(n % 2, n / 100, value, "status 500" if n % 100 == 0 else "")
+    (one, ones), (other, others) = exact.result(), folded.result()
+    assert one.over == other.over
+    assert one.requests == other.requests == 20_000
+    assert one.failed == 200
+    assert [s.over for s in one.seconds] == [s.over for s in other.seconds]
+    assert other.p99_s == pytest.approx(one.p99_s, rel=0.002)
+    assert one.p50_s == pytest.approx(0.505, rel=0.01)
+    assert [e.over for e in ones] == [e.over for e in others]
+
+
+def test_an_exact_limit_counts_as_over_it():
+    tally = Tally(["a"], (0.2,))
+    tally.add(0, 0.0, 0.2)
+    tally.add(0, 0.1, 0.1999)
+    assert tally.result()[0].over == (1,)
