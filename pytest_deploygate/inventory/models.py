@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
@@ -23,6 +24,9 @@ class Inventory(Section):
     database: Annotated[
         Database | None, Given("postgres", "database: {name: …, user: …, primary: db1.example.com}")
     ] = Field(default=None, description="the database cluster")
+    backup: Annotated[
+        Backup | None, Given("backups", "backup: {tool: pgbackrest, server: STANZA, scratch: {folder: …}}")
+    ] = Field(default=None, description="the backup tool, its objectives, and the restore drill")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

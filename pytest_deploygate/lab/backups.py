@@ -11,6 +11,8 @@ ROLE = "platform_backup"
 _KEPT = 2
 _CONFIGURATION = """[global]
 repo1-path={private}/repo
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass={cipher}
 repo1-retention-full={kept}
 repo1-bundle=y
 start-fast=y
@@ -40,6 +42,7 @@ def prepare(lab: Lab) -> None:
         return
     text = _CONFIGURATION.format(
         private=lab.private,
+        cipher=lab.password(ROLE).reveal(),
         kept=_KEPT,
         stanza=STANZA,
         data=lab.data(PRIMARY),
