@@ -25,24 +25,26 @@ Tool = Literal["pgbackrest", "barman", "base-backup", "pg-dump"]
 class Scratch(Section):
     """Where the restore drill puts the restored server. It is removed afterwards, after a crash too."""
 
-    folder: Annotated[FilePath, Field(description="folder in which the drill makes and removes a folder of its own")]
+    folder: Annotated[
+        FilePath, Field(description="folder in which the drill makes and removes a folder of its own")
+    ]
     host: str = Field(
         default="local://", description="testinfra host, e.g. ssh://restore1.example.com; left out: this one"
     )
     user: Annotated[str | None, Looked] = Field(
-        default=None, description="OS user that the restored server runs as, not root; left out: `backup.user`"
+        default=None,
+        description="OS user that the restored server runs as, not root; left out: `backup.user`",
     )
     programs: FilePath | None = Field(
-        default=None, description="folder with postgres, pg_ctl and psql; left out: looked for by the server's version"
+        default=None,
+        description="folder with postgres, pg_ctl and psql; left out: looked for by the server's version",
     )
     spare: Size = Field(
         json_schema_extra={"weaker": "smaller"},
         default=512 * 1024**2,
         description="space that must stay free on that file system while the drill runs",
     )
-    within: Duration = Field(
-        default=timedelta(hours=2), description="the drill gives up after this long"
-    )
+    within: Duration = Field(default=timedelta(hours=2), description="the drill gives up after this long")
     table_size: Size = Field(
         json_schema_extra={"weaker": "smaller"},
         default=1024**3,
@@ -66,9 +68,12 @@ class Backup(Section):
     )
     config: FilePath | None = Field(default=None, description="configuration file of pgBackRest or Barman")
     repository: FilePath | None = Field(
-        default=None, description="folder of the base backups or dumps; pgBackRest and Barman say theirs themselves"
+        default=None,
+        description="folder of the base backups or dumps; pgBackRest and Barman say theirs themselves",
     )
-    archive: FilePath | None = Field(default=None, description="folder of the archived WAL beside base backups")
+    archive: FilePath | None = Field(
+        default=None, description="folder of the archived WAL beside base backups"
+    )
     restore_command: str | None = Field(
         default=None,
         description="command that brings a WAL segment, as in postgresql.conf; left out: follows from the tool",
@@ -77,9 +82,12 @@ class Backup(Section):
         default="local://", description="testinfra host that the tool runs on, e.g. ssh://backup1.example.com"
     )
     user: Annotated[str | None, Looked] = Field(
-        default=None, description="OS user that the tool runs as; left out: the one that the host is reached as"
+        default=None,
+        description="OS user that the tool runs as; left out: the one that the host is reached as",
     )
-    passfile: FilePath | None = Field(default=None, description="libpq password file for the tool (PGPASSFILE)")
+    passfile: FilePath | None = Field(
+        default=None, description="libpq password file for the tool (PGPASSFILE)"
+    )
     take: Annotated[str | None, Looked] = Field(
         default=None,
         description="command that takes a small backup, run on `host`; pgBackRest (incremental) and Barman know theirs",
@@ -105,7 +113,10 @@ class Backup(Section):
         description="on the morning of the day the newest full backup is at most this old",
     )
     keep: int = Field(
-        json_schema_extra={"weaker": "smaller"}, default=1, ge=1, description="full backups that must be there"
+        json_schema_extra={"weaker": "smaller"},
+        default=1,
+        ge=1,
+        description="full backups that must be there",
     )
     retention: bool = Field(
         json_schema_extra={"weaker": "false"},
@@ -136,7 +147,8 @@ class Backup(Section):
         description="recovery point objective: at most this much may be lost",
     )
     record: FilePath | None = Field(
-        default=None, description="file where the restore drill writes its dated record, which disaster recovery reads"
+        default=None,
+        description="file where the restore drill writes its dated record, which disaster recovery reads",
     )
     record_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},

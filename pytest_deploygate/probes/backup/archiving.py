@@ -163,7 +163,9 @@ def _gap(found: Archiving, backups: Backups) -> Archiving:
     except CannotTell as unknown:
         return replace(found, gap_problem=str(unknown))
     size, last = found.after.segment_bytes, found.after.last_archived[:24]
-    newest = found.mark.segment if found.stored else last if wal.SEGMENT.fullmatch(last) else full[-1].last_wal
+    newest = (
+        found.mark.segment if found.stored else last if wal.SEGMENT.fullmatch(last) else full[-1].last_wal
+    )
     first = full[-1].first_wal
     gone = wal.missing(there, first, newest, size)
     count = max(0, wal.number(newest, size) - wal.number(first, size) + 1)

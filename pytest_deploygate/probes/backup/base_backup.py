@@ -68,8 +68,12 @@ class BaseBackup:
             raise CannotTell("the archive has no folder that could be listed; name it with `backup.archive`")
         done = self.place.run("ls -1 {}", self.archive, timeout_s=60)
         if done.code:
-            raise CannotTell(f"the WAL archive {self.archive} on {self.place.name} cannot be listed: {done.said}")
-        whole = (line for line in done.output.splitlines() if not line.endswith((".part", ".tmp", ".partial")))
+            raise CannotTell(
+                f"the WAL archive {self.archive} on {self.place.name} cannot be listed: {done.said}"
+            )
+        whole = (
+            line for line in done.output.splitlines() if not line.endswith((".part", ".tmp", ".partial"))
+        )
         return frozenset(line[:24] for line in whole if wal.SEGMENT.match(line) and ".backup" not in line)
 
     def verify(self, backup: BackupSet) -> Verification:
@@ -83,7 +87,9 @@ class BaseBackup:
         if found.code == 127:
             raise CannotTell(f"pg_verifybackup is not installed on {self.place.name}")
         problems = tuple(found.said.split("pg_verifybackup: error: ")[:6]) if found.code else ()
-        return Verification(backup.label, "pg_verifybackup", tuple(filter(None, problems)), time.monotonic() - began)
+        return Verification(
+            backup.label, "pg_verifybackup", tuple(filter(None, problems)), time.monotonic() - began
+        )
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
         """Copy a backup's files."""

@@ -46,13 +46,13 @@ UNION ALL SELECT 'index', i.indexrelid::regclass::text,
     md5(concat_ws(' ', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisready))
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't'
-UNION ALL SELECT 'constraint', o.conrelid::regclass || '.' || o.conname, md5(pg_get_constraintdef(o.oid) || o.convalidated)
+UNION ALL SELECT 'constraint', o.conrelid::regclass || '.' || o.conname, md5(concat_ws(' ', pg_get_constraintdef(o.oid), o.convalidated))
 FROM pg_constraint o JOIN pg_namespace n ON n.oid = o.connamespace WHERE n.nspname !~ '^pg_' AND o.conrelid <> 0
     AND n.nspname <> 'information_schema'
 UNION ALL SELECT 'function', p.oid::regprocedure::text, md5(concat_ws(' ', p.prosrc, p.prolang, p.proacl, p.provolatile))
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-UNION ALL SELECT 'trigger', t.tgrelid::regclass || '.' || t.tgname, md5(pg_get_triggerdef(t.oid) || t.tgenabled)
+UNION ALL SELECT 'trigger', t.tgrelid::regclass || '.' || t.tgname, md5(concat_ws(' ', pg_get_triggerdef(t.oid), t.tgenabled))
 FROM pg_trigger t WHERE NOT t.tgisinternal
 UNION ALL SELECT 'extension', extname, extversion FROM pg_extension
 UNION ALL SELECT 'role', rolname, concat_ws(' ', rolsuper, rolcanlogin, rolreplication, rolbypassrls) FROM pg_roles
@@ -142,7 +142,8 @@ def read(connection: Connection, tables: Iterable[Table]) -> Contents:
         row = connection.execute(table.digest()).fetchone()
         if row:
             found[row[0]] = _parts(row[1])
-    return Contents(found, frozenset(tuple(map(str, row)) for row in connection.execute(CATALOG.encode()).fetchall()))  # type: ignore[misc]
+    lines = connection.execute(CATALOG.encode()).fetchall()
+    return Contents(found, frozenset((str(kind), str(name), str(what)) for kind, name, what in lines))
 
 
 def script(connection: Connection, tables: Iterable[Table]) -> str:
@@ -207,7 +208,10 @@ def compare(before: Contents, after: Contents, restored: Contents, chosen: Chose
             differs.append(f"{label}: {wrong}")
     lost = (before.catalog & after.catalog) - restored.catalog
     extra = restored.catalog - (before.catalog | after.catalog)
-    catalog = [*_lines(lost, "missing or different"), *_lines({x for x in extra if not _same(x, lost)}, "not in the source")]
+    catalog = [
+        *_lines(lost, "missing or different"),
+        *_lines({x for x in extra if not _same(x, lost)}, "not in the source"),
+    ]
     sampled = tuple(t.label for t in chosen.tables if t.blocks is not None)
     return Comparison(
         len(restored.tables), rows, tuple(differs), uncertain, len(restored.catalog), tuple(catalog), sampled, chosen.left_out
@@ -228,7 +232,11 @@ def _table(before: Parts, after: Parts, restored: Parts) -> tuple[str, int]:
             unknown += max(b[0], r[0])
     if not wrong_parts:
         return "", unknown
-    change = f"{abs(found - expected)} rows {'too few' if found < expected else 'too many'}" if found != expected else ""
+    change = (
+        f"{abs(found - expected)} rows {'too few' if found < expected else 'too many'}"
+        if found != expected
+        else ""
+    )
     return change or f"as many rows, but other values in {wrong_parts} of {PARTS} parts", unknown
 
 

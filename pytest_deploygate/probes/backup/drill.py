@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from pytest_deploygate.inventory.backup import Scratch
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import archiving, contents, record, scratch, source
+from pytest_deploygate.probes.backup import archiving, contents, dump_drill, record, scratch, source
 from pytest_deploygate.probes.backup.archiving import Mark
 from pytest_deploygate.probes.backup.place import Place
 from pytest_deploygate.probes.backup.record import DrillEvidence, DrillRecord
@@ -26,7 +26,13 @@ from pytest_deploygate.probes.postgres import Cluster
 #: WAL that lies in a recovering server at a time, beside its data.
 _MOST_WAL_BYTES = 1024**3
 # What went wrong lies with this host, not with the backup.
-_OURS = ("No space left on device", "Permission denied", "not found", "cannot execute", "could not access file")
+_OURS = (
+    "No space left on device",
+    "Permission denied",
+    "not found",
+    "cannot execute",
+    "could not access file",
+)
 
 
 def evidence(cluster: Cluster, backups: Backups) -> DrillEvidence:
@@ -36,20 +42,15 @@ def evidence(cluster: Cluster, backups: Backups) -> DrillEvidence:
     """
     if backups.criteria.scratch is not None:
         return backups.once("drill", lambda: _drilled(cluster, backups))
-    return on_record(backups)
-
-
-def on_record(backups: Backups, configuration: dict[str, str] | None = None) -> DrillEvidence:
-    """Return the record of the last drill or rehearsal."""
-    path = backups.criteria.record
-    found, problem = record.read(path) if path else (None, "the inventory names no `backup.record`")
-    facts = configuration or {}
-    return DrillEvidence(found, str(path or ""), problem, False, record.digest(facts), facts, datetime.now(UTC))
+    about = configuration(cluster, backups, source.facts(cluster).major)
+    return replace(rehearsed(backups), digest=record.digest(about), configuration=about)
 
 
 def rehearsed(backups: Backups) -> DrillEvidence:
-    """Return what disaster recovery is judged by: the record as it is now, this run's drill included."""
-    return on_record(backups)
+    """Return the record of the last drill or rehearsal as it is now, this run's included: disaster recovery rests on it."""
+    path = backups.criteria.record
+    found, problem = record.read(path) if path else (None, "the inventory names no `backup.record`")
+    return DrillEvidence(found, str(path or ""), problem, False, "", {}, datetime.now(UTC))
 
 
 def configuration(cluster: Cluster, backups: Backups, major: int) -> dict[str, str]:
@@ -74,7 +75,9 @@ class _Drill:
         self.cluster, self.backups, self.facts = cluster, backups, facts
         self.criteria: Scratch = backups.criteria.scratch  # type: ignore[assignment]
         self.tool = backups.tool
-        self.place = Place(self.criteria.host, self.criteria.user or backups.criteria.user, self.tool.place.env)
+        self.place = Place(
+            self.criteria.host, self.criteria.user or backups.criteria.user, self.tool.place.env
+        )
         self.began = time.monotonic()
         self.record = DrillRecord(
             datetime.now(UTC).replace(microsecond=0), "", digest=record.digest(about), configuration=about
@@ -89,9 +92,11 @@ class _Drill:
         scratch.room(self.place, folder, self._needed(newest), self.criteria.spare)
         self._now(backup=newest.label, backup_finished=newest.finished, swept=swept)
         if not self.tool.recovers:
-            from pytest_deploygate.probes.backup.dump_drill import run  # noqa: PLC0415 (the other way of restoring)
-
-            return run(self, newest, programs)
+            with Instance(self.place, folder) as instance:
+                told = dump_drill.drill(
+                    self.cluster, self.backups, newest, instance, programs, self.place, self.record
+                )
+            return self._now(**told, total_s=round(time.monotonic() - self.began, 3))
         marked = source.marked(self.cluster, self.backups, self.criteria.table_size)
         self._now(marker_at=marked.mark.at, left=self._left(marked))
         self._now(rpo_s=self._rpo_s(marked))
@@ -181,15 +186,29 @@ class _Drill:
         row = instance.psql(programs, role, database, query, 60)
         self._now(marker_found=row.code == 0 and row.output.strip() == "1")
         if not self.record.marker_found:
-            self._failed("marker", f"the marker row of {mark.at:%H:%M:%S} UTC is not in the restored database", row.said)
+            self._failed(
+                "marker",
+                f"the marker row of {mark.at:%H:%M:%S} UTC is not in the restored database",
+                row.said,
+            )
         return bool(self.record.marker_found)
 
     def _isolated(self, instance: Instance, programs: Programs) -> bool:
         """Ask the restored server itself that nobody reaches it, that it archives nothing, and that it is read-only."""
-        names = ("listen_addresses", "archive_mode", "primary_conninfo", "transaction_read_only", "in_hot_standby")
+        names = (
+            "listen_addresses",
+            "archive_mode",
+            "primary_conninfo",
+            "transaction_read_only",
+            "in_hot_standby",
+        )
         shown = ", ".join(f"current_setting('{name}', true)" for name in names)
         done = instance.psql(
-            programs, self.facts.superuser, self.cluster.criteria.name, f"SELECT {shown}, pg_is_in_recovery()", 60
+            programs,
+            self.facts.superuser,
+            self.cluster.criteria.name,
+            f"SELECT {shown}, pg_is_in_recovery()",
+            60,
         )
         values = dict(zip((*names, "in_recovery"), done.output.rstrip("\n").split("\t"), strict=False))
         self._now(isolation=values)
@@ -201,7 +220,9 @@ class _Drill:
 
     def _compared(self, instance: Instance, programs: Programs, marked: Marked) -> bool:
         bound_s = max(60.0, self.criteria.within.total_seconds())
-        done = instance.psql(programs, self.facts.superuser, self.cluster.criteria.name, marked.script, bound_s)
+        done = instance.psql(
+            programs, self.facts.superuser, self.cluster.criteria.name, marked.script, bound_s
+        )
         if done.code:
             self._failed("contents", "the restored database cannot be read", done.said)
             return False
@@ -219,16 +240,24 @@ class _Drill:
         if not self.criteria.amcheck:
             return
         if self.facts.amcheck_schema is None:
-            self._now(index_problem=f"amcheck is not in database {self.cluster.criteria.name}: CREATE EXTENSION amcheck")
+            self._now(
+                index_problem=f"amcheck is not in database {self.cluster.criteria.name}: CREATE EXTENSION amcheck"
+            )
             return
         query = _INDEXES.format(schema=_quoted(self.facts.amcheck_schema))
         done = instance.psql(
-            programs, self.facts.superuser, self.cluster.criteria.name, query, self.criteria.within.total_seconds()
+            programs,
+            self.facts.superuser,
+            self.cluster.criteria.name,
+            query,
+            self.criteria.within.total_seconds(),
         )
         checked = [line for line in done.output.splitlines() if line.startswith("i")]
         self._now(indexes=len(checked))
         if done.code:
-            self._failed("indexes", f"amcheck found a damaged index after {len(checked)} sound ones", done.said)
+            self._failed(
+                "indexes", f"amcheck found a damaged index after {len(checked)} sound ones", done.said
+            )
 
     def _failed(self, step: str, what: str, said: str) -> None:
         """End the record with a step's failure. Raises CannotTell where the cause is the scratch host, not the backup."""
@@ -277,5 +306,3 @@ def base_settings(instance: Instance, facts: Facts) -> dict[str, str]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-

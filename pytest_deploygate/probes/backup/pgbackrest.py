@@ -53,15 +53,21 @@ class PgBackRest:
         encryption = " ".join(sorted(ciphers - {"none"})) if "none" not in ciphers else ""
         if settings.get("repo1-host") or kind not in ("posix", "cifs"):
             at = settings.get("repo1-host") or f"{kind} storage"
-            return Store(f"{path} on {at}", encryption, ", ".join(retention), None, f"{at} does not tell it here")
+            return Store(
+                f"{path} on {at}", encryption, ", ".join(retention), None, f"{at} does not tell it here"
+            )
         free = free_bytes(self.place, path)
         if not encryption:
             encryption = volume_encryption(self.place, path) or ""
-        return Store(path, encryption, ", ".join(retention), free, "" if free else f"df tells nothing of {path}")
+        return Store(
+            path, encryption, ", ".join(retention), free, "" if free else f"df tells nothing of {path}"
+        )
 
     def segments(self) -> frozenset[str]:
         """Return the segments in the archive, by listing the repository: `info` shows only the first and the last."""
-        done = self._run("repo-ls", "--recurse", "--filter", "[0-9A-F]{24}-", f"archive/{self.stanza}", bound_s=120)
+        done = self._run(
+            "repo-ls", "--recurse", "--filter", "[0-9A-F]{24}-", f"archive/{self.stanza}", bound_s=120
+        )
         if done.code:
             raise CannotTell(f"{self.name}: its archive cannot be listed: {done.said}")
         return wal.names(done.output)
@@ -98,7 +104,9 @@ class PgBackRest:
     def _info(self) -> list[dict[str, Any]]:
         done = self._run("info", "--output=json", bound_s=60)
         if done.code == _NOT_INSTALLED:
-            raise CannotTell(f"pgbackrest is not installed on {self.place.name}; name its host with `backup.host`")
+            raise CannotTell(
+                f"pgbackrest is not installed on {self.place.name}; name its host with `backup.host`"
+            )
         if done.code:
             raise CannotTell(f"{self.name}: info failed on {self.place.name}: {done.said}")
         try:
@@ -167,4 +175,6 @@ def _said(text: str, label: str) -> list[str]:
             found.append(f"{about}: {', '.join(f'{what} {count}' for what, count in counts)}")
         elif said := _LOUD.search(line):
             found.append(said[1])
-    return found or (["status: error"] if re.search(r"^status: error", text, re.MULTILINE) and not about else [])
+    return found or (
+        ["status: error"] if re.search(r"^status: error", text, re.MULTILINE) and not about else []
+    )

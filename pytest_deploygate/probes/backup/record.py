@@ -12,6 +12,7 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pytest_deploygate.redaction import redact
 
@@ -79,7 +80,9 @@ def read(path: Path) -> tuple[DrillRecord | None, str]:
     try:
         raw = json.loads(path.read_text())
         known = {f.name for f in fields(DrillRecord)}
-        found = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+        found: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known
+        }
         for name in ("date", "backup_finished", "marker_at"):
             if found.get(name) is not None:
                 found[name] = datetime.fromisoformat(found[name])

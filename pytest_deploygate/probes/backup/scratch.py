@@ -13,6 +13,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from pytest_deploygate.model import CannotTell, words_for_bytes
 from pytest_deploygate.probes.backup.place import Done, Place
@@ -102,12 +103,22 @@ class Instance:
         self.sockets = f"{self.root}/s"
         self._over = threading.Event()
         if len(os.fsencode(f"{self.sockets}/.s.PGSQL.5432.lock")) > _LONGEST_SOCKET:
-            raise CannotTell(f"`scratch.folder` {folder} is too long a path for a unix socket; name a shorter one")
+            raise CannotTell(
+                f"`scratch.folder` {folder} is too long a path for a unix socket; name a shorter one"
+            )
 
-    def __enter__(self) -> Instance:
-        made = self.place.run("umask 077 && mkdir {} {} {} && touch {}", self.root, self.data, self.sockets, f"{self.root}/lease")
+    def __enter__(self) -> Self:
+        made = self.place.run(
+            "umask 077 && mkdir {} {} {} && touch {}",
+            self.root,
+            self.data,
+            self.sockets,
+            f"{self.root}/lease",
+        )
         if made.code:
-            raise CannotTell(f"the scratch folder {self.root} on {self.place.name} cannot be made: {made.said}")
+            raise CannotTell(
+                f"the scratch folder {self.root} on {self.place.name} cannot be made: {made.said}"
+            )
         mine = _process() if self.place.host == "local://" else ("", "")
         begin = "setsid -f sh -c {} guard {} {} {} </dev/null >/dev/null 2>&1"
         self.place.run(begin, _GUARD, self.root, *mine)
@@ -129,13 +140,21 @@ class Instance:
 
     def start(self, programs: Programs, settings: Mapping[str, str], *, recover: bool) -> Done:
         """Configure the server, for this folder alone, and start it without waiting until it takes connections."""
-        lines = "".join(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items())
+        lines = "".join(
+            f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()
+        )
         script = (
             "umask 077 && printf %s {} >{} && printf %s {} >{} && : >{} && rm -f {}/standby.signal {}/recovery.signal"
             " {}/postmaster.pid && : >{}/postgresql.auto.conf"
         )
         hba = "local all all trust\n"
-        files = (lines, f"{self.root}/postgresql.conf", hba, f"{self.root}/hba.conf", f"{self.root}/ident.conf")
+        files = (
+            lines,
+            f"{self.root}/postgresql.conf",
+            hba,
+            f"{self.root}/hba.conf",
+            f"{self.root}/ident.conf",
+        )
         done = self.place.run(script, *files, *[self.data] * 4)
         if done.code:
             raise CannotTell(f"the scratch server in {self.root} cannot be configured: {done.said}")

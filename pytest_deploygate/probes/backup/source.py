@@ -88,7 +88,13 @@ def marked(cluster: Cluster, backups: Backups, whole_bytes: int) -> Marked:
                 second = contents.read(after, chosen.tables)
                 archived_s, stored = waiting.result()
                 return Marked(
-                    made, archived_s, stored, first.result(), second, chosen, contents.script(connection, chosen.tables)
+                    made,
+                    archived_s,
+                    stored,
+                    first.result(),
+                    second,
+                    chosen,
+                    contents.script(connection, chosen.tables),
                 )
     except psycopg.Error as error:
         raise CannotTell(f"the source cannot be read: {explain(cluster.primary, error)}") from error

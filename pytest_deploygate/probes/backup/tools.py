@@ -101,15 +101,17 @@ def tool(backup: Backup) -> Tool:
     # Each tool imports this module for its types.
     from pytest_deploygate.probes.backup import barman, base_backup, pg_dump, pgbackrest  # noqa: PLC0415
 
-    made = {
-        "pgbackrest": pgbackrest.PgBackRest,
-        "barman": barman.Barman,
-        "base-backup": base_backup.BaseBackup,
-        "pg-dump": pg_dump.PgDump,
-    }[backup.tool]
     env = {"PGPASSFILE": str(backup.passfile)} if backup.passfile else {}
-    found: Tool = made(backup, Place(backup.host, backup.user, env))
-    return found
+    place = Place(backup.host, backup.user, env)
+    match backup.tool:
+        case "pgbackrest":
+            return pgbackrest.PgBackRest(backup, place)
+        case "barman":
+            return barman.Barman(backup, place)
+        case "base-backup":
+            return base_backup.BaseBackup(backup, place)
+        case "pg-dump":
+            return pg_dump.PgDump(backup, place)
 
 
 def free_bytes(place: Place, folder: str) -> int | None:

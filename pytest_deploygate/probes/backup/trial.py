@@ -40,7 +40,9 @@ def take(backups: Backups) -> Trial:
         if not (done.code and any(words in done.said for words in _BUSY)):
             break
         if time.monotonic() - began > _PATIENCE_S:
-            raise CannotTell(f"another backup has been running for {_PATIENCE_S:.0f} s: run this again when it ended")
+            raise CannotTell(
+                f"another backup has been running for {_PATIENCE_S:.0f} s: run this again when it ended"
+            )
         time.sleep(1.0)
     took = time.monotonic() - started
     if done.timed_out:
