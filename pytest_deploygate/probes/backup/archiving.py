@@ -76,7 +76,7 @@ class Archiving:
     checked: int = 0
     gap: tuple[str, ...] = ()
     gap_problem: str = ""
-    now: datetime = datetime.min.replace(tzinfo=UTC)
+    now: datetime | None = None
 
 
 def state(cluster: Cluster) -> Archiver:
@@ -138,7 +138,7 @@ def wait(cluster: Cluster, backups: Backups, made: Mark, began: float) -> tuple[
             return None, None
         if now.mode != "off" and now.failed and _failing(now):
             # One more try of the archiver (it tries three times a second apart), not the whole bound.
-            deadline = min(deadline, began + 8.0)
+            deadline = min(deadline, began + 4.0)
         time.sleep(_LISTING_S if now.mode == "off" else _POLL_S)
 
 

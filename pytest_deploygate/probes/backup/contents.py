@@ -151,8 +151,8 @@ def script(connection: Connection, tables: Iterable[Table]) -> str:
     lines = [SETTINGS, "SET statement_timeout = 0;"]
     for table in tables:
         digest = table.digest().as_string(connection)
-        lines.append(f"SELECT 't', q.* FROM ({digest}) q;")
-    lines.append(f"SELECT 'c', q.* FROM ({CATALOG}) q;")
+        lines.append(f"SELECT 't', q.* FROM ({digest}) q;")  # noqa: S608 (composed above)
+    lines.append(f"SELECT 'c', q.* FROM ({CATALOG}) q;")  # noqa: S608 (ours)
     return "\n".join(lines)
 
 

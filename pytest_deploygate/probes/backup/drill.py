@@ -100,6 +100,14 @@ class _Drill:
         marked = source.marked(self.cluster, self.backups, self.criteria.table_size)
         self._now(marker_at=marked.mark.at, left=self._left(marked))
         self._now(rpo_s=self._rpo_s(marked))
+        if marked.archived_s is None:
+            when = f"{marked.mark.at:%H:%M:%S} UTC"
+            self._failed(
+                "marker",
+                f"the marker of {when} cannot be restored",
+                f"its segment {marked.mark.segment} is not archived",
+            )
+            return self._now(total_s=round(time.monotonic() - self.began, 3))
         with Instance(self.place, folder) as instance:
             self._restore(instance, programs, newest, marked)
         return self._now(total_s=round(time.monotonic() - self.began, 3))

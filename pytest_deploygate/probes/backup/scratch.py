@@ -76,7 +76,7 @@ exit 3
 _WAIT = """
 last=''
 while [ $(date +%s) -lt $(( $(cat {}) )) ]; do
-  state=$({} -X -q -A -t -h {} -p 5432 -U {} -d {} -c {} 2>&1) && case "$state" in *paused*) echo "$state"; exit 0;; esac
+  state=$({} -X -q -A -t -h {} -p 5432 -U {} -d {} -c {} 2>&1) && case "$state" in paused) echo "$state"; exit 0;; esac
   last=$state
   kill -0 "$(head -n 1 {}/postmaster.pid 2>/dev/null)" 2>/dev/null || { sleep 0.3; kill -0 "$(head -n 1 {}/postmaster.pid 2>/dev/null)" 2>/dev/null || exit 7; }
   sleep 0.1
