@@ -144,7 +144,10 @@ def _too_old(backup: BackupSet, what: str, limit: timedelta, now: datetime) -> I
     age = now - backup.finished
     when = f"{backup.finished:%Y-%m-%d %H:%M} UTC"
     if age > limit:
-        yield f"the {what} ({backup.label}) is of {when}, {words_for(age)} ago, limit {words_for(limit)}"
+        yield (
+            f"the {what} ({backup.label}) is of {when}, {words_for(age)} ago, limit {words_for(limit)}: see why "
+            "the job did not run or failed"
+        )
     elif age < -_CLOCKS:
         yield f"the {what} ({backup.label}) is of {when}, in the future: a clock is wrong"
 

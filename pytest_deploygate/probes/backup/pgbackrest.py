@@ -168,7 +168,8 @@ def _said(text: str, label: str) -> list[str]:
     for line in map(str.strip, text.splitlines()):
         if line.startswith(("backup:", "archiveId:")):
             about = line.partition(",")[0]
-            ours = line.startswith("archiveId:") or label.partition("_")[0] in about
+            named = about.removeprefix("backup: ")
+            ours = line.startswith("archiveId:") or named in (label, label.partition("_")[0])
             if ours and (bad := re.search(r"status: (?!valid)\S+", line)):
                 found.append(f"{about}, {bad[0].rstrip(',')}")
         elif ours and (counts := _BAD.findall(line)):
