@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.inventory.fields import Duration, FilePath, Section, Size
 from pytest_deploygate.inventory.references import from_lab
@@ -19,15 +19,19 @@ def _looked_up(value: object) -> object:
 
 
 Looked = BeforeValidator(_looked_up)
-Tool = Literal["pgbackrest", "barman", "base-backup", "pg-dump"]
+_OF_THE_LAB = {"type": "string", "pattern": "^lab:.+"}
+Tool = Annotated[
+    Literal["pgbackrest", "barman", "base-backup", "pg-dump"],
+    Looked,
+    WithJsonSchema({"anyOf": [{"enum": ["pgbackrest", "barman", "base-backup", "pg-dump"]}, _OF_THE_LAB]}),
+]
+Flag = Annotated[bool, Looked, WithJsonSchema({"anyOf": [{"type": "boolean"}, _OF_THE_LAB]})]
 
 
 class Scratch(Section):
     """Where the restore drill puts the restored server. It is removed afterwards, after a crash too."""
 
-    folder: Annotated[
-        FilePath, Field(description="folder in which the drill makes and removes a folder of its own")
-    ]
+    folder: FilePath = Field(description="folder in which the drill makes and removes a folder of its own")
     host: str = Field(
         default="local://", description="testinfra host, e.g. ssh://restore1.example.com; left out: this one"
     )
@@ -60,7 +64,7 @@ class Scratch(Section):
 class Backup(Section):
     """The backups of the database cluster, their objectives, and the restore drill."""
 
-    tool: Annotated[Tool, Looked] = Field(
+    tool: Tool = Field(
         description="pgbackrest, barman, base-backup (plain, with a WAL archive) or pg-dump (small databases)"
     )
     server: str | None = Field(
@@ -123,7 +127,7 @@ class Backup(Section):
         default=True,
         description="the tool must have a retention of its own (pgBackRest, Barman)",
     )
-    encrypted: Annotated[bool, Looked] = Field(
+    encrypted: Flag = Field(
         json_schema_extra={"weaker": "false"},
         default=True,
         description="the repository must be encrypted, by the tool or by its volume",

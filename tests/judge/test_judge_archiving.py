@@ -33,7 +33,10 @@ def test_archive_timeout_zero_is_noted():
     ("found", "words"),
     [
         (replace(GOOD, archived_s=None, stored=None, after=FAILED), "failed 3 times"),
-        (replace(GOOD, archived_s=None, stored=None, after=replace(STATE, mode="off")), "archive_mode is off"),
+        (
+            replace(GOOD, archived_s=None, stored=None, after=replace(STATE, mode="off")),
+            "archive_mode is off",
+        ),
         (replace(GOOD, stored=False), "not in the archive"),
         (replace(GOOD, archived_s=90.0), "limit 60 s"),
         (replace(GOOD, after=replace(STATE, failed=1)), "failed 1 times while we watched"),

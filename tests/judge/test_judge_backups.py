@@ -74,7 +74,11 @@ def test_free_space_that_was_asked_for_and_is_unknown_is_inconclusive():
         (PROVED, Verdict.PASS, "verifies"),
         (replace(PROVED, backup=None, verification=None), Verdict.FAIL, "no full backup"),
         (replace(PROVED, backup=aged(13 * HOUR)), Verdict.FAIL, "limit 12 h"),
-        (replace(PROVED, verification=Verification("F1", "verify", ("manifest",), 1.0)), Verdict.FAIL, "manifest"),
+        (
+            replace(PROVED, verification=Verification("F1", "verify", ("manifest",), 1.0)),
+            Verdict.FAIL,
+            "manifest",
+        ),
         (replace(PROVED, verification=None, problem="not installed"), Verdict.INCONCLUSIVE, "not installed"),
         (replace(PROVED, backup=aged(13 * HOUR), verification=None), Verdict.FAIL, "limit 12 h"),
     ],

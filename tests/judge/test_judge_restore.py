@@ -31,7 +31,9 @@ def test_a_good_drill_passes(found):
     assert judge(found, EXPECTED).verdict is Verdict.PASS
 
 
-@pytest.mark.parametrize("step", ["restore", "start", "marker", "indexes", "contents", "isolation", "unheard of"])
+@pytest.mark.parametrize(
+    "step", ["restore", "start", "marker", "indexes", "contents", "isolation", "unheard of"]
+)
 def test_each_failed_step_fails(step):
     assert judge(having(NOW_RUN, outcome=step, reason="because"), EXPECTED).verdict is Verdict.FAIL
 

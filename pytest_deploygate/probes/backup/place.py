@@ -11,6 +11,7 @@ from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.schedules import shell
 
 _TIMED_OUT = (124, 137)
+_MOST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,9 @@ class Done:
 
     @property
     def said(self) -> str:
-        """The end of what it said, errors first, on one line."""
-        return (self.errors or " ".join(self.output.split()))[-400:] or f"exit code {self.code}"
+        """The end of what it said, errors first, on one line; only the beginning of a long text is left out."""
+        text = self.errors or " ".join(self.output.split()) or f"exit code {self.code}"
+        return text if len(text) <= _MOST else f"… {text[-_MOST:].partition(' ')[2]}"
 
     @property
     def timed_out(self) -> bool:

@@ -8,6 +8,7 @@ drill in the same folder does.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import threading
 from collections.abc import Mapping
@@ -175,11 +176,21 @@ class Instance:
         )  # fmt: skip
 
     def log(self) -> str:
-        """Return what the server's log says is wrong, its last lines where nothing stands out."""
-        done = self.place.run("grep -hE 'FATAL|PANIC|ERROR|could not' {} | tail -n 4", f"{self.root}/log")
+        """Return what the server's log says is wrong, its last lines where nothing stands out, and the last WAL it got."""
+        log = f"{self.root}/log"
+        quiet = "starting up|not yet accepting|shutting down"
+        done = self.place.run(
+            "grep -hE 'FATAL|PANIC|ERROR|could not' {} | grep -vE {} | tail -n 3", log, quiet
+        )
         if not done.output.strip():
-            done = self.place.run("tail -n 4 {}", f"{self.root}/log")
-        return " / ".join(line.strip() for line in done.output.splitlines())[-500:]
+            done = self.place.run("tail -n 4 {}", log)
+        got = self.place.run(
+            "grep -oE 'restored log file \"[0-9A-F]{24}\"' {} | tail -n 1", log
+        ).output.strip()
+        lines = [re.sub(r"^[-0-9]+ [:.0-9]+ \w+ \[\d+\] ", "", line) for line in done.output.splitlines()]
+        return " / ".join([line.strip() for line in lines] + ([f"the last it got: {got}"] if got else []))[
+            :500
+        ]
 
     def psql(self, programs: Programs, role: str, database: str, script: str, bound_s: float) -> Done:
         """Run a script as `role`; rows come unaligned, fields separated by tabs."""
