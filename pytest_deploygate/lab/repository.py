@@ -34,7 +34,7 @@ def put_back(lab: Lab) -> None:
 
 def flip_bytes(lab: Lab) -> None:
     """Flip one bit in the middle of the largest data file of every backup."""
-    sets = 'for set in "$1"/*/; do case "$set" in */backup.history/) continue;; esac; find "$set" -type f'
+    sets = 'for set in "$1"/*/; do case "$set" in */backup.history/|*/latest/) continue;; esac; find "$set" -type f'
     largest = r"-size +64k ! -name 'backup.manifest*' ! -name backup_manifest ! -path '*/pg_wal/*' -printf '%s %p\n'"
     tail = "| sort -n | tail -n 1 | cut -d' ' -f2-; done"
     for file in _sh(lab, f"{sets} {largest} {tail}", str(_folder(lab))).splitlines():

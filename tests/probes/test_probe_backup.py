@@ -233,7 +233,7 @@ def test_a_killed_drill_leaves_nothing(archived: Archived) -> None:
         run.wait()
         if run.stderr:
             run.stderr.close()
-    wait(lambda: leftovers(archived) == [], 20)
+    wait(lambda: not any(leftovers(archived)), 20)
     wait(lambda: not Path(f"/proc/{server}").exists(), 10)
 
 

@@ -32,6 +32,15 @@ for each in */; do
     "$(tail -c 400 "$each/backup_manifest" 2>/dev/null | tr -d '\\n' | grep -o '"End-LSN": "[0-9A-F/]*"' | tail -n 1)"
 done
 """
+_COPY = """
+from={} to={}
+cp -a --reflink=auto "$from/." "$to/" && chmod 700 "$to" || exit 1
+for link in "$to"/pg_tblspc/*; do
+  [ -L "$link" ] || continue
+  own="$to.tablespaces/${link##*/}"
+  mkdir -p "$own" && cp -a --reflink=auto "$(readlink -f "$link")/." "$own/" && ln -sfn "$own" "$link" || exit 1
+done
+"""
 _LSN = re.compile(r"([0-9A-F]+)/([0-9A-F]+)")
 
 
@@ -92,9 +101,8 @@ class BaseBackup:
         )
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
-        """Copy a backup's files."""
-        copy = "cp -a --reflink=auto {}/. {}/ && chmod 700 {}"
-        return by.run(copy, f"{self.folder}/{backup.label}", target, target, timeout_s=24 * 3600)
+        """Copy a backup's files, and what its tablespace links point to: the copy must not write into the backup."""
+        return by.run(_COPY, f"{self.folder}/{backup.label}", target, timeout_s=24 * 3600)
 
     def restore_command(self, target: str) -> str:
         """Copy from the archive folder, or what the inventory says."""
