@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -14,11 +15,14 @@ from rich.table import Table
 
 from pytest_deploygate.inventory.loader import InventoryError
 from pytest_deploygate.inventory.loader import load as load_inventory
+from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.references import lab_folder
 from pytest_deploygate.lab import cluster, faults, nodes, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load, locked
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import failover
+from pytest_deploygate.probes.backup import drill as restore_drill
+from pytest_deploygate.probes.backup.seen import Backups
 from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.problems import nearest
 
@@ -93,6 +97,24 @@ def rehearse(say: up.Say) -> None:
     finally:
         cluster.close()
     say(f"failover drill, on record: {outcome}", time.monotonic() - began)
+    _rehearse_restore(inventory, say)
+
+
+def _rehearse_restore(inventory: Inventory, say: up.Say) -> None:
+    """Run a restore drill, so that disaster recovery has a record; say when it has not."""
+    began = time.monotonic()
+    if inventory.database is None or inventory.backup is None or inventory.backup.scratch is None:
+        return
+    with contextlib.closing(
+        Cluster(inventory.database, inventory.writes.schema_ if inventory.writes else None)
+    ) as cluster:
+        try:
+            found = restore_drill.evidence(cluster, Backups(inventory.backup)).record
+            outcome = found.outcome if found else "none"
+            outcome += f" ({found.reason})" if found and found.reason else ""
+        except CannotTell as unknown:
+            outcome = str(unknown)
+    say(f"restore drill, on record: {outcome}", time.monotonic() - began)
 
 
 @lab.command("down")

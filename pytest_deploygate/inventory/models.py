@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.load import Load
@@ -30,6 +31,9 @@ class Inventory(Section):
         Load | None,
         Given("load", "load: {allow: NAME, peak_per_second: 300, target: {host: …}, endpoints: [{path: /}]}"),
     ] = Field(default=None, description="load to send, and how quick requests must be under it")
+    backup: Annotated[
+        Backup | None, Given("backups", "backup: {tool: pgbackrest, server: STANZA, scratch: {folder: …}}")
+    ] = Field(default=None, description="the backup tool, its objectives, and the restore drill")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

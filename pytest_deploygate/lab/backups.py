@@ -11,6 +11,8 @@ ROLE = "platform_backup"
 _KEPT = 2
 _CONFIGURATION = """[global]
 repo1-path={private}/repo
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass={cipher}
 repo1-retention-full={kept}
 repo1-bundle=y
 start-fast=y
@@ -40,6 +42,7 @@ def prepare(lab: Lab) -> None:
         return
     text = _CONFIGURATION.format(
         private=lab.private,
+        cipher=lab.password(ROLE).reveal(),
         kept=_KEPT,
         stanza=STANZA,
         data=lab.data(PRIMARY),
@@ -49,13 +52,13 @@ def prepare(lab: Lab) -> None:
         database=DATABASE,
     )
     nodes.put(lab, lab.pgbackrest_config, text)
-    _pgbackrest(lab, "stanza-create")
+    pgbackrest(lab, f"--stanza={STANZA}", "stanza-create")
 
 
 def take(lab: Lab) -> None:
     """Take a full backup now. Raises LabError."""
     if lab.pgbackrest:
-        _pgbackrest(lab, "--type=full", "backup")
+        pgbackrest(lab, f"--stanza={STANZA}", "--type=full", "backup")
     else:
         _base_backup(lab)
 
@@ -65,9 +68,10 @@ def repository(lab: Lab) -> tuple[str, ...]:
     return ("repo",) if lab.pgbackrest else ("archive", "backups")
 
 
-def _pgbackrest(lab: Lab, *words: str) -> None:
-    argv = [str(lab.pgbackrest), f"--config={lab.pgbackrest_config}", f"--stanza={STANZA}", *words]
-    processes.run(argv, user=lab.user, env=_passwords(lab), timeout_s=110)
+def pgbackrest(lab: Lab, *words: str, stdin: str = "") -> str:
+    """Run pgBackRest and return what it printed. Raises LabError."""
+    argv = [str(lab.pgbackrest), f"--config={lab.pgbackrest_config}", *words]
+    return processes.run(argv, user=lab.user, env=_passwords(lab), timeout_s=110, stdin=stdin)
 
 
 def _base_backup(lab: Lab) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -118,6 +119,19 @@ class Lab:
         """Where the failover drill leaves its dated record."""
         return self.folder / "failover-drill.json"
 
+    @property
+    def restore_record(self) -> Path:
+        """Where the restore drill leaves its dated record."""
+        return self.folder / "restore-drill.json"
+
+    @property
+    def take_command(self) -> str:
+        """The command that takes a small backup where no tool knows one: a base backup that is thrown away again."""
+        kept = shlex.quote(str(self.private / "backups" / "trial.part"))
+        source = f"-h {HOST} -p {self.ports[PRIMARY]} -U platform_backup"
+        tool = shlex.quote(self.tool("pg_basebackup"))
+        return f"rm -rf {kept} && {tool} {source} -D {kept} -c fast -X stream && rm -rf {kept}"
+
     def values(self) -> dict[str, str]:
         """Return what inventories can refer to as `lab:NAME`."""
         found = {
@@ -130,6 +144,19 @@ class Lab:
         }
         found |= {f"{name}.port": str(port) for name, port in self.ports.items()}
         found |= {f"password.{role}": str(self.secret_file(role)) for role in LOGINS}
+        found |= {
+            "backup.tool": "pgbackrest" if self.pgbackrest else "base-backup",
+            "backup.config": str(self.pgbackrest_config),
+            "backup.repository": str(self.private / ("repo" if self.pgbackrest else "backups")),
+            "backup.archive": str(self.private / "archive"),
+            "backup.encrypted": "true" if self.pgbackrest else "false",
+            "backup.user": self.user or "",
+            "backup.passfile": str(self.pgpass),
+            "backup.take": "" if self.pgbackrest else self.take_command,
+            "backup.record": str(self.restore_record),
+            "backup.scratch": str(self.private / "scratch"),
+            "backup.programs": str(self.servers),
+        }
         if self.pgbackrest:
             found |= {"pgbackrest.config": str(self.pgbackrest_config), "pgbackrest.stanza": STANZA}
         return found

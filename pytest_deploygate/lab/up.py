@@ -198,7 +198,7 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
     lab.private.mkdir(mode=0o700)
     if user is not None:
         shutil.chown(lab.private, user)
-    makes = [str(lab.private / name) for name in ("run", "archive", "backups", "repo")]
+    makes = [str(lab.private / name) for name in ("run", "archive", "backups", "repo", "scratch")]
     processes.run(["/bin/mkdir", *makes], user=user)
     entries = "".join(f"*:*:*:{r}:{lab.password(r).reveal()}\n" for r in ("replicator", backups.ROLE))
     nodes.put(lab, lab.pgpass, entries)

@@ -1,0 +1,220 @@
+"""The repository and its backups: there, young, kept, encrypted, with room, verified; and a small one taken now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+from pytest_deploygate.probes.backup.seen import Repository, Verified
+from pytest_deploygate.probes.backup.tools import BackupSet, Store
+from pytest_deploygate.probes.backup.trial import Trial
+
+_CLOCKS = timedelta(minutes=5)
+
+
+def judge_repository(found: Repository, expected: Backup) -> Judgement:
+    """Pass when a usable full backup is there, young enough, encrypted, kept by a rule, with room for the next ones."""
+    if found.unreachable:
+        return Judgement(
+            Verdict.FAIL,
+            f"the backups cannot be seen, so nobody could restore one now: {found.unreachable}",
+            (Reading("backup host", found.host, limit="answers", ok=False),),
+        )
+    if found.newest is None or found.newest_full is None or found.store is None:
+        kind = (
+            "no backup" if found.newest is None else "no full backup, and others are worth nothing without it"
+        )
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.tool} has {kind}: take a full one now, and see why the schedule did not",
+            (Reading("full backups", 0, limit=f"at least {expected.keep}", ok=False),),
+        )
+    store = found.store
+    wrong = [
+        *_too_old(found.newest, "newest backup", expected.max_age, found.now),
+        *_too_old(found.newest_full, "newest full backup", expected.full_age, found.now),
+        *([f"the newest backup {found.newest.label}: {found.newest.error}"] if found.newest.error else []),
+        *_kept(found, expected),
+        *_encryption(store, expected),
+        *_room(store, found.newest_full, expected),
+    ]
+    readings = tuple(_readings(found, found.newest, found.newest_full, store, expected))
+    if wrong:
+        return Judgement(Verdict.FAIL, f"{found.tool}: " + "; ".join(wrong), readings)
+    if unknown := list(_unknown(store, expected)):
+        return Judgement(Verdict.INCONCLUSIVE, f"{found.tool}: " + "; ".join(unknown), readings)
+    notes = (
+        ()
+        if store.retention is not None
+        else ("plain backups carry no retention of their own: who removes old ones?",)
+    )
+    return Judgement(
+        Verdict.PASS,
+        f"{found.full_count} full backups, the newest {words_for(found.now - found.newest_full.finished)} old, "
+        f"{store.encryption or 'not encrypted'}; that it can be restored is db.restore's to show",
+        readings,
+        notes,
+    )  # fmt: skip
+
+
+def judge_final(found: Verified, expected: Backup) -> Judgement:
+    """Pass when the newest full backup is of this morning and its tool's own check finds nothing wrong with it."""
+    return _judge_verified(found, expected.final_age, "full backup", "take one now, before the day begins")
+
+
+def judge_night(found: Verified, expected: Backup) -> Judgement:
+    """Pass when the night's backup is there and verifies."""
+    return _judge_verified(found, expected.max_age, "backup", "look at the job's log, then take one now")
+
+
+def judge_trial(found: Trial, expected: Backup) -> Judgement:
+    """Pass when a small backup, taken now, completed in time and is in the repository."""
+    limit_s = expected.take_within.total_seconds()
+    readings = (
+        Reading(
+            "small backup took",
+            round(found.took_s, 1),
+            "s",
+            f"at most {words_for(limit_s)}",
+            found.took_s <= limit_s,
+        ),
+        Reading(
+            "new backup", found.label or ("none" if found.listed else "made by the inventory's own command")
+        ),
+    )
+    if found.problem:
+        return Judgement(
+            Verdict.FAIL,
+            f"a small backup could not be taken: {found.problem}; run by hand: {found.command}",
+            readings,
+        )
+    if found.took_s > limit_s:
+        return Judgement(
+            Verdict.FAIL,
+            f"the small backup took {words_for(found.took_s)}, limit {words_for(limit_s)}: see what slows the repository",
+            readings,
+        )
+    return Judgement(
+        Verdict.PASS, f"a small backup taken now was complete after {words_for(found.took_s)}", readings
+    )
+
+
+def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -> Judgement:
+    backup = found.backup
+    if backup is None:
+        return Judgement(Verdict.FAIL, f"{found.tool} has no {what}: {advice}")
+    age = found.now - backup.finished
+    readings = [
+        Reading(
+            f"age of the newest {what}", words_for(age), limit=f"at most {words_for(limit)}", ok=age <= limit
+        )
+    ]
+    old = list(_too_old(backup, f"newest {what}", limit, found.now))
+    if found.verification is not None:
+        count = len(found.verification.problems)
+        readings.append(Reading(found.verification.how, count, "problems", "0", count == 0))
+    bad = [
+        *old,
+        *(found.verification.problems if found.verification else ()),
+        *([backup.error] if backup.error else []),
+    ]
+    if bad:
+        next_step = (
+            advice
+            if old
+            else "do not rely on it: take another, and find out what changed it in the repository"
+        )
+        return Judgement(
+            Verdict.FAIL, f"{found.tool}, {backup.label}: {'; '.join(bad)}; {next_step}", tuple(readings)
+        )
+    if found.verification is None:
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{backup.label} could not be verified: {found.problem}", tuple(readings)
+        )
+    return Judgement(
+        Verdict.PASS,
+        f"{backup.label} of {backup.finished:%Y-%m-%d %H:%M} UTC verifies ({found.verification.how})",
+        tuple(readings),
+    )
+
+
+def _too_old(backup: BackupSet, what: str, limit: timedelta, now: datetime) -> Iterator[str]:
+    age = now - backup.finished
+    when = f"{backup.finished:%Y-%m-%d %H:%M} UTC"
+    if age > limit:
+        yield (
+            f"the {what} ({backup.label}) is of {when}, {words_for(age)} ago, limit {words_for(limit)}: see why "
+            "the job did not run or failed"
+        )
+    elif age < -_CLOCKS:
+        yield f"the {what} ({backup.label}) is of {when}, in the future: a clock is wrong"
+
+
+def _kept(found: Repository, expected: Backup) -> Iterator[str]:
+    if found.full_count < expected.keep:
+        yield f"{found.full_count} full backups are kept, expected at least {expected.keep}"
+    if expected.retention and found.store and found.store.retention == "":
+        yield "no retention is set: nothing is ever removed, and the repository fills up"
+
+
+def _encryption(store: Store, expected: Backup) -> Iterator[str]:
+    if expected.encrypted and store.encryption == "":
+        yield (
+            f"the repository {store.where} is not encrypted: whoever reads it has every row; set a cipher "
+            "(pgBackRest: repo1-cipher-type) or put it on an encrypted volume"
+        )
+
+
+def _room(store: Store, newest: BackupSet, expected: Backup) -> Iterator[str]:
+    needed = _needed_bytes(newest, expected)
+    if store.free_bytes is not None and store.free_bytes < needed:
+        yield (
+            f"{store.where} has {words_for_bytes(store.free_bytes)} free, needed are {words_for_bytes(needed)}: the next "
+            "backup may not fit"
+        )
+
+
+def _unknown(store: Store, expected: Backup) -> Iterator[str]:
+    if expected.encrypted and store.encryption is None:
+        yield (
+            f"whether the volume of {store.where} is encrypted cannot be told here; `encrypted: false` says that it need not be"
+        )
+    if store.free_bytes is None and expected.min_free is not None:
+        yield f"free space is unknown: {store.problem}"
+
+
+def _needed_bytes(newest: BackupSet, expected: Backup) -> int:
+    return expected.min_free if expected.min_free is not None else 2 * newest.stored_bytes
+
+
+def _readings(
+    found: Repository, newest: BackupSet, full: BackupSet, store: Store, expected: Backup
+) -> Iterator[Reading]:
+    for what, backup, limit in (
+        ("newest", newest, expected.max_age),
+        ("newest full", full, expected.full_age),
+    ):
+        age = found.now - backup.finished
+        yield Reading(
+            f"age of the {what} backup", words_for(age), limit=f"at most {words_for(limit)}", ok=age <= limit
+        )
+    yield Reading(
+        "full backups",
+        found.full_count,
+        limit=f"at least {expected.keep}",
+        ok=found.full_count >= expected.keep,
+    )
+    yield Reading(
+        "encryption", store.encryption or ("none" if store.encryption == "" else "unknown"),
+        limit="any" if expected.encrypted else "", ok=bool(store.encryption) if expected.encrypted else None,
+    )  # fmt: skip
+    if store.retention is not None:
+        yield Reading("retention", store.retention or "none", limit="set" if expected.retention else "")
+    if store.free_bytes is not None:
+        needed = _needed_bytes(full, expected)
+        yield Reading(
+            "free in the repository", words_for_bytes(store.free_bytes), limit=f"at least {words_for_bytes(needed)}",
+            ok=store.free_bytes >= needed,
+        )  # fmt: skip

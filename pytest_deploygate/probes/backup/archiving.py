@@ -1,0 +1,172 @@
+"""Continuous archiving: a marker is written, its segment switched and looked for in the archive, which has no gap.
+
+That archive_command returned 0 is not enough: the segment must be in the archive under its name.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import psycopg
+
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import markers
+from pytest_deploygate.probes.backup import wal
+from pytest_deploygate.probes.backup.seen import Backups
+from pytest_deploygate.probes.postgres import Cluster, Connection, explain
+
+_POLL_S = 0.1
+_LISTING_S = 0.5
+_STATE = """
+SELECT current_setting('archive_mode'), (SELECT setting::int FROM pg_settings WHERE name = 'archive_timeout'),
+    (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'),
+    archived_count, coalesce(last_archived_wal, ''), last_archived_time, failed_count, coalesce(last_failed_wal, ''),
+    last_failed_time, (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
+    (SELECT extract(epoch FROM coalesce(flush_lag, interval '0')) FROM pg_stat_replication
+     WHERE application_name ILIKE '%receive%wal%' AND state = 'streaming' LIMIT 1)::float8
+FROM pg_stat_archiver
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Archiver:
+    """The server's own account. `streamed_lag_s` is that of a WAL receiver of the backup tool, None without one."""
+
+    mode: str
+    timeout_s: int
+    segment_bytes: int
+    archived: int
+    last_archived: str
+    last_archived_at: datetime | None
+    failed: int
+    last_failed: str
+    last_failed_at: datetime | None
+    waiting: int
+    streamed_lag_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marker row of `run` with the position after its commit, and the segment that was switched away after it."""
+
+    run: str
+    table: str
+    at: datetime
+    position: int
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archiving:
+    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never said so).
+
+    `gap` are segments missing between `since` (the newest full backup) and the marker.
+    """
+
+    tool: str
+    continuous: bool
+    before: Archiver
+    after: Archiver
+    mark: Mark
+    archived_s: float | None
+    stored: bool | None
+    since: str = ""
+    checked: int = 0
+    gap: tuple[str, ...] = ()
+    gap_problem: str = ""
+    now: datetime | None = None
+
+
+def state(cluster: Cluster) -> Archiver:
+    """Read the archiver's state from the primary. Raises CannotTell."""
+    return Archiver(*cluster.rows(cluster.primary, _STATE)[0])
+
+
+def mark(connection: Connection, mine: markers.Rows) -> Mark:
+    """Write a marker row and switch to a new segment. Raises CannotTell without the right to switch."""
+    connection.execute("SET synchronous_commit = local")
+    connection.execute(mine.insert(), (mine.run, 1))
+    row = connection.execute("SELECT (pg_current_wal_lsn() - '0/0')::bigint, clock_timestamp()").fetchone()
+    try:
+        switched = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        raise CannotTell(
+            "the gate's role may not switch WAL segments; `GRANT EXECUTE ON FUNCTION pg_switch_wal() TO` it"
+        ) from None
+    if row is None or switched is None:
+        raise CannotTell("the primary gave no position for the marker")
+    return Mark(mine.run, ".".join(mine.table._obj), row[1], int(row[0]), switched[0])  # noqa: SLF001
+
+
+def measure(cluster: Cluster, backups: Backups) -> Archiving:
+    """Write a marker, wait for its segment, list the archive, look for gaps. Raises CannotTell."""
+    before = state(cluster)
+    began = time.monotonic()
+    try:
+        with markers.rows(cluster) as (connection, mine):
+            made = mark(connection, mine)
+    except psycopg.Error as error:
+        raise CannotTell(f"no marker could be written: {explain(cluster.primary, error)}") from error
+    blank = Archiving(backups.tool.name, backups.tool.recovers, before, before, made, None, None)
+    if not backups.tool.recovers:
+        return replace(blank, now=datetime.now(UTC))
+    archived_s, stored = wait(cluster, backups, made, began)
+    found = replace(blank, after=state(cluster), archived_s=archived_s, stored=stored)
+    return replace(_gap(found, backups), now=datetime.now(UTC))
+
+
+def wait(cluster: Cluster, backups: Backups, made: Mark, began: float) -> tuple[float | None, bool | None]:
+    """Wait until the marker's segment is archived; return after how long, and whether it is in the archive.
+
+    Where the server archives by streaming, or not at all, only the archive itself can tell.
+    """
+    deadline = began + backups.criteria.archived_within.total_seconds()
+    segment_bytes = 0
+    while True:
+        now = state(cluster)
+        segment_bytes = now.segment_bytes
+        if now.mode == "off":
+            stored = made.segment in backups.tool.segments()
+            if stored:
+                return time.monotonic() - began, True
+        elif _reached(now.last_archived, made.segment, segment_bytes):
+            took = time.monotonic() - began
+            return took, made.segment in backups.tool.segments()
+        if time.monotonic() > deadline:
+            return None, None
+        if now.mode != "off" and now.failed and _failing(now):
+            # One more try of the archiver (it tries three times a second apart), not the whole bound.
+            deadline = min(deadline, began + 4.0)
+        time.sleep(_LISTING_S if now.mode == "off" else _POLL_S)
+
+
+def _failing(now: Archiver) -> bool:
+    last = now.last_archived_at or datetime.min.replace(tzinfo=UTC)
+    return now.last_failed_at is not None and now.last_failed_at > last
+
+
+def _reached(last: str, wanted: str, segment_bytes: int) -> bool:
+    if not wal.SEGMENT.fullmatch(last[:24]):
+        return False
+    return (last[:8], wal.number(last[:24], segment_bytes)) >= (wanted[:8], wal.number(wanted, segment_bytes))
+
+
+def _gap(found: Archiving, backups: Backups) -> Archiving:
+    """Look for segments missing between the newest full backup and the newest segment that was archived."""
+    try:
+        full = [each for each in backups.listed() if each.full and each.first_wal]
+        if not full:
+            return replace(found, gap_problem="there is no full backup from which on WAL could be complete")
+        there = backups.tool.segments()
+    except CannotTell as unknown:
+        return replace(found, gap_problem=str(unknown))
+    size, last = found.after.segment_bytes, found.after.last_archived[:24]
+    newest = (
+        found.mark.segment if found.stored else last if wal.SEGMENT.fullmatch(last) else full[-1].last_wal
+    )
+    first = full[-1].first_wal
+    gone = wal.missing(there, first, newest, size)
+    count = max(0, wal.number(newest, size) - wal.number(first, size) + 1)
+    return replace(found, since=full[-1].label, checked=count, gap=gone)

@@ -1,0 +1,133 @@
+"""Plain base backups (pg_basebackup, format plain) in a folder, and the WAL archive beside them."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+
+from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.backup import wal
+from pytest_deploygate.probes.backup.place import Done, Place
+from pytest_deploygate.probes.backup.tools import (
+    BackupSet,
+    Store,
+    Verification,
+    free_bytes,
+    volume_encryption,
+    words,
+)
+
+# A line a backup: name, its end (the manifest is written last), its size, start and WAL from backup_label, WAL range.
+_LIST = """
+cd {} || exit 9
+for each in */; do
+  each=${each%/}
+  case "$each" in *.part|*.tmp) continue;; esac
+  [ -f "$each/backup_label" ] || continue
+  printf '%s|%s|%s|%s|%s|%s\\n' "$each" "$(stat -c %Y "$each/backup_manifest" 2>/dev/null)" \\
+    "$(du -sk "$each" | cut -f1)" "$(sed -n 's/^START TIME: //p' "$each/backup_label")" \\
+    "$(sed -n 's/^START WAL LOCATION: .*(file \\(.*\\))/\\1/p' "$each/backup_label")" \\
+    "$(tail -c 400 "$each/backup_manifest" 2>/dev/null | tr -d '\\n' | grep -o '"End-LSN": "[0-9A-F/]*"' | tail -n 1)"
+done
+"""
+_COPY = """
+from={} to={}
+cp -a --reflink=auto "$from/." "$to/" && chmod 700 "$to" || exit 1
+for link in "$to"/pg_tblspc/*; do
+  [ -L "$link" ] || continue
+  own="$to.tablespaces/${link##*/}"
+  mkdir -p "$own" && cp -a --reflink=auto "$(readlink -f "$link")/." "$own/" && ln -sfn "$own" "$link" || exit 1
+done
+"""
+_LSN = re.compile(r"([0-9A-F]+)/([0-9A-F]+)")
+
+
+class BaseBackup:
+    """Base backups in `repository`, WAL in `archive`."""
+
+    recovers = True
+
+    def __init__(self, backup: Backup, place: Place) -> None:
+        self.place = place
+        self.folder = str(backup.repository)
+        self.archive = str(backup.archive) if backup.archive else ""
+        self.fetch = backup.restore_command or ""
+        self.take = backup.take or ""
+        self.name = f"base backups in {self.folder}"
+
+    def backups(self) -> tuple[BackupSet, ...]:
+        """Return the whole backups, oldest first. One without a manifest never ended, or cannot be verified."""
+        done = self.place.run(_LIST, self.folder, timeout_s=60)
+        if done.code:
+            raise CannotTell(f"{self.folder} on {self.place.name} cannot be listed: {done.said}")
+        found = [_backup(line.split("|")) for line in done.output.splitlines()]
+        return tuple(sorted((b for b in found if b), key=lambda b: b.finished))
+
+    def store(self) -> Store:
+        """Return free space and encryption of the volume; plain backups have no encryption or retention of their own."""
+        free = free_bytes(self.place, self.folder)
+        problem = "" if free is not None else f"df tells nothing of {self.folder}"
+        return Store(self.folder, volume_encryption(self.place, self.folder), None, free, problem)
+
+    def segments(self) -> frozenset[str]:
+        """Return the segments in the archive folder, compressed or not."""
+        if not self.archive:
+            raise CannotTell("the archive has no folder that could be listed; name it with `backup.archive`")
+        done = self.place.run("ls -1 {}", self.archive, timeout_s=60)
+        if done.code:
+            raise CannotTell(
+                f"the WAL archive {self.archive} on {self.place.name} cannot be listed: {done.said}"
+            )
+        whole = (
+            line for line in done.output.splitlines() if not line.endswith((".part", ".tmp", ".partial"))
+        )
+        return frozenset(line[:24] for line in whole if wal.SEGMENT.match(line) and ".backup" not in line)
+
+    def verify(self, backup: BackupSet) -> Verification:
+        """Run pg_verifybackup: every file against the manifest's checksums, and the WAL that the backup brings."""
+        began = time.monotonic()
+        found = self.place.run(
+            "PATH=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH; pg_verifybackup -q {}",
+            f"{self.folder}/{backup.label}",
+            timeout_s=3600,
+        )
+        if found.code == 127:
+            raise CannotTell(f"pg_verifybackup is not installed on {self.place.name}")
+        problems = tuple(found.said.split("pg_verifybackup: error: ")[:6]) if found.code else ()
+        return Verification(
+            backup.label, "pg_verifybackup", tuple(filter(None, problems)), time.monotonic() - began
+        )
+
+    def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
+        """Copy a backup's files, and what its tablespace links point to: the copy must not write into the backup."""
+        return by.run(_COPY, f"{self.folder}/{backup.label}", target, timeout_s=24 * 3600)
+
+    def restore_command(self, target: str) -> str:
+        """Copy from the archive folder, or what the inventory says."""
+        _ = target
+        return self.fetch or f'cp {words(self.archive)}/%f "%p"'
+
+    def take_command(self) -> str:
+        """Return what the inventory says: how base backups are taken is nobody's convention."""
+        return self.take
+
+
+def _backup(fields: list[str]) -> BackupSet | None:
+    if len(fields) != 6 or not fields[1].isdigit():
+        return None
+    label, ended, kilobytes, started, first, last = fields
+    finished = datetime.fromtimestamp(int(ended), UTC)
+    try:
+        began = datetime.strptime(started.rpartition(" ")[0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        began = finished
+    size = int(kilobytes) * 1024
+    where = _LSN.search(last)
+    end = ""
+    if where and wal.SEGMENT.fullmatch(first):
+        # The size of a segment is not in the label; the end is near the start, in segments of the usual 16 MB.
+        position = (int(where[1], 16) << 32) + int(where[2], 16)
+        end = wal.at(int(first[:8], 16), max(position - 1, 0), 16 * 1024**2)
+    return BackupSet(label, "full", began, finished, size, size, first, end)

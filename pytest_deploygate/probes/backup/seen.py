@@ -1,0 +1,103 @@
+"""The backups of an inventory as one run sees them: the tool is asked once, whoever needs its answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar, cast
+
+from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.backup.tools import BackupSet, Store, Tool, Verification, tool
+
+T = TypeVar("T")
+
+
+class Backups:
+    """The `backup` section with its tool; answers are remembered, that there was none too."""
+
+    def __init__(self, criteria: Backup) -> None:
+        self.criteria = criteria
+        self.tool: Tool = tool(criteria)
+        self._answers: dict[str, object] = {}
+        self._lock = threading.RLock()
+
+    def once(self, subject: str, ask: Callable[[], T]) -> T:
+        """Return the answer of the first call; CannotTell is remembered and raised again."""
+        with self._lock:
+            if subject not in self._answers:
+                try:
+                    self._answers[subject] = ask()
+                except CannotTell as unknown:
+                    self._answers[subject] = unknown
+            answer = self._answers[subject]
+        if isinstance(answer, CannotTell):
+            raise CannotTell(str(answer))
+        return cast("T", answer)
+
+    def listed(self) -> tuple[BackupSet, ...]:
+        """Return the usable backups, oldest first. Raises CannotTell."""
+        return self.once("list", self.tool.backups)
+
+    def forget(self) -> None:
+        """Drop what is remembered: a backup was taken."""
+        with self._lock:
+            self._answers.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What there is: the newest backup, the newest full one, how many full ones, and the store.
+
+    `unreachable` says why nothing could be seen; then the rest is empty.
+    """
+
+    tool: str
+    host: str
+    now: datetime
+    newest: BackupSet | None = None
+    newest_full: BackupSet | None = None
+    full_count: int = 0
+    store: Store | None = None
+    unreachable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The newest full backup and what the tool's own check says of it; None where there is nothing to check."""
+
+    tool: str
+    now: datetime
+    backup: BackupSet | None
+    verification: Verification | None
+    problem: str = ""
+
+
+def repository(backups: Backups) -> Repository:
+    """Look at the repository. That it cannot be reached is a value: where backups are claimed, that is a finding."""
+    now = datetime.now(UTC)
+    made, place = backups.tool, backups.tool.place
+    try:
+        sets = backups.listed()
+        store = backups.once("store", made.store)
+    except CannotTell as unknown:
+        return Repository(made.name, place.name, now, unreachable=str(unknown))
+    full = [each for each in sets if each.full]
+    return Repository(
+        made.name, place.name, now, sets[-1] if sets else None, full[-1] if full else None, len(full), store
+    )
+
+
+def verified(backups: Backups, *, full: bool) -> Verified:
+    """Have the tool check the newest backup (the newest full one with `full`). Raises CannotTell."""
+    now = datetime.now(UTC)
+    sets = [each for each in backups.listed() if each.full or not full]
+    if not sets:
+        return Verified(backups.tool.name, now, None, None)
+    try:
+        found = backups.once(f"verify {sets[-1].label}", lambda: backups.tool.verify(sets[-1]))
+    except CannotTell as unknown:
+        return Verified(backups.tool.name, now, sets[-1], None, str(unknown))
+    return Verified(backups.tool.name, now, sets[-1], found)

@@ -1,0 +1,138 @@
+"""What every backup tool can be asked, and the one that an inventory names."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.probes.backup.place import Done, Place
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSet:
+    """One backup that ended. `size_bytes` is what it takes when restored, `stored_bytes` what it takes in the repository.
+
+    `error` is what the tool itself says is wrong with it. `first_wal` and `last_wal` are the segments without which
+    it is not consistent (empty for a dump).
+    """
+
+    label: str
+    kind: Literal["full", "diff", "incr", "dump"]
+    started: datetime
+    finished: datetime
+    size_bytes: int
+    stored_bytes: int
+    first_wal: str = ""
+    last_wal: str = ""
+    error: str = ""
+
+    @property
+    def full(self) -> bool:
+        """True for a backup that needs no other one."""
+        return self.kind in ("full", "dump")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The repository. `encryption` is empty where there is none, None where it cannot be told; so is `retention`.
+
+    `free_bytes` is None where it has no file system that we can ask (an object store); `problem` says why.
+    """
+
+    where: str
+    encryption: str | None
+    retention: str | None
+    free_bytes: int | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the tool's own check of a backup said. It proves less than a restore does."""
+
+    label: str
+    how: str
+    problems: tuple[str, ...]
+    took_s: float
+
+
+class Tool(Protocol):
+    """A backup tool. Each method raises CannotTell where the tool cannot be asked."""
+
+    place: Place
+    name: str
+    #: False for a tool whose backups stand at one moment only (dumps).
+    recovers: bool
+
+    def backups(self) -> tuple[BackupSet, ...]:
+        """Return the usable backups, oldest first. The last one is the latest."""
+        ...
+
+    def store(self) -> Store:
+        """Return what is known of the repository."""
+        ...
+
+    def segments(self) -> frozenset[str]:
+        """Return the names of the WAL segments that are in the archive."""
+        ...
+
+    def verify(self, backup: BackupSet) -> Verification:
+        """Have the tool check one backup."""
+        ...
+
+    def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
+        """Put the data of a backup into the empty folder `target` (mode 0700), as the user of `by`."""
+        ...
+
+    def restore_command(self, target: str) -> str:
+        """Return the `restore_command` with which a server in `target` gets its WAL."""
+        ...
+
+    def take_command(self) -> str:
+        """Return the command that takes a small backup; empty where the tool has none."""
+        ...
+
+
+def tool(backup: Backup) -> Tool:
+    """Return the tool that an inventory names."""
+    # Each tool imports this module for its types.
+    from pytest_deploygate.probes.backup import barman, base_backup, pg_dump, pgbackrest  # noqa: PLC0415
+
+    env = {"PGPASSFILE": str(backup.passfile)} if backup.passfile else {}
+    place = Place(backup.host, backup.user, env)
+    match backup.tool:
+        case "pgbackrest":
+            return pgbackrest.PgBackRest(backup, place)
+        case "barman":
+            return barman.Barman(backup, place)
+        case "base-backup":
+            return base_backup.BaseBackup(backup, place)
+        case "pg-dump":
+            return pg_dump.PgDump(backup, place)
+
+
+def free_bytes(place: Place, folder: str) -> int | None:
+    """Return the space free for us on a folder's file system; None where it cannot be asked."""
+    done = place.run("df -P -B1 {} | tail -n 1", folder, timeout_s=20)
+    fields = done.output.split()
+    return int(fields[3]) if done.code == 0 and len(fields) >= 6 and fields[3].isdigit() else None
+
+
+def volume_encryption(place: Place, folder: str) -> str | None:
+    """Return `dm-crypt` when the folder's volume is encrypted below, empty when it is not, None when it cannot be told."""
+    done = place.run(
+        'source=$(findmnt -no SOURCE -T {}) && case "$source" in /dev/*) lsblk -sno TYPE "$source";; *) exit 9;; esac',
+        folder,
+        timeout_s=20,
+    )
+    if done.code:
+        return None
+    return "dm-crypt" if "crypt" in done.output.split() else ""
+
+
+def words(*parts: str) -> str:
+    """Return a command line of quoted words."""
+    return shlex.join(parts)

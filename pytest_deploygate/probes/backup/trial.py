@@ -1,0 +1,57 @@
+"""A small backup, taken now: the whole way from the server to the repository works."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.backup.seen import Backups
+
+#: Another backup may be on its way; a small one waits for it so long.
+_PATIENCE_S = 45.0
+_BUSY = ("unable to acquire lock", "another backup", "already running")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A backup that was tried. `label` is the new backup where the tool lists it; `problem` is empty for a good one."""
+
+    command: str
+    took_s: float
+    problem: str
+    label: str = ""
+    listed: bool = True
+
+
+def take(backups: Backups) -> Trial:
+    """Take a small backup and look for it. Raises CannotTell where no command is known or another backup runs."""
+    command = backups.criteria.take or backups.tool.take_command()
+    if not command:
+        raise CannotTell(
+            f"how {backups.tool.name} takes a small backup is not known; name the command: `backup: {{take: …}}`"
+        )
+    before = {each.label for each in backups.listed()}
+    bound_s = backups.criteria.take_within.total_seconds() + 60
+    began = time.monotonic()
+    while True:
+        started = time.monotonic()
+        done = backups.tool.place.run(command, timeout_s=bound_s)
+        if not (done.code and any(words in done.said for words in _BUSY)):
+            break
+        if time.monotonic() - began > _PATIENCE_S:
+            raise CannotTell(
+                f"another backup has been running for {_PATIENCE_S:.0f} s: run this again when it ended"
+            )
+        time.sleep(1.0)
+    took = time.monotonic() - started
+    if done.timed_out:
+        return Trial(command, took, f"it did not end within {bound_s:.0f} s")
+    if done.code:
+        return Trial(command, took, done.said)
+    if backups.criteria.take:  # what a command of the inventory leaves behind is its own affair
+        return Trial(command, took, "", listed=False)
+    backups.forget()
+    new = [each.label for each in backups.listed() if each.label not in before]
+    problem = "" if new else "it ended without an error, but no new backup is in the repository"
+    return Trial(command, took, problem, new[-1] if new else "")

@@ -1,0 +1,61 @@
+"""Backups: the repository, continuous archiving, a real restore, and the backups of the day."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.judge import archiving as judge_archiving
+from pytest_deploygate.judge import backups as judge_backups
+from pytest_deploygate.judge import restore as judge_restore
+from pytest_deploygate.probes.backup import archiving, drill, seen, trial
+
+
+@pytest.mark.item("infra.backup-system")
+def test_backup_repository(gate, backups):
+    """The tool has a young full backup, encrypted, with a retention and room for the next."""
+    gate.judge(judge_backups.judge_repository, seen.repository(backups), backups.criteria)
+
+
+@pytest.mark.item("db.continuous-backup")
+def test_wal_is_archived(gate, postgres, backups):
+    """A marker's WAL segment comes into the archive in time; none since the last full backup is missing."""
+    gate.judge(judge_archiving.judge, archiving.measure(postgres, backups), backups.criteria)
+
+
+@pytest.mark.item("db.restore")
+def test_newest_backup_restores(gate, postgres, backups):
+    """The newest backup, restored and recovered to a marker written just before, equals its source."""
+    gate.judge(judge_restore.judge, drill.evidence(postgres, backups), backups.criteria)
+
+
+@pytest.mark.item("infra.disaster-recovery")
+def test_disaster_recovery_was_rehearsed(gate, backups):
+    """The last rehearsal is recent, and its measured RTO and RPO are within the objectives."""
+    gate.judge(judge_restore.judge_rehearsal, drill.rehearsed(backups), backups.criteria)
+
+
+# The restore point of the day is made again at phase4.start, after the freeze: `archiving.mark` writes one.
+@pytest.mark.item("day.final-backup")
+def test_final_backup(gate, backups):
+    """A full backup of this morning is there and verifies."""
+    gate.judge(judge_backups.judge_final, seen.verified(backups, full=True), backups.criteria)
+
+
+@pytest.mark.item("phase1.backup")
+def test_backup_repository_of_the_new_stack(gate, backups):
+    """The new stack's backup host answers and has a usable backup."""
+    gate.judge(
+        judge_backups.judge_repository, seen.repository(backups), backups.criteria, target="repository"
+    )
+
+
+@pytest.mark.item("phase1.backup")
+def test_small_backup_completes(gate, backups):
+    """A small backup, taken now, completes and is in the repository."""
+    gate.judge(judge_backups.judge_trial, trial.take(backups), backups.criteria, target="small backup")
+
+
+@pytest.mark.item("after.backup")
+def test_backup_of_the_night(gate, backups):
+    """The night's backup is there and verifies."""
+    gate.judge(judge_backups.judge_night, seen.verified(backups, full=False), backups.criteria)
