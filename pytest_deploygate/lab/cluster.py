@@ -88,6 +88,7 @@ def catch_up(lab: Lab) -> None:
     """Run the every-minute jobs now: the seed may be days old."""
     for function in ("ensure_partitions", "refresh_readings_hourly"):
         sql.execute(lab, f"SELECT platform.{function}()")
+    jobs.run(lab, "apply-retention")
 
 
 def restart_services(lab: Lab) -> None:

@@ -98,6 +98,9 @@ FROM (
 INSERT INTO platform.audit_log (logged_at, actor, action, relation, row_id, detail)
 SELECT u.created_at, 'platform_owner', 'INSERT', 'platform.users', u.id, jsonb_build_object('id', u.id)
 FROM platform.users u ORDER BY u.id;
+INSERT INTO platform.messages (recipient, sent_at, body)
+SELECT u.email, now() - u.id * interval '31 hours', jsonb_build_object('subject', 'Welcome', 'to', u.full_name)
+FROM platform.users u ORDER BY u.id;
 SELECT setval(pg_get_serial_sequence('platform.machines', 'id'), 12),
     setval(pg_get_serial_sequence('platform.sensors', 'id'), 24),
     setval(pg_get_serial_sequence('platform.users', 'id'), 60);

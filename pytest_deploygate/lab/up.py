@@ -150,6 +150,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             nodes.stop(lab, PRIMARY)
             cluster.keep_seed(lab)
             cluster.lay_out(lab)
+            jobs.run(lab, "apply-retention")
         for service in services.running(lab):
             with _step(say, f"{service.name}: {'; '.join(service.servers.values())}"):
                 service.start(lab)
