@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pytest_deploygate.inventory.database import Retained
-from pytest_deploygate.inventory.fields import Duration, Each, FilePath, Section, SecretReference
+from pytest_deploygate.inventory.fields import Duration, Each, FilePath, SecretReference, Section
 from pytest_deploygate.inventory.statements import Redis
 
 
@@ -22,11 +22,15 @@ class Login(Section):
 class Request(Section):
     """A request to the platform. `{email}`, `{name}` and `{phone}` stand for the synthetic subject."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(default="POST", description="HTTP method")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        default="POST", description="HTTP method"
+    )
     url: str = Field(description="address", pattern=r"^https?://")
     json_: dict[str, str | int | bool] | None = Field(default=None, alias="json", description="body, as JSON")
     bearer: SecretReference | None = Field(default=None, description="token for the Authorization header")
-    expect: list[int] = Field(default=[200, 201, 202, 204], min_length=1, description="status codes that are right")
+    expect: list[int] = Field(
+        default=[200, 201, 202, 204], min_length=1, description="status codes that are right"
+    )
 
 
 class Step(Section):
@@ -45,7 +49,9 @@ class AuditTrail(Section):
     """An audited operation on synthetic data, where its record must appear, and who must not change records."""
 
     table: str = Field(description="schema.name of the table with the records")
-    role: Login = Field(description="the application's role: it does the operation and must not change records")
+    role: Login = Field(
+        description="the application's role: it does the operation and must not change records"
+    )
     more_roles: list[str] = Field(
         default=[], description="other roles of the application that must not be able to change records"
     )
@@ -54,7 +60,9 @@ class AuditTrail(Section):
     record: str = Field(
         description="query that finds the operation's records: columns who, what, at (timestamptz) and source"
     )
-    who: str | None = Field(default=None, description="the actor that records must name; left out: the role's user")
+    who: str | None = Field(
+        default=None, description="the actor that records must name; left out: the role's user"
+    )
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=5),
@@ -69,10 +77,12 @@ class AgedFiles(Section):
     path: FilePath = Field(description="folder, on the host")
     pattern: str = Field(default="*", description="names that count, as `find -name` takes them")
     keep: Duration = Field(
-        json_schema_extra={"weaker": "larger"}, description="no file may have been written longer ago than this"
+        description="no file may have been written longer ago than this",
     )
     slack: Duration = Field(
-        json_schema_extra={"weaker": "larger"}, default=timedelta(days=1), description="how much older it may be"
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=1),
+        description="how much older it may be",
     )
     host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
 
@@ -84,9 +94,9 @@ class DataRetention(Section):
         list[Retained],
         Each("personal_table", "tables: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]"),
     ] = Field(min_length=1, description="tables with personal data")
-    files: Annotated[list[AgedFiles], Each("aged_files", "files: [{name: access logs, path: …, keep: 30d}]")] = (
-        Field(min_length=1, description="logs and backups as files")
-    )
+    files: Annotated[
+        list[AgedFiles], Each("aged_files", "files: [{name: access logs, path: …, keep: 30d}]")
+    ] = Field(min_length=1, description="logs and backups as files")
 
 
 class Allowed(Section):
@@ -121,7 +131,9 @@ class Erasure(Section):
         min_length=1, description="schema.table.column where the person must be found before: the control"
     )
     allowed: list[Allowed] = Field(
-        json_schema_extra={"weaker": "any"}, default=[], description="where something must remain, with the reason"
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="where something must remain, with the reason",
     )
     views: list[str] = Field(
         default=[], description="views that are looked at too: continuous aggregates are views (schema.name)"
@@ -141,7 +153,9 @@ class Erasure(Section):
     table_timeout: Duration = Field(
         default=timedelta(seconds=30), description="looking through one table may take this long"
     )
-    backups: list[Residual] = Field(min_length=1, description="backups that hold the person until they expire")
+    backups: list[Residual] = Field(
+        min_length=1, description="backups that hold the person until they expire"
+    )
 
     @model_validator(mode="after")
     def _places(self) -> Self:

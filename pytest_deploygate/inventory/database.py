@@ -84,7 +84,9 @@ class Migrations(Section):
         if self.query is not None and self.expect is None:
             raise ValueError("`query` needs `expect`: the version that the query must return")
         if self.tool is not None and (self.scripts is None) == (self.expect is None):
-            raise ValueError(f"`tool: {self.tool}` needs `scripts: FOLDER` or `expect: VERSION`, one of the two")
+            raise ValueError(
+                f"`tool: {self.tool}` needs `scripts: FOLDER` or `expect: VERSION`, one of the two"
+            )
         if self.tool is None and self.scripts is not None:
             raise ValueError("`scripts` belongs to `tool`; Alembic's folder is named by `alembic`")
         return self
@@ -314,7 +316,7 @@ class Retained(Section):
 
     table: str = Field(description="schema.name")
     column: str = Field(description="its time column (timestamptz, timestamp or date)")
-    keep: Duration = Field(json_schema_extra={"weaker": "larger"}, description="rows older than this must go")
+    keep: Duration = Field(description="rows older than this must go")
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=1),
@@ -324,9 +326,12 @@ class Retained(Section):
         default=None, description="schema of pg_partman, when its part_config holds the policy of this table"
     )
     policy: str | None = Field(
-        default=None, description="query that returns the interval after which the job removes rows (interval)"
+        default=None,
+        description="query that returns the interval after which the job removes rows (interval)",
     )
-    schedule: Schedule | None = Field(default=None, description="where the job that removes rows is scheduled")
+    schedule: Schedule | None = Field(
+        default=None, description="where the job that removes rows is scheduled"
+    )
     last_run: LastRun | None = Field(default=None, description="where its last run is recorded")
     job_slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -337,7 +342,9 @@ class Retained(Section):
     @model_validator(mode="after")
     def _has_job(self) -> Self:
         if self.partman is None and (self.schedule is None or self.last_run is None):
-            raise ValueError("say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows")
+            raise ValueError(
+                "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
+            )
         return self
 
 
@@ -410,14 +417,14 @@ class Database(Section):
     backups: Annotated[
         list[BackupJob] | None, Each("backup_job", "backups: [{name: nightly, schedule: {…}, last_run: {…}}]")
     ] = Field(default=None, min_length=1, description="scheduled backups")
-    cluster: Annotated[Servers | None, Given("expected_servers", "cluster: {version: '15', memory: 16GB}")] = (
-        Field(default=None, description="what every server must be set to")
-    )
+    cluster: Annotated[
+        Servers | None, Given("expected_servers", "cluster: {version: '15', memory: 16GB}")
+    ] = Field(default=None, description="what every server must be set to")
     pooling: Annotated[
         Pooling | None, Given("pooling", "pooling: {poolers: [{name: pgbouncer, host: …}], reserve: 5}")
     ] = Field(default=None, description="the poolers in front of the primary")
-    monitoring: Annotated[Monitoring | None, Given("monitoring_queries", "monitoring: {slow_log: 1s}")] = Field(
-        default=None, description="that slow statements are seen"
+    monitoring: Annotated[Monitoring | None, Given("monitoring_queries", "monitoring: {slow_log: 1s}")] = (
+        Field(default=None, description="that slow statements are seen")
     )
     statements: Annotated[
         Statements | None, Given("statement_bounds", "statements: {max_mean: 200ms, max_p99: 500ms}")

@@ -27,7 +27,8 @@ class Inventory(Section):
         Database | None, Given("postgres", "database: {name: …, user: …, primary: db1.example.com}")
     ] = Field(default=None, description="the database cluster")
     audit_trail: Annotated[
-        AuditTrail | None, Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}")
+        AuditTrail | None,
+        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}"),
     ] = Field(default=None, description="the audit trail and who must not change it")
     data_retention: Annotated[
         DataRetention | None, Given("data_retention", "data_retention: {tables: […], files: […]}")
@@ -38,8 +39,8 @@ class Inventory(Section):
     caching: Annotated[Caching | None, Given("caching", "caching: {buffers: {min_hit_ratio: 0.95}}")] = Field(
         default=None, description="floors for hit ratios"
     )
-    after_load: Annotated[AfterLoad | None, Given("after_load", "after_load: {max_sequence_used: 0.8}")] = Field(
-        default=None, description="what bulk loads leave behind"
+    after_load: Annotated[AfterLoad | None, Given("after_load", "after_load: {max_sequence_used: 0.8}")] = (
+        Field(default=None, description="what bulk loads leave behind")
     )
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(

@@ -17,8 +17,12 @@ class Pressure(Section):
     """
 
     clients: int = Field(ge=2, le=5000, description="clients at once; more than the server's max_connections")
-    cap: int = Field(default=200, ge=2, le=5000, description="never more clients than this, whatever `clients` says")
-    duration: Duration = Field(default=timedelta(seconds=1), description="for how long they ask, at most 60 s")
+    cap: int = Field(
+        default=200, ge=2, le=5000, description="never more clients than this, whatever `clients` says"
+    )
+    duration: Duration = Field(
+        default=timedelta(seconds=1), description="for how long they ask, at most 60 s"
+    )
     hold: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
         default=timedelta(milliseconds=20),
@@ -29,7 +33,9 @@ class Pressure(Section):
         default=timedelta(seconds=3),
         description="every answer must be there by then, connecting included",
     )
-    opt_in: str = Field(default="", description="the inventory's name: this environment may be put under pressure")
+    opt_in: str = Field(
+        default="", description="the inventory's name: this environment may be put under pressure"
+    )
     record: FilePath | None = Field(default=None, description="file where a run leaves its dated record")
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -44,9 +50,15 @@ class Pooler(Section):
     name: str = Field(description="how findings call it")
     host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
     port: Port = Field(default=6432, description="TCP port")
-    user: str | None = Field(default=None, description="role for console and pressure; left out: the database's user")
-    password: SecretReference | None = Field(default=None, description="its password; left out: the database's")
-    database: str | None = Field(default=None, description="its name for the database; left out: the database's name")
+    user: str | None = Field(
+        default=None, description="role for console and pressure; left out: the database's user"
+    )
+    password: SecretReference | None = Field(
+        default=None, description="its password; left out: the database's"
+    )
+    database: str | None = Field(
+        default=None, description="its name for the database; left out: the database's name"
+    )
     mode: Literal["session", "transaction", "statement"] = Field(
         default="transaction", description="pool mode that is expected"
     )
@@ -66,7 +78,9 @@ class Pooling(Section):
     poolers: Annotated[
         list[Pooler], Each("pooler", "poolers: [{name: pgbouncer, host: pool1.example.com, roles: 2}]")
     ] = Field(min_length=1, description="every pooler that connects to the primary")
-    direct: int = Field(default=0, ge=0, description="connections that go past the poolers: jobs, exporters, people")
+    direct: int = Field(
+        default=0, ge=0, description="connections that go past the poolers: jobs, exporters, people"
+    )
     reserve: int = Field(
         json_schema_extra={"weaker": "smaller"},
         default=5,

@@ -27,7 +27,8 @@ class Servers(Section):
         default={}, description="extensions of the database with their versions, `any` for any version"
     )
     settings: dict[str, str] = Field(
-        default={}, description="more settings and their values, as SHOW prints them, e.g. {wal_level: logical}"
+        default={},
+        description="more settings and their values, as SHOW prints them, e.g. {wal_level: logical}",
     )
     checksums: bool = Field(
         json_schema_extra={"weaker": "false"}, default=True, description="data pages carry checksums"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+
 from pydantic import Field
 
 from pytest_deploygate.inventory.fields import Duration, Port, SecretReference, Section
@@ -26,7 +27,9 @@ class Monitoring(Section):
 class AllowedStatement(Section):
     """A statement that is known to be slow and may be."""
 
-    contains: str = Field(min_length=8, description="text of the statement, blanks as pg_stat_statements has them")
+    contains: str = Field(
+        min_length=8, description="text of the statement, blanks as pg_stat_statements has them"
+    )
     reason: str = Field(min_length=10, description="why it may be slow")
 
 
@@ -58,7 +61,9 @@ class Statements(Section):
         json_schema_extra={"weaker": "any"}, default=[], description="roles whose statements are not judged"
     )
     allowed: list[AllowedStatement] = Field(
-        json_schema_extra={"weaker": "any"}, default=[], description="statements that may be slow, with the reason"
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="statements that may be slow, with the reason",
     )
 
 
@@ -89,9 +94,15 @@ class Redis(Section):
     user: str | None = Field(default=None, description="ACL user; left out: the default user")
     password: SecretReference | None = Field(default=None, description="reference to its password")
     tls: bool = Field(default=False, description="connect with TLS")
-    databases: list[int] = Field(default=[0], min_length=1, description="numbered databases that are looked at")
+    databases: list[int] = Field(
+        default=[0], min_length=1, description="numbered databases that are looked at"
+    )
     min_hit_ratio: float = Field(
-        json_schema_extra={"weaker": "smaller"}, default=0.8, ge=0, le=1, description="share of lookups that hit"
+        json_schema_extra={"weaker": "smaller"},
+        default=0.8,
+        ge=0,
+        le=1,
+        description="share of lookups that hit",
     )
     min_lookups: int = Field(
         json_schema_extra={"weaker": "smaller"}, default=1000, ge=1, description="fewer lookups tell nothing"
@@ -101,5 +112,7 @@ class Redis(Section):
 class Caching(Section):
     """Floors for hit ratios."""
 
-    buffers: Buffers | None = Field(default=Buffers(), description="PostgreSQL's buffer cache; `null`: not judged")
+    buffers: Buffers | None = Field(
+        default=Buffers(), description="PostgreSQL's buffer cache; `null`: not judged"
+    )
     redis: list[Redis] = Field(default=[], description="Redis servers that are caches")

@@ -14,8 +14,14 @@ _LISTS = {
     "unanalyzed": ("never analyzed since they have rows", "ANALYZE them, plans are guesses until then"),
     "stale": ("changed by more than half since they were analyzed", "ANALYZE them"),
     "not_valid": ("constraints not validated", "ALTER TABLE … VALIDATE CONSTRAINT; old rows may break them"),
-    "switched_off": ("triggers or foreign keys switched off", "ALTER TABLE … ENABLE TRIGGER ALL, then check the rows"),
-    "no_identity": ("published without a replica identity", "add a primary key, or updates fail at the publisher"),
+    "switched_off": (
+        "triggers or foreign keys switched off",
+        "ALTER TABLE … ENABLE TRIGGER ALL, then check the rows",
+    ),
+    "no_identity": (
+        "published without a replica identity",
+        "add a primary key, or updates fail at the publisher",
+    ),
     "unlogged": ("unlogged: not on replicas, emptied by a crash", "ALTER TABLE … SET LOGGED"),
     "no_autovacuum": ("with autovacuum switched off", "ALTER TABLE … RESET (autovacuum_enabled)"),
 }

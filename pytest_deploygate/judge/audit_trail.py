@@ -15,8 +15,14 @@ _NAMED = 4
 def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
     """Pass when the operation left a record in time that says who, what, when and from where."""
     limit = words_for(expected.within)
-    notes = (f"the synthetic person was not taken away again: {found.undo_problem}",) if found.undo_problem else ()
-    reading = Reading("records of the operation", len(found.records), limit="at least 1", ok=bool(found.records))
+    notes = (
+        (f"the synthetic person was not taken away again: {found.undo_problem}",)
+        if found.undo_problem
+        else ()
+    )
+    reading = Reading(
+        "records of the operation", len(found.records), limit="at least 1", ok=bool(found.records)
+    )
     if not found.records:
         return Judgement(
             Verdict.FAIL,
@@ -35,8 +41,14 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
         wrong.append("when is not recorded")
     elif record.at.tzinfo is None:
         wrong.append("when has no time zone")
-    elif not found.began - _CLOCKS <= record.at <= found.began + expected.within + _CLOCKS + timedelta(seconds=15):
-        wrong.append(f"when is {record.at:%Y-%m-%d %H:%M:%S %Z}, but the operation was at {found.began:%H:%M:%S %Z}")
+    elif (
+        not found.began - _CLOCKS
+        <= record.at
+        <= found.began + expected.within + _CLOCKS + timedelta(seconds=15)
+    ):
+        wrong.append(
+            f"when is {record.at:%Y-%m-%d %H:%M:%S %Z}, but the operation was at {found.began:%H:%M:%S %Z}"
+        )
     if not record.source:
         wrong.append("from where is not recorded")
     readings = (

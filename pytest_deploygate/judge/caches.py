@@ -35,4 +35,6 @@ def judge(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:
             f"{found.what} on {found.name}: {ratio:.1%} of {total} lookups hit, floor {floor.min_hit_ratio:.1%}: {step}",
             tuple(readings),
         )
-    return Judgement(Verdict.PASS, f"{found.what} on {found.name}: {ratio:.1%} of {total} hit", tuple(readings))
+    return Judgement(
+        Verdict.PASS, f"{found.what} on {found.name}: {ratio:.1%} of {total} hit", tuple(readings)
+    )

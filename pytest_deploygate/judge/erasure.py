@@ -44,7 +44,9 @@ def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
         Reading("erasure done after", round(found.took_s, 2), "s", f"at most {words_for(expected.within)}"),
     )  # fmt: skip
     if left:
-        return Judgement(Verdict.FAIL, _still(left, seen, expected, found.after), readings, notes, confirmed=True)
+        return Judgement(
+            Verdict.FAIL, _still(left, seen, expected, found.after), readings, notes, confirmed=True
+        )
     unread = found.after.unread or found.before.unread
     if unread:
         more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""

@@ -17,7 +17,9 @@ def judge_capacity(found: Capacity, expected: Pooling) -> Judgement:
         names = "; ".join(f"{p.name}: {p.problem}" for p in unknown)
         return Judgement(Verdict.INCONCLUSIVE, f"how large the pools may grow is unknown: {names}")
     if not found.poolers or found.max_connections <= 0:
-        return Judgement(Verdict.INCONCLUSIVE, f"{found.node} shows no max_connections, or there is no pooler")
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{found.node} shows no max_connections, or there is no pooler"
+        )
     usable = found.max_connections - found.reserved - expected.reserve
     pools = sum(pooler.most for pooler in found.poolers)
     asked = pools + expected.direct
@@ -52,15 +54,21 @@ def judge_pooler(found: PoolerFacts, expected: Pooler) -> Judgement:
     if found.problem:
         why = found.problem.lower()
         hint = f"; {_STATS_USERS}" if "not allowed" in why or "admin" in why or "permission" in why else ""
-        return Judgement(Verdict.INCONCLUSIVE, f"{found.name}'s console gave no answer: {found.problem}{hint}")
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{found.name}'s console gave no answer: {found.problem}{hint}"
+        )
     return combine([_mode(found, expected), *_waiting(found, expected), _roles(found, expected)])
 
 
 def _mode(found: PoolerFacts, expected: Pooler) -> Judgement:
-    reading = Reading(f"{found.name} pool mode", found.mode, limit=expected.mode, ok=found.mode == expected.mode)
+    reading = Reading(
+        f"{found.name} pool mode", found.mode, limit=expected.mode, ok=found.mode == expected.mode
+    )
     if found.paused or found.disabled:
         what = "paused (RESUME it)" if found.paused else "disabled (ENABLE it)"
-        return Judgement(Verdict.FAIL, f"{found.name}: the database is {what}: clients wait or are refused", (reading,))
+        return Judgement(
+            Verdict.FAIL, f"{found.name}: the database is {what}: clients wait or are refused", (reading,)
+        )
     if found.mode != expected.mode:
         return Judgement(
             Verdict.FAIL,
@@ -92,13 +100,15 @@ def _waiting(found: PoolerFacts, expected: Pooler) -> list[Judgement]:
 
 
 def _roles(found: PoolerFacts, expected: Pooler) -> Judgement:
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(found.roles_seen) > expected.roles:
         notes = (
             f"{found.name} has pools for {len(found.roles_seen)} roles ({', '.join(found.roles_seen)}), the inventory "
             f"says {expected.roles}: the arithmetic uses {len(found.roles_seen)}",
         )
-    return Judgement(Verdict.PASS, "", (Reading(f"{found.name} largest demand", found.most, "connections"),), notes)
+    return Judgement(
+        Verdict.PASS, "", (Reading(f"{found.name} largest demand", found.most, "connections"),), notes
+    )
 
 
 def judge_pressure(found: PressureFacts, expected: Pressure) -> Judgement:

@@ -23,7 +23,8 @@ def judge(found: RetentionFacts, wanted: Retained) -> Judgement:
     if folded.verdict is not Verdict.PASS:
         return replace(folded, reason=f"{found.table}: {folded.reason}", confirmed=False)
     return replace(
-        folded, reason=f"{found.table}: no row older than {words_for(wanted.keep)} + {words_for(wanted.slack)}; the job works"
+        folded,
+        reason=f"{found.table}: no row older than {words_for(wanted.keep)} + {words_for(wanted.slack)}; the job works",
     )
 
 
@@ -31,7 +32,9 @@ def _policy(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
     if not found.policy_asked:
         return
     said = words_for(found.policy) if found.policy else "no policy"
-    readings = (Reading(f"{found.table} policy", said, limit=words_for(wanted.keep), ok=found.policy == wanted.keep),)
+    readings = (
+        Reading(f"{found.table} policy", said, limit=words_for(wanted.keep), ok=found.policy == wanted.keep),
+    )
     if found.problem:
         yield Judgement(Verdict.INCONCLUSIVE, f"its policy is unknown: {found.problem}", readings)
     elif found.policy is None:
@@ -73,7 +76,10 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
         return
     said = words_for(policy.retention) if policy.retention else "none"
     reading = Reading(
-        f"{found.table} retention of pg_partman", said, limit=words_for(wanted.keep), ok=policy.retention == wanted.keep
+        f"{found.table} retention of pg_partman",
+        said,
+        limit=words_for(wanted.keep),
+        ok=policy.retention == wanted.keep,
     )
     if policy.retention != wanted.keep:
         yield Judgement(
@@ -83,7 +89,9 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
         )
     elif not policy.automatic:
         yield Judgement(
-            Verdict.FAIL, "pg_partman's automatic_maintenance is off for it: nothing removes partitions", (reading,)
+            Verdict.FAIL,
+            "pg_partman's automatic_maintenance is off for it: nothing removes partitions",
+            (reading,),
         )
     elif policy.keeps_tables:
         yield Judgement(
@@ -98,7 +106,9 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
 def _rows(found: RetentionFacts, wanted: Retained) -> Judgement:
     bound = f"{words_for(wanted.keep)} + {words_for(wanted.slack)} slack"
     count = f"{MOST_ROWS} or more" if found.old_rows >= MOST_ROWS else str(found.old_rows)
-    readings = (Reading(f"{found.table} rows older than {bound}", found.old_rows, limit="0", ok=found.old_rows == 0),)
+    readings = (
+        Reading(f"{found.table} rows older than {bound}", found.old_rows, limit="0", ok=found.old_rows == 0),
+    )
     if found.old_rows:
         oldest = f", the oldest of {found.oldest:%Y-%m-%d %H:%M} UTC" if found.oldest else ""
         return Judgement(
@@ -144,5 +154,7 @@ def judge_files(found: FileAges, wanted: AgedFiles) -> Judgement:
             readings,
         )
     return Judgement(
-        Verdict.PASS, f"{found.name}: {found.files} files, the oldest {words_for(age)} old, limit {bound}", readings
+        Verdict.PASS,
+        f"{found.name}: {found.files} files, the oldest {words_for(age)} old, limit {bound}",
+        readings,
     )

@@ -36,7 +36,9 @@ def judge(found: ServerState, expected: Servers) -> Judgement:
     folded = combine(parts)
     if folded.verdict is not Verdict.PASS:
         return Judgement(folded.verdict, f"{found.node}: {folded.reason}", folded.readings, folded.notes)
-    reason = f"{found.node}: PostgreSQL {found.version}, durable, checksums {found.settings.get('data_checksums')}"
+    reason = (
+        f"{found.node}: PostgreSQL {found.version}, durable, checksums {found.settings.get('data_checksums')}"
+    )
     return Judgement(Verdict.PASS, reason, folded.readings, folded.notes)
 
 
@@ -87,11 +89,15 @@ def _preload(found: ServerState, expected: Servers) -> Iterator[Judgement]:
         return
     value = found.settings.get("shared_preload_libraries")
     if value is None:
-        yield Judgement(Verdict.INCONCLUSIVE, f"shared_preload_libraries is hidden from the gate's role; {_GRANT}")
+        yield Judgement(
+            Verdict.INCONCLUSIVE, f"shared_preload_libraries is hidden from the gate's role; {_GRANT}"
+        )
         return
     loaded = {name.strip().strip('"') for name in value.split(",")}
     missing = [name for name in expected.preload if name not in loaded]
-    wrong = f"{', '.join(missing)} is not in shared_preload_libraries ({value or 'empty'}): add it and restart"
+    wrong = (
+        f"{', '.join(missing)} is not in shared_preload_libraries ({value or 'empty'}): add it and restart"
+    )
     yield _part(wrong if missing else "", "shared_preload_libraries", value, ", ".join(expected.preload))
 
 
@@ -101,10 +107,12 @@ def _extensions(found: ServerState, expected: Servers) -> Iterator[Judgement]:
         wrong = ""
         if there is None:
             wrong = f"the extension {name} is not in the database: CREATE EXTENSION {name}"
-        elif version != "any" and there != version and not there.startswith(f"{version}."):
+        elif version not in ("any", there) and not there.startswith(f"{version}."):
             newer = found.updates.get(name)
             have = f" (the server has {newer})" if newer else ""
-            wrong = f"the extension {name} is at {there}, expected {version}{have}: ALTER EXTENSION {name} UPDATE"
+            wrong = (
+                f"the extension {name} is at {there}, expected {version}{have}: ALTER EXTENSION {name} UPDATE"
+            )
         yield _part(wrong, f"extension {name}", there or "not there", version)
 
 

@@ -68,7 +68,11 @@ def _slow_log(found: MonitoringFacts, expected: Monitoring) -> Judgement:
     if ok:
         return Judgement(Verdict.PASS, f"statements {value} are logged", readings)
     step = f"ALTER SYSTEM SET log_min_duration_statement = '{limit}' and reload"
-    what = f"are logged only {value}, limit {limit}" if on else "are not logged (log_min_duration_statement is -1)"
+    what = (
+        f"are logged only {value}, limit {limit}"
+        if on
+        else "are not logged (log_min_duration_statement is -1)"
+    )
     return Judgement(Verdict.FAIL, f"slow statements on {found.node} {what}: {step}", readings)
 
 
@@ -91,7 +95,9 @@ def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
     often = [s for s in theirs if s.calls >= bounds.min_calls]
     notes = list(_notes(found, bounds, theirs))
     if not often:
-        hidden = f"; {found.hidden} more are hidden: GRANT pg_monitor TO the gate's role" if found.hidden else ""
+        hidden = (
+            f"; {found.hidden} more are hidden: GRANT pg_monitor TO the gate's role" if found.hidden else ""
+        )
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"pg_stat_statements on {found.node} holds no statement of the application with {bounds.min_calls} calls or "

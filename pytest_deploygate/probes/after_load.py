@@ -5,7 +5,6 @@ Six statements over the catalog, and one for each hundred sequences; no table is
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -61,16 +60,14 @@ class AfterLoadFacts:
 # Own relations: not the system's, not an extension's, of the schemas that are wanted.
 _OWN = """
 own AS MATERIALIZED (
-    SELECT c.oid, n.nspname || '.' || c.relname AS name, c.* FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relkind, c.relpersistence, c.relreplident,
+        c.reloptions, c.reltuples, c.relpages, c.relispartition FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname IS DISTINCT FROM %(own)s
         AND (%(schemas)s::text[] = '{}' OR n.nspname = ANY(%(schemas)s))
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
             AND d.deptype = 'e')
 )
 """
-_OWN = _OWN.replace("SELECT c.oid, n.nspname || '.' || c.relname AS name, c.*", "SELECT c.oid, n.nspname || '.' ||"
-    " c.relname AS name, c.relkind, c.relpersistence, c.relreplident, c.reloptions, c.reltuples, c.relpages,"
-    " c.relispartition, c.relhasindex")  # fmt: skip
 # -1 (0 before 14) is what reltuples says until the first ANALYZE or VACUUM. Empty tables need none.
 _TABLES = f"""
 WITH {_OWN}, leaves AS (
@@ -83,11 +80,11 @@ SELECT o.name, o.relkind::text, o.relpersistence::text,
     coalesce('autovacuum_enabled=false' = ANY(o.reloptions), false)
 FROM own o LEFT JOIN pg_stat_all_tables s ON s.relid = o.oid
 WHERE o.relkind IN ('r', 'p', 'm')
-"""
+"""  # noqa: S608 (constants of this file)
 _NOT_VALID = f"""
 WITH {_OWN} SELECT o.name || ': ' || c.conname FROM pg_constraint c JOIN own o ON o.oid = c.conrelid
 WHERE NOT c.convalidated ORDER BY 1
-"""
+"""  # noqa: S608 (constants of this file)
 _OFF = f"""
 WITH {_OWN} SELECT o.name, CASE WHEN t.tgisinternal THEN 'foreign key ' || coalesce(c.conname, t.tgname)
     ELSE 'trigger ' || t.tgname END
@@ -95,7 +92,7 @@ FROM pg_trigger t JOIN own o ON o.oid = t.tgrelid LEFT JOIN pg_constraint c ON c
 WHERE t.tgenabled = 'D' GROUP BY 1, 2
 UNION ALL SELECT 'database', 'event trigger ' || evtname FROM pg_event_trigger WHERE evtenabled = 'D'
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 (constants of this file)
 _IDENTITY = f"""
 WITH {_OWN} SELECT o.name FROM own o
 WHERE o.relkind = 'r' AND (%(all)s OR EXISTS (SELECT FROM pg_publication_tables p
@@ -104,7 +101,7 @@ WHERE o.relkind = 'r' AND (%(all)s OR EXISTS (SELECT FROM pg_publication_tables 
     AND (o.relreplident = 'n' OR (o.relreplident = 'd' AND NOT EXISTS (
         SELECT FROM pg_index i WHERE i.indrelid = o.oid AND i.indisprimary AND i.indisvalid)))
 ORDER BY 1
-"""
+"""  # noqa: S608 (constants of this file)
 # last_value is NULL here until the first value is given; seq.is_called is then false.
 _SEQUENCES = f"""
 WITH {_OWN} SELECT o.name, t.name, a.attname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
@@ -115,7 +112,7 @@ JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = o.oid AND d.d
     AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
 JOIN own t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
 ORDER BY 1
-"""
+"""  # noqa: S608 (constants of this file)
 _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
@@ -137,14 +134,14 @@ def read(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
     sequences, unread = _sequences(cluster, [row for row in ask(_SEQUENCES) if kept(row[1])])
     filled = [row for row in tables if row[3]]
     old = cluster.value(cluster.primary, "SELECT current_setting('server_version_num')::int < 140000")
-    never = (lambda t: t <= 0) if old else (lambda t: t < 0)
+    unknown = 0 if old else -1
     return AfterLoadFacts(
         node=cluster.primary.name,
         tables=len(tables),
         with_rows=len(filled),
         sequences=tuple(sequences),
-        unanalyzed=tuple(sorted(row[0] for row in filled if never(row[4]))),
-        stale=tuple(sorted(row[0] for row in filled if row[4] >= 0 and row[5] > max(1000, row[6] / 2))),
+        unanalyzed=tuple(sorted(row[0] for row in filled if row[4] <= unknown)),
+        stale=tuple(sorted(row[0] for row in filled if row[4] > unknown and row[5] > max(1000, row[6] / 2))),
         not_valid=tuple(name for (name,) in ask(_NOT_VALID) if kept(name)),
         switched_off=tuple(f"{name}: {part}" for name, part in ask(_OFF) if kept(name)),
         no_identity=tuple(name for (name,) in ask(_IDENTITY) if kept(name)),
@@ -195,8 +192,4 @@ def _sequence(row: tuple[Any, ...], highest: int | None) -> Sequence:
     name, table, column, increment, first, last, cycles, given, *_, column_type = row
     # A bigint sequence behind an integer column ends where the column does.
     largest = _LARGEST.get(column_type, last)
-    return Sequence(
-        name, f"{table}.{column}", given, highest, increment, first, min(last, largest), cycles
-    )
-
-
+    return Sequence(name, f"{table}.{column}", given, highest, increment, first, min(last, largest), cycles)

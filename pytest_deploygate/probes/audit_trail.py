@@ -92,9 +92,13 @@ def _records(cluster: Cluster, query: str, values: dict[str, str]) -> tuple[Reco
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except psycopg.Error as error:
-            raise CannotTell(f"the `record` query gave no answer: {explain(cluster.primary, error)}") from error
+            raise CannotTell(
+                f"the `record` query gave no answer: {explain(cluster.primary, error)}"
+            ) from error
     if lacking := [name for name in ("who", "what", "at", "source") if name not in names]:
-        raise CannotTell(f"the `record` query has no column {', '.join(lacking)}; name its columns who, what, at, source")
+        raise CannotTell(
+            f"the `record` query has no column {', '.join(lacking)}; name its columns who, what, at, source"
+        )
     return tuple(Record(_text(r["who"]), _text(r["what"]), r["at"], _text(r["source"])) for r in rows)
 
 
@@ -162,9 +166,18 @@ def rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
         ways = [(app, how) for app, how in ask(_WAYS, {"table": oid, "roles": list(roles)})]
         for kind, name, what, by in ask(_PARTS, {"table": oid}):
             if kind == "trigger" and by in known:
-                ways.append((by, f"owns the function {what} of trigger {name}, which decides what is recorded"))
+                ways.append(
+                    (by, f"owns the function {what} of trigger {name}, which decides what is recorded")
+                )
             elif kind == "rule":
-                ways.append(("everybody", f"writes past the rule {name} on {wanted.table}, which changes what is recorded"))
+                ways.append(
+                    (
+                        "everybody",
+                        f"writes past the rule {name} on {wanted.table}, which changes what is recorded",
+                    )
+                )
             elif kind == "foreign key":
-                ways.append(("everybody who deletes from " + what, f"removes records by the foreign key {name}"))
+                ways.append(
+                    ("everybody who deletes from " + what, f"removes records by the foreign key {name}")
+                )
     return RightsFacts(wanted.table, True, owner, roles, lacking, tuple(ways))

@@ -44,7 +44,11 @@ def redis(cache: Redis) -> CacheFacts:
         except redis_error() as error:
             raise CannotTell(f"Redis {cache.name} did not answer INFO: {redact(str(error))}") from error
     return CacheFacts(
-        cache.name, "Redis", int(info["keyspace_hits"]), int(info["keyspace_misses"]), int(info["evicted_keys"])
+        cache.name,
+        "Redis",
+        int(info["keyspace_hits"]),
+        int(info["keyspace_misses"]),
+        int(info["evicted_keys"]),
     )
 
 

@@ -65,6 +65,9 @@ class Capacity:
     poolers: tuple[PoolerFacts, ...]
 
 
+_RESERVED = ("superuser_reserved_connections", "reserved_connections")
+
+
 def pooler_facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     """Ask a pooler's console once a session; that it cannot be asked is a value."""
     return once(cluster, f"pooler {pooler.name}", lambda: _facts(cluster, pooler))
@@ -73,14 +76,13 @@ def pooler_facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
 def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
     """Put the pools of all poolers beside what the primary takes. Raises CannotTell without the primary."""
     state = servers.state(cluster, cluster.primary)
-    number = lambda name: int(state.settings.get(name) or 0)  # noqa: E731
     in_use = cluster.value(
         cluster.primary, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
     )
     return Capacity(
         state.node,
-        number("max_connections"),
-        number("superuser_reserved_connections") + number("reserved_connections"),
+        int(state.settings.get("max_connections") or 0),
+        sum(int(state.settings.get(name) or 0) for name in _RESERVED),
         in_use,
         tuple(pooler_facts(cluster, pooler) for pooler in pooling.poolers),
     )
@@ -110,7 +112,9 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     try:
         with closing(
             psycopg.connect(
-                **login(cluster, pooler, "pgbouncer"), cursor_factory=psycopg.ClientCursor, tcp_user_timeout=8000
+                **login(cluster, pooler, "pgbouncer"),
+                cursor_factory=psycopg.ClientCursor,
+                tcp_user_timeout=8000,
             )
         ) as console:
             config = {row["key"]: row["value"] for row in _show(console, "CONFIG")}
@@ -151,7 +155,13 @@ def _pool(row: dict[str, Any]) -> PoolFacts:
     busy = sum(int(value or 0) for key, value in row.items() if key.startswith("sv_"))
     wait_s = float(row.get("maxwait") or 0) + float(row.get("maxwait_us") or 0) / 1e6
     return PoolFacts(
-        row["database"], row["user"], row["pool_mode"], int(row["cl_active"]), int(row["cl_waiting"]), wait_s, busy
+        row["database"],
+        row["user"],
+        row["pool_mode"],
+        int(row["cl_active"]),
+        int(row["cl_waiting"]),
+        wait_s,
+        busy,
     )
 
 
@@ -162,5 +172,3 @@ def _show(console: psycopg.Connection[Any], what: str) -> list[dict[str, Any]]:
 
 def _names(rows: Sequence[dict[str, Any]]) -> str:
     return ", ".join(sorted(str(row["name"]) for row in rows if row["name"] != "pgbouncer")) or "none"
-
-

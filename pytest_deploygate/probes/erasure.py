@@ -44,7 +44,8 @@ class ErasureFacts:
 def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
     """Make, find, erase, look again. Raises CannotTell when the person could not be made or the first sweep failed."""
     patient = Cluster(
-        cluster.criteria.model_copy(update={"statement_timeout": erasure.table_timeout}), cluster.writes_schema
+        cluster.criteria.model_copy(update={"statement_timeout": erasure.table_timeout}),
+        cluster.writes_schema,
     )
     with contextlib.closing(patient), _kept(patient, erasure) as (subject, left_behind):
         do(patient, erasure.role, erasure.create, subject)
@@ -58,7 +59,9 @@ def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
         try:
             do(patient, erasure.role, erasure.erase, subject)
         except CannotTell as unknown:
-            return ErasureFacts(subject.email, datetime.now(UTC), before, None, 0.0, str(unknown), left_behind)
+            return ErasureFacts(
+                subject.email, datetime.now(UTC), before, None, 0.0, str(unknown), left_behind
+            )
         _wait(patient, erasure, before, subject)
         took_s = time.monotonic() - began
         after = sweep(patient, erasure, subject)
@@ -93,7 +96,9 @@ def _kept(cluster: Cluster, erasure: Erasure) -> Iterator[tuple[Subject, int]]:
             yield subject, left
             connection.execute(sql.SQL("DELETE FROM {} WHERE token = %s").format(table), (token,))
     except psycopg.Error as error:
-        raise CannotTell(f"the person's token could not be kept: {explain(cluster.primary, error)}") from error
+        raise CannotTell(
+            f"the person's token could not be kept: {explain(cluster.primary, error)}"
+        ) from error
 
 
 def _prepare(connection: psycopg.Connection[tuple[object, ...]], table: sql.Identifier) -> None:
@@ -107,11 +112,16 @@ def _prepare(connection: psycopg.Connection[tuple[object, ...]], table: sql.Iden
 
 
 def _erase_left(
-    cluster: Cluster, erasure: Erasure, connection: psycopg.Connection[tuple[object, ...]], table: sql.Identifier
+    cluster: Cluster,
+    erasure: Erasure,
+    connection: psycopg.Connection[tuple[object, ...]],
+    table: sql.Identifier,
 ) -> int:
     """Erase those whose run is over for sure; one whose erasure fails stays on the list."""
     old = connection.execute(
-        sql.SQL("SELECT token FROM {} WHERE made_at < now() - interval '10 minutes' ORDER BY 1 LIMIT 50").format(table)
+        sql.SQL(
+            "SELECT token FROM {} WHERE made_at < now() - interval '10 minutes' ORDER BY 1 LIMIT 50"
+        ).format(table)
     ).fetchall()
     done = 0
     for (token,) in old:

@@ -59,7 +59,9 @@ class _Client:
     error: str = ""
 
 
-def measure(cluster: Cluster, pooling: Pooling, pooler: Pooler, environment: str, *, allowed: bool) -> PressureFacts:
+def measure(
+    cluster: Cluster, pooling: Pooling, pooler: Pooler, environment: str, *, allowed: bool
+) -> PressureFacts:
     """Put a pooler under pressure where that is allowed, else read the record of the last time.
 
     Raises CannotTell where neither is possible, or where pressure could hurt.
@@ -81,7 +83,9 @@ def _press(cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressur
     whole = capacity(cluster, pooling)
     mine = next(p for p in whole.poolers if p.name == pooler.name)
     if mine.problem:
-        raise CannotTell(f"{pooler.name} was not put under pressure, its console does not answer: {mine.problem}")
+        raise CannotTell(
+            f"{pooler.name} was not put under pressure, its console does not answer: {mine.problem}"
+        )
     room = whole.max_connections - whole.reserved
     if sum(p.most for p in whole.poolers) + pooling.direct > room:
         raise CannotTell(
@@ -176,7 +180,9 @@ def _on_record(pressure: Pressure, pooler: Pooler, environment: str) -> Pressure
         age = datetime.now(UTC) - datetime.fromisoformat(facts.pop("at"))
         return PressureFacts(**facts, on_record=True, age=age)
     except OSError as error:
-        raise CannotTell(f"no pressure test of {pooler.name} is on record ({error.strerror}): {step}") from None
+        raise CannotTell(
+            f"no pressure test of {pooler.name} is on record ({error.strerror}): {step}"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise CannotTell(f"{pressure.record} cannot be read as a record ({error}): {step}") from None
 
@@ -188,7 +194,9 @@ def _write(file: Path, facts: PressureFacts, environment: str) -> None:
         record = {}
     if record.get("format") != FORMAT or record.get("inventory") != environment:
         record = {"format": FORMAT, "inventory": environment, "poolers": {}}
-    kept = {name: getattr(facts, name) for name in PressureFacts.__slots__ if name not in ("on_record", "age")}
+    kept = {
+        name: getattr(facts, name) for name in PressureFacts.__slots__ if name not in ("on_record", "age")
+    }
     record["poolers"][facts.pooler] = kept | {"at": datetime.now(UTC).isoformat()}
     beside = file.with_suffix(".part")
     try:

@@ -82,14 +82,36 @@ def read(cluster: Cluster, wanted: Retained) -> RetentionFacts:
     try:
         now, old, oldest, has_rows = cluster.rows(cluster.primary, _query(wanted))[0]
     except CannotTell as unknown:
-        missing = psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.InvalidSchemaName
+        missing = (
+            psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.InvalidSchemaName
+        )
         if isinstance(unknown.__cause__, missing):
             return RetentionFacts(
-                wanted.table, False, datetime.now(UTC), False, 0, None, False, None, job, partman, str(unknown)
+                wanted.table,
+                False,
+                datetime.now(UTC),
+                False,
+                0,
+                None,
+                False,
+                None,
+                job,
+                partman,
+                str(unknown),
             )
         raise
     return RetentionFacts(
-        wanted.table, True, now, has_rows, old, _moment(oldest), wanted.policy is not None, policy, job, partman, problem
+        wanted.table,
+        True,
+        now,
+        has_rows,
+        old,
+        _moment(oldest),
+        wanted.policy is not None,
+        policy,
+        job,
+        partman,
+        problem,
     )
 
 
@@ -155,7 +177,9 @@ def file_ages(files: AgedFiles) -> FileAges:
     except CannotTell as unknown:
         return FileAges(files.name, where, now, 0, 0, "", None, str(unknown))
     if code != 0:
-        return FileAges(files.name, where, now, 0, 0, "", None, f"find ended with {code}: {errors or json.dumps(text)}")
+        return FileAges(
+            files.name, where, now, 0, 0, "", None, f"find ended with {code}: {errors or json.dumps(text)}"
+        )
     found = sorted(_line(line) for line in text.splitlines() if " " in line)
     edge = (now - files.keep - files.slack).timestamp()
     oldest = found[0] if found else None

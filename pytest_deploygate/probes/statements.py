@@ -136,7 +136,13 @@ ORDER BY s.calls >= %(calls)s DESC, s.mean_exec_time DESC LIMIT {_MOST}
     since, evicted = _reset(cluster, schema)
     now = cluster.value(node, "SELECT clock_timestamp()")
     return StatementFacts(
-        node.name, now, since, evicted, cluster.criteria.user, len(rows) - len(seen), tuple(Statement(*r) for r in seen)
+        node.name,
+        now,
+        since,
+        evicted,
+        cluster.criteria.user,
+        len(rows) - len(seen),
+        tuple(Statement(*r) for r in seen),
     )
 
 

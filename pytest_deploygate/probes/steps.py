@@ -77,7 +77,9 @@ def _http(request: Request, subject: Subject, number: int) -> None:
             request.method, url, json=body, headers=headers, timeout=_REQUEST_TIMEOUT_S, allow_redirects=False
         )
     except requests.RequestException as error:
-        raise CannotTell(f"step {number}: {request.method} {request.url} failed: {redact(str(error))}") from error
+        raise CannotTell(
+            f"step {number}: {request.method} {request.url} failed: {redact(str(error))}"
+        ) from error
     if answer.status_code not in request.expect:
         raise CannotTell(
             f"step {number}: {request.method} {request.url} answered {answer.status_code}, expected "

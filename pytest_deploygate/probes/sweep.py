@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -90,7 +90,9 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
         elif not readable:
             unread.append(f"{table}: not readable: GRANT pg_read_all_data TO the gate's role")
         elif filtered:
-            unread.append(f"{table}: row security hides rows from us: ALTER ROLE … BYPASSRLS for the gate's role")
+            unread.append(
+                f"{table}: row security hides rows from us: ALTER ROLE … BYPASSRLS for the gate's role"
+            )
         else:
             # Unlogged tables are not on replicas.
             at = cluster.primary if persistence == "u" else node
@@ -139,13 +141,17 @@ def _caught_up(cluster: Cluster) -> Node:
 
 
 def _elsewhere(erasure: Erasure, subject: Subject) -> Iterable[tuple[str, int | CannotTell]]:
-    looks = [(f"log {log.name}", lambda log=log: _in_log(log, subject)) for log in erasure.logs]
-    looks += [(f"redis {cache.name}", lambda cache=cache: _in_redis(cache, subject)) for cache in erasure.redis]
-    for place, look in looks:
-        try:
-            yield place, look()
-        except CannotTell as unknown:
-            yield place, unknown
+    for log in erasure.logs:
+        yield f"log {log.name}", _or_why(lambda log=log: _in_log(log, subject))  # type: ignore[misc]
+    for cache in erasure.redis:
+        yield f"redis {cache.name}", _or_why(lambda cache=cache: _in_redis(cache, subject))  # type: ignore[misc]
+
+
+def _or_why(look: Callable[[], int]) -> int | CannotTell:
+    try:
+        return look()
+    except CannotTell as unknown:
+        return unknown
 
 
 def _in_log(log: LogFile, subject: Subject) -> int:
@@ -153,7 +159,9 @@ def _in_log(log: LogFile, subject: Subject) -> int:
     command = "timeout 60 grep -c -i -F" + " -e %s" * len(values) + " -- %s"
     code, text, errors = shell(log.host)(command, *values, str(log.path))
     if code not in (0, 1):
-        raise CannotTell(f"{log.path} on {log.host} cannot be searched: {errors or f'grep ended with {code}'}")
+        raise CannotTell(
+            f"{log.path} on {log.host} cannot be searched: {errors or f'grep ended with {code}'}"
+        )
     return int(text.strip() or 0)
 
 
