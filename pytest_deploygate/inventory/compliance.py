@@ -105,6 +105,10 @@ class Allowed(Section):
     where: str = Field(description="schema.table.column, or the name of a log or Redis server")
     reason: str = Field(min_length=10, description="why it must remain, for how long")
 
+    def __str__(self) -> str:
+        """Say it as the report lists weakenings."""
+        return f"{self.where} ({self.reason})"
+
 
 class LogFile(Section):
     """A log file that must not hold the subject."""

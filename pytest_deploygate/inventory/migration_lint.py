@@ -16,6 +16,10 @@ class AllowedStep(Section):
     rule: str = Field(description="name of the rule, as the finding says it")
     reason: str = Field(min_length=10, description="why it does no harm here")
 
+    def __str__(self) -> str:
+        """Say it as the report lists weakenings."""
+        return f"{self.rule} in {self.file} ({self.reason})"
+
 
 class MigrationLint(Section):
     """Which SQL is about to run, and what it may do to the tables as they are now."""

@@ -32,6 +32,10 @@ class AllowedStatement(Section):
     )
     reason: str = Field(min_length=10, description="why it may be slow")
 
+    def __str__(self) -> str:
+        """Say it as the report lists weakenings."""
+        return f"{self.contains!r} ({self.reason})"
+
 
 class Statements(Section):
     """Bounds for what pg_stat_statements holds of this database."""

@@ -166,6 +166,23 @@ def fill(lab: Lab) -> None:
     sql.execute(lab, "ANALYZE")
 
 
+#: What the platform asks all day long.
+_WORK = (
+    "SELECT count(*) FROM platform.readings",
+    "SELECT recorded_at, value FROM platform.readings WHERE sensor_id = 7 AND recorded_at > now() - interval '1 day'",
+    "SELECT a.raised_at, s.kind FROM platform.alerts a JOIN platform.sensors s ON s.id = a.sensor_id LIMIT 50",
+    "SELECT email, full_name FROM platform.users WHERE lower(email) = 'user7@example.com'",
+)
+
+
+def work(lab: Lab) -> None:
+    """Ask what the platform asks, so that statistics of statements and caches tell something."""
+    with sql.connect(lab, role="platform_app") as connection:
+        for _ in range(12):
+            for query in _WORK:
+                connection.execute(query.encode())
+
+
 def _fill_readings(lab: Lab, last: Any, half: int) -> None:
     with _bulk(lab) as connection:
         bounds = connection.execute(

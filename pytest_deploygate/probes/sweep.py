@@ -25,6 +25,8 @@ from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.schedules import shell
 from pytest_deploygate.probes.steps import Subject
 
+#: The gate's own tables, which hold no more of a person than a token.
+GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
 _MOST_KEYS = 1_000_000
 
@@ -62,6 +64,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'm', 'p', 'f') OR (c.relkind = 'v' AND n.nspname || '.' || c.relname = ANY(%(views)s)))
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
     AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+    AND NOT (n.nspname = %(own)s AND c.relname = ANY(%(gate)s))
 ORDER BY 1, 2
 """
 _HITS = """
@@ -76,7 +79,11 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
     """Look everywhere: on a replica that has caught up where there is one. Raises CannotTell without a table list."""
     node = _caught_up(cluster)
     pattern = "|".join(re.escape(needle) for needle in subject.needles())
-    tables = cluster.rows(node, _TABLES, {"views": list(erasure.views)})
+    tables = cluster.rows(
+        node,
+        _TABLES,
+        {"views": list(erasure.views), "own": cluster.writes_schema or "", "gate": list(GATE_TABLES)},
+    )
     named = {f"{row[0]}.{row[1]}" for row in tables}
     hits: list[Hit] = []
     unread = [f"{view}: there is no such view" for view in erasure.views if view not in named]
