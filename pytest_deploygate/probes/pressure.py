@@ -28,15 +28,17 @@ from pytest_deploygate.redaction import redact
 
 FORMAT = "deploygate-pooling-pressure/1"
 _LONGEST = timedelta(seconds=60)
+#: PgBouncer hands a client's application_name on to the server connection that serves it.
+_NAME = "deploygate-pressure"
 _SERVERS = """
-SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = %s AND pid <> pg_backend_pid()
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name = %s
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PressureFacts:
     """A pressure test. `failed` clients got an error or none of their answers; `most_servers` is the most connections
-    of the role that were seen on the server beside those that were there before. `age` is that of a record.
+    that were seen on the server serving them. `age` is that of a record.
     """
 
     pooler: str
@@ -97,7 +99,7 @@ def _press(cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressur
         raise CannotTell(
             f"{clients} clients are more than max_client_conn of {pooler.name} ({mine.max_clients}): lower `clients`"
         )
-    with _counted(cluster, pooler.user or cluster.criteria.user) as servers:
+    with _counted(cluster) as servers:
         found = _ask_all(cluster, pooler, pressure, clients)
     bad = [client for client in found if client.error or not client.answers]
     return PressureFacts(
@@ -127,7 +129,9 @@ def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float) -> 
     client = _Client()
     began = time.monotonic()
     try:
-        with psycopg.connect(**how | {"connect_timeout": max(2, round(patience_s))}) as connection:
+        with psycopg.connect(
+            **how | {"connect_timeout": max(2, round(patience_s)), "application_name": _NAME}
+        ) as connection:
             while True:
                 connection.execute("SELECT pg_sleep(%s)", (hold_s,))
                 client.answers += 1
@@ -142,21 +146,20 @@ def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float) -> 
 
 
 class _Count:
-    """The most connections of a role on the primary while a block runs; None where they cannot be counted."""
+    """The most connections of ours on the primary while a block runs; None where they cannot be counted."""
 
     def __init__(self) -> None:
         self.most: int | None = None
 
 
 @contextlib.contextmanager
-def _counted(cluster: Cluster, role: str) -> Iterator[_Count]:
+def _counted(cluster: Cluster) -> Iterator[_Count]:
     count, done = _Count(), threading.Event()
-    before = int(cluster.value(cluster.primary, _SERVERS, (role,)) or 0)
 
     def watch() -> None:
         with contextlib.suppress(CannotTell):
             while not done.wait(0.02):
-                now = int(cluster.value(cluster.primary, _SERVERS, (role,)) or 0) - before
+                now = int(cluster.value(cluster.primary, _SERVERS, (_NAME,)) or 0)
                 count.most = max(count.most or 0, now)
 
     thread = threading.Thread(target=watch, daemon=True)
