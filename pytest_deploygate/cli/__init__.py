@@ -6,6 +6,7 @@ import click
 
 import pytest_deploygate
 from pytest_deploygate.cli.attest import attest
+from pytest_deploygate.cli.grants import grants
 from pytest_deploygate.cli.init import init
 from pytest_deploygate.cli.issues import issues
 from pytest_deploygate.cli.lab import lab
@@ -32,6 +33,7 @@ def main() -> None:
     deploygate waive ITEM ...         answer for an item that is not good, for a time
     deploygate issues                 what is not green and not in the issue log yet
     deploygate load --inventory NAME  send load now and judge response times, where that is allowed
+    deploygate grants --inventory N   the least SQL grants for the gate's role
     deploygate plan --inventory NAME  what a run would do, before anything runs
     deploygate schema                 JSON Schema of the inventory, for editors
     deploygate report --change ID     make the result files again from the journal
@@ -43,6 +45,7 @@ def main() -> None:
 
 
 main.add_command(attest)
+main.add_command(grants)
 main.add_command(init)
 main.add_command(issues)
 main.add_command(lab)

@@ -18,6 +18,10 @@ from pytest_deploygate.inventory.fields import (
     Section,
     Size,
 )
+from pytest_deploygate.inventory.migration_lint import MigrationLint
+from pytest_deploygate.inventory.pooling import Pooling
+from pytest_deploygate.inventory.servers import Servers
+from pytest_deploygate.inventory.statements import Monitoring, Statements
 
 
 class Node(Section):
@@ -47,16 +51,25 @@ class Node(Section):
 
 
 class Migrations(Section):
-    """Where the expected schema version stands: Alembic's scripts, or a query and what it must return."""
+    """Where the expected schema version stands: a tool's own table and scripts, or a query and what it must return."""
 
-    exactly_one = ("alembic", "query")
-    instead = "say either `alembic: FOLDER` or `query: SELECT …` with `expect: VERSION`, one of the two"
+    exactly_one = ("alembic", "tool", "query")
+    instead = (
+        "say one of `alembic: FOLDER`, `tool: flyway` (or another) with `scripts: FOLDER` or `expect: VERSION`, "
+        "or `query: SELECT …` with `expect: VERSION`"
+    )
 
     alembic: ExistingPath | None = Field(
         default=None, description="folder with Alembic's env.py and versions/ (script_location)"
     )
+    tool: Literal["flyway", "django", "golang-migrate", "liquibase", "rails"] | None = Field(
+        default=None, description="migration tool whose own table is read"
+    )
+    scripts: ExistingPath | None = Field(
+        default=None, description="the tool's folder of migrations, from which the expected ones are read"
+    )
     version_table: str = Field(
-        default="alembic_version", description="Alembic's version table, with schema if needed"
+        default="", description="the tool's table, with schema if needed; left out: the tool's own default"
     )
     query: str | None = Field(
         default=None, description="query that returns the version(s) the database is at, one a row"
@@ -70,6 +83,12 @@ class Migrations(Section):
     def _query_has_answer(self) -> Self:
         if self.query is not None and self.expect is None:
             raise ValueError("`query` needs `expect`: the version that the query must return")
+        if self.tool is not None and (self.scripts is None) == (self.expect is None):
+            raise ValueError(
+                f"`tool: {self.tool}` needs `scripts: FOLDER` or `expect: VERSION`, one of the two"
+            )
+        if self.tool is None and self.scripts is not None:
+            raise ValueError("`scripts` belongs to `tool`; Alembic's folder is named by `alembic`")
         return self
 
 
@@ -292,6 +311,43 @@ class BackupJob(Section):
     )
 
 
+class Retained(Section):
+    """A table whose rows must go at an age. The job that removes them, its last run, and the rows are looked at."""
+
+    table: str = Field(description="schema.name")
+    column: str = Field(description="its time column (timestamptz, timestamp or date)")
+    keep: Duration = Field(description="rows older than this must go")
+    slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=1),
+        description="a row may be this much older than `keep`, e.g. one partition and one run of the job",
+    )
+    partman: str | None = Field(
+        default=None, description="schema of pg_partman, when its part_config holds the policy of this table"
+    )
+    policy: str | None = Field(
+        default=None,
+        description="query that returns the interval after which the job removes rows (interval)",
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="where the job that removes rows is scheduled"
+    )
+    last_run: LastRun | None = Field(default=None, description="where its last run is recorded")
+    job_slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(hours=2),
+        description="how much later than scheduled the job may have finished",
+    )
+
+    @model_validator(mode="after")
+    def _has_job(self) -> Self:
+        if self.partman is None and (self.schedule is None or self.last_run is None):
+            raise ValueError(
+                "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
+            )
+        return self
+
+
 class Expectation(Section):
     """A range that a value must lie in."""
 
@@ -361,6 +417,25 @@ class Database(Section):
     backups: Annotated[
         list[BackupJob] | None, Each("backup_job", "backups: [{name: nightly, schedule: {…}, last_run: {…}}]")
     ] = Field(default=None, min_length=1, description="scheduled backups")
+    cluster: Annotated[
+        Servers | None, Given("expected_servers", "cluster: {version: '15', memory: 16GB}")
+    ] = Field(default=None, description="what every server must be set to")
+    pooling: Annotated[
+        Pooling | None, Given("pooling", "pooling: {poolers: [{name: pgbouncer, host: …}], reserve: 5}")
+    ] = Field(default=None, description="the poolers in front of the primary")
+    monitoring: Annotated[Monitoring | None, Given("monitoring_queries", "monitoring: {slow_log: 1s}")] = (
+        Field(default=None, description="that slow statements are seen")
+    )
+    statements: Annotated[
+        Statements | None, Given("statement_bounds", "statements: {max_mean: 200ms, max_p99: 500ms}")
+    ] = Field(default=None, description="bounds for what pg_stat_statements holds")
+    retention: Annotated[
+        list[Retained] | None,
+        Each("retained", "retention: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]"),
+    ] = Field(default=None, min_length=1, description="tables whose rows must go at an age")
+    migration_lint: Annotated[
+        MigrationLint | None, Given("migration_lint", "migration_lint: {files: [migrations/*.sql]}")
+    ] = Field(default=None, description="migrations that are read before they run")
     validation: Annotated[
         list[ValidationQuery] | None,
         Each("validation_query", "validation: [{name: …, sql: SELECT …, expect: …}]"),

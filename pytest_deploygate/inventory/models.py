@@ -11,11 +11,14 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.inventory.after_load import AfterLoad
+from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Erasure
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 from pytest_deploygate.inventory.uptime import Uptime
+from pytest_deploygate.inventory.statements import Caching
 
 
 class Inventory(Section):
@@ -34,6 +37,22 @@ class Inventory(Section):
     backup: Annotated[
         Backup | None, Given("backups", "backup: {tool: pgbackrest, server: STANZA, scratch: {folder: …}}")
     ] = Field(default=None, description="the backup tool, its objectives, and the restore drill")
+    audit_trail: Annotated[
+        AuditTrail | None,
+        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}"),
+    ] = Field(default=None, description="the audit trail and who must not change it")
+    data_retention: Annotated[
+        DataRetention | None, Given("data_retention", "data_retention: {tables: […], files: […]}")
+    ] = Field(default=None, description="personal data, logs and backups that must go at an age")
+    erasure: Annotated[
+        Erasure | None, Given("erasure", "erasure: {role: {…}, create: […], erase: […], expected: […]}")
+    ] = Field(default=None, description="the right to erasure, tried with a synthetic person")
+    caching: Annotated[Caching | None, Given("caching", "caching: {buffers: {min_hit_ratio: 0.95}}")] = Field(
+        default=None, description="floors for hit ratios"
+    )
+    after_load: Annotated[AfterLoad | None, Given("after_load", "after_load: {max_sequence_used: 0.8}")] = (
+        Field(default=None, description="what bulk loads leave behind")
+    )
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

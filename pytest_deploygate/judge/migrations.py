@@ -149,11 +149,15 @@ def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions)
         )
     scripts = measurement.scripts
     if not node.versions:
-        count = f"all {len(scripts.revisions)} migrations are pending" if scripts else f"expected {head}"
+        count = (
+            f"all {len(scripts.revisions)} migrations are pending"
+            if scripts
+            else f"expected {_some(measurement.expected)}"
+        )
         step = "run `alembic upgrade head`" if scripts else "run the migrations"
         return f"{node.node}: {measurement.source} has no row; {count}; {step}"
     if scripts is None:
-        return f"{node.node} is at {at}, expected {head}: run the migrations"
+        return _differs(node, measurement)
     known = {revision.id for revision in scripts.revisions}
     unknown = [version for version in node.versions if version not in known]
     if unknown:
@@ -168,6 +172,22 @@ def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions)
         f"{node.node} lists {at} where only {head} is expected: the version table has a row too many; "
         "see `alembic current`"
     )
+
+
+def _differs(node: NodeVersion, measurement: SchemaVersions) -> str:
+    """Say what is pending and what is unknown where a tool lists every migration; of one version each, both."""
+    missing = tuple(v for v in measurement.expected if v not in node.versions)
+    unknown = tuple(v for v in node.versions if v not in measurement.expected)
+    if len(measurement.expected) == 1 and len(node.versions) == 1:
+        return f"{node.node} is at {node.versions[0]}, expected {measurement.expected[0]}: run the migrations"
+    said = []
+    if missing:
+        said.append(f"{len(missing)} pending ({_some(missing)}): run the migrations")
+    if unknown:
+        said.append(
+            f"{len(unknown)} that the expected ones do not have ({_some(unknown)}): migrated from other code"
+        )
+    return f"{node.node} by {measurement.source}: {'; '.join(said)}"
 
 
 def _some(names: tuple[str, ...]) -> str:

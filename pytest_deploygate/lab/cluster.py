@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import backups, client, jobs, nodes, processes, schedule, sql
+from pytest_deploygate.lab import backups, client, jobs, nodes, processes, schedule, seed, sql
 from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
 
 
@@ -88,6 +88,8 @@ def catch_up(lab: Lab) -> None:
     """Run the every-minute jobs now: the seed may be days old."""
     for function in ("ensure_partitions", "refresh_readings_hourly"):
         sql.execute(lab, f"SELECT platform.{function}()")
+    jobs.run(lab, "apply-retention")
+    seed.work(lab)
 
 
 def restart_services(lab: Lab) -> None:

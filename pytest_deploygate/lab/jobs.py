@@ -30,6 +30,7 @@ JOBS: dict[str, Callable[[Lab], None]] = {
     "full-backup": backups.take,
     "refresh-readings-hourly": _call("platform.refresh_readings_hourly()"),
     "ensure-partitions": _call("platform.ensure_partitions()"),
+    "apply-retention": _call("platform.apply_retention()"),
 }
 
 

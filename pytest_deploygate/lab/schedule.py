@@ -17,6 +17,7 @@ JOBS = {
     "full-backup": "30 2 * * *",
     "refresh-readings-hourly": "* * * * *",
     "ensure-partitions": "* * * * *",
+    "apply-retention": "20 3 * * *",
 }
 _OFF = "#off# "
 

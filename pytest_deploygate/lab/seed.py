@@ -98,6 +98,9 @@ FROM (
 INSERT INTO platform.audit_log (logged_at, actor, action, relation, row_id, detail)
 SELECT u.created_at, 'platform_owner', 'INSERT', 'platform.users', u.id, jsonb_build_object('id', u.id)
 FROM platform.users u ORDER BY u.id;
+INSERT INTO platform.messages (recipient, sent_at, body)
+SELECT u.email, now() - u.id * interval '31 hours', jsonb_build_object('subject', 'Welcome', 'to', u.full_name)
+FROM platform.users u ORDER BY u.id;
 SELECT setval(pg_get_serial_sequence('platform.machines', 'id'), 12),
     setval(pg_get_serial_sequence('platform.sensors', 'id'), 24),
     setval(pg_get_serial_sequence('platform.users', 'id'), 60);
@@ -161,6 +164,23 @@ def fill(lab: Lab) -> None:
         connection.execute(_ALERTS)
         connection.execute("SELECT platform.refresh_readings_hourly('-infinity')")
     sql.execute(lab, "ANALYZE")
+
+
+#: What the platform asks all day long.
+_WORK = (
+    "SELECT count(*) FROM platform.readings",
+    "SELECT recorded_at, value FROM platform.readings WHERE sensor_id = 7 AND recorded_at > now() - interval '1 day'",
+    "SELECT a.raised_at, s.kind FROM platform.alerts a JOIN platform.sensors s ON s.id = a.sensor_id LIMIT 50",
+    "SELECT email, full_name FROM platform.users WHERE lower(email) = 'user7@example.com'",
+)
+
+
+def work(lab: Lab) -> None:
+    """Ask what the platform asks, so that statistics of statements and caches tell something."""
+    with sql.connect(lab, role="platform_app") as connection:
+        for _ in range(12):
+            for query in _WORK:
+                connection.execute(query.encode())
 
 
 def _fill_readings(lab: Lab, last: Any, half: int) -> None:

@@ -141,6 +141,11 @@ class Lab:
             "alembic.scripts": str(alembic_scripts()),
             "failover.record": str(self.failover_record),
             "backup.status": str(self.job_status("full-backup")),
+            "retention.status": str(self.job_status("apply-retention")),
+            "logs": str(self.folder / "log"),
+            "log.db1": str(self.folder / "log" / f"{PRIMARY}.log"),
+            "upcoming": str(self.folder / "upcoming"),
+            "pooling.record": str(self.folder / "pooling-pressure.json"),
         }
         found |= {f"{name}.port": str(port) for name, port in self.ports.items()}
         found |= {f"password.{role}": str(self.secret_file(role)) for role in LOGINS}

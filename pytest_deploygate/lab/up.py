@@ -150,6 +150,8 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             nodes.stop(lab, PRIMARY)
             cluster.keep_seed(lab)
             cluster.lay_out(lab)
+            jobs.run(lab, "apply-retention")
+            seed.work(lab)
         for service in services.running(lab):
             with _step(say, f"{service.name}: {'; '.join(service.servers.values())}"):
                 service.start(lab)
@@ -190,7 +192,7 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
         tools,
         (*found.missing, *missing),
     )
-    for name in ("secrets", "jobs"):
+    for name in ("secrets", "jobs", "upcoming"):
         (folder / name).mkdir(mode=0o711)
     for role in LOGINS:
         with os.fdopen(os.open(lab.secret_file(role), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
@@ -323,7 +325,18 @@ def _check_owner(folder: Path) -> None:
         )
 
 
-_KNOWN = {"log", "secrets", "jobs", "data", "servers", "lab.json", "state.json", "supervisor.sock", "crontab"}
+_KNOWN = {
+    "log",
+    "secrets",
+    "jobs",
+    "data",
+    "servers",
+    "upcoming",
+    "lab.json",
+    "state.json",
+    "supervisor.sock",
+    "crontab",
+}
 
 
 def _free_ports(count: int) -> list[int]:

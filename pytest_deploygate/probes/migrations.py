@@ -15,6 +15,7 @@ from psycopg import sql
 
 from pytest_deploygate.inventory.database import Migrations, Node
 from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.probes import migration_tools
 from pytest_deploygate.probes.postgres import Cluster
 
 #: A replica that is a moment behind gets this long to show the primary's version.
@@ -75,21 +76,25 @@ def measure(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
     Raises CannotTell when the script folder or the primary cannot be read, NotCovered without Alembic.
     """
     scripts = read_scripts(migrations.alembic) if migrations.alembic else None
+    dirty: str | sql.Composable | None = migrations.dirty
     if scripts:
         expected = scripts.heads
         query: str | sql.Composable = sql.SQL("SELECT version_num FROM {}").format(
-            sql.Identifier(*migrations.version_table.split("."))
+            sql.Identifier(*(migrations.version_table or "alembic_version").split("."))
         )
-        source = migrations.version_table
+        source = migrations.version_table or "alembic_version"
+    elif migrations.tool:
+        source, query, tools_dirty = migration_tools.questions(migrations)
+        dirty = dirty or tools_dirty
+        expected = migration_tools.expected(migrations) or _as_tuple(migrations.expect)
     else:
-        expect = migrations.expect or []
-        expected = (expect,) if isinstance(expect, str) else tuple(expect)
+        expected = _as_tuple(migrations.expect)
         query, source = migrations.query or "", "the inventory's query"
-    first = _read(cluster, cluster.primary, query, migrations.dirty)
+    first = _read(cluster, cluster.primary, query, dirty)
     if first.problem and not first.missing and not first.versions:
         raise CannotTell(first.problem)
     answers = cluster.everywhere(
-        lambda node: _read_until(cluster, node, query, migrations.dirty, first.versions), cluster.replicas
+        lambda node: _read_until(cluster, node, query, dirty, first.versions), cluster.replicas
     )
     replicas = tuple(
         answer if isinstance(answer, NodeVersion) else _unread(node, str(answer))
@@ -138,7 +143,11 @@ def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
 
 
 def _read_until(
-    cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str | None, wanted: tuple[str, ...]
+    cluster: Cluster,
+    node: Node,
+    query: str | sql.Composable,
+    dirty: str | sql.Composable | None,
+    wanted: tuple[str, ...],
 ) -> NodeVersion:
     """Read a replica, again for a moment while it differs from the primary: replay may be just behind."""
     deadline = time.monotonic() + (0 if node.delayed else _PATIENCE_S)
@@ -150,7 +159,9 @@ def _read_until(
         time.sleep(0.2)
 
 
-def _read(cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str | None) -> NodeVersion:
+def _read(
+    cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str | sql.Composable | None
+) -> NodeVersion:
     primary = node.name == cluster.primary.name
     try:
         rows = cluster.rows(node, query)
@@ -162,7 +173,7 @@ def _read(cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str 
     return NodeVersion(node.name, primary, versions, False, flag, node.delayed, problem)
 
 
-def _dirty(cluster: Cluster, node: Node, query: str) -> tuple[bool | None, str]:
+def _dirty(cluster: Cluster, node: Node, query: str | sql.Composable) -> tuple[bool | None, str]:
     """Ask the `dirty` query. No row and NULL mean that nothing is half done: it must return true to say so."""
     try:
         answers = [row[0] for row in cluster.rows(node, query)]
@@ -174,6 +185,10 @@ def _dirty(cluster: Cluster, node: Node, query: str) -> tuple[bool | None, str]:
     if all(word in _FALSE for word in words):
         return False, ""
     return None, f"the `dirty` query on {node.name} returned {answers[0]!r}, neither true nor false"
+
+
+def _as_tuple(expect: str | list[str] | None) -> tuple[str, ...]:
+    return (expect,) if isinstance(expect, str) else tuple(expect or ())
 
 
 def _unread(node: Node, problem: str) -> NodeVersion:

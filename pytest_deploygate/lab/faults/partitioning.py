@@ -6,7 +6,8 @@ from pytest_deploygate.lab import schedule, sql
 from pytest_deploygate.lab.faults import Fault, silence
 from pytest_deploygate.lab.state import Lab
 
-_ITEMS = {"phase2.partitioning": "fail"}
+_ITEMS = {"phase2.partitioning": "fail", "db.partitioning": "fail"}
+_SCOPE = "phase2 or preflight and database"
 _JOB = "ensure-partitions"
 _STRAY = "timestamptz '2001-01-01 10:05+00'"
 _DROP_AHEAD = """
@@ -50,10 +51,12 @@ def _make_days(lab: Lab) -> None:
 IN_DEFAULT = Fault(
     "partition-rows-in-default",
     "three readings with a wrong clock are in the default partition",
-    _ITEMS,
+    # Rows of 2001 are also older than any policy keeps them.
+    {**_ITEMS, "db.retention": "fail"},
     _strand_rows,
     _take_rows_back,
     says="default",
+    scope=_SCOPE,
 )
 NONE_AHEAD = Fault(
     "partition-none-ahead",
@@ -62,6 +65,7 @@ NONE_AHEAD = Fault(
     lambda lab: _drop_days(lab, 1, 30),
     _make_days,
     says="ahead",
+    scope=_SCOPE,
 )
 NO_TOMORROW = Fault(
     "partition-gap-tomorrow",
@@ -70,4 +74,5 @@ NO_TOMORROW = Fault(
     lambda lab: _drop_days(lab, 1, 1),
     _make_days,
     says="gap",
+    scope=_SCOPE,
 )

@@ -9,7 +9,8 @@ from pytest_deploygate.lab import client, cluster, nodes, processes, sql
 from pytest_deploygate.lab.faults import Change, Fault, by_sql
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
 
-_ITEMS = {"phase2.replication": "fail"}
+_ITEMS = {"phase2.replication": "fail", "db.replication": "fail"}
+_SCOPE = "phase2 or preflight and database"
 _LEFT_OVER = "db4"
 _TABLE = "deploygate.deploygate_replication"
 
@@ -97,10 +98,11 @@ STOPPED = Fault(
     "replica-stopped",
     "db3 is down",
     # What cannot be asked cannot be told: its schema version is unknown, too.
-    {"phase2.replication": "fail", "phase2.migrations": "inconclusive"},
+    {**_ITEMS, "phase2.migrations": "inconclusive", "db.cluster": "inconclusive"},
     lambda lab: nodes.stop(lab, "db3"),
     _start("db3"),
     says="db3",
+    scope=_SCOPE,
 )
 FROZEN = Fault(
     "receiver-frozen",
@@ -109,14 +111,17 @@ FROZEN = Fault(
     _freeze_receiver,
     _thaw_receiver,
     says="db3",
+    scope=_SCOPE,
 )
 PAUSED = Fault(
     "replay-paused",
     "replay is paused on db2: it receives everything and shows nothing of it",
-    _ITEMS,
+    # Nobody can be looked for on a replica that shows nothing new.
+    {**_ITEMS, "comp.erasure": "inconclusive"},
     by_sql("SELECT pg_wal_replay_pause()", node="db2"),
     by_sql("SELECT pg_wal_replay_resume()", node="db2"),
     says="pg_wal_replay_resume",
+    scope="phase2 or preflight and (database or compliance)",
 )
 SLOT = Fault(
     "slot-inactive",
@@ -125,6 +130,7 @@ SLOT = Fault(
     _leave_slot,
     _drop_slot,
     says="slot",
+    scope=_SCOPE,
 )
 SLOTLESS = Fault(
     "replica-without-slot",
@@ -133,6 +139,7 @@ SLOTLESS = Fault(
     _setting("db2", "primary_slot_name", ""),
     _heal_setting("db2", "primary_slot_name"),
     says="primary_slot_name",
+    scope=_SCOPE,
 )
 UNBOUNDED = Fault(
     "slot-wal-unbounded",
@@ -141,6 +148,7 @@ UNBOUNDED = Fault(
     _setting(PRIMARY, "max_slot_wal_keep_size", "-1"),
     _heal_setting(PRIMARY, "max_slot_wal_keep_size"),
     says="max_slot_wal_keep_size",
+    scope=_SCOPE,
 )
 ASYNCHRONOUS = Fault(
     "replication-asynchronous",
@@ -149,6 +157,7 @@ ASYNCHRONOUS = Fault(
     _setting(PRIMARY, "synchronous_standby_names", ""),
     _heal_setting(PRIMARY, "synchronous_standby_names"),
     says="commits",
+    scope=_SCOPE,
 )
 TWO_PRIMARIES = Fault(
     "two-primaries",
@@ -157,6 +166,7 @@ TWO_PRIMARIES = Fault(
     lambda lab: nodes.promote(lab, "db3"),
     _end_second_primary,
     says="2 nodes take writes",
+    scope=_SCOPE,
 )
 DELAYED = Fault(
     "replica-lags-under-load",
@@ -165,12 +175,14 @@ DELAYED = Fault(
     _setting("db3", "recovery_min_apply_delay", "1min"),
     _heal_setting("db3", "recovery_min_apply_delay"),
     says="recovery_min_apply_delay",
+    scope=_SCOPE,
 )
 SKIPS = Fault(
     "replica-skips-rows",
     "db3 lacks every 25th of the rows that the gate writes",
-    _ITEMS,
+    {"phase2.replication": "fail"},
     _hide_rows,
     _show_rows,
     says="acknowledged",
+    scope=_SCOPE,
 )

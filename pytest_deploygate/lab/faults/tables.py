@@ -26,18 +26,21 @@ NOT_NULL = Fault(
 EXTRA_GRANT = Fault(
     "table-extra-grant",
     "the application may delete from the audit log: one grant too many",
-    _ITEMS,
+    {**_ITEMS, "comp.audit-trail": "fail"},
     by_sql("GRANT DELETE ON platform.audit_log TO platform_app"),
     by_sql("REVOKE DELETE ON platform.audit_log FROM platform_app"),
     says="DELETE",
+    scope="phase2 or preflight and compliance",
 )
 MISSING_COLUMN = Fault(
     "table-missing-column",
     "platform.users has no column phone: somebody renamed it by hand",
-    _ITEMS,
+    # Nobody can be added without it, so neither audit nor erasure can be tried.
+    {**_ITEMS, "comp.audit-trail": "inconclusive", "comp.erasure": "inconclusive"},
     by_sql(_if_column("phone", "ALTER TABLE platform.users RENAME COLUMN phone TO telephone")),
     by_sql(_if_column("telephone", "ALTER TABLE platform.users RENAME COLUMN telephone TO phone")),
     says="phone",
+    scope="phase2 or preflight and compliance",
 )
 MISSING_CHECK = Fault(
     "table-dropped-check",
@@ -54,8 +57,9 @@ MISSING_CHECK = Fault(
 FOREIGN_KEYS_OFF = Fault(
     name="table-foreign-keys-off",
     what="the foreign keys of platform.alerts are switched off, as a data load leaves them behind",
-    items={"phase2.tables": "fail"},
+    items={**_ITEMS, "guard.after-load": "fail"},
     breaks=by_sql("ALTER TABLE platform.alerts DISABLE TRIGGER ALL"),
     heals=by_sql("ALTER TABLE platform.alerts ENABLE TRIGGER ALL"),
     says="switched off",
+    scope="phase2 or phase4 and guard",
 )

@@ -1,0 +1,48 @@
+"""`deploygate grants`: the least SQL grants for an inventory, and what its items need beside SQL."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from pytest_deploygate.cli.inventories import Refused, read
+from pytest_deploygate.probes import grants as needed
+
+
+@click.command()
+@click.option("--inventory", required=True, metavar="NAME|PATH", help="the environment to be gated")
+@click.option("--json", "as_json", is_flag=True, help="print it as JSON: role, grants, more")
+def grants(inventory: str, as_json: bool) -> None:
+    """Print the least SQL grants that the gate's role needs; nothing is connected to.
+
+    The output is SQL: a superuser (or a managed service's administrator) can run it as it is. What no SQL can give
+    (a shell, another role's password) stands in comments, with the items that need it.
+
+    \b
+    deploygate grants --inventory prod
+    deploygate grants --inventory prod | psql -h db1.example.com -d platform
+    """
+    loaded = read(inventory, files_may_lack=True)
+    database = loaded.inventory.database
+    if database is None:
+        raise Refused(f"{loaded.file} has no `database` section, so there is nothing to grant")
+    found, beside = needed.grants(loaded.inventory), needed.more(loaded.inventory)
+    if as_json:
+        whole = {"role": database.user, "database": database.name}
+        click.echo(
+            json.dumps(
+                whole | {"grants": [asdict(g) for g in found], "more": [asdict(m) for m in beside]}, indent=1
+            )
+        )
+        return
+    click.echo(
+        f"-- Least grants for role {database.user} on database {database.name}; run them on the primary."
+    )
+    for grant in found:
+        click.echo(f"-- {', '.join(grant.items)}: {grant.why}")
+        click.echo(grant.statement)
+    click.echo("-- What SQL cannot give:")
+    for extra in beside:
+        click.echo(f"--   {', '.join(extra.items)}: {extra.what}")

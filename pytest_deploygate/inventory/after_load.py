@@ -1,0 +1,31 @@
+"""The inventory's `after_load` section: what bulk loads leave behind."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pytest_deploygate.inventory.fields import Section
+
+
+class AfterLoad(Section):
+    """What is looked at after data was loaded in bulk."""
+
+    schemas: list[str] = Field(
+        default=[], description="schemas that are looked at; left out: all of the user's but the gate's own"
+    )
+    max_sequence_used: float = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of a sequence's range that may be used up",
+    )
+    replica_identity: bool = Field(
+        default=False,
+        description="every table needs a replica identity; else only those that a publication holds",
+    )
+    ignore: list[str] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="relations (schema.name, * as wildcard) that are left out; the finding lists them",
+    )

@@ -1,0 +1,169 @@
+"""The inventory's sections `audit_trail`, `data_retention` and `erasure`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pytest_deploygate.inventory.database import Retained
+from pytest_deploygate.inventory.fields import Duration, Each, FilePath, SecretReference, Section
+from pytest_deploygate.inventory.statements import Redis
+
+
+class Login(Section):
+    """The role that the platform itself logs in as."""
+
+    user: str = Field(description="role")
+    password: SecretReference | None = Field(default=None, description="reference to its password")
+
+
+class Request(Section):
+    """A request to the platform. `{email}`, `{name}` and `{phone}` stand for the synthetic subject."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        default="POST", description="HTTP method"
+    )
+    url: str = Field(description="address", pattern=r"^https?://")
+    json_: dict[str, str | int | bool] | None = Field(default=None, alias="json", description="body, as JSON")
+    bearer: SecretReference | None = Field(default=None, description="token for the Authorization header")
+    expect: list[int] = Field(
+        default=[200, 201, 202, 204], min_length=1, description="status codes that are right"
+    )
+
+
+class Step(Section):
+    """Something that the platform is asked to do: SQL run as its role, or a request. Exactly one."""
+
+    exactly_one = ("sql", "http")
+
+    sql: str | None = Field(
+        default=None,
+        description="statement; %(email)s, %(name)s and %(phone)s stand for the synthetic subject",
+    )
+    http: Request | None = Field(default=None, description="request")
+
+
+class AuditTrail(Section):
+    """An audited operation on synthetic data, where its record must appear, and who must not change records."""
+
+    table: str = Field(description="schema.name of the table with the records")
+    role: Login = Field(
+        description="the application's role: it does the operation and must not change records"
+    )
+    more_roles: list[str] = Field(
+        default=[], description="other roles of the application that must not be able to change records"
+    )
+    operation: list[Step] = Field(min_length=1, description="the audited operation")
+    undo: list[Step] = Field(default=[], description="what takes the synthetic data away again")
+    record: str = Field(
+        description="query that finds the operation's records: columns who, what, at (timestamptz) and source"
+    )
+    who: str | None = Field(
+        default=None, description="the actor that records must name; left out: the role's user"
+    )
+    within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(seconds=5),
+        description="the record must be there by then",
+    )
+
+
+class AgedFiles(Section):
+    """Files that must go at an age: rotated logs, exported data, old backups."""
+
+    name: str = Field(description="how findings call them")
+    path: FilePath = Field(description="folder, on the host")
+    pattern: str = Field(default="*", description="names that count, as `find -name` takes them")
+    keep: Duration = Field(
+        description="no file may have been written longer ago than this",
+    )
+    slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=1),
+        description="how much older it may be",
+    )
+    host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
+
+
+class DataRetention(Section):
+    """What must go at an age for the sake of the people in it."""
+
+    tables: Annotated[
+        list[Retained],
+        Each("personal_table", "tables: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]"),
+    ] = Field(min_length=1, description="tables with personal data")
+    files: Annotated[
+        list[AgedFiles], Each("aged_files", "files: [{name: access logs, path: …, keep: 30d}]")
+    ] = Field(min_length=1, description="logs and backups as files")
+
+
+class Allowed(Section):
+    """A place where something of the subject must remain."""
+
+    where: str = Field(description="schema.table.column, or the name of a log or Redis server")
+    reason: str = Field(min_length=10, description="why it must remain, for how long")
+
+    def __str__(self) -> str:
+        """Say it as the report lists weakenings."""
+        return f"{self.where} ({self.reason})"
+
+
+class LogFile(Section):
+    """A log file that must not hold the subject."""
+
+    name: str = Field(description="how findings call it")
+    path: FilePath = Field(description="the file, on the host")
+    host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
+
+
+class Residual(Section):
+    """A kind of backup that holds the subject until it expires."""
+
+    name: str = Field(description="how findings call it")
+    keep: Duration = Field(description="a backup is deleted when it is this old")
+
+
+class Erasure(Section):
+    """A synthetic person is made, found everywhere, erased, and looked for everywhere again."""
+
+    role: Login = Field(description="the application's role, which runs the steps with SQL")
+    create: list[Step] = Field(min_length=1, description="how the platform makes the person")
+    erase: list[Step] = Field(min_length=1, description="how the platform erases the person")
+    expected: list[str] = Field(
+        min_length=1, description="schema.table.column where the person must be found before: the control"
+    )
+    allowed: list[Allowed] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="where something must remain, with the reason",
+    )
+    views: list[str] = Field(
+        default=[], description="views that are looked at too: continuous aggregates are views (schema.name)"
+    )
+    skip: list[Allowed] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="tables (schema.name, * as wildcard) that are not looked at, with the reason",
+    )
+    logs: list[LogFile] = Field(default=[], description="log files that are looked at")
+    redis: list[Redis] = Field(default=[], description="Redis servers that are looked at")
+    within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(seconds=5),
+        description="the erasure must be done by then",
+    )
+    table_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="looking through one table may take this long"
+    )
+    backups: list[Residual] = Field(
+        min_length=1, description="backups that hold the person until they expire"
+    )
+
+    @model_validator(mode="after")
+    def _places(self) -> Self:
+        wrong = [place for place in self.expected if place.count(".") != 2]
+        if wrong:
+            raise ValueError(f"`expected` names columns as schema.table.column, not {wrong[0]}")
+        return self

@@ -1,0 +1,92 @@
+"""The inventory's `database.pooling` section: the poolers in front of the primary, and the pressure test of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pytest_deploygate.inventory.fields import Duration, Each, FilePath, Port, SecretReference, Section
+
+
+class Pressure(Section):
+    """More clients than the server takes, for a moment, through the pooler.
+
+    It runs where `opt_in` repeats the inventory's name, or with `--allow-disruptive`; else its dated record counts.
+    """
+
+    clients: int = Field(ge=2, le=5000, description="clients at once; more than the server's max_connections")
+    cap: int = Field(
+        default=200, ge=2, le=5000, description="never more clients than this, whatever `clients` says"
+    )
+    duration: Duration = Field(
+        default=timedelta(seconds=1), description="for how long they ask, at most 60 s"
+    )
+    hold: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(milliseconds=20),
+        description="how long each statement holds its server connection (pg_sleep)",
+    )
+    answer_within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(seconds=3),
+        description="every answer must be there by then, connecting included",
+    )
+    opt_in: str = Field(
+        default="", description="the inventory's name: this environment may be put under pressure"
+    )
+    record: FilePath | None = Field(default=None, description="file where a run leaves its dated record")
+    max_age: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=90),
+        description="a record older than this does not count",
+    )
+
+
+class Pooler(Section):
+    """One PgBouncer. The gate logs in to its console as the database's `user`, which `stats_users` must name."""
+
+    name: str = Field(description="how findings call it")
+    host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
+    port: Port = Field(default=6432, description="TCP port")
+    user: str | None = Field(
+        default=None, description="role for console and pressure; left out: the database's user"
+    )
+    password: SecretReference | None = Field(
+        default=None, description="its password; left out: the database's"
+    )
+    database: str | None = Field(
+        default=None, description="its name for the database; left out: the database's name"
+    )
+    mode: Literal["session", "transaction", "statement"] = Field(
+        default="transaction", description="pool mode that is expected"
+    )
+    roles: int = Field(
+        default=1, ge=1, description="roles that connect through it: PgBouncer keeps a pool for each"
+    )
+    max_wait: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(seconds=1),
+        description="a client may have waited this long for a server connection",
+    )
+
+
+class Pooling(Section):
+    """The poolers, what else connects, and how much of the server must stay free."""
+
+    poolers: Annotated[
+        list[Pooler], Each("pooler", "poolers: [{name: pgbouncer, host: pool1.example.com, roles: 2}]")
+    ] = Field(min_length=1, description="every pooler that connects to the primary")
+    direct: int = Field(
+        default=0, ge=0, description="connections that go past the poolers: jobs, exporters, people"
+    )
+    reserve: int = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=5,
+        ge=0,
+        description="connections that must stay free beside superuser_reserved_connections",
+    )
+    pressure: Pressure | None = Field(
+        json_schema_extra={"weaker": "null"}, default=None, description="the pressure test"
+    )

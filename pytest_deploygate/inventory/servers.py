@@ -1,0 +1,63 @@
+"""The inventory's `database.cluster` section: what every server of the cluster must be set to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, field_validator
+
+from pytest_deploygate.inventory.fields import Duration, Section, Size
+
+
+class Servers(Section):
+    """What is expected of each PostgreSQL server. What durability needs is expected without being named."""
+
+    version: str = Field(description="`15` (any minor version) or `15.8`", pattern=r"^\d+(\.\d+)?$")
+    memory: Size = Field(description="memory of the machine or instance that the server may use, e.g. 16GB")
+    max_connections: int = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=500,
+        ge=1,
+        description="max_connections may be this large; more clients belong behind a pooler",
+    )
+    preload: list[str] = Field(
+        default=["pg_stat_statements"], description="libraries that shared_preload_libraries must hold"
+    )
+    extensions: dict[str, str] = Field(
+        default={}, description="extensions of the database with their versions, `any` for any version"
+    )
+    settings: dict[str, str] = Field(
+        default={},
+        description="more settings and their values, as SHOW prints them, e.g. {wal_level: logical}",
+    )
+    checksums: bool = Field(
+        json_schema_extra={"weaker": "false"}, default=True, description="data pages carry checksums"
+    )
+    full_page_writes: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="full_page_writes must be on; `false` only on a file system that cannot tear pages",
+    )
+    max_xid_age: int = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=1_000_000_000,
+        description="age(datfrozenxid) may be this large; at 2.1 billion the server stops taking writes",
+    )
+    max_prepared_age: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(hours=1),
+        description="a prepared transaction may be this old; it holds locks and the vacuum horizon",
+    )
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("extensions", "settings", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        words = {True: "on", False: "off"}
+        return {k: words[v] if isinstance(v, bool) else str(v) for k, v in value.items()}

@@ -1,0 +1,122 @@
+"""The inventory's sections about statements and caches: `database.monitoring`, `database.statements`, `caching`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from pytest_deploygate.inventory.fields import Duration, Port, SecretReference, Section
+
+
+class Monitoring(Section):
+    """What must be there so that slow statements are seen."""
+
+    statements: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="pg_stat_statements is loaded, installed and counting",
+    )
+    slow_log: Duration | None = Field(
+        json_schema_extra={"weaker": "null"},
+        default=timedelta(seconds=5),
+        description="statements slower than this must be logged (log_min_duration_statement or auto_explain)",
+    )
+
+
+class AllowedStatement(Section):
+    """A statement that is known to be slow and may be."""
+
+    contains: str = Field(
+        min_length=8, description="text of the statement, blanks as pg_stat_statements has them"
+    )
+    reason: str = Field(min_length=10, description="why it may be slow")
+
+    def __str__(self) -> str:
+        """Say it as the report lists weakenings."""
+        return f"{self.contains!r} ({self.reason})"
+
+
+class Statements(Section):
+    """Bounds for what pg_stat_statements holds of this database."""
+
+    max_mean: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(milliseconds=200),
+        description="mean time that a statement may take",
+    )
+    max_p99: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(milliseconds=500),
+        description="p99, reckoned from mean and deviation where the maximum is over it",
+    )
+    min_calls: int = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=5,
+        ge=1,
+        description="a statement that ran fewer times is shown, not judged",
+    )
+    min_since: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(0),
+        description="statistics must cover at least this long",
+    )
+    ignore_roles: list[str] = Field(
+        json_schema_extra={"weaker": "any"}, default=[], description="roles whose statements are not judged"
+    )
+    allowed: list[AllowedStatement] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="statements that may be slow, with the reason",
+    )
+
+
+class Buffers(Section):
+    """PostgreSQL's own cache."""
+
+    min_hit_ratio: float = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=0.95,
+        ge=0,
+        le=1,
+        description="share of blocks that were found in shared_buffers",
+    )
+    min_blocks: int = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=10_000,
+        ge=1,
+        description="fewer blocks than this tell nothing",
+    )
+
+
+class Redis(Section):
+    """A Redis server used as a cache."""
+
+    name: str = Field(description="how findings call it")
+    host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
+    port: Port = Field(default=6379, description="TCP port")
+    user: str | None = Field(default=None, description="ACL user; left out: the default user")
+    password: SecretReference | None = Field(default=None, description="reference to its password")
+    tls: bool = Field(default=False, description="connect with TLS")
+    databases: list[int] = Field(
+        default=[0], min_length=1, description="numbered databases that are looked at"
+    )
+    min_hit_ratio: float = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=0.8,
+        ge=0,
+        le=1,
+        description="share of lookups that hit",
+    )
+    min_lookups: int = Field(
+        json_schema_extra={"weaker": "smaller"}, default=1000, ge=1, description="fewer lookups tell nothing"
+    )
+
+
+class Caching(Section):
+    """Floors for hit ratios."""
+
+    buffers: Buffers | None = Field(
+        default=Buffers(), description="PostgreSQL's buffer cache; `null`: not judged"
+    )
+    redis: list[Redis] = Field(default=[], description="Redis servers that are caches")

@@ -1,0 +1,114 @@
+"""Judge what a bulk load left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_deploygate.inventory.after_load import AfterLoad
+from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.probes.after_load import AfterLoadFacts, Sequence
+
+_NAMED = 4
+#: What is in a list, and what to do about it.
+_LISTS = {
+    "unanalyzed": ("never analyzed since they have rows", "ANALYZE them, plans are guesses until then"),
+    "stale": ("changed by more than half since they were analyzed", "ANALYZE them"),
+    "not_valid": ("constraints not validated", "ALTER TABLE … VALIDATE CONSTRAINT; old rows may break them"),
+    "switched_off": (
+        "triggers or foreign keys switched off",
+        "ALTER TABLE … ENABLE TRIGGER ALL, then check the rows",
+    ),
+    "no_identity": (
+        "published without a replica identity",
+        "add a primary key, or updates fail at the publisher",
+    ),
+    "unlogged": ("unlogged: not on replicas, emptied by a crash", "ALTER TABLE … SET LOGGED"),
+    "no_autovacuum": ("with autovacuum switched off", "ALTER TABLE … RESET (autovacuum_enabled)"),
+}
+
+
+def judge(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
+    """Pass when nothing is left behind, and something was loaded at all."""
+    wrong = [*_sequences(found, expected), *_lists(found)]
+    readings = tuple(_readings(found, expected))
+    notes = (f"left out by the inventory: {', '.join(found.ignored)}",) if found.ignored else ()
+    if wrong:
+        return Judgement(Verdict.FAIL, f"{found.node}: {'; '.join(wrong)}", readings, notes)
+    if found.unread:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.node}: {len(found.unread)} sequences could not be looked at: {'; '.join(found.unread[:_NAMED])}",
+            readings, notes,
+        )  # fmt: skip
+    if not found.with_rows:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"none of the {found.tables} tables on {found.node} has rows, which proves nothing: run again after phase 4",
+            readings, notes, deferred_to="phase4",
+        )  # fmt: skip
+    return Judgement(
+        Verdict.PASS,
+        f"{found.node}: {len(found.sequences)} sequences are past their columns, {found.with_rows} tables with rows are "
+        "analyzed, constraints validated, triggers on",
+        readings,
+        notes,
+    )
+
+
+def used(sequence: Sequence) -> float:
+    """Return the share of a sequence's range that is used up, 0 to 1; of one that counts down, from its top."""
+    if sequence.given is None or sequence.last <= sequence.first:
+        return 0.0
+    done = sequence.given - sequence.first if sequence.increment > 0 else sequence.last - sequence.given
+    return max(0.0, done / (sequence.last - sequence.first))
+
+
+def behind(sequence: Sequence) -> bool:
+    """Tell whether the next value collides with one that is in the column already."""
+    if sequence.highest is None:
+        return False
+    if sequence.increment > 0:
+        start = sequence.first - 1 if sequence.given is None else sequence.given
+        return sequence.highest > start
+    start = sequence.last + 1 if sequence.given is None else sequence.given
+    return sequence.highest < start
+
+
+def _sequences(found: AfterLoadFacts, expected: AfterLoad) -> Iterator[str]:
+    late = [s for s in found.sequences if behind(s)]
+    if late:
+        said = [f"{s.name} is at {s.given or 'its start'}, {s.column} has {s.highest}" for s in late[:_NAMED]]
+        yield (
+            f"{len(late)} sequences are behind their columns, so that inserts fail: {'; '.join(said)}{_more(late)}: "
+            "SELECT setval(sequence, max(column)) for each"
+        )
+    full = [s for s in found.sequences if used(s) > expected.max_sequence_used and not s.cycles]
+    if full:
+        said = [f"{s.name} at {s.given} of {s.last} ({used(s):.0%})" for s in full[:_NAMED]]
+        yield (
+            f"{len(full)} sequences are over {expected.max_sequence_used:.0%} of their range: {'; '.join(said)}"
+            f"{_more(full)}: widen column and sequence to bigint before inserts fail"
+        )
+
+
+def _lists(found: AfterLoadFacts) -> Iterator[str]:
+    for name, (what, step) in _LISTS.items():
+        names: tuple[str, ...] = getattr(found, name)
+        if names:
+            yield f"{len(names)} {what}: {', '.join(names[:_NAMED])}{_more(names)}: {step}"
+
+
+def _more(names: list[Sequence] | tuple[str, ...]) -> str:
+    return f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+
+
+def _readings(found: AfterLoadFacts, expected: AfterLoad) -> Iterator[Reading]:
+    yield Reading("tables with rows", found.with_rows)
+    late = sum(map(behind, found.sequences))
+    yield Reading("sequences behind their column", late, limit="0", ok=late == 0)
+    most = max(map(used, found.sequences), default=0.0)
+    yield Reading("most of a sequence used", round(most, 4), limit=f"at most {expected.max_sequence_used}",
+                  ok=most <= expected.max_sequence_used)  # fmt: skip
+    for name, (what, _) in _LISTS.items():
+        count = len(getattr(found, name))
+        yield Reading(what, count, limit="0", ok=count == 0)

@@ -1,0 +1,104 @@
+"""Judge an erasure: found everywhere before, nowhere after but where it is allowed; backups with their expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from pytest_deploygate.inventory.compliance import Allowed, Erasure
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.erasure import ErasureFacts
+from pytest_deploygate.probes.sweep import Hit, Sweep
+
+_NAMED = 4
+
+
+def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
+    """Pass when the person was in every expected place before, and afterwards only where the inventory allows it."""
+    notes = (*_residuals(found, expected), *_skipped(found.before, expected))
+    if found.left_behind:
+        notes += (f"{found.left_behind} synthetic persons of runs that crashed were erased first",)
+    seen = {hit.place for hit in found.before.hits}
+    lacking = [place for place in expected.expected if place not in seen]
+    if lacking:
+        where = ", ".join(sorted(seen)) or "nowhere"
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"the control failed: the synthetic person was not found in {', '.join(lacking)} before the erasure (found in "
+            f"{where}), so that finding nothing afterwards would prove nothing: correct `create` or `expected`",
+            (Reading("expected places with the person before", len(expected.expected) - len(lacking),
+                     limit=str(len(expected.expected)), ok=False),), notes,
+        )  # fmt: skip
+    if found.after is None:
+        return Judgement(
+            Verdict.FAIL,
+            f"the erasure itself failed: {found.problem}; the synthetic person {found.email} is still there",
+            notes=notes,
+        )
+    left = [hit for hit in found.after.hits if not _allowed(hit, expected.allowed)]
+    readings = (
+        Reading("places with the person before", len(seen), limit=f"at least the {len(expected.expected)} expected",
+                ok=True),
+        Reading("places with the person after", len(left), limit="0 beside those allowed", ok=not left),
+        Reading("tables looked at", found.after.tables),
+        Reading("erasure done after", round(found.took_s, 2), "s", f"at most {words_for(expected.within)}"),
+    )  # fmt: skip
+    if left:
+        return Judgement(
+            Verdict.FAIL, _still(left, seen, expected, found.after), readings, notes, confirmed=True
+        )
+    unread = found.after.unread or found.before.unread
+    if unread:
+        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"the person is gone from {found.after.tables} tables, but {len(unread)} places could not be looked at: "
+            f"{'; '.join(unread[:_NAMED])}{more}",
+            readings, notes,
+        )  # fmt: skip
+    kept = [f"{hit.place} ({_why(hit, expected.allowed)})" for hit in found.after.hits]
+    return Judgement(
+        Verdict.PASS,
+        f"found in {len(seen)} places, erased, and gone from all columns of {found.after.tables} tables on "
+        f"{found.after.node}" + (f"; kept as allowed: {', '.join(kept)}" if kept else ""),
+        readings,
+        notes,
+    )
+
+
+def _still(left: list[Hit], before: set[str], expected: Erasure, after: Sweep) -> str:
+    said = [f"{hit.place} ({hit.rows} row{'s' if hit.rows > 1 else ''})" for hit in left[:_NAMED]]
+    more = f" and {len(left) - _NAMED} more places" if len(left) > _NAMED else ""
+    soft = [hit.place for hit in left if hit.place in expected.expected]
+    new = [hit.place for hit in left if hit.place not in before]
+    hint = "the erasure forgets this place; add it there, or to `allowed` with the reason"
+    if soft:
+        hint = "the row was only marked as deleted, not erased: delete or overwrite it"
+    elif new:
+        hint = "the erasure itself wrote it there: record a digest instead, or allow it with the reason"
+    return (
+        f"after the erasure the synthetic person is still in {', '.join(said)}{more} on {after.node}, allowed for "
+        f"{words_for(expected.within)} at most: {hint}"
+    )
+
+
+def _allowed(hit: Hit, allowed: list[Allowed]) -> bool:
+    return any(fnmatchcase(hit.place, entry.where) for entry in allowed)
+
+
+def _why(hit: Hit, allowed: list[Allowed]) -> str:
+    return next((entry.reason for entry in allowed if fnmatchcase(hit.place, entry.where)), "")
+
+
+def _residuals(found: ErasureFacts, expected: Erasure) -> Iterator[str]:
+    for backup in expected.backups:
+        yield (
+            f"residual: {backup.name} hold an erased person until they expire after {words_for(backup.keep)}, for this "
+            f"one on {found.at + backup.keep:%Y-%m-%d}; a restore before that must repeat the erasure"
+        )
+
+
+def _skipped(before: Sweep, expected: Erasure) -> Iterator[str]:
+    for table in before.skipped:
+        reason = next((e.reason for e in expected.skip if fnmatchcase(table, e.where)), "")
+        yield f"not looked at, by the inventory: {table} ({reason})"

@@ -1,0 +1,160 @@
+"""Judge migrations before they run: what would rewrite, scan or lock a table that is not small.
+
+The rules are those of PostgreSQL's manual (ALTER TABLE, CREATE INDEX, Explicit Locking), each with the way around it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.migration_lint import MigrationLint
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+from pytest_deploygate.probes.migration_lint import LintFacts, Step
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A pattern over a statement without its strings, what it does, and the way around. `always`: whatever the size."""
+
+    name: str
+    pattern: re.Pattern[str]
+    does: str
+    instead: str
+    rewrites: bool = False
+    always: bool = False
+
+
+def _rule(
+    name: str, pattern: str, does: str, instead: str, *, rewrites: bool = False, always: bool = False
+) -> Rule:
+    return Rule(name, re.compile(pattern, re.IGNORECASE), does, instead, rewrites, always)
+
+
+_RULES = (
+    _rule("changes-type", r"^ALTER TABLE .*\bALTER (COLUMN )?\S+ (SET DATA )?TYPE\b",
+          "rewrites the table under ACCESS EXCLUSIVE", "add a column, fill it in batches, switch over", rewrites=True),
+    _rule("volatile-default", r"^ALTER TABLE .*\bADD (COLUMN )?.*\bDEFAULT\b[^,]*\b(random|gen_random_uuid|uuid_generate\w*"
+          r"|clock_timestamp|nextval|timeofday)\s*\(",
+          "rewrites the table under ACCESS EXCLUSIVE", "add it without default, fill in batches", rewrites=True),
+    _rule("adds-identity-or-stored", r"^ALTER TABLE .*\bADD (COLUMN )?.*(\b(small|big)?serial\b|GENERATED .* AS (IDENTITY|\(.*STORED))",
+          "rewrites the table under ACCESS EXCLUSIVE", "add a plain column and fill it in batches", rewrites=True),
+    _rule("rewrites-table", r"^(VACUUM\b.*\bFULL\b|CLUSTER\b|ALTER TABLE .*\bSET (LOGGED|UNLOGGED|TABLESPACE|ACCESS METHOD)\b)",
+          "rewrites the table under ACCESS EXCLUSIVE", "use pg_repack, or a window", rewrites=True),
+    _rule("locks-for-index", r"^CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)", "blocks writes until the index is built",
+          "CREATE INDEX CONCURRENTLY, outside a transaction"),
+    _rule("locks-for-reindex", r"^(REINDEX (?!.*CONCURRENTLY)|DROP INDEX (?!CONCURRENTLY))",
+          "blocks the table meanwhile", "say CONCURRENTLY"),
+    _rule("validates-constraint", r"^ALTER TABLE .*\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b(?!.*NOT VALID)",
+          "scans the table under a lock", "ADD … NOT VALID, then VALIDATE CONSTRAINT in a second step"),
+    _rule("adds-key", r"^ALTER TABLE .*\bADD (CONSTRAINT \S+ )?(PRIMARY KEY|UNIQUE|EXCLUDE)\b(?!.*USING INDEX)",
+          "builds an index under ACCESS EXCLUSIVE", "CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX"),
+    _rule("scans-for-not-null", r"^ALTER TABLE .*\bSET NOT NULL\b", "scans the table under ACCESS EXCLUSIVE",
+          "a CHECK (… IS NOT NULL) NOT VALID, validated first"),
+    _rule("adds-not-null-without-default", r"^ALTER TABLE .*\bADD (COLUMN )(?!.*\bDEFAULT\b).*\bNOT NULL\b",
+          "fails on a table with rows", "give it a constant default", always=True),
+    _rule("updates-all-rows", r"^(UPDATE|DELETE FROM)\b(?!.*\bWHERE\b)", "writes every row in one transaction",
+          "do it in batches", rewrites=True),
+    _rule("refreshes-view", r"^REFRESH MATERIALIZED VIEW (?!CONCURRENTLY)", "blocks readers of the view",
+          "say CONCURRENTLY (it needs a unique index)"),
+    _rule("drops", r"^(DROP (TABLE|SCHEMA|DATABASE)\b|TRUNCATE\b|ALTER TABLE .*\bDROP (COLUMN )?(?!CONSTRAINT|DEFAULT|NOT|EXPRESSION|IDENTITY)\S+)",
+          "removes data that the old version may still need", "do it in a release after the old version is gone", always=True),
+    _rule("renames", r"^ALTER TABLE .*\bRENAME\b", "breaks the old version while it still runs",
+          "add the new name beside the old one", always=True),
+)  # fmt: skip
+_LOCKS = re.compile(
+    r"^(ALTER TABLE|DROP TABLE|TRUNCATE|CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)|CREATE TRIGGER|LOCK|CLUSTER)\b",
+    re.IGNORECASE,
+)
+_TIMEOUT = re.compile(r"^SET (LOCAL |SESSION )?lock_timeout\b", re.IGNORECASE)
+_OPAQUE = re.compile(r"^(DO|CALL|EXECUTE)\b", re.IGNORECASE)
+
+
+def judge(found: LintFacts, lint: MigrationLint) -> Judgement:
+    """Pass when no statement would rewrite, scan or lock a table over the size that the inventory calls small."""
+    hits = [hit for step in found.steps for hit in _hits(step, found, lint)]
+    allowed = [h for h in hits if _allowed(h, lint)]
+    bad = [h for h in hits if h not in allowed]
+    opaque = [s for s in found.steps if _OPAQUE.match(s.statement.bare)]
+    notes = tuple(f"allowed by the inventory: {said}" for _, _, said in allowed)
+    notes += tuple(f"cannot be read from outside: {_at(s)}: {s.statement.text[:60]}…" for s in opaque)
+    readings = (
+        Reading("migrations read", len(found.sources)),
+        Reading("statements", len(found.steps)),
+        Reading("that would hurt", len(bad), limit="0", ok=not bad),
+    )
+    if bad:
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        return Judgement(Verdict.FAIL, "; ".join(said for _, _, said in bad[:_NAMED]) + more, readings, notes)
+    if opaque and len(opaque) == len(found.steps):
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            "the migrations are procedural blocks, which cannot be read from outside",
+            readings,
+            notes,
+        )
+    if not found.steps:
+        return Judgement(Verdict.PASS, f"nothing would run: {'; '.join(found.sources)}", readings, notes)
+    return Judgement(
+        Verdict.PASS,
+        f"{len(found.steps)} statements of {len(found.sources)} migrations rewrite, scan or lock no table over "
+        f"{words_for_bytes(lint.small)}",
+        readings,
+        notes,
+    )
+
+
+def _hits(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
+    """Yield (step, rule, words) for what a statement would do. A table made by the same migrations is empty."""
+    if step.made_here:
+        return
+    for rule in _RULES:
+        if not rule.pattern.search(step.statement.bare):
+            continue
+        size = step.size_bytes
+        unknown = "of unknown size (it is not in the database)"
+        if not rule.always and size is not None and size <= lint.small:
+            continue
+        if rule.always and rule.name.startswith("adds-not-null") and size is not None and size == 0:
+            continue
+        large = f"{step.table or 'a table'} ({words_for_bytes(size) if size is not None else unknown})"
+        wal = ""
+        limit = found.slot_limit_bytes
+        if rule.rewrites and size is not None and limit is not None and found.replicas and size > limit:
+            wal = (
+                f"; its WAL of about {words_for_bytes(size)} is over max_slot_wal_keep_size "
+                f"({words_for_bytes(limit)}): replicas that lag are lost"
+            )
+        yield step, rule.name, f"{_at(step)} [{rule.name}] {rule.does}: {large}: {rule.instead}{wal}"
+    if _LOCKS.match(step.statement.bare) and _over(step, lint) and not _has_timeout(step, found, lint):
+        asked = words_for(lint.lock_timeout) if lint.lock_timeout else ""
+        yield (
+            step, "lock-timeout",
+            f"{_at(step)} [lock-timeout] waits without limit for its lock on {step.table or 'a table'}, and "
+            f"everybody queues behind it: SET lock_timeout = '{asked}' before it",
+        )  # fmt: skip
+
+
+def _over(step: Step, lint: MigrationLint) -> bool:
+    return step.size_bytes is None or step.size_bytes > lint.small
+
+
+def _has_timeout(step: Step, found: LintFacts, lint: MigrationLint) -> bool:
+    if lint.lock_timeout is None or lint.lock_timeout_is_set:
+        return True
+    before = [s for s in found.steps if s.file == step.file and s.statement.line <= step.statement.line]
+    return any(
+        _TIMEOUT.match(s.statement.bare) and not re.search(r"= ?'?0|TO '?0\b", s.statement.text)
+        for s in before
+    )
+
+
+def _allowed(hit: tuple[Step, str, str], lint: MigrationLint) -> bool:
+    return any(entry.file == hit[0].file and entry.rule == hit[1] for entry in lint.allowed)
+
+
+def _at(step: Step) -> str:
+    return f"{step.file}:{step.statement.line}"

@@ -1,0 +1,178 @@
+"""Judge connection pooling: the arithmetic of all pools, each pooler's mode and queue, and the pressure test."""
+
+from __future__ import annotations
+
+from pytest_deploygate.inventory.pooling import Pooler, Pooling, Pressure
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+from pytest_deploygate.probes.console import Capacity, PoolerFacts
+from pytest_deploygate.probes.pressure import PressureFacts
+
+_STATS_USERS = "name the gate's role in `stats_users` of pgbouncer.ini and RELOAD"
+
+
+def judge_capacity(found: Capacity, expected: Pooling) -> Judgement:
+    """Pass when all pools and direct connections fit under what the server takes, less the reserve."""
+    unknown = [p for p in found.poolers if p.problem]
+    if unknown:
+        names = "; ".join(f"{p.name}: {p.problem}" for p in unknown)
+        return Judgement(Verdict.INCONCLUSIVE, f"how large the pools may grow is unknown: {names}")
+    if not found.poolers or found.max_connections <= 0:
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{found.node} shows no max_connections, or there is no pooler"
+        )
+    usable = found.max_connections - found.reserved - expected.reserve
+    pools = sum(pooler.most for pooler in found.poolers)
+    asked = pools + expected.direct
+    terms = " + ".join(f"{p.name} {p.most}" for p in found.poolers) + f" + direct {expected.direct}"
+    sum_words = (
+        f"{terms} = {asked} of {usable} ({found.max_connections} max_connections - {found.reserved} reserved for "
+        f"superusers - {expected.reserve} reserve) on {found.node}"
+    )
+    readings = (
+        Reading("connections that may be asked for", asked, limit=f"at most {usable}", ok=asked <= usable),
+        Reading("client connections now", found.in_use),
+    )
+    if asked > usable:
+        return Judgement(
+            Verdict.FAIL,
+            f"the pools may ask for more than the server takes: {sum_words}: under load clients get 'too many clients'; "
+            "lower default_pool_size or set max_db_connections",
+            readings,
+        )
+    return Judgement(Verdict.PASS, sum_words, readings)
+
+
+def judge_pooler(found: PoolerFacts, expected: Pooler) -> Judgement:
+    """Pass when the pooler answers, pools in the expected mode, and nobody waits for a connection."""
+    if found.refused:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.name} is down: {expected.host}:{expected.port} refuses connections, though the server behind it "
+            "answers from here; start it, clients cannot reach the database through it",
+            (Reading(found.name, "refuses connections", limit="answers", ok=False),),
+        )
+    if found.problem:
+        why = found.problem.lower()
+        hint = f"; {_STATS_USERS}" if "not allowed" in why or "admin" in why or "permission" in why else ""
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"{found.name}'s console gave no answer: {found.problem}{hint}"
+        )
+    return combine([_mode(found, expected), *_waiting(found, expected), _roles(found, expected)])
+
+
+def _mode(found: PoolerFacts, expected: Pooler) -> Judgement:
+    reading = Reading(
+        f"{found.name} pool mode", found.mode, limit=expected.mode, ok=found.mode == expected.mode
+    )
+    if found.paused or found.disabled:
+        what = "paused (RESUME it)" if found.paused else "disabled (ENABLE it)"
+        return Judgement(
+            Verdict.FAIL, f"{found.name}: the database is {what}: clients wait or are refused", (reading,)
+        )
+    if found.mode != expected.mode:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.name} pools by {found.mode}, expected {expected.mode}: set pool_mode and RELOAD",
+            (reading,),
+        )
+    return Judgement(Verdict.PASS, f"{found.name}: {found.mode} mode, nobody waits", (reading,))
+
+
+def _waiting(found: PoolerFacts, expected: Pooler) -> list[Judgement]:
+    limit_s = expected.max_wait.total_seconds()
+    late = [pool for pool in found.pools if pool.clients_waiting and pool.max_wait_s > limit_s]
+    reading = Reading(
+        f"{found.name} clients waiting", sum(p.clients_waiting for p in found.pools),
+        limit=f"none for over {words_for(limit_s)}", ok=not late,
+    )  # fmt: skip
+    if not late:
+        return [Judgement(Verdict.PASS, "", (reading,))]
+    worst = max(late, key=lambda pool: pool.max_wait_s)
+    return [
+        Judgement(
+            Verdict.FAIL,
+            f"{found.name}: {worst.clients_waiting} clients of {worst.user} wait for a connection to {worst.database}, "
+            f"the longest for {words_for(worst.max_wait_s)} (limit {words_for(limit_s)}): the pool of {found.size} is "
+            "too small, or statements hold it too long",
+            (reading,),
+        )
+    ]
+
+
+def _roles(found: PoolerFacts, expected: Pooler) -> Judgement:
+    notes: tuple[str, ...] = ()
+    if len(found.roles_seen) > expected.roles:
+        notes = (
+            f"{found.name} has pools for {len(found.roles_seen)} roles ({', '.join(found.roles_seen)}), the inventory "
+            f"says {expected.roles}: the arithmetic uses {len(found.roles_seen)}",
+        )
+    return Judgement(
+        Verdict.PASS, "", (Reading(f"{found.name} largest demand", found.most, "connections"),), notes
+    )
+
+
+def judge_pressure(found: PressureFacts, expected: Pressure) -> Judgement:
+    """Pass when more clients than the server takes all got their answers in time over fewer connections."""
+    if found.on_record and found.age is not None and found.age > expected.max_age:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"the pressure test on record is {words_for(found.age)} old, limit {words_for(expected.max_age)}: run it "
+            "again with --allow-disruptive",
+        )
+    if found.clients <= found.max_connections:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.clients} clients do not go over the server's {found.max_connections} connections, so nothing was "
+            "put under pressure: raise `clients` and `cap`",
+        )
+    limit_s = expected.answer_within.total_seconds()
+    readings = (
+        Reading("clients", found.clients, limit=f"more than {found.max_connections}"),
+        Reading("clients that got all answers", found.clients - found.failed, limit=str(found.clients),
+                ok=found.failed == 0),
+        Reading("answers", found.answers, limit="at least one each", ok=found.answers >= found.clients),
+        Reading("slowest answer", round(found.slowest_s, 2), "s", f"at most {words_for(limit_s)}",
+                found.slowest_s <= limit_s),
+        Reading("most server connections", found.most_servers, limit=f"at most {found.pool_size}",
+                ok=None if found.most_servers is None else found.most_servers <= found.pool_size),
+    )  # fmt: skip
+    if found.failed:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.failed} of {found.clients} clients through {found.pooler} got no answer, first: "
+            f"{found.first_error}; see max_client_conn, query_wait_timeout and the pooler's log",
+            readings, confirmed=True,
+        )  # fmt: skip
+    if found.answers < found.clients:
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"only {found.answers} answers came for {found.clients} clients", readings
+        )
+    if found.slowest_s > limit_s:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.clients} clients through {found.pooler}: the slowest answer took {words_for(found.slowest_s)}, "
+            f"limit {words_for(limit_s)}: the pool of {found.pool_size} is too small for statements of "
+            f"{words_for(expected.hold)}; raise default_pool_size as far as max_connections allows",
+            readings, confirmed=True,
+        )  # fmt: skip
+    if found.most_servers is None or found.most_servers == 0:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            "all clients were answered, but how many server connections they used could not be seen: GRANT pg_monitor "
+            "TO the gate's role",
+            readings,
+        )
+    if found.most_servers > found.pool_size:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.most_servers} server connections were open for a pool of {found.pool_size}: {found.pooler} does "
+            "not hold its limit, or another pooler uses the same role",
+            readings,
+        )
+    return Judgement(
+        Verdict.PASS,
+        f"{found.clients} clients (the server takes {found.max_connections}) all got answers, {found.answers} in all, "
+        f"the slowest in {words_for(found.slowest_s)}, over {found.most_servers} server connections"
+        + (f"; on record, {words_for(found.age)} ago" if found.on_record and found.age else ""),
+        readings,
+    )

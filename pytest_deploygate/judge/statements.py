@@ -1,0 +1,172 @@
+"""Judge whether slow statements are seen (`judge_monitoring`) and whether there are any (`judge_slow`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pytest_deploygate.inventory.statements import Monitoring, Statements
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+from pytest_deploygate.probes.statements import MonitoringFacts, Statement, StatementFacts
+
+_WORST = 10
+_TEXT = 90
+
+
+def judge_monitoring(found: MonitoringFacts, expected: Monitoring) -> Judgement:
+    """Pass when pg_stat_statements is loaded, installed and counting, and slow statements are logged."""
+    parts = [*([_counting(found)] if expected.statements else []), _slow_log(found, expected)]
+    return combine(parts)
+
+
+def _counting(found: MonitoringFacts) -> Judgement:
+    counted = found.counted
+    readings = (
+        Reading("pg_stat_statements loaded", "hidden" if found.loaded is None else found.loaded, limit="yes",
+                ok=found.loaded),
+        Reading("extension installed", found.installed, limit="yes", ok=found.installed),
+        Reading("of 2 statements counted", counted, limit="2", ok=None if counted is None else counted >= 2),
+    )  # fmt: skip
+
+    def verdict(what: Verdict, reason: str) -> Judgement:
+        return Judgement(what, reason, readings)
+
+    if found.loaded is False:
+        return verdict(
+            Verdict.FAIL,
+            f"pg_stat_statements is not loaded on {found.node}: add it to shared_preload_libraries and restart",
+        )
+    if not found.installed:
+        return verdict(
+            Verdict.FAIL,
+            f"the extension pg_stat_statements is missing in the database on {found.node}: "
+            "CREATE EXTENSION pg_stat_statements",
+        )
+    if found.track == "none":
+        return verdict(
+            Verdict.FAIL, "pg_stat_statements.track is none: nothing is counted; set it to top and reload"
+        )
+    if counted is None:
+        return verdict(Verdict.INCONCLUSIVE, f"whether pg_stat_statements counts is unknown: {found.problem}")
+    if counted < 2:
+        return verdict(
+            Verdict.FAIL,
+            f"pg_stat_statements on {found.node} counted {counted} of 2 statements that we just ran: is it switched off "
+            "for our role (pg_stat_statements.track), or evicting (pg_stat_statements.max)?",
+        )
+    return verdict(Verdict.PASS, "pg_stat_statements counts")
+
+
+def _slow_log(found: MonitoringFacts, expected: Monitoring) -> Judgement:
+    on = [ms for ms in (found.slow_log_ms, found.explain_ms) if ms >= 0]
+    value = f"over {words_for(min(on) / 1000)}" if on else "off"
+    if expected.slow_log is None:
+        return Judgement(Verdict.PASS, "", (Reading("slow statements logged", value),))
+    limit = words_for(expected.slow_log)
+    ok = bool(on) and min(on) <= expected.slow_log.total_seconds() * 1000
+    readings = (Reading("slow statements logged", value, limit=f"over at most {limit}", ok=ok),)
+    if ok:
+        return Judgement(Verdict.PASS, f"statements {value} are logged", readings)
+    step = f"ALTER SYSTEM SET log_min_duration_statement = '{limit}' and reload"
+    what = (
+        f"are logged only {value}, limit {limit}"
+        if on
+        else "are not logged (log_min_duration_statement is -1)"
+    )
+    return Judgement(Verdict.FAIL, f"slow statements on {found.node} {what}: {step}", readings)
+
+
+def p99_ms(statement: Statement) -> float:
+    """Reckon the p99 from mean and deviation as of a log-normal distribution, never over the maximum.
+
+    pg_stat_statements keeps no quantiles. With fewer than 100 calls the p99 is the maximum itself.
+    """
+    if statement.calls < 100 or statement.mean_ms <= 0:
+        return statement.max_ms
+    variance = math.log(1 + (statement.deviation_ms / statement.mean_ms) ** 2)
+    reckoned = statement.mean_ms * math.exp(2.326 * math.sqrt(variance) - variance / 2)
+    return min(reckoned, statement.max_ms)
+
+
+def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
+    """Pass when no statement that runs often is over the bounds, those allowed by the inventory aside."""
+    ignored = {*bounds.ignore_roles, found.own_role}
+    theirs = [s for s in found.statements if s.role not in ignored]
+    often = [s for s in theirs if s.calls >= bounds.min_calls]
+    notes = list(_notes(found, bounds, theirs))
+    if not often:
+        hidden = (
+            f"; {found.hidden} more are hidden: GRANT pg_monitor TO the gate's role" if found.hidden else ""
+        )
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"pg_stat_statements on {found.node} holds no statement of the application with {bounds.min_calls} calls or "
+            f"more{hidden}: look again when it has worked for a while",
+            notes=tuple(notes),
+        )
+    if found.since and found.now - found.since < bounds.min_since:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"the statistics were reset {words_for(found.now - found.since)} ago, at least "
+            f"{words_for(bounds.min_since)} are needed: look again later",
+            notes=tuple(notes),
+        )
+    slow = [s for s in often if _over(s, bounds)]
+    allowed = {a.contains: a for a in bounds.allowed}
+    known = [s for s in slow if any(text in " ".join(s.text.split()) for text in allowed)]
+    bad = [s for s in slow if s not in known]
+    notes += [f"allowed by the inventory: {_said(s)}" for s in known]
+    readings = tuple(_reading(s, bounds) for s in sorted(often, key=p99_ms, reverse=True)[:_WORST])
+    if bad:
+        worst = sorted(bad, key=p99_ms, reverse=True)
+        more = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
+        return Judgement(
+            Verdict.FAIL,
+            f"{len(worst)} of {len(often)} statements are over {words_for(bounds.max_mean)} mean or "
+            f"{words_for(bounds.max_p99)} p99: {'; '.join(map(_said, worst[:3]))}{more}: EXPLAIN (ANALYZE, BUFFERS) them",
+            readings,
+            tuple(notes),
+        )
+    if found.hidden:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{len(often)} statements are fast, but {found.hidden} are hidden from us: GRANT pg_monitor TO the gate's role",
+            readings,
+            tuple(notes),
+        )
+    return Judgement(
+        Verdict.PASS,
+        f"{len(often)} statements, none over {words_for(bounds.max_mean)} mean or {words_for(bounds.max_p99)} p99"
+        + (f" beyond {len(known)} allowed" if known else ""),
+        readings,
+        tuple(notes),
+    )
+
+
+def _over(statement: Statement, bounds: Statements) -> bool:
+    mean, p99 = bounds.max_mean.total_seconds() * 1000, bounds.max_p99.total_seconds() * 1000
+    return statement.mean_ms > mean or p99_ms(statement) > p99
+
+
+def _notes(found: StatementFacts, bounds: Statements, theirs: list[Statement]) -> Iterator[str]:
+    rare = [s for s in theirs if s.calls < bounds.min_calls and _over(s, bounds)]
+    if rare:
+        yield f"{len(rare)} slow statements ran fewer than {bounds.min_calls} times and are not judged, first {_said(rare[0])}"
+    if found.evicted:
+        yield f"entries were evicted {found.evicted} times: raise pg_stat_statements.max, statements may be missing here"
+
+
+def _said(statement: Statement) -> str:
+    text = " ".join(statement.text.split())
+    short = text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
+    return (
+        f"{short} ({statement.role}: {statement.calls} calls, mean {words_for(statement.mean_ms / 1000)}, "
+        f"p99 about {words_for(p99_ms(statement) / 1000)})"
+    )
+
+
+def _reading(statement: Statement, bounds: Statements) -> Reading:
+    return Reading(
+        " ".join(statement.text.split())[:_TEXT], round(statement.mean_ms, 2), "ms",
+        f"mean {words_for(bounds.max_mean)}, p99 {words_for(bounds.max_p99)}", not _over(statement, bounds),
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""What bulk loads leave behind: sequences, statistics, constraints, triggers, replica identity, unlogged tables.
+
+Six statements over the catalog, and one for each hundred sequences; no table is read but at the end of its key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from psycopg import sql
+
+from pytest_deploygate.inventory.after_load import AfterLoad
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.postgres import Cluster
+
+_BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence that gives a column its values. `given` is the last value given, None when none was yet.
+
+    `highest` is the column's largest value in the sequence's direction, None for an empty table.
+    """
+
+    name: str
+    column: str
+    given: int | None
+    highest: int | None
+    increment: int
+    first: int
+    last: int
+    cycles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AfterLoadFacts:
+    """What was found. Each list names relations or `relation: part`; `unread` could not be looked at, with reasons.
+
+    `tables` and `with_rows` are counts: where nothing has rows, nothing was loaded yet.
+    """
+
+    node: str
+    tables: int
+    with_rows: int
+    sequences: tuple[Sequence, ...]
+    unanalyzed: tuple[str, ...]
+    stale: tuple[str, ...]
+    not_valid: tuple[str, ...]
+    switched_off: tuple[str, ...]
+    no_identity: tuple[str, ...]
+    unlogged: tuple[str, ...]
+    no_autovacuum: tuple[str, ...]
+    ignored: tuple[str, ...]
+    unread: tuple[str, ...]
+
+
+# Own relations: not the system's, not an extension's, of the schemas that are wanted.
+_OWN = """
+own AS MATERIALIZED (
+    SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relkind, c.relpersistence, c.relreplident,
+        c.reloptions, c.reltuples, c.relpages, c.relispartition FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname IS DISTINCT FROM %(own)s
+        AND (%(schemas)s::text[] = '{}' OR n.nspname = ANY(%(schemas)s))
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+            AND d.deptype = 'e')
+)
+"""
+# -1 (0 before 14) is what reltuples says until the first ANALYZE or VACUUM. Empty tables need none.
+_TABLES = f"""
+WITH {_OWN}, leaves AS (
+    SELECT DISTINCT a.relid AS root FROM own o CROSS JOIN LATERAL pg_partition_ancestors(o.oid) a
+    WHERE o.relispartition AND o.relkind = 'r' AND o.relpages > 0)
+SELECT o.name, o.relkind::text, o.relpersistence::text,
+    CASE WHEN o.relkind = 'p' THEN o.oid IN (SELECT root FROM leaves) ELSE o.relpages > 0
+        OR pg_relation_size(o.oid) > 0 END,
+    o.reltuples::float8, coalesce(s.n_mod_since_analyze, 0), coalesce(s.n_live_tup, 0),
+    coalesce('autovacuum_enabled=false' = ANY(o.reloptions), false)
+FROM own o LEFT JOIN pg_stat_all_tables s ON s.relid = o.oid
+WHERE o.relkind IN ('r', 'p', 'm')
+"""  # noqa: S608 (constants of this file)
+_NOT_VALID = f"""
+WITH {_OWN} SELECT o.name || ': ' || c.conname FROM pg_constraint c JOIN own o ON o.oid = c.conrelid
+WHERE NOT c.convalidated ORDER BY 1
+"""  # noqa: S608 (constants of this file)
+_OFF = f"""
+WITH {_OWN} SELECT o.name, CASE WHEN t.tgisinternal THEN 'foreign key ' || coalesce(c.conname, t.tgname)
+    ELSE 'trigger ' || t.tgname END
+FROM pg_trigger t JOIN own o ON o.oid = t.tgrelid LEFT JOIN pg_constraint c ON c.oid = t.tgconstraint
+WHERE t.tgenabled = 'D' GROUP BY 1, 2
+UNION ALL SELECT 'database', 'event trigger ' || evtname FROM pg_event_trigger WHERE evtenabled = 'D'
+ORDER BY 1, 2
+"""  # noqa: S608 (constants of this file)
+_IDENTITY = f"""
+WITH {_OWN} SELECT o.name FROM own o
+WHERE o.relkind = 'r' AND (%(all)s OR EXISTS (SELECT FROM pg_publication_tables p
+        JOIN pg_publication b ON b.pubname = p.pubname
+        WHERE p.schemaname || '.' || p.tablename = o.name AND (b.pubupdate OR b.pubdelete)))
+    AND (o.relreplident = 'n' OR (o.relreplident = 'd' AND NOT EXISTS (
+        SELECT FROM pg_index i WHERE i.indrelid = o.oid AND i.indisprimary AND i.indisvalid)))
+ORDER BY 1
+"""  # noqa: S608 (constants of this file)
+# last_value is NULL here until the first value is given; seq.is_called is then false.
+_SEQUENCES = f"""
+WITH {_OWN} SELECT o.name, t.name, a.attname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
+    pg_sequence_last_value(o.oid), has_sequence_privilege(o.oid, 'SELECT') OR has_sequence_privilege(o.oid, 'USAGE'),
+    has_table_privilege(t.oid, 'SELECT'), s.seqtypid::regtype::text, a.atttypid::regtype::text
+FROM own o JOIN pg_sequence s ON s.seqrelid = o.oid
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = o.oid AND d.deptype IN ('a', 'i')
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+JOIN own t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+ORDER BY 1
+"""  # noqa: S608 (constants of this file)
+_LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+
+
+def read(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
+    """Look at the primary's catalog and at the ends of its sequences. Raises CannotTell."""
+    parameters = {"own": cluster.writes_schema, "schemas": wanted.schemas, "all": wanted.replica_identity}
+    ignored: set[str] = set()
+
+    def kept(name: str) -> bool:
+        if any(fnmatchcase(name.partition(": ")[0], pattern) for pattern in wanted.ignore):
+            ignored.add(name)
+            return False
+        return True
+
+    def ask(query: str) -> list[tuple[Any, ...]]:
+        return cluster.rows(cluster.primary, query, parameters)
+
+    tables = [row for row in ask(_TABLES) if kept(row[0])]
+    sequences, unread = _sequences(cluster, [row for row in ask(_SEQUENCES) if kept(row[1])])
+    filled = [row for row in tables if row[3]]
+    old = cluster.value(cluster.primary, "SELECT current_setting('server_version_num')::int < 140000")
+    unknown = 0 if old else -1
+    return AfterLoadFacts(
+        node=cluster.primary.name,
+        tables=len(tables),
+        with_rows=len(filled),
+        sequences=tuple(sequences),
+        unanalyzed=tuple(sorted(row[0] for row in filled if row[4] <= unknown)),
+        stale=tuple(sorted(row[0] for row in filled if row[4] > unknown and row[5] > max(1000, row[6] / 2))),
+        not_valid=tuple(name for (name,) in ask(_NOT_VALID) if kept(name)),
+        switched_off=tuple(f"{name}: {part}" for name, part in ask(_OFF) if kept(name)),
+        no_identity=tuple(name for (name,) in ask(_IDENTITY) if kept(name)),
+        unlogged=tuple(sorted(row[0] for row in tables if row[2] == "u")),
+        no_autovacuum=tuple(sorted(row[0] for row in tables if row[7])),
+        ignored=tuple(sorted(ignored)),
+        unread=tuple(unread),
+    )
+
+
+def _sequences(cluster: Cluster, rows: list[tuple[Any, ...]]) -> tuple[list[Sequence], list[str]]:
+    hidden = [f"{row[0]}: GRANT SELECT ON it and on {row[1]}" for row in rows if not (row[8] and row[9])]
+    seen = [row for row in rows if row[8] and row[9]]
+    found: list[Sequence] = []
+    for batch in (seen[i : i + _BATCH] for i in range(0, len(seen), _BATCH)):
+        highest = _highest(cluster, batch, hidden)
+        found += [_sequence(row, highest[row[0]]) for row in batch if row[0] in highest]
+    return found, hidden
+
+
+def _highest(cluster: Cluster, batch: list[tuple[Any, ...]], unread: list[str]) -> dict[str, int | None]:
+    """Ask a batch in one statement; where that fails, one by one, so that a locked table hides only itself."""
+    try:
+        return dict(cluster.rows(cluster.primary, _ends(batch)))
+    except CannotTell as unknown:
+        if len(batch) == 1:
+            unread.append(f"{batch[0][0]}: {unknown}")
+            return {}
+    found: dict[str, int | None] = {}
+    for row in batch:
+        found |= _highest(cluster, [row], unread)
+    return found
+
+
+def _ends(batch: list[tuple[Any, ...]]) -> sql.Composed:
+    return sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {}, (SELECT {}({}) FROM {})::int8").format(
+            sql.Literal(row[0]),
+            sql.SQL("max" if row[3] > 0 else "min"),
+            sql.Identifier(row[2]),
+            sql.Identifier(*row[1].split(".", 1)),
+        )
+        for row in batch
+    )
+
+
+def _sequence(row: tuple[Any, ...], highest: int | None) -> Sequence:
+    name, table, column, increment, first, last, cycles, given, *_, column_type = row
+    # A bigint sequence behind an integer column ends where the column does.
+    largest = _LARGEST.get(column_type, last)
+    return Sequence(name, f"{table}.{column}", given, highest, increment, first, min(last, largest), cycles)

@@ -1,0 +1,174 @@
+"""PgBouncer's admin console: its configuration, databases and pools, and what the server behind it takes.
+
+The console knows the simple query protocol only (`ClientCursor`), and answers some numbers as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from pytest_deploygate.inventory.pooling import Pooler, Pooling
+from pytest_deploygate.probes import servers
+from pytest_deploygate.probes.once import once
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.redaction import redact
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFacts:
+    """One pool (a database and a role): how large it may grow, in which mode, who waits and for how long."""
+
+    database: str
+    user: str
+    mode: str
+    clients_active: int
+    clients_waiting: int
+    max_wait_s: float
+    servers: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolerFacts:
+    """One pooler. `size` is what one role's pool of our database may take, reserve pool included.
+
+    `most` is what all its pools together may take of the server: `roles` times `size`, or the database's own cap.
+    `problem` is set when the console did not answer; `refused` when nothing listens there.
+    """
+
+    name: str
+    size: int = 0
+    most: int = 0
+    mode: str = ""
+    paused: bool = False
+    disabled: bool = False
+    max_clients: int = 0
+    pools: tuple[PoolFacts, ...] = ()
+    roles_seen: tuple[str, ...] = ()
+    problem: str = ""
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the primary takes, and what its poolers together may ask of it."""
+
+    node: str
+    max_connections: int
+    reserved: int
+    in_use: int | None
+    poolers: tuple[PoolerFacts, ...]
+
+
+_RESERVED = ("superuser_reserved_connections", "reserved_connections")
+
+
+def pooler_facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
+    """Ask a pooler's console once a session; that it cannot be asked is a value."""
+    return once(cluster, f"pooler {pooler.name}", lambda: _facts(cluster, pooler))
+
+
+def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
+    """Put the pools of all poolers beside what the primary takes. Raises CannotTell without the primary."""
+    state = servers.state(cluster, cluster.primary)
+    in_use = cluster.value(
+        cluster.primary, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    )
+    return Capacity(
+        state.node,
+        int(state.settings.get("max_connections") or 0),
+        sum(int(state.settings.get(name) or 0) for name in _RESERVED),
+        in_use,
+        tuple(pooler_facts(cluster, pooler) for pooler in pooling.poolers),
+    )
+
+
+def login(cluster: Cluster, pooler: Pooler, database: str) -> dict[str, Any]:
+    """Return how to connect to the pooler, for psycopg."""
+    section = cluster.criteria
+    password = pooler.password or section.password
+    return {
+        "host": pooler.host,
+        "port": pooler.port,
+        "dbname": database,
+        "user": pooler.user or section.user,
+        "password": password.reveal() if password else None,
+        "sslmode": section.sslmode,
+        "sslrootcert": str(section.sslrootcert) if section.sslrootcert else None,
+        "connect_timeout": max(2, round(section.connect_timeout.total_seconds())),
+        "application_name": "deploygate",
+        "autocommit": True,
+        "prepare_threshold": None,
+    }
+
+
+def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
+    name = pooler.database or cluster.criteria.name
+    try:
+        with closing(
+            psycopg.connect(
+                **login(cluster, pooler, "pgbouncer"),
+                cursor_factory=psycopg.ClientCursor,
+                tcp_user_timeout=8000,
+            )
+        ) as console:
+            config = {row["key"]: row["value"] for row in _show(console, "CONFIG")}
+            databases = _show(console, "DATABASES")
+            pools = _show(console, "POOLS")
+    except psycopg.Error as error:
+        text = redact(" ".join(str(error).split()))
+        return PoolerFacts(pooler.name, problem=text, refused="Connection refused" in text)
+    found = next((row for row in databases if row["name"] in (name, "*")), None)
+    if found is None:
+        return PoolerFacts(pooler.name, problem=f"it has no database {name}; it has {_names(databases)}")
+    return _read(pooler, config, found, [row for row in pools if row["database"] == name])
+
+
+def _read(
+    pooler: Pooler, config: dict[str, Any], found: dict[str, Any], pools: Sequence[dict[str, Any]]
+) -> PoolerFacts:
+    # Renamed in 1.24: reserve_pool became reserve_pool_size.
+    reserve = found.get("reserve_pool_size", found.get("reserve_pool", 0))
+    size = int(found["pool_size"]) + int(reserve or 0)
+    roles_seen = tuple(sorted(row["user"] for row in pools))
+    cap = int(found.get("max_connections") or 0)
+    most = max(pooler.roles, len(roles_seen)) * size
+    return PoolerFacts(
+        pooler.name,
+        size,
+        min(most, cap) if cap else most,
+        found["pool_mode"] or config.get("pool_mode", ""),
+        bool(int(found.get("paused") or 0)),
+        bool(int(found.get("disabled") or 0)),
+        int(config.get("max_client_conn") or 0),
+        tuple(_pool(row) for row in pools),
+        roles_seen,
+    )
+
+
+def _pool(row: dict[str, Any]) -> PoolFacts:
+    busy = sum(int(value or 0) for key, value in row.items() if key.startswith("sv_"))
+    wait_s = float(row.get("maxwait") or 0) + float(row.get("maxwait_us") or 0) / 1e6
+    return PoolFacts(
+        row["database"],
+        row["user"],
+        row["pool_mode"],
+        int(row["cl_active"]),
+        int(row["cl_waiting"]),
+        wait_s,
+        busy,
+    )
+
+
+def _show(console: psycopg.Connection[Any], what: str) -> list[dict[str, Any]]:
+    with console.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(f"SHOW {what}".encode()).fetchall()
+
+
+def _names(rows: Sequence[dict[str, Any]]) -> str:
+    return ", ".join(sorted(str(row["name"]) for row in rows if row["name"] != "pgbouncer")) or "none"

@@ -1,0 +1,132 @@
+"""The right to erasure, tried: a synthetic person is made, found, erased through the platform, and looked for again.
+
+The person's token is kept in the schema that `writes` names until the erasure is done, so that a run after a crash
+erases who was left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import sql
+
+from pytest_deploygate.inventory.compliance import Erasure
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.postgres import Cluster, explain
+from pytest_deploygate.probes.steps import Subject, do, new_subject
+from pytest_deploygate.probes.sweep import Sweep, look_again, sweep
+
+TABLE = "deploygate_subjects"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureFacts:
+    """One erasure from beginning to end. `after` is None when the erasure itself did not succeed (`problem`).
+
+    `left_behind` are persons of earlier runs that crashed, erased now; `email` is the synthetic person's.
+    """
+
+    email: str
+    at: datetime
+    before: Sweep
+    after: Sweep | None
+    took_s: float
+    problem: str = ""
+    left_behind: int = 0
+
+
+def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
+    """Make, find, erase, look again. Raises CannotTell when the person could not be made or the first sweep failed."""
+    patient = Cluster(
+        cluster.criteria.model_copy(update={"statement_timeout": erasure.table_timeout}),
+        cluster.writes_schema,
+    )
+    with contextlib.closing(patient), _kept(patient, erasure) as (subject, left_behind):
+        do(patient, erasure.role, erasure.create, subject)
+        try:
+            before = sweep(patient, erasure, subject)
+        except BaseException:
+            with contextlib.suppress(CannotTell):
+                do(patient, erasure.role, erasure.erase, subject)
+            raise
+        began = time.monotonic()
+        try:
+            do(patient, erasure.role, erasure.erase, subject)
+        except CannotTell as unknown:
+            return ErasureFacts(
+                subject.email, datetime.now(UTC), before, None, 0.0, str(unknown), left_behind
+            )
+        _wait(patient, erasure, before, subject)
+        took_s = time.monotonic() - began
+        after = sweep(patient, erasure, subject)
+        return ErasureFacts(subject.email, datetime.now(UTC), before, after, took_s, "", left_behind)
+
+
+def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject) -> None:
+    """Wait until the places that must be empty are, or the time for it is over: erasures may work in the background."""
+    allowed = {entry.where for entry in erasure.allowed}
+    places = [hit.place for hit in before.hits if hit.place not in allowed]
+    deadline = time.monotonic() + erasure.within.total_seconds()
+    with contextlib.suppress(CannotTell):
+        while look_again(cluster, places, subject) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def _kept(cluster: Cluster, erasure: Erasure) -> Iterator[tuple[Subject, int]]:
+    """Give a new person whose token is kept until it is erased; erase first whom a crash left behind."""
+    token = secrets.token_hex(8)
+    try:
+        connection, schema = cluster.writer(cluster.primary)
+    except CannotTell as unknown:
+        raise CannotTell(f"a person left behind by a crash could not be found again: {unknown}") from unknown
+    table = sql.Identifier(schema, TABLE)
+    try:
+        with connection:
+            _prepare(connection, table)
+            left = _erase_left(cluster, erasure, connection, table)
+            connection.execute(sql.SQL("INSERT INTO {} (token) VALUES (%s)").format(table), (token,))
+            subject = new_subject(token)
+            yield subject, left
+            connection.execute(sql.SQL("DELETE FROM {} WHERE token = %s").format(table), (token,))
+    except psycopg.Error as error:
+        raise CannotTell(
+            f"the person's token could not be kept: {explain(cluster.primary, error)}"
+        ) from error
+
+
+def _prepare(connection: psycopg.Connection[tuple[object, ...]], table: sql.Identifier) -> None:
+    there = connection.execute("SELECT to_regclass(%s)", (table.as_string(connection),)).fetchone()
+    if not (there and there[0]):
+        connection.execute(
+            sql.SQL(
+                "CREATE TABLE IF NOT EXISTS {} (token text PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())"
+            ).format(table)
+        )
+
+
+def _erase_left(
+    cluster: Cluster,
+    erasure: Erasure,
+    connection: psycopg.Connection[tuple[object, ...]],
+    table: sql.Identifier,
+) -> int:
+    """Erase those whose run is over for sure; one whose erasure fails stays on the list."""
+    old = connection.execute(
+        sql.SQL(
+            "SELECT token FROM {} WHERE made_at < now() - interval '10 minutes' ORDER BY 1 LIMIT 50"
+        ).format(table)
+    ).fetchall()
+    done = 0
+    for (token,) in old:
+        with contextlib.suppress(CannotTell):
+            do(cluster, erasure.role, erasure.erase, new_subject(str(token)))
+            connection.execute(sql.SQL("DELETE FROM {} WHERE token = %s").format(table), (token,))
+            done += 1
+    return done

@@ -1,0 +1,163 @@
+"""Migrations read before they run: their statements, and how large the tables that they touch are now."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+from psycopg import sql
+
+from pytest_deploygate.inventory.database import Migrations
+from pytest_deploygate.inventory.migration_lint import MigrationLint
+from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.probes import servers
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.sql_steps import Statement, statements
+
+_NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?'
+_TABLE = re.compile(
+    r"(?:ALTER|TRUNCATE|DROP|LOCK)\s+(?:FOREIGN\s+)?TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?P<a>" + _NAME + ")"
+    r"|TRUNCATE\s+(?:ONLY\s+)?(?P<b>" + _NAME + r")|\bON\s+(?:ONLY\s+)?(?P<c>" + _NAME + r")\s*(?:USING|\()"
+    r"|^(?:UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?(?P<d>" + _NAME + r")|(?:CLUSTER|VACUUM\s+FULL|VACUUM\s*\(FULL\))\s+"
+    r"(?:VERBOSE\s+)?(?P<e>" + _NAME + r")|^REINDEX\s+TABLE\s+(?P<f>" + _NAME + r")|TRIGGER\s+.*\bON\s+(?P<g>" + _NAME + ")"
+    r"|REFRESH\s+MATERIALIZED\s+VIEW\s+(?P<h>" + _NAME + ")",
+    re.IGNORECASE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a migration, the table that it touches (empty: none that is known), and that table's size.
+
+    `size_bytes` is None where the table is not there yet: made by the migration itself, or misspelt.
+    `not_null_checked`: a validated CHECK (column IS NOT NULL) saves the scan of SET NOT NULL.
+    """
+
+    file: str
+    statement: Statement
+    table: str = ""
+    size_bytes: int | None = None
+    made_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LintFacts:
+    """All statements in their order. `sources` says what was read; `pending` is false when nothing is left to run."""
+
+    sources: tuple[str, ...]
+    steps: tuple[Step, ...]
+    slot_limit_bytes: int | None
+    replicas: int
+
+
+def read(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:
+    """Read the migrations and the sizes. Raises CannotTell where a file or the primary cannot be read, NotCovered."""
+    texts = _files(lint.files)
+    if migrations and migrations.alembic and lint.alembic:
+        texts += _alembic(cluster, migrations, lint.alembic_since)
+    if not texts:
+        raise CannotTell(
+            "there is no migration to read: `files` match nothing; name the files that are about to run"
+            if lint.files
+            else "there is no migration to read: name `files`, or `migrations: {alembic: FOLDER}`"
+        )
+    found = [(name, s, _table(s)) for name, text in texts for s in statements(text)]
+    sizes = _sizes(cluster, {table for _, _, table in found if table})
+    state = servers.state(cluster, cluster.primary)
+    limit = state.sizes.get("max_slot_wal_keep_size")
+    made: set[str] = set()
+    steps = []
+    for name, statement, table in found:
+        if created := re.match(
+            r"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(" + _NAME + ")",
+            statement.bare,
+            re.IGNORECASE,
+        ):
+            made.add(_plain(created[1]))
+        steps.append(Step(name, statement, table, sizes.get(table), table in made))
+    return LintFacts(
+        tuple(name for name, _ in texts),
+        tuple(steps),
+        limit if limit and limit > 0 else None,
+        len(cluster.replicas),
+    )
+
+
+def _table(statement: Statement) -> str:
+    found = _TABLE.search(statement.bare)
+    return _plain(next((name for name in found.groups() if name), "")) if found else ""
+
+
+def _plain(name: str) -> str:
+    parts = re.findall(r'"(?:[^"]|"")+"|[\w$]+', name)
+    return ".".join(p[1:-1].replace('""', '"') if p.startswith('"') else p.lower() for p in parts)
+
+
+def _files(patterns: Iterable[Path]) -> list[tuple[str, str]]:
+    found: list[Path] = []
+    for pattern in patterns:
+        matches = [Path(p) for p in glob(str(pattern))]  # noqa: PTH207 (a whole path with wildcards)
+        for path in matches:
+            found += path.glob("*.sql") if path.is_dir() else [path]
+    ups = [path for path in dict.fromkeys(found) if not re.search(r"(\.down\.sql|^U\d.*\.sql)$", path.name)]
+    try:
+        return [(path.name, path.read_text()) for path in sorted(ups, key=_order)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotTell(f"a migration cannot be read: {error}") from error
+
+
+def _order(path: Path) -> tuple[list[int], str]:
+    """Sort V2 before V10, as the tools run them."""
+    return [int(n) for n in re.findall(r"\d+", path.name)][:4], path.name
+
+
+def _alembic(cluster: Cluster, migrations: Migrations, since: str | None) -> list[tuple[str, str]]:
+    """Have Alembic itself print the SQL from the database's revision, or from `since`, to the head."""
+    try:
+        from alembic.operations import Operations  # noqa: PLC0415 (an extra)
+        from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+        from alembic.script import ScriptDirectory  # noqa: PLC0415
+    except ImportError:
+        raise NotCovered(
+            "Alembic is not installed here, so its migrations cannot be read; run: pip install 'pytest-deploygate[alembic]'"
+        ) from None
+    try:
+        scripts = ScriptDirectory(str(migrations.alembic))
+        base = since or _revision(cluster, migrations)
+        texts = []
+        for script in reversed(list(scripts.iterate_revisions("heads", base or "base"))):
+            buffer = io.StringIO()
+            context = MigrationContext.configure(
+                dialect_name="postgresql", opts={"as_sql": True, "output_buffer": buffer}
+            )
+            with Operations.context(context):
+                script.module.upgrade()
+            texts.append((Path(script.path).name, buffer.getvalue()))
+    except CannotTell:
+        raise
+    except Exception as error:  # a version file is Python and may raise anything
+        raise CannotTell(
+            f"Alembic cannot print the SQL of the migrations in {migrations.alembic}: {type(error).__name__}: {error}"
+        ) from error
+    return texts or [(f"Alembic from {base} to the head: nothing is pending", "")]
+
+
+def _revision(cluster: Cluster, migrations: Migrations) -> str | None:
+    name = migrations.version_table or "alembic_version"
+    query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*name.split(".")))
+    found = cluster.value(cluster.primary, query)
+    return None if found is None else str(found)
+
+
+def _sizes(cluster: Cluster, tables: set[str]) -> dict[str, int]:
+    """Return the size of each table with its partitions; one statement for all."""
+    query = """
+SELECT name, (SELECT sum(pg_table_size(part.relid)) FROM (SELECT relid FROM pg_partition_tree(oid)
+    UNION SELECT oid) AS part)::int8
+FROM (SELECT name, to_regclass(name) AS oid FROM unnest(%s::text[]) AS name) AS found WHERE oid IS NOT NULL
+"""
+    return dict(cluster.rows(cluster.primary, query, (sorted(tables),))) if tables else {}

@@ -1,0 +1,199 @@
+"""Retention: the job that removes rows, the policy that it follows, and the rows that should be gone; files by age."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pytest_deploygate.inventory.compliance import AgedFiles
+from pytest_deploygate.inventory.database import Retained
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts, read_schedule, shell
+
+MOST_ROWS = 100_000
+_OLD = """
+SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM {table} WHERE {column} < {edge} LIMIT {most}) AS old),
+    (SELECT min({column}) FROM {table} WHERE {column} < {edge}), EXISTS (SELECT FROM {table})
+"""
+# What is older than keep and slack; timestamps without a zone are taken as UTC, which the session has.
+_EDGE = "now() - {age}::interval"
+_PARTMAN = """
+SELECT retention, automatic_maintenance, retention_keep_table FROM {schema}.part_config WHERE parent_table = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PartmanPolicy:
+    """A table's row of pg_partman's part_config. `found` is false where it has none."""
+
+    found: bool
+    retention: timedelta | None = None
+    automatic: bool = False
+    keeps_tables: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionFacts:
+    """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
+
+    `policy` is the interval that the job follows, None where it was not asked or the query had no row
+    (`policy_asked`). `job` is None where pg_partman's maintenance does the work.
+    """
+
+    table: str
+    exists: bool
+    now: datetime
+    has_rows: bool
+    old_rows: int
+    oldest: datetime | None
+    policy_asked: bool
+    policy: timedelta | None
+    job: JobFacts | None
+    partman: PartmanPolicy | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileAges:
+    """Files below a folder: how many, how many are older than allowed, and the oldest. `problem`: it cannot be read."""
+
+    name: str
+    where: str
+    now: datetime
+    files: int
+    old: int
+    oldest: str
+    oldest_at: datetime | None
+    problem: str = ""
+
+
+def read(cluster: Cluster, wanted: Retained) -> RetentionFacts:
+    """Look at a table's retention on the primary. Raises CannotTell when the table cannot be read at all."""
+    job = _job(cluster, wanted)
+    partman = _partman(cluster, wanted) if wanted.partman else None
+    policy, problem = _policy(cluster, wanted)
+    try:
+        now, old, oldest, has_rows = cluster.rows(cluster.primary, _query(wanted))[0]
+    except CannotTell as unknown:
+        missing = (
+            psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.InvalidSchemaName
+        )
+        if isinstance(unknown.__cause__, missing):
+            return RetentionFacts(
+                wanted.table,
+                False,
+                datetime.now(UTC),
+                False,
+                0,
+                None,
+                False,
+                None,
+                job,
+                partman,
+                str(unknown),
+            )
+        raise
+    return RetentionFacts(
+        wanted.table,
+        True,
+        now,
+        has_rows,
+        old,
+        _moment(oldest),
+        wanted.policy is not None,
+        policy,
+        job,
+        partman,
+        problem,
+    )
+
+
+def _query(wanted: Retained) -> sql.Composed:
+    age = sql.SQL(_EDGE).format(age=sql.Literal(f"{(wanted.keep + wanted.slack).total_seconds()} seconds"))
+    return sql.SQL(_OLD).format(
+        table=sql.Identifier(*wanted.table.split(".", 1)),
+        column=sql.Identifier(wanted.column),
+        edge=age,
+        most=sql.Literal(MOST_ROWS),
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime(value.year, value.month, value.day, tzinfo=UTC) if isinstance(value, date) else None
+
+
+def _job(cluster: Cluster, wanted: Retained) -> JobFacts | None:
+    if wanted.schedule is None or wanted.last_run is None:
+        return None
+    schedule: ScheduleFacts = read_schedule(cluster, wanted.schedule)
+    last: LastRunFacts = read_last_run(cluster, wanted.last_run, shell(wanted.schedule.host))
+    return JobFacts(f"retention of {wanted.table}", schedule, last, datetime.now(UTC))
+
+
+def _policy(cluster: Cluster, wanted: Retained) -> tuple[timedelta | None, str]:
+    if wanted.policy is None:
+        return None, ""
+    try:
+        value = cluster.value(cluster.primary, wanted.policy)
+    except CannotTell as unknown:
+        return None, str(unknown)
+    if value is None or isinstance(value, timedelta):
+        return value, ""
+    return None, f"the `policy` query of {wanted.table} returned {value!r}, not an interval"
+
+
+def _partman(cluster: Cluster, wanted: Retained) -> PartmanPolicy:
+    query = sql.SQL(_PARTMAN).format(schema=sql.Identifier(wanted.partman or ""))
+    try:
+        rows = cluster.rows(cluster.primary, query, (wanted.table,))
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+            return PartmanPolicy(False)
+        raise
+    if not rows:
+        return PartmanPolicy(False)
+    text, automatic, keeps = rows[0]
+    retention = cluster.value(cluster.primary, "SELECT %s::interval", (text,)) if text else None
+    return PartmanPolicy(True, retention, automatic == "on", bool(keeps))
+
+
+def file_ages(files: AgedFiles) -> FileAges:
+    """Look at the age of files on their host, by the time they were last written. That they cannot be read is a value."""
+    now, where = datetime.now(UTC), f"{files.path}/{files.pattern} on {files.host}"
+    try:
+        # %T@ is GNU find's; a folder that lacks and one without permission both give an error and no lines.
+        code, text, errors = shell(files.host)(
+            "timeout 30 find %s -type f -name %s -printf %s", str(files.path), files.pattern, r"%T@ %P\n"
+        )
+    except CannotTell as unknown:
+        return FileAges(files.name, where, now, 0, 0, "", None, str(unknown))
+    if code != 0:
+        return FileAges(
+            files.name, where, now, 0, 0, "", None, f"find ended with {code}: {errors or json.dumps(text)}"
+        )
+    found = sorted(_line(line) for line in text.splitlines() if " " in line)
+    edge = (now - files.keep - files.slack).timestamp()
+    oldest = found[0] if found else None
+    return FileAges(
+        files.name,
+        where,
+        now,
+        len(found),
+        sum(at < edge for at, _ in found),
+        oldest[1] if oldest else "",
+        datetime.fromtimestamp(oldest[0], UTC) if oldest else None,
+    )
+
+
+def _line(line: str) -> tuple[float, str]:
+    at, _, name = line.partition(" ")
+    return float(at), name

@@ -1,0 +1,102 @@
+"""How each server is set: version, settings, checksums, extensions, and what ages or waits for a restart.
+
+One statement a node, once a session. What the gate's role may not see is None, and `hidden` says what to grant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.probes.once import once
+from pytest_deploygate.probes.postgres import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One server. `settings` are values as SHOW prints them, sizes in `bytes`; `None` stands for what is hidden.
+
+    `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
+    indexes were built. `prepared` is the oldest prepared transaction: its name and age.
+    """
+
+    node: str
+    primary: bool
+    version: str
+    in_recovery: bool
+    settings: Mapping[str, str | None]
+    sizes: Mapping[str, int]
+    pending_restart: tuple[str, ...]
+    extensions: Mapping[str, str]
+    updates: Mapping[str, str]
+    xid_age: int
+    checksum_failures: int | None
+    collations: tuple[str, ...]
+    prepared: tuple[str, timedelta] | None
+    hidden: tuple[str, ...] = ()
+
+
+_SETTINGS = """
+SELECT name, setting, unit, pending_restart FROM pg_settings
+"""
+# Everything else in one row.
+_STATE = """
+SELECT pg_is_in_recovery(),
+    (SELECT max(age(datfrozenxid)) FROM pg_database WHERE datallowconn),
+    (SELECT sum(checksum_failures)::int8 FROM pg_stat_database),
+    (SELECT coalesce(jsonb_object_agg(extname, extversion), '{}') FROM pg_extension),
+    (SELECT coalesce(jsonb_object_agg(e.extname, a.default_version), '{}') FROM pg_extension e
+        JOIN pg_available_extensions a ON a.name = e.extname WHERE a.default_version <> e.extversion),
+    (SELECT coalesce(jsonb_agg(c.collname), '[]') FROM pg_collation c WHERE c.collversion IS NOT NULL
+        AND c.collversion <> pg_collation_actual_version(c.oid)
+        AND EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384)),
+    (SELECT gid FROM pg_prepared_xacts ORDER BY prepared LIMIT 1),
+    (SELECT clock_timestamp() - min(prepared) FROM pg_prepared_xacts)
+"""
+# Since 15 the database itself has a collation version, too.
+_DATABASE_COLLATION = """
+SELECT datcollate FROM pg_database WHERE datname = current_database()
+    AND datcollversion <> pg_database_collation_actual_version(oid)
+"""
+_WATCHED_HIDDEN = ("shared_preload_libraries",)
+_UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "8kB": 8192, "16MB": 16 * 1024**2}
+
+
+def state(cluster: Cluster, node: Node) -> ServerState:
+    """Return how a node is set. Raises CannotTell."""
+    return once(cluster, f"server {node.name}", lambda: _state(cluster, node))
+
+
+def setting(cluster: Cluster, node: Node, name: str) -> str | None:
+    """Return one setting; None where there is none of that name or it is hidden from us. Raises CannotTell."""
+    return state(cluster, node).settings.get(name)
+
+
+def _state(cluster: Cluster, node: Node) -> ServerState:
+    rows = cluster.rows(node, _SETTINGS)
+    settings: dict[str, str | None] = {name: value for name, value, _, _ in rows}
+    sizes = {name: int(value) * _UNITS[unit] for name, value, unit, _ in rows if unit in _UNITS}
+    major = int(settings.get("server_version_num") or 0) // 10000
+    recovery, xid_age, failures, extensions, updates, collations, prepared, prepared_age = cluster.rows(
+        node, _STATE
+    )[0]
+    own = cluster.rows(node, _DATABASE_COLLATION) if major >= 15 else []
+    hidden = tuple(name for name in _WATCHED_HIDDEN if settings.get(name) is None)
+    return ServerState(
+        node=node.name,
+        primary=node.name == cluster.primary.name,
+        version=(settings.get("server_version") or "").partition(" ")[0],
+        in_recovery=recovery,
+        settings=settings,
+        sizes=sizes,
+        pending_restart=tuple(sorted(name for name, _, _, pending in rows if pending)),
+        extensions=extensions,
+        updates=updates,
+        xid_age=xid_age,
+        checksum_failures=failures,
+        collations=tuple(sorted([*collations, *(f"{name} (of the database)" for (name,) in own)])),
+        prepared=(prepared, prepared_age) if prepared is not None else None,
+        hidden=hidden,
+    )

@@ -1,0 +1,160 @@
+"""pg_stat_statements: whether it counts, what it holds, and whether slow statements are logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from pytest_deploygate.inventory.statements import Statements
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import servers
+from pytest_deploygate.probes.once import once
+from pytest_deploygate.probes.postgres import Cluster
+
+#: A statement that nobody else sends.
+_MARK = "SELECT /* deploygate: does pg_stat_statements count? */ 1 AS deploygate_mark"
+_CALLS = """
+SELECT coalesce(sum(calls), 0)::int8 FROM {schema}.pg_stat_statements
+WHERE query LIKE 'SELECT /* deploygate: does pg_stat_statements count?%%'
+"""
+_MOST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringFacts:
+    """What can be seen of slow statements. `loaded` is None where the setting is hidden.
+
+    `counted` are the calls that were counted for two statements of ours; None where the view cannot be read
+    (`problem`). `slow_log_ms` is log_min_duration_statement, `explain_ms` auto_explain's; negative: off.
+    """
+
+    node: str
+    loaded: bool | None
+    installed: bool
+    schema: str
+    track: str
+    counted: int | None
+    slow_log_ms: int
+    explain_ms: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One normalized statement; times in milliseconds."""
+
+    query_id: int
+    role: str
+    text: str
+    calls: int
+    mean_ms: float
+    deviation_ms: float
+    max_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFacts:
+    """The statements of this database since `since`, the costliest first. `hidden` ones belong to roles we may not see."""
+
+    node: str
+    now: datetime
+    since: datetime | None
+    evicted: int
+    own_role: str
+    hidden: int
+    statements: tuple[Statement, ...]
+
+
+def monitoring(cluster: Cluster) -> MonitoringFacts:
+    """Look at what makes slow statements visible on the primary. Raises CannotTell."""
+    state = servers.state(cluster, cluster.primary)
+    preload = state.settings.get("shared_preload_libraries")
+    loaded = None if preload is None else "pg_stat_statements" in preload
+    # Its settings are only there when it is loaded.
+    loaded = True if "pg_stat_statements.track" in state.settings else loaded
+    schema = _schema(cluster)
+    counted, problem = _counting(cluster, schema) if schema and loaded is not False else (None, "")
+    return MonitoringFacts(
+        node=state.node,
+        loaded=loaded,
+        installed=bool(schema),
+        schema=schema,
+        track=state.settings.get("pg_stat_statements.track") or "",
+        counted=counted,
+        slow_log_ms=int(state.settings.get("log_min_duration_statement") or -1),
+        explain_ms=int(state.settings.get("auto_explain.log_min_duration") or -1),
+        problem=problem,
+    )
+
+
+def _schema(cluster: Cluster) -> str:
+    found = cluster.value(
+        cluster.primary,
+        "SELECT quote_ident(n.nspname) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+        " WHERE e.extname = 'pg_stat_statements'",
+    )
+    return str(found or "")
+
+
+def _counting(cluster: Cluster, schema: str) -> tuple[int | None, str]:
+    calls = _CALLS.format(schema=schema).replace("%%", "%")
+    try:
+        before = int(cluster.value(cluster.primary, calls))
+        for _ in range(2):
+            cluster.rows(cluster.primary, _MARK)
+        return int(cluster.value(cluster.primary, calls)) - before, ""
+    except CannotTell as unknown:
+        return None, str(unknown)
+
+
+def statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
+    """Read the statements of this database on the primary. Raises CannotTell where there is no such view."""
+    return once(cluster, "statements", lambda: _statements(cluster, bounds))
+
+
+def _statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
+    schema = _schema(cluster)
+    node = cluster.primary
+    if not schema:
+        raise CannotTell(
+            f"{node.name} has no pg_stat_statements in database {cluster.criteria.name}: add it to "
+            "shared_preload_libraries, restart, CREATE EXTENSION pg_stat_statements"
+        )
+    # The names of the time columns are those since 13.
+    query = f"""
+SELECT s.queryid, coalesce(r.rolname, '?'), s.query, s.calls, s.mean_exec_time, s.stddev_exec_time, s.max_exec_time,
+       s.total_exec_time
+FROM {schema}.pg_stat_statements s LEFT JOIN pg_roles r ON r.oid = s.userid
+WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY s.calls >= %(calls)s DESC, s.mean_exec_time DESC LIMIT {_MOST}
+"""  # noqa: S608 (a quoted identifier and constants)
+    rows = cluster.rows(node, query, {"calls": bounds.min_calls})
+    seen = [row for row in rows if row[0] is not None and row[2] != "<insufficient privilege>"]
+    since, evicted = _reset(cluster, schema)
+    now = cluster.value(node, "SELECT clock_timestamp()")
+    return StatementFacts(
+        node.name,
+        now,
+        since,
+        evicted,
+        cluster.criteria.user,
+        len(rows) - len(seen),
+        tuple(Statement(*r) for r in seen),
+    )
+
+
+def _reset(cluster: Cluster, schema: str) -> tuple[datetime | None, int]:
+    """Return since when it counts and how often entries were evicted; 13 does not know."""
+    try:
+        rows = cluster.rows(
+            cluster.primary,
+            f"SELECT stats_reset, dealloc FROM {schema}.pg_stat_statements_info",  # noqa: S608 (a quoted identifier)
+        )
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable):
+            return None, 0
+        raise
+    return (rows[0][0], int(rows[0][1])) if rows else (None, 0)

@@ -1,0 +1,207 @@
+"""Looking for a synthetic person everywhere: every column of every table, log files, Redis.
+
+A table is looked at by its rows' text (`t::text`), so that JSON, arrays and composites are seen, too; partitions and
+chunks with their parent. Tables whose columns are all numbers, times, booleans or enums cannot hold text and are
+counted, not read. Nothing is written; each table is a statement of its own with its own time limit.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from psycopg import sql
+
+from pytest_deploygate.inventory.compliance import Erasure, LogFile
+from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.inventory.statements import Redis
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.caches import redis_client, redis_error
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.schedules import shell
+from pytest_deploygate.probes.steps import Subject
+
+#: The gate's own tables, which hold no more of a person than a token.
+GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
+_CATCH_UP_S = 10.0
+_MOST_KEYS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place that holds the person: `schema.table.column`, a log or a Redis server, and in how many rows."""
+
+    place: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
+
+    `unread` are places that could not be looked at, with the reason: the sweep is not whole then.
+    """
+
+    node: str
+    hits: tuple[Hit, ...]
+    tables: int
+    textless: int
+    skipped: tuple[str, ...]
+    unread: tuple[str, ...]
+
+
+# Partitions, inheritance children and Timescale's chunks are read through their parent.
+_TABLES = """
+SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
+    has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
+    EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0
+        AND NOT a.attisdropped AND t.typcategory NOT IN ('N', 'D', 'B', 'T', 'G', 'I', 'E', 'V'))
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE (c.relkind IN ('r', 'm', 'p', 'f') OR (c.relkind = 'v' AND n.nspname || '.' || c.relname = ANY(%(views)s)))
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
+    AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+    AND NOT (n.nspname = %(own)s AND c.relname = ANY(%(gate)s))
+ORDER BY 1, 2
+"""
+_HITS = """
+SELECT coalesce(cell.key, '?'), count(*)
+FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t)) AS cell ON lower(cell.value) ~ {pattern}
+WHERE lower(t::text) ~ {pattern} GROUP BY 1 ORDER BY 1
+"""
+_REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, true)"
+
+
+def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
+    """Look everywhere: on a replica that has caught up where there is one. Raises CannotTell without a table list."""
+    node = _caught_up(cluster)
+    pattern = "|".join(re.escape(needle) for needle in subject.needles())
+    tables = cluster.rows(
+        node,
+        _TABLES,
+        {"views": list(erasure.views), "own": cluster.writes_schema or "", "gate": list(GATE_TABLES)},
+    )
+    named = {f"{row[0]}.{row[1]}" for row in tables}
+    hits: list[Hit] = []
+    unread = [f"{view}: there is no such view" for view in erasure.views if view not in named]
+    skipped, read, textless = [], 0, 0
+    for schema, name, persistence, filtered, readable, text in tables:
+        table = f"{schema}.{name}"
+        if any(fnmatchcase(table, entry.where) for entry in erasure.skip):
+            skipped.append(table)
+        elif not text:
+            textless += 1
+        elif not readable:
+            unread.append(f"{table}: not readable: GRANT pg_read_all_data TO the gate's role")
+        elif filtered:
+            unread.append(
+                f"{table}: row security hides rows from us: ALTER ROLE … BYPASSRLS for the gate's role"
+            )
+        else:
+            # Unlogged tables are not on replicas.
+            at = cluster.primary if persistence == "u" else node
+            try:
+                found = _in_table(cluster, at, (schema, name), pattern)
+            except CannotTell as unknown:
+                unread.append(f"{table}: {unknown}")
+                continue
+            read += 1
+            hits += [Hit(f"{table}.{column}", rows) for column, rows in found]
+    for place, looked in _elsewhere(erasure, subject):
+        if isinstance(looked, CannotTell):
+            unread.append(f"{place}: {looked}")
+        elif looked:
+            hits.append(Hit(place, looked))
+    return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread))
+
+
+def look_again(cluster: Cluster, places: Iterable[str], subject: Subject) -> bool:
+    """Tell whether the person is still in some columns (schema.table.column) on the primary."""
+    pattern = "|".join(re.escape(needle) for needle in subject.needles())
+    tables = {tuple(place.split(".")[:2]) for place in places if place.count(".") >= 2}
+    return any(_in_table(cluster, cluster.primary, table, pattern) for table in sorted(tables))
+
+
+def _in_table(cluster: Cluster, node: Node, table: Sequence[str], pattern: str) -> list[tuple[Any, ...]]:
+    query = sql.SQL(_HITS).format(table=sql.Identifier(*table), pattern=sql.Literal(pattern))
+    return cluster.rows(node, query)
+
+
+def _caught_up(cluster: Cluster) -> Node:
+    """Return a replica that has replayed what the primary has written until now, else the primary."""
+    node = next((n for n in cluster.replicas if not n.delayed), None)
+    if node is None:
+        return cluster.primary
+    position = cluster.value(cluster.primary, "SELECT pg_current_wal_lsn()::text")
+    deadline = time.monotonic() + _CATCH_UP_S
+    while not cluster.value(node, _REPLAYED, (position,)):
+        if time.monotonic() > deadline:
+            raise CannotTell(
+                f"{node.name} did not replay the primary's position within {_CATCH_UP_S:.0f} s, so a sweep on it tells "
+                "nothing: see its replication first"
+            )
+        time.sleep(0.05)
+    return node
+
+
+def _elsewhere(erasure: Erasure, subject: Subject) -> Iterable[tuple[str, int | CannotTell]]:
+    for log in erasure.logs:
+        yield f"log {log.name}", _or_why(lambda log=log: _in_log(log, subject))  # type: ignore[misc]
+    for cache in erasure.redis:
+        yield f"redis {cache.name}", _or_why(lambda cache=cache: _in_redis(cache, subject))  # type: ignore[misc]
+
+
+def _or_why(look: Callable[[], int]) -> int | CannotTell:
+    try:
+        return look()
+    except CannotTell as unknown:
+        return unknown
+
+
+def _in_log(log: LogFile, subject: Subject) -> int:
+    values = subject.values().values()
+    command = "timeout 60 grep -c -i -F" + " -e %s" * len(values) + " -- %s"
+    code, text, errors = shell(log.host)(command, *values, str(log.path))
+    if code not in (0, 1):
+        raise CannotTell(
+            f"{log.path} on {log.host} cannot be searched: {errors or f'grep ended with {code}'}"
+        )
+    return int(text.strip() or 0)
+
+
+def _in_redis(cache: Redis, subject: Subject) -> int:
+    """Look at every key and its value; more than a million keys are too many to be sure."""
+    needles, found = [n.encode() for n in subject.needles()], 0
+    for database in cache.databases:
+        with redis_client(cache, database) as client:
+            try:
+                if client.dbsize() > _MOST_KEYS:
+                    raise CannotTell(f"database {database} has more than {_MOST_KEYS} keys")
+                for key in client.scan_iter(count=1000):
+                    text = b" ".join((key, *_value(client, key))).lower()
+                    found += any(needle in text for needle in needles)
+            except redis_error() as error:
+                raise CannotTell(f"database {database} cannot be read: {error}") from error
+    return found
+
+
+def _value(client: Any, key: bytes) -> list[bytes]:
+    kind = client.type(key)
+    if kind == b"string":
+        return [client.get(key) or b""]
+    if kind == b"hash":
+        return [part for pair in client.hgetall(key).items() for part in pair]
+    if kind == b"list":
+        return list(client.lrange(key, 0, -1))
+    if kind == b"set":
+        return list(client.smembers(key))
+    if kind == b"zset":
+        return list(client.zrange(key, 0, -1))
+    if kind == b"stream":
+        return [part for _, fields in client.xrange(key) for pair in fields.items() for part in pair]
+    if kind == b"none":  # expired since
+        return []
+    raise CannotTell(f"a key of type {kind.decode()} cannot be looked into")
