@@ -17,7 +17,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.references import reading
+from pytest_deploygate.inventory.references import lab_lacks, reading
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
 
@@ -97,7 +97,7 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
     document = _parse(text, shown)
     with reading(path, missing):
         try:
-            inventory = Inventory.model_validate(_plain(document))
+            inventory = Inventory.model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     return Loaded(inventory, path, hashlib.sha256(raw).hexdigest())
@@ -150,6 +150,18 @@ def _plain(node: object) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def _present(node: Any) -> Any:
+    """Leave out sections whose `only_where: lab:NAME` names what the running lab does without."""
+    if isinstance(node, dict):
+        return {key: _present(value) for key, value in node.items() if not _elsewhere(value)}
+    return [_present(value) for value in node] if isinstance(node, list) else node
+
+
+def _elsewhere(node: object) -> bool:
+    where = node.get("only_where") if isinstance(node, dict) else None
+    return isinstance(where, str) and where.startswith("lab:") and lab_lacks(where.removeprefix("lab:"))
 
 
 def _problems(error: ValidationError, document: CommentedMap, shown: str) -> list[Problem]:

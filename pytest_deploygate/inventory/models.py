@@ -13,6 +13,7 @@ from pydantic import Field
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
+from pytest_deploygate.inventory.timescale import Timescale
 
 
 class Inventory(Section):
@@ -23,6 +24,10 @@ class Inventory(Section):
     database: Annotated[
         Database | None, Given("postgres", "database: {name: …, user: …, primary: db1.example.com}")
     ] = Field(default=None, description="the database cluster")
+    timescale: Annotated[
+        Timescale | None,
+        Given("timescale", 'timescale: {version: "2.28", hypertables: […]}', optional=True),
+    ] = Field(default=None, description="TimescaleDB, in the cluster of `database` or on a server of its own")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

@@ -77,6 +77,15 @@ def from_lab(name: str) -> str:
     return str(values[name])
 
 
+def lab_lacks(name: str) -> bool:
+    """Tell whether a lab runs and has no value of that name. Where none runs nothing is known: False."""
+    state = lab_folder(_base.get(Path.cwd())) / STATE_FILE
+    try:
+        return name not in json.loads(state.read_text())["values"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def as_path(value: object) -> Path:
     """Read a path; `lab:NAME` is looked up, a relative one starts at the inventory's folder."""
     if isinstance(value, Path):
