@@ -19,13 +19,18 @@ from pytest_deploygate.inventory.fields import (
 from pytest_deploygate.inventory.references import from_lab
 
 
-def _version(value: object) -> object:
-    """Read an expected version; `2.28` alone is a number to YAML, which would turn 2.20 into 2.2."""
+def _text(value: object) -> object:
+    """Read text; `lab:NAME` is looked up."""
     if isinstance(value, str) and value.startswith("lab:"):
         return from_lab(value.removeprefix("lab:"))
+    return value
+
+
+def _version(value: object) -> object:
+    """Read an expected version; `2.28` alone is a number to YAML, which would turn 2.20 into 2.2."""
     if isinstance(value, int | float):
         raise ValueError(f'put the version in quotes, "{value}": to YAML it is a number, 2.20 would be 2.2')  # noqa: TRY004
-    return value
+    return _text(value)
 
 
 Version = Annotated[
@@ -132,7 +137,9 @@ class Timescale(Section):
         default=None, description="host; left out: the primary", pattern=r"^[A-Za-z0-9._:%-]+$"
     )
     port: Port | None = Field(default=None, description="TCP port; left out: the primary's, or 5432")
-    name: str | None = Field(default=None, description="database with the hypertables")
+    name: Annotated[str, BeforeValidator(_text)] | None = Field(
+        default=None, description="database with the hypertables"
+    )
     user: str | None = Field(default=None, description="role that the gate logs in as")
     password: SecretReference | None = Field(default=None, description="reference to its password")
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(

@@ -17,7 +17,7 @@ from pytest_deploygate.redaction import redact
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 #: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
-_OURS = ("postgres", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb")
+_OURS = ("postgres", "node", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb")
 
 
 def end_with_parent(death_signal: int) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_deploygate.lab.programs import tool
 from pytest_deploygate.lab.state import Lab
 
 
@@ -26,7 +27,7 @@ class Service:
     `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
     the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
-    that `lab status` shows.
+    that `lab status` shows. `find` returns the path of one of `programs`, None where it is not there.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Service:
     values: Callable[[Lab], Mapping[str, str]] = no_values
     after: tuple[str, ...] = ()
     more_ports: tuple[str, ...] = field(default=())
+    find: Callable[[str], str | None] = tool
 
     @property
     def ports(self) -> tuple[str, ...]:
