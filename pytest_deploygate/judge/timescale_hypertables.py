@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pytest_deploygate.inventory.timescale import Hypertable as Expected
 from pytest_deploygate.judge.timescale_jobs import same
-from pytest_deploygate.judge.timescale_policies import no_hypertable
+from pytest_deploygate.judge.timescale_policies import interval, no_hypertable
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.timescale import Dimension, Hypertable
 
@@ -73,10 +73,9 @@ def _time(found: Hypertable, expected: Expected, time: Dimension) -> Iterator[st
     if time.column != expected.column:
         yield f"{found.table} is partitioned over {time.column}, expected {expected.column}: it needs a new table"
     if time.interval is not None and not same(time.interval, expected.chunk_interval):
-        seconds = f"{int(expected.chunk_interval.total_seconds())} seconds"
         yield (
             f"new chunks of {found.table} are {words_for(time.interval)} wide, expected "
-            f"{words_for(expected.chunk_interval)}: SELECT set_chunk_time_interval('{found.table}', INTERVAL '{seconds}')"
+            f"{words_for(expected.chunk_interval)}: SELECT set_chunk_time_interval('{found.table}', INTERVAL '{interval(expected.chunk_interval)}')"
         )
 
 

@@ -17,7 +17,7 @@ def judge_retention(found: Hypertable, expected: Retained) -> Judgement:
         return refused
     job = of_kind(found.jobs, RETENTION)
     if job is None:
-        add = f"SELECT add_retention_policy('{found.table}', INTERVAL '{_interval(expected.drop_after)}')"
+        add = f"SELECT add_retention_policy('{found.table}', INTERVAL '{interval(expected.drop_after)}')"
         return Judgement(
             Verdict.FAIL,
             f"{found.table} has no retention policy, rows stay for ever: {add}",
@@ -60,7 +60,7 @@ def judge_columnstore(found: Hypertable, expected: Columnstore) -> Judgement:
     wrong = list(_settings(found, expected))
     job = of_kind(found.jobs, COLUMNSTORE)
     if job is None:
-        add = f"add_compression_policy('{found.table}', INTERVAL '{_interval(expected.after)}')"
+        add = f"add_compression_policy('{found.table}', INTERVAL '{interval(expected.after)}')"
         wrong.append(f"{found.table} has no columnstore policy, no chunk gets compressed: SELECT {add}")
         reading = Reading("columnstore policy", "none", limit=words_for(expected.after), ok=False)
         return Judgement(Verdict.FAIL, "; ".join(wrong), (reading,))
@@ -166,9 +166,10 @@ def _config(job: Job) -> str:
     return ", ".join(f"{key} {job.config[key]}" for key in keys) or "nothing that is known"
 
 
-def _interval(span: timedelta) -> str:
+def interval(span: timedelta) -> str:
+    """Say a span as SQL takes it."""
     days, rest = divmod(span, timedelta(days=1))
-    return f"{days} days" if not rest else f"{int(span.total_seconds())} seconds"
+    return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{int(span.total_seconds())} seconds"
 
 
 def _day(chunk: Chunk) -> str:
