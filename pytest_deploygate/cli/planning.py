@@ -175,6 +175,7 @@ def _window(phase: Phase, inventory: Inventory) -> tuple[windows.Window | None, 
 
 def _item(item: Item, situation: Situation, window: windows.Window | None) -> PlannedItem:
     inventory = situation.inventory
+    left = needs.left_to_others(situation.functions, inventory)
     tests = tuple(
         PlannedTest(
             test=function.test,
@@ -184,7 +185,7 @@ def _item(item: Item, situation: Situation, window: windows.Window | None) -> Pl
             otherwise=function.otherwise,
         )
         for function in situation.functions
-        if item.id in function.items
+        if item.id in function.items and function.test not in left
     )
     waived = [w for w in situation.waivers if w.active(situation.now) and w.item == item.id]
     ours = [w for w in waived if w.inventory in ("", inventory.name) and w.change in ("", situation.change)]

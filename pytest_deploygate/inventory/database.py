@@ -408,10 +408,15 @@ class Database(Section):
     )
     aggregates: Annotated[
         list[Aggregate] | None,
-        Each("aggregate", "aggregates: [{relation: …, bucket: …, width: 1h, key: […], recompute: SELECT …}]"),
+        Each(
+            "aggregate",
+            "aggregates: [{relation: …, bucket: …, width: 1h, key: […], recompute: SELECT …}]",
+            optional=True,
+        ),
     ] = Field(default=None, min_length=1, description="aggregates to recompute")
     partitioning: Annotated[
-        list[Partitioned] | None, Each("partitioned", "partitioning: [{table: …, column: …, interval: 1d}]")
+        list[Partitioned] | None,
+        Each("partitioned", "partitioning: [{table: …, column: …, interval: 1d}]", optional=True),
     ] = Field(default=None, min_length=1, description="tables partitioned by time")
     replication: Replication = Field(default=Replication(), description="bounds for replication")
     backups: Annotated[

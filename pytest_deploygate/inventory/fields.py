@@ -28,18 +28,26 @@ from pytest_deploygate.redaction import Secret
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Says that a test or fixture called `name` stands for this section; `add` are the words that would add it."""
+    """Says that a test or fixture called `name` stands for this section; `add` are the words that would add it.
+
+    `optional`: where the section is not there and another test covers the same items, no test asks for it.
+    """
 
     name: str
     add: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """Says that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`."""
+    """Says that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`.
+
+    `optional`: where the list is not there and another test covers the same items, no test asks for it.
+    """
 
     name: str
     add: str
+    optional: bool = False
 
 
 def _duration(value: object) -> timedelta:

@@ -19,6 +19,7 @@ from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 from pytest_deploygate.inventory.uptime import Uptime
 from pytest_deploygate.inventory.statements import Caching
+from pytest_deploygate.inventory.timescale import Timescale
 
 
 class Inventory(Section):
@@ -53,6 +54,10 @@ class Inventory(Section):
     after_load: Annotated[AfterLoad | None, Given("after_load", "after_load: {max_sequence_used: 0.8}")] = (
         Field(default=None, description="what bulk loads leave behind")
     )
+    timescale: Annotated[
+        Timescale | None,
+        Given("timescale", 'timescale: {version: "2.28", hypertables: […]}', optional=True),
+    ] = Field(default=None, description="TimescaleDB, in the cluster of `database` or on a server of its own")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

@@ -57,6 +57,12 @@ def missing(inventory: Inventory, name: str) -> str:
     return ""
 
 
+def optional(name: str) -> bool:
+    """Tell whether a section, or one around it, is one that tests need not have where others cover their items."""
+    path = declared()[name].path
+    return any(s.said.optional for s in declared().values() if path[: len(s.path)] == s.path)
+
+
 def label(entry: object) -> str:
     """Return how findings call an entry of a list: its name, else the relation or table that it is about."""
     return next((str(found) for key in _LABELS if (found := getattr(entry, key, ""))), str(entry))

@@ -122,7 +122,7 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
             )
             if n
         ]
-        first = "; ".join(_said(difference) for difference in compared.examples[:2])
+        first = "; ".join(said_of(difference) for difference in compared.examples[:2])
         return Judgement(
             Verdict.FAIL,
             f"{wrong} of {compared.rows} rows differ from a recomputation of the raw rows ({', '.join(parts)}; {of_all}): "
@@ -139,7 +139,8 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
     )
 
 
-def _said(difference: Difference) -> str:
+def said_of(difference: Difference) -> str:
+    """Say where a bucket differs, and in what."""
     where = f"{difference.bucket:%Y-%m-%d %H:%M} UTC {difference.key}".strip()
     if difference.state != "different":
         return f"{where} is {difference.state}"

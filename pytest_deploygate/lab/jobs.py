@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from pytest_deploygate.lab import backups, client, processes, schedule, sql
+from pytest_deploygate.lab.services import timescale
 from pytest_deploygate.lab.state import Lab, LabError, load, write_whole
 
 
@@ -31,6 +32,7 @@ JOBS: dict[str, Callable[[Lab], None]] = {
     "refresh-readings-hourly": _call("platform.refresh_readings_hourly()"),
     "ensure-partitions": _call("platform.ensure_partitions()"),
     "apply-retention": _call("platform.apply_retention()"),
+    timescale.JOB: timescale.run_jobs,
 }
 
 

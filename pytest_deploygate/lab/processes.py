@@ -17,7 +17,7 @@ from pytest_deploygate.redaction import redact
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 #: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
-_OURS = ("postgres", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "haproxy", "nginx")
+_OURS = ("postgres", "node", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "haproxy", "nginx")
 #: Our own programs, as `python -m` is told.
 _OUR_MODULES = ("pytest_deploygate.lab.jobs", "pytest_deploygate.lab.app", "pytest_deploygate")
 

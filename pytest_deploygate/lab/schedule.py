@@ -19,6 +19,8 @@ JOBS = {
     "ensure-partitions": "* * * * *",
     "apply-retention": "20 3 * * *",
 }
+#: Jobs of what only some labs have: the program (`Lab.programs`) that needs it run from outside, and when.
+JOBS_OF = {"timescale-jobs": ("timescale", "node", "* * * * *")}
 _OFF = "#off# "
 
 
@@ -29,7 +31,12 @@ def command(lab: Lab, job: str) -> str:
 
 def write(lab: Lab) -> None:
     """Write the crontab with every job on."""
-    lines = [f"{when} {command(lab, job)}" for job, when in JOBS.items()]
+    jobs = JOBS | {
+        job: when
+        for job, (name, program, when) in JOBS_OF.items()
+        if Path(lab.programs.get(name, "")).name == program
+    }
+    lines = [f"{when} {command(lab, job)}" for job, when in jobs.items()]
     lab.crontab.write_text(
         "# The platform's scheduled jobs. The lab's supervisor runs them.\n" + "\n".join(lines) + "\n"
     )

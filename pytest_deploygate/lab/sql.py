@@ -14,6 +14,7 @@ from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, REPLICAS, SUPER
 T = TypeVar("T")
 Connection = psycopg.Connection[TupleRow]
 Unreachable = psycopg.OperationalError
+Refused = psycopg.Error
 
 
 def connect(

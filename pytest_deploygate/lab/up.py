@@ -214,7 +214,7 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
     can: list[services.Service] = []
     missing = []
     for service in services.all_services():
-        found = {name: programs.tool(name) for name in service.programs}
+        found = {name: service.find(name) for name in service.programs}
         lacking = [name for name, path in found.items() if path is None]
         absent = [name for name in service.after if name not in [other.name for other in can]]
         if lacking or absent:

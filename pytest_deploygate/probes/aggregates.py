@@ -94,20 +94,20 @@ def _read(
     if stored is None or source is None:
         absent = aggregate.relation if stored is None else aggregate.source
         return AggregateFacts(aggregate.relation, now, absent, schedule)
-    oldest_raw, newest_raw = _extent(connection, aggregate.source, aggregate.time_column)
-    oldest_bucket, newest_bucket = _extent(connection, aggregate.relation, aggregate.bucket)
+    oldest_raw, newest_raw = extent(connection, aggregate.source, aggregate.time_column)
+    oldest_bucket, newest_bucket = extent(connection, aggregate.relation, aggregate.bucket)
     refreshed = _refreshed(connection, aggregate)
     facts = AggregateFacts(aggregate.relation, now, None, schedule, refreshed, newest_raw, newest_bucket)
     if oldest_raw is None or oldest_bucket is None:
         return facts
     # Without a recorded refresh the newest stored bucket may have been stored before it was complete.
     known = refreshed - min(_SETTLE, aggregate.width) if refreshed else newest_bucket or now
-    span = _span(connection, aggregate, oldest_raw, oldest_bucket, min(known, now))
+    span = comparable(connection, aggregate, oldest_raw, oldest_bucket, min(known, now))
     if span is None:
         return facts
     query = comparison_query(connection, aggregate)
     try:
-        return replace(facts, comparison=_compare(connection, aggregate, query, *span))
+        return replace(facts, comparison=compare(connection, aggregate, query, *span))
     except psycopg.Error as error:
         # How fresh it is has been read; that is worth telling although the comparison did not end.
         return replace(facts, problem=explain(cluster.primary, error))
@@ -118,7 +118,7 @@ def _row(connection: Connection, query: str | sql.Composed, parameters: Any = No
     return found or ()
 
 
-def _extent(connection: Connection, relation: str, column: str) -> tuple[datetime | None, datetime | None]:
+def extent(connection: Connection, relation: str, column: str) -> tuple[datetime | None, datetime | None]:
     """Return the oldest time of a relation and the newest that is not in the future (the newest, if all are)."""
     query = sql.SQL(
         "SELECT (SELECT min({c}) FROM {t}), coalesce((SELECT max({c}) FROM {t} WHERE {c} <= now()), (SELECT max({c}) FROM {t}))"
@@ -144,7 +144,7 @@ def _refreshed(connection: Connection, aggregate: Aggregate) -> datetime | None:
     return value
 
 
-def _span(
+def comparable(
     connection: Connection,
     aggregate: Aggregate,
     oldest_raw: datetime,
@@ -173,9 +173,10 @@ def _span(
     return (start, end) if start < end else None
 
 
-def _compare(
+def compare(
     connection: Connection, aggregate: Aggregate, query: sql.Composed, start: datetime, end: datetime
 ) -> Comparison:
+    """Compare the buckets from `start` to before `end`, or a sample of them. Raises psycopg.Error."""
     total = (end - start) // aggregate.width
     blocks = [(start, end, total)]
     seed = ""

@@ -34,6 +34,11 @@ def tests(config: pytest.Config) -> dict[str, tuple[str, ...]]:
     return tests_below(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
 
 
+def functions(config: pytest.Config) -> list[Function]:
+    """Return the bound test functions of a pytest run."""
+    return functions_below(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
+
+
 def tests_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return item ids by test function of the files below `root` that pytest would collect."""
     return {function.test: function.items for function in functions_below(root, places, patterns)}

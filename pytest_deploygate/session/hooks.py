@@ -17,7 +17,17 @@ from pytest_deploygate.model import NotCovered
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.report import terminal
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.session import bound, declared, fixtures, manual, outcome, parameters, scope, settings
+from pytest_deploygate.session import (
+    bound,
+    declared,
+    fixtures,
+    manual,
+    needs,
+    outcome,
+    parameters,
+    scope,
+    settings,
+)
 from pytest_deploygate.session.floor import hold_the_floor
 from pytest_deploygate.session.gate import GATE, Gate
 from pytest_deploygate.session.progress import Progress
@@ -27,6 +37,8 @@ from pytest_deploygate.session.settings import SETTINGS
 _RUN = pytest.StashKey[Run]()
 _RECORD = pytest.StashKey[Record]()
 _PROGRESS = pytest.StashKey[Progress]()
+#: Tests of sections that this inventory does not have, whose items others cover.
+_LEFT = pytest.StashKey[set[str]]()
 
 
 def wake(config: pytest.Config) -> None:
@@ -37,6 +49,7 @@ def wake(config: pytest.Config) -> None:
     for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
         config.addinivalue_line("markers", f"{name}: tests of the checklist's {name} items")
     config.stash[SETTINGS] = found
+    config.stash[_LEFT] = needs.left_to_others(declared.functions(config), found.inventory)
     _collect_checklist(config, found.checklist.file)
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
     for module in fixtures.modules():
@@ -44,7 +57,8 @@ def wake(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     try:
-        run = config.stash[_RUN] = Run(found, declared.tests(config) | manual.declared(found.checklist))
+        expected = {t: ids for t, ids in declared.tests(config).items() if t not in config.stash[_LEFT]}
+        run = config.stash[_RUN] = Run(found, expected | manual.declared(found.checklist))
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
@@ -108,6 +122,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Bind tests to items before anything is deselected, and leave out what `--resume` keeps."""
     found = config.stash[SETTINGS]
+    items[:] = [item for item in items if item.nodeid.partition("[")[0] not in config.stash[_LEFT]]
     tests = bound.bind(items, found.checklist)
     worker = getattr(config, "workerinput", None)
     if worker is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.session import parameters
+from pytest_deploygate.session.declared import Function
 from pytest_deploygate.session.parameters import Missing
 
 #: Fixtures that need one of several sections, or another's.
@@ -29,6 +30,26 @@ def targets(arguments: Sequence[str], inventory: Inventory) -> int:
         return 0
     counts = [len(found[0]) for name in arguments if (found := parameters.values(name, inventory))]
     return math.prod(counts)
+
+
+def left_to_others(functions: Sequence[Function], inventory: Inventory) -> set[str]:
+    """Return the tests that need not run: what they lack is optional, and another test covers each of their items.
+
+    So an inventory without TimescaleDB loses nothing by the tests of it, nor one without native partitions by theirs;
+    where none of an item's tests can run all stay, and say what each would need.
+    """
+    whole = {f.test for f in functions if not missing(f.arguments, inventory)}
+    covered = {item for f in functions if f.test in whole for item in f.items}
+    return {
+        f.test
+        for f in functions
+        if f.test not in whole and covered.issuperset(f.items) and _lacks_what_is_optional(f, inventory)
+    }
+
+
+def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:
+    named = [name for name in function.arguments if name in sections.declared()]
+    return any(sections.optional(name) and sections.missing(inventory, name) for name in named)
 
 
 def _missing(name: str, inventory: Inventory) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_deploygate.lab.programs import tool
 from pytest_deploygate.lab.state import Lab
 
 
@@ -30,7 +31,8 @@ class Service:
     `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
     the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
-    that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over.
+    that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over. `find` returns
+    the path of one of `programs`, None where it is not there.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Service:
     after: tuple[str, ...] = ()
     once_up: Callable[[Lab], None] = nothing
     more_ports: tuple[str, ...] = field(default=())
+    find: Callable[[str], str | None] = tool
 
     @property
     def ports(self) -> tuple[str, ...]:

@@ -1,0 +1,217 @@
+"""The inventory's `timescale` section: TimescaleDB and what is expected of its hypertables, policies and aggregates."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from pytest_deploygate.inventory.database import Database, Schedule
+from pytest_deploygate.inventory.fields import (
+    Duration,
+    Each,
+    ExistingPath,
+    Port,
+    SecretReference,
+    Section,
+)
+from pytest_deploygate.inventory.references import from_lab
+
+
+def _text(value: object) -> object:
+    """Read text; `lab:NAME` is looked up."""
+    if isinstance(value, str) and value.startswith("lab:"):
+        return from_lab(value.removeprefix("lab:"))
+    return value
+
+
+def _version(value: object) -> object:
+    """Read an expected version; `2.28` alone is a number to YAML, which would turn 2.20 into 2.2."""
+    if isinstance(value, int | float):
+        raise ValueError(f'put the version in quotes, "{value}": to YAML it is a number, 2.20 would be 2.2')  # noqa: TRY004
+    return _text(value)
+
+
+Version = Annotated[
+    str,
+    BeforeValidator(_version),
+    Field(pattern=r"^\d+(\.\d+)*(-\w+)?$"),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(\d+(\.\d+)*(-\w+)?|lab:.+)$", "examples": ["2.28", "2.28.3"]}
+    ),
+]
+_SLACK = timedelta(hours=1)
+
+
+class SpaceDimension(Section):
+    """A second dimension of a hypertable, by hash."""
+
+    column: str = Field(description="its column")
+    partitions: int = Field(ge=1, description="number of partitions")
+
+
+class Hypertable(Section):
+    """A table that must be a hypertable, cut into chunks of one width."""
+
+    table: str = Field(description="schema.name")
+    column: str = Field(description="its time column")
+    chunk_interval: Duration = Field(description="width of a chunk")
+    space: list[SpaceDimension] = Field(default=[], description="dimensions by hash beside that of time")
+    ahead: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=7),
+        description="no chunk may begin later than this from now: rows there come from a wrong clock",
+    )
+
+
+class Retained(Section):
+    """A hypertable (or continuous aggregate) whose old chunks must be dropped by a policy."""
+
+    table: str = Field(description="schema.name")
+    drop_after: Duration = Field(description="age at which the policy must drop a chunk")
+    slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=_SLACK,
+        description="how much longer than that and the policy's own interval a chunk may stay",
+    )
+
+
+class Columnstore(Section):
+    """A hypertable whose older chunks must be compressed (moved to the columnstore) by a policy."""
+
+    table: str = Field(description="schema.name")
+    after: Duration = Field(description="age at which the policy must compress a chunk")
+    segmentby: list[str] | None = Field(default=None, description="columns it is segmented by; left out: any")
+    orderby: list[str] | None = Field(
+        default=None, description='columns it is ordered by, as in "recorded_at DESC"; left out: any'
+    )
+    slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=_SLACK,
+        description="how much longer than that and the policy's own interval a chunk may stay uncompressed",
+    )
+
+
+class ContinuousAggregate(Section):
+    """A continuous aggregate: its policy, how far it is materialised, and buckets recomputed from the raw rows."""
+
+    view: str = Field(description="schema.name")
+    bucket: str = Field(description="its bucket column (timestamptz)")
+    width: Duration = Field(description="width of a bucket")
+    key: list[str] = Field(default=[], description="its other GROUP BY columns, e.g. [sensor_id]")
+    real_time: bool | None = Field(
+        default=None, description="whether it adds newest raw rows when read; left out: either"
+    )
+    max_age: Duration | None = Field(
+        default=None,
+        description="raw rows may reach this far past its watermark; left out: what its policy promises"
+        " (end_offset, a bucket, and two intervals)",
+    )
+    tolerance: float = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=1e-9,
+        ge=0,
+        description="relative difference that floats may have",
+    )
+    max_buckets: int = Field(
+        default=500, ge=1, description="buckets recomputed; more are sampled, and the finding says so"
+    )
+
+
+class OutsideScheduler(Schedule):
+    """What calls `run_job` where TimescaleDB's own background workers are off on purpose."""
+
+    only_where: str | None = Field(
+        default=None, description="lab:NAME; elsewhere than where the lab has that value this is left out"
+    )
+
+
+class Timescale(Section):
+    """TimescaleDB. What is left out of how to connect is as in `database`."""
+
+    only_where: str | None = Field(
+        default=None, description="lab:NAME; elsewhere than where the lab has that value this is left out"
+    )
+    host: str | None = Field(
+        default=None, description="host; left out: the primary", pattern=r"^[A-Za-z0-9._:%-]+$"
+    )
+    port: Port | None = Field(default=None, description="TCP port; left out: the primary's, or 5432")
+    name: Annotated[str, BeforeValidator(_text)] | None = Field(
+        default=None, description="database with the hypertables"
+    )
+    user: str | None = Field(default=None, description="role that the gate logs in as")
+    password: SecretReference | None = Field(default=None, description="reference to its password")
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None, description="as libpq"
+    )
+    sslrootcert: ExistingPath | None = Field(default=None, description="as libpq")
+    version: Version = Field(
+        description='version that the extension must have, "2.28" (any patch) or "2.28.3"'
+    )
+    license: Literal["timescale", "apache"] = Field(
+        default="timescale",
+        description="timescaledb.license; under `apache` there are no policies, no aggregates, no columnstore",
+    )
+    databases: list[str] = Field(
+        default=[], description="further databases of the server that must have it in the same version"
+    )
+    scheduler: OutsideScheduler | None = Field(
+        json_schema_extra={"weaker": "any"},
+        default=None,
+        description="what runs the jobs where background workers are off on purpose; left out: those workers must run",
+    )
+    hypertables: Annotated[
+        list[Hypertable] | None,
+        Each(
+            "hypertable",
+            "hypertables: [{table: …, column: …, chunk_interval: 1d}]",
+            optional=True,
+        ),
+    ] = Field(default=None, min_length=1, description="tables that must be hypertables")
+    retention: Annotated[
+        list[Retained] | None, Each("retained", "retention: [{table: …, drop_after: 90d}]", optional=True)
+    ] = Field(default=None, min_length=1, description="retention policies")
+    columnstore: Annotated[
+        list[Columnstore] | None, Each("columnstore", "columnstore: [{table: …, after: 7d}]", optional=True)
+    ] = Field(default=None, min_length=1, description="compression (columnstore) policies")
+    aggregates: Annotated[
+        list[ContinuousAggregate] | None,
+        Each(
+            "continuous_aggregate",
+            "aggregates: [{view: …, bucket: bucket, width: 1h, key: […]}]",
+            optional=True,
+        ),
+    ] = Field(default=None, min_length=1, description="continuous aggregates")
+
+    @model_validator(mode="after")
+    def _port_of_host(self) -> Self:
+        if self.port is not None and self.host is None:
+            raise ValueError("`port` needs `host`: leave both out for the primary of `database`")
+        return self
+
+    def server(self, of: Database | None, database: str | None = None) -> Database:
+        """Return how to connect to the server, or to another `database` of it.
+
+        Raises ValueError where neither this section nor `database` says where or as whom.
+        """
+        said = {
+            field: getattr(self, field)
+            for field in ("user", "password", "sslmode", "sslrootcert")
+            if getattr(self, field) is not None
+        }
+        name = database or self.name or (of.name if of else None)
+        host = self.host or (of.primary.host if of else None)
+        if host is None or name is None or not (of or self.user):
+            raise ValueError("without a `database` section it needs `host`, `name` and `user` of its own")
+        port = self.port or (of.primary.port if of and self.host is None else 5432)
+        node = {"name": "timescale", "host": host, "port": port}
+        taken = (
+            {field: getattr(of, field) for field in Database.model_fields if field in _CONNECTING}
+            if of
+            else {}
+        )
+        return Database.model_validate({**taken, **said, "name": name, "primary": node})
+
+
+_CONNECTING = ("user", "password", "sslmode", "sslrootcert", "connect_timeout", "statement_timeout")

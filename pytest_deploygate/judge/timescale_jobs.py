@@ -1,0 +1,93 @@
+"""Health of TimescaleDB's jobs: that one is scheduled, ran, succeeded, and did so lately.
+
+A policy that exists is not a policy that works: judges of policies look at what it left undone, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pytest_deploygate.model import Reading, words_for
+from pytest_deploygate.probes.timescale import Job
+
+#: A job may have missed one run: restarts and long runs of others do that.
+MOST_INTERVALS = 2
+_MOST_WORDS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong with a job, what cannot be told yet, and what was read; both empty: it is well."""
+
+    wrong: tuple[str, ...]
+    unknown: tuple[str, ...]
+    readings: tuple[Reading, ...]
+    notes: tuple[str, ...] = ()
+
+
+def health(job: Job, now: datetime, *, outside_scheduler: bool = False) -> Health:
+    """Judge one job by `timescaledb_information.job_stats`.
+
+    What an outside scheduler runs by `CALL run_job(…)` leaves no statistics: then only that it is on can be judged.
+    """
+    if not job.scheduled:
+        readings = (Reading(job.name, "switched off", limit="scheduled", ok=False),)
+        return Health(
+            (f"{job.name} is switched off: SELECT alter_job({job.id}, scheduled => true)",), (), readings
+        )
+    if outside_scheduler:
+        note = f"{job.name} is run from outside, which leaves no statistics: judged by what it left undone"
+        return Health((), (), (Reading(job.name, "scheduled", limit="scheduled", ok=True),), (note,))
+    wrong, unknown = _ran(job, now)
+    age = None if job.last_success is None else now - job.last_success
+    reading = Reading(
+        f"{job.name}, last success",
+        "never" if age is None else f"{words_for(age)} ago",
+        limit=f"at most {words_for(job.interval * MOST_INTERVALS)} ago ({MOST_INTERVALS} intervals)",
+        ok=not wrong and not unknown,
+    )
+    return Health(wrong, unknown, (reading,))
+
+
+def _ran(job: Job, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is wrong with a job's runs, and what cannot be told while its first run goes on."""
+    running = job.state == "Running"
+    if job.last_started is None:
+        due = f", it is due at {job.next_start:%Y-%m-%d %H:%M} UTC" if job.next_start else ""
+        step = f"CALL run_job({job.id}) runs it now; do background workers run?"
+        return (f"{job.name} has never run{due}: {step}",), ()
+    if job.last_success is None and running and not job.failures:
+        return (), (f"{job.name} is in its first run: look again when it is over",)
+    if job.status != "Success" and not running:
+        said = f": {_cut(job.error)}" if job.error else "; its message is in the server's log"
+        times = f" ({job.failures} failures)" if job.failures > 1 else ""
+        return (f"the last run of {job.name} is {job.status or 'without an end'}{times}{said}",), ()
+    if job.last_success is None:
+        return (f"{job.name} has never succeeded ({job.failures} failures)",), ()
+    age, limit = now - job.last_success, job.interval * MOST_INTERVALS
+    if age > limit:
+        late = (
+            f"{job.name} last succeeded {words_for(age)} ago, it is to run every {words_for(job.interval)} (limit "
+            f"{words_for(limit)}): are there enough background workers?"
+        )
+        return (late,), ()
+    return (), ()
+
+
+def of_kind(jobs: Sequence[Job], proc: str) -> Job | None:
+    """Return the job that does this for a table: the first one, a table has one at most."""
+    return next((job for job in jobs if job.proc == proc), None)
+
+
+def same(found: timedelta | None, expected: timedelta) -> bool:
+    """Compare spans of time. A month of a policy counts as 30 days, so a day of difference is none there."""
+    if found is None:
+        return False
+    slack = timedelta(days=1) if expected >= timedelta(days=28) else timedelta(0)
+    return abs(found - expected) <= slack
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + " …"

@@ -1,0 +1,52 @@
+"""TimescaleDB: the extension runs, hypertables are cut as expected, policies do their work, aggregates are right.
+
+An inventory without a `timescale` section loses nothing: these tests are then left out wherever another test covers
+the same item.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
+from pytest_deploygate.judge.timescale import expected as expected_of
+from pytest_deploygate.judge.timescale import judge as judge_extension
+
+
+@pytest.mark.item("db.cluster")
+def test_timescale_extension(gate, timescale):
+    """Version and licence are as expected in every database; something runs the jobs, and none of them fails."""
+    gate.judge(judge_extension, timescale.extension(), expected_of(timescale.section), target="timescale")
+
+
+@pytest.mark.item("db.partitioning", "phase2.partitioning")
+def test_timescale_hypertable(gate, timescale, hypertable):
+    """The table is a hypertable with the dimensions and chunk width expected; queries over a time read few chunks."""
+    found = timescale.hypertable(hypertable.table)
+    gate.judge(timescale_hypertables.judge, found, hypertable, target=f"timescale {hypertable.table}")
+
+
+@pytest.mark.item("db.partitioning", "phase2.partitioning")
+def test_timescale_columnstore(gate, timescale, columnstore):
+    """Older chunks are compressed as expected, by a policy that works."""
+    found = timescale.hypertable(columnstore.table)
+    gate.judge(
+        timescale_policies.judge_columnstore,
+        found,
+        columnstore,
+        target=f"timescale columnstore of {columnstore.table}",
+    )
+
+
+@pytest.mark.item("db.retention")
+def test_timescale_retention(gate, timescale, retained):
+    """A policy drops old chunks; none is left that it should have dropped."""
+    found = timescale.hypertable(retained.table)
+    gate.judge(timescale_policies.judge_retention, found, retained, target=f"timescale {retained.table}")
+
+
+@pytest.mark.item("phase2.aggregates")
+def test_timescale_aggregate(gate, timescale, continuous_aggregate):
+    """The continuous aggregate is refreshed by its policy, far enough, and equals a recomputation of its raw rows."""
+    found = timescale.aggregate(continuous_aggregate.view)
+    gate.judge(timescale_aggregates.judge, found, continuous_aggregate, target=f"timescale {continuous_aggregate.view}")  # fmt: skip

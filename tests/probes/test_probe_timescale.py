@@ -1,0 +1,246 @@
+"""TimescaleDB on the real extension (2.23 in PGlite): catalog, policies, aggregates recomputed. No workers there.
+
+Tests whose name says `recorded` read rows as TimescaleDB's own definitions of its views give them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pytest_deploygate.inventory.timescale import Hypertable, Timescale
+from pytest_deploygate.judge import timescale as judge_timescale
+from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
+from pytest_deploygate.lab.services.timescale import CACHE
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import timescale as probe
+from pytest_deploygate.probes import timescale_aggregates as probe_aggregates
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.redaction import Secret
+
+LAB = Path(__file__).parents[2] / "pytest_deploygate" / "lab" / "timescale"
+READINGS, HOURLY = "telemetry.readings", "telemetry.readings_hourly"
+SAID = {
+    "name": "template1", "user": "gate", "sslmode": "disable", "version": "2.23", "host": "127.0.0.1",
+    "hypertables": [{"table": READINGS, "column": "recorded_at", "chunk_interval": "1d"}],
+    "retention": [{"table": READINGS, "drop_after": "14d"}],
+    "columnstore": [{"table": READINGS, "after": "7d", "segmentby": ["sensor_id"], "orderby": ["recorded_at DESC"]}],
+    "aggregates": [{"view": HOURLY, "bucket": "bucket", "width": "1h", "key": ["sensor_id"]}],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A TimescaleDB of our own with the lab's telemetry in it."""
+    node = shutil.which("node")
+    if node is None or not (CACHE / "template.tar").is_file():
+        pytest.skip("no TimescaleDB here: it needs Node.js and npm, then bin/setup installs PGlite")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number = free.getsockname()[1]
+    server = subprocess.Popen(
+        [node, LAB / "server.mjs", CACHE / "node_modules", CACHE / "template.tar", str(number)]
+    )
+    try:
+        seed(number, server)
+        yield number
+    finally:
+        server.kill()
+        server.wait()
+
+
+def connect(port: int) -> psycopg.Connection:
+    return psycopg.connect(
+        f"host=127.0.0.1 port={port} user=gate password=x dbname=template1 sslmode=disable", autocommit=True
+    )
+
+
+def seed(port: int, server: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 90
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            return sql(port, *(LAB / "seed.sql").read_text().split(";\n"))
+        except psycopg.OperationalError:
+            time.sleep(0.2)
+    pytest.fail("PGlite did not start")
+
+
+def sql(port: int, *statements: str) -> None:
+    with connect(port) as connection:
+        for statement in statements:
+            if statement.strip():
+                connection.execute(statement)
+
+
+@pytest.fixture
+def section(port) -> Timescale:
+    any_password = Secret("pglite takes any", "env:ANY")
+    return Timescale.model_validate(
+        {**SAID, "port": port, "password": any_password, "scheduler": {"crontab": "/x", "command": "jobs"}}
+    )
+
+
+@pytest.fixture
+def cluster(section) -> Iterator[Cluster]:
+    opened = Cluster(section.server(None))
+    yield opened
+    opened.close()
+
+
+def table(cluster) -> probe.Hypertable:
+    return probe.hypertable(cluster, READINGS, [READINGS, HOURLY], outside=True)
+
+
+def aggregate(cluster, section) -> probe_aggregates.AggregateFacts:
+    return probe_aggregates.read(cluster, section.aggregates[0], [READINGS, HOURLY], outside=True)
+
+
+def test_the_catalog(cluster, section):
+    """Dimension, chunks, settings and policies as they were made; a query over a day reads one chunk."""
+    found = table(cluster)
+    assert [(d.column, d.kind, d.interval.days) for d in found.dimensions] == [("recorded_at", "Time", 1)]
+    assert len(found.chunks) in (12, 13)
+    assert {c.compressed for c in found.chunks} == {True, False}
+    assert found.settings == probe.Settings(("sensor_id",), ("recorded_at DESC",))
+    assert sorted(job.proc for job in found.jobs) == ["policy_compression", "policy_retention"]
+    assert found.scanned == 1
+    assert timescale_hypertables.judge(found, section.hypertables[0]).verdict == "pass"
+    assert timescale_policies.judge_retention(found, section.retention[0]).verdict == "pass"
+    assert timescale_policies.judge_columnstore(found, section.columnstore[0]).verdict == "pass"
+
+
+def test_extension_and_version(cluster, section):
+    """The extension's version and licence are read; another version than expected is a failure."""
+    found = probe.extension(cluster, [READINGS], {}, None)
+    assert (found.license, found.library) == ("timescale", found.versions["template1"])
+    other = section.model_copy(update={"version": "2.28"})
+    judged = judge_timescale.judge(found, judge_timescale.expected(other))
+    assert judged.verdict == "fail"
+    assert "expected 2.28" in judged.reason
+
+
+def test_missing_workers_are_seen(cluster, section):
+    """PGlite has no background workers: without an outside scheduler nothing runs the jobs."""
+    alone = section.model_copy(update={"scheduler": None})
+    judged = judge_timescale.judge(
+        probe.extension(cluster, [READINGS], {}, None), judge_timescale.expected(alone)
+    )
+    assert judged.verdict == "fail"
+    assert "no launcher and no scheduler" in judged.reason
+
+
+def test_the_aggregate_is_recomputed(cluster, section):
+    """Every materialised bucket equals the view's own query over the raw rows."""
+    found = aggregate(cluster, section)
+    assert sum(c.rows for c in found.comparisons) > 3000
+    assert found.out_of_reach == ()
+    assert timescale_aggregates.judge(found, section.aggregates[0]).verdict == "pass"
+
+
+def test_a_wrong_bucket(port, cluster, section):
+    """One changed value of about 10,000 is found and named."""
+    stored = "(SELECT format('%%I.%%I', materialization_hypertable_schema, materialization_hypertable_name)"
+    with connect(port) as connection:
+        name = connection.execute(
+            stored.replace("%%", "%")[1:] + " FROM timescaledb_information.continuous_aggregates"
+        ).fetchone()[0]
+    change = f"UPDATE {name} SET n = n + %s WHERE sensor_id = 3 AND bucket = date_trunc('hour', now()) - interval '4 days'"
+    sql(port, change % 1)
+    try:
+        judged = timescale_aggregates.judge(aggregate(cluster, section), section.aggregates[0])
+    finally:
+        sql(port, change % -1)
+    assert judged.verdict == "fail"
+    assert "1 different" in judged.reason
+    assert "sensor_id=3 has n 5 for 4" in judged.reason
+
+
+def test_changes_that_the_next_refresh_takes_in_are_left_out(port, cluster, section):
+    """Rows of yesterday are in the policy's window: no failure; rows of five days ago are not: a failure."""
+    late = "INSERT INTO telemetry.readings SELECT date_trunc('hour', now()) - interval '{}', 3, 1000"
+    gone = "DELETE FROM telemetry.readings WHERE value = 1000"
+    refresh = f"CALL refresh_continuous_aggregate('{HOURLY}', NULL, now() - interval '1 hour')"
+    try:
+        sql(port, late.format("1 day"))
+        soon = aggregate(cluster, section)
+        judged = timescale_aggregates.judge(soon, section.aggregates[0])
+        assert judged.verdict == "pass", judged.reason
+        assert any("wait for the next refresh" in note for note in judged.notes)
+        sql(port, late.format("5 days"))
+        judged = timescale_aggregates.judge(aggregate(cluster, section), section.aggregates[0])
+        assert judged.verdict == "fail"
+        assert "looks back 3 d only" in judged.reason
+    finally:
+        sql(port, gone, refresh)
+    assert timescale_aggregates.judge(aggregate(cluster, section), section.aggregates[0]).verdict == "pass"
+
+
+def test_an_ordinary_table_and_a_missing_one(port, cluster):
+    """Neither is taken for a hypertable without chunks."""
+    sql(port, "CREATE TABLE telemetry.plain (at timestamptz)")
+    wanted = {"column": "at", "chunk_interval": "1d"}
+    for name, words in (("telemetry.plain", "no hypertable"), ("telemetry.nothing", "does not exist")):
+        found = probe.hypertable(cluster, name, ["telemetry.plain", "telemetry.nothing"])
+        judged = timescale_hypertables.judge(found, Hypertable.model_validate({"table": name, **wanted}))
+        assert (judged.verdict, words in judged.reason) == ("fail", True)
+
+
+def test_without_the_extension(nodes):
+    """A database without it cannot be told of, and says what to do; its version is a failure."""
+    cluster = Cluster(nodes.database())
+    with pytest.raises(CannotTell, match="CREATE EXTENSION timescaledb"):
+        probe.hypertable(cluster, "public.t", ["public.t"])
+    judged = judge_timescale.judge(
+        probe.extension(cluster, ["public.t"], {}, None),
+        judge_timescale.expected(Timescale.model_validate({"version": "2.28"})),
+    )
+    cluster.close()
+    assert judged.verdict == "fail"
+    assert "has no timescaledb extension" in judged.reason
+
+
+class Recorded:
+    """Answers as a server would, by the words of the query; TimescaleDB 2.11's views, or 2.13's."""
+
+    def __init__(self, views: set[str], settings: list[tuple]) -> None:
+        self.views, self.settings, self.asked = views, settings, []
+
+    def __call__(self, query, parameters=None):
+        text = query if isinstance(query, str) else "EXPLAIN"
+        self.asked.append(text)
+        if "unnest" in text:
+            return [(n,) for n in parameters["tables"] if n in self.views or n == "public.t"]
+        if "_settings" in text:
+            return self.settings
+        if "extversion" in text:
+            return [(None, "15.4", "2.11.2", "2.11.2", "timescale", "16", "8")]
+        return [(True, [])] if "pg_stat_activity" in text else []
+
+
+@pytest.mark.parametrize(
+    ("views", "view"),
+    [
+        (set(), "FROM timescaledb_information.compression_settings"),
+        ({"timescaledb_information.hypertable_compression_settings"}, "hypertable_compression_settings"),
+        (
+            {
+                "timescaledb_information.hypertable_compression_settings",
+                "timescaledb_information.hypertable_columnstore_settings",
+            },
+            "hypertable_columnstore_settings",
+        ),
+    ],
+)
+def test_recorded_settings_come_from_the_newest_view(views, view):
+    """2.11 has a row for each column, later versions a row for each hypertable, the newest under another name."""
+    ask = Recorded(views, [("public.t", "dev,site", "ts DESC,id")])
+    found = probe.read(ask, ["public.t"])
+    assert found.settings == {"public.t": probe.Settings(("dev", "site"), ("ts DESC", "id"))}
+    assert any(view in text for text in ask.asked)
