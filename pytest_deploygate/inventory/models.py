@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_deploygate.inventory.database import Database
-from pytest_deploygate.inventory.fields import Given, Section
+from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.inventory.fields import Each, Given, Section
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 
 
@@ -23,6 +24,10 @@ class Inventory(Section):
     database: Annotated[
         Database | None, Given("postgres", "database: {name: …, user: …, primary: db1.example.com}")
     ] = Field(default=None, description="the database cluster")
+    endpoints: Annotated[list[Endpoint], Each("endpoint", "endpoints: [app.example.com]")] = Field(
+        default=[], description="every TLS port that is offered"
+    )
+    tls: Tls = Field(default=Tls(), description="what holds for all endpoints")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

@@ -17,7 +17,9 @@ from pytest_deploygate.redaction import redact
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 #: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
-_OURS = ("postgres", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb")
+_OURS = ("postgres", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "nginx", "named")
+#: Programs of our own, as `python -m` names them.
+_OUR_MODULES = ("pytest_deploygate.lab.jobs", "pytest_deploygate.lab.edge_app")
 
 
 def end_with_parent(death_signal: int) -> Callable[[], None]:
@@ -116,7 +118,7 @@ def belonging_to(folder: Path) -> list[Found]:
             continue
         named = any(_within(word, str(folder)) for word in words)
         supervisor = named and "pytest_deploygate.lab.supervisor" in words
-        job = named and "pytest_deploygate.lab.jobs" in words
+        job = named and any(word in _OUR_MODULES for word in words)
         server = name in _OURS and (named or _works_in(entry, str(folder)))
         if supervisor or job or server:
             found.append(Found(int(entry.name), name, supervisor))
