@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.inventory.guidelines import Profile
+from pytest_deploygate.judge.places import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.certificates import Certificate
 from pytest_deploygate.probes.tls import Address, Certificates, Leaf
@@ -43,7 +44,7 @@ class Expected:
 
 @dataclass(slots=True)
 class _Said:
-    """What was found wrong, not known, and worth a warning."""
+    """What was found wrong, not known, and worth a warning on one address."""
 
     wrong: list[str]
     unknown: list[str]
@@ -52,19 +53,26 @@ class _Said:
 
 def judge(found: Certificates, expected: Expected) -> Judgement:
     """Pass when every leaf on every address is as it should be, and all addresses offer the same."""
-    said = _Said([], [], [])
+    wrong: list[Said] = []
+    unknown: list[Said] = []
+    notes: list[str] = []
     for address in found.addresses:
+        said = _Said([], [], [])
         _address(address, found, expected, said)
-    _same_everywhere(found, said)
-    _kinds(found, expected, said)
+        wrong += [(address.address, text) for text in said.wrong]
+        unknown += [(address.address, text) for text in said.unknown]
+        notes += [f"{address.address}: {text}" for text in said.notes]
+    wrong += [*_differences(found), *_kinds(found, expected)]
     readings = tuple(_readings(found, expected))
     # Each leaf was seen over several fresh connections.
     seen_again = all(leaf.seen > 1 for address in found.addresses for leaf in address.leaves)
-    if said.wrong:
-        return Judgement(Verdict.FAIL, _listed(said.wrong), readings, tuple(said.notes), confirmed=seen_again)
-    if said.unknown or not found.addresses:
-        reason = _listed(said.unknown) or f"{found.host} has no address"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(said.notes))
+    if wrong:
+        return Judgement(
+            Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)), confirmed=seen_again
+        )
+    if unknown or not found.addresses:
+        reason = listed(unknown) or f"{found.host} has no address"
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(dict.fromkeys(notes)))
     leaves = {leaf.certificate.sha256: leaf.certificate for a in found.addresses for leaf in a.leaves}
     ends = min(certificate.not_after for certificate in leaves.values())
     kinds = ", ".join(sorted({c.key.upper() for c in leaves.values()}))
@@ -73,39 +81,31 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
         f"{len(leaves)} certificate{'s' * (len(leaves) != 1)} ({kinds}) on {len(found.addresses)} "
         f"address{'es' * (len(found.addresses) != 1)}, the first ends in {words_for(ends - found.at)} ({ends:%Y-%m-%d})",
         readings,
-        tuple(dict.fromkeys(said.notes)),
+        tuple(dict.fromkeys(notes)),
         confirmed=seen_again,
     )
-
-
-def _listed(sentences: list[str]) -> str:
-    kept = list(dict.fromkeys(sentences))
-    more = f"; and {len(kept) - 4} more, all in the evidence" if len(kept) > 4 else ""
-    return "; ".join(kept[:4]) + more
 
 
 def _address(address: Address, found: Certificates, expected: Expected, said: _Said) -> None:
     if not address.leaves:
         said.unknown.append(
-            f"{address.address} showed no certificate ({address.problem}): is it up, does a firewall drop us, is this a TLS port?"
+            f"shows no certificate ({address.problem}): is it up, does a firewall drop us, is this a TLS port?"
         )
         return
     for leaf in address.leaves:
-        _leaf(leaf, address, found, expected, said)
+        _leaf(leaf, found, expected, said)
     client = address.client
     if client and not client.ok and not said.wrong:
         if client.code > 0:
-            said.wrong.append(
-                f"{address.address}: an ordinary client refuses it: {client.text} ({client.code})"
-            )
+            said.wrong.append(f"an ordinary client refuses it: {client.text} ({client.code})")
         elif not any(leaf.certificate.self_issued for leaf in address.leaves):
-            said.notes.append(f"{address.address}: an ordinary client could not connect: {client.text}")
-    said.notes.extend(f"not probed on {address.address}: {what}" for what in address.not_probed)
+            said.notes.append(f"an ordinary client could not connect: {client.text}")
+    said.notes.extend(f"not probed: {what}" for what in address.not_probed)
     _control(address, said)
 
 
-def _leaf(leaf: Leaf, address: Address, found: Certificates, expected: Expected, said: _Said) -> None:
-    where = f"{address.address} {_called(leaf.certificate)}"
+def _leaf(leaf: Leaf, found: Certificates, expected: Expected, said: _Said) -> None:
+    where = _called(leaf.certificate)
     certificate = leaf.certificate
     expired = certificate.not_after <= found.at
     if leaf.trust.code and not (leaf.trust.code == 10 and leaf.trust.depth == 0):
@@ -236,22 +236,20 @@ def _control(address: Address, said: _Said) -> None:
         return
     if control.without.outcome == "let-in":
         said.wrong.append(
-            f"{address.address} lets clients in without a certificate ({control.without.detail}): turn verification on "
+            f"lets clients in without a certificate ({control.without.detail}): turn verification on "
             "(nginx: ssl_verify_client on)"
         )
     if control.with_certificate.outcome == "refused":
-        said.wrong.append(
-            f"{address.address} refuses our client certificate ({control.with_certificate.detail})"
-        )
+        said.wrong.append(f"refuses our client certificate ({control.with_certificate.detail})")
     for entry, which in (
         (control.without, "without a certificate"),
         (control.with_certificate, "with our certificate"),
     ):
         if entry.outcome == "unclear":
-            said.unknown.append(f"{address.address}: the attempt {which} told nothing: {entry.detail}")
+            said.unknown.append(f"the attempt {which} told nothing: {entry.detail}")
 
 
-def _same_everywhere(found: Certificates, said: _Said) -> None:
+def _differences(found: Certificates) -> Iterator[Said]:
     """Every address offers the same leaf of each kind; two on one address are two backends behind it."""
     by_kind: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
     serials: dict[str, Certificate] = {}
@@ -267,27 +265,25 @@ def _same_everywhere(found: Certificates, said: _Said) -> None:
                 for d in where
                 if d != newest
             ]
-            said.wrong.append(
+            what = (
                 f"{len(where)} different {kind.upper()} certificates are served: {serials[newest].serial[-8:]} of "
                 f"{serials[newest].not_before:%Y-%m-%d} on {', '.join(where[newest])}, but {'; '.join(old)}: "
                 "reload what still has the old one"
             )
+            yield "", what
     reached = [address for address in found.addresses if address.leaves]
     for kind, where in by_kind.items():
         has = {name for names in where.values() for name in names}
-        if lacking := [address.address for address in reached if address.address not in has]:
-            said.wrong.append(
-                f"{', '.join(lacking)} offers no {kind.upper()} certificate, which other addresses do"
-            )
+        for address in reached:
+            if address.address not in has:
+                yield address.address, f"offers no {kind.upper()} certificate, which other addresses do"
 
 
-def _kinds(found: Certificates, expected: Expected, said: _Said) -> None:
+def _kinds(found: Certificates, expected: Expected) -> Iterator[Said]:
     for kind in expected.endpoint.keys:
         for address in found.addresses:
             if address.leaves and kind not in {leaf.certificate.key for leaf in address.leaves}:
-                said.wrong.append(
-                    f"{address.address} offers no {kind.upper()} certificate, which the inventory expects"
-                )
+                yield address.address, f"offers no {kind.upper()} certificate, which the inventory expects"
 
 
 def _readings(found: Certificates, expected: Expected) -> Iterator[Reading]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pytest_deploygate.inventory.edge import Endpoint
 from pytest_deploygate.inventory.guidelines import Profile
 from pytest_deploygate.judge import headers
+from pytest_deploygate.judge.places import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict
 from pytest_deploygate.probes.tls import Certificates
 from pytest_deploygate.probes.tls_offers import Agreed, Offers
@@ -28,31 +29,34 @@ class Expected:
 
 def judge(found: Offers, expected: Expected) -> Judgement:
     """Pass when no address agrees to more than the profile allows, and HTTP says what it must."""
-    wrong: list[str] = []
-    unknown: list[str] = []
+    wrong: list[Said] = []
+    unknown: list[Said] = []
     notes = [f"not probed: {', '.join(found.not_probed)}"]
     for address in found.addresses:
         if address.problem:
             unknown.append(
-                f"{address.address} agreed to no TLS at all ({address.problem}): is it up, is this a TLS port?"
+                (
+                    address.address,
+                    f"agreed to no TLS at all ({address.problem}): is it up, is this a TLS port?",
+                )
             )
             continue
-        wrong += [f"{address.address}: {text}" for text in _address(address, expected)]
-        unknown += [f"{address.address}: {text}" for text in _not_told(address)]
+        wrong += [(address.address, text) for text in _address(address, expected)]
+        unknown += [(address.address, text) for text in _not_told(address)]
         notes += [f"{address.address}: {text}" for text in _notes(address, expected.profile)]
         if (web := expected.endpoint.web) and not expected.endpoint.client_certificate:
             more = headers.look(address.http, web, expected.profile, expected.endpoint.host)
-            wrong += [f"{address.address}: {text}" for text in more.wrong]
-            unknown += [f"{address.address}: {text}" for text in more.unknown]
+            wrong += [(address.address, text) for text in more.wrong]
+            unknown += [(address.address, text) for text in more.unknown]
             notes += [f"{address.address}: {text}" for text in more.notes]
     wrong += _stapling(expected)
     readings = tuple(reading for address in found.addresses for reading in _readings(address, expected))
     if wrong:
-        return Judgement(Verdict.FAIL, _listed(wrong), readings, tuple(dict.fromkeys(notes)), confirmed=True)
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)), confirmed=True)
     if unknown or not found.addresses:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            _listed(unknown) or "the endpoint has no address",
+            listed(unknown) or "the endpoint has no address",
             readings,
             tuple(dict.fromkeys(notes)),
         )
@@ -65,12 +69,6 @@ def judge(found: Offers, expected: Expected) -> Judgement:
         tuple(dict.fromkeys(notes)),
         confirmed=True,
     )
-
-
-def _listed(sentences: list[str]) -> str:
-    kept = list(dict.fromkeys(sentences))
-    more = f"; and {len(kept) - _MOST} more, all in the evidence" if len(kept) > _MOST else ""
-    return "; ".join(kept[:_MOST]) + more
 
 
 def _address(found: Agreed, expected: Expected) -> Iterator[str]:
@@ -137,30 +135,39 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
         yield f"{', '.join(closed)}: the server closes without an alert, taken as off"
 
 
-def _stapling(expected: Expected) -> list[str]:
+def _stapling(expected: Expected) -> list[Said]:
     """An OCSP answer must be stapled, fresh and about this certificate, where it names a responder."""
     certificates = expected.certificates
     if certificates is None or not expected.endpoint.stapling:
         return []
-    wrong = []
+    wrong: list[Said] = []
     for address in certificates.addresses:
         for leaf in address.leaves:
             if not leaf.certificate.responders and not leaf.certificate.must_staple:
                 continue
             staple = leaf.staple
-            where = f"{address.address} {leaf.certificate.key.upper()} certificate"
+            where = f"{leaf.certificate.key.upper()} certificate"
             if staple is None:
                 must = ", and must be stapled" if leaf.certificate.must_staple else ""
                 wrong.append(
-                    f"{where} names an OCSP responder{must}, but no answer is stapled: turn stapling on"
+                    (
+                        address.address,
+                        f"{where} names an OCSP responder{must}, but no answer is stapled: turn stapling on",
+                    )
                 )
             elif not staple.about_this or staple.status not in ("good", "revoked"):
                 wrong.append(
-                    f"{where}: the stapled OCSP answer is not about it or of no use ({staple.status})"
+                    (
+                        address.address,
+                        f"{where}: the stapled OCSP answer is not about it or of no use ({staple.status})",
+                    )
                 )
             elif staple.next_update is not None and staple.next_update < certificates.at:
                 wrong.append(
-                    f"{where}: the stapled OCSP answer is out of date since {staple.next_update:%Y-%m-%d %H:%M} UTC"
+                    (
+                        address.address,
+                        f"{where}: the stapled OCSP answer is out of date since {staple.next_update:%Y-%m-%d %H:%M} UTC",
+                    )
                 )
     return wrong
 

@@ -1,6 +1,6 @@
 """The edge: nginx with TLS, its certificates, a small application behind it, the policy pages and the maintenance page.
 
-Everything that a fault changes is a switch in `Switches`; `change` writes the configuration anew and reloads.
+Everything that a fault changes is a switch in `Switches`; `change` writes the configuration and starts nginx anew.
 """
 
 from __future__ import annotations
@@ -111,14 +111,15 @@ def start(lab: Lab) -> None:
 
 
 def change(lab: Lab, **switches: object) -> None:
-    """Turn switches, reload nginx, and wait until it works with them. Raises LabError."""
+    """Turn switches, start nginx anew, and wait until it works with them. Raises LabError."""
     now = switched(lab)
     wanted = replace(now, generation=now.generation + 1, **switches)  # type: ignore[arg-type]
     _write(lab, wanted)
+    # Started anew: a single process cannot reload, and workers would outlive a master that is killed.
+    client.stop(lab, NAME)
     client.start(lab, NAME)
-    client.send(lab, NAME, signal.SIGHUP)
     try:
-        sql.wait_until("reload of nginx", lambda: generation(lab) == wanted.generation, 10.0)
+        sql.wait_until("start of nginx", lambda: generation(lab) == wanted.generation, 10.0)
     except LabError as error:
         raise LabError(f"{error}: {nodes.log_end(lab, NAME)}") from None
 
