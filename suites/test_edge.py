@@ -6,7 +6,12 @@ import pytest
 
 from pytest_deploygate.inventory.guidelines import profile
 from pytest_deploygate.judge import certificates as judge_certificates
+from pytest_deploygate.judge import cutover as judge_cutover
+from pytest_deploygate.judge import dns as judge_dns
+from pytest_deploygate.judge import dns_drill as judge_dns_drill
 from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.probes import dns as probe_dns
+from pytest_deploygate.probes import dns_drill, dns_history, propagation, standby, tls
 
 
 @pytest.mark.item("infra.certificates")
@@ -23,3 +28,60 @@ def test_tls(gate, edge, endpoint):
         endpoint, profile(endpoint.profile or edge.tls.profile), edge.certificates(endpoint)
     )
     gate.judge(judge_tls.judge, edge.offers(endpoint), expected)
+
+
+@pytest.mark.item("infra.dns-failover")
+def test_zone(gate, dns):
+    """All servers serve the zone at one serial, as delegated, and give it away to nobody."""
+    gate.judge(judge_dns.judge_zone, probe_dns.zone(dns), dns, target=f"zone {dns.zone}")
+
+
+@pytest.mark.item("infra.dns-failover")
+def test_name(gate, dns, dns_name, dns_observations):
+    """Every server and resolver gives the expected records with a short TTL; the standby is healthy."""
+    facts = probe_dns.name(dns, dns_name)
+    found = judge_dns.Named(
+        facts,
+        dns_history.remember(dns_observations, facts),
+        standby.ask(dns_name, dns.timeout.total_seconds()),
+    )
+    switching = dns_name.name in [cutover.name for cutover in dns.cutover]
+    gate.judge(judge_dns.judge_name, found, judge_dns.ExpectedName(dns, dns_name, switching))
+
+
+@pytest.mark.item("infra.dns-failover")
+@pytest.mark.disruptive(otherwise="judge the drill on record")
+def test_dns_failover(gate, dns, dns_name, allow_disruptive):
+    """A drill, done now where that is allowed, else on record, made the name point to the standby in time."""
+    if dns_name.standby is None:
+        gate.judge(
+            judge_dns_drill.judge_without_standby, dns_name, dns, target=f"failover of {dns_name.name}"
+        )
+        return
+    drilled = dns_drill.drill(dns, dns_name) if allow_disruptive and dns_name.failover else None
+    gate.judge(
+        judge_dns_drill.judge,
+        dns_drill.evidence(dns, dns_name, drilled),
+        dns_name.failover,
+        target=f"failover of {dns_name.name}",
+    )
+
+
+@pytest.mark.item("golive.dns")
+def test_switched(gate, dns, cutover, dns_observations, show_propagation):
+    """Every server and resolver gives the new answer within the deadline; the old one's TTL has run out."""
+    found = propagation.watch(dns, cutover, dns_observations, show_propagation)
+    gate.judge(judge_cutover.judge, found, cutover)
+
+
+@pytest.mark.item("golive.dns")
+def test_certificate_at_the_new_address(gate, edge, cutover):
+    """The certificates at the new address are right for the name."""
+    endpoint = cutover.port_443
+    expected = judge_certificates.Expected(endpoint, edge.tls, profile(endpoint.profile or edge.tls.profile))
+    gate.judge(
+        judge_certificates.judge,
+        tls.measure(endpoint, edge.tls),
+        expected,
+        target=f"{cutover.name} at the new address",
+    )

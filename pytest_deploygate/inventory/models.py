@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.inventory.dns import Dns
 from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.inventory.fields import Each, Given, Section
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
@@ -28,6 +29,9 @@ class Inventory(Section):
         default=[], description="every TLS port that is offered"
     )
     tls: Tls = Field(default=Tls(), description="what holds for all endpoints")
+    dns: Annotated[
+        Dns | None, Given("dns", "dns: {zone: example.com, servers: [192.0.2.53, 198.51.100.53], names: […]}")
+    ] = Field(default=None, description="the zone, who serves it, and the names that matter")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

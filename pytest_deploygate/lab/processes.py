@@ -19,7 +19,12 @@ _PR_SET_PDEATHSIG = 1
 #: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
 _OURS = ("postgres", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "nginx", "named")
 #: Programs of our own, as `python -m` names them.
-_OUR_MODULES = ("pytest_deploygate.lab.jobs", "pytest_deploygate.lab.edge_app")
+_OUR_MODULES = (
+    "pytest_deploygate.lab.jobs",
+    "pytest_deploygate.lab.edge_app",
+    "pytest_deploygate.lab.dns_server",
+    "pytest_deploygate.lab.failover_controller",
+)
 
 
 def end_with_parent(death_signal: int) -> Callable[[], None]:

@@ -212,7 +212,7 @@ def _certificates(lab: Lab) -> dict[str, str]:
         written[f"app-no-intermediate.{kind}.pem"] = authority.pem(good)
     api = authority.leaf(own, ecdsa, [f"api.{DOMAIN}", HOST], ocsp_responder=True)
     for name in ("partner", "new", "www"):
-        one = authority.leaf(own, ecdsa, [f"{'app' if name == 'new' else name}.{DOMAIN}", HOST])
+        one = authority.leaf(own, ecdsa, [f"{'platform' if name == 'new' else name}.{DOMAIN}", HOST])
         written[f"{name}.pem"] = authority.pem(one, own.intermediate)
     wrong = authority.leaf(own, ecdsa, [f"staging.{DOMAIN}"])
     written |= {

@@ -90,7 +90,7 @@ http {
     }
     server {
         listen 127.0.0.1:$new ssl;
-        server_name app.lab.test;
+        server_name platform.lab.test;
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate $folder/$new_certificate.pem;
         ssl_certificate_key $folder/ecdsa.key;
