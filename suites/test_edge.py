@@ -9,9 +9,11 @@ from pytest_deploygate.judge import certificates as judge_certificates
 from pytest_deploygate.judge import cutover as judge_cutover
 from pytest_deploygate.judge import dns as judge_dns
 from pytest_deploygate.judge import dns_drill as judge_dns_drill
+from pytest_deploygate.judge import pages as judge_pages
 from pytest_deploygate.judge import tls as judge_tls
 from pytest_deploygate.probes import dns as probe_dns
 from pytest_deploygate.probes import dns_drill, dns_history, propagation, standby, tls
+from pytest_deploygate.probes import pages as probe_pages
 
 
 @pytest.mark.item("infra.certificates")
@@ -85,3 +87,24 @@ def test_certificate_at_the_new_address(gate, edge, cutover):
         expected,
         target=f"{cutover.name} at the new address",
     )
+
+
+@pytest.mark.item("comp.privacy-policy")
+def test_privacy_policy(gate, pages, privacy_policy):
+    """The privacy policy is served and of a date not before its change."""
+    gate.judge(judge_pages.judge_policy, probe_pages.read(privacy_policy.url, pages), privacy_policy)
+
+
+@pytest.mark.item("comp.terms")
+def test_terms(gate, pages, terms):
+    """The terms of service are served and of a date not before their change."""
+    gate.judge(judge_pages.judge_policy, probe_pages.read(terms.url, pages), terms)
+
+
+@pytest.mark.item("day.maintenance-page")
+@pytest.mark.disruptive(otherwise="judge the drill on record")
+def test_maintenance_page(gate, pages, maintenance, allow_disruptive):
+    """The page answers 503 with Retry-After, needs nothing but its server, and was seen with the application down."""
+    drilled = probe_pages.drill(pages) if allow_disruptive and maintenance.drill else None
+    found = probe_pages.maintenance(maintenance.url, pages, drilled)
+    gate.judge(judge_pages.judge_maintenance, found, maintenance)

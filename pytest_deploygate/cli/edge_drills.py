@@ -7,7 +7,7 @@ import time
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab.up import Say
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import dns_drill
+from pytest_deploygate.probes import dns_drill, pages
 
 
 def rehearse(inventory: Inventory, say: Say) -> None:
@@ -21,3 +21,10 @@ def rehearse(inventory: Inventory, say: Say) -> None:
         except CannotTell as unknown:
             outcome = str(unknown)
         say(f"failover of {name.name}, on record: {outcome}", time.monotonic() - began)
+    if inventory.pages and inventory.pages.maintenance and inventory.pages.maintenance.drill:
+        began = time.monotonic()
+        try:
+            outcome = pages.drill(inventory.pages).outcome
+        except CannotTell as unknown:
+            outcome = str(unknown)
+        say(f"maintenance page with the application down, on record: {outcome}", time.monotonic() - began)

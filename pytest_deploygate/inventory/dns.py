@@ -14,7 +14,8 @@ from pytest_deploygate.inventory.fields import Duration, Each, FilePath, Port, S
 
 def _network(value: object) -> str:
     try:
-        return str(ip_network(str(value), strict=False))
+        block = ip_network(str(value), strict=False)
+        return str(block.network_address if block.num_addresses == 1 else block)
     except ValueError:
         raise ValueError(
             f"{value!r} is neither an address nor a CIDR block; write for example 192.0.2.10 or 192.0.2.0/24"

@@ -14,6 +14,7 @@ from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.dns import Dns
 from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.inventory.fields import Each, Given, Section
+from pytest_deploygate.inventory.pages import Pages
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 
 
@@ -32,6 +33,9 @@ class Inventory(Section):
     dns: Annotated[
         Dns | None, Given("dns", "dns: {zone: example.com, servers: [192.0.2.53, 198.51.100.53], names: […]}")
     ] = Field(default=None, description="the zone, who serves it, and the names that matter")
+    pages: Annotated[
+        Pages | None, Given("pages", "pages: {privacy_policy: {url: https://www.example.com/privacy}}")
+    ] = Field(default=None, description="policy pages and the maintenance page")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,10 +14,8 @@ from pathlib import Path
 
 from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import dns
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.probes import commands, dns
 
-_COMMAND_S = 120.0
 _PAUSE_S = 0.1
 
 
@@ -73,15 +70,17 @@ def drill(settings: Dns, wanted: DnsName) -> DrillRecord:
     switched = back = None
     outcome = "good"
     try:
-        _run(failover.stop)
-        switched = _wait(settings, wanted, {standby.address}, failover)
+        began = time.monotonic()
+        commands.run(failover.stop)
+        switched = _wait(settings, wanted, {standby.address}, failover, began)
         if switched is None:
             outcome = f"{wanted.name} did not point to {standby.address} in time"
     except CannotTell as error:
         outcome = str(error)
     finally:
-        _run(failover.restore)
-        back = _wait(settings, wanted, before, failover)
+        began = time.monotonic()
+        commands.run(failover.restore)
+        back = _wait(settings, wanted, before, failover, began)
     if outcome == "good" and back is None:
         outcome = f"{wanted.name} did not come back to {', '.join(sorted(before))} in time"
     record = DrillRecord(
@@ -101,27 +100,18 @@ def _values(settings: Dns, wanted: DnsName) -> set[str]:
     return found[0]
 
 
-def _wait(settings: Dns, wanted: DnsName, values: set[str], failover: DnsFailover) -> float | None:
-    began = time.monotonic()
+def _wait(
+    settings: Dns, wanted: DnsName, values: set[str], failover: DnsFailover, began: float
+) -> float | None:
+    """Ask until every authoritative server gives these values; return the time since `began`, in seconds."""
     while (elapsed := time.monotonic() - began) < failover.within.total_seconds():
         facts = dns.name(settings, wanted)
+        elapsed = time.monotonic() - began
         mine = [set(r.values) for server in facts.servers if not server.resolver for r in server.over]
         if all(found == values for found in mine):
             return round(elapsed, 3)
         time.sleep(_PAUSE_S)
     return None
-
-
-def _run(command: str) -> None:
-    try:
-        done = subprocess.run(
-            ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=_COMMAND_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotTell(f"`{redact(command)}` did not end within {_COMMAND_S:.0f} s") from None
-    if done.returncode:
-        said = redact((done.stderr or done.stdout).strip()[-200:])
-        raise CannotTell(f"`{redact(command)}` failed with {done.returncode}: {said}")
 
 
 def _keep(file: Path, record: DrillRecord) -> None:
