@@ -13,11 +13,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pytest_deploygate.cli import edge_drills
 from pytest_deploygate.inventory.loader import InventoryError
 from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.references import lab_folder
-from pytest_deploygate.lab import cluster, faults, nodes, up
+from pytest_deploygate.lab import client, cluster, faults, nodes, services, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load, locked
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import failover
@@ -80,13 +81,15 @@ def lab_up() -> None:
 
 
 def rehearse(say: up.Say) -> None:
-    """Run a failover drill on the new lab, so that a record of one is there; say when it is not."""
+    """Run the drills on the new lab, so that records of them are there; say when they are not."""
     began = time.monotonic()
     try:
         inventory = load_inventory("lab", Path.cwd()).inventory
     except InventoryError:
         say("no failover drill: there is no inventories/lab.yml here", 0.0)
         return
+    edge_drills.rehearse(inventory, say)
+    began = time.monotonic()
     if inventory.database is None or inventory.database.replication.failover is None:
         return
     cluster = Cluster(inventory.database, inventory.writes.schema_ if inventory.writes else None)
@@ -239,4 +242,34 @@ def node_start(name: str) -> None:
     """Start the node NAME."""
     with _alone() as found:
         nodes.start(found, name)
+    click.echo(f"{name} is running")
+
+
+@lab.group("server")
+def lab_server() -> None:
+    """Stop and start the servers beside the database, e.g. edge-app."""
+
+
+def _other(name: str, found: Lab) -> str:
+    known = [server for service in services.running(found) for server in service.servers]
+    if name not in known:
+        raise click.UsageError(f"the lab has no server {name!r}{nearest(name, known)}")
+    return name
+
+
+@lab_server.command("stop")
+@click.argument("name")
+def server_stop(name: str) -> None:
+    """Stop the server NAME."""
+    with _alone() as found:
+        client.stop(found, _other(name, found))
+    click.echo(f"{name} has stopped")
+
+
+@lab_server.command("start")
+@click.argument("name")
+def server_start(name: str) -> None:
+    """Start the server NAME."""
+    with _alone() as found:
+        client.start(found, _other(name, found))
     click.echo(f"{name} is running")

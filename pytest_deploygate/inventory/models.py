@@ -16,6 +16,10 @@ from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Er
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.load import Load
+from pytest_deploygate.inventory.dns import Dns
+from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.inventory.fields import Each, Given, Section
+from pytest_deploygate.inventory.pages import Pages
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 from pytest_deploygate.inventory.uptime import Uptime
 from pytest_deploygate.inventory.statements import Caching
@@ -58,6 +62,16 @@ class Inventory(Section):
         Timescale | None,
         Given("timescale", 'timescale: {version: "2.28", hypertables: […]}', optional=True),
     ] = Field(default=None, description="TimescaleDB, in the cluster of `database` or on a server of its own")
+    endpoints: Annotated[list[Endpoint], Each("endpoint", "endpoints: [app.example.com]")] = Field(
+        default=[], description="every TLS port that is offered"
+    )
+    tls: Tls = Field(default=Tls(), description="what holds for all endpoints")
+    dns: Annotated[
+        Dns | None, Given("dns", "dns: {zone: example.com, servers: [192.0.2.53, 198.51.100.53], names: […]}")
+    ] = Field(default=None, description="the zone, who serves it, and the names that matter")
+    pages: Annotated[
+        Pages | None, Given("pages", "pages: {privacy_policy: {url: https://www.example.com/privacy}}")
+    ] = Field(default=None, description="policy pages and the maintenance page")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"

@@ -17,9 +17,18 @@ from pytest_deploygate.redaction import redact
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 #: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
-_OURS = ("postgres", "node", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "haproxy", "nginx")
-#: Our own programs, as `python -m` is told.
-_OUR_MODULES = ("pytest_deploygate.lab.jobs", "pytest_deploygate.lab.app", "pytest_deploygate")
+_OURS = (
+    "postgres", "node", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "haproxy", "nginx", "named",
+)  # fmt: skip
+#: Programs of our own, as `python -m` names them.
+_OUR_MODULES = (
+    "pytest_deploygate",
+    "pytest_deploygate.lab.app",
+    "pytest_deploygate.lab.dns_server",
+    "pytest_deploygate.lab.edge_app",
+    "pytest_deploygate.lab.failover_controller",
+    "pytest_deploygate.lab.jobs",
+)
 
 
 def end_with_parent(death_signal: int) -> Callable[[], None]:

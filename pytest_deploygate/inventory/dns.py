@@ -1,0 +1,190 @@
+"""The inventory's `dns` section: who serves the zone, which names matter, the standby, and what the cutover switches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from pytest_deploygate.inventory.edge import Endpoint, an_address
+from pytest_deploygate.inventory.fields import Duration, Each, FilePath, Port, Section
+
+
+def _network(value: object) -> str:
+    try:
+        block = ip_network(str(value), strict=False)
+        return str(block.network_address if block.num_addresses == 1 else block)
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is neither an address nor a CIDR block; write for example 192.0.2.10 or 192.0.2.0/24"
+        ) from None
+
+
+Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
+DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*.-]+$")]
+
+
+def networks(values: list[str]) -> list[IPv4Network | IPv6Network]:
+    """Return blocks as values that addresses can be looked for in."""
+    return [ip_network(value) for value in values]
+
+
+class NameServer(Section):
+    """A DNS server. Short form: its address."""
+
+    name: str = Field(
+        description="its name as in NS records, or how findings call it; the address if left out"
+    )
+    address: Annotated[str, BeforeValidator(an_address)] = Field(description="IPv4 or IPv6 address")
+    port: Port = Field(default=53, description="UDP and TCP port")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value, "address": value}
+        if isinstance(value, dict) and "name" not in value and "address" in value:
+            return {"name": value["address"], **value}
+        return value
+
+    @property
+    def label(self) -> str:
+        """How findings call it."""
+        where = self.address if self.port == 53 else f"{self.address}:{self.port}"
+        return where if self.name == self.address else f"{self.name} ({where})"
+
+
+class Standby(Section):
+    """Where traffic goes when the primary site fails; it must be healthy before that."""
+
+    address: Annotated[str, BeforeValidator(an_address)] = Field(description="address of the standby")
+    port: Port = Field(default=443, description="TCP port")
+    path: str = Field(
+        default="/health", description="path that answers 200 while it is healthy", pattern="^/"
+    )
+    tls: bool = Field(default=True, description="HTTPS; its certificate is judged with the endpoints")
+
+
+class DnsFailover(Section):
+    """A drill (disruptive): make the primary site fail, and see the name point to the standby."""
+
+    stop: str = Field(description="command that makes the primary site fail its health check")
+    restore: str = Field(description="command that brings it back; run whatever happens")
+    within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(minutes=2),
+        description="every authoritative server must give the standby by then",
+    )
+    record: FilePath = Field(description="file that keeps the dated record of the last drill")
+    max_age: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=90),
+        description="greatest age of the record",
+    )
+
+
+class DnsName(Section):
+    """A name that users come by, and what it must resolve to."""
+
+    exactly_one = ("addresses", "cname")
+    instead = "say either `addresses: [192.0.2.10]` (blocks are fine) or `cname: target.example.net`, one of the two"
+
+    name: DomainName = Field(description="the name, without a final dot")
+    addresses: list[Network] | None = Field(
+        default=None,
+        min_length=1,
+        description="addresses or CIDR blocks; every answer must lie inside, any of them may be given",
+    )
+    cname: DomainName | None = Field(default=None, description="the target that the name is an alias of")
+    caa: list[str] = Field(
+        default=[], description="authorities that must be allowed to issue (CAA, RFC 8659)"
+    )
+    standby: Standby | None = Field(default=None, description="the site that takes over")
+    failover: DnsFailover | None = Field(default=None, description="how to make it take over, for a drill")
+
+
+class Cutover(Section):
+    """A name that the change switches to the new system."""
+
+    exactly_one = ("addresses", "cname")
+    instead = "say either `addresses: [192.0.2.10]` or `cname: target.example.net`, the new ones"
+
+    name: DomainName = Field(description="the name, without a final dot")
+    addresses: list[Network] | None = Field(
+        default=None, min_length=1, description="the new addresses or blocks"
+    )
+    cname: DomainName | None = Field(default=None, description="the new target")
+    within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(minutes=5),
+        description="how long to wait for every server and resolver",
+    )
+    endpoint: Endpoint | None = Field(
+        default=None, description="the TLS port at the new addresses; left out: port 443 of the name"
+    )
+
+    @property
+    def expected(self) -> DnsName:
+        """The name as it must be after the switch."""
+        return DnsName(name=self.name, addresses=self.addresses, cname=self.cname)
+
+    @property
+    def port_443(self) -> Endpoint:
+        """The endpoint whose certificates must be right."""
+        if self.endpoint is not None:
+            return self.endpoint
+        single = [str(n.network_address) for n in networks(self.addresses or []) if n.num_addresses == 1]
+        return Endpoint(name=self.name, host=self.name, **({"addresses": single} if single else {}))  # type: ignore[arg-type]
+
+
+class Dns(Section):
+    """A zone, everybody who serves it, and the names that matter."""
+
+    zone: DomainName = Field(description="the zone, e.g. example.com")
+    servers: list[NameServer] = Field(min_length=1, description="all authoritative servers, IPv4 and IPv6")
+    resolvers: list[NameServer] = Field(default=[], description="resolvers that users ask")
+    parent: list[NameServer] = Field(
+        default=[], description="servers of the zone above, to see the delegation"
+    )
+    min_servers: int = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=2,
+        ge=1,
+        description="least number of servers at distinct addresses",
+    )
+    max_ttl: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(seconds=300),
+        description="greatest TTL of the names, so that a switch is seen soon",
+    )
+    same_serial: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="all servers have the same serial; false where several providers serve the zone",
+    )
+    dnssec: bool = Field(
+        default=False, description="the zone must be signed; a signed one must always be valid"
+    )
+    signatures_left: Duration = Field(
+        default=timedelta(days=2), description="signatures (RRSIG) must be valid that much longer"
+    )
+    timeout: Duration = Field(default=timedelta(seconds=3), description="for each question")
+    observations: FilePath | None = Field(
+        default=None,
+        description="file that keeps what was seen of TTLs, a line each; left out: in the change's folder",
+    )
+    names: Annotated[
+        list[DnsName], Each("dns_name", "names: [{name: app.example.com, addresses: [192.0.2.10]}]")
+    ] = Field(default=[], description="names that must resolve as said")
+    cutover: Annotated[
+        list[Cutover], Each("cutover", "cutover: [{name: app.example.com, addresses: [192.0.2.20]}]")
+    ] = Field(default=[], description="names that the change switches")
+
+    @field_validator("resolvers", "parent", "names", "cutover")
+    @classmethod
+    def _not_empty(cls, value: list[Any]) -> list[Any]:
+        if not value:
+            raise ValueError("an empty list says nothing; leave the key out")
+        return value

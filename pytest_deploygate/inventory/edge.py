@@ -1,0 +1,170 @@
+"""The inventory's `endpoints` and `tls` sections: every TLS port that is offered, and what is expected of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+
+from pytest_deploygate.inventory.fields import Duration, ExistingPath, FilePath, Port, Section
+from pytest_deploygate.inventory.guidelines import ProfileName
+from pytest_deploygate.inventory.references import from_lab
+
+StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
+KeyKind = Literal["rsa", "ecdsa"]
+
+
+def _text(value: object) -> object:
+    return (
+        from_lab(value.removeprefix("lab:")) if isinstance(value, str) and value.startswith("lab:") else value
+    )
+
+
+#: A text that may stand in the running lab's state.
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string"})]
+
+
+def an_address(value: str) -> str:
+    """Check an IP address. Raises ValueError."""
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError(
+            f"{value!r} is not an IP address; write for example 192.0.2.10 or 2001:db8::10"
+        ) from None
+
+
+class Tls(Section):
+    """What holds for every endpoint that does not say otherwise."""
+
+    profile: ProfileName = Field(default="intermediate", description="Mozilla's profile to compare with")
+    trust: FilePath | None = Field(
+        default=None, description="file with the trusted roots (PEM); left out: those of the platform"
+    )
+    timeout: Duration = Field(default=timedelta(seconds=5), description="for each connection and each answer")
+    tries: int = Field(
+        default=3,
+        ge=2,
+        le=20,
+        description="fresh connections to each address and kind of key: several backends may stand behind one address",
+    )
+    fail_under: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(days=14),
+        description="a certificate fails with less time left than this or a sixth of its lifetime, the smaller of both",
+    )
+    warn_under: Duration = Field(
+        default=timedelta(days=30),
+        description="a warning below this or a third of the lifetime, the smaller of both",
+    )
+    valid_until: datetime | None = Field(
+        default=None,
+        description="certificates must be valid until then and 24 h more (the cutover); left out: 24 h from now",
+    )
+    renewed_within: Duration | None = Field(
+        default=None, description="the newest renewal must not be older than this; for automatic renewal"
+    )
+    revocation: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="read the revocation list or stapled answer that the certificate names",
+    )
+
+    @field_validator("valid_until")
+    @classmethod
+    def _has_zone(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("this time has no zone; write for example 2026-12-01T22:00:00Z")
+        return value
+
+
+class ClientCertificate(Section):
+    """The certificate with which the gate is let in where clients must show one."""
+
+    certificate: ExistingPath = Field(description="file with the certificate and its chain (PEM)")
+    key: ExistingPath = Field(description="file with the private key (PEM)")
+
+
+class Http(Section):
+    """What an HTTPS endpoint says in its answers."""
+
+    path: str = Field(default="/", description="path that is asked for, with GET", pattern="^/")
+    redirect_port: Port | Literal["none"] = Field(
+        default=80, description="port that must redirect to HTTPS, or `none` where plain HTTP is not offered"
+    )
+    hsts: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="Strict-Transport-Security must be there, as long as the profile says",
+    )
+    min_score: int = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=50,
+        ge=0,
+        le=145,
+        description="least score of the security headers, as Mozilla's Observatory counts (50 is a C)",
+    )
+
+
+class Endpoint(Section):
+    """One TLS port. Short form: `app.example.com` or `app.example.com:8443`."""
+
+    name: str = Field(description="how findings call it; the host if left out")
+    host: str = Field(
+        description="name that clients use: it is resolved, sent as SNI and must be in the certificate",
+        pattern=r"^[A-Za-z0-9._-]+$",
+    )
+    port: Port = Field(default=443, description="TCP port")
+    addresses: list[Annotated[str, BeforeValidator(an_address)]] = Field(
+        default=[],
+        description="addresses to look at, each of them; left out: all that the name resolves to, IPv4 and IPv6",
+    )
+    starttls: StartTls = Field(default="none", description="protocol in which TLS is asked for")
+    keys: list[KeyKind] = Field(
+        default=[], description="kinds of keys whose certificates must be offered; left out: at least one"
+    )
+    profile: ProfileName | None = Field(default=None, description="another profile than `tls.profile`")
+    trust: FilePath | None = Field(default=None, description="other roots than `tls.trust`")
+    client_certificate: ClientCertificate | None = Field(
+        default=None, description="clients must show a certificate; without one the first read must fail"
+    )
+    http: Http | None = Field(
+        default=None, description="what its HTTP answers must say; left out: Http's defaults on port 443"
+    )
+    stapling: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="an OCSP answer must be stapled where the certificate names a responder",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            host, colon, port = value.rpartition(":")
+            if colon and port.isdigit():
+                return {"name": value, "host": host, "port": int(port)}
+            return {"name": value, "host": value}
+        if isinstance(value, dict) and "name" not in value and "host" in value:
+            return {"name": value["host"], **value}
+        return value
+
+    @field_validator("addresses", "keys")
+    @classmethod
+    def _not_empty(cls, value: list[str]) -> list[str]:
+        if not value:
+            raise ValueError("an empty list says nothing; leave the key out")
+        return value
+
+    @model_validator(mode="after")
+    def _http_needs_no_starttls(self) -> Self:
+        if self.http is not None and self.starttls != "none":
+            raise ValueError(f"`http` does not go with `starttls: {self.starttls}`")
+        return self
+
+    @property
+    def web(self) -> Http | None:
+        """What is expected of its HTTP answers; None where it speaks something else."""
+        return self.http or (Http() if self.port == 443 and self.starttls == "none" else None)

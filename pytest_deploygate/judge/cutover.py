@@ -1,0 +1,88 @@
+"""The switch of a name: everybody gives the new answer in time, and what resolvers held of the old one has run out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from pytest_deploygate.inventory.dns import Cutover
+from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.propagation import Switch, fits, is_new, says
+
+
+def judge(found: Switch, expected: Cutover) -> Judgement:
+    """Pass when every server and resolver gives the new answer alone and the old TTL has run out."""
+    wanted = expected.expected
+    aim = wanted.cname or ", ".join(wanted.addresses or [])
+    wrong: list[Said] = []
+    unknown: list[Said] = []
+    for server in found.facts.servers:
+        if is_new(server, wanted):
+            continue
+        problems = [records.problem for records in server.over if records.problem]
+        if problems:
+            unknown.append((server.server, f"{problems[0]}: what it gives cannot be told"))
+        else:
+            where = (
+                "users of this resolver go to the old system until its TTL runs out"
+                if server.resolver
+                else "the change has not reached it"
+            )
+            wrong.append(
+                (
+                    server.server,
+                    f"still gives {says(server)} for {wanted.name} after {words_for(found.elapsed_s)}, expected {aim}: {where}",
+                )
+            )
+    readings = (
+        Reading(
+            "servers with the new answer",
+            sum(is_new(s, wanted) for s in found.facts.servers),
+            limit=f"{len(found.facts.servers)}",
+            ok=not wrong,
+        ),
+        Reading(
+            "until everybody had it",
+            found.first_all_s,
+            "s",
+            f"within {words_for(expected.within)}",
+            ok=None if unknown else not wrong,
+        ),
+    )
+    if wrong:
+        return Judgement(Verdict.FAIL, listed(wrong), readings, confirmed=found.rounds > 1)
+    unknown += [("", text) for text in _run_out(found, expected)]
+    if unknown or not found.facts.servers:
+        return Judgement(Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to ask", readings)
+    return Judgement(
+        Verdict.PASS,
+        f"{len(found.facts.servers)} servers give {aim} for {wanted.name}, and the old answer has run out everywhere",
+        readings,
+        confirmed=True,
+    )
+
+
+def _run_out(found: Switch, expected: Cutover) -> Iterator[str]:
+    """Other resolvers than those named may hold the old answer for its TTL after it was last given."""
+    wanted = expected.expected
+    name = wanted.name
+    if not found.earlier:
+        yield (
+            f"{name} was never observed before the switch, so how long resolvers hold the old answer cannot be told: "
+            "run `infra.dns-failover` with the same change before the cutover"
+        )
+        return
+    old = [seen for seen in found.earlier if seen.values and not fits(seen.values, wanted)]
+    if not old:
+        return
+    last = old[-1]
+    first_new = next(
+        (s.at for s in found.earlier if s.at > last.at and fits(s.values, wanted)), found.facts.at
+    )
+    over = first_new + timedelta(seconds=max(seen.ttl_s for seen in old))
+    if over > found.facts.at:
+        yield (
+            f"the old answer of {name} ({', '.join(last.values)}, TTL {max(seen.ttl_s for seen in old)} s) was last seen {last.at:%H:%M} UTC: "
+            f"resolvers may hold it until {over:%Y-%m-%d %H:%M} UTC; keep the old side serving, and run this again then"
+        )

@@ -1,0 +1,211 @@
+"""The fields of a certificate as plain values, and whether a chain leads to a trusted root."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from OpenSSL import crypto
+
+from pytest_deploygate.model import CannotTell
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate. Serial and digest in hexadecimal; `server_auth` is None without extended key usage.
+
+    `key` is rsa, ecdsa, ed25519, ed448 or other; `curve` is empty for RSA. `unread` says what could not be parsed.
+    """
+
+    subject: str
+    issuer: str
+    serial: str
+    sha256: str
+    not_before: datetime
+    not_after: datetime
+    key: str
+    key_bits: int
+    curve: str
+    signature_hash: str
+    version: int
+    ca: bool
+    self_issued: bool
+    server_auth: bool | None
+    names: tuple[str, ...]
+    addresses: tuple[str, ...]
+    responders: tuple[str, ...]
+    crls: tuple[str, ...]
+    must_staple: bool
+    unread: str = ""
+
+    def covers(self, host: str) -> bool:
+        """Tell whether the name is among its alternative names (RFC 6125: a `*` stands for one whole label)."""
+        wanted = host.rstrip(".").lower()
+        try:
+            return str(ipaddress.ip_address(wanted)) in self.addresses
+        except ValueError:
+            return any(_matches(name.lower().rstrip("."), wanted) for name in self.names)
+
+
+def _matches(pattern: str, host: str) -> bool:
+    if not pattern.startswith("*."):
+        return pattern == host
+    _, _, parent = host.partition(".")
+    return "." in parent and pattern[2:] == parent
+
+
+def read(der: bytes) -> Certificate:
+    """Read a certificate. Raises ValueError for what is none."""
+    found = x509.load_der_x509_certificate(der)
+    unread = ""
+    try:
+        extensions: x509.Extensions | list[x509.Extension[x509.ExtensionType]] = found.extensions
+    except (ValueError, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
+        extensions, unread = [], f"its extensions cannot be read: {error}"
+    by_type = {type(extension.value): extension.value for extension in extensions}
+    names = by_type.get(x509.SubjectAlternativeName)
+    usage = by_type.get(x509.ExtendedKeyUsage)
+    constraints = by_type.get(x509.BasicConstraints)
+    features = by_type.get(x509.TLSFeature)
+    key, bits, curve = _key(found)
+    return Certificate(
+        subject=found.subject.rfc4514_string(),
+        issuer=found.issuer.rfc4514_string(),
+        serial=f"{found.serial_number:x}",
+        sha256=found.fingerprint(hashes.SHA256()).hex(),
+        not_before=found.not_valid_before_utc,
+        not_after=found.not_valid_after_utc,
+        key=key,
+        key_bits=bits,
+        curve=curve,
+        signature_hash=_signature_hash(found),
+        version=found.version.value + 1,
+        ca=isinstance(constraints, x509.BasicConstraints) and constraints.ca,
+        self_issued=found.subject == found.issuer,
+        server_auth=_serves(usage) if isinstance(usage, x509.ExtendedKeyUsage) else None,
+        names=tuple(names.get_values_for_type(x509.DNSName))
+        if isinstance(names, x509.SubjectAlternativeName)
+        else (),
+        addresses=tuple(str(a) for a in names.get_values_for_type(x509.IPAddress))
+        if isinstance(names, x509.SubjectAlternativeName)
+        else (),
+        responders=_responders(by_type.get(x509.AuthorityInformationAccess)),
+        crls=_crls(by_type.get(x509.CRLDistributionPoints)),
+        must_staple=isinstance(features, x509.TLSFeature) and x509.TLSFeatureType.status_request in features,
+        unread=unread,
+    )
+
+
+def _serves(usage: x509.ExtendedKeyUsage) -> bool:
+    return ExtendedKeyUsageOID.SERVER_AUTH in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
+
+
+def _key(found: x509.Certificate) -> tuple[str, int, str]:
+    try:
+        key = found.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "other", 0, ""
+    match key:
+        case rsa.RSAPublicKey():
+            return "rsa", key.key_size, ""
+        case ec.EllipticCurvePublicKey():
+            return "ecdsa", key.key_size, {"secp256r1": "prime256v1"}.get(key.curve.name, key.curve.name)
+        case ed25519.Ed25519PublicKey():
+            return "ed25519", 256, "ed25519"
+        case ed448.Ed448PublicKey():
+            return "ed448", 448, "ed448"
+    return "other", 0, ""
+
+
+def _signature_hash(found: x509.Certificate) -> str:
+    try:
+        algorithm = found.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return f"unknown ({found.signature_algorithm_oid.dotted_string})"
+    return algorithm.name if algorithm else "in the signature"
+
+
+def _responders(access: object) -> tuple[str, ...]:
+    if not isinstance(access, x509.AuthorityInformationAccess):
+        return ()
+    return tuple(
+        str(entry.access_location.value)
+        for entry in access
+        if entry.access_method == AuthorityInformationAccessOID.OCSP
+    )
+
+
+def _crls(points: object) -> tuple[str, ...]:
+    if not isinstance(points, x509.CRLDistributionPoints):
+        return ()
+    names = [name for point in points for name in point.full_name or []]
+    return tuple(str(name.value) for name in names if isinstance(name, x509.UniformResourceIdentifier))
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What OpenSSL says of a chain. `code` is 0 when it leads to a root, else X509_V_ERR (20: issuer missing)."""
+
+    code: int
+    text: str
+    depth: int = 0
+
+
+def trust(chain: Sequence[bytes], roots: Path | None) -> Trust:
+    """Verify a chain as it was sent, the leaf first, now. Raises CannotTell when the roots cannot be read."""
+    try:
+        store = _store(str(roots) if roots else None, _changed(roots))
+        leaf, *others = [crypto.X509.from_cryptography(x509.load_der_x509_certificate(der)) for der in chain]
+        crypto.X509StoreContext(store, leaf, others).verify_certificate()
+    except crypto.X509StoreContextError as error:
+        code, depth, text = error.errors
+        return Trust(int(code), str(text), int(depth))
+    except ValueError as error:
+        return Trust(-1, f"it cannot be parsed: {error}")
+    return Trust(0, "leads to a trusted root")
+
+
+def _changed(roots: Path | None) -> int:
+    try:
+        return roots.stat().st_mtime_ns if roots else 0
+    except OSError as error:
+        raise CannotTell(
+            f"the trusted roots {roots} cannot be read: {error.strerror}; see `tls.trust`"
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def _store(roots: str | None, _changed_ns: int) -> crypto.X509Store:
+    """Load roots once: the platform's are some 140 certificates."""
+    store = crypto.X509Store()
+    paths = ssl.get_default_verify_paths()
+    try:
+        store.load_locations(roots or paths.cafile, None if roots else paths.capath)
+    except (crypto.Error, TypeError):
+        where = roots or "the platform's folder"
+        raise CannotTell(f"no trusted roots can be read from {where}; see `tls.trust`") from None
+    return store
+
+
+@lru_cache(maxsize=16)
+def client_context(roots: str | None, _changed_ns: int = 0) -> ssl.SSLContext:
+    """Return the context of an ordinary, careful client. Raises CannotTell when the roots cannot be read."""
+    try:
+        return ssl.create_default_context(cafile=roots)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotTell(f"the trusted roots {roots} cannot be read: {error}; see `tls.trust`") from None
+
+
+def now() -> datetime:
+    """Return the time, in UTC: a measurement carries the moment that its judge reckons with."""
+    return datetime.now(UTC)

@@ -1,0 +1,269 @@
+"""DNS as each server tells it: every authoritative server and resolver, over UDP and TCP, all servers side by side.
+
+Sources: RFC 1034, 1035, 7766 (TCP), 8659 (CAA), 4035 (DNSSEC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from pytest_deploygate.inventory.dns import Dns, DnsName, NameServer
+from pytest_deploygate.probes import dns_signatures
+from pytest_deploygate.probes.dns_signatures import Signatures
+
+A = TypeVar("A")
+T = TypeVar("T")
+#: What a question ends in, in place of an answer.
+_FAILURES = (OSError, dns.exception.DNSException, EOFError)
+_AT_ONCE = 64
+_ATTEMPTS = 2
+_LONGEST_ALIAS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """One server's answer over one transport. `rcode` is empty where there was none; `problem` says why.
+
+    `values` are sorted addresses, or the target of an alias; `ttl_s` is the smallest of the records'.
+    """
+
+    transport: str
+    rcode: str = ""
+    authoritative: bool = False
+    aliases: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    ttl_s: int | None = None
+    problem: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NameAt:
+    """A name as one server gives it. `resolver` tells those that users ask from those that serve the zone."""
+
+    server: str
+    resolver: bool
+    over: tuple[Records, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameFacts:
+    """A name everywhere, at one moment. `caa` are the authorities allowed to issue; None: no CAA record, or not asked."""
+
+    name: str
+    at: datetime
+    servers: tuple[NameAt, ...]
+    caa: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneAt:
+    """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer."""
+
+    server: str
+    name: str
+    address: str
+    authoritative: bool = False
+    rcode: str = ""
+    serial: int | None = None
+    names: tuple[str, ...] = ()
+    recursion: bool | None = None
+    transfer: str = "unclear"
+    signatures: Signatures | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFacts:
+    """The zone on every server; `delegated` are the names that the zone above gives, None where it was not asked."""
+
+    zone: str
+    at: datetime
+    servers: tuple[ZoneAt, ...]
+    delegated: tuple[str, ...] | None = None
+    delegation_problem: str = ""
+
+
+def name(settings: Dns, wanted: DnsName) -> NameFacts:
+    """Ask every server and resolver for a name, over UDP and TCP."""
+    asked = [(server, False) for server in settings.servers] + [(r, True) for r in settings.resolvers]
+    found = side_by_side(lambda one: _name_at(one[0], wanted, settings, resolver=one[1]), asked)
+    caa = _caa(settings, wanted) if wanted.caa else None
+    return NameFacts(wanted.name, datetime.now(UTC), tuple(found), caa)
+
+
+def zone(settings: Dns) -> ZoneFacts:
+    """Ask every authoritative server for the zone itself, and the zone above for the delegation."""
+    found = side_by_side(lambda server: _zone_at(server, settings), settings.servers)
+    delegated, problem = _delegation(settings) if settings.parent else (None, "")
+    return ZoneFacts(settings.zone, datetime.now(UTC), tuple(found), delegated, problem)
+
+
+def side_by_side(ask: Callable[[A], T], asked: Sequence[A]) -> list[T]:
+    """Ask all at once and return the answers in order."""
+    with ThreadPoolExecutor(min(_AT_ONCE, max(1, len(asked))), thread_name_prefix="dns") as pool:
+        return list(pool.map(ask, asked))
+
+
+def question(name_: str, kind: str, *, recurse: bool, dnssec: bool = False) -> dns.message.Message:
+    """Make a question."""
+    made = dns.message.make_query(name_, kind, use_edns=0, payload=1232, want_dnssec=dnssec)
+    made.flags = (made.flags | dns.flags.RD) if recurse else (made.flags & ~dns.flags.RD)
+    return made
+
+
+def send(
+    server: NameServer, asked: dns.message.Message, timeout_s: float, *, tcp: bool = False
+) -> tuple[dns.message.Message | None, str, int]:
+    """Send a question, once more if nothing came; return the answer, what went wrong, and the attempts."""
+    problem = ""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            how = dns.query.tcp if tcp else dns.query.udp
+            more = {} if tcp else {"ignore_unexpected": True}
+            return how(asked, server.address, timeout=timeout_s, port=server.port, **more), "", attempt  # type: ignore[arg-type]
+        except _FAILURES as error:
+            problem = _words(error, timeout_s)
+    return None, problem, _ATTEMPTS
+
+
+def _words(error: BaseException, timeout_s: float) -> str:
+    if isinstance(error, dns.exception.Timeout):
+        return f"no answer within {timeout_s:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    return f"{type(error).__name__}: {error}"
+
+
+def _name_at(server: NameServer, wanted: DnsName, settings: Dns, *, resolver: bool) -> NameAt:
+    timeout_s = settings.timeout.total_seconds()
+    over = [_records(server, wanted, timeout_s, tcp=tcp, recurse=resolver) for tcp in (False, True)]
+    return NameAt(server.label, resolver, tuple(over))
+
+
+def _records(server: NameServer, wanted: DnsName, timeout_s: float, *, tcp: bool, recurse: bool) -> Records:
+    """Ask for A and AAAA, or for the alias alone, and put them together."""
+    transport = "TCP" if tcp else "UDP"
+    kinds = ("CNAME",) if wanted.cname else ("A", "AAAA")
+    values: list[str] = []
+    aliases: list[str] = []
+    ttls: list[int] = []
+    rcode, authoritative, attempts = "", True, 1
+    for kind in kinds:
+        answer, problem, tried = send(
+            server, question(wanted.name, kind, recurse=recurse), timeout_s, tcp=tcp
+        )
+        attempts = max(attempts, tried)
+        if answer is None:
+            return Records(transport, problem=problem, attempts=attempts)
+        rcode = dns.rcode.to_text(answer.rcode()) if rcode in ("", "NOERROR") else rcode
+        authoritative &= bool(answer.flags & dns.flags.AA)
+        for rrset in answer.answer:
+            if rrset.rdtype == dns.rdatatype.CNAME and not wanted.cname:
+                aliases.append(rrset[0].to_text().rstrip("."))
+                ttls.append(rrset.ttl)
+            elif dns.rdatatype.to_text(rrset.rdtype) == kind:
+                values += [rdata.to_text().rstrip(".").lower() for rdata in rrset]
+                ttls.append(rrset.ttl)
+    return Records(
+        transport,
+        rcode,
+        authoritative,
+        tuple(dict.fromkeys(aliases)),
+        tuple(sorted(values)),
+        min(ttls, default=None),
+        "",
+        attempts,
+    )
+
+
+def _caa(settings: Dns, wanted: DnsName) -> tuple[str, ...] | None:
+    """Return who may issue: the CAA records of the name, or of the nearest one above it in the zone (RFC 8659)."""
+    at, apex = dns.name.from_text(wanted.name), dns.name.from_text(settings.zone)
+    timeout_s = settings.timeout.total_seconds()
+    while at.is_subdomain(apex):
+        for server in settings.servers:
+            answer, _, _ = send(server, question(at.to_text(), "CAA", recurse=False), timeout_s)
+            if answer is None:
+                continue
+            found = [r for rrset in answer.answer if rrset.rdtype == dns.rdatatype.CAA for r in rrset]
+            if found:
+                return tuple(
+                    sorted(r.value.decode().split(";")[0].strip() for r in found if r.tag == b"issue")
+                )
+            break
+        at = at.parent()
+    return None
+
+
+def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
+    timeout_s = settings.timeout.total_seconds()
+    answer, problem, _ = send(server, question(settings.zone, "SOA", recurse=True), timeout_s)
+    if answer is None:
+        return ZoneAt(server.label, server.name, f"{server.address}:{server.port}", problem=problem)
+    serial = next((r[0].serial for r in answer.answer if r.rdtype == dns.rdatatype.SOA), None)
+    names, _, _ = send(server, question(settings.zone, "NS", recurse=False), timeout_s)
+    return ZoneAt(
+        server=server.label,
+        name=server.name,
+        address=f"{server.address}:{server.port}",
+        authoritative=bool(answer.flags & dns.flags.AA) and serial is not None,
+        rcode=dns.rcode.to_text(answer.rcode()),
+        serial=serial,
+        names=_targets(names.answer if names else []),
+        recursion=bool(answer.flags & dns.flags.RA),
+        transfer=_transfer(server, settings.zone, timeout_s),
+        signatures=dns_signatures.read(server, settings.zone, timeout_s, send, question),
+    )
+
+
+def _targets(section: Sequence[dns.rrset.RRset]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            r.to_text().rstrip(".").lower()
+            for rrset in section
+            if rrset.rdtype == dns.rdatatype.NS
+            for r in rrset
+        )
+    )
+
+
+def _transfer(server: NameServer, zone_: str, timeout_s: float) -> str:
+    """Try to copy the zone: only the first message is read."""
+    try:
+        answer = dns.query.tcp(
+            dns.message.make_query(zone_, "AXFR"), server.address, timeout=timeout_s, port=server.port
+        )
+    except (EOFError, ConnectionError):
+        return "refused"
+    except _FAILURES:
+        return "unclear"
+    return "allowed" if answer.answer else "refused"
+
+
+def _delegation(settings: Dns) -> tuple[tuple[str, ...] | None, str]:
+    problem = ""
+    for server in settings.parent:
+        answer, problem, _ = send(
+            server, question(settings.zone, "NS", recurse=False), settings.timeout.total_seconds()
+        )
+        if answer is None:
+            continue
+        if names := _targets([*answer.answer, *answer.authority]):
+            return names, ""
+        problem = f"{server.label} answers {dns.rcode.to_text(answer.rcode())} without a delegation"
+    return None, problem

@@ -1,0 +1,70 @@
+"""What was seen of a name before: TTLs and answers, one JSON line an observation, kept over the days of a change.
+
+A TTL that was lowered an hour ago helps nobody whose resolver took the old one for a day; only an earlier observation
+can tell. The file is in the change's folder, or where `dns.observations` says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.dns import NameFacts
+
+FILE = "dns-observations.jsonl"
+_MOST_LINES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A name on the authoritative servers at one moment: every value given, and the greatest TTL."""
+
+    at: datetime
+    name: str
+    values: tuple[str, ...]
+    ttl_s: int
+
+
+def remember(file: Path, found: NameFacts) -> tuple[Observation, ...]:
+    """Return the earlier observations of this name, and add this one. Raises CannotTell."""
+    earlier = read(file, found.name)
+    seen = [r for server in found.servers if not server.resolver for r in server.over if r.ttl_s is not None]
+    if seen:
+        values = sorted({value for records in seen for value in records.values})
+        add(file, Observation(found.at, found.name, tuple(values), max(r.ttl_s or 0 for r in seen)))
+    return earlier
+
+
+def add(file: Path, seen: Observation) -> None:
+    """Add an observation. Raises CannotTell when the file cannot be written."""
+    line = {"at": seen.at.isoformat(), "name": seen.name, "values": list(seen.values), "ttl_s": seen.ttl_s}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as target:
+            target.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise CannotTell(f"the DNS observations {file} cannot be written: {error.strerror}") from None
+
+
+def read(file: Path, name: str) -> tuple[Observation, ...]:
+    """Return what was seen of a name before, the oldest first. Raises CannotTell for a file that is none of these."""
+    try:
+        lines = file.read_text().splitlines()[-_MOST_LINES:]
+    except FileNotFoundError:
+        return ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotTell(f"the DNS observations {file} cannot be read: {error}") from None
+    try:
+        found = [
+            Observation(
+                datetime.fromisoformat(one["at"]), one["name"], tuple(one["values"]), int(one["ttl_s"])
+            )
+            for one in map(json.loads, filter(None, lines))
+            if one["name"] == name
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotTell(f"the DNS observations {file} are damaged ({error}); move the file away") from None
+    return tuple(sorted(found, key=lambda seen: seen.at))

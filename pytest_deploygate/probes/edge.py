@@ -1,0 +1,45 @@
+"""All endpoints of an inventory, looked at side by side when the first test asks; tests judge slices of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.probes import tls, tls_offers
+from pytest_deploygate.probes.tls import Certificates
+from pytest_deploygate.probes.tls_offers import Offers
+
+M = TypeVar("M")
+_AT_ONCE = 16
+
+
+class Edge:
+    """The endpoints of an inventory. Each subject is gathered once, in threads; answers are kept."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], settings: Tls) -> None:
+        self.endpoints = tuple(endpoints)
+        self.tls = settings
+        self._pool = ThreadPoolExecutor(min(_AT_ONCE, max(1, len(self.endpoints))), thread_name_prefix="edge")
+        self._certificates: dict[str, Future[Certificates]] = {}
+        self._offers: dict[str, Future[Offers]] = {}
+
+    def certificates(self, endpoint: Endpoint) -> Certificates:
+        """Return the certificates of an endpoint. Raises CannotTell."""
+        return self._gathered(self._certificates, tls.measure)[endpoint.name].result()
+
+    def offers(self, endpoint: Endpoint) -> Offers:
+        """Return what an endpoint agrees to. Raises CannotTell."""
+        return self._gathered(self._offers, tls_offers.measure)[endpoint.name].result()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _gathered(
+        self, kept: dict[str, Future[M]], measure: Callable[[Endpoint, Tls], M]
+    ) -> dict[str, Future[M]]:
+        if not kept:
+            kept |= {e.name: self._pool.submit(measure, e, self.tls) for e in self.endpoints}
+        return kept

@@ -1,0 +1,99 @@
+"""What an HTTPS endpoint says in its headers, and where plain HTTP sends its visitors."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.edge import Http
+from pytest_deploygate.probes.tls_connection import Place
+
+_MOST_BODY = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer. Header names are lower case; a header that came twice is here twice."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str = ""
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every value of a header."""
+        return tuple(value for key, value in self.headers if key == name)
+
+    def first(self, name: str) -> str | None:
+        """Return a header's first value."""
+        return next(iter(self.all(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswers:
+    """The HTTPS page and the plain HTTP answer; `…_problem` says why one is missing. `plain` is None where none is offered."""
+
+    page: Page | None
+    page_problem: str = ""
+    plain: Page | None = None
+    plain_problem: str = ""
+    plain_refused: bool = False
+
+
+def measure(where: Place, http: Http) -> HttpAnswers:
+    """Fetch the page over HTTPS and over HTTP from one address; each is tried twice."""
+    page, page_problem, _ = _twice(where, http, tls=True)
+    if http.redirect_port == "none":
+        return HttpAnswers(page, page_problem)
+    plain, plain_problem, refused = _twice(where, http, tls=False)
+    return HttpAnswers(page, page_problem, plain, plain_problem, refused)
+
+
+def _twice(where: Place, http: Http, *, tls: bool) -> tuple[Page | None, str, bool]:
+    page, problem, refused = _fetch(where, http, tls=tls)
+    return (page, problem, refused) if page else _fetch(where, http, tls=tls)
+
+
+def _fetch(where: Place, http: Http, *, tls: bool) -> tuple[Page | None, str, bool]:
+    port = where.port if tls else int(http.redirect_port)
+    connection = _At(where, port, tls=tls)
+    try:
+        name = where.host if port in (80, 443) else f"{where.host}:{port}"
+        connection.request(
+            "GET", http.path, headers={"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
+        )
+        answer = connection.getresponse()
+        headers = tuple((key.lower(), value) for key, value in answer.getheaders())
+        return Page(answer.status, headers, answer.read(_MOST_BODY).decode(errors="replace")), "", False
+    except ConnectionRefusedError:
+        return None, f"port {port} refuses connections", True
+    except (OSError, http_error) as error:
+        return None, f"port {port}: {str(error) or type(error).__name__}", False
+    finally:
+        connection.close()
+
+
+http_error = http.client.HTTPException
+
+
+class _At(http.client.HTTPConnection):
+    """A connection to one address, whatever the name in the request; trust is judged elsewhere."""
+
+    def __init__(self, where: Place, port: int, *, tls: bool) -> None:
+        super().__init__(where.host, port, timeout=where.timeout_s)
+        self._where = where
+        self._tls = tls
+
+    def connect(self) -> None:
+        """Connect to the address itself."""
+        plain = socket.create_connection((self._where.address, self.port), timeout=self._where.timeout_s)
+        if not self._tls:
+            self.sock = plain
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        self.sock = context.wrap_socket(plain, server_hostname=self._where.host)

@@ -1,0 +1,87 @@
+"""Mutual TLS: with our certificate we are let in, and without one the first *read* fails.
+
+In TLS 1.3 the client has finished its handshake before the server looks at its certificate (RFC 8446 section 4.4.2.4),
+so a handshake alone proves nothing; nginx lets both pass and answers 400.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.edge import Endpoint
+from pytest_deploygate.probes.starttls import NoTls
+from pytest_deploygate.probes.tls_connection import Place, connect
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One attempt. `outcome` is let-in, refused or unclear; `detail` what was read or the error."""
+
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientControl:
+    """The attempt with our certificate, and the negative control without any."""
+
+    with_certificate: Entry
+    without: Entry
+
+
+def client_control(where: Place, endpoint: Endpoint) -> ClientControl:
+    """Try to get in with and without the certificate."""
+    own = endpoint.client_certificate
+    if own is None:
+        raise TypeError("there is no client certificate to try")
+    path = endpoint.web.path if endpoint.web else None
+    context = _context()
+    try:
+        context.load_cert_chain(own.certificate, own.key)
+        inside = _try(where, context, path)
+    except (ssl.SSLError, OSError) as error:
+        inside = Entry("unclear", f"our certificate {own.certificate} cannot be used: {error}")
+    return ClientControl(inside, _try(where, _context(), path))
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # trust is judged elsewhere; here we ask whether we are let in
+    return context
+
+
+def _try(where: Place, context: ssl.SSLContext, path: str | None) -> Entry:
+    try:
+        with connect(where) as plain, context.wrap_socket(plain, server_hostname=where.host) as connection:
+            if path is not None:
+                connection.sendall(
+                    f"GET {path} HTTP/1.1\r\nHost: {where.host}\r\nConnection: close\r\n\r\n".encode()
+                )
+            said = connection.recv(1024)
+    except TimeoutError:
+        # A server that speaks second lets us wait: it did not refuse.
+        return Entry("unclear" if path is not None else "let-in", "no refusal, and no data in time")
+    except ssl.SSLError as error:
+        return Entry("refused", str(error.reason or error))
+    except ConnectionError as error:
+        return Entry("refused", type(error).__name__)
+    except (OSError, NoTls) as error:
+        return Entry("unclear", str(error))
+    return (
+        _answered(said)
+        if path is not None
+        else Entry("let-in" if said else "refused", f"{len(said)} bytes read")
+    )
+
+
+def _answered(said: bytes) -> Entry:
+    words = said.split(b" ", 2)
+    if not said:
+        return Entry("refused", "closed without a byte")
+    if not said.startswith(b"HTTP/") or len(words) < 2 or not words[1].isdigit():
+        return Entry("unclear", f"answered {said[:40]!r}")
+    status = int(words[1])
+    # nginx says 400 (its own 495 and 496 on the wire), others 401 or 403.
+    return Entry("refused" if status in (400, 401, 403, 421, 495, 496) else "let-in", f"HTTP {status}")

@@ -1,0 +1,251 @@
+"""Pages as a visitor gets them: status, headers, size, dates that they state, and what they load from elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import requests
+
+from pytest_deploygate.inventory.pages import MaintenanceDrill, Pages
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import commands
+
+_LARGEST = 5_000_000
+_READS = 2
+_DOWN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One read of a page. `status` is None where there was no answer and `problem` says why.
+
+    `outside` are the addresses of what it loads beside itself (styles, scripts, images, frames, fonts).
+    """
+
+    url: str
+    at: datetime
+    status: int | None
+    problem: str = ""
+    retry_after: str | None = None
+    content_type: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+    text: str = ""
+    dates: tuple[date, ...] = ()
+    outside: tuple[str, ...] = ()
+    cookies: tuple[str, ...] = ()
+    redirected_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceRecord:
+    """What a drill found: the page with the application down. `sha256` is of the page's body then."""
+
+    at: datetime
+    status: int | None
+    sha256: str
+    application_down: bool
+    outcome: str
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceFacts:
+    """Two reads of the maintenance page, and the drill of this run or on record."""
+
+    reads: tuple[Page, ...]
+    record: MaintenanceRecord | None
+
+
+def read(url: str, pages: Pages) -> Page:
+    """Read a page; without an answer, or with a server's error, once more."""
+    page = _read(url, pages)
+    return page if page.status is not None and page.status < 500 else _read(url, pages)
+
+
+def reads(url: str, pages: Pages) -> tuple[Page, ...]:
+    """Read a page several times, to see whether it is always the same."""
+    return tuple(_read(url, pages) for _ in range(_READS))
+
+
+def _read(url: str, pages: Pages) -> Page:
+    now = datetime.now(UTC)
+    try:
+        with requests.get(
+            url,
+            timeout=pages.timeout.total_seconds(),
+            verify=str(pages.trust) if pages.trust else True,
+            stream=True,
+            headers={"User-Agent": "deploygate", "Accept": "text/html"},
+        ) as answer:
+            body = answer.raw.read(_LARGEST, decode_content=True)
+    except requests.RequestException as error:
+        return Page(url, now, None, _words(error))
+    except OSError as error:
+        return Page(url, now, None, str(error))
+    text = body.decode(answer.encoding or "utf-8", errors="replace")
+    seen = _Seen()
+    seen.feed(text)
+    visible = " ".join(" ".join(seen.words).split())
+    return Page(
+        url=url,
+        at=now,
+        status=answer.status_code,
+        retry_after=answer.headers.get("Retry-After"),
+        content_type=answer.headers.get("Content-Type", ""),
+        size_bytes=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        text=visible[:20_000],
+        dates=dates(visible),
+        outside=tuple(dict.fromkeys(seen.outside)),
+        cookies=tuple(cookie.name for cookie in answer.cookies),
+        redirected_to=answer.url if answer.history else "",
+    )
+
+
+def _words(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"its certificate is not trusted: {str(error)[:200]}"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    return f"no connection ({type(error).__name__})"
+
+
+class _Seen(HTMLParser):
+    """Collects the visible words and what a browser would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.outside: list[str] = []
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note addresses of things to load."""
+        found = dict(attrs)
+        self._hidden += tag in ("script", "style")
+        if tag == "link" and not {"stylesheet", "icon", "preload", "modulepreload", "manifest"} & set(
+            (found.get("rel") or "").lower().split()
+        ):
+            return
+        if tag == "a":
+            return
+        loads = [found.get(name) for name in ("src", "srcset", "data", "poster")]
+        loads += [found.get("href")] if tag in ("link", "image", "use") else []
+        self.outside += [address for address in loads if address and not address.startswith(("data:", "#"))]
+        self._styles(found.get("style") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave what is not seen."""
+        self._hidden = max(0, self._hidden - (tag in ("script", "style")))
+
+    def handle_data(self, data: str) -> None:
+        """Keep visible words, and look into styles."""
+        if self._hidden:
+            self._styles(data)
+        else:
+            self.words.append(data)
+
+    def _styles(self, text: str) -> None:
+        found = re.findall(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)", text)
+        self.outside += [one for pair in found for one in pair if one and not one.startswith(("data:", "#"))]
+
+
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+_MONTH = rf"({'|'.join(f'{m[:3]}(?:{m[3:]})?' for m in _MONTHS)})\.?"
+_FORMS = (
+    (re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b"), (0, 1, 2)),
+    (re.compile(rf"\b(\d{{1,2}})(?:st|nd|rd|th)?\.?\s+{_MONTH},?\s+(\d{{4}})\b", re.IGNORECASE), (2, 1, 0)),
+    (re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})\b", re.IGNORECASE), (2, 0, 1)),
+    (re.compile(r"\b(\d{1,2})\.(\d{1,2})\.(\d{4})\b"), (2, 1, 0)),
+)
+
+
+def dates(text: str) -> tuple[date, ...]:
+    """Return the dates in a text, in order: 2026-11-24, 24 November 2026, November 24, 2026, 24.11.2026.
+
+    11/24/2026 is left out: it is read in two ways.
+    """
+    found = []
+    for form, (year, month, day) in _FORMS:
+        for match in form.finditer(text):
+            parts = match.groups()
+            word = parts[month].lower()
+            number = int(word) if word.isdigit() else 1 + [m[:3] for m in _MONTHS].index(word[:3])
+            try:
+                found.append((match.start(), date(int(parts[year]), number, int(parts[day]))))
+            except ValueError:
+                continue
+    return tuple(day for _, day in sorted(found))
+
+
+def maintenance(url: str, pages: Pages, drilled: MaintenanceRecord | None) -> MaintenanceFacts:
+    """Read the maintenance page, and the record of the last drill unless there was one now. Raises CannotTell."""
+    wanted = pages.maintenance
+    record = drilled or (_recorded(wanted.drill.record) if wanted and wanted.drill else None)
+    return MaintenanceFacts(reads(url, pages), record)
+
+
+def _recorded(file: Path) -> MaintenanceRecord | None:
+    try:
+        kept = json.loads(file.read_text())
+        return MaintenanceRecord(
+            datetime.fromisoformat(kept["at"]),
+            kept["status"],
+            kept["sha256"],
+            kept["application_down"],
+            kept["outcome"],
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CannotTell(f"the drill's record {file} cannot be read: {error}") from None
+
+
+def drill(pages: Pages) -> MaintenanceRecord:
+    """Stop the application, see that it is down, read the page, and start the application whatever happens."""
+    wanted = pages.maintenance
+    if wanted is None or wanted.drill is None:
+        raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")
+    try:
+        commands.run(wanted.drill.stop)
+        down = _is_down(wanted.drill, pages)
+        page = _read(wanted.url, pages)
+    finally:
+        commands.run(wanted.drill.start)
+    outcome = "good"
+    if not down:
+        outcome = f"{wanted.drill.application} still answered after the stop, so nothing was shown"
+    elif page.status != 503:
+        outcome = f"with the application down the page answered {page.status or page.problem}, expected 503"
+    record = MaintenanceRecord(datetime.now(UTC), page.status, page.sha256, down, outcome, fresh=True)
+    kept = {"at": record.at.isoformat(), "status": record.status, "sha256": record.sha256}
+    try:
+        wanted.drill.record.write_text(
+            json.dumps(kept | {"application_down": down, "outcome": outcome}, indent=1)
+        )
+    except OSError as error:
+        raise CannotTell(
+            f"the drill's record {wanted.drill.record} cannot be written: {error.strerror}"
+        ) from None
+    return record
+
+
+def _is_down(settings: MaintenanceDrill, pages: Pages) -> bool:
+    deadline = time.monotonic() + _DOWN_S
+    while time.monotonic() < deadline:
+        page = _read(settings.application, pages)
+        if page.status is None or page.status >= 500:
+            return True
+        time.sleep(0.1)
+    return False

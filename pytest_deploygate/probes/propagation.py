@@ -1,0 +1,79 @@
+"""Waiting, with a deadline, until every server and resolver gives the new answer; what each says is shown meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from pytest_deploygate.inventory.dns import Cutover, Dns, DnsName, networks
+from pytest_deploygate.probes import dns, dns_history
+from pytest_deploygate.probes.dns import NameAt, NameFacts
+from pytest_deploygate.probes.dns_history import Observation
+
+_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a switch has come: a row for each server with what it says, whether that is new, and the time so far."""
+
+    name: str
+    rows: tuple[tuple[str, str, bool], ...]
+    elapsed_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What was seen of a switch. `first_all_s` is when everybody had the new answer, None if never before the deadline."""
+
+    facts: NameFacts
+    rounds: int
+    elapsed_s: float
+    first_all_s: float | None
+    earlier: tuple[Observation, ...]
+
+
+def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None]) -> Switch:
+    """Ask until everybody has the new answer or the deadline passes; a first disagreement is always confirmed."""
+    wanted, began = cutover.expected, time.monotonic()
+    deadline_s = cutover.within.total_seconds()
+    rounds = 0
+    while True:
+        facts = dns.name(settings, wanted)
+        rounds += 1
+        elapsed_s = time.monotonic() - began
+        there = [is_new(server, wanted) for server in facts.servers]
+        rows = tuple((s.server, says(s), new) for s, new in zip(facts.servers, there, strict=True))
+        show(Progress(wanted.name, rows, elapsed_s, deadline_s))
+        if all(there) or (elapsed_s >= deadline_s and rounds > 1):
+            earlier = dns_history.remember(history, facts)
+            return Switch(
+                facts, rounds, round(elapsed_s, 3), round(elapsed_s, 3) if all(there) else None, earlier
+            )
+        time.sleep(min(_PAUSE_S, max(0.05, deadline_s - elapsed_s)))
+
+
+def is_new(server: NameAt, wanted: DnsName) -> bool:
+    """Tell whether a server gives the wanted answer, and nothing else, over each transport."""
+    return all(records.values and fits(records.values, wanted) for records in server.over)
+
+
+def fits(values: tuple[str, ...], wanted: DnsName) -> bool:
+    """Tell whether all values are among the wanted ones: an address in a block, or the target."""
+    if wanted.cname:
+        return values == (wanted.cname.rstrip(".").lower(),)
+    blocks = networks(wanted.addresses or [])
+    return all(any(ip_address(value) in block for block in blocks) for value in values)
+
+
+def says(server: NameAt) -> str:
+    """Say what a server answers, in few words."""
+    said = []
+    for records in server.over:
+        words = ", ".join(records.values) or records.problem or f"{records.rcode}, no record"
+        said.append(f"{words} (TTL {records.ttl_s})" if records.ttl_s is not None else words)
+    return " | ".join(dict.fromkeys(said))

@@ -1,0 +1,61 @@
+"""Whether a standby site answers its health check, beside the site in use from the same place."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.dns import DnsName, Standby, networks
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """HTTP status of the standby, None without an answer; `primary_status` is the control: the site in use."""
+
+    place: str
+    path: str
+    status: int | None
+    attempts: int
+    problem: str = ""
+    primary_status: int | None = None
+
+
+def ask(wanted: DnsName, timeout_s: float) -> Health | None:
+    """Ask the standby until it says 200, three times at most; ask the site in use where it does not answer at all."""
+    standby = wanted.standby
+    if standby is None:
+        return None
+    status, problem, attempts = None, "", 0
+    for attempts in range(1, _ATTEMPTS + 1):  # noqa: B007 (told in the result)
+        status, problem = _status(standby.address, standby, wanted.name, timeout_s)
+        if status == 200:
+            break
+    control = None
+    if status is None:
+        single = [n.network_address for n in networks(wanted.addresses or []) if n.num_addresses == 1]
+        others = [str(address) for address in single if str(address) != standby.address]
+        control = next(
+            (s for a in others if (s := _status(a, standby, wanted.name, timeout_s)[0]) is not None), None
+        )
+    return Health(f"{standby.address}:{standby.port}", standby.path, status, attempts, problem, control)
+
+
+def _status(address: str, standby: Standby, host: str, timeout_s: float) -> tuple[int | None, str]:
+    connection: http.client.HTTPConnection
+    if standby.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE  # certificates are judged with the endpoints
+        connection = http.client.HTTPSConnection(address, standby.port, timeout=timeout_s, context=context)
+    else:
+        connection = http.client.HTTPConnection(address, standby.port, timeout=timeout_s)
+    try:
+        connection.request("GET", standby.path, headers={"Host": host, "User-Agent": "deploygate"})
+        return connection.getresponse().status, ""
+    except (OSError, http.client.HTTPException) as error:
+        return None, str(error) or type(error).__name__
+    finally:
+        connection.close()

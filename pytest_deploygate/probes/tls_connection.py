@@ -1,0 +1,99 @@
+"""Reaching a TLS port: every address behind a name, connections with a limit, one hello with a second try."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from dataclasses import dataclass, field
+
+from pytest_deploygate.inventory.edge import Endpoint, StartTls
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import starttls
+from pytest_deploygate.probes.tls_hello import Answer, Offer, say_hello
+
+#: After so many connections in a row that were not answered the rest are not tried: a drop rule costs a timeout each.
+_PATIENCE = 3
+
+
+@dataclass(slots=True)
+class Place:
+    """One address and port. `lost` counts connections in a row that got no answer."""
+
+    host: str
+    address: str
+    port: int
+    starttls: StartTls
+    timeout_s: float
+    lost: int = 0
+    guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def label(self) -> str:
+        """How findings call it."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def addresses(endpoint: Endpoint) -> tuple[str, ...]:
+    """Return all addresses of an endpoint. Raises CannotTell when its name does not resolve."""
+    if endpoint.addresses:
+        return tuple(endpoint.addresses)
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise CannotTell(
+            f"{endpoint.host} does not resolve here ({error}); fix the name or name its `addresses`"
+        ) from None
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def place(endpoint: Endpoint, address: str, timeout_s: float) -> Place:
+    """Return the place of one address of an endpoint."""
+    return Place(endpoint.host, address, endpoint.port, endpoint.starttls, timeout_s)
+
+
+def connect(where: Place) -> socket.socket:
+    """Open a connection that is ready for TLS. Raises OSError, starttls.NoTls."""
+    if where.lost >= _PATIENCE:
+        raise TimeoutError(f"given up after {where.lost} connections without an answer")
+    try:
+        connection = socket.create_connection((where.address, where.port), timeout=where.timeout_s)
+    except OSError:
+        where.lost += 1
+        raise
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        starttls.ask(connection, where.starttls)
+    except BaseException:
+        connection.close()
+        raise
+    where.lost = 0
+    return connection
+
+
+def hello(where: Place, offer: Offer, *, whole: bool = False) -> Answer:
+    """Say one hello on a connection of its own; what is neither a yes nor a no is tried once more."""
+    answer = _hello(where, offer, whole=whole)
+    if answer.outcome not in ("accepted", "refused"):
+        answer = _hello(where, offer, whole=whole)
+    if answer.outcome in ("timeout", "unreachable"):
+        where.lost += 1
+    return answer
+
+
+def _hello(where: Place, offer: Offer, *, whole: bool) -> Answer:
+    try:
+        with connect(where) as connection:
+            return say_hello(connection, where.host, offer, whole=whole)
+    except starttls.NoTls as error:
+        return Answer("no-tls", str(error))
+    except OSError as error:
+        return Answer("unreachable", f"{error.strerror or error}")
+
+
+def kernel_timeout(connection: socket.socket, timeout_s: float) -> None:
+    """Let the kernel end reads and writes that take too long: pyOpenSSL works on the descriptor itself."""
+    connection.setblocking(True)
+    value = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        connection.setsockopt(socket.SOL_SOCKET, option, value)

@@ -1,0 +1,177 @@
+"""What a TLS port agrees to: protocols, suites, groups, compression, renegotiation; asked by hellos, one at a time.
+
+A hello offers what is left and the server's choice is taken out, until it refuses: the way of sslscan and testssl.sh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from OpenSSL import SSL
+
+from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import http_answers, tls_connection
+from pytest_deploygate.probes.http_answers import HttpAnswers
+from pytest_deploygate.probes.starttls import NoTls
+from pytest_deploygate.probes.tls_connection import Place, connect, hello
+from pytest_deploygate.probes.tls_hello import GROUPS, VERSIONS, Answer, Offer, for_version, suites
+
+_WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
+_MOST_ROUNDS = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What one address agreed to. `protocols` maps all versions to `accepted`, `refused`, `closed`, `timeout`, …
+
+    `details` has the server's words beside each. `dh_bits` is the smallest prime seen, None where no DHE suite was
+    chosen. `client_renegotiation` is None where it could not be tried. `problem` says why nothing was seen at all.
+    """
+
+    address: str
+    protocols: Mapping[str, str]
+    details: Mapping[str, str] = field(default_factory=dict)
+    suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    dh_bits: int | None = None
+    compression: bool = False
+    secure_renegotiation: bool | None = None
+    client_renegotiation: bool | None = None
+    http: HttpAnswers | None = None
+    problem: str = ""
+    hellos: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What an endpoint agrees to on all its addresses. `not_probed` is what this tool cannot offer."""
+
+    endpoint: str
+    addresses: tuple[Agreed, ...]
+    not_probed: tuple[str, ...] = (
+        "SSL 2.0",
+        "suites for pre-shared keys, SRP and GOST",
+        "early data (0-RTT)",
+        "attacks on implementations (Heartbleed, ROBOT, padding oracles)",
+    )
+
+
+def measure(endpoint: Endpoint, tls: Tls) -> Offers:
+    """Ask every address of an endpoint. Raises CannotTell when its name does not resolve."""
+    timeout_s = tls.timeout.total_seconds()
+    places = [tls_connection.place(endpoint, a, timeout_s) for a in tls_connection.addresses(endpoint)]
+    return Offers(endpoint.name, tuple(_ask(where, endpoint) for where in places))
+
+
+class _Counting:
+    """Says hellos to one place and counts them."""
+
+    def __init__(self, where: Place) -> None:
+        self.where = where
+        self.count = 0
+
+    def __call__(self, offer: Offer) -> Answer:
+        self.count += 1
+        return hello(self.where, offer)
+
+
+def _ask(where: Place, endpoint: Endpoint) -> Agreed:
+    ask = _Counting(where)
+    first = {version: ask(Offer(version, for_version(version))) for version in VERSIONS}
+    protocols = {version: answer.outcome for version, answer in first.items()}
+    details = {version: answer.detail for version, answer in first.items()}
+    accepted = [version for version in VERSIONS if protocols[version] == "accepted"]
+    if not accepted:
+        said = "; ".join(sorted({f"{a.outcome}: {a.detail}" for a in first.values()}))
+        return Agreed(where.label, protocols, details, problem=said, hellos=ask.count)
+    chosen = {version: _all_suites(ask, version, first[version]) for version in accepted}
+    answers = [answer for found in chosen.values() for answer in found]
+    bits = [answer.dh_bits for answer in answers if answer.dh_bits]
+    clear = [version for version in accepted if version != "TLSv1.3"]
+    compressed = ask(Offer(clear[-1], for_version(clear[-1]), compression=True)) if clear else None
+    return Agreed(
+        address=where.label,
+        protocols=protocols,
+        details=details,
+        suites={v: tuple(suites()[a.suite] for a in found) for v, found in chosen.items()},
+        groups=_groups(ask, accepted[-1], accepted),
+        dh_bits=min(bits, default=None),
+        compression=bool(compressed and compressed.compressed),
+        secure_renegotiation=first[clear[-1]].secure_renegotiation if clear else None,
+        client_renegotiation=_renegotiates(where) if "TLSv1.2" in accepted else None,
+        http=http_answers.measure(where, endpoint.web)
+        if endpoint.web and not endpoint.client_certificate
+        else None,
+        hellos=ask.count,
+    )
+
+
+def _all_suites(ask: _Counting, version: str, first: Answer) -> list[Answer]:
+    """Return the server's choices in the order in which it makes them. Raises CannotTell when it stops answering."""
+    left = for_version(version)
+    found: list[Answer] = []
+    answer = first
+    for _ in range(_MOST_ROUNDS):
+        if answer.outcome in ("timeout", "unreachable", "no-tls"):
+            raise CannotTell(
+                f"{ask.where.label} stopped answering after {len(found)} suites of {version} ({answer.detail}): "
+                "is a limit on connections in the way?"
+            )
+        if answer.outcome != "accepted" or answer.suite not in left:
+            return found
+        found.append(answer)
+        left.remove(answer.suite)
+        if not left:
+            return found
+        answer = ask(Offer(version, left))
+    return found
+
+
+def _groups(ask: _Counting, newest: str, accepted: list[str]) -> tuple[str, ...]:
+    """Return the groups for key exchange; weak ones only exist before TLS 1.3."""
+    found = _groups_of(ask, newest, list(GROUPS))
+    older = [version for version in accepted if version not in ("TLSv1.3", newest, "SSLv3")]
+    if newest == "TLSv1.3" and older:
+        found += [g for g in _groups_of(ask, older[-1], list(_WEAK_GROUPS)) if g not in found]
+    return tuple(found)
+
+
+def _groups_of(ask: _Counting, version: str, left: list[str]) -> list[str]:
+    offered = [c for c in for_version(version) if version == "TLSv1.3" or "ECDHE" in suites()[c]]
+    found: list[str] = []
+    while left:
+        answer = ask(Offer(version, offered, left))
+        if answer.outcome != "accepted" or answer.group not in left:
+            break
+        found.append(answer.group)
+        left.remove(answer.group)
+    return found
+
+
+def _renegotiates(where: Place) -> bool | None:
+    """Try to renegotiate as a client in TLS 1.2; None where no connection for it could be made."""
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    context.set_cipher_list(b"ALL:@SECLEVEL=0")
+    context.set_verify(SSL.VERIFY_NONE, lambda *_: True)
+    try:
+        with connect(where) as plain:
+            tls_connection.kernel_timeout(plain, where.timeout_s)
+            connection = SSL.Connection(context, plain)
+            connection.set_tlsext_host_name(where.host.encode())
+            connection.set_connect_state()
+            connection.do_handshake()
+            return _again(connection)
+    except (OSError, SSL.Error, NoTls):
+        return None
+
+
+def _again(connection: SSL.Connection) -> bool:
+    try:
+        connection.renegotiate()
+        connection.do_handshake()
+    except (OSError, SSL.Error):
+        return False
+    return connection.total_renegotiations() > 0

@@ -1,0 +1,110 @@
+"""Before and on the day: certificates, TLS, DNS, the policy pages and the maintenance page."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.inventory.guidelines import profile
+from pytest_deploygate.judge import certificates as judge_certificates
+from pytest_deploygate.judge import cutover as judge_cutover
+from pytest_deploygate.judge import dns as judge_dns
+from pytest_deploygate.judge import dns_drill as judge_dns_drill
+from pytest_deploygate.judge import pages as judge_pages
+from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.probes import dns as probe_dns
+from pytest_deploygate.probes import dns_drill, dns_history, propagation, standby, tls
+from pytest_deploygate.probes import pages as probe_pages
+
+
+@pytest.mark.item("infra.certificates")
+def test_certificates(gate, edge, endpoint):
+    """Every leaf on every address is trusted, for this name, strong, and lives beyond the cutover."""
+    expected = judge_certificates.Expected(endpoint, edge.tls, profile(endpoint.profile or edge.tls.profile))
+    gate.judge(judge_certificates.judge, edge.certificates(endpoint), expected)
+
+
+@pytest.mark.item("sec.tls")
+def test_tls(gate, edge, endpoint):
+    """The endpoint agrees to nothing outside its Mozilla profile, and HTTP leads to HTTPS and stays there."""
+    expected = judge_tls.Expected(
+        endpoint, profile(endpoint.profile or edge.tls.profile), edge.certificates(endpoint)
+    )
+    gate.judge(judge_tls.judge, edge.offers(endpoint), expected)
+
+
+@pytest.mark.item("infra.dns-failover")
+def test_zone(gate, dns):
+    """All servers serve the zone at one serial, as delegated, and give it away to nobody."""
+    gate.judge(judge_dns.judge_zone, probe_dns.zone(dns), dns, target=f"zone {dns.zone}")
+
+
+@pytest.mark.item("infra.dns-failover")
+def test_name(gate, dns, dns_name, dns_observations):
+    """Every server and resolver gives the expected records with a short TTL; the standby is healthy."""
+    facts = probe_dns.name(dns, dns_name)
+    found = judge_dns.Named(
+        facts,
+        dns_history.remember(dns_observations, facts),
+        standby.ask(dns_name, dns.timeout.total_seconds()),
+    )
+    switching = dns_name.name in [cutover.name for cutover in dns.cutover]
+    gate.judge(judge_dns.judge_name, found, judge_dns.ExpectedName(dns, dns_name, switching))
+
+
+@pytest.mark.item("infra.dns-failover")
+@pytest.mark.disruptive(otherwise="judge the drill on record")
+def test_dns_failover(gate, dns, dns_name, allow_disruptive):
+    """A drill, done now where that is allowed, else on record, made the name point to the standby in time."""
+    if dns_name.standby is None:
+        gate.judge(
+            judge_dns_drill.judge_without_standby, dns_name, dns, target=f"failover of {dns_name.name}"
+        )
+        return
+    drilled = dns_drill.drill(dns, dns_name) if allow_disruptive and dns_name.failover else None
+    gate.judge(
+        judge_dns_drill.judge,
+        dns_drill.evidence(dns, dns_name, drilled),
+        dns_name.failover,
+        target=f"failover of {dns_name.name}",
+    )
+
+
+@pytest.mark.item("golive.dns")
+def test_switched(gate, dns, cutover, dns_observations, show_propagation):
+    """Every server and resolver gives the new answer within the deadline; the old one's TTL has run out."""
+    found = propagation.watch(dns, cutover, dns_observations, show_propagation)
+    gate.judge(judge_cutover.judge, found, cutover)
+
+
+@pytest.mark.item("golive.dns")
+def test_certificate_at_the_new_address(gate, edge, cutover):
+    """The certificates at the new address are right for the name."""
+    endpoint = cutover.port_443
+    expected = judge_certificates.Expected(endpoint, edge.tls, profile(endpoint.profile or edge.tls.profile))
+    gate.judge(
+        judge_certificates.judge,
+        tls.measure(endpoint, edge.tls),
+        expected,
+        target=f"{cutover.name} at the new address",
+    )
+
+
+@pytest.mark.item("comp.privacy-policy")
+def test_privacy_policy(gate, pages, privacy_policy):
+    """The privacy policy is served and of a date not before its change."""
+    gate.judge(judge_pages.judge_policy, probe_pages.read(privacy_policy.url, pages), privacy_policy)
+
+
+@pytest.mark.item("comp.terms")
+def test_terms(gate, pages, terms):
+    """The terms of service are served and of a date not before their change."""
+    gate.judge(judge_pages.judge_policy, probe_pages.read(terms.url, pages), terms)
+
+
+@pytest.mark.item("day.maintenance-page")
+@pytest.mark.disruptive(otherwise="judge the drill on record")
+def test_maintenance_page(gate, pages, maintenance, allow_disruptive):
+    """The page answers 503 with Retry-After, needs nothing but its server, and was seen with the application down."""
+    drilled = probe_pages.drill(pages) if allow_disruptive and maintenance.drill else None
+    found = probe_pages.maintenance(maintenance.url, pages, drilled)
+    gate.judge(judge_pages.judge_maintenance, found, maintenance)
