@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
@@ -30,4 +31,5 @@ class Inventory(Section):
     schedule: Timetable | None = Field(
         default=None, description="when the change is planned; the plan and the report show its windows"
     )
+    contacts: list[Contact] = Field(default=[], description="who to call, by role; shown in the report")
     policy: Policy = Field(default=Policy(), description="how findings become a decision")

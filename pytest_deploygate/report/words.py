@@ -115,3 +115,8 @@ def shortened(text: str, most: int) -> str:
     """Cut a text on one line, saying so with an ellipsis."""
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= most else one_line[: most - 1].rstrip() + "…"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took: `0.25 s`, `4 min`, `3 h`, `12 d`."""
+    return words_for(seconds)

@@ -23,6 +23,7 @@ from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import rules, standing
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision
+from pytest_deploygate.probes import own_clock
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import bound, closing, declared, gate, outcome, scope
@@ -130,6 +131,8 @@ class Run:
             },
             "waivers": [gate.plain(waiver) for waiver in settings.waivers],
             "weakenings": settings.weakenings,
+            "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
+            "clock": dataclasses.asdict(own_clock.read()),
             "records": _digests(settings),
             "chained": settings.chained,
             "windows": _windows(settings),
