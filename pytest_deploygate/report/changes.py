@@ -175,10 +175,14 @@ def _waivers(before: Side, after: Side) -> Iterator[Change]:
     old, new = {scope(w): w for w in before.waivers}, {scope(w): w for w in after.waivers}
     for key, waiver in new.items():
         if key not in old:
-            yield _waiver(waiver, f"new waiver by {waiver.owner}, approved by {waiver.approver}", "none", _until(waiver))
+            yield _waiver(
+                waiver, f"new waiver by {waiver.owner}, approved by {waiver.approver}", "none", _until(waiver)
+            )
         elif old[key].expires != waiver.expires:
             longer = "lengthened" if waiver.expires > old[key].expires else "shortened"
-            yield _waiver(waiver, f"waiver {longer}, approved by {waiver.approver}", _until(old[key]), _until(waiver))
+            yield _waiver(
+                waiver, f"waiver {longer}, approved by {waiver.approver}", _until(old[key]), _until(waiver)
+            )
         elif old[key] != waiver:
             yield _waiver(waiver, "waiver written anew", _until(old[key]), _until(waiver))
     for key, waiver in old.items():

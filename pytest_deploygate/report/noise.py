@@ -36,7 +36,9 @@ def band(before: float, earlier: Sequence[float]) -> Band:
     if len(known) < ENOUGH:
         wide = abs(before) * BOUND
         few = f"{len(known)} earlier value" + ("s are" if len(known) != 1 else " is")
-        return Band(before - wide, before + wide, f"stated bound of {BOUND:.0%}: {few} too few to know the noise")
+        return Band(
+            before - wide, before + wide, f"stated bound of {BOUND:.0%}: {few} too few to know the noise"
+        )
     middle = statistics.median(known)
     spread = statistics.median(abs(value - middle) for value in known)
     wide = max(3 * _SCALE * spread, FLOOR * abs(middle))

@@ -15,6 +15,19 @@ from markupsafe import Markup
 
 from pytest_deploygate.report import words
 
+#: What shapes look like where the style sheet is stripped.
+_PLAIN = {
+    "planned": "#c9cfd6",
+    "measured": "#0a4fa3",
+    "late": "#7d4a00",
+    "gap": "#e3e6ea",
+    "pass": "#1a6632",
+    "fail": "#a8201a",
+    "inconclusive": "#7d4a00",
+    "unknown": "#4d5560",
+    "track": "none",
+}
+_MOST_LETTERS = 40
 #: Units of the stretched inner SVG from its left to its right edge.
 WIDE = 1000
 
@@ -41,14 +54,17 @@ def path(points: str, kind: str, *, colour: str = "currentColor") -> Markup:
 
 
 def text(x: float, y: float, said: str, *, anchor: str = "start", kind: str = "") -> Markup:
-    """Return words at `x` per cent and `y` pixels. `anchor` is start, middle or end."""
-    return Markup('<text x="{}%" y="{}" font-size="12" text-anchor="{}"{}>{}</text>').format(
-        short(x), short(y), anchor, Markup(' class="{}"').format(kind) if kind else "", said
+    """Return words at `x` per cent and `y` pixels, cut to what a phone has room for. `anchor`: start, middle, end."""
+    named = Markup(' class="{}"').format(kind) if kind else ""
+    colour = "#fff" if kind == "inside" else "currentColor"
+    return Markup('<text x="{}%" y="{}" font-size="12" text-anchor="{}" fill="{}"{}>{}</text>').format(
+        short(x), short(y), anchor, colour, named, words.shortened(said, _MOST_LETTERS)
     )
 
 
-def box(x: float, y: float, width: float, height: float, kind: str, *, colour: str = "currentColor") -> Markup:
+def box(x: float, y: float, width: float, height: float, kind: str, *, colour: str = "") -> Markup:
     """Return a rectangle: `x` and `width` in per cent, `y` and `height` in pixels."""
+    colour = colour or _PLAIN.get(kind.rpartition(" ")[2], "#4d5560")
     return Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}" fill="{}"/>').format(
         kind, short(x), short(y), short(width), short(height), colour
     )

@@ -101,7 +101,10 @@ class _Scale:
     def __init__(self, points: list[tuple[float, float]], figure: Distribution) -> None:
         last = max([s for _, s in points if s < 1] + [0.9, min(figure.quantile or 0, 1 - 1e-7)])
         self._nines = _nines(last) * 1.04
-        tops = [points[-1][0], *(v for v in (figure.limit, figure.high) if v is not None and math.isfinite(v))]
+        tops = [
+            points[-1][0],
+            *(v for v in (figure.limit, figure.high) if v is not None and math.isfinite(v)),
+        ]
         self.low = min(0.0, points[0][0])
         self.high = (max(tops) - self.low) * 1.12 + self.low or 1.0
 
@@ -135,7 +138,7 @@ def _parts(figure: Distribution, points: list[tuple[float, float]], scale: _Scal
 
 
 def _labels(figure: Distribution, scale: _Scale) -> Iterator[Markup]:
-    for value in ticks(scale.low, scale.high):
+    for value in filter(None, ticks(scale.low, scale.high)):  # a zero at the bottom would lie on the curve
         yield text(0, scale.y(value) - 3, quantity(value, figure.unit), kind="axis")
     if figure.limit is not None:
         said = f"limit {quantity(figure.limit, figure.unit)}"

@@ -121,10 +121,16 @@ def _parts(figure: Series, seen: Seen) -> Iterator[Markup]:
         ]
         curves.append(path("".join(f"{p}h0" for p in pieces), f"curve {look}"))
     yield area(_BOTTOM, curves)
-    for value in ticks(low, high):
+    for value in filter(None, ticks(low, high)):  # a zero at the bottom would lie on the curve
         yield text(0, y(value) - 3, quantity(value, figure.unit), kind="axis")
     if figure.limit is not None:
-        yield text(100, y(figure.limit) - 4, f"limit {quantity(figure.limit, figure.unit)}", anchor="end", kind="limit")
+        yield text(
+            100,
+            y(figure.limit) - 4,
+            f"limit {quantity(figure.limit, figure.unit)}",
+            anchor="end",
+            kind="limit",
+        )
     yield from _time_axis(figure.start, first, last, _HEIGHT - 6)
 
 

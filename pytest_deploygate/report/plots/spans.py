@@ -50,7 +50,7 @@ def _parts(figure: Spans) -> Iterator[Markup]:
     for number, (name, pieces) in enumerate(figure.rows[:MOST_ROWS]):
         top = number * _ROW + 18
         yield text(0, top - 4, name, kind="name")
-        yield box(0, top, 100, _BAR, "track", colour="none")
+        yield box(0, top, 100, _BAR, "track")
         for start, end, state in pieces[:MOST_PIECES]:
             x, width = start / until * 100, max((end - start) / until * 100, 0.25)
             yield box(min(x, 99.75), top, width, _BAR, f"span {looks[state]}")

@@ -14,6 +14,8 @@ from pytest_deploygate.report.plots.timescale import Interval, TimeScale, scale
 
 _ROW, _BAR, _TOP = 38, 9, 4
 _MOST_RUNS, _MOST_MARKS = 60, 60
+#: Whose name is written first where there is no room for all.
+_WEIGHT = ("rollback", "hold", "incident", "go")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ def draw(rows: Sequence[Row], marks: Sequence[Mark]) -> Markup:
     if not times:
         return Markup("")
     height = _TOP + len(shown) * _ROW + (_ROW + 8 if marks else 0) + 40
-    return picture(words(shown, marks), height, _parts(shown, list(marks)[:_MOST_MARKS], scale(times), height))
+    return picture(
+        words(shown, marks), height, _parts(shown, list(marks)[:_MOST_MARKS], scale(times), height)
+    )
 
 
 def words(rows: Sequence[Row], marks: Sequence[Mark]) -> str:
@@ -87,22 +91,26 @@ def _interval(one: Interval, y: float, time: TimeScale, kind: str) -> Markup:
 
 
 def _marks(marks: Sequence[Mark], top: float, bottom: float, time: TimeScale) -> Iterator[Markup]:
-    """Draw a line through all phases for each, and name it below unless a neighbour stands there."""
-    last = {0: -100.0, 1: -100.0}
-    for mark in sorted(marks, key=lambda m: m.at):
+    """Draw a line through all phases for each, and name it below unless a weightier neighbour stands there."""
+    taken: list[tuple[int, float, float]] = []
+    for mark in sorted(marks, key=lambda m: (_WEIGHT.index(m.look), m.at)):
         x = time.x(mark.at)
         yield upright(x, _TOP, bottom - 20, f"at {mark.look}")
         yield _dot(x, top + 6, mark.look)
         anchor = "end" if x > 75 else "start" if x < 25 else "middle"
-        # Two lines of names: where both are taken the table alone names it.
-        line = next((n for n, place in last.items() if x - place > 1.3 * len(mark.label) + 3), None)
-        if line is not None:
-            last[line] = x
-            yield text(x, top + 24 + 15 * line, mark.label, anchor=anchor, kind=f"label {mark.look}")
+        wide = 1.3 * len(mark.label) + 3
+        left = x - {"end": wide, "middle": wide / 2, "start": 0.0}[anchor]
+        # Two lines for names; where both are taken the list beside the picture alone names it.
+        free = (n for n in (0, 1) if all(n != m or left + wide <= a or left >= b for m, a, b in taken))
+        if (line := next(free, None)) is not None:
+            taken.append((line, left, left + wide))
+            yield text(x, top + 26 + 14 * line, mark.label, anchor=anchor, kind=f"label {mark.look}")
 
 
 def _dot(x: float, y: float, look: str) -> Markup:
-    return Markup('<circle class="dot {}" cx="{}%" cy="{}" r="5" fill="currentColor"/>').format(look, short(x), short(y))
+    return Markup('<circle class="dot {}" cx="{}%" cy="{}" r="5" fill="currentColor"/>').format(
+        look, short(x), short(y)
+    )
 
 
 def _axis(time: TimeScale, height: int) -> Iterator[Markup]:
@@ -112,7 +120,9 @@ def _axis(time: TimeScale, height: int) -> Iterator[Markup]:
         wide = one.width > 22
         yield text(one.x, height - 22, f"{_utc(one.start, 4):%H:%M}", kind="axis")
         if wide:
-            yield text(one.x + one.width, height - 22, f"{_utc(one.end, -4):%H:%M}", anchor="end", kind="axis")
+            yield text(
+                one.x + one.width, height - 22, f"{_utc(one.end, -4):%H:%M}", anchor="end", kind="axis"
+            )
         if _utc(one.start, 4).date() != day and one.width > 12:
             day = _utc(one.start, 4).date()
             yield text(one.x, height - 7, f"{day:%a %d %b}" + (" UTC" if wide else ""), kind="axis")
