@@ -12,8 +12,8 @@ import jinja2
 
 from pytest_deploygate.model import Finding
 from pytest_deploygate.report import view, words
-from pytest_deploygate.report.plots import coverage, figures
 from pytest_deploygate.report.leaving import cleaned, plain
+from pytest_deploygate.report.plots import coverage, figures
 from pytest_deploygate.report.record import Record
 
 _STYLE_GOES_HERE = "/*style*/"

@@ -39,12 +39,28 @@ ROLES = ("deployment-lead", "technical-lead", "operations-manager", "customer-su
 MANUAL = frozenset(
     {"day.briefing", "day.support", "hand.briefing", "hand.documentation", "hand.runbook", "hand.escalation"}
 )
-FAILED = (
-    "golive.errors golive.performance golive.logins golive.traffic golive.resources crit.p99 crit.uptime "
-    "crit.data-loss crit.login phase4.integrity phase4.calculations phase4.aggregations phase3.alerts "
-    "phase3.pipeline phase2.replication phase2.aggregates after.alerts after.error-logs stab.slow-queries "
-    "after.tickets"
-).split()
+FAILED = [
+    "golive.errors",
+    "golive.performance",
+    "golive.logins",
+    "golive.traffic",
+    "golive.resources",
+    "crit.p99",
+    "crit.uptime",
+    "crit.data-loss",
+    "crit.login",
+    "phase4.integrity",
+    "phase4.calculations",
+    "phase4.aggregations",
+    "phase3.alerts",
+    "phase3.pipeline",
+    "phase2.replication",
+    "phase2.aggregates",
+    "after.alerts",
+    "after.error-logs",
+    "stab.slow-queries",
+    "after.tickets",
+]
 UNKNOWN = ("after.overnight", "after.performance", "crit.dashboards", "phase3.smoke")
 UNCOVERED = ("golive.workflows", "after.workflows", "phase2.backup-jobs")
 WAIVED = ("phase3.integrations", "stab.caching")
