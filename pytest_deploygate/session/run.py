@@ -88,6 +88,11 @@ class Run:
         # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
 
+    def missing(self) -> list[str]:
+        """Return the bound tests of the scope that yielded no finding so far, and what was lost."""
+        evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
+        return [*evidence.silent, *evidence.lost]
+
     def _decide(self) -> Decision:
         return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))
 
