@@ -14,7 +14,7 @@ from pytest_deploygate.report.record import ItemResult, Record
 
 #: Bytes that the text may have: a comment's limit with room for what a tool adds around it.
 LIMIT = 60_000
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$^=-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
 _MOST_REASON = 300
 
 
