@@ -7,6 +7,7 @@ import click
 import pytest_deploygate
 from pytest_deploygate.cli.attest import attest
 from pytest_deploygate.cli.grants import grants
+from pytest_deploygate.cli.diff import diff
 from pytest_deploygate.cli.init import init
 from pytest_deploygate.cli.issues import issues
 from pytest_deploygate.cli.lab import lab
@@ -28,6 +29,7 @@ def main() -> None:
 
     \b
     deploygate lab up                 a whole database platform on loopback, to try things on
+    deploygate diff A B               what is different between two changes
     deploygate init                   a starting repository: suites, checklist, inventory, CI files
     deploygate attest ITEM ...        a person attests an item, with evidence and an end
     deploygate waive ITEM ...         answer for an item that is not good, for a time
@@ -36,7 +38,7 @@ def main() -> None:
     deploygate grants --inventory N   the least SQL grants for the gate's role
     deploygate plan --inventory NAME  what a run would do, before anything runs
     deploygate schema                 JSON Schema of the inventory, for editors
-    deploygate report --change ID     make the result files again from the journal
+    deploygate report --change ID     make the result files again from the journal, or export them
     deploygate sign --role R --key K  sign the report of a change in a role
     deploygate verify [DIR]           check a signed record offline
     deploygate snapshot ...           write the expected table structure from a live database
@@ -46,6 +48,7 @@ def main() -> None:
 
 main.add_command(attest)
 main.add_command(grants)
+main.add_command(diff)
 main.add_command(init)
 main.add_command(issues)
 main.add_command(lab)

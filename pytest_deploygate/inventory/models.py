@@ -13,6 +13,7 @@ from pydantic import Field
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Erasure
+from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.load import Load
@@ -79,4 +80,5 @@ class Inventory(Section):
     schedule: Timetable | None = Field(
         default=None, description="when the change is planned; the plan and the report show its windows"
     )
+    contacts: list[Contact] = Field(default=[], description="who to call, by role; shown in the report")
     policy: Policy = Field(default=Policy(), description="how findings become a decision")

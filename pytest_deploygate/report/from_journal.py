@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from pytest_deploygate.decision import standing
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.journal import FILE, Entry, Segment, segments
-from pytest_deploygate.report.record import Provenance, Record, Run
+from pytest_deploygate.model import words_for
+from pytest_deploygate.report import changes
+from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
+
+#: Kinds of journal entries that have a place of their own in the report.
+_PLACED = frozenset({"run", "bound", "test", "decision", "end"})
+#: Where an entry of a kind that this version does not know says what it is, the first that it has.
+_SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
 
 def build(entries: Sequence[Entry]) -> Record:
@@ -16,7 +27,7 @@ def build(entries: Sequence[Entry]) -> Record:
     last = runs[-1]
     about = standing.frame(last.begin)
     bound = {item for items in (standing.bound_tests(entries, about.run) or {}).values() for item in items}
-    versions = dict(last.begin.get("versions", {}))
+    weakenings = _weakenings(about)
     return Record(
         change=about.change,
         inventory=about.inventory,
@@ -26,22 +37,61 @@ def build(entries: Sequence[Entry]) -> Record:
         phases=about.phases,
         items=tuple(results),
         runs=tuple(_run(segment) for segment in runs),
-        provenance=Provenance(
-            tool=f"pytest-deploygate {versions.get('pytest-deploygate', 'of unknown version')}",
-            python=str(versions.get("python", "")),
-            host=str(last.begin.get("host", "")),
-            inventory_digest=about.inventory_sha256,
-            checklist_digest=about.checklist_sha256,
-            journal_head=entries[-1].sha256,
-            journal_path=FILE,
-        ),
-        weakenings=(
-            *about.weakenings,
-            *(f"{item} is declared not applicable: {why}" for item, why in about.not_applicable.items()),
-        ),
+        provenance=_provenance(last, about, entries[-1].sha256),
+        weakenings=weakenings,
         windows=tuple((phase, start, end) for phase, (start, end) in about.windows.items()),
         planned=tuple(item.id for item in about.items if item.id not in bound),
+        measured=tuple(_measured(runs, about)),
+        events=tuple(_events(entries, runs)),
+        roles=about.roles,
+        contacts=tuple(Contact(**contact) for contact in last.begin.get("contacts", ())),
+        waivers=about.waivers,
+        previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )
+
+
+def history(runs: Sequence[Segment]) -> changes.History:
+    """Return every number that these runs measured, oldest first, by item, target and name."""
+    found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for segment in runs:
+        for test in segment.tests:
+            for finding in test.findings:
+                for reading in finding.readings:
+                    value = changes.as_number(reading.value)
+                    if value is not None:
+                        found[finding.item, finding.target, reading.name].append(value)
+    return found
+
+
+def _weakenings(about: standing.Frame) -> tuple[str, ...]:
+    return (
+        *about.weakenings,
+        *(f"{item} is declared not applicable: {why}" for item, why in about.not_applicable.items()),
+    )
+
+
+def _provenance(last: Segment, about: standing.Frame, head: str) -> Provenance:
+    versions = dict(last.begin.get("versions", {}))
+    return Provenance(
+        tool=f"pytest-deploygate {versions.get('pytest-deploygate', 'of unknown version')}",
+        python=str(versions.get("python", "")),
+        host=str(last.begin.get("host", "")),
+        inventory_digest=about.inventory_sha256,
+        checklist_digest=about.checklist_sha256,
+        journal_head=head,
+        journal_path=FILE,
+        clock=_clock(last.begin.get("clock") or {}),
+    )
+
+
+def _clock(seen: Mapping[str, Any]) -> str:
+    """Say how far the host's clock may be off."""
+    if seen.get("synchronised") is None:
+        return "not known: the kernel could not be asked"
+    if not seen["synchronised"]:
+        return "not synchronised, says the kernel: times here may differ from other hosts' by any amount"
+    offset, most = words_for(abs(float(seen["offset_s"]))), words_for(float(seen["max_error_s"]))
+    return f"synchronised, offset {offset}, at most {most} off, by the kernel's estimate"
 
 
 def _run(segment: Segment) -> Run:
@@ -53,4 +103,63 @@ def _run(segment: Segment) -> Run:
         versions=tuple(sorted((str(k), str(v)) for k, v in segment.begin.get("versions", {}).items())),
         interrupted=segment.ended is None,
         scope=str(segment.begin.get("scope", "")),
+        outcome=segment.decision.outcome if segment.decision else None,
+        decided=segment.decision.at if segment.decision else None,
     )
+
+
+def _measured(runs: Sequence[Segment], about: standing.Frame) -> Iterator[Measured]:
+    """Yield each run's time in each phase. Items that the last run's checklist does not have are left out."""
+    phase_of = {item.id: item.phase for item in about.items}
+    for segment in runs:
+        times: defaultdict[str, list[datetime]] = defaultdict(list)
+        for test in segment.tests:
+            for finding in test.findings:
+                if phase := phase_of.get(finding.item):
+                    times[phase] += [finding.at - timedelta(seconds=finding.duration_s), finding.at]
+        for phase, moments in times.items():
+            yield Measured(phase, min(moments), max(moments))
+
+
+def _events(entries: Sequence[Entry], runs: Sequence[Segment]) -> Iterator[Event]:
+    """Yield what the tables of runs and items do not show: runs that broke off, and entries of other kinds."""
+    for segment in runs:
+        if segment.ended is None:
+            text = f"the run of {segment.started:%H:%M:%S} UTC broke off without an end"
+            mine = [entry.at for entry in entries if entry.body.get("run") == segment.run]
+            yield Event(max(mine, default=segment.started), "incident", text)
+    for entry in entries:
+        if entry.kind not in _PLACED:
+            said = next((str(entry.body[key]) for key in _SAYS if entry.body.get(key)), "")
+            yield Event(entry.at, entry.kind, said)
+
+
+def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Side) -> Previous | None:
+    """Return the newest earlier run that shares scope with the last one, and what changed since it."""
+    scope = {result.item.id for result in now.results if result.in_scope}
+    for index in range(len(runs) - 2, -1, -1):
+        segment = runs[index]
+        if not scope & set(segment.begin.get("scope_items", ())):
+            continue
+        before = _up_to(entries, runs[index + 1])
+        about = standing.frame(segment.begin)
+        old: list[ItemResult] = standing.results(before)
+        return Previous(
+            started=segment.started,
+            scope=about.expression,
+            outcome=segment.decision.outcome if segment.decision else None,
+            changes=changes.compare(
+                changes.Side(old, about.waivers, _weakenings(about)), now, history(runs[:index])
+            ),
+        )
+    return None
+
+
+def _up_to(entries: Sequence[Entry], segment: Segment) -> list[Entry]:
+    """Return the entries before a run began."""
+    found: list[Entry] = []
+    for entry in entries:
+        if entry.kind == "run" and entry.body["run"] == segment.run:
+            break
+        found.append(entry)
+    return found

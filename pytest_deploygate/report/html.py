@@ -13,6 +13,7 @@ import jinja2
 from pytest_deploygate.model import Finding
 from pytest_deploygate.report import view, words
 from pytest_deploygate.report.leaving import cleaned, plain
+from pytest_deploygate.report.plots import coverage, figures
 from pytest_deploygate.report.record import Record
 
 _STYLE_GOES_HERE = "/*style*/"
@@ -74,6 +75,8 @@ def _template() -> jinja2.Template:
         moment=words.moment,
         brief=functools.partial(words.shortened, most=view.BRIEF),
         long=_long,
+        glance=functools.partial(words.shortened, most=150),
+        brief_change=functools.partial(words.shortened, most=320),
     )
     environment.globals.update(
         count=words.count,
@@ -83,9 +86,13 @@ def _template() -> jinja2.Template:
         exit_words=view.exit_words,
         tally_words=_tally_words,
         target_words=_target_words,
+        changes_at_most=view.CHANGES,
+        attested_at_most=view.ATTESTED,
+        events_at_most=view.EVENTS,
         items_per_rule=view.ITEMS_PER_RULE,
         meaning=words.MEANING,
-        colour=view.COLOURS,
+        drawn=figures.drawn,
+        colour=coverage.COLOURS,
     )
     return environment.get_template("signoff.html.j2")
 

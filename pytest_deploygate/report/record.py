@@ -14,10 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Decision, Phase
+from pytest_deploygate.model import Decision, Outcome, Phase
+from pytest_deploygate.report.changes import Change
 
-__all__ = ["ItemResult", "Provenance", "Record", "Run"]
+__all__ = ["Contact", "Event", "ItemResult", "Measured", "Previous", "Provenance", "Record", "Run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,53 @@ class Run:
     versions: tuple[tuple[str, str], ...] = ()
     interrupted: bool = False
     scope: str = ""
+    outcome: Outcome | None = None
+    decided: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """When one run measured items of a phase: from the first measurement's beginning to the last one's end."""
+
+    phase: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to the change: `kind` is the journal's word, or `incident` for a run that was killed."""
+
+    at: datetime
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who to call for a role, as the inventory has it."""
+
+    role: str
+    name: str = ""
+    phone: str = ""
+    mail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The run before the last one of the same change, and what is different since. `outcome` is None: undecided."""
+
+    started: datetime
+    scope: str
+    outcome: Outcome | None
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where the report comes from, so that it can be computed again and compared. Digests are SHA-256 in hex.
 
-    `tool` is name and version, `pytest-deploygate 0.1.0`.
+    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far the host's clock may be off.
     """
 
     tool: str
@@ -51,6 +93,7 @@ class Provenance:
     checklist_digest: str
     journal_head: str
     journal_path: str
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +106,7 @@ class Record:
     `weakenings` are sentences, one for each limit, severity or scope that is weaker than the checklist's own.
     `windows` are phases with planned start and end, where headings and the inventory's schedule say so.
     `planned` are the ids of items that this version has no check for, whatever the inventory says.
+    `measured` are all runs' times, phase by phase; `events` what else happened; `roles` who must sign.
     """
 
     change: str
@@ -77,3 +121,9 @@ class Record:
     weakenings: tuple[str, ...] = ()
     planned: tuple[str, ...] = ()
     windows: tuple[tuple[str, datetime, datetime], ...] = ()
+    measured: tuple[Measured, ...] = ()
+    events: tuple[Event, ...] = ()
+    roles: tuple[str, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    previous: Previous | None = None

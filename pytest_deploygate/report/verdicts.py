@@ -64,7 +64,7 @@ def _decision(decision: Decision | None, record: Record) -> dict[str, Any]:
             {"name": r.name, "says": r.says.value, "because": r.because, "items": list(r.items)}
             for r in decision.rules
         ],
-        "at": _time(decision.at),
+        "at": iso(decision.at),
         "counts": dict(decision.counts) or _counts(record),
     }
 
@@ -102,7 +102,7 @@ def _target(finding: Finding) -> dict[str, Any]:
         "notes": list(finding.notes),
         "evidence": [{"path": e.path, "sha256": e.sha256, "title": e.title} for e in finding.evidence],
         "test": finding.test,
-        "at": _time(finding.at),
+        "at": iso(finding.at),
         "duration_s": _number(finding.duration_s),
         "deferred_to": finding.deferred_to,
         "confirmed": finding.confirmed,
@@ -124,5 +124,6 @@ def _number(value: Scalar) -> Scalar:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _time(when: datetime) -> str:
+def iso(when: datetime) -> str:
+    """Write a time as JSON has it: ISO 8601 in UTC, `Z` at the end."""
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pytest_deploygate.model import Finding, Item, Phase, Rule, Severity, Verdict, words_for
-from pytest_deploygate.report import grouping, words
+from markupsafe import Markup
+
+from pytest_deploygate.model import (
+    Distribution,
+    Figure,
+    Finding,
+    Item,
+    Phase,
+    Rule,
+    Series,
+    Severity,
+    Verdict,
+)
+from pytest_deploygate.report import changes, grouping, schedule, signing, words
+from pytest_deploygate.report.changes import Change
+from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import ItemResult, Record
 
 #: Bytes that the page may have. Measured in UTF-8, style included.
@@ -24,16 +38,10 @@ FOLD_OVER = 3
 ITEMS_PER_RULE = 12
 #: Characters of a text in a row.
 BRIEF = 90
-#: Colours of the bar where a ticket system strips the style sheet; else that decides.
-COLOURS = {
-    Verdict.FAIL: "#a8201a",
-    Verdict.INCONCLUSIVE: "#7d4a00",
-    Verdict.NOT_COVERED: "#5a4490",
-    Verdict.WAIVED: "#00596b",
-    Verdict.ATTESTED: "#0b5c46",
-    Verdict.PASS: "#1a6632",
-    Verdict.NOT_APPLICABLE: "#4d5560",
-}
+#: Changes of a kind, attestations and events that are listed; of more, it says how many.
+CHANGES, ATTESTED, EVENTS = 20, 60, 100
+#: Items that need somebody that are named on top, in one line each.
+GLANCE = 40
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
@@ -72,6 +80,11 @@ class Card:
         return not found or found[0].reason != self.result.reason or found[0].verdict is not self.verdict
 
     @property
+    def drawn(self) -> bool:
+        """True where a finding has a picture: its card stands open."""
+        return any(f.figures for f in self.result.findings)
+
+    @property
     def fold(self) -> bool:
         """True where the good targets are too many to stand open."""
         return len(self.good) > FOLD_OVER or bool(self.bad)
@@ -102,22 +115,11 @@ class PhaseView:
     above: int
     inside: tuple[ItemResult, ...]
     outside: tuple[Card, ...]
-    when: str
 
     @property
     def summary(self) -> str:
         """Its verdicts in words."""
         return words.tally_words(r.verdict for r in self.inside)
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A piece of the coverage bar, in hundredths of its width."""
-
-    verdict: Verdict
-    count: int
-    x: float
-    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,19 @@ class Page:
     rules: tuple[Rule, ...]
     other_rules: tuple[Rule, ...]
     groups: tuple[Group, ...]
+    glance: tuple[Card, ...]
+    bad: int
     phases: tuple[PhaseView, ...]
     tally: tuple[tuple[Verdict, int], ...]
-    segments: tuple[Segment, ...]
+    bar: Markup
+    by_severity: tuple[tuple[str, tuple[tuple[Verdict, int], ...]], ...]
+    times: tuple[schedule.PhaseTimes, ...]
+    timeline: Markup
+    happened: tuple[tuple[datetime, str, str], ...]
+    waivers: tuple[signing.WaiverShown, ...]
+    attested: tuple[tuple[Item, Finding], ...]
+    signers: tuple[signing.Signer, ...]
+    changes: tuple[tuple[changes.Kind, tuple[Change, ...]], ...]
     total: int
     good: int
     only_passes: bool
@@ -146,13 +158,13 @@ class Page:
 
 def page(record: Record, room: int) -> Page:
     """Lay the page out with `room` bytes for what is shown in full."""
+    decision = record.decision
     inside = grouping.in_scope(record)
     against = grouping.held(record)
-    bad = grouping.not_good(inside, against)
+    rules, other = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    bad = _deciding_first(grouping.not_good(inside, against), rules, against)
     in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
     planned = frozenset(record.planned)
-    decision = record.decision
-    rules, other = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
     anchors = _anchors(record.items, in_full | {i for rule in rules for i in rule.items[:ITEMS_PER_RULE]})
     cards = {
         r.item.id: _card(r, anchors.get(r.item.id, ""), r.item.id in in_full, grouping.deferred(r, against))
@@ -167,12 +179,19 @@ def page(record: Record, room: int) -> Page:
         rules=rules,
         other_rules=other,
         groups=tuple(_groups([cards[r.item.id] for r in bad])),
-        phases=tuple(
-            _phase(g, cards, {phase: (start, end) for phase, start, end in record.windows})
-            for g in grouping.by_phase(record)
-        ),
+        glance=tuple(c for r in bad if (c := cards[r.item.id]).anchor)[:GLANCE],
+        bad=len(bad),
+        phases=tuple(_phase(g, cards) for g in grouping.by_phase(record)),
         tally=tally,
-        segments=_segments(tally, len(inside)),
+        bar=coverage.draw(tally) if tally else Markup(),
+        by_severity=schedule.counts(record),
+        times=schedule.phases(record),
+        timeline=schedule.picture(record),
+        happened=schedule.happened(record),
+        waivers=signing.waivers(record),
+        attested=signing.attestations(record),
+        signers=signing.signers(record),
+        changes=_changes(record),
         total=len(inside),
         good=sum(n for v, n in tally if v.good),
         only_passes=all(v is Verdict.PASS for v, _ in tally if v.good),
@@ -182,6 +201,19 @@ def page(record: Record, room: int) -> Page:
         brief=sum(1 for r in inside if r.findings and r.item.id not in in_full),
         anchors=anchors,
     )
+
+
+def _deciding_first(
+    bad: Iterable[ItemResult], rules: Iterable[Rule], against: Container[str]
+) -> tuple[ItemResult, ...]:
+    """Order items of the same weight and verdict so that those that decided come first."""
+    named = {item for rule in rules for item in rule.items}
+    return tuple(sorted(bad, key=lambda r: (*grouping.weight(r, against)[:2], r.item.id not in named)))
+
+
+def _changes(record: Record) -> tuple[tuple[changes.Kind, tuple[Change, ...]], ...]:
+    found = record.previous.changes if record.previous else ()
+    return tuple((kind, tuple(some)) for kind, some in itertools.groupby(found, key=lambda c: c.kind))
 
 
 def scope_words(record: Record) -> str:
@@ -246,9 +278,7 @@ def _blocks(cards: Iterable[Card], rows: Container[str]) -> Blocks:
     return tuple((as_rows, tuple(some)) for as_rows, some in runs)
 
 
-def _phase(
-    group: grouping.PhaseGroup, cards: dict[str, Card], windows: Mapping[str, tuple[datetime, datetime]]
-) -> PhaseView:
+def _phase(group: grouping.PhaseGroup, cards: dict[str, Card]) -> PhaseView:
     inside = [cards[r.item.id] for r in group.inside]
     rows = {c.item.id for c in inside if not c.verdict.good or not c.full or not c.result.findings}
     shown = [c for c in inside if c.verdict.good or c.full]
@@ -258,38 +288,6 @@ def _phase(
         above=len(inside) - len(shown),
         inside=group.inside,
         outside=tuple(cards[r.item.id] for r in group.outside),
-        when=_when(group, windows.get(group.phase.id)),
-    )
-
-
-def _when(group: grouping.PhaseGroup, window: tuple[datetime, datetime] | None) -> str:
-    """Say when a phase was planned and when it was measured, and whether that was outside of the plan."""
-    said = []
-    if window:
-        said.append(f"planned {words.between(*window)}")
-    elif group.phase.window:
-        said.append(f"planned {group.phase.window}")
-    findings = [finding for result in group.inside for finding in result.findings]
-    if findings:
-        first = min(finding.at - timedelta(seconds=finding.duration_s) for finding in findings)
-        last = max(finding.at for finding in findings)
-        said.append(f"measured {words.between(first, last)}")
-        if window and first < window[0]:
-            said.append(f"{words_for(window[0] - first)} before its window")
-        if window and last > window[1]:
-            said.append(f"{words_for(last - window[1])} after its window ended")
-    return " · ".join(said)
-
-
-def _segments(tally: tuple[tuple[Verdict, int], ...], total: int) -> tuple[Segment, ...]:
-    """Share the bar out; a piece is never too thin to be seen."""
-    least = 1.5
-    wide = [max(100 * n / total, least) for _, n in tally]
-    scale = 100 / sum(wide) if wide else 1
-    starts = itertools.accumulate((w * scale for w in wide), initial=0.0)
-    return tuple(
-        Segment(v, n, round(x, 2), round(w * scale, 2))
-        for (v, n), w, x in zip(tally, wide, starts, strict=False)
     )
 
 
@@ -338,11 +336,24 @@ def _full_bytes(result: ItemResult) -> int:
 
 
 def _finding_bytes(finding: Finding) -> int:
-    texts = (finding.target, finding.reason, finding.criterion, finding.test, *finding.notes)
+    texts: tuple[str, ...] = (finding.target, finding.reason, finding.criterion, finding.test, *finding.notes)
     return (
         480
         + sum(map(_bytes, texts))
         + 40 * len(finding.notes)
         + sum(220 + 2 * len(e.path) + _bytes(e.title) for e in finding.evidence)
         + sum(80 + _bytes(f"{r.name}{r.value}{r.unit}{r.limit}") for r in finding.readings)
+        + sum(map(_figure_bytes, finding.figures))
     )
+
+
+def _figure_bytes(figure: Figure) -> int:
+    """Guess what a picture and the words beside it take."""
+    match figure:
+        case Distribution():
+            points = min(len(figure.points), 160)
+        case Series():
+            points = sum(min(len(line.points), 1000) for line in figure.lines[:4])
+        case _:
+            points = 9 * sum(min(len(pieces), 300) for _, pieces in figure.rows[:12])
+    return 4500 + 15 * points

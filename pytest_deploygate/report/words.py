@@ -112,6 +112,15 @@ def listed(parts: Iterable[str], most: int = 6) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut a text on one line, saying so with an ellipsis."""
+    """Cut a text on one line, between words where there are any, saying so with an ellipsis."""
     one_line = " ".join(text.split())
-    return one_line if len(one_line) <= most else one_line[: most - 1].rstrip() + "…"
+    if len(one_line) <= most:
+        return one_line
+    cut = one_line[: most - 1]
+    between = cut.rfind(" ", most * 3 // 4)
+    return (cut[:between] if between > 0 else cut).rstrip(" ,;:") + "…"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something took: `0.25 s`, `4 min`, `3 h`, `12 d`."""
+    return words_for(seconds)

@@ -30,6 +30,7 @@ from pytest_deploygate.session import (
 )
 from pytest_deploygate.session.floor import hold_the_floor
 from pytest_deploygate.session.gate import GATE, Gate
+from pytest_deploygate.session.html_table import HtmlTable
 from pytest_deploygate.session.progress import Progress
 from pytest_deploygate.session.run import Run, exit_code, plain_id
 from pytest_deploygate.session.settings import SETTINGS
@@ -62,6 +63,11 @@ def wake(config: pytest.Config) -> None:
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
+    if config.getoption("htmlpath", None):
+        table = HtmlTable(
+            lambda: config.stash.get(_RECORD, None), run.missing, str(found.out / "signoff.html")
+        )
+        config.pluginmanager.register(table, "deploygate-html")
     _quieten(config)
 
 

@@ -23,6 +23,7 @@ from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import rules, standing
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision
+from pytest_deploygate.probes import own_clock
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import bound, closing, declared, gate, outcome, scope
@@ -87,6 +88,11 @@ class Run:
         # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
 
+    def missing(self) -> list[str]:
+        """Return the bound tests of the scope that yielded no finding so far, and what was lost."""
+        evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
+        return [*evidence.silent, *evidence.lost]
+
     def _decide(self) -> Decision:
         return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))
 
@@ -130,6 +136,8 @@ class Run:
             },
             "waivers": [gate.plain(waiver) for waiver in settings.waivers],
             "weakenings": settings.weakenings,
+            "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
+            "clock": dataclasses.asdict(own_clock.read()),
             "records": _digests(settings),
             "chained": settings.chained,
             "windows": _windows(settings),

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sample
+import sample_night
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from pytest_deploygate.report import html
 from pytest_deploygate.report.record import Record
 
-RECORDS = {"hold": sample.hold, "go": sample.go, "hostile": sample.hostile}
+RECORDS = {
+    "hold": sample.hold,
+    "go": sample.go,
+    "hostile": sample.hostile,
+    "night": sample_night.bad,
+    "hostile-night": sample_night.hostile,
+}
 Opener = Callable[..., Page]
 
 # The contrast of each text with what is behind it, by WCAG's formula; the worst ones come back.
@@ -126,10 +135,7 @@ def test_landmarks_and_headings(opened: Opener) -> None:
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     assert page.locator("html").get_attribute("lang") == "en"
-    assert page.get_by_role("img").get_attribute("aria-labelledby") == "bar-title"
-    assert page.locator("#bar-title").text_content() == (
-        "Items in scope by verdict: 2 fail, 1 inconclusive, 1 not covered, 4 pass"
-    )
+    assert page.get_by_role("img", name="2 fail, 1 inconclusive, 1 not covered, 4 pass").count() == 1
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -175,6 +181,79 @@ def test_markup_in_values_stays_text(opened: Opener) -> None:
         == 0
     )
     assert "<script>alert(1)</script>" in page.locator("h4").first.inner_text()
+
+
+def test_markup_in_every_text_of_a_bad_night_stays_text(opened: Opener) -> None:
+    """Figures, waivers, contacts, events, signers and what changed among them."""
+    page = opened(sample_night.hostile())
+    assert page.locator("script, iframe, object, form, img").count() == 0
+    assert page.locator("[onerror], [onload], [style]").count() == 0
+    for place in ("#sign", "#contacts", "#people", "#times", "#changed", "figcaption", "svg text.name"):
+        inside = page.locator(f"section:has({place})" if place.startswith("#") else place)
+        assert "<script>alert(1)</script>" in (inside.first.text_content() or ""), place
+
+
+def test_without_javascript_verdict_failures_and_signers_are_read(opened: Opener) -> None:
+    page = opened(sample_night.bad())
+    assert page.locator("h1").inner_text() == "ROLLBACK Go back."
+    assert "1,204 writes accepted since cutover would be lost" in page.locator("section").first.inner_text()
+    rows = page.locator("table.glance tbody tr")
+    assert rows.count() == 29
+    assert rows.filter(has_text="fail").count() == 20
+    assert "golive.errors" in rows.first.inner_text()
+    signers = page.locator("ul.signers li b").all_inner_texts()
+    assert signers == list(sample_night.ROLES)
+
+
+def test_every_picture_says_in_words_what_it_shows(opened: Opener) -> None:
+    page = opened(sample_night.bad())
+    pictures = page.get_by_role("img")
+    assert pictures.count() == 2 + 5  # coverage, timeline, five figures
+    titles = page.locator("svg[role=img] > title").all_text_contents()
+    assert len(titles) == 7
+    said = " ".join(page.locator("figcaption, .said").all_inner_texts())
+    assert (
+        "p99 is 1094 ms (true value between 943.9 ms and 1251 ms); limit 500 ms, the whole range is over it"
+        in said
+    )
+    assert "nothing was seen for 80 s (1 gap)" in said
+    assert "up 18.3 h, down 8.67 min, unknown 60 min, not seen 4.56 h of 24 h" in said
+
+
+def test_waivers_show_their_end_and_an_expired_one_says_so(opened: Opener) -> None:
+    said = opened(sample_night.bad()).locator("table.waivers").inner_text()
+    assert "EXPIRED 30.4 h before the run" in said
+    assert "active, 6.73 d left" in said
+
+
+@pytest.mark.parametrize(("name", "scheme"), [("hold", "dark"), ("night", "light"), ("night", "dark")])
+def test_axe_finds_nothing(browser: Browser, tmp_path: Path, name: str, scheme: str) -> None:
+    """axe-core, every rule. It needs script and so a browser without the policy; the page is the same."""
+    file = tmp_path / "signoff.html"
+    file.write_text(html.render(RECORDS[name]()), encoding="utf-8")
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    found = Axe().run(page)
+    context.close()
+    assert len(found.response["passes"]) > 20
+    assert [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found.response["violations"]] == []
+
+
+def test_with_styles_stripped_order_and_words_are_the_same(browser: Browser, tmp_path: Path) -> None:
+    """As a ticket system shows it: no style sheet, and pictures that keep colours of their own."""
+    file = tmp_path / "bare.html"
+    text = re.sub(r"<style>.*?</style>", "", html.render(sample_night.bad()), flags=re.DOTALL)
+    file.write_text(text, encoding="utf-8")
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(file.as_uri())
+    said = page.locator("main").inner_text()
+    page.close()
+    order = [
+        said.index(words) for words in ("Why ROLLBACK", "20 fail", "at a glance", "in full", "Who must sign")
+    ]
+    assert order == sorted(order)
+    assert 'fill="#a8201a"' in text
 
 
 def test_on_paper_everything_is_open(opened: Opener) -> None:

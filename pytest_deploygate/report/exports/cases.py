@@ -1,0 +1,62 @@
+"""What all exports say alike: the verdict of an item that counts, its bad targets, and the decision as a case of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pytest_deploygate.model import Finding, Outcome, Severity, Verdict, worst
+from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report.record import ItemResult, Record
+
+#: Id of the decision where a format has only items: a HOLD stays red where every item is green.
+DECISION = "deploygate.decision"
+_PASSES = (Verdict.PASS, Verdict.ATTESTED)
+_OPEN = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
+
+
+def verdict(result: ItemResult) -> Verdict:
+    """Return the verdict of an item; a pass over a target that is none is not believed."""
+    bad = [f.verdict for f in result.findings if f.verdict in _OPEN]
+    return worst(bad) if bad and result.verdict in _PASSES else result.verdict
+
+
+def passes(value: Verdict) -> bool:
+    """Tell whether a verdict may be written as passed."""
+    return value in _PASSES
+
+
+def holds(result: ItemResult) -> bool:
+    """Tell whether an item is red for programs: unknown weighs like failed where its severity can hold."""
+    value = verdict(result)
+    return value is Verdict.FAIL or (value in _OPEN and result.item.severity is not Severity.MINOR)
+
+
+def bad_findings(result: ItemResult) -> tuple[Finding, ...]:
+    """Return the findings that are not good, worst first."""
+    return grouping.bad_findings(result)
+
+
+def message(result: ItemResult) -> str:
+    """Say an item's verdict with severity and reason, `fail (critical): …`."""
+    return f"{words.verdict(verdict(result))} ({result.item.severity.value}): {result.reason}"
+
+
+def decided(record: Record) -> tuple[bool, str]:
+    """Return whether the decision is GO, and what it says; none is not GO."""
+    decision = record.decision
+    if decision is None:
+        return False, "NO DECISION: nothing was decided, do not go on"
+    rules, _ = grouping.deciding(decision.rules, decision.outcome)
+    because = " ".join(rule.because for rule in rules)
+    return decision.outcome is Outcome.GO, f"{decision.outcome.value}: {because}"
+
+
+def version(record: Record) -> str:
+    """Return the tool's version, `0.1.0`."""
+    return record.provenance.tool.rpartition(" ")[2]
+
+
+def dumped(plain: dict[str, Any]) -> str:
+    """Write JSON as all exports do: UTF-8, no NaN, one line feed at the end."""
+    return json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

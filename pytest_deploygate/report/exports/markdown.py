@@ -1,0 +1,85 @@
+"""A summary in Markdown for CI: GitHub's step summary (1 MiB) and comments (65,536 characters), GitLab notes.
+
+Values are text: nothing in them becomes markup, a link, a mention or a column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pytest_deploygate.report import grouping, view, words
+from pytest_deploygate.report.leaving import cleaned
+from pytest_deploygate.report.record import ItemResult, Record
+
+#: Bytes that the text may have: a comment's limit with room for what a tool adds around it.
+LIMIT = 60_000
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
+_MOST_REASON = 300
+
+
+def text(record: Record) -> str:
+    """Return the summary; rows that do not fit are counted in its last line."""
+    known = cleaned(record)
+    head, tail = "\n".join(_head(known)), "\n".join(_tail(known))
+    bad = grouping.not_good(grouping.in_scope(known), grouping.held(known))
+    rows: list[str] = []
+    room = LIMIT - len(head.encode()) - len(tail.encode()) - 200
+    for result in bad:
+        row = _row(result)
+        room -= len(row.encode()) + 1
+        if room < 0:
+            break
+        rows.append(row)
+    table = ["| item | severity | verdict | why |", "|---|---|---|---|", *rows] if rows else []
+    more = (
+        [f"\n…and {words.count(len(bad) - len(rows), 'more item')}: all are in the report."]
+        if len(rows) < len(bad)
+        else []
+    )
+    return "\n".join([head, *table, *more, tail]) + "\n"
+
+
+def escaped(said: str, most: int = _MOST_REASON) -> str:
+    """Return a text that Markdown shows as it is, on one line."""
+    safe = words.shortened(said, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    safe = _SPECIAL.sub(r"\\\1", safe)
+    # A mention would notify somebody, and a bare address would become a link.
+    return safe.replace("@", "@\u200b").replace("://", ":\u200b//").replace("www.", "www\u200b.")
+
+
+def _head(record: Record) -> Iterator[str]:
+    decision = record.decision
+    outcome = decision.outcome.value if decision else "NO DECISION"
+    yield f"## {outcome}: {words.MEANS[decision.outcome] if decision else 'Do not go on.'}"
+    yield ""
+    yield (
+        f"Scope **{escaped(view.scope_words(record))}**, change **{escaped(record.change)}**, "
+        f"inventory **{escaped(record.inventory)}**. Exit code {view.exit_words(record)}."
+    )
+    yield ""
+    rules, _ = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    for rule in rules:
+        yield f"- {escaped(rule.because, 600)}"
+    inside = grouping.in_scope(record)
+    counted = ", ".join(f"**{n:,}** {words.verdict(v)}" for v, n in words.tally(r.verdict for r in inside))
+    yield ""
+    yield f"{words.count(len(inside), 'item')} in scope: {counted or 'nothing was looked at'}."
+    yield ""
+
+
+def _row(result: ItemResult) -> str:
+    verdict = words.verdict(result.verdict)
+    return f"| {escaped(result.item.id, 120)} | {result.item.severity.value} | {verdict} | {escaped(result.reason)} |"
+
+
+def _tail(record: Record) -> Iterator[str]:
+    outside = sum(1 for r in record.items if not r.in_scope)
+    yield ""
+    if outside:
+        yield f"{words.count(outside, 'item')} of the checklist out of scope, not looked at.  "
+    if record.weakenings:
+        yield f"{words.count(len(record.weakenings), 'setting')} weaker than the checklist.  "
+    if record.roles:
+        yield f"Must sign: {', '.join(map(escaped, record.roles))}.  "
+    yield f"{escaped(record.provenance.tool)}, journal head `{escaped(record.provenance.journal_head[:16])}`"

@@ -1,0 +1,124 @@
+"""SARIF 2.1.0 (OASIS): a result for each target that is not good, for code scanning and security dashboards.
+
+Readers such as GitHub's know no state "unknown" and show every result as an alert, so passes are left out and counted
+in the run's properties; fail, inconclusive and not covered are results of kind `fail`, waived ones are suppressed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_deploygate.model import Finding, Severity, Verdict
+from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report.exports import cases
+from pytest_deploygate.report.leaving import cleaned
+from pytest_deploygate.report.record import ItemResult, Record
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVEL = {Severity.CRITICAL: "error", Severity.MAJOR: "error", Severity.MINOR: "warning"}
+_SCORE = {Severity.CRITICAL: "9.5", Severity.MAJOR: "7.0", Severity.MINOR: "3.0"}
+_CHECKLIST = "suites/checklist.md"
+
+
+def text(record: Record) -> str:
+    """Return the log as the text of a file."""
+    known = cleaned(record)
+    bad = [r for r in grouping.in_scope(known) if not cases.verdict(r).good]
+    rules = [_rule(r) for r in bad] + [_decision_rule()]
+    index = {rule["id"]: n for n, rule in enumerate(rules)}
+    results = [*_decision(known), *(one for r in bad for one in _results(r))]
+    for result in results:
+        result["ruleIndex"] = index[result["ruleId"]]
+    return cases.dumped({"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(known, rules, results)]})
+
+
+def _run(record: Record, rules: list[dict[str, Any]], results: list[dict[str, Any]]) -> dict[str, Any]:
+    inside = grouping.in_scope(record)
+    invocation: dict[str, Any] = {
+        "executionSuccessful": bool(record.decision and record.decision.exit_code != 25),
+    }
+    if record.decision:
+        invocation["exitCode"] = record.decision.exit_code
+    return {
+        "tool": {"driver": {"name": "pytest-deploygate", "version": cases.version(record), "rules": rules}},
+        "invocations": [invocation],
+        "automationDetails": {"id": f"deploygate/{record.change}/{record.scope or 'all'}"},
+        "results": results,
+        "properties": {
+            "decision": record.decision.outcome.value if record.decision else "none",
+            "verdicts": {v.value: n for v, n in words.tally(cases.verdict(r) for r in inside)},
+            "journalHead": record.provenance.journal_head,
+        },
+    }
+
+
+def _rule(result: ItemResult) -> dict[str, Any]:
+    item = result.item
+    return {
+        "id": item.id,
+        "name": item.id,
+        "shortDescription": {"text": item.text or item.id},
+        "defaultConfiguration": {"level": _LEVEL[item.severity]},
+        "properties": {
+            "tags": [tag for tag in (item.phase, item.area, item.severity.value) if tag],
+            "security-severity": _SCORE[item.severity],
+        },
+    }
+
+
+def _decision_rule() -> dict[str, Any]:
+    return {"id": cases.DECISION, "name": "Decision", "shortDescription": {"text": "The decision is GO"}}
+
+
+def _decision(record: Record) -> Iterator[dict[str, Any]]:
+    go, said = cases.decided(record)
+    if not go:
+        yield {
+            "ruleId": cases.DECISION,
+            "kind": "fail",
+            "level": "error",
+            "message": {"text": said},
+            "locations": [_location(1)],
+            "partialFingerprints": {"deploygate/v1": _digest(cases.DECISION, "")},
+        }
+
+
+def _results(result: ItemResult) -> Iterator[dict[str, Any]]:
+    found = cases.bad_findings(result)
+    for finding in found:
+        yield _result(result, finding, finding.verdict, finding.reason)
+    if not found:
+        yield _result(result, None, cases.verdict(result), result.reason)
+
+
+def _result(result: ItemResult, finding: Finding | None, verdict: Verdict, reason: str) -> dict[str, Any]:
+    item = result.item
+    target = finding.target if finding else ""
+    where = f" [{target}]" if target else ""
+    plain: dict[str, Any] = {
+        "ruleId": item.id,
+        "kind": "fail",
+        "level": _LEVEL[item.severity],
+        "message": {"text": f"{item.id}{where}: {words.verdict(verdict)}: {reason}"},
+        "locations": [_location(item.line)],
+        "partialFingerprints": {"deploygate/v1": _digest(item.id, target)},
+        "properties": {"verdict": verdict.value, "severity": item.severity.value, "target": target},
+    }
+    if result.verdict is Verdict.WAIVED or verdict is Verdict.WAIVED:
+        plain["suppressions"] = [{"kind": "external", "status": "accepted", "justification": result.reason}]
+    return plain
+
+
+def _location(line: int) -> dict[str, Any]:
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _CHECKLIST},
+            "region": {"startLine": max(line, 1)},
+        }
+    }
+
+
+def _digest(item: str, target: str) -> str:
+    return hashlib.sha256(f"{item}\0{target}".encode()).hexdigest()

@@ -1,0 +1,30 @@
+"""A figure of a judgement as the page shows it: its picture, its title, and in words what the picture shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from pytest_deploygate.model import Distribution, Figure, Series, Spans
+from pytest_deploygate.report.plots import distribution, series, spans
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A picture with what stands beside it."""
+
+    title: str
+    words: tuple[str, ...]
+    picture: Markup
+
+
+def drawn(figure: Figure) -> Drawn:
+    """Draw a figure."""
+    match figure:
+        case Distribution():
+            return Drawn(figure.title, (distribution.words(figure),), distribution.draw(figure))
+        case Series():
+            return Drawn(figure.title, tuple(series.words(figure)), series.draw(figure))
+        case Spans():
+            return Drawn(figure.title, tuple(spans.words(figure)), spans.draw(figure))

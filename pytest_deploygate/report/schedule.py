@@ -1,0 +1,103 @@
+"""When each phase was planned and when it was measured, and the picture of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from pytest_deploygate.model import Phase, Verdict, words_for
+from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report.plots import timeline
+from pytest_deploygate.report.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTimes:
+    """A phase's times in words. `late` says how far measured times lie outside the plan, or nothing."""
+
+    phase: Phase
+    planned: str
+    measured: str
+    late: str
+    runs: int
+    decided: str
+    verdicts: str
+
+
+def phases(record: Record) -> tuple[PhaseTimes, ...]:
+    """Return the phases that were planned, measured or are in scope, in the order of the checklist."""
+    windows = {phase: (start, end) for phase, start, end in record.windows}
+    found = []
+    for group in grouping.by_phase(record):
+        window = windows.get(group.phase.id)
+        spans = [(m.start, m.end) for m in record.measured if m.phase == group.phase.id]
+        if not (window or spans or group.inside):
+            continue
+        found.append(
+            PhaseTimes(
+                phase=group.phase,
+                planned=words.between(*window) if window else group.phase.window,
+                measured=words.between(min(s for s, _ in spans), max(e for _, e in spans)) if spans else "",
+                late=_late(window, spans),
+                runs=len(spans),
+                decided=_decided(record, group.phase.id),
+                verdicts=words.tally_words(r.verdict for r in group.inside),
+            )
+        )
+    return tuple(found)
+
+
+def picture(record: Record) -> Markup:
+    """Draw the change on a time axis."""
+    windows = {phase: (start, end) for phase, start, end in record.windows}
+    rows = []
+    for group in grouping.by_phase(record):
+        spans = tuple((m.start, m.end) for m in record.measured if m.phase == group.phase.id)
+        rows.append(timeline.Row(group.phase.id, windows.get(group.phase.id), spans))
+    return timeline.draw(rows, list(_marks(record)))
+
+
+def happened(record: Record) -> tuple[tuple[datetime, str, str], ...]:
+    """Return decisions and incidents as (time, what, text), oldest first."""
+    found = [
+        (run.decided, run.outcome.value, f"for {run.scope or 'the whole checklist'}")
+        for run in record.runs
+        if run.decided and run.outcome
+    ]
+    found += [(event.at, event.kind, event.text) for event in record.events]
+    return tuple(sorted(found))
+
+
+def _marks(record: Record) -> Iterator[timeline.Mark]:
+    for run in record.runs:
+        if run.decided and run.outcome:
+            yield timeline.Mark(run.decided, run.outcome.value, run.outcome.value.lower())
+    for event in record.events:
+        yield timeline.Mark(event.at, event.kind, "incident")
+
+
+def _decided(record: Record, phase: str) -> str:
+    """Say the newest decision of a run whose scope names this phase alone; others are in the table of events."""
+    known = [run for run in record.runs if run.scope == phase and run.outcome]
+    return known[-1].outcome.value if known and known[-1].outcome else ""
+
+
+def _late(window: tuple[datetime, datetime] | None, spans: list[tuple[datetime, datetime]]) -> str:
+    if not window or not spans:
+        return ""
+    first, last = min(s for s, _ in spans), max(e for _, e in spans)
+    said = [f"{words_for(window[0] - first)} before its window"] if first < window[0] else []
+    said += [f"{words_for(last - window[1])} after its window ended"] if last > window[1] else []
+    return " and ".join(said) or "within its window"
+
+
+def counts(record: Record) -> tuple[tuple[str, tuple[tuple[Verdict, int], ...]], ...]:
+    """Return verdict counts by severity, for those severities that are in scope."""
+    inside = grouping.in_scope(record)
+    found = (
+        (s.value, words.tally(r.verdict for r in inside if r.item.severity is s)) for s in words.SEVERITIES
+    )
+    return tuple((severity, tally) for severity, tally in found if tally)

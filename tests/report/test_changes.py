@@ -1,0 +1,125 @@
+"""What changed between two runs: every turn of a verdict has its place, and noise is no change."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+import sample
+from sample_night import _waiver
+
+from pytest_deploygate.model import Item, Kind, Reading, Severity, Verdict
+from pytest_deploygate.report import changes, noise
+from pytest_deploygate.report.changes import Kind as Changed
+from pytest_deploygate.report.record import ItemResult
+
+ITEM = Item("x.y", "text", "phase2", Severity.MAJOR, Kind.AUTOMATED)
+
+
+def result(verdict: Verdict, *readings: Reading, inside: bool = True, target: str = "t") -> ItemResult:
+    found = sample.finding("x.y", target, verdict, "why", *readings)
+    return ItemResult(ITEM, verdict, "why", inside, (found,))
+
+
+def compared(before: ItemResult | None, after: ItemResult | None, earlier=None) -> list[tuple[Changed, str]]:
+    sides = [changes.Side((r,) if r else ()) for r in (before, after)]
+    return [(c.kind, c.text) for c in changes.compare(*sides, earlier or {})]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "kind"),
+    [
+        (Verdict.PASS, Verdict.FAIL, Changed.FAILING),
+        (Verdict.WAIVED, Verdict.FAIL, Changed.FAILING),
+        (Verdict.NOT_COVERED, Verdict.FAIL, Changed.FAILING),
+        (Verdict.PASS, Verdict.NOT_COVERED, Changed.UNCOVERED),
+        (Verdict.ATTESTED, Verdict.NOT_COVERED, Changed.UNCOVERED),
+        (Verdict.FAIL, Verdict.INCONCLUSIVE, Changed.UNKNOWN),
+        (Verdict.FAIL, Verdict.WAIVED, Changed.WAIVER),
+        (Verdict.WAIVED, Verdict.PASS, Changed.WAIVER),
+        (Verdict.FAIL, Verdict.PASS, Changed.FIXED),
+        (Verdict.NOT_COVERED, Verdict.ATTESTED, Changed.FIXED),
+        (Verdict.PASS, Verdict.NOT_APPLICABLE, Changed.OTHER),
+    ],
+)
+def test_each_turn_of_a_verdict_has_its_place(was: Verdict, now: Verdict, kind: Changed) -> None:
+    ((found, text),) = compared(result(was), result(now))
+    assert found is kind
+    assert text.startswith("x.y: ")
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_same_is_no_change(verdict: Verdict) -> None:
+    assert compared(result(verdict), result(verdict)) == []
+
+
+def test_another_target_that_fails_is_newly_failing_though_the_item_failed_before() -> None:
+    before, after = result(Verdict.FAIL), result(Verdict.FAIL)
+    more = dataclasses.replace(
+        after, findings=(*after.findings, sample.finding("x.y", "u", Verdict.FAIL, "worse"))
+    )
+    ((kind, text),) = compared(before, more)
+    assert kind is Changed.FAILING
+    assert text == "x.y [u]: not there before, fail now: worse"
+
+
+def test_what_left_the_scope_is_not_known_and_not_fixed() -> None:
+    ((kind, text),) = compared(result(Verdict.FAIL), result(Verdict.FAIL, inside=False))
+    assert kind is Changed.SCOPE
+    assert "nothing is known of it" in text
+    assert compared(result(Verdict.FAIL), None)[0] == (Changed.SCOPE, "x.y is gone from the checklist")
+    assert compared(None, result(Verdict.PASS))[0][0] is Changed.SCOPE
+
+
+def ms(value) -> Reading:
+    return Reading("p99", value, "ms", "≤ 500 ms", True)
+
+
+def test_a_number_within_the_stated_bound_has_not_moved_and_beyond_it_has() -> None:
+    assert compared(result(Verdict.PASS, ms(100)), result(Verdict.PASS, ms(119))) == []
+    ((kind, text),) = compared(result(Verdict.PASS, ms(100)), result(Verdict.PASS, ms(121)))
+    assert kind is Changed.MOVED
+    assert "from 100 ms to 121 ms (+21%); stated bound of 20%: 1 earlier value is too few" in text
+    assert "limit ≤ 500 ms" in text
+
+
+def test_with_earlier_values_their_own_noise_decides() -> None:
+    """119 is far beyond what four quiet runs did, and 160 within what four loud ones did."""
+    quiet = {("x.y", "t", "p99"): [99, 100, 101, 100]}
+    ((kind, text),) = compared(result(Verdict.PASS, ms(100)), result(Verdict.PASS, ms(119)), quiet)
+    assert kind is Changed.MOVED
+    assert "noise of 5 earlier values (95 to 105)" in text
+    loud = {("x.y", "t", "p99"): [60, 140, 80, 120]}
+    assert compared(result(Verdict.PASS, ms(100)), result(Verdict.PASS, ms(160)), loud) == []
+
+
+@pytest.mark.parametrize("value", [None, True, float("nan"), float("inf")])
+def test_what_is_no_number_is_compared_as_a_word(value) -> None:
+    ((kind, _),) = compared(result(Verdict.PASS, ms(100)), result(Verdict.PASS, ms(value)))
+    assert kind is Changed.MOVED
+
+
+def test_a_word_that_nothing_judges_may_change() -> None:
+    before, after = (result(Verdict.PASS, Reading("plan", p)) for p in ("Index Scan", "Seq Scan"))
+    assert compared(before, after) == []
+
+
+def test_values_that_never_changed_leave_room_of_five_per_cent() -> None:
+    band = noise.band(100, [100, 100, 100])
+    assert (band.low, band.high) == (95, 105)
+
+
+def test_waivers_new_lengthened_and_gone() -> None:
+    one = _waiver("x.y", 7)
+    longer = dataclasses.replace(one, expires=one.expires + timedelta(days=1))
+    for before, after, said in (
+        ((), (one,), "new waiver by operations-manager, approved by deployment-lead"),
+        ((one,), (longer,), "waiver lengthened"),
+        ((longer,), (one,), "waiver shortened"),
+        ((one,), (dataclasses.replace(one, reason="another reason"),), "waiver written anew"),
+        ((one,), (), "waiver is gone"),
+    ):
+        (change,) = changes.compare(changes.Side((), before), changes.Side((), after), {})
+        assert change.kind is Changed.WAIVER
+        assert said in change.text

@@ -1,0 +1,144 @@
+"""Pictures: what stands in words beside them is right, gaps stay gaps, sizes are bounded, markup stays text."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+import sample
+import sample_night
+
+from pytest_deploygate.model import Distribution, Line, Series, Spans
+from pytest_deploygate.report.plots import distribution, figures, series, spans, timeline, timescale
+
+T0 = datetime(2026, 3, 14, 14, 0, tzinfo=UTC)
+TEN = tuple((float(n), n / 10) for n in range(1, 11))
+
+
+def picture(figure: Distribution | Series | Spans) -> ET.Element:
+    """Return the picture as an XML tree: it is well formed."""
+    return ET.fromstring(str(figures.drawn(figure).picture))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "limit", "said"),
+    [
+        (
+            8.0,
+            9.5,
+            10.0,
+            "p90 is 9 ms (true value between 8 ms and 9.5 ms); limit 10 ms, the whole range is under it",
+        ),
+        (8.0, 9.5, 7.0, "limit 7 ms, the whole range is over it"),
+        (8.0, 9.5, 9.0, "limit 9 ms, which lies inside the range"),
+        (None, None, 10.0, "p90 is 9 ms, how exactly is not known; limit 10 ms; highest 10 ms"),
+        (8.0, None, 10.0, "(true value between 8 ms and no upper bound); limit 10 ms, which lies inside"),
+    ],
+)
+def test_a_distribution_says_quantile_range_and_limit(low, high, limit, said) -> None:
+    assert said in distribution.words(Distribution("t", "ms", TEN, 0.9, limit, low, high))
+
+
+def test_a_distribution_without_points_says_that_nothing_is_known() -> None:
+    figure = Distribution("t", "ms", (), 0.9, 10.0)
+    assert distribution.words(figure) == "no samples, so nothing is known"
+    assert "no samples" in picture(figure)[0].text
+
+
+def test_a_quantile_that_the_points_do_not_reach_is_not_made_up() -> None:
+    figure = Distribution("t", "ms", TEN[:5], 0.99, 10.0)
+    assert distribution.at(figure, 0.99) is None
+    assert "p99 is not seen" in distribution.words(figure)
+
+
+def heights(root: ET.Element) -> list[float]:
+    d = next(e.attrib["d"] for e in root.iter() if e.tag == "path")
+    return [float(y) for y in re.findall(r"[ML][\d.]+ ([\d.]+)", d)]
+
+
+def test_the_curve_crosses_the_limit_where_the_values_do() -> None:
+    root = picture(Distribution("t", "ms", TEN, 0.9, 5.5))
+    limit = next(
+        float(e.attrib["y1"]) for e in root.iter() if e.attrib.get("class") == "limit" and e.tag == "line"
+    )
+    assert sum(1 for y in heights(root)[1:] if y < limit) == 5  # 6 to 10; up is small
+
+
+def test_a_gap_breaks_the_line_and_is_said() -> None:
+    line = Line("replica", ((0.0, 1.0), (10.0, 2.0), (20.0, None), (30.0, None), (40.0, 3.0), (50.0, 4.0)))
+    figure = Series("lag", "s", (line,), 2.5, T0.isoformat())
+    assert series.gaps(line) == [(10.0, 40.0)]
+    (said,) = series.words(figure)
+    assert said == (
+        "replica: highest 4 s at 14:00:50, lowest 1 s, last 4 s; limit 2.5 s, 2 of 4 samples above it; "
+        "nothing was seen for 30 s (1 gap)"
+    )
+    root = picture(figure)
+    assert next(e.attrib["d"] for e in root.iter() if e.tag == "path").count("M") == 2
+    assert sum(1 for e in root.iter() if e.attrib.get("class") == "gap") == 1
+
+
+@pytest.mark.parametrize("points", [(), ((0.0, None), (9.0, None)), ((0.0, float("nan")),)])
+def test_a_series_that_saw_nothing_says_so(points) -> None:
+    figure = Series("lag", "s", (Line("replica", points),))
+    assert series.words(figure) == ["replica: nothing was seen"]
+    assert "nothing was seen" in picture(figure)[0].text
+
+
+def test_a_gap_at_the_start_and_at_the_end_is_a_gap() -> None:
+    assert series.gaps(Line("x", ((0.0, None), (5.0, 1.0), (9.0, None)))) == [(0.0, 5.0), (5.0, 9.0)]
+
+
+def test_one_spike_among_a_hundred_thousand_is_still_drawn() -> None:
+    points = tuple((float(n), 9000.0 if n == 54_321 else 1.0) for n in range(100_000))
+    figure = Series("lag", "ms", (Line("replica", points),))
+    root = picture(figure)
+    assert min(heights(root)) < 40
+    assert len(str(figures.drawn(figure).picture)) < 25_000
+
+
+def test_spans_say_how_long_nobody_saw() -> None:
+    figure = Spans("day", (("A", ((0, 3600, "up"), (3600, 3700, "down"))),), 7200.0, T0.isoformat())
+    assert spans.words(figure) == ["A: up 60 min, down 100 s, not seen 58.3 min of 2 h"]
+    widths = {e.attrib["class"]: e.attrib["width"] for e in picture(figure).iter() if e.tag == "rect"}
+    assert widths == {"track": "100%", "span pass": "50%", "span fail": "1.39%"}
+
+
+def test_a_state_that_nobody_knows_never_looks_up() -> None:
+    figure = Spans("day", (("A", ((0, 10, "mystery"),)),), 10.0)
+    assert "span pass" not in str(figures.drawn(figure).picture)
+
+
+def test_time_scale_cuts_idle_time_out_and_keeps_order() -> None:
+    days = [T0, T0 + timedelta(hours=1), T0 + timedelta(days=6), T0 + timedelta(days=6, hours=2)]
+    scale = timescale.scale([(days[0], days[1]), (days[2], days[3])])
+    places = [scale.x(day) for day in days]
+    assert places == sorted(places)
+    assert places[2] - places[1] < 12
+    assert len(scale.breaks) == 1
+
+
+def test_a_timeline_marks_what_was_measured_outside_of_its_plan() -> None:
+    plan = (T0, T0 + timedelta(hours=2))
+    late = timeline.Row("phase2", plan, ((T0 + timedelta(minutes=5), T0 + timedelta(hours=3)),))
+    good = timeline.Row("phase1", plan, ((T0 + timedelta(minutes=5), T0 + timedelta(hours=1)),))
+    text = str(timeline.draw([late, good], [timeline.Mark(T0, "HOLD", "hold")]))
+    ET.fromstring(text)
+    assert text.count('"measured late"') == 1
+    assert text.count('"planned"') == 2
+    assert ">HOLD</text>" in text
+    assert timeline.draw([], []) == ""
+
+
+@pytest.mark.parametrize("figure", [figure for some in sample_night.FIGURES.values() for figure in some])
+def test_markup_in_a_figure_stays_text_and_pictures_stay_small(figure) -> None:
+    spoilt = dataclasses.replace(figure, title=sample.EVIL)
+    text = str(figures.drawn(spoilt).picture)
+    assert "<script" not in text
+    assert " style=" not in text
+    root = ET.fromstring(text.replace("\x1b", ""))
+    assert root.attrib["role"] == "img"
+    assert len(text) < 12_000
