@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pytest_deploygate import journal
 
 KILLS = 100
-SIDE_BY_SIDE = 2
 SUITE = """
 import time
 import pytest
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 ENDS = ["pass", "fail", "pass", "inconclusive", "pass", "pass", "not_covered", "pass"]
-ITEMS = ["migrations", "tables", "indexes", "aggregates", "partitioning", "replication", "backup-jobs", "validation"]
+ITEMS = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
 
 def judge(measured, end):
     return Judgement(Verdict(end), f"it is {end}", (Reading("number", measured, ok=end == "pass"),))
@@ -29,11 +29,15 @@ def judge(measured, end):
     f"""
 @pytest.mark.item("phase2." + ITEMS[{n}])
 def test_{n}(gate):
-    time.sleep(0.04)
+    time.sleep(0.02)
     gate.judge(judge, {n}, ENDS[{n}], target="first")
     gate.judge(judge, {n}, "pass", target="second")
 """
     for n in range(8)
+)
+CHECKLIST = "# Release\n\n## Database {#phase2}\n" + "".join(
+    f"- [ ] The {name} {{#phase2.{name} .automated}}\n"
+    for name in ("one", "two", "three", "four", "five", "six", "seven", "eight")
 )
 
 
@@ -43,29 +47,65 @@ def _project(folder: Path) -> Path:
     (folder / "pytest.ini").write_text("[pytest]\ntestpaths = suites\n")
     (folder / "inventories" / "x.yml").write_text("name: x\n")
     (folder / "suites" / "test_small.py").write_text(SUITE)
+    (folder / "suites" / "checklist.md").write_text(CHECKLIST)
     return folder
 
 
-def _start(project: Path, change: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-m",
-            "phase2",
-            "--inventory",
-            "x",
-            "--resume",
-            "-p",
-            "no:cacheprovider",
-            f"--deploygate-out={project / 'out' / change}",
-        ],
-        cwd=project,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+#: Runs `undisturbed`, says how it ended, then forks a run for each line `CHANGE` that it reads, and says its pid, then
+#: how it ended. A fork has all modules loaded, so that the kills hit the run itself and not the start of Python.
+FORKS = """
+import os, sys
+import pytest
+
+GATE = ["-m", "phase2", "--inventory", "x", "--resume", "-p", "no:cacheprovider"]
+said = os.fdopen(os.dup(1), "w")
+null = os.open(os.devnull, os.O_RDWR)
+os.dup2(null, 1)
+print(int(pytest.main([*GATE, "--deploygate-out=out/undisturbed"])), file=said, flush=True)
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        os.dup2(null, 0)
+        os._exit(pytest.main([*GATE, "--deploygate-out=out/" + line.strip()]))
+    print(pid, file=said, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=said, flush=True)
+"""
+
+
+class _Forks:
+    """Runs of the project, one at a time, each a process of its own."""
+
+    def __init__(self, project: Path) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-c", FORKS],
+            cwd=project,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    def undisturbed(self) -> int:
+        """Return the exit code of the run that is left alone."""
+        assert self._server.stdout
+        return int(self._server.stdout.readline())
+
+    def run(self, change: str, kill_after_s: float | None = None) -> int:
+        """Run a change, killed after a while or left alone; return its exit code, -9 when the kill came in time."""
+        assert self._server.stdin
+        assert self._server.stdout
+        self._server.stdin.write(f"{change}\n")
+        self._server.stdin.flush()
+        pid = int(self._server.stdout.readline())
+        if kill_after_s is not None and not select.select([self._server.stdout], [], [], kill_after_s)[0]:
+            # A run that ends at this very moment stays unreaped at most until the next line is read: its pid is not
+            # another's yet, or it is gone.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return int(self._server.stdout.readline())
+
+    def close(self) -> None:
+        self._server.communicate(timeout=30)
 
 
 def _verdicts(project: Path, change: str) -> dict[str, tuple[str, str]]:
@@ -73,41 +113,32 @@ def _verdicts(project: Path, change: str) -> dict[str, tuple[str, str]]:
     return {item["id"]: (item["verdict"], item["reason"]) for item in items if item["in_scope"]}
 
 
-def _until_done(project: Path, change: str, dice: random.Random) -> int:
+def _until_done(project: Path, forks: _Forks, change: str, dice: random.Random) -> int:
     """Run a change, killed at random moments, until a run comes to its end; return how often it was killed."""
     kills = 0
-    while True:
-        run = _start(project, change)
-        try:
-            # Now and then a run is let alone, or it would never end.
-            run.wait(timeout=60 if dice.random() < 0.15 else dice.uniform(0.2, 1.5))
-        except subprocess.TimeoutExpired:
-            run.send_signal(signal.SIGKILL)
-            run.wait()
-            kills += 1
-            journal.read(project / "out" / change)
-            continue
-        assert run.returncode == 1
-        return kills
+    # Now and then a run is let alone, or it would never end.
+    while (code := forks.run(change, None if dice.random() < 0.15 else dice.uniform(0.01, 0.5))) != 1:
+        assert code == -signal.SIGKILL
+        kills += 1
+        journal.read(project / "out" / change)
+    return kills
 
 
 def test_a_hundred_kills(tmp_path: Path) -> None:
     """Each journal reads after each kill, and each change ends as the undisturbed one did."""
     project = _project(tmp_path / "project")
-    assert _start(project, "undisturbed").wait(timeout=60) == 1
-    expected = _verdicts(project, "undisturbed")
-    assert len({verdict for verdict, _ in expected.values()}) == 4
+    forks = _Forks(project)
     seed = random.SystemRandom().randrange(2**32)
-
-    def changes(lane: int) -> int:
-        dice = random.Random(seed + lane)
-        kills = number = 0
-        while kills < KILLS // SIDE_BY_SIDE:
-            change = f"lane{lane}-{number}"
-            kills += _until_done(project, change, dice)
+    dice = random.Random(seed)
+    kills = number = 0
+    try:
+        assert forks.undisturbed() == 1
+        expected = _verdicts(project, "undisturbed")
+        assert len({verdict for verdict, _ in expected.values()}) == 4
+        while kills < KILLS:
+            change = f"change-{number}"
+            kills += _until_done(project, forks, change, dice)
             assert _verdicts(project, change) == expected, f"seed {seed}, {change}"
             number += 1
-        return kills
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        assert sum(pool.map(changes, range(SIDE_BY_SIDE))) >= KILLS
+    finally:
+        forks.close()
