@@ -6,11 +6,13 @@ import click
 
 import pytest_deploygate
 from pytest_deploygate.cli.attest import attest
+from pytest_deploygate.cli.decide import decide
 from pytest_deploygate.cli.init import init
 from pytest_deploygate.cli.issues import issues
 from pytest_deploygate.cli.lab import lab
 from pytest_deploygate.cli.plan import plan
 from pytest_deploygate.cli.report import report
+from pytest_deploygate.cli.rollback import rollback
 from pytest_deploygate.cli.schema import schema
 from pytest_deploygate.cli.sign import sign
 from pytest_deploygate.cli.snapshot import snapshot
@@ -30,6 +32,8 @@ def main() -> None:
     deploygate waive ITEM ...         answer for an item that is not good, for a time
     deploygate issues                 what is not green and not in the issue log yet
     deploygate plan --inventory NAME  what a run would do, before anything runs
+    deploygate decide                 an incident's clock, and a person's decision
+    deploygate rollback --plan        the runbook; --execute --confirm NAME goes back
     deploygate schema                 JSON Schema of the inventory, for editors
     deploygate report --change ID     make the result files again from the journal
     deploygate sign --role R --key K  sign the report of a change in a role
@@ -39,11 +43,13 @@ def main() -> None:
 
 
 main.add_command(attest)
+main.add_command(decide)
 main.add_command(init)
 main.add_command(issues)
 main.add_command(lab)
 main.add_command(plan)
 main.add_command(report)
+main.add_command(rollback)
 main.add_command(schema)
 main.add_command(waive)
 main.add_command(snapshot)

@@ -27,11 +27,12 @@ _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 class Circumstances:
     """What a rollback depends on beside the findings. None is unknown, and unknown never allows a rollback.
 
-    `red_before`: items that were red in the baseline. `old_side_healthy`: the old system can take the users back
+    `red_before`: items that were red in the baseline, `measured_before` those that it knows of. `old_side_healthy`: the old system can take the users back
     now. `blind`: several unrelated subjects were unreachable at once, so our runner or network is suspect.
     """
 
     red_before: frozenset[str] | None = None
+    measured_before: frozenset[str] | None = None
     old_side_healthy: bool | None = None
     blind: bool | None = None
 
@@ -222,6 +223,11 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
         for unmet, text in (
             (not any(r.confirmed for r in new), "the failure was not confirmed by a repeat"),
             (facts.red_before is None, "there is no baseline, so it may have been red before"),
+            (
+                facts.measured_before is not None
+                and not any(r.item.id in facts.measured_before for r in new),
+                "the baseline did not measure it, so it may have been red before",
+            ),
             (facts.old_side_healthy is None, "the old side's health is unknown"),
             (facts.old_side_healthy is False, "the old side is not healthy"),
             (facts.blind is None, "whether our own view is sound is unknown"),

@@ -13,6 +13,7 @@ from pydantic import Field
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.fields import Given, Section
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
+from pytest_deploygate.inventory.rollback import Rollback
 
 
 class Inventory(Section):
@@ -31,3 +32,6 @@ class Inventory(Section):
         default=None, description="when the change is planned; the plan and the report show its windows"
     )
     policy: Policy = Field(default=Policy(), description="how findings become a decision")
+    rollback: Annotated[
+        Rollback | None, Given("rollback", "rollback: {old_side: […], controls: […], steps: […]}")
+    ] = Field(default=None, description="how to decide against a clock, and how to go back")

@@ -25,7 +25,7 @@ from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.session import bound, closing, declared, gate, outcome, scope
+from pytest_deploygate.session import bound, closing, declared, gate, incident, outcome
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
 
@@ -76,8 +76,12 @@ class Run:
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
+        for kind, body in incident.circumstances(self.settings, self._writer.entries):
+            self._append(kind, {"run": self.id, **body})
         decision = self._decide()
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
+        for kind, body in incident.observed(self._writer.entries, decision):
+            self._append(kind, body)
         self._append("end", {"run": self.id, "interrupted": interrupted})
         record = from_journal.build(self._writer.entries)
         failed = _write_results(self.settings.out, record) or _tick(self.settings, record)
@@ -121,12 +125,13 @@ class Run:
                 "items": [dataclasses.asdict(item) for item in checklist.items],
                 "roles": checklist.roles,
             },
-            "scope": settings.expression,
-            "scope_items": scope.item_ids(settings.expression, checklist),
+            "scope": settings.scope_words,
+            "scope_items": settings.scope_items,
             "not_applicable": settings.not_applicable,
             "policy": {
                 "rollback_from": settings.inventory.policy.rollback_from,
                 "decision_valid_s": settings.inventory.policy.decision_valid.total_seconds(),
+                "times": dataclasses.asdict(incident.times(settings.inventory)),
             },
             "waivers": [gate.plain(waiver) for waiver in settings.waivers],
             "weakenings": settings.weakenings,

@@ -1,0 +1,88 @@
+"""Running a command with a bound, here or on a testinfra host. What it printed is kept, redacted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.schedules import shell
+from pytest_deploygate.redaction import redact
+
+_MOST_WORDS = 2000
+LOCAL = "local://"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that was run. `problem` is empty when it ended with 0; `said` are its last words."""
+
+    command: str
+    where: str
+    took_s: float
+    said: str = ""
+    problem: str = ""
+
+
+def run(command: str, *, host: str = LOCAL, within_s: float = 60.0) -> Ran:
+    """Run a command through the shell of `host` and wait for its end, at most `within_s` seconds.
+
+    Commands come from the inventory, which people review; nothing measured is ever put into one.
+    """
+    began = time.monotonic()
+    code, said = _here(command, within_s) if host == LOCAL else _there(command, host, within_s)
+    words = redact(" ".join(said.split()))[-_MOST_WORDS:]
+    problem = "" if code == 0 else _problem(code, words, within_s)
+    return Ran(redact(command), host, round(time.monotonic() - began, 3), words, problem)
+
+
+def _problem(code: int | None, said: str, within_s: float) -> str:
+    if code is None:
+        return f"did not end within {within_s:g} s" + (f": {said[-300:]}" if said else "")
+    return f"ended with exit code {code}" + (f": {said[-300:]}" if said else "")
+
+
+def _here(command: str, within_s: float) -> tuple[int | None, str]:
+    # Programs of our own environment (deploygate among them) are found although it is not activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        env=os.environ | {"PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        return _read(process, within_s)
+    finally:
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _read(process: subprocess.Popen[str], within_s: float) -> tuple[int | None, str]:
+    try:
+        said, _ = process.communicate(timeout=within_s)
+    except subprocess.TimeoutExpired as error:
+        return None, (error.stdout or b"").decode(errors="replace")  # bytes, although the pipe is text
+    return process.returncode, said
+
+
+def _there(command: str, host: str, within_s: float) -> tuple[int | None, str]:
+    bounded = f"timeout --kill-after=5 {max(1, round(within_s))} sh -c {shlex.quote(command)} 2>&1"
+    try:
+        code, out, err = shell(host)(bounded.replace("%", "%%"))
+    except CannotTell as unknown:
+        return 255, str(unknown)
+    return (None if code in (124, 137) else code), f"{out} {err}"

@@ -1,0 +1,53 @@
+"""What a run means for incidents: what a rollback would depend on, measured when it matters, and what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pytest_deploygate.decision import incident_log, observing, standing
+from pytest_deploygate.decision.incidents import Times
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.rollback import Rollback
+from pytest_deploygate.journal import Entry
+from pytest_deploygate.model import Decision
+from pytest_deploygate.moments import present
+from pytest_deploygate.rollback import circumstances as rollback_circumstances
+from pytest_deploygate.session.settings import Settings
+
+#: A line to be journalled: its kind and its body.
+Line = tuple[str, dict[str, Any]]
+
+
+def times(inventory: Inventory) -> Times:
+    """Return the policy's clocks."""
+    section = inventory.rollback or Rollback()
+    return Times(
+        decide_s=section.decide_within.total_seconds(),
+        rollback_s=section.rollback_within.total_seconds(),
+        after_s=section.after_within.total_seconds(),
+        held_s=section.held_for.total_seconds(),
+        execute_at_deadline=section.at_deadline == "execute",
+        fixes=section.max_quick_fixes,
+    )
+
+
+def circumstances(settings: Settings, entries: Sequence[Entry]) -> Iterator[Line]:
+    """Look at what a rollback depends on, where an item failed after users came to the new system."""
+    section = settings.inventory.rollback
+    if section is not None and _red(entries):
+        yield standing.CIRCUMSTANCES, rollback_circumstances.gather(section, settings.out.parent)
+
+
+def observed(entries: Sequence[Entry], decision: Decision) -> Iterator[Line]:
+    """Say what a run and its decision mean for the incidents of the change."""
+    about = standing.frame([entry for entry in entries if entry.kind == "run"][-1].body)
+    events = incident_log.events(entries)
+    for event in observing.observe(events, about.times, decision, _red(entries), about.scope, present()):
+        yield incident_log.KIND, incident_log.to_json(event)
+
+
+def _red(entries: Sequence[Entry]) -> tuple[str, ...]:
+    about = standing.frame([entry for entry in entries if entry.kind == "run"][-1].body)
+    phases = [phase.id for phase in about.phases]
+    return observing.red_items(standing.results(entries), phases, about.rollback_from)
