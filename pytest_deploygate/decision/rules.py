@@ -32,9 +32,9 @@ class Circumstances:
     """
 
     red_before: frozenset[str] | None = None
-    measured_before: frozenset[str] | None = None
     old_side_healthy: bool | None = None
     blind: bool | None = None
+    measured_before: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

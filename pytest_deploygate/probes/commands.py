@@ -52,7 +52,7 @@ def _problem(code: int | None, said: str, within_s: float) -> str:
 def _here(command: str, within_s: float) -> tuple[int | None, str]:
     # Programs of our own environment (deploygate among them) are found although it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["/bin/sh", "-c", command],
         env=os.environ | {"PATH": path},
         stdin=subprocess.DEVNULL,
@@ -61,21 +61,13 @@ def _here(command: str, within_s: float) -> tuple[int | None, str]:
         text=True,
         errors="replace",
         start_new_session=True,
-    )
-    try:
-        return _read(process, within_s)
-    finally:
-        if process.poll() is None:
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired as error:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _read(process: subprocess.Popen[str], within_s: float) -> tuple[int | None, str]:
-    try:
-        said, _ = process.communicate(timeout=within_s)
-    except subprocess.TimeoutExpired as error:
-        return None, (error.stdout or b"").decode(errors="replace")  # bytes, although the pipe is text
+                os.killpg(process.pid, signal.SIGKILL)  # its children, too
+            return None, (error.stdout or b"").decode(errors="replace")  # bytes, although the pipe is text
     return process.returncode, said
 
 
