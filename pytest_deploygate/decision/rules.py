@@ -15,9 +15,19 @@ from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict
 
 #: Exit codes of a run, by what they mean.
 EXIT_GO, EXIT_FAILED, EXIT_WAIVERS, EXIT_HOLD = 0, 1, 20, 21
-EXIT_ROLLBACK, EXIT_INCOMPLETE = 22, 25
+EXIT_ROLLBACK, EXIT_BACK, EXIT_BACK_FAILED, EXIT_INCOMPLETE = 22, 23, 24, 25
 #: When several apply the first of these counts.
-EXIT_PRECEDENCE = (24, 23, EXIT_ROLLBACK, EXIT_INCOMPLETE, EXIT_FAILED, EXIT_HOLD, 26, EXIT_WAIVERS, EXIT_GO)
+EXIT_PRECEDENCE = (
+    EXIT_BACK_FAILED,
+    EXIT_BACK,
+    EXIT_ROLLBACK,
+    EXIT_INCOMPLETE,
+    EXIT_FAILED,
+    EXIT_HOLD,
+    26,
+    EXIT_WAIVERS,
+    EXIT_GO,
+)
 
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
@@ -46,6 +56,14 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class GoneBack:
+    """What came of a rollback that this run executed: `verified` is None when it was not begun. `why` in words."""
+
+    verified: bool | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Everything that a decision depends on.
 
@@ -60,6 +78,7 @@ class Question:
     evidence: Evidence = field(default_factory=Evidence)
     before: Sequence[str] = ()
     circumstances: Circumstances = field(default_factory=Circumstances)
+    gone_back: GoneBack | None = None
     waived_exit: bool = False
 
 
@@ -69,6 +88,7 @@ def decide(question: Question) -> Decision:
     rules: list[Rule] = []
     codes: set[int] = set()
     for rule, code in (
+        *_gone_back(question.gone_back),
         *_rollback(question, mine),
         *_incomplete(question.evidence),
         *_nothing(mine),
@@ -193,6 +213,16 @@ def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
 
 def _order(phases: Sequence[str], phase: str) -> int:
     return phases.index(phase) if phase in phases else len(phases)
+
+
+def _gone_back(ended: GoneBack | None) -> Said:
+    if ended is None:
+        return []
+    if ended.verified is None:
+        return [(Rule("a rollback needs what it needs", Outcome.ROLLBACK, ended.why), EXIT_ROLLBACK)]
+    if ended.verified:
+        return [(Rule("rolled back and verified", Outcome.ROLLBACK, ended.why), EXIT_BACK)]
+    return [(Rule("the rollback failed", Outcome.ROLLBACK, ended.why), EXIT_BACK_FAILED)]
 
 
 def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:

@@ -24,6 +24,8 @@ WHOLE = "the whole checklist"
 OUTSIDE_CHAIN = "criteria"
 #: The kind of line that says what a rollback depends on beside the findings.
 CIRCUMSTANCES = "circumstances"
+#: The kind of line that says how a rollback ended that a run executed.
+GONE_BACK = "gone back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +219,15 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         evidence=rules.Evidence(tuple(silent), tuple(gone)),
         before=unmet_before(entries, at),
         circumstances=circumstances(entries, about.run),
+        gone_back=_gone_back(entries, about.run),
         waived_exit=about.waived_exit,
     )
+
+
+def _gone_back(entries: Sequence[Entry], run: str) -> rules.GoneBack | None:
+    """Return what came of a rollback that this run executed, None where it executed none."""
+    found = [entry.body for entry in entries if entry.kind == GONE_BACK and entry.body.get("run") == run]
+    return rules.GoneBack(found[-1]["verified"], found[-1]["why"]) if found else None
 
 
 def circumstances(entries: Sequence[Entry], run: str) -> rules.Circumstances:

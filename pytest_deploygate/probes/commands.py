@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +33,38 @@ class Ran:
     problem: str = ""
 
 
-def run(command: str, *, host: str = LOCAL, within_s: float = 60.0) -> Ran:
+@contextlib.contextmanager
+def marked(file: Path) -> Iterator[int]:
+    """Give a descriptor that commands can keep: while one of them or its children lives, `idle(file)` is false."""
+    with file.open("a") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        yield mark.fileno()
+
+
+def idle(file: Path, patience_s: float) -> bool:
+    """Tell whether no command that kept this file's mark runs any more; wait for that at most so many seconds."""
+    deadline = time.monotonic() + patience_s
+    with file.open("a") as mark:
+        while True:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.1)
+            else:
+                return True
+
+
+def run(command: str, *, host: str = LOCAL, within_s: float = 60.0, mark: int | None = None) -> Ran:
     """Run a command through the shell of `host` and wait for its end, at most `within_s` seconds.
+
+    `mark` is a descriptor of `marked`, which a command that runs here keeps beyond our own end.
 
     Commands come from the inventory, which people review; nothing measured is ever put into one.
     """
     began = time.monotonic()
-    code, said = _here(command, within_s) if host == LOCAL else _there(command, host, within_s)
+    code, said = _here(command, within_s, mark) if host == LOCAL else _there(command, host, within_s)
     words = redact(" ".join(said.split()))[-_MOST_WORDS:]
     problem = "" if code == 0 else _problem(code, words, within_s)
     return Ran(redact(command), host, round(time.monotonic() - began, 3), words, problem)
@@ -49,7 +76,7 @@ def _problem(code: int | None, said: str, within_s: float) -> str:
     return f"ended with exit code {code}" + (f": {said[-300:]}" if said else "")
 
 
-def _here(command: str, within_s: float) -> tuple[int | None, str]:
+def _here(command: str, within_s: float, mark: int | None) -> tuple[int | None, str]:
     # Programs of our own environment (deploygate among them) are found although it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with subprocess.Popen(
@@ -61,6 +88,7 @@ def _here(command: str, within_s: float) -> tuple[int | None, str]:
         text=True,
         errors="replace",
         start_new_session=True,
+        pass_fds=() if mark is None else (mark,),
     ) as process:
         try:
             said, _ = process.communicate(timeout=within_s)

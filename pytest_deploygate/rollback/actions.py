@@ -37,8 +37,11 @@ def plan(step: Step, tools: Tools) -> Verified:
     return Verified(not ran.problem, ran.said or f"`{ran.command}` {ran.problem or 'ended with 0'}")
 
 
-def do(step: Step, tools: Tools) -> str:
-    """Do a step. Return what went wrong; empty: it was done, which says nothing yet of whether it took."""
+def do(step: Step, tools: Tools, mark: int | None = None) -> str:
+    """Do a step. Return what went wrong; empty: it was done, which says nothing yet of whether it took.
+
+    `mark` is kept by its command, so that after a crash of ours it is known whether that still runs.
+    """
     theirs = tools.hooks.ask("pytest_deploygate_rollback_execute", step=step)
     if theirs is not None:
         return str(theirs)
@@ -49,7 +52,7 @@ def do(step: Step, tools: Tools) -> str:
     if step.verify_only:
         return ""
     ran = commands.run(
-        _filled(step.run or "", step, tools), host=step.host, within_s=step.within.total_seconds()
+        _filled(step.run or "", step, tools), host=step.host, within_s=step.within.total_seconds(), mark=mark
     )
     return f"`{ran.command}` {ran.problem}" if ran.problem else ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pytest_deploygate.inventory.rollback import Step
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.moments import present
+from pytest_deploygate.probes import commands
 from pytest_deploygate.rollback import actions, progress
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.progress import Line, Mark, Progress
@@ -35,28 +35,29 @@ class Ended:
 
 
 def execute(
-    writer: Writer, steps: Sequence[Step], tools: Tools, say: Say = lambda _step, _said: None
+    writer: Writer, name: str, steps: Sequence[Step], tools: Tools, say: Say = lambda _step, _said: None
 ) -> Ended:
-    """Do what is not done yet, in order, and stop at the first step that fails. Goes on with one that was begun.
+    """Do what is not done yet of the rollback `name`, in order, and stop at the first step that fails.
 
-    The journal is locked by `writer`: two rollbacks of one change at once are impossible. Raises JournalError when a
-    line cannot be kept: without a record nothing is done.
+    One that was begun is gone on with, one that ended is not begun again. The journal is locked by `writer`: two
+    rollbacks of one change at once are impossible. Raises JournalError when a line cannot be kept: without a record
+    nothing is done.
     """
-    before = progress.newest(writer.entries)
-    name = before.id if before and not before.ended else f"rollback-{secrets.token_hex(3)}"
-    if before is None or before.ended:
+    if progress.of(writer.entries, name) is None:
         _keep(writer, Line(name, Mark.BEGUN, present()))
-    for number, step in enumerate(steps):
-        so_far = _standing(writer)
+    so_far = _standing(writer, name)
+    for number, step in enumerate(() if so_far.ended else steps):
+        so_far = _standing(writer, name)
         if so_far.done(step.name):
             continue
         why = _step(writer, so_far, step, tools, say)
         if why:
             _keep(writer, Line(name, Mark.STOPPED, present(), step.name, why))
             left = tuple(later.name for later in steps[number + 1 :])
-            return Ended(_standing(writer), step.name, why, step.call, left)
-    _keep(writer, Line(name, Mark.ENDED, present()))
-    return Ended(_standing(writer))
+            return Ended(_standing(writer, name), step.name, why, step.call, left)
+    if not _standing(writer, name).ended:
+        _keep(writer, Line(name, Mark.ENDED, present()))
+    return Ended(_standing(writer, name))
 
 
 def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say) -> str:
@@ -72,6 +73,9 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say) 
     unmet = [name for name in step.needs if not so_far.done(name)]
     if unmet:
         return end(Mark.FAILED, f"needs {', '.join(unmet)}, which is not done")
+    mark = writer.folder / ".step"
+    if not commands.idle(mark, step.within.total_seconds()):
+        return end(Mark.FAILED, "a command that a crash left behind still runs: wait for its end, or end it")
     if so_far.mark_of(step.name) is not None:  # a crash interrupted it, or it failed before
         say(step.name, "was begun before: looking whether it took")
         found = actions.verify(step, tools)
@@ -82,14 +86,16 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say) 
             return end(Mark.FAILED, why)
     _keep(writer, Line(so_far.id, Mark.INTENT, present(), step.name))
     say(step.name, "begun")
-    if problem := actions.do(step, tools):
+    with commands.marked(mark) as kept:
+        problem = actions.do(step, tools, kept)
+    if problem:
         return end(Mark.FAILED, problem)
     found = actions.verify_patiently(step, tools)
     return end(Mark.DONE if found.good else Mark.FAILED, found.said)
 
 
-def _standing(writer: Writer) -> Progress:
-    found = progress.newest(writer.entries)
+def _standing(writer: Writer, name: str) -> Progress:
+    found = progress.of(writer.entries, name)
     if found is None:  # cannot be: a rollback begins with its line
         raise AssertionError("the rollback's first line is not in the journal")
     return found

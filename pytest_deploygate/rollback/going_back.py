@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_deploygate.decision import incident_log
-from pytest_deploygate.decision.incidents import Event, State, What
+from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback, Step
 from pytest_deploygate.journal import Writer
@@ -56,9 +56,10 @@ def go(
         raise Refusal(
             "nobody decided to roll back: `deploygate decide rollback --role ROLE --reason TEXT` comes first"
         )
-    _answer_for_loss(writer, inventory, section, acceptance)
+    _answer_for_loss(writer, _name(incident), inventory, section, acceptance)
     tools.hooks.ask("pytest_deploygate_notify", event="rollback begun", text=f"{found.change}: going back")
-    ended = execution.execute(writer, steps(section, tools.hooks), tools, say)
+    name = _name(incident)
+    ended = execution.execute(writer, name, steps(section, tools.hooks), tools, say)
     what = What.ROLLED_BACK if ended.verified else What.ROLLBACK_FAILED
     why = "every step was done and verified" if ended.verified else f"{ended.failed}: {ended.why}"
     event = Event(incident.id, what, present(), "deploygate", reason=why)
@@ -69,16 +70,21 @@ def go(
     return ended
 
 
+def _name(incident: Incident) -> str:
+    """Return the name of the rollback that was decided: one decision is one rollback, however often it is gone on with."""
+    decided = [e for e in incident.events if e.what is What.DECIDED and e.says == "ROLLBACK"]
+    return f"{incident.id} of {decided[-1].at.wall:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _answer_for_loss(
-    writer: Writer, inventory: Inventory, section: Rollback, acceptance: Acceptance | None
+    writer: Writer, name: str, inventory: Inventory, section: Rollback, acceptance: Acceptance | None
 ) -> None:
     """See to it that what is lost is counted, saved, and answered for, before the first step. Raises Refusal."""
     lost = situation.loss(writer.entries, inventory)
     if lost is None or lost.rows == 0:
         return
-    before = progress.newest(writer.entries)
-    if before is not None and not before.ended and _answered(writer):
-        return
+    if any(entry.kind == "loss" and entry.body["rollback"] == name for entry in writer.entries):
+        return  # it is being gone on with
     if acceptance is None:
         raise Refusal(
             f"{_words(lost)}; past the point of no return it needs a named person:"
@@ -93,12 +99,6 @@ def _answer_for_loss(
         "saved": saved,
     }
     writer.append("loss", body)
-
-
-def _answered(writer: Writer) -> bool:
-    """Tell whether somebody answered for the loss in the rollback that is being gone on with."""
-    kinds = [entry.kind for entry in writer.entries if entry.kind in ("loss", progress.KIND)]
-    return "loss" in kinds
 
 
 def _words(lost: Lost) -> str:

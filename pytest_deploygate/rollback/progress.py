@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where the newest rollback of a change is."""
+    """Where a rollback is."""
 
     id: str
     begun: Moment
@@ -78,14 +78,20 @@ def to_json(line: Line) -> dict[str, Any]:
     }
 
 
+def of(entries: Sequence[Entry], rollback: str) -> Progress | None:
+    """Return how far a rollback is, None where it was never begun. Raises JournalError."""
+    lines = tuple(line for line in _lines(entries) if line.rollback == rollback)
+    return Progress(rollback, lines[0].at, lines) if lines else None
+
+
 def newest(entries: Sequence[Entry]) -> Progress | None:
     """Return the newest rollback of a journal, None where none was begun. Raises JournalError."""
-    lines = [_line(entry) for entry in entries if entry.kind == KIND]
-    begun = [line for line in lines if line.mark is Mark.BEGUN]
-    if not begun:
-        return None
-    mine = tuple(line for line in lines if line.rollback == begun[-1].rollback)
-    return Progress(begun[-1].rollback, begun[-1].at, mine)
+    names = [line.rollback for line in _lines(entries) if line.mark is Mark.BEGUN]
+    return of(entries, names[-1]) if names else None
+
+
+def _lines(entries: Sequence[Entry]) -> list[Line]:
+    return [_line(entry) for entry in entries if entry.kind == KIND]
 
 
 def _line(entry: Entry) -> Line:

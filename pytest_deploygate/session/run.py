@@ -82,6 +82,7 @@ class Run:
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
         for kind, body in incident.observed(self._writer.entries, decision):
             self._append(kind, body)
+        decision = self._go_back(decision)
         self._append("end", {"run": self.id, "interrupted": interrupted})
         record = from_journal.build(self._writer.entries)
         failed = _write_results(self.settings.out, record) or _tick(self.settings, record)
@@ -90,6 +91,20 @@ class Run:
         self._writer.close()
         # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
+
+    def _go_back(self, decision: Decision) -> Decision:
+        """Execute the rollback that was decided, where that was asked for; return the decision that stands then."""
+        try:
+            line = incident.gone_back(self.settings, self._writer, decision)
+        except JournalError as error:
+            self.lost.append(str(error))
+            return decision
+        if line is None:
+            return decision
+        self._append(line[0], {"run": self.id, **line[1]})
+        decision = self._decide()
+        self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
+        return decision
 
     def _decide(self) -> Decision:
         return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))

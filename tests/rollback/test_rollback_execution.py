@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,7 @@ def times_done(folder: Path, name: str) -> int:
 def test_every_step_is_done_once_and_verified(tmp_path):
     steps = [step(tmp_path, "one"), step(tmp_path, "two", needs=["one"])]
     writer = Writer(tmp_path / "out")
-    ended = execution.execute(writer, steps, tools_of(tmp_path))
+    ended = execution.execute(writer, "r", steps, tools_of(tmp_path))
     assert ended.verified
     assert [(line.step, line.mark.value) for line in ended.progress.lines] == [
         ("", "begun"), ("one", "intent"), ("one", "done"), ("two", "intent"), ("two", "done"), ("", "ended"),
@@ -77,26 +78,26 @@ def test_a_step_that_fails_stops_it_and_says_whom_to_call_and_what_is_left(tmp_p
     broken = step(tmp_path, "two", run="echo the disk is full; exit 3")
     writer = Writer(tmp_path / "out")
     ended = execution.execute(
-        writer, [step(tmp_path, "one"), broken, step(tmp_path, "three")], tools_of(tmp_path)
+        writer, "r", [step(tmp_path, "one"), broken, step(tmp_path, "three")], tools_of(tmp_path)
     )
     assert (ended.failed, ended.call, ended.left) == ("two", "database-admin", ("three",))
     assert "exit code 3: the disk is full" in ended.why
     mended = [step(tmp_path, "one"), step(tmp_path, "two"), step(tmp_path, "three")]
-    again = execution.execute(writer, mended, tools_of(tmp_path))
+    again = execution.execute(writer, "r", mended, tools_of(tmp_path))
     assert again.verified
     assert times_done(tmp_path, "one") == 1, "what is done is not done twice"
 
 
 def test_a_step_that_ran_well_and_did_not_take_has_failed(tmp_path):
     hollow = step(tmp_path, "one", run="true")
-    ended = execution.execute(Writer(tmp_path / "out"), [hollow], tools_of(tmp_path))
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [hollow], tools_of(tmp_path))
     assert not ended.verified
     assert "ended with exit code 1" in ended.why
 
 
 def test_a_step_without_verification_never_counts_as_done(tmp_path):
     ended = execution.execute(
-        Writer(tmp_path / "out"), [step(tmp_path, "one", verify=None, within="1s")], tools_of(tmp_path)
+        Writer(tmp_path / "out"), "r", [step(tmp_path, "one", verify=None, within="1s")], tools_of(tmp_path)
     )
     assert not ended.verified
     assert ended.why == "nothing verifies this step"
@@ -104,7 +105,7 @@ def test_a_step_without_verification_never_counts_as_done(tmp_path):
 
 def test_a_step_that_takes_too_long_is_ended_with_its_children(tmp_path):
     slow = step(tmp_path, "slow", run=f"sleep 60 & echo $! > {tmp_path}/pid; wait", within="1s")
-    ended = execution.execute(Writer(tmp_path / "out"), [slow], tools_of(tmp_path))
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [slow], tools_of(tmp_path))
     assert "did not end within 1 s" in ended.why
     child = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
@@ -113,7 +114,7 @@ def test_a_step_that_takes_too_long_is_ended_with_its_children(tmp_path):
 def test_items_of_the_checklist_verify_a_step(tmp_path):
     good = step(tmp_path, "one", verify={"items": ["good.item"], "within": "1s"})
     bad = step(tmp_path, "two", verify={"items": ["bad.item"], "within": "1s"})
-    ended = execution.execute(Writer(tmp_path / "out"), [good, bad], tools_of(tmp_path))
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [good, bad], tools_of(tmp_path))
     assert (ended.failed, ended.why) == ("two", "['bad.item']: fail")
 
 
@@ -131,24 +132,49 @@ def crashed(tmp_path: Path, name: str) -> Writer:
 
 def test_after_a_crash_a_step_that_took_is_not_done_again(tmp_path):
     (tmp_path / "one").write_text("did\n")
-    ended = execution.execute(crashed(tmp_path, "one"), [step(tmp_path, "one")], tools_of(tmp_path))
+    ended = execution.execute(crashed(tmp_path, "one"), "r", [step(tmp_path, "one")], tools_of(tmp_path))
     assert ended.verified
     assert times_done(tmp_path, "one") == 1
     assert ended.progress.lines[-2].after_crash
 
 
 def test_after_a_crash_a_step_that_did_not_take_is_done(tmp_path):
-    ended = execution.execute(crashed(tmp_path, "one"), [step(tmp_path, "one")], tools_of(tmp_path))
+    ended = execution.execute(crashed(tmp_path, "one"), "r", [step(tmp_path, "one")], tools_of(tmp_path))
     assert ended.verified
     assert times_done(tmp_path, "one") == 1
 
 
 def test_after_a_crash_what_must_not_be_done_twice_waits_for_a_person(tmp_path):
     once = step(tmp_path, "one", idempotent=False)
-    ended = execution.execute(crashed(tmp_path, "one"), [once], tools_of(tmp_path))
+    ended = execution.execute(crashed(tmp_path, "one"), "r", [once], tools_of(tmp_path))
     assert not ended.verified
     assert "must not be done twice" in ended.why
     assert times_done(tmp_path, "one") == 0
+
+
+def test_a_command_that_a_crash_left_behind_is_waited_for(tmp_path):
+    """The step's command outlives us: doing the step again beside it would do it twice."""
+    slow = step(tmp_path, "one", run=f"sleep 2; echo did >> {tmp_path}/one")
+    script = textwrap.dedent(_ROLL_BACK.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
+    script = script.replace(
+        "steps = [",
+        f"steps = [t.Step.model_validate({slow.model_dump(mode='json', exclude_none=True)!r})] or [",
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.kill()
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [slow], tools_of(tmp_path))
+    assert ended.verified
+    assert times_done(tmp_path, "one") == 1
+
+
+def test_an_ended_rollback_is_not_begun_again(tmp_path):
+    writer = Writer(tmp_path / "out")
+    for _ in range(2):
+        assert execution.execute(writer, "r", [step(tmp_path, "one")], tools_of(tmp_path)).verified
+    assert times_done(tmp_path, "one") == 1
 
 
 def test_two_rollbacks_at_once_are_impossible(tmp_path):
@@ -165,7 +191,7 @@ _ROLL_BACK = """
     folder = Path({folder!r})
     steps = [t.step(folder, name) for name in ("a", "b", "c", "d")]
     writer = t.Writer(folder / "out")
-    t.execution.execute(writer, steps, t.tools_of(folder), lambda step, said: print(step, said, flush=True))
+    t.execution.execute(writer, "r", steps, t.tools_of(folder), lambda step, said: print(step, said, flush=True))
 """
 
 
@@ -181,7 +207,7 @@ def test_a_kill_at_each_boundary_and_a_restart_end_rolled_back(tmp_path, lines):
     process.wait()
     process.stdout.close()
     steps = [step(tmp_path, name) for name in ("a", "b", "c", "d")]
-    ended = execution.execute(Writer(tmp_path / "out"), steps, tools_of(tmp_path))
+    ended = execution.execute(Writer(tmp_path / "out"), "r", steps, tools_of(tmp_path))
     assert ended.verified
     assert [times_done(tmp_path, name) for name in ("a", "b", "c", "d")] == [1, 1, 1, 1]
 
@@ -200,7 +226,7 @@ def test_hooks_do_and_verify_steps_and_an_error_in_one_is_no_success(tmp_path):
     tools = Tools("CHG-1", hooks, lambda _items: "")
     theirs = step(tmp_path, "theirs", run="exit 1", verify=None, within="1s")
     raises = step(tmp_path, "raises", run="true", verify=None, within="1s")
-    ended = execution.execute(Writer(tmp_path / "out"), [theirs, raises], tools)
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [theirs, raises], tools)
     assert (ended.failed, ended.why) == ("raises", "nothing verifies this step")
     assert said[0] == "pytest_deploygate_rollback_verify: RuntimeError: no route"
 
