@@ -76,6 +76,11 @@ def _add_options(parser: pytest.Parser) -> None:
         help="what a ROLLBACK decision does: advise (default), or execute the inventory's runbook at once",
     )
     group.addoption(
+        "--override-freeze",
+        metavar="ROLE:REASON",
+        help="run although the inventory's schedule freezes deployments now; role and reason stand in the record",
+    )
+    group.addoption(
         "--ticked",
         metavar="FILE",
         help="give the checklist back to FILE with its boxes ticked and the verdicts behind them",

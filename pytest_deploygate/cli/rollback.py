@@ -12,15 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import changes
+from pytest_deploygate.checklist.records import parse_time
+from pytest_deploygate.cli import changes, repository
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.decision import incident_log
+from pytest_deploygate.decision.incidents import Event, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.model import words_for
+from pytest_deploygate.moments import present
 from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.rollback import going_back, hooks, items, runbook, situation
+from pytest_deploygate.rollback import aftermath, going_back, hooks, items, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.going_back import Acceptance, Refusal
 from pytest_deploygate.rollback.runbook import Plan
@@ -41,6 +45,11 @@ EXIT_BACK, EXIT_FAILED = 23, 24
 )
 @click.option("--role", default="", help="With --accept-loss: the role that answers for it.")
 @click.option("--name", "person", default="", help="With --accept-loss: who that is.")
+@click.option(
+    "--after", is_flag=True, help="Write what follows a rollback: issues, plan, status, appointment."
+)
+@click.option("--retry", metavar="TIME", help="With --after: when the next try is, e.g. 2026-12-02T20:00Z.")
+@click.option("--done", is_flag=True, help="With --after: what comes after is done; the incident is over.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def rollback(
     *,
@@ -53,6 +62,9 @@ def rollback(
     accept_loss: bool,
     role: str,
     person: str,
+    after: bool,
+    retry: str | None,
+    done: bool,
     as_json: bool,
 ) -> None:
     """Look at the runbook of the inventory (`rollback.steps`), or go back.
@@ -64,6 +76,7 @@ def rollback(
     deploygate rollback --plan --change CHG-1234
     deploygate rollback --execute --confirm prod --change CHG-1234
     deploygate rollback --execute --confirm prod --change CHG-1234 --accept-loss --role executive-sponsor
+    deploygate rollback --after --retry 2026-12-02T20:00Z --change CHG-1234
     """
     folder = changes.folder_of(change, out)
     entries = changes.read(folder)
@@ -71,6 +84,9 @@ def rollback(
     section = inventory.rollback
     if section is None or not section.steps:
         raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
+    if after:
+        _after(folder, section, retry, done=done, as_json=as_json)
+        return
     root = find_root(Path.cwd())
     loaded = hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
     tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder))
@@ -126,6 +142,34 @@ def _execute(
         console.print(f"not done: {', '.join(ended.left) or 'nothing else'}", markup=False)
         console.print("mend the cause, then run the same command again: what is done is not done twice")
     raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
+
+
+def _after(folder: Path, section: Rollback, retry: str | None, *, done: bool, as_json: bool) -> None:
+    """Write what follows a rollback beside the journal, and end the incident where that was said."""
+    try:
+        when = None if retry is None else parse_time(retry)
+    except ValueError as error:
+        raise click.UsageError(f"--retry: {error}; write for example 2026-12-02T20:00Z") from None
+    with changes.writing(folder) as writer:
+        found = situation.after(writer.entries, section, when)
+        if found is None:
+            raise click.ClickException("this change has no incident: there is nothing to write down after it")
+        texts = aftermath.render(found)
+        for name, text in texts.items():
+            repository.write(folder / "after" / name, text)
+        left = aftermath.tasks(found)
+        if done:
+            event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
+            writer.append(incident_log.KIND, incident_log.to_json(event))
+    if as_json:
+        listed = [{"title": t.title, "owner": t.owner, "due": t.due.isoformat()} for t in left]
+        click.echo(
+            json.dumps({"files": [str(folder / "after" / name) for name in texts], "tasks": listed}, indent=1)
+        )
+        return
+    for task in left:
+        click.echo(f"  {task.title}\n    {task.owner}, until {task.due:%Y-%m-%d %H:%M} UTC")
+    click.echo(f"wrote {', '.join(texts)} to {folder / 'after'}")
 
 
 def _show_plan(plan: Plan, loss: Lost | None, *, as_json: bool) -> None:

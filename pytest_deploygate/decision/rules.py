@@ -79,6 +79,7 @@ class Question:
     before: Sequence[str] = ()
     circumstances: Circumstances = field(default_factory=Circumstances)
     gone_back: GoneBack | None = None
+    remarks: Sequence[str] = ()
     waived_exit: bool = False
 
 
@@ -95,6 +96,7 @@ def decide(question: Question) -> Decision:
         *_failed(mine),
         *_unknown(mine, question.phases),
         *_before(question.before),
+        *_timed(question.remarks),
         *_listed(mine, question.waived_exit),
     ):
         rules.append(rule)
@@ -184,6 +186,10 @@ def _before(unmet: Sequence[str]) -> Said:
         return []
     text = "; ".join(unmet)
     return [(Rule("the phases before must have a GO for this change", Outcome.HOLD, text), EXIT_HOLD)]
+
+
+def _timed(remarks: Sequence[str]) -> Said:
+    return [(Rule("a run outside its time is listed", Outcome.GO, remark), EXIT_GO) for remark in remarks]
 
 
 def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:

@@ -52,6 +52,7 @@ class Frame:
     chained: bool
     decision_valid_s: float
     times: Times
+    remarks: tuple[str, ...]
     windows: Mapping[str, tuple[datetime, datetime]]
 
 
@@ -84,6 +85,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             chained=begin["chained"],
             decision_valid_s=begin["policy"]["decision_valid_s"],
             times=Times(**begin["policy"].get("times", {})),
+            remarks=tuple(begin.get("remarks", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None
@@ -220,6 +222,7 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         before=unmet_before(entries, at),
         circumstances=circumstances(entries, about.run),
         gone_back=_gone_back(entries, about.run),
+        remarks=about.remarks,
         waived_exit=about.waived_exit,
     )
 

@@ -200,6 +200,9 @@ class Rollback(Section):
     )
     loss: Loss | None = Field(default=None, description="what a rollback would lose")
     steps: list[Step] = Field(default=[], description="the runbook, in order")
+    owner: str = Field(
+        default="", description="role that answers for what is left after a rollback, e.g. technical-lead"
+    )
     rehearsals: FilePath | None = Field(
         default=None, description="file with how long each step took in rehearsals; written by them"
     )

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.decision import incident_log, incidents, standing
-from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times
+from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, What
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, segments
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.moments import Moment
 from pytest_deploygate.probes import loss as probe_loss
 from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.rollback import progress
+from pytest_deploygate.rollback.aftermath import After
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,28 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
         return probe_loss.count(cluster, section.loss, began)
     finally:
         cluster.close()
+
+
+def after(entries: Sequence[Entry], section: Rollback, retry: datetime | None) -> After | None:
+    """Return what is known of a change after its rollback; None where no incident ever opened."""
+    found = now(entries)
+    if found.incident is None:
+        return None
+    began = [e.at.wall for e in found.incident.events if e.what is What.ROLLED_BACK] or [
+        found.incident.opened.wall
+    ]
+    losses = [entry.body for entry in entries if entry.kind == "loss"]
+    return After(
+        change=found.change,
+        inventory=found.inventory,
+        incident=found.incident,
+        red=tuple(r for r in standing.results(entries) if r.item.id in found.incident.items),
+        rollback=progress.newest(entries),
+        lost=str(losses[-1]["said"]) if losses else "",
+        owner=section.owner,
+        due=began[-1] + section.after_within,
+        retry=retry,
+    )
 
 
 def _last_run(entries: Sequence[Entry]) -> Segment:

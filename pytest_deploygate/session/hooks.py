@@ -76,6 +76,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
+    lines += [f"deploygate: {remark}" for remark in found.remarks]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     if run and run.moved_aside:
         lines.append(f"deploygate: the former journal is in {run.moved_aside}")

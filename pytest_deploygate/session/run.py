@@ -153,6 +153,7 @@ class Run:
             "records": _digests(settings),
             "chained": settings.chained,
             "windows": _windows(settings),
+            "remarks": settings.remarks,
             "waived_exit": settings.waived_exit,
             "resumes": settings.resume,
             "kept": sorted(self.kept),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +21,10 @@ from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.journal import utcnow
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import declared, scope
+from pytest_deploygate.session import declared, scope, timetable
 
 T = TypeVar("T")
 DEFAULT_CHANGE = "local"
@@ -51,6 +52,7 @@ class Settings:
     ticked: Path | None = None
     only: tuple[str, ...] = ()
     execute_rollback: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -129,7 +131,14 @@ def read(config: pytest.Config) -> Settings:
         ),
     )
     _check(settings)
-    return settings
+    said = timetable.remarks(
+        loaded.inventory.schedule,
+        checklist,
+        settings.scope_items,
+        config.getoption("--override-freeze"),
+        utcnow(),
+    )
+    return replace(settings, remarks=said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,3 +204,38 @@ def test_items_that_do_not_exist_are_a_usage_error_with_the_nearest(good):
     assert "b.migrations" in ran.text
     assert good.run_process("--items", "b.migrations").code == 0
     assert good.verdicts()["decision"]["scope"] == "items b.migrations"
+
+
+FREEZE = """
+name: prod
+schedule:
+  t0: 2020-01-01
+  freezes: [{start: 2020-01-01T00:00:00Z, end: 2999-01-01T00:00:00Z, reason: holiday sales}]
+"""
+
+
+def test_inside_a_freeze_nothing_runs_unless_a_role_overrides_with_a_reason(good):
+    good.inventory(FREEZE)
+    refused = good.run_process("-m", "phase2")
+    assert (refused.code, "holiday sales" in refused.text) == (4, True)
+    assert not good.out.exists()
+    assert good.run_process("-m", "phase2", "--override-freeze=deployment-lead").code == 4
+    ran = good.run_process("-m", "phase2", "--override-freeze=deployment-lead: security fix CHG-7")
+    assert ran.code == 0
+    assert "was overridden by deployment-lead: security fix CHG-7" in good.because()
+
+
+def test_what_changes_nothing_may_run_in_a_freeze(good):
+    good.inventory(FREEZE)
+    assert good.run_process("-m", "preflight").code == 21
+
+
+def test_outside_its_window_a_phase_warns(good):
+    text = (good.path / "suites" / "checklist.md").read_text()
+    (good.path / "suites" / "checklist.md").write_text(
+        text.replace("## Database {", "## Database (T-0, 14:00 - 16:00) {")
+    )
+    good.inventory("name: prod\nschedule: {t0: 2020-01-01}\n")
+    ran = good.run_process("-m", "phase2")
+    assert ran.code == 0
+    assert "phase2 is planned for Wed 2020-01-01 14:00 to 16:00 UTC and runs outside of it" in good.because()
