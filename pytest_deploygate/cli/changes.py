@@ -15,7 +15,8 @@ from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.journal import Entry, JournalError, Writer
-from pytest_deploygate.rollback import situation
+from pytest_deploygate.rollback import hooks, situation
+from pytest_deploygate.rollback.hooks import Hooks
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,3 +73,14 @@ def inventory_of(entries: list[Entry], given: str | None) -> Loaded:
             f"the last run of this change was about {name!r}, and {loaded.file} is {loaded.inventory.name!r}"
         )
     return loaded
+
+
+def hooks_of_repository() -> Hooks:
+    """Return the hooks of the repository's `conftest.py`; an error in one is said on standard error."""
+    root = find_root(Path.cwd())
+    return hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
+
+
+def notify(event: str, text: str) -> None:
+    """Have the hooks pass something on."""
+    hooks_of_repository().ask("pytest_deploygate_notify", event=event, text=text)

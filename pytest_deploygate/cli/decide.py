@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import changes
+from pytest_deploygate.cli import assess, changes
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, What
 from pytest_deploygate.model import words_for
@@ -35,6 +35,13 @@ _EXIT = {"go": 0, "hold": 21, "rollback": 22}
 @click.option("--name", default="", help="Who decides, when not the person logged in here.")
 @click.option("--reason", default="", help="Why; it stands in the record.")
 @click.option("--wait", is_flag=True, help="Watch the clock; at its end do what the policy says.")
+@click.option(
+    "--quick-fix", "fix", is_flag=True, help="Try a quick fix of the inventory, then measure again."
+)
+@click.option("--fix-name", help="Which one; else the first that is for the red items.")
+@click.option(
+    "--rerun", is_flag=True, help="Measure again what is red, what depends on it, and the invariants."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def decide(
     what: str | None,
@@ -45,6 +52,9 @@ def decide(
     name: str,
     reason: str,
     wait: bool,
+    fix: bool,
+    fix_name: str | None,
+    rerun: bool,
     as_json: bool,
 ) -> None:
     """Show the incident of a change and its clock; decide GO, HOLD or ROLLBACK; or wait for the end of the clock.
@@ -58,8 +68,13 @@ def decide(
     deploygate decide hold --change CHG-1234 --role deployment-lead --reason "cache was cold, looking again"
     deploygate decide rollback --change CHG-1234 --role deployment-lead --reason "logins fail for everybody"
     deploygate decide --wait --change CHG-1234
+    deploygate decide --quick-fix --change CHG-1234
     """
     folder = changes.folder_of(change, out)
+    if fix or fix_name:
+        raise SystemExit(assess.quick_fix(folder, change, fix_name))
+    if rerun:
+        raise SystemExit(assess.rerun(folder, change))
     if what is not None:
         _decide(folder, what, role, name, reason, as_json=as_json)
     elif wait:
@@ -68,6 +83,8 @@ def decide(
         with changes.writing(folder) as writer:
             late = situation.write_due(writer, present())
             found = situation.now(writer.entries)
+        for event in late:
+            changes.notify("deadline", f"{found.change}, {event.incident}: {event.reason}")
         _show(found, late, as_json=as_json)
 
 
@@ -94,6 +111,7 @@ def _decide(folder: Path, what: str, role: str | None, name: str, reason: str, *
         )
         writer.append(incident_log.KIND, incident_log.to_json(event))
         found = situation.now(writer.entries)
+    changes.notify("decided", f"{found.change}: {what.upper()} by {event.by}: {event.reason}")
     _show(found, [], as_json=as_json)
     raise SystemExit(_EXIT[what])
 
@@ -120,6 +138,7 @@ def _tick(folder: Path, console: Console) -> Now | None:
         with changes.writing(folder) as writer:
             for event in situation.write_due(writer, present()):
                 console.print(_line(event))
+                changes.notify("deadline", f"{event.incident}: {event.reason}")
             return situation.now(writer.entries)
     except click.ClickException:
         return situation.now(changes.read(folder))

@@ -161,6 +161,37 @@ def test_a_good_rerun_ends_the_incident(deployed):
     assert state(deployed) == "passed"
 
 
+FIXES = """\
+  quick_fixes:
+    - name: restart
+      items: [c.*]
+      dry_run: echo would restart
+      run: "echo {version} > version"
+      undo: "echo 2 > version; touch undone"
+"""
+
+
+def test_a_quick_fix_that_helps_ends_the_incident(deployed):
+    inventory = deployed.path / "inventories" / "prod.yml"
+    inventory.write_text(inventory.read_text() + FIXES.format(version=1))
+    deployed.run_process("-m", "golive")
+    fixed = deploygate(deployed, "decide", "--quick-fix")
+    assert fixed.code == 0, fixed.text
+    assert state(deployed) == "passed"
+    assert not (deployed.path / "undone").exists()
+
+
+def test_a_quick_fix_that_does_not_help_is_taken_back_and_not_tried_twice(deployed):
+    inventory = deployed.path / "inventories" / "prod.yml"
+    inventory.write_text(inventory.read_text() + FIXES.format(version=3))
+    deployed.run_process("-m", "golive")
+    assert deploygate(deployed, "decide", "--quick-fix").code == 22
+    assert (deployed.path / "undone").exists()
+    assert state(deployed) == "assessing"
+    again = deploygate(deployed, "decide", "--quick-fix")
+    assert (again.code, "allows no more" in again.text) == (1, True)
+
+
 def test_a_person_who_decides_says_who_and_why(deployed):
     deployed.run_process("-m", "golive")
     assert "--role" in deploygate(deployed, "decide", "hold").text
