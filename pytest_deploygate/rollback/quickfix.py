@@ -41,7 +41,7 @@ def choose(section: Rollback, hooks: Hooks, incident: Incident, times: Times, na
             f"{incident.fixes} of {times.fixes} quick fixes were tried: the policy allows no more; decide"
         )
     offered = hooks.ask("pytest_deploygate_quickfix", items=incident.items) or []
-    fixes = [*section.quick_fixes, *(fix for fix in offered if fix)]
+    fixes: list[QuickFix] = [*section.quick_fixes, *(fix for fix in offered if fix)]
     if name is not None:
         found = [fix for fix in fixes if fix.name == name]
         if not found:
