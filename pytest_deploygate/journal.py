@@ -14,11 +14,12 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pytest_deploygate.model import (
     Decision,
@@ -135,6 +136,20 @@ def _sealed(own: str) -> bytes:
     return f',"own":"{own}"}}'.encode()
 
 
+def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
+    """Lock a file for us alone. A killed writer's child may hold it for the moment until it becomes its program."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
 class Writer:
     """The one writer of a change's journal; holds a lock on the folder while it lives."""
 
@@ -146,9 +161,7 @@ class Writer:
             self._lock = (folder / ".lock").open("a+")
         except OSError as error:
             raise UnwritableError(f"nothing can be written to {folder}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(self._lock):
             self._lock.close()
             raise JournalError(
                 f"another run is writing to {folder}; wait for it, or use --change ID for a change of your own"

@@ -22,6 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         _conflicts.append(str(error))
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Announce our hooks."""
+    from pytest_deploygate import hookspecs  # noqa: PLC0415 (its types are not needed by runs that gate nothing)
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 def _add_options(parser: pytest.Parser) -> None:
     """Add the options. Raises ValueError when another plugin has one of the names."""
     group = parser.getgroup("deploygate", "deploygate: a deployment checklist that runs")
@@ -56,6 +63,22 @@ def _add_options(parser: pytest.Parser) -> None:
         "--allow-disruptive",
         metavar="NAME",
         help="run checks that disturb (failover drills); must repeat the inventory's name",
+    )
+    group.addoption(
+        "--items",
+        metavar="ID[,ID]",
+        help="run only these items of the checklist; the decision speaks for them alone. Example: --items golive.dns",
+    )
+    group.addoption(
+        "--rollback",
+        choices=("advise", "execute"),
+        default="advise",
+        help="what a ROLLBACK decision does: advise (default), or execute the inventory's runbook at once",
+    )
+    group.addoption(
+        "--override-freeze",
+        metavar="ROLE:REASON",
+        help="run although the inventory's schedule freezes deployments now; role and reason stand in the record",
     )
     group.addoption(
         "--ticked",

@@ -8,12 +8,14 @@ import pytest_deploygate
 from pytest_deploygate.cli.attest import attest
 from pytest_deploygate.cli.grants import grants
 from pytest_deploygate.cli.diff import diff
+from pytest_deploygate.cli.decide import decide
 from pytest_deploygate.cli.init import init
 from pytest_deploygate.cli.issues import issues
 from pytest_deploygate.cli.lab import lab
 from pytest_deploygate.cli.load import load
 from pytest_deploygate.cli.plan import plan
 from pytest_deploygate.cli.report import report
+from pytest_deploygate.cli.rollback import rollback
 from pytest_deploygate.cli.schema import schema
 from pytest_deploygate.cli.sign import sign
 from pytest_deploygate.cli.snapshot import snapshot
@@ -37,6 +39,8 @@ def main() -> None:
     deploygate load --inventory NAME  send load now and judge response times, where that is allowed
     deploygate grants --inventory N   the least SQL grants for the gate's role
     deploygate plan --inventory NAME  what a run would do, before anything runs
+    deploygate decide                 an incident's clock, and a person's decision
+    deploygate rollback --plan        the runbook; --execute --confirm NAME goes back
     deploygate schema                 JSON Schema of the inventory, for editors
     deploygate report --change ID     make the result files again from the journal, or export them
     deploygate sign --role R --key K  sign the report of a change in a role
@@ -49,12 +53,14 @@ def main() -> None:
 main.add_command(attest)
 main.add_command(grants)
 main.add_command(diff)
+main.add_command(decide)
 main.add_command(init)
 main.add_command(issues)
 main.add_command(lab)
 main.add_command(load)
 main.add_command(plan)
 main.add_command(report)
+main.add_command(rollback)
 main.add_command(schema)
 main.add_command(waive)
 main.add_command(snapshot)

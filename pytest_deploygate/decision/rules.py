@@ -15,9 +15,19 @@ from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict
 
 #: Exit codes of a run, by what they mean.
 EXIT_GO, EXIT_FAILED, EXIT_WAIVERS, EXIT_HOLD = 0, 1, 20, 21
-EXIT_ROLLBACK, EXIT_INCOMPLETE = 22, 25
+EXIT_ROLLBACK, EXIT_BACK, EXIT_BACK_FAILED, EXIT_INCOMPLETE = 22, 23, 24, 25
 #: When several apply the first of these counts.
-EXIT_PRECEDENCE = (24, 23, EXIT_ROLLBACK, EXIT_INCOMPLETE, EXIT_FAILED, EXIT_HOLD, 26, EXIT_WAIVERS, EXIT_GO)
+EXIT_PRECEDENCE = (
+    EXIT_BACK_FAILED,
+    EXIT_BACK,
+    EXIT_ROLLBACK,
+    EXIT_INCOMPLETE,
+    EXIT_FAILED,
+    EXIT_HOLD,
+    26,
+    EXIT_WAIVERS,
+    EXIT_GO,
+)
 
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
@@ -27,13 +37,14 @@ _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 class Circumstances:
     """What a rollback depends on beside the findings. None is unknown, and unknown never allows a rollback.
 
-    `red_before`: items that were red in the baseline. `old_side_healthy`: the old system can take the users back
+    `red_before`: items that were red in the baseline, `measured_before` those that it knows of. `old_side_healthy`: the old system can take the users back
     now. `blind`: several unrelated subjects were unreachable at once, so our runner or network is suspect.
     """
 
     red_before: frozenset[str] | None = None
     old_side_healthy: bool | None = None
     blind: bool | None = None
+    measured_before: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,14 @@ class Evidence:
 
     silent: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GoneBack:
+    """What came of a rollback that this run executed: `verified` is None when it was not begun. `why` in words."""
+
+    verified: bool | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,8 @@ class Question:
     evidence: Evidence = field(default_factory=Evidence)
     before: Sequence[str] = ()
     circumstances: Circumstances = field(default_factory=Circumstances)
+    gone_back: GoneBack | None = None
+    remarks: Sequence[str] = ()
     waived_exit: bool = False
 
 
@@ -68,12 +89,14 @@ def decide(question: Question) -> Decision:
     rules: list[Rule] = []
     codes: set[int] = set()
     for rule, code in (
+        *_gone_back(question.gone_back),
         *_rollback(question, mine),
         *_incomplete(question.evidence),
         *_nothing(mine),
         *_failed(mine),
         *_unknown(mine, question.phases),
         *_before(question.before),
+        *_timed(question.remarks),
         *_listed(mine, question.waived_exit),
     ):
         rules.append(rule)
@@ -165,6 +188,10 @@ def _before(unmet: Sequence[str]) -> Said:
     return [(Rule("the phases before must have a GO for this change", Outcome.HOLD, text), EXIT_HOLD)]
 
 
+def _timed(remarks: Sequence[str]) -> Said:
+    return [(Rule("a run outside its time is listed", Outcome.GO, remark), EXIT_GO) for remark in remarks]
+
+
 def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
     """Rules that hold nothing but must be seen."""
     said: Said = []
@@ -192,6 +219,16 @@ def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
 
 def _order(phases: Sequence[str], phase: str) -> int:
     return phases.index(phase) if phase in phases else len(phases)
+
+
+def _gone_back(ended: GoneBack | None) -> Said:
+    if ended is None:
+        return []
+    if ended.verified is None:
+        return [(Rule("a rollback needs what it needs", Outcome.ROLLBACK, ended.why), EXIT_ROLLBACK)]
+    if ended.verified:
+        return [(Rule("rolled back and verified", Outcome.ROLLBACK, ended.why), EXIT_BACK)]
+    return [(Rule("the rollback failed", Outcome.ROLLBACK, ended.why), EXIT_BACK_FAILED)]
 
 
 def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
@@ -222,6 +259,11 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
         for unmet, text in (
             (not any(r.confirmed for r in new), "the failure was not confirmed by a repeat"),
             (facts.red_before is None, "there is no baseline, so it may have been red before"),
+            (
+                facts.measured_before is not None
+                and not any(r.item.id in facts.measured_before for r in new),
+                "the baseline did not measure it, so it may have been red before",
+            ),
             (facts.old_side_healthy is None, "the old side's health is unknown"),
             (facts.old_side_healthy is False, "the old side is not healthy"),
             (facts.blind is None, "whether our own view is sound is unknown"),

@@ -15,12 +15,17 @@ from typing import Any
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision import compose, rules
+from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import Entry, JournalError, Segment, TestRecord, segments
 from pytest_deploygate.model import Finding, Item, Kind, Outcome, Phase, Severity, Verdict, words_for
 
 WHOLE = "the whole checklist"
 #: The phase whose items speak of the whole change and not of a step of it.
 OUTSIDE_CHAIN = "criteria"
+#: The kind of line that says what a rollback depends on beside the findings.
+CIRCUMSTANCES = "circumstances"
+#: The kind of line that says how a rollback ended that a run executed.
+GONE_BACK = "gone back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Frame:
     weakenings: tuple[str, ...]
     chained: bool
     decision_valid_s: float
+    times: Times
+    remarks: tuple[str, ...]
     windows: Mapping[str, tuple[datetime, datetime]]
 
 
@@ -77,6 +84,8 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             },
             chained=begin["chained"],
             decision_valid_s=begin["policy"]["decision_valid_s"],
+            times=Times(**begin["policy"].get("times", {})),
+            remarks=tuple(begin.get("remarks", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None
@@ -211,5 +220,29 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         rollback_from=about.rollback_from,
         evidence=rules.Evidence(tuple(silent), tuple(gone)),
         before=unmet_before(entries, at),
+        circumstances=circumstances(entries, about.run),
+        gone_back=_gone_back(entries, about.run),
+        remarks=about.remarks,
         waived_exit=about.waived_exit,
+    )
+
+
+def _gone_back(entries: Sequence[Entry], run: str) -> rules.GoneBack | None:
+    """Return what came of a rollback that this run executed, None where it executed none."""
+    found = [entry.body for entry in entries if entry.kind == GONE_BACK and entry.body.get("run") == run]
+    return rules.GoneBack(found[-1]["verified"], found[-1]["why"]) if found else None
+
+
+def circumstances(entries: Sequence[Entry], run: str) -> rules.Circumstances:
+    """Return what a run's `circumstances` line says; all of it unknown where it has none."""
+    found = [entry.body for entry in entries if entry.kind == CIRCUMSTANCES and entry.body.get("run") == run]
+    if not found:
+        return rules.Circumstances()
+    body = found[-1]
+    red, measured = body["red_before"], body["measured_before"]
+    return rules.Circumstances(
+        red_before=None if red is None else frozenset(red),
+        measured_before=None if measured is None else frozenset(measured),
+        old_side_healthy=body["old_side_healthy"],
+        blind=body["blind"],
     )

@@ -25,6 +25,7 @@ from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable,
 from pytest_deploygate.inventory.uptime import Uptime
 from pytest_deploygate.inventory.statements import Caching
 from pytest_deploygate.inventory.timescale import Timescale
+from pytest_deploygate.inventory.rollback import Rollback
 
 
 class Inventory(Section):
@@ -82,3 +83,6 @@ class Inventory(Section):
     )
     contacts: list[Contact] = Field(default=[], description="who to call, by role; shown in the report")
     policy: Policy = Field(default=Policy(), description="how findings become a decision")
+    rollback: Annotated[
+        Rollback | None, Given("rollback", "rollback: {old_side: […], controls: […], steps: […]}")
+    ] = Field(default=None, description="how to decide against a clock, and how to go back")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pytest_deploygate.inventory.fields import Duration, Section
 from pytest_deploygate.problems import nearest
@@ -46,12 +47,42 @@ class Policy(Section):
     )
 
 
+class Freeze(Section):
+    """A time in which nothing is deployed."""
+
+    start: datetime = Field(description="its begin, ISO 8601 with a zone, e.g. 2026-12-24T00:00:00Z")
+    end: datetime = Field(description="its end, as start")
+    reason: str = Field(min_length=3, description="why, e.g. holiday sales")
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _instant(cls, value: object) -> datetime:
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            raise ValueError(f"{value} is no time; write for example 2026-12-24T00:00:00Z") from None
+        if found.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; write for example 2026-12-24T00:00:00Z, in quotes")
+        return found.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("a freeze ends after it begins")
+        return self
+
+
 class Timetable(Section):
     """When the change is planned: what `T-0` and the clock times in the checklist's headings mean."""
 
     t0: date = Field(description="day of the deployment, T-0 in the checklist's headings, e.g. 2026-12-01")
     timezone: str = Field(
         default="UTC", description="time zone of the checklist's clock times, e.g. America/New_York"
+    )
+
+    freezes: list[Freeze] = Field(
+        default=[],
+        description="times in which no phase of the deployment runs, unless a role overrides with a reason",
     )
 
     @field_validator("t0", mode="before")

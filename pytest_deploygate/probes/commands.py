@@ -1,34 +1,115 @@
-"""Commands of the inventory that a drill runs: what stops something and what brings it back."""
+"""Running a command with a bound, here or on a testinfra host. What it printed is kept, redacted."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes.schedules import shell
 from pytest_deploygate.redaction import redact
 
-BOUND_S = 120.0
+_MOST_WORDS = 2000
+LOCAL = "local://"
 
 
-def run(command: str) -> None:
-    """Run a command through the shell. Raises CannotTell when it fails or takes longer than BOUND_S."""
-    # Programs installed beside this one (`deploygate` itself) are found without an activated environment, too.
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that was run. `problem` is empty when it ended with 0; `said` are its last words."""
+
+    command: str
+    where: str
+    took_s: float
+    said: str = ""
+    problem: str = ""
+
+
+@contextlib.contextmanager
+def marked(file: Path) -> Iterator[int]:
+    """Give a descriptor that commands can keep: while one of them or its children lives, `idle(file)` is false."""
+    with file.open("a") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        yield mark.fileno()
+
+
+def idle(file: Path, patience_s: float) -> bool:
+    """Tell whether no command that kept this file's mark runs any more; wait for that at most so many seconds."""
+    deadline = time.monotonic() + patience_s
+    with file.open("a") as mark:
+        while True:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.1)
+            else:
+                return True
+
+
+def run(command: str, *, host: str = LOCAL, within_s: float = 60.0, mark: int | None = None) -> Ran:
+    """Run a command through the shell of `host` and wait for its end, at most `within_s` seconds.
+
+    `mark` is a descriptor of `marked`, which a command that runs here keeps beyond our own end.
+
+    Commands come from the inventory, which people review; nothing measured is ever put into one.
+    """
+    began = time.monotonic()
+    code, said = _here(command, within_s, mark) if host == LOCAL else _there(command, host, within_s)
+    words = redact(" ".join(said.split()))[-_MOST_WORDS:]
+    problem = "" if code == 0 else _problem(code, words, within_s)
+    return Ran(redact(command), host, round(time.monotonic() - began, 3), words, problem)
+
+
+def must(command: str, within_s: float = 120.0) -> None:
+    """Run a command here that a drill depends on. Raises CannotTell when it fails or takes longer."""
+    ran = run(command, within_s=within_s)
+    if ran.problem:
+        raise CannotTell(f"`{ran.command}` {ran.problem}")
+
+
+def _problem(code: int | None, said: str, within_s: float) -> str:
+    if code is None:
+        return f"did not end within {within_s:g} s" + (f": {said[-300:]}" if said else "")
+    return f"ended with exit code {code}" + (f": {said[-300:]}" if said else "")
+
+
+def _here(command: str, within_s: float, mark: int | None) -> tuple[int | None, str]:
+    # Programs of our own environment (deploygate among them) are found although it is not activated.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        env=os.environ | {"PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        pass_fds=() if mark is None else (mark,),
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=within_s)
+        except subprocess.TimeoutExpired as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its children, too
+            return None, (error.stdout or b"").decode(errors="replace")  # bytes, although the pipe is text
+    return process.returncode, said
+
+
+def _there(command: str, host: str, within_s: float) -> tuple[int | None, str]:
+    bounded = f"timeout --kill-after=5 {max(1, round(within_s))} sh -c {shlex.quote(command)} 2>&1"
     try:
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            env=os.environ | {"PATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=BOUND_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CannotTell(f"`{redact(command)}` did not end within {BOUND_S:.0f} s") from None
-    if done.returncode:
-        said = redact((done.stderr or done.stdout).strip()[-200:])
-        raise CannotTell(f"`{redact(command)}` failed with {done.returncode}: {said}")
+        code, out, err = shell(host)(bounded.replace("%", "%%"))
+    except CannotTell as unknown:
+        return 255, str(unknown)
+    return (None if code in (124, 137) else code), f"{out} {err}"

@@ -71,7 +71,7 @@ def drill(settings: Dns, wanted: DnsName) -> DrillRecord:
     outcome = "good"
     try:
         began = time.monotonic()
-        commands.run(failover.stop)
+        commands.must(failover.stop)
         switched = _wait(settings, wanted, {standby.address}, failover, began)
         if switched is None:
             outcome = f"{wanted.name} did not point to {standby.address} in time"
@@ -79,7 +79,7 @@ def drill(settings: Dns, wanted: DnsName) -> DrillRecord:
         outcome = str(error)
     finally:
         began = time.monotonic()
-        commands.run(failover.restore)
+        commands.must(failover.restore)
         back = _wait(settings, wanted, before, failover, began)
     if outcome == "good" and back is None:
         outcome = f"{wanted.name} did not come back to {', '.join(sorted(before))} in time"

@@ -218,11 +218,11 @@ def drill(pages: Pages) -> MaintenanceRecord:
     if wanted is None or wanted.drill is None:
         raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")
     try:
-        commands.run(wanted.drill.stop)
+        commands.must(wanted.drill.stop)
         down = _is_down(wanted.drill, pages)
         page = _read(wanted.url, pages)
     finally:
-        commands.run(wanted.drill.start)
+        commands.must(wanted.drill.start)
     outcome = "good"
     if not down:
         outcome = f"{wanted.drill.application} still answered after the stop, so nothing was shown"

@@ -181,7 +181,7 @@ def _step(record: Record) -> str:
     if decision.outcome is Outcome.GO:
         return "attach the report to the change ticket and go on."
     if decision.outcome is Outcome.ROLLBACK:
-        return "the deployment lead decides on the rollback; this run has only advised it."
+        return _after_rollback(decision.exit_code, record.change)
     if decision.exit_code == 21:
         return "bring what is not known (reasons above), then run again:"
     return "mend what failed (reasons above), then run again:"
@@ -190,5 +190,20 @@ def _step(record: Record) -> str:
 def _command(record: Record) -> str:
     if record.decision and record.decision.outcome is not Outcome.HOLD:
         return ""
-    scope = f"-m {shlex.quote(record.scope)} " if record.scope else ""
+    expression, items, named = record.scope.rpartition("items ")
+    phases = expression.removesuffix(", ") if items else record.scope
+    scope = f"-m {shlex.quote(phases)} " if phases else ""
+    scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
     return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}"
+
+
+def _after_rollback(code: int, change: str) -> str:
+    """Say what comes after a ROLLBACK decision: advised, verified, or failed."""
+    if code == 23:
+        return f"`deploygate decide --change {change}` shows the clock for what comes after: issues, status, retry."
+    if code == 24:
+        return f"mend the cause, then `deploygate rollback --execute --change {change}`: what is done is not done twice."
+    return (
+        f"the deployment lead decides: `deploygate decide rollback --change {change} --role ROLE --reason TEXT`;"
+        " this run has only advised it."
+    )

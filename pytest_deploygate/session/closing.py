@@ -13,7 +13,6 @@ from pytest_deploygate.judge import issue_log as judge_issue_log
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.model import Finding, Item, Judgement
 from pytest_deploygate.report import results
-from pytest_deploygate.session import scope
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.signoff import folder as signed_folder
 from pytest_deploygate.signoff import judge as judge_signoff
@@ -42,7 +41,7 @@ def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Fin
 
 
 def _items(settings: Settings) -> list[Item]:
-    ids = scope.item_ids(settings.expression, settings.checklist)
+    ids = settings.scope_items
     closing = (*ABOUT_THE_LOG, _SIGN_OFF)
     return [item for item in settings.checklist.items if item.id in ids and item.id in closing]
 

@@ -92,11 +92,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what is gated."""
     found = config.stash[SETTINGS]
     run = config.stash.get(_RUN, None)
-    count = len(scope.item_ids(found.expression, found.checklist))
-    in_scope = f"{found.expression or scope.WHOLE} ({count} items)"
+    in_scope = f"{found.scope_words or scope.WHOLE} ({len(found.scope_items)} items)"
     lines = [
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
+    lines += [f"deploygate: {remark}" for remark in found.remarks]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     if run and run.moved_aside:
         lines.append(f"deploygate: the former journal is in {run.moved_aside}")
@@ -139,9 +139,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = set(run.kept) if run else set()
         if run:
             run.know(tests)
-    if kept:
-        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in kept])
-        items[:] = [item for item in items if item.nodeid not in kept]
+    left = [item for item in items if item.nodeid in kept or not _asked(item, found)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def _asked(item: pytest.Item, found: settings.Settings) -> bool:
+    """Tell whether `--items` asks for a test; without the option all are asked for."""
+    return not found.only or bool(set(bound.item_ids(item)) & set(found.only))
 
 
 @pytest.hookimpl(optionalhook=True)

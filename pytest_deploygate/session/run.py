@@ -26,7 +26,7 @@ from pytest_deploygate.model import Decision
 from pytest_deploygate.probes import own_clock
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.session import bound, closing, declared, gate, outcome, scope
+from pytest_deploygate.session import bound, closing, declared, gate, incident, outcome
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
 
@@ -77,8 +77,13 @@ class Run:
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
+        for kind, body in incident.circumstances(self.settings, self._writer.entries):
+            self._append(kind, {"run": self.id, **body})
         decision = self._decide()
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
+        for kind, body in incident.observed(self._writer.entries, decision):
+            self._append(kind, body)
+        decision = self._go_back(decision)
         self._append("end", {"run": self.id, "interrupted": interrupted})
         record = from_journal.build(self._writer.entries)
         failed = _write_results(self.settings.out, record) or _tick(self.settings, record)
@@ -92,6 +97,20 @@ class Run:
         """Return the bound tests of the scope that yielded no finding so far, and what was lost."""
         evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
         return [*evidence.silent, *evidence.lost]
+
+    def _go_back(self, decision: Decision) -> Decision:
+        """Execute the rollback that was decided, where that was asked for; return the decision that stands then."""
+        try:
+            line = incident.gone_back(self.settings, self._writer, decision)
+        except JournalError as error:
+            self.lost.append(str(error))
+            return decision
+        if line is None:
+            return decision
+        self._append(line[0], {"run": self.id, **line[1]})
+        decision = self._decide()
+        self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
+        return decision
 
     def _decide(self) -> Decision:
         return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))
@@ -127,12 +146,13 @@ class Run:
                 "items": [dataclasses.asdict(item) for item in checklist.items],
                 "roles": checklist.roles,
             },
-            "scope": settings.expression,
-            "scope_items": scope.item_ids(settings.expression, checklist),
+            "scope": settings.scope_words,
+            "scope_items": settings.scope_items,
             "not_applicable": settings.not_applicable,
             "policy": {
                 "rollback_from": settings.inventory.policy.rollback_from,
                 "decision_valid_s": settings.inventory.policy.decision_valid.total_seconds(),
+                "times": dataclasses.asdict(incident.times(settings.inventory)),
             },
             "waivers": [gate.plain(waiver) for waiver in settings.waivers],
             "weakenings": settings.weakenings,
@@ -141,6 +161,7 @@ class Run:
             "records": _digests(settings),
             "chained": settings.chained,
             "windows": _windows(settings),
+            "remarks": settings.remarks,
             "waived_exit": settings.waived_exit,
             "resumes": settings.resume,
             "kept": sorted(self.kept),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +21,10 @@ from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.journal import utcnow
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import declared
+from pytest_deploygate.session import declared, scope, timetable
 
 T = TypeVar("T")
 DEFAULT_CHANGE = "local"
@@ -49,6 +50,21 @@ class Settings:
     issue_log: IssueLog | None = None
     weakenings: tuple[str, ...] = ()
     ticked: Path | None = None
+    only: tuple[str, ...] = ()
+    execute_rollback: bool = False
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def scope_items(self) -> tuple[str, ...]:
+        """The ids of the items that the run speaks for, in the checklist's order."""
+        found = scope.item_ids(self.expression, self.checklist)
+        return tuple(item for item in found if item in self.only) if self.only else found
+
+    @property
+    def scope_words(self) -> str:
+        """The scope as the report says it: what `-m` and `--items` named. Empty: the whole checklist."""
+        items = f"items {', '.join(self.only)}" if self.only else ""
+        return f"{self.expression}, {items}" if self.expression and items else self.expression or items
 
     @property
     def inventory(self) -> Inventory:
@@ -103,6 +119,8 @@ def read(config: pytest.Config) -> Settings:
         fresh=bool(config.getoption("--fresh")),
         allow_disruptive=_allowed(config, loaded.inventory.name),
         waived_exit=bool(config.getoption("--waived-exit")),
+        only=_only(config, checklist),
+        execute_rollback=config.getoption("--rollback") == "execute",
         ticked=here / str(ticked) if (ticked := config.getoption("--ticked")) else None,
         attestations=records.attestations,
         waivers=records.waivers,
@@ -113,7 +131,14 @@ def read(config: pytest.Config) -> Settings:
         ),
     )
     _check(settings)
-    return settings
+    said = timetable.remarks(
+        loaded.inventory.schedule,
+        checklist,
+        settings.scope_items,
+        config.getoption("--override-freeze"),
+        utcnow(),
+    )
+    return replace(settings, remarks=said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +186,25 @@ def _check(settings: Settings) -> None:
     if "rollback_from" in settings.inventory.policy.model_fields_set and start not in phases:
         hint = nearest(start, phases)
         raise pytest.UsageError(f"{settings.loaded.file}: policy.rollback_from: no phase {start!r}{hint}")
+
+
+def _only(config: pytest.Config, checklist: Checklist) -> tuple[str, ...]:
+    """Return the items that `--items` names. Raises pytest.UsageError with the nearest for one that is not there."""
+    given = config.getoption("--items")
+    if given is None:
+        return ()
+    known = [item.id for item in checklist.items]
+    named = tuple(dict.fromkeys(word.strip() for word in str(given).split(",") if word.strip()))
+    if not named:
+        raise pytest.UsageError(
+            "--items names no item; write for example --items phase2.replication,golive.dns"
+        )
+    for name in named:
+        if name not in known:
+            raise pytest.UsageError(
+                f"--items: no item {name!r} in {checklist.file.name}{nearest(name, known)}"
+            )
+    return named
 
 
 def _allowed(config: pytest.Config, name: str) -> bool:

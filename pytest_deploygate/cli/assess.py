@@ -1,0 +1,85 @@
+"""`deploygate decide --quick-fix` and `--rerun`: mend if that is quick, and measure again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from pytest_deploygate.cli import changes
+from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.decision import incident_log
+from pytest_deploygate.decision.incidents import Event, Incident, What
+from pytest_deploygate.inventory.rollback import QuickFix, Rollback
+from pytest_deploygate.moments import present
+from pytest_deploygate.redaction import redact
+from pytest_deploygate.rollback import quickfix, situation
+from pytest_deploygate.rollback.quickfix import NoFix, Tried
+
+_BOUND_S = 1800.0
+
+
+def quick_fix(folder: Path, change: str, name: str | None) -> int:
+    """Try a fix, measure again, and take it back where that is still red. Return the exit code of the re-run."""
+    section, incident = _open(folder)
+    try:
+        times = situation.now(changes.read(folder)).times
+        fix = quickfix.choose(section, changes.hooks_of_repository(), incident, times, name)
+    except NoFix as nothing:
+        raise click.ClickException(str(nothing)) from None
+    _write(folder, incident, What.FIX_BEGUN, fix.name)
+    click.echo(f"{fix.name}: `{redact(fix.dry_run)}`, then `{redact(fix.run)}`")
+    tried = quickfix.attempt(fix)
+    _write(folder, incident, What.FIX_DONE, tried.problem or "done")
+    if tried.problem:
+        click.echo(f"it did not work: {tried.problem}")
+        return _back(folder, fix, tried, 1)
+    code = rerun(folder, change)
+    return code if code == 0 else _back(folder, fix, tried, code)
+
+
+def rerun(folder: Path, change: str) -> int:
+    """Run the red items again, with what depends on them and the invariants. Return pytest's exit code."""
+    section, incident = _open(folder)
+    items = quickfix.to_rerun(incident.items, section.rerun, changes.hooks_of_repository())
+    name = situation.now(changes.read(folder)).inventory
+    click.echo(f"measuring again: {', '.join(items)}")
+    command = [
+        sys.executable, "-m", "pytest", f"--inventory={name}", f"--change={change}", f"--items={','.join(items)}",
+        f"--deploygate-out={folder}",
+    ]  # fmt: skip
+    return subprocess.run(
+        command, cwd=find_root(Path.cwd()), stdin=subprocess.DEVNULL, check=False, timeout=_BOUND_S
+    ).returncode
+
+
+def _open(folder: Path) -> tuple[Rollback, Incident]:
+    entries = changes.read(folder)
+    section = changes.inventory_of(entries, None).inventory.rollback
+    incident = situation.now(entries).incident
+    if section is None or incident is None or incident.over:
+        raise click.ClickException("there is no open incident in this change: nothing to mend")
+    return section, incident
+
+
+def _back(folder: Path, fix: QuickFix, tried: Tried, code: int) -> int:
+    """Take a fix back that did not help; a dry run that failed has changed nothing."""
+    if len(tried.ran) > 1:
+        undone = quickfix.take_back(fix)
+        said = (
+            f"taken back by `{undone.command}`"
+            if not undone.problem
+            else f"could NOT be taken back: {undone.problem}"
+        )
+        click.echo(f"{fix.name}: {said}")
+        with changes.writing(folder) as writer:
+            writer.append("fix taken back", {"fix": fix.name, "said": said})
+    return code
+
+
+def _write(folder: Path, incident: Incident, what: What, reason: str) -> None:
+    with changes.writing(folder) as writer:
+        event = Event(incident.id, what, present(), "deploygate", reason=redact(reason))
+        writer.append(incident_log.KIND, incident_log.to_json(event))

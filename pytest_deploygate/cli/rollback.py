@@ -1,0 +1,232 @@
+"""`deploygate rollback`: look at the runbook, or go back step by step."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pytest_deploygate.checklist.parser import slug
+from pytest_deploygate.checklist.records import parse_time
+from pytest_deploygate.cli import changes, repository
+from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.decision import incident_log
+from pytest_deploygate.decision.incidents import Event, What
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.rollback import Rollback
+from pytest_deploygate.model import words_for
+from pytest_deploygate.moments import present
+from pytest_deploygate.probes.loss import Lost
+from pytest_deploygate.redaction import redact
+from pytest_deploygate.rollback import aftermath, going_back, hooks, items, runbook, situation
+from pytest_deploygate.rollback.actions import Tools
+from pytest_deploygate.rollback.going_back import Acceptance, Refusal
+from pytest_deploygate.rollback.runbook import Plan
+
+EXIT_BACK, EXIT_FAILED = 23, 24
+
+
+@click.command("rollback", short_help="Look at the runbook, or go back step by step.")
+@changes.options
+@click.option(
+    "--inventory", "name", metavar="NAME|PATH", help="The inventory, when not that of the last run."
+)
+@click.option("--plan", "show_plan", is_flag=True, help="Look at every step; change nothing.")
+@click.option("--execute", is_flag=True, help="Do the steps, or go on with what a crash interrupted.")
+@click.option("--confirm", metavar="NAME", help="With --execute: the inventory's name, once more.")
+@click.option(
+    "--accept-loss", is_flag=True, help="Past the point of no return: somebody answers for what is lost."
+)
+@click.option("--role", default="", help="With --accept-loss: the role that answers for it.")
+@click.option("--name", "person", default="", help="With --accept-loss: who that is.")
+@click.option(
+    "--after", is_flag=True, help="Write what follows a rollback: issues, plan, status, appointment."
+)
+@click.option("--retry", metavar="TIME", help="With --after: when the next try is, e.g. 2026-12-02T20:00Z.")
+@click.option("--done", is_flag=True, help="With --after: what comes after is done; the incident is over.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rollback(
+    *,
+    change: str,
+    out: Path | None,
+    name: str | None,
+    show_plan: bool,
+    execute: bool,
+    confirm: str | None,
+    accept_loss: bool,
+    role: str,
+    person: str,
+    after: bool,
+    retry: str | None,
+    done: bool,
+    as_json: bool,
+) -> None:
+    """Look at the runbook of the inventory (`rollback.steps`), or go back.
+
+    Each step is written down before and after, and verified; after a crash the same command goes on, and looks first
+    whether the interrupted step took. Exit 23: rolled back and verified. 24: a step failed or could not be verified.
+
+    \b
+    deploygate rollback --plan --change CHG-1234
+    deploygate rollback --execute --confirm prod --change CHG-1234
+    deploygate rollback --execute --confirm prod --change CHG-1234 --accept-loss --role executive-sponsor
+    deploygate rollback --after --retry 2026-12-02T20:00Z --change CHG-1234
+    """
+    folder = changes.folder_of(change, out)
+    entries = changes.read(folder)
+    inventory = changes.inventory_of(entries, name).inventory
+    section = inventory.rollback
+    if section is None or not section.steps:
+        raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
+    if after:
+        _after(folder, section, retry, done=done, as_json=as_json)
+        return
+    root = find_root(Path.cwd())
+    loaded = hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
+    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder))
+    if not execute:
+        with changes.plainly():
+            loss = situation.loss(entries, inventory)
+        planned = runbook.plan(section, going_back.steps(section, loaded), tools)
+        _show_plan(planned, loss, as_json=as_json)
+        if show_plan and not planned.sound:
+            raise SystemExit(1)
+        return
+    if confirm != inventory.name:
+        raise click.UsageError(
+            f"to go back for real, repeat the inventory's name: --confirm {inventory.name}"
+        )
+    acceptance = Acceptance(slug(role), redact(person) or getpass.getuser()) if accept_loss else None
+    if accept_loss and not role:
+        raise click.UsageError("--accept-loss needs --role: somebody answers for what is lost")
+    _execute(folder, inventory, section, tools, acceptance, as_json=as_json)
+
+
+def _execute(
+    folder: Path,
+    inventory: Inventory,
+    section: Rollback,
+    tools: Tools,
+    acceptance: Acceptance | None,
+    *,
+    as_json: bool,
+) -> None:
+    console = Console(highlight=False, stderr=as_json)
+    with changes.writing(folder) as writer:
+        try:
+            ended = going_back.go(
+                writer,
+                inventory,
+                section,
+                tools,
+                acceptance,
+                lambda step, said: console.print(f"  {step}: {said}", soft_wrap=True, markup=False),
+            )
+        except Refusal as refused:
+            raise click.ClickException(str(refused)) from None
+    if as_json:
+        click.echo(json.dumps(_ended(ended), indent=1))
+    elif ended.verified:
+        console.print(
+            "rolled back and verified: every step was done and seen to have taken", style="bold green"
+        )
+    else:
+        call = f"; call {ended.call}" if ended.call else ""
+        console.print(f"ROLLBACK FAILED at {ended.failed}: {ended.why}{call}", style="bold red", markup=False)
+        console.print(f"not done: {', '.join(ended.left) or 'nothing else'}", markup=False)
+        console.print("mend the cause, then run the same command again: what is done is not done twice")
+    raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
+
+
+def _after(folder: Path, section: Rollback, retry: str | None, *, done: bool, as_json: bool) -> None:
+    """Write what follows a rollback beside the journal, and end the incident where that was said."""
+    try:
+        when = None if retry is None else parse_time(retry)
+    except ValueError as error:
+        raise click.UsageError(f"--retry: {error}; write for example 2026-12-02T20:00Z") from None
+    with changes.writing(folder) as writer:
+        found = situation.after(writer.entries, section, when)
+        if found is None:
+            raise click.ClickException("this change has no incident: there is nothing to write down after it")
+        texts = aftermath.render(found)
+        for name, text in texts.items():
+            repository.write(folder / "after" / name, text)
+        left = aftermath.tasks(found)
+        if done:
+            event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
+            writer.append(incident_log.KIND, incident_log.to_json(event))
+    if as_json:
+        listed = [{"title": t.title, "owner": t.owner, "due": t.due.isoformat()} for t in left]
+        click.echo(
+            json.dumps({"files": [str(folder / "after" / name) for name in texts], "tasks": listed}, indent=1)
+        )
+        return
+    for task in left:
+        click.echo(f"  {task.title}\n    {task.owner}, until {task.due:%Y-%m-%d %H:%M} UTC")
+    click.echo(f"wrote {', '.join(texts)} to {folder / 'after'}")
+
+
+def _show_plan(plan: Plan, loss: Lost | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_plain(plan, loss), indent=1))
+        return
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "step", "would", "verified by", "takes", "call"):
+        table.add_column(column, overflow="fold")
+    for number, step in enumerate(plan.steps, start=1):
+        mark = "point of no return: " if step.loses_writes else ""
+        takes = f"{words_for(step.estimate_s)} ({step.estimated_from})"
+        table.add_row(str(number), step.name, f"{mark}{step.would}", step.verified_by, takes, step.call)
+    console.print(table)
+    fits = "fits" if plan.estimate_s <= plan.allowed_s else "does NOT fit"
+    console.print(f"in all {words_for(plan.estimate_s)}: {fits} into {words_for(plan.allowed_s)}")
+    if loss is not None:
+        rows = loss.problem if loss.rows is None else f"{loss.rows} rows that the new side accepted"
+        console.print(f"a rollback now would lose: {rows}")
+    for problem in [*plan.problems, *(f"{s.name}: {p}" for s in plan.steps for p in s.problems)]:
+        console.print(f"  problem: {problem}", style="red", markup=False)
+
+
+def _plain(plan: Plan, loss: Lost | None) -> dict[str, Any]:
+    return {
+        "sound": plan.sound,
+        "estimate_s": plan.estimate_s,
+        "allowed_s": plan.allowed_s,
+        "problems": list(plan.problems),
+        "loss": None if loss is None else {"rows": loss.rows, "problem": loss.problem},
+        "steps": [
+            {
+                "name": step.name,
+                "would": step.would,
+                "verified_by": step.verified_by,
+                "estimate_s": step.estimate_s,
+                "estimated_from": step.estimated_from,
+                "call": step.call,
+                "loses_writes": step.loses_writes,
+                "problems": list(step.problems),
+            }
+            for step in plan.steps
+        ],
+    }
+
+
+def _ended(ended: going_back.Ended) -> dict[str, Any]:
+    return {
+        "verified": ended.verified,
+        "failed": ended.failed,
+        "why": ended.why,
+        "call": ended.call,
+        "left": list(ended.left),
+        "steps": [
+            {"step": line.step, "mark": line.mark.value, "said": line.said, "took_s": line.took_s}
+            for line in ended.progress.lines
+            if line.step
+        ],
+    }

@@ -1,0 +1,52 @@
+"""Incident events as lines of the journal (kind `incident`), and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_deploygate import moments
+from pytest_deploygate.decision.incidents import Event, What
+from pytest_deploygate.journal import Entry, JournalError
+
+KIND = "incident"
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """Return an event as the journal keeps it."""
+    return {
+        "incident": event.incident,
+        "what": event.what.value,
+        "moment": moments.to_json(event.at),
+        "by": event.by,
+        "outcome": event.says,
+        "reason": event.reason,
+        "name": event.name,
+        "items": list(event.items),
+        "late_s": round(event.late_s, 3),
+    }
+
+
+def events(entries: Sequence[Entry]) -> list[Event]:
+    """Return the incident events of a journal. Raises JournalError for one that this version cannot read."""
+    return [_event(entry) for entry in entries if entry.kind == KIND]
+
+
+def _event(entry: Entry) -> Event:
+    body = entry.body
+    try:
+        return Event(
+            incident=body["incident"],
+            what=What(body["what"]),
+            at=moments.from_json(body["moment"]),
+            by=body["by"],
+            says=body["outcome"],
+            reason=body["reason"],
+            name=body["name"],
+            items=tuple(body["items"]),
+            late_s=float(body["late_s"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"line {entry.seq} of the journal is no incident that can be read: {error!r}"
+        ) from None

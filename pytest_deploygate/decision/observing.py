@@ -1,0 +1,58 @@
+"""From a run's decision to events of incidents: one opens, goes on, or is over. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.incidents import Event, Incident, Times, What, all_of, standing
+from pytest_deploygate.model import Decision, Outcome, Severity, Verdict
+from pytest_deploygate.moments import Moment
+
+GATE = "gate"
+
+
+def red_items(results: Sequence[ItemResult], phases: Sequence[str], start: str) -> tuple[str, ...]:
+    """Return the critical and major items that failed in a phase from `start` on: users are on the new system."""
+    reached = phases[phases.index(start) :] if start in phases else ()
+    return tuple(
+        result.item.id
+        for result in results
+        if result.in_scope
+        and result.verdict is Verdict.FAIL
+        and result.item.severity is not Severity.MINOR
+        and result.item.phase in reached
+    )
+
+
+def observe(
+    events: Sequence[Event],
+    times: Times,
+    decision: Decision,
+    red: Sequence[str],
+    scope: Sequence[str],
+    now: Moment,
+) -> list[Event]:
+    """Return what a run means for the incidents of its change.
+
+    `red` are the items that `red_items` gives, `scope` all item ids that the run speaks for. A GO ends an incident
+    only when the run measured every item that it is about.
+    """
+    current = standing(events, times)
+    if current is not None:
+        says = decision.outcome
+        if says is Outcome.GO and not set(current.items) <= set(scope):
+            says = Outcome.HOLD
+        why = "; ".join(rule.because for rule in decision.rules[:2])
+        return [Event(current.id, What.OBSERVED, now, GATE, says.value, why, items=tuple(red))]
+    if not red:
+        return []
+    before = _again(all_of(events, times), red)
+    name = before.id if before else f"incident-{len(all_of(events, times)) + 1}"
+    why = f"{', '.join(red[:6])} failed" + (", again" if before else "")
+    return [Event(name, What.OPENED, now, GATE, decision.outcome.value, why, items=tuple(red))]
+
+
+def _again(known: Sequence[Incident], red: Sequence[str]) -> Incident | None:
+    """Return the newest incident that was about one of these items: it reopens, with the clock that it had."""
+    return next((incident for incident in reversed(known) if set(incident.items) & set(red)), None)

@@ -1,0 +1,220 @@
+"""The inventory's `rollback` section: clocks, what a decision must know, and the runbook."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pytest_deploygate.inventory.fields import (
+    Duration,
+    FilePath,
+    Port,
+    SecretReference,
+    Section,
+)
+
+
+class Endpoint(Section):
+    """Something that answers over the network: an HTTP address with a status, or a TCP port."""
+
+    exactly_one = ("url", "tcp")
+
+    name: str = Field(description="how findings call it")
+    url: str | None = Field(default=None, description="address to GET, e.g. https://old.example.com/healthz")
+    tcp: str | None = Field(default=None, description="host:port that must take connections")
+    status: int = Field(default=200, ge=100, le=599, description="HTTP status that it must answer")
+    contains: str | None = Field(default=None, description="text that the answer must contain")
+    timeout: Duration = Field(default=timedelta(seconds=5), description="it must answer by then")
+
+
+class Verification(Section):
+    """How a step is known to have taken. Exactly one; a step without one never counts as done."""
+
+    exactly_one = ("run", "endpoint", "items")
+
+    run: str | None = Field(default=None, description="command that ends with 0 once the step has taken")
+    host: str = Field(
+        default="local://", description="testinfra host where the command runs, e.g. ssh://app1"
+    )
+    endpoint: Endpoint | None = Field(default=None, description="something that must answer")
+    items: list[str] | None = Field(
+        default=None, min_length=1, description="items of the checklist that must pass"
+    )
+    within: Duration = Field(default=timedelta(seconds=60), description="it is asked again until then")
+
+
+class DnsSwitch(Section):
+    """A record set, replaced by RFC 2136 dynamic update with TSIG, guarded by a prerequisite on its present value."""
+
+    zone: str = Field(description="zone, e.g. example.com")
+    record: str = Field(description="name, e.g. app.example.com")
+    type: Literal["A", "AAAA", "CNAME"] = Field(default="A", description="type of the record set")
+    ttl: int = Field(default=60, ge=1, le=86400, description="TTL of the new record set, in seconds")
+    now: list[str] = Field(min_length=1, description="what must stand there before: the new side")
+    to: list[str] = Field(min_length=1, description="what must stand there after: the old side")
+    primary: str = Field(description="address of the primary that takes updates")
+    port: Port = Field(default=53, description="its port")
+    check: list[str] = Field(
+        default=[], description="host:port of every other authoritative server that must follow"
+    )
+    key_name: str = Field(description="name of the TSIG key")
+    key: SecretReference = Field(description="reference to the TSIG secret (base64)")
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = Field(
+        default="hmac-sha256", description="TSIG algorithm"
+    )
+
+
+class Haproxy(Section):
+    """Servers of a HAProxy backend put into maintenance or back, through its runtime API."""
+
+    socket: str = Field(description="unix socket path or host:port of the runtime API (level admin)")
+    backend: str = Field(description="name of the backend")
+    ready: list[str] = Field(default=[], description="servers that must take traffic afterwards")
+    maint: list[str] = Field(default=[], description="servers that must not")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.ready and not self.maint:
+            raise ValueError("name servers under `ready`, `maint` or both")
+        if both := sorted({*self.ready} & {*self.maint}):
+            raise ValueError(f"{', '.join(both)} cannot be ready and in maintenance")
+        return self
+
+
+class Step(Section):
+    """One step of the runbook: what is done, how it is verified, how long it may take, whom to call."""
+
+    exactly_one = ("run", "dns", "haproxy", "verify_only")
+    instead = "say what the step does: one of `run`, `dns`, `haproxy`, or `verify_only: true`"
+
+    name: str = Field(description="how the plan, the record and a call at night name it")
+    run: str | None = Field(default=None, description="command; {change} and {step} are replaced")
+    dry_run: str | None = Field(
+        default=None, description="command that shows what `run` would do, and changes nothing"
+    )
+    host: str = Field(
+        default="local://", description="testinfra host where the commands run, e.g. ssh://app1"
+    )
+    dns: DnsSwitch | None = Field(default=None, description="switch a record set back")
+    haproxy: Haproxy | None = Field(default=None, description="switch servers of a backend")
+    verify_only: Literal[True] | None = Field(default=None, description="do nothing, only verify")
+    verify: Verification | None = Field(default=None, description="how it is known to have taken")
+    needs: list[str] = Field(default=[], description="names of earlier steps that must be done first")
+    within: Duration = Field(default=timedelta(minutes=5), description="it must be done and verified by then")
+    estimate: Duration | None = Field(
+        default=None, description="how long it takes; left out: measured from rehearsals, else `within`"
+    )
+    idempotent: bool = Field(
+        default=True, description="false: after a crash it is verified and never done a second time by itself"
+    )
+    loses_writes: bool = Field(
+        default=False, description="the point of no return: what the new side accepted is lost from here on"
+    )
+    call: str = Field(default="", description="role to call when it fails, e.g. database-admin")
+
+
+class Rerun(Section):
+    """What is run again to see whether an incident is over."""
+
+    invariants: list[str] = Field(default=[], description="items that are run with every re-run")
+    depends: dict[str, list[str]] = Field(
+        default={}, description="item: the items whose failure can make it fail; they are run with them"
+    )
+
+
+class QuickFix(Section):
+    """One attempt at a quick fix: reversible, looked at first, verified by the re-run."""
+
+    name: str = Field(description="how the record calls it")
+    items: list[str] = Field(min_length=1, description="items that it can mend, * as wildcard")
+    dry_run: str = Field(description="command that shows what `run` would do, and changes nothing")
+    run: str = Field(description="command that mends")
+    undo: str = Field(description="command that takes it back where the re-run is still red")
+    within: Duration = Field(default=timedelta(minutes=3), description="each command ends by then")
+
+
+class Loss(Section):
+    """What a rollback would lose: writes that the new side accepted since the cutover."""
+
+    query: str = Field(
+        description="query on the new side's primary: how many rows were written since %(cutover)s"
+    )
+    export: str | None = Field(
+        default=None,
+        description="command that saves them before anything is restored over them; {file} is where to",
+    )
+    export_to: FilePath | None = Field(default=None, description="the file that `export` writes")
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.export is None) != (self.export_to is None):
+            raise ValueError(
+                "`export` and `export_to` belong together: the command, and the file that it writes"
+            )
+        return self
+
+
+class Rollback(Section):
+    """How to decide and how to go back."""
+
+    decide_within: Duration = Field(
+        json_schema_extra={"weaker": "larger"}, default=timedelta(minutes=15), description="time to decide"
+    )
+    rollback_within: Duration = Field(
+        json_schema_extra={"weaker": "larger"}, default=timedelta(minutes=30), description="time to roll back"
+    )
+    after_within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(minutes=60),
+        description="time for issues, remediation, status and retry afterwards",
+    )
+    held_for: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(minutes=60),
+        description="a decision to hold is asked for again after this",
+    )
+    at_deadline: Literal["escalate", "execute"] = Field(
+        default="escalate",
+        description="what happens when nobody decided: recommend and escalate, or execute where the conditions hold",
+    )
+    quick_fixes: list[QuickFix] = Field(default=[], description="fixes that may be tried, in this order")
+    max_quick_fixes: int = Field(default=1, ge=0, le=5, description="how many of them in one incident")
+    rerun: Rerun = Field(default=Rerun(), description="what is run again to see whether it is over")
+    old_side: list[Endpoint] | None = Field(
+        default=None, min_length=1, description="what shows that the old side can take the users back now"
+    )
+    controls: list[Endpoint] | None = Field(
+        default=None,
+        min_length=2,
+        description="unrelated things that always answer: several silent at once means that we are blind",
+    )
+    baseline: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="id of the change under which the same items were measured before; what was red then is no reason",
+    )
+    cutover: str | None = Field(
+        default=None, description="when the new side took over, ISO 8601; left out: the first GO for go-live"
+    )
+    loss: Loss | None = Field(default=None, description="what a rollback would lose")
+    steps: list[Step] = Field(default=[], description="the runbook, in order")
+    owner: str = Field(
+        default="", description="role that answers for what is left after a rollback, e.g. technical-lead"
+    )
+    rehearsals: FilePath | None = Field(
+        default=None, description="file with how long each step took in rehearsals; written by them"
+    )
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        seen: list[str] = []
+        for step in self.steps:
+            if step.name in seen:
+                raise ValueError(f"two steps are called {step.name!r}")
+            unknown = [name for name in step.needs if name not in seen]
+            if unknown:
+                raise ValueError(f"step {step.name!r} needs {unknown[0]!r}, which is not an earlier step")
+            seen.append(step.name)
+        return self

@@ -1,0 +1,114 @@
+"""Whether something answers over the network: HTTP with its status and a text, or a TCP port. Every attempt is kept."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import requests
+
+from pytest_deploygate.inventory.rollback import Endpoint
+from pytest_deploygate.redaction import redact
+
+_ATTEMPTS = 2
+_PAUSE_S = 0.3
+_MOST_BYTES = 1_000_000
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One look. `reached` is whether anything answered at all, `good` whether it answered as it should."""
+
+    reached: bool
+    good: bool
+    took_s: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An endpoint with every look at it."""
+
+    name: str
+    where: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def good(self) -> bool:
+        """True when it answered as it should at the last look and was not bad at all others."""
+        return bool(self.attempts) and self.attempts[-1].good
+
+    @property
+    def reached(self) -> bool:
+        """True when anything answered at any look."""
+        return any(attempt.reached for attempt in self.attempts)
+
+    @property
+    def said(self) -> str:
+        """What the last look gave, in words."""
+        return self.attempts[-1].said if self.attempts else "was not looked at"
+
+
+def look(endpoints: Sequence[Endpoint]) -> tuple[Seen, ...]:
+    """Look at all endpoints side by side; one that is not good is looked at again."""
+    if not endpoints:
+        return ()
+    with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:
+        return tuple(pool.map(_seen, endpoints))
+
+
+def _seen(endpoint: Endpoint) -> Seen:
+    attempts: list[Attempt] = []
+    for number in range(_ATTEMPTS):
+        if number:
+            time.sleep(_PAUSE_S)
+        began = time.monotonic()
+        reached, good, said = _get(endpoint) if endpoint.url else _connect(endpoint)
+        attempts.append(Attempt(reached, good, round(time.monotonic() - began, 4), redact(said)))
+        if good:
+            break
+    return Seen(endpoint.name, endpoint.url or endpoint.tcp or "", tuple(attempts))
+
+
+def _get(endpoint: Endpoint) -> tuple[bool, bool, str]:
+    limit_s = endpoint.timeout.total_seconds()
+    deadline = time.monotonic() + limit_s
+    try:
+        with requests.get(endpoint.url or "", timeout=limit_s, stream=True, allow_redirects=False) as answer:
+            body = b""
+            for part in answer.iter_content(65536):
+                body += part
+                if time.monotonic() > deadline:
+                    return (
+                        True,
+                        False,
+                        f"answered {answer.status_code}, but not to its end within {limit_s:g} s",
+                    )
+                if len(body) > _MOST_BYTES:
+                    break
+    except requests.Timeout:
+        return False, False, f"did not answer within {limit_s:g} s"
+    except requests.RequestException as error:
+        return False, False, f"cannot be reached: {type(error).__name__}"
+    if answer.status_code != endpoint.status:
+        return True, False, f"answered {answer.status_code}, expected {endpoint.status}"
+    if endpoint.contains is not None and endpoint.contains.encode() not in body:
+        return True, False, f"answered {answer.status_code} without {endpoint.contains!r} in it"
+    return True, True, f"answered {answer.status_code}"
+
+
+def _connect(endpoint: Endpoint) -> tuple[bool, bool, str]:
+    host, _, port = (endpoint.tcp or "").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), endpoint.timeout.total_seconds()):
+            return True, True, "takes connections"
+    except ValueError:
+        return False, False, f"{endpoint.tcp!r} is not host:port"
+    except ConnectionRefusedError:  # the machine answered: it is the service that does not
+        return True, False, "refuses connections"
+    except OSError as error:
+        return False, False, f"cannot be reached: {error.strerror or type(error).__name__}"

@@ -1,0 +1,168 @@
+"""What follows a rollback, rendered from what was found: issues, a plan to mend them, a status, an appointment to retry.
+
+Pure: the same change gives the same texts. Nothing is invented: where nobody is named, the text says that somebody has
+to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.incidents import Incident, What
+from pytest_deploygate.model import Finding, words_for
+from pytest_deploygate.rollback.progress import Mark, Progress
+
+_NOBODY = "nobody yet: name an owner"
+_FOLD = 73  # octets of a line that go into one line, RFC 5545 section 3.1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to do, by whom (a role) and until when."""
+
+    title: str
+    owner: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A change after its rollback. `red` are the items of the incident as they were last measured."""
+
+    change: str
+    inventory: str
+    incident: Incident
+    red: tuple[ItemResult, ...]
+    rollback: Progress | None
+    lost: str
+    owner: str
+    due: datetime
+    retry: datetime | None = None
+
+
+def tasks(after: After) -> list[Task]:
+    """Return what remains to be done, each with an owner and a time."""
+    owner = after.owner or _NOBODY
+    found = [
+        Task(f"{r.item.id}: find the cause of: {r.reason}", r.item.role or owner, after.due)
+        for r in after.red
+    ]
+    failed = [line for line in (after.rollback.lines if after.rollback else ()) if line.mark is Mark.FAILED]
+    found += [Task(f"runbook step {line.step}: {line.said}", owner, after.due) for line in failed]
+    if after.lost:
+        found.append(Task(f"writes that were lost: {after.lost}", owner, after.due))
+    found.append(Task("tell stakeholders and customers how it stands (status.md)", owner, after.due))
+    if after.retry is None:
+        found.append(Task("appoint the next try", owner, after.due))
+    return [replace(task, title=" ".join(task.title.split())) for task in found]
+
+
+def render(after: After) -> Mapping[str, str]:
+    """Return the texts by file name: `issues.md`, `remediation.md`, `status.md`, and `retry.ics` with an appointment."""
+    texts = {
+        "issues.md": _issues(after),
+        "remediation.md": _remediation(after),
+        "status.md": _status(after),
+    }
+    if after.retry is not None:
+        texts["retry.ics"] = _appointment(after, after.retry)
+    return texts
+
+
+def _issues(after: After) -> str:
+    lines = [
+        f"# Issues of change {after.change}",
+        "",
+        f"Incident {after.incident.id}, opened {_time(after.incident.opened.wall)}.",
+        "",
+    ]
+    for result in after.red:
+        lines += [
+            f"## {result.item.id}: {result.item.text}",
+            "",
+            f"- verdict: {result.verdict.value}, {result.item.severity.value}",
+        ]
+        lines += [f"- {_said(finding)}" for finding in result.findings[:10]] or [f"- {result.reason}"]
+        lines.append("")
+    if not after.red:
+        lines += ["No item of the incident is red any more.", ""]
+    return "\n".join(lines)
+
+
+def _said(finding: Finding) -> str:
+    reason = " ".join(finding.reason.split())
+    return f"{finding.target}: {reason}" if finding.target else reason
+
+
+def _remediation(after: After) -> str:
+    rows = [f"| {task.title.replace('|', '/')} | {task.owner} | {_time(task.due)} |" for task in tasks(after)]
+    head = [f"# Plan after change {after.change}", "", "| what | who | until |", "|---|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
+def _status(after: After) -> str:
+    incident = after.incident
+    back = [event for event in incident.events if event.what is What.ROLLED_BACK]
+    said = (
+        f"Change {after.change} on {after.inventory} was rolled back; every step was verified at {_time(back[-1].at.wall)}."
+        if back
+        else f"Change {after.change} on {after.inventory} is {incident.state.value}."
+    )
+    lines = [f"# Status of change {after.change}", "", said, ""]
+    lines += [
+        f"- {_time(event.at.wall)}: {event.what.value} {event.says} ({event.by})".replace("  ", " ")
+        for event in incident.events
+    ]
+    lines += ["", f"Lost with it: {after.lost or 'nothing that is known'}."]
+    lines.append(f"Next try: {_time(after.retry) if after.retry else 'not appointed yet'}.")
+    if after.rollback:
+        took_s = sum(line.took_s for line in after.rollback.lines if line.mark is Mark.DONE)
+        lines.append(f"The rollback's steps took {words_for(took_s)}.")
+    return "\n".join([*lines, ""])
+
+
+def _time(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _appointment(after: After, at: datetime) -> str:
+    """Write a calendar entry, RFC 5545: CRLF line ends, text escaped (3.3.11), lines folded (3.1)."""
+    stamp = "%Y%m%dT%H%M%SZ"
+    begin = at.astimezone(UTC)
+    what = "; ".join(task.title for task in tasks(after))
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//pytest-deploygate//retry//EN",
+        "BEGIN:VEVENT",
+        f"UID:{after.incident.id}-{after.change}@pytest-deploygate",
+        f"DTSTAMP:{after.incident.opened.wall.astimezone(UTC):{stamp}}",
+        f"DTSTART:{begin:{stamp}}",
+        f"DTEND:{begin + timedelta(hours=1):{stamp}}",
+        f"SUMMARY:{_escaped(f'Retry of change {after.change}')}",
+        f"DESCRIPTION:{_escaped(f'Before it: {what}')}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    return "".join(f"{_folded(line)}\r\n" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    for mark in ("\\", ";", ","):
+        text = text.replace(mark, f"\\{mark}")
+    return text.replace("\n", "\\n")
+
+
+def _folded(line: str) -> str:
+    """Break a line so that none is longer than 75 octets, and no character is cut in two."""
+    parts, now = [], b""
+    for character in line:
+        raw = character.encode()
+        if len(now) + len(raw) > _FOLD:
+            parts.append(now)
+            now = b""
+        now += raw
+    return "\r\n ".join(part.decode() for part in [*parts, now])

@@ -1,0 +1,90 @@
+"""Switching a record set back by dynamic update (RFC 2136) with TSIG (RFC 8945), and asking every server afterwards.
+
+The update has a prerequisite on the value that stands there now: whoever switched in between is not overwritten, and a
+second switch after a crash does no harm.
+"""
+
+from __future__ import annotations
+
+import dns.exception
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+import dns.tsig
+import dns.tsigkeyring
+import dns.update
+
+from pytest_deploygate.inventory.rollback import DnsSwitch
+from pytest_deploygate.rollback.verification import Verified
+
+_TIMEOUT_S = 5.0
+
+
+def plan(switch: DnsSwitch) -> str:
+    """Say what the switch would do, with what stands there now."""
+    seen = _answer(switch, switch.primary, int(switch.port))
+    return (
+        f"replace {switch.record} {switch.type} {', '.join(switch.now)} by {', '.join(switch.to)} (TTL {switch.ttl})"
+        f" at {switch.primary}:{switch.port}, if it is still so; now it is {seen}"
+    )
+
+
+def switch(wanted: DnsSwitch) -> str:
+    """Replace the record set. Return what went wrong, empty when the server took it or it was so already."""
+    keyring = dns.tsigkeyring.from_text({wanted.key_name: wanted.key.reveal()})
+    update = dns.update.UpdateMessage(wanted.zone, keyring=keyring, keyalgorithm=wanted.algorithm)
+    update.present(_relative(wanted), wanted.type, *wanted.now)
+    update.replace(_relative(wanted), wanted.ttl, wanted.type, *wanted.to)
+    try:
+        answer = dns.query.tcp(update, wanted.primary, timeout=_TIMEOUT_S, port=int(wanted.port))
+    except (dns.exception.DNSException, OSError) as error:
+        return (
+            f"{wanted.primary}:{wanted.port} did not take the update: {type(error).__name__} {error}".strip()
+        )
+    code = answer.rcode()
+    if code == dns.rcode.NOERROR:
+        return ""
+    if code == dns.rcode.NXRRSET and _is(wanted, wanted.primary, int(wanted.port)).good:
+        return ""
+    if code == dns.rcode.NXRRSET:
+        seen = _answer(wanted, wanted.primary, int(wanted.port))
+        return f"{wanted.record} is {seen}, neither the new side nor the old: somebody changed it; look before you switch"
+    return f"{wanted.primary}:{wanted.port} answered {dns.rcode.to_text(code)} to the update"
+
+
+def verify(wanted: DnsSwitch) -> Verified:
+    """Ask the primary and every other authoritative server once."""
+    places = [(wanted.primary, int(wanted.port)), *(_place(text) for text in wanted.check)]
+    found = [_is(wanted, host, port) for host, port in places]
+    bad = [verified.said for verified in found if not verified.good]
+    return Verified(not bad, "; ".join(bad) or f"{len(found)} servers give {', '.join(wanted.to)}")
+
+
+def _is(wanted: DnsSwitch, host: str, port: int) -> Verified:
+    seen = _answer(wanted, host, port)
+    good = seen == ", ".join(sorted(wanted.to))
+    return Verified(good, f"{host}:{port} gives {seen}")
+
+
+def _answer(wanted: DnsSwitch, host: str, port: int) -> str:
+    query = dns.message.make_query(wanted.record, wanted.type)
+    try:
+        answer = dns.query.udp(query, host, timeout=_TIMEOUT_S, port=port)
+    except (dns.exception.DNSException, OSError) as error:
+        return f"no answer ({type(error).__name__})"
+    kind = dns.rdatatype.from_text(wanted.type)
+    values = sorted(
+        str(data).rstrip(".") for rrset in answer.answer if rrset.rdtype == kind for data in rrset
+    )
+    return ", ".join(values) or f"nothing ({dns.rcode.to_text(answer.rcode())})"
+
+
+def _relative(wanted: DnsSwitch) -> str:
+    return wanted.record.rstrip(".") + "."
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    return (host, int(port)) if colon and port.isdigit() else (text, 53)

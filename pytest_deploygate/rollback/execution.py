@@ -1,0 +1,105 @@
+"""Going back, step by step: each is written down before and after, verified, and never done twice where it must not be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.rollback import Step
+from pytest_deploygate.journal import Writer
+from pytest_deploygate.moments import present
+from pytest_deploygate.probes import commands
+from pytest_deploygate.rollback import actions, progress
+from pytest_deploygate.rollback.actions import Tools
+from pytest_deploygate.rollback.progress import Line, Mark, Progress
+
+#: Told what is being done: the step, and how that stands.
+Say = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a rollback ended. `failed` is the step that stopped it, with why; empty when every step was verified."""
+
+    progress: Progress
+    failed: str = ""
+    why: str = ""
+    call: str = ""
+    left: tuple[str, ...] = ()
+
+    @property
+    def verified(self) -> bool:
+        """True only when every step was done and verified."""
+        return not self.failed
+
+
+def execute(
+    writer: Writer, name: str, steps: Sequence[Step], tools: Tools, say: Say = lambda _step, _said: None
+) -> Ended:
+    """Do what is not done yet of the rollback `name`, in order, and stop at the first step that fails.
+
+    One that was begun is gone on with, one that ended is not begun again. The journal is locked by `writer`: two
+    rollbacks of one change at once are impossible. Raises JournalError when a line cannot be kept: without a record
+    nothing is done.
+    """
+    if progress.of(writer.entries, name) is None:
+        _keep(writer, Line(name, Mark.BEGUN, present()))
+    so_far = _standing(writer, name)
+    for number, step in enumerate(() if so_far.ended else steps):
+        so_far = _standing(writer, name)
+        if so_far.done(step.name):
+            continue
+        why = _step(writer, so_far, step, tools, say)
+        if why:
+            _keep(writer, Line(name, Mark.STOPPED, present(), step.name, why))
+            left = tuple(later.name for later in steps[number + 1 :])
+            return Ended(_standing(writer, name), step.name, why, step.call, left)
+    if not _standing(writer, name).ended:
+        _keep(writer, Line(name, Mark.ENDED, present()))
+    return Ended(_standing(writer, name))
+
+
+def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say) -> str:
+    """Do and verify one step. Return why it failed; empty: done."""
+    began = time.monotonic()
+
+    def end(mark: Mark, said: str, *, after_crash: bool = False) -> str:
+        took_s = time.monotonic() - began
+        _keep(writer, Line(so_far.id, mark, present(), step.name, said, took_s, after_crash))
+        say(step.name, f"{mark.value}: {said}")
+        return "" if mark is Mark.DONE else said
+
+    unmet = [name for name in step.needs if not so_far.done(name)]
+    if unmet:
+        return end(Mark.FAILED, f"needs {', '.join(unmet)}, which is not done")
+    mark = writer.folder / ".step"
+    if not commands.idle(mark, step.within.total_seconds()):
+        return end(Mark.FAILED, "a command that a crash left behind still runs: wait for its end, or end it")
+    if so_far.mark_of(step.name) is not None:  # a crash interrupted it, or it failed before
+        say(step.name, "was begun before: looking whether it took")
+        found = actions.verify(step, tools)
+        if found.good:
+            return end(Mark.DONE, found.said, after_crash=True)
+        if not step.idempotent:
+            why = f"it was begun before and has not taken ({found.said}); it must not be done twice, so a person has to look"
+            return end(Mark.FAILED, why)
+    _keep(writer, Line(so_far.id, Mark.INTENT, present(), step.name))
+    say(step.name, "begun")
+    with commands.marked(mark) as kept:
+        problem = actions.do(step, tools, kept)
+    if problem:
+        return end(Mark.FAILED, problem)
+    found = actions.verify_patiently(step, tools)
+    return end(Mark.DONE if found.good else Mark.FAILED, found.said)
+
+
+def _standing(writer: Writer, name: str) -> Progress:
+    found = progress.of(writer.entries, name)
+    if found is None:  # cannot be: a rollback begins with its line
+        raise AssertionError("the rollback's first line is not in the journal")
+    return found
+
+
+def _keep(writer: Writer, line: Line) -> None:
+    writer.append(progress.KIND, progress.to_json(line))

@@ -1,0 +1,84 @@
+"""One attempt at a quick fix: looked at first, done, measured again; taken back where the re-run is still red."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pytest_deploygate.decision.incidents import Incident, State, Times
+from pytest_deploygate.inventory.rollback import QuickFix, Rerun, Rollback
+from pytest_deploygate.probes import commands
+from pytest_deploygate.probes.commands import Ran
+from pytest_deploygate.rollback.hooks import Hooks
+
+
+class NoFix(Exception):  # noqa: N818 (it is an answer, not an error)
+    """There is no quick fix to try; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What became of the commands of a fix, in their order; the last one that has a problem broke it off."""
+
+    fix: str
+    ran: tuple[Ran, ...]
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, or nothing."""
+        return next((f"`{ran.command}` {ran.problem}" for ran in self.ran if ran.problem), "")
+
+
+def choose(section: Rollback, hooks: Hooks, incident: Incident, times: Times, name: str | None) -> QuickFix:
+    """Return the fix to try: the one named, else the first that can mend the incident's items. Raises NoFix."""
+    if incident.state not in (State.ASSESSING, State.HELD):
+        raise NoFix(
+            f"{incident.id} is {incident.state.value}: a quick fix is tried while it is assessed or held"
+        )
+    if incident.fixes >= times.fixes:
+        raise NoFix(
+            f"{incident.fixes} of {times.fixes} quick fixes were tried: the policy allows no more; decide"
+        )
+    offered = hooks.ask("pytest_deploygate_quickfix", items=incident.items) or []
+    fixes: list[QuickFix] = [*section.quick_fixes, *(fix for fix in offered if fix)]
+    if name is not None:
+        found = [fix for fix in fixes if fix.name == name]
+        if not found:
+            raise NoFix(
+                f"there is no quick fix {name!r}; there are {', '.join(f.name for f in fixes) or 'none'}"
+            )
+        return found[0]
+    fit = [
+        fix for fix in fixes if any(fnmatchcase(item, one) for one in fix.items for item in incident.items)
+    ]
+    if not fit:
+        raise NoFix(f"no quick fix is for {', '.join(incident.items)}: decide")
+    return fit[incident.fixes % len(fit)]
+
+
+def attempt(fix: QuickFix) -> Tried:
+    """Look first, then do it; a dry run that fails means that nothing is done."""
+    within_s = fix.within.total_seconds()
+    looked = commands.run(fix.dry_run, within_s=within_s)
+    if looked.problem:
+        return Tried(fix.name, (looked,))
+    return Tried(fix.name, (looked, commands.run(fix.run, within_s=within_s)))
+
+
+def take_back(fix: QuickFix) -> Ran:
+    """Undo it."""
+    return commands.run(fix.undo, within_s=fix.within.total_seconds())
+
+
+def to_rerun(items: Sequence[str], rerun: Rerun, hooks: Hooks) -> tuple[str, ...]:
+    """Return what a re-run has to measure: the red items, those that depend on them, and the invariants."""
+    theirs = hooks.ask("pytest_deploygate_rerun", items=items)
+    if theirs:
+        return tuple(dict.fromkeys([*items, *theirs]))
+    found = list(items)
+    while more := [
+        item for item, needs in rerun.depends.items() if item not in found and set(needs) & set(found)
+    ]:
+        found += more
+    return tuple(dict.fromkeys([*found, *rerun.invariants]))

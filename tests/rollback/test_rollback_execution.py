@@ -1,0 +1,281 @@
+"""Steps are done once, verified, and gone on with after a crash: real commands on real files, a real journal."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_deploygate import hookspecs
+from pytest_deploygate.inventory.rollback import Rollback, Step
+from pytest_deploygate.journal import JournalError, Writer
+from pytest_deploygate.rollback import actions, execution, progress, runbook
+from pytest_deploygate.rollback.actions import Tools
+from pytest_deploygate.rollback.hooks import Hooks, load
+
+
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch: pytest.MonkeyPatch):
+    """Every writer that a test opens is closed after it: the folder is locked while it lives."""
+    opened: list[Writer] = []
+    begin = Writer.__init__
+
+    def remembered(self: Writer, folder: Path) -> None:
+        begin(self, folder)
+        opened.append(self)
+
+    monkeypatch.setattr(Writer, "__init__", remembered)
+    yield
+    for writer in opened:
+        writer.close()
+
+
+def no_complaint(where: str, what: str) -> None:
+    raise AssertionError(f"{where}: {what}")
+
+
+def tools_of(root: Path) -> Tools:
+    return Tools(
+        "CHG-1", load(root, no_complaint), lambda items: "" if items == ["good.item"] else f"{items}: fail"
+    )
+
+
+def step(folder: Path, name: str, **more: object) -> Step:
+    """A step that adds a line to a file, and is verified by the file's being there."""
+    file = folder / name
+    plain = {
+        "name": name,
+        "run": f"echo did >> {file}",
+        "verify": {"run": f"test -s {file}", "within": "1s"},
+        "within": "5s",
+        "call": "database-admin",
+    }
+    return Step.model_validate(plain | more)
+
+
+def times_done(folder: Path, name: str) -> int:
+    file = folder / name
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+def test_every_step_is_done_once_and_verified(tmp_path):
+    steps = [step(tmp_path, "one"), step(tmp_path, "two", needs=["one"])]
+    writer = Writer(tmp_path / "out")
+    ended = execution.execute(writer, "r", steps, tools_of(tmp_path))
+    assert ended.verified
+    assert [(line.step, line.mark.value) for line in ended.progress.lines] == [
+        ("", "begun"), ("one", "intent"), ("one", "done"), ("two", "intent"), ("two", "done"), ("", "ended"),
+    ]  # fmt: skip
+    assert (times_done(tmp_path, "one"), times_done(tmp_path, "two")) == (1, 1)
+
+
+def test_a_step_that_fails_stops_it_and_says_whom_to_call_and_what_is_left(tmp_path):
+    broken = step(tmp_path, "two", run="echo the disk is full; exit 3")
+    writer = Writer(tmp_path / "out")
+    ended = execution.execute(
+        writer, "r", [step(tmp_path, "one"), broken, step(tmp_path, "three")], tools_of(tmp_path)
+    )
+    assert (ended.failed, ended.call, ended.left) == ("two", "database-admin", ("three",))
+    assert "exit code 3: the disk is full" in ended.why
+    mended = [step(tmp_path, "one"), step(tmp_path, "two"), step(tmp_path, "three")]
+    again = execution.execute(writer, "r", mended, tools_of(tmp_path))
+    assert again.verified
+    assert times_done(tmp_path, "one") == 1, "what is done is not done twice"
+
+
+def test_a_step_that_ran_well_and_did_not_take_has_failed(tmp_path):
+    hollow = step(tmp_path, "one", run="true")
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [hollow], tools_of(tmp_path))
+    assert not ended.verified
+    assert "ended with exit code 1" in ended.why
+
+
+def test_a_step_without_verification_never_counts_as_done(tmp_path):
+    ended = execution.execute(
+        Writer(tmp_path / "out"), "r", [step(tmp_path, "one", verify=None, within="1s")], tools_of(tmp_path)
+    )
+    assert not ended.verified
+    assert ended.why == "nothing verifies this step"
+
+
+def test_a_step_that_takes_too_long_is_ended_with_its_children(tmp_path):
+    slow = step(tmp_path, "slow", run=f"sleep 60 & echo $! > {tmp_path}/pid; wait", within="1s")
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [slow], tools_of(tmp_path))
+    assert "did not end within 1 s" in ended.why
+    child = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    assert not child.exists() or child.read_text().split()[2] == "Z"
+
+
+def test_items_of_the_checklist_verify_a_step(tmp_path):
+    good = step(tmp_path, "one", verify={"items": ["good.item"], "within": "1s"})
+    bad = step(tmp_path, "two", verify={"items": ["bad.item"], "within": "1s"})
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [good, bad], tools_of(tmp_path))
+    assert (ended.failed, ended.why) == ("two", "['bad.item']: fail")
+
+
+def crashed(tmp_path: Path, name: str) -> Writer:
+    """A journal in which a step was begun and nothing more is known."""
+    writer = Writer(tmp_path / "out")
+    writer.append(
+        progress.KIND, progress.to_json(progress.Line("r", progress.Mark.BEGUN, execution.present()))
+    )
+    writer.append(
+        progress.KIND, progress.to_json(progress.Line("r", progress.Mark.INTENT, execution.present(), name))
+    )
+    return writer
+
+
+def test_after_a_crash_a_step_that_took_is_not_done_again(tmp_path):
+    (tmp_path / "one").write_text("did\n")
+    ended = execution.execute(crashed(tmp_path, "one"), "r", [step(tmp_path, "one")], tools_of(tmp_path))
+    assert ended.verified
+    assert times_done(tmp_path, "one") == 1
+    assert ended.progress.lines[-2].after_crash
+
+
+def test_after_a_crash_a_step_that_did_not_take_is_done(tmp_path):
+    ended = execution.execute(crashed(tmp_path, "one"), "r", [step(tmp_path, "one")], tools_of(tmp_path))
+    assert ended.verified
+    assert times_done(tmp_path, "one") == 1
+
+
+def test_after_a_crash_what_must_not_be_done_twice_waits_for_a_person(tmp_path):
+    once = step(tmp_path, "one", idempotent=False)
+    ended = execution.execute(crashed(tmp_path, "one"), "r", [once], tools_of(tmp_path))
+    assert not ended.verified
+    assert "must not be done twice" in ended.why
+    assert times_done(tmp_path, "one") == 0
+
+
+def test_a_command_that_a_crash_left_behind_is_waited_for(tmp_path):
+    """The step's command outlives us: doing the step again beside it would do it twice."""
+    slow = step(tmp_path, "one", run=f"sleep 2; echo did >> {tmp_path}/one")
+    script = textwrap.dedent(_ROLL_BACK.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
+    script = script.replace(
+        "steps = [",
+        f"steps = [t.Step.model_validate({slow.model_dump(mode='json', exclude_none=True)!r})] or [",
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.5)
+        process.kill()
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [slow], tools_of(tmp_path))
+    assert ended.verified
+    assert times_done(tmp_path, "one") == 1
+
+
+def test_an_ended_rollback_is_not_begun_again(tmp_path):
+    writer = Writer(tmp_path / "out")
+    for _ in range(2):
+        assert execution.execute(writer, "r", [step(tmp_path, "one")], tools_of(tmp_path)).verified
+    assert times_done(tmp_path, "one") == 1
+
+
+def test_two_rollbacks_at_once_are_impossible(tmp_path):
+    Writer(tmp_path / "out")
+    with pytest.raises(JournalError, match="another run is writing"):
+        Writer(tmp_path / "out")
+
+
+_ROLL_BACK = """
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, {here!r})
+    import test_rollback_execution as t
+    folder = Path({folder!r})
+    steps = [t.step(folder, name) for name in ("a", "b", "c", "d")]
+    writer = t.Writer(folder / "out")
+    t.execution.execute(writer, "r", steps, t.tools_of(folder), lambda step, said: print(step, said, flush=True))
+"""
+
+
+@pytest.mark.parametrize("lines", range(1, 9))
+def test_a_kill_at_each_boundary_and_a_restart_end_rolled_back(tmp_path, lines):
+    """`kill -9` after so many lines of what it says; the restart does no step twice that had taken."""
+    script = textwrap.dedent(_ROLL_BACK.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(lines):
+        process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    steps = [step(tmp_path, name) for name in ("a", "b", "c", "d")]
+    ended = execution.execute(Writer(tmp_path / "out"), "r", steps, tools_of(tmp_path))
+    assert ended.verified
+    assert [times_done(tmp_path, name) for name in ("a", "b", "c", "d")] == [1, 1, 1, 1]
+
+
+def test_hooks_do_and_verify_steps_and_an_error_in_one_is_no_success(tmp_path):
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_deploygate_rollback_execute(step):\n"
+        "    return '' if step.name == 'theirs' else None\n"
+        "def pytest_deploygate_rollback_verify(step):\n"
+        "    if step.name == 'raises':\n"
+        "        raise RuntimeError('no route')\n"
+        "    return step.name == 'theirs'\n"
+    )
+    said: list[str] = []
+    hooks = load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
+    tools = Tools("CHG-1", hooks, lambda _items: "")
+    theirs = step(tmp_path, "theirs", run="exit 1", verify=None, within="1s")
+    raises = step(tmp_path, "raises", run="true", verify=None, within="1s")
+    ended = execution.execute(Writer(tmp_path / "out"), "r", [theirs, raises], tools)
+    assert (ended.failed, ended.why) == ("raises", "nothing verifies this step")
+    assert said[0] == "pytest_deploygate_rollback_verify: RuntimeError: no route"
+
+
+def test_a_conftest_that_cannot_be_loaded_is_complained_of(tmp_path):
+    (tmp_path / "conftest.py").write_text("import nothing_of_this_name\n")
+    said: list[str] = []
+    load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
+    assert "ModuleNotFoundError" in said[0]
+
+
+def test_every_hook_says_who_calls_it_and_what_its_absence_means():
+    for name in dir(hookspecs):
+        if name.startswith("pytest_deploygate_"):
+            assert len((getattr(hookspecs, name).__doc__ or "").split()) > 12, name
+
+
+def test_the_plan_finds_what_would_go_wrong(tmp_path):
+    steps = [
+        step(tmp_path, "restore", loses_writes=True, verify=None, call="", estimate="40m"),
+        step(tmp_path, "tell", dry_run="echo would tell"),
+    ]
+    plan = runbook.plan(Rollback(steps=steps), steps, tools_of(tmp_path))
+    assert not plan.sound
+    said = "\n".join([*plan.problems, *(problem for planned in plan.steps for problem in planned.problems)])
+    for words in (
+        "nothing verifies it",
+        "nobody to call",
+        "more than the 30 min",
+        "how to count them",
+        "no `dry_run`",
+    ):
+        assert words in said
+    assert plan.steps[1].would == "would tell"
+    assert times_done(tmp_path, "restore") == times_done(tmp_path, "tell") == 0, "a plan changes nothing"
+
+
+def test_rehearsals_give_the_estimates(tmp_path):
+    file = tmp_path / "rehearsals.json"
+    for seconds in (3.0, 5.0, 4.0):
+        runbook.remember(file, {"one": seconds})
+    steps = [step(tmp_path, "one")]
+    plan = runbook.plan(Rollback(steps=steps, rehearsals=file), steps, tools_of(tmp_path))
+    assert (plan.steps[0].estimate_s, plan.steps[0].estimated_from) == (4.0, "3 rehearsals")
+
+
+def test_hooks_that_gather_and_hooks_that_decide_answer_alike_without_implementations(tmp_path):
+    hooks = load(tmp_path, no_complaint)
+    assert isinstance(hooks, Hooks)
+    assert hooks.ask("pytest_deploygate_rollback_steps") == []
+    assert hooks.ask("pytest_deploygate_rollback_verify", step=step(tmp_path, "one")) is None
+    assert actions.verifiable(step(tmp_path, "one"))
