@@ -6,9 +6,9 @@ import click
 
 import pytest_deploygate
 from pytest_deploygate.cli.attest import attest
-from pytest_deploygate.cli.grants import grants
-from pytest_deploygate.cli.diff import diff
 from pytest_deploygate.cli.decide import decide
+from pytest_deploygate.cli.diff import diff
+from pytest_deploygate.cli.grants import grants
 from pytest_deploygate.cli.init import init
 from pytest_deploygate.cli.issues import issues
 from pytest_deploygate.cli.lab import lab

@@ -243,7 +243,7 @@ def test_what_a_crashed_host_left_is_removed_by_the_next_drill(archived: Archive
     dead = archived.path("scratch/dgr-dead0000")
     archived.sh(f"mkdir -p {dead}/data && echo 999999 >{dead}/guard && touch -d '1 hour ago' {dead}")
     with scratch.Instance(place, archived.path("scratch")) as living:
-        wait(lambda: (Path(living.root) / "guard").exists(), 5)
+        wait((Path(living.root) / "guard").exists, 5)
         assert scratch.sweep(place, archived.path("scratch")) == (dead,)
         assert Path(living.root).exists()
     assert leftovers(archived) == []
