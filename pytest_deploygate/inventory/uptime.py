@@ -188,7 +188,7 @@ class Uptime(Section):
     @property
     def budget_s(self) -> float:
         """How many seconds of the window may be lost."""
-        return self.window.total_seconds() * (100 - self.availability) / 100
+        return round(self.window.total_seconds() * (100 - self.availability) / 100, 6)
 
     @property
     def files(self) -> list[str]:

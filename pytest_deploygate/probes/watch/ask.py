@@ -64,7 +64,9 @@ async def _wrong(question: Callable[[], Awaitable[None]], timeout_s: float) -> s
         return str(answer)
     except aiohttp.ClientConnectorError as error:
         return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
-    except (aiohttp.ClientError, psycopg.Error, OSError, ValueError) as error:
+    except OSError as error:
+        return redact(_system_said(error))
+    except (aiohttp.ClientError, psycopg.Error, ValueError) as error:
         return redact(" ".join(f"{error}".split()))[:_MOST_WORDS] or type(error).__name__
     return ""
 

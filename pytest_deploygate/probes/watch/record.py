@@ -85,7 +85,7 @@ def read(file: Path | str) -> Record:
     for number, line in enumerate(lines, 1):
         entry, digits = _checked(line, head)
         if entry is None:
-            if number == len(lines) and not rest:
+            if number == len(lines) and not rest and not _is_whole(line):
                 rest = line
                 break
             raise RecordError(
@@ -106,6 +106,14 @@ def _checked(line: bytes, head: str) -> tuple[dict[str, Any] | None, str]:
     except ValueError:
         return None, ""
     return (entry if isinstance(entry, dict) else None), digits.decode()
+
+
+def _is_whole(line: bytes) -> bool:
+    """Tell a line that was written to its end, and changed, from what power loss leaves of one."""
+    try:
+        return isinstance(json.loads(line.partition(b" ")[2]), dict)
+    except ValueError:
+        return False
 
 
 def _digits(head: str, text: bytes) -> str:
