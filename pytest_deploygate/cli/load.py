@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,7 +140,7 @@ def _duration(given: str) -> timedelta:
 
 
 def _run(plan: Load, name: str, *, live: bool) -> LoadRun:
-    picture = Live(plan) if live and click.get_text_stream("stderr").isatty() else None
+    picture = Live(plan) if live and sys.stderr.isatty() else None
     started: list[Engine] = []
 
     def watch(engine: Engine) -> None:

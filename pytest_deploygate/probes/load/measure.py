@@ -79,9 +79,7 @@ def _can(target: LoadTarget) -> None:
 
 def _client(plan: schedule.Plan, course: Course, floor: Floor | None, problem: str) -> Client:
     lags = sorted(course.lags)
-    planned = (
-        len(plan.due_s) if not course.stopped else sum(1 for due in plan.due_s if due <= course.last_begun_s)
-    )
+    planned = course.begun if course.stopped else len(plan.due_s)
     span = plan.lasts_s if not course.stopped else max(course.last_begun_s, 1e-9)
     return Client(
         planned=planned,

@@ -1,0 +1,60 @@
+"""Counts at the server's own bounds: resets are handled, a limit inside a bucket is inconclusive, old samples too.
+
+The answers are made after Prometheus' documented format; no Prometheus ran.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.inventory.load import ServerHistograms
+from pytest_deploygate.judge.server_histograms import Criterion, judge
+from pytest_deploygate.model import CannotTell, Verdict
+from pytest_deploygate.probes.server_histograms import parse
+
+WHERE = ServerHistograms.model_validate({"url": "http://127.0.0.1:9090"})
+P99 = Criterion(0.99, 0.5, 0.05)
+
+
+def series(bound, values):
+    return {
+        "metric": {"le": bound, "job": "api"},
+        "values": [[100.0 + 15 * n, str(v)] for n, v in enumerate(values)],
+    }
+
+
+def matrix(quick, total, bound="0.5"):
+    return [series(bound, quick), series("+Inf", total)]
+
+
+def judged(found, now=175.0):
+    return judge(parse(WHERE, found, now), P99)
+
+
+def test_counts_at_the_limit_decide():
+    total = [0, 1000, 2000, 3000, 4000, 5000]
+    assert judged(matrix(total, total)).verdict is Verdict.PASS
+    slow = judged(matrix([n * 0.97 for n in total], total))
+    assert slow.verdict is Verdict.FAIL
+    assert "150 of 5000 requests" in slow.reason
+
+
+def test_a_reset_counts_what_came_after_it():
+    found = parse(WHERE, matrix([100, 1100, 50, 1050], [100, 1100, 50, 1050]), 150.0)
+    assert found.resets == 1
+    assert sum(scrape.at_or_below[-1] for scrape in found.scrapes) == 2050
+
+
+def test_a_limit_inside_a_bucket_is_inconclusive():
+    total = [0, 1000, 2000, 3000, 4000, 5000]
+    found = [series("0.25", [n * 0.9 for n in total]), series("1", total), series("+Inf", total)]
+    answer = judged(found)
+    assert answer.verdict is Verdict.INCONCLUSIVE
+    assert "inside the bucket 0.25 s to 1 s, which holds 500 of 5000" in answer.reason
+
+
+def test_nothing_and_old_samples_are_inconclusive():
+    assert judged(matrix([5, 5], [5, 5]), 120.0).verdict is Verdict.INCONCLUSIVE
+    assert "newest sample" in judged(matrix([0, 5000], [0, 5000]), 9000.0).reason
+    with pytest.raises(CannotTell, match="no samples"):
+        parse(WHERE, [], 0.0)
