@@ -241,12 +241,16 @@ def test_what_a_crashed_host_left_is_removed_by_the_next_drill(archived: Archive
     """A folder whose guard is gone is swept; one whose guard lives is left alone."""
     place = Place("local://", archived.server.user)
     dead = archived.path("scratch/dgr-dead0000")
-    archived.sh(f"mkdir -p {dead}/data && echo 999999 >{dead}/guard && touch -d '1 hour ago' {dead}")
+    # The id that stands there belongs to another server by now, as it does after a reboot.
+    other = archived.sh(f"head -n 1 {archived.path('db1')}/postmaster.pid").strip()
+    left = f"mkdir -p {dead}/data && echo 999999 >{dead}/guard && echo {other} >{dead}/data/postmaster.pid"
+    archived.sh(f"{left} && touch -d '1 hour ago' {dead}")
     with scratch.Instance(place, archived.path("scratch")) as living:
         wait((Path(living.root) / "guard").exists, 5)
         assert scratch.sweep(place, archived.path("scratch")) == (dead,)
         assert Path(living.root).exists()
     assert leftovers(archived) == []
+    assert archived.server.sql("db1", "SELECT 1") == [(1,)]
 
 
 def test_a_small_backup_by_the_inventorys_command(archived: Archived) -> None:

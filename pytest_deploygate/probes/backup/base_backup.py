@@ -55,6 +55,9 @@ class BaseBackup:
         self.archive = str(backup.archive) if backup.archive else ""
         self.fetch = backup.restore_command or ""
         self.take = backup.take or ""
+        self.programs = (
+            str(backup.scratch.programs) if backup.scratch and backup.scratch.programs else "/none"
+        )
         self.name = f"base backups in {self.folder}"
 
     def backups(self) -> tuple[BackupSet, ...]:
@@ -89,12 +92,18 @@ class BaseBackup:
         """Run pg_verifybackup: every file against the manifest's checksums, and the WAL that the backup brings."""
         began = time.monotonic()
         found = self.place.run(
-            "PATH=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH; pg_verifybackup -q {}",
+            "PATH={}:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH; pg_verifybackup -q {}",
+            self.programs,
             f"{self.folder}/{backup.label}",
             timeout_s=3600,
         )
         if found.code == 127:
             raise CannotTell(f"pg_verifybackup is not installed on {self.place.name}")
+        if "unexpected manifest version" in found.said:
+            raise CannotTell(
+                f"pg_verifybackup on {self.place.name} is older than the backup; name the folder of PostgreSQL's programs with "
+                "`scratch.programs`"
+            )
         problems = tuple(found.said.split("pg_verifybackup: error: ")[:6]) if found.code else ()
         return Verification(
             backup.label, "pg_verifybackup", tuple(filter(None, problems)), time.monotonic() - began

@@ -23,18 +23,21 @@ from pytest_deploygate.probes.backup.tools import free_bytes
 PREFIX = "dgr-"
 _LONGEST_SOCKET = 107
 _LEASE_S = 30.0
-# Ends what works in a folder, the server first so that its children go with it, and removes the folder.
+# Ends what works in a folder, the server first so that its children go with it, and removes the folder. A process is
+# ended only where its command line names the folder: after a crash of the host its id may be another server's.
 _REMOVE = """
 remove() {
-  [ -f "$1/data/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2>/dev/null
-  for try in 1 2 3 4 5; do
-    for each in /proc/[0-9]*; do
-      pid=${each#/proc/}
-      [ "$pid" = "$$" ] && continue
-      tr '\\0' ' ' <"$each/cmdline" 2>/dev/null | grep -qF -- "$1/data" && [ "$try" -gt 1 ] && kill -KILL "$pid" 2>/dev/null
-    done
+  server=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+  grep -qsF -- "$1/data" "/proc/${server:-none}/cmdline" || server=''
+  [ -n "$server" ] && kill -QUIT "$server" 2>/dev/null
+  for try in 1 2 3 4 5 6 7 8; do
+    [ -n "$server" ] && kill -0 "$server" 2>/dev/null && [ "$try" -lt 4 ] && sleep 0.1 && continue
     rm -rf "$1" 2>/dev/null
     [ -d "$1" ] || return 0
+    for each in $(grep -lsF -- "$1/data" /proc/[0-9]*/cmdline); do
+      pid=${each#/proc/} pid=${pid%/cmdline}
+      [ "$pid" = "$$" ] || kill -KILL "$pid" 2>/dev/null
+    done
     sleep 0.3
   done
 }
