@@ -17,7 +17,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.references import reading
+from pytest_deploygate.inventory.references import lab_lacks, reading
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
 
@@ -97,10 +97,18 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
     document = _parse(text, shown)
     with reading(path, missing):
         try:
-            inventory = Inventory.model_validate(_plain(document))
+            inventory = Inventory.model_validate(_without_lacking(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     return Loaded(inventory, path, hashlib.sha256(raw).hexdigest())
+
+
+def _without_lacking(node: Any) -> Any:
+    """Leave out sections that say by `needs: lab:NAME` what they need, where the running lab does without it."""
+    if not isinstance(node, dict):
+        return node
+    kept = {k: v for k, v in node.items() if not (isinstance(v, dict) and lab_lacks(v.get("needs")))}
+    return {key: _without_lacking(value) for key, value in kept.items()}
 
 
 def _shown(path: Path, root: Path) -> str:

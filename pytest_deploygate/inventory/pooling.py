@@ -78,6 +78,9 @@ class Pooling(Section):
     poolers: Annotated[
         list[Pooler], Each("pooler", "poolers: [{name: pgbouncer, host: pool1.example.com, roles: 2}]")
     ] = Field(min_length=1, description="every pooler that connects to the primary")
+    needs: str | None = Field(
+        default=None, description="a value of the lab (`lab:NAME`) without which this section is left out"
+    )
     direct: int = Field(
         default=0, ge=0, description="connections that go past the poolers: jobs, exporters, people"
     )

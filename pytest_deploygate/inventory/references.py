@@ -77,6 +77,20 @@ def from_lab(name: str) -> str:
     return str(values[name])
 
 
+def lab_lacks(reference: object) -> bool:
+    """Tell whether a running lab does without `lab:NAME`, because a program for it is not installed here.
+
+    A lab that does not run lacks nothing: that it does not run is said where its values are read.
+    """
+    if not isinstance(reference, str) or not reference.startswith("lab:"):
+        return False
+    state = lab_folder(_base.get(Path.cwd())) / STATE_FILE
+    try:
+        return reference.removeprefix("lab:") not in json.loads(state.read_text())["values"]
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def as_path(value: object) -> Path:
     """Read a path; `lab:NAME` is looked up, a relative one starts at the inventory's folder."""
     if isinstance(value, Path):
