@@ -239,10 +239,6 @@ class Load(Section):
         description="how much slower than the baseline is a regression: 0.25 is a quarter",
     )
     server: ServerHistograms | None = Field(default=None, description="the server's own histograms")
-    only_where: str | None = Field(
-        default=None,
-        description="leave the section out where the lab does without this value (lab:front.port)",
-    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

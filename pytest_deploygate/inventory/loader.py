@@ -17,7 +17,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.references import lab_lacks, reading
+from pytest_deploygate.inventory.references import ONLY_WHERE, lab_lacks, reading
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
 
@@ -153,15 +153,18 @@ def _plain(node: object) -> Any:
 
 
 def _present(node: Any) -> Any:
-    """Leave out sections whose `only_where: lab:NAME` names what the running lab does without."""
+    """Leave out sections and entries whose `only_where: lab:NAME` names what the running lab does without."""
     if isinstance(node, dict):
-        return {key: _present(value) for key, value in node.items() if not _elsewhere(value)}
-    return [_present(value) for value in node] if isinstance(node, list) else node
+        kept = {key: value for key, value in node.items() if not _elsewhere(value)}
+        return {key: _present(value) for key, value in kept.items() if key != ONLY_WHERE}
+    return [_present(value) for value in node if not _elsewhere(value)] if isinstance(node, list) else node
 
 
 def _elsewhere(node: object) -> bool:
-    where = node.get("only_where") if isinstance(node, dict) else None
-    return isinstance(where, str) and where.startswith("lab:") and lab_lacks(where.removeprefix("lab:"))
+    """Tell whether a section, or every entry of a list, is for a lab that has more than this one."""
+    if isinstance(node, list):
+        return bool(node) and all(_elsewhere(entry) for entry in node)
+    return isinstance(node, dict) and lab_lacks(node.get(ONLY_WHERE))
 
 
 def _problems(error: ValidationError, document: CommentedMap, shown: str) -> list[Problem]:

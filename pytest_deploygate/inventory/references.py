@@ -19,6 +19,8 @@ from pytest_deploygate.redaction import Secret
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
 STATE_FILE = "state.json"
+#: A key that any section may have: it is left out where the lab does without the value named.
+ONLY_WHERE = "only_where"
 NO_FILE = "there is no file or folder"
 #: Stand for a value of the lab and a secret that are not there, where what is missing is only collected.
 _NO_VALUE = "1"
@@ -77,11 +79,16 @@ def from_lab(name: str) -> str:
     return str(values[name])
 
 
-def lab_lacks(name: str) -> bool:
-    """Tell whether a lab runs and has no value of that name. Where none runs nothing is known: False."""
+def lab_lacks(reference: object) -> bool:
+    """Tell whether a running lab does without `lab:NAME`, because a program for it is not installed here.
+
+    A lab that does not run lacks nothing: that it does not run is said where its values are read.
+    """
+    if not isinstance(reference, str) or not reference.startswith("lab:"):
+        return False
     state = lab_folder(_base.get(Path.cwd())) / STATE_FILE
     try:
-        return name not in json.loads(state.read_text())["values"]
+        return reference.removeprefix("lab:") not in json.loads(state.read_text())["values"]
     except (OSError, ValueError, KeyError):
         return False
 

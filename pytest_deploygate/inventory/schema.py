@@ -14,8 +14,14 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_deploygate.inventory.fields import Section
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.references import ONLY_WHERE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_ONLY_WHERE = {
+    "type": "string",
+    "pattern": "^lab:.+",
+    "description": "leave this out where the lab does without that value",
+}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -40,6 +46,8 @@ def json_schema() -> dict[str, Any]:
             definitions[model.__name__]["oneOf"] = [{"required": [key]} for key in model.exactly_one]
     definitions["Node"] = _with_short_form(definitions["Node"])
     for section in definitions.values():
+        if "properties" in section:
+            section["properties"][ONLY_WHERE] = _ONLY_WHERE
         for field in section.get("properties", {}).values():
             field.pop("weaker", None)  # for our own reports of weakened limits, nothing to an editor
     return {

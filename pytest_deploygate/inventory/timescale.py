@@ -122,17 +122,10 @@ class ContinuousAggregate(Section):
 class OutsideScheduler(Schedule):
     """What calls `run_job` where TimescaleDB's own background workers are off on purpose."""
 
-    only_where: str | None = Field(
-        default=None, description="lab:NAME; elsewhere than where the lab has that value this is left out"
-    )
-
 
 class Timescale(Section):
     """TimescaleDB. What is left out of how to connect is as in `database`."""
 
-    only_where: str | None = Field(
-        default=None, description="lab:NAME; elsewhere than where the lab has that value this is left out"
-    )
     host: str | None = Field(
         default=None, description="host; left out: the primary", pattern=r"^[A-Za-z0-9._:%-]+$"
     )

@@ -76,10 +76,10 @@ WITH {_OWN}, leaves AS (
 SELECT o.name, o.relkind::text, o.relpersistence::text,
     CASE WHEN o.relkind = 'p' THEN o.oid IN (SELECT root FROM leaves) ELSE o.relpages > 0
         OR pg_relation_size(o.oid) > 0 END,
-    o.reltuples::float8, coalesce(s.n_mod_since_analyze, 0), coalesce(s.n_live_tup, 0),
+    o.reltuples::float8, CASE WHEN o.relpages > 0 THEN pg_stat_get_mod_since_analyze(o.oid) ELSE 0 END,
+    CASE WHEN o.relpages > 0 THEN pg_stat_get_live_tuples(o.oid) ELSE 0 END,
     coalesce('autovacuum_enabled=false' = ANY(o.reloptions), false)
-FROM own o LEFT JOIN pg_stat_all_tables s ON s.relid = o.oid
-WHERE o.relkind IN ('r', 'p', 'm')
+FROM own o WHERE o.relkind IN ('r', 'p', 'm')
 """  # noqa: S608 (constants of this file)
 _NOT_VALID = f"""
 WITH {_OWN} SELECT o.name || ': ' || c.conname FROM pg_constraint c JOIN own o ON o.oid = c.conrelid
@@ -94,10 +94,11 @@ UNION ALL SELECT 'database', 'event trigger ' || evtname FROM pg_event_trigger W
 ORDER BY 1, 2
 """  # noqa: S608 (constants of this file)
 _IDENTITY = f"""
-WITH {_OWN} SELECT o.name FROM own o
-WHERE o.relkind = 'r' AND (%(all)s OR EXISTS (SELECT FROM pg_publication_tables p
-        JOIN pg_publication b ON b.pubname = p.pubname
-        WHERE p.schemaname || '.' || p.tablename = o.name AND (b.pubupdate OR b.pubdelete)))
+WITH {_OWN}, published AS MATERIALIZED (
+    SELECT p.schemaname || '.' || p.tablename AS name FROM pg_publication_tables p
+    JOIN pg_publication b ON b.pubname = p.pubname WHERE b.pubupdate OR b.pubdelete)
+SELECT o.name FROM own o
+WHERE o.relkind = 'r' AND (%(all)s OR o.name IN (SELECT name FROM published))
     AND (o.relreplident = 'n' OR (o.relreplident = 'd' AND NOT EXISTS (
         SELECT FROM pg_index i WHERE i.indrelid = o.oid AND i.indisprimary AND i.indisvalid)))
 ORDER BY 1

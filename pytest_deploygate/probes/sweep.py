@@ -79,16 +79,12 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
     """Look everywhere: on a replica that has caught up where there is one. Raises CannotTell without a table list."""
     node = _caught_up(cluster)
     pattern = "|".join(re.escape(needle) for needle in subject.needles())
-    tables = cluster.rows(
-        node,
-        _TABLES,
-        {"views": list(erasure.views), "own": cluster.writes_schema or "", "gate": list(GATE_TABLES)},
-    )
-    named = {f"{row[0]}.{row[1]}" for row in tables}
+    found_tables = tables(cluster, node, erasure.views)
+    named = {f"{row[0]}.{row[1]}" for row in found_tables}
     hits: list[Hit] = []
     unread = [f"{view}: there is no such view" for view in erasure.views if view not in named]
     skipped, read, textless = [], 0, 0
-    for schema, name, persistence, filtered, readable, text in tables:
+    for schema, name, persistence, filtered, readable, text in found_tables:
         table = f"{schema}.{name}"
         if any(fnmatchcase(table, entry.where) for entry in erasure.skip):
             skipped.append(table)
@@ -116,6 +112,12 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
         elif looked:
             hits.append(Hit(place, looked))
     return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread))
+
+
+def tables(cluster: Cluster, node: Node, views: Sequence[str]) -> list[tuple[Any, ...]]:
+    """List what a sweep looks at: schema, name, persistence, rows filtered, readable, may hold text. Raises CannotTell."""
+    gate = {"own": cluster.writes_schema or "", "gate": list(GATE_TABLES)}
+    return cluster.rows(node, _TABLES, {"views": list(views), **gate})
 
 
 def look_again(cluster: Cluster, places: Iterable[str], subject: Subject) -> bool:

@@ -139,6 +139,6 @@ def test_the_shipped_checklist_is_ticked() -> None:
     file = Path(__file__).parents[2] / "suites" / "checklist.md"
     text = file.read_text()
     found = ticked.ticked(text, results(text, {"phase2.tables": Verdict.PASS}), AT)
-    assert found.count(NOTE) == 116
+    assert found.count(NOTE) == len(parser.parse(text, file).items)
     assert found.count("- [x]") == 1
     assert parser.parse(found, file).items == parser.parse(text, file).items
