@@ -27,7 +27,8 @@ class Service:
     `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
     the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
-    that `lab status` shows. `find` returns the path of one of `programs`, None where it is not there.
+    that `lab status` shows. `find` returns the path of one of `programs`, None where it is not there. One that is
+    `alone` needs nothing of the cluster and starts beside it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Service:
     after: tuple[str, ...] = ()
     more_ports: tuple[str, ...] = field(default=())
     find: Callable[[str], str | None] = tool
+    alone: bool = False
 
     @property
     def ports(self) -> tuple[str, ...]:
