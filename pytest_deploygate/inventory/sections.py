@@ -68,7 +68,7 @@ def label(entry: object) -> str:
     return next((str(found) for key in _LABELS if (found := getattr(entry, key, ""))), str(entry))
 
 
-_LABELS = ("name", "relation", "table")
+_LABELS = ("name", "relation", "table", "view")
 
 
 def _at(section: object, path: tuple[str, ...]) -> object | None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -138,6 +138,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
     try:
         with _step(say, f"PostgreSQL {found.version} from {found.servers}"):
             lab = _furnish(folder, found, user)
+        alone = {service.name: _begin(service, lab) for service in services.running(lab) if service.alone}
         with _step(say, "database: roles, extensions"):
             _first_start(lab)
         with _step(say, "schema: Alembic migrations"):
@@ -154,7 +155,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             seed.work(lab)
         for service in services.running(lab):
             with _step(say, f"{service.name}: {'; '.join(service.servers.values())}"):
-                service.start(lab)
+                alone[service.name].result() if service.name in alone else service.start(lab)
         lab.ready(supervisor.pid, values(lab))
         with held_for_children(folder):
             hook(lab)
@@ -168,6 +169,14 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         processes.end_all(folder)
         raise
     return lab
+
+
+def _begin(service: services.Service, lab: Lab) -> Future[None]:
+    """Start a service in a thread of its own."""
+    pool = ThreadPoolExecutor(1)
+    begun = pool.submit(service.start, lab)
+    pool.shutdown(wait=False)
+    return begun
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def test_a_line_that_means_nothing_is_named(tmp_path: Path) -> None:
 
 
 def test_a_line_is_switched_off_and_on(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, tmp_path, "15.1", None, {}, None, None)
+    lab = Lab(tmp_path, tmp_path, "15.1", None, {}, None, {})
     schedule.write(lab)
     whole = lab.crontab.read_text()
     for _ in range(2):

@@ -11,6 +11,8 @@ _RETENTION = {"db.retention": "fail"}
 _PARTITIONING = {"db.partitioning": "fail", "phase2.partitioning": "fail"}
 _AGGREGATES = {"phase2.aggregates": "fail"}
 _NEEDS = (NAME,)
+_BEFORE = "preflight and database"
+_BOTH = f"({_BEFORE}) or phase2"
 _OLD = "date_trunc('hour', now()) - interval '40 days'"
 #: Outside of the refresh policy's three days, in a chunk that is not compressed yet.
 _LATE = "date_trunc('hour', now()) - interval '5 days'"
@@ -114,6 +116,7 @@ NO_RETENTION = Fault(
     ),
     says="no retention policy",
     needs=_NEEDS,
+    scope=_BEFORE,
 )
 OLD_CHUNK = Fault(
     "timescale-old-chunk",
@@ -123,6 +126,7 @@ OLD_CHUNK = Fault(
     _drop_old_chunk,
     says="1 of",
     needs=_NEEDS,
+    scope=_BEFORE,
 )
 CHUNK_INTERVAL = Fault(
     "timescale-chunk-interval",
@@ -132,6 +136,7 @@ CHUNK_INTERVAL = Fault(
     by_sql("SELECT set_chunk_time_interval('telemetry.readings', interval '1 day')"),
     says="7 d wide",
     needs=_NEEDS,
+    scope=_BOTH,
 )
 NO_COLUMNSTORE = Fault(
     "timescale-columnstore-off",
@@ -147,6 +152,7 @@ NO_COLUMNSTORE = Fault(
     ),
     says="not compressed",
     needs=_NEEDS,
+    scope=_BOTH,
 )
 STALE = Fault(
     "timescale-aggregate-stale",
@@ -183,4 +189,5 @@ NOBODY_RUNS_JOBS = Fault(
     _run_jobs_again,
     says="nothing runs TimescaleDB's jobs",
     needs=_NEEDS,
+    scope=_BEFORE,
 )

@@ -32,7 +32,8 @@ class Service:
     the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
     that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over. `find` returns
-    the path of one of `programs`, None where it is not there.
+    the path of one of `programs`, None where it is not there. One that is `alone` needs nothing of the cluster and starts
+    beside it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Service:
     once_up: Callable[[Lab], None] = nothing
     more_ports: tuple[str, ...] = field(default=())
     find: Callable[[str], str | None] = tool
+    alone: bool = False
 
     @property
     def ports(self) -> tuple[str, ...]:

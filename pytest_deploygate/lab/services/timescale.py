@@ -185,4 +185,5 @@ SERVICE = Service(
     where=where,
     values=values,
     find=find,
+    alone=True,
 )
