@@ -17,14 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "probes")]
 
-import tls_servers as servers  # noqa: E402
-from test_probe_dns import APP, serving, text  # noqa: E402
+import tls_servers as servers
+from test_probe_dns import APP, serving, text
 
-from pytest_deploygate.inventory.guidelines import profile  # noqa: E402
-from pytest_deploygate.judge import certificates as judge_certificates  # noqa: E402
-from pytest_deploygate.judge import tls as judge_tls  # noqa: E402
-from pytest_deploygate.probes import dns  # noqa: E402
-from pytest_deploygate.probes.edge import Edge  # noqa: E402
+from pytest_deploygate.inventory.guidelines import profile
+from pytest_deploygate.judge import certificates as judge_certificates
+from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.probes import dns
+from pytest_deploygate.probes.edge import Edge
 
 SUITES = ":".join(sorted(s for s in profile("intermediate").suites if not s.startswith("TLS_")))
 
@@ -52,18 +52,18 @@ def main() -> None:
             runs = sorted(look([port], folder) for _ in range(5))
             print(
                 f"one endpoint: {runs[2][0]:.3f} s, own time {runs[2][1]:.3f} s (median of 5; limit 0.15 s)"
-            )  # noqa: T201
+            )
             wall, cpu = look([port] * 200, folder)
-            print(f"200 endpoints (one s_server behind all): {wall:.1f} s, own time {cpu:.1f} s (limit 10 s)")  # noqa: T201
+            print(f"200 endpoints (one s_server behind all): {wall:.1f} s, own time {cpu:.1f} s (limit 10 s)")
             if scan := shutil.which("sslscan"):
                 began = time.perf_counter()
                 subprocess.run([scan, f"127.0.0.1:{port}"], capture_output=True, check=False, timeout=120)
                 other = time.perf_counter() - began
-                print(f"sslscan: {other:.2f} s, {other / runs[2][0]:.0f} times as long")  # noqa: T201
+                print(f"sslscan: {other:.2f} s, {other / runs[2][0]:.0f} times as long")
     with serving(*[text()] * 50) as settings:
         began = time.perf_counter()
         dns.name(settings, APP)
-        print(f"a name on 50 servers, UDP and TCP: {time.perf_counter() - began:.2f} s (limit 2 s)")  # noqa: T201
+        print(f"a name on 50 servers, UDP and TCP: {time.perf_counter() - began:.2f} s (limit 2 s)")
 
 
 if __name__ == "__main__":
