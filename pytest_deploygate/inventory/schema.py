@@ -44,7 +44,8 @@ def json_schema() -> dict[str, Any]:
     for model in _sections(Section):
         if model.exactly_one and model.__name__ in definitions:
             definitions[model.__name__]["oneOf"] = [{"required": [key]} for key in model.exactly_one]
-    definitions["Node"] = _with_short_form(definitions["Node"])
+    for name, needed, examples in _SHORT_FORMS:
+        definitions[name] = _with_short_form(definitions[name], needed, examples)
     for section in definitions.values():
         if "properties" in section:
             section["properties"][ONLY_WHERE] = _ONLY_WHERE
@@ -65,11 +66,20 @@ def _sections(model: type[Section]) -> Iterator[type[Section]]:
         yield from _sections(inner)
 
 
-def _with_short_form(node: dict[str, Any]) -> dict[str, Any]:
-    """Return a node's schema with the short form `db1.example.com:5432`, and the name that may be left out."""
-    node["required"] = ["host"]
-    host = node["properties"]["host"]["pattern"]
-    short = {"type": "string", "pattern": host, "examples": ["db1.example.com", "db1.example.com:5432"]}
+#: Models that may be written as one text, what of them has no default, and how the text looks.
+_SHORT_FORMS = (
+    ("Node", "host", ["db1.example.com", "db1.example.com:5432"]),
+    ("Endpoint", "host", ["app.example.com", "app.example.com:8443"]),
+    ("NameServer", "address", ["192.0.2.53", "2001:db8::53"]),
+)
+
+
+def _with_short_form(node: dict[str, Any], needed: str, examples: list[str]) -> dict[str, Any]:
+    """Return a model's schema with its short form, and the name that may be left out."""
+    node["required"] = [needed]
+    # A short form may have a port beside the host.
+    pattern = node["properties"][needed].get("pattern", r"^[0-9A-Fa-f.:]+$").replace("._-]", "._:-]")
+    short = {"type": "string", "pattern": pattern, "examples": examples}
     return {"title": node.pop("title"), "description": node.pop("description"), "anyOf": [short, node]}
 
 

@@ -132,7 +132,7 @@ class Server:
                     change.delete(rrset.name, rrset.rdtype)
                 else:
                     change.add(rrset.name, rrset.ttl, *rrset)
-            change.update_serial()
+            change.update_serial(name=self.zone.origin or dns.name.empty)
         return made
 
     def _forward(self, asked: dns.message.Message) -> dns.message.Message:

@@ -1,0 +1,216 @@
+"""DNS measured on small servers of our own (dnspython): answers, lag, lame servers, DNSSEC, cutover, old observations."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+import dns.dnssec
+import dns.dnssectypes
+import dns.rdatatype
+import dns.zone
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from tls_servers import free_port
+
+from pytest_deploygate.inventory.dns import Cutover, Dns, DnsName
+from pytest_deploygate.judge import cutover as judge_cutover
+from pytest_deploygate.judge import dns as judge_dns
+from pytest_deploygate.lab import dns_server
+from pytest_deploygate.model import Verdict
+from pytest_deploygate.probes import dns as probe_dns
+from pytest_deploygate.probes import dns_history, propagation
+from pytest_deploygate.probes.dns_history import Observation
+
+ZONE = """@ IN SOA ns1 hostmaster {serial} 3600 600 604800 60
+@ IN NS ns1
+@ IN NS ns2
+ns1 IN A 127.0.0.1
+ns2 IN A 127.0.0.1
+app {ttl} IN A {address}
+www {ttl} IN CNAME app
+"""
+
+
+@contextlib.contextmanager
+def serving(*zones, **more):
+    """Serve each text of zone example.test on a port of its own; gives the `dns` section."""
+    running, servers = [], []
+    try:
+        for number, text in enumerate(zones, 1):
+            port = free_port()
+            running += dns_server.serve(
+                {
+                    "role": "primary",
+                    "address": "127.0.0.1",
+                    "port": port,
+                    "zone": "example.test",
+                    "text": text,
+                }
+                | more
+            )
+            servers.append({"name": f"ns{number}.example.test", "address": "127.0.0.1", "port": port})
+        yield Dns.model_validate({"zone": "example.test", "servers": servers, "timeout": "500ms"})
+    finally:
+        for server in running:
+            server.shutdown()
+            server.server_close()
+
+
+def text(address="192.0.2.10", ttl=60, serial=1):
+    return "$ORIGIN example.test.\n$TTL 60\n" + ZONE.format(address=address, ttl=ttl, serial=serial)
+
+
+APP = DnsName(name="app.example.test", addresses=["192.0.2.0/24"])
+
+
+def judged(settings, wanted=APP, earlier=(), *, switching=False):
+    facts = probe_dns.name(settings, wanted)
+    return judge_dns.judge_name(
+        judge_dns.Named(facts, earlier), judge_dns.ExpectedName(settings, wanted, switching)
+    )
+
+
+def test_servers_that_agree_pass():
+    """Addresses inside the block and an alias with its target, over UDP and TCP."""
+    with serving(text(), text()) as settings:
+        assert judged(settings).verdict is Verdict.PASS
+        alias = DnsName(name="www.example.test", cname="app.example.test")
+        assert judged(settings, alias).verdict is Verdict.PASS
+        zone = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        assert zone.verdict is Verdict.PASS, zone.reason
+
+
+@pytest.mark.parametrize(
+    ("second", "says"),
+    [
+        (text(address="198.51.100.1"), "gives 198.51.100.1"),
+        (text(ttl=86400), "TTL of 86400 s (limit 300 s)"),
+        (text().replace("app 60", "other 60"), "NXDOMAIN"),
+    ],
+)
+def test_one_server_that_differs_is_named(second, says):
+    """The reason has server, value and limit."""
+    with serving(text(), second) as settings:
+        judgement = judged(settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert says in judgement.reason
+    assert "ns2.example.test" in judgement.reason
+
+
+def test_serials_that_differ_and_open_transfers_fail():
+    """A secondary behind, and a zone that anybody may copy."""
+    with serving(text(serial=2), text(serial=1)) as settings:
+        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+    assert "serials differ: ns2" in judgement.reason
+    with serving(text(), text(), transfer=True) as settings:
+        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert "AXFR" in judgement.reason
+
+
+def test_a_dead_server_beside_a_living_one_fails_and_all_dead_is_inconclusive():
+    """Reachability is what the delegation claims, and the living server is the control."""
+    with serving(text()) as settings:
+        dead = {"name": "ns2.example.test", "address": "127.0.0.1", "port": free_port()}
+        both = settings.model_copy(
+            update={"servers": [*settings.servers, Dns(zone="x", servers=[dead]).servers[0]]}
+        )
+        judgement = judge_dns.judge_zone(probe_dns.zone(both), both)
+        assert judgement.verdict is Verdict.FAIL
+        assert "ns2" in judgement.reason
+    judgement = judge_dns.judge_zone(probe_dns.zone(both), both)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judged(both).verdict is Verdict.INCONCLUSIVE
+
+
+def signed(**times):
+    zone = dns.zone.from_text(text(), "example.test", relativize=False)
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = dns.dnssec.make_dnskey(
+        key.public_key(), dns.dnssectypes.Algorithm.ED25519, dns.dnssec.Flag.ZONE | dns.dnssec.Flag.SEP
+    )
+    with zone.writer() as change:
+        dns.dnssec.sign_zone(zone, change, keys=[(key, public)], **times)
+    return zone.to_text(relativize=False)
+
+
+NOW = datetime.now(UTC)
+
+
+@pytest.mark.parametrize(
+    ("times", "verdict", "says"),
+    [
+        ({"lifetime": 86400 * 10}, Verdict.PASS, "DNSSEC valid"),
+        ({"lifetime": 86400}, Verdict.FAIL, "signatures end"),
+        (
+            {"inception": NOW - timedelta(days=9), "expiration": NOW - timedelta(days=1)},
+            Verdict.FAIL,
+            "expired",
+        ),
+    ],
+)
+def test_dnssec_valid_ending_and_expired(times, verdict, says):
+    """Signatures are validated with the zone's own keys."""
+    zone = signed(**times)
+    with serving(zone, zone) as settings:
+        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason
+
+
+def test_dnssec_broken_is_told_from_expired():
+    """A SOA that is not the one that was signed."""
+    zone = signed(lifetime=86400 * 10).replace(" 1 3600 600", " 2 3600 600")
+    with serving(zone, zone) as settings:
+        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert "DNSSEC is broken" in judgement.reason
+
+
+def test_a_ttl_lowered_too_late_is_inconclusive(tmp_path):
+    """First observation: cannot tell. High an hour ago: resolvers may hold it. Long ago: fine."""
+    with serving(text(), text()) as settings:
+        file = tmp_path / "seen.jsonl"
+        assert "first observation" in judged(settings, switching=True).reason
+        dns_history.add(file, Observation(NOW - timedelta(hours=1), APP.name, ("192.0.2.1",), 86400))
+        late = judged(settings, earlier=dns_history.read(file, APP.name), switching=True)
+        assert late.verdict is Verdict.INCONCLUSIVE
+        assert "do not switch before" in late.reason
+        old = (Observation(NOW - timedelta(days=3), APP.name, ("192.0.2.1",), 86400),)
+        assert judged(settings, earlier=old, switching=True).verdict is Verdict.PASS
+
+
+def test_a_switch_is_waited_for_until_the_deadline(tmp_path):
+    """Old on one server: asked again until the deadline, then fail with what it gives; with earlier observations."""
+    cutover = Cutover.model_validate({"name": APP.name, "addresses": ["192.0.2.10"], "within": "300ms"})
+    file = tmp_path / "seen.jsonl"
+    rows = []
+    with serving(text(), text(address="198.51.100.1")) as settings:
+        found = propagation.watch(settings, cutover, file, rows.append)
+    judgement = judge_cutover.judge(found, cutover)
+    assert judgement.verdict is Verdict.FAIL
+    assert found.rounds > 1
+    assert "still gives 198.51.100.1" in judgement.reason
+    assert [new for _, _, new in rows[-1].rows] == [True, False]
+    with serving(text(), text()) as settings:
+        fresh = propagation.watch(settings, cutover, tmp_path / "none.jsonl", rows.append)
+        assert judge_cutover.judge(fresh, cutover).verdict is Verdict.INCONCLUSIVE
+        dns_history.add(
+            tmp_path / "b.jsonl", Observation(NOW - timedelta(seconds=30), APP.name, ("198.51.100.1",), 600)
+        )
+        held = judge_cutover.judge(
+            propagation.watch(settings, cutover, tmp_path / "b.jsonl", rows.append), cutover
+        )
+        assert held.verdict is Verdict.INCONCLUSIVE
+        assert "resolvers may hold it until" in held.reason
+        dns_history.add(
+            tmp_path / "c.jsonl", Observation(NOW - timedelta(days=1), APP.name, ("198.51.100.1",), 60)
+        )
+        dns_history.add(
+            tmp_path / "c.jsonl", Observation(NOW - timedelta(hours=1), APP.name, ("192.0.2.10",), 60)
+        )
+        done = judge_cutover.judge(
+            propagation.watch(settings, cutover, tmp_path / "c.jsonl", rows.append), cutover
+        )
+        assert done.verdict is Verdict.PASS, done.reason
