@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.journal import FILE, Entry, Segment, segments
+from pytest_deploygate.journal import FILE, Entry, JournalError, Segment, segments
 from pytest_deploygate.model import words_for
 from pytest_deploygate.report import changes
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
@@ -142,8 +142,11 @@ def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Si
         if not scope & set(segment.begin.get("scope_items", ())):
             continue
         before = _up_to(entries, runs[index + 1])
-        about = standing.frame(segment.begin)
-        old: list[ItemResult] = standing.results(before)
+        try:
+            about = standing.frame(segment.begin)
+            old: list[ItemResult] = standing.results(before)
+        except JournalError:  # written by another version: the report of this run must not break on it
+            return None
         return Previous(
             started=segment.started,
             scope=about.expression,

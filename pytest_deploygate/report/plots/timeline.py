@@ -14,6 +14,7 @@ from pytest_deploygate.report.plots.timescale import Interval, TimeScale, scale
 
 _ROW, _BAR, _TOP = 38, 9, 4
 _MOST_RUNS, _MOST_MARKS = 60, 60
+_LETTERS = 16  # of a name: half of a phone's width
 #: Whose name is written first where there is no room for all.
 _WEIGHT = ("rollback", "hold", "incident", "go")
 
@@ -73,9 +74,9 @@ def _parts(rows: Sequence[Row], marks: Sequence[Mark], time: TimeScale, height: 
 def _row(row: Row, top: float, time: TimeScale) -> Iterator[Markup]:
     places = [*([row.planned] if row.planned else []), *row.measured]
     x = time.x(min(start for start, _ in places))
-    right = x > 60
+    right = x > 50
     yield text(
-        time.x(max(end for _, end in places)) if right else x, top + 12, row.name,
+        time.x(max(end for _, end in places)) if right else x, top + 12, say.shortened(row.name, _LETTERS),
         anchor="end" if right else "start", kind="name",
     )  # fmt: skip
     if row.planned:
@@ -98,13 +99,14 @@ def _marks(marks: Sequence[Mark], top: float, bottom: float, time: TimeScale) ->
         yield upright(x, _TOP, bottom - 20, f"at {mark.look}")
         yield _dot(x, top + 6, mark.look)
         anchor = "end" if x > 75 else "start" if x < 25 else "middle"
-        wide = 1.3 * len(mark.label) + 3
+        label = say.shortened(mark.label, _LETTERS)
+        wide = 1.3 * len(label) + 3
         left = x - {"end": wide, "middle": wide / 2, "start": 0.0}[anchor]
         # Two lines for names; where both are taken the list beside the picture alone names it.
         free = (n for n in (0, 1) if all(n != m or left + wide <= a or left >= b for m, a, b in taken))
         if (line := next(free, None)) is not None:
             taken.append((line, left, left + wide))
-            yield text(x, top + 26 + 14 * line, mark.label, anchor=anchor, kind=f"label {mark.look}")
+            yield text(x, top + 26 + 14 * line, label, anchor=anchor, kind=f"label {mark.look}")
 
 
 def _dot(x: float, y: float, look: str) -> Markup:
