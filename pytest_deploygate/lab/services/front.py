@@ -183,7 +183,9 @@ def watch(lab: Lab) -> None:
     """
     inventory = lab_inventory(Path.cwd())
     if inventory is not None:
-        words = [sys.executable, "-m", "pytest_deploygate", "watch", "--inventory", str(inventory)]
+        # The supervisor keeps nothing of our environment; the watch must look into this very lab.
+        words = ["env", f"DEPLOYGATE_LAB={lab.folder}", sys.executable, "-m", "pytest_deploygate", "watch"]
+        words += ["--inventory", str(inventory)]
         client.run(lab, shlex.join([*words, "--vantage", "lab", "--t0", "now", "--record", str(record(lab))]))
 
 
