@@ -30,7 +30,7 @@ def false_passes(blocks: list[list[tuple[int, int]]]) -> float:
 
 def main() -> None:
     """Print one line a case."""
-    rng = random.Random(1)  # noqa: S311 (a simulation)
+    rng = random.Random(1)
     print(
         f"independent: {false_passes([independent(rng) for _ in range(RUNS)]):.1%} false PASS (at most 5 %)"
     )

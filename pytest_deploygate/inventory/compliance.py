@@ -33,7 +33,7 @@ class Request(Section):
     )
 
 
-class Step(Section):
+class Operation(Section):
     """Something that the platform is asked to do: SQL run as its role, or a request. Exactly one."""
 
     exactly_one = ("sql", "http")
@@ -55,8 +55,8 @@ class AuditTrail(Section):
     more_roles: list[str] = Field(
         default=[], description="other roles of the application that must not be able to change records"
     )
-    operation: list[Step] = Field(min_length=1, description="the audited operation")
-    undo: list[Step] = Field(default=[], description="what takes the synthetic data away again")
+    operation: list[Operation] = Field(min_length=1, description="the audited operation")
+    undo: list[Operation] = Field(default=[], description="what takes the synthetic data away again")
     record: str = Field(
         description="query that finds the operation's records: columns who, what, at (timestamptz) and source"
     )
@@ -129,8 +129,8 @@ class Erasure(Section):
     """A synthetic person is made, found everywhere, erased, and looked for everywhere again."""
 
     role: Login = Field(description="the application's role, which runs the steps with SQL")
-    create: list[Step] = Field(min_length=1, description="how the platform makes the person")
-    erase: list[Step] = Field(min_length=1, description="how the platform erases the person")
+    create: list[Operation] = Field(min_length=1, description="how the platform makes the person")
+    erase: list[Operation] = Field(min_length=1, description="how the platform erases the person")
     expected: list[str] = Field(
         min_length=1, description="schema.table.column where the person must be found before: the control"
     )

@@ -103,7 +103,7 @@ class LoadTarget(Section):
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}"
 
 
-class Endpoint(Section):
+class LoadEndpoint(Section):
     """One kind of request, and what a good answer to it is. A quick wrong answer counts as over every limit."""
 
     name: str = Field(default="", description="how findings call it (default: method and path)")
@@ -184,7 +184,7 @@ class Load(Section):
         description="the inventory's name again: load is sent only where somebody wrote that it may be",
     )
     target: LoadTarget | None = Field(default=None, description="the server that gets the load")
-    endpoints: Annotated[list[Endpoint], Field(min_length=1)] = Field(
+    endpoints: Annotated[list[LoadEndpoint], Field(min_length=1)] = Field(
         default_factory=list, description="the requests that carry the traffic, with their weights"
     )
     peak_per_second: float | None = Field(
@@ -272,7 +272,7 @@ class Load(Section):
             (s.rate + (s.rate if s.to is None else s.to)) / 2 * s.lasts.total_seconds() for s in self.steps
         )
 
-    def limits_of(self, endpoint: Endpoint) -> LatencyLimits:
+    def limits_of(self, endpoint: LoadEndpoint) -> LatencyLimits:
         """The limits that hold for one endpoint."""
         return endpoint.limits or self.limits
 

@@ -16,7 +16,7 @@ from pytest_deploygate.inventory.fields import (
 )
 
 
-class Endpoint(Section):
+class HealthCheck(Section):
     """Something that answers over the network: an HTTP address with a status, or a TCP port."""
 
     exactly_one = ("url", "tcp")
@@ -38,7 +38,7 @@ class Verification(Section):
     host: str = Field(
         default="local://", description="testinfra host where the command runs, e.g. ssh://app1"
     )
-    endpoint: Endpoint | None = Field(default=None, description="something that must answer")
+    endpoint: HealthCheck | None = Field(default=None, description="something that must answer")
     items: list[str] | None = Field(
         default=None, min_length=1, description="items of the checklist that must pass"
     )
@@ -182,10 +182,10 @@ class Rollback(Section):
     quick_fixes: list[QuickFix] = Field(default=[], description="fixes that may be tried, in this order")
     max_quick_fixes: int = Field(default=1, ge=0, le=5, description="how many of them in one incident")
     rerun: Rerun = Field(default=Rerun(), description="what is run again to see whether it is over")
-    old_side: list[Endpoint] | None = Field(
+    old_side: list[HealthCheck] | None = Field(
         default=None, min_length=1, description="what shows that the old side can take the users back now"
     )
-    controls: list[Endpoint] | None = Field(
+    controls: list[HealthCheck] | None = Field(
         default=None,
         min_length=2,
         description="unrelated things that always answer: several silent at once means that we are blind",

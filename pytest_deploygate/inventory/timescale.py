@@ -65,7 +65,7 @@ class Hypertable(Section):
     )
 
 
-class Retained(Section):
+class ChunkRetention(Section):
     """A hypertable (or continuous aggregate) whose old chunks must be dropped by a policy."""
 
     table: str = Field(description="schema.name")
@@ -163,7 +163,8 @@ class Timescale(Section):
         ),
     ] = Field(default=None, min_length=1, description="tables that must be hypertables")
     retention: Annotated[
-        list[Retained] | None, Each("retained", "retention: [{table: …, drop_after: 90d}]", optional=True)
+        list[ChunkRetention] | None,
+        Each("retained", "retention: [{table: …, drop_after: 90d}]", optional=True),
     ] = Field(default=None, min_length=1, description="retention policies")
     columnstore: Annotated[
         list[Columnstore] | None, Each("columnstore", "columnstore: [{table: …, after: 7d}]", optional=True)

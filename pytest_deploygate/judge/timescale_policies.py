@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pytest_deploygate.inventory.timescale import Columnstore, Retained
+from pytest_deploygate.inventory.timescale import ChunkRetention, Columnstore
 from pytest_deploygate.judge.timescale_jobs import Health, health, of_kind, same
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.timescale import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
 
 
-def judge_retention(found: Hypertable, expected: Retained) -> Judgement:
+def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:
     """Pass when a policy drops chunks of the age expected, runs well, and no chunk is left that it had to drop."""
     if refused := no_hypertable(found):
         return refused

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
-from pytest_deploygate.inventory.rollback import Endpoint
+from pytest_deploygate.inventory.rollback import HealthCheck
 from pytest_deploygate.redaction import redact
 
 _ATTEMPTS = 2
@@ -53,7 +53,7 @@ class Seen:
         return self.attempts[-1].said if self.attempts else "was not looked at"
 
 
-def look(endpoints: Sequence[Endpoint]) -> tuple[Seen, ...]:
+def look(endpoints: Sequence[HealthCheck]) -> tuple[Seen, ...]:
     """Look at all endpoints side by side; one that is not good is looked at again."""
     if not endpoints:
         return ()
@@ -61,7 +61,7 @@ def look(endpoints: Sequence[Endpoint]) -> tuple[Seen, ...]:
         return tuple(pool.map(_seen, endpoints))
 
 
-def _seen(endpoint: Endpoint) -> Seen:
+def _seen(endpoint: HealthCheck) -> Seen:
     attempts: list[Attempt] = []
     for number in range(_ATTEMPTS):
         if number:
@@ -74,7 +74,7 @@ def _seen(endpoint: Endpoint) -> Seen:
     return Seen(endpoint.name, endpoint.url or endpoint.tcp or "", tuple(attempts))
 
 
-def _get(endpoint: Endpoint) -> tuple[bool, bool, str]:
+def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     limit_s = endpoint.timeout.total_seconds()
     deadline = time.monotonic() + limit_s
     try:
@@ -101,7 +101,7 @@ def _get(endpoint: Endpoint) -> tuple[bool, bool, str]:
     return True, True, f"answered {answer.status_code}"
 
 
-def _connect(endpoint: Endpoint) -> tuple[bool, bool, str]:
+def _connect(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     host, _, port = (endpoint.tcp or "").rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), endpoint.timeout.total_seconds()):

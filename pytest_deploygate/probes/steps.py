@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 import requests
 
-from pytest_deploygate.inventory.compliance import Login, Request, Step
+from pytest_deploygate.inventory.compliance import Login, Request, Operation
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Cluster, explain
 from pytest_deploygate.redaction import redact
@@ -45,7 +45,7 @@ def new_subject(token: str = "") -> Subject:
     return Subject(f"deploygate-{token}@example.com", f"Deploygate Subject {token[::-1]}", f"+1-555-{digits}")
 
 
-def do(cluster: Cluster, login: Login, steps: Sequence[Step], subject: Subject) -> None:
+def do(cluster: Cluster, login: Login, steps: Sequence[Operation], subject: Subject) -> None:
     """Do steps in their order. Raises CannotTell with the step's number and what was answered."""
     for number, step in enumerate(steps, 1):
         if step.sql is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pycurl
 
-from pytest_deploygate.inventory.load import Endpoint, Load, LoadAuth, LoadTarget
+from pytest_deploygate.inventory.load import Load, LoadAuth, LoadEndpoint, LoadTarget
 from pytest_deploygate.redaction import redact
 
 _AGENT = "pytest-deploygate load"
@@ -32,7 +32,7 @@ class Exchange:
     """A handle that sends the same request again and again. `read` is what came of the body where it is looked at."""
 
     curl: pycurl.Curl
-    endpoint: Endpoint
+    endpoint: LoadEndpoint
     number: int
     most: int
     keep: bool
@@ -74,7 +74,7 @@ def failure(code: int, message: str) -> str:
     return _FAILED.get(code) or redact(message)[:80] or f"libcurl error {code}"
 
 
-def exchange(load: Load, target: LoadTarget, endpoint: Endpoint, number: int) -> Exchange:
+def exchange(load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int) -> Exchange:
     """Make a handle for one endpoint. Secrets leave here, into the request, and nowhere else."""
     curl = pycurl.Curl()
     looked_at = endpoint.contains is not None or endpoint.matches is not None
@@ -98,7 +98,7 @@ def exchange(load: Load, target: LoadTarget, endpoint: Endpoint, number: int) ->
     return made
 
 
-def _method(curl: pycurl.Curl, endpoint: Endpoint) -> None:
+def _method(curl: pycurl.Curl, endpoint: LoadEndpoint) -> None:
     if endpoint.body is not None:
         body = endpoint.body.encode()
         curl.setopt(pycurl.POST, 1)
@@ -128,7 +128,7 @@ def _transport(curl: pycurl.Curl, target: LoadTarget) -> None:
         curl.setopt(pycurl.CONNECT_TO, [f"{host}:{port}:{address}:{port}"])
 
 
-def _headers(endpoint: Endpoint, auth: LoadAuth | None) -> list[str]:
+def _headers(endpoint: LoadEndpoint, auth: LoadAuth | None) -> list[str]:
     found = [f"{name}: {value}" if value else f"{name};" for name, value in endpoint.headers.items()]
     if endpoint.body is not None and "content-type" not in {name.lower() for name in endpoint.headers}:
         found.append("Content-Type: application/json")
