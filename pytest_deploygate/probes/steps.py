@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 import requests
 
-from pytest_deploygate.inventory.compliance import Login, Request, Operation
+from pytest_deploygate.inventory.compliance import Login, Operation, Request
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.postgres import Cluster, explain
 from pytest_deploygate.redaction import redact
