@@ -15,6 +15,24 @@ from pytest_deploygate.lab.state import Lab
 pytest_plugins = ["pytester"]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep on one worker of pytest-xdist what shares something dear: the tests of the lab, and else those of a file.
+
+    The lab's tests are the longest group, so they come first.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _group(item) != "lab")
+
+
+def _group(item: pytest.Item) -> str:
+    uses = getattr(item, "fixturenames", ())
+    return "lab" if "lab" in uses else "labs-of-their-own" if "lab_place" in uses else item.path.stem
+
+
 def _silently(_what: str, _seconds: float) -> None:
     """Say nothing of the lab's progress."""
 
