@@ -39,10 +39,15 @@ def test_timescale_columnstore(gate, timescale, columnstore):
 
 
 @pytest.mark.item("db.retention")
-def test_timescale_retention(gate, timescale, retained):
+def test_timescale_retention(gate, timescale, chunk_retention):
     """A policy drops old chunks; none is left that it should have dropped."""
-    found = timescale.hypertable(retained.table)
-    gate.judge(timescale_policies.judge_retention, found, retained, target=f"timescale {retained.table}")
+    found = timescale.hypertable(chunk_retention.table)
+    gate.judge(
+        timescale_policies.judge_retention,
+        found,
+        chunk_retention,
+        target=f"timescale {chunk_retention.table}",
+    )
 
 
 @pytest.mark.item("phase2.aggregates")

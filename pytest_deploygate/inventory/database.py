@@ -436,7 +436,11 @@ class Database(Section):
     ] = Field(default=None, description="bounds for what pg_stat_statements holds")
     retention: Annotated[
         list[Retained] | None,
-        Each("retained", "retention: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]"),
+        Each(
+            "retained",
+            "retention: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]",
+            optional=True,
+        ),
     ] = Field(default=None, min_length=1, description="tables whose rows must go at an age")
     migration_lint: Annotated[
         MigrationLint | None, Given("migration_lint", "migration_lint: {files: [migrations/*.sql]}")

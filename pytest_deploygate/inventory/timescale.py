@@ -164,7 +164,7 @@ class Timescale(Section):
     ] = Field(default=None, min_length=1, description="tables that must be hypertables")
     retention: Annotated[
         list[ChunkRetention] | None,
-        Each("retained", "retention: [{table: …, drop_after: 90d}]", optional=True),
+        Each("chunk_retention", "retention: [{table: …, drop_after: 90d}]", optional=True),
     ] = Field(default=None, min_length=1, description="retention policies")
     columnstore: Annotated[
         list[Columnstore] | None, Each("columnstore", "columnstore: [{table: …, after: 7d}]", optional=True)
