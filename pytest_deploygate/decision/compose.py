@@ -10,6 +10,8 @@ from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, w
 
 #: Tests that bring a person's half of an item begin with this; all others bring the machine's.
 ATTESTATION_TESTS = "checklist.md::"
+#: What is judged when a run closes: the issue log and the sign-off.
+CLOSING_TESTS = "closing::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,14 @@ class ItemResult:
         """The phase after which it can be measured, when that is why it is inconclusive; else empty."""
         decisive = {f.deferred_to for f in self.findings if f.verdict is self.verdict}
         return decisive.pop() if len(decisive) == 1 else ""
+
+
+def measured_red(result: ItemResult) -> bool:
+    """Tell whether a test of the machine's half failed, and not only what people had to do."""
+    return any(
+        finding.verdict is Verdict.FAIL and not finding.test.startswith((ATTESTATION_TESTS, CLOSING_TESTS))
+        for finding in result.findings
+    )
 
 
 def results(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_deploygate.decision import compose
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Event, Incident, Times, What, all_of, standing
 from pytest_deploygate.model import Decision, Outcome, Severity, Verdict
@@ -13,7 +14,11 @@ GATE = "gate"
 
 
 def red_items(results: Sequence[ItemResult], phases: Sequence[str], start: str) -> tuple[str, ...]:
-    """Return the critical and major items that failed in a phase from `start` on: users are on the new system."""
+    """Return the critical and major items that a test measured as failed in a phase from `start` on.
+
+    From there on users are on the new system. What only people left undone (an attestation, the issue log, a
+    signature) is no incident.
+    """
     reached = phases[phases.index(start) :] if start in phases else ()
     return tuple(
         result.item.id
@@ -22,6 +27,7 @@ def red_items(results: Sequence[ItemResult], phases: Sequence[str], start: str) 
         and result.verdict is Verdict.FAIL
         and result.item.severity is not Severity.MINOR
         and result.item.phase in reached
+        and compose.measured_red(result)
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.compose import ItemResult, measured_red
 from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict
 
 #: Exit codes of a run, by what they mean.
@@ -245,6 +245,7 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
         if r.verdict is Verdict.FAIL
         and r.item.severity is Severity.CRITICAL
         and _order(question.phases, r.item.phase) >= start
+        and measured_red(r)
     ]
     if not red:
         return []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_deploygate.decision import standing
-from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
 from pytest_deploygate.journal import Entry, utcnow
 from pytest_deploygate.judge import issue_log as judge_issue_log
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, Documented, IssueLogSeen, NothingOpen
@@ -18,14 +18,13 @@ from pytest_deploygate.signoff import folder as signed_folder
 from pytest_deploygate.signoff import judge as judge_signoff
 from pytest_deploygate.signoff import verify
 
-_TESTS = "closing::"
 _NOTHING_OPEN = "stab.issues"
 _SIGN_OFF = "hand.sign-off"
 
 
 def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return item ids by the name under which these findings are journalled, for the items in scope."""
-    return {f"{_TESTS}{item.id}": (item.id,) for item in _items(settings)}
+    return {f"{CLOSING_TESTS}{item.id}": (item.id,) for item in _items(settings)}
 
 
 def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Finding]:
@@ -78,7 +77,7 @@ def _finding(item: Item, target: str, judgement: Judgement) -> Finding:
         target=target,
         verdict=judgement.verdict,
         reason=judgement.reason,
-        test=f"{_TESTS}{item.id}",
+        test=f"{CLOSING_TESTS}{item.id}",
         at=utcnow(),
         duration_s=0.0,
         readings=judgement.readings,
