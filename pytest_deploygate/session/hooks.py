@@ -270,7 +270,7 @@ def pytest_terminal_summary(
             colour=writer.hasmarkup,
         )
     )
-    if int(exitstatus) in _PYTEST_ENDINGS:
+    if int(exitstatus) in _PYTEST_ENDINGS and not run.stopped:
         terminalreporter.write_line(
             f"pytest itself ended with exit code {int(exitstatus)} ({_PYTEST_ENDINGS[int(exitstatus)]}), "
             "which is this run's; the decision above is what stands"

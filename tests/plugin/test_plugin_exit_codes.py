@@ -264,3 +264,4 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     assert ran.code == 25, ran.text
     assert "--resume" in ran.text
     assert "Traceback" not in ran.text
+    assert "pytest itself ended" not in ran.text
