@@ -64,10 +64,13 @@ def _freshness(found: AggregateFacts, expected: Aggregate) -> Judgement:
                 tuple(readings),
             )
         if age is None:
-            wrong.append(f"{found.relation} was never refreshed: see the job's log")
+            wrong.append(
+                f"{found.relation} was never refreshed: see the log of the job that refreshes it, then run it by hand"
+            )
         elif not good:
             wrong.append(
-                f"the last refresh was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the job's log"
+                f"the last refresh was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the log of the job"
+                " that refreshes it, mend it, and run it by hand"
             )
     behind = _behind_s(found, expected)
     if behind is not None:

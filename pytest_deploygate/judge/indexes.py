@@ -82,7 +82,10 @@ def _redefined(by_name: dict[str, IndexState], defined: tuple[Index, ...]) -> Wr
     return [
         (
             index.name,
-            f"is defined otherwise: expected {index.definition}, found {by_name[index.name].definition}",
+            (
+                f"is defined otherwise: expected {index.definition}, found {by_name[index.name].definition}; recreate it, "
+                "or review a new snapshot"
+            ),
         )
         for index in defined
         if index.name in by_name and by_name[index.name].definition != index.definition

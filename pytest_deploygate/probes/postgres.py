@@ -164,6 +164,21 @@ def _fetch(connection: Connection, query: Query, parameters: Parameters) -> list
         return cursor.fetchall() if cursor.description else []
 
 
+#: What to do next where a server does not let us in, by what libpq or the server said.
+_NEXT_STEPS = (
+    ("connection refused", "start it, or correct host and port in the inventory"),
+    ("timeout expired", "see whether it hangs or a firewall drops the packets"),
+    ("password authentication failed", "correct user or password of the inventory's `database`"),
+    ("no pg_hba.conf entry", "let the gate's role in from this machine in pg_hba.conf"),
+    ("could not translate host name", "correct the host, or its DNS record"),
+    ("failed to resolve host", "correct the host, or its DNS record"),
+)
+
+
+def _next_step(said: str) -> str:
+    return next((f"; {step}" for words, step in _NEXT_STEPS if words in said.lower()), "")
+
+
 def explain(node: Node, error: psycopg.Error) -> str:
     """Say in one sentence which node failed us and why, in the server's own words, without secrets."""
     text = _NOISE.sub("", " ".join(str(error).split())).strip() or type(error).__name__
@@ -173,5 +188,5 @@ def explain(node: Node, error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{at} does not permit this: {redact(text)}; grant it to the gate's role"
     if isinstance(error, psycopg.OperationalError):
-        return f"{at} cannot be used: {redact(text)}"
+        return f"{at} cannot be used: {redact(text)}{_next_step(text)}"
     return f"{at} answered with an error: {redact(text)}"

@@ -260,6 +260,7 @@ class _Writing:
             session = self.config.pluginmanager.get_plugin("session")
             if session is not None:
                 session.shouldstop = lost
+                self.run.stopped = True
         progress = self.config.stash.get(_PROGRESS, None)
         if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
             progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
@@ -271,9 +272,9 @@ class _Writing:
             progress.close()
         record = self.config.stash[_RECORD] = self.run.finish(interrupted=int(exitstatus) in (2, 3))
         if record.decision is not None:
-            session.exitstatus = exit_code(
-                record.decision, int(exitstatus), foreign_failure=self.run.foreign_failure
-            )
+            # Where we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision says 25.
+            status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)
+            session.exitstatus = exit_code(record.decision, status, foreign_failure=self.run.foreign_failure)
 
 
 @pytest.hookimpl(trylast=True)
@@ -296,7 +297,7 @@ def pytest_terminal_summary(
             colour=writer.hasmarkup,
         )
     )
-    if int(exitstatus) in _PYTEST_ENDINGS:
+    if int(exitstatus) in _PYTEST_ENDINGS and not run.stopped:
         terminalreporter.write_line(
             f"pytest itself ended with exit code {int(exitstatus)} ({_PYTEST_ENDINGS[int(exitstatus)]}), "
             "which is this run's; the decision above is what stands"

