@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_deploygate import journal
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
 from pytest_deploygate.journal import Entry, utcnow
 from pytest_deploygate.judge import issue_log as judge_issue_log
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, Documented, IssueLogSeen, NothingOpen
-from pytest_deploygate.model import Finding, Item, Judgement
+from pytest_deploygate.model import Finding, Item, Judgement, Verdict
 from pytest_deploygate.report import results
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.signoff import folder as signed_folder
@@ -32,7 +33,7 @@ def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Fin
     mine = _items(settings)
     composed = standing.results(entries) if mine else []
     return [
-        _finding(item, "sign-off", _sign_off(settings, run))
+        _finding(item, "sign-off", _sign_off(settings, entries, run))
         if item.id == _SIGN_OFF
         else _finding(item, "issue log", _issue_log(item, settings, composed))
         for item in mine
@@ -45,8 +46,14 @@ def _items(settings: Settings) -> list[Item]:
     return [item for item in settings.checklist.items if item.id in ids and item.id in closing]
 
 
-def _sign_off(settings: Settings, run: str) -> Judgement:
+def _sign_off(settings: Settings, entries: Sequence[Entry], run: str) -> Judgement:
     """Judge the signatures on the report as it was before this run."""
+    if not any(segment.decision for segment in journal.segments(entries) if segment.run != run):
+        return Judgement(
+            Verdict.NOT_COVERED,
+            "nobody can have signed: this change has no report from before this run; "
+            "run its phases, have the report signed (`deploygate sign`), then run handover again",
+        )
     found = verify.verify(
         settings.out, settings.root / "allowed_signers", None, root=settings.root, before_run=run
     )
