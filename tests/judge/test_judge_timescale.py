@@ -11,7 +11,7 @@ from pytest_deploygate.inventory.timescale import (
     Columnstore,
     ContinuousAggregate,
     Hypertable,
-    Retained,
+    ChunkRetention,
     Timescale,
 )
 from pytest_deploygate.judge import timescale as judge_timescale
@@ -75,7 +75,7 @@ TABLE = probe.Hypertable(
     probe.Settings(("dev",), ("ts DESC",)),
     (GOOD, replace(GOOD, id=1002, proc="policy_compression", interval=12 * H, spans={"compress_after": 2 * D})), scanned=1,
 )  # fmt: skip
-RETAINED = Retained.model_validate({"table": "public.t", "drop_after": "7d"})
+RETAINED = ChunkRetention.model_validate({"table": "public.t", "drop_after": "7d"})
 
 
 @pytest.mark.parametrize(
