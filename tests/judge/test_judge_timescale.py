@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.inventory.timescale import (
+    ChunkRetention,
     Columnstore,
     ContinuousAggregate,
     Hypertable,
-    ChunkRetention,
     Timescale,
 )
 from pytest_deploygate.judge import timescale as judge_timescale
