@@ -33,7 +33,10 @@ def _reschedule(lab: Lab) -> None:
 
 
 def _recompute(lab: Lab) -> None:
-    sql.execute(lab, "SELECT platform.refresh_readings_hourly('-infinity')")
+    # All rows are written anew, which a check of stale statistics would see.
+    sql.execute(
+        lab, "SELECT platform.refresh_readings_hourly('-infinity')", "ANALYZE platform.readings_hourly"
+    )
 
 
 STALE = Fault(
