@@ -1,6 +1,7 @@
 """Judge migrations before they run: what would rewrite, scan or lock a table that is not small.
 
 The rules are those of PostgreSQL's manual (ALTER TABLE, CREATE INDEX, Explicit Locking), each with the way around it.
+What no rule knows and what is not known as harmless makes the verdict inconclusive: it is never passed over.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_deploygate.inventory.migration_lint import MigrationLint
+from pytest_deploygate.judge import known_sql
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 from pytest_deploygate.probes.migration_lint import LintFacts, Step
 
 _NAMED = 3
+_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,12 @@ _RULES = (
           "add the new name beside the old one", always=True),
 )  # fmt: skip
 _LOCKS = re.compile(
-    r"^(ALTER TABLE|DROP TABLE|TRUNCATE|CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)|CREATE TRIGGER|LOCK|CLUSTER)\b",
+    r"^(ALTER TABLE|DROP TABLE|TRUNCATE|CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)|CREATE (OR REPLACE )?(CONSTRAINT )?TRIGGER"
+    r"|CREATE .*TABLE .*\b(PARTITION OF|REFERENCES)|LOCK|CLUSTER)\b",
     re.IGNORECASE,
 )
 _TIMEOUT = re.compile(r"^SET (LOCAL |SESSION )?lock_timeout\b", re.IGNORECASE)
-_OPAQUE = re.compile(r"^(DO|CALL|EXECUTE)\b", re.IGNORECASE)
+_UNKNOWN = "unknown-statement"
 
 
 def judge(found: LintFacts, lint: MigrationLint) -> Judgement:
@@ -78,24 +82,25 @@ def judge(found: LintFacts, lint: MigrationLint) -> Judgement:
     hits = [hit for step in found.steps for hit in _hits(step, found, lint)]
     allowed = [h for h in hits if _allowed(h, lint)]
     bad = [h for h in hits if h not in allowed]
-    opaque = [s for s in found.steps if _OPAQUE.match(s.statement.bare)]
+    unclear = [u for step in found.steps for u in _unclear(step, lint)]
+    unknown = [u for u in unclear if not _allowed(u, lint)]
+    allowed += [u for u in unclear if u not in unknown]
     notes = tuple(f"allowed by the inventory: {said}" for _, _, said in allowed)
-    notes += tuple(f"cannot be read from outside: {_at(s)}: {s.statement.text[:60]}…" for s in opaque)
+    notes += tuple(said for _, _, said in unknown) if bad else ()
     readings = (
         Reading("migrations read", len(found.sources)),
         Reading("statements", len(found.steps)),
         Reading("that would hurt", len(bad), limit="0", ok=not bad),
+        Reading("of unknown effect", len(unknown), limit="0", ok=None if unknown else True),
     )
     if bad:
-        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        return Judgement(Verdict.FAIL, "; ".join(said for _, _, said in bad[:_NAMED]) + more, readings, notes)
-    if opaque and len(opaque) == len(found.steps):
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            "the migrations are procedural blocks, which cannot be read from outside",
-            readings,
-            notes,
+        return Judgement(Verdict.FAIL, _listed(bad), readings, notes)
+    if unknown:
+        reason = (
+            f"{_listed(unknown)}: read what it does and name it under `database.migration_lint.allowed` "
+            f"with its file, `rule: {_UNKNOWN}` and the reason"
         )
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings, notes)
     if not found.steps:
         return Judgement(Verdict.PASS, f"nothing would run: {'; '.join(found.sources)}", readings, notes)
     return Judgement(
@@ -105,6 +110,24 @@ def judge(found: LintFacts, lint: MigrationLint) -> Judgement:
         readings,
         notes,
     )
+
+
+def _listed(hits: list[tuple[Step, str, str]]) -> str:
+    more = f" and {len(hits) - _NAMED} more" if len(hits) > _NAMED else ""
+    return "; ".join(said for _, _, said in hits[:_NAMED]) + more
+
+
+def _unclear(step: Step, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
+    """Yield (step, rule, words) for what nobody here knows; a table known to be small or new cannot be hurt."""
+    if step.made_here or (step.table and not _over(step, lint)):
+        return
+    for part in known_sql.unknown(step.statement.bare, _judged):
+        said = part if len(part) <= _SHOWN else part[:_SHOWN] + "…"
+        yield step, _UNKNOWN, f"{_at(step)} [{_UNKNOWN}] what this does to tables cannot be told: {said}"
+
+
+def _judged(statement: str) -> bool:
+    return any(rule.pattern.search(statement) for rule in _RULES)
 
 
 def _hits(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:

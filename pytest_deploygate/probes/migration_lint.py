@@ -24,7 +24,8 @@ _TABLE = re.compile(
     r"|TRUNCATE\s+(?:ONLY\s+)?(?P<b>" + _NAME + r")|\bON\s+(?:ONLY\s+)?(?P<c>" + _NAME + r")\s*(?:USING|\()"
     r"|^(?:UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?(?P<d>" + _NAME + r")|(?:CLUSTER|VACUUM\s+FULL|VACUUM\s*\(FULL\))\s+"
     r"(?:VERBOSE\s+)?(?P<e>" + _NAME + r")|^REINDEX\s+TABLE\s+(?P<f>" + _NAME + r")|TRIGGER\s+.*\bON\s+(?P<g>" + _NAME + ")"
-    r"|REFRESH\s+MATERIALIZED\s+VIEW\s+(?P<h>" + _NAME + ")",
+    r"|REFRESH\s+MATERIALIZED\s+VIEW\s+(?P<h>" + _NAME + r")|\bPARTITION\s+OF\s+(?P<i>" + _NAME + ")"
+    r"|^CREATE\b.*\bTABLE\b.*?\bREFERENCES\s+(?P<j>" + _NAME + ")",
     re.IGNORECASE,
 )  # fmt: skip
 

@@ -1,0 +1,83 @@
+"""Which SQL is known to rewrite, scan and lock nothing for long, so that all the rest is never taken as harmless.
+
+Sources: PostgreSQL's manual, "Explicit Locking" and the notes of ALTER TABLE and CREATE INDEX.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+# Statements that make something new, change catalog entries alone, or write rows as any user does.
+_STATEMENTS = re.compile(
+    r"^(SET|RESET|SHOW|BEGIN|START TRANSACTION|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|NOTIFY|COMMENT ON|GRANT|REVOKE"
+    r"|INSERT INTO|COPY|ANALYZE|VACUUM(?!.*\bFULL\b)|(UPDATE|DELETE FROM)\b.*\bWHERE"
+    r"|CREATE (GLOBAL |LOCAL |TEMP |TEMPORARY |UNLOGGED )*TABLE|CREATE (TEMP |TEMPORARY )?SEQUENCE|ALTER SEQUENCE"
+    r"|CREATE (OR REPLACE )?(TEMP |TEMPORARY |RECURSIVE )*(VIEW|FUNCTION|PROCEDURE|AGGREGATE)"
+    r"|CREATE (SCHEMA|TYPE|DOMAIN|EXTENSION|COLLATION|STATISTICS|MATERIALIZED VIEW|ROLE|USER|GROUP|CAST|OPERATOR)"
+    r"|ALTER (DEFAULT PRIVILEGES|ROLE|USER|GROUP)|ALTER TYPE \S+ ADD VALUE"
+    r"|CREATE (OR REPLACE )?(CONSTRAINT )?TRIGGER|CREATE (UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY"
+    r"|REINDEX\b.*\bCONCURRENTLY|REFRESH MATERIALIZED VIEW CONCURRENTLY|LOCK)\b",
+    re.IGNORECASE,
+)
+# Parts of ALTER TABLE that hold their lock for a moment only.
+_ACTIONS = re.compile(
+    r"^(ADD (?!CONSTRAINT\b|CHECK\b|FOREIGN\b|PRIMARY\b|UNIQUE\b|EXCLUDE\b)(COLUMN )?|ADD .*\b(NOT VALID|USING INDEX)\b"
+    r"|VALIDATE CONSTRAINT|DROP CONSTRAINT|RENAME CONSTRAINT"
+    r"|ALTER (COLUMN )?\S+ (SET DEFAULT|DROP DEFAULT|DROP NOT NULL|DROP IDENTITY|SET STATISTICS|SET STORAGE|SET \(|RESET \()"
+    r"|SET \(|RESET \(|OWNER TO|REPLICA IDENTITY|CLUSTER ON|SET WITHOUT CLUSTER|NO INHERIT|DETACH PARTITION .*\bCONCURRENTLY)",
+    re.IGNORECASE,
+)
+_ALTER = re.compile(
+    r"^(ALTER TABLE (IF EXISTS )?(ONLY )?(?:\"[^\"]+\"|[\w$.])+(?: \*)?) (.*)$", re.IGNORECASE
+)
+_READS = re.compile(r"^(SELECT|WITH|VALUES|TABLE)\b(?!.*\b(UPDATE|DELETE|INTO)\b)", re.IGNORECASE)
+_CALLS = re.compile(r"([\w.$]+) ?\(")
+_DEFAULT = re.compile(r"\bDEFAULT\b(.*)$", re.IGNORECASE)
+# Functions that change and lock nothing, and words before a bracket that are none.
+_FUNCTIONS = {
+    "setval", "nextval", "currval", "lastval", "set_config", "current_setting", "count", "min", "max", "sum", "avg",
+    "coalesce", "nullif", "greatest", "least", "now", "transaction_timestamp", "statement_timestamp", "lower", "upper",
+    "length", "to_regclass", "pg_get_serial_sequence", "pg_notify", "exists", "in", "as", "and", "or", "not", "from",
+    "where", "select", "values", "over", "on", "using", "interval", "cast", "numeric", "decimal", "varchar", "char",
+    "check", "references", "any", "all", "array", "with", "by", "timestamp", "timestamptz", "time", "jsonb_build_object",
+    "jsonb_build_array", "bit", "varying", "character", "default",
+}  # fmt: skip
+
+
+def unknown(statement: str, judged: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the parts of a statement (strings emptied) that no rule judges and that are not known as harmless."""
+    if found := _ALTER.match(statement):
+        for action in parts(found[4]):
+            whole = f"{found[1]} {action}"
+            if not judged(whole) and not _harmless_action(action):
+                yield whole
+    elif not (judged(statement) or _STATEMENTS.match(statement) or _harmless_read(statement)):
+        yield statement
+
+
+def parts(text: str) -> Iterator[str]:
+    """Cut at the commas that are in no brackets and no quoted name."""
+    depth, quoted, start = 0, False, 0
+    for at, character in enumerate(text):
+        if character == '"':
+            quoted = not quoted
+        elif not quoted:
+            depth += (character in "([") - (character in ")]")
+            if character == "," and depth == 0:
+                yield text[start:at].strip()
+                start = at + 1
+    yield text[start:].strip()
+
+
+def _harmless_action(action: str) -> bool:
+    default = _DEFAULT.search(action)
+    return bool(_ACTIONS.match(action)) and (default is None or _known_calls(default[1]))
+
+
+def _harmless_read(statement: str) -> bool:
+    return bool(_READS.match(statement)) and _known_calls(statement)
+
+
+def _known_calls(text: str) -> bool:
+    return all(name.lower().removeprefix("pg_catalog.") in _FUNCTIONS for name in _CALLS.findall(text))

@@ -1,0 +1,90 @@
+"""What no rule knows is not taken as harmless; what is known does not raise an alarm."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.inventory.migration_lint import MigrationLint
+from pytest_deploygate.judge import migration_lint
+from pytest_deploygate.model import Verdict
+from pytest_deploygate.probes.migration_lint import LintFacts, Step, _table
+from pytest_deploygate.probes.sql_steps import statements
+
+GB = 1024**3
+LIMITED = "SET lock_timeout = '5s'; "
+
+
+def lint(text: str, size: int | None = GB, **more):
+    steps = tuple(Step("1.sql", s, _table(s), size) for s in statements(text))
+    return migration_lint.judge(LintFacts(("1.sql",), steps, None, 2), MigrationLint.model_validate(more))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DO $$ BEGIN PERFORM 1; END $$",
+        "CALL tidy()",
+        "SELECT create_hypertable('a.t', 'at', migrate_data => true)",
+        "WITH gone AS (DELETE FROM a.t RETURNING *) SELECT count(*) FROM gone",
+        "ALTER TABLE a.t ATTACH PARTITION a.t1 FOR VALUES FROM (1) TO (2)",
+        "ALTER TABLE a.t ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE a.t ALTER x SET DEFAULT 0, INHERIT a.u",
+        "ALTER TABLE a.t ADD COLUMN x int DEFAULT our_own_function()",
+        "CREATE POLICY p ON a.t USING (true)",
+        "DROP TRIGGER x ON a.t",
+        "\\connect other",
+    ],
+)
+def test_what_no_rule_knows_is_inconclusive_beside_harmless_statements(text):
+    """It names file, line, the statement and where it can be allowed."""
+    found = lint(f"{LIMITED}CREATE TABLE a.new (id int);\n{text}")
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "1.sql:2 [unknown-statement]" in found.reason
+    assert "database.migration_lint.allowed" in found.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BEGIN; CREATE SCHEMA a; CREATE UNLOGGED TABLE a.n (id bigint PRIMARY KEY, at timestamptz DEFAULT now()); COMMIT",
+        "INSERT INTO a.t SELECT * FROM a.u; UPDATE a.t SET x = 1 WHERE id = 1; COPY a.t FROM STDIN",
+        "COMMENT ON TABLE a.t IS 'x'; GRANT SELECT ON a.t TO r; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO r",
+        "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; CREATE VIEW v AS SELECT 1",
+        "SELECT pg_catalog.setval('a.s', (SELECT max(id) FROM a.t)); SELECT set_config('a.b', '1', false)",
+        "ALTER TABLE a.t ADD COLUMN x numeric(10, 2) DEFAULT 7, ALTER COLUMN y DROP NOT NULL, ALTER z SET STATISTICS 500",
+        "ALTER TABLE a.t SET (autovacuum_enabled = true); ALTER TABLE a.t ADD COLUMN at timestamptz DEFAULT now()",
+        "CREATE TRIGGER g BEFORE INSERT ON a.t FOR EACH ROW EXECUTE FUNCTION f(); VACUUM a.t; ANALYZE a.t",
+        "CREATE INDEX CONCURRENTLY i ON a.t (x); ALTER TABLE a.t DETACH PARTITION a.t1 CONCURRENTLY",
+        "CREATE TYPE a.e AS ENUM ('x'); ALTER TYPE a.e ADD VALUE 'y'; CREATE EXTENSION IF NOT EXISTS hstore",
+    ],
+)
+def test_known_statements_raise_no_alarm(text):
+    found = lint(LIMITED + text)
+    assert found.verdict is Verdict.PASS, found.reason
+
+
+def test_an_unknown_statement_is_allowed_by_name_and_then_shown():
+    allowed = [{"file": "1.sql", "rule": "unknown-statement", "reason": "read by two of us"}]
+    found = lint("CALL tidy()", allowed=allowed)
+    assert found.verdict is Verdict.PASS
+    assert any("CALL tidy" in note for note in found.notes)
+
+
+def test_a_small_table_cannot_be_hurt_by_what_is_unknown():
+    assert lint("ALTER TABLE a.t INHERIT a.u", size=1000).verdict is Verdict.PASS
+
+
+def test_a_harmful_statement_fails_though_another_is_unknown():
+    found = lint("CALL tidy(); DROP TABLE a.t")
+    assert found.verdict is Verdict.FAIL
+    assert any("CALL tidy" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("text", ["CREATE TABLE a.t1 PARTITION OF a.t FOR VALUES IN (1)",
+                                  "CREATE TABLE a.u (id bigint REFERENCES a.t (id))"])  # fmt: skip
+def test_a_new_table_that_locks_an_old_one_needs_a_lock_timeout(text):
+    found = lint(text)
+    assert found.verdict is Verdict.FAIL
+    assert "[lock-timeout]" in found.reason
+    assert "on a.t," in found.reason
+    assert lint(LIMITED + text).verdict is Verdict.PASS
