@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
 import pytest_deploygate
-from pytest_deploygate.cli.attest import attest
-from pytest_deploygate.cli.decide import decide
-from pytest_deploygate.cli.diff import diff
-from pytest_deploygate.cli.grants import grants
-from pytest_deploygate.cli.init import init
-from pytest_deploygate.cli.issues import issues
-from pytest_deploygate.cli.lab import lab
-from pytest_deploygate.cli.load import load
-from pytest_deploygate.cli.plan import plan
-from pytest_deploygate.cli.report import report
-from pytest_deploygate.cli.rollback import rollback
-from pytest_deploygate.cli.schema import schema
-from pytest_deploygate.cli.sign import sign
-from pytest_deploygate.cli.snapshot import snapshot
-from pytest_deploygate.cli.verify import verify
-from pytest_deploygate.cli.waive import waive
-from pytest_deploygate.cli.watch import watch
+
+#: Each is the command of that name in the module of that name.
+_COMMANDS = (
+    "attest",
+    "decide",
+    "diff",
+    "grants",
+    "init",
+    "issues",
+    "lab",
+    "load",
+    "plan",
+    "report",
+    "rollback",
+    "schema",
+    "sign",
+    "snapshot",
+    "verify",
+    "waive",
+    "watch",
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Lazy(click.Group):
+    """Imports a command when it is asked for: `lab node stop`, which drills time, needs no report."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*_COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None where there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return found
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(pytest_deploygate.__version__, prog_name="deploygate")
 def main() -> None:
     """Deployment checklist that runs: `pytest -m phase2 --inventory NAME` runs it, this command does the rest.
@@ -48,22 +69,3 @@ def main() -> None:
     deploygate snapshot ...           write the expected table structure from a live database
     deploygate watch --inventory NAME see for 24 h whether it is up, and keep a record
     """
-
-
-main.add_command(attest)
-main.add_command(grants)
-main.add_command(diff)
-main.add_command(decide)
-main.add_command(init)
-main.add_command(issues)
-main.add_command(lab)
-main.add_command(load)
-main.add_command(plan)
-main.add_command(report)
-main.add_command(rollback)
-main.add_command(schema)
-main.add_command(waive)
-main.add_command(snapshot)
-main.add_command(sign)
-main.add_command(verify)
-main.add_command(watch)

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from pytest_deploygate.cli import edge_drills
-from pytest_deploygate.inventory.loader import InventoryError
-from pytest_deploygate.inventory.loader import load as load_inventory
-from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.references import lab_folder
 from pytest_deploygate.lab import client, cluster, faults, nodes, services, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load, locked
-from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import failover
-from pytest_deploygate.probes.backup import drill as restore_drill
-from pytest_deploygate.probes.backup.seen import Backups
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.problems import nearest
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
@@ -64,6 +52,9 @@ def lab() -> None:
 @lab.command("up")
 def lab_up() -> None:
     """Start the lab. Nothing happens when it runs."""
+    # Only here: the drills' commands (`lab node stop`) must begin quickly.
+    from pytest_deploygate.cli.rehearsal import rehearse  # noqa: PLC0415
+
     console = Console(highlight=False)
 
     def say(what: str, seconds: float) -> None:
@@ -78,46 +69,6 @@ def lab_up() -> None:
             console.print(f"  [yellow]–[/] {line}", soft_wrap=True)
         for name in found.faults():
             console.print(f"  [red]![/] the fault {name} is in it; `deploygate lab heal` mends it")
-
-
-def rehearse(say: up.Say) -> None:
-    """Run the drills on the new lab, so that records of them are there; say when they are not."""
-    began = time.monotonic()
-    try:
-        inventory = load_inventory("lab", Path.cwd()).inventory
-    except InventoryError:
-        say("no failover drill: there is no inventories/lab.yml here", 0.0)
-        return
-    edge_drills.rehearse(inventory, say)
-    began = time.monotonic()
-    if inventory.database is None or inventory.database.replication.failover is None:
-        return
-    cluster = Cluster(inventory.database, inventory.writes.schema_ if inventory.writes else None)
-    try:
-        outcome = failover.drill(cluster).outcome
-    except CannotTell as unknown:
-        outcome = str(unknown)
-    finally:
-        cluster.close()
-    say(f"failover drill, on record: {outcome}", time.monotonic() - began)
-    _rehearse_restore(inventory, say)
-
-
-def _rehearse_restore(inventory: Inventory, say: up.Say) -> None:
-    """Run a restore drill, so that disaster recovery has a record; say when it has not."""
-    began = time.monotonic()
-    if inventory.database is None or inventory.backup is None or inventory.backup.scratch is None:
-        return
-    with contextlib.closing(
-        Cluster(inventory.database, inventory.writes.schema_ if inventory.writes else None)
-    ) as cluster:
-        try:
-            found = restore_drill.evidence(cluster, Backups(inventory.backup)).record
-            outcome = found.outcome if found else "none"
-            outcome += f" ({found.reason})" if found and found.reason else ""
-        except CannotTell as unknown:
-            outcome = str(unknown)
-    say(f"restore drill, on record: {outcome}", time.monotonic() - began)
 
 
 @lab.command("down")

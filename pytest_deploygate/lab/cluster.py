@@ -62,7 +62,6 @@ def rebuild(lab: Lab, source: str) -> None:
     nodes.stop(lab, source)
     nodes.copy_data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
     bring_up(lab)
-    restart_services(lab)
     catch_up(lab)
     jobs.run_soon(lab, "full-backup")
 

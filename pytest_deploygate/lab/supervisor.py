@@ -128,10 +128,14 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
                 process.send_signal(number)
-        for process, _ in alive:
-            if not await self._ended(process, 3.0):
-                process.kill()
-                await self._ended(process, 2.0)
+        # Side by side: one that does not end must not make the others wait for theirs.
+        await asyncio.gather(*(self._surely_ended(process) for process, _ in alive))
+
+    async def _surely_ended(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for a process that was told to end; kill it when it takes too long."""
+        if not await self._ended(process, 3.0):
+            process.kill()
+            await self._ended(process, 2.0)
 
     async def run_schedule(self) -> None:
         """Start the crontab's jobs in their minutes. The file is read anew each minute, as cron does."""

@@ -138,7 +138,9 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
     try:
         with _step(say, f"PostgreSQL {found.version} from {found.servers}"):
             lab = _furnish(folder, found, user)
-        alone = {service.name: _begin(service, lab) for service in services.running(lab) if service.alone}
+        beside = services.running(lab)
+        begun: dict[str, Future[float]] = {}
+        _begin(lab, [service for service in beside if service.alone], begun)
         with _step(say, "database: roles, extensions"):
             _first_start(lab)
         with _step(say, "schema: Alembic migrations"):
@@ -153,13 +155,13 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             cluster.lay_out(lab)
             jobs.run(lab, "apply-retention")
             seed.work(lab)
-        for service in services.running(lab):
-            with _step(say, f"{service.name}: {'; '.join(service.servers.values())}"):
-                alone[service.name].result() if service.name in alone else service.start(lab)
+        _begin(lab, [service for service in beside if not service.alone], begun)
+        for service in beside:
+            say(f"{service.name}: {'; '.join(service.servers.values())}", begun[service.name].result())
         lab.ready(supervisor.pid, values(lab))
         with held_for_children(folder):
             hook(lab)
-        for service in services.running(lab):
+        for service in beside:
             service.once_up(lab)
         _release(supervisor)
     except BaseException:
@@ -171,12 +173,20 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
     return lab
 
 
-def _begin(service: services.Service, lab: Lab) -> Future[None]:
-    """Start a service in a thread of its own."""
-    pool = ThreadPoolExecutor(1)
-    begun = pool.submit(service.start, lab)
+def _begin(lab: Lab, wanted: list[services.Service], begun: dict[str, Future[float]]) -> None:
+    """Start services side by side, each after those that it needs; `begun` gets a future of the seconds it took."""
+
+    def start(service: services.Service) -> float:
+        for name in service.after:
+            begun[name].result()
+        began = time.monotonic()
+        service.start(lab)
+        return time.monotonic() - began
+
+    pool = ThreadPoolExecutor(max(1, len(wanted)))
+    for service in wanted:
+        begun[service.name] = pool.submit(start, service)
     pool.shutdown(wait=False)
-    return begun
 
 
 @contextmanager

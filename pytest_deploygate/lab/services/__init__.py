@@ -26,14 +26,14 @@ def no_values(_lab: Lab) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One or more servers of the lab that come and go together. They start in the order of `after`.
+    """One or more servers of the lab that come and go together. They start side by side, each after those in `after`.
 
     `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
     the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
     that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over. `find` returns
     the path of one of `programs`, None where it is not there. One that is `alone` needs nothing of the cluster and starts
-    beside it.
+    beside it; those in its `after` must be so too.
     """
 
     name: str

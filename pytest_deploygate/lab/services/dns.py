@@ -278,4 +278,5 @@ SERVICE = Service(
     where=where,
     values=values,
     after=("edge",),
+    alone=True,
 )

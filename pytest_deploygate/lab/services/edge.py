@@ -277,4 +277,5 @@ SERVICE = Service(
     where=where,
     values=values,
     more_ports=("edge-http", "edge-api", "edge-partner", "edge-new", "edge-pages"),
+    alone=True,
 )

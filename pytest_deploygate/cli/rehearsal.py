@@ -1,0 +1,90 @@
+"""The drills on a new lab, so that dated records of them are there."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.inventory.dns import Dns, DnsName
+from pytest_deploygate.inventory.loader import InventoryError
+from pytest_deploygate.inventory.loader import load as load_inventory
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.lab import up
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import dns_drill, failover
+from pytest_deploygate.probes import pages as drilled_pages
+from pytest_deploygate.probes.backup import drill as restore_drill
+from pytest_deploygate.probes.backup.seen import Backups
+from pytest_deploygate.probes.postgres import Cluster
+
+
+def rehearse(say: up.Say) -> None:
+    """Run the drills on the new lab, so that records of them are there; say when they are not."""
+    try:
+        inventory = load_inventory("lab", Path.cwd()).inventory
+    except InventoryError:
+        say("no failover drill: there is no inventories/lab.yml here", 0.0)
+        return
+    # The two sides touch different servers; on each side one drill follows the other.
+    with ThreadPoolExecutor(1) as pool:
+        edge = pool.submit(_rehearse_edge, inventory)
+        for lines in (_rehearse_database(inventory), edge.result()):
+            for what, seconds in lines:
+                say(what, seconds)
+
+
+def _rehearse_database(inventory: Inventory) -> list[tuple[str, float]]:
+    """Run the failover drill and then the restore drill; return how they ended and how long they took."""
+    if inventory.database is None:
+        return []
+    found = []
+    schema = inventory.writes.schema_ if inventory.writes else None
+    with contextlib.closing(Cluster(inventory.database, schema)) as cluster:
+        if inventory.database.replication.failover:
+            began = time.monotonic()
+            outcome = _outcome(lambda: failover.drill(cluster).outcome)
+            found.append((f"failover drill, on record: {outcome}", time.monotonic() - began))
+        if (backup := inventory.backup) and backup.scratch:
+            began = time.monotonic()
+            outcome = _outcome(lambda: _restore(cluster, backup))
+            found.append((f"restore drill, on record: {outcome}", time.monotonic() - began))
+    return found
+
+
+def _outcome(drill: Callable[[], str]) -> str:
+    try:
+        return drill()
+    except CannotTell as unknown:
+        return str(unknown)
+
+
+def _restore(cluster: Cluster, backup: Backup) -> str:
+    found = restore_drill.evidence(cluster, Backups(backup)).record
+    outcome = found.outcome if found else "none"
+    return outcome + (f" ({found.reason})" if found and found.reason else "")
+
+
+def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:
+    """Let every name fail over that can; return how each drill ended, and how many seconds it took."""
+    found = []
+    for name in inventory.dns.names if inventory.dns else ():
+        if inventory.dns is not None and name.failover is not None:
+            began = time.monotonic()
+            outcome = _outcome(partial(_fail_over, inventory.dns, name))
+            found.append((f"failover of {name.name}, on record: {outcome}", time.monotonic() - began))
+    if (pages := inventory.pages) and pages.maintenance and pages.maintenance.drill:
+        began = time.monotonic()
+        outcome = _outcome(lambda: drilled_pages.drill(pages).outcome)
+        found.append(
+            (f"maintenance page with the application down, on record: {outcome}", time.monotonic() - began)
+        )
+    return found
+
+
+def _fail_over(settings: Dns, name: DnsName) -> str:
+    return dns_drill.drill(settings, name).outcome
