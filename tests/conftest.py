@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.cli.lab import rehearse
+from pytest_deploygate.cli.rehearsal import rehearse
 from pytest_deploygate.lab import up
 from pytest_deploygate.lab.state import Lab
 
