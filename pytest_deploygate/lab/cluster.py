@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import backups, client, jobs, nodes, processes, schedule, seed, sql
+from pytest_deploygate.lab import backups, client, jobs, nodes, processes, repository, schedule, seed, sql
 from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
+
+_FAILED = "SELECT failed_count FROM pg_stat_archiver"
 
 
 def keep_seed(lab: Lab) -> None:
@@ -62,6 +64,7 @@ def rebuild(lab: Lab, source: str) -> None:
     nodes.stop(lab, source)
     nodes.copy_data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
     bring_up(lab)
+    forget_archiver(lab)
     catch_up(lab)
     jobs.run_soon(lab, "full-backup")
 
@@ -98,6 +101,16 @@ def restart_services(lab: Lab) -> None:
             client.start(lab, name)
 
 
+def forget_archiver(lab: Lab) -> None:
+    """Let the statistics of the archiver begin anew, and let it archive a segment, so that they tell something.
+
+    The primary's data may come from another node, and its counters with it: pgBackRest, which knows db1 as the only
+    primary, refuses the files of a promoted replica.
+    """
+    sql.execute(lab, "SELECT pg_stat_reset_shared('archiver')")
+    repository.switch(lab)
+
+
 def ailments(lab: Lab) -> list[str]:
     """Return what keeps the cluster from being whole, in words; nothing when it is."""
     found = []
@@ -131,6 +144,8 @@ def mend(lab: Lab) -> None:
         whole = False
     if not whole:
         reset(lab)
+    if sql.value(lab, _FAILED):
+        forget_archiver(lab)
 
 
 def _copy(lab: Lab, name: str, source: str, target: str) -> None:

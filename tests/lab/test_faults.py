@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.cli.lab import lab as command
-from pytest_deploygate.lab import cluster, faults, schedule, sql
+from pytest_deploygate.lab import cluster, faults, schedule
 from pytest_deploygate.lab.state import Lab, LabError
 
 ITEMS = (
@@ -51,8 +51,12 @@ def test_a_broken_lab_is_not_broken_further_by_accident(lab: Lab) -> None:
     assert lab.faults() == []
 
 
-@pytest.mark.parametrize("name", sorted(faults.all_faults()))
-def test_every_fault_can_be_put_in_and_mended_twice(lab: Lab, name: str) -> None:
+#: One that SQL mends, one of the schedule, one that goes back to the seed. The gate's view of all: tests/faults.
+SOME = ("index-duplicate", "backup-timer-disabled", "two-primaries")
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_a_fault_can_be_put_in_and_mended_twice(lab: Lab, name: str) -> None:
     fault = faults.all_faults()[name]
     try:
         faults.put_in(lab, fault)
@@ -61,7 +65,6 @@ def test_every_fault_can_be_put_in_and_mended_twice(lab: Lab, name: str) -> None
     fault.heals(lab)
     assert cluster.ailments(lab) == []
     assert all(f"#off# {when}" not in lab.crontab.read_text() for when in schedule.JOBS.values())
-    assert sql.value(lab, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
 
 
 def test_heal_starts_what_somebody_stopped(lab: Lab) -> None:
