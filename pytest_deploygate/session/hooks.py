@@ -292,7 +292,7 @@ def pytest_terminal_summary(
     terminalreporter.write_line(
         terminal.text(
             record,
-            str(run.settings.out / "signoff.html"),
+            str(run.settings.out / "signoff.html") if run.written else "",
             width=min(writer.fullwidth, 120),
             colour=writer.hasmarkup,
         )

@@ -266,7 +266,9 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     )
     ran = good.run_process("-m", "phase2")
     assert ran.code == 25, ran.text
-    assert "--resume" in ran.text
+    assert "--change local --resume" in ran.text
+    assert "Report: none" in ran.text
+    assert not (good.out / "signoff.html").exists()
     assert "Traceback" not in ran.text
     assert "pytest itself ended" not in ran.text
 
