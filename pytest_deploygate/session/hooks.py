@@ -201,6 +201,7 @@ def pytest_runtest_makereport(
     report = yield
     if (its_gate := item.stash.get(GATE, None)) is not None:
         outcome.settle(its_gate, report, call)
+    outcome.hide_secrets(report)
     return report
 
 
