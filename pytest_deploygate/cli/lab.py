@@ -46,12 +46,25 @@ def _table(*columns: str) -> Table:
 
 @click.group()
 def lab() -> None:
-    """Run a small manufacturing platform for real on this machine, break it and mend it."""
+    """Run a small manufacturing platform for real on this machine, break it and mend it.
+
+    \b
+    deploygate lab up
+    deploygate lab fault receiver-frozen
+    pytest -m phase2 --inventory lab
+    deploygate lab heal
+    deploygate lab down
+    """
 
 
 @lab.command("up")
 def lab_up() -> None:
-    """Start the lab. Nothing happens when it runs."""
+    """Start the lab. Nothing happens when it runs.
+
+    \b
+    deploygate lab up
+    DEPLOYGATE_NO_APT=1 deploygate lab up   # only what comes in wheels
+    """
     # Only here: the drills' commands (`lab node stop`) must begin quickly.
     from pytest_deploygate.cli.rehearsal import rehearse  # noqa: PLC0415
 
@@ -73,7 +86,11 @@ def lab_up() -> None:
 
 @lab.command("down")
 def lab_down() -> None:
-    """End everything that belongs to the lab and remove its folder."""
+    """End everything that belongs to the lab and remove its folder.
+
+    \b
+    deploygate lab down
+    """
     with _plainly():
         click.echo("the lab is down" if up.down(lab_folder()) else "no lab was running")
 
@@ -82,7 +99,12 @@ def lab_down() -> None:
 @_as_json
 @click.pass_context
 def lab_status(context: click.Context, as_json: bool) -> None:
-    """Tell what runs where. Exit 3 when the lab is not running."""
+    """Tell what runs where. Exit 3 when the lab is not running.
+
+    \b
+    deploygate lab status
+    deploygate lab status --json
+    """
     folder = lab_folder()
     try:
         state = up.as_json(folder)
@@ -117,7 +139,13 @@ def lab_status(context: click.Context, as_json: bool) -> None:
 @click.option("--also", is_flag=True, help="Break it further although a fault is in it.")
 @_as_json
 def lab_fault(name: str | None, also: bool, as_json: bool) -> None:
-    """List the faults, or put the fault NAME into the lab."""
+    """List the faults, or put the fault NAME into the lab.
+
+    \b
+    deploygate lab fault                      # what can be broken, and which items must notice
+    deploygate lab fault receiver-frozen
+    deploygate lab fault index-invalid --also # beside the fault that is in it
+    """
     known = faults.all_faults()
     if name is None:
         _list_faults(as_json)
@@ -146,7 +174,12 @@ def _list_faults(as_json: bool) -> None:
 @lab.command("heal")
 @click.argument("name", required=False)
 def lab_heal(name: str | None) -> None:
-    """Mend the fault NAME, or everything."""
+    """Mend the fault NAME, or everything.
+
+    \b
+    deploygate lab heal
+    deploygate lab heal receiver-frozen
+    """
     known = faults.all_faults()
     if name is not None and name not in known:
         raise click.UsageError(f"there is no fault {name!r}{nearest(name, known)}")
@@ -166,7 +199,11 @@ def lab_reset() -> None:
 @lab.command("rebuild")
 @click.option("--from", "source", type=click.Choice(NODES), required=True, help="Node whose data is kept.")
 def lab_rebuild(source: str) -> None:
-    """Bring the roles back (db1 primary) with the data of one node, e.g. after a failover to it."""
+    """Bring the roles back (db1 primary) with the data of one node, e.g. after a failover to it.
+
+    \b
+    deploygate lab rebuild --from db2
+    """
     with _alone() as found:
         cluster.rebuild(found, source)
     click.echo(f"db1 is primary, db2 and db3 stream from it; the data is that of {source}")
@@ -174,14 +211,24 @@ def lab_rebuild(source: str) -> None:
 
 @lab.group("node")
 def lab_node() -> None:
-    """Stop and start single database nodes."""
+    """Stop and start single database nodes.
+
+    \b
+    deploygate lab node stop db3
+    deploygate lab node start db3
+    """
 
 
 @lab_node.command("stop")
 @_node
 @click.option("--crash", is_flag=True, help="At once, as a crash would: nothing is flushed.")
 def node_stop(name: str, crash: bool) -> None:
-    """Stop the node NAME."""
+    """Stop the node NAME.
+
+    \b
+    deploygate lab node stop db3
+    deploygate lab node stop db3 --crash
+    """
     with _alone() as found:
         nodes.stop(found, name, crash=crash)
     click.echo(f"{name} has stopped")
@@ -190,7 +237,11 @@ def node_stop(name: str, crash: bool) -> None:
 @lab_node.command("start")
 @_node
 def node_start(name: str) -> None:
-    """Start the node NAME."""
+    """Start the node NAME.
+
+    \b
+    deploygate lab node start db3
+    """
     with _alone() as found:
         nodes.start(found, name)
     click.echo(f"{name} is running")
@@ -198,7 +249,12 @@ def node_start(name: str) -> None:
 
 @lab.group("server")
 def lab_server() -> None:
-    """Stop and start the servers beside the database, e.g. edge-app."""
+    """Stop and start the servers beside the database, e.g. edge-app.
+
+    \b
+    deploygate lab server stop edge-app
+    deploygate lab server start edge-app
+    """
 
 
 def _other(name: str, found: Lab) -> str:
@@ -211,7 +267,11 @@ def _other(name: str, found: Lab) -> str:
 @lab_server.command("stop")
 @click.argument("name")
 def server_stop(name: str) -> None:
-    """Stop the server NAME."""
+    """Stop the server NAME.
+
+    \b
+    deploygate lab server stop edge-app
+    """
     with _alone() as found:
         client.stop(found, _other(name, found))
     click.echo(f"{name} has stopped")
@@ -220,7 +280,11 @@ def server_stop(name: str) -> None:
 @lab_server.command("start")
 @click.argument("name")
 def server_start(name: str) -> None:
-    """Start the server NAME."""
+    """Start the server NAME.
+
+    \b
+    deploygate lab server start edge-app
+    """
     with _alone() as found:
         client.start(found, _other(name, found))
     click.echo(f"{name} is running")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from pytest_deploygate.checklist import attestations, comparison, parser, waivers
+from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.cli import planning, planshow, repository, suites
 from pytest_deploygate.cli.inventories import Refused
@@ -19,8 +19,6 @@ from pytest_deploygate.cli.planshow import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
 from pytest_deploygate.session import declared, scope
-from pytest_deploygate.session.declared import Function
-from pytest_deploygate.session.settings import shipped_checklist
 
 #: Marks that pytest and its plugins here have, beside those that the configuration registers.
 _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametrize", "usefixtures")
@@ -64,7 +62,7 @@ def _plan(
     now = datetime.now(UTC)
     told = suites.read(root)
     functions = declared.functions_below(root, told.places, told.patterns)
-    checklist = _checklist(root, file, functions)
+    checklist = repository.resolved(root, file)
     try:
         scope.check(expression, checklist, [*_MARKS, *told.markers])
         in_scope = scope.item_ids(expression, checklist)
@@ -100,13 +98,6 @@ def _plan(
         remarks=tuple(map(str, checklist.remarks)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
     )
-
-
-def _checklist(root: Path, file: Path | None, functions: list[Function]) -> Checklist:
-    own = root / "suites" / "checklist.md"
-    shipped = parser.load(shipped_checklist())
-    found = parser.load(file or own) if file or own.is_file() else shipped
-    return comparison.resolved(found, shipped, {item for function in functions for item in function.items})
 
 
 def _check_applicable(loaded: Loaded, checklist: Checklist) -> None:

@@ -13,13 +13,15 @@ from typing import Any
 
 import click
 
-from pytest_deploygate.checklist import parser
-from pytest_deploygate.checklist.parser import ChecklistError
+from pytest_deploygate.checklist import comparison, parser
+from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError, parse_time
+from pytest_deploygate.cli import suites
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
+from pytest_deploygate.session import declared
 from pytest_deploygate.session.settings import shipped_checklist
 
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -40,12 +42,20 @@ def repository(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def inner(*args: Any, file: Path | None, **options: Any) -> None:
         root = find_root(Path.cwd())
-        own = root / "suites" / "checklist.md"
         with plainly():
-            checklist = parser.load(file or (own if own.is_file() else shipped_checklist()))
-            command(*args, root=root, checklist=checklist, **options)
+            command(*args, root=root, checklist=resolved(root, file), **options)
 
     return inner
+
+
+def resolved(root: Path, file: Path | None) -> Checklist:
+    """Return the checklist as a run of this repository sees it: what no test is bound to, a person attests."""
+    told = suites.read(root)
+    own = root / "suites" / "checklist.md"
+    shipped = parser.load(shipped_checklist())
+    found = parser.load(file or own) if file or own.is_file() else shipped
+    bound = declared.tests_below(root, told.places, told.patterns)
+    return comparison.resolved(found, shipped, {item for items in bound.values() for item in items})
 
 
 @contextmanager

@@ -68,6 +68,12 @@ def verify(
 
     The allowed-signers file has a line for each role, `ROLE namespaces="deploygate-signoff" KEYTYPE KEY`, and must come
     from a place that whoever gave you the folder cannot write to.
+
+    \b
+    deploygate verify --change CHG-1234
+    deploygate verify ~/Downloads/CHG-1234 --allowed-signers ~/trusted/allowed_signers \\
+        --roles deployment-lead,technical-lead
+    deploygate verify --change CHG-1234 --all
     """
     root = repository.find_root(Path.cwd())
     place = folders.of(change, folder, root)

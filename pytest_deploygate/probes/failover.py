@@ -275,7 +275,7 @@ class _Drill:
             if problem:
                 raise CannotTell(f"{node.name} could not be promoted: {problem}")
         else:
-            with contextlib.closing(self.cluster.connect(node, read_only=False)) as connection:
+            with contextlib.closing(self.cluster.connect(node, read_only=False, afresh=True)) as connection:
                 try:
                     connection.execute("SELECT pg_promote(false)")
                 except psycopg.Error as error:

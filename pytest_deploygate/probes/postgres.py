@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
@@ -25,9 +27,21 @@ _NOISE = re.compile(
     r'connection failed: |connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
     r"|(?:error: )?Is the server running on that host and accepting TCP/IP connections\?|FATAL: ?"
 )
+#: A node that hung while we connected costs its timeout again only after the first of these, and once that has confirmed
+#: it, only after the second. What answers at once, like a refusal, is asked each time: a server that restarts is back soon.
+SILENT_FOR_S = (10.0, 60.0)
+_HUNG_S = 1.0
 Connection = psycopg.Connection[TupleRow]
 Query = str | sql.Composable
 Parameters = Sequence[object] | Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent:
+    """A node that hung: until when (monotonic) it is not asked again, and what it answered."""
+
+    until: float
+    reason: str
 
 
 class Cluster:
@@ -41,6 +55,7 @@ class Cluster:
         self.criteria = database
         self.writes_schema = writes_schema
         self._open: dict[str, Connection] = {}
+        self._silent: dict[str, _Silent] = {}
         self._locks = {node.name: threading.Lock() for node in database.nodes}
 
     @property
@@ -99,8 +114,26 @@ class Cluster:
         with ThreadPoolExecutor(max_workers=min(16, len(wanted) or 1)) as pool:
             return dict(zip((n.name for n in wanted), pool.map(guarded, wanted), strict=True))
 
-    def connect(self, node: Node, *, read_only: bool = True) -> Connection:
-        """Open a new connection (autocommit). The caller closes it. Raises CannotTell."""
+    def connect(self, node: Node, *, read_only: bool = True, afresh: bool = False) -> Connection:
+        """Open a new connection (autocommit). The caller closes it. Raises CannotTell.
+
+        A node that hung just before is not waited for again: the same reason comes at once, unless `afresh`.
+        """
+        silent = self._silent.get(node.name)
+        if silent and not afresh and time.monotonic() < silent.until:
+            raise CannotTell(silent.reason)
+        began = time.monotonic()
+        try:
+            opened = self._connect(node, read_only=read_only)
+        except CannotTell as unknown:
+            if time.monotonic() - began >= _HUNG_S:
+                wait_s = SILENT_FOR_S[1 if silent else 0]
+                self._silent[node.name] = _Silent(time.monotonic() + wait_s, str(unknown))
+            raise
+        self._silent.pop(node.name, None)
+        return opened
+
+    def _connect(self, node: Node, *, read_only: bool) -> Connection:
         database = self.criteria
         timeout_ms = int(database.statement_timeout.total_seconds() * 1000)
         settings = {

@@ -33,10 +33,15 @@ _OUTCOME_STYLE = {Outcome.GO: "bold green", Outcome.HOLD: "bold yellow", Outcome
 MOST_TARGETS = 10
 MOST_ITEMS = 60
 _MOST_REASON = 600
+#: A reason up to this long is repeated; of a longer one, this much.
+_SHORT_REASON = 70
 
 
 def summary(record: Record, report: str = "signoff.html") -> list[RenderableType]:
-    """Return what to print, for a rich Console. `report` is the path of signoff.html as the person can open it."""
+    """Return what to print, for a rich Console.
+
+    `report` is the path of signoff.html as the person can open it; empty where it could not be written.
+    """
     known = cleaned(record)
     inside = grouping.in_scope(known)
     parts: list[RenderableType] = []
@@ -48,7 +53,7 @@ def summary(record: Record, report: str = "signoff.html") -> list[RenderableType
         parts.extend(_group(verdict, bool(light), list(some), against))
     parts.extend(_counted(known, inside))
     parts.extend(_decision(known))
-    parts.extend(_next(known, leaving(report)))
+    parts.extend(_next(known, leaving(report) if report else ""))
     return parts
 
 
@@ -77,14 +82,18 @@ def _group(
     yield Line(
         Text(f"{title}: {len(results)}", style=_STYLE[verdict]), align="left", characters="-", style="dim"
     )
+    said: dict[str, str] = {}
     for result in results[:MOST_ITEMS]:
-        yield from _item(result, grouping.deferred(result, against))
+        yield from _item(result, grouping.deferred(result, against), said)
     if len(results) > MOST_ITEMS:
         yield Text(f"  and {words.count(len(results) - MOST_ITEMS, 'more item')}: all are in the report")
 
 
-def _item(result: ItemResult, until: str) -> Iterator[RenderableType]:
-    """Show an item: one head line, then each bad target with its reason, indented and wrapped."""
+def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[RenderableType]:
+    """Show an item: one head line, then each bad target with its reason, indented and wrapped.
+
+    `said` has each reason's item: a reason that many items share (a dead host) is printed once and named afterwards.
+    """
     head = Text("  ")
     head.append(words.verdict(result.verdict), style=_STYLE[result.verdict])
     head.append(f"  {result.item.severity.value}  ")
@@ -94,21 +103,31 @@ def _item(result: ItemResult, until: str) -> Iterator[RenderableType]:
         head.append(f"  {bad[0].target}")
     yield head
     if len(bad) < 2:
-        yield _indented(bad[0].reason if bad else result.reason, 6)
+        yield _indented(_once(bad[0].reason if bad else result.reason, result.item.id, said), 6)
     else:
-        yield from _targets(bad)
+        yield from _targets(bad, result.item.id, said)
     if until:
         yield _indented(f"Deferred: does not hold until {until}, measure it again there.", 6)
 
 
-def _targets(bad: tuple[Finding, ...]) -> Iterator[RenderableType]:
-    for finding in bad[:MOST_TARGETS]:
-        yield _indented(f"{finding.target or '(whole item)'} ({words.verdict(finding.verdict)})", 6)
-        yield _indented(finding.reason, 8)
-    if len(bad) > MOST_TARGETS:
-        yield _indented(
-            f"and {words.count(len(bad) - MOST_TARGETS, 'more target')}: all are in the report", 6
-        )
+def _targets(bad: tuple[Finding, ...], item: str, said: dict[str, str]) -> Iterator[RenderableType]:
+    alike: dict[tuple[Verdict, str], list[str]] = {}
+    for finding in bad:
+        alike.setdefault((finding.verdict, finding.reason), []).append(finding.target or "(whole item)")
+    groups = list(alike.items())
+    for (verdict, reason), targets in groups[:MOST_TARGETS]:
+        yield _indented(f"{words.listed(targets, most=MOST_TARGETS)} ({words.verdict(verdict)})", 6)
+        yield _indented(_once(reason, item, said), 8)
+    if left := sum(len(targets) for _, targets in groups[MOST_TARGETS:]):
+        yield _indented(f"and {words.count(left, 'more target')}: all are in the report", 6)
+
+
+def _once(reason: str, item: str, said: dict[str, str]) -> str:
+    """Return a reason, or who said it already where the same long words stand above."""
+    first = said.setdefault(reason, item)
+    if first == item or len(reason) <= _SHORT_REASON:
+        return reason
+    return f"the same as {first}: {words.shortened(reason, _SHORT_REASON)}"
 
 
 def _indented(text: str, by: int) -> Padding:
@@ -167,7 +186,8 @@ def _bullet(text: str) -> RenderableType:
 def _next(record: Record, report: str) -> Iterator[RenderableType]:
     yield Text("")
     # A path is for copying: it stays on one line even where it is longer than the terminal is wide.
-    yield Text(f"Report: {report}", no_wrap=True, overflow="ignore")
+    where = report or "none: it could not be written (reason above); an older one does not speak for this run"
+    yield Text(f"Report: {where}", no_wrap=bool(report), overflow="ignore" if report else "fold")
     yield Text(f"Next:   {_step(record)}", overflow="fold")
     if command := _command(record):
         yield Text(f"        {command}", no_wrap=True, overflow="ignore")
@@ -194,7 +214,9 @@ def _command(record: Record) -> str:
     phases = expression.removesuffix(", ") if items else record.scope
     scope = f"-m {shlex.quote(phases)} " if phases else ""
     scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
-    return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}"
+    # What was good before the evidence broke off is in the journal; --resume keeps it.
+    resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
+    return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}{resume}"
 
 
 def _after_rollback(code: int, change: str) -> str:

@@ -201,6 +201,7 @@ def pytest_runtest_makereport(
     report = yield
     if (its_gate := item.stash.get(GATE, None)) is not None:
         outcome.settle(its_gate, report, call)
+    outcome.hide_secrets(report)
     return report
 
 
@@ -292,7 +293,7 @@ def pytest_terminal_summary(
     terminalreporter.write_line(
         terminal.text(
             record,
-            str(run.settings.out / "signoff.html"),
+            str(run.settings.out / "signoff.html") if run.written else "",
             width=min(writer.fullwidth, 120),
             colour=writer.hasmarkup,
         )

@@ -54,6 +54,14 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
     return _WORDS.get(Verdict(verdict)) if verdict else None
 
 
+def hide_secrets(report: pytest.TestReport) -> None:
+    """Redact what pytest, its plugins and pytest-html print of a test: its captured output and its traceback."""
+    report.sections = [(name, redact(text)) for name, text in report.sections]
+    told = report.longreprtext
+    if told and (hidden := redact(told)) != told:
+        report.longrepr = hidden
+
+
 def _fail(report: pytest.TestReport, reason: str) -> None:
     report.outcome = "failed"
     report.longrepr = redact(reason)

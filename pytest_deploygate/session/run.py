@@ -46,6 +46,7 @@ class Run:
         self.lost: list[str] = []
         self.foreign_failure = False
         self.stopped = False
+        self.written = False
         self.moved_aside = _move_aside(settings.out) if settings.fresh else None
         self._bound_known = False
         self._writer = Writer(settings.out)
@@ -87,8 +88,9 @@ class Run:
         decision = self._go_back(decision)
         self._append("end", {"run": self.id, "interrupted": interrupted})
         record = from_journal.build(self._writer.entries)
-        failed = _write_results(self.settings.out, record) or _tick(self.settings, record)
-        if failed:
+        unwritten = _write_results(self.settings.out, record)
+        self.written = unwritten is None
+        if failed := unwritten or _tick(self.settings, record):
             self.lost.append(failed)
         self._writer.close()
         # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.

@@ -90,11 +90,11 @@ def read(config: pytest.Config) -> Settings:
     """Read inventory and checklist. Raises pytest.UsageError (exit 4) with every problem found."""
     root = config.rootpath
     here = config.invocation_params.dir
-    if not here.is_relative_to(root):
+    if _mistaken(root, here):
         # pytest takes the word after an option that it does not know yet for a path to collect.
         raise pytest.UsageError(
             f"pytest took {root} for the project, because a path outside of it follows an option: write it with the "
-            "equals sign, --inventory=PATH, --deploygate-out=DIR"
+            "equals sign, --inventory=PATH, --deploygate-out=DIR, --ticked=FILE"
         )
     try:
         loaded = load(str(config.getoption("--inventory")), root)
@@ -169,6 +169,14 @@ class _Records:
         if problems:
             raise pytest.UsageError("\n" + redact("\n".join(problems)) + "\n")
         return found
+
+
+def _mistaken(root: Path, here: Path) -> bool:
+    """Tell whether pytest's root is not the project that we stand in: elsewhere, or a folder above without inventories."""
+    if not here.is_relative_to(root):
+        return True
+    between = [folder for folder in (here, *here.parents) if folder != root and folder.is_relative_to(root)]
+    return not (root / "inventories").is_dir() and any((f / "inventories").is_dir() for f in between)
 
 
 def _check(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision import standing
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.model import Decision
-from pytest_deploygate.signoff import folder
+from pytest_deploygate.signoff import attested, folder
 from pytest_deploygate.signoff.folder import REPORT, RESULTS, Taken
 from pytest_deploygate.signoff.result import BROKEN, Check
 
@@ -189,7 +189,17 @@ def records(stands: Stands, root: Path | None) -> Iterator[Check]:
     for path, text in wrong.items():
         binding = str(path).split("/")[0] in _BINDING or not folder.inside(str(path))
         yield Check("records", False if binding else None, text, BROKEN if binding else 0)
-    if not wrong:
+    told = [
+        str(path) for path in named if str(path).startswith(f"{attestations.FOLDER}/") and path not in wrong
+    ]
+    try:
+        with _shaped(Path(journal.FILE)):
+            wrong_evidence = list(attested.altered(root, told, attested.counted(stands.entries)))
+    except JournalError as error:
+        wrong_evidence = [str(error)]
+    for text in wrong_evidence:
+        yield Check("records", False, text, BROKEN)
+    if not wrong and not wrong_evidence:
         yield Check("records", True, f"{len(named)} attestations, waivers and other records are as recorded")
 
 

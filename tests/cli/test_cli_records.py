@@ -302,3 +302,19 @@ def test_help_shows_examples(command):
     done = CliRunner().invoke(main, [command, "--help"])
     assert f"deploygate {command} " in done.output
     assert "\n  deploygate " in done.output
+
+
+def test_an_item_of_a_teams_own_that_no_test_is_bound_to_is_attested(root):
+    """The run asks for that attestation, so the command writes it; a bound one it refuses as before."""
+    (root / "suites" / "checklist.md").write_text(
+        "## Switch\n- [ ] Stop the old system {#own.stop}\n- [ ] Start {#own.start}\n"
+        "## Sign-off\n- [ ] Security lead: ____\n"
+    )
+    (root / "pytest.ini").write_text("[pytest]\ntestpaths = suites\n")
+    (root / "suites" / "test_start.py").write_text(
+        "import pytest\n\n@pytest.mark.item('own.start')\ndef test_start(gate): ...\n"
+    )
+    done = run("attest", "own.stop", ATTEST)
+    assert done.exit_code == 0, done.output
+    assert len(files(root, "attestations")) == 1
+    assert "own.start is automated" in run("attest", "own.start", ATTEST).output

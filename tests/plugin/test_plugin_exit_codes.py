@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 
@@ -262,6 +266,28 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     )
     ran = good.run_process("-m", "phase2")
     assert ran.code == 25, ran.text
-    assert "--resume" in ran.text
+    assert "--change local --resume" in ran.text
+    assert "Report: none" in ran.text
+    assert not (good.out / "signoff.html").exists()
     assert "Traceback" not in ran.text
     assert "pytest itself ended" not in ran.text
+
+
+def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
+    """pytest takes an existing file after an unknown option for its root; we say so, not "no inventory"."""
+    project = good.path / "below"
+    project.mkdir()
+    for name in ("pytest.ini", "suites", "inventories"):
+        (good.path / name).rename(project / name)
+    (good.path / "ticked.md").write_text("")
+    code, text = _in(project, "--ticked", "../ticked.md")
+    assert code == 4
+    assert "write it with the equals sign" in text
+    code, text = _in(project, "--ticked=../ticked.md")
+    assert code == 0, text
+
+
+def _in(folder: Path, *args: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-m", "phase2", "--inventory", "prod", *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout + done.stderr

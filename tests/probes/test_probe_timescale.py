@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -124,6 +125,23 @@ def test_extension_and_version(cluster, section):
     judged = judge_timescale.judge(found, judge_timescale.expected(other))
     assert judged.verdict == "fail"
     assert "expected 2.28" in judged.reason
+
+
+def test_clients_side_by_side_get_their_own_answers(port):
+    """PGlite is one session for all clients; two workers of a run must not meet in the middle of a query."""
+
+    def asks(client: int) -> list[int]:
+        got = []
+        with connect(port) as connection:
+            for n in range(60):
+                with connection.transaction(force_rollback=True):
+                    got.append(connection.execute("SELECT %s::int", (client * 1000 + n,)).fetchone()[0])
+                got.append(connection.execute("SELECT %s::int", (client * 1000 + n,)).fetchone()[0])
+        return got
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(asks, range(4)))
+    assert found == [[client * 1000 + n for n in range(60) for _ in (1, 2)] for client in range(4)]
 
 
 def test_missing_workers_are_seen(cluster, section):

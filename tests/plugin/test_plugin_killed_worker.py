@@ -1,0 +1,30 @@
+"""A pytest-xdist worker that is killed while its test runs leaves a hole, and a hole is 25, never green."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import GOOD, Project
+
+KILLS_ITSELF = GOOD.replace(
+    "def test_migrations(gate):", "def test_migrations(gate):\n    os.kill(os.getpid(), signal.SIGKILL)"
+)
+
+
+@pytest.mark.parametrize("restarts", ["0", "2"])
+def test_a_killed_worker_is_25(project: Project, restarts: str) -> None:
+    """Neither with new workers nor without does the run look whole, and the reason names the test."""
+    project.suite(KILLS_ITSELF)
+    ran = project.run_process("-m", "phase2", "-n", "2", f"--max-worker-restart={restarts}")
+    assert ran.code == 25, ran.text
+    assert project.verdicts()["decision"]["outcome"] == "HOLD"
+    assert project.verdict("b.migrations") not in ("pass", "waived", "attested", "not_applicable")
+    assert "test_migrations" in ran.text
+    assert "GO: go on" not in ran.text
+
+
+def test_after_the_worker_is_mended_resume_is_go(project: Project) -> None:
+    project.suite(KILLS_ITSELF)
+    project.run_process("-m", "phase2", "-n", "2")
+    project.suite(GOOD)
+    ran = project.run_process("-m", "phase2", "-n", "2", "--resume")
+    assert ran.code == 0, ran.text

@@ -1,0 +1,89 @@
+"""The way to a node: one that hangs costs its timeout once, not once a test; one that refuses is asked each time."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import postgres
+from pytest_deploygate.probes.postgres import Cluster
+
+
+def cluster(port: int) -> Cluster:
+    return Cluster(
+        Database.model_validate(
+            {
+                "name": "platform",
+                "user": "deploygate",
+                "primary": f"127.0.0.1:{port}",
+                "connect_timeout": "2s",
+            }
+        )
+    )
+
+
+@contextmanager
+def hanging() -> Iterator[tuple[int, socket.socket]]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server.getsockname()[1], server
+
+
+def callers(server: socket.socket) -> int:
+    """Say how many connections waited at the port, and take them."""
+    taken = 0
+    while True:
+        try:
+            server.accept()[0].close()
+        except BlockingIOError:
+            return taken
+        taken += 1
+
+
+def why(some: Cluster, **more: bool) -> str:
+    with pytest.raises(CannotTell) as told:
+        some.connect(some.primary, **more).close()
+    return str(told.value)
+
+
+def test_a_node_that_hangs_is_waited_for_once() -> None:
+    """The second ask and a query answer at once with the same reason, without a connection; `afresh` makes one."""
+    with hanging() as (port, server):
+        some = cluster(port)
+        first = why(some)
+        assert "timeout expired" in first
+        assert callers(server) == 1
+        assert why(some) == first
+        with pytest.raises(CannotTell, match="timeout expired"):
+            some.rows(some.primary, "SELECT 1")
+        assert callers(server) == 0
+        why(some, afresh=True)
+        assert callers(server) == 1
+
+
+def test_a_node_that_hung_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once to confirm, then less often; so that one that came back is seen."""
+    monkeypatch.setattr(postgres, "SILENT_FOR_S", (0.0, 60.0))
+    with hanging() as (port, server):
+        some = cluster(port)
+        for expected in (1, 1, 0):
+            why(some)
+            assert callers(server) == expected
+
+
+def test_a_node_that_refuses_is_asked_each_time() -> None:
+    """A server that restarts refuses for a moment: it must be seen when it is back."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    some = cluster(port)
+    assert "refused" in why(some)
+    with socket.create_server(("127.0.0.1", port)) as server:
+        server.setblocking(False)
+        why(some)
+        assert callers(server) == 1
