@@ -29,26 +29,31 @@ def test_tls(gate, edge, endpoint):
     expected = judge_tls.Expected(
         endpoint, profile(endpoint.profile or edge.tls.profile), edge.certificates(endpoint)
     )
-    gate.judge(judge_tls.judge, edge.offers(endpoint), expected)
+    gate.judge_confirmed(judge_tls.judge, edge.offers(endpoint), lambda: edge.offers_now(endpoint), expected)
 
 
 @pytest.mark.item("infra.dns-failover")
 def test_zone(gate, dns):
     """All servers serve the zone at one serial, as delegated, and give it away to nobody."""
-    gate.judge(judge_dns.judge_zone, probe_dns.zone(dns), dns, target=f"zone {dns.zone}")
+    target = f"zone {dns.zone}"
+    gate.judge_confirmed(
+        judge_dns.judge_zone, probe_dns.zone(dns), lambda: probe_dns.zone(dns), dns, target=target
+    )
 
 
 @pytest.mark.item("infra.dns-failover")
 def test_name(gate, dns, dns_name, dns_observations):
     """Every server and resolver gives the expected records with a short TTL; the standby is healthy."""
     facts = probe_dns.name(dns, dns_name)
-    found = judge_dns.Named(
-        facts,
-        dns_history.remember(dns_observations, facts),
-        standby.ask(dns_name, dns.timeout.total_seconds()),
-    )
+    earlier = dns_history.remember(dns_observations, facts)
+    timeout_s = dns.timeout.total_seconds()
+    found = judge_dns.Named(facts, earlier, standby.ask(dns_name, timeout_s))
+
+    def again():
+        return judge_dns.Named(probe_dns.name(dns, dns_name), earlier, standby.ask(dns_name, timeout_s))
+
     switching = dns_name.name in [cutover.name for cutover in dns.cutover]
-    gate.judge(judge_dns.judge_name, found, judge_dns.ExpectedName(dns, dns_name, switching))
+    gate.judge_confirmed(judge_dns.judge_name, found, again, judge_dns.ExpectedName(dns, dns_name, switching))
 
 
 @pytest.mark.item("infra.dns-failover")

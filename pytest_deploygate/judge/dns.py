@@ -52,7 +52,7 @@ def judge_name(found: Named, expected: ExpectedName) -> Judgement:
         _settled(found, expected, unknown, notes)
     readings = tuple(_readings(found, expected))
     if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes), confirmed=True)
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes))
     if unknown or not found.facts.servers:
         return Judgement(
             Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to ask", readings, tuple(notes)
@@ -64,7 +64,6 @@ def judge_name(found: Named, expected: ExpectedName) -> Judgement:
         f"{len(found.facts.servers)} servers agree over UDP and TCP, TTL at most {ttl} s{standby}",
         readings,
         tuple(notes),
-        confirmed=True,
     )
 
 
@@ -192,7 +191,7 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
             (s.server, f"does not answer ({s.problem}), others do: a dead server delays every user")
             for s in _dead(found)
         ]
-        return Judgement(Verdict.FAIL, listed([*wrong, *dead]), readings, tuple(notes), confirmed=True)
+        return Judgement(Verdict.FAIL, listed([*wrong, *dead]), readings, tuple(notes))
     if unknown:
         return Judgement(Verdict.INCONCLUSIVE, listed(unknown), readings, tuple(notes))
     signed = {s.signatures.state for s in answering if s.signatures}
@@ -201,7 +200,6 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
         f"{len(answering)} servers serve {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed)) or 'unknown'}",
         readings,
         tuple(notes),
-        confirmed=True,
     )
 
 

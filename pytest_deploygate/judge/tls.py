@@ -52,7 +52,7 @@ def judge(found: Offers, expected: Expected) -> Judgement:
     wrong += _stapling(expected)
     readings = tuple(reading for address in found.addresses for reading in _readings(address, expected))
     if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)), confirmed=True)
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)))
     if unknown or not found.addresses:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -67,7 +67,6 @@ def judge(found: Offers, expected: Expected) -> Judgement:
         f"{', '.join(versions)} with {count} suites, all within {expected.profile.title}",
         readings,
         tuple(dict.fromkeys(notes)),
-        confirmed=True,
     )
 
 

@@ -33,6 +33,10 @@ class Edge:
         """Return what an endpoint agrees to. Raises CannotTell."""
         return self._gathered(self._offers, tls_offers.measure)[endpoint.name].result()
 
+    def offers_now(self, endpoint: Endpoint) -> Offers:
+        """Ask an endpoint anew, whatever was kept of it. Raises CannotTell."""
+        return tls_offers.measure(endpoint, self.tls)
+
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)

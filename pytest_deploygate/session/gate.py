@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from pytest_deploygate.journal import utcnow
+from pytest_deploygate.judge.repeats import repeated
 from pytest_deploygate.model import Evidence, Finding, Judgement, Verdict, words_for
 from pytest_deploygate.redaction import Secret, redact, redact_values
 
@@ -64,6 +65,24 @@ class Gate:
             evidence=(self._keep(name, "measurement", {"measurement": measurement, "criterion": criterion}),),
         )
         return judgement
+
+    def judge_confirmed(
+        self,
+        judge: Callable[[M, C], Judgement],
+        measurement: M,
+        again: Callable[[], M],
+        criterion: C,
+        *,
+        target: str = "",
+    ) -> Judgement:
+        """Judge; what fails is measured once more with `again`, and is a confirmed failure when it fails again."""
+        if judge(measurement, criterion).verdict is not Verdict.FAIL:
+            return self.judge(judge, measurement, criterion, target=target)
+
+        def both(found: tuple[M, M], expected: C) -> Judgement:
+            return repeated(judge(found[0], expected), judge(found[1], expected))
+
+        return self.judge(both, (measurement, again()), criterion, target=target)
 
     def record(
         self,
