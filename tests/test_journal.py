@@ -232,7 +232,9 @@ while True:
 def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
     """kill -9 of a writing process, fifty times: the journal reads every time, grows, and the next run goes on."""
     chance = random.Random(4)
-    parent = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     counts = []
     try:
         for _ in range(50):
@@ -244,7 +246,7 @@ def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
             # The parent has begun the next writer already; what it appends cannot make the chain unreadable.
             counts.append(len(journal.read(tmp_path)[0]))
     finally:
-        parent.kill()
+        os.killpg(parent.pid, 9)  # the writer, too: alone it would go on writing for ever
         parent.stdout.close()
         parent.wait()
         time.sleep(0.05)
