@@ -43,7 +43,8 @@ def _nothing(found: Answer) -> Judgement:
     first = "; ".join(", ".join(map(str, row)) for row in found.rows[:3])
     return Judgement(
         Verdict.FAIL,
-        f"{count} {'row' if len(found.rows) == 1 else 'rows'} where there must be none; first: {first}",
+        f"{count} {'row' if len(found.rows) == 1 else 'rows'} where there must be none; first: {first}; "
+        "find what wrote or removed their counterparts, mend the rows, run again",
         (Reading("rows", count, limit="0", ok=False), Reading("first rows", first)),
     )
 

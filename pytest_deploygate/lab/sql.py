@@ -77,8 +77,11 @@ def wait_until(what: str, ask: Callable[[], bool], within_s: float = 20.0) -> No
 
 
 def wait_streaming(lab: Lab, replicas: Sequence[str] = REPLICAS, within_s: float = 20.0) -> None:
-    """Wait until replicas stream through their slots and have replayed what the primary has written."""
-    position = value(lab, "SELECT pg_current_wal_lsn()::text")
+    """Wait until replicas stream through their slots and have replayed what the primary has written.
+
+    The message gives a position that is sent at once: pg_current_wal_lsn() may lie within a record of an open transaction.
+    """
+    position = value(lab, "SELECT pg_logical_emit_message(true, 'lab', 'here')::text")
 
     def all_there() -> bool:
         found = execute(

@@ -31,6 +31,9 @@ from pytest_deploygate.probes.replication_facts import (
 )
 
 _LONGEST_PATIENCE_S = 30.0
+# Read before the marker's commit, which flushes it. pg_current_wal_lsn() after it may lie within a record of somebody's
+# open transaction, which no replica replays before something else is flushed.
+_BEHIND_THE_ROW = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
 _POSITION = """
 SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint, (pg_last_wal_receive_lsn() - '0/0')::bigint,
        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
@@ -272,16 +275,14 @@ def _watch_all(cluster: Cluster, servers: dict[str, Server]) -> tuple[dict[str, 
     try:
         with markers.rows(cluster) as (connection, mine):
             try:
-                connection.execute(mine.insert(), (mine.run, 1))
+                with connection.transaction():
+                    connection.execute(mine.insert(), (mine.run, 1))
+                    position = connection.execute(_BEHIND_THE_ROW).fetchone()
             except psycopg.Error as error:
                 raise CannotTell(f"no row could be written: {explain(cluster.primary, error)}") from error
-            return _watches(cluster, servers, mine, _position(cluster)), ""
+            return _watches(cluster, servers, mine, position[0] if position else 0), ""
     except CannotTell as unknown:
         return _watches(cluster, servers, None, servers[cluster.primary.name].lsn), str(unknown)
-
-
-def _position(cluster: Cluster) -> int:
-    return int(cluster.value(cluster.primary, "SELECT (pg_current_wal_lsn() - '0/0')::bigint"))
 
 
 def _watches(

@@ -72,6 +72,10 @@ SELECT coalesce(cell.key, '?'), count(*)
 FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t)) AS cell ON lower(cell.value) ~ {pattern}
 WHERE lower(t::text) ~ {pattern} GROUP BY 1 ORDER BY 1
 """
+# Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of a
+# transaction that is still open, which no replica replays before something else is flushed; the id that this statement
+# takes is committed behind the position, and so both are sent.
+_REACHABLE = "SELECT pg_current_wal_insert_lsn()::text FROM pg_current_xact_id()"
 _REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, true)"
 
 
@@ -137,7 +141,7 @@ def _caught_up(cluster: Cluster) -> Node:
     node = next((n for n in cluster.replicas if not n.delayed), None)
     if node is None:
         return cluster.primary
-    position = cluster.value(cluster.primary, "SELECT pg_current_wal_lsn()::text")
+    position = cluster.value(cluster.primary, _REACHABLE)
     deadline = time.monotonic() + _CATCH_UP_S
     while not cluster.value(node, _REPLAYED, (position,)):
         if time.monotonic() > deadline:

@@ -291,8 +291,11 @@ def barman(archived: Archived) -> Backups:
     archived.sh(
         f"mkdir -p {home}/conf.d {home}/main/incoming && cat >{home}/barman.conf <<'EOF'\n{text}\nEOF"
     )
-    archived.server.sql("db1", "SELECT pg_switch_wal()")
-    archived.sh(f"cd {home}; barman -c {home}/barman.conf cron; barman -c {home}/barman.conf backup main")
+    # A backup is refused before a first segment is there: cron would fetch it in the background, this waits for it.
+    waits = "switch-wal --force --archive --archive-timeout 50 main"
+    archived.sh(
+        f"cd {home}; barman -c barman.conf cron; barman -c barman.conf {waits}; barman -c barman.conf backup main"
+    )
     return archived.backups("barman", server="main", config=f"{home}/barman.conf")
 
 

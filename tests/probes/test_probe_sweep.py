@@ -8,7 +8,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from scratch_cluster import wait
 
 from pytest_deploygate.inventory.compliance import Erasure
 from pytest_deploygate.model import CannotTell
@@ -62,6 +64,18 @@ def test_a_person_is_found_in_every_kind_of_column_on_a_replica(cluster, made):
                              "er.copied.email"}  # fmt: skip
     assert found.textless >= 1
     assert places(sweep(cluster, section(), new_subject("1234567890abcdef"))) == set()
+
+
+def test_a_transaction_that_is_still_open_holds_no_sweep_up(cluster, made, nodes):
+    """Its pages are sent without the end of its last record: no replica replays up to pg_current_wal_lsn()."""
+    with psycopg.connect(
+        host="127.0.0.1", port=nodes.ports["db1"], user="postgres", dbname="postgres"
+    ) as writer:
+        before = nodes.sql("db1", "SELECT pg_current_wal_lsn()::text")[0][0]
+        writer.execute("CREATE TABLE er.half AS SELECT g, repeat('x', 200) FROM generate_series(1, 1000) g")
+        wait(lambda: nodes.sql("db1", f"SELECT pg_current_wal_flush_lsn() > '{before}'")[0][0])
+        assert sweep(cluster, section(), SUBJECT).node == "db2"
+        writer.rollback()
 
 
 def test_what_cannot_be_read_is_named_not_passed_over(cluster, made):
