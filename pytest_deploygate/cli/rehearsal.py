@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.dns import Dns, DnsName
-from pytest_deploygate.inventory.loader import InventoryError
+from pytest_deploygate.inventory.loader import InventoryError, available
 from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab import up
@@ -19,16 +19,20 @@ from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import dns_drill, failover
 from pytest_deploygate.probes import pages as drilled_pages
 from pytest_deploygate.probes.backup import drill as restore_drill
+from pytest_deploygate.probes.backup.record import DrillRecord
 from pytest_deploygate.probes.backup.seen import Backups
 from pytest_deploygate.probes.postgres import Cluster
 
 
 def rehearse(say: up.Say) -> None:
     """Run the drills on the new lab, so that records of them are there; say when they are not."""
+    if "lab" not in available(Path.cwd()):
+        say("no drills: there is no inventories/lab.yml here", 0.0)
+        return
     try:
         inventory = load_inventory("lab", Path.cwd()).inventory
-    except InventoryError:
-        say("no failover drill: there is no inventories/lab.yml here", 0.0)
+    except InventoryError as error:
+        say(f"no drills: {error}", 0.0)
         return
     # The two sides touch different servers; on each side one drill follows the other.
     with ThreadPoolExecutor(1) as pool:
@@ -47,7 +51,7 @@ def _rehearse_database(inventory: Inventory) -> list[tuple[str, float]]:
     with contextlib.closing(Cluster(inventory.database, schema)) as cluster:
         if inventory.database.replication.failover:
             began = time.monotonic()
-            outcome = _outcome(lambda: failover.drill(cluster).outcome)
+            outcome = _outcome(lambda: _said(failover.drill(cluster)))
             found.append((f"failover drill, on record: {outcome}", time.monotonic() - began))
         if (backup := inventory.backup) and backup.scratch:
             began = time.monotonic()
@@ -64,9 +68,14 @@ def _outcome(drill: Callable[[], str]) -> str:
 
 
 def _restore(cluster: Cluster, backup: Backup) -> str:
-    found = restore_drill.evidence(cluster, Backups(backup)).record
-    outcome = found.outcome if found else "none"
-    return outcome + (f" ({found.reason})" if found and found.reason else "")
+    return _said(restore_drill.evidence(cluster, Backups(backup)).record)
+
+
+def _said(record: failover.DrillRecord | DrillRecord | None) -> str:
+    """Return the outcome, with the reason of one that is not good."""
+    if record is None:
+        return "none"
+    return record.outcome if record.outcome == "good" else f"{record.outcome} ({record.reason})"
 
 
 def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
@@ -11,10 +12,10 @@ from pytest_deploygate.inventory.fields import Duration, FilePath, Section, Size
 from pytest_deploygate.inventory.references import from_lab
 
 
-def _looked_up(value: object) -> object:
+def _looked_up(value: object, instead: str = "1") -> object:
     """Read `lab:NAME` as that value of the running lab; an empty one counts as left out."""
     if isinstance(value, str) and value.startswith("lab:"):
-        return from_lab(value.removeprefix("lab:")) or None
+        return from_lab(value.removeprefix("lab:"), instead) or None
     return value
 
 
@@ -22,7 +23,7 @@ Looked = BeforeValidator(_looked_up)
 _OF_THE_LAB = {"type": "string", "pattern": "^lab:.+"}
 Tool = Annotated[
     Literal["pgbackrest", "barman", "base-backup", "pg-dump"],
-    Looked,
+    BeforeValidator(partial(_looked_up, instead="pgbackrest")),
     WithJsonSchema({"anyOf": [{"enum": ["pgbackrest", "barman", "base-backup", "pg-dump"]}, _OF_THE_LAB]}),
 ]
 Flag = Annotated[bool, Looked, WithJsonSchema({"anyOf": [{"type": "boolean"}, _OF_THE_LAB]})]

@@ -200,7 +200,9 @@ def _without_unions(error: ValidationError, document: CommentedMap) -> list[tupl
             found.append((kind, location, detail["msg"]))
         elif not is_mapping:
             found.append(("union", location, ""))
-    return list(dict.fromkeys(found))
+    # Why a reference leads nowhere says it all: its value could not be tried against the other types.
+    explained = {location for kind, location, _ in found if kind == "value_error"}
+    return [e for e in dict.fromkeys(found) if e[0] != "union" or e[1] not in explained]
 
 
 def _real(location: Location, document: object) -> Location:

@@ -63,8 +63,8 @@ def lab_folder(start: Path | None = None) -> Path:
     return Path("/var/tmp") / f"deploygate-lab-{os.getuid()}-{digest}"  # noqa: S108 (our own folder, mode 0711)
 
 
-def from_lab(name: str) -> str:
-    """Return a value of the running lab, e.g. `db1.port`.
+def from_lab(name: str, instead: str = _NO_VALUE) -> str:
+    """Return a value of the running lab, e.g. `db1.port`; `instead` where what is missing is only collected.
 
     Raises ValueError when no lab runs or it has no such value (with the names it has).
     """
@@ -73,7 +73,7 @@ def from_lab(name: str) -> str:
         values: dict[str, object] = json.loads(state.read_text())["values"]
     except (OSError, ValueError, KeyError):
         _absent("the lab is not running; start it with `deploygate lab up`")
-        return _NO_VALUE
+        return instead
     if name not in values:
         raise ValueError(f"the lab has no value {name!r}; it has {', '.join(sorted(values))}")
     return str(values[name])
@@ -106,7 +106,8 @@ def as_path(value: object) -> Path:
 def as_existing_path(value: object) -> Path:
     """Read a path as `as_path` does; raises ValueError when nothing is there."""
     path = as_path(value)
-    if not path.exists():
+    told = str(value).startswith("lab:") and path.name == _NO_VALUE
+    if not path.exists() and not told:
         _absent(f"{NO_FILE} {path}")
     return path
 
@@ -134,9 +135,11 @@ def as_secret(value: object) -> Secret:
         if text:
             Secret(text)
         raise ValueError("a secret is not written here in clear; write env:NAME or file:PATH")
-    found, why = (
-        _from_environment(name) if kind == "env" else _from_file(f"lab:{name}" if kind == "lab" else name)
-    )
+    if kind == "lab":
+        name = from_lab(name)
+        if name == _NO_VALUE:
+            return Secret(_NO_SECRET, text)
+    found, why = _from_environment(name) if kind == "env" else _from_file(name)
     if not found:
         _absent(why or f"the secret {text} is empty")
         return Secret(_NO_SECRET, text)

@@ -124,7 +124,7 @@ def ailments(lab: Lab) -> list[str]:
     ]
     if not found:
         try:
-            sql.wait_streaming(lab, within_s=10.0)
+            sql.wait_streaming(lab)
         except LabError as error:
             found.append(str(error))
     return found

@@ -140,7 +140,8 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             lab = _furnish(folder, found, user)
         beside = services.running(lab)
         begun: dict[str, Future[float]] = {}
-        _begin(lab, [service for service in beside if service.alone], begun)
+        drilled = [service for service in beside if not service.late]
+        _begin(lab, [service for service in drilled if service.alone], begun)
         with _step(say, "database: roles, extensions"):
             _first_start(lab)
         with _step(say, "schema: Alembic migrations"):
@@ -155,12 +156,15 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             cluster.lay_out(lab)
             jobs.run(lab, "apply-retention")
             seed.work(lab)
-        _begin(lab, [service for service in beside if not service.alone], begun)
-        for service in beside:
-            say(f"{service.name}: {'; '.join(service.servers.values())}", begun[service.name].result())
-        lab.ready(supervisor.pid, values(lab))
+        _begin(lab, [service for service in drilled if not service.alone], begun)
+        _await(drilled, begun, say)
+        lab.ready(supervisor.pid, values(lab, drilled))
+        late = [service for service in beside if service.late]
+        _begin(lab, late, begun)
         with held_for_children(folder):
             hook(lab)
+        _await(late, begun, say)
+        lab.ready(supervisor.pid, values(lab, beside))
         for service in beside:
             service.once_up(lab)
         _release(supervisor)
@@ -187,6 +191,11 @@ def _begin(lab: Lab, wanted: list[services.Service], begun: dict[str, Future[flo
     for service in wanted:
         begun[service.name] = pool.submit(start, service)
     pool.shutdown(wait=False)
+
+
+def _await(wanted: list[services.Service], begun: dict[str, Future[float]], say: Say) -> None:
+    for service in wanted:
+        say(f"{service.name}: {'; '.join(service.servers.values())}", begun[service.name].result())
 
 
 @contextmanager
@@ -246,10 +255,10 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
     return tools, can, missing
 
 
-def values(lab: Lab) -> dict[str, str]:
-    """Return what inventories can refer to as `lab:NAME`."""
+def values(lab: Lab, beside: list[services.Service]) -> dict[str, str]:
+    """Return what inventories can refer to as `lab:NAME`, with these services."""
     found = lab.values()
-    for service in services.running(lab):
+    for service in beside:
         found |= service.values(lab)
     return found
 
@@ -304,7 +313,7 @@ def _supervise(folder: Path) -> subprocess.Popen[bytes]:
         return client.running(folder)
 
     try:
-        sql.wait_until("start of the supervisor", there, 10.0)
+        sql.wait_until("start of the supervisor", there, 30.0)
     except LabError:
         supervisor.kill()
         supervisor.wait()
@@ -387,5 +396,5 @@ def as_json(folder: Path) -> dict[str, Any]:
         ],
         "missing": list(lab.missing),
         "faults": lab.faults(),
-        "values": values(lab),
+        "values": values(lab, services.running(lab)),
     }

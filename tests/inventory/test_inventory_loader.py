@@ -222,6 +222,17 @@ def test_one_cause_in_many_places_is_said_once(write, monkeypatch, tmp_path):
     assert line.endswith("start it with `deploygate lab up` (also in line 7)")
 
 
+def test_the_labs_own_inventory_says_one_thing_without_a_lab(monkeypatch, tmp_path):
+    """Its values of every type are the lab's: none is blamed for what it would be; a plan can be made before it runs."""
+    monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
+    with pytest.raises(InventoryError) as refused:
+        load("lab", ROOT)
+    assert ["the lab is not running" in str(problem) for problem in refused.value.problems] == [True]
+    missing: list[str] = []
+    load("lab", ROOT, missing=missing)
+    assert missing == ["the lab is not running; start it with `deploygate lab up`"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

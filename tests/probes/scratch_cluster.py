@@ -161,7 +161,7 @@ class Scratch:
         )  # fmt: skip
 
 
-def wait(condition, seconds: float = 15.0):
+def wait(condition, seconds: float = 60.0):
     """Wait until a condition holds; a database that is not up yet counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:

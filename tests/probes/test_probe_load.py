@@ -100,7 +100,7 @@ def test_nobody_listens_is_failures_and_the_kill_switch_ends_it():
     found = run(port, duration="10s")
     assert found.stopped.startswith("kill switch: ")
     assert "refused" in found.stopped
-    assert found.lasted_s < 5
+    assert found.lasted_s < 9
     assert found.whole.failed == found.whole.requests >= 100
 
 
@@ -118,7 +118,7 @@ def test_a_look_can_end_the_run():
             load_on(server.port, duration="8s"), "x", calibrate=False, look=lambda _tally: "seen enough"
         )
     assert found.stopped == "seen enough"
-    assert found.lasted_s < 4
+    assert found.lasted_s < 7
 
 
 @pytest.mark.parametrize(("allow", "words"), [(None, "add `allow: prod`"), ("staging", "names 'staging'")])

@@ -76,7 +76,7 @@ def test_a_query_that_takes_too_long_is_ended(nodes):
     with pytest.raises(CannotTell, match="statement timeout"):
         ask(slow, query("SELECT pg_sleep(20)", 1))
     slow.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_millions_of_rows_are_not_fetched(cluster):

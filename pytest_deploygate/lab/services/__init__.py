@@ -33,7 +33,8 @@ class Service:
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
     that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over. `find` returns
     the path of one of `programs`, None where it is not there. One that is `alone` needs nothing of the cluster and starts
-    beside it; those in its `after` must be so too.
+    beside it; those in its `after` must be so too. No drill needs one that is `late`: it starts while the drills run, which
+    mostly wait.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Service:
     more_ports: tuple[str, ...] = field(default=())
     find: Callable[[str], str | None] = tool
     alone: bool = False
+    late: bool = False
 
     @property
     def ports(self) -> tuple[str, ...]:
