@@ -247,10 +247,12 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
 
 
 def values(lab: Lab) -> dict[str, str]:
-    """Return what inventories can refer to as `lab:NAME`."""
+    """Return what inventories can refer to as `lab:NAME`; `without.SERVICE` for each that this lab has not."""
     found = lab.values()
-    for service in services.running(lab):
+    here = services.running(lab)
+    for service in here:
         found |= service.values(lab)
+    found |= {f"without.{s.name}": "true" for s in services.all_services() if s not in here}
     return found
 
 

@@ -334,6 +334,7 @@ def after(*hits, **more):
     ],
 )  # fmt: skip
 def test_erasure(facts, verdict, words):
+    """As the parameters say; backups are named with the day on which this person is gone from them."""
     found = erasure.judge(facts, ERASURE)
     assert found.verdict is verdict, found.reason
     assert words in found.reason
@@ -446,3 +447,29 @@ def test_statements_are_cut_where_postgresql_cuts_them():
     assert [s.line for s in found] == [1, 2, 4]
     assert found[0].bare == "SELECT '' , '', \"e;f\""
     assert found[2].text == "SELECT $1 - 2"
+
+
+def test_erasure_looks_beside_the_database():
+    """A key or a line that stays is named with where it is and what to do; a cache that should hold the person is a control."""
+    wider = Erasure.model_validate(
+        ERASURE.model_dump(exclude={"redis", "logs"})
+        | {
+            "redis": [{"name": "cache", "host": "r", "holds": True}],
+            "logs": [{"name": "app", "path": "/a.log"}],
+        }
+    )
+    before = replace(BEFORE, hits=(*BEFORE.hits, Hit("redis cache", 1, "key p:1 (database 0)")))
+    whole = replace(ERASED, before=before)
+    assert "and from redis cache, log app" in erasure.judge(whole, wider).reason
+    control = erasure.judge(ERASED, wider)
+    assert control.verdict is Verdict.INCONCLUSIVE
+    assert "not found in redis cache before" in control.reason
+    left = erasure.judge(replace(whole, after=before), wider)
+    assert left.verdict is Verdict.FAIL
+    assert "redis cache (1 key, first key p:1 (database 0))" in left.reason
+    assert "have it delete the key" in left.reason
+    logged = erasure.judge(replace(whole, after=replace(BEFORE, hits=(Hit("log app", 2, "/a.log"),))), wider)
+    assert "log app (2 lines, first /a.log)" in logged.reason
+    assert "log an id in its place" in logged.reason
+    others = erasure.judge(replace(whole, before=replace(before, databases=("crm",))), wider)
+    assert any("other databases of db2 were not looked at: crm" in note for note in others.notes)
