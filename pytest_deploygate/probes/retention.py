@@ -136,7 +136,7 @@ def _job(cluster: Cluster, wanted: Retained) -> JobFacts | None:
         return None
     schedule: ScheduleFacts = read_schedule(cluster, wanted.schedule)
     last: LastRunFacts = read_last_run(cluster, wanted.last_run, shell(wanted.schedule.host))
-    return JobFacts(f"retention of {wanted.table}", schedule, last, datetime.now(UTC))
+    return JobFacts("its retention job", schedule, last, datetime.now(UTC))
 
 
 def _policy(cluster: Cluster, wanted: Retained) -> tuple[timedelta | None, str]:

@@ -355,7 +355,7 @@ SEQUENCE = Sequence("s.a_id_seq", "s.a.id", 10, 10, 1, 1, 2**31 - 1, False)
         (replace(SEQUENCE, given=2**31 - 10), "at 2147483638 of 2147483647 (100%)"),
         (replace(SEQUENCE, given=2**31 - 10, cycles=True), ""),
         (replace(SEQUENCE, increment=-1, first=-100, last=-1, given=-10, highest=-10), ""),
-        (replace(SEQUENCE, increment=-1, first=-100, last=-1, given=-10, highest=-20), "are behind"),
+        (replace(SEQUENCE, increment=-1, first=-100, last=-1, given=-10, highest=-20), "behind"),
     ],
 )
 def test_sequences(sequence, words):
