@@ -69,6 +69,9 @@ def setting(name, value):
 
 
 def test_a_sound_server_passes():
+    """As it is, and where extensions must be in the newest version that the server has."""
+    newest = SERVERS.model_copy(update={"extensions": {"amcheck": "newest"}})
+    assert servers.judge(STATE, newest).verdict is Verdict.PASS
     assert servers.judge(STATE, SERVERS).verdict is Verdict.PASS
 
 
@@ -86,6 +89,9 @@ def test_a_sound_server_passes():
         (setting("shared_preload_libraries", ""), {}, "not in shared_preload_libraries"),
         (STATE, {"extensions": {"postgis": "any"}}, "CREATE EXTENSION postgis"),
         (STATE, {"extensions": {"timescaledb": "2.16"}}, "timescaledb is at 2.15.1, expected 2.16"),
+        (replace(STATE, updates={"amcheck": "1.4"}), {"extensions": {"amcheck": "newest"}},
+         "amcheck is at 1.3, expected newest (the server has 1.4): ALTER EXTENSION amcheck UPDATE"),
+        (replace(STATE, updates={"amcheck": "no package"}), {"extensions": {"amcheck": "newest"}}, "the server has no package"),
         (STATE, {"settings": {"wal_level": "logical"}}, "wal_level is replica, expected logical"),
         (setting("max_connections", "900"), {"memory": "64GB"}, "max_connections is 900, limit 500"),
         (STATE, {"memory": "1GB"}, "more than half of the memory"),
