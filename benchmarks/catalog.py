@@ -1,8 +1,8 @@
 """How the read-only database probes bear a large catalog: `python benchmarks/catalog.py [TABLES PARTITIONS]`.
 
-Makes a scratch PostgreSQL with a generated catalog (default 5,000 tables and 50,000 partitions; no rows), then runs the probes
-of db.cluster, db.partitioning, db.retention, stab.caching, guard.after-load and the erasure's list of tables, and
-prints seconds and the process's largest memory. Needs PostgreSQL in /usr/lib/postgresql.
+Makes a scratch PostgreSQL with a generated catalog (default 5,000 tables and 50,000 partitions; no rows), then runs the
+read-only probes of the database's items and prints seconds, statements sent and the process's largest memory; after the
+total one whole sweep of an erasure, which reads each table that can hold text. Needs PostgreSQL in /usr/lib/postgresql.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,9 +19,22 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "probes"))
 from scratch_cluster import Scratch
 
 from pytest_deploygate.inventory.after_load import AfterLoad
+from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Partitioned, Retained
-from pytest_deploygate.probes import after_load, caches, partitions, retention, servers, sweep
+from pytest_deploygate.inventory.statements import Statements
+from pytest_deploygate.probes import (
+    after_load,
+    audit_trail,
+    caches,
+    indexes,
+    partitions,
+    retention,
+    servers,
+    statements,
+    sweep,
+)
 from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.steps import new_subject
 
 _SCHEMA = "CREATE SCHEMA big"
 _TABLES = """
@@ -37,11 +51,16 @@ FOR n IN 0..{last} LOOP
         timestamptz '2026-01-01 00:00+00' + n * interval '1 day', timestamptz '2026-01-01 00:00+00' + (n + 1) * interval '1 day');
 END LOOP; END $$
 """
+_SENT = """
+SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid WHERE r.rolname = 'gate'
+"""
 _EACH = 500
 _CONNECTIONS = 4
 _SETTINGS = (
     "max_locks_per_transaction = 2000",
     "shared_buffers = '256MB'",
+    "shared_preload_libraries = 'pg_stat_statements'",
+    "pg_stat_statements.max = 50000",
     "synchronous_commit = off",
     "wal_level = minimal",
     "max_wal_senders = 0",
@@ -68,7 +87,7 @@ def main(tables: int, partitions_in_all: int) -> None:
     try:
         server.create(*_SETTINGS)
         began = time.monotonic()
-        server.sql("db1", _SCHEMA)
+        server.sql("db1", f"{_SCHEMA}; CREATE EXTENSION pg_stat_statements")
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             list(pool.map(lambda text: server.sql("db1", text), texts))
         server.sql(
@@ -83,31 +102,61 @@ def main(tables: int, partitions_in_all: int) -> None:
             f"filled in {time.monotonic() - began:.0f} s: {tables} tables, {parents * each} partitions",
             flush=True,
         )
-        _measure(Cluster(server.database(replicas=None, statement_timeout="60s"), "deploygate"))
+        _measure(server, Cluster(server.database(replicas=None, statement_timeout="60s"), "deploygate"))
     finally:
         server.destroy()
 
 
-def _measure(cluster: Cluster) -> None:
+def _measure(server: Scratch, cluster: Cluster) -> None:
     job = {"schedule": {"pg_cron": "none"}, "last_run": {"status_file": "/nowhere"}}
     retained = Retained.model_validate({"table": "big.p0", "column": "at", "keep": "10d", **job})
     parted = Partitioned.model_validate({"table": "big.p0", "column": "at", "interval": "1d"})
+    nothing = [{"sql": "SELECT 1"}]
+    audited = AuditTrail.model_validate(
+        {"table": "big.t1", "role": {"user": "gate"}, "operation": nothing, "record": "SELECT 1"}
+    )
+    erasure = Erasure.model_validate(
+        {
+            "role": {"user": "gate"},
+            "create": nothing,
+            "erase": nothing,
+            "expected": ["big.t1.body"],
+            "backups": [{"name": "none", "keep": "1d"}],
+        }
+    )
     probes = {
         "db.cluster": lambda: servers.state(cluster, cluster.primary),
         "db.partitioning (one table)": lambda: partitions.read(cluster, parted),
         "db.retention (one table)": lambda: retention.read(cluster, retained),
+        "db.monitoring-queries": lambda: statements.monitoring(cluster),
+        "stab.slow-queries": lambda: statements.statements(cluster, Statements()),
         "stab.caching": lambda: caches.buffers(cluster),
+        "comp.audit-trail (rights)": lambda: audit_trail.rights(cluster, audited),
+        "phase2.indexes (states)": lambda: indexes.states(cluster),
         "guard.after-load": lambda: after_load.read(cluster, AfterLoad()),
         "comp.erasure (list of tables)": lambda: sweep.tables(cluster, cluster.primary, ()),
     }
     whole = time.monotonic()
     for name, probe in probes.items():
-        began = time.monotonic()
-        probe()
-        print(f"{name:32} {time.monotonic() - began:6.2f} s", flush=True)
+        _timed(server, name, probe)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{'all':32} {time.monotonic() - whole:6.2f} s, at most {peak_mb:.0f} MB")
+    _timed(server, "comp.erasure (one whole sweep)", lambda: sweep.sweep(cluster, erasure, new_subject()))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{'with it':32} at most {peak_mb:.0f} MB")
     cluster.close()
+
+
+def _timed(server: Scratch, name: str, probe: Callable[[], object]) -> None:
+    before, began = _sent(server), time.monotonic()
+    probe()
+    took_s = time.monotonic() - began
+    print(f"{name:32} {took_s:6.2f} s {_sent(server) - before:6} statements", flush=True)
+
+
+def _sent(server: Scratch) -> int:
+    """Return how many statements our role has sent, BEGIN and COMMIT among them."""
+    return int(server.sql("db1", _SENT)[0][0])
 
 
 if __name__ == "__main__":

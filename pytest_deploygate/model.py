@@ -294,6 +294,17 @@ def parse_size(text: str) -> int:
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
+def words_for_count(count: int, one: str, many: str) -> str:
+    """Write a count with what is counted: `1 sequence is`, `2 sequences are`."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def about(target: str, reason: str) -> str:
+    """Write a target before a reason, unless the reason begins with it: nothing is named twice."""
+    name = target.rpartition(" ")[2]
+    return reason if not target or reason.startswith((target, name)) else f"{target}: {reason}"
+
+
 def words_for_bytes(size: float) -> str:
     """Say a size as people do: `512 B`, `16 MB`, `1.5 GB` (powers of 1024)."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, worst
+from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, about, worst
 
 #: Tests that bring a person's half of an item begin with this; all others bring the machine's.
 ATTESTATION_TESTS = "checklist.md::"
@@ -127,6 +127,6 @@ def _reason(findings: Sequence[Finding], verdict: Verdict) -> str:
     first = decisive[0]
     if verdict is Verdict.PASS and len(decisive) > 1:
         return f"{len(decisive)} targets pass"
-    where = f"{first.target}: " if first.target and len(findings) > 1 else ""
+    reason = about(first.target, first.reason) if len(findings) > 1 else first.reason
     more = f" (and {len(decisive) - 1} more of {len(findings)} targets)" if len(decisive) > 1 else ""
-    return f"{where}{first.reason}{more}"
+    return f"{reason}{more}"

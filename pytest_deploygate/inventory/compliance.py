@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from pytest_deploygate.inventory.backup import Flag
 from pytest_deploygate.inventory.database import Retained
 from pytest_deploygate.inventory.fields import Duration, Each, FilePath, SecretReference, Section
+from pytest_deploygate.inventory.references import with_lab
 from pytest_deploygate.inventory.statements import Redis
+
+
+def _address(value: object) -> object:
+    return with_lab(value) if isinstance(value, str) else value
 
 
 class Login(Section):
@@ -25,7 +31,9 @@ class Request(Section):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
         default="POST", description="HTTP method"
     )
-    url: str = Field(description="address", pattern=r"^https?://")
+    url: Annotated[str, BeforeValidator(_address)] = Field(
+        description="address; `lab:NAME` in it is a value of the lab", pattern=r"^https?://"
+    )
     json_: dict[str, str | int | bool] | None = Field(default=None, alias="json", description="body, as JSON")
     bearer: SecretReference | None = Field(default=None, description="token for the Authorization header")
     expect: list[int] = Field(
@@ -102,7 +110,7 @@ class DataRetention(Section):
 class Allowed(Section):
     """A place where something of the subject must remain."""
 
-    where: str = Field(description="schema.table.column, or the name of a log or Redis server")
+    where: str = Field(description="schema.table.column, `log NAME` or `redis NAME`; * as wildcard")
     reason: str = Field(min_length=10, description="why it must remain, for how long")
 
     def __str__(self) -> str:
@@ -111,11 +119,26 @@ class Allowed(Section):
 
 
 class LogFile(Section):
-    """A log file that must not hold the subject."""
+    """A log that must not hold the subject."""
 
     name: str = Field(description="how findings call it")
-    path: FilePath = Field(description="the file, on the host")
+    path: FilePath = Field(
+        description="the file, or a folder of logs, on the host; compressed ones are not read"
+    )
     host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
+
+
+class SearchedRedis(Redis):
+    """A Redis server that is looked through for the subject."""
+
+    holds: Flag = Field(
+        json_schema_extra={"weaker": "false"},
+        default=False,
+        description="the subject must be found here before the erasure: a part of the control",
+    )
+    timeout: Duration = Field(
+        default=timedelta(seconds=30), description="looking through it may take this long"
+    )
 
 
 class Residual(Section):
@@ -140,7 +163,8 @@ class Erasure(Section):
         description="where something must remain, with the reason",
     )
     views: list[str] = Field(
-        default=[], description="views that are looked at too: continuous aggregates are views (schema.name)"
+        default=[],
+        description="views that are looked at too (schema.name); TimescaleDB's continuous aggregates always are",
     )
     skip: list[Allowed] = Field(
         json_schema_extra={"weaker": "any"},
@@ -148,7 +172,12 @@ class Erasure(Section):
         description="tables (schema.name, * as wildcard) that are not looked at, with the reason",
     )
     logs: list[LogFile] = Field(default=[], description="log files that are looked at")
-    redis: list[Redis] = Field(default=[], description="Redis servers that are looked at")
+    logs_settle: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(seconds=2),
+        description="logs are looked at no sooner after the erasure: their writers keep lines back",
+    )
+    redis: list[SearchedRedis] = Field(default=[], description="Redis servers that are looked at")
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=5),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -77,6 +78,11 @@ def from_lab(name: str, instead: str = _NO_VALUE) -> str:
     if name not in values:
         raise ValueError(f"the lab has no value {name!r}; it has {', '.join(sorted(values))}")
     return str(values[name])
+
+
+def with_lab(text: str) -> str:
+    """Return a text with each `lab:NAME` in it replaced by its value. Raises ValueError like `from_lab`."""
+    return re.sub(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)+)", lambda found: from_lab(found[1]), text)
 
 
 def lab_lacks(reference: object) -> bool:

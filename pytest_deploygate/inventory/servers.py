@@ -24,7 +24,8 @@ class Servers(Section):
         default=["pg_stat_statements"], description="libraries that shared_preload_libraries must hold"
     )
     extensions: dict[str, str] = Field(
-        default={}, description="extensions of the database with their versions, `any` for any version"
+        default={},
+        description="extensions of the database with their versions; `any`, or `newest`: what the server's packages bring",
     )
     settings: dict[str, str] = Field(
         default={},

@@ -18,7 +18,7 @@ from pytest_deploygate.inventory.fields import (
     SecretReference,
     Section,
 )
-from pytest_deploygate.inventory.references import from_lab
+from pytest_deploygate.inventory.references import with_lab
 
 _SELECTOR = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*\s*(\{[^{}]*\})?")
 
@@ -65,12 +65,12 @@ class WatchTarget(Section):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, url: str | None) -> str | None:
-        return None if url is None else _address(_with_lab(url))
+        return None if url is None else _address(with_lab(url))
 
     @field_validator("tcp")
     @classmethod
     def _is_a_place(cls, place: str | None) -> str | None:
-        return None if place is None else _place(_with_lab(place))
+        return None if place is None else _place(with_lab(place))
 
     @field_validator("postgres")
     @classmethod
@@ -81,7 +81,7 @@ class WatchTarget(Section):
             raise ValueError("write it as postgresql://user@host:port/database")
         if re.match(r"postgres(ql)?://[^@/]*:[^@/]*@", uri):
             raise ValueError("a password is not written in the address; write `password: env:NAME` beside it")
-        return _with_lab(uri)
+        return with_lab(uri)
 
     @field_validator("prometheus")
     @classmethod
@@ -163,7 +163,7 @@ class Uptime(Section):
     @field_validator("control")
     @classmethod
     def _is_a_place(cls, place: str | None) -> str | None:
-        return None if place is None else _place(_with_lab(place))
+        return None if place is None else _place(with_lab(place))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -195,10 +195,6 @@ class Uptime(Section):
         """The records that are there now, each once."""
         found = [path for pattern in self.records for path in sorted(glob.glob(str(pattern)))]  # noqa: PTH207 (absolute)
         return list(dict.fromkeys(found))
-
-
-def _with_lab(text: str) -> str:
-    return re.sub(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)+)", lambda found: from_lab(found[1]), text)
 
 
 def _address(url: str) -> str:

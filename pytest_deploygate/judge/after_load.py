@@ -5,25 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_deploygate.inventory.after_load import AfterLoad
-from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for_count
 from pytest_deploygate.probes.after_load import AfterLoadFacts, Sequence
 
 _NAMED = 4
-#: What is in a list, and what to do about it.
+#: What is in a list, one and several, and what to do about it.
 _LISTS = {
-    "unanalyzed": ("never analyzed since they have rows", "ANALYZE them, plans are guesses until then"),
-    "stale": ("changed by more than half since they were analyzed", "ANALYZE them"),
-    "not_valid": ("constraints not validated", "ALTER TABLE … VALIDATE CONSTRAINT; old rows may break them"),
+    "unanalyzed": (
+        "table never analyzed since it has rows",
+        "tables never analyzed since they have rows",
+        "ANALYZE them, plans are guesses until then",
+    ),
+    "stale": (
+        "table changed by more than half since it was analyzed",
+        "tables changed by more than half since they were analyzed",
+        "ANALYZE them",
+    ),
+    "not_valid": (
+        "constraint not validated",
+        "constraints not validated",
+        "ALTER TABLE … VALIDATE CONSTRAINT; old rows may break it",
+    ),
     "switched_off": (
+        "trigger or foreign key switched off",
         "triggers or foreign keys switched off",
         "ALTER TABLE … ENABLE TRIGGER ALL, then check the rows",
     ),
     "no_identity": (
-        "published without a replica identity",
+        "table published without a replica identity",
+        "tables published without a replica identity",
         "add a primary key, or updates fail at the publisher",
     ),
-    "unlogged": ("unlogged: not on replicas, emptied by a crash", "ALTER TABLE … SET LOGGED"),
-    "no_autovacuum": ("with autovacuum switched off", "ALTER TABLE … RESET (autovacuum_enabled)"),
+    "unlogged": (
+        "unlogged table (not on replicas, emptied by a crash)",
+        "unlogged tables (not on replicas, emptied by a crash)",
+        "ALTER TABLE … SET LOGGED",
+    ),
+    "no_autovacuum": (
+        "table with autovacuum switched off",
+        "tables with autovacuum switched off",
+        "ALTER TABLE … RESET (autovacuum_enabled)",
+    ),
 }
 
 
@@ -37,7 +59,7 @@ def judge(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
     if found.unread:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.node}: {len(found.unread)} sequences could not be looked at: {'; '.join(found.unread[:_NAMED])}",
+            f"{found.node}: {words_for_count(len(found.unread), 'sequence', 'sequences')} could not be looked at: {'; '.join(found.unread[:_NAMED])}",
             readings, notes,
         )  # fmt: skip
     if not found.with_rows:
@@ -79,23 +101,24 @@ def _sequences(found: AfterLoadFacts, expected: AfterLoad) -> Iterator[str]:
     if late:
         said = [f"{s.name} is at {s.given or 'its start'}, {s.column} has {s.highest}" for s in late[:_NAMED]]
         yield (
-            f"{len(late)} sequences are behind their columns, so that inserts fail: {'; '.join(said)}{_more(late)}: "
+            f"{words_for_count(len(late), 'sequence is behind its column', 'sequences are behind their columns')}, so that "
+            f"inserts fail: {'; '.join(said)}{_more(late)}: "
             "SELECT setval(sequence, max(column)) for each"
         )
     full = [s for s in found.sequences if used(s) > expected.max_sequence_used and not s.cycles]
     if full:
         said = [f"{s.name} at {s.given} of {s.last} ({used(s):.0%})" for s in full[:_NAMED]]
         yield (
-            f"{len(full)} sequences are over {expected.max_sequence_used:.0%} of their range: {'; '.join(said)}"
+            f"{words_for_count(len(full), 'sequence is', 'sequences are')} over {expected.max_sequence_used:.0%} of the range: {'; '.join(said)}"
             f"{_more(full)}: widen column and sequence to bigint before inserts fail"
         )
 
 
 def _lists(found: AfterLoadFacts) -> Iterator[str]:
-    for name, (what, step) in _LISTS.items():
+    for name, (one, many, step) in _LISTS.items():
         names: tuple[str, ...] = getattr(found, name)
         if names:
-            yield f"{len(names)} {what}: {', '.join(names[:_NAMED])}{_more(names)}: {step}"
+            yield f"{words_for_count(len(names), one, many)}: {', '.join(names[:_NAMED])}{_more(names)}: {step}"
 
 
 def _more(names: list[Sequence] | tuple[str, ...]) -> str:
@@ -109,6 +132,6 @@ def _readings(found: AfterLoadFacts, expected: AfterLoad) -> Iterator[Reading]:
     most = max(map(used, found.sequences), default=0.0)
     yield Reading("most of a sequence used", round(most, 4), limit=f"at most {expected.max_sequence_used}",
                   ok=most <= expected.max_sequence_used)  # fmt: skip
-    for name, (what, _) in _LISTS.items():
+    for name, (_, many, _) in _LISTS.items():
         count = len(getattr(found, name))
-        yield Reading(what, count, limit="0", ok=count == 0)
+        yield Reading(many, count, limit="0", ok=count == 0)

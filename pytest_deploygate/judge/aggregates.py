@@ -69,7 +69,7 @@ def _freshness(found: AggregateFacts, expected: Aggregate) -> Judgement:
             )
         elif not good:
             wrong.append(
-                f"the last refresh was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the log of the job"
+                f"the last refresh of {found.relation} was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the log of the job"
                 " that refreshes it, mend it, and run it by hand"
             )
     behind = _behind_s(found, expected)

@@ -84,7 +84,13 @@ def judge_rights(found: RightsFacts, expected: AuditTrail) -> Judgement:
         Reading("owner", found.owner),
     )
     if found.ways:
-        said = [f"{role} {how}" for role, how in found.ways]
+        # A right that comes by a membership is one that the role has: the membership says it.
+        by = {
+            f"{role} {how.partition(' by membership')[0]}"
+            for role, how in found.ways
+            if " by membership" in how
+        }
+        said = [f"{role} {how}" for role, how in found.ways if f"{role} {how}" not in by]
         more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
         return Judgement(
             Verdict.FAIL,

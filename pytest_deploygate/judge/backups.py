@@ -121,14 +121,14 @@ def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -
         *([backup.error] if backup.error else []),
     ]
     if bad:
+        # What is too old names the backup itself.
+        about = found.tool if old else f"{found.tool}, {backup.label}"
         next_step = (
             advice
             if old
             else "do not rely on it: take another, and find out what changed it in the repository"
         )
-        return Judgement(
-            Verdict.FAIL, f"{found.tool}, {backup.label}: {'; '.join(bad)}; {next_step}", tuple(readings)
-        )
+        return Judgement(Verdict.FAIL, f"{about}: {'; '.join(bad)}; {next_step}", tuple(readings))
     if found.verification is None:
         return Judgement(
             Verdict.INCONCLUSIVE, f"{backup.label} could not be verified: {found.problem}", tuple(readings)

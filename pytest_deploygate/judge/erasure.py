@@ -11,6 +11,7 @@ from pytest_deploygate.probes.erasure import ErasureFacts
 from pytest_deploygate.probes.sweep import Hit, Sweep
 
 _NAMED = 4
+_OUTSIDE = ("redis ", "log ")
 
 
 def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
@@ -19,15 +20,16 @@ def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
     if found.left_behind:
         notes += (f"{found.left_behind} synthetic persons of runs that crashed were erased first",)
     seen = {hit.place for hit in found.before.hits}
-    lacking = [place for place in expected.expected if place not in seen]
+    control = [*expected.expected, *(f"redis {cache.name}" for cache in expected.redis if cache.holds)]
+    lacking = [place for place in control if place not in seen]
     if lacking:
         where = ", ".join(sorted(seen)) or "nowhere"
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"the control failed: the synthetic person was not found in {', '.join(lacking)} before the erasure (found in "
             f"{where}), so that finding nothing afterwards would prove nothing: correct `create` or `expected`",
-            (Reading("expected places with the person before", len(expected.expected) - len(lacking),
-                     limit=str(len(expected.expected)), ok=False),), notes,
+            (Reading("expected places with the person before", len(control) - len(lacking),
+                     limit=str(len(control)), ok=False),), notes,
         )  # fmt: skip
     if found.after is None:
         return Judgement(
@@ -37,10 +39,11 @@ def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
         )
     left = [hit for hit in found.after.hits if not _allowed(hit, expected.allowed)]
     readings = (
-        Reading("places with the person before", len(seen), limit=f"at least the {len(expected.expected)} expected",
+        Reading("places with the person before", len(seen), limit=f"at least the {len(control)} expected",
                 ok=True),
         Reading("places with the person after", len(left), limit="0 beside those allowed", ok=not left),
         Reading("tables looked at", found.after.tables),
+        Reading("Redis servers and logs looked at", len(expected.redis) + len(expected.logs)),
         Reading("erasure done after", round(found.took_s, 2), "s", f"at most {words_for(expected.within)}"),
     )  # fmt: skip
     if left:
@@ -57,29 +60,49 @@ def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
             readings, notes,
         )  # fmt: skip
     kept = [f"{hit.place} ({_why(hit, expected.allowed)})" for hit in found.after.hits]
+    beside = [
+        *(f"redis {cache.name}" for cache in expected.redis),
+        *(f"log {log.name}" for log in expected.logs),
+    ]
     return Judgement(
         Verdict.PASS,
         f"found in {len(seen)} places, erased, and gone from all columns of {found.after.tables} tables on "
-        f"{found.after.node}" + (f"; kept as allowed: {', '.join(kept)}" if kept else ""),
+        f"{found.after.node}"
+        + (f" and from {', '.join(beside)}" if beside else "")
+        + (f"; kept as allowed: {', '.join(kept)}" if kept else ""),
         readings,
         notes,
     )
 
 
 def _still(left: list[Hit], before: set[str], expected: Erasure, after: Sweep) -> str:
-    said = [f"{hit.place} ({hit.rows} row{'s' if hit.rows > 1 else ''})" for hit in left[:_NAMED]]
+    said = [_said(hit) for hit in left[:_NAMED]]
     more = f" and {len(left) - _NAMED} more places" if len(left) > _NAMED else ""
-    soft = [hit.place for hit in left if hit.place in expected.expected]
-    new = [hit.place for hit in left if hit.place not in before]
-    hint = "the erasure forgets this place; add it there, or to `allowed` with the reason"
-    if soft:
-        hint = "the row was only marked as deleted, not erased: delete or overwrite it"
-    elif new:
-        hint = "the erasure itself wrote it there: record a digest instead, or allow it with the reason"
+    on = f" on {after.node}" if any(not hit.place.startswith(_OUTSIDE) for hit in left) else ""
+    hints = dict.fromkeys(_hint(hit, before, expected) for hit in left[:_NAMED])
     return (
-        f"after the erasure the synthetic person is still in {', '.join(said)}{more} on {after.node}, allowed for "
-        f"{words_for(expected.within)} at most: {hint}"
+        f"{words_for(expected.within)} after the erasure the synthetic person is still in {', '.join(said)}{more}{on}: "
+        f"{'; '.join(hints)}"
     )
+
+
+def _said(hit: Hit) -> str:
+    kind = "key" if hit.place.startswith("redis ") else "line" if hit.place.startswith("log ") else "row"
+    first = f", first {hit.first}" if hit.first else ""
+    return f"{hit.place} ({hit.rows} {kind}{'s' if hit.rows > 1 else ''}{first})"
+
+
+def _hint(hit: Hit, before: set[str], expected: Erasure) -> str:
+    """Say what to do about a place that still holds the person."""
+    if hit.place.startswith("redis "):
+        return "the erasure forgets this cache: have it delete the key, or allow it with the reason"
+    if hit.place.startswith("log "):
+        return "the platform logs people's data: log an id in its place and remove those lines, or allow it with the reason"
+    if hit.place in expected.expected:
+        return "a row of this table was not erased, or only marked as deleted: delete or overwrite it"
+    if hit.place not in before:
+        return "the erasure itself wrote it there: record a digest instead, or allow it with the reason"
+    return "the erasure forgets this place; add it there, or to `allowed` with the reason"
 
 
 def _allowed(hit: Hit, allowed: list[Allowed]) -> bool:
@@ -99,6 +122,8 @@ def _residuals(found: ErasureFacts, expected: Erasure) -> Iterator[str]:
 
 
 def _skipped(before: Sweep, expected: Erasure) -> Iterator[str]:
+    if before.databases:
+        yield f"other databases of {before.node} were not looked at: {', '.join(before.databases)}"
     for table in before.skipped:
         reason = next((e.reason for e in expected.skip if fnmatchcase(table, e.where)), "")
         yield f"not looked at, by the inventory: {table} ({reason})"

@@ -17,7 +17,8 @@ _STATEMENTS = re.compile(
     r"|CREATE (SCHEMA|TYPE|DOMAIN|EXTENSION|COLLATION|STATISTICS|MATERIALIZED VIEW|ROLE|USER|GROUP|CAST|OPERATOR)"
     r"|ALTER (DEFAULT PRIVILEGES|ROLE|USER|GROUP)|ALTER TYPE \S+ ADD VALUE"
     r"|CREATE (OR REPLACE )?(CONSTRAINT )?TRIGGER|CREATE (UNIQUE )?INDEX CONCURRENTLY|DROP INDEX CONCURRENTLY"
-    r"|REINDEX\b.*\bCONCURRENTLY|REFRESH MATERIALIZED VIEW CONCURRENTLY|LOCK)\b",
+    r"|REINDEX\b.*\bCONCURRENTLY|REFRESH MATERIALIZED VIEW CONCURRENTLY"
+    r"|LOCK\b.*\bIN (ACCESS|ROW) SHARE MODE)\b",
     re.IGNORECASE,
 )
 # Parts of ALTER TABLE that hold their lock for a moment only.
@@ -25,7 +26,7 @@ _ACTIONS = re.compile(
     r"^(ADD (?!CONSTRAINT\b|CHECK\b|FOREIGN\b|PRIMARY\b|UNIQUE\b|EXCLUDE\b)(COLUMN )?|ADD .*\b(NOT VALID|USING INDEX)\b"
     r"|VALIDATE CONSTRAINT|DROP CONSTRAINT|RENAME CONSTRAINT"
     r"|ALTER (COLUMN )?\S+ (SET DEFAULT|DROP DEFAULT|DROP NOT NULL|DROP IDENTITY|SET STATISTICS|SET STORAGE|SET \(|RESET \()"
-    r"|SET \(|RESET \(|OWNER TO|REPLICA IDENTITY|CLUSTER ON|SET WITHOUT CLUSTER|NO INHERIT|DETACH PARTITION .*\bCONCURRENTLY)",
+    r"|SET \(|RESET \(|OWNER TO|REPLICA IDENTITY|CLUSTER ON|SET WITHOUT CLUSTER|NO INHERIT|DETACH PARTITION .*\b(CONCURRENTLY|FINALIZE))",
     re.IGNORECASE,
 )
 _ALTER = re.compile(
@@ -45,12 +46,18 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+def pieces(statement: str) -> list[str]:
+    """Return the actions of an ALTER TABLE as statements of their own; any other statement is one piece."""
+    found = _ALTER.match(statement)
+    return [f"{found[1]} {action}" for action in parts(found[4])] if found else [statement]
+
+
 def unknown(statement: str, judged: Callable[[str], bool]) -> Iterator[str]:
     """Yield the parts of a statement (strings emptied) that no rule judges and that are not known as harmless."""
-    if found := _ALTER.match(statement):
-        for action in parts(found[4]):
-            whole = f"{found[1]} {action}"
-            if not judged(whole) and not _harmless_action(action):
+    if _ALTER.match(statement):
+        for whole in pieces(statement):
+            action = _ALTER.match(whole)
+            if not judged(whole) and not (action and _harmless_action(action[4])):
                 yield whole
     elif not (judged(statement) or _STATEMENTS.match(statement) or _harmless_read(statement)):
         yield statement

@@ -37,12 +37,18 @@ def _rule(
     return Rule(name, re.compile(pattern, re.IGNORECASE), does, instead, rewrites, always)
 
 
+# The name of a new column, which is not the beginning of a table constraint.
+_COLUMN = (
+    r"(COLUMN )?(IF NOT EXISTS )?(?!CONSTRAINT\b|CHECK\b|FOREIGN KEY\b|PRIMARY KEY\b|UNIQUE\b|EXCLUDE\b)"
+)
 _RULES = (
     _rule("changes-type", r"^ALTER TABLE .*\bALTER (COLUMN )?\S+ (SET DATA )?TYPE\b",
           "rewrites the table under ACCESS EXCLUSIVE", "add a column, fill it in batches, switch over", rewrites=True),
     _rule("volatile-default", r"^ALTER TABLE .*\bADD (COLUMN )?.*\bDEFAULT\b[^,]*\b(random|gen_random_uuid|uuid_generate\w*"
           r"|clock_timestamp|nextval|timeofday)\s*\(",
           "rewrites the table under ACCESS EXCLUSIVE", "add it without default, fill in batches", rewrites=True),
+    _rule("changes-expression", r"^ALTER TABLE .*\bALTER (COLUMN )?\S+ SET EXPRESSION\b",
+          "rewrites the table under ACCESS EXCLUSIVE", "add a plain column and fill it in batches", rewrites=True),
     _rule("adds-identity-or-stored", r"^ALTER TABLE .*\bADD (COLUMN )?.*(\b(small|big)?serial\b|GENERATED .* AS (IDENTITY|\(.*STORED))",
           "rewrites the table under ACCESS EXCLUSIVE", "add a plain column and fill it in batches", rewrites=True),
     _rule("rewrites-table", r"^(VACUUM\b.*\bFULL\b|CLUSTER\b|ALTER TABLE .*\bSET (LOGGED|UNLOGGED|TABLESPACE|ACCESS METHOD)\b)",
@@ -53,19 +59,29 @@ _RULES = (
           "blocks the table meanwhile", "say CONCURRENTLY"),
     _rule("validates-constraint", r"^ALTER TABLE .*\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b(?!.*NOT VALID)",
           "scans the table under a lock", "ADD … NOT VALID, then VALIDATE CONSTRAINT in a second step"),
-    _rule("adds-key", r"^ALTER TABLE .*\bADD (CONSTRAINT \S+ )?(PRIMARY KEY|UNIQUE|EXCLUDE)\b(?!.*USING INDEX)",
+    # A new column is checked by reading the table; a foreign key of one without default needs no look at rows.
+    _rule("adds-checked-column", r"^ALTER TABLE .*\bADD " + _COLUMN + r".*(\bCHECK ?\(|\bDEFAULT (?!NULL).*\bREFERENCES\b"
+          r"|\bREFERENCES\b.*\bDEFAULT (?!NULL))",
+          "scans the table under ACCESS EXCLUSIVE", "add the column alone, then the constraint NOT VALID, then VALIDATE it"),
+    _rule("adds-key", r"^ALTER TABLE .*\bADD ((CONSTRAINT \S+ )?(PRIMARY KEY|UNIQUE|EXCLUDE)\b(?!.*USING INDEX)"
+          r"|" + _COLUMN + r".*\b(PRIMARY KEY|UNIQUE)\b)",
           "builds an index under ACCESS EXCLUSIVE", "CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX"),
     _rule("scans-for-not-null", r"^ALTER TABLE .*\bSET NOT NULL\b", "scans the table under ACCESS EXCLUSIVE",
           "a CHECK (… IS NOT NULL) NOT VALID, validated first"),
-    _rule("adds-not-null-without-default", r"^ALTER TABLE .*\bADD (COLUMN )(?!.*\bDEFAULT\b).*\bNOT NULL\b",
+    _rule("adds-not-null-without-default", r"^ALTER TABLE .*\bADD " + _COLUMN + r"(?!.*\b(DEFAULT|GENERATED|(small|big)?serial)\b).*\bNOT NULL\b",
           "fails on a table with rows", "give it a constant default", always=True),
     _rule("updates-all-rows", r"^(UPDATE|DELETE FROM)\b(?!.*\bWHERE\b)", "writes every row in one transaction",
           "do it in batches", rewrites=True),
     _rule("refreshes-view", r"^REFRESH MATERIALIZED VIEW (?!CONCURRENTLY)", "blocks readers of the view",
           "say CONCURRENTLY (it needs a unique index)"),
+    _rule("detaches-partition", r"^ALTER TABLE .*\bDETACH PARTITION (?!.*\b(CONCURRENTLY|FINALIZE)\b)",
+          "locks the whole table and the partition under ACCESS EXCLUSIVE", "say CONCURRENTLY, outside a transaction"),
+    _rule("takes-lock", r"^LOCK\b(?!.*\bIN (ACCESS|ROW) SHARE MODE\b)", "holds a lock until its transaction ends",
+          "let each statement take the lock that it needs"),
     _rule("drops", r"^(DROP (TABLE|SCHEMA|DATABASE)\b|TRUNCATE\b|ALTER TABLE .*\bDROP (COLUMN )?(?!CONSTRAINT|DEFAULT|NOT|EXPRESSION|IDENTITY)\S+)",
           "removes data that the old version may still need", "do it in a release after the old version is gone", always=True),
-    _rule("renames", r"^ALTER TABLE .*\bRENAME\b", "breaks the old version while it still runs",
+    _rule("renames", r"^(ALTER TABLE .*\b(RENAME (?!CONSTRAINT\b)|SET SCHEMA\b)|ALTER SCHEMA \S+ RENAME\b)",
+          "breaks the old version while it still runs",
           "add the new name beside the old one", always=True),
 )  # fmt: skip
 _LOCKS = re.compile(
@@ -73,6 +89,12 @@ _LOCKS = re.compile(
     r"|CREATE .*TABLE .*\b(PARTITION OF|REFERENCES)|LOCK|CLUSTER)\b",
     re.IGNORECASE,
 )
+_CONCURRENTLY = re.compile(
+    r"^((CREATE (UNIQUE )?|DROP )INDEX CONCURRENTLY|REINDEX\b.*\bCONCURRENTLY|ALTER TABLE .*DETACH PARTITION .*\bCONCURRENTLY)",
+    re.IGNORECASE,
+)
+_BEGINS = re.compile(r"^(BEGIN|START TRANSACTION)\b", re.IGNORECASE)
+_ENDS = re.compile(r"^(COMMIT|END|ROLLBACK(?! TO))\b", re.IGNORECASE)
 _TIMEOUT = re.compile(r"^SET (LOCAL |SESSION )?lock_timeout\b", re.IGNORECASE)
 _UNKNOWN = "unknown-statement"
 
@@ -132,10 +154,20 @@ def _judged(statement: str) -> bool:
 
 def _hits(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
     """Yield (step, rule, words) for what a statement would do. A table made by the same migrations is empty."""
-    if step.made_here:
-        return
+    if _CONCURRENTLY.match(step.statement.bare) and _in_transaction(step, found):
+        yield (
+            step, "concurrently-in-transaction",
+            f"{_at(step)} [concurrently-in-transaction] fails: CONCURRENTLY cannot run inside of a transaction: end it before",
+        )  # fmt: skip
+    if not step.made_here:
+        yield from _by_rules(step, found, lint)
+    yield from _without_timeout(step, found, lint)
+
+
+def _by_rules(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
+    actions = known_sql.pieces(step.statement.bare)
     for rule in _RULES:
-        if not rule.pattern.search(step.statement.bare):
+        if not any(rule.pattern.search(action) for action in actions):
             continue
         size = step.size_bytes
         unknown = "of unknown size (it is not in the database)"
@@ -152,13 +184,42 @@ def _hits(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[S
                 f"({words_for_bytes(limit)}): replicas that lag are lost"
             )
         yield step, rule.name, f"{_at(step)} [{rule.name}] {rule.does}: {large}: {rule.instead}{wal}"
-    if _LOCKS.match(step.statement.bare) and _over(step, lint) and not _has_timeout(step, found, lint):
-        asked = words_for(lint.lock_timeout) if lint.lock_timeout else ""
-        yield (
-            step, "lock-timeout",
-            f"{_at(step)} [lock-timeout] waits without limit for its lock on {step.table or 'a table'}, and "
-            f"everybody queues behind it: SET lock_timeout = '{asked}' before it",
-        )  # fmt: skip
+
+
+def _without_timeout(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
+    """Yield what would wait without limit for its locks: on its own table, and on those that foreign keys point to."""
+    if not _LOCKS.match(step.statement.bare) or _has_timeout(step, found, lint):
+        return
+    large = [step.table or "a table"] if _locks_its_own(step) and _over(step, lint) else []
+    large += [t.table for t in step.referenced if t.size_bytes is None or t.size_bytes > lint.small]
+    if not large:
+        return
+    asked = words_for(lint.lock_timeout) if lint.lock_timeout else ""
+    yield (
+        step, "lock-timeout",
+        f"{_at(step)} [lock-timeout] waits without limit for its lock on {' and '.join(dict.fromkeys(large))}, and "
+        f"everybody queues behind it: SET lock_timeout = '{asked}' before it",
+    )  # fmt: skip
+
+
+def _locks_its_own(step: Step) -> bool:
+    """A new table is locked by nobody else; one that it becomes a partition of is there already."""
+    if step.made_here:
+        return False
+    return bool(step.table) or not step.referenced
+
+
+def _in_transaction(step: Step, found: LintFacts) -> bool:
+    """Tell whether a transaction that the file itself began is open at a statement."""
+    inside = False
+    for other in found.steps:
+        if other is step:
+            return inside
+        if other.file == step.file:
+            inside = bool(_BEGINS.match(other.statement.bare)) or (
+                inside and not _ENDS.match(other.statement.bare)
+            )
+    return False
 
 
 def _over(step: Step, lint: MigrationLint) -> bool:

@@ -219,8 +219,7 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
         held = f"; its slot is {facts.slot.wal_status}: WAL it needs was removed, so it must be rebuilt"
     if not server.answered:
         return fail(
-            f"{name} is down: not in pg_stat_replication of {facts.upstream}, and it cannot be reached "
-            f"({server.problem}): start it{held}", "not streaming, not reachable", f"streaming from {facts.upstream}",
+            f"{name} is down: it is not in pg_stat_replication of {facts.upstream}, and {server.problem}{held}", "not streaming, not reachable", f"streaming from {facts.upstream}",
         )  # fmt: skip
     if not facts.server.receiver:
         return fail(

@@ -212,8 +212,8 @@ def synchronous(facts: PrimaryFacts, criterion: Replication) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"commits on {server.node} do not wait for a replica ({words}), but the inventory says `synchronous: true`: "
-            "a crash of the primary loses acknowledged writes; set synchronous_standby_names to the replicas' "
-            "application_name and synchronous_commit to on, reload",
+            "a crash of the primary loses acknowledged writes; set synchronous_standby_names and reload, or correct the "
+            "inventory",
             readings,
         )
     if asked and not partners:

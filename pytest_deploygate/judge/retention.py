@@ -74,14 +74,21 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
             Verdict.FAIL, f"pg_partman has no row for it in {wanted.partman}.part_config: rows stay forever"
         )
         return
-    said = words_for(policy.retention) if policy.retention else "none"
+    said = words_for(policy.retention) if policy.retention else policy.said or "none"
     reading = Reading(
         f"{found.table} retention of pg_partman",
         said,
         limit=words_for(wanted.keep),
         ok=policy.retention == wanted.keep,
     )
-    if policy.retention != wanted.keep:
+    if policy.said and policy.retention is None:
+        yield Judgement(
+            Verdict.FAIL,
+            f"pg_partman's retention for it is no interval: {policy.said!r}, expected {words_for(wanted.keep)}: UPDATE "
+            "part_config",
+            (reading,),
+        )
+    elif policy.retention != wanted.keep:
         yield Judgement(
             Verdict.FAIL,
             f"pg_partman's retention for it is {said}, expected {words_for(wanted.keep)}: UPDATE part_config",

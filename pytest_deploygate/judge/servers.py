@@ -107,13 +107,19 @@ def _extensions(found: ServerState, expected: Servers) -> Iterator[Judgement]:
         wrong = ""
         if there is None:
             wrong = f"the extension {name} is not in the database: CREATE EXTENSION {name}"
-        elif version not in ("any", there) and not there.startswith(f"{version}."):
+        elif not _in_version(there, version, found.updates.get(name)):
             newer = found.updates.get(name)
             have = f" (the server has {newer})" if newer else ""
             wrong = (
                 f"the extension {name} is at {there}, expected {version}{have}: ALTER EXTENSION {name} UPDATE"
             )
         yield _part(wrong, f"extension {name}", there or "not there", version)
+
+
+def _in_version(there: str, version: str, newer: str | None) -> bool:
+    if version == "newest":
+        return newer is None
+    return version in ("any", there) or there.startswith(f"{version}.")
 
 
 def _settings(found: ServerState, expected: Servers) -> Iterator[Judgement]:

@@ -9,6 +9,8 @@ from pytest_deploygate.inventory.database import Expectation, ValidationQuery
 from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
 from pytest_deploygate.probes.validation import Answer
 
+_NEXT = "look at the rows behind it: mend them, or correct `expect` in the inventory"
+
 
 def judge(found: Answer, query: ValidationQuery) -> Judgement:
     """Pass when the answer is as expected and the table that it depends on has rows."""
@@ -20,7 +22,7 @@ def judge(found: Answer, query: ValidationQuery) -> Judgement:
             deferred_to="phase4",
         )
     if query.expect == "nothing":
-        return _nothing(found)
+        return _nothing(found, query)
     if not found.rows:
         return _fail("no row", query, "the query returned no row, a value was expected")
     if len(found.rows) > 1 or len(found.rows[0]) > 1:
@@ -36,15 +38,15 @@ def judge(found: Answer, query: ValidationQuery) -> Judgement:
     return _compare(value, query)
 
 
-def _nothing(found: Answer) -> Judgement:
+def _nothing(found: Answer, query: ValidationQuery) -> Judgement:
     if not found.rows:
         return Judgement(Verdict.PASS, "no row, as expected", (Reading("rows", 0, limit="0", ok=True),))
     count = f"{len(found.rows)}{' or more' if found.more else ''}"
     first = "; ".join(", ".join(map(str, row)) for row in found.rows[:3])
     return Judgement(
         Verdict.FAIL,
-        f"{count} {'row' if len(found.rows) == 1 else 'rows'} where there must be none; first: {first}; "
-        "find what wrote or removed their counterparts, mend the rows, run again",
+        f"{query.name}: {count} {'row' if len(found.rows) == 1 else 'rows'} where there must be none; first: {first}"
+        f"; {_NEXT}",
         (Reading("rows", count, limit="0", ok=False), Reading("first rows", first)),
     )
 
@@ -59,11 +61,16 @@ def _compare(value: Any, query: ValidationQuery) -> Judgement:
         high = expected.max is None or number <= Decimal(str(expected.max))
         if low and high:
             return _pass(value, query)
-        side = f"below {expected.min:g}" if not low else f"over {expected.max:g}"
-        return _fail(value, query, f"{_shown(value)} is {side}")
+        return _fail(value, query, f"the answer is {_shown(value)}")
     if _equal(value, expected):
         return _pass(value, query)
-    return _fail(value, query, f"{_shown(value)} where {expected} is expected")
+    # A text and a number may look the same.
+    kind = f" ({_kind(value)}, not {_kind(expected)})" if str(value) == str(expected) else ""
+    return _fail(value, query, f"the answer is {_shown(value)}{kind}")
+
+
+def _kind(value: object) -> str:
+    return "text" if isinstance(value, str) else "a truth value" if isinstance(value, bool) else "a number"
 
 
 def _equal(value: Any, expected: bool | float | str) -> bool:
@@ -102,4 +109,4 @@ def _pass(value: Any, query: ValidationQuery) -> Judgement:
 
 def _fail(value: Any, query: ValidationQuery, why: str) -> Judgement:
     reading = Reading("answer", _shown(value), limit=_limit(query), ok=False)
-    return Judgement(Verdict.FAIL, f"{why} (expected {_limit(query)})", (reading,))
+    return Judgement(Verdict.FAIL, f"{query.name}: {why}, expected {_limit(query)}; {_NEXT}", (reading,))

@@ -1,7 +1,8 @@
 """The platform's application: a small JSON API over its database. The lab runs two replicas of it.
 
 Run as `python -m pytest_deploygate.lab.app FOLDER NAME`, where FOLDER is the lab's and NAME that of the replica.
-It answers on `/api/machines`, `/api/sensors/{id}/readings`, `/healthz` (this process is alive) and `/version`. It
+It answers on `/api/machines`, `/api/sensors/{id}/readings`, `/api/people` and `/api/erasures` (see `people`), `/healthz`
+(this process is alive) and `/version`. It
 reads through PgBouncer, or from the primary where the lab has none. A database that does not answer is a 503.
 
 What the faults do to it stands in `disturbance.json` of the folder, see `Disturbance`; a change counts within a tenth
@@ -24,6 +25,7 @@ import psycopg
 from aiohttp import web
 
 from pytest_deploygate.lab.disturbance import FILE, Disturbance, read
+from pytest_deploygate.lab.people import People
 from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, load
 
 _VERSION = "1.4.2"
@@ -133,7 +135,7 @@ class Replica:
         return None
 
 
-def application(replica: Replica) -> web.Application:
+def application(replica: Replica, people: People) -> web.Application:
     """Return the application of a replica."""
 
     @web.middleware
@@ -152,6 +154,8 @@ def application(replica: Replica) -> web.Application:
     app = web.Application(middlewares=[around])
     app.router.add_get("/api/machines", replica.machines)
     app.router.add_get(r"/api/sensors/{sensor:\d{1,6}}/readings", replica.readings)
+    app.router.add_post("/api/people", people.add)
+    app.router.add_post("/api/erasures", people.erase)
     app.router.add_get("/healthz", replica.health)
     app.router.add_get("/version", replica.version)
     app.cleanup_ctx.append(following)
@@ -162,9 +166,10 @@ def main(folder: Path, name: str) -> None:
     """Serve until a signal ends the process."""
     lab = load(folder, up=False)
     replica = Replica(name, folder / FILE, Database(lab), Disturbance(), Counter())
+    people = People(lab, replica.database.ask, lambda: replica.disturbance)
     # Signals are left to the system: they end the process at once, without a wait for connections.
     web.run_app(
-        application(replica),
+        application(replica, people),
         host=HOST,
         port=lab.ports[name],
         print=None,

@@ -31,6 +31,8 @@ class Disturbance:
     error_every: int = 0
     stall_every_s: float = 0.0
     stall_s: float = 0.0
+    forgets_cache: bool = False
+    logs_people: bool = False
 
     def delay_of(self, number: int) -> float:
         """Return for how many seconds the request of this number (from 1, of its endpoint) is held up."""

@@ -256,10 +256,12 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
 
 
 def values(lab: Lab, beside: list[services.Service]) -> dict[str, str]:
-    """Return what inventories can refer to as `lab:NAME`, with these services."""
+    """Return what inventories can refer to as `lab:NAME`, with these services; `without.SERVICE` for each not installed."""
     found = lab.values()
     for service in beside:
         found |= service.values(lab)
+    installed = [service.name for service in services.running(lab)]
+    found |= {f"without.{s.name}": "true" for s in services.all_services() if s.name not in installed}
     return found
 
 

@@ -64,6 +64,9 @@ def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
             )
         _wait(patient, erasure, before, subject)
         took_s = time.monotonic() - began
+        if erasure.logs:
+            # Writers of logs keep lines back for a moment; what is not written yet is not found.
+            time.sleep(max(0.0, erasure.logs_settle.total_seconds() - took_s))
         after = sweep(patient, erasure, subject)
         return ErasureFacts(subject.email, datetime.now(UTC), before, after, took_s, "", left_behind)
 
@@ -74,7 +77,7 @@ def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject) -
     places = [hit.place for hit in before.hits if hit.place not in allowed]
     deadline = time.monotonic() + erasure.within.total_seconds()
     with contextlib.suppress(CannotTell):
-        while look_again(cluster, places, subject) and time.monotonic() < deadline:
+        while look_again(cluster, erasure, places, subject) and time.monotonic() < deadline:
             time.sleep(0.2)
 
 

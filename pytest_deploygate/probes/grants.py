@@ -68,11 +68,17 @@ def _grants(inventory: Inventory) -> Iterator[Grant]:
             ("phase2.replication",),
             "for the failover drill only",
         )
+    if inventory.backup and inventory.backup.tool != "pg-dump":
+        yield Grant(
+            f"GRANT EXECUTE ON FUNCTION pg_switch_wal() TO {role};",
+            ("db.continuous-backup", "db.restore"),
+            "to have the marker's WAL segment archived now",
+        )
     if inventory.writes:
         schema = _quoted(inventory.writes.schema_)
         yield Grant(
             f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role};",
-            ("db.replication", "phase2.replication", "comp.erasure"),
+            ("db.replication", "phase2.replication", "db.continuous-backup", "db.restore", "comp.erasure"),
             "for the gate's marker rows; it writes nowhere else",
         )
 
@@ -92,6 +98,7 @@ def _reading(inventory: Inventory, role: str) -> Iterator[Grant]:
         *(["guard.after-load"] if inventory.after_load else []),
         *(["phase2.migrations"] if database.migrations and database.migrations.query else []),
         *(["comp.audit-trail"] if inventory.audit_trail else []),
+        *(["db.restore"] if inventory.backup and inventory.backup.scratch else []),
     ]
     if queries:
         yield Grant(
@@ -101,10 +108,10 @@ def _reading(inventory: Inventory, role: str) -> Iterator[Grant]:
         )
         return
     wanted = [(r.table, "db.retention") for r in database.retention or []]
-    wanted += [
-        (r.table, "comp.retention")
-        for r in (inventory.data_retention.tables if inventory.data_retention else [])
-    ]
+    personal = inventory.data_retention.tables if inventory.data_retention else []
+    wanted += [(r.table, "comp.retention") for r in personal]
+    wanted += [(f"{r.partman}.part_config", "db.retention") for r in database.retention or [] if r.partman]
+    wanted += [(f"{r.partman}.part_config", "comp.retention") for r in personal if r.partman]
     if database.migrations and database.migrations.version_table:
         wanted.append((database.migrations.version_table, "phase2.migrations"))
     for schema in sorted({table.partition(".")[0] for table, _ in wanted if "." in table}):
@@ -132,6 +139,24 @@ def _more(inventory: Inventory) -> Iterator[More]:
         yield More(
             ("db.retention",), "a shell that reads the schedule and the record of the job that removes rows"
         )
+    if backup := inventory.backup:
+        who = backup.user or "a user who may read the repository"
+        yield More(
+            (
+                "infra.backup-system",
+                "db.continuous-backup",
+                "day.final-backup",
+                "phase1.backup",
+                "after.backup",
+            ),
+            f"a shell on {backup.host} as {who}, where {backup.tool} answers",
+        )
+        if backup.scratch:
+            yield More(
+                ("db.restore",),
+                f"a shell on {backup.scratch.host} as a user other than root, PostgreSQL's programs of the same version, "
+                f"and room for a restore in {backup.scratch.folder}",
+            )
     if inventory.data_retention:
         yield More(("comp.retention",), "a shell that lists the folders with logs and backups")
     if database.pooling:
@@ -151,6 +176,10 @@ def _more(inventory: Inventory) -> Iterator[More]:
         )
         if inventory.erasure.logs:
             yield More(("comp.erasure",), "a shell that reads the log files named")
+        for cache in inventory.erasure.redis:
+            yield More(
+                ("comp.erasure",), f"in Redis {cache.name} a user with ~* +@read +scan +type +client|setname"
+            )
         yield More(
             ("comp.erasure",), "BYPASSRLS for the gate's role where tables have row security (superuser)"
         )

@@ -24,10 +24,22 @@ _TABLE = re.compile(
     r"|TRUNCATE\s+(?:ONLY\s+)?(?P<b>" + _NAME + r")|\bON\s+(?:ONLY\s+)?(?P<c>" + _NAME + r")\s*(?:USING|\()"
     r"|^(?:UPDATE|DELETE\s+FROM)\s+(?:ONLY\s+)?(?P<d>" + _NAME + r")|(?:CLUSTER|VACUUM\s+FULL|VACUUM\s*\(FULL\))\s+"
     r"(?:VERBOSE\s+)?(?P<e>" + _NAME + r")|^REINDEX\s+TABLE\s+(?P<f>" + _NAME + r")|TRIGGER\s+.*\bON\s+(?P<g>" + _NAME + ")"
-    r"|REFRESH\s+MATERIALIZED\s+VIEW\s+(?P<h>" + _NAME + r")|\bPARTITION\s+OF\s+(?P<i>" + _NAME + ")"
-    r"|^CREATE\b.*\bTABLE\b.*?\bREFERENCES\s+(?P<j>" + _NAME + ")",
+    r"|REFRESH\s+MATERIALIZED\s+VIEW\s+(?P<h>" + _NAME + r")|\bPARTITION\s+OF\s+(?P<i>" + _NAME + ")",
     re.IGNORECASE,
 )  # fmt: skip
+_MAKES = re.compile(
+    r"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(" + _NAME + ")", re.IGNORECASE
+)
+_FOREIGN_KEYS = re.compile(r"^(?:CREATE\b.*\bTABLE|ALTER\s+TABLE)\b", re.IGNORECASE)
+_REFERENCES = re.compile(r"\bREFERENCES\s+(?:ONLY\s+)?(" + _NAME + ")", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Referenced:
+    """A table that a foreign key of a statement points to: it is locked, too. `size_bytes` is None where it is not there."""
+
+    table: str
+    size_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ class Step:
     table: str = ""
     size_bytes: int | None = None
     made_here: bool = False
+    referenced: tuple[Referenced, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +80,21 @@ def read(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -
             else "there is no migration to read: name `files`, or `migrations: {alembic: FOLDER}`"
         )
     found = [(name, s, _table(s)) for name, text in texts for s in statements(text)]
-    sizes = _sizes(cluster, {table for _, _, table in found if table})
+    sizes = _sizes(
+        cluster,
+        {name for _, statement, table in found for name in (table, *referenced_by(statement)) if name},
+    )
     state = servers.state(cluster, cluster.primary)
     limit = state.sizes.get("max_slot_wal_keep_size")
     made: set[str] = set()
     steps = []
     for name, statement, table in found:
-        if created := re.match(
-            r"CREATE\s+(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(" + _NAME + ")",
-            statement.bare,
-            re.IGNORECASE,
-        ):
+        if created := _MAKES.match(statement.bare):
             made.add(_plain(created[1]))
-        steps.append(Step(name, statement, table, sizes.get(table), table in made))
+        old = tuple(
+            Referenced(other, sizes.get(other)) for other in referenced_by(statement) if other not in made
+        )
+        steps.append(Step(name, statement, table, sizes.get(table), table in made, old))
     return LintFacts(
         tuple(name for name, _ in texts),
         tuple(steps),
@@ -91,6 +106,13 @@ def read(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -
 def _table(statement: Statement) -> str:
     found = _TABLE.search(statement.bare)
     return _plain(next((name for name in found.groups() if name), "")) if found else ""
+
+
+def referenced_by(statement: Statement) -> tuple[str, ...]:
+    """Return the tables that the foreign keys of a statement point to, each once."""
+    if not _FOREIGN_KEYS.match(statement.bare):
+        return ()
+    return tuple(dict.fromkeys(_plain(name) for name in _REFERENCES.findall(statement.bare)))
 
 
 def _plain(name: str) -> str:

@@ -31,12 +31,17 @@ SELECT retention, automatic_maintenance, retention_keep_table FROM {schema}.part
 
 @dataclass(frozen=True, slots=True)
 class PartmanPolicy:
-    """A table's row of pg_partman's part_config. `found` is false where it has none."""
+    """A table's row of pg_partman's part_config. `found` is false where it has none.
+
+    `said` is the retention as it stands there: partitions by number have one that is no interval. Source: pg_partman's
+    reference, "part_config" (the columns read here are the same in 4 and 5).
+    """
 
     found: bool
     retention: timedelta | None = None
     automatic: bool = False
     keeps_tables: bool = False
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ def _job(cluster: Cluster, wanted: Retained) -> JobFacts | None:
         return None
     schedule: ScheduleFacts = read_schedule(cluster, wanted.schedule)
     last: LastRunFacts = read_last_run(cluster, wanted.last_run, shell(wanted.schedule.host))
-    return JobFacts(f"retention of {wanted.table}", schedule, last, datetime.now(UTC))
+    return JobFacts("its retention job", schedule, last, datetime.now(UTC))
 
 
 def _policy(cluster: Cluster, wanted: Retained) -> tuple[timedelta | None, str]:
@@ -162,8 +167,19 @@ def _partman(cluster: Cluster, wanted: Retained) -> PartmanPolicy:
     if not rows:
         return PartmanPolicy(False)
     text, automatic, keeps = rows[0]
-    retention = cluster.value(cluster.primary, "SELECT %s::interval", (text,)) if text else None
-    return PartmanPolicy(True, retention, automatic == "on", bool(keeps))
+    return PartmanPolicy(True, _interval(cluster, text), automatic == "on", bool(keeps), text or "")
+
+
+def _interval(cluster: Cluster, text: str | None) -> timedelta | None:
+    if not text:
+        return None
+    try:
+        found: timedelta = cluster.value(cluster.primary, "SELECT %s::interval", (text,))
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.DataError):
+            return None
+        raise
+    return found
 
 
 def file_ages(files: AgedFiles) -> FileAges:

@@ -20,6 +20,7 @@ from cronsim import CronSim, CronSimError
 
 from pytest_deploygate.inventory.database import BackupJob, Schedule
 from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import ssh
 from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
 from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.shell import Shell, unit_properties, unit_time
@@ -96,8 +97,7 @@ def read_schedule(cluster: Cluster, schedule: Schedule) -> ScheduleFacts:
 
 @functools.cache
 def _host(name: str) -> Any:
-    more = {"ssh_extra_args": "-o BatchMode=yes"} if name.startswith("ssh://") else {}
-    return testinfra.get_host(name, **more)
+    return testinfra.get_host(name, **(ssh.options(name) if name.startswith("ssh://") else {}))
 
 
 def shell(name: str) -> Shell:
@@ -110,7 +110,10 @@ def shell(name: str) -> Shell:
             # testinfra puts the whole result of ssh into its error; what ssh said is enough.
             said = _SAID.search(str(error))
             words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
-            raise CannotTell(f"{name} cannot be asked: {redact(words) or type(error).__name__}") from error
+            # What follows the question mark are options of the connection.
+            raise CannotTell(
+                f"{name.partition('?')[0]} cannot be asked: {redact(words) or type(error).__name__}"
+            ) from error
         return int(done.rc), str(done.stdout), redact(" ".join(str(done.stderr).split()))
 
     return run

@@ -47,8 +47,8 @@ SELECT pg_is_in_recovery(),
     (SELECT max(age(datfrozenxid)) FROM pg_database WHERE datallowconn),
     (SELECT sum(checksum_failures)::int8 FROM pg_stat_database),
     (SELECT coalesce(jsonb_object_agg(extname, extversion), '{}') FROM pg_extension),
-    (SELECT coalesce(jsonb_object_agg(e.extname, a.default_version), '{}') FROM pg_extension e
-        JOIN pg_available_extensions a ON a.name = e.extname WHERE a.default_version <> e.extversion),
+    (SELECT coalesce(jsonb_object_agg(e.extname, coalesce(a.default_version, 'no package')), '{}') FROM pg_extension e
+        LEFT JOIN pg_available_extensions a ON a.name = e.extname WHERE a.default_version IS DISTINCT FROM e.extversion),
     (SELECT coalesce(jsonb_agg(c.collname), '[]') FROM pg_collation c WHERE c.collversion IS NOT NULL
         AND c.collversion <> pg_collation_actual_version(c.oid)
         AND EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384)),

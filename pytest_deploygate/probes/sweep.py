@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -18,32 +18,35 @@ from psycopg import sql
 
 from pytest_deploygate.inventory.compliance import Erasure, LogFile
 from pytest_deploygate.inventory.database import Node
-from pytest_deploygate.inventory.statements import Redis
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.caches import redis_client, redis_error
 from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.redis_sweep import keys_with
 from pytest_deploygate.probes.schedules import shell
 from pytest_deploygate.probes.steps import Subject
 
 #: The gate's own tables, which hold no more of a person than a token.
 GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
-_MOST_KEYS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A place that holds the person: `schema.table.column`, a log or a Redis server, and in how many rows."""
+    """A place that holds the person: `schema.table.column`, `log NAME` or `redis NAME`, and in how many rows or keys.
+
+    `first` is the first key or file.
+    """
 
     place: str
     rows: int
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
 
-    `unread` are places that could not be looked at, with the reason: the sweep is not whole then.
+    `unread` are places that could not be looked at, with the reason: the sweep is not whole then. `databases` are the
+    server's others, which nobody looked at.
     """
 
     node: str
@@ -52,6 +55,7 @@ class Sweep:
     textless: int
     skipped: tuple[str, ...]
     unread: tuple[str, ...]
+    databases: tuple[str, ...] = ()
 
 
 # Partitions, inheritance children and Timescale's chunks are read through their parent.
@@ -76,6 +80,12 @@ WHERE lower(t::text) ~ {pattern} GROUP BY 1 ORDER BY 1
 # transaction that is still open, which no replica replays before something else is flushed; the id that this statement
 # takes is committed behind the position, and so both are sent.
 _REACHABLE = "SELECT pg_current_wal_insert_lsn()::text FROM pg_current_xact_id()"
+# TimescaleDB's continuous aggregates are views that the sweep reads without being told.
+_AGGREGATES_THERE = "SELECT to_regclass('timescaledb_information.continuous_aggregates') IS NOT NULL"
+_AGGREGATES = "SELECT view_schema || '.' || view_name FROM timescaledb_information.continuous_aggregates"
+_OTHER_DATABASES = """
+SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database() ORDER BY 1
+"""
 _REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, true)"
 
 
@@ -83,7 +93,7 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
     """Look everywhere: on a replica that has caught up where there is one. Raises CannotTell without a table list."""
     node = _caught_up(cluster)
     pattern = "|".join(re.escape(needle) for needle in subject.needles())
-    found_tables = tables(cluster, node, erasure.views)
+    found_tables = tables(cluster, node, [*erasure.views, *_aggregates(cluster, node)])
     named = {f"{row[0]}.{row[1]}" for row in found_tables}
     hits: list[Hit] = []
     unread = [f"{view}: there is no such view" for view in erasure.views if view not in named]
@@ -110,12 +120,19 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
                 continue
             read += 1
             hits += [Hit(f"{table}.{column}", rows) for column, rows in found]
-    for place, looked in _elsewhere(erasure, subject):
-        if isinstance(looked, CannotTell):
-            unread.append(f"{place}: {looked}")
-        elif looked:
-            hits.append(Hit(place, looked))
-    return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread))
+    for seen in _elsewhere(erasure, subject):
+        if isinstance(seen, Hit):
+            hits.append(seen)
+        else:
+            unread.append(seen)
+    others = tuple(str(row[0]) for row in cluster.rows(node, _OTHER_DATABASES))
+    return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread), others)
+
+
+def _aggregates(cluster: Cluster, node: Node) -> list[str]:
+    if not cluster.value(node, _AGGREGATES_THERE):
+        return []
+    return [str(row[0]) for row in cluster.rows(node, _AGGREGATES)]
 
 
 def tables(cluster: Cluster, node: Node, views: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -124,10 +141,13 @@ def tables(cluster: Cluster, node: Node, views: Sequence[str]) -> list[tuple[Any
     return cluster.rows(node, _TABLES, {"views": list(views), **gate})
 
 
-def look_again(cluster: Cluster, places: Iterable[str], subject: Subject) -> bool:
-    """Tell whether the person is still in some columns (schema.table.column) on the primary."""
+def look_again(cluster: Cluster, erasure: Erasure, places: Sequence[str], subject: Subject) -> bool:
+    """Tell whether the person is still in some columns (schema.table.column) on the primary, or in Redis."""
+    if any(keys_with(cache, subject.needles()) for cache in erasure.redis if f"redis {cache.name}" in places):
+        return True
     pattern = "|".join(re.escape(needle) for needle in subject.needles())
-    tables = {tuple(place.split(".")[:2]) for place in places if place.count(".") >= 2}
+    columns = (p for p in places if p.count(".") >= 2 and not p.startswith(("redis ", "log ")))
+    tables = {tuple(place.split(".")[:2]) for place in columns}
     return any(_in_table(cluster, cluster.primary, table, pattern) for table in sorted(tables))
 
 
@@ -153,61 +173,32 @@ def _caught_up(cluster: Cluster) -> Node:
     return node
 
 
-def _elsewhere(erasure: Erasure, subject: Subject) -> Iterable[tuple[str, int | CannotTell]]:
-    for log in erasure.logs:
-        yield f"log {log.name}", _or_why(lambda log=log: _in_log(log, subject))  # type: ignore[misc]
+def _elsewhere(erasure: Erasure, subject: Subject) -> Iterator[Hit | str]:
+    """Look into Redis servers and log files: yield where the person is, or, as text, what could not be looked at."""
     for cache in erasure.redis:
-        yield f"redis {cache.name}", _or_why(lambda cache=cache: _in_redis(cache, subject))  # type: ignore[misc]
+        place = f"redis {cache.name}"
+        try:
+            if keys := keys_with(cache, subject.needles()):
+                yield Hit(place, len(keys), f"key {keys[0]}")
+        except CannotTell as unknown:
+            yield f"{place}: {unknown}"
+    for log in erasure.logs:
+        place = f"log {log.name}"
+        try:
+            if files := _in_log(log, subject):
+                yield Hit(place, sum(files.values()), next(iter(files)))
+        except CannotTell as unknown:
+            yield f"{place}: {unknown}"
 
 
-def _or_why(look: Callable[[], int]) -> int | CannotTell:
-    try:
-        return look()
-    except CannotTell as unknown:
-        return unknown
-
-
-def _in_log(log: LogFile, subject: Subject) -> int:
+def _in_log(log: LogFile, subject: Subject) -> dict[str, int]:
+    """Return how many lines of each file, of a folder all below it, hold the person."""
     values = subject.values().values()
-    command = "timeout 60 grep -c -i -F" + " -e %s" * len(values) + " -- %s"
+    command = "timeout 60 grep -r -c -i -F -H -a" + " -e %s" * len(values) + " -- %s"
     code, text, errors = shell(log.host)(command, *values, str(log.path))
-    if code not in (0, 1):
+    if code not in (0, 1) or errors:
         raise CannotTell(
             f"{log.path} on {log.host} cannot be searched: {errors or f'grep ended with {code}'}"
         )
-    return int(text.strip() or 0)
-
-
-def _in_redis(cache: Redis, subject: Subject) -> int:
-    """Look at every key and its value; more than a million keys are too many to be sure."""
-    needles, found = [n.encode() for n in subject.needles()], 0
-    for database in cache.databases:
-        with redis_client(cache, database) as client:
-            try:
-                if client.dbsize() > _MOST_KEYS:
-                    raise CannotTell(f"database {database} has more than {_MOST_KEYS} keys")
-                for key in client.scan_iter(count=1000):
-                    text = b" ".join((key, *_value(client, key))).lower()
-                    found += any(needle in text for needle in needles)
-            except redis_error() as error:
-                raise CannotTell(f"database {database} cannot be read: {error}") from error
-    return found
-
-
-def _value(client: Any, key: bytes) -> list[bytes]:
-    kind = client.type(key)
-    if kind == b"string":
-        return [client.get(key) or b""]
-    if kind == b"hash":
-        return [part for pair in client.hgetall(key).items() for part in pair]
-    if kind == b"list":
-        return list(client.lrange(key, 0, -1))
-    if kind == b"set":
-        return list(client.smembers(key))
-    if kind == b"zset":
-        return list(client.zrange(key, 0, -1))
-    if kind == b"stream":
-        return [part for _, fields in client.xrange(key) for pair in fields.items() for part in pair]
-    if kind == b"none":  # expired since
-        return []
-    raise CannotTell(f"a key of type {kind.decode()} cannot be looked into")
+    counted = (line.rpartition(":") for line in text.splitlines())
+    return {file: int(lines) for file, _, lines in counted if lines.isdigit() and int(lines)}

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Incident, What
-from pytest_deploygate.model import Finding, words_for
+from pytest_deploygate.model import Finding, about, words_for
 from pytest_deploygate.rollback.progress import Mark, Progress
 
 _NOBODY = "nobody yet: name an owner"
@@ -94,7 +94,7 @@ def _issues(after: After) -> str:
 
 def _said(finding: Finding) -> str:
     reason = " ".join(finding.reason.split())
-    return f"{finding.target}: {reason}" if finding.target else reason
+    return about(finding.target, reason)
 
 
 def _remediation(after: After) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_deploygate.decision.compose import ItemResult, results
-from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Severity, Verdict
+from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Severity, Verdict, about
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -96,7 +96,21 @@ def test_reasons_are_one_line():
     found = compose(
         finding("fail", target="db1"), finding("fail", target="db2"), finding("pass", target="db3")
     )
-    assert found.reason == "db1: db1 is fail (and 1 more of 3 targets)"
+    assert found.reason == "db1 is fail (and 1 more of 3 targets)"
+
+
+@pytest.mark.parametrize(
+    ("target", "reason", "said"),
+    [
+        ("db1", "db1: fsync is off", "db1: fsync is off"),
+        ("timescale a.t", "a.t has no policy", "a.t has no policy"),
+        ("arithmetic", "the pools may ask for more", "arithmetic: the pools may ask for more"),
+        ("", "nothing is named", "nothing is named"),
+    ],
+)
+def test_a_target_is_not_named_twice(target, reason, said):
+    """A reason that begins with its object needs no label before it."""
+    assert about(target, reason) == said
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_sample_is_said_in_reason_and_note():
         (replace(GOOD, absent="a.hourly"), ["a.hourly does not exist"]),
         (replace(GOOD, absent="a.raw"), ["a.raw does not exist"]),
         (replace(GOOD, refreshed_at=None), ["never refreshed"]),
-        (replace(GOOD, refreshed_at=NOW - 3 * HOUR), ["last refresh was 3 h ago (limit 30 min)"]),
+        (replace(GOOD, refreshed_at=NOW - 3 * HOUR), ["last refresh of a.hourly was 3 h ago (limit 30 min)"]),
         (replace(GOOD, newest_bucket=NOW - 5 * HOUR), ["past the newest bucket (limit 30 min)"]),
         (replace(GOOD, newest_bucket=None), ["has no bucket"]),
         (replace(GOOD, schedule=ScheduleFacts("crontab", "/x", enabled=False, detail="line 3 is commented out")), ["switched off", "line 3"]),

@@ -69,6 +69,9 @@ def setting(name, value):
 
 
 def test_a_sound_server_passes():
+    """As it is, and where extensions must be in the newest version that the server has."""
+    newest = SERVERS.model_copy(update={"extensions": {"amcheck": "newest"}})
+    assert servers.judge(STATE, newest).verdict is Verdict.PASS
     assert servers.judge(STATE, SERVERS).verdict is Verdict.PASS
 
 
@@ -86,6 +89,9 @@ def test_a_sound_server_passes():
         (setting("shared_preload_libraries", ""), {}, "not in shared_preload_libraries"),
         (STATE, {"extensions": {"postgis": "any"}}, "CREATE EXTENSION postgis"),
         (STATE, {"extensions": {"timescaledb": "2.16"}}, "timescaledb is at 2.15.1, expected 2.16"),
+        (replace(STATE, updates={"amcheck": "1.4"}), {"extensions": {"amcheck": "newest"}},
+         "amcheck is at 1.3, expected newest (the server has 1.4): ALTER EXTENSION amcheck UPDATE"),
+        (replace(STATE, updates={"amcheck": "no package"}), {"extensions": {"amcheck": "newest"}}, "the server has no package"),
         (STATE, {"settings": {"wal_level": "logical"}}, "wal_level is replica, expected logical"),
         (setting("max_connections", "900"), {"memory": "64GB"}, "max_connections is 900, limit 500"),
         (STATE, {"memory": "1GB"}, "more than half of the memory"),
@@ -334,6 +340,7 @@ def after(*hits, **more):
     ],
 )  # fmt: skip
 def test_erasure(facts, verdict, words):
+    """As the parameters say; backups are named with the day on which this person is gone from them."""
     found = erasure.judge(facts, ERASURE)
     assert found.verdict is verdict, found.reason
     assert words in found.reason
@@ -354,7 +361,7 @@ SEQUENCE = Sequence("s.a_id_seq", "s.a.id", 10, 10, 1, 1, 2**31 - 1, False)
         (replace(SEQUENCE, given=2**31 - 10), "at 2147483638 of 2147483647 (100%)"),
         (replace(SEQUENCE, given=2**31 - 10, cycles=True), ""),
         (replace(SEQUENCE, increment=-1, first=-100, last=-1, given=-10, highest=-10), ""),
-        (replace(SEQUENCE, increment=-1, first=-100, last=-1, given=-10, highest=-20), "are behind"),
+        (replace(SEQUENCE, increment=-1, first=-100, last=-1, given=-10, highest=-20), "behind"),
     ],
 )
 def test_sequences(sequence, words):
@@ -446,3 +453,29 @@ def test_statements_are_cut_where_postgresql_cuts_them():
     assert [s.line for s in found] == [1, 2, 4]
     assert found[0].bare == "SELECT '' , '', \"e;f\""
     assert found[2].text == "SELECT $1 - 2"
+
+
+def test_erasure_looks_beside_the_database():
+    """A key or a line that stays is named with where it is and what to do; a cache that should hold the person is a control."""
+    wider = Erasure.model_validate(
+        ERASURE.model_dump(exclude={"redis", "logs"})
+        | {
+            "redis": [{"name": "cache", "host": "r", "holds": True}],
+            "logs": [{"name": "app", "path": "/a.log"}],
+        }
+    )
+    before = replace(BEFORE, hits=(*BEFORE.hits, Hit("redis cache", 1, "key p:1 (database 0)")))
+    whole = replace(ERASED, before=before)
+    assert "and from redis cache, log app" in erasure.judge(whole, wider).reason
+    control = erasure.judge(ERASED, wider)
+    assert control.verdict is Verdict.INCONCLUSIVE
+    assert "not found in redis cache before" in control.reason
+    left = erasure.judge(replace(whole, after=before), wider)
+    assert left.verdict is Verdict.FAIL
+    assert "redis cache (1 key, first key p:1 (database 0))" in left.reason
+    assert "have it delete the key" in left.reason
+    logged = erasure.judge(replace(whole, after=replace(BEFORE, hits=(Hit("log app", 2, "/a.log"),))), wider)
+    assert "log app (2 lines, first /a.log)" in logged.reason
+    assert "log an id in its place" in logged.reason
+    others = erasure.judge(replace(whole, before=replace(before, databases=("crm",))), wider)
+    assert any("other databases of db2 were not looked at: crm" in note for note in others.notes)

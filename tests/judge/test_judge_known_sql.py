@@ -7,7 +7,7 @@ import pytest
 from pytest_deploygate.inventory.migration_lint import MigrationLint
 from pytest_deploygate.judge import migration_lint
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.migration_lint import LintFacts, Step, _table
+from pytest_deploygate.probes.migration_lint import LintFacts, Referenced, Step, _table, referenced_by
 from pytest_deploygate.probes.sql_steps import statements
 
 GB = 1024**3
@@ -15,7 +15,10 @@ LIMITED = "SET lock_timeout = '5s'; "
 
 
 def lint(text: str, size: int | None = GB, **more):
-    steps = tuple(Step("1.sql", s, _table(s), size) for s in statements(text))
+    steps = tuple(
+        Step("1.sql", s, _table(s), size, referenced=tuple(Referenced(t, size) for t in referenced_by(s)))
+        for s in statements(text)
+    )
     return migration_lint.judge(LintFacts(("1.sql",), steps, None, 2), MigrationLint.model_validate(more))
 
 

@@ -35,9 +35,9 @@ def test_what_is_expected_passes(value, expect):
 @pytest.mark.parametrize(
     ("value", "expect", "words"),
     [
-        (12, 11, "12 where 11 is expected"), (1, True, "1 where True"), (True, 1, "True where 1"), (False, 0, "False where 0"),
-        ("11", 11, "11 where 11"), (11, "11", "11 where 11"), (None, 11, "NULL"), (None, True, "NULL"), ("b", "a", "b where a"),
-        (0.5, {"max": 0.25}, "0.5 is over 0.25"), (1, {"min": 2}, "1 is below 2"), (True, {"min": 0}, "True is not a number"),
+        (12, 11, "is 12, expected 11"), (1, True, "is 1, expected True"), (True, 1, "is True, expected 1"), (False, 0, "is False, expected 0"),
+        ("11", 11, "11 (text, not a number)"), (11, "11", "11 (a number, not text)"), (None, 11, "NULL"), (None, True, "NULL"), ("b", "a", "is b, expected a"),
+        (0.5, {"max": 0.25}, "is 0.5, expected at most 0.25"), (1, {"min": 2}, "is 1, expected at least 2"), (True, {"min": 0}, "True is not a number"),
         (float("nan"), {"min": 0}, "not a number"), (Decimal("NaN"), {"min": 0}, "not a number"), ("5", {"min": 0}, "not a number"),
         (float("inf"), {"min": 0}, "not a number"), (None, {"min": 0}, "NULL"),
     ],

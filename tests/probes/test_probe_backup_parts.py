@@ -130,7 +130,7 @@ status: error
 
 def test_pgbackrest_verify_is_read_by_its_words():
     assert pgbackrest._said(VERIFY, "F1") == []
-    assert pgbackrest._said(VERIFY, "F2") == ["backup: F2, status: invalid", "backup: F2: checksum invalid 1"]
+    assert pgbackrest._said(VERIFY, "F2") == ["status: invalid, checksum invalid 1"]
     assert "checksum invalid 1" in str(pgbackrest._said(VERIFY, "F2_I1"))
     assert pgbackrest._said("stanza: p\nstatus: error", "F1") == ["status: error"]
 

@@ -106,7 +106,7 @@ def role(nodes) -> Iterator[Callable[..., Cluster]]:
     yield give
     for cluster in opened:
         cluster.close()
-    nodes.sql("db1", "DROP SCHEMA perm CASCADE")
+    nodes.sql("db1", "DROP SCHEMA perm CASCADE; DROP SCHEMA IF EXISTS partman CASCADE")
     nodes.sql("db1", clean)
 
 
@@ -158,6 +158,7 @@ def test_the_printed_grants_are_enough(role, nodes, tmp_path):
         "name: least\ndatabase:\n  name: postgres\n  user: perm_gate\n  primary: 127.0.0.1\n  indexes: {amcheck: false}\n"
         "  retention:\n    - {table: perm.rows, column: at, keep: 10d, partman: partman}\n"
     )
+    nodes.sql("db1", "CREATE SCHEMA partman; CREATE TABLE partman.part_config (parent_table text)")
     printed = CliRunner().invoke(main, ["grants", "--inventory", str(file), "--json"])
     assert printed.exit_code == 0, printed.output
     said = json.loads(printed.output)
@@ -165,6 +166,27 @@ def test_the_printed_grants_are_enough(role, nodes, tmp_path):
     cluster = role(*(grant["statement"] for grant in said["grants"]))
     assert not any("pg_read_all_data" in grant["statement"] for grant in said["grants"])
     assert retention.read(cluster, RETAINED).has_rows
+    statements = [grant["statement"] for grant in said["grants"]]
+    assert 'GRANT SELECT ON "partman"."part_config" TO "perm_gate";' in statements
+
+
+def test_grants_say_what_backups_and_caches_need(tmp_path):
+    """SQL for the marker and for reading; the rest, a shell and an ACL user, in words."""
+    file = tmp_path / "backup.yml"
+    file.write_text(
+        "name: b\ndatabase: {name: postgres, user: gate, primary: 127.0.0.1}\n"
+        "backup: {tool: pgbackrest, server: main, user: postgres, scratch: {folder: /srv/drill, host: 'ssh://restore1'}}\n"
+        "erasure:\n  role: {user: app}\n  create: [{sql: SELECT 1}]\n  erase: [{sql: SELECT 1}]\n  expected: [a.b.c]\n"
+        "  redis: [{name: sessions, host: cache1}]\n  backups: [{name: all, keep: 30d}]\n"
+    )
+    said = json.loads(CliRunner().invoke(main, ["grants", "--inventory", str(file), "--json"]).output)
+    by_item = {item: grant["statement"] for grant in said["grants"] for item in grant["items"]}
+    assert by_item["db.continuous-backup"] == 'GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "gate";'
+    assert any("pg_read_all_data" in g["statement"] and "db.restore" in g["items"] for g in said["grants"])
+    words = " ".join(entry["what"] for entry in said["more"])
+    assert "a shell on local:// as postgres, where pgbackrest answers" in words
+    assert "a shell on ssh://restore1" in words
+    assert "in Redis sessions a user with ~* +@read" in words
 
 
 def test_a_locked_table_is_a_bounded_inconclusive(nodes, role):

@@ -7,15 +7,17 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import psycopg
 import pytest
 from scratch_cluster import wait
 
-from pytest_deploygate.inventory.compliance import Erasure
+from pytest_deploygate.inventory.compliance import Erasure, SearchedRedis
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.caches import redis, redis_client
 from pytest_deploygate.probes.erasure import measure
+from pytest_deploygate.probes.redis_sweep import keys_with
 from pytest_deploygate.probes.steps import new_subject
 from pytest_deploygate.probes.sweep import sweep
 
@@ -96,6 +98,17 @@ def test_a_log_file_is_looked_at(cluster, made, tmp_path):
     assert any("log none" in text for text in found.unread)
 
 
+def test_a_folder_of_logs_is_looked_at_file_by_file(cluster, made, tmp_path):
+    """Lines of all files below it count; the first file is named."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "app.log.1").write_text(f"a {SUBJECT.phone}\nb\nc {SUBJECT.name}\n")
+    (tmp_path / "other.log").write_text("nobody\n")
+    found = sweep(cluster, section(logs=[{"name": "all", "path": str(tmp_path)}]), SUBJECT)
+    assert [(hit.place, hit.rows, hit.first) for hit in found.hits] == [
+        ("log all", 2, str(tmp_path / "old" / "app.log.1"))
+    ]
+
+
 def test_an_erasure_from_beginning_to_end_and_after_a_crash(cluster, made, nodes):
     """A token that a crashed run left behind is used to erase that person first."""
     left = new_subject("abcdefabcdefabcd")
@@ -144,13 +157,16 @@ def test_redis_is_looked_through_and_its_hits_counted(cluster, made, redis_serve
         assert places(sweep(cluster, erasure, SUBJECT)) == set()
         client.hset("session:1", "mail", SUBJECT.email)
         client.rpush("list", SUBJECT.name)
+        client.sadd("set", SUBJECT.name.upper())
         client.zadd(f"by:{SUBJECT.phone}", {"m": 1})
+        client.zadd("scores", {SUBJECT.email: 1})
         client.xadd("stream", {"who": SUBJECT.email})
+        client.set("text", f"<{SUBJECT.email}>")
         client.get("other")
         client.get("absent")
     found = sweep(cluster, erasure, SUBJECT)
     assert [(hit.place, hit.rows) for hit in found.hits if hit.place.startswith("redis")] == [
-        ("redis cache", 4)
+        ("redis cache", 7)
     ]
     facts = redis(erasure.redis[0])
     assert facts.hits >= 1
@@ -158,3 +174,28 @@ def test_redis_is_looked_through_and_its_hits_counted(cluster, made, redis_serve
     dark = erasure.redis[0].model_copy(update={"port": 1})
     with pytest.raises(CannotTell, match="did not answer"):
         redis(dark)
+
+
+def test_one_key_among_thousands_is_found_in_any_database(redis_server):
+    """Keys are read in batches, expired ones among them; the time for it is bounded."""
+    cache = SearchedRedis.model_validate({**redis_server, "databases": [0, 3]})
+    with redis_client(cache, 3) as client:
+        client.mset({f"key:{n}": "x" * 20 for n in range(3000)})
+        client.mset({"mail:1": SUBJECT.email.upper()})
+        client.set("gone", SUBJECT.email, px=1)
+    time.sleep(0.01)
+    assert keys_with(cache, SUBJECT.needles()) == ["mail:1 (database 3)"]
+    with pytest.raises(CannotTell, match=r"its time was over after \d+ of 3001 keys"):
+        keys_with(cache.model_copy(update={"timeout": timedelta(0)}), SUBJECT.needles())
+
+
+def test_redis_without_permission_names_what_it_needs(redis_server):
+    """A user who may not read values gives no answer, and no pass."""
+    cache = SearchedRedis.model_validate(redis_server)
+    with redis_client(cache) as client:
+        client.set("key", "value")
+        client.execute_command(
+            "ACL", "SETUSER", "default", "on", "nopass", "~*", "&*", "-@all", "+client", "+select", "+dbsize"
+        )
+    with pytest.raises(CannotTell, match=r"ACL user needs ~\* \+@read"):
+        keys_with(cache, SUBJECT.needles())

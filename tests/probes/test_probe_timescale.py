@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pytest_deploygate.inventory.compliance import Erasure
 from pytest_deploygate.inventory.timescale import Hypertable, Timescale
 from pytest_deploygate.judge import timescale as judge_timescale
 from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
@@ -24,6 +25,8 @@ from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import timescale as probe
 from pytest_deploygate.probes import timescale_aggregates as probe_aggregates
 from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.probes.steps import new_subject
+from pytest_deploygate.probes.sweep import sweep
 from pytest_deploygate.redaction import Secret
 
 LAB = Path(__file__).parents[2] / "pytest_deploygate" / "lab" / "timescale"
@@ -125,6 +128,30 @@ def test_extension_and_version(cluster, section):
     judged = judge_timescale.judge(found, judge_timescale.expected(other))
     assert judged.verdict == "fail"
     assert "expected 2.28" in judged.reason
+
+
+def test_a_person_left_in_a_continuous_aggregate_is_found(cluster, port):
+    """Erased from the raw rows, the person stays in the aggregate's buckets: it is looked at without being named."""
+    person = new_subject("0123456789abcdef")
+    sql(port, "CREATE SCHEMA IF NOT EXISTS door", "CREATE TABLE door.visits (at timestamptz NOT NULL, who text)",
+        "SELECT create_hypertable('door.visits', 'at')",
+        f"INSERT INTO door.visits SELECT now() - n * interval '1 day', '{person.email}' FROM generate_series(1, 20) n",
+        "CREATE MATERIALIZED VIEW door.daily WITH (timescaledb.continuous, timescaledb.materialized_only = true) AS"
+        " SELECT time_bucket('1 day', at) AS day, who, count(*) AS n FROM door.visits GROUP BY 1, 2 WITH NO DATA",
+        "CALL refresh_continuous_aggregate('door.daily', NULL, NULL)")  # fmt: skip
+    erasure = Erasure.model_validate(
+        {"role": {"user": "gate"}, "create": [{"sql": "SELECT 1"}], "erase": [{"sql": "SELECT 1"}],
+         "expected": ["door.visits.who"], "backups": [{"name": "none", "keep": "1d"}]}
+    )  # fmt: skip
+    try:
+        before = {hit.place: hit.rows for hit in sweep(cluster, erasure, person).hits}
+        sql(port, f"DELETE FROM door.visits WHERE who = '{person.email}'")
+        after = {hit.place: hit.rows for hit in sweep(cluster, erasure, person).hits}
+    finally:
+        sql(port, "DROP SCHEMA door CASCADE")
+    assert before["door.visits.who"] == before["door.daily.who"] == 20
+    assert "door.visits.who" not in after
+    assert after["door.daily.who"] == 20
 
 
 def test_clients_side_by_side_get_their_own_answers(port):

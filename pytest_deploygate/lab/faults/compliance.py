@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab.faults import Fault, by_sql
+import time
+
+from pytest_deploygate.lab import disturbance
+from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab.services import front
+from pytest_deploygate.lab.services import redis as cache
+from pytest_deploygate.lab.state import Lab
 
 _SCOPE = "preflight and compliance"
 _NOBODY = "LIKE 'deploygate-%@example.com'"
+
+#: A replica of the application looks every tenth of a second whether something disturbs it.
+_NOTICED_S = 0.25
+
+
+def _application(**fields: bool) -> Change:
+    def change(lab: Lab) -> None:
+        disturbance.write(lab, {"*": fields})
+        time.sleep(_NOTICED_S)
+
+    return change
+
+
+def _mend_application(lab: Lab) -> None:
+    disturbance.end(lab)
+    time.sleep(_NOTICED_S)
+
 
 NO_RECORD = Fault(
     "audit-trigger-off",
@@ -47,5 +70,25 @@ SOFT = Fault(
         f"DELETE FROM platform.users WHERE email {_NOBODY}",
     ),
     says="marked as deleted",
+    scope=_SCOPE,
+)
+CACHE = Fault(
+    "erasure-forgotten-cache",
+    "the erasure leaves the person's profile in Redis",
+    {"comp.erasure": "fail"},
+    _application(forgets_cache=True),
+    _mend_application,
+    says="redis profiles (1 key, first profile:",
+    needs=(front.FRONT, cache.NAME),
+    scope=_SCOPE,
+)
+LOGGED = Fault(
+    "erasure-log-line",
+    "the application writes people's addresses to its log",
+    {"comp.erasure": "fail"},
+    _application(logs_people=True),
+    _mend_application,
+    says="log servers (2 lines, first",
+    needs=(front.FRONT,),
     scope=_SCOPE,
 )

@@ -68,6 +68,15 @@ EXTENSION = Fault(
     says="CREATE EXTENSION pg_stat_statements",
     scope="preflight and database or stabilization",
 )
+OLD_EXTENSION = Fault(
+    "cluster-extension-old",
+    "pg_stat_statements is in an old version: nobody ran ALTER EXTENSION … UPDATE after the server's upgrade",
+    {"db.cluster": "fail"},
+    by_sql("DROP EXTENSION pg_stat_statements", "CREATE EXTENSION pg_stat_statements VERSION '1.9'"),
+    by_sql("ALTER EXTENSION pg_stat_statements UPDATE"),
+    says="pg_stat_statements is at 1.9, expected newest",
+    scope=_SCOPE,
+)
 SLOW_LOG = Fault(
     "slow-log-off",
     "slow statements are no longer logged on db1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import shlex
 import socket
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 from pytest_deploygate.lab import client, nodes, processes, sql
+from pytest_deploygate.lab.people import TOKEN
 from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.state import HOST, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
@@ -90,6 +93,8 @@ def where(lab: Lab) -> Path:
 
 def start(lab: Lab) -> None:
     """Write the configurations, start all four side by side and wait until a request comes through. Raises LabError."""
+    with os.fdopen(os.open(lab.secret_file(TOKEN), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(24))
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
     nodes.put(lab, where(lab) / "nginx.conf", _nginx(lab))
@@ -209,7 +214,12 @@ def lab_inventory(start: Path) -> Path | None:
 
 def values(lab: Lab) -> dict[str, str]:
     """Return what inventories can refer to beside the ports."""
-    return {"haproxy.socket": str(where(lab) / "haproxy.sock"), "watch.record": str(record(lab))}
+    return {
+        "haproxy.socket": str(where(lab) / "haproxy.sock"),
+        "watch.record": str(record(lab)),
+        "api.token": str(lab.secret_file(TOKEN)),
+        "log.access": str(where(lab) / "access.log"),
+    }
 
 
 SERVERS = {

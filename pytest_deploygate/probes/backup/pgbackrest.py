@@ -140,7 +140,10 @@ def parse_backups(info: list[dict[str, Any]], stanza: str) -> tuple[BackupSet, .
     try:
         status = found["status"]
         if status["code"] not in (0, _NO_BACKUP):
-            raise CannotTell(f"pgBackRest stanza {stanza}: {status['message']}")
+            raise CannotTell(
+                f"pgBackRest stanza {stanza}: {status['message']}; is the repository reachable and mounted, are `server` "
+                "(the stanza) and `config` right?"
+            )
         return tuple(_backup(b) for b in sorted(found["backup"], key=lambda b: int(b["timestamp"]["stop"])))
     except (KeyError, TypeError, ValueError) as error:
         raise CannotTell(f"pgBackRest stanza {stanza}: its info is not understood: {error!r}") from None
@@ -164,18 +167,23 @@ def _backup(raw: dict[str, Any]) -> BackupSet:
 
 def _said(text: str, label: str) -> list[str]:
     """Return what verify found wrong with a backup, the full one that it stands on, or the WAL archive. Pure."""
-    found, about, ours = [], "", False
+    found: list[tuple[str, str]] = []
+    about, ours = "", False
     for line in map(str.strip, text.splitlines()):
         if line.startswith(("backup:", "archiveId:")):
             about = line.partition(",")[0]
             named = about.removeprefix("backup: ")
             ours = line.startswith("archiveId:") or named in (label, label.partition("_")[0])
             if ours and (bad := re.search(r"status: (?!valid)\S+", line)):
-                found.append(f"{about}, {bad[0].rstrip(',')}")
+                found.append((about, bad[0].rstrip(",")))
         elif ours and (counts := _BAD.findall(line)):
-            found.append(f"{about}: {', '.join(f'{what} {count}' for what, count in counts)}")
+            found += [(about, f"{what} {count}") for what, count in counts]
         elif said := _LOUD.search(line):
-            found.append(said[1])
-    return found or (
-        ["status: error"] if re.search(r"^status: error", text, re.MULTILINE) and not about else []
-    )
+            found.append(("", said[1]))
+    if not found and not about and re.search(r"^status: error", text, re.MULTILINE):
+        found.append(("", "status: error"))
+    # What is wrong with one backup is said in one piece, and the backup that was asked for is not named again.
+    told: dict[str, list[str]] = {}
+    for of, what in found:
+        told.setdefault("" if of == f"backup: {label}" else of, []).append(what)
+    return [f"{of}: {', '.join(what)}" if of else ", ".join(what) for of, what in told.items()]

@@ -59,7 +59,11 @@ class Place:
     @property
     def name(self) -> str:
         """The host as people call it."""
-        return "this host" if self.host == "local://" else self.host.partition("://")[2] or self.host
+        return (
+            "this host"
+            if self.host == "local://"
+            else self.host.partition("://")[2].partition("?")[0] or self.host
+        )
 
     @cached_property
     def whoami(self) -> str:
