@@ -64,12 +64,8 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
         notes += [f"{address.address}: {text}" for text in said.notes]
     wrong += [*_differences(found), *_kinds(found, expected)]
     readings = tuple(_readings(found, expected))
-    # Each leaf was seen over several fresh connections.
-    seen_again = all(leaf.seen > 1 for address in found.addresses for leaf in address.leaves)
     if wrong:
-        return Judgement(
-            Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)), confirmed=seen_again
-        )
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)))
     if unknown or not found.addresses:
         reason = listed(unknown) or f"{found.host} has no address"
         return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(dict.fromkeys(notes)))
@@ -82,7 +78,6 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
         f"address{'es' * (len(found.addresses) != 1)}, the first ends in {words_for(ends - found.at)} ({ends:%Y-%m-%d})",
         readings,
         tuple(dict.fromkeys(notes)),
-        confirmed=seen_again,
     )
 
 

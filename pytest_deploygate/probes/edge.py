@@ -29,6 +29,10 @@ class Edge:
         """Return the certificates of an endpoint. Raises CannotTell."""
         return self._gathered(self._certificates, tls.measure)[endpoint.name].result()
 
+    def certificates_now(self, endpoint: Endpoint) -> Certificates:
+        """Look at an endpoint's certificates anew, whatever was kept of them. Raises CannotTell."""
+        return tls.measure(endpoint, self.tls)
+
     def offers(self, endpoint: Endpoint) -> Offers:
         """Return what an endpoint agrees to. Raises CannotTell."""
         return self._gathered(self._offers, tls_offers.measure)[endpoint.name].result()
