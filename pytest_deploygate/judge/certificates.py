@@ -103,7 +103,8 @@ def _leaf(leaf: Leaf, found: Certificates, expected: Expected, said: _Said) -> N
     where = _called(leaf.certificate)
     certificate = leaf.certificate
     expired = certificate.not_after <= found.at
-    if leaf.trust.code and not (leaf.trust.code == 10 and leaf.trust.depth == 0):
+    # Of the leaf itself 9 (not yet valid) and 10 (expired) are said below, with their times.
+    if leaf.trust.code and not (leaf.trust.code in (9, 10) and leaf.trust.depth == 0):
         at = f" at depth {leaf.trust.depth}" if leaf.trust.depth else ""
         said.wrong.append(
             f"{where}: {leaf.trust.text}{at} ({leaf.trust.code}); {_CODES.get(leaf.trust.code, 'see the chain')}"
