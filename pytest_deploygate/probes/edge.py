@@ -12,7 +12,7 @@ from pytest_deploygate.probes.tls import Certificates
 from pytest_deploygate.probes.tls_offers import Offers
 
 M = TypeVar("M")
-_AT_ONCE = 16
+_AT_ONCE = 64
 
 
 class Edge:
