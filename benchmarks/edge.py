@@ -98,7 +98,7 @@ def nginx(folder: Path, program: str) -> Iterator[tuple[int, list[int]]]:
     values = {"folder": folder, "suites": suites, "plain": plain, "host": servers.HOST, "listen": listen}
     (folder / "nginx.conf").write_text(_NGINX.format_map(values))
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-    with running(command, plain):
+    with running(command, ports[-1]):
         yield plain, ports
 
 
