@@ -12,7 +12,7 @@ from pytest_deploygate.judge import dns_drill as judge_dns_drill
 from pytest_deploygate.judge import pages as judge_pages
 from pytest_deploygate.judge import tls as judge_tls
 from pytest_deploygate.probes import dns as probe_dns
-from pytest_deploygate.probes import dns_drill, dns_history, propagation, standby, tls
+from pytest_deploygate.probes import dns_drill, dns_history, propagation, standby
 from pytest_deploygate.probes import pages as probe_pages
 
 
@@ -20,7 +20,12 @@ from pytest_deploygate.probes import pages as probe_pages
 def test_certificates(gate, edge, endpoint):
     """Every leaf on every address is trusted, for this name, strong, and lives beyond the cutover."""
     expected = judge_certificates.Expected(endpoint, edge.tls, profile(endpoint.profile or edge.tls.profile))
-    gate.judge(judge_certificates.judge, edge.certificates(endpoint), expected)
+    gate.judge_confirmed(
+        judge_certificates.judge,
+        edge.certificates(endpoint),
+        lambda: edge.certificates_now(endpoint),
+        expected,
+    )
 
 
 @pytest.mark.item("sec.tls")
@@ -86,9 +91,10 @@ def test_certificate_at_the_new_address(gate, edge, cutover):
     """The certificates at the new address are right for the name."""
     endpoint = cutover.port_443
     expected = judge_certificates.Expected(endpoint, edge.tls, profile(endpoint.profile or edge.tls.profile))
-    gate.judge(
+    gate.judge_confirmed(
         judge_certificates.judge,
-        tls.measure(endpoint, edge.tls),
+        edge.certificates_now(endpoint),
+        lambda: edge.certificates_now(endpoint),
         expected,
         target=f"{cutover.name} at the new address",
     )
@@ -97,19 +103,36 @@ def test_certificate_at_the_new_address(gate, edge, cutover):
 @pytest.mark.item("comp.privacy-policy")
 def test_privacy_policy(gate, pages, privacy_policy):
     """The privacy policy is served and of a date not before its change."""
-    gate.judge(judge_pages.judge_policy, probe_pages.read(privacy_policy.url, pages), privacy_policy)
+    _policy(gate, pages, privacy_policy)
 
 
 @pytest.mark.item("comp.terms")
 def test_terms(gate, pages, terms):
     """The terms of service are served and of a date not before their change."""
-    gate.judge(judge_pages.judge_policy, probe_pages.read(terms.url, pages), terms)
+    _policy(gate, pages, terms)
+
+
+def _policy(gate, pages, policy):
+    def read():
+        return probe_pages.read(policy.url, pages)
+
+    gate.judge_confirmed(judge_pages.judge_policy, read(), read, policy)
+
+
+@pytest.mark.item("day.maintenance-page")
+def test_maintenance_page(gate, pages, maintenance):
+    """The page answers 503 with Retry-After, is small, and needs nothing but its server."""
+
+    def read():
+        return probe_pages.reads(maintenance.url, pages)
+
+    gate.judge_confirmed(judge_pages.judge_maintenance, read(), read, maintenance)
 
 
 @pytest.mark.item("day.maintenance-page")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
-def test_maintenance_page(gate, pages, maintenance, allow_disruptive):
-    """The page answers 503 with Retry-After, needs nothing but its server, and was seen with the application down."""
+def test_maintenance_drill(gate, pages, maintenance, allow_disruptive):
+    """A drill, done now where that is allowed, else on record, saw this page with the application down."""
     drilled = probe_pages.drill(pages) if allow_disruptive and maintenance.drill else None
     found = probe_pages.maintenance(maintenance.url, pages, drilled)
-    gate.judge(judge_pages.judge_maintenance, found, maintenance)
+    gate.judge(judge_pages.judge_drill, found, maintenance, target="drill")

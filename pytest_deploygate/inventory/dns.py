@@ -52,7 +52,8 @@ class NameServer(Section):
     @property
     def label(self) -> str:
         """How findings call it."""
-        where = self.address if self.port == 53 else f"{self.address}:{self.port}"
+        bare = f"[{self.address}]" if ":" in self.address else self.address
+        where = self.address if self.port == 53 else f"{bare}:{self.port}"
         return where if self.name == self.address else f"{self.name} ({where})"
 
 

@@ -64,12 +64,8 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
         notes += [f"{address.address}: {text}" for text in said.notes]
     wrong += [*_differences(found), *_kinds(found, expected)]
     readings = tuple(_readings(found, expected))
-    # Each leaf was seen over several fresh connections.
-    seen_again = all(leaf.seen > 1 for address in found.addresses for leaf in address.leaves)
     if wrong:
-        return Judgement(
-            Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)), confirmed=seen_again
-        )
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)))
     if unknown or not found.addresses:
         reason = listed(unknown) or f"{found.host} has no address"
         return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(dict.fromkeys(notes)))
@@ -82,7 +78,6 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
         f"address{'es' * (len(found.addresses) != 1)}, the first ends in {words_for(ends - found.at)} ({ends:%Y-%m-%d})",
         readings,
         tuple(dict.fromkeys(notes)),
-        confirmed=seen_again,
     )
 
 
@@ -108,7 +103,8 @@ def _leaf(leaf: Leaf, found: Certificates, expected: Expected, said: _Said) -> N
     where = _called(leaf.certificate)
     certificate = leaf.certificate
     expired = certificate.not_after <= found.at
-    if leaf.trust.code and not (leaf.trust.code == 10 and leaf.trust.depth == 0):
+    # Of the leaf itself 9 (not yet valid) and 10 (expired) are said below, with their times.
+    if leaf.trust.code and not (leaf.trust.code in (9, 10) and leaf.trust.depth == 0):
         at = f" at depth {leaf.trust.depth}" if leaf.trust.depth else ""
         said.wrong.append(
             f"{where}: {leaf.trust.text}{at} ({leaf.trust.code}); {_CODES.get(leaf.trust.code, 'see the chain')}"

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pytest_deploygate.inventory.dns import Cutover
 from pytest_deploygate.judge.places import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.dns import NameAt
 from pytest_deploygate.probes.propagation import Switch, fits, is_new, says
 
 
@@ -24,15 +25,11 @@ def judge(found: Switch, expected: Cutover) -> Judgement:
         if problems:
             unknown.append((server.server, f"{problems[0]}: what it gives cannot be told"))
         else:
-            where = (
-                "users of this resolver go to the old system until its TTL runs out"
-                if server.resolver
-                else "the change has not reached it"
-            )
             wrong.append(
                 (
                     server.server,
-                    f"still gives {says(server)} for {wanted.name} after {words_for(found.elapsed_s)}, expected {aim}: {where}",
+                    f"{_old(server, wanted.name)} after {words_for(found.elapsed_s)} (limit {words_for(expected.within)}), "
+                    f"expected {aim}: {_next_step(server)}",
                 )
             )
     readings = (
@@ -61,6 +58,24 @@ def judge(found: Switch, expected: Cutover) -> Judgement:
         readings,
         confirmed=True,
     )
+
+
+def _old(server: NameAt, name: str) -> str:
+    refused = next((r.rcode for r in server.over if not r.values and r.rcode != "NOERROR"), "")
+    return f"answers {refused} for {name}" if refused else f"still gives {says(server)} for {name}"
+
+
+def _next_step(server: NameAt) -> str:
+    if server.resolver:
+        ttl_s = max((r.ttl_s or 0 for r in server.over), default=0)
+        return (
+            f"its users go to the old system, for {words_for(ttl_s)} more; flush its cache, or keep the old side serving"
+            if ttl_s
+            else "look at that resolver, and keep the old side serving"
+        )
+    if any(not r.authoritative for r in server.over):
+        return "it does not serve the zone (lame): configure the zone there or take it out of NS"
+    return "the change has not reached it: change the record there, or see why the transfer of the zone fails"
 
 
 def _run_out(found: Switch, expected: Cutover) -> Iterator[str]:

@@ -181,6 +181,8 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
         _signatures(server, found, expected, wrong, unknown)
         if server.transfer == "unclear":
             notes.append(f"{server.server}: whether it gives the zone away (AXFR) could not be told")
+    if found.unnamed:
+        notes.append(f"not asked, for `dns.servers` does not name them: {', '.join(found.unnamed)}")
     wrong += [("", text) for text in [*_together(found, expected), *_delegated(found)]]
     if found.delegation_problem:
         unknown.append(("", f"the delegation of {found.zone} could not be read: {found.delegation_problem}"))

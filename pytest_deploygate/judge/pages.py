@@ -22,7 +22,6 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             Verdict.FAIL,
             f"{found.url} answers {found.status}: the page is not there; publish it",
             (Reading("status", found.status, limit="200", ok=False),),
-            confirmed=True,
         )
     lacking = [words for words in expected.contains if words.casefold() not in found.text.casefold()]
     if lacking:
@@ -50,30 +49,30 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             Verdict.FAIL,
             f"{found.url} is of {newest}, before {oldest} ({why}): publish the new one",
             readings,
-            confirmed=True,
         )
     return Judgement(Verdict.PASS, f"{found.url} is served and states {newest}", readings)
 
 
-def judge_maintenance(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
-    """Pass when it answers 503 with Retry-After, is small, self-contained, and was seen with the application down."""
-    pages = found.reads
-    unread = [page for page in pages if page.status is None]
-    if unread or not pages:
+def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgement:
+    """Pass when every read answers 503 with Retry-After, small, self-contained, and the same as the others."""
+    unread = [page for page in found if page.status is None]
+    if unread or not found:
         problem = unread[0].problem if unread else "it was not read"
         return Judgement(Verdict.INCONCLUSIVE, f"{expected.url} could not be read: {problem}")
-    readings = tuple(_readings(pages[0], expected))
-    wrong = [*dict.fromkeys(text for page in pages for text in _page(page, expected))]
-    if len({page.sha256 for page in pages}) > 1:
+    readings = tuple(_readings(found[0], expected))
+    wrong = [*dict.fromkeys(text for page in found for text in _page(page, expected))]
+    if len({page.sha256 for page in found}) > 1:
         wrong.append(
             "two reads gave different pages: something makes it, an application or a database; serve a file"
         )
-    notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in pages for name in page.cookies))
+    notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in found for name in page.cookies))
     if wrong:
-        return Judgement(
-            Verdict.FAIL, f"{expected.url}: " + "; ".join(wrong), readings, notes, confirmed=True
-        )
-    return _drilled(found, expected, readings, notes)
+        return Judgement(Verdict.FAIL, f"{expected.url}: " + "; ".join(wrong), readings, notes)
+    reason = (
+        f"{expected.url} answers 503 with Retry-After {found[0].retry_after}, "
+        f"{words_for_bytes(found[0].size_bytes)} in one file"
+    )
+    return Judgement(Verdict.PASS, reason, readings, notes)
 
 
 def _page(page: Page, expected: Maintenance) -> Iterator[str]:
@@ -112,46 +111,36 @@ def _waits(value: str | None) -> bool:
         return False
 
 
-def _drilled(
-    found: MaintenanceFacts, expected: Maintenance, readings: tuple[Reading, ...], notes: tuple[str, ...]
-) -> Judgement:
-    record, url = found.record, expected.url
+def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
+    """Pass when a drill of this run or on record saw this very page served with the application down."""
+    record, page = found.record, found.page
     if expected.drill is None:
-        reason = f"{url} is as it should be, but that it is served with the application down was not seen: say `drill: {{stop: …, start: …}}`"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings, notes)
+        reason = f"that {expected.url} is served with the application down was not seen: say `drill: {{stop: …, start: …}}`"
+        return Judgement(Verdict.INCONCLUSIVE, reason)
     if record is None:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"there is no record of a drill in {expected.drill.record}; {_AGAIN}",
-            readings,
-            notes,
-        )
-    age: timedelta = found.reads[0].at - record.at
+        reason = f"there is no record of a drill in {expected.drill.record}; {_AGAIN}"
+        return Judgement(Verdict.INCONCLUSIVE, reason)
+    age: timedelta = page.at - record.at
     when = datetime.strftime(record.at.astimezone(UTC), "%Y-%m-%d %H:%M UTC")
+    limit = words_for(expected.drill.max_age)
+    ok = age <= expected.drill.max_age
+    readings = (Reading("age of the drill", words_for(age), limit=f"at most {limit}", ok=ok),)
     if record.outcome != "good":
-        return Judgement(
-            Verdict.FAIL, f"the drill of {when}: {record.outcome}", readings, notes, confirmed=True
+        return Judgement(Verdict.FAIL, f"the drill of {when}: {record.outcome}", readings)
+    if page.status is None:
+        reason = (
+            f"{expected.url} could not be read, so it cannot be told whether it is the one of the drill of {when}: "
+            f"{page.problem}"
         )
-    if record.sha256 != found.reads[0].sha256:
-        return Judgement(
-            Verdict.INCONCLUSIVE, f"{url} has changed since the drill of {when}; {_AGAIN}", readings, notes
-        )
-    if age > expected.drill.max_age:
-        limit = words_for(expected.drill.max_age)
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"the drill on record is {words_for(age)} old, limit {limit}; {_AGAIN}",
-            readings,
-            notes,
-        )
-    return Judgement(
-        Verdict.PASS,
-        f"{url} answers 503 with Retry-After {found.reads[0].retry_after}, {words_for_bytes(found.reads[0].size_bytes)} in one file, "
-        f"served with the application down on {when}",
-        readings,
-        notes,
-        confirmed=True,
-    )
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
+    if record.sha256 != page.sha256:
+        reason = f"{expected.url} has changed since the drill of {when}; {_AGAIN}"
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
+    if not ok:
+        reason = f"the drill on record is {words_for(age)} old, limit {limit}; {_AGAIN}"
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
+    done = "just now" if record.fresh else f"on {when}"
+    return Judgement(Verdict.PASS, f"{expected.url} was served with the application down {done}", readings)
 
 
 def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:

@@ -130,8 +130,12 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
     if outside:
         yield f"groups that {profile.title} does not list: {', '.join(outside)}"
     closed = [version for version, outcome in found.protocols.items() if outcome == "closed"]
-    if closed:
-        yield f"{', '.join(closed)}: the server closes without an alert, taken as off"
+    silent = [f"{', '.join(closed)}"] if closed else []
+    silent += [
+        f"{version} with {', '.join(k)}" for version, k in found.closed_on.items() if version not in closed
+    ]
+    if silent:
+        yield f"the server closes the connection without an alert, taken as off, for {'; '.join(silent)}"
 
 
 def _stapling(expected: Expected) -> list[Said]:

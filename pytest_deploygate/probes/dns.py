@@ -89,13 +89,17 @@ class ZoneAt:
 
 @dataclass(frozen=True, slots=True)
 class ZoneFacts:
-    """The zone on every server; `delegated` are the names that the zone above gives, None where it was not asked."""
+    """The zone on every server; `delegated` are the names that the zone above gives, None where it was not asked.
+
+    `unnamed` are addresses that the zone gives its name servers and that were not asked, `name (address)` each.
+    """
 
     zone: str
     at: datetime
     servers: tuple[ZoneAt, ...]
     delegated: tuple[str, ...] | None = None
     delegation_problem: str = ""
+    unnamed: tuple[str, ...] = ()
 
 
 def name(settings: Dns, wanted: DnsName) -> NameFacts:
@@ -110,7 +114,8 @@ def zone(settings: Dns) -> ZoneFacts:
     """Ask every authoritative server for the zone itself, and the zone above for the delegation."""
     found = side_by_side(lambda server: _zone_at(server, settings), settings.servers)
     delegated, problem = _delegation(settings) if settings.parent else (None, "")
-    return ZoneFacts(settings.zone, datetime.now(UTC), tuple(found), delegated, problem)
+    unnamed = _unnamed(settings, found)
+    return ZoneFacts(settings.zone, datetime.now(UTC), tuple(found), delegated, problem, unnamed)
 
 
 def side_by_side(ask: Callable[[A], T], asked: Sequence[A]) -> list[T]:
@@ -229,6 +234,19 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
         transfer=_transfer(server, settings.zone, timeout_s),
         signatures=dns_signatures.read(server, settings.zone, timeout_s, send, question),
     )
+
+
+def _unnamed(settings: Dns, found: Sequence[ZoneAt]) -> tuple[str, ...]:
+    """Return the other addresses of the name servers, IPv6 ones above all: users reach the zone there, too."""
+    known = {server.address for server in settings.servers}
+    names = sorted({n for server in found for n in server.names if n.endswith(f".{settings.zone}")})
+    answering = [server for server, at in zip(settings.servers, found, strict=True) if not at.problem]
+    others = []
+    for name_ in names if answering else ():
+        wanted, timeout_s = DnsName(name=name_, addresses=["::/0"]), settings.timeout.total_seconds()
+        seen = _records(answering[0], wanted, timeout_s, tcp=False, recurse=False)
+        others += [f"{name_} ({address})" for address in seen.values if address not in known]
+    return tuple(others)
 
 
 def _targets(section: Sequence[dns.rrset.RRset]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pytest_deploygate.probes.tls import Certificates
 from pytest_deploygate.probes.tls_offers import Offers
 
 M = TypeVar("M")
-_AT_ONCE = 16
+_AT_ONCE = 64
 
 
 class Edge:
@@ -28,6 +28,10 @@ class Edge:
     def certificates(self, endpoint: Endpoint) -> Certificates:
         """Return the certificates of an endpoint. Raises CannotTell."""
         return self._gathered(self._certificates, tls.measure)[endpoint.name].result()
+
+    def certificates_now(self, endpoint: Endpoint) -> Certificates:
+        """Look at an endpoint's certificates anew, whatever was kept of them. Raises CannotTell."""
+        return tls.measure(endpoint, self.tls)
 
     def offers(self, endpoint: Endpoint) -> Offers:
         """Return what an endpoint agrees to. Raises CannotTell."""

@@ -19,7 +19,7 @@ from pytest_deploygate.probes import commands
 
 _LARGEST = 5_000_000
 _READS = 2
-_DOWN_S = 15.0
+_CHANGES_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class MaintenanceRecord:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceFacts:
-    """Two reads of the maintenance page, and the drill of this run or on record."""
+    """The maintenance page now, and the drill of this run or on record."""
 
-    reads: tuple[Page, ...]
+    page: Page
     record: MaintenanceRecord | None
 
 
@@ -193,7 +193,7 @@ def maintenance(url: str, pages: Pages, drilled: MaintenanceRecord | None) -> Ma
     """Read the maintenance page, and the record of the last drill unless there was one now. Raises CannotTell."""
     wanted = pages.maintenance
     record = drilled or (_recorded(wanted.drill.record) if wanted and wanted.drill else None)
-    return MaintenanceFacts(reads(url, pages), record)
+    return MaintenanceFacts(read(url, pages), record)
 
 
 def _recorded(file: Path) -> MaintenanceRecord | None:
@@ -219,15 +219,18 @@ def drill(pages: Pages) -> MaintenanceRecord:
         raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")
     try:
         commands.must(wanted.drill.stop)
-        down = _is_down(wanted.drill, pages)
+        down = _becomes(wanted.drill, pages, up=False)
         page = _read(wanted.url, pages)
     finally:
         commands.must(wanted.drill.start)
+    back = _becomes(wanted.drill, pages, up=True)
     outcome = "good"
     if not down:
         outcome = f"{wanted.drill.application} still answered after the stop, so nothing was shown"
     elif page.status != 503:
         outcome = f"with the application down the page answered {page.status or page.problem}, expected 503"
+    elif not back:
+        outcome = f"{wanted.drill.application} did not answer again within {_CHANGES_S:.0f} s of the start: look at it now"
     record = MaintenanceRecord(datetime.now(UTC), page.status, page.sha256, down, outcome, fresh=True)
     kept = {"at": record.at.isoformat(), "status": record.status, "sha256": record.sha256}
     try:
@@ -241,11 +244,12 @@ def drill(pages: Pages) -> MaintenanceRecord:
     return record
 
 
-def _is_down(settings: MaintenanceDrill, pages: Pages) -> bool:
-    deadline = time.monotonic() + _DOWN_S
+def _becomes(settings: MaintenanceDrill, pages: Pages, *, up: bool) -> bool:
+    """Wait until the application answers, or answers no more."""
+    deadline = time.monotonic() + _CHANGES_S
     while time.monotonic() < deadline:
         page = _read(settings.application, pages)
-        if page.status is None or page.status >= 500:
+        if (page.status is not None and page.status < 500) == up:
             return True
         time.sleep(0.1)
     return False

@@ -18,7 +18,7 @@ _PATIENCE = 3
 
 @dataclass(slots=True)
 class Place:
-    """One address and port. `lost` counts connections in a row that got no answer."""
+    """One address and port. `lost` counts connections in a row that got no answer; `why` says what came instead."""
 
     host: str
     address: str
@@ -26,6 +26,7 @@ class Place:
     starttls: StartTls
     timeout_s: float
     lost: int = 0
+    why: str = ""
     guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -55,11 +56,12 @@ def place(endpoint: Endpoint, address: str, timeout_s: float) -> Place:
 def connect(where: Place) -> socket.socket:
     """Open a connection that is ready for TLS. Raises OSError, starttls.NoTls."""
     if where.lost >= _PATIENCE:
-        raise TimeoutError(f"given up after {where.lost} connections without an answer")
+        raise TimeoutError(where.why)
     try:
         connection = socket.create_connection((where.address, where.port), timeout=where.timeout_s)
-    except OSError:
+    except OSError as error:
         where.lost += 1
+        where.why = _words(error, where.timeout_s)
         raise
     try:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -78,6 +80,7 @@ def hello(where: Place, offer: Offer, *, whole: bool = False) -> Answer:
         answer = _hello(where, offer, whole=whole)
     if answer.outcome in ("timeout", "unreachable"):
         where.lost += 1
+        where.why = answer.detail
     return answer
 
 
@@ -88,7 +91,17 @@ def _hello(where: Place, offer: Offer, *, whole: bool) -> Answer:
     except starttls.NoTls as error:
         return Answer("no-tls", str(error))
     except OSError as error:
-        return Answer("unreachable", f"{error.strerror or error}")
+        return Answer("unreachable", _words(error, where.timeout_s))
+
+
+def _words(error: OSError, timeout_s: float) -> str:
+    if isinstance(error, TimeoutError):
+        return (
+            str(error)
+            if error.errno is None and str(error) != "timed out"
+            else f"no answer in {timeout_s:g} s"
+        )
+    return str(error.strerror or error)
 
 
 def kernel_timeout(connection: socket.socket, timeout_s: float) -> None:

@@ -58,9 +58,34 @@ def suites() -> dict[int, str]:
     return {int(code, 16): names[1] for code, names in json.loads(text)["suites"].items()}
 
 
+@cache
+def _ordered() -> tuple[int, ...]:
+    return tuple(sorted(suites(), key=lambda code: _KEY_EXCHANGES.index(key_exchange(code))))
+
+
 def for_version(version: str) -> list[int]:
-    """Return the suites to offer in a version: those of TLS 1.3 are its own."""
-    return [code for code in suites() if (code >> 8 == 0x13) == (version == "TLSv1.3")]
+    """Return the suites to offer in a version, the best key exchange first: those of TLS 1.3 are its own.
+
+    A server that leaves the choice to its clients takes the first, and must not stumble over what it cannot do.
+    """
+    return [code for code in _ordered() if (code >> 8 == 0x13) == (version == "TLSv1.3")]
+
+
+_KEY_EXCHANGES = ("TLS 1.3", "ECDHE", "DHE", "RSA or static ECDH", "anonymous", "export or NULL")
+
+
+def key_exchange(code: int) -> str:
+    """Say how a suite exchanges keys, or what is worse about it."""
+    name = suites()[code]
+    if code >> 8 == 0x13:
+        return "TLS 1.3"
+    if "EXP" in name or "NULL" in name:
+        return "export or NULL"
+    if name.startswith(("ADH", "AECDH")):
+        return "anonymous"
+    if name.startswith("ECDHE"):
+        return "ECDHE"
+    return "DHE" if name.startswith(("DHE", "EDH")) else "RSA or static ECDH"
 
 
 @dataclass(frozen=True, slots=True)

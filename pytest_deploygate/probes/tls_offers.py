@@ -16,23 +16,34 @@ from pytest_deploygate.probes import http_answers, tls_connection
 from pytest_deploygate.probes.http_answers import HttpAnswers
 from pytest_deploygate.probes.starttls import NoTls
 from pytest_deploygate.probes.tls_connection import Place, connect, hello
-from pytest_deploygate.probes.tls_hello import GROUPS, VERSIONS, Answer, Offer, for_version, suites
+from pytest_deploygate.probes.tls_hello import (
+    GROUPS,
+    VERSIONS,
+    Answer,
+    Offer,
+    for_version,
+    key_exchange,
+    suites,
+)
 
 _WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
 _MOST_ROUNDS = 150
+_LOST = ("timeout", "unreachable", "no-tls")
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """What one address agreed to. `protocols` maps all versions to `accepted`, `refused`, `closed`, `timeout`, …
 
-    `details` has the server's words beside each. `dh_bits` is the smallest prime seen, None where no DHE suite was
+    `details` has the server's words beside each, `closed_on` the key exchanges of a version on which it closed the
+    connection without a word. `dh_bits` is the smallest prime seen, None where no DHE suite was
     chosen. `client_renegotiation` is None where it could not be tried. `problem` says why nothing was seen at all.
     """
 
     address: str
     protocols: Mapping[str, str]
     details: Mapping[str, str] = field(default_factory=dict)
+    closed_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
     dh_bits: int | None = None
@@ -80,26 +91,30 @@ class _Counting:
 def _ask(where: Place, endpoint: Endpoint) -> Agreed:
     ask = _Counting(where)
     first = {version: ask(Offer(version, for_version(version))) for version in VERSIONS}
-    protocols = {version: answer.outcome for version, answer in first.items()}
+    asked = {version: _all_suites(ask, version, answer) for version, answer in first.items()}
+    protocols = {v: "accepted" if asked[v].found else answer.outcome for v, answer in first.items()}
     details = {version: answer.detail for version, answer in first.items()}
     accepted = [version for version in VERSIONS if protocols[version] == "accepted"]
     if not accepted:
-        said = "; ".join(sorted({f"{a.outcome}: {a.detail}" for a in first.values()}))
+        said = "; ".join(dict.fromkeys(f"{a.outcome}: {a.detail}" for a in first.values()))
         return Agreed(where.label, protocols, details, problem=said, hellos=ask.count)
-    chosen = {version: _all_suites(ask, version, first[version]) for version in accepted}
+    chosen = {version: asked[version].found for version in accepted}
     answers = [answer for found in chosen.values() for answer in found]
     bits = [answer.dh_bits for answer in answers if answer.dh_bits]
     clear = [version for version in accepted if version != "TLSv1.3"]
     compressed = ask(Offer(clear[-1], for_version(clear[-1]), compression=True)) if clear else None
+    groups = _groups(ask, accepted[-1], accepted)
+    _still_answers(ask, accepted[-1], chosen[accepted[-1]])
     return Agreed(
         address=where.label,
         protocols=protocols,
         details=details,
+        closed_on={v: one.closed_on for v, one in asked.items() if one.closed_on},
         suites={v: tuple(suites()[a.suite] for a in found) for v, found in chosen.items()},
-        groups=_groups(ask, accepted[-1], accepted),
+        groups=groups,
         dh_bits=min(bits, default=None),
         compression=bool(compressed and compressed.compressed),
-        secure_renegotiation=first[clear[-1]].secure_renegotiation if clear else None,
+        secure_renegotiation=chosen[clear[-1]][0].secure_renegotiation if clear else None,
         client_renegotiation=_renegotiates(where) if "TLSv1.2" in accepted else None,
         http=http_answers.measure(where, endpoint.web)
         if endpoint.web and not endpoint.client_certificate
@@ -108,25 +123,67 @@ def _ask(where: Place, endpoint: Endpoint) -> Agreed:
     )
 
 
-def _all_suites(ask: _Counting, version: str, first: Answer) -> list[Answer]:
-    """Return the server's choices in the order in which it makes them. Raises CannotTell when it stops answering."""
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The server's choices in a version, and the key exchanges on which it closed without a word."""
+
+    found: list[Answer]
+    closed_on: tuple[str, ...] = ()
+
+
+def _all_suites(ask: _Counting, version: str, first: Answer) -> _Chosen:
+    """Return the server's choices in the order in which it makes them. Raises CannotTell when it stops answering.
+
+    A refusal is an alert. A server that closes instead may only have stumbled over one suite of many (Dovecot picks
+    DHE and finds that it has no parameters), so what is left is then asked for one key exchange at a time.
+    """
     left = for_version(version)
+    found, last = _choices(ask, version, left, first)
+    if not _without_a_word(last):
+        return _Chosen(found)
+    closed = []
+    for kind in dict.fromkeys(map(key_exchange, left)):
+        some = [code for code in left if key_exchange(code) == kind]
+        if len(some) < len(left):
+            more, last = _choices(ask, version, some, ask(Offer(version, some)))
+            found += more
+        if _without_a_word(last) and kind not in {key_exchange(one.suite) for one in found}:
+            closed.append(kind)
+    return _Chosen(found, tuple(closed))
+
+
+def _choices(ask: _Counting, version: str, left: list[int], answer: Answer) -> tuple[list[Answer], Answer]:
+    """Take the server's choices out of `left` until it makes none; return them, and its last answer."""
     found: list[Answer] = []
-    answer = first
     for _ in range(_MOST_ROUNDS):
-        if answer.outcome in ("timeout", "unreachable", "no-tls"):
+        if found and answer.outcome in _LOST:
             raise CannotTell(
                 f"{ask.where.label} stopped answering after {len(found)} suites of {version} ({answer.detail}): "
                 "is a limit on connections in the way?"
             )
         if answer.outcome != "accepted" or answer.suite not in left:
-            return found
+            break
         found.append(answer)
         left.remove(answer.suite)
         if not left:
-            return found
+            break
         answer = ask(Offer(version, left))
-    return found
+    return found, answer
+
+
+def _without_a_word(answer: Answer) -> bool:
+    return answer.outcome == "closed" or answer.detail == "alert internal_error"
+
+
+def _still_answers(ask: _Counting, version: str, chosen: list[Answer]) -> None:
+    """Ask for what was agreed to once more: else a limit on connections would make the rest look refused."""
+    answer = ask(Offer(version, [one.suite for one in chosen]))
+    if answer.outcome != "accepted":
+        raise CannotTell(
+            f"{ask.where.label} agreed to {version} at first and no more after {ask.count} hellos "
+            f"({answer.outcome}: {answer.detail}), so its refusals in between tell nothing: is a limit on connections in "
+            "the way? Let it out for this address, and run this again"
+        )
 
 
 def _groups(ask: _Counting, newest: str, accepted: list[str]) -> tuple[str, ...]:

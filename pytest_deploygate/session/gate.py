@@ -16,8 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.judge.repeats import repeated
-from pytest_deploygate.model import Evidence, Finding, Judgement, Verdict, words_for
+from pytest_deploygate.judge.repeats import repeated, unrepeated
+from pytest_deploygate.model import CannotTell, Evidence, Finding, Judgement, Verdict, words_for
 from pytest_deploygate.redaction import Secret, redact, redact_values
 
 M = TypeVar("M")
@@ -75,14 +75,28 @@ class Gate:
         *,
         target: str = "",
     ) -> Judgement:
-        """Judge; what fails is measured once more with `again`, and is a confirmed failure when it fails again."""
+        """Judge; what fails is measured once more with `again`, and is a confirmed failure when it fails again.
+
+        For what the network may have caused: such a judge leaves `confirmed` alone. A failure that comes and goes, or
+        whose second look ends in CannotTell, is inconclusive and keeps its reason. Both measurements are evidence.
+        """
         if judge(measurement, criterion).verdict is not Verdict.FAIL:
             return self.judge(judge, measurement, criterion, target=target)
+        try:
+            second = again()
+        except CannotTell as unknown:
+            why = str(unknown)
+            return self.judge(
+                lambda found, expected: unrepeated(judge(found, expected), why),
+                measurement,
+                criterion,
+                target=target,
+            )
 
         def both(found: tuple[M, M], expected: C) -> Judgement:
             return repeated(judge(found[0], expected), judge(found[1], expected))
 
-        return self.judge(both, (measurement, again()), criterion, target=target)
+        return self.judge(both, (measurement, second), criterion, target=target)
 
     def record(
         self,

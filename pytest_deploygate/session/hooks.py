@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import TextIO
 
 import pytest
 
@@ -31,13 +30,12 @@ from pytest_deploygate.session import (
 from pytest_deploygate.session.floor import hold_the_floor
 from pytest_deploygate.session.gate import GATE, Gate
 from pytest_deploygate.session.html_table import HtmlTable
-from pytest_deploygate.session.progress import Progress
+from pytest_deploygate.session.progress import PROGRESS, Progress, terminal_of
 from pytest_deploygate.session.run import Run, exit_code, plain_id
 from pytest_deploygate.session.settings import SETTINGS
 
 _RUN = pytest.StashKey[Run]()
 _RECORD = pytest.StashKey[Record]()
-_PROGRESS = pytest.StashKey[Progress]()
 #: Tests of sections that this inventory does not have, whose items others cover.
 _LEFT = pytest.StashKey[set[str]]()
 
@@ -210,20 +208,12 @@ def pytest_report_teststatus(
 ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
     """Name our verdicts in pytest's own lines; where the live line runs, print no letters."""
     status = outcome.status(report) if isinstance(report, pytest.TestReport) else None
-    if _PROGRESS in config.stash and isinstance(report, pytest.TestReport):
+    if PROGRESS in config.stash and isinstance(report, pytest.TestReport):
         if status:
             return status[0], "", status[2]
         if report.when == "call" and report.passed:
             return "passed", "", "PASSED"
     return status
-
-
-def _terminal() -> TextIO | None:
-    """Return the terminal where output goes to one: pytest captures what goes to stdout while a test runs."""
-    try:
-        return Path("/dev/tty").open("w", encoding="utf-8") if sys.stdout.isatty() else None
-    except OSError:
-        return None
 
 
 class _Writing:
@@ -236,10 +226,10 @@ class _Writing:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the live line on a terminal."""
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        stream = _terminal() if reporter and self.config.option.verbose == 0 else None
+        stream = terminal_of(self.config) if self.config.option.verbose == 0 else None
         if stream is not None and reporter is not None:
             reporter.showfspath = False
-            progress = self.config.stash[_PROGRESS] = Progress(stream)
+            progress = self.config.stash[PROGRESS] = Progress(stream)
             progress.start(len(session.items) if hasattr(session, "items") else 0)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -251,7 +241,7 @@ class _Writing:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Show what runs now."""
-        if progress := self.config.stash.get(_PROGRESS, None):
+        if progress := self.config.stash.get(PROGRESS, None):
             progress.begin(nodeid)
 
     @pytest.hookimpl(tryfirst=True)
@@ -262,14 +252,14 @@ class _Writing:
             if session is not None:
                 session.shouldstop = lost
                 self.run.stopped = True
-        progress = self.config.stash.get(_PROGRESS, None)
+        progress = self.config.stash.get(PROGRESS, None)
         if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
             progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Decide, write the results, and set the exit code."""
-        if progress := self.config.stash.get(_PROGRESS, None):
+        if progress := self.config.stash.get(PROGRESS, None):
             progress.close()
         record = self.config.stash[_RECORD] = self.run.finish(interrupted=int(exitstatus) in (2, 3))
         if record.decision is not None:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
+
+import pytest
 
 _CLEAR = "\r\x1b[2K"
 _TICK_S = 1.0
+
+
+def terminal_of(config: pytest.Config) -> TextIO | None:
+    """Open the terminal where pytest's output goes to one: it captures what goes to stdout while a test runs."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        return Path("/dev/tty").open("w", encoding="utf-8") if reporter and reporter.isatty else None
+    except OSError:
+        return None
 
 
 class Progress:
@@ -20,6 +34,7 @@ class Progress:
         self._total = 0
         self._counts: Counter[str] = Counter()
         self._now: dict[str, float] = {}
+        self._paused = False
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._tick, name="deploygate-progress", daemon=True)
@@ -39,6 +54,18 @@ class Progress:
         self._now.pop(test, None)
         self._counts[verdict] += 1
         self._draw()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Draw nothing for a while: something else has the terminal."""
+        with self._lock:
+            self._paused = True
+            self._stream.write(_CLEAR)
+            self._stream.flush()
+        try:
+            yield
+        finally:
+            self._paused = False
 
     def close(self) -> None:
         """Stop and leave the line empty."""
@@ -62,6 +89,10 @@ class Progress:
 
     def _draw(self) -> None:
         with self._lock:
-            if not self._stop.is_set():
+            if not self._stop.is_set() and not self._paused:
                 self._stream.write(_CLEAR + self.line(shutil.get_terminal_size().columns))
                 self._stream.flush()
+
+
+#: Where a run keeps its line.
+PROGRESS = pytest.StashKey[Progress]()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.inventory.pages import Maintenance, MaintenanceDrill, PolicyPage
-from pytest_deploygate.judge.pages import judge_maintenance, judge_policy
+from pytest_deploygate.judge.pages import judge_drill, judge_maintenance, judge_policy
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.pages import MaintenanceFacts, MaintenanceRecord, Page, dates
 
@@ -58,23 +58,47 @@ RECORD = MaintenanceRecord(NOW - timedelta(days=1), 503, "a", application_down=T
 
 
 @pytest.mark.parametrize(
-    ("reads", "record", "verdict", "says"),
+    ("reads", "verdict", "says"),
     [
-        ((READY, READY), RECORD, Verdict.PASS, "served with the application down"),
-        ((replace(READY, status=200),) * 2, RECORD, Verdict.FAIL, "expected 503"),
-        ((replace(READY, retry_after=None),) * 2, RECORD, Verdict.FAIL, "no Retry-After"),
-        ((replace(READY, outside=("/app.js",)),) * 2, RECORD, Verdict.FAIL, "loads /app.js"),
-        ((replace(READY, size_bytes=10**6),) * 2, RECORD, Verdict.FAIL, "limit"),
-        ((READY, replace(READY, sha256="b")), RECORD, Verdict.FAIL, "database"),
-        ((READY, READY), None, Verdict.INCONCLUSIVE, "no record"),
-        ((READY, READY), replace(RECORD, sha256="x"), Verdict.INCONCLUSIVE, "has changed"),
-        ((READY, READY), replace(RECORD, at=NOW - timedelta(days=99)), Verdict.INCONCLUSIVE, "99 d old"),
-        ((READY, READY), replace(RECORD, outcome="it answered 502"), Verdict.FAIL, "502"),
-        ((), RECORD, Verdict.INCONCLUSIVE, "not read"),
+        ((READY, READY), Verdict.PASS, "answers 503 with Retry-After 1800"),
+        ((replace(READY, status=200),) * 2, Verdict.FAIL, "expected 503"),
+        ((replace(READY, retry_after=None),) * 2, Verdict.FAIL, "no Retry-After"),
+        ((replace(READY, outside=("/app.js",)),) * 2, Verdict.FAIL, "loads /app.js"),
+        ((replace(READY, size_bytes=10**6),) * 2, Verdict.FAIL, "limit"),
+        ((replace(READY, redirected_to="/other"),) * 2, Verdict.FAIL, "redirects to /other"),
+        ((READY, replace(READY, sha256="b")), Verdict.FAIL, "database"),
+        ((READY, replace(READY, status=None, problem="gone")), Verdict.INCONCLUSIVE, "gone"),
+        ((), Verdict.INCONCLUSIVE, "not read"),
     ],
 )
-def test_the_maintenance_page(reads, record, verdict, says):
-    """Each thing that can be wrong is named; nothing read or drilled is not a pass."""
-    judgement = judge_maintenance(MaintenanceFacts(reads, record), WANTED)
+def test_the_maintenance_page(reads, verdict, says):
+    """Each thing that can be wrong is named; nothing read is not a pass; one look confirms nothing."""
+    judgement = judge_maintenance(reads, WANTED)
     assert judgement.verdict is verdict
     assert says in judgement.reason
+    assert not judgement.confirmed
+
+
+@pytest.mark.parametrize(
+    ("page", "record", "verdict", "says"),
+    [
+        (READY, RECORD, Verdict.PASS, "served with the application down"),
+        (READY, None, Verdict.INCONCLUSIVE, "no record"),
+        (READY, replace(RECORD, sha256="x"), Verdict.INCONCLUSIVE, "has changed"),
+        (READY, replace(RECORD, at=NOW - timedelta(days=99)), Verdict.INCONCLUSIVE, "99 d old"),
+        (READY, replace(RECORD, outcome="it answered 502"), Verdict.FAIL, "502"),
+        (replace(READY, status=None, problem="no answer"), RECORD, Verdict.INCONCLUSIVE, "no answer"),
+    ],
+)
+def test_the_drill_of_the_maintenance_page(page, record, verdict, says):
+    """Nothing drilled, long ago, or another page is not a pass; a drill is not done twice, so nothing is confirmed."""
+    judgement = judge_drill(MaintenanceFacts(page, record), WANTED)
+    assert judgement.verdict is verdict
+    assert says in judgement.reason
+    assert not judgement.confirmed
+
+
+def test_without_a_drill_the_page_was_not_seen_with_the_application_down():
+    judgement = judge_drill(MaintenanceFacts(READY, None), WANTED.model_copy(update={"drill": None}))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "say `drill:" in judgement.reason

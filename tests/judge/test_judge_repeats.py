@@ -21,5 +21,12 @@ def test_a_failure_that_goes_away_is_inconclusive_and_keeps_its_reason():
     assert "run it again" in found.reason
 
 
+def test_a_second_look_that_tells_nothing_is_said_beside_the_first():
+    found = repeated(BAD, Judgement(Verdict.INCONCLUSIVE, "no answer in 5 s"))
+    assert (found.verdict, found.confirmed) == (Verdict.INCONCLUSIVE, False)
+    assert "TLSv1.0 is on" in found.reason
+    assert "no answer in 5 s" in found.reason
+
+
 def test_what_did_not_fail_at_first_stays_as_it_was():
     assert repeated(GOOD, BAD) is GOOD

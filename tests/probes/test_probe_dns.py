@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import socket
 from datetime import UTC, datetime, timedelta
 
 import dns.dnssec
@@ -33,23 +35,25 @@ www {ttl} IN CNAME app
 
 
 @contextlib.contextmanager
-def serving(*zones, **more):
+def serving(*zones, addresses=(), **more):
     """Serve each text of zone example.test on a port of its own; gives the `dns` section."""
     running, servers = [], []
     try:
-        for number, text in enumerate(zones, 1):
+        for number, (text, address) in enumerate(
+            itertools.zip_longest(zones, addresses, fillvalue="127.0.0.1"), 1
+        ):
             port = free_port()
             running += dns_server.serve(
                 {
                     "role": "primary",
-                    "address": "127.0.0.1",
+                    "address": address,
                     "port": port,
                     "zone": "example.test",
                     "text": text,
                 }
                 | more
             )
-            servers.append({"name": f"ns{number}.example.test", "address": "127.0.0.1", "port": port})
+            servers.append({"name": f"ns{number}.example.test", "address": address, "port": port})
         yield Dns.model_validate({"zone": "example.test", "servers": servers, "timeout": "500ms"})
     finally:
         for server in running:
@@ -96,6 +100,47 @@ def test_one_server_that_differs_is_named(second, says):
     assert judgement.verdict is Verdict.FAIL
     assert says in judgement.reason
     assert "ns2.example.test" in judgement.reason
+
+
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_a_server_is_asked_over_ipv6():
+    """One over each family: they agree, and the one that differs is named with its address."""
+    with serving(text(), text(), addresses=("127.0.0.1", "::1")) as settings:
+        assert judged(settings).verdict is Verdict.PASS
+        zone = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        assert zone.verdict is Verdict.PASS, zone.reason
+    with serving(text(), text(address="198.51.100.1"), addresses=("127.0.0.1", "::1")) as settings:
+        judgement = judged(settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert f"ns2.example.test ([::1]:{settings.servers[1].port})" in judgement.reason
+
+
+def test_ipv6_addresses_are_compared_as_addresses():
+    """AAAA beside A, inside a block; one outside of it is named."""
+    both = text() + "app 60 IN AAAA 2001:db8:0:0::a\n"
+    inside = DnsName(name=APP.name, addresses=["192.0.2.0/24", "2001:db8::/64"])
+    with serving(both, both) as settings:
+        judgement = judged(settings, inside)
+        assert judgement.verdict is Verdict.PASS, judgement.reason
+        judgement = judged(settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert "2001:db8::a" in judgement.reason
+
+
+def test_addresses_of_name_servers_that_were_not_asked_are_said():
+    """A server named by IPv4 alone, whose name has an IPv6 address as well: users come to both."""
+    zone = text() + "ns2 IN AAAA 2001:db8::53\n"
+    with serving(zone, zone) as settings:
+        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+    assert any("ns2.example.test (2001:db8::53)" in note for note in judgement.notes)
 
 
 def test_serials_that_differ_and_open_transfers_fail():

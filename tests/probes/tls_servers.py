@@ -90,20 +90,21 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def s_server(made: Made, *arguments: str) -> Iterator[int]:
+def s_server(made: Made, *arguments: str, address: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Run `openssl s_server` with a chain; gives its port."""
-    port = free_port()
+    port = port or free_port()
+    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     leaf = ["-cert", str(made.certificate), "-key", str(made.key)]
     if made.rest.exists():
         leaf += ["-cert_chain", str(made.rest)]
     process = subprocess.Popen(
-        ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", *leaf, "-www", "-quiet", *arguments],
+        ["openssl", "s_server", "-accept", place, *leaf, "-www", "-quiet", *arguments],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
                 break
             time.sleep(0.02)
         yield port

@@ -94,12 +94,12 @@ LONG_TTL = Fault(
 LAME = Fault(
     "dns-lame-delegation",
     "the secondary does not serve the zone that is delegated to it",
-    _INFRASTRUCTURE,
+    _INFRASTRUCTURE | _GOLIVE,
     _lame,
     _serve_again,
     says="lame",
     needs=_NEEDS,
-    scope=_SCOPE,
+    scope=f"({_SCOPE}) or golive",
 )
 DEAD_STANDBY = Fault(
     "dns-dead-standby",
