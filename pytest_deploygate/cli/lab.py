@@ -76,7 +76,7 @@ def lab_up() -> None:
     with _plainly():
         folder = lab_folder()
         console.print(f"lab in {folder}", soft_wrap=True)
-        found, started = up.up(folder, say, lambda _: rehearse(say))
+        found, started = up.up(folder, say, lambda made: rehearse(say, made))
         console.print("the lab is up" if started else "the lab runs already", style="bold")
         for line in found.missing:
             console.print(f"  [yellow]–[/] {line}", soft_wrap=True)
@@ -157,6 +157,7 @@ def lab_fault(name: str | None, also: bool, as_json: bool) -> None:
     click.echo(f"{name}: {known[name].what}")
     for item, verdict in known[name].items.items():
         click.echo(f"  {item} must become {verdict}")
+    click.echo(f"look: pytest --items {','.join(known[name].items)} --inventory {known[name].inventory}")
 
 
 def _list_faults(as_json: bool) -> None:

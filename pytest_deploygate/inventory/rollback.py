@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Literal, Self
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pytest_deploygate.inventory.fence import Fence
 from pytest_deploygate.inventory.fields import (
     Duration,
     FilePath,
+    Given,
     Port,
     SecretReference,
     Section,
@@ -141,6 +143,15 @@ class Loss(Section):
     query: str = Field(
         description="query on the new side's primary: how many rows were written since %(cutover)s"
     )
+    first: str | None = Field(
+        default=None,
+        description="query for the time of the first of them: until then going back loses nothing",
+    )
+    acceptable: int | None = Field(
+        default=None,
+        ge=0,
+        description="more rows than this fail the guard; left out: any number that can be saved",
+    )
     export: str | None = Field(
         default=None,
         description="command that saves them before anything is restored over them; {file} is where to",
@@ -190,15 +201,33 @@ class Rollback(Section):
         min_length=2,
         description="unrelated things that always answer: several silent at once means that we are blind",
     )
-    baseline: str | None = Field(
+    baseline: Annotated[str | None, Given("baseline_change", "rollback: {baseline: CHANGE-BEFORE}")] = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
         description="id of the change under which the same items were measured before; what was red then is no reason",
     )
-    cutover: str | None = Field(
-        default=None, description="when the new side took over, ISO 8601; left out: the first GO for go-live"
+    baseline_folder: FilePath | None = Field(
+        default=None, description="its folder, when not beside this change's"
     )
-    loss: Loss | None = Field(default=None, description="what a rollback would lose")
+    baseline_max_age: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=7),
+        description="how old the baseline may be at the cutover",
+    )
+    cutover: str | None = Field(
+        default=None,
+        description="when the new side took over, ISO 8601; left out: the begin of the first go-live run",
+    )
+    cutover_file: FilePath | None = Field(
+        default=None,
+        description="file that holds this time, written by what switches over; no file: not switched yet",
+    )
+    loss: Annotated[Loss | None, Given("loss", 'rollback: {loss: {query: "SELECT count(*) …"}}')] = Field(
+        default=None, description="what a rollback would lose"
+    )
+    fence: Annotated[
+        Fence | None, Given("fence", "rollback: {fence: {host: …, name: …, user: …, count: SELECT …}}")
+    ] = Field(default=None, description="the old side, to which nobody may write after the cutover")
     steps: list[Step] = Field(default=[], description="the runbook, in order")
     owner: str = Field(
         default="", description="role that answers for what is left after a rollback, e.g. technical-lead"
@@ -206,6 +235,22 @@ class Rollback(Section):
     rehearsals: FilePath | None = Field(
         default=None, description="file with how long each step took in rehearsals; written by them"
     )
+    rehearsed_within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=90),
+        description="how old the last rehearsal of the runbook may be",
+    )
+
+    @field_validator("cutover", mode="before")
+    @classmethod
+    def _instant(cls, value: object) -> object:
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            raise ValueError(f"{value} is no time; write for example 2026-12-01T22:00:00Z") from None
+        if value is not None and found.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; write for example 2026-12-01T22:00:00Z, in quotes")
+        return found.isoformat()
 
     @model_validator(mode="after")
     def _names(self) -> Self:

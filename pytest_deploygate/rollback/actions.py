@@ -24,9 +24,9 @@ class Tools:
 def plan(step: Step, tools: Tools) -> Verified:
     """Look at a step without changing anything: what it would do, and whether that can be told. Never raises."""
     if step.dns is not None:
-        return Verified(True, dns_switch.plan(step.dns))
+        return dns_switch.plan(step.dns)
     if step.haproxy is not None:
-        return Verified(True, haproxy.plan(step.haproxy))
+        return haproxy.plan(step.haproxy)
     if step.verify_only:
         return Verified(True, "looks, and changes nothing")
     if step.dry_run is None:

@@ -65,7 +65,7 @@ def go(
     event = Event(incident.id, what, present(), "deploygate", reason=why)
     writer.append(incident_log.KIND, incident_log.to_json(event))
     if ended.verified and section.rehearsals is not None:
-        runbook.remember(section.rehearsals, _durations(ended))
+        runbook.remember(section.rehearsals, durations(ended))
     tools.hooks.ask("pytest_deploygate_notify", event="rollback ended", text=f"{found.change}: {why}")
     return ended
 
@@ -120,7 +120,8 @@ def _export(section: Rollback) -> str:
     return str(section.loss.export_to)
 
 
-def _durations(ended: Ended) -> dict[str, float]:
+def durations(ended: Ended) -> dict[str, float]:
+    """Return how long each step took that was done in one go."""
     lines: Sequence[progress.Line] = ended.progress.lines
     return {
         line.step: line.took_s for line in lines if line.mark is progress.Mark.DONE and not line.after_crash

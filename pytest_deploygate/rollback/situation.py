@@ -11,7 +11,7 @@ from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, Wh
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, segments
-from pytest_deploygate.model import Decision, Outcome
+from pytest_deploygate.model import CannotTell, Decision, Outcome
 from pytest_deploygate.moments import Moment
 from pytest_deploygate.probes import loss as probe_loss
 from pytest_deploygate.probes.loss import Lost
@@ -66,11 +66,32 @@ def write_due(writer: Writer, at: Moment, may_return: bool | None = None) -> lis
     return due
 
 
-def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
-    """Return when the new side took over: as the inventory says, else the first decision of a phase with users on it."""
-    section = inventory.rollback
-    if section is not None and section.cutover:
+def declared_cutover(section: Rollback) -> datetime | None:
+    """Return the cutover that the inventory, or the file that it names, says; None where neither does.
+
+    Raises CannotTell for a file that holds no time.
+    """
+    if section.cutover:
         return datetime.fromisoformat(section.cutover)
+    if section.cutover_file is None or not section.cutover_file.exists():
+        return None
+    try:
+        found = datetime.fromisoformat(section.cutover_file.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise CannotTell(f"rollback.cutover_file {section.cutover_file} holds no time: {error}") from None
+    if found.tzinfo is None:
+        raise CannotTell(f"the time in rollback.cutover_file {section.cutover_file} has no zone: {found}")
+    return found
+
+
+def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
+    """Return when the new side took over: as the inventory says, else the begin of the first run with users on it.
+
+    Raises CannotTell.
+    """
+    section = inventory.rollback
+    if section is not None and (said := declared_cutover(section)):
+        return said
     about = standing.frame(_last_run(entries).begin)
     phases = [phase.id for phase in about.phases]
     late = phases[phases.index(about.rollback_from) :] if about.rollback_from in phases else []
@@ -84,14 +105,17 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     section = inventory.rollback
     if section is None or not any(step.loses_writes for step in section.steps):
         return None
-    began = cutover(entries, inventory)
+    try:
+        began = cutover(entries, inventory)
+    except CannotTell as unknown:
+        return Lost(None, None, str(unknown))
     if began is None:
         return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")
     if section.loss is None or inventory.database is None:
         return Lost(began, None, "the inventory does not say how to count it: add `rollback.loss`")
     cluster = Cluster(inventory.database, None)
     try:
-        return probe_loss.count(cluster, section.loss, began)
+        return probe_loss.since(cluster, section.loss, began)
     finally:
         cluster.close()
 
