@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import getpass
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,78 @@ from typing import Any
 import click
 
 from pytest_deploygate import journal
+from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli import folders, inventories
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.decision.incidents import Ask, Event, What
 from pytest_deploygate.inventory.loader import Loaded
-from pytest_deploygate.journal import Entry, JournalError, Writer
+from pytest_deploygate.journal import Entry, JournalError, Writer, segments, utcnow
+from pytest_deploygate.moments import present
+from pytest_deploygate.problems import nearest
+from pytest_deploygate.redaction import redact
 from pytest_deploygate.rollback import hooks, situation
 from pytest_deploygate.rollback.hooks import Hooks
+from pytest_deploygate.signoff import decided
+from pytest_deploygate.signoff.decided import Decided
+from pytest_deploygate.signoff.ssh import SshError
+
+
+class Command(click.Command):
+    """A command whose usage errors are exit 4, as those of a run: 2 would look like pytest's own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does. Raises Refused."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise Refused(f"{error.format_message()} (`{ctx.command_path} --help`)") from None
+
+
+def role(given: str, entries: Sequence[Entry]) -> str:
+    """Return a role as records name it. Raises Refused with the nearest, where checklist and contacts name roles."""
+    with plainly():
+        begin = segments(entries)[-1].begin
+    known = [slug(str(name)) for name in begin["checklist"]["roles"]]
+    known += [slug(str(contact["role"])) for contact in begin.get("contacts", ())]
+    found = redact(slug(given))
+    if known and found not in known:
+        raise Refused(f"--role {given}: there is no role {found!r}{nearest(found, dict.fromkeys(known))}")
+    return found
+
+
+def person(given: str) -> str:
+    """Return who acts: the name given, else whoever is logged in here."""
+    if given.strip():
+        return redact(" ".join(given.split()))
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def decisions(entries: Sequence[Entry]) -> list[Decided]:
+    """Return people's decisions with what became of their signatures."""
+    with plainly():
+        try:
+            return decided.read(entries, find_root(Path.cwd()) / "allowed_signers", utcnow())
+        except SshError as error:
+            raise click.ClickException(f"signatures of decisions cannot be checked: {error}") from None
+
+
+def refuse_altered(entries: Sequence[Entry]) -> None:
+    """Stop where a decision about an incident is not what was signed, or was signed by a key that may not."""
+    wrong = [one for one in decisions(entries) if one.state in ("altered", "untrusted")]
+    if wrong:
+        raise Altered(
+            f"nothing is done on this record: {wrong[0].text}; `deploygate verify --all` checks all of it"
+        )
+
+
+class Altered(click.ClickException):
+    """A signed decision does not verify: exit 25, the evidence is not what was recorded."""
+
+    exit_code = 25
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,6 +128,23 @@ def plainly() -> Iterator[None]:
         yield
     except JournalError as error:
         raise click.ClickException(str(error)) from None
+
+
+def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
+    """Write down what deadlines have to say by now, tell the hooks of it, and return it."""
+
+    def look() -> Ask:
+        try:
+            inventory = inventory_of(writer.entries, None).inventory
+        except Refused as refused:
+            click.echo(f"the deadline's action is not looked into: {refused.message}", err=True)
+            return Ask(conditions_hold=False)
+        return situation.look_again(writer, inventory, folder.parent)
+
+    due = situation.write_due(writer, present(), look)
+    for event in due:
+        notify("deadline" if event.what is What.DEADLINE else "decided", f"{event.incident}: {event.reason}")
+    return due
 
 
 def inventory_of(entries: list[Entry], given: str | None) -> Loaded:

@@ -245,4 +245,13 @@ def circumstances(entries: Sequence[Entry], run: str) -> rules.Circumstances:
         measured_before=None if measured is None else frozenset(measured),
         old_side_healthy=body["old_side_healthy"],
         blind=body["blind"],
+        seen={
+            "baseline": str(body.get("baseline", "")),
+            **{name: _looks(body.get(name, ())) for name in ("old_side", "controls")},
+        },
     )
+
+
+def _looks(seen: Sequence[Mapping[str, Any]]) -> str:
+    """Say what looking at some endpoints gave."""
+    return ", ".join(f"{one['name']}: {one['said']}" for one in seen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate import journal
@@ -39,6 +41,18 @@ def read(section: Rollback, out: Path) -> BaselineSeen | None:
         measured=tuple(result.item.id for result in results if result.verdict in _MEASURED),
         red=tuple(r.item.id for r in results if r.verdict is Verdict.FAIL and compose.measured_red(r)),
     )
+
+
+def usable(section: Rollback, out: Path, inventory: str) -> BaselineSeen | None:
+    """Read the baseline for a decision: one of another environment, or from after the cutover, says nothing of before."""
+    found = read(section, out)
+    if found is None or found.problem or found.at is None:
+        return found
+    if found.inventory != inventory:
+        return replace(found, problem=f"it is about the inventory {found.inventory!r}, not {inventory!r}")
+    if section.cutover and found.at > datetime.fromisoformat(section.cutover):
+        return replace(found, problem=f"it was measured after the cutover at {section.cutover}")
+    return found
 
 
 def words(found: BaselineSeen | None) -> str:

@@ -19,7 +19,7 @@ from pytest_deploygate.rollback import baseline
 _BLIND_FROM = 2
 
 
-def gather(section: Rollback, out: Path) -> dict[str, Any]:
+def gather(section: Rollback, out: Path, inventory: str) -> dict[str, Any]:
     """Look now; `out` is the folder of all changes. Return the body of a `circumstances` line (plain JSON types).
 
     `old_side_healthy` and `blind` are true, false or null (not known); `red_before` and `measured_before` are item ids
@@ -27,7 +27,7 @@ def gather(section: Rollback, out: Path) -> dict[str, Any]:
     """
     old = endpoints.look(section.old_side or [])
     controls = endpoints.look(section.controls or [])
-    before = baseline.read(section, out)
+    before = baseline.usable(section, out, inventory)
     return {
         "old_side_healthy": all(seen.good for seen in old) if old else None,
         "old_side": _said(old),

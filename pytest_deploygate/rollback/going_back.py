@@ -9,7 +9,7 @@ from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback, Step
-from pytest_deploygate.journal import Writer
+from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.moments import present
 from pytest_deploygate.probes import commands
 from pytest_deploygate.probes.loss import Lost
@@ -68,6 +68,17 @@ def go(
         runbook.remember(section.rehearsals, durations(ended))
     tools.hooks.ask("pytest_deploygate_notify", event="rollback ended", text=f"{found.change}: {why}")
     return ended
+
+
+def begun(incident: Incident, entries: Sequence[Entry]) -> str:
+    """Say how far the rollback that was decided last is; empty where no step of it was begun, or it has ended well."""
+    if not any(e.what is What.DECIDED and e.says == "ROLLBACK" for e in incident.events):
+        return ""
+    far = progress.of(entries, _name(incident))
+    if far is None or far.ended:
+        return ""
+    done = [line.step for line in far.lines if line.mark is progress.Mark.DONE]
+    return f"done: {', '.join(done)}" if done else "no step of it is done yet"
 
 
 def _name(incident: Incident) -> str:
