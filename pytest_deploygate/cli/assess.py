@@ -30,7 +30,9 @@ def quick_fix(folder: Path, change: str, name: str | None) -> int:
     section, incident = _open(folder)
     try:
         times = situation.now(changes.read(folder)).times
-        fix = quickfix.choose(section, changes.hooks_of_repository(), incident, times, name)
+        complaints = changes.Complaints()
+        fix = quickfix.choose(section, changes.hooks_of_repository(complaints), incident, times, name)
+        complaints.keep_in(folder)
     except NoFix as nothing:
         raise click.ClickException(str(nothing)) from None
     _write(folder, incident, What.FIX_BEGUN, fix.name)
@@ -67,7 +69,9 @@ def begin_rerun(folder: Path, change: str) -> subprocess.Popen[bytes]:
 
 def _rerun(folder: Path, change: str) -> tuple[list[str], tuple[str, ...]]:
     section, incident = _open(folder)
-    items = quickfix.to_rerun(incident.items, section.rerun, changes.hooks_of_repository())
+    complaints = changes.Complaints()
+    items = quickfix.to_rerun(incident.items, section.rerun, changes.hooks_of_repository(complaints))
+    complaints.keep_in(folder)
     name = situation.now(changes.read(folder)).inventory
     command = [
         sys.executable, "-m", "pytest", f"--inventory={name}", f"--change={change}", f"--items={','.join(items)}",

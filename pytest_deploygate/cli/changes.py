@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -143,7 +144,8 @@ def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
 
     due = situation.write_due(writer, present(), look)
     for event in due:
-        notify("deadline" if event.what is What.DEADLINE else "decided", f"{event.incident}: {event.reason}")
+        kind = "deadline" if event.what is What.DEADLINE else "decided"
+        notify(writer, kind, f"{situation.now(writer.entries).change}, {event.incident}: {event.reason}")
     return due
 
 
@@ -159,12 +161,43 @@ def inventory_of(entries: list[Entry], given: str | None) -> Loaded:
     return loaded
 
 
-def hooks_of_repository() -> Hooks:
-    """Return the hooks of the repository's `conftest.py`; an error in one is said on standard error."""
-    root = find_root(Path.cwd())
-    return hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
+class Complaints:
+    """Where errors of hooks go: said on standard error, and kept in the journal as soon as it can be written."""
+
+    def __init__(self, writer: Writer | None = None) -> None:
+        self._writer = writer
+        self._waiting: list[tuple[str, str]] = []
+
+    def __call__(self, where: str, what: str) -> None:
+        """Take one."""
+        click.echo(f"hook {where}: {what}", err=True)
+        self._waiting.append((where, what))
+        if self._writer is not None:
+            self.keep(self._writer)
+
+    def keep(self, writer: Writer) -> None:
+        """Write down those that wait, and from now on each at once."""
+        self._writer = writer
+        while self._waiting:
+            where, what = self._waiting.pop(0)
+            writer.append("hook", {"where": where, "what": what})
+
+    def keep_in(self, folder: Path) -> None:
+        """Write down those that wait; while a run holds the journal they are only said."""
+        if self._waiting:
+            with contextlib.suppress(click.ClickException), writing(folder) as writer:
+                self.keep(writer)
+            self._writer = None
 
 
-def notify(event: str, text: str) -> None:
-    """Have the hooks pass something on."""
-    hooks_of_repository().ask("pytest_deploygate_notify", event=event, text=text)
+def hooks_of_repository(complaints: Complaints | None = None) -> Hooks:
+    """Return the hooks of the repository's `conftest.py`; an error in one is said, and kept by `complaints`."""
+    return hooks.load(find_root(Path.cwd()), complaints or Complaints())
+
+
+def notify(place: Writer | Path, event: str, text: str) -> None:
+    """Have the hooks pass something on; `place` is where their errors are kept."""
+    complaints = Complaints(place if isinstance(place, Writer) else None)
+    hooks_of_repository(complaints).ask("pytest_deploygate_notify", event=event, text=text)
+    if isinstance(place, Path):
+        complaints.keep_in(place)

@@ -152,7 +152,7 @@ def _decide(
             event = replace(event, signature=_signed(event, found, writer.head, key.expanduser()))
         writer.append(incident_log.KIND, incident_log.to_json(event))
         entries = writer.entries
-    changes.notify("decided", f"{found.change}: {what.upper()} by {event.by}: {event.reason}")
+    changes.notify(folder, "decided", f"{found.change}: {what.upper()} by {event.by}: {event.reason}")
     _show(entries, [], as_json=as_json)
     raise SystemExit(_EXIT[what])
 

@@ -23,7 +23,7 @@ from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import words_for
 from pytest_deploygate.moments import present
 from pytest_deploygate.probes.loss import Lost
-from pytest_deploygate.rollback import aftermath, going_back, hooks, items, runbook, situation
+from pytest_deploygate.rollback import aftermath, going_back, items, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.going_back import Acceptance, Refusal
 from pytest_deploygate.rollback.runbook import Plan
@@ -89,12 +89,16 @@ def rollback(
     if section is None or not section.steps:
         raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
     root = find_root(Path.cwd())
-    loaded = hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
+    complaints = changes.Complaints()
+    loaded = changes.hooks_of_repository(complaints)
     tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder))
     if not execute:
         with changes.plainly():
             loss = situation.loss(entries, inventory)
-        planned = runbook.plan(section, going_back.steps(section, loaded), tools)
+            try:
+                planned = runbook.plan(section, going_back.steps(section, loaded), tools)
+            except Refusal as refused:
+                raise click.ClickException(str(refused)) from None
         _show_plan(planned, loss, as_json=as_json)
         if show_plan and not planned.sound:
             raise SystemExit(1)
@@ -102,7 +106,7 @@ def rollback(
     if confirm != inventory.name:
         raise Refused(f"to go back for real, repeat the inventory's name: --confirm {inventory.name}")
     acceptance = Acceptance(changes.role(role, entries), changes.person(person)) if accept_loss else None
-    _execute(folder, inventory, section, tools, acceptance, as_json=as_json)
+    _execute(folder, inventory, section, tools, acceptance, complaints, as_json=as_json)
 
 
 def _check(
@@ -144,12 +148,10 @@ def execute_decided(folder: Path) -> None:
     if section is None or not section.steps:
         raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
     root = find_root(Path.cwd())
-    tools = Tools(
-        situation.now(entries).change,
-        changes.hooks_of_repository(),
-        items.runner(root, inventory.name, folder),
-    )
-    _execute(folder, inventory, section, tools, None, as_json=False)
+    complaints = changes.Complaints()
+    loaded = changes.hooks_of_repository(complaints)
+    tools = Tools(situation.now(entries).change, loaded, items.runner(root, inventory.name, folder))
+    _execute(folder, inventory, section, tools, None, complaints, as_json=False)
 
 
 def _execute(
@@ -158,11 +160,13 @@ def _execute(
     section: Rollback,
     tools: Tools,
     acceptance: Acceptance | None,
+    complaints: changes.Complaints,
     *,
     as_json: bool,
 ) -> None:
     console = Console(highlight=False, stderr=as_json)
     with changes.writing(folder) as writer:
+        complaints.keep(writer)
         changes.refuse_altered(writer.entries)
         changes.act_on_clocks(writer, folder)
         try:

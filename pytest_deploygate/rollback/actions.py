@@ -42,9 +42,11 @@ def do(step: Step, tools: Tools, mark: int | None = None) -> str:
 
     `mark` is kept by its command, so that after a crash of ours it is known whether that still runs.
     """
-    theirs = tools.hooks.ask("pytest_deploygate_rollback_execute", step=step)
-    if theirs is not None:
-        return str(theirs)
+    theirs, wrong = tools.hooks.answers("pytest_deploygate_rollback_execute", step=step)
+    if wrong:  # it may have done half of it: ours on top would be a second try that nobody asked for
+        return f"a hook that does steps broke off: {wrong[0]}"
+    if theirs:
+        return str(theirs[0])
     if step.dns is not None:
         return dns_switch.switch(step.dns)
     if step.haproxy is not None:
@@ -67,10 +69,19 @@ def verify(step: Step, tools: Tools) -> Verified:
     if step.verify is not None and all(one.good for one in found):
         found.append(verification.once(step.verify, tools.run_items))
     if not found:
-        theirs = tools.hooks.ask("pytest_deploygate_rollback_verify", step=step)
-        words = {None: "nothing verifies this step", True: "the hook verified it"}
-        found.append(Verified(theirs is True, words.get(theirs, "the hook says that it has not taken")))
+        found.append(_by_hook(step, tools))
     return Verified(all(one.good for one in found), "; ".join(one.said for one in found))
+
+
+def _by_hook(step: Step, tools: Tools) -> Verified:
+    """Ask the hooks; one that raises leaves the step unverified, whatever another says."""
+    theirs, wrong = tools.hooks.answers("pytest_deploygate_rollback_verify", step=step)
+    if wrong:
+        return Verified(False, f"nothing verifies this step: its hook broke off, {wrong[0]}")
+    if not theirs:
+        return Verified(False, "nothing verifies this step")
+    good = theirs[0] is True
+    return Verified(good, "the hook verified it" if good else "the hook says that it has not taken")
 
 
 def verify_patiently(step: Step, tools: Tools) -> Verified:

@@ -13,7 +13,7 @@ from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.moments import present
 from pytest_deploygate.probes import commands
 from pytest_deploygate.probes.loss import Lost
-from pytest_deploygate.rollback import execution, progress, runbook, situation
+from pytest_deploygate.rollback import aftermath, execution, progress, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.execution import Ended, Say
 from pytest_deploygate.rollback.hooks import Hooks
@@ -35,9 +35,21 @@ class Acceptance:
 
 
 def steps(section: Rollback, hooks: Hooks) -> list[Step]:
-    """Return the runbook's steps: those of the inventory, then those of the hooks."""
-    more = hooks.ask("pytest_deploygate_rollback_steps") or []
-    return [*section.steps, *(step for given in more for step in given or ())]
+    """Return the runbook's steps: those of the inventory, then those of the hooks.
+
+    Raises Refusal where a hook breaks off or gives what is no step: a runbook that lacks steps would end as verified.
+    """
+    more, wrong = hooks.answers("pytest_deploygate_rollback_steps")
+    if wrong:
+        raise Refusal(f"a hook that gives further steps broke off, so the runbook may lack some: {wrong[0]}")
+    found = [*section.steps, *(step for given in more for step in given)]
+    strange = [step for step in found if not isinstance(step, Step)]
+    names = [step.name for step in found if isinstance(step, Step)]
+    twice = [name for name in names if names.count(name) > 1]
+    if strange or twice:
+        why = f"{strange[0]!r} is no Step" if strange else f"two steps are called {twice[0]!r}"
+        raise Refusal(f"a hook gives steps that cannot be followed: {why}")
+    return found
 
 
 def go(
@@ -56,10 +68,11 @@ def go(
         raise Refusal(
             "nobody decided to roll back: `deploygate decide rollback --role ROLE --reason TEXT` comes first"
         )
+    following = steps(section, tools.hooks)
     _answer_for_loss(writer, _name(incident), inventory, section, acceptance)
     tools.hooks.ask("pytest_deploygate_notify", event="rollback begun", text=f"{found.change}: going back")
     name = _name(incident)
-    ended = execution.execute(writer, name, steps(section, tools.hooks), tools, say)
+    ended = execution.execute(writer, name, following, tools, say)
     what = What.ROLLED_BACK if ended.verified else What.ROLLBACK_FAILED
     why = "every step was done and verified" if ended.verified else f"{ended.failed}: {ended.why}"
     event = Event(incident.id, what, present(), "deploygate", reason=why)
@@ -67,6 +80,9 @@ def go(
     if ended.verified and section.rehearsals is not None:
         runbook.remember(section.rehearsals, durations(ended))
     tools.hooks.ask("pytest_deploygate_notify", event="rollback ended", text=f"{found.change}: {why}")
+    left = situation.after(writer.entries, section, None)
+    titles = [task.title for task in aftermath.tasks(left)] if left else []
+    tools.hooks.ask("pytest_deploygate_post_rollback", verified=ended.verified, tasks=titles)
     return ended
 
 

@@ -8,13 +8,18 @@ from datetime import datetime
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.judge.rollback_plan import Fits, PlanSeen, StepSeen
+from pytest_deploygate.model import CannotTell
 from pytest_deploygate.rollback import going_back, runbook
 from pytest_deploygate.rollback.actions import Tools
 
 
 def look(section: Rollback, tools: Tools, contacts: Sequence[Contact], at: datetime) -> PlanSeen:
-    """Look at the runbook without changing anything."""
-    plan = runbook.plan(section, going_back.steps(section, tools.hooks), tools)
+    """Look at the runbook without changing anything. Raises CannotTell where a hook does not give its steps."""
+    try:
+        following = going_back.steps(section, tools.hooks)
+    except going_back.Refusal as refused:
+        raise CannotTell(str(refused)) from None
+    plan = runbook.plan(section, following, tools)
     known = runbook.rehearsed(section.rehearsals)
     return PlanSeen(
         steps=tuple(
