@@ -89,7 +89,7 @@ def rollback(
         return
     root = find_root(Path.cwd())
     loaded = hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
-    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder))
+    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder), inventory)
     if not execute:
         with changes.plainly():
             loss = situation.loss(entries, inventory)

@@ -23,15 +23,15 @@ _BLIND_FROM = 2
 _MEASURED = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED, Verdict.ATTESTED)
 
 
-def gather(section: Rollback, out: Path) -> dict[str, Any]:
-    """Look now; `out` is the folder of all changes. Return the body of a `circumstances` line (plain JSON types).
+def gather(section: Rollback, folder: Path) -> dict[str, Any]:
+    """Look now; `folder` is the change's own. Return the body of a `circumstances` line (plain JSON types).
 
     `old_side_healthy` and `blind` are true, false or null (not known); `red_before` and `measured_before` are item ids
     of the baseline, null without one.
     """
     old = endpoints.look(section.old_side or [])
     controls = endpoints.look(section.controls or [])
-    red, measured, why = _baseline(section.baseline, out)
+    red, measured, why = _baseline(section.baseline, folder)
     return {
         "old_side_healthy": all(seen.good for seen in old) if old else None,
         "old_side": _said(old),
@@ -55,12 +55,14 @@ def _said(found: Sequence[Seen]) -> list[dict[str, str]]:
     return [{"name": seen.name, "where": seen.where, "said": seen.said} for seen in found]
 
 
-def _baseline(change: str | None, out: Path) -> tuple[list[str] | None, list[str] | None, str]:
+def _baseline(change: str | None, folder: Path) -> tuple[list[str] | None, list[str] | None, str]:
     """Return what was red and what was measured in the baseline's change, and what to say of it."""
     if change is None:
         return None, None, "the inventory names no rollback.baseline"
+    if folder.name == change:
+        return None, None, f"{change} is the baseline itself"
     try:
-        entries, _ = journal.read(out / change)
+        entries, _ = journal.read(folder.parent / change)
         results = standing.results(entries)
     except JournalError as error:
         return None, None, f"the baseline {change} cannot be used: {error}"

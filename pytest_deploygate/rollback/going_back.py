@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
@@ -59,6 +59,7 @@ def go(
     _answer_for_loss(writer, _name(incident), inventory, section, acceptance)
     tools.hooks.ask("pytest_deploygate_notify", event="rollback begun", text=f"{found.change}: going back")
     name = _name(incident)
+    tools = replace(tools, inventory=inventory, rollback=name)
     ended = execution.execute(writer, name, steps(section, tools.hooks), tools, say)
     what = What.ROLLED_BACK if ended.verified else What.ROLLBACK_FAILED
     why = "every step was done and verified" if ended.verified else f"{ended.failed}: {ended.why}"

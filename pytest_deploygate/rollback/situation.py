@@ -16,6 +16,7 @@ from pytest_deploygate.moments import Moment
 from pytest_deploygate.probes import loss as probe_loss
 from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.rollback import cutover as declared_cutover
 from pytest_deploygate.rollback import progress
 from pytest_deploygate.rollback.aftermath import After
 
@@ -68,9 +69,8 @@ def write_due(writer: Writer, at: Moment, may_return: bool | None = None) -> lis
 
 def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
     """Return when the new side took over: as the inventory says, else the first decision of a phase with users on it."""
-    section = inventory.rollback
-    if section is not None and section.cutover:
-        return datetime.fromisoformat(section.cutover)
+    if declared := declared_cutover.declared(inventory):
+        return declared
     about = standing.frame(_last_run(entries).begin)
     phases = [phase.id for phase in about.phases]
     late = phases[phases.index(about.rollback_from) :] if about.rollback_from in phases else []
@@ -82,7 +82,7 @@ def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
 def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     """Count what a rollback would lose; None where no step loses anything. What cannot be counted says why."""
     section = inventory.rollback
-    if section is None or not any(step.loses_writes for step in section.steps):
+    if section is None or not any(step.past_return for step in section.steps):
         return None
     began = cutover(entries, inventory)
     if began is None:
