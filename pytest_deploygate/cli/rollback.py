@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.records import parse_time
-from pytest_deploygate.cli import changes, repository
+from pytest_deploygate.cli import changes, outcome, repository
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
@@ -118,30 +119,43 @@ def _execute(
     as_json: bool,
 ) -> None:
     console = Console(highlight=False, stderr=as_json)
+    began = time.monotonic()
+
+    def say(step: str, said: str) -> None:
+        passed = words_for(round(time.monotonic() - began))
+        console.print(f"  {step}: {said}  ({passed})", soft_wrap=True, markup=False)
+
     with changes.writing(folder) as writer:
         try:
-            ended = going_back.go(
-                writer,
-                inventory,
-                section,
-                tools,
-                acceptance,
-                lambda step, said: console.print(f"  {step}: {said}", soft_wrap=True, markup=False),
-            )
+            ended = going_back.go(writer, inventory, section, tools, acceptance, say)
         except Refusal as refused:
             raise click.ClickException(str(refused)) from None
+        report = outcome.keep(writer, folder, ended)
     if as_json:
         click.echo(json.dumps(_ended(ended), indent=1))
-    elif ended.verified:
+    else:
+        _show_end(console, ended, inventory, section)
+        console.print(report, soft_wrap=True, markup=False)
+    raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
+
+
+def _show_end(console: Console, ended: going_back.Ended, inventory: Inventory, section: Rollback) -> None:
+    if ended.verified:
         console.print(
             "rolled back and verified: every step was done and seen to have taken", style="bold green"
         )
-    else:
-        call = f"; call {ended.call}" if ended.call else ""
-        console.print(f"ROLLBACK FAILED at {ended.failed}: {ended.why}{call}", style="bold red", markup=False)
-        console.print(f"not done: {', '.join(ended.left) or 'nothing else'}", markup=False)
-        console.print("mend the cause, then run the same command again: what is done is not done twice")
-    raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
+        return
+    console.print(
+        f"ROLLBACK FAILED at {ended.failed}: {ended.why}", style="bold red", markup=False, soft_wrap=True
+    )
+    for line in outcome.to_call(ended, inventory, section):
+        console.print(line, style="bold", markup=False, soft_wrap=True)
+    console.print("how the platform stands now:")
+    for one in ended.platform:
+        mark = "as wanted" if one.good else "NOT as wanted"
+        console.print(f"  {one.step}: {mark}: {one.said}", markup=False, soft_wrap=True)
+    console.print(f"not begun: {', '.join(ended.left) or 'nothing else'}", markup=False, soft_wrap=True)
+    console.print("mend the cause, then run the same command again: what is done is not done twice")
 
 
 def _after(folder: Path, section: Rollback, retry: str | None, *, done: bool, as_json: bool) -> None:
@@ -158,11 +172,13 @@ def _after(folder: Path, section: Rollback, retry: str | None, *, done: bool, as
         for name, text in texts.items():
             repository.write(folder / "after" / name, text)
         left = aftermath.tasks(found)
+        listed = [{"title": t.title, "owner": t.owner, "due": t.due.isoformat()} for t in left]
+        writer.append("after", {"tasks": listed, "retry": when.isoformat() if when else ""})
         if done:
             event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
             writer.append(incident_log.KIND, incident_log.to_json(event))
+        report = outcome.render(writer, folder)
     if as_json:
-        listed = [{"title": t.title, "owner": t.owner, "due": t.due.isoformat()} for t in left]
         click.echo(
             json.dumps({"files": [str(folder / "after" / name) for name in texts], "tasks": listed}, indent=1)
         )
@@ -170,6 +186,7 @@ def _after(folder: Path, section: Rollback, retry: str | None, *, done: bool, as
     for task in left:
         click.echo(f"  {task.title}\n    {task.owner}, until {task.due:%Y-%m-%d %H:%M} UTC")
     click.echo(f"wrote {', '.join(texts)} to {folder / 'after'}")
+    click.echo(report)
 
 
 def _show_plan(plan: Plan, loss: Lost | None, *, as_json: bool) -> None:
@@ -224,6 +241,7 @@ def _ended(ended: going_back.Ended) -> dict[str, Any]:
         "why": ended.why,
         "call": ended.call,
         "left": list(ended.left),
+        "platform": [{"step": s.step, "as_wanted": s.good, "said": s.said} for s in ended.platform],
         "steps": [
             {"step": line.step, "mark": line.mark.value, "said": line.said, "took_s": line.took_s}
             for line in ended.progress.lines

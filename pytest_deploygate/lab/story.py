@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -190,7 +191,8 @@ def _go_live(telling: Telling, lab: Lab) -> None:
         _decided(telling, telling.gate(CHANGE, _ROLLBACK))
         telling.detail(f"users wrote {busy.accepted.get(HOST, 0)} readings to version 2 so far")
         reason = "users wait too long for everything, and the gate advises it"
-        words = ["decide", "rollback", "--role=deployment-lead", f"--reason={reason}"]
+        words = ["decide", "rollback", "--role=deployment-lead", "--name=the lab's deployment lead"]
+        words.append(f"--reason={reason}")
         telling.run(["pytest_deploygate", *words, *_of(telling)], _ROLLBACK)
         telling.say("the deployment lead decides: ROLLBACK; the executive sponsor answers for what is lost")
 
@@ -213,7 +215,7 @@ def _roll_back(telling: Telling, lab: Lab) -> None:
     """Go the runbook, look where users are afterwards, and write what follows."""
     began = time.monotonic()
     words = ["rollback", "--execute", "--confirm=lab", f"--inventory={telling.inventory}", *_of(telling)]
-    words += ["--accept-loss", "--role=executive-sponsor", "--name=executive sponsor of the lab"]
+    words += ["--accept-loss", "--role=executive-sponsor", "--name=the lab's executive sponsor"]
     telling.follow(["pytest_deploygate", *words], _BACK)
     address = users.where(lab)
     version = users.version(lab, address)
@@ -224,5 +226,6 @@ def _roll_back(telling: Telling, lab: Lab) -> None:
         f"ROLLED BACK and verified in {took:.0f} s: users are at {address}, on version {version}",
         "bold green",
     )
-    after = ["rollback", "--after", f"--inventory={telling.inventory}", *_of(telling)]
+    retry = f"--retry={datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT20:00Z}"
+    after = ["rollback", "--after", retry, f"--inventory={telling.inventory}", *_of(telling)]
     telling.run(["pytest_deploygate", *after], _GO)

@@ -94,6 +94,16 @@ def verify(step: Step, tools: Tools) -> Verified:
     return Verified(all(one.good for one in found), "; ".join(one.said for one in found))
 
 
+def look(step: Step, tools: Tools) -> Verified | None:
+    """Tell how the subject of a step is now, without waiting; None where only items or a hook could tell."""
+    found = _own(step, tools)
+    if step.verify is not None and step.verify.items is None:
+        found.append(verification.once(step.verify, tools.run_items))
+    if not found:
+        return None
+    return Verified(all(one.good for one in found), "; ".join(one.said for one in found))
+
+
 def verify_patiently(step: Step, tools: Tools) -> Verified:
     """Ask until the step has taken, for as long as its verification (else the step) allows."""
     allowed = step.verify.within if step.verify else step.within
