@@ -140,7 +140,7 @@ def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
         except Refused as refused:
             click.echo(f"the deadline's action is not looked into: {refused.message}", err=True)
             return Ask(conditions_hold=False)
-        return situation.look_again(writer, inventory, folder.parent)
+        return situation.look_again(writer, inventory, folder)
 
     due = situation.write_due(writer, present(), look)
     for event in due:

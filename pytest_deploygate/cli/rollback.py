@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pytest_deploygate.checklist.records import parse_time
-from pytest_deploygate.cli import changes, repository
+from pytest_deploygate.cli import changes, outcome, repository
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
@@ -91,7 +92,7 @@ def rollback(
     root = find_root(Path.cwd())
     complaints = changes.Complaints()
     loaded = changes.hooks_of_repository(complaints)
-    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder))
+    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder), inventory)
     if not execute:
         with changes.plainly():
             loss = situation.loss(entries, inventory)
@@ -150,7 +151,9 @@ def execute_decided(folder: Path) -> None:
     root = find_root(Path.cwd())
     complaints = changes.Complaints()
     loaded = changes.hooks_of_repository(complaints)
-    tools = Tools(situation.now(entries).change, loaded, items.runner(root, inventory.name, folder))
+    tools = Tools(
+        situation.now(entries).change, loaded, items.runner(root, inventory.name, folder), inventory
+    )
     _execute(folder, inventory, section, tools, None, complaints, as_json=False)
 
 
@@ -165,33 +168,46 @@ def _execute(
     as_json: bool,
 ) -> None:
     console = Console(highlight=False, stderr=as_json)
+    began = time.monotonic()
+
+    def say(step: str, said: str) -> None:
+        passed = words_for(round(time.monotonic() - began))
+        console.print(f"  {step}: {said}  ({passed})", soft_wrap=True, markup=False)
+
     with changes.writing(folder) as writer:
         complaints.keep(writer)
         changes.refuse_altered(writer.entries)
         changes.act_on_clocks(writer, folder)
         try:
-            ended = going_back.go(
-                writer,
-                inventory,
-                section,
-                tools,
-                acceptance,
-                lambda step, said: console.print(f"  {step}: {said}", soft_wrap=True, markup=False),
-            )
+            ended = going_back.go(writer, inventory, section, tools, acceptance, say)
         except Refusal as refused:
             raise click.ClickException(str(refused)) from None
+        report = outcome.keep(writer, folder, ended)
     if as_json:
         click.echo(json.dumps(_ended(ended), indent=1))
-    elif ended.verified:
+    else:
+        _show_end(console, ended, inventory, section)
+        console.print(report, soft_wrap=True, markup=False)
+    raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
+
+
+def _show_end(console: Console, ended: going_back.Ended, inventory: Inventory, section: Rollback) -> None:
+    if ended.verified:
         console.print(
             "rolled back and verified: every step was done and seen to have taken", style="bold green"
         )
-    else:
-        call = f"; call {ended.call}" if ended.call else ""
-        console.print(f"ROLLBACK FAILED at {ended.failed}: {ended.why}{call}", style="bold red", markup=False)
-        console.print(f"not done: {', '.join(ended.left) or 'nothing else'}", markup=False)
-        console.print("mend the cause, then run the same command again: what is done is not done twice")
-    raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
+        return
+    console.print(
+        f"ROLLBACK FAILED at {ended.failed}: {ended.why}", style="bold red", markup=False, soft_wrap=True
+    )
+    for line in outcome.to_call(ended, inventory, section):
+        console.print(line, style="bold", markup=False, soft_wrap=True)
+    console.print("how the platform stands now:")
+    for one in ended.platform:
+        mark = "as wanted" if one.good else "NOT as wanted"
+        console.print(f"  {one.step}: {mark}: {one.said}", markup=False, soft_wrap=True)
+    console.print(f"not begun: {', '.join(ended.left) or 'nothing else'}", markup=False, soft_wrap=True)
+    console.print("mend the cause, then run the same command again: what is done is not done twice")
 
 
 def _after(folder: Path, inventory: Inventory, retry: str | None, *, done: bool, as_json: bool) -> None:
@@ -214,6 +230,7 @@ def _after(folder: Path, inventory: Inventory, retry: str | None, *, done: bool,
         if done:
             event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
             writer.append(incident_log.KIND, incident_log.to_json(event))
+        report = outcome.render(writer, folder)
     if as_json:
         listed = [{"title": t.title, "owner": t.owner, "due": t.due.isoformat()} for t in left]
         files = [str(folder / "after" / name) for name in texts]
@@ -224,6 +241,7 @@ def _after(folder: Path, inventory: Inventory, retry: str | None, *, done: bool,
     for number, call in enumerate(found.calls, start=1):
         click.echo(f"  call {number}. {call}")
     click.echo(f"wrote {', '.join(texts)} to {folder / 'after'}")
+    click.echo(report)
 
 
 def _retry(text: str | None, inventory: Inventory) -> datetime | None:
@@ -296,6 +314,7 @@ def _ended(ended: going_back.Ended) -> dict[str, Any]:
         "why": ended.why,
         "call": ended.call,
         "left": list(ended.left),
+        "platform": [{"step": s.step, "as_wanted": s.good, "said": s.said} for s in ended.platform],
         "steps": [
             {"step": line.step, "mark": line.mark.value, "said": line.said, "took_s": line.took_s}
             for line in ended.progress.lines

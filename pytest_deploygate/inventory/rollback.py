@@ -16,6 +16,7 @@ from pytest_deploygate.inventory.fields import (
     SecretReference,
     Section,
 )
+from pytest_deploygate.inventory.rollback_actions import DatabaseRestore, MaintenancePage, Redeploy, Text
 
 
 class HealthCheck(Section):
@@ -24,8 +25,8 @@ class HealthCheck(Section):
     exactly_one = ("url", "tcp")
 
     name: str = Field(description="how findings call it")
-    url: str | None = Field(default=None, description="address to GET, e.g. https://old.example.com/healthz")
-    tcp: str | None = Field(default=None, description="host:port that must take connections")
+    url: Text | None = Field(default=None, description="address to GET, e.g. https://old.example.com/healthz")
+    tcp: Text | None = Field(default=None, description="host:port that must take connections")
     status: int = Field(default=200, ge=100, le=599, description="HTTP status that it must answer")
     contains: str | None = Field(default=None, description="text that the answer must contain")
     timeout: Duration = Field(default=timedelta(seconds=5), description="it must answer by then")
@@ -58,7 +59,7 @@ class DnsSwitch(Section):
     to: list[str] = Field(min_length=1, description="what must stand there after: the old side")
     primary: str = Field(description="address of the primary that takes updates")
     port: Port = Field(default=53, description="its port")
-    check: list[str] = Field(
+    check: list[Text] = Field(
         default=[], description="host:port of every other authoritative server that must follow"
     )
     key_name: str = Field(description="name of the TSIG key")
@@ -71,7 +72,7 @@ class DnsSwitch(Section):
 class Haproxy(Section):
     """Servers of a HAProxy backend put into maintenance or back, through its runtime API."""
 
-    socket: str = Field(description="unix socket path or host:port of the runtime API (level admin)")
+    socket: Text = Field(description="unix socket path or host:port of the runtime API (level admin)")
     backend: str = Field(description="name of the backend")
     ready: list[str] = Field(default=[], description="servers that must take traffic afterwards")
     maint: list[str] = Field(default=[], description="servers that must not")
@@ -88,8 +89,11 @@ class Haproxy(Section):
 class Step(Section):
     """One step of the runbook: what is done, how it is verified, how long it may take, whom to call."""
 
-    exactly_one = ("run", "dns", "haproxy", "verify_only")
-    instead = "say what the step does: one of `run`, `dns`, `haproxy`, or `verify_only: true`"
+    exactly_one = ("run", "dns", "haproxy", "restore", "redeploy", "page", "verify_only")
+    instead = (
+        "say what the step does: one of `run`, `dns`, `haproxy`, `restore`, `redeploy`, `page`, or"
+        " `verify_only: true`"
+    )
 
     name: str = Field(description="how the plan, the record and a call at night name it")
     run: str | None = Field(default=None, description="command; {change} and {step} are replaced")
@@ -101,6 +105,9 @@ class Step(Section):
     )
     dns: DnsSwitch | None = Field(default=None, description="switch a record set back")
     haproxy: Haproxy | None = Field(default=None, description="switch servers of a backend")
+    restore: DatabaseRestore | None = Field(default=None, description="the database as it was, into place")
+    redeploy: Redeploy | None = Field(default=None, description="the old version of the application")
+    page: MaintenancePage | None = Field(default=None, description="maintenance page on or off")
     verify_only: Literal[True] | None = Field(default=None, description="do nothing, only verify")
     verify: Verification | None = Field(default=None, description="how it is known to have taken")
     needs: list[str] = Field(default=[], description="names of earlier steps that must be done first")
@@ -115,6 +122,11 @@ class Step(Section):
         default=False, description="the point of no return: what the new side accepted is lost from here on"
     )
     call: str = Field(default="", description="role to call when it fails, e.g. database-admin")
+
+    @property
+    def past_return(self) -> bool:
+        """True for a step after which the new side's writes are gone: one that says so, and any restore."""
+        return self.loses_writes or self.restore is not None
 
 
 class Rerun(Section):

@@ -47,7 +47,7 @@ class After:
 
 
 #: The kind of line that keeps what was written down after a rollback.
-KIND = "aftermath"
+KIND = "after"
 
 
 def to_json(after: After) -> dict[str, Any]:
@@ -55,11 +55,10 @@ def to_json(after: After) -> dict[str, Any]:
     left = [{"title": task.title, "owner": task.owner, "due": task.due.isoformat()} for task in tasks(after)]
     return {
         "incident": after.incident.id,
-        "text": f"{len(left)} tasks are left; next try: {_time(after.retry) if after.retry else 'not appointed yet'}",
         "tasks": left,
         "calls": list(after.calls),
         "lost": after.lost,
-        "retry": after.retry.isoformat() if after.retry else None,
+        "retry": after.retry.isoformat() if after.retry else "",
     }
 
 

@@ -17,14 +17,16 @@ from pytest_deploygate.model import Verdict
 _MEASURED = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED, Verdict.ATTESTED)
 
 
-def read(section: Rollback, out: Path) -> BaselineSeen | None:
-    """Read the baseline that the inventory names; `out` is the folder of all changes. None where it names none.
+def read(section: Rollback, own: Path) -> BaselineSeen | None:
+    """Read the baseline that the inventory names; `own` is the change's folder. None where it names none.
 
     A journal that is not there, or whose chain is broken, is a `problem`: nothing in it counts.
     """
     if section.baseline is None:
         return None
-    folder = section.baseline_folder or out / section.baseline
+    folder = section.baseline_folder or own.parent / section.baseline
+    if folder.resolve() == own.resolve():
+        return BaselineSeen(section.baseline, "this change is the baseline itself")
     if not (folder / journal.FILE).is_file():
         return BaselineSeen(section.baseline, f"there is no journal in {folder}")
     try:
@@ -43,9 +45,9 @@ def read(section: Rollback, out: Path) -> BaselineSeen | None:
     )
 
 
-def usable(section: Rollback, out: Path, inventory: str) -> BaselineSeen | None:
+def usable(section: Rollback, own: Path, inventory: str) -> BaselineSeen | None:
     """Read the baseline for a decision: one of another environment, or from after the cutover, says nothing of before."""
-    found = read(section, out)
+    found = read(section, own)
     if found is None or found.problem or found.at is None:
         return found
     if found.inventory != inventory:

@@ -19,15 +19,15 @@ from pytest_deploygate.rollback import baseline
 _BLIND_FROM = 2
 
 
-def gather(section: Rollback, out: Path, inventory: str) -> dict[str, Any]:
-    """Look now; `out` is the folder of all changes. Return the body of a `circumstances` line (plain JSON types).
+def gather(section: Rollback, folder: Path, inventory: str) -> dict[str, Any]:
+    """Look now; `folder` is the change's own. Return the body of a `circumstances` line (plain JSON types).
 
     `old_side_healthy` and `blind` are true, false or null (not known); `red_before` and `measured_before` are item ids
     of the baseline, null without one.
     """
     old = endpoints.look(section.old_side or [])
     controls = endpoints.look(section.controls or [])
-    before = baseline.usable(section, out, inventory)
+    before = baseline.usable(section, folder, inventory)
     return {
         "old_side_healthy": all(seen.good for seen in old) if old else None,
         "old_side": _said(old),

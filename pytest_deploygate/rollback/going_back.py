@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
@@ -11,27 +11,17 @@ from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback, Step
 from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.moments import present
-from pytest_deploygate.probes import commands
-from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.rollback import aftermath, execution, progress, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.execution import Ended, Say
 from pytest_deploygate.rollback.hooks import Hooks
+from pytest_deploygate.rollback.losing import Acceptance, Losing, Unsaved
 
 __all__ = ["Acceptance", "Ended", "Refusal", "go", "steps"]
-_EXPORT_S = 600.0
 
 
 class Refusal(Exception):  # noqa: N818 (it is an answer, not an error)
     """A rollback is not begun; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """Who answers for the writes that are lost past the point of no return."""
-
-    role: str
-    name: str
 
 
 def steps(section: Rollback, hooks: Hooks) -> list[Step]:
@@ -42,6 +32,8 @@ def steps(section: Rollback, hooks: Hooks) -> list[Step]:
     more, wrong = hooks.answers("pytest_deploygate_rollback_steps")
     if wrong:
         raise Refusal(f"a hook that gives further steps broke off, so the runbook may lack some: {wrong[0]}")
+    if hooks.unloaded:
+        raise Refusal(f"{hooks.unloaded[0]}; it may give steps of the runbook: mend it, or move it away")
     found = [*section.steps, *(step for given in more for step in given)]
     strange = [step for step in found if not isinstance(step, Step)]
     names = [step.name for step in found if isinstance(step, Step)]
@@ -69,10 +61,15 @@ def go(
             "nobody decided to roll back: `deploygate decide rollback --role ROLE --reason TEXT` comes first"
         )
     following = steps(section, tools.hooks)
-    _answer_for_loss(writer, _name(incident), inventory, section, acceptance)
+    losing = Losing(writer, _name(incident), inventory, section, acceptance)
+    try:
+        losing.answered()
+    except Unsaved as unsaved:
+        raise Refusal(str(unsaved)) from None
     tools.hooks.ask("pytest_deploygate_notify", event="rollback begun", text=f"{found.change}: going back")
     name = _name(incident)
-    ended = execution.execute(writer, name, following, tools, say)
+    tools = replace(tools, inventory=inventory, rollback=name)
+    ended = execution.execute(writer, name, following, tools, say, losing.brink)
     what = What.ROLLED_BACK if ended.verified else What.ROLLBACK_FAILED
     why = "every step was done and verified" if ended.verified else f"{ended.failed}: {ended.why}"
     event = Event(incident.id, what, present(), "deploygate", reason=why)
@@ -101,50 +98,6 @@ def _name(incident: Incident) -> str:
     """Return the name of the rollback that was decided: one decision is one rollback, however often it is gone on with."""
     decided = [e for e in incident.events if e.what is What.DECIDED and e.says == "ROLLBACK"]
     return f"{incident.id} of {decided[-1].at.wall:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _answer_for_loss(
-    writer: Writer, name: str, inventory: Inventory, section: Rollback, acceptance: Acceptance | None
-) -> None:
-    """See to it that what is lost is counted, saved, and answered for, before the first step. Raises Refusal."""
-    lost = situation.loss(writer.entries, inventory)
-    if lost is None or lost.rows == 0:
-        return
-    if any(entry.kind == "loss" and entry.body["rollback"] == name for entry in writer.entries):
-        return  # it is being gone on with
-    if acceptance is None:
-        raise Refusal(
-            f"{_words(lost)}; past the point of no return it needs a named person:"
-            " --accept-loss --role executive-sponsor --name NAME"
-        )
-    saved = _export(section)
-    body = {
-        "rows": lost.rows,
-        "said": _words(lost),
-        "role": acceptance.role,
-        "name": acceptance.name,
-        "saved": saved,
-    }
-    writer.append("loss", body)
-
-
-def _words(lost: Lost) -> str:
-    if lost.rows is None:
-        return f"what a rollback would lose is not known: {lost.problem}"
-    return f"a rollback now loses {lost.rows} rows that the new side accepted since {lost.cutover:%Y-%m-%d %H:%M} UTC"
-
-
-def _export(section: Rollback) -> str:
-    """Save what would be lost. Raises Refusal when that fails: it could not be had again."""
-    if section.loss is None or section.loss.export is None:
-        return "nothing: the inventory names no rollback.loss.export"
-    command = section.loss.export.replace("{file}", str(section.loss.export_to))
-    ran = commands.run(command, within_s=_EXPORT_S)
-    if ran.problem:
-        raise Refusal(
-            f"what would be lost could not be saved, so nothing was begun: `{ran.command}` {ran.problem}"
-        )
-    return str(section.loss.export_to)
 
 
 def durations(ended: Ended) -> dict[str, float]:

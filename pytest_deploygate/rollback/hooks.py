@@ -27,6 +27,8 @@ class Hooks:
     def __init__(self, plugins: pytest.PytestPluginManager, complain: Complain) -> None:
         self._plugins = plugins
         self._complain = complain
+        #: Files that should have brought hooks and could not be loaded, each with why.
+        self.unloaded: list[str] = []
 
     def ask(self, name: str, **arguments: object) -> Any:
         """Call a hook. Without an answer None (a list that is empty, for hooks that gather)."""
@@ -59,22 +61,25 @@ def load(root: Path, complain: Complain) -> Hooks:
     """Return the hooks of `conftest.py` at the top of `root` and in its `suites` folder."""
     plugins = pytest.PytestPluginManager()
     plugins.add_hookspecs(hookspecs)
-    for folder in (root, root / "suites"):
-        file = folder / "conftest.py"
-        if file.is_file():
-            _register(plugins, file, complain)
-    return Hooks(plugins, complain)
+    found = Hooks(plugins, complain)
+    for file in (root / "conftest.py", root / "suites" / "conftest.py"):
+        if file.is_file() and (why := _register(plugins, file)):
+            found.unloaded.append(f"{file.relative_to(root)} {why}")
+            complain(file.name, why)
+    return found
 
 
-def _register(plugins: pytest.PytestPluginManager, file: Path, complain: Complain) -> None:
+def _register(plugins: pytest.PytestPluginManager, file: Path) -> str:
+    """Load a file and register its hooks. Return why that cannot be done."""
     name = f"deploygate_conftest_{abs(hash(str(file)))}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        return
+        return "is no Python file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
         plugins.register(module, str(file))
     except _RAISED as error:
-        complain(str(file.name), redact(f"cannot be loaded: {type(error).__name__}: {error}"))
+        return redact(f"cannot be loaded: {type(error).__name__}: {error}")
+    return ""

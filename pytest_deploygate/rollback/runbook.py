@@ -68,7 +68,7 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
                 estimate_s,
                 source,
                 step.call,
-                step.loses_writes,
+                step.past_return,
                 tuple(problems),
             )
         )
@@ -142,13 +142,14 @@ def _whole(section: Rollback, steps: Sequence[Step], estimate_s: float) -> list[
             f"more than the {words_for(section.rollback_within)} there are"
         )
     names = [step.name for step in steps if step.dns is not None]
-    last_change = max((n for n, step in enumerate(steps) if step.run is not None), default=-1)
+    changing = [n for n, step in enumerate(steps) if step.run or step.restore or step.redeploy]
+    last_change = max(changing, default=-1)
     first_dns = next((n for n, step in enumerate(steps) if step.dns is not None), None)
-    if first_dns is not None and first_dns < last_change and steps[last_change].loses_writes:
+    if first_dns is not None and first_dns < last_change and any(s.past_return for s in steps):
         found.append(
             f"{names[0]!r} brings users back before {steps[last_change].name!r} is done: switch DNS last"
         )
-    if any(step.loses_writes for step in steps) and section.loss is None:
+    if any(step.past_return for step in steps) and section.loss is None:
         found.append("a step loses writes and `rollback.loss` does not say how to count them")
     return found
 
@@ -159,6 +160,12 @@ def _how(step: Step) -> str:
         ways.append("every authoritative server asked")
     if step.haproxy is not None:
         ways.append("HAProxy's own state")
+    if step.restore is not None:
+        ways.append("the server by query, on the restored data")
+    if step.redeploy is not None:
+        ways.append(f"`{step.redeploy.check}`" if step.redeploy.check else "what runs now")
+    if step.page is not None:
+        ways.append(f"{step.page.url} as a user sees it")
     if step.verify is not None:
         if step.verify.run is not None:
             ways.append(f"`{step.verify.run}`")

@@ -18,6 +18,7 @@ from pytest_deploygate.probes import loss as probe_loss
 from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.rollback import circumstances, progress
+from pytest_deploygate.rollback import cutover as declared_cutover
 from pytest_deploygate.rollback.aftermath import After, call_order
 
 #: The kind of line that keeps what was seen before a deadline's action. It belongs to no run.
@@ -77,15 +78,15 @@ def write_due(writer: Writer, at: Moment, look: Callable[[], Ask] | None = None)
     return due
 
 
-def look_again(writer: Writer, inventory: Inventory, out: Path) -> Ask:
-    """Look at what a rollback depends on once more, and keep what was seen; `out` is the folder of all changes.
+def look_again(writer: Writer, inventory: Inventory, folder: Path) -> Ask:
+    """Look at what a rollback depends on once more, and keep what was seen; `folder` is the change's own.
 
     The items are as the last run measured them; the old side, our own view and the loss are as they are now.
     """
     section = inventory.rollback
     if section is None:
         return Ask(conditions_hold=False)
-    seen = circumstances.gather(section, out, inventory.name)
+    seen = circumstances.gather(section, folder, inventory.name)
     lost = loss(writer.entries, inventory)
     may_return = True if lost is None else None if lost.rows is None else lost.rows == 0
     holds = seen["old_side_healthy"] is True and seen["blind"] is False
@@ -93,32 +94,13 @@ def look_again(writer: Writer, inventory: Inventory, out: Path) -> Ask:
     return Ask(now(writer.entries).recommended is Outcome.ROLLBACK and holds, may_return)
 
 
-def declared_cutover(section: Rollback) -> datetime | None:
-    """Return the cutover that the inventory, or the file that it names, says; None where neither does.
-
-    Raises CannotTell for a file that holds no time.
-    """
-    if section.cutover:
-        return datetime.fromisoformat(section.cutover)
-    if section.cutover_file is None or not section.cutover_file.exists():
-        return None
-    try:
-        found = datetime.fromisoformat(section.cutover_file.read_text().strip())
-    except (OSError, ValueError) as error:
-        raise CannotTell(f"rollback.cutover_file {section.cutover_file} holds no time: {error}") from None
-    if found.tzinfo is None:
-        raise CannotTell(f"the time in rollback.cutover_file {section.cutover_file} has no zone: {found}")
-    return found
-
-
 def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
     """Return when the new side took over: as the inventory says, else the begin of the first run with users on it.
 
     Raises CannotTell.
     """
-    section = inventory.rollback
-    if section is not None and (said := declared_cutover(section)):
-        return said
+    if declared := declared_cutover.declared(inventory):
+        return declared
     about = standing.frame(_last_run(entries).begin)
     phases = [phase.id for phase in about.phases]
     late = phases[phases.index(about.rollback_from) :] if about.rollback_from in phases else []
@@ -130,7 +112,7 @@ def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
 def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     """Count what a rollback would lose; None where no step loses anything. What cannot be counted says why."""
     section = inventory.rollback
-    if section is None or not any(step.loses_writes for step in section.steps):
+    if section is None or not any(step.past_return for step in section.steps):
         return None
     try:
         began = cutover(entries, inventory)

@@ -41,7 +41,7 @@ def circumstances(settings: Settings, entries: Sequence[Entry]) -> Iterator[Line
     if section is not None and _red(entries):
         yield (
             standing.CIRCUMSTANCES,
-            rollback_circumstances.gather(section, settings.out.parent, settings.inventory.name),
+            rollback_circumstances.gather(section, settings.out, settings.inventory.name),
         )
 
 
