@@ -39,7 +39,9 @@ from pytest_deploygate.redaction import redact_values
 
 GENESIS = "0" * 64
 #: Keys whose values are our own words, times and digests: no secret stands there, and masking would break reading.
-_OURS = frozenset({"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "verdict"})
+_OURS = frozenset(
+    {"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "signature", "verdict"}
+)
 FILE = "journal.jsonl"
 
 

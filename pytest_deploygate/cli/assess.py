@@ -18,15 +18,21 @@ from pytest_deploygate.redaction import redact
 from pytest_deploygate.rollback import quickfix, situation
 from pytest_deploygate.rollback.quickfix import NoFix, Tried
 
-_BOUND_S = 1800.0
+#: A run of some items ends by then.
+BOUND_S = 1800.0
 
 
 def quick_fix(folder: Path, change: str, name: str | None) -> int:
     """Try a fix, measure again, and take it back where that is still red. Return the exit code of the re-run."""
+    with changes.writing(folder) as writer:
+        for event in changes.act_on_clocks(writer, folder):
+            click.echo(f"{event.by}: {event.reason}")
     section, incident = _open(folder)
     try:
         times = situation.now(changes.read(folder)).times
-        fix = quickfix.choose(section, changes.hooks_of_repository(), incident, times, name)
+        complaints = changes.Complaints()
+        fix = quickfix.choose(section, changes.hooks_of_repository(complaints), incident, times, name)
+        complaints.keep_in(folder)
     except NoFix as nothing:
         raise click.ClickException(str(nothing)) from None
     _write(folder, incident, What.FIX_BEGUN, fix.name)
@@ -42,26 +48,44 @@ def quick_fix(folder: Path, change: str, name: str | None) -> int:
 
 def rerun(folder: Path, change: str) -> int:
     """Run the red items again, with what depends on them and the invariants. Return pytest's exit code."""
-    section, incident = _open(folder)
-    items = quickfix.to_rerun(incident.items, section.rerun, changes.hooks_of_repository())
-    name = situation.now(changes.read(folder)).inventory
+    command, items = _rerun(folder, change)
     click.echo(f"measuring again: {', '.join(items)}")
+    return subprocess.run(
+        command, cwd=find_root(Path.cwd()), stdin=subprocess.DEVNULL, check=False, timeout=BOUND_S
+    ).returncode
+
+
+def begin_rerun(folder: Path, change: str) -> subprocess.Popen[bytes]:
+    """Begin such a run in the background, silently: what it finds is in the journal."""
+    command, _ = _rerun(folder, change)
+    return subprocess.Popen(
+        command,
+        cwd=find_root(Path.cwd()),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _rerun(folder: Path, change: str) -> tuple[list[str], tuple[str, ...]]:
+    section, incident = _open(folder)
+    complaints = changes.Complaints()
+    items = quickfix.to_rerun(incident.items, section.rerun, changes.hooks_of_repository(complaints))
+    complaints.keep_in(folder)
+    name = situation.now(changes.read(folder)).inventory
     command = [
         sys.executable, "-m", "pytest", f"--inventory={name}", f"--change={change}", f"--items={','.join(items)}",
-        f"--deploygate-out={folder}",
+        f"--deploygate-out={folder}", f"--override-freeze=deploygate: {incident.id} is measured again",
     ]  # fmt: skip
-    return subprocess.run(
-        command, cwd=find_root(Path.cwd()), stdin=subprocess.DEVNULL, check=False, timeout=_BOUND_S
-    ).returncode
+    return command, items
 
 
 def _open(folder: Path) -> tuple[Rollback, Incident]:
     entries = changes.read(folder)
-    section = changes.inventory_of(entries, None).inventory.rollback
     incident = situation.now(entries).incident
-    if section is None or incident is None or incident.over:
+    if incident is None or incident.over:
         raise click.ClickException("there is no open incident in this change: nothing to mend")
-    return section, incident
+    return changes.inventory_of(entries, None).inventory.rollback or Rollback(), incident
 
 
 def _back(folder: Path, fix: QuickFix, tried: Tried, code: int) -> int:

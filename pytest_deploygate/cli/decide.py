@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
-from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import assess, changes
+from pytest_deploygate.cli import assess, changes, waiting
+from pytest_deploygate.cli.clocks import clock, line
+from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.decision import incident_log
-from pytest_deploygate.decision.incidents import Event, Incident, What
-from pytest_deploygate.model import words_for
+from pytest_deploygate.decision.incidents import Event, Incident, State, What
+from pytest_deploygate.decision.rules import CONDITIONS
+from pytest_deploygate.journal import Entry
+from pytest_deploygate.model import parse_duration
 from pytest_deploygate.moments import present
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.rollback import situation
+from pytest_deploygate.rollback import going_back, situation
 from pytest_deploygate.rollback.situation import Now
+from pytest_deploygate.signoff import decided
+from pytest_deploygate.signoff.decided import Decided
+from pytest_deploygate.signoff.ssh import SshError
 
-_TICK_S = 1.0
+#: A reason in one word is none.
+_LEAST_WORDS = 2
+_LEAST_PAUSE_S = 10.0
 #: Exit codes of `decide`, as a run's: GO, held, rollback.
 _EXIT = {"go": 0, "hold": 21, "rollback": 22}
 
 
-@click.command("decide", short_help="Show where an incident stands, or decide about it.")
-@click.argument("what", required=False, type=click.Choice(["go", "hold", "rollback"]))
+@click.command("decide", cls=changes.Command, short_help="Show where an incident stands, or decide about it.")
+@click.argument("what", required=False, type=click.Choice(["go", "hold", "rollback"], case_sensitive=False))
 @changes.options
 @click.option("--role", metavar="ROLE", help="The role that decides, e.g. deployment-lead.")
 @click.option("--name", default="", help="Who decides, when not the person logged in here.")
 @click.option("--reason", default="", help="Why; it stands in the record.")
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the decision with this SSH key (the public half where an agent has it).",
+)
 @click.option("--wait", is_flag=True, help="Watch the clock; at its end do what the policy says.")
+@click.option(
+    "--measure", metavar="TIME", help="With --wait: measure the red items again this often, e.g. 1m."
+)
 @click.option(
     "--quick-fix", "fix", is_flag=True, help="Try a quick fix of the inventory, then measure again."
 )
@@ -51,7 +67,9 @@ def decide(
     role: str | None,
     name: str,
     reason: str,
+    key: Path | None,
     wait: bool,
+    measure: str | None,
     fix: bool,
     fix_name: str | None,
     rerun: bool,
@@ -61,139 +79,167 @@ def decide(
 
     An incident opens when a critical or major item fails in a phase in which users are on the new system. There are
     15 minutes to decide (`rollback.decide_within`); the clock survives crashes and is never reset by a re-run. At its
-    end the policy's action is written down, by whoever comes next.
+    end the policy's action is written down as `by: deadline`: by `--wait` where that runs, else by whoever comes next,
+    with how late that is. Exit 0: GO, or shown. 21: held. 22: rollback decided. 25: a signed decision was altered.
+
+    A decision that is signed with `--key` is checked against `allowed_signers` of the repository, whose lines need
+    `namespaces="deploygate-signoff,deploygate-decision"`.
 
     \b
     deploygate decide --change CHG-1234
     deploygate decide hold --change CHG-1234 --role deployment-lead --reason "cache was cold, looking again"
-    deploygate decide rollback --change CHG-1234 --role deployment-lead --reason "logins fail for everybody"
-    deploygate decide --wait --change CHG-1234
+    deploygate decide rollback --change CHG-1234 --role deployment-lead --reason "logins fail" --key ~/.ssh/id_ed25519
+    deploygate decide --wait --measure 1m --change CHG-1234
     deploygate decide --quick-fix --change CHG-1234
     """
     folder = changes.folder_of(change, out)
+    _only_one(what, wait=wait, fix=fix or fix_name is not None, rerun=rerun)
+    if what is None and (role or reason or name or key):
+        raise Refused("--role, --name, --reason and --key belong to a decision: go, hold or rollback")
+    if measure is not None and not wait:
+        raise Refused("--measure belongs to --wait")
     if fix or fix_name:
         raise SystemExit(assess.quick_fix(folder, change, fix_name))
     if rerun:
         raise SystemExit(assess.rerun(folder, change))
     if what is not None:
-        _decide(folder, what, role, name, reason, as_json=as_json)
+        _decide(folder, what, role, name, reason, key, as_json=as_json)
     elif wait:
-        _wait(folder)
+        waiting.wait(folder, change, _every_s(measure))
+        _show(changes.read(folder), [], as_json=as_json)
     else:
         with changes.writing(folder) as writer:
-            late = situation.write_due(writer, present())
-            found = situation.now(writer.entries)
-        for event in late:
-            changes.notify("deadline", f"{found.change}, {event.incident}: {event.reason}")
-        _show(found, late, as_json=as_json)
+            late = changes.act_on_clocks(writer, folder)
+            entries = writer.entries
+        _show(entries, late, as_json=as_json)
 
 
-def _decide(folder: Path, what: str, role: str | None, name: str, reason: str, *, as_json: bool) -> None:
+def _only_one(what: str | None, *, wait: bool, fix: bool, rerun: bool) -> None:
+    given = [what or "", "--wait" if wait else "", "--quick-fix" if fix else "", "--rerun" if rerun else ""]
+    asked = [word for word in given if word]
+    if len(asked) > 1:
+        raise Refused(f"{' and '.join(asked)} are two things: ask for one of them")
+
+
+def _every_s(text: str | None) -> float | None:
+    try:
+        seconds = parse_duration(text).total_seconds() if text else None
+    except ValueError as error:
+        raise Refused(f"--measure: {error}") from None
+    if seconds is not None and seconds < _LEAST_PAUSE_S:
+        raise Refused(f"--measure {text}: at least {_LEAST_PAUSE_S:g} s, measuring takes a while itself")
+    return seconds
+
+
+def _decide(
+    folder: Path, what: str, role: str | None, name: str, reason: str, key: Path | None, *, as_json: bool
+) -> None:
     if not role:
-        raise click.UsageError("say who decides: --role deployment-lead")
-    if len(reason.split()) < 2:
-        raise click.UsageError('say why: --reason "logins fail for everybody" (it stands in the record)')
+        raise Refused("say who decides: --role deployment-lead")
+    if len(reason.split()) < _LEAST_WORDS:
+        raise Refused('say why: --reason "logins fail for everybody" (it stands in the record)')
     with changes.writing(folder) as writer:
-        situation.write_due(writer, present())
+        by = changes.role(role, writer.entries)
+        changes.refuse_altered(writer.entries)
+        changes.act_on_clocks(writer, folder)
         found = situation.now(writer.entries)
-        if found.incident is None or found.incident.over:
-            raise click.ClickException(
-                f"there is no open incident in the change {found.change!r}: nothing to decide"
-            )
+        incident = _open(found, what, writer.entries)
         event = Event(
-            found.incident.id,
-            What.DECIDED,
-            present(),
-            slug(role),
-            what.upper(),
-            redact(reason),
-            redact(name) or getpass.getuser(),
-        )
+            incident.id, What.DECIDED, present(), by, what.upper(), redact(" ".join(reason.split())),
+            changes.person(name),
+        )  # fmt: skip
+        if key is not None:
+            event = replace(event, signature=_signed(event, found, writer.head, key.expanduser()))
         writer.append(incident_log.KIND, incident_log.to_json(event))
-        found = situation.now(writer.entries)
-    changes.notify("decided", f"{found.change}: {what.upper()} by {event.by}: {event.reason}")
-    _show(found, [], as_json=as_json)
+        entries = writer.entries
+    changes.notify(folder, "decided", f"{found.change}: {what.upper()} by {event.by}: {event.reason}")
+    _show(entries, [], as_json=as_json)
     raise SystemExit(_EXIT[what])
 
 
-def _wait(folder: Path) -> None:
-    """Draw the clock until the incident is over or a person decided; write down what its end asks for."""
-    console = Console(highlight=False)
-    with Live(console=console, refresh_per_second=2, transient=True) as live:
-        while True:
-            found = _tick(folder, console)
-            if found is None or found.incident is None or found.incident.over:
-                break
-            if found.incident.state.value in ("rolling back", "after", "rollback failed"):
-                break
-            live.update(_clock(found.incident))
-            time.sleep(_TICK_S)
-    entries = changes.read(folder)
-    _show(situation.now(entries), [], as_json=False)
-
-
-def _tick(folder: Path, console: Console) -> Now | None:
-    """Write down what is due, and read where the incident stands; while a run holds the journal, only read."""
-    try:
-        with changes.writing(folder) as writer:
-            for event in situation.write_due(writer, present()):
-                console.print(_line(event))
-                changes.notify("deadline", f"{event.incident}: {event.reason}")
-            return situation.now(writer.entries)
-    except click.ClickException:
-        return situation.now(changes.read(folder))
-
-
-def _show(found: Now, late: list[Event], *, as_json: bool) -> None:
+def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
+    """Return the incident that may be decided about now. Raises click.ClickException with why not."""
     incident = found.incident
+    if incident is None or incident.over:
+        raise click.ClickException(
+            f"there is no open incident in the change {found.change!r}: nothing to decide"
+        )
+    if incident.state is State.AFTER:
+        raise click.ClickException(
+            f"{incident.id} is rolled back: what comes after is left, `deploygate rollback --after --change {found.change}`"
+        )
+    begun = going_back.begun(incident, entries)
+    if what != "rollback" and begun:
+        raise click.ClickException(
+            f"a rollback of {incident.id} has begun ({begun}): half of it is no state to go on from. Finish it: "
+            f"`deploygate rollback --execute --confirm {found.inventory} --change {found.change}`"
+        )
+    return incident
+
+
+def _signed(event: Event, found: Now, head: str, key: Path) -> str:
+    try:
+        return decided.sign(event, found.change, found.inventory, head, key)
+    except SshError as error:
+        raise click.ClickException(f"nothing was decided, because it could not be signed: {error}") from None
+
+
+def _show(entries: list[Entry], late: list[Event], *, as_json: bool) -> None:
+    with changes.plainly():
+        found = situation.now(entries)
+    people = changes.decisions(entries)
     if as_json:
-        click.echo(json.dumps(_plain(found), indent=1))
+        click.echo(json.dumps(_plain(found, people), indent=1))
         return
     console = Console(highlight=False)
+    incident = found.incident
     if incident is None:
         said = found.decision.outcome.value if found.decision else "none"
-        console.print(f"change {found.change}: no incident; the last run's decision is {said}")
+        console.print(f"change {found.change}: no incident; the last run's decision is {said}", markup=False)
         return
     for event in late:
-        console.print(_line(event))
-    console.print(_clock(incident))
+        console.print(line(event), soft_wrap=True)
+    console.print(clock(incident), soft_wrap=True)
     for event in incident.events[-6:]:
-        console.print(_line(event))
-    if not incident.over and incident.state.value in ("assessing", "held"):
-        console.print(
-            f"next: deploygate decide go|hold|rollback --change {found.change} --role ROLE --reason TEXT"
-            f" (the rules recommend {found.recommended.value})"
-        )
-    if incident.state.value == "rolling back":
-        console.print(
-            f"next: deploygate rollback --plan --change {found.change}, then --execute --confirm {found.inventory}"
-        )
+        console.print(line(event), soft_wrap=True)
+    for one in people:
+        if one.event in incident.events:
+            bad = one.state in ("altered", "untrusted")
+            console.print(Text(f"  decision {one.text}", style="bold red" if bad else ""), soft_wrap=True)
+    for because in _conditions(found):
+        console.print(Text(f"  {because}"), soft_wrap=True)
+    if step := _next(found, incident):
+        console.print(Text(f"next: {step}"), soft_wrap=True)
 
 
-def _clock(incident: Incident) -> Text:
-    left = incident.left_s(present())
-    text = Text(f"{incident.id}: {incident.state.value}", style="bold")
-    text.append(f"  {', '.join(incident.items[:6])}", style="")
-    if left is not None and incident.clock is not None:
-        name = incident.clock[0]
-        over = f"over by {words_for(-left)}" if left < 0 else f"{words_for(left)} left"
-        text.append(f"  to {name}: {over}", style="red" if left < 60 else "yellow")
-    return text
+def _conditions(found: Now) -> list[str]:
+    rules = found.decision.rules if found.decision else ()
+    return [f"{rule.name}: {rule.because}" for rule in rules if rule.name == CONDITIONS]
 
 
-def _line(event: Event) -> Text:
-    said = f" {event.says}" if event.says else ""
-    late = f" ({words_for(event.late_s)} late)" if event.late_s >= 1 else ""
-    who = f"{event.name} ({event.by})" if event.name else event.by
-    return Text(f"  {event.at.wall:%H:%M:%S} UTC  {event.what.value}{said} by {who}{late}: {event.reason}")
+def _next(found: Now, incident: Incident) -> str:
+    change = f"--change {found.change}"
+    match incident.state:
+        case State.ASSESSING | State.HELD | State.FIXING | State.RERUNNING:
+            return (
+                f"deploygate decide go|hold|rollback {change} --role ROLE --reason TEXT"
+                f" (the rules recommend {found.recommended.value})"
+            )
+        case State.ROLLING_BACK | State.ROLLBACK_FAILED:
+            return f"deploygate rollback --plan {change}, then --execute --confirm {found.inventory}"
+        case State.AFTER:
+            return f"deploygate rollback --after {change}, and --done once it is done"
+    return ""
 
 
-def _plain(found: Now) -> dict[str, Any]:
+def _plain(found: Now, people: list[Decided]) -> dict[str, Any]:
     incident = found.incident
     return {
         "change": found.change,
         "inventory": found.inventory,
         "recommended": found.recommended.value,
+        "conditions": _conditions(found),
+        "decisions": [{"line": one.line, "state": one.state, "text": one.text} for one in people],
         "incident": None
         if incident is None
         else {

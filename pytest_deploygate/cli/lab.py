@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import click
 from rich.console import Console
@@ -44,7 +46,29 @@ def _table(*columns: str) -> Table:
     return table
 
 
-@click.group()
+class _Lazy(click.Group):
+    """Imports the story's commands when they are asked for: those of the drills must begin quickly."""
+
+    _OF_THE_STORY: ClassVar[dict[str, str]] = {
+        "story": "lab_story",
+        "deploy": "lab_deploy",
+        "lost-writes": "lab_lost_writes",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*self._OF_THE_STORY, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None where there is none of that name."""
+        if cmd_name not in self._OF_THE_STORY:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module("pytest_deploygate.cli.story")
+        found: click.Command = getattr(module, self._OF_THE_STORY[cmd_name])
+        return found
+
+
+@click.group(cls=_Lazy)
 def lab() -> None:
     """Run a small manufacturing platform for real on this machine, break it and mend it.
 
@@ -76,7 +100,7 @@ def lab_up() -> None:
     with _plainly():
         folder = lab_folder()
         console.print(f"lab in {folder}", soft_wrap=True)
-        found, started = up.up(folder, say, lambda _: rehearse(say))
+        found, started = up.up(folder, say, lambda made: rehearse(say, made))
         console.print("the lab is up" if started else "the lab runs already", style="bold")
         for line in found.missing:
             console.print(f"  [yellow]–[/] {line}", soft_wrap=True)
@@ -157,6 +181,7 @@ def lab_fault(name: str | None, also: bool, as_json: bool) -> None:
     click.echo(f"{name}: {known[name].what}")
     for item, verdict in known[name].items.items():
         click.echo(f"  {item} must become {verdict}")
+    click.echo(f"look: pytest --items {','.join(known[name].items)} --inventory {known[name].inventory}")
 
 
 def _list_faults(as_json: bool) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,19 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.records import parse_time
-from pytest_deploygate.cli import changes, repository
+from pytest_deploygate.cli import changes, outcome, repository
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
-from pytest_deploygate.decision.incidents import Event, What
+from pytest_deploygate.decision.incidents import Event, State, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback
+from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import words_for
 from pytest_deploygate.moments import present
 from pytest_deploygate.probes.loss import Lost
-from pytest_deploygate.redaction import redact
-from pytest_deploygate.rollback import aftermath, going_back, hooks, items, runbook, situation
+from pytest_deploygate.rollback import aftermath, going_back, items, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.going_back import Acceptance, Refusal
 from pytest_deploygate.rollback.runbook import Plan
@@ -32,7 +32,7 @@ from pytest_deploygate.rollback.runbook import Plan
 EXIT_BACK, EXIT_FAILED = 23, 24
 
 
-@click.command("rollback", short_help="Look at the runbook, or go back step by step.")
+@click.command("rollback", cls=changes.Command, short_help="Look at the runbook, or go back step by step.")
 @changes.options
 @click.option(
     "--inventory", "name", metavar="NAME|PATH", help="The inventory, when not that of the last run."
@@ -78,34 +78,83 @@ def rollback(
     deploygate rollback --execute --confirm prod --change CHG-1234 --accept-loss --role executive-sponsor
     deploygate rollback --after --retry 2026-12-02T20:00Z --change CHG-1234
     """
+    _check(show_plan=show_plan, execute=execute, after=after, confirm=confirm, accept_loss=accept_loss, role=role,
+           person=person, retry=retry, done=done)  # fmt: skip
     folder = changes.folder_of(change, out)
     entries = changes.read(folder)
     inventory = changes.inventory_of(entries, name).inventory
+    if after:
+        _after(folder, inventory, retry, done=done, as_json=as_json)
+        return
     section = inventory.rollback
     if section is None or not section.steps:
         raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
-    if after:
-        _after(folder, section, retry, done=done, as_json=as_json)
-        return
     root = find_root(Path.cwd())
-    loaded = hooks.load(root, lambda where, what: click.echo(f"hook {where}: {what}", err=True))
-    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder))
+    complaints = changes.Complaints()
+    loaded = changes.hooks_of_repository(complaints)
+    tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder), inventory)
     if not execute:
         with changes.plainly():
             loss = situation.loss(entries, inventory)
-        planned = runbook.plan(section, going_back.steps(section, loaded), tools)
+            try:
+                planned = runbook.plan(section, going_back.steps(section, loaded), tools)
+            except Refusal as refused:
+                raise click.ClickException(str(refused)) from None
         _show_plan(planned, loss, as_json=as_json)
         if show_plan and not planned.sound:
             raise SystemExit(1)
         return
     if confirm != inventory.name:
-        raise click.UsageError(
-            f"to go back for real, repeat the inventory's name: --confirm {inventory.name}"
-        )
-    acceptance = Acceptance(slug(role), redact(person) or getpass.getuser()) if accept_loss else None
+        raise Refused(f"to go back for real, repeat the inventory's name: --confirm {inventory.name}")
+    acceptance = Acceptance(changes.role(role, entries), changes.person(person)) if accept_loss else None
+    _execute(folder, inventory, section, tools, acceptance, complaints, as_json=as_json)
+
+
+def _check(
+    *,
+    show_plan: bool,
+    execute: bool,
+    after: bool,
+    confirm: str | None,
+    accept_loss: bool,
+    role: str,
+    person: str,
+    retry: str | None,
+    done: bool,
+) -> None:
+    """Refuse options that contradict each other or would be left unused: at night nobody notices what was ignored."""
+    asked = [
+        word for word, given in (("--plan", show_plan), ("--execute", execute), ("--after", after)) if given
+    ]
+    if len(asked) > 1:
+        raise Refused(f"{' and '.join(asked)} are two things: ask for one of them")
+    for what, given, belongs, there in (
+        ("--confirm", confirm is not None, "--execute", execute),
+        ("--accept-loss", accept_loss, "--execute", execute),
+        ("--role and --name", bool(role or person), "--accept-loss", accept_loss),
+        ("--retry", retry is not None, "--after", after),
+        ("--done", done, "--after", after),
+    ):
+        if given and not there:
+            raise Refused(f"{what} belongs to {belongs}")
     if accept_loss and not role:
-        raise click.UsageError("--accept-loss needs --role: somebody answers for what is lost")
-    _execute(folder, inventory, section, tools, acceptance, as_json=as_json)
+        raise Refused("--accept-loss needs --role: somebody answers for what is lost")
+
+
+def execute_decided(folder: Path) -> None:
+    """Go back as the deadline's policy decided, with the inventory of the last run; nobody accepts a loss. Exits 23 or 24."""
+    entries = changes.read(folder)
+    inventory = changes.inventory_of(entries, None).inventory
+    section = inventory.rollback
+    if section is None or not section.steps:
+        raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
+    root = find_root(Path.cwd())
+    complaints = changes.Complaints()
+    loaded = changes.hooks_of_repository(complaints)
+    tools = Tools(
+        situation.now(entries).change, loaded, items.runner(root, inventory.name, folder), inventory
+    )
+    _execute(folder, inventory, section, tools, None, complaints, as_json=False)
 
 
 def _execute(
@@ -114,62 +163,103 @@ def _execute(
     section: Rollback,
     tools: Tools,
     acceptance: Acceptance | None,
+    complaints: changes.Complaints,
     *,
     as_json: bool,
 ) -> None:
     console = Console(highlight=False, stderr=as_json)
+    began = time.monotonic()
+
+    def say(step: str, said: str) -> None:
+        passed = words_for(round(time.monotonic() - began))
+        console.print(f"  {step}: {said}  ({passed})", soft_wrap=True, markup=False)
+
     with changes.writing(folder) as writer:
+        complaints.keep(writer)
+        changes.refuse_altered(writer.entries)
+        changes.act_on_clocks(writer, folder)
         try:
-            ended = going_back.go(
-                writer,
-                inventory,
-                section,
-                tools,
-                acceptance,
-                lambda step, said: console.print(f"  {step}: {said}", soft_wrap=True, markup=False),
-            )
+            ended = going_back.go(writer, inventory, section, tools, acceptance, say)
         except Refusal as refused:
             raise click.ClickException(str(refused)) from None
+        report = outcome.keep(writer, folder, ended)
     if as_json:
         click.echo(json.dumps(_ended(ended), indent=1))
-    elif ended.verified:
-        console.print(
-            "rolled back and verified: every step was done and seen to have taken", style="bold green"
-        )
     else:
-        call = f"; call {ended.call}" if ended.call else ""
-        console.print(f"ROLLBACK FAILED at {ended.failed}: {ended.why}{call}", style="bold red", markup=False)
-        console.print(f"not done: {', '.join(ended.left) or 'nothing else'}", markup=False)
-        console.print("mend the cause, then run the same command again: what is done is not done twice")
+        _show_end(console, ended, inventory, section)
+        console.print(report, soft_wrap=True, markup=False)
     raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
 
 
-def _after(folder: Path, section: Rollback, retry: str | None, *, done: bool, as_json: bool) -> None:
+def _show_end(console: Console, ended: going_back.Ended, inventory: Inventory, section: Rollback) -> None:
+    if ended.verified:
+        console.print(
+            "rolled back and verified: every step was done and seen to have taken", style="bold green"
+        )
+        return
+    console.print(
+        f"ROLLBACK FAILED at {ended.failed}: {ended.why}", style="bold red", markup=False, soft_wrap=True
+    )
+    for line in outcome.to_call(ended, inventory, section):
+        console.print(line, style="bold", markup=False, soft_wrap=True)
+    console.print("how the platform stands now:")
+    for one in ended.platform:
+        mark = "as wanted" if one.good else "NOT as wanted"
+        console.print(f"  {one.step}: {mark}: {one.said}", markup=False, soft_wrap=True)
+    console.print(f"not begun: {', '.join(ended.left) or 'nothing else'}", markup=False, soft_wrap=True)
+    console.print("mend the cause, then run the same command again: what is done is not done twice")
+
+
+def _after(folder: Path, inventory: Inventory, retry: str | None, *, done: bool, as_json: bool) -> None:
     """Write what follows a rollback beside the journal, and end the incident where that was said."""
-    try:
-        when = None if retry is None else parse_time(retry)
-    except ValueError as error:
-        raise click.UsageError(f"--retry: {error}; write for example 2026-12-02T20:00Z") from None
+    when = _retry(retry, inventory)
     with changes.writing(folder) as writer:
-        found = situation.after(writer.entries, section, when)
+        changes.act_on_clocks(writer, folder)
+        found = situation.after(writer.entries, inventory.rollback or Rollback(), when)
         if found is None:
             raise click.ClickException("this change has no incident: there is nothing to write down after it")
+        if done and found.incident.state is not State.AFTER:
+            raise click.ClickException(
+                f"{found.incident.id} is {found.incident.state.value}: only what was rolled back can be --done"
+            )
         texts = aftermath.render(found)
         for name, text in texts.items():
             repository.write(folder / "after" / name, text)
         left = aftermath.tasks(found)
+        writer.append(aftermath.KIND, aftermath.to_json(found))
         if done:
             event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
             writer.append(incident_log.KIND, incident_log.to_json(event))
+        report = outcome.render(writer, folder)
     if as_json:
         listed = [{"title": t.title, "owner": t.owner, "due": t.due.isoformat()} for t in left]
-        click.echo(
-            json.dumps({"files": [str(folder / "after" / name) for name in texts], "tasks": listed}, indent=1)
-        )
+        files = [str(folder / "after" / name) for name in texts]
+        click.echo(json.dumps({"files": files, "tasks": listed, "call": list(found.calls)}, indent=1))
         return
     for task in left:
         click.echo(f"  {task.title}\n    {task.owner}, until {task.due:%Y-%m-%d %H:%M} UTC")
+    for number, call in enumerate(found.calls, start=1):
+        click.echo(f"  call {number}. {call}")
     click.echo(f"wrote {', '.join(texts)} to {folder / 'after'}")
+    click.echo(report)
+
+
+def _retry(text: str | None, inventory: Inventory) -> datetime | None:
+    """Read when the next try is: to come, and not in a freeze."""
+    if text is None:
+        return None
+    try:
+        when = parse_time(text)
+    except ValueError as error:
+        raise Refused(f"--retry {text}: {error}; write for example 2026-12-02T20:00Z") from None
+    if when <= utcnow():
+        raise Refused(f"--retry {text} is over: the next try is still to come")
+    for freeze in inventory.schedule.freezes if inventory.schedule else ():
+        if freeze.start <= when < freeze.end:
+            raise Refused(
+                f"--retry {text} is in a freeze until {freeze.end:%Y-%m-%d %H:%M} UTC ({freeze.reason}): choose another time"
+            )
+    return when
 
 
 def _show_plan(plan: Plan, loss: Lost | None, *, as_json: bool) -> None:
@@ -224,6 +314,7 @@ def _ended(ended: going_back.Ended) -> dict[str, Any]:
         "why": ended.why,
         "call": ended.call,
         "left": list(ended.left),
+        "platform": [{"step": s.step, "as_wanted": s.good, "said": s.said} for s in ended.platform],
         "steps": [
             {"step": line.step, "mark": line.mark.value, "said": line.said, "took_s": line.took_s}
             for line in ended.progress.lines

@@ -14,7 +14,7 @@ KIND = "incident"
 
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as the journal keeps it."""
-    return {
+    plain = {
         "incident": event.incident,
         "what": event.what.value,
         "moment": moments.to_json(event.at),
@@ -25,14 +25,16 @@ def to_json(event: Event) -> dict[str, Any]:
         "items": list(event.items),
         "late_s": round(event.late_s, 3),
     }
+    return plain | ({"signature": event.signature} if event.signature else {})
 
 
 def events(entries: Sequence[Entry]) -> list[Event]:
     """Return the incident events of a journal. Raises JournalError for one that this version cannot read."""
-    return [_event(entry) for entry in entries if entry.kind == KIND]
+    return [event(entry) for entry in entries if entry.kind == KIND]
 
 
-def _event(entry: Entry) -> Event:
+def event(entry: Entry) -> Event:
+    """Read one. Raises JournalError."""
     body = entry.body
     try:
         return Event(
@@ -45,6 +47,7 @@ def _event(entry: Entry) -> Event:
             name=body["name"],
             items=tuple(body["items"]),
             late_s=float(body["late_s"]),
+            signature=str(body.get("signature", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(

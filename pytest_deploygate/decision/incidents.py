@@ -54,6 +54,7 @@ class Event:
     """One thing that happened. `says` is GO, HOLD or ROLLBACK where something was decided or observed.
 
     `by` is a role, `gate` (a run) or `deadline`. `late_s` is how long after it was due a deadline was written down.
+    `signature` is the armour of an SSH signature over a person's decision; empty: not signed.
     """
 
     incident: str
@@ -65,6 +66,7 @@ class Event:
     name: str = ""
     items: tuple[str, ...] = ()
     late_s: float = 0.0
+    signature: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Incident:
     fixes: int = 0
     expired: tuple[str, ...] = ()  # clocks whose end was acted on
     recommended: str = ""
+    advised: str = ""  # what the newest run of the gate said
     events: tuple[Event, ...] = field(default=(), repr=False)
 
     @property
@@ -119,7 +122,13 @@ def all_of(events: Sequence[Event], times: Times) -> list[Incident]:
                 continue
             clock = ("decide", event.at, times.decide_s)
             found[event.incident] = Incident(
-                event.incident, State.ASSESSING, event.at, event.items, clock, events=(event,)
+                event.incident,
+                State.ASSESSING,
+                event.at,
+                event.items,
+                clock,
+                advised=event.says,
+                events=(event,),
             )
         else:
             after = _after(before, event, times)
@@ -134,22 +143,22 @@ def standing(events: Sequence[Event], times: Times) -> Incident | None:
 
 def _after(incident: Incident, event: Event, times: Times) -> Incident:
     """Return the incident after one more event. What does not fit the state it is in changes nothing."""
-    deciding = ("decide", incident.opened, times.decide_s)
     match event.what:
         case What.OPENED:  # red again: it goes on with the clock that it had
-            return replace(incident, state=State.ASSESSING, clock=deciding, items=_joined(incident, event))
+            again = replace(incident, items=_joined(incident, event), advised=event.says)
+            return _asked_again(again, times)
         case What.OBSERVED:
-            return _observed(incident, event, times)
+            return replace(_observed(incident, event, times), advised=event.says)
         case What.FIX_BEGUN if incident.state in (State.ASSESSING, State.HELD):
-            return replace(incident, state=State.FIXING, fixes=incident.fixes + 1, clock=deciding)
+            return replace(incident, state=State.FIXING, fixes=incident.fixes + 1)  # its clock runs on
         case What.FIX_DONE if incident.state is State.FIXING:
             return replace(incident, state=State.RERUNNING)
-        case What.DECIDED if incident.state not in (State.ROLLED_BACK, State.AFTER):
+        case What.DECIDED if incident.state not in (State.PASSED, State.ROLLED_BACK, State.AFTER):
             return _decided(incident, event, times)
         case What.DEADLINE:
             return _expired(incident, event, times)
         case What.ROLLED_BACK if incident.state in (State.ROLLING_BACK, State.ROLLBACK_FAILED):
-            return replace(incident, state=State.AFTER, clock=("after", event.at, times.after_s))
+            return _timed(incident, State.AFTER, ("after", event.at, times.after_s))
         case What.ROLLBACK_FAILED if incident.state is State.ROLLING_BACK:
             return replace(incident, state=State.ROLLBACK_FAILED)
         case What.AFTER_DONE if incident.state is State.AFTER:
@@ -157,41 +166,46 @@ def _after(incident: Incident, event: Event, times: Times) -> Incident:
     return incident
 
 
+def _timed(incident: Incident, state: State, clock: tuple[str, Moment, float]) -> Incident:
+    """Start a clock: its end is still to be acted on, whatever became of an earlier clock of that name."""
+    expired = tuple(name for name in incident.expired if name != clock[0])
+    return replace(incident, state=state, clock=clock, expired=expired)
+
+
+def _asked_again(incident: Incident, times: Times) -> Incident:
+    """Put the question again, with the clock that was opened once: where that is over, its end is due at once."""
+    return _timed(incident, State.ASSESSING, ("decide", incident.opened, times.decide_s))
+
+
 def _joined(incident: Incident, event: Event) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*incident.items, *event.items)))
 
 
 def _observed(incident: Incident, event: Event, times: Times) -> Incident:
-    """A run of the gate: good ends the assessment; ROLLBACK while somebody holds takes the question up again."""
+    """A run of the gate: good ends the assessment; what turned worse while somebody holds takes the question up again."""
     if incident.state in (State.ROLLING_BACK, State.AFTER, State.ROLLBACK_FAILED, *OVER):
         return incident
     if event.says == "GO":
         return replace(incident, state=State.PASSED, clock=None)
-    if incident.state is State.HELD and event.says != "ROLLBACK":
-        return replace(incident, items=_joined(incident, event))
-    clock = ("decide", incident.opened, times.decide_s)
-    if incident.state is State.HELD:  # its clock is over: the deadline's action is due again, at once
-        return replace(
-            incident,
-            state=State.ASSESSING,
-            clock=clock,
-            items=_joined(incident, event),
-            expired=tuple(name for name in incident.expired if name != "decide"),
-        )
-    return replace(incident, state=State.ASSESSING, clock=clock, items=_joined(incident, event))
+    after = replace(incident, items=_joined(incident, event))
+    if incident.clock is None or incident.clock[0] == "decide":
+        return replace(after, state=State.ASSESSING)
+    # Somebody holds, or nobody decided in time. Whoever held knew what the run before advised about these items.
+    new = set(event.items) - set(incident.items)
+    worse = event.says == "ROLLBACK" and (incident.advised != "ROLLBACK" or new)
+    return _asked_again(after, times) if worse else replace(after, state=State.HELD)
 
 
 def _decided(incident: Incident, event: Event, times: Times) -> Incident:
     match event.says:
         case "GO":
             return replace(incident, state=State.PASSED, clock=None)
-        case "HOLD" if incident.state not in (State.ROLLING_BACK, State.ROLLBACK_FAILED):
-            held = tuple(name for name in incident.expired if name != "hold")
-            return replace(incident, state=State.HELD, clock=("hold", event.at, times.held_s), expired=held)
-        case "ROLLBACK" if incident.state is not State.ROLLING_BACK:
-            return replace(
-                incident, state=State.ROLLING_BACK, clock=("roll back", event.at, times.rollback_s)
-            )
+        case "HOLD" if incident.state is not State.ROLLBACK_FAILED:
+            return _timed(incident, State.HELD, ("hold", event.at, times.held_s))
+        case "ROLLBACK" if incident.clock and incident.clock[0] == "roll back":
+            return replace(incident, state=State.ROLLING_BACK)  # decided once more: its 30 minutes run on
+        case "ROLLBACK":
+            return _timed(incident, State.ROLLING_BACK, ("roll back", event.at, times.rollback_s))
     return incident
 
 
@@ -201,7 +215,7 @@ def _expired(incident: Incident, event: Event, times: Times) -> Incident:
     name = incident.clock[0]
     after = replace(incident, expired=(*incident.expired, name), recommended=event.says)
     if name == "decide":
-        return replace(after, state=State.HELD, clock=("hold", event.at, times.held_s), expired=("decide",))
+        return replace(after, state=State.HELD, clock=("hold", event.at, times.held_s))
     if name == "hold":  # it is asked for again and again, each time with a whole clock
         return replace(after, clock=("hold", event.at, times.held_s))
     return after  # an overrun is written down and never breaks off a rollback that is half done
@@ -227,10 +241,27 @@ def due(incident: Incident, times: Times, now: Moment, ask: Ask) -> list[Event]:
     if name in incident.expired and name != "hold":
         return []
     says = "ROLLBACK" if ask.conditions_hold else "HOLD"
-    found = [Event(incident.id, What.DEADLINE, now, "deadline", says, _why(name, says, times), late_s=-left)]
-    if name == "decide" and says == "ROLLBACK" and times.execute_at_deadline and ask.may_return:
-        reason = "the policy says to execute at the deadline, and the conditions of ROLLBACK hold"
-        found.append(Event(incident.id, What.DECIDED, now, "deadline", "ROLLBACK", reason))
+    found = [
+        Event(
+            incident.id, What.DEADLINE, now, "deadline", says, _why(name, says, times), late_s=max(0.0, -left)
+        )
+    ]
+    if name == "decide" and says == "ROLLBACK" and times.execute_at_deadline:
+        if ask.may_return:
+            reason = "the policy says to execute at the deadline, and the conditions of ROLLBACK hold"
+            found.append(
+                Event(incident.id, What.DECIDED, now, "deadline", "ROLLBACK", reason, late_s=max(0.0, -left))
+            )
+        else:
+            past = (
+                "writes would be lost"
+                if ask.may_return is False
+                else "whether writes would be lost is not known"
+            )
+            found[0] = replace(
+                found[0],
+                reason=f"{found[0].reason}; not executed at the deadline: {past}, which needs a named person",
+            )
     return found
 
 

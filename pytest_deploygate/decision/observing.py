@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_deploygate.decision import compose
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.decision.incidents import Event, Incident, Times, What, all_of, standing
+from pytest_deploygate.decision.incidents import Event, Incident, State, Times, What, all_of, standing
 from pytest_deploygate.model import Decision, Outcome, Severity, Verdict
 from pytest_deploygate.moments import Moment
 
@@ -60,5 +60,9 @@ def observe(
 
 
 def _again(known: Sequence[Incident], red: Sequence[str]) -> Incident | None:
-    """Return the newest incident that was about one of these items: it reopens, with the clock that it had."""
-    return next((incident for incident in reversed(known) if set(incident.items) & set(red)), None)
+    """Return the newest incident that was about one of these items: it reopens, with the clock that it had.
+
+    One that was rolled back is at its end: what is red after the next try is an incident of its own.
+    """
+    may = [incident for incident in known if incident.state is not State.ROLLED_BACK]
+    return next((incident for incident in reversed(may) if set(incident.items) & set(red)), None)

@@ -6,7 +6,7 @@ HOLD means do not go on; ROLLBACK means go back, and needs more than a red item:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,6 +29,8 @@ EXIT_PRECEDENCE = (
     EXIT_GO,
 )
 
+#: The rule that says whether going back is advised, with the answer to each of its conditions.
+CONDITIONS = "rollback conditions"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
@@ -38,13 +40,15 @@ class Circumstances:
     """What a rollback depends on beside the findings. None is unknown, and unknown never allows a rollback.
 
     `red_before`: items that were red in the baseline, `measured_before` those that it knows of. `old_side_healthy`: the old system can take the users back
-    now. `blind`: several unrelated subjects were unreachable at once, so our runner or network is suspect.
+    now. `blind`: several unrelated subjects were unreachable at once, so our runner or network is suspect. `seen` says
+    in words what the answers rest on, by `baseline`, `old_side` and `controls`.
     """
 
     red_before: frozenset[str] | None = None
     old_side_healthy: bool | None = None
     blind: bool | None = None
     measured_before: frozenset[str] | None = None
+    seen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,32 +257,65 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
     new = red if facts.red_before is None else [r for r in red if r.item.id not in facts.red_before]
     if not new:
         text = f"{_some(red)} failed, and was red before the change too: no reason to go back"
-        return [(Rule("rollback conditions", Outcome.HOLD, text, _ids(red)), EXIT_FAILED)]
+        return [(Rule(CONDITIONS, Outcome.HOLD, text, _ids(red)), EXIT_FAILED)]
+    if facts.measured_before is not None:
+        new = [r for r in new if r.item.id in facts.measured_before] or new
     new = [r for r in new if r.confirmed] or new
-    open_questions = [
-        text
-        for unmet, text in (
-            (not any(r.confirmed for r in new), "the failure was not confirmed by a repeat"),
-            (facts.red_before is None, "there is no baseline, so it may have been red before"),
-            (
-                facts.measured_before is not None
-                and not any(r.item.id in facts.measured_before for r in new),
-                "the baseline did not measure it, so it may have been red before",
-            ),
-            (facts.old_side_healthy is None, "the old side's health is unknown"),
-            (facts.old_side_healthy is False, "the old side is not healthy"),
-            (facts.blind is None, "whether our own view is sound is unknown"),
-            (
-                facts.blind is True,
-                "several unrelated subjects are unreachable: our runner or network is suspect",
-            ),
-        )
-        if unmet
-    ]
-    if open_questions:
-        text = (
-            f"{_some(new)} failed after {question.rollback_from} began; not yet: {'; '.join(open_questions)}"
-        )
-        return [(Rule("rollback conditions", Outcome.HOLD, text, _ids(new)), EXIT_FAILED)]
-    text = f"{_some(new)} failed twice, was green before, and the old side is healthy now"
-    return [(Rule("rollback conditions", Outcome.ROLLBACK, text, _ids(new)), EXIT_ROLLBACK)]
+    parts = _parts(new, facts)
+    answers = "; ".join(part.said for part in parts)
+    unmet = [part.unmet for part in parts if not part.holds]
+    if unmet:
+        text = f"{_some(new)} failed after {question.rollback_from} began; not yet: {'; '.join(unmet)} ({answers})"
+        return [(Rule(CONDITIONS, Outcome.HOLD, text, _ids(new)), EXIT_FAILED)]
+    text = f"{_some(new)} failed twice, was green before, and the old side is healthy now ({answers})"
+    return [(Rule(CONDITIONS, Outcome.ROLLBACK, text, _ids(new)), EXIT_ROLLBACK)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One condition of ROLLBACK: whether it holds (None: unknown), the question, what it rests on, and why not."""
+
+    holds: bool | None
+    question: str
+    rests_on: str
+    unmet: str
+
+    @property
+    def said(self) -> str:
+        answer = {True: "yes", False: "no", None: "not known"}[self.holds]
+        return f"{self.question}? {answer}" + (f", {self.rests_on}" if self.rests_on else "")
+
+
+def _parts(new: Sequence[ItemResult], facts: Circumstances) -> tuple[_Part, ...]:
+    """Answer each condition about the items that failed. Unknown is no yes."""
+    ids = {r.item.id for r in new}
+    known = facts.measured_before is None or bool(ids & facts.measured_before)
+    green = None if facts.red_before is None or not known else True
+    seen = facts.seen
+    return (
+        _Part(any(r.confirmed for r in new), "seen twice", "", "the failure was not confirmed by a repeat"),
+        _Part(
+            green,
+            "green before the change",
+            seen.get("baseline", ""),
+            "there is no baseline, so it may have been red before"
+            if facts.red_before is None
+            else "the baseline did not measure it, so it may have been red before",
+        ),
+        _Part(
+            facts.old_side_healthy,
+            "old side healthy now",
+            seen.get("old_side", ""),
+            "the old side's health is unknown"
+            if facts.old_side_healthy is None
+            else "the old side is not healthy",
+        ),
+        _Part(
+            None if facts.blind is None else not facts.blind,
+            "our own view sound",
+            seen.get("controls", ""),
+            "whether our own view is sound is unknown"
+            if facts.blind is None
+            else "several unrelated subjects are unreachable: our runner or network is suspect",
+        ),
+    )

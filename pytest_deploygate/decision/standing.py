@@ -156,7 +156,23 @@ def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
         not_applicable=about.not_applicable,
         earlier=everything - Counter(f.item for f in findings),
     )
-    return [_waived(result, about, runs[-1].started) for result in composed]
+    return [_waived(_repeated(result, before), about, runs[-1].started) for result in composed]
+
+
+def _repeated(result: compose.ItemResult, before: Mapping[str, Sequence[Finding]]) -> compose.ItemResult:
+    """Count a failure as confirmed that the same test saw on the same target in the run before: it was seen twice."""
+    if result.verdict is not Verdict.FAIL or not result.in_scope:
+        return result
+    failed = {
+        (f.test, f.item, f.target) for found in before.values() for f in found if f.verdict is Verdict.FAIL
+    }
+    findings = tuple(
+        replace(f, confirmed=True)
+        if f.verdict is Verdict.FAIL and (f.test, f.item, f.target) in failed
+        else f
+        for f in result.findings
+    )
+    return replace(result, findings=findings)
 
 
 def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.ItemResult:
@@ -245,4 +261,13 @@ def circumstances(entries: Sequence[Entry], run: str) -> rules.Circumstances:
         measured_before=None if measured is None else frozenset(measured),
         old_side_healthy=body["old_side_healthy"],
         blind=body["blind"],
+        seen={
+            "baseline": str(body.get("baseline", "")),
+            **{name: _looks(body.get(name, ())) for name in ("old_side", "controls")},
+        },
     )
+
+
+def _looks(seen: Sequence[Mapping[str, Any]]) -> str:
+    """Say what looking at some endpoints gave."""
+    return ", ".join(f"{one['name']}: {one['said']}" for one in seen)

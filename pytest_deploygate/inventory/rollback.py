@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Literal, Self
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pytest_deploygate.inventory.fence import Fence
 from pytest_deploygate.inventory.fields import (
     Duration,
     FilePath,
+    Given,
     Port,
     SecretReference,
     Section,
 )
+from pytest_deploygate.inventory.rollback_actions import DatabaseRestore, MaintenancePage, Redeploy, Text
 
 
 class HealthCheck(Section):
@@ -22,8 +25,8 @@ class HealthCheck(Section):
     exactly_one = ("url", "tcp")
 
     name: str = Field(description="how findings call it")
-    url: str | None = Field(default=None, description="address to GET, e.g. https://old.example.com/healthz")
-    tcp: str | None = Field(default=None, description="host:port that must take connections")
+    url: Text | None = Field(default=None, description="address to GET, e.g. https://old.example.com/healthz")
+    tcp: Text | None = Field(default=None, description="host:port that must take connections")
     status: int = Field(default=200, ge=100, le=599, description="HTTP status that it must answer")
     contains: str | None = Field(default=None, description="text that the answer must contain")
     timeout: Duration = Field(default=timedelta(seconds=5), description="it must answer by then")
@@ -56,7 +59,7 @@ class DnsSwitch(Section):
     to: list[str] = Field(min_length=1, description="what must stand there after: the old side")
     primary: str = Field(description="address of the primary that takes updates")
     port: Port = Field(default=53, description="its port")
-    check: list[str] = Field(
+    check: list[Text] = Field(
         default=[], description="host:port of every other authoritative server that must follow"
     )
     key_name: str = Field(description="name of the TSIG key")
@@ -69,7 +72,7 @@ class DnsSwitch(Section):
 class Haproxy(Section):
     """Servers of a HAProxy backend put into maintenance or back, through its runtime API."""
 
-    socket: str = Field(description="unix socket path or host:port of the runtime API (level admin)")
+    socket: Text = Field(description="unix socket path or host:port of the runtime API (level admin)")
     backend: str = Field(description="name of the backend")
     ready: list[str] = Field(default=[], description="servers that must take traffic afterwards")
     maint: list[str] = Field(default=[], description="servers that must not")
@@ -86,8 +89,11 @@ class Haproxy(Section):
 class Step(Section):
     """One step of the runbook: what is done, how it is verified, how long it may take, whom to call."""
 
-    exactly_one = ("run", "dns", "haproxy", "verify_only")
-    instead = "say what the step does: one of `run`, `dns`, `haproxy`, or `verify_only: true`"
+    exactly_one = ("run", "dns", "haproxy", "restore", "redeploy", "page", "verify_only")
+    instead = (
+        "say what the step does: one of `run`, `dns`, `haproxy`, `restore`, `redeploy`, `page`, or"
+        " `verify_only: true`"
+    )
 
     name: str = Field(description="how the plan, the record and a call at night name it")
     run: str | None = Field(default=None, description="command; {change} and {step} are replaced")
@@ -99,6 +105,9 @@ class Step(Section):
     )
     dns: DnsSwitch | None = Field(default=None, description="switch a record set back")
     haproxy: Haproxy | None = Field(default=None, description="switch servers of a backend")
+    restore: DatabaseRestore | None = Field(default=None, description="the database as it was, into place")
+    redeploy: Redeploy | None = Field(default=None, description="the old version of the application")
+    page: MaintenancePage | None = Field(default=None, description="maintenance page on or off")
     verify_only: Literal[True] | None = Field(default=None, description="do nothing, only verify")
     verify: Verification | None = Field(default=None, description="how it is known to have taken")
     needs: list[str] = Field(default=[], description="names of earlier steps that must be done first")
@@ -113,6 +122,11 @@ class Step(Section):
         default=False, description="the point of no return: what the new side accepted is lost from here on"
     )
     call: str = Field(default="", description="role to call when it fails, e.g. database-admin")
+
+    @property
+    def past_return(self) -> bool:
+        """True for a step after which the new side's writes are gone: one that says so, and any restore."""
+        return self.loses_writes or self.restore is not None
 
 
 class Rerun(Section):
@@ -140,6 +154,15 @@ class Loss(Section):
 
     query: str = Field(
         description="query on the new side's primary: how many rows were written since %(cutover)s"
+    )
+    first: str | None = Field(
+        default=None,
+        description="query for the time of the first of them: until then going back loses nothing",
+    )
+    acceptable: int | None = Field(
+        default=None,
+        ge=0,
+        description="more rows than this fail the guard; left out: any number that can be saved",
     )
     export: str | None = Field(
         default=None,
@@ -190,15 +213,33 @@ class Rollback(Section):
         min_length=2,
         description="unrelated things that always answer: several silent at once means that we are blind",
     )
-    baseline: str | None = Field(
+    baseline: Annotated[str | None, Given("baseline_change", "rollback: {baseline: CHANGE-BEFORE}")] = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
         description="id of the change under which the same items were measured before; what was red then is no reason",
     )
-    cutover: str | None = Field(
-        default=None, description="when the new side took over, ISO 8601; left out: the first GO for go-live"
+    baseline_folder: FilePath | None = Field(
+        default=None, description="its folder, when not beside this change's"
     )
-    loss: Loss | None = Field(default=None, description="what a rollback would lose")
+    baseline_max_age: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=7),
+        description="how old the baseline may be at the cutover",
+    )
+    cutover: str | None = Field(
+        default=None,
+        description="when the new side took over, ISO 8601; left out: the begin of the first go-live run",
+    )
+    cutover_file: FilePath | None = Field(
+        default=None,
+        description="file that holds this time, written by what switches over; no file: not switched yet",
+    )
+    loss: Annotated[Loss | None, Given("loss", 'rollback: {loss: {query: "SELECT count(*) …"}}')] = Field(
+        default=None, description="what a rollback would lose"
+    )
+    fence: Annotated[
+        Fence | None, Given("fence", "rollback: {fence: {host: …, name: …, user: …, count: SELECT …}}")
+    ] = Field(default=None, description="the old side, to which nobody may write after the cutover")
     steps: list[Step] = Field(default=[], description="the runbook, in order")
     owner: str = Field(
         default="", description="role that answers for what is left after a rollback, e.g. technical-lead"
@@ -206,6 +247,22 @@ class Rollback(Section):
     rehearsals: FilePath | None = Field(
         default=None, description="file with how long each step took in rehearsals; written by them"
     )
+    rehearsed_within: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=90),
+        description="how old the last rehearsal of the runbook may be",
+    )
+
+    @field_validator("cutover", mode="before")
+    @classmethod
+    def _instant(cls, value: object) -> object:
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError:
+            raise ValueError(f"{value} is no time; write for example 2026-12-01T22:00:00Z") from None
+        if value is not None and found.tzinfo is None:
+            raise ValueError(f"{value} has no time zone; write for example 2026-12-01T22:00:00Z, in quotes")
+        return found.isoformat()
 
     @model_validator(mode="after")
     def _names(self) -> Self:

@@ -63,4 +63,7 @@ def _said(value: object) -> str:
         return words_for(value)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "nothing"
+    if isinstance(value, BaseModel):
+        held = value.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        return ", ".join(f"{name} {held[name]}" for name in held) or "set"
     return "not set" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

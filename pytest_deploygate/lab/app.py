@@ -1,9 +1,10 @@
 """The platform's application: a small JSON API over its database. The lab runs two replicas of it.
 
 Run as `python -m pytest_deploygate.lab.app FOLDER NAME`, where FOLDER is the lab's and NAME that of the replica.
-It answers on `/api/machines`, `/api/sensors/{id}/readings`, `/api/people` and `/api/erasures` (see `people`), `/healthz`
-(this process is alive) and `/version`. It
-reads through PgBouncer, or from the primary where the lab has none. A database that does not answer is a 503.
+It answers on `/api/machines`, `/api/sensors/{id}/readings` (GET, and POST of one value), `/api/people` and `/api/erasures`
+(see `people`), `/healthz` (this process is alive) and `/version`. It works through PgBouncer, or on the primary where the
+lab has none. A database that does not answer is a 503, and so is one whose tables are those of another version: version 2
+calls a machine's line `production_line`.
 
 What the faults do to it stands in `disturbance.json` of the folder, see `Disturbance`; a change counts within a tenth
 of a second, and without the file nothing is disturbed.
@@ -28,13 +29,22 @@ from pytest_deploygate.lab.disturbance import FILE, Disturbance, read
 from pytest_deploygate.lab.people import People
 from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, load
 
-_VERSION = "1.4.2"
+OLD_VERSION, NEW_VERSION = "1.4.2", "2.0.0"
+#: Replicas of version 2: started when it is deployed (`deploygate lab deploy`).
+NEW_REPLICAS = ("next1", "next2")
 _CONNECTIONS = 6
 _PATIENCE_S = 5.0
-_MACHINES = "SELECT id, code, name, line, status FROM platform.machines ORDER BY code"
+_MACHINES = {
+    OLD_VERSION: "SELECT id, code, name, line, status FROM platform.machines ORDER BY code",
+    NEW_VERSION: "SELECT id, code, name, production_line, status FROM platform.machines ORDER BY code",
+}
 _READINGS = (
     "SELECT recorded_at, value FROM platform.readings WHERE sensor_id = %s AND recorded_at >= %s"
     " AND recorded_at < %s ORDER BY recorded_at DESC LIMIT 50"
+)
+_ADD = (
+    "INSERT INTO platform.readings (sensor_id, recorded_at, value) VALUES (%s, clock_timestamp(), %s)"
+    " RETURNING recorded_at"
 )
 _LATEST = timedelta(hours=6)
 
@@ -92,9 +102,14 @@ class Replica:
     disturbance: Disturbance
     seen: Counter[str]
 
+    @property
+    def version_number(self) -> str:
+        """The version of the application that this replica is."""
+        return NEW_VERSION if self.name in NEW_REPLICAS else OLD_VERSION
+
     async def machines(self, _request: web.Request) -> web.Response:
         """Return all machines."""
-        rows = await self.database.ask(_MACHINES)
+        rows = await self.database.ask(_MACHINES[self.version_number])
         names = ("id", "code", "name", "line", "status")
         return web.json_response({"machines": [dict(zip(names, row, strict=True)) for row in rows]})
 
@@ -106,13 +121,22 @@ class Replica:
         found = [{"at": at.isoformat(), "value": value} for at, value in rows]
         return web.json_response({"sensor": sensor, "readings": found})
 
+    async def add_reading(self, request: web.Request) -> web.Response:
+        """Keep a reading of a sensor, taken now: `{"value": 51.5}`."""
+        try:
+            value = float((await request.json())["value"])
+        except (ValueError, KeyError, TypeError):
+            return web.json_response({"error": 'send {"value": number}'}, status=400)
+        rows = await self.database.ask(_ADD, (int(request.match_info["sensor"]), value))
+        return web.json_response({"at": rows[0][0].isoformat()}, status=201)
+
     async def health(self, _request: web.Request) -> web.Response:
         """Say that this process answers; the load balancer asks."""
         return web.Response(text="ok\n")
 
     async def version(self, _request: web.Request) -> web.Response:
         """Return the version, and which replica answered."""
-        return web.json_response({"version": _VERSION, "replica": self.name})
+        return web.json_response({"version": self.version_number, "replica": self.name})
 
     async def follow(self) -> None:
         """Look for a changed disturbance, again and again."""
@@ -156,6 +180,7 @@ def application(replica: Replica, people: People) -> web.Application:
     app.router.add_get(r"/api/sensors/{sensor:\d{1,6}}/readings", replica.readings)
     app.router.add_post("/api/people", people.add)
     app.router.add_post("/api/erasures", people.erase)
+    app.router.add_post(r"/api/sensors/{sensor:\d{1,6}}/readings", replica.add_reading)
     app.router.add_get("/healthz", replica.health)
     app.router.add_get("/version", replica.version)
     app.cleanup_ctx.append(following)

@@ -53,6 +53,11 @@ def send(lab: Lab, name: str, number: int) -> None:
     ask(lab.folder, {"do": "signal", "name": name, "signal": int(number)})
 
 
+def forget(lab: Lab, name: str) -> None:
+    """Let the supervisor forget a server that has ended."""
+    ask(lab.folder, {"do": "forget", "name": name})
+
+
 def run(lab: Lab, command: str) -> None:
     """Have the supervisor run a job's command line in the background."""
     ask(lab.folder, {"do": "run", "command": command})

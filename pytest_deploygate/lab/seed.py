@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql as quoted
 
-from pytest_deploygate.lab import sql
+from pytest_deploygate.lab import old_system, sql
 from pytest_deploygate.lab.state import (
     DATABASE,
     HOST,
@@ -119,6 +119,7 @@ def create_roles(lab: Lab) -> None:
                 )
         connection.execute(quoted.SQL("CREATE DATABASE {}").format(quoted.Identifier(DATABASE)))
     sql.execute(lab, _ROLES)
+    old_system.create(lab)
 
 
 def migrate(lab: Lab, revision: str = "head") -> None:

@@ -143,6 +143,10 @@ class Lab:
             "backup.status": str(self.job_status("full-backup")),
             "retention.status": str(self.job_status("apply-retention")),
             "logs": str(self.folder / "log"),
+            "db1.data": str(self.data(PRIMARY)),
+            "cutover": str(self.folder / "cutover"),
+            "lost-writes": str(self.folder / "lost-writes.csv"),
+            "rehearsals": str(self.folder / "jobs" / "rollback-rehearsals.json"),
             "log.db1": str(self.folder / "log" / f"{PRIMARY}.log"),
             "upcoming": str(self.folder / "upcoming"),
             "pooling.record": str(self.folder / "pooling-pressure.json"),
@@ -164,7 +168,19 @@ class Lab:
         }
         if self.pgbackrest:
             found |= {"pgbackrest.config": str(self.pgbackrest_config), "pgbackrest.stanza": STANZA}
-        return found
+        return found | {f"guards.{name}": str(path) for name, path in self.guards.items()}
+
+    @property
+    def guards(self) -> dict[str, Path]:
+        """What the guards of the way back look at: the record before the change, rehearsals, when users moved here."""
+        folder = self.folder / "guards"
+        names = {
+            "baseline": "before",
+            "rehearsals": "rehearsals.json",
+            "cutover": "cutover",
+            "saved": "saved/rows.csv",
+        }
+        return {name: folder / file for name, file in names.items()}
 
     def save(self) -> None:
         """Write `lab.json`, from which jobs and later commands load this handle."""

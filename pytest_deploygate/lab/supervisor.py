@@ -88,6 +88,14 @@ class Supervisor:
         running.process.send_signal(number)
         return {}
 
+    def forget(self, name: str) -> dict[str, Any]:
+        """Know nothing of a server that has ended any more: its absence is no outage. Nothing happens to one unknown."""
+        running = self.servers.get(name)
+        if running is not None and running.process.poll() is None:
+            raise ValueError(f"{name} is running: stop it first")
+        self.servers.pop(name, None)
+        return {}
+
     def status(self) -> dict[str, Any]:
         """Tell what runs."""
         return {
@@ -108,6 +116,8 @@ class Supervisor:
                 return await self.stop(name, number, float(request.get("patience_s", 20.0)))
             case {"do": "signal", "name": str(name), "signal": int(number)}:
                 return self.signal(name, number)
+            case {"do": "forget", "name": str(name)}:
+                return self.forget(name)
             case {"do": "run", "command": str(command)}:
                 self.run(command)
                 return {}

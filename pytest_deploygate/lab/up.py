@@ -110,11 +110,13 @@ def places(folder: Path) -> list[Place]:
                 name,
                 beside[name].servers[name]
                 if name in beside
-                else f"PostgreSQL {lab.version} {'primary' if name == PRIMARY else 'replica'}",
+                else f"PostgreSQL {lab.version} {'primary' if name == PRIMARY else 'replica'}"
+                if name in NODES
+                else "application, version 2",
                 "running" if ended is None else "stopped" if ended == 0 else f"exited ({ended})",
                 lab.ports.get(name),
                 server["pid"] if ended is None else None,
-                str(beside[name].where(lab) if name in beside else lab.data(name)),
+                str(beside[name].where(lab) if name in beside else lab.data(name) if name in NODES else ""),
             )
         )
     where = lab.private / backups.repository(lab)[-1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 
@@ -14,19 +16,52 @@ from pytest_deploygate.probes.postgres import Cluster
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Rows written since `cutover`; None where that could not be counted, and `problem` says why."""
+    """Rows written since `cutover`; None where that could not be counted, and `problem` says why.
+
+    `first` is when the first of them was written, where the inventory says how to ask. `export_problem` says why they
+    could not be saved now, empty where they could or nobody says how.
+    """
 
     cutover: datetime | None
     rows: int | None
     problem: str = ""
+    first: datetime | None = None
+    at: datetime | None = None
+    export_problem: str = ""
+
+
+def since(cluster: Cluster, loss: Loss, cutover: datetime | None) -> Lost:
+    """Count as `count` does; a cutover that nobody knows is a problem, one that is still to come loses nothing."""
+    if cutover is None:
+        return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")
+    if cutover > datetime.now(UTC):
+        return Lost(cutover, 0, at=datetime.now(UTC), export_problem=_cannot_be_saved(loss.export_to))
+    return count(cluster, loss, cutover)
 
 
 def count(cluster: Cluster, loss: Loss, cutover: datetime) -> Lost:
     """Ask the new side's primary. What goes wrong is a value: it must not stand in the way of saying so."""
+    now = datetime.now(UTC)
+    asked = {"cutover": cutover}
     try:
-        found = cluster.value(cluster.primary, loss.query, {"cutover": cutover})
+        found = cluster.value(cluster.primary, loss.query, asked)
+        first = cluster.value(cluster.primary, loss.first, asked) if loss.first and found else None
     except (CannotTell, psycopg.Error) as error:
-        return Lost(cutover, None, f"it cannot be counted: {' '.join(str(error).split())}")
+        return Lost(cutover, None, f"it cannot be counted: {' '.join(str(error).split())}", at=now)
     if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-        return Lost(cutover, None, f"rollback.loss.query gave {found!r}, which is no number of rows")
-    return Lost(cutover, found)
+        return Lost(cutover, None, f"rollback.loss.query gave {found!r}, which is no number of rows", at=now)
+    if first is not None and not (isinstance(first, datetime) and first.tzinfo):
+        why = f"rollback.loss.first gave {first!r}, which is no time with a zone (timestamptz)"
+        return Lost(cutover, None, why, at=now)
+    return Lost(cutover, found, "", first, now, _cannot_be_saved(loss.export_to))
+
+
+def _cannot_be_saved(file: Path | None) -> str:
+    """Return why the file of the export cannot be written; nothing is written to find out."""
+    if file is None:
+        return ""
+    if not file.parent.is_dir():
+        return f"there is no folder {file.parent} to save them in"
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return f"{file} cannot be written"
+    return ""

@@ -11,7 +11,7 @@ from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.journal import FILE, Entry, JournalError, Segment, segments
 from pytest_deploygate.model import words_for
-from pytest_deploygate.report import changes
+from pytest_deploygate.report import changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
 #: Kinds of journal entries that have a place of their own in the report.
@@ -46,6 +46,7 @@ def build(entries: Sequence[Entry]) -> Record:
         roles=about.roles,
         contacts=tuple(Contact(**contact) for contact in last.begin.get("contacts", ())),
         waivers=about.waivers,
+        gone_back=gone_back.newest(entries),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )
 
@@ -129,7 +130,10 @@ def _events(entries: Sequence[Entry], runs: Sequence[Segment]) -> Iterator[Event
             mine = [entry.at for entry in entries if entry.body.get("run") == segment.run]
             yield Event(max(mine, default=segment.started), "incident", text)
     for entry in entries:
-        if entry.kind not in _PLACED:
+        if entry.kind in gone_back.KINDS:
+            if entry.kind != "platform" and entry.body.get("mark") != "intent":
+                yield Event(entry.at, entry.kind, gone_back.said(entry))
+        elif entry.kind not in _PLACED:
             said = next((str(entry.body[key]) for key in _SAYS if entry.body.get(key)), "")
             yield Event(entry.at, entry.kind, said)
 

@@ -10,8 +10,8 @@ from importlib import resources
 
 import jinja2
 
-from pytest_deploygate.model import Finding
-from pytest_deploygate.report import view, words
+from pytest_deploygate.model import Finding, words_for
+from pytest_deploygate.report import changes, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
 from pytest_deploygate.report.plots import coverage, figures
 from pytest_deploygate.report.record import Record
@@ -75,11 +75,14 @@ def _template() -> jinja2.Template:
         moment=words.moment,
         brief=functools.partial(words.shortened, most=view.BRIEF),
         long=_long,
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
         glance=functools.partial(words.shortened, most=150),
         brief_change=functools.partial(words.shortened, most=320),
     )
     environment.globals.update(
         count=words.count,
+        took=words_for,
+        moved=changes.Kind.MOVED.value,
         span=words.span,
         safe_path=view.safe_path,
         scope_words=view.scope_words,

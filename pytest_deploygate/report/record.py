@@ -97,6 +97,45 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class StepBack:
+    """A step of a rollback. `state` is done (and verified), failed, interrupted (nobody knows), or not done."""
+
+    name: str
+    state: str
+    said: str = ""
+    began: datetime | None = None
+    ended: datetime | None = None
+    took_s: float = 0.0
+    after_crash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a rollback loses, who answers for it, and where it was saved."""
+
+    at: datetime
+    said: str
+    saved: str
+    role: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoneBack:
+    """A rollback. `ended` is None until every step was verified. `course` is what led to it, `platform` how each step's
+    subject was when it stopped: a step, whether it has taken, what was seen. `tasks` are what remains, by whom, until when.
+    """
+
+    began: datetime
+    ended: datetime | None
+    course: tuple[tuple[datetime, str], ...]
+    steps: tuple[StepBack, ...]
+    losses: tuple[Loss, ...]
+    platform: tuple[tuple[str, bool, str], ...]
+    tasks: tuple[tuple[str, str, datetime], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One change as reported. `items` and `phases` are in the order of the checklist, all of them, in scope or not.
 
@@ -127,3 +166,4 @@ class Record:
     contacts: tuple[Contact, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     previous: Previous | None = None
+    gone_back: GoneBack | None = None

@@ -13,6 +13,9 @@ from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.plots import timeline
 from pytest_deploygate.report.record import Record
 
+#: What happens in a rollback has a table of its own: so many marks would hide the others.
+_STEPS = frozenset({"rollback", "loss", "circumstances", "gone back", "after"})
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseTimes:
@@ -76,7 +79,12 @@ def _marks(record: Record) -> Iterator[timeline.Mark]:
         if run.decided and run.outcome:
             yield timeline.Mark(run.decided, run.outcome.value, run.outcome.value.lower())
     for event in record.events:
-        yield timeline.Mark(event.at, event.kind, "incident")
+        if event.kind not in _STEPS:
+            yield timeline.Mark(event.at, event.kind, "incident")
+    if record.gone_back is not None:
+        yield timeline.Mark(record.gone_back.began, "going back", "rollback")
+        if record.gone_back.ended:
+            yield timeline.Mark(record.gone_back.ended, "rolled back", "rollback")
 
 
 def _decided(record: Record, phase: str) -> str:

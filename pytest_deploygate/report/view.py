@@ -15,6 +15,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from pytest_deploygate.model import (
+    Decision,
     Distribution,
     Figure,
     Finding,
@@ -156,6 +157,12 @@ class Page:
     anchors: dict[str, str]
 
 
+def _means(decision: Decision | None) -> str:
+    if decision is None:
+        return "Nothing was decided: do not go on."
+    return words.AFTERWARDS.get(decision.exit_code) or words.MEANS[decision.outcome]
+
+
 def page(record: Record, room: int) -> Page:
     """Lay the page out with `room` bytes for what is shown in full."""
     decision = record.decision
@@ -174,7 +181,7 @@ def page(record: Record, room: int) -> Page:
     return Page(
         record=record,
         headline=decision.outcome.value if decision else "NO DECISION",
-        means=words.MEANS[decision.outcome] if decision else "Nothing was decided: do not go on.",
+        means=_means(decision),
         outcome_class=decision.outcome.value.lower() if decision else "none",
         rules=rules,
         other_rules=other,

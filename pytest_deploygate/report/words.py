@@ -23,6 +23,11 @@ MEANS: dict[Outcome, str] = {
     Outcome.HOLD: "Do not go on.",
     Outcome.ROLLBACK: "Go back.",
 }
+#: What an exit code means once a rollback was executed.
+AFTERWARDS: dict[int, str] = {
+    23: "Gone back, and verified.",
+    24: "Going back FAILED: see how the platform stands.",
+}
 EXIT: dict[int, str] = {
     0: "GO",
     1: "HOLD, an item failed",

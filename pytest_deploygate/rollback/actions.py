@@ -5,28 +5,44 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Step
+from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import commands
-from pytest_deploygate.rollback import dns_switch, haproxy, verification
+from pytest_deploygate.rollback import dns_switch, haproxy, page, redeploy, restore, verification
 from pytest_deploygate.rollback.hooks import Hooks
 from pytest_deploygate.rollback.verification import RunItems, Verified
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What steps need beside themselves: the change, the hooks, and a way to run items of the checklist."""
+    """What steps need beside themselves: the change, the hooks, and a way to run items of the checklist.
+
+    `inventory` is what a restore works with; `rollback` names the rollback that is under way.
+    """
 
     change: str
     hooks: Hooks
     run_items: RunItems
+    inventory: Inventory | None = None
+    rollback: str = ""
 
 
 def plan(step: Step, tools: Tools) -> Verified:
     """Look at a step without changing anything: what it would do, and whether that can be told. Never raises."""
     if step.dns is not None:
-        return Verified(True, dns_switch.plan(step.dns))
+        return dns_switch.plan(step.dns)
     if step.haproxy is not None:
-        return Verified(True, haproxy.plan(step.haproxy))
+        return haproxy.plan(step.haproxy)
+    if step.restore is not None:
+        try:
+            return Verified(True, restore.plan(_restore(step, tools)))
+        except CannotTell as unknown:
+            return Verified(False, str(unknown))
+    if step.redeploy is not None:
+        return redeploy.plan(step.redeploy)
+    if step.page is not None:
+        return page.plan(step.page)
     if step.verify_only:
         return Verified(True, "looks, and changes nothing")
     if step.dry_run is None:
@@ -42,13 +58,24 @@ def do(step: Step, tools: Tools, mark: int | None = None) -> str:
 
     `mark` is kept by its command, so that after a crash of ours it is known whether that still runs.
     """
-    theirs = tools.hooks.ask("pytest_deploygate_rollback_execute", step=step)
-    if theirs is not None:
-        return str(theirs)
+    theirs, wrong = tools.hooks.answers("pytest_deploygate_rollback_execute", step=step)
+    if wrong:  # it may have done half of it: ours on top would be a second try that nobody asked for
+        return f"a hook that does steps broke off: {wrong[0]}"
+    if theirs:
+        return str(theirs[0])
     if step.dns is not None:
         return dns_switch.switch(step.dns)
     if step.haproxy is not None:
         return haproxy.switch(step.haproxy)
+    if step.restore is not None:
+        try:
+            return restore.do(_restore(step, tools, mark))
+        except CannotTell as unknown:
+            return str(unknown)
+    if step.redeploy is not None:
+        return redeploy.deploy(step.redeploy, step.within.total_seconds(), mark)
+    if step.page is not None:
+        return page.switch(step.page)
     if step.verify_only:
         return ""
     ran = commands.run(
@@ -59,17 +86,32 @@ def do(step: Step, tools: Tools, mark: int | None = None) -> str:
 
 def verify(step: Step, tools: Tools) -> Verified:
     """Tell whether a step has taken, now: by what it does and by its own verification; all of them must be good."""
-    found = []
-    if step.dns is not None:
-        found.append(dns_switch.verify(step.dns))
-    if step.haproxy is not None:
-        found.append(haproxy.verify(step.haproxy))
+    found = _own(step, tools)
     if step.verify is not None and all(one.good for one in found):
         found.append(verification.once(step.verify, tools.run_items))
     if not found:
-        theirs = tools.hooks.ask("pytest_deploygate_rollback_verify", step=step)
-        words = {None: "nothing verifies this step", True: "the hook verified it"}
-        found.append(Verified(theirs is True, words.get(theirs, "the hook says that it has not taken")))
+        found.append(_by_hook(step, tools))
+    return Verified(all(one.good for one in found), "; ".join(one.said for one in found))
+
+
+def _by_hook(step: Step, tools: Tools) -> Verified:
+    """Ask the hooks; one that raises leaves the step unverified, whatever another says."""
+    theirs, wrong = tools.hooks.answers("pytest_deploygate_rollback_verify", step=step)
+    if wrong:
+        return Verified(False, f"nothing verifies this step: its hook broke off, {wrong[0]}")
+    if not theirs:
+        return Verified(False, "nothing verifies this step")
+    good = theirs[0] is True
+    return Verified(good, "the hook verified it" if good else "the hook says that it has not taken")
+
+
+def look(step: Step, tools: Tools) -> Verified | None:
+    """Tell how the subject of a step is now, without waiting; None where only items or a hook could tell."""
+    found = _own(step, tools)
+    if step.verify is not None and step.verify.items is None:
+        found.append(verification.once(step.verify, tools.run_items))
+    if not found:
+        return None
     return Verified(all(one.good for one in found), "; ".join(one.said for one in found))
 
 
@@ -81,7 +123,30 @@ def verify_patiently(step: Step, tools: Tools) -> Verified:
 
 def verifiable(step: Step) -> bool:
     """Tell whether a step can be verified without a hook."""
-    return step.dns is not None or step.haproxy is not None or step.verify is not None
+    own = (step.dns, step.haproxy, step.restore, step.redeploy, step.page)
+    return any(one is not None for one in own) or step.verify is not None
+
+
+def _own(step: Step, tools: Tools) -> list[Verified]:
+    """Ask what a built-in action works on."""
+    if step.dns is not None:
+        return [dns_switch.verify(step.dns)]
+    if step.haproxy is not None:
+        return [haproxy.verify(step.haproxy)]
+    if step.redeploy is not None:
+        return [redeploy.verify(step.redeploy)]
+    if step.page is not None:
+        return [page.verify(step.page)]
+    if step.restore is not None:
+        try:
+            return [restore.verify(_restore(step, tools))]
+        except CannotTell as unknown:
+            return [Verified(False, str(unknown))]
+    return []
+
+
+def _restore(step: Step, tools: Tools, mark: int | None = None) -> restore.Restore:
+    return restore.of(step, tools.inventory, tools.change, f"{tools.rollback} {step.name}", mark)
 
 
 def _filled(command: str, step: Step, tools: Tools) -> str:

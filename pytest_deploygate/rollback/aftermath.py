@@ -6,10 +6,12 @@ to be.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Incident, What
 from pytest_deploygate.model import Finding, about, words_for
@@ -41,6 +43,41 @@ class After:
     owner: str
     due: datetime
     retry: datetime | None = None
+    calls: tuple[str, ...] = ()  # whom to call, in this order, with how
+
+
+#: The kind of line that keeps what was written down after a rollback.
+KIND = "after"
+
+
+def to_json(after: After) -> dict[str, Any]:
+    """Return what the journal, and so the report, keeps of it."""
+    left = [{"title": task.title, "owner": task.owner, "due": task.due.isoformat()} for task in tasks(after)]
+    return {
+        "incident": after.incident.id,
+        "tasks": left,
+        "calls": list(after.calls),
+        "lost": after.lost,
+        "retry": after.retry.isoformat() if after.retry else "",
+    }
+
+
+def call_order(contacts: Sequence[Mapping[str, Any]], first: Sequence[str]) -> tuple[str, ...]:
+    """Return whom to call in which order: the roles in `first` (who answers for what failed), then the contact list's.
+
+    A role without a contact is said to have none: at night nobody should look for a number that was never written down.
+    """
+    known = {slug(str(contact["role"])): contact for contact in contacts}
+    order = dict.fromkeys([*(slug(role) for role in first if role), *known])
+    return tuple(
+        f"{role}: {_reach(known[role])}" if role in known else f"{role}: no contact is known"
+        for role in order
+    )
+
+
+def _reach(contact: Mapping[str, Any]) -> str:
+    ways = [str(contact[way]) for way in ("name", "phone", "mail") if contact.get(way)]
+    return ", ".join(ways)
 
 
 def tasks(after: After) -> list[Task]:
@@ -100,7 +137,14 @@ def _said(finding: Finding) -> str:
 def _remediation(after: After) -> str:
     rows = [f"| {task.title.replace('|', '/')} | {task.owner} | {_time(task.due)} |" for task in tasks(after)]
     head = [f"# Plan after change {after.change}", "", "| what | who | until |", "|---|---|---|"]
-    return "\n".join([*head, *rows, ""])
+    calls = [f"{number}. {call}" for number, call in enumerate(after.calls, start=1)]
+    order = [
+        "",
+        "Whom to call, in this order:",
+        "",
+        *(calls or ["nobody is in the contact list: add `contacts`"]),
+    ]
+    return "\n".join([*head, *rows, *order, ""])
 
 
 def _status(after: After) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dns.exception
 import dns.message
+import dns.name
 import dns.query
 import dns.rcode
 import dns.rdatatype
@@ -22,19 +23,35 @@ from pytest_deploygate.rollback.verification import Verified
 _TIMEOUT_S = 5.0
 
 
-def plan(switch: DnsSwitch) -> str:
-    """Say what the switch would do, with what stands there now."""
-    seen = _answer(switch, switch.primary, int(switch.port))
-    return (
+def plan(switch: DnsSwitch) -> Verified:
+    """Say what the switch would do, with what stands there now; an update that changes nothing tries the key.
+
+    Good only where the record is on the new side or the old one, and the primary takes updates from this key.
+    """
+    place = f"{switch.primary}:{switch.port}"
+    would = (
         f"replace {switch.record} {switch.type} {', '.join(switch.now)} by {', '.join(switch.to)} (TTL {switch.ttl})"
-        f" at {switch.primary}:{switch.port}, if it is still so; now it is {seen}"
+        f" at {place}, if it is still so"
     )
+    seen = _answer(switch, switch.primary, int(switch.port))
+    if seen not in (", ".join(sorted(switch.now)), ", ".join(sorted(switch.to))):
+        return Verified(False, f"would {would}; but now it is {seen}, neither the new side nor the old")
+    try:
+        empty = dns.update.UpdateMessage(switch.zone, keyring=_keyring(switch), keyalgorithm=switch.algorithm)
+        answer = dns.query.tcp(empty, switch.primary, timeout=_TIMEOUT_S, port=int(switch.port))
+    except (dns.exception.DNSException, OSError, ValueError) as error:
+        return Verified(
+            False, f"would {would}; but {place} does not take updates: {type(error).__name__} {error}"
+        )
+    if answer.rcode() != dns.rcode.NOERROR:
+        code = dns.rcode.to_text(answer.rcode())
+        return Verified(False, f"would {would}; but {place} answers {code} to the key {switch.key_name}")
+    return Verified(True, f"{would}; now it is {seen}, and {place} takes the key {switch.key_name}")
 
 
 def switch(wanted: DnsSwitch) -> str:
     """Replace the record set. Return what went wrong, empty when the server took it or it was so already."""
-    keyring = dns.tsigkeyring.from_text({wanted.key_name: wanted.key.reveal()})
-    update = dns.update.UpdateMessage(wanted.zone, keyring=keyring, keyalgorithm=wanted.algorithm)
+    update = dns.update.UpdateMessage(wanted.zone, keyring=_keyring(wanted), keyalgorithm=wanted.algorithm)
     update.present(_relative(wanted), wanted.type, *wanted.now)
     update.replace(_relative(wanted), wanted.ttl, wanted.type, *wanted.to)
     try:
@@ -79,6 +96,10 @@ def _answer(wanted: DnsSwitch, host: str, port: int) -> str:
         str(data).rstrip(".") for rrset in answer.answer if rrset.rdtype == kind for data in rrset
     )
     return ", ".join(values) or f"nothing ({dns.rcode.to_text(answer.rcode())})"
+
+
+def _keyring(wanted: DnsSwitch) -> dict[dns.name.Name, dns.tsig.Key]:
+    return dns.tsigkeyring.from_text({wanted.key_name: wanted.key.reveal()})
 
 
 def _relative(wanted: DnsSwitch) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 
 from pytest_deploygate.inventory.rollback import Step
 from pytest_deploygate.journal import Writer
@@ -14,19 +15,38 @@ from pytest_deploygate.rollback import actions, progress
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.progress import Line, Mark, Progress
 
+#: Asked before the first step after which writes are gone: why it must not be done; empty: it may.
+Brink = Callable[[], str]
 #: Told what is being done: the step, and how that stands.
 Say = Callable[[str, str], None]
 
 
+#: The kind of line that says how the platform was when a rollback stopped.
+PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a step is about, looked at once: whether it is as the step wants it, and what was seen."""
+
+    step: str
+    good: bool
+    said: str
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a rollback ended. `failed` is the step that stopped it, with why; empty when every step was verified."""
+    """How a rollback ended. `failed` is the step that stopped it, with why; empty when every step was verified.
+
+    `left` are the steps that were not begun, `platform` how the subject of each step was when it stopped.
+    """
 
     progress: Progress
     failed: str = ""
     why: str = ""
     call: str = ""
     left: tuple[str, ...] = ()
+    platform: tuple[Subject, ...] = ()
 
     @property
     def verified(self) -> bool:
@@ -35,7 +55,12 @@ class Ended:
 
 
 def execute(
-    writer: Writer, name: str, steps: Sequence[Step], tools: Tools, say: Say = lambda _step, _said: None
+    writer: Writer,
+    name: str,
+    steps: Sequence[Step],
+    tools: Tools,
+    say: Say = lambda _step, _said: None,
+    brink: Brink = lambda: "",
 ) -> Ended:
     """Do what is not done yet of the rollback `name`, in order, and stop at the first step that fails.
 
@@ -44,23 +69,37 @@ def execute(
     nothing is done.
     """
     if progress.of(writer.entries, name) is None:
-        _keep(writer, Line(name, Mark.BEGUN, present()))
+        names = "\n".join(step.name for step in steps)
+        _keep(writer, Line(name, Mark.BEGUN, present(), said=names))
     so_far = _standing(writer, name)
     for number, step in enumerate(() if so_far.ended else steps):
         so_far = _standing(writer, name)
         if so_far.done(step.name):
             continue
-        why = _step(writer, so_far, step, tools, say)
+        why = _step(writer, so_far, step, tools, say, brink)
         if why:
             _keep(writer, Line(name, Mark.STOPPED, present(), step.name, why))
             left = tuple(later.name for later in steps[number + 1 :])
-            return Ended(_standing(writer, name), step.name, why, step.call, left)
+            seen = platform(steps, tools)
+            writer.append(PLATFORM, {"rollback": name, "seen": [asdict(one) for one in seen]})
+            return Ended(_standing(writer, name), step.name, why, step.call, left, seen)
     if not _standing(writer, name).ended:
         _keep(writer, Line(name, Mark.ENDED, present()))
     return Ended(_standing(writer, name))
 
 
-def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say) -> str:
+def platform(steps: Sequence[Step], tools: Tools) -> tuple[Subject, ...]:
+    """Look at what each step is about, side by side: in which state is the platform now? Changes nothing."""
+    with ThreadPoolExecutor(4) as pool:
+        looks = pool.map(lambda step: actions.look(step, tools), steps)
+        return tuple(
+            Subject(step.name, look.good, look.said)
+            for step, look in zip(steps, looks, strict=True)
+            if look is not None
+        )
+
+
+def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say, brink: Brink) -> str:
     """Do and verify one step. Return why it failed; empty: done."""
     began = time.monotonic()
 
@@ -84,6 +123,8 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say) 
         if not step.idempotent:
             why = f"it was begun before and has not taken ({found.said}); it must not be done twice, so a person has to look"
             return end(Mark.FAILED, why)
+    elif step.past_return and (why := brink()):
+        return end(Mark.FAILED, why)
     _keep(writer, Line(so_far.id, Mark.INTENT, present(), step.name))
     say(step.name, "begun")
     with commands.marked(mark) as kept:

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback, Step
-from pytest_deploygate.journal import Writer
+from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.moments import present
-from pytest_deploygate.probes import commands
-from pytest_deploygate.probes.loss import Lost
-from pytest_deploygate.rollback import execution, progress, runbook, situation
+from pytest_deploygate.rollback import aftermath, execution, progress, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.execution import Ended, Say
 from pytest_deploygate.rollback.hooks import Hooks
+from pytest_deploygate.rollback.losing import Acceptance, Losing, Unsaved
 
 __all__ = ["Acceptance", "Ended", "Refusal", "go", "steps"]
-_EXPORT_S = 600.0
 
 
 class Refusal(Exception):  # noqa: N818 (it is an answer, not an error)
     """A rollback is not begun; the text says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """Who answers for the writes that are lost past the point of no return."""
-
-    role: str
-    name: str
-
-
 def steps(section: Rollback, hooks: Hooks) -> list[Step]:
-    """Return the runbook's steps: those of the inventory, then those of the hooks."""
-    more = hooks.ask("pytest_deploygate_rollback_steps") or []
-    return [*section.steps, *(step for given in more for step in given or ())]
+    """Return the runbook's steps: those of the inventory, then those of the hooks.
+
+    Raises Refusal where a hook breaks off or gives what is no step: a runbook that lacks steps would end as verified.
+    """
+    more, wrong = hooks.answers("pytest_deploygate_rollback_steps")
+    if wrong:
+        raise Refusal(f"a hook that gives further steps broke off, so the runbook may lack some: {wrong[0]}")
+    if hooks.unloaded:
+        raise Refusal(f"{hooks.unloaded[0]}; it may give steps of the runbook: mend it, or move it away")
+    found = [*section.steps, *(step for given in more for step in given)]
+    strange = [step for step in found if not isinstance(step, Step)]
+    names = [step.name for step in found if isinstance(step, Step)]
+    twice = [name for name in names if names.count(name) > 1]
+    if strange or twice:
+        why = f"{strange[0]!r} is no Step" if strange else f"two steps are called {twice[0]!r}"
+        raise Refusal(f"a hook gives steps that cannot be followed: {why}")
+    return found
 
 
 def go(
@@ -56,18 +60,38 @@ def go(
         raise Refusal(
             "nobody decided to roll back: `deploygate decide rollback --role ROLE --reason TEXT` comes first"
         )
-    _answer_for_loss(writer, _name(incident), inventory, section, acceptance)
+    following = steps(section, tools.hooks)
+    losing = Losing(writer, _name(incident), inventory, section, acceptance)
+    try:
+        losing.answered()
+    except Unsaved as unsaved:
+        raise Refusal(str(unsaved)) from None
     tools.hooks.ask("pytest_deploygate_notify", event="rollback begun", text=f"{found.change}: going back")
     name = _name(incident)
-    ended = execution.execute(writer, name, steps(section, tools.hooks), tools, say)
+    tools = replace(tools, inventory=inventory, rollback=name)
+    ended = execution.execute(writer, name, following, tools, say, losing.brink)
     what = What.ROLLED_BACK if ended.verified else What.ROLLBACK_FAILED
     why = "every step was done and verified" if ended.verified else f"{ended.failed}: {ended.why}"
     event = Event(incident.id, what, present(), "deploygate", reason=why)
     writer.append(incident_log.KIND, incident_log.to_json(event))
     if ended.verified and section.rehearsals is not None:
-        runbook.remember(section.rehearsals, _durations(ended))
+        runbook.remember(section.rehearsals, durations(ended))
     tools.hooks.ask("pytest_deploygate_notify", event="rollback ended", text=f"{found.change}: {why}")
+    left = situation.after(writer.entries, section, None)
+    titles = [task.title for task in aftermath.tasks(left)] if left else []
+    tools.hooks.ask("pytest_deploygate_post_rollback", verified=ended.verified, tasks=titles)
     return ended
+
+
+def begun(incident: Incident, entries: Sequence[Entry]) -> str:
+    """Say how far the rollback that was decided last is; empty where no step of it was begun, or it has ended well."""
+    if not any(e.what is What.DECIDED and e.says == "ROLLBACK" for e in incident.events):
+        return ""
+    far = progress.of(entries, _name(incident))
+    if far is None or far.ended:
+        return ""
+    done = [line.step for line in far.lines if line.mark is progress.Mark.DONE]
+    return f"done: {', '.join(done)}" if done else "no step of it is done yet"
 
 
 def _name(incident: Incident) -> str:
@@ -76,51 +100,8 @@ def _name(incident: Incident) -> str:
     return f"{incident.id} of {decided[-1].at.wall:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _answer_for_loss(
-    writer: Writer, name: str, inventory: Inventory, section: Rollback, acceptance: Acceptance | None
-) -> None:
-    """See to it that what is lost is counted, saved, and answered for, before the first step. Raises Refusal."""
-    lost = situation.loss(writer.entries, inventory)
-    if lost is None or lost.rows == 0:
-        return
-    if any(entry.kind == "loss" and entry.body["rollback"] == name for entry in writer.entries):
-        return  # it is being gone on with
-    if acceptance is None:
-        raise Refusal(
-            f"{_words(lost)}; past the point of no return it needs a named person:"
-            " --accept-loss --role executive-sponsor --name NAME"
-        )
-    saved = _export(section)
-    body = {
-        "rows": lost.rows,
-        "said": _words(lost),
-        "role": acceptance.role,
-        "name": acceptance.name,
-        "saved": saved,
-    }
-    writer.append("loss", body)
-
-
-def _words(lost: Lost) -> str:
-    if lost.rows is None:
-        return f"what a rollback would lose is not known: {lost.problem}"
-    return f"a rollback now loses {lost.rows} rows that the new side accepted since {lost.cutover:%Y-%m-%d %H:%M} UTC"
-
-
-def _export(section: Rollback) -> str:
-    """Save what would be lost. Raises Refusal when that fails: it could not be had again."""
-    if section.loss is None or section.loss.export is None:
-        return "nothing: the inventory names no rollback.loss.export"
-    command = section.loss.export.replace("{file}", str(section.loss.export_to))
-    ran = commands.run(command, within_s=_EXPORT_S)
-    if ran.problem:
-        raise Refusal(
-            f"what would be lost could not be saved, so nothing was begun: `{ran.command}` {ran.problem}"
-        )
-    return str(section.loss.export_to)
-
-
-def _durations(ended: Ended) -> dict[str, float]:
+def durations(ended: Ended) -> dict[str, float]:
+    """Return how long each step took that was done in one go."""
     lines: Sequence[progress.Line] = ended.progress.lines
     return {
         line.step: line.took_s for line in lines if line.mark is progress.Mark.DONE and not line.after_crash

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-
 from pytest_deploygate.inventory.rollback import Haproxy
+from pytest_deploygate.probes import haproxy_socket
 from pytest_deploygate.rollback.verification import Verified
 
-_TIMEOUT_S = 5.0
 _ADMIN_MAINT = (
     0x01 | 0x02 | 0x20
 )  # forced, inherited, by DNS: management guide, "show servers state", srv_admin_state
 
 
-def plan(wanted: Haproxy) -> str:
-    """Say what would be done, with how it is now."""
-    return f"{'; '.join(_commands(wanted))} at {wanted.socket}; now: {verify(wanted).said}"
+def plan(wanted: Haproxy) -> Verified:
+    """Say what would be done, with how it is now. Good only where HAProxy answers and knows every server."""
+    would = f"{'; '.join(_commands(wanted))} at {wanted.socket}"
+    try:
+        state = _states(wanted)
+    except OSError as error:
+        return Verified(False, f"would {would}; but it cannot be asked: {error.strerror or error}")
+    unknown = [name for name in _all(wanted) if name not in state]
+    if unknown:
+        return Verified(False, f"would {would}; but there is no server {unknown[0]} in {wanted.backend}")
+    return Verified(True, f"{would}; now: {verify(wanted).said}")
 
 
 def switch(wanted: Haproxy) -> str:
     """Set the servers' states. Return what went wrong."""
     for command in _commands(wanted):
         try:
-            said = _ask(wanted.socket, command)
+            said = haproxy_socket.ask(wanted.socket, command)
         except OSError as error:
             return f"HAProxy at {wanted.socket} cannot be told: {error.strerror or error}"
         if said.strip():
@@ -34,16 +39,21 @@ def switch(wanted: Haproxy) -> str:
 def verify(wanted: Haproxy) -> Verified:
     """Read the servers' administrative states."""
     try:
-        lines = _ask(wanted.socket, f"show servers state {wanted.backend}").splitlines()
+        state = _states(wanted)
     except OSError as error:
         return Verified(False, f"HAProxy at {wanted.socket} cannot be asked: {error.strerror or error}")
-    names = next((line.removeprefix("# ").split() for line in lines if line.startswith("# ")), [])
-    rows = [dict(zip(names, line.split(), strict=False)) for line in lines[2:] if line.strip()]
-    state = {row["srv_name"]: int(row["srv_admin_state"]) & _ADMIN_MAINT for row in rows if "srv_name" in row}
     bad = [f"there is no server {name} in {wanted.backend}" for name in _all(wanted) if name not in state]
     bad += [f"{name} is in maintenance" for name in wanted.ready if state.get(name)]
     bad += [f"{name} takes traffic" for name in wanted.maint if state.get(name) == 0]
     return Verified(not bad, "; ".join(bad) or f"{', '.join(_all(wanted))} as wanted")
+
+
+def _states(wanted: Haproxy) -> dict[str, int]:
+    """Return each server's maintenance flags, 0 where it takes traffic. Raises OSError."""
+    lines = haproxy_socket.ask(wanted.socket, f"show servers state {wanted.backend}").splitlines()
+    names = next((line.removeprefix("# ").split() for line in lines if line.startswith("# ")), [])
+    rows = [dict(zip(names, line.split(), strict=False)) for line in lines[2:] if line.strip()]
+    return {row["srv_name"]: int(row["srv_admin_state"]) & _ADMIN_MAINT for row in rows if "srv_name" in row}
 
 
 def _commands(wanted: Haproxy) -> list[str]:
@@ -53,20 +63,3 @@ def _commands(wanted: Haproxy) -> list[str]:
 
 def _all(wanted: Haproxy) -> list[str]:
     return [*wanted.ready, *wanted.maint]
-
-
-def _ask(place: str, command: str) -> str:
-    host, colon, port = place.rpartition(":")
-    with contextlib.ExitStack() as stack:
-        if colon and port.isdigit():
-            connection = stack.enter_context(socket.create_connection((host, int(port)), _TIMEOUT_S))
-        else:
-            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
-            connection.settimeout(_TIMEOUT_S)
-            connection.connect(place)
-        connection.sendall(command.encode() + b"\n")
-        connection.shutdown(socket.SHUT_WR)
-        parts = []
-        while part := connection.recv(65536):
-            parts.append(part)
-    return b"".join(parts).decode(errors="replace")

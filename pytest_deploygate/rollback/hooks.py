@@ -17,43 +17,69 @@ from pytest_deploygate.redaction import redact
 Complain = Callable[[str, str], None]
 
 
+#: What a stranger's hook may raise; `pytest.fail` and its like are no Exception.
+_RAISED = (Exception, pytest.fail.Exception, pytest.skip.Exception, pytest.exit.Exception, SystemExit)
+
+
 class Hooks:
-    """The hooks that a repository implements. Each call returns what they answered; an error is complained of."""
+    """The hooks that a repository implements, each implementation called by itself: an error in one stops no other."""
 
     def __init__(self, plugins: pytest.PytestPluginManager, complain: Complain) -> None:
         self._plugins = plugins
         self._complain = complain
+        #: Files that should have brought hooks and could not be loaded, each with why.
+        self.unloaded: list[str] = []
 
     def ask(self, name: str, **arguments: object) -> Any:
-        """Call a hook. Without an implementation, or where one raised, None (a list that is empty, for hooks that gather)."""
-        gathers = not getattr(hookspecs, name).pytest_spec.get("firstresult")
-        try:
-            return getattr(self._plugins.hook, name)(**arguments)
-        except Exception as error:  # noqa: BLE001 (whatever a stranger's hook raises must not end a rollback)
-            self._complain(name, redact(f"{type(error).__name__}: {error}"))
-            return [] if gathers else None
+        """Call a hook. Without an answer None (a list that is empty, for hooks that gather)."""
+        answers, _ = self.answers(name, **arguments)
+        return answers if _gathers(name) else next(iter(answers), None)
+
+    def answers(self, name: str, **arguments: object) -> tuple[list[Any], list[str]]:
+        """Call a hook; return the answers that are not None, at most one where the first counts, and what went wrong."""
+        found: list[Any] = []
+        wrong: list[str] = []
+        for implementation in reversed(getattr(self._plugins.hook, name).get_hookimpls()):
+            try:
+                answer = implementation.function(*(arguments[given] for given in implementation.argnames))
+            except _RAISED as error:
+                wrong.append(redact(f"{type(error).__name__}: {error}"))
+                self._complain(name, wrong[-1])
+                continue
+            if answer is not None:
+                found.append(answer)
+                if not _gathers(name):
+                    break
+        return found, wrong
+
+
+def _gathers(name: str) -> bool:
+    return not getattr(hookspecs, name).pytest_spec.get("firstresult")
 
 
 def load(root: Path, complain: Complain) -> Hooks:
     """Return the hooks of `conftest.py` at the top of `root` and in its `suites` folder."""
     plugins = pytest.PytestPluginManager()
     plugins.add_hookspecs(hookspecs)
-    for folder in (root, root / "suites"):
-        file = folder / "conftest.py"
-        if file.is_file():
-            _register(plugins, file, complain)
-    return Hooks(plugins, complain)
+    found = Hooks(plugins, complain)
+    for file in (root / "conftest.py", root / "suites" / "conftest.py"):
+        if file.is_file() and (why := _register(plugins, file)):
+            found.unloaded.append(f"{file.relative_to(root)} {why}")
+            complain(file.name, why)
+    return found
 
 
-def _register(plugins: pytest.PytestPluginManager, file: Path, complain: Complain) -> None:
+def _register(plugins: pytest.PytestPluginManager, file: Path) -> str:
+    """Load a file and register its hooks. Return why that cannot be done."""
     name = f"deploygate_conftest_{abs(hash(str(file)))}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        return
+        return "is no Python file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
         plugins.register(module, str(file))
-    except Exception as error:  # noqa: BLE001 (a conftest may raise anything)
-        complain(str(file.name), redact(f"cannot be loaded: {type(error).__name__}: {error}"))
+    except _RAISED as error:
+        return redact(f"cannot be loaded: {type(error).__name__}: {error}")
+    return ""

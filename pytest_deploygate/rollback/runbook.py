@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -67,7 +68,7 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
                 estimate_s,
                 source,
                 step.call,
-                step.loses_writes,
+                step.past_return,
                 tuple(problems),
             )
         )
@@ -78,21 +79,38 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
 
 def rehearsed(file: Path | None) -> dict[str, list[float]]:
     """Return how long each step took in earlier rehearsals, in seconds; nothing where there is no readable file."""
-    try:
-        plain = json.loads(file.read_text()) if file else {}
-        return {str(name): [float(value) for value in values] for name, values in plain.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+    found: dict[str, list[float]] = {}
+    for _, took_s in _rehearsals(file):
+        for name, seconds in took_s.items():
+            found.setdefault(name, []).append(seconds)
+    return found
 
 
-def remember(file: Path, took_s: Mapping[str, float], most: int = 20) -> None:
-    """Add how long steps took to the file of rehearsals; the newest `most` of each are kept. Raises OSError."""
-    known = rehearsed(file)
-    for name, seconds in took_s.items():
-        known[name] = [*known.get(name, []), round(seconds, 3)][-most:]
+def last_rehearsed(file: Path | None) -> datetime | None:
+    """Return when the newest rehearsal of the file ended; None where there is none."""
+    return max((at for at, _ in _rehearsals(file)), default=None)
+
+
+def remember(file: Path, took_s: Mapping[str, float], at: datetime | None = None, most: int = 20) -> None:
+    """Add a rehearsal to the file: when, and how long each step took; the newest `most` are kept. Raises OSError."""
+    known = [*_rehearsals(file), (at or datetime.now(UTC), {name: round(s, 3) for name, s in took_s.items()})]
+    plain = {"rehearsals": [{"at": when.isoformat(), "took_s": dict(steps)} for when, steps in known[-most:]]}
     unfinished = file.with_name(f".{file.name}.part")
-    unfinished.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    unfinished.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     unfinished.replace(file)
+
+
+def _rehearsals(file: Path | None) -> list[tuple[datetime, Mapping[str, float]]]:
+    """Read the file, oldest first. What cannot be read gives nothing: then nothing was rehearsed that we know of."""
+    try:
+        plain = json.loads(file.read_text())["rehearsals"] if file else []
+        found = [
+            (datetime.fromisoformat(one["at"]), {str(n): float(s) for n, s in one["took_s"].items()})
+            for one in plain
+        ]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []
+    return sorted((one for one in found if one[0].tzinfo), key=lambda one: one[0])
 
 
 def _estimate(step: Step, durations: Mapping[str, Sequence[float]]) -> tuple[float, str]:
@@ -124,13 +142,14 @@ def _whole(section: Rollback, steps: Sequence[Step], estimate_s: float) -> list[
             f"more than the {words_for(section.rollback_within)} there are"
         )
     names = [step.name for step in steps if step.dns is not None]
-    last_change = max((n for n, step in enumerate(steps) if step.run is not None), default=-1)
+    changing = [n for n, step in enumerate(steps) if step.run or step.restore or step.redeploy]
+    last_change = max(changing, default=-1)
     first_dns = next((n for n, step in enumerate(steps) if step.dns is not None), None)
-    if first_dns is not None and first_dns < last_change and steps[last_change].loses_writes:
+    if first_dns is not None and first_dns < last_change and any(s.past_return for s in steps):
         found.append(
             f"{names[0]!r} brings users back before {steps[last_change].name!r} is done: switch DNS last"
         )
-    if any(step.loses_writes for step in steps) and section.loss is None:
+    if any(step.past_return for step in steps) and section.loss is None:
         found.append("a step loses writes and `rollback.loss` does not say how to count them")
     return found
 
@@ -141,6 +160,12 @@ def _how(step: Step) -> str:
         ways.append("every authoritative server asked")
     if step.haproxy is not None:
         ways.append("HAProxy's own state")
+    if step.restore is not None:
+        ways.append("the server by query, on the restored data")
+    if step.redeploy is not None:
+        ways.append(f"`{step.redeploy.check}`" if step.redeploy.check else "what runs now")
+    if step.page is not None:
+        ways.append(f"{step.page.url} as a user sees it")
     if step.verify is not None:
         if step.verify.run is not None:
             ways.append(f"`{step.verify.run}`")

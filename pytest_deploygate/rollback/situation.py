@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, segments
-from pytest_deploygate.model import Decision, Outcome
+from pytest_deploygate.model import CannotTell, Decision, Outcome
 from pytest_deploygate.moments import Moment
 from pytest_deploygate.probes import loss as probe_loss
 from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.probes.postgres import Cluster
-from pytest_deploygate.rollback import progress
-from pytest_deploygate.rollback.aftermath import After
+from pytest_deploygate.rollback import circumstances, progress
+from pytest_deploygate.rollback import cutover as declared_cutover
+from pytest_deploygate.rollback.aftermath import After, call_order
+
+#: The kind of line that keeps what was seen before a deadline's action. It belongs to no run.
+LOOKED_AGAIN = "looked again"
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """A change as it stands. `incident` is the newest one, over or not; `decision` that of the last run."""
+    """A change as it stands. `incident` is the one that is open, else the newest; `decision` that of the last run."""
 
     change: str
     inventory: str
@@ -43,34 +48,59 @@ def now(entries: Sequence[Entry]) -> Now:
     about = standing.frame(_last_run(entries).begin)
     decided = [segment.decision for segment in segments(entries) if segment.decision]
     known = incidents.all_of(incident_log.events(entries), about.times)
+    open_ = [incident for incident in known if not incident.over]
     return Now(
         about.change,
         about.inventory,
         about.times,
-        known[-1] if known else None,
+        next(reversed(open_ or known), None),
         decided[-1] if decided else None,
         tuple(phase.id for phase in about.phases),
         about.rollback_from,
     )
 
 
-def write_due(writer: Writer, at: Moment, may_return: bool | None = None) -> list[Event]:
-    """Write down what deadlines have to say by now, with how late that is; return it."""
+def write_due(writer: Writer, at: Moment, look: Callable[[], Ask] | None = None) -> list[Event]:
+    """Write down what deadlines have to say by now, with how late that is; return it.
+
+    `look` is called at a deadline at which the policy executes: the last run's answer may be a quarter of an hour old.
+    Without it nothing is executed.
+    """
     found = now(writer.entries)
-    if found.incident is None:
+    advised = Ask(found.recommended is Outcome.ROLLBACK)
+    if found.incident is None or not incidents.due(found.incident, found.times, at, advised):
         return []
-    ask = Ask(found.recommended is Outcome.ROLLBACK, may_return)
+    executes = found.times.execute_at_deadline and advised.conditions_hold and look is not None
+    ask = look() if executes and look else advised
     due = incidents.due(found.incident, found.times, at, ask)
     for event in due:
         writer.append(incident_log.KIND, incident_log.to_json(event))
     return due
 
 
-def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
-    """Return when the new side took over: as the inventory says, else the first decision of a phase with users on it."""
+def look_again(writer: Writer, inventory: Inventory, folder: Path) -> Ask:
+    """Look at what a rollback depends on once more, and keep what was seen; `folder` is the change's own.
+
+    The items are as the last run measured them; the old side, our own view and the loss are as they are now.
+    """
     section = inventory.rollback
-    if section is not None and section.cutover:
-        return datetime.fromisoformat(section.cutover)
+    if section is None:
+        return Ask(conditions_hold=False)
+    seen = circumstances.gather(section, folder, inventory.name)
+    lost = loss(writer.entries, inventory)
+    may_return = True if lost is None else None if lost.rows is None else lost.rows == 0
+    holds = seen["old_side_healthy"] is True and seen["blind"] is False
+    writer.append(LOOKED_AGAIN, {**seen, "conditions_hold": holds, "may_return": may_return})
+    return Ask(now(writer.entries).recommended is Outcome.ROLLBACK and holds, may_return)
+
+
+def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
+    """Return when the new side took over: as the inventory says, else the begin of the first run with users on it.
+
+    Raises CannotTell.
+    """
+    if declared := declared_cutover.declared(inventory):
+        return declared
     about = standing.frame(_last_run(entries).begin)
     phases = [phase.id for phase in about.phases]
     late = phases[phases.index(about.rollback_from) :] if about.rollback_from in phases else []
@@ -82,16 +112,19 @@ def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
 def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     """Count what a rollback would lose; None where no step loses anything. What cannot be counted says why."""
     section = inventory.rollback
-    if section is None or not any(step.loses_writes for step in section.steps):
+    if section is None or not any(step.past_return for step in section.steps):
         return None
-    began = cutover(entries, inventory)
+    try:
+        began = cutover(entries, inventory)
+    except CannotTell as unknown:
+        return Lost(None, None, str(unknown))
     if began is None:
         return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")
     if section.loss is None or inventory.database is None:
         return Lost(began, None, "the inventory does not say how to count it: add `rollback.loss`")
     cluster = Cluster(inventory.database, None)
     try:
-        return probe_loss.count(cluster, section.loss, began)
+        return probe_loss.since(cluster, section.loss, began)
     finally:
         cluster.close()
 
@@ -105,17 +138,28 @@ def after(entries: Sequence[Entry], section: Rollback, retry: datetime | None) -
         found.incident.opened.wall
     ]
     losses = [entry.body for entry in entries if entry.kind == "loss"]
+    begin = _last_run(entries).begin
+    back = progress.newest(entries)
     return After(
         change=found.change,
         inventory=found.inventory,
         incident=found.incident,
         red=tuple(r for r in standing.results(entries) if r.item.id in found.incident.items),
-        rollback=progress.newest(entries),
+        rollback=back,
         lost=str(losses[-1]["said"]) if losses else "",
         owner=section.owner,
         due=began[-1] + section.after_within,
         retry=retry,
+        calls=call_order(begin.get("contacts", ()), _first_to_call(section, back)),
     )
+
+
+def _first_to_call(section: Rollback, back: progress.Progress | None) -> list[str]:
+    """Return who answers for the steps that failed and were not done since, the newest first, then for the whole."""
+    failed = [line.step for line in (back.lines if back else ()) if line.mark is progress.Mark.FAILED]
+    calls = {step.name: step.call for step in section.steps}
+    left = [name for name in reversed(failed) if back and not back.done(name)]
+    return [*(calls.get(name, "") for name in left), section.owner]
 
 
 def _last_run(entries: Sequence[Entry]) -> Segment:

@@ -39,7 +39,10 @@ def circumstances(settings: Settings, entries: Sequence[Entry]) -> Iterator[Line
     """Look at what a rollback depends on, where an item failed after users came to the new system."""
     section = settings.inventory.rollback
     if section is not None and _red(entries):
-        yield standing.CIRCUMSTANCES, rollback_circumstances.gather(section, settings.out.parent)
+        yield (
+            standing.CIRCUMSTANCES,
+            rollback_circumstances.gather(section, settings.out, settings.inventory.name),
+        )
 
 
 def observed(entries: Sequence[Entry], decision: Decision) -> Iterator[Line]:

@@ -57,12 +57,12 @@ def read(taken: Taken) -> Stands:
     path = taken.folder / journal.FILE
     if taken.journal is None:
         raise JournalError(f"there is no journal {path}")
-    with _shaped(path):
+    with shaped(path):
         return _read(folder.chain(taken.journal, path), path)
 
 
 @contextlib.contextmanager
-def _shaped(path: Path) -> Iterator[None]:
+def shaped(path: Path) -> Iterator[None]:
     """Turn what a journal holds in a place where it cannot be into a JournalError: a forger may write anything."""
     try:
         yield
@@ -89,7 +89,7 @@ def _read(entries: tuple[Entry, ...], path: Path) -> Stands:
 def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
     """Compare every evidence file that any finding names, also of earlier runs, with its digest."""
     try:
-        with _shaped(taken.folder / journal.FILE):
+        with shaped(taken.folder / journal.FILE):
             named = _named(stands.entries)
     except JournalError as error:
         yield Check("evidence", False, str(error), BROKEN)
@@ -140,7 +140,7 @@ def results(taken: Taken, stands: Stands) -> Iterator[Check]:
         )
         return
     try:
-        with _shaped(taken.folder / journal.FILE):
+        with shaped(taken.folder / journal.FILE):
             again = folder.rendered(taken.journal or b"", taken.folder / journal.FILE)
     except JournalError as error:
         yield Check("results", False, f"they cannot be computed from the journal: {error}", BROKEN)
@@ -193,7 +193,7 @@ def records(stands: Stands, root: Path | None) -> Iterator[Check]:
         str(path) for path in named if str(path).startswith(f"{attestations.FOLDER}/") and path not in wrong
     ]
     try:
-        with _shaped(Path(journal.FILE)):
+        with shaped(Path(journal.FILE)):
             wrong_evidence = list(attested.altered(root, told, attested.counted(stands.entries)))
     except JournalError as error:
         wrong_evidence = [str(error)]

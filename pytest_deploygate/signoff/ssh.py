@@ -44,7 +44,7 @@ class Made:
     canonical: bool = True
 
 
-def sign(message: bytes, key: Path) -> bytes:
+def sign(message: bytes, key: Path, namespace: str = NAMESPACE) -> bytes:
     """Sign with a private key, or with a public one whose private half is in the agent. Raises SshError.
 
     ssh-keygen itself asks for passphrases, at the terminal.
@@ -55,20 +55,20 @@ def sign(message: bytes, key: Path) -> bytes:
         )
     # A token's "touch me" is printed to a terminal only when ssh-keygen sees one.
     said = None if sys.stderr.isatty() else subprocess.PIPE
-    done = _run(["sign", "-q", "-n", NAMESPACE, "-f", str(key)], message, _SIGN_S, said, where={})
+    done = _run(["sign", "-q", "-n", namespace, "-f", str(key)], message, _SIGN_S, said, where={})
     if done.returncode != 0:
         why = _words(done.stderr or b"") or f"exit code {done.returncode}"
         raise SshError(
             f"ssh-keygen could not sign with {key}: {why}. Is the private key beside it, or in the agent (`ssh-add -l`)?"
         )
-    made = made_by(message, done.stdout)
+    made = made_by(message, done.stdout, namespace)
     if made.problem:
         raise SshError(f"ssh-keygen gave a signature that does not verify: {made.problem}")
     return done.stdout
 
 
 @functools.lru_cache(maxsize=64)
-def made_by(message: bytes, signature: bytes) -> Made:
+def made_by(message: bytes, signature: bytes, namespace: str = NAMESPACE) -> Made:
     """Tell which key signed these bytes; nothing is said yet about whether it may. Raises SshError: no ssh-keygen."""
     if not canonical(signature):
         return Made(
@@ -76,19 +76,26 @@ def made_by(message: bytes, signature: bytes) -> Made:
             canonical=False,
         )
     blob = base64.b64decode("".join(signature.decode().split("\n")[1:-2]))
-    public = _public_key(blob)
+    public = _public_key(blob, namespace)
     if public is None:
-        return Made(problem=f"no signature for {NAMESPACE}, or damaged", canonical=False)
+        return Made(problem=f"no signature for {namespace}, or damaged", canonical=False)
     with tempfile.TemporaryDirectory(prefix="deploygate-") as folder:
         file = Path(folder) / "sig"
         file.write_bytes(signature)
-        done = _run(["check-novalidate", "-n", NAMESPACE, "-s", str(file)], message)
+        done = _run(["check-novalidate", "-n", namespace, "-s", str(file)], message)
     if done.returncode != 0:
         return Made(problem="the signature was not made over this statement, or one of the two was changed")
     return Made(key=_fingerprint(public))
 
 
-def refused(message: bytes, signature: bytes, role: str, allowed: Path, moments: Sequence[datetime]) -> str:
+def refused(
+    message: bytes,
+    signature: bytes,
+    role: str,
+    allowed: Path,
+    moments: Sequence[datetime],
+    namespace: str = NAMESPACE,
+) -> str:
     """Return why the signer may not sign in this role, by the allowed-signers file, or nothing.
 
     The role is the principal. The key must be allowed at each of `moments`; times in the file count as UTC.
@@ -99,19 +106,19 @@ def refused(message: bytes, signature: bytes, role: str, allowed: Path, moments:
         for moment in moments:
             then = f"verify-time={moment.astimezone(UTC):%Y%m%d%H%M%S}"
             done = _run(
-                ["verify", "-f", str(allowed), "-I", role, "-n", NAMESPACE, "-s", str(file), "-O", then],
+                ["verify", "-f", str(allowed), "-I", role, "-n", namespace, "-s", str(file), "-O", then],
                 message,
             )
             if done.returncode != 0:
-                return _why(_words(done.stderr + done.stdout), moment)
+                return _why(_words(done.stderr + done.stdout), moment, namespace)
     return ""
 
 
-def _why(said: str, moment: datetime) -> str:
+def _why(said: str, moment: datetime, namespace: str) -> str:
     for sign_of, words in (
         ("expired", f"was no longer allowed at {moment:%Y-%m-%d %H:%M} UTC (valid-before)"),
         ("not yet valid", f"was not yet allowed at {moment:%Y-%m-%d %H:%M} UTC (valid-after)"),
-        ("not permitted", f"may not be used for {NAMESPACE} (namespaces=…)"),
+        ("not permitted", f"may not be used for {namespace} (namespaces=…)"),
     ):
         if sign_of in said:
             return words
@@ -120,7 +127,7 @@ def _why(said: str, moment: datetime) -> str:
     return "is not listed for this role"
 
 
-def _public_key(blob: bytes) -> bytes | None:
+def _public_key(blob: bytes, namespace: str) -> bytes | None:
     """Return the public key inside a signature, None where the parts are not exactly those of an SSHSIG of ours."""
     head = _MAGIC + struct.pack(">I", _VERSION)
     if not blob.startswith(head):
@@ -134,7 +141,7 @@ def _public_key(blob: bytes) -> bytes | None:
         parts.append(blob[at + 4 : at + 4 + size])
         at += 4 + size
     # public key, namespace, reserved (empty in this version), hash, signature
-    right = len(parts) == 5 and parts[1] == NAMESPACE.encode() and not parts[2]
+    right = len(parts) == 5 and parts[1] == namespace.encode() and not parts[2]
     return parts[0] if right else None
 
 

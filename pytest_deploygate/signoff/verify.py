@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from pytest_deploygate import journal
 from pytest_deploygate.journal import JournalError, utcnow
+from pytest_deploygate.signoff import decided, recorded, signatures, ssh
 from pytest_deploygate.signoff import folder as folders
-from pytest_deploygate.signoff import recorded, signatures, ssh
 from pytest_deploygate.signoff.folder import FolderError, Taken
 from pytest_deploygate.signoff.recorded import Stands
 from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check, VerifyResult
@@ -105,11 +106,24 @@ def _walk(
         yield from signatures.digests(taken, stands, found)
         yield from recorded.records(stands, root)
         yield from signatures.statements(stands, found, at)
+        yield from _decisions(taken, stands, allowed, at)
     yield from signatures.armour(found)
     yield from signatures.validity(found)
     if found:
         yield from signatures.trust(taken.folder, found, allowed, at)
     yield from signatures.shared_keys(found)
+
+
+def _decisions(taken: Taken, stands: Stands, allowed: Path | None, at: datetime) -> Iterator[Check]:
+    """Check the decisions about incidents; an allowed-signers file inside the folder vouches for nothing."""
+    outside = None if signatures.untrusted_file(taken.folder, allowed) else allowed
+    try:
+        with recorded.shaped(taken.folder / journal.FILE):
+            yield from decided.checks(stands.entries, outside, at)
+    except JournalError as error:
+        yield Check("decision", False, str(error), BROKEN)
+    except ssh.SshError as error:
+        yield Check("decision", False, f"signatures of decisions cannot be checked: {error}", UNSIGNED)
 
 
 def _completeness(stands: Stands | None, found: Sequence[Found], roles: Sequence[str]) -> Iterator[Check]:

@@ -155,7 +155,7 @@ def test_the_wall_clock_may_jump_within_one_boot():
     assert elapsed_s(START, Moment(START.wall + timedelta(minutes=2), "boot-2", 5.0)) == 120
 
 
-whats = st.sampled_from([w for w in What if w is not What.OPENED])
+whats = st.sampled_from(What)
 steps = st.lists(
     st.tuples(whats, st.floats(0, 30), st.sampled_from(["GO", "HOLD", "ROLLBACK", ""])), max_size=12
 )
@@ -171,9 +171,133 @@ def test_every_deadline_is_acted_on_whatever_happened_before(happened):
     incident = all_of(events, TIMES)[-1]
     later = START.plus((minutes + 24 * 60) * MINUTE)
     found = due(incident, TIMES, later, Ask(conditions_hold=True))
-    acted_on = (
-        incident.clock is not None and incident.clock[0] in incident.expired and incident.clock[0] != "hold"
-    )
+    # An overrun of what is under way is written down once; every other clock asks something of somebody.
+    overrun = incident.clock is not None and incident.clock[0] in ("roll back", "after")
+    acted_on = overrun and incident.clock[0] in incident.expired
     assert bool(found) == (incident.clock is not None and not acted_on)
     done = all_of([*events, *found], TIMES)[-1]
     assert due(done, TIMES, later, Ask(conditions_hold=True)) == []
+
+
+def test_red_again_after_its_deadline_is_due_at_once():
+    """The clock was opened once: where its end was acted on before the incident was over, it is acted on again."""
+    late = due(after(), TIMES, START.plus(20 * MINUTE), NOT_YET)
+    again = all_of(
+        [
+            event(What.OPENED, 0, "HOLD"),
+            *late,
+            event(What.OBSERVED, 25, "GO"),
+            event(What.OPENED, 40, "ROLLBACK"),
+        ],
+        TIMES,
+    )[-1]
+    assert again.state is State.ASSESSING
+    (written,) = due(again, TIMES, START.plus(41 * MINUTE), Ask(conditions_hold=True))
+    assert (written.says, written.late_s) == ("ROLLBACK", 26 * MINUTE)
+
+
+def test_a_fix_that_a_crash_left_open_is_asked_for_again_when_the_hold_ends():
+    held = event(What.DECIDED, 5, "HOLD", by="deployment-lead")
+    (written,), incident = act(held, event(What.FIX_BEGUN, 10), minutes=65)
+    assert (written.what, incident.clock[0], incident.state) == (What.DEADLINE, "hold", State.FIXING)
+
+
+def test_a_fix_while_somebody_holds_that_did_not_help_leaves_it_held_with_the_same_end():
+    held = event(What.DECIDED, 5, "HOLD", by="deployment-lead")
+    fixed = (event(What.FIX_BEGUN, 10), event(What.FIX_DONE, 11), event(What.OBSERVED, 12, "HOLD"))
+    incident = after(held, *fixed)
+    assert (incident.state, incident.fixes) == (State.HELD, 1)
+    assert incident.left_s(START.plus(64 * MINUTE)) == MINUTE
+
+
+def test_whoever_held_knowing_the_advice_is_not_overruled_by_the_same_advice():
+    """A second run that says ROLLBACK about the same items is no news; another red item is."""
+    known = (event(What.OBSERVED, 2, "ROLLBACK"), event(What.DECIDED, 5, "HOLD", by="deployment-lead"))
+    assert after(*known, event(What.OBSERVED, 6, "ROLLBACK")).state is State.HELD
+    worse = after(*known, event(What.OBSERVED, 6, "ROLLBACK", items=("golive.errors",)))
+    assert (worse.state, worse.left_s(START.plus(14 * MINUTE))) == (State.ASSESSING, MINUTE)
+
+
+def test_a_breach_while_a_person_is_asked_is_acted_on_at_the_same_deadline():
+    """Nobody has decided; a run turns from HOLD to ROLLBACK: the end of the clock executes, where a policy says so."""
+    times = Times(execute_at_deadline=True)
+    worse = event(What.OBSERVED, 12, "ROLLBACK", items=("golive.errors",))
+    found, incident = act(worse, minutes=15.5, ask=Ask(True, may_return=True), times=times)
+    assert [(e.what, e.by, e.late_s) for e in found] == [
+        (What.DEADLINE, "deadline", 30.0),
+        (What.DECIDED, "deadline", 30.0),
+    ]
+    assert incident.state is State.ROLLING_BACK
+
+
+@pytest.mark.parametrize(
+    ("may_return", "words"),
+    [(False, "writes would be lost"), (None, "is not known, which needs a named person")],
+)
+def test_a_deadline_that_must_not_execute_says_why(may_return, words):
+    times = Times(execute_at_deadline=True)
+    (written,), _ = act(minutes=15, ask=Ask(True, may_return), times=times)
+    assert "not executed at the deadline" in written.reason
+    assert words in written.reason
+
+
+def test_deciding_twice_gives_no_second_half_hour():
+    failed = (event(What.DECIDED, 10, "ROLLBACK"), event(What.ROLLBACK_FAILED, 20))
+    incident = after(*failed, event(What.DECIDED, 25, "ROLLBACK"))
+    assert (incident.state, incident.left_s(START.plus(39 * MINUTE))) == (State.ROLLING_BACK, MINUTE)
+
+
+def test_a_rollback_that_was_called_off_and_decided_anew_has_its_own_clock_and_its_overrun_is_written_down():
+    events = [
+        event(What.DECIDED, 1, "ROLLBACK"),
+        event(What.DEADLINE, 32, "HOLD", by="deadline"),
+        event(What.DECIDED, 33, "HOLD"),
+        event(What.DECIDED, 50, "ROLLBACK"),
+    ]
+    assert after(*events[:3]).state is State.HELD
+    (overrun,), _ = act(*events, minutes=81)
+    assert (overrun.late_s, "longer than 30 min" in overrun.reason) == (MINUTE, True)
+
+
+def test_nothing_is_decided_about_what_is_over():
+    assert after(event(What.OBSERVED, 1, "GO"), event(What.DECIDED, 2, "ROLLBACK")).state is State.PASSED
+
+
+def watched(
+    *events: Event, until: int, ask: Ask = NOT_YET, times: Times = TIMES
+) -> list[tuple[float, str, str]]:
+    """A watcher that looks once a minute: what it wrote down, as (minute, clock, what it says)."""
+    written: list[Event] = []
+    found = []
+    for minute in range(until + 1):
+        happened = [e for e in events if e.at.up_s <= START.up_s + minute * MINUTE]
+        everything = sorted([event(What.OPENED, 0, "HOLD"), *happened, *written], key=lambda e: e.at.up_s)
+        incident = all_of(everything, times)[-1]
+        for one in due(incident, times, START.plus(minute * MINUTE), ask):
+            written.append(one)
+            found.append((minute, incident.clock[0] if incident.clock else "", one.says))
+    return found
+
+
+def test_a_night_on_simulated_clocks():
+    """Every clock of a whole night is acted on in the minute of its end, once, and held ones again and again."""
+    assert watched(until=14) == []
+    assert watched(until=200) == [
+        (15, "decide", "HOLD"),
+        (75, "hold", "HOLD"),
+        (135, "hold", "HOLD"),
+        (195, "hold", "HOLD"),
+    ]
+    rolled = (
+        event(What.DECIDED, 20, "HOLD", by="deployment-lead"),
+        event(What.OBSERVED, 40, "ROLLBACK", items=("golive.errors",)),
+        event(What.DECIDED, 45, "ROLLBACK", by="deployment-lead"),
+        event(What.ROLLED_BACK, 80),
+    )
+    assert watched(*rolled, until=300) == [
+        (15, "decide", "HOLD"),
+        (40, "decide", "HOLD"),
+        (75, "roll back", "HOLD"),
+        (140, "after", "HOLD"),
+    ]
+    assert watched(*rolled, event(What.AFTER_DONE, 130), until=300)[-1] == (75, "roll back", "HOLD")

@@ -14,7 +14,7 @@ import pytest
 from pytest_deploygate import hookspecs
 from pytest_deploygate.inventory.rollback import Rollback, Step
 from pytest_deploygate.journal import JournalError, Writer
-from pytest_deploygate.rollback import actions, execution, progress, runbook
+from pytest_deploygate.rollback import actions, execution, going_back, progress, runbook
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.hooks import Hooks, load
 
@@ -227,15 +227,63 @@ def test_hooks_do_and_verify_steps_and_an_error_in_one_is_no_success(tmp_path):
     theirs = step(tmp_path, "theirs", run="exit 1", verify=None, within="1s")
     raises = step(tmp_path, "raises", run="true", verify=None, within="1s")
     ended = execution.execute(Writer(tmp_path / "out"), "r", [theirs, raises], tools)
-    assert (ended.failed, ended.why) == ("raises", "nothing verifies this step")
+    why = "nothing verifies this step: its hook broke off, RuntimeError: no route"
+    assert (ended.failed, ended.why) == ("raises", why)
     assert said[0] == "pytest_deploygate_rollback_verify: RuntimeError: no route"
+
+
+def test_a_hook_that_breaks_off_while_it_does_a_step_fails_it_and_ours_is_not_tried_on_top(tmp_path):
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\ndef pytest_deploygate_rollback_execute(step):\n    pytest.fail('half done')\n"
+    )
+    hooks = load(tmp_path, lambda _where, _what: None)
+    ended = execution.execute(
+        Writer(tmp_path / "out"), "r", [step(tmp_path, "a")], Tools("CHG-1", hooks, lambda _items: "")
+    )
+    assert (ended.failed, "half done" in ended.why) == ("a", True)
+    assert times_done(tmp_path, "a") == 0
+
+
+def test_an_error_in_one_hook_stops_no_other(tmp_path):
+    """The conftest of the suites answers although that of the root breaks off; what went wrong is told."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "conftest.py").write_text("def pytest_deploygate_rerun(items):\n    raise SystemExit(3)\n")
+    (tmp_path / "suites" / "conftest.py").write_text(
+        "def pytest_deploygate_rerun(items):\n    return ['b']\n"
+    )
+    said: list[str] = []
+    hooks = load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
+    (tmp_path / "conftest.py").touch()
+    answers, wrong = hooks.answers("pytest_deploygate_rerun", items=["a"])
+    assert answers == [["b"]]
+    assert wrong in ([], ["SystemExit: 3"])
+    assert len(said) == len(wrong)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("raise OSError('no such file')", "broke off, so the runbook may lack some: OSError"),
+        ("return ['restart']", "'restart' is no Step"),
+        ("return [Step(name='a', run='true')] * 2", "two steps are called 'a'"),
+    ],
+)
+def test_a_runbook_that_may_lack_steps_is_not_followed(tmp_path, body, why):
+    (tmp_path / "conftest.py").write_text(
+        "from pytest_deploygate.inventory.rollback import Step\n"
+        f"def pytest_deploygate_rollback_steps():\n    {body}\n"
+    )
+    with pytest.raises(going_back.Refusal, match=why):
+        going_back.steps(Rollback(), load(tmp_path, lambda _where, _what: None))
 
 
 def test_a_conftest_that_cannot_be_loaded_is_complained_of(tmp_path):
     (tmp_path / "conftest.py").write_text("import nothing_of_this_name\n")
     said: list[str] = []
-    load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
+    hooks = load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
     assert "ModuleNotFoundError" in said[0]
+    with pytest.raises(going_back.Refusal, match="may give steps of the runbook"):
+        going_back.steps(Rollback(), hooks)
 
 
 def test_every_hook_says_who_calls_it_and_what_its_absence_means():

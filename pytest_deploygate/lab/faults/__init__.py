@@ -23,7 +23,8 @@ class Fault:
 
     `breaks` and `heals` take the running lab; healing twice, or what is not broken, does no harm. `says` is what one
     of the reasons must name, so that a tired person knows where to look. `needs` are services of the lab without
-    which it cannot be put in. `scope` is a narrower `-m` than the phases of its items, for a test of it.
+    which it cannot be put in. `scope` is a narrower `-m` than the phases of its items, for a test of it; `inventory` is
+    the one that measures them, where that is not the lab's own.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Fault:
     says: str
     needs: tuple[str, ...] = ()
     scope: str = ""
+    inventory: str = "lab"
 
 
 def all_faults() -> dict[str, Fault]:

@@ -83,6 +83,7 @@ def values(lab: Lab) -> dict[str, str]:
     """Return what inventories refer to."""
     return {
         "dns.observations": str(lab.folder / "jobs" / "dns-observations.jsonl"),
+        "dns.update-key": str(_secret_file(lab)),
         "dns.drill": str(lab.folder / "jobs" / "dns-drill.json"),
     }
 

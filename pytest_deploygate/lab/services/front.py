@@ -1,4 +1,9 @@
-"""The platform's HTTP front: nginx, behind it HAProxy with health checks, behind that two replicas of the application."""
+"""The platform's HTTP front: nginx, behind it HAProxy with health checks, behind that two replicas of the application.
+
+The platform has two addresses: the new one (127.0.0.1), to which the cutover has led users, and the old one, behind
+which stand the replicas of version 1 only. The replicas of version 2 run while it is deployed; in between they are in
+maintenance. Where a flag file is, nginx answers everything with the maintenance page.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 from pytest_deploygate.lab import client, nodes, processes, sql
+from pytest_deploygate.lab.app import NEW_REPLICAS
 from pytest_deploygate.lab.people import TOKEN
 from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.state import HOST, Lab, LabError
@@ -21,6 +27,8 @@ from pytest_deploygate.probes.watch.record import RecordError, read
 REPLICAS = ("app1", "app2")
 BALANCER = "haproxy"
 FRONT = "front"
+#: The address of the platform before the cutover, as `dns.OLD`.
+OLD_HOST = "127.0.0.9"
 _STATS = "haproxy-stats"
 _HAPROXY = """global
     maxconn 2000
@@ -46,6 +54,17 @@ backend replicas
     default-server inter 500ms fall 3 rise 1
 {servers}
 
+frontend old
+    bind {old}:{port}
+    default_backend old
+
+backend old
+    balance roundrobin
+    option httpchk GET /healthz
+    http-check expect status 200
+    default-server inter 500ms fall 3 rise 1
+{olds}
+
 frontend stats
     bind {host}:{stats}
     stats enable
@@ -70,10 +89,26 @@ http {{
         server {host}:{balancer};
         keepalive 64;
     }}
+    upstream old {{
+        server {old}:{balancer};
+        keepalive 8;
+    }}
+    map $server_addr $side {{
+        default platform;
+        {old} old;
+    }}
     server {{
         listen {host}:{port};
+        listen {old}:{port};
+        error_page 503 @maintenance;
+        location @maintenance {{
+            root {folder};
+            add_header Retry-After 600 always;
+            try_files /maintenance.html =503;
+        }}
         location / {{
-            proxy_pass http://platform;
+            if (-f {folder}/maintenance.on) {{ return 503; }}
+            proxy_pass http://$side;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $host;
@@ -83,6 +118,11 @@ http {{
         }}
     }}
 }}
+"""
+
+
+_MAINTENANCE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Maintenance</title></head>
+<body><h1>We will be back soon</h1><p>The platform goes back to its previous version.</p></body></html>
 """
 
 
@@ -98,6 +138,7 @@ def start(lab: Lab) -> None:
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
     nodes.put(lab, where(lab) / "nginx.conf", _nginx(lab))
+    nodes.put(lab, where(lab) / "maintenance.html", _MAINTENANCE)
     for name, program in _programs(lab).items():
         client.start(lab, name, program)
     try:
@@ -108,23 +149,27 @@ def start(lab: Lab) -> None:
 
 
 def _haproxy(lab: Lab) -> str:
-    servers = "\n".join(f"    server {name} {HOST}:{lab.ports[name]} check" for name in REPLICAS)
+    olds = "\n".join(f"    server {name} {HOST}:{lab.ports[name]} check" for name in REPLICAS)
+    news = "\n".join(f"    server {name} {HOST}:{lab.ports[name]} check disabled" for name in NEW_REPLICAS)
     return _HAPROXY.format(
         host=HOST,
         port=lab.ports[BALANCER],
         stats=lab.ports[_STATS],
         socket=where(lab) / "haproxy.sock",
-        servers=servers,
+        servers=f"{olds}\n{news}",
+        olds=olds,
+        old=OLD_HOST,
     )
 
 
 def _nginx(lab: Lab) -> str:
-    return _NGINX.format(folder=where(lab), host=HOST, port=lab.ports[FRONT], balancer=lab.ports[BALANCER])
+    return _NGINX.format(
+        folder=where(lab), host=HOST, old=OLD_HOST, port=lab.ports[FRONT], balancer=lab.ports[BALANCER]
+    )
 
 
 def _programs(lab: Lab) -> dict[str, Program]:
     """Return how each is started. The replicas run as ourselves: only we can read the Python packages for sure."""
-    application = [sys.executable, "-m", "pytest_deploygate.lab.app", str(lab.folder)]
     balancer = [lab.programs["haproxy"], "-db", "-f", str(where(lab) / "haproxy.cfg")]
     front = [
         lab.programs["nginx"],
@@ -135,12 +180,18 @@ def _programs(lab: Lab) -> dict[str, Program]:
         "-c",
         str(where(lab) / "nginx.conf"),
     ]
-    replicas = {name: Program([*application, name], death_signal=SIGTERM) for name in REPLICAS}
+    replicas = {name: replica(lab, name) for name in REPLICAS}
     return replicas | {
         # SIGQUIT makes HAProxy tell of its memory, and nginx wait for its connections.
         BALANCER: Program(balancer, lab.user, death_signal=SIGKILL),
         FRONT: Program(front, lab.user, death_signal=SIGTERM),
     }
+
+
+def replica(lab: Lab, name: str) -> Program:
+    """Return how a replica of the application is started, of version 1 or 2 by its name."""
+    argv = [sys.executable, "-m", "pytest_deploygate.lab.app", str(lab.folder), name]
+    return Program(argv, death_signal=SIGTERM)
 
 
 def whole(lab: Lab) -> bool:
@@ -153,7 +204,7 @@ def wait_whole(lab: Lab) -> None:
     sql.wait_until("an answer of both replicas through the front", lambda: whole(lab), 15.0)
 
 
-def replicas_up(lab: Lab) -> list[str]:
+def replicas_up(lab: Lab, backend: str = "replicas") -> list[str]:
     """Return the replicas that HAProxy sends requests to, by its own health checks."""
     try:
         with socket.create_connection((HOST, lab.ports[_STATS]), 1.0) as connection:
@@ -162,8 +213,8 @@ def replicas_up(lab: Lab) -> list[str]:
             table = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     except OSError:
         return []
-    rows = [line.split(",") for line in table.splitlines() if line.startswith("replicas,")]
-    return [row[1] for row in rows if row[1] in REPLICAS and row[17].startswith("UP")]
+    rows = [line.split(",") for line in table.splitlines() if line.startswith(f"{backend},")]
+    return [row[1] for row in rows if row[1] in (*REPLICAS, *NEW_REPLICAS) and row[17].startswith("UP")]
 
 
 def answers(lab: Lab) -> bool:
@@ -219,6 +270,7 @@ def values(lab: Lab) -> dict[str, str]:
         "watch.record": str(record(lab)),
         "api.token": str(lab.secret_file(TOKEN)),
         "log.access": str(where(lab) / "access.log"),
+        "maintenance.flag": str(where(lab) / "maintenance.on"),
     }
 
 
@@ -237,5 +289,5 @@ SERVICE = Service(
     where=where,
     values=values,
     once_up=watch,
-    more_ports=(_STATS,),
+    more_ports=(_STATS, *NEW_REPLICAS),
 )

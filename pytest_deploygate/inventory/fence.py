@@ -1,0 +1,42 @@
+"""The inventory's `rollback.fence` section: the old side after the cutover, to which nobody may write any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from pytest_deploygate.inventory.fields import Duration, Port, SecretReference, Section
+
+
+class OldFront(Section):
+    """The old side's HAProxy: who still sends requests there, by a stale DNS answer for example."""
+
+    socket: str = Field(description="unix socket path or host:port of the runtime API")
+    frontend: str = Field(description="name of the frontend that users came through")
+
+
+class Fence(Section):
+    """The old side's database, looked at twice."""
+
+    host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
+    port: Port = Field(default=5432, description="TCP port")
+    name: str = Field(description="database")
+    user: str = Field(description="role to look with; pg_monitor lets it see everybody's sessions")
+    password: SecretReference | None = Field(default=None, description="reference to its password")
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="verify-full", description="libpq's sslmode"
+    )
+    count: str = Field(description="query on the old side: how many rows were written since %(cutover)s")
+    watch: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(seconds=2),
+        description="the tables' write counters are compared over this time; at most a minute is waited",
+    )
+    ignore: list[str] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="tables (schema.name, * as wildcard) that may be written, e.g. a heartbeat; the finding lists them",
+    )
+    front: OldFront | None = Field(default=None, description="the balancer in front of the old side")

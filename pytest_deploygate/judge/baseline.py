@@ -1,0 +1,84 @@
+"""Judge the baseline: what was measured, and what was red, before the change. Without it no rollback can be advised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineSeen:
+    """The record of the change before. `problem` says why it cannot be used; the rest is then empty.
+
+    `measured` and `red` are item ids, `at` when its last run began, `inventory` the one that it was about.
+    """
+
+    change: str
+    problem: str = ""
+    inventory: str = ""
+    at: datetime | None = None
+    measured: tuple[str, ...] = ()
+    red: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a baseline must be: about `inventory`, with `items` in it (those critical ones whose failure calls for a
+    rollback and that this inventory can measure), at most `max_age` old at `until` (the cutover, else now), and before it.
+    """
+
+    inventory: str
+    items: tuple[str, ...]
+    max_age: timedelta
+    until: datetime
+    phase: str
+
+
+def judge(found: BaselineSeen, expected: Wanted) -> Judgement:
+    """Pass when every item that could call for a rollback was measured before the change; what was red then is a note."""
+    again = f"run `pytest -m {expected.phase} --inventory {expected.inventory} --change {found.change}` before the change"
+    if found.problem or found.at is None:
+        why = found.problem or "its run has no time"
+        return Judgement(
+            Verdict.FAIL, f"the baseline {found.change!r} cannot be used: {why}; {again}", confirmed=True
+        )
+    missing = [item for item in expected.items if item not in found.measured]
+    age_s = (expected.until - found.at).total_seconds()
+    readings = (
+        Reading("items measured before", len(set(expected.items) - set(missing)), limit=f"{len(expected.items)}",
+                ok=not missing),
+        Reading("red before", len(found.red)),
+        Reading("age at the cutover", round(age_s), "s", f"at most {words_for(expected.max_age)}",
+                0 <= age_s <= expected.max_age.total_seconds()),
+    )  # fmt: skip
+    wrong = []
+    if found.inventory != expected.inventory:
+        wrong.append(f"it is about the inventory {found.inventory!r}, not {expected.inventory!r}")
+    if age_s < 0:
+        wrong.append(f"it was measured {words_for(-age_s)} after the cutover: that is not before the change")
+    if age_s > expected.max_age.total_seconds():
+        wrong.append(f"it is {words_for(age_s)} old, more than {words_for(expected.max_age)}")
+    if missing:
+        some = ", ".join(missing[:_NAMED]) + (" …" if len(missing) > _NAMED else "")
+        wrong.append(f"it did not measure {some}, so nobody knows whether that was red before")
+    if wrong:
+        reason = f"the baseline {found.change!r}: {'; '.join(wrong)}; {again}"
+        return Judgement(Verdict.FAIL, reason, readings, _red(found), confirmed=True)
+    if not expected.items:
+        reason = "no critical item from go-live on can be measured with this inventory, so a baseline proves nothing"
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
+    said = (
+        f"{len(expected.items)} items that could call for a rollback were measured {words_for(age_s)} before"
+    )
+    red = f", {len(found.red)} of all were red then" if found.red else ", none was red"
+    return Judgement(Verdict.PASS, f"{found.change}: {said}{red}", readings, _red(found))
+
+
+def _red(found: BaselineSeen) -> tuple[str, ...]:
+    if not found.red:
+        return ()
+    return (f"red before the change already, so no reason to go back: {', '.join(found.red[:20])}",)

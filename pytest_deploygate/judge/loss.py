@@ -1,0 +1,85 @@
+"""Judge what a rollback now would lose: it must be known, bounded where the inventory says so, and saveable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.loss import Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Bearable:
+    """What may be lost. `acceptable` rows at most, None: any number that can be saved.
+
+    `saved_by` is the command that saves them, empty where there is none. `restores` are the steps of the runbook after
+    which they are gone.
+    """
+
+    acceptable: int | None
+    saved_by: str
+    restores: tuple[str, ...]
+
+
+def judge(found: Lost, expected: Bearable) -> Judgement:
+    """Pass when the rows are counted and, where there are some that a step would lose, can be saved first."""
+    readings = tuple(_readings(found, expected))
+    if found.rows is None:
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"what a rollback would lose is not known: {found.problem}", readings
+        )
+    wrong = list(_wrong(found, expected))
+    if wrong:
+        return Judgement(Verdict.FAIL, f"{_said(found)}; {'; '.join(wrong)}", readings, confirmed=True)
+    notes: tuple[str, ...] = ()
+    if not expected.restores:
+        notes = (
+            "no step of the runbook says `loses_writes`: going back would keep them, or the runbook does not say so",
+        )
+    elif found.rows:
+        notes = (
+            f"past the step {expected.restores[0]!r} a rollback needs a named person: --accept-loss --role ROLE",
+        )
+    return Judgement(Verdict.PASS, _said(found), readings, notes)
+
+
+def _wrong(found: Lost, expected: Bearable) -> Iterator[str]:
+    rows = found.rows or 0
+    if expected.acceptable is not None and rows > expected.acceptable:
+        yield (
+            f"more than the {expected.acceptable} that are acceptable; decide now whether to go back, or go on and mend: "
+            "each minute adds to it"
+        )
+    if rows and expected.restores and not expected.saved_by:
+        yield (
+            f"the step {expected.restores[0]!r} would lose them and nothing saves them: add rollback.loss.export and export_to"
+        )
+    if expected.saved_by and found.export_problem:
+        yield f"what it accepts could not be saved before a restore: {found.export_problem}"
+
+
+def _said(found: Lost) -> str:
+    since = f"since the cutover at {_time(found.cutover)}" if found.cutover else "since the cutover"
+    if not found.rows:
+        return f"the new side accepted no row {since}: a rollback now loses nothing"
+    free = f"; it was free of loss until {_time(found.first)}" if found.first else ""
+    return f"a rollback now loses {found.rows} rows that the new side accepted {since}{free}"
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _readings(found: Lost, expected: Bearable) -> Iterator[Reading]:
+    most = expected.acceptable
+    yield Reading(
+        "rows that a rollback now loses",
+        found.rows,
+        limit="" if most is None else f"at most {most}",
+        ok=None if most is None or found.rows is None else found.rows <= most,
+    )
+    if found.first and found.at:
+        yield Reading("free of loss until", _time(found.first))
+        yield Reading("since then", words_for((found.at - found.first).total_seconds()))

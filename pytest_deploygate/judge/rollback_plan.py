@@ -1,0 +1,110 @@
+"""Judge the runbook: no mistakes in it, every dry run passes, it fits into the time, and it was rehearsed lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StepSeen:
+    """A step: what it would do now, how it is verified, how long it takes and where that is from, what is wrong with it."""
+
+    name: str
+    would: str
+    verified_by: str
+    estimate_s: float
+    estimated_from: str
+    call: str
+    loses_writes: bool
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSeen:
+    """The runbook as it was looked at, at `at`. `problems` are about the whole; `rehearsed_at` is None: never.
+
+    `unrehearsed` are steps that no rehearsal on record did. `callable_roles` are the roles of the contact list.
+    """
+
+    steps: tuple[StepSeen, ...]
+    estimate_s: float
+    problems: tuple[str, ...]
+    at: datetime
+    rehearsed_at: datetime | None
+    unrehearsed: tuple[str, ...]
+    callable_roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """It must fit into `within`, and have been rehearsed at most `rehearsed_within` ago."""
+
+    within: timedelta
+    rehearsed_within: timedelta
+
+
+def judge(found: PlanSeen, expected: Fits) -> Judgement:
+    """Pass only when it is sound, fits, and a rehearsal of every step is on record: an estimate alone is a hope."""
+    readings = tuple(_readings(found, expected))
+    notes = tuple(_notes(found))
+    wrong = [*found.problems, *(f"{step.name}: {p}" for step in found.steps for p in step.problems)]
+    if wrong:
+        more = f" (and {len(wrong) - _NAMED} more)" if len(wrong) > _NAMED else ""
+        reason = f"{'; '.join(wrong[:_NAMED])}{more}; `deploygate rollback --plan` shows it"
+        return Judgement(Verdict.FAIL, reason, readings, notes, confirmed=True)
+    unclear = list(_unclear(found, expected))
+    if unclear:
+        return Judgement(Verdict.INCONCLUSIVE, "; ".join(unclear), readings, notes)
+    return Judgement(
+        Verdict.PASS,
+        f"{len(found.steps)} steps, each verified and looked at without changing anything; {words_for(found.estimate_s)} by "
+        f"rehearsals of the {words_for(expected.within)} there are, the last at {found.rehearsed_at:%Y-%m-%d %H:%M} UTC",
+        readings,
+        notes,
+    )
+
+
+def _unclear(found: PlanSeen, expected: Fits) -> Iterator[str]:
+    rehearse = "go back once on staging with this runbook (`deploygate rollback --execute`), which writes rollback.rehearsals"
+    if found.rehearsed_at is None:
+        yield f"it was never rehearsed, so its {words_for(found.estimate_s)} are a hope: {rehearse}"
+        return
+    age = found.at - found.rehearsed_at
+    if age > expected.rehearsed_within:
+        yield f"the last rehearsal is {words_for(age)} old, more than {words_for(expected.rehearsed_within)}: {rehearse}"
+    if age < timedelta(0):
+        yield f"the last rehearsal is dated {words_for(-age)} in the future: is a clock wrong?"
+    if found.unrehearsed:
+        some = ", ".join(found.unrehearsed[:_NAMED])
+        yield f"no rehearsal on record did {some}: {rehearse}"
+
+
+def _notes(found: PlanSeen) -> Iterator[str]:
+    strangers = sorted({s.call for s in found.steps if s.call and s.call not in found.callable_roles})
+    if strangers:
+        yield f"to be called, and not in the contact list: {', '.join(strangers)}; add `contacts` with their numbers"
+    losing = next((step.name for step in found.steps if step.loses_writes), "")
+    yield (
+        f"point of no return: {losing}"
+        if losing
+        else "no step is marked as the point of no return (`loses_writes`)"
+    )
+
+
+def _readings(found: PlanSeen, expected: Fits) -> Iterator[Reading]:
+    most_s = expected.within.total_seconds()
+    yield Reading(
+        "estimated in all", round(found.estimate_s, 1), "s", f"at most {most_s:g}", found.estimate_s <= most_s
+    )
+    bad = sum(bool(step.problems) for step in found.steps)
+    yield Reading("steps with a problem", bad, limit="0", ok=bad == 0)
+    yield Reading("steps", len(found.steps))
+    yield Reading("steps never rehearsed", len(found.unrehearsed), limit="0", ok=not found.unrehearsed)
+    for step in found.steps:
+        yield Reading(step.name, round(step.estimate_s, 1), "s", step.estimated_from)

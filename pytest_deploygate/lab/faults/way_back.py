@@ -1,0 +1,158 @@
+"""Faults of the way back: what was red before is not known, a rollback would lose too much, the old system is in use."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pytest_deploygate.lab import old_system
+from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab.state import Lab, LabError
+
+INVENTORY = "lab-guards"
+#: Without these the inventory's items cannot be measured.
+_NEEDS = ("dns-primary", "edge-app")
+_BASELINE, _REHEARSALS, _SAVED = "baseline", "rehearsals", "saved"
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.aside")
+
+
+def _put_aside(name: str) -> Change:
+    def change(lab: Lab) -> None:
+        lab.guards[name].rename(_aside(lab.guards[name]))
+
+    return change
+
+
+def _put_back(name: str) -> Change:
+    def change(lab: Lab) -> None:
+        if (aside := _aside(lab.guards[name])).exists():
+            aside.replace(lab.guards[name])
+
+    return change
+
+
+def _alter_baseline(lab: Lab) -> None:
+    """Change a word in the middle of the baseline's journal, as somebody would who wants it to have been red."""
+    journal = lab.guards[_BASELINE] / "journal.jsonl"
+    _aside(journal).write_bytes(journal.read_bytes())
+    journal.write_bytes(journal.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"fail"', 1))
+
+
+def _restore_baseline(lab: Lab) -> None:
+    journal = lab.guards[_BASELINE] / "journal.jsonl"
+    if _aside(journal).exists():
+        _aside(journal).replace(journal)
+
+
+def _rehearsals(lab: Lab, *, days_ago: float, seconds: float) -> None:
+    """Write a rehearsal of that age in which each step took that long, beside the true one."""
+    file = lab.guards[_REHEARSALS]
+    if not file.is_file():
+        raise LabError(f"the runbook was not rehearsed when the lab came up: there is no {file}")
+    true = json.loads(file.read_text())["rehearsals"][-1]
+    at = datetime.now(UTC) - timedelta(days=days_ago)
+    made = {"at": at.isoformat(), "took_s": dict.fromkeys(true["took_s"], seconds)}
+    _aside(file).write_text(file.read_text())
+    file.write_text(json.dumps({"rehearsals": [made]}))
+
+
+MANY = Fault(
+    "rollback-loses-rows",
+    "the new side has accepted thirty messages since the cutover",
+    {"guard.loss-if-rolled-back": "fail"},
+    by_sql(
+        "INSERT INTO platform.messages (recipient, sent_at, body) SELECT 'late@example.com', now(), '{}'"
+        " FROM generate_series(1, 30)"
+    ),
+    by_sql("DELETE FROM platform.messages WHERE recipient = 'late@example.com'"),
+    says="loses 30 rows",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+UNCOUNTED = Fault(
+    "rollback-loss-unknown",
+    "a column was renamed, so that what the new side has accepted cannot be counted any more",
+    {"guard.loss-if-rolled-back": "inconclusive"},
+    by_sql("ALTER TABLE platform.messages RENAME COLUMN sent_at TO sent"),
+    by_sql(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'platform.messages'::regclass"
+        " AND attname = 'sent') THEN ALTER TABLE platform.messages RENAME COLUMN sent TO sent_at; END IF; END $$"
+    ),
+    says="cannot be counted",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+NOWHERE = Fault(
+    "rollback-export-nowhere",
+    "the folder is gone in which lost rows would be saved",
+    {"guard.loss-if-rolled-back": "fail"},
+    lambda lab: lab.guards[_SAVED].parent.rmdir(),
+    lambda lab: lab.guards[_SAVED].parent.mkdir(exist_ok=True),
+    says="there is no folder",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+STALE_CLIENT = Fault(
+    "old-system-written",
+    "a client with a stale DNS answer placed three orders on the old system after the cutover",
+    {"guard.old-side-fenced": "fail"},
+    lambda lab: old_system.order(lab, 3),
+    old_system.forget,
+    says="3 rows were written to the old side",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+UNSEEN = Fault(
+    "old-system-unseen",
+    "the gate may not look at the old system any more",
+    {"guard.old-side-fenced": "inconclusive"},
+    by_sql(f"REVOKE CONNECT ON DATABASE {old_system.DATABASE} FROM PUBLIC"),
+    by_sql(f"GRANT CONNECT ON DATABASE {old_system.DATABASE} TO PUBLIC"),
+    says="nobody knows whether it is written",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+NO_BASELINE = Fault(
+    "baseline-missing",
+    "the record of what was red before the change is gone",
+    {"guard.baseline": "fail"},
+    _put_aside(_BASELINE),
+    _put_back(_BASELINE),
+    says="cannot be used",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+ALTERED_BASELINE = Fault(
+    "baseline-altered",
+    "a verdict in the record from before the change was altered",
+    {"guard.baseline": "fail"},
+    _alter_baseline,
+    _restore_baseline,
+    says="journal.jsonl",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+TOO_SLOW = Fault(
+    "rollback-too-slow",
+    "the last rehearsal of the runbook took forty minutes",
+    {"day.rollback-plan": "fail"},
+    lambda lab: _rehearsals(lab, days_ago=1, seconds=1200.0),
+    _put_back(_REHEARSALS),
+    says="more than the 30 min",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)
+FORGOTTEN = Fault(
+    "rollback-rehearsed-long-ago",
+    "the last rehearsal of the runbook is a hundred days old",
+    {"day.rollback-plan": "inconclusive"},
+    lambda lab: _rehearsals(lab, days_ago=100, seconds=1.0),
+    _put_back(_REHEARSALS),
+    says="100 d old",
+    needs=_NEEDS,
+    inventory=INVENTORY,
+)

@@ -1,0 +1,26 @@
+"""One question to HAProxy's runtime API ("Unix Socket commands" in its management guide)."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+_TIMEOUT_S = 5.0
+
+
+def ask(place: str, command: str) -> str:
+    """Return the answer to a command; `place` is a unix socket's path or host:port. Raises OSError."""
+    host, colon, port = place.rpartition(":")
+    with contextlib.ExitStack() as stack:
+        if colon and port.isdigit():
+            connection = stack.enter_context(socket.create_connection((host, int(port)), _TIMEOUT_S))
+        else:
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(_TIMEOUT_S)
+            connection.connect(place)
+        connection.sendall(command.encode() + b"\n")
+        connection.shutdown(socket.SHUT_WR)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts).decode(errors="replace")

@@ -1,0 +1,167 @@
+"""Whether anybody still writes to the old side after the cutover: its database's counters twice, its balancer's too."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.inventory.fence import Fence, OldFront
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import haproxy_socket
+from pytest_deploygate.probes.postgres import explain
+from pytest_deploygate.redaction import redact
+
+_CONNECT_S = 5
+_STATEMENT_MS = 20_000
+_LONGEST_WATCH_S = 60.0
+_NAME = "deploygate"
+#: Written rows of every table of users: inserts, updates, deletes since the statistics began.
+_WRITTEN = (
+    """SELECT schemaname || '.' || relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"""
+)
+_CLIENTS = """SELECT usename::text, coalesce(host(client_addr), 'a local socket'), coalesce(application_name, ''),
+    count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()
+    AND pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 20"""
+#: Our own session is read-only by our own choice, so the database's and the server's settings are asked for.
+_READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d
+    ON d.oid = s.setdatabase WHERE d.datname = current_database() AND s.setrole = 0
+    AND 'default_transaction_read_only=on' = ANY (s.setconfig))
+    OR (SELECT source NOT IN ('client', 'session') AND setting = 'on' FROM pg_settings
+    WHERE name = 'default_transaction_read_only')"""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Sessions of one role from one address on the old database."""
+
+    role: str
+    address: str
+    application: str
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class OldSideSeen:
+    """The old side over `over_s` seconds. `rows` are those written since the cutover at the first and the last look.
+
+    `written` are tables whose counters rose meanwhile, with by how much; `reset` is true where counters fell, so that
+    they tell nothing. `requests` came through the old balancer meanwhile, None where nobody asked; `front_problem` says
+    why it could not be asked. `ignored` are tables left out by the inventory that were written.
+    """
+
+    where: str
+    cutover: datetime | None
+    rows: tuple[int, int] | None
+    rows_problem: str
+    written: tuple[tuple[str, int], ...]
+    ignored: tuple[str, ...]
+    tables: int
+    reset: bool
+    over_s: float
+    read_only: bool
+    clients: tuple[Clients, ...]
+    requests: int | None = None
+    front_problem: str = ""
+
+
+def look(fence: Fence, cutover: datetime | None) -> OldSideSeen:
+    """Look at the old side for a while. Raises CannotTell where it cannot be reached or asked."""
+    where = f"{fence.name} on {fence.host}:{fence.port}"
+    try:
+        with _connect(fence) as connection:
+            return _look(connection, fence, cutover, where)
+    except psycopg.Error as error:
+        node = Node(name=f"the old side's database {fence.name}", host=fence.host, port=fence.port)
+        raise CannotTell(f"{explain(node, error)}; so nobody knows whether it is written") from None
+
+
+def _look(
+    connection: psycopg.Connection[TupleRow], fence: Fence, cutover: datetime | None, where: str
+) -> OldSideSeen:
+    before, first = _written(connection), _rows(connection, fence, cutover)
+    requests, why = _requests(fence.front)
+    began = time.monotonic()
+    time.sleep(min(fence.watch.total_seconds(), _LONGEST_WATCH_S))
+    last, after = _rows(connection, fence, cutover), _written(connection)
+    again, why_again = _requests(fence.front)
+    rose = [
+        (name, count - before.get(name, 0)) for name, count in after.items() if count != before.get(name, 0)
+    ]
+    left_out = [name for name, _ in rose if any(fnmatchcase(name, one) for one in fence.ignore)]
+    read_only, clients = connection.execute(_READ_ONLY).fetchone(), connection.execute(_CLIENTS).fetchall()
+    whole = isinstance(first, int) and isinstance(last, int)
+    return OldSideSeen(
+        where=where,
+        cutover=cutover,
+        rows=(int(first), int(last)) if whole else None,
+        rows_problem="" if whole else str(first if isinstance(first, str) else last),
+        written=tuple((name, by) for name, by in sorted(rose) if by > 0 and name not in left_out),
+        ignored=tuple(left_out),
+        tables=len(after),
+        reset=any(by < 0 for _, by in rose),
+        over_s=round(time.monotonic() - began, 3),
+        read_only=bool(read_only and read_only[0]),
+        clients=tuple(Clients(*row) for row in clients),
+        requests=again - requests if again is not None and requests is not None else None,
+        front_problem=why or why_again,
+    )
+
+
+def _connect(fence: Fence) -> psycopg.Connection[TupleRow]:
+    return psycopg.connect(
+        host=fence.host,
+        port=int(fence.port),
+        dbname=fence.name,
+        user=fence.user,
+        password=fence.password.reveal() if fence.password else None,
+        sslmode=fence.sslmode,
+        connect_timeout=_CONNECT_S,
+        application_name=_NAME,
+        options=f"-c default_transaction_read_only=on -c statement_timeout={_STATEMENT_MS}",
+        autocommit=True,
+    )
+
+
+def _written(connection: psycopg.Connection[TupleRow]) -> dict[str, int]:
+    connection.execute("SELECT pg_stat_clear_snapshot()")
+    return {str(name): int(count) for name, count in connection.execute(_WRITTEN.encode()).fetchall()}
+
+
+def _rows(connection: psycopg.Connection[TupleRow], fence: Fence, cutover: datetime | None) -> int | str:
+    """Return how many rows were written since the cutover, or why nobody knows."""
+    if cutover is None:
+        return "when the new side took over is not known: say `rollback.cutover`"
+    try:
+        row = connection.execute(fence.count.encode(), {"cutover": cutover}).fetchone()
+    except psycopg.Error as error:
+        return f"rollback.fence.count was refused: {redact(' '.join(str(error).split()))}"
+    found: Any = row[0] if row else None
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        return f"rollback.fence.count gave {found!r}, which is no number of rows"
+    return found
+
+
+def _requests(front: OldFront | None) -> tuple[int | None, str]:
+    """Return how many requests the old balancer's frontend ever took (HAProxy's `req_tot`), or why nobody knows."""
+    if front is None:
+        return None, ""
+    try:
+        table = haproxy_socket.ask(front.socket, "show stat")
+    except OSError as error:
+        return None, f"HAProxy at {front.socket} cannot be asked: {error.strerror or error}"
+    for row in csv.DictReader(io.StringIO(table.removeprefix("# "))):
+        if row.get("pxname") == front.frontend and row.get("svname") == "FRONTEND":
+            told = row.get("req_tot") or row.get("stot") or ""
+            return (
+                (int(told), "") if told.isdigit() else (None, f"HAProxy at {front.socket} counts no requests")
+            )
+    return None, f"HAProxy at {front.socket} has no frontend {front.frontend!r}"

@@ -1,0 +1,66 @@
+"""The record of the change before: what was measured then, and what was red already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from pytest_deploygate import journal
+from pytest_deploygate.decision import compose, standing
+from pytest_deploygate.inventory.rollback import Rollback
+from pytest_deploygate.journal import JournalError, segments
+from pytest_deploygate.judge.baseline import BaselineSeen
+from pytest_deploygate.model import Verdict
+
+#: What says how an item was; a waived one was measured, and not good.
+_MEASURED = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED, Verdict.ATTESTED)
+
+
+def read(section: Rollback, own: Path) -> BaselineSeen | None:
+    """Read the baseline that the inventory names; `own` is the change's folder. None where it names none.
+
+    A journal that is not there, or whose chain is broken, is a `problem`: nothing in it counts.
+    """
+    if section.baseline is None:
+        return None
+    folder = section.baseline_folder or own.parent / section.baseline
+    if folder.resolve() == own.resolve():
+        return BaselineSeen(section.baseline, "this change is the baseline itself")
+    if not (folder / journal.FILE).is_file():
+        return BaselineSeen(section.baseline, f"there is no journal in {folder}")
+    try:
+        entries, _ = journal.read(folder)
+        results = standing.results(entries)
+        last = segments(entries)[-1]
+        about = standing.frame(last.begin)
+    except JournalError as error:
+        return BaselineSeen(section.baseline, str(error))
+    return BaselineSeen(
+        change=section.baseline,
+        inventory=about.inventory,
+        at=last.started,
+        measured=tuple(result.item.id for result in results if result.verdict in _MEASURED),
+        red=tuple(r.item.id for r in results if r.verdict is Verdict.FAIL and compose.measured_red(r)),
+    )
+
+
+def usable(section: Rollback, own: Path, inventory: str) -> BaselineSeen | None:
+    """Read the baseline for a decision: one of another environment, or from after the cutover, says nothing of before."""
+    found = read(section, own)
+    if found is None or found.problem or found.at is None:
+        return found
+    if found.inventory != inventory:
+        return replace(found, problem=f"it is about the inventory {found.inventory!r}, not {inventory!r}")
+    if section.cutover and found.at > datetime.fromisoformat(section.cutover):
+        return replace(found, problem=f"it was measured after the cutover at {section.cutover}")
+    return found
+
+
+def words(found: BaselineSeen | None) -> str:
+    """Say of a baseline what a decision has to know."""
+    if found is None:
+        return "the inventory names no rollback.baseline"
+    if found.problem:
+        return f"the baseline {found.change} cannot be used: {found.problem}"
+    return f"change {found.change}, {len(found.measured)} items measured"

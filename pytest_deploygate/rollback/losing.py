@@ -1,0 +1,112 @@
+"""The point of no return: what the new side accepted is counted, saved and answered for, before anything is restored over it.
+
+It is done twice. Before the first step, so that nothing is begun that nobody answers for or that cannot be saved; and
+right before the step that loses it, when the new side is fenced, because users wrote on in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.rollback import Rollback
+from pytest_deploygate.journal import Writer
+from pytest_deploygate.probes import commands
+from pytest_deploygate.probes.loss import Lost
+from pytest_deploygate.rollback import situation
+
+KIND = "loss"
+_EXPORT_S = 600.0
+
+
+class Unsaved(Exception):  # noqa: N818 (it is an answer, not an error)
+    """What would be lost cannot be saved, or nobody answers for it; the text says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Who answers for the writes that are lost past the point of no return."""
+
+    role: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Losing:
+    """What a rollback (`rollback` is its name) loses, and who answers for it."""
+
+    writer: Writer
+    rollback: str
+    inventory: Inventory
+    section: Rollback
+    acceptance: Acceptance | None
+
+    def answered(self) -> None:
+        """See to it, before the first step. Raises Unsaved: nothing may begin."""
+        lost = situation.loss(self.writer.entries, self.inventory)
+        if lost is None or lost.rows == 0 or self._known():
+            return  # nothing is lost, or the rollback is being gone on with
+        self._keep(lost)
+
+    def brink(self) -> str:
+        """Do it again when the new side is fenced. Return why the step that loses writes must not be done."""
+        lost = situation.loss(self.writer.entries, self.inventory)
+        known = self._known()
+        if lost is None or lost.rows == 0 or (known and known[-1] == lost.rows):
+            return ""
+        try:
+            self._keep(lost)
+        except Unsaved as why:
+            return str(why)
+        return ""
+
+    def _known(self) -> list[int | None]:
+        """Return the counts that were answered for, oldest first."""
+        mine = [e.body for e in self.writer.entries if e.kind == KIND and e.body["rollback"] == self.rollback]
+        return [body["rows"] for body in mine]
+
+    def _keep(self, lost: Lost) -> None:
+        acceptance = self.acceptance or self._earlier()
+        if acceptance is None:
+            raise Unsaved(
+                f"{words(lost)}; past the point of no return it needs a named person:"
+                " --accept-loss --role executive-sponsor --name NAME"
+            )
+        body = {
+            "rollback": self.rollback,
+            "rows": lost.rows,
+            "said": words(lost),
+            "role": acceptance.role,
+            "name": acceptance.name,
+            "saved": _export(self.section),
+        }
+        self.writer.append(KIND, body)
+
+    def _earlier(self) -> Acceptance | None:
+        mine = [e.body for e in self.writer.entries if e.kind == KIND and e.body["rollback"] == self.rollback]
+        return Acceptance(mine[-1]["role"], mine[-1]["name"]) if mine else None
+
+
+def words(lost: Lost) -> str:
+    """Say what is lost."""
+    if lost.rows is None:
+        return f"what a rollback would lose is not known: {lost.problem}"
+    since = f" since {lost.cutover:%Y-%m-%d %H:%M:%S} UTC" if lost.cutover else ""
+    return f"a rollback loses {lost.rows} rows that the new side accepted{since}"
+
+
+def _export(section: Rollback) -> str:
+    """Save what would be lost; an earlier file is replaced only by a whole one. Raises Unsaved."""
+    if section.loss is None or section.loss.export is None or section.loss.export_to is None:
+        return "nothing: the inventory names no rollback.loss.export"
+    file = section.loss.export_to
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    ran = commands.run(section.loss.export.replace("{file}", str(part)), within_s=_EXPORT_S)
+    problem = ran.problem or ("" if part.exists() else "ended with 0 and wrote no file")
+    if problem:
+        raise Unsaved(
+            f"what would be lost could not be saved, so nothing is restored over it: `{ran.command}` {problem}"
+        )
+    part.replace(file)
+    return str(file)

@@ -1,0 +1,71 @@
+"""The maintenance page, on and off by a flag file that the web server looks at (nginx: `if (-f FLAG) { return 503; }`)."""
+
+from __future__ import annotations
+
+import shlex
+
+import requests
+
+from pytest_deploygate.inventory.rollback_actions import MaintenancePage
+from pytest_deploygate.probes import commands
+from pytest_deploygate.rollback.verification import Verified
+
+_TIMEOUT_S = 5.0
+_COMMAND_S = 20.0
+
+
+def plan(page: MaintenancePage) -> Verified:
+    """Look whether the flag could be set or taken away on every host, and how the page is now."""
+    folder = shlex.quote(str(page.flag.parent))
+    bad = []
+    for host in page.hosts:
+        ran = commands.run(f"test -d {folder} && test -w {folder}", host=host, within_s=_COMMAND_S)
+        if ran.problem:
+            bad.append(f"{page.flag.parent} cannot be written on {_name(host)}")
+    would = f"{'make' if page.state == 'on' else 'remove'} {page.flag}; now: {_seen(page).said}"
+    return Verified(not bad, "; ".join(bad) or would)
+
+
+def switch(page: MaintenancePage) -> str:
+    """Make or remove the flag. Return what went wrong. Doing it twice does no harm."""
+    flag = shlex.quote(str(page.flag))
+    command = f"touch {flag}" if page.state == "on" else f"rm -f {flag}"
+    for host in page.hosts:
+        ran = commands.run(command, host=host, within_s=_COMMAND_S)
+        if ran.problem:
+            return f"`{ran.command}` on {_name(host)} {ran.problem}"
+    return ""
+
+
+def verify(page: MaintenancePage) -> Verified:
+    """Ask every host for the flag, and the address as a user would."""
+    flag = shlex.quote(str(page.flag))
+    test = f"test -e {flag}" if page.state == "on" else f"test ! -e {flag}"
+    for host in page.hosts:
+        if commands.run(test, host=host, within_s=_COMMAND_S).problem:
+            there = "is not there" if page.state == "on" else "is still there"
+            return Verified(False, f"the flag {page.flag} {there} on {_name(host)}")
+    return _seen(page)
+
+
+def _seen(page: MaintenancePage) -> Verified:
+    """Look at the page as a user: on is 503 with Retry-After (RFC 9110, 15.6.4 and 10.2.3) and the page's text."""
+    try:
+        answer = requests.get(page.url, timeout=_TIMEOUT_S, allow_redirects=False)
+    except requests.RequestException as error:
+        return Verified(False, f"{page.url} cannot be reached: {type(error).__name__}")
+    if page.state == "off":
+        return Verified(answer.status_code == page.status, f"{page.url} answers {answer.status_code}")
+    if answer.status_code != requests.codes.service_unavailable:
+        return Verified(False, f"{page.url} answers {answer.status_code}, not with the page (503)")
+    if "Retry-After" not in answer.headers:
+        return Verified(
+            False, f"{page.url} answers 503 without Retry-After: search engines and clients give up"
+        )
+    if page.contains is not None and page.contains not in answer.text:
+        return Verified(False, f"{page.url} answers 503 without {page.contains!r} in it")
+    return Verified(True, f"{page.url} shows the page (503, Retry-After {answer.headers['Retry-After']})")
+
+
+def _name(host: str) -> str:
+    return "this host" if host == commands.LOCAL else host.partition("://")[2] or host

@@ -1,0 +1,246 @@
+"""The database as it was, into the place of what is there: through the project's backup tool, recovered before it replaces.
+
+Idempotent: where a crash left it is seen from the folders, and each part is done once. Until the two renames nothing
+of the old server has changed; after them its data is kept aside under a dated name.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.rollback import Step
+from pytest_deploygate.inventory.rollback_actions import CUTOVER, DatabaseRestore
+from pytest_deploygate.model import CannotTell, words_for_bytes
+from pytest_deploygate.probes import commands
+from pytest_deploygate.probes.backup import scratch, tools
+from pytest_deploygate.probes.backup.in_place import Folder, Note, State
+from pytest_deploygate.probes.backup.place import Place
+from pytest_deploygate.probes.backup.scratch import Programs
+from pytest_deploygate.probes.backup.tools import BackupSet, Tool
+from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.rollback import cutover
+from pytest_deploygate.rollback.verification import Verified
+
+_MOST_WAL_BYTES = 1024**3
+_NO_BEFORE = "it does not go on: nothing was stopped, and the old data is as it was"
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A restore with what it works on. `key` names it, so that after a crash it is known again."""
+
+    wanted: DatabaseRestore
+    inventory: Inventory
+    change: str
+    key: str
+    within_s: float
+    mark: int | None = None
+
+    @property
+    def point(self) -> str:
+        """The name of the restore point, with the change put in; empty for a restore to a time."""
+        return (self.wanted.point or "").replace("{change}", self.change)
+
+
+def of(step: Step, inventory: Inventory | None, change: str, key: str, mark: int | None = None) -> Restore:
+    """Return a step's restore. Raises CannotTell where the inventory lacks what it needs."""
+    if step.restore is None or inventory is None or inventory.backup is None or inventory.database is None:
+        raise CannotTell("a restore needs the inventory's sections `backup` and `database`: add them")
+    return Restore(step.restore, inventory, change, key, step.within.total_seconds(), mark)
+
+
+def plan(restore: Restore) -> str:
+    """Say what would be done. Raises CannotTell for whatever would keep it from being done."""
+    tool, folder = _tool(restore), _folder(restore)
+    state = folder.state()
+    _possible(folder, state)
+    chosen = _choose(restore, tool)
+    _programs(restore, folder)
+    free = scratch.room(folder.place, _parent(folder), _needed(chosen), restore.wanted.spare)
+    return (
+        f"restore {chosen.label} ({words_for_bytes(chosen.size_bytes)}) with {tool.name} to {_target_words(restore)},"
+        f" keep {folder.data} aside; {words_for_bytes(free)} free"
+    )
+
+
+def do(restore: Restore) -> str:
+    """Restore, from wherever a crash left it. Return what went wrong."""
+    try:
+        folder = _folder(restore)
+        state = folder.state()
+        if not _is_ours(state.note, restore):
+            note = state.ready if _is_ours(state.ready, restore) else None
+            _put_in_place(restore, folder, note or _prepare(restore, folder, state))
+        folder.clear()
+    except CannotTell as unknown:
+        return str(unknown)
+    ran = commands.run(
+        restore.wanted.start, host=restore.wanted.host, within_s=restore.within_s, mark=restore.mark
+    )
+    return (
+        f"`{ran.command}` {ran.problem}; the restored data is in place and the server is down"
+        if ran.problem
+        else ""
+    )
+
+
+def verify(restore: Restore) -> Verified:
+    """Ask the folder which restore it is, and the server by query whether it works with it and takes writes."""
+    try:
+        note = _folder(restore).state().note
+    except CannotTell as unknown:
+        return Verified(False, str(unknown))
+    if note is None or not _is_ours(note, restore):
+        return Verified(False, f"{restore.wanted.data} is not the restored one")
+    cluster = Cluster(restore.inventory.database, None)  # type: ignore[arg-type]
+    try:
+        # The name of the segment being written begins with the timeline; in recovery the question is an error.
+        segment = cluster.value(cluster.primary, "SELECT pg_walfile_name(pg_current_wal_lsn())")
+    except (CannotTell, psycopg.Error) as error:
+        return Verified(False, f"the restored server does not answer: {' '.join(str(error).split())}")
+    finally:
+        cluster.close()
+    if int(str(segment)[:8], 16) != note.timeline:
+        return Verified(
+            False, f"the server writes timeline {str(segment)[:8]}, the restored data is of {note.timeline}"
+        )
+    said = f"backup {note.backup} at {note.target}, in use and writing timeline {note.timeline}; the old data is in {note.aside}"
+    return Verified(True, said)
+
+
+def _prepare(restore: Restore, folder: Folder, state: State) -> Note:
+    """Restore and recover beside the data in use. Raises CannotTell; nothing was stopped then."""
+    _possible(folder, state)
+    tool = _tool(restore)
+    chosen = _choose(restore, tool)
+    programs = _programs(restore, folder)
+    folder.clear()
+    scratch.room(folder.place, _parent(folder), _needed(chosen), restore.wanted.spare)
+    target = folder.make()
+    done = tool.restore(chosen, target, folder.place)
+    if done.code:
+        raise CannotTell(f"{tool.name} could not restore {chosen.label}: {done.said}; {_NO_BEFORE}")
+    command = (restore.inventory.backup.restore_command if restore.inventory.backup else None) or ""
+    # What is not archived yet is still with the server that is to be replaced.
+    fetch = f'{command or tool.restore_command(target)} || cp {shlex.quote(folder.data)}/pg_wal/%f "%p"'
+    settings = _target(restore) | {"restore_command": fetch}
+    database = restore.inventory.database
+    who = (database.user, database.name) if database else ("", "")
+    config = str(restore.wanted.config or "")
+    if problem := folder.recover(programs, settings, config, who, restore.within_s):
+        raise CannotTell(f"{chosen.label}, to {_target_words(restore)}: {problem}; {_NO_BEFORE}")
+    return folder.finish(programs, restore.key, chosen.label, _target_words(restore), datetime.now(UTC))
+
+
+def _put_in_place(restore: Restore, folder: Folder, note: Note) -> None:
+    """Stop the server and let the folders change places. Raises CannotTell."""
+    if folder.state().pid:
+        wanted = restore.wanted
+        ran = commands.run(wanted.stop, host=wanted.host, within_s=restore.within_s, mark=restore.mark)
+        if ran.problem:
+            raise CannotTell(f"`{ran.command}` {ran.problem}; {_NO_BEFORE.partition(':')[0]}")
+    if pid := folder.state().pid:
+        raise CannotTell(
+            f"`{restore.wanted.stop}` ended with 0 and the server (process {pid}) still runs; {_NO_BEFORE}"
+        )
+    done = folder.swap(note)
+    if done.code:
+        raise CannotTell(
+            f"the folders could not change places: {done.said}; the server is down, the old data is in {folder.data} or"
+            f" {note.aside}, the restored in {folder.beside}/data"
+        )
+
+
+def _possible(folder: Folder, state: State) -> None:
+    """Raise CannotTell for what a restore into place cannot deal with."""
+    if folder.place.whoami == "root":
+        raise CannotTell("PostgreSQL does not run as root: say as whom with `restore.user` or `backup.user`")
+    if state.foreign:
+        raise CannotTell(f"{folder.beside} is there and is none of ours: move it away")
+    if not state.there and state.ready is None:
+        raise CannotTell(f"{folder.data} on {folder.place.name} is no data folder of PostgreSQL")
+    if state.fixed:
+        raise CannotTell(
+            f"{folder.data} is {state.fixed} and cannot be renamed: restore by a command (`run`)"
+        )
+    if state.links:
+        raise CannotTell(
+            f"{folder.data} has parts elsewhere ({', '.join(state.links)}: tablespaces, pg_wal): restore by a command (`run`)"
+        )
+
+
+def _choose(restore: Restore, tool: Tool) -> BackupSet:
+    """Return the newest backup from before the wanted moment. Raises CannotTell."""
+    if not tool.recovers:
+        raise CannotTell(f"{tool.name}: dumps stand at one moment only; restore by a command (`run`)")
+    limit = _moment(restore) or cutover.declared(restore.inventory)
+    usable = [one for one in tool.backups() if not one.error and (limit is None or one.finished <= limit)]
+    if not usable:
+        before = f" from before {limit:%Y-%m-%d %H:%M:%S} UTC" if limit else ""
+        raise CannotTell(f"{tool.name} has no backup{before} that could be restored")
+    return usable[-1]
+
+
+def _moment(restore: Restore) -> datetime | None:
+    """Return the time to restore to, None for a restore point. Raises CannotTell where the cutover is not known."""
+    time = restore.wanted.time
+    if time is None:
+        return None
+    if time != CUTOVER:
+        return datetime.fromisoformat(time).astimezone(UTC)
+    found = cutover.declared(restore.inventory)
+    if found is None:
+        raise CannotTell("when the new side took over is not known: say `rollback.cutover` or `cutover_file`")
+    return found
+
+
+def _target(restore: Restore) -> dict[str, str]:
+    """Return the settings that name the moment (PostgreSQL's manual, 20.5.6)."""
+    moment = _moment(restore)
+    if moment is None:
+        return {"recovery_target_name": restore.point}
+    return {"recovery_target_time": f"{moment:%Y-%m-%d %H:%M:%S.%f+00}", "recovery_target_inclusive": "off"}
+
+
+def _target_words(restore: Restore) -> str:
+    moment = _moment(restore)
+    return f"restore point {restore.point}" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _needed(chosen: BackupSet) -> int:
+    return chosen.size_bytes + min(_MOST_WAL_BYTES, chosen.size_bytes + 8 * 16 * 1024**2)
+
+
+def _programs(restore: Restore, folder: Folder) -> Programs:
+    """Return PostgreSQL's programs of the version that the data folder is of. Raises CannotTell."""
+    for where in (folder.data, f"{folder.beside}/data"):
+        done = folder.place.run("cat {}", f"{where}/PG_VERSION")
+        if done.code == 0 and done.output.strip().isdigit():
+            return scratch.programs(folder.place, str(restore.wanted.programs or ""), int(done.output))
+    raise CannotTell(
+        f"{folder.data} on {folder.place.name} does not say of which version of PostgreSQL it is"
+    )
+
+
+def _tool(restore: Restore) -> Tool:
+    return tools.tool(restore.inventory.backup)  # type: ignore[arg-type]
+
+
+def _folder(restore: Restore) -> Folder:
+    backup, wanted = restore.inventory.backup, restore.wanted
+    env = {"PGPASSFILE": str(backup.passfile)} if backup and backup.passfile else {}
+    place = Place(wanted.host, wanted.user or (backup.user if backup else None), env)
+    return Folder(place, str(wanted.data).rstrip("/"))
+
+
+def _parent(folder: Folder) -> str:
+    return folder.data.rpartition("/")[0] or "/"
+
+
+def _is_ours(note: Note | None, restore: Restore) -> bool:
+    return note is not None and note.key == restore.key

@@ -1,0 +1,49 @@
+"""The runbook as the checklist looks at it before the day: linted, every dry run made, estimated, rehearsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pytest_deploygate.inventory.contacts import Contact
+from pytest_deploygate.inventory.rollback import Rollback
+from pytest_deploygate.judge.rollback_plan import Fits, PlanSeen, StepSeen
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.rollback import going_back, runbook
+from pytest_deploygate.rollback.actions import Tools
+
+
+def look(section: Rollback, tools: Tools, contacts: Sequence[Contact], at: datetime) -> PlanSeen:
+    """Look at the runbook without changing anything. Raises CannotTell where a hook does not give its steps."""
+    try:
+        following = going_back.steps(section, tools.hooks)
+    except going_back.Refusal as refused:
+        raise CannotTell(str(refused)) from None
+    plan = runbook.plan(section, following, tools)
+    known = runbook.rehearsed(section.rehearsals)
+    return PlanSeen(
+        steps=tuple(
+            StepSeen(
+                s.name,
+                s.would,
+                s.verified_by,
+                s.estimate_s,
+                s.estimated_from,
+                s.call,
+                s.loses_writes,
+                s.problems,
+            )
+            for s in plan.steps
+        ),
+        estimate_s=plan.estimate_s,
+        problems=plan.problems,
+        at=at,
+        rehearsed_at=runbook.last_rehearsed(section.rehearsals),
+        unrehearsed=tuple(step.name for step in plan.steps if step.name not in known),
+        callable_roles=tuple(contact.role for contact in contacts),
+    )
+
+
+def fits(section: Rollback) -> Fits:
+    """Return what the inventory expects of it."""
+    return Fits(section.rollback_within, section.rehearsed_within)
