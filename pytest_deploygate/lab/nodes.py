@@ -44,6 +44,21 @@ primary_conninfo = '{conninfo}'
 primary_slot_name = '{slot}'
 """
 
+# Of a server that was shut down only the segment of its last checkpoint is needed, and what is not archived yet. The
+# others, kept to be used again, would be most of what is copied.
+_COPY = """
+rm -rf "$2"
+mkdir -m 700 "$2" "$2/pg_wal"
+find "$1" -mindepth 1 -maxdepth 1 ! -name pg_wal -exec cp -a --reflink=auto -t "$2" {} +
+rm -rf "$2"/postmaster.* "$2"/pg_replslot/* "$2"/standby.signal
+redo=$("$3" "$1" | sed -n '/cluster state: *shut down$/,$s/.*REDO WAL file: *//p')
+for each in "$1"/pg_wal/*; do
+  name=${each##*/}
+  if [ -z "$redo" ] || [ ${#name} -ne 24 ] || [ "$name" = "$redo" ] || [ -e "$1/pg_wal/archive_status/$name.ready" ]; then
+    cp -a --reflink=auto "$each" "$2/pg_wal/"
+  fi
+done
+"""
 _HBA = """
 local all         all                        scram-sha-256
 host  all         all         127.0.0.1/32   scram-sha-256
@@ -141,13 +156,10 @@ def log_end(lab: Lab, name: str) -> str:
 
 def copy_data(lab: Lab, source: Path, *targets: Path) -> None:
     """Copy the data folder of a stopped server, side by side, without what belongs to one server only."""
-    script = (
-        'rm -rf "$2" && cp -a --reflink=auto "$1" "$2"'
-        ' && rm -rf "$2"/postmaster.* "$2"/pg_replslot/* "$2"/standby.signal'
-    )
 
     def copy(target: Path) -> None:
-        processes.run(["/bin/sh", "-ec", script, "sh", str(source), str(target)], user=lab.user)
+        words = [str(source), str(target), lab.tool("pg_controldata")]
+        processes.run(["/bin/sh", "-ec", _COPY, "sh", *words], user=lab.user, env={"LC_ALL": "C"})
 
     with ThreadPoolExecutor(len(NODES)) as pool:
         list(pool.map(copy, targets))
