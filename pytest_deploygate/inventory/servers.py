@@ -7,12 +7,13 @@ from datetime import timedelta
 from pydantic import Field, field_validator
 
 from pytest_deploygate.inventory.fields import Duration, Section, Size
+from pytest_deploygate.inventory.references import from_lab
 
 
 class Servers(Section):
     """What is expected of each PostgreSQL server. What durability needs is expected without being named."""
 
-    version: str = Field(description="`15` (any minor version) or `15.8`", pattern=r"^\d+(\.\d+)?$")
+    version: str = Field(description="`15` (any minor version) or `15.8`", pattern=r"^(\d+(\.\d+)?|lab:.+)$")
     memory: Size = Field(description="memory of the machine or instance that the server may use, e.g. 16GB")
     max_connections: int = Field(
         json_schema_extra={"weaker": "larger"},
@@ -53,6 +54,8 @@ class Servers(Section):
     @field_validator("version", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
+        if isinstance(value, str) and value.startswith("lab:"):
+            return from_lab(value.removeprefix("lab:"))
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("extensions", "settings", mode="before")

@@ -136,6 +136,7 @@ class Lab:
         """Return what inventories can refer to as `lab:NAME`."""
         found = {
             "host": HOST,
+            "postgresql.major": self.version.partition(".")[0],
             "database": DATABASE,
             "crontab": str(self.crontab),
             "alembic.scripts": str(alembic_scripts()),

@@ -42,6 +42,33 @@ def test_it_answers_from_the_database(lab: Lab) -> None:
     assert json.loads(body)["readings"]
 
 
+def test_people_are_made_and_erased_with_the_token_alone(lab: Lab) -> None:
+    """Without the token, or without an address, nothing is done; with both the person comes and goes."""
+    token = lab.secret_file("api").read_text().strip()
+    person = {"email": "front-test@example.com", "name": "Front Test", "phone": "+1-555-0"}
+    assert post(lab, "/api/people", person, "wrong") == 401
+    assert post(lab, "/api/people", {"name": "Nobody"}, token) == 400
+    assert post(lab, "/api/people", person, token) == 201
+    count = "SELECT count(*) FROM platform.users WHERE email = 'front-test@example.com'"
+    assert sql.value(lab, count) == 1
+    assert post(lab, "/api/erasures", {"email": person["email"]}, token) == 200
+    assert sql.value(lab, count) == 0
+    sql.execute(lab, "DELETE FROM platform.erasure_requests WHERE email = 'front-test@example.com'")
+
+
+def post(lab: Lab, path: str, body: object, token: str) -> int:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{lab.ports['front']}{path}",
+        json.dumps(body).encode(),
+        {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
 def test_both_replicas_take_requests(lab: Lab) -> None:
     answered = Counter(json.loads(get(lab, "/version")[1])["replica"] for _ in range(10))
     assert set(answered) == set(front.REPLICAS)

@@ -27,7 +27,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def there(archived: Archived, host: str, **more: object) -> Backups:
     folder = {"folder": archived.path("scratch"), "programs": str(archived.server.bin), "spare": "1MB"}
-    return archived.base(host=host, scratch={**folder, "host": host, **more})
+    return archived.base(host=host, archived_within="60s", scratch={**folder, "host": host, **more})
 
 
 def test_a_backup_on_another_host_is_restored_there(archived: Archived, host: str) -> None:

@@ -17,6 +17,7 @@ from pytest_deploygate.inventory.compliance import Erasure, SearchedRedis
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.caches import redis, redis_client
 from pytest_deploygate.probes.erasure import measure
+from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.redis_sweep import keys_with
 from pytest_deploygate.probes.steps import new_subject
 from pytest_deploygate.probes.sweep import sweep
@@ -87,6 +88,21 @@ def test_what_cannot_be_read_is_named_not_passed_over(cluster, made):
     assert "er.secret: not readable: GRANT pg_read_all_data" in unread
     assert "er.rows: row security hides rows" in unread
     assert "er.gone: there is no such view" in unread
+
+
+def test_a_locked_table_is_named_and_the_others_are_read(cluster, made, nodes):
+    """ACCESS EXCLUSIVE elsewhere costs its time limit and hides that table alone; without a replica the primary is read."""
+    made(f"INSERT INTO er.people (email) VALUES ('{SUBJECT.email}')")
+    alone = {"statement_timeout": timedelta(seconds=2), "replicas": None}
+    brief = Cluster(cluster.criteria.model_copy(update=alone))
+    with psycopg.connect(
+        host="127.0.0.1", port=nodes.ports["db1"], user="postgres", dbname="postgres"
+    ) as holder:
+        holder.execute("LOCK TABLE er.parted IN ACCESS EXCLUSIVE MODE")
+        found = sweep(brief, section(), SUBJECT)
+    brief.close()
+    assert [text for text in found.unread if "er.parted" in text and "timeout" in text], found.unread
+    assert "er.people.email" in places(found)
 
 
 def test_a_log_file_is_looked_at(cluster, made, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,8 @@ ERASURE = Erasure.model_validate(
     {"role": {"user": "plain"}, "create": [{"sql": "SELECT 1"}], "erase": [{"sql": "SELECT 1"}],
      "expected": ["app.m.name"], "backups": [{"name": "none", "keep": "1d"}]}
 )  # fmt: skip
+#: How fast a statement is says nothing of the version.
+PATIENT = Statements(min_calls=1, max_mean=timedelta(hours=1), max_p99=timedelta(hours=1))
 LOADED = AfterLoad(schemas=["app"])
 
 
@@ -77,7 +80,7 @@ def checks(
             statements.monitoring(cluster), Monitoring(slow_log=None)
         ),
         "stab.slow-queries": lambda: judge_statements.judge_slow(
-            statements.statements(cluster, Statements(min_calls=1)), Statements(min_calls=1)
+            statements.statements(cluster, PATIENT), PATIENT
         ),
         "stab.caching": lambda: judge_caches.judge(caches.buffers(cluster), buffers),
         "db.retention": lambda: judge_retention.judge(retention.read(cluster, retained), retained),

@@ -78,7 +78,7 @@ CACHE = Fault(
     {"comp.erasure": "fail"},
     _application(forgets_cache=True),
     _mend_application,
-    says="redis profiles (1 key, first profile:",
+    says="redis profiles (1 key, first key profile:",
     needs=(front.FRONT, cache.NAME),
     scope=_SCOPE,
 )
