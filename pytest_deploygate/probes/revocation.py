@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pytest_deploygate.probes import bodies
 from pytest_deploygate.probes.certificates import Certificate
 
 _LARGEST = 20_000_000
@@ -147,7 +148,7 @@ def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | st
         with requests.get(url, timeout=timeout_s, stream=True) as answer:
             if answer.status_code != requests.codes.ok:
                 return f"{url} answers {answer.status_code}"
-            raw = answer.raw.read(_LARGEST + 1, decode_content=True)
+            raw = bodies.read(answer, _LARGEST + 1, timeout_s)
         if len(raw) > _LARGEST:
             return f"{url} is larger than {_LARGEST} bytes"
         if raw.startswith(b"-----"):
