@@ -65,7 +65,7 @@ def _twice(where: Place, http: Http, *, tls: bool, origin: str = "") -> tuple[Pa
 
 def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | None, str, bool]:
     port = where.port if tls else int(http.redirect_port)
-    connection = _At(where, port, tls=tls)
+    connection = AtAddress(where, port, tls=tls)
     try:
         name = where.host if port in (80, 443) else f"{where.host}:{port}"
         headers = {"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
@@ -84,7 +84,7 @@ def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | 
 http_error = http.client.HTTPException
 
 
-class _At(http.client.HTTPConnection):
+class AtAddress(http.client.HTTPConnection):
     """A connection to one address, whatever the name in the request; trust is judged elsewhere."""
 
     def __init__(self, where: Place, port: int, *, tls: bool) -> None:
