@@ -1,7 +1,7 @@
 """Security headers scored as Mozilla's HTTP Observatory does, test by test (mdn/mdn-http-observatory, src/analyzer/tests).
 
 Each function returns a result's name; its points are in the data (`inventory/data/observatory.json`). Left out, because they need
-a list or other origins: HSTS preload, subresource integrity, redirects after the first. Of several policies a directive that only
+a list or other origins: HSTS preload, redirects after the first. Of several policies a directive that only
 a later one has counts here, as it does in a browser; the Observatory takes it as 'none'.
 """
 
@@ -13,18 +13,14 @@ from urllib.parse import urlsplit
 
 from pytest_deploygate.inventory.edge import Http
 from pytest_deploygate.inventory.guidelines import scores
+from pytest_deploygate.judge import csp, scripts
 from pytest_deploygate.probes.http_answers import HttpAnswers, Page
 
 _SIX_MONTHS_S = 15_552_000
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PRIVATE = ("no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin")
 _LEAKY = ("origin", "origin-when-cross-origin", "unsafe-url", "no-referrer-when-downgrade")
-_BROAD = frozenset(("ftp:", "http:", "https:", "*", "http://*", "http://*.*", "https://*", "https://*.*"))
-_UNSAFE = _BROAD | {"'unsafe-inline'", "data:"}
-_PASSIVE = ("img-src", "media-src")
-_NONCES = ("'nonce-", "'sha256-", "'sha384-", "'sha512-")
 _ONLY_IN_HEADERS = ("frame-ancestors", "report-uri", "sandbox")
-_SHORTEST_POLICY = 6
 #: What is wrong with cookies, the least first: the Observatory's own order.
 _COOKIES = (
     "cookies-insecure-but-hsts", "cookies-insecure", "cookies-session-insecure-but-hsts", "cookies-samesite-invalid",
@@ -46,8 +42,6 @@ _COOP = {
     "noopener-allow-popups": "coop-isolated",
     "unsafe-none": "coop-unsafe-none",
 }
-
-Policy = dict[str, set[str]]
 
 
 def score(results: list[str]) -> tuple[int, str]:
@@ -76,6 +70,7 @@ def results(found: HttpAnswers, expected: Http, host: str) -> list[str]:
         _referrer(page, meta),
         _nosniff(page),
         _frames(page),
+        scripts.integrity(page, host),
         _one_of(page, "cross-origin-resource-policy", "corp", _CORP),
         _one_of(page, "cross-origin-embedder-policy", "coep", _COEP),
         _one_of(page, "cross-origin-opener-policy", "coop", _COOP),
@@ -100,72 +95,18 @@ def _meta(page: Page) -> dict[str, list[str]]:
     return parser.found
 
 
-def _parsed(text: str) -> Policy | None:
-    """Read one policy; None where it is none, or where a directive is in it twice."""
-    found: Policy = {}
-    for words in (directive.lower().split() for directive in text.split(";")):
-        if not words:
-            continue
-        name, *sources = words
-        if name in found and name not in ("report-uri", "report-to"):
-            return None
-        empty = {"'none'"} if name.endswith("-src") else set()
-        found.setdefault(name, set(sources) or empty)
-    return found if len(text.strip()) >= _SHORTEST_POLICY else None
-
-
-def _together(policies: list[Policy]) -> Policy:
-    """Put policies together: of a directive what all of them allow that have it."""
-    merged: Policy = {}
-    for policy in policies:
-        for name, sources in policy.items():
-            merged[name] = (merged[name] & sources or {"'none'"}) if name in merged else set(sources)
-    return merged
-
-
 def _csp(page: Page, meta: dict[str, list[str]]) -> str:
-    headers = [_parsed(text) for text in page.all("content-security-policy")]
-    inside = [_parsed(text) for text in meta.get("content-security-policy", ())]
+    headers = [csp.parsed(text) for text in page.all("content-security-policy")]
+    inside = [csp.parsed(text) for text in meta.get("content-security-policy", ())]
     if None in headers or None in inside:
         return "csp-invalid"
     for policy in inside:
         for name in _ONLY_IN_HEADERS:
             (policy or {}).pop(name, None)
-    policy = _together([one for one in (*headers, *inside) if one])
+    policy = csp.together([one for one in (*headers, *inside) if one])
     if not policy:
         return "csp-report-only" if page.first("content-security-policy-report-only") else "csp-missing"
-    return _rated(policy)
-
-
-def _rated(policy: Policy) -> str:
-    default = policy.get("default-src", {"*"})
-    script, style = set(policy.get("script-src", default)), set(policy.get("style-src", default))
-    objects = policy.get("object-src", default)
-    for sources in (script, style):
-        if _has_nonce(sources):
-            sources.discard("'unsafe-inline'")
-    if "'strict-dynamic'" in script:
-        if not _has_nonce(script):
-            return "csp-invalid"
-        # Browsers that know it ignore schemes, hosts and 'self' beside it.
-        script = {s for s in script if not s.startswith(tuple(_BROAD)) and s != "'self'"}
-    if script & _UNSAFE or objects & _BROAD:
-        return "csp-unsafe-inline"
-    active = set().union(*(s for d, s in policy.items() if d not in (*_PASSIVE, "script-src")), script)
-    if any(source.startswith(("http:", "ftp:")) for source in active):
-        return "csp-insecure-scheme"
-    if "'unsafe-eval'" in script | style:
-        return "csp-unsafe-eval"
-    passive = set().union(*(policy.get(d, policy.get("default-src", set())) for d in _PASSIVE))
-    if any(source.startswith(("http:", "ftp:")) for source in passive):
-        return "csp-insecure-scheme-passive"
-    if style & _UNSAFE:
-        return "csp-unsafe-style-only"
-    return "csp-none-by-default" if policy.get("default-src") == {"'none'"} else "csp-without-unsafe"
-
-
-def _has_nonce(sources: set[str]) -> bool:
-    return any(source.startswith(_NONCES) for source in sources)
+    return csp.rated(policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +223,7 @@ def _nosniff(page: Page) -> str:
 
 
 def _frames(page: Page) -> str:
-    policies = [_parsed(text) for text in page.all("content-security-policy")]
+    policies = [csp.parsed(text) for text in page.all("content-security-policy")]
     if None not in policies and any("frame-ancestors" in (policy or {}) for policy in policies):
         return "frames-by-csp"
     value = page.first("x-frame-options")

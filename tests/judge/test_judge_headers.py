@@ -98,6 +98,36 @@ def test_the_worst_cookie_counts_and_a_short_hsts_protects_none():
 
 
 @pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<p>no scripts</p>", "sri-no-scripts"),
+        ("<script>inside()</script>", "sri-own-scripts"),
+        ('<script src="/app.js"></script>', "sri-own-scripts"),
+        ('<script src="https://example.com/app.js"></script>', "sri-own-scripts"),
+        ('<script src="/app.js" integrity="sha384-x"></script>', "sri-all"),
+        ('<script src="https://cdn.other.example/a.js" integrity="sha384-x"></script>', "sri-all"),
+        ('<script src="https://cdn.other.example/a.js"></script>', "sri-missing-external"),
+        ('<script src="https://notexample.com/a.js"></script>', "sri-missing-external"),
+        ('<script src="//cdn.other.example/a.js" integrity="sha384-x"></script>', "sri-external-not-secure"),
+        ('<script src="http://cdn.other.example/a.js"></script>', "sri-missing-external-not-secure"),
+        (
+            '<script src="//cdn.other.example/a.js"></script><script src="/b.js"></script>',
+            "sri-missing-external-not-secure",
+        ),
+    ],
+)
+def test_integrity_of_scripts(body, expected):
+    """Scripts of others need a digest and HTTPS; the worst one counts."""
+    assert result("sri", body=body) == expected
+
+
+def test_integrity_is_asked_of_html_alone():
+    script = '<script src="//cdn.other.example/a.js"></script>'
+    assert result("sri", ("content-type", "application/json"), body=script) == "sri-not-html"
+    assert result("sri", ("content-type", "text/html; charset=utf-8"), body=script).endswith("not-secure")
+
+
+@pytest.mark.parametrize(
     ("said", "expected"),
     [
         ((), "cors-none"),
