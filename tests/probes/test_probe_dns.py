@@ -55,7 +55,7 @@ def serving(*zones, addresses=(), **more):
                 | more
             )
             servers.append({"name": f"ns{number}.example.test", "address": address, "port": port})
-        yield Dns.model_validate({"zone": "example.test", "servers": servers, "timeout": "500ms"})
+        yield Dns.model_validate({"zone": "example.test", "servers": servers, "timeout": "5s"})
     finally:
         for server in running:
             server.shutdown()
@@ -160,7 +160,10 @@ def test_a_dead_server_beside_a_living_one_fails_and_all_dead_is_inconclusive():
     with serving(text()) as settings:
         dead = {"name": "ns2.example.test", "address": "127.0.0.1", "port": free_port()}
         both = settings.model_copy(
-            update={"servers": [*settings.servers, Dns(zone="x", servers=[dead]).servers[0]]}
+            update={
+                "servers": [*settings.servers, Dns(zone="x", servers=[dead]).servers[0]],
+                "timeout": timedelta(milliseconds=700),  # it is waited out
+            }
         )
         judgement = judge_dns_zone.judge_zone(probe_dns.zone(both), both)
         assert judgement.verdict is Verdict.FAIL
