@@ -9,6 +9,7 @@ from pytest_deploygate.judge import certificates as judge_certificates
 from pytest_deploygate.judge import cutover as judge_cutover
 from pytest_deploygate.judge import dns as judge_dns
 from pytest_deploygate.judge import dns_drill as judge_dns_drill
+from pytest_deploygate.judge import dns_zone as judge_dns_zone
 from pytest_deploygate.judge import pages as judge_pages
 from pytest_deploygate.judge import tls as judge_tls
 from pytest_deploygate.probes import dns as probe_dns
@@ -42,7 +43,7 @@ def test_zone(gate, dns):
     """All servers serve the zone at one serial, as delegated, and give it away to nobody."""
     target = f"zone {dns.zone}"
     gate.judge_confirmed(
-        judge_dns.judge_zone, probe_dns.zone(dns), lambda: probe_dns.zone(dns), dns, target=target
+        judge_dns_zone.judge_zone, probe_dns.zone(dns), lambda: probe_dns.zone(dns), dns, target=target
     )
 
 

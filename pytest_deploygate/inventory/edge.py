@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from pytest_deploygate.inventory.fields import Duration, ExistingPath, FilePath, Port, Section
 from pytest_deploygate.inventory.guidelines import ProfileName
-from pytest_deploygate.inventory.references import from_lab
+from pytest_deploygate.inventory.references import as_port, from_lab
 
 StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
 KeyKind = Literal["rsa", "ecdsa"]
@@ -34,6 +34,31 @@ def an_address(value: str) -> str:
         raise ValueError(
             f"{value!r} is not an IP address; write for example 192.0.2.10 or 2001:db8::10"
         ) from None
+
+
+def _port_or_none(value: object) -> int | str:
+    """Read a port or the word `none`; a union would say two mistakes where the lab does not run."""
+    if value == "none":
+        return "none"
+    port = as_port(value)
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{port} is not a port number (1 to 65535)")
+    return port
+
+
+PortOrNone = Annotated[
+    int | Literal["none"],
+    BeforeValidator(_port_or_none),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": "^lab:.+"},
+                {"const": "none", "type": "string"},
+            ]
+        }
+    ),
+]
 
 
 class Tls(Section):
@@ -91,7 +116,7 @@ class Http(Section):
     """What an HTTPS endpoint says in its answers."""
 
     path: str = Field(default="/", description="path that is asked for, with GET", pattern="^/")
-    redirect_port: Port | Literal["none"] = Field(
+    redirect_port: PortOrNone = Field(
         default=80, description="port that must redirect to HTTPS, or `none` where plain HTTP is not offered"
     )
     hsts: bool = Field(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
@@ -173,6 +173,28 @@ def trust(chain: Sequence[bytes], roots: Path | None) -> Trust:
     except ValueError as error:
         return Trust(-1, f"it cannot be parsed: {error}")
     return Trust(0, "leads to a trusted root")
+
+
+def issuer_of(chain: Sequence[bytes], roots: Path | None) -> x509.Certificate | None:
+    """Return the certificate that signed the leaf, from what was sent or from the roots; None where neither has it."""
+    leaf, *others = [x509.load_der_x509_certificate(der) for der in chain]
+    for one in others:
+        if _signed(leaf, one):
+            return one
+    try:
+        store = _store(str(roots) if roots else None, _changed(roots))
+        found = crypto.X509StoreContext(store, crypto.X509.from_cryptography(leaf)).get_verified_chain()
+    except (crypto.X509StoreContextError, ValueError):
+        return None
+    return found[1].to_cryptography() if len(found) > 1 else None
+
+
+def _signed(one: x509.Certificate, by: x509.Certificate) -> bool:
+    try:
+        one.verify_directly_issued_by(by)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def _changed(roots: Path | None) -> int:

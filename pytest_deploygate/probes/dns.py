@@ -23,7 +23,7 @@ import dns.rrset
 
 from pytest_deploygate.inventory.dns import Dns, DnsName, NameServer
 from pytest_deploygate.probes import dns_signatures
-from pytest_deploygate.probes.dns_signatures import Signatures
+from pytest_deploygate.probes.dns_signatures import Chain, Signatures
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class ZoneAt:
 class ZoneFacts:
     """The zone on every server; `delegated` are the names that the zone above gives, None where it was not asked.
 
-    `unnamed` are addresses that the zone gives its name servers and that were not asked, `name (address)` each.
+    `chain` is about DS records, None where the zone above was not asked. `unnamed` are addresses that the zone gives its name servers and that were not asked, `name (address)` each.
     """
 
     zone: str
@@ -100,6 +100,7 @@ class ZoneFacts:
     delegated: tuple[str, ...] | None = None
     delegation_problem: str = ""
     unnamed: tuple[str, ...] = ()
+    chain: Chain | None = None
 
 
 def name(settings: Dns, wanted: DnsName) -> NameFacts:
@@ -115,7 +116,8 @@ def zone(settings: Dns) -> ZoneFacts:
     found = side_by_side(lambda server: _zone_at(server, settings), settings.servers)
     delegated, problem = _delegation(settings) if settings.parent else (None, "")
     unnamed = _unnamed(settings, found)
-    return ZoneFacts(settings.zone, datetime.now(UTC), tuple(found), delegated, problem, unnamed)
+    chain = dns_signatures.chain(settings, send, question) if settings.parent else None
+    return ZoneFacts(settings.zone, datetime.now(UTC), tuple(found), delegated, problem, unnamed, chain)
 
 
 def side_by_side(ask: Callable[[A], T], asked: Sequence[A]) -> list[T]:
@@ -232,7 +234,7 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
         names=_targets(names.answer if names else []),
         recursion=bool(answer.flags & dns.flags.RA),
         transfer=_transfer(server, settings.zone, timeout_s),
-        signatures=dns_signatures.read(server, settings.zone, timeout_s, send, question),
+        signatures=dns_signatures.read(server, settings, send, question),
     )
 
 

@@ -6,6 +6,7 @@ import http.client
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pytest_deploygate.inventory.edge import Http
 from pytest_deploygate.probes.tls_connection import Place
@@ -32,40 +33,46 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswers:
-    """The HTTPS page and the plain HTTP answer; `…_problem` says why one is missing. `plain` is None where none is offered."""
+    """The HTTPS page and the plain HTTP answer; `…_problem` says why one is missing. `plain` is None where none is offered.
+
+    `cors` is the page as another origin asks for it, None where that had no answer.
+    """
+
+    ORIGIN: ClassVar[str] = "https://deploygate.invalid"
 
     page: Page | None
     page_problem: str = ""
     plain: Page | None = None
     plain_problem: str = ""
     plain_refused: bool = False
+    cors: Page | None = None
 
 
 def measure(where: Place, http: Http) -> HttpAnswers:
-    """Fetch the page over HTTPS and over HTTP from one address; each is tried twice."""
+    """Fetch the page over HTTPS, over HTTP, and as from another origin, from one address; each is tried twice."""
     page, page_problem, _ = _twice(where, http, tls=True)
+    cors, _, _ = _twice(where, http, tls=True, origin=HttpAnswers.ORIGIN) if page else (None, "", False)
     if http.redirect_port == "none":
-        return HttpAnswers(page, page_problem)
+        return HttpAnswers(page, page_problem, cors=cors)
     plain, plain_problem, refused = _twice(where, http, tls=False)
-    return HttpAnswers(page, page_problem, plain, plain_problem, refused)
+    return HttpAnswers(page, page_problem, plain, plain_problem, refused, cors)
 
 
-def _twice(where: Place, http: Http, *, tls: bool) -> tuple[Page | None, str, bool]:
-    page, problem, refused = _fetch(where, http, tls=tls)
-    return (page, problem, refused) if page else _fetch(where, http, tls=tls)
+def _twice(where: Place, http: Http, *, tls: bool, origin: str = "") -> tuple[Page | None, str, bool]:
+    page, problem, refused = _fetch(where, http, tls=tls, origin=origin)
+    return (page, problem, refused) if page else _fetch(where, http, tls=tls, origin=origin)
 
 
-def _fetch(where: Place, http: Http, *, tls: bool) -> tuple[Page | None, str, bool]:
+def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | None, str, bool]:
     port = where.port if tls else int(http.redirect_port)
-    connection = _At(where, port, tls=tls)
+    connection = AtAddress(where, port, tls=tls)
     try:
         name = where.host if port in (80, 443) else f"{where.host}:{port}"
-        connection.request(
-            "GET", http.path, headers={"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
-        )
+        headers = {"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
+        connection.request("GET", http.path, headers=headers | ({"Origin": origin} if origin else {}))
         answer = connection.getresponse()
-        headers = tuple((key.lower(), value) for key, value in answer.getheaders())
-        return Page(answer.status, headers, answer.read(_MOST_BODY).decode(errors="replace")), "", False
+        got = tuple((key.lower(), value) for key, value in answer.getheaders())
+        return Page(answer.status, got, answer.read(_MOST_BODY).decode(errors="replace")), "", False
     except ConnectionRefusedError:
         return None, f"port {port} refuses connections", True
     except (OSError, http_error) as error:
@@ -77,7 +84,7 @@ def _fetch(where: Place, http: Http, *, tls: bool) -> tuple[Page | None, str, bo
 http_error = http.client.HTTPException
 
 
-class _At(http.client.HTTPConnection):
+class AtAddress(http.client.HTTPConnection):
     """A connection to one address, whatever the name in the request; trust is judged elsewhere."""
 
     def __init__(self, where: Place, port: int, *, tls: bool) -> None:

@@ -15,7 +15,7 @@ import requests
 
 from pytest_deploygate.inventory.pages import MaintenanceDrill, Pages
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import commands
+from pytest_deploygate.probes import bodies, commands
 
 _LARGEST = 5_000_000
 _READS = 2
@@ -85,7 +85,7 @@ def _read(url: str, pages: Pages) -> Page:
             stream=True,
             headers={"User-Agent": "deploygate", "Accept": "text/html"},
         ) as answer:
-            body = answer.raw.read(_LARGEST, decode_content=True)
+            body = bodies.read(answer, _LARGEST, pages.timeout.total_seconds())
     except requests.RequestException as error:
         return Page(url, now, None, _words(error))
     except OSError as error:

@@ -9,8 +9,12 @@ from datetime import datetime
 
 import requests
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pytest_deploygate.probes import bodies
 from pytest_deploygate.probes.certificates import Certificate
 
 _LARGEST = 20_000_000
@@ -37,22 +41,58 @@ class Crl:
     problem: str = ""
 
 
-def staple(der: bytes, serial: str) -> Staple:
-    """Read a stapled answer about a certificate with this serial number."""
+def staple(der: bytes, serial: str, issuer: x509.Certificate | None) -> Staple:
+    """Read a stapled answer about a certificate with this serial number; one that nobody signed rightly says nothing."""
     try:
         found = ocsp.load_der_ocsp_response(der)
         if found.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
             return Staple(
                 found.response_status.name.lower(), about_this=False, this_update=None, next_update=None
             )
+        status = found.certificate_status.name.lower()
         return Staple(
-            found.certificate_status.name.lower(),
+            status if _by_the_issuer(found, issuer) else "not signed by the issuer or a responder of its own",
             about_this=f"{found.serial_number:x}" == serial,
             this_update=found.this_update_utc,
             next_update=found.next_update_utc,
         )
     except ValueError as error:
         return Staple(f"not readable: {error}", about_this=False, this_update=None, next_update=None)
+
+
+def _by_the_issuer(found: ocsp.OCSPResponse, issuer: x509.Certificate | None) -> bool:
+    """Check the signature: the issuer's, or that of a responder which the issuer made one (RFC 6960 section 4.2.2.2)."""
+    if issuer is None:
+        return False
+    signers = [issuer, *(one for one in found.certificates if _may_answer_for(one, issuer))]
+    return any(_fits(found, signer) for signer in signers)
+
+
+def _may_answer_for(one: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        one.verify_directly_issued_by(issuer)
+        usage = one.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        return False
+    return ExtendedKeyUsageOID.OCSP_SIGNING in usage
+
+
+def _fits(found: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
+    key, digest = signer.public_key(), found.signature_hash_algorithm
+    signature, signed = found.signature, found.tbs_response_bytes
+    try:
+        match key:
+            case rsa.RSAPublicKey() if digest:
+                key.verify(signature, signed, padding.PKCS1v15(), digest)
+            case ec.EllipticCurvePublicKey() if digest:
+                key.verify(signature, signed, ec.ECDSA(digest))
+            case ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey():
+                key.verify(signature, signed)
+            case _:
+                return False
+    except InvalidSignature:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +106,21 @@ _locks: dict[str, threading.Lock] = {}
 _guard = threading.Lock()
 
 
-def crl(leaf: Certificate, timeout_s: float) -> Crl | None:
-    """Look a certificate up in the list that it names; None where it names none over HTTP."""
+def crl(leaf: Certificate, issuer: x509.Certificate | None, timeout_s: float) -> Crl | None:
+    """Look a certificate up in the list that it names; None where it names none over HTTP.
+
+    The list comes over plain HTTP, so it counts only with the issuer's signature: anybody could serve an empty one.
+    """
     url = next((url for url in leaf.crls if url.startswith("http")), None)
     if url is None:
         return None
     found = _fetch(url, timeout_s)
     if isinstance(found, str):
         return Crl(url, None, None, found)
+    if issuer is None:
+        return Crl(url, None, None, f"{url} cannot be verified: the server does not send its issuer")
+    if found.issuer != issuer.subject or not found.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+        return Crl(url, None, None, f"{url} is not signed by the certificate's issuer")
     revoked = found.get_revoked_certificate_by_serial_number(int(leaf.serial, 16)) is not None
     return Crl(url, revoked, found.next_update_utc)
 
@@ -101,7 +148,7 @@ def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | st
         with requests.get(url, timeout=timeout_s, stream=True) as answer:
             if answer.status_code != requests.codes.ok:
                 return f"{url} answers {answer.status_code}"
-            raw = answer.raw.read(_LARGEST + 1, decode_content=True)
+            raw = bodies.read(answer, _LARGEST + 1, timeout_s)
         if len(raw) > _LARGEST:
             return f"{url} is larger than {_LARGEST} bytes"
         if raw.startswith(b"-----"):

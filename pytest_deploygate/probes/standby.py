@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 from dataclasses import dataclass
 
 from pytest_deploygate.inventory.dns import DnsName, Standby, networks
+from pytest_deploygate.probes.http_answers import AtAddress
+from pytest_deploygate.probes.tls_connection import Place
 
 _ATTEMPTS = 3
 
@@ -40,18 +41,13 @@ def ask(wanted: DnsName, timeout_s: float) -> Health | None:
         control = next(
             (s for a in others if (s := _status(a, standby, wanted.name, timeout_s)[0]) is not None), None
         )
-    return Health(f"{standby.address}:{standby.port}", standby.path, status, attempts, problem, control)
+    place = Place(wanted.name, standby.address, standby.port, "none", timeout_s).label
+    return Health(place, standby.path, status, attempts, problem, control)
 
 
 def _status(address: str, standby: Standby, host: str, timeout_s: float) -> tuple[int | None, str]:
-    connection: http.client.HTTPConnection
-    if standby.tls:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE  # certificates are judged with the endpoints
-        connection = http.client.HTTPSConnection(address, standby.port, timeout=timeout_s, context=context)
-    else:
-        connection = http.client.HTTPConnection(address, standby.port, timeout=timeout_s)
+    where = Place(host, address, standby.port, "none", timeout_s)
+    connection = AtAddress(where, standby.port, tls=standby.tls)
     try:
         connection.request("GET", standby.path, headers={"Host": host, "User-Agent": "deploygate"})
         return connection.getresponse().status, ""

@@ -193,14 +193,15 @@ def _leaf(
 ) -> Leaf:
     leaf, *others = [certificates.read(der) for der in chain]
     staple = next((staple for staple in staples if staple), None)
+    issuer = certificates.issuer_of(chain, roots) if staple or leaf.crls else None
     return Leaf(
         certificate=leaf,
         chain=tuple(others),
         trust=certificates.trust(chain, roots),
         covers_name=leaf.covers(where.host),
         seen=len(staples),
-        staple=revocation.staple(staple, leaf.serial) if staple else None,
-        crl=revocation.crl(leaf, tls.timeout.total_seconds()) if tls.revocation else None,
+        staple=revocation.staple(staple, leaf.serial, issuer) if staple else None,
+        crl=revocation.crl(leaf, issuer, tls.timeout.total_seconds()) if tls.revocation else None,
     )
 
 

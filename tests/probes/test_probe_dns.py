@@ -15,9 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from tls_servers import free_port
 
-from pytest_deploygate.inventory.dns import Cutover, Dns, DnsName
+from pytest_deploygate.inventory.dns import Cutover, Dns, DnsName, NameServer
 from pytest_deploygate.judge import cutover as judge_cutover
 from pytest_deploygate.judge import dns as judge_dns
+from pytest_deploygate.judge import dns_zone as judge_dns_zone
 from pytest_deploygate.lab import dns_server
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes import dns as probe_dns
@@ -54,7 +55,7 @@ def serving(*zones, addresses=(), **more):
                 | more
             )
             servers.append({"name": f"ns{number}.example.test", "address": address, "port": port})
-        yield Dns.model_validate({"zone": "example.test", "servers": servers, "timeout": "500ms"})
+        yield Dns.model_validate({"zone": "example.test", "servers": servers, "timeout": "5s"})
     finally:
         for server in running:
             server.shutdown()
@@ -81,7 +82,7 @@ def test_servers_that_agree_pass():
         assert judged(settings).verdict is Verdict.PASS
         alias = DnsName(name="www.example.test", cname="app.example.test")
         assert judged(settings, alias).verdict is Verdict.PASS
-        zone = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        zone = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
         assert zone.verdict is Verdict.PASS, zone.reason
 
 
@@ -114,7 +115,7 @@ def test_a_server_is_asked_over_ipv6():
     """One over each family: they agree, and the one that differs is named with its address."""
     with serving(text(), text(), addresses=("127.0.0.1", "::1")) as settings:
         assert judged(settings).verdict is Verdict.PASS
-        zone = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        zone = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
         assert zone.verdict is Verdict.PASS, zone.reason
     with serving(text(), text(address="198.51.100.1"), addresses=("127.0.0.1", "::1")) as settings:
         judgement = judged(settings)
@@ -138,7 +139,7 @@ def test_addresses_of_name_servers_that_were_not_asked_are_said():
     """A server named by IPv4 alone, whose name has an IPv6 address as well: users come to both."""
     zone = text() + "ns2 IN AAAA 2001:db8::53\n"
     with serving(zone, zone) as settings:
-        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
     assert judgement.verdict is Verdict.PASS, judgement.reason
     assert any("ns2.example.test (2001:db8::53)" in note for note in judgement.notes)
 
@@ -146,10 +147,10 @@ def test_addresses_of_name_servers_that_were_not_asked_are_said():
 def test_serials_that_differ_and_open_transfers_fail():
     """A secondary behind, and a zone that anybody may copy."""
     with serving(text(serial=2), text(serial=1)) as settings:
-        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
     assert "serials differ: ns2" in judgement.reason
     with serving(text(), text(), transfer=True) as settings:
-        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
     assert judgement.verdict is Verdict.FAIL
     assert "AXFR" in judgement.reason
 
@@ -159,12 +160,15 @@ def test_a_dead_server_beside_a_living_one_fails_and_all_dead_is_inconclusive():
     with serving(text()) as settings:
         dead = {"name": "ns2.example.test", "address": "127.0.0.1", "port": free_port()}
         both = settings.model_copy(
-            update={"servers": [*settings.servers, Dns(zone="x", servers=[dead]).servers[0]]}
+            update={
+                "servers": [*settings.servers, Dns(zone="x", servers=[dead]).servers[0]],
+                "timeout": timedelta(milliseconds=700),  # it is waited out
+            }
         )
-        judgement = judge_dns.judge_zone(probe_dns.zone(both), both)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(both), both)
         assert judgement.verdict is Verdict.FAIL
         assert "ns2" in judgement.reason
-    judgement = judge_dns.judge_zone(probe_dns.zone(both), both)
+    judgement = judge_dns_zone.judge_zone(probe_dns.zone(both), both)
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judged(both).verdict is Verdict.INCONCLUSIVE
 
@@ -199,7 +203,7 @@ def test_dnssec_valid_ending_and_expired(times, verdict, says):
     """Signatures are validated with the zone's own keys."""
     zone = signed(**times)
     with serving(zone, zone) as settings:
-        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
     assert judgement.verdict is verdict, judgement.reason
     assert says in judgement.reason
 
@@ -208,9 +212,66 @@ def test_dnssec_broken_is_told_from_expired():
     """A SOA that is not the one that was signed."""
     zone = signed(lifetime=86400 * 10).replace(" 1 3600 600", " 2 3600 600")
     with serving(zone, zone) as settings:
-        judgement = judge_dns.judge_zone(probe_dns.zone(settings), settings)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
     assert judgement.verdict is Verdict.FAIL
     assert "DNSSEC is broken" in judgement.reason
+
+
+def signed_with(key):
+    zone = dns.zone.from_text(text(), "example.test", relativize=False)
+    public = dns.dnssec.make_dnskey(key.public_key(), dns.dnssectypes.Algorithm.ED25519, 257)
+    with zone.writer() as change:
+        dns.dnssec.sign_zone(zone, change, keys=[(key, public)], lifetime=86400 * 10)
+    return zone.to_text(relativize=False), public
+
+
+@pytest.mark.parametrize(
+    ("above", "verdict", "says"),
+    [
+        ("its own", Verdict.PASS, ""),
+        ("another", Verdict.FAIL, "validating resolvers answer SERVFAIL"),
+        ("none", Verdict.PASS, "nobody validates it"),
+    ],
+)
+def test_the_ds_record_above_must_fit_a_key(above, verdict, says):
+    """Of the zone's key, of another one, or none at all."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    zone, public = signed_with(key)
+    if above == "another":
+        public = signed_with(ed25519.Ed25519PrivateKey.generate())[1]
+    origin = dns.name.from_text("example.test")
+    ds = dns.dnssec.make_ds(origin, public, "SHA256").to_text()
+    parent = (
+        "$ORIGIN test.\n$TTL 60\n@ IN SOA ns hostmaster 1 3600 600 604800 60\n@ IN NS ns\nns IN A 127.0.0.1\n"
+    )
+    parent += "example IN NS ns1.example\nexample IN NS ns2.example\n" + (
+        f"example IN DS {ds}\n" if above != "none" else ""
+    )
+    port = free_port()
+    running = dns_server.serve(
+        {"role": "primary", "address": "127.0.0.1", "port": port, "zone": "test", "text": parent}
+    )
+    try:
+        with serving(zone, zone) as settings:
+            settings.parent.append(NameServer(name="ns.test", address="127.0.0.1", port=port))
+            judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
+    finally:
+        for server in running:
+            server.shutdown()
+            server.server_close()
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason + " ".join(judgement.notes)
+
+
+def test_a_signature_of_one_name_that_does_not_fit_is_seen():
+    """SOA and DNSKEY are good; app's address was changed and not signed again."""
+    zone, _ = signed_with(ed25519.Ed25519PrivateKey.generate())
+    zone = zone.replace("A 192.0.2.10", "A 192.0.2.11")
+    with serving(zone, zone) as settings:
+        settings.names.append(APP)
+        judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert "DNSSEC is broken (app.example.test A" in judgement.reason
 
 
 def test_a_ttl_lowered_too_late_is_inconclusive(tmp_path):

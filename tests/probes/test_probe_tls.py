@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import tls_servers as servers
 from cryptography import x509
-from tls_servers import build, ecdsa_key, own, rsa_key, s_server
+from tls_defects import PROFILE, SERVERS
+from tls_servers import build, ecdsa_key, own, s_server
 
 from pytest_deploygate.inventory.guidelines import profile
 from pytest_deploygate.judge import certificates as judge_certificates
@@ -47,122 +48,38 @@ def test_a_good_server_passes(tmp_path, good):
     assert found.addresses[0].client.ok
 
 
-DEFECTS = {
-    "expired": (lambda: [build(age=91, left=-1), own().intermediate], "expired"),
-    "ends soon": (lambda: [build(age=85, left=5), own().intermediate], "ends in 5 d"),
-    "wrong name": (
-        lambda: [build(name="other.example.test"), own().intermediate],
-        "not for server.example.test",
-    ),
-    "missing intermediate": (lambda: [build()], "(20); an issuer is missing"),
-    "wrong order": (lambda: [build(), own().root, own().intermediate], "out of order"),
-    "no serverAuth": (lambda: [build(server_auth=False), own().intermediate], "serverAuth"),
-    "not yet valid": (lambda: [build(age=-2), own().intermediate], "not valid"),
+#: Servers of the set whose certificates are bad, and what the reason must say.
+SAYS = {
+    "expired": "expired",
+    "ends soon": "ends in ",
+    "wrong name": "not for server.example.test",
+    "missing intermediate": "(20); an issuer is missing",
+    "wrong order": "out of order",
+    "no serverAuth": "serverAuth",
+    "not yet valid": "not valid before",
+    "RSA 1024": "1024 bits, at least 2048",
+    "SHA-1": "signed with SHA1",
+    "self-signed": "(18); it is self-signed",
+    "X.509 v1 leaf": "X.509 v1",
 }
 
 
-@pytest.mark.parametrize("name", DEFECTS)
+@pytest.mark.parametrize("name", SAYS)
 def test_each_defect_of_a_certificate_is_named(tmp_path, name):
-    """The reason names the defect; the verdict is fail, seen over several connections."""
-    chain, says = DEFECTS[name]
-    made = servers.write(tmp_path, *chain())
-    _, judgement = certificates(tmp_path, made, "-cipher", "ALL:@SECLEVEL=0")
+    """The reason names the defect; the verdict is fail, and the gate asks again before it is a confirmed one."""
+    made, arguments = SERVERS[name](tmp_path)
+    _, judgement = certificates(tmp_path, made, *arguments)
     assert judgement.verdict is Verdict.FAIL
-    assert says in judgement.reason, judgement.reason
-    assert not judgement.confirmed  # the gate asks again
-
-
-def test_rsa_1024_is_too_short(tmp_path):
-    """The number and the limit are in the reason."""
-    key = rsa_key(1024)
-    made = servers.write(tmp_path, build(key), own().intermediate, key=key)
-    _, judgement = certificates(tmp_path, made, "-cipher", "ALL:@SECLEVEL=0")
-    assert judgement.verdict is Verdict.FAIL
-    assert "1024 bits, at least 2048" in judgement.reason
-
-
-def test_sha_1_is_refused(tmp_path):
-    """cryptography signs with SHA-1 no more, so `openssl req` makes the certificate."""
-    import subprocess
-
-    made = servers.write(tmp_path, build())
-    subprocess.run(
-        ["openssl", "req", "-x509", "-sha1", "-key", made.key, "-subj", f"/CN={servers.HOST}", "-days", "80", "-out", made.certificate],
-        check=True,
-    )  # fmt: skip
-    _, judgement = certificates(tmp_path, made, "-cipher", "ALL:@SECLEVEL=0")
-    assert judgement.verdict is Verdict.FAIL
-    assert "signed with SHA1" in judgement.reason
-
-
-def test_self_signed_is_told_from_a_missing_issuer(tmp_path):
-    """OpenSSL's code 18, not 20."""
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, servers.HOST)])
-    made = servers.write(tmp_path, build(signing=rsa_key(), issuer=subject))
-    _, judgement = certificates(tmp_path, made)
-    assert judgement.verdict is Verdict.FAIL
-    assert "(18); it is self-signed" in judgement.reason
-
-
-def test_a_version_1_leaf_is_seen(tmp_path):
-    """`openssl x509` makes it, because cryptography makes none: no name in it, no extensions."""
-    import subprocess
-
-    made = servers.write(tmp_path, build(), own().intermediate)
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-new",
-            "-key",
-            made.key,
-            "-subj",
-            f"/CN={servers.HOST}",
-            "-out",
-            tmp_path / "v1.csr",
-        ],
-        check=True,
-    )
-    subprocess.run(
-        [
-            "openssl",
-            "x509",
-            "-req",
-            "-in",
-            tmp_path / "v1.csr",
-            "-signkey",
-            made.key,
-            "-out",
-            made.certificate,
-            "-days",
-            "80",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    found, judgement = certificates(tmp_path, made)
-    assert found.addresses[0].leaves[0].certificate.version == 1
-    assert judgement.verdict is Verdict.FAIL
-    assert "X.509 v1" in judgement.reason
+    assert SAYS[name] in judgement.reason, judgement.reason
+    assert not judgement.confirmed
 
 
 def test_rsa_and_ecdsa_leaves_are_both_seen(tmp_path):
     """Each kind is asked for by its own suites; a missing expected kind is a failure."""
-    made = servers.write(tmp_path, build(), own().intermediate)
-    second = tmp_path / "second"
-    second.mkdir()
-    other = servers.write(second, build(ecdsa_key()), own().intermediate, key=ecdsa_key())
-    arguments = (
-        "-dcert",
-        str(other.certificate),
-        "-dkey",
-        str(other.key),
-        "-dcert_chain",
-        str(other.certificate),
-    )
+    made, arguments = SERVERS["sound, RSA and ECDSA"](tmp_path)
     found, _ = certificates(tmp_path, made, *arguments, keys=["rsa", "ecdsa"])
     assert sorted(leaf.certificate.key for leaf in found.addresses[0].leaves) == ["ecdsa", "rsa"]
-    _, judgement = certificates(tmp_path, made, keys=["rsa", "ecdsa"])
+    _, judgement = certificates(tmp_path, made, *PROFILE, keys=["rsa", "ecdsa"])
     assert judgement.verdict is Verdict.FAIL
     assert "offers no ECDSA certificate" in judgement.reason
 

@@ -1,0 +1,66 @@
+"""Subresource integrity of a page's scripts, rated as Mozilla's Observatory does.
+
+It compares registered domains with the public suffix list; here a script is of the same site when its host is the page's, or above or
+below it. A script of a cousin (cdn.example.com beside www.example.com) counts as somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+from pytest_deploygate.probes.http_answers import Page
+
+_HTML = ("text/html", "application/xhtml+xml")
+#: What is said of scripts from elsewhere, the best first: the Observatory's own order.
+_ORDER = ("sri-external-not-secure", "sri-missing-external", "sri-missing-external-not-secure")
+
+
+class _Scripts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[dict[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the attributes of a script."""
+        if tag == "script":
+            self.found.append({name: value or "" for name, value in attrs})
+
+
+def integrity(page: Page, host: str) -> str:
+    """Return the result of the test for subresource integrity."""
+    mime = (page.first("content-type") or "").split(";")[0].strip().lower()
+    if mime and mime not in _HTML:
+        return "sri-not-html"
+    parser = _Scripts()
+    parser.feed(page.body)
+    if not parser.found:
+        return "sri-no-scripts"
+    loaded = [script for script in parser.found if script.get("src")]
+    own = [script for script in loaded if _of_this_site(script["src"], host)]
+    others = [script for script in loaded if script not in own]
+    if wrong := set(_wrong_with(others)):
+        return max(wrong, key=_ORDER.index)
+    signed = any(script.get("integrity") and not script["src"].startswith("http:") for script in own)
+    return "sri-all" if others or signed else "sri-own-scripts"
+
+
+def _of_this_site(source: str, host: str) -> bool:
+    if source.startswith("//"):
+        return False
+    if not source.startswith(("http://", "https://")):
+        return True
+    other = (urlsplit(source).hostname or "").lower()
+    mine = host.lower()
+    return other == mine or other.endswith(f".{mine}") or mine.endswith(f".{other}")
+
+
+def _wrong_with(scripts: list[dict[str, str]]) -> Iterator[str]:
+    for script in scripts:
+        secure = script["src"].startswith("https://")
+        if script.get("integrity"):
+            if not secure:
+                yield "sri-external-not-secure"
+        else:
+            yield "sri-missing-external" if secure else "sri-missing-external-not-secure"

@@ -1,0 +1,23 @@
+"""Reading an HTTP body that may be too large, too slow, or broken."""
+
+from __future__ import annotations
+
+import time
+
+import requests
+
+_PART = 16_384
+
+
+def read(answer: requests.Response, most_bytes: int, limit_s: float) -> bytes:
+    """Return at most so many bytes of a streamed answer. Raises requests.RequestException, Timeout when it takes too long."""
+    deadline = time.monotonic() + limit_s
+    body = b""
+    part: bytes
+    for part in answer.iter_content(_PART):
+        body += part
+        if len(body) >= most_bytes:
+            return body[:most_bytes]
+        if time.monotonic() > deadline:
+            raise requests.Timeout(f"no end of the answer in {limit_s:g} s")
+    return body

@@ -1,0 +1,118 @@
+"""Pages read from a real server on loopback: what they state and load, answers that break off, and the drill."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+import time
+
+import pytest
+
+from pytest_deploygate.inventory.pages import Pages
+from pytest_deploygate.probes import pages as probe
+
+PAGE = """<html><head><title>t</title><style>body{background:url(/bg.png)}</style></head>
+<body><p>Last updated: 14 November 2026</p><img src="data:image/png;base64,AA"><img src="logo.png"><script>var d="2027-01-01"</script>
+<a href="https://elsewhere.example">a link</a></body></html>"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Pages by path; `/app` answers 200 while the file `up` is there, else 502."""
+    up = tmp_path / "up"
+    up.touch()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            with contextlib.suppress(OSError):
+                getattr(self, f"_{self.path.strip('/')}")()
+
+        def _say(self, status, body, **headers):
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _page(self):
+            self._say(200, PAGE.encode(), Set_Cookie="seen=1")
+
+        def _maintenance(self):
+            self._say(503, b"<html>back soon</html>", Retry_After="600")
+
+        def _app(self):
+            self._say(200 if up.exists() else 502, b"app")
+
+        def _broken(self):
+            self._say(200, b"no gzip", Content_Encoding="gzip")
+
+        def _endless(self):
+            self._say(200, b"")
+            while True:
+                self.wfile.write(b"x" * 20_000)
+                time.sleep(0.05)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_a_page_states_and_loads(site):
+    """Visible dates alone; what a browser would fetch, but no links and nothing that is in the page."""
+    found = probe.read(f"{site}/page", Pages())
+    assert found.status == 200
+    assert [day.isoformat() for day in found.dates] == ["2026-11-14"]
+    assert sorted(found.outside) == ["/bg.png", "logo.png"]
+    assert found.cookies == ("seen",)
+
+
+@pytest.mark.parametrize("path", ["broken", "endless"])
+def test_an_answer_that_breaks_off_or_does_not_end_is_no_page(site, path):
+    """Neither an exception nor half a page."""
+    found = probe.read(f"{site}/{path}", Pages.model_validate({"timeout": "500ms"}))
+    assert found.status is None
+    assert found.problem
+
+
+def test_nobody_there_is_no_page():
+    found = probe.read("http://127.0.0.1:1/", Pages.model_validate({"timeout": "500ms"}))
+    assert found.status is None
+    assert "no connection" in found.problem
+
+
+def drilled(site, tmp_path, stop, start):
+    drill = {
+        "stop": stop,
+        "start": start,
+        "application": f"{site}/app",
+        "record": str(tmp_path / "drill.json"),
+    }
+    return Pages.model_validate({"maintenance": {"url": f"{site}/maintenance", "drill": drill}})
+
+
+def test_the_drill_stops_reads_and_starts_and_its_record_can_be_read(site, tmp_path):
+    pages = drilled(site, tmp_path, f"rm {tmp_path}/up", f"touch {tmp_path}/up")
+    record = probe.drill(pages)
+    assert (record.outcome, record.application_down, record.status) == ("good", True, 503)
+    assert (tmp_path / "up").exists()
+    kept = probe.maintenance(f"{site}/maintenance", pages, None)
+    assert kept.record is not None
+    assert kept.record.sha256 == kept.page.sha256
+
+
+@pytest.mark.parametrize(
+    ("stop", "start", "says"),
+    [("true", "true", "still answered after the stop"), ("rm {0}/up", "true", "did not answer again")],
+)
+def test_a_drill_that_did_not_go_as_meant_says_so(site, tmp_path, monkeypatch, stop, start, says):
+    """An application that did not stop, and one that did not come back."""
+    monkeypatch.setattr(probe, "_CHANGES_S", 1.0)
+    record = probe.drill(drilled(site, tmp_path, stop.format(tmp_path), start))
+    assert says in record.outcome
