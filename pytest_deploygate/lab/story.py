@@ -38,7 +38,7 @@ def tell(folder: Path, root: Path, inventory: str, out: Path, *, keep: bool, int
     """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    telling = Telling(root, _inventory(root, inventory, out), out)
+    telling = Telling(root, lighter_inventory(root, inventory, out), out)
     telling.console.print(
         f"A rollback on real servers. Commands and their output: {out / 'story.log'}",
         style="bold",
@@ -48,7 +48,7 @@ def tell(folder: Path, root: Path, inventory: str, out: Path, *, keep: bool, int
     try:
         with Users(lab) as busy:
             _go_live(telling, lab, busy)
-            _roll_back(telling, lab, busy, interrupt=interrupt)
+            roll_back(telling, lab, busy, interrupt=interrupt)
     finally:
         if not keep:
             releases.forget(lab)
@@ -58,7 +58,7 @@ def tell(folder: Path, root: Path, inventory: str, out: Path, *, keep: bool, int
     telling.console.print(f"       {out / CHANGE / 'signoff.html'}", soft_wrap=True, markup=False)
 
 
-def _inventory(root: Path, name: str, out: Path) -> str:
+def lighter_inventory(root: Path, name: str, out: Path) -> str:
     """Write the inventory with a lighter load into the story's folder; return its path. Raises LabError."""
     try:
         file = loader.locate(name, root)
@@ -106,11 +106,11 @@ def _go_live(telling: Telling, lab: Lab, busy: Users) -> None:
     reason = "users wait too long for everything, and the gate advises it"
     words = ["decide", "rollback", "--role=deployment-lead", "--name=the lab's deployment lead"]
     words.append(f"--reason={reason}")
-    telling.run(["pytest_deploygate", *words, *_of(telling)], _ROLLBACK)
+    telling.run(["pytest_deploygate", *words, *of_change(telling)], _ROLLBACK)
     telling.say("the deployment lead decides: ROLLBACK; the executive sponsor answers for what is lost")
 
 
-def _of(telling: Telling) -> list[str]:
+def of_change(telling: Telling) -> list[str]:
     return [f"--change={CHANGE}", f"--out={telling.out / CHANGE}"]
 
 
@@ -120,10 +120,16 @@ def _decided(telling: Telling, said: Sequence[str]) -> None:
         telling.detail(reason)
 
 
-def _roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> None:
+def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> None:
     """Go the runbook, look where users are afterwards, and write what follows."""
     began = time.monotonic()
-    words = ["rollback", "--execute", "--confirm=lab", f"--inventory={telling.inventory}", *_of(telling)]
+    words = [
+        "rollback",
+        "--execute",
+        "--confirm=lab",
+        f"--inventory={telling.inventory}",
+        *of_change(telling),
+    ]
     words += ["--accept-loss", "--role=executive-sponsor", "--name=the lab's executive sponsor"]
     telling.follow(["pytest_deploygate", *words], _BACK, _kills(lab) if interrupt else [])
     took = time.monotonic() - began
@@ -141,7 +147,7 @@ def _roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> N
         f"{busy.accepted.get(HOST, 0)} readings of version 2 are taken back and saved, {busy.refused} were refused"
     )
     retry = f"--retry={datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT20:00Z}"
-    after = ["rollback", "--after", retry, f"--inventory={telling.inventory}", *_of(telling)]
+    after = ["rollback", "--after", retry, f"--inventory={telling.inventory}", *of_change(telling)]
     telling.run(["pytest_deploygate", *after], _GO)
 
 
