@@ -180,7 +180,7 @@ class Complaints:
         self._writer = writer
         while self._waiting:
             where, what = self._waiting.pop(0)
-            writer.append("hook", {"where": where, "what": what})
+            writer.append("hook", {"where": where, "what": what, "text": f"{where}: {what}"})
 
     def keep_in(self, folder: Path) -> None:
         """Write down those that wait; while a run holds the journal they are only said."""
