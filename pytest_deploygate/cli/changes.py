@@ -14,7 +14,7 @@ import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import folders, inventories
+from pytest_deploygate.cli import folders, inventories, outcome
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
@@ -113,12 +113,19 @@ def read(folder: Path) -> list[Entry]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Writer]:
-    """Hold the journal for writing: no run and no other command of this change writes meanwhile."""
+    """Hold the journal for writing: no run and no other command of this change writes meanwhile.
+
+    What was added is in the report, too, when it is let go: `deploygate verify` finds the two alike.
+    """
     with plainly():
         writer = Writer(folder)
+        there = len(writer.entries)
         try:
             yield writer
         finally:
+            if len(writer.entries) > there:
+                with contextlib.suppress(JournalError):  # it says so when it is read the next time
+                    outcome.render(writer, folder)
             writer.close()
 
 

@@ -21,6 +21,7 @@ from pytest_deploygate.decision.rules import CONDITIONS
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.moments import present
+from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.rollback import going_back, situation
 from pytest_deploygate.rollback.situation import Now
@@ -31,12 +32,14 @@ from pytest_deploygate.signoff.ssh import SshError
 #: A reason in one word is none.
 _LEAST_WORDS = 2
 _LEAST_PAUSE_S = 10.0
+#: States in which a person is asked.
+_ASKED = (State.ASSESSING, State.HELD, State.FIXING, State.RERUNNING)
 #: Exit codes of `decide`, as a run's: GO, held, rollback.
 _EXIT = {"go": 0, "hold": 21, "rollback": 22}
 
 
 @click.command("decide", cls=changes.Command, short_help="Show where an incident stands, or decide about it.")
-@click.argument("what", required=False, type=click.Choice(["go", "hold", "rollback"], case_sensitive=False))
+@click.argument("what", required=False, metavar="[go|hold|rollback]")
 @changes.options
 @click.option("--role", metavar="ROLE", help="The role that decides, e.g. deployment-lead.")
 @click.option("--name", default="", help="Who decides, when not the person logged in here.")
@@ -92,6 +95,9 @@ def decide(
     deploygate decide --wait --measure 1m --change CHG-1234
     deploygate decide --quick-fix --change CHG-1234
     """
+    what = what.lower() if what else None
+    if what is not None and what not in _EXIT:
+        raise Refused(f"there is no decision {what!r}{nearest(what, _EXIT)}")
     folder = changes.folder_of(change, out)
     _only_one(what, wait=wait, fix=fix or fix_name is not None, rerun=rerun)
     if what is None and (role or reason or name or key):
@@ -206,7 +212,7 @@ def _show(entries: list[Entry], late: list[Event], *, as_json: bool) -> None:
         if one.event in incident.events:
             bad = one.state in ("altered", "untrusted")
             console.print(Text(f"  decision {one.text}", style="bold red" if bad else ""), soft_wrap=True)
-    for because in _conditions(found):
+    for because in _conditions(found) if incident.state in _ASKED else ():
         console.print(Text(f"  {because}"), soft_wrap=True)
     if step := _next(found, incident):
         console.print(Text(f"next: {step}"), soft_wrap=True)
@@ -220,7 +226,7 @@ def _conditions(found: Now) -> list[str]:
 def _next(found: Now, incident: Incident) -> str:
     change = f"--change {found.change}"
     match incident.state:
-        case State.ASSESSING | State.HELD | State.FIXING | State.RERUNNING:
+        case asked if asked in _ASKED:
             return (
                 f"deploygate decide go|hold|rollback {change} --role ROLE --reason TEXT"
                 f" (the rules recommend {found.recommended.value})"
