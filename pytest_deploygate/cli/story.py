@@ -18,18 +18,23 @@ from pytest_deploygate.lab.state import LabError, load
     "--inventory", default="lab", show_default=True, metavar="NAME|PATH", help="The lab's inventory."
 )
 @click.option("--keep", is_flag=True, help="Leave the lab as the rollback left it; else it is as before.")
-def lab_story(inventory: str, keep: bool) -> None:
+@click.option(
+    "--interrupt", is_flag=True, help="Kill the rollback three times on its way (SIGKILL) and go on."
+)
+def lab_story(*, inventory: str, keep: bool, interrupt: bool) -> None:
     """Go live with version 2, have it break, let the gate say ROLLBACK, and go back: on real servers, in two minutes.
 
     The lab is started where it does not run. What each command said is in deploygate-out/story/story.log.
 
     \b
     deploygate lab story
+    deploygate lab story --interrupt
     deploygate lab story --keep    # look around afterwards; `deploygate lab reset` mends
     """
     root = find_root(Path.cwd())
     try:
-        story.tell(lab_folder(), root, inventory, keep=keep)
+        out = root / "deploygate-out" / "story"
+        story.tell(lab_folder(), root, inventory, out, keep=keep, interrupt=interrupt)
     except LabError as error:
         raise click.ClickException(str(error)) from None
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_deploygate.inventory.rollback import Haproxy
-from pytest_deploygate.lab import client, cluster, disturbance, sql
+from pytest_deploygate.lab import client, cluster, disturbance, processes, sql
 from pytest_deploygate.lab.app import NEW_REPLICAS, NEW_VERSION, OLD_VERSION
 from pytest_deploygate.lab.services import dns, front
-from pytest_deploygate.lab.state import HOST, Lab, LabError
+from pytest_deploygate.lab.state import HOST, PRIMARY, Lab, LabError
 from pytest_deploygate.rollback import haproxy
 
 VERSIONS = (OLD_VERSION, NEW_VERSION)
@@ -91,6 +91,8 @@ def forget(lab: Lab) -> None:
             client.forget(lab, name)
     _balance(lab, ready=front.REPLICAS, maint=NEW_REPLICAS)
     cluster.reset(lab)
+    script = 'rm -rf "$1".before-rollback-* "$1".restoring'
+    processes.run(["/bin/sh", "-ec", script, "sh", str(lab.data(PRIMARY))], user=lab.user)
     dns.point(lab, dns.SWITCHED, HOST)
     dns.settle(lab)
     front.wait_whole(lab)

@@ -26,6 +26,7 @@ def newest(entries: Sequence[Entry]) -> GoneBack | None:
     return GoneBack(
         began=begun[-1].at,
         ended=next((e.at for e in mine if e.body["mark"] == "ended"), None),
+        allowed_s=standing.frame(segments(entries)[-1].begin).times.rollback_s,
         course=tuple(_course(found[-1].events)) if found else (),
         steps=tuple(_steps(mine, str(begun[-1].body["said"]))),
         losses=tuple(_losses(entries, str(name))),

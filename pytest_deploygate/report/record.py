@@ -128,6 +128,7 @@ class GoneBack:
 
     began: datetime
     ended: datetime | None
+    allowed_s: float
     course: tuple[tuple[datetime, str], ...]
     steps: tuple[StepBack, ...]
     losses: tuple[Loss, ...]

@@ -6,6 +6,7 @@ of the old server has changed; after them its data is kept aside under a dated n
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -116,10 +117,20 @@ def verify(restore: Restore) -> Verified:
 def _prepare(restore: Restore, folder: Folder, state: State) -> Note:
     """Restore and recover beside the data in use. Raises CannotTell; nothing was stopped then."""
     _possible(folder, state)
+    folder.clear()
+    try:
+        return _recovered_beside(restore, folder)
+    except CannotTell:
+        # What failed is of no use to anybody, and it takes the room of a database.
+        with contextlib.suppress(CannotTell):
+            folder.clear()
+        raise
+
+
+def _recovered_beside(restore: Restore, folder: Folder) -> Note:
     tool = _tool(restore)
     chosen = _choose(restore, tool)
     programs = _programs(restore, folder)
-    folder.clear()
     scratch.room(folder.place, _parent(folder), _needed(chosen), restore.wanted.spare)
     target = folder.make()
     done = tool.restore(chosen, target, folder.place)

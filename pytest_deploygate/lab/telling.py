@@ -1,0 +1,140 @@
+"""How the story is told: lines with the time since its begin, and commands of ours run as people would run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from pytest_deploygate.lab.state import LabError
+
+_BOUND_S = 300.0
+_NOT_KNOWN, _MEASURED_AGAIN = 21, 4
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Where a rollback is killed: once it printed `after`, as soon as `when` says so. `where` is that in words."""
+
+    after: str
+    where: str
+    when: Callable[[], bool] = lambda: True
+
+    def wait(self) -> None:
+        """Wait for the moment, for a while at most."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not self.when() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+@dataclass(slots=True)
+class Telling:
+    """Prints the story, a line a thing that happened with the time since its begin, and runs its commands."""
+
+    root: Path
+    inventory: str
+    out: Path
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print a line."""
+        passed = int(time.monotonic() - self.began)
+        clock = f"{passed // 60:2}:{passed % 60:02}"
+        self.console.print(f"{clock}  {text}", style=style, markup=False, soft_wrap=True)
+
+    def detail(self, text: str) -> None:
+        """Print a line that belongs to the one before."""
+        self.console.print(f"       {text}", style="dim", markup=False, soft_wrap=True)
+
+    def run(self, words: Sequence[str], *expected: int) -> int:
+        """Run a command of ours and return its exit code. Raises LabError where that is not one of those expected."""
+        with self._log(words) as log, self._begin(words) as process:
+            said, _ = process.communicate(timeout=_BOUND_S)
+            log.write(f"{said}\n(exit code {process.returncode})\n\n")
+        _as_expected(words, process.returncode, expected, said.splitlines())
+        return process.returncode
+
+    def follow(self, words: Sequence[str], expected: int, kills: Sequence[Kill] = ()) -> None:
+        """Run a rollback and tell each of its steps as it ends; kill it where that is asked for, and run it again.
+
+        Raises LabError where its last run ends otherwise than expected.
+        """
+        for kill in kills:
+            self._followed(words, kill)
+            self.say(f"  kill -9 {kill.where}; the same command again", "yellow")
+        code, said = self._followed(words, None)
+        _as_expected(words, code, (expected,), said)
+
+    def _followed(self, words: Sequence[str], kill: Kill | None) -> tuple[int, list[str]]:
+        said: list[str] = []
+        with self._log(words) as log, self._begin(words) as process:
+            bound = threading.Timer(_BOUND_S, process.kill)
+            bound.start()
+            for line in process.stdout or ():
+                log.write(line)
+                said.append(line.rstrip())
+                if done := re.match(r"  (.+?): done: (.*)", line):
+                    self.say(f"  ✓ {done[1]}: {_short(done[2])}")
+                if kill is not None and line.strip().startswith(kill.after):
+                    kill.wait()
+                    process.kill()
+                    break
+            code = process.wait()
+            bound.cancel()
+            log.write(f"(exit code {code})\n\n")
+        if kill is not None and code >= 0:
+            raise LabError(f"the rollback ended with {code} before it could be killed {kill.where}")
+        return code, said
+
+    def gate(self, change: str, item: str, expected: int) -> list[str]:
+        """Run the gate on an item; return the decision and its reasons."""
+        words = ["pytest", f"--items={item}", f"--inventory={self.inventory}", f"--change={change}"]
+        words += [f"--deploygate-out={self.out / change}", "-q"]
+        for _ in range(_MEASURED_AGAIN):
+            if self.run(words, expected, _NOT_KNOWN) == expected:
+                break
+            self.detail("the gate cannot tell: this machine is too busy to measure response times; once more")
+        else:
+            self.run(words, expected)
+        found = json.loads((self.out / change / "verdicts.json").read_text())["decision"]
+        return [found["outcome"], *(rule["because"] for rule in found["rules"][:2])]
+
+    def _log(self, words: Sequence[str]) -> TextIO:
+        log = (self.out / "story.log").open("a")
+        log.write(f"$ {shlex.join(words)}\n")
+        log.flush()
+        return log
+
+    def _begin(self, words: Sequence[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=self.root,
+            env=os.environ | {"NO_COLOR": "1", "COLUMNS": "150"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def _as_expected(words: Sequence[str], code: int, expected: Sequence[int], said: Sequence[str]) -> None:
+    if code not in expected:
+        last = "\n".join(said[-25:])
+        raise LabError(f"`{shlex.join(words)}` ended with {code}, the story expects {expected[0]}:\n{last}")
+
+
+def _short(text: str, most: int = 110) -> str:
+    return text if len(text) <= most else f"{text[:most].rpartition(' ')[0]} …"
