@@ -63,4 +63,5 @@ def words(found: BaselineSeen | None) -> str:
         return "the inventory names no rollback.baseline"
     if found.problem:
         return f"the baseline {found.change} cannot be used: {found.problem}"
-    return f"change {found.change}, {len(found.measured)} items measured"
+    count = len(found.measured)
+    return f"change {found.change}, {count} item{'' if count == 1 else 's'} measured"
