@@ -15,6 +15,7 @@ from rich.text import Text
 from pytest_deploygate.cli import assess, changes, waiting
 from pytest_deploygate.cli.clocks import clock, line
 from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.decision.rules import CONDITIONS
@@ -146,6 +147,8 @@ def _decide(
         raise Refused('say why: --reason "logins fail for everybody" (it stands in the record)')
     with changes.writing(folder) as writer:
         by = changes.role(role, writer.entries)
+        if key is None and changes.must_sign(writer.entries):
+            raise Refused("decisions are signed here (rollback.signed_decisions): --key ~/.ssh/id_ed25519")
         changes.refuse_altered(writer.entries)
         changes.act_on_clocks(writer, folder)
         found = situation.now(writer.entries)
@@ -184,10 +187,17 @@ def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
 
 
 def _signed(event: Event, found: Now, head: str, key: Path) -> str:
+    """Sign a decision. Raises click.ClickException: it cannot be signed, or the key may not decide in this role."""
     try:
-        return decided.sign(event, found.change, found.inventory, head, key)
+        armour = decided.sign(event, found.change, found.inventory, head, key)
+        allowed = find_root(Path.cwd()) / "allowed_signers"
+        raw = decided.statement(event, found.change, found.inventory, head)
+        why = decided.untrusted(raw, armour, event, allowed, event.at.wall) if allowed.is_file() else ""
     except SshError as error:
         raise click.ClickException(f"nothing was decided, because it could not be signed: {error}") from None
+    if why:
+        raise click.ClickException(f"nothing was decided: {why}")
+    return armour
 
 
 def _show(entries: list[Entry], late: list[Event], *, as_json: bool) -> None:

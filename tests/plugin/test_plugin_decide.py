@@ -162,6 +162,12 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
     (red.path / "allowed_signers").write_text(
         f'deployment-lead namespaces="deploygate-decision" {kind} {public}\n'
     )
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{key}2"], check=True, timeout=20)
+    stranger = deploygate(red, *HOLD, "--key", f"{key}2")
+    assert (stranger.code, "it may not decide as deployment-lead" in " ".join(stranger.text.split())) == (
+        1,
+        True,
+    )
     assert deploygate(red, *HOLD, "--key", str(key)).code == 21
     assert "which may decide as deployment-lead" in deploygate(red, "decide").text
     _forge(red.out / "journal.jsonl")
@@ -173,6 +179,18 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
     verified = deploygate(red, "verify")
     assert (verified.code, "ALTERED" in verified.text.splitlines()[-2]) == (25, True), verified.text
     assert (red.path / "version").read_text() == "2\n"
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
+def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
+    """A signature that was taken away is no way round: nothing is done on what is unsigned."""
+    deploygate(red, *BACK)
+    change(red, "rollback:\n", "rollback:\n  signed_decisions: true\n")
+    refused = deploygate(red, *HOLD)
+    assert (refused.code, "decisions are signed here" in refused.text) == (4, True)
+    refused = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    assert state(red) == "rolling back"
+    assert (refused.code, "not signed, so anybody" in " ".join(refused.text.split())) == (25, True)
 
 
 def _forge(file) -> None:
