@@ -28,7 +28,7 @@ def read(section: Rollback, own: Path) -> BaselineSeen | None:
     if folder.resolve() == own.resolve():
         return BaselineSeen(section.baseline, "this change is the baseline itself")
     if not (folder / journal.FILE).is_file():
-        return BaselineSeen(section.baseline, f"there is no journal in {folder}")
+        return BaselineSeen(section.baseline, f"there is no journal in {folder}", missing=True)
     try:
         entries, _ = journal.read(folder)
         results = standing.results(entries)
