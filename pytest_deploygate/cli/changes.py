@@ -14,7 +14,7 @@ import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import folders, inventories
+from pytest_deploygate.cli import folders, inventories, outcome
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
@@ -72,13 +72,30 @@ def decisions(entries: Sequence[Entry]) -> list[Decided]:
             raise click.ClickException(f"signatures of decisions cannot be checked: {error}") from None
 
 
-def refuse_altered(entries: Sequence[Entry]) -> None:
-    """Stop where a decision about an incident is not what was signed, or was signed by a key that may not."""
-    wrong = [one for one in decisions(entries) if one.state in ("altered", "untrusted")]
+def refuse_altered(entries: list[Entry], *, acting: bool = False) -> None:
+    """Stop where a decision about the open incident is not what was signed.
+
+    Whoever acts on the newest decision (`acting`) needs one that counts: not by a key that may not, and, where the
+    inventory says `signed_decisions`, not without a signature, which whoever can write the journal could take away.
+    """
+    with plainly():
+        incident = situation.now(entries).incident
+    events = incident.events if incident and not incident.over else ()
+    mine = [one for one in decisions(entries) if one.event in events]
+    wrong = [one for one in mine if one.state == "altered"]
+    if acting and mine:
+        bad = ["untrusted", *(["unsigned"] if must_sign(entries) else [])]
+        wrong += [one for one in mine[-1:] if one.state in bad]
     if wrong:
         raise Altered(
             f"nothing is done on this record: {wrong[0].text}; `deploygate verify --all` checks all of it"
         )
+
+
+def must_sign(entries: list[Entry]) -> bool:
+    """Tell whether the inventory wants decisions to be signed."""
+    section = inventory_of(entries, None).inventory.rollback
+    return section is not None and section.signed_decisions
 
 
 class Altered(click.ClickException):
@@ -113,12 +130,19 @@ def read(folder: Path) -> list[Entry]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Writer]:
-    """Hold the journal for writing: no run and no other command of this change writes meanwhile."""
+    """Hold the journal for writing: no run and no other command of this change writes meanwhile.
+
+    What was added is in the report, too, when it is let go: `deploygate verify` finds the two alike.
+    """
     with plainly():
         writer = Writer(folder)
+        there = len(writer.entries)
         try:
             yield writer
         finally:
+            if len(writer.entries) > there:
+                with contextlib.suppress(JournalError):  # it says so when it is read the next time
+                    outcome.render(writer, folder)
             writer.close()
 
 
@@ -180,7 +204,7 @@ class Complaints:
         self._writer = writer
         while self._waiting:
             where, what = self._waiting.pop(0)
-            writer.append("hook", {"where": where, "what": what})
+            writer.append("hook", {"where": where, "what": what, "text": f"{where}: {what}"})
 
     def keep_in(self, folder: Path) -> None:
         """Write down those that wait; while a run holds the journal they are only said."""

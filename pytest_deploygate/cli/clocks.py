@@ -26,4 +26,6 @@ def line(event: Event) -> Text:
     said = f" {event.says}" if event.says else ""
     late = f" ({words_for(event.late_s)} late)" if event.late_s >= 1 else ""
     who = f"{event.name} ({event.by})" if event.name else event.by
-    return Text(f"  {event.at.wall:%H:%M:%S} UTC  {event.what.value}{said} by {who}{late}: {event.reason}")
+    return Text(
+        f"  {event.at.wall:%H:%M:%S} UTC  {event.what.value}{said} by {who}{late}{f': {event.reason}' if event.reason else ''}"
+    )

@@ -15,12 +15,14 @@ from rich.text import Text
 from pytest_deploygate.cli import assess, changes, waiting
 from pytest_deploygate.cli.clocks import clock, line
 from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.decision.rules import CONDITIONS
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.moments import present
+from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.rollback import going_back, situation
 from pytest_deploygate.rollback.situation import Now
@@ -31,12 +33,14 @@ from pytest_deploygate.signoff.ssh import SshError
 #: A reason in one word is none.
 _LEAST_WORDS = 2
 _LEAST_PAUSE_S = 10.0
+#: States in which a person is asked.
+_ASKED = (State.ASSESSING, State.HELD, State.FIXING, State.RERUNNING)
 #: Exit codes of `decide`, as a run's: GO, held, rollback.
 _EXIT = {"go": 0, "hold": 21, "rollback": 22}
 
 
 @click.command("decide", cls=changes.Command, short_help="Show where an incident stands, or decide about it.")
-@click.argument("what", required=False, type=click.Choice(["go", "hold", "rollback"], case_sensitive=False))
+@click.argument("what", required=False, metavar="[go|hold|rollback]")
 @changes.options
 @click.option("--role", metavar="ROLE", help="The role that decides, e.g. deployment-lead.")
 @click.option("--name", default="", help="Who decides, when not the person logged in here.")
@@ -92,6 +96,9 @@ def decide(
     deploygate decide --wait --measure 1m --change CHG-1234
     deploygate decide --quick-fix --change CHG-1234
     """
+    what = what.lower() if what else None
+    if what is not None and what not in _EXIT:
+        raise Refused(f"there is no decision {what!r}{nearest(what, _EXIT)}")
     folder = changes.folder_of(change, out)
     _only_one(what, wait=wait, fix=fix or fix_name is not None, rerun=rerun)
     if what is None and (role or reason or name or key):
@@ -140,6 +147,8 @@ def _decide(
         raise Refused('say why: --reason "logins fail for everybody" (it stands in the record)')
     with changes.writing(folder) as writer:
         by = changes.role(role, writer.entries)
+        if key is None and changes.must_sign(writer.entries):
+            raise Refused("decisions are signed here (rollback.signed_decisions): --key ~/.ssh/id_ed25519")
         changes.refuse_altered(writer.entries)
         changes.act_on_clocks(writer, folder)
         found = situation.now(writer.entries)
@@ -178,10 +187,17 @@ def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
 
 
 def _signed(event: Event, found: Now, head: str, key: Path) -> str:
+    """Sign a decision. Raises click.ClickException: it cannot be signed, or the key may not decide in this role."""
     try:
-        return decided.sign(event, found.change, found.inventory, head, key)
+        armour = decided.sign(event, found.change, found.inventory, head, key)
+        allowed = find_root(Path.cwd()) / "allowed_signers"
+        raw = decided.statement(event, found.change, found.inventory, head)
+        why = decided.untrusted(raw, armour, event, allowed, event.at.wall) if allowed.is_file() else ""
     except SshError as error:
         raise click.ClickException(f"nothing was decided, because it could not be signed: {error}") from None
+    if why:
+        raise click.ClickException(f"nothing was decided: {why}")
+    return armour
 
 
 def _show(entries: list[Entry], late: list[Event], *, as_json: bool) -> None:
@@ -206,7 +222,7 @@ def _show(entries: list[Entry], late: list[Event], *, as_json: bool) -> None:
         if one.event in incident.events:
             bad = one.state in ("altered", "untrusted")
             console.print(Text(f"  decision {one.text}", style="bold red" if bad else ""), soft_wrap=True)
-    for because in _conditions(found):
+    for because in _conditions(found) if incident.state in _ASKED else ():
         console.print(Text(f"  {because}"), soft_wrap=True)
     if step := _next(found, incident):
         console.print(Text(f"next: {step}"), soft_wrap=True)
@@ -220,7 +236,7 @@ def _conditions(found: Now) -> list[str]:
 def _next(found: Now, incident: Incident) -> str:
     change = f"--change {found.change}"
     match incident.state:
-        case State.ASSESSING | State.HELD | State.FIXING | State.RERUNNING:
+        case asked if asked in _ASKED:
             return (
                 f"deploygate decide go|hold|rollback {change} --role ROLE --reason TEXT"
                 f" (the rules recommend {found.recommended.value})"

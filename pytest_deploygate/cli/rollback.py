@@ -176,7 +176,7 @@ def _execute(
 
     with changes.writing(folder) as writer:
         complaints.keep(writer)
-        changes.refuse_altered(writer.entries)
+        changes.refuse_altered(writer.entries, acting=True)
         changes.act_on_clocks(writer, folder)
         try:
             ended = going_back.go(writer, inventory, section, tools, acceptance, say)

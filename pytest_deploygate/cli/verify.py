@@ -66,7 +66,7 @@ def verify(
     Exit 0: all of it verified and every role has signed. 25: something recorded is not what is there. 26: a signature
     is missing, invalid, or nobody can say whom the key belongs to. 4: a mistake on the command line.
 
-    The allowed-signers file has a line for each role, `ROLE namespaces="deploygate-signoff" KEYTYPE KEY`, and must come
+    The allowed-signers file has a line for each role, `ROLE namespaces="deploygate-signoff,deploygate-decision" KEYTYPE KEY`, and must come
     from a place that whoever gave you the folder cannot write to.
 
     \b

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_deploygate.decision import compose
+from pytest_deploygate.decision import compose, rules
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Event, Incident, State, Times, What, all_of, standing
 from pytest_deploygate.model import Decision, Outcome, Severity, Verdict
@@ -49,7 +49,7 @@ def observe(
         says = decision.outcome
         if says is Outcome.GO and not set(current.items) <= set(scope):
             says = Outcome.HOLD
-        why = "; ".join(rule.because for rule in decision.rules[:2])
+        why = "; ".join(map(rules.short, decision.rules[:2]))
         return [Event(current.id, What.OBSERVED, now, GATE, says.value, why, items=tuple(red))]
     if not red:
         return []

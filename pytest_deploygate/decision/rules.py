@@ -262,13 +262,21 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
         new = [r for r in new if r.item.id in facts.measured_before] or new
     new = [r for r in new if r.confirmed] or new
     parts = _parts(new, facts)
-    answers = "; ".join(part.said for part in parts)
+    answers = "; ".join(part.said for part in parts)  # see `short`
     unmet = [part.unmet for part in parts if not part.holds]
     if unmet:
         text = f"{_some(new)} failed after {question.rollback_from} began; not yet: {'; '.join(unmet)} ({answers})"
         return [(Rule(CONDITIONS, Outcome.HOLD, text, _ids(new)), EXIT_FAILED)]
     text = f"{_some(new)} failed twice, was green before, and the old side is healthy now ({answers})"
     return [(Rule(CONDITIONS, Outcome.ROLLBACK, text, _ids(new)), EXIT_ROLLBACK)]
+
+
+def short(rule: Rule) -> str:
+    """Return what a rule says without the answers to each condition."""
+    return rule.because.partition(_ANSWERS)[0]
+
+
+_ANSWERS = " (seen twice?"
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,11 +156,22 @@ def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
         not_applicable=about.not_applicable,
         earlier=everything - Counter(f.item for f in findings),
     )
-    return [_waived(_repeated(result, before), about, runs[-1].started) for result in composed]
+    told = _told(runs[:-1])
+    return [_waived(_repeated(result, told), about, runs[-1].started) for result in composed]
+
+
+def _told(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
+    """Return what each test found in the newest run in which it could tell: a busy moment in between refutes nothing."""
+    return {
+        test.test: test.findings
+        for segment in runs
+        for test in joined(segment)
+        if any(finding.verdict is not Verdict.INCONCLUSIVE for finding in test.findings)
+    }
 
 
 def _repeated(result: compose.ItemResult, before: Mapping[str, Sequence[Finding]]) -> compose.ItemResult:
-    """Count a failure as confirmed that the same test saw on the same target in the run before: it was seen twice."""
+    """Count a failure as confirmed that the same test saw on the same target when it could tell before: seen twice."""
     if result.verdict is not Verdict.FAIL or not result.in_scope:
         return result
     failed = {

@@ -202,6 +202,10 @@ class Rollback(Section):
         default="escalate",
         description="what happens when nobody decided: recommend and escalate, or execute where the conditions hold",
     )
+    signed_decisions: bool = Field(
+        default=False,
+        description="true: a person's decision counts only with a signature (`decide --key`) of a key in allowed_signers",
+    )
     quick_fixes: list[QuickFix] = Field(default=[], description="fixes that may be tried, in this order")
     max_quick_fixes: int = Field(default=1, ge=0, le=5, description="how many of them in one incident")
     rerun: Rerun = Field(default=Rerun(), description="what is run again to see whether it is over")

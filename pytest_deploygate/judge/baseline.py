@@ -12,13 +12,14 @@ _NAMED = 6
 
 @dataclass(frozen=True, slots=True)
 class BaselineSeen:
-    """The record of the change before. `problem` says why it cannot be used; the rest is then empty.
+    """The record of the change before. `problem` says why it cannot be used, `missing` that there is none at all.
 
     `measured` and `red` are item ids, `at` when its last run began, `inventory` the one that it was about.
     """
 
     change: str
     problem: str = ""
+    missing: bool = False
     inventory: str = ""
     at: datetime | None = None
     measured: tuple[str, ...] = ()
@@ -41,6 +42,9 @@ class Wanted:
 def judge(found: BaselineSeen, expected: Wanted) -> Judgement:
     """Pass when every item that could call for a rollback was measured before the change; what was red then is a note."""
     again = f"run `pytest -m {expected.phase} --inventory {expected.inventory} --change {found.change}` before the change"
+    if found.missing:
+        reason = f"what was red before the change is not known: {found.problem}; {again}"
+        return Judgement(Verdict.INCONCLUSIVE, reason)
     if found.problem or found.at is None:
         why = found.problem or "its run has no time"
         return Judgement(
@@ -71,9 +75,8 @@ def judge(found: BaselineSeen, expected: Wanted) -> Judgement:
     if not expected.items:
         reason = "no critical item from go-live on can be measured with this inventory, so a baseline proves nothing"
         return Judgement(Verdict.INCONCLUSIVE, reason, readings)
-    said = (
-        f"{len(expected.items)} items that could call for a rollback were measured {words_for(age_s)} before"
-    )
+    count = len(expected.items)
+    said = f"{count} item{'s' if count > 1 else ''} that could call for a rollback measured {words_for(age_s)} before it"
     red = f", {len(found.red)} of all were red then" if found.red else ", none was red"
     return Judgement(Verdict.PASS, f"{found.change}: {said}{red}", readings, _red(found))
 

@@ -132,7 +132,8 @@ class Server:
                     change.delete(rrset.name, rrset.rdtype)
                 else:
                     change.add(rrset.name, rrset.ttl, *rrset)
-            change.update_serial(name=self.zone.origin or dns.name.empty)
+            if asked.update:
+                change.update_serial(name=self.zone.origin or dns.name.empty)
         return made
 
     def _forward(self, asked: dns.message.Message) -> dns.message.Message:

@@ -11,11 +11,11 @@ from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.journal import FILE, Entry, JournalError, Segment, segments
 from pytest_deploygate.model import words_for
-from pytest_deploygate.report import changes, gone_back
+from pytest_deploygate.report import added, changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
 #: Kinds of journal entries that have a place of their own in the report.
-_PLACED = frozenset({"run", "bound", "test", "decision", "end"})
+_PLACED = frozenset({"run", "bound", "test", "decision", "end", added.SECTION, added.CLASSIFIED})
 #: Where an entry of a kind that this version does not know says what it is, the first that it has.
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
@@ -47,6 +47,8 @@ def build(entries: Sequence[Entry]) -> Record:
         contacts=tuple(Contact(**contact) for contact in last.begin.get("contacts", ())),
         waivers=about.waivers,
         gone_back=gone_back.newest(entries),
+        sections=tuple(added.sections(entries, about.run)),
+        calls=added.calls(entries),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )
 

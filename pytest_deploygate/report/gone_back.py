@@ -41,7 +41,9 @@ def said(entry: Entry) -> str:
     if entry.kind == "incident":
         who = f"{body.get('name')} ({body.get('by')})" if body.get("name") else str(body.get("by", ""))
         outcome = f" {body['outcome']}" if body.get("outcome") else ""
-        return f"{body.get('what')}{outcome} by {who}" + (f": {body['reason']}" if body.get("reason") else "")
+        signed = ", signed" if body.get("signature") else ""
+        why = f": {body['reason']}" if body.get("reason") else ""
+        return f"{body.get('what')}{outcome} by {who}{signed}{why}"
     if entry.kind == "rollback":
         step = f" {body['step']}" if body.get("step") else ""
         return f"{body.get('mark')}{step}"

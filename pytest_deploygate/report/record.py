@@ -150,7 +150,8 @@ class Record:
     `weakenings` are sentences, one for each limit, severity or scope that is weaker than the checklist's own.
     `windows` are phases with planned start and end, where headings and the inventory's schedule say so.
     `planned` are the ids of items that this version has no check for, whatever the inventory says.
-    `measured` are all runs' times, phase by phase; `events` what else happened; `roles` who must sign.
+    `measured` are all runs' times, phase by phase; `events` what else happened; `roles` who must sign. `sections` are
+    what hooks of the repository add, as title and text; `calls` whom to call after a rollback, in this order.
     """
 
     change: str
@@ -172,3 +173,5 @@ class Record:
     waivers: tuple[Waiver, ...] = ()
     previous: Previous | None = None
     gone_back: GoneBack | None = None
+    sections: tuple[tuple[str, str], ...] = ()
+    calls: tuple[str, ...] = ()

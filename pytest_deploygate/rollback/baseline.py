@@ -28,7 +28,7 @@ def read(section: Rollback, own: Path) -> BaselineSeen | None:
     if folder.resolve() == own.resolve():
         return BaselineSeen(section.baseline, "this change is the baseline itself")
     if not (folder / journal.FILE).is_file():
-        return BaselineSeen(section.baseline, f"there is no journal in {folder}")
+        return BaselineSeen(section.baseline, f"there is no journal in {folder}", missing=True)
     try:
         entries, _ = journal.read(folder)
         results = standing.results(entries)
@@ -63,4 +63,5 @@ def words(found: BaselineSeen | None) -> str:
         return "the inventory names no rollback.baseline"
     if found.problem:
         return f"the baseline {found.change} cannot be used: {found.problem}"
-    return f"change {found.change}, {len(found.measured)} items measured"
+    count = len(found.measured)
+    return f"change {found.change}, {count} item{'' if count == 1 else 's'} measured"

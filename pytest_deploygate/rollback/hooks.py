@@ -26,7 +26,7 @@ class Hooks:
 
     def __init__(self, plugins: pytest.PytestPluginManager, complain: Complain) -> None:
         self._plugins = plugins
-        self._complain = complain
+        self.complain = complain
         #: Files that should have brought hooks and could not be loaded, each with why.
         self.unloaded: list[str] = []
 
@@ -44,7 +44,7 @@ class Hooks:
                 answer = implementation.function(*(arguments[given] for given in implementation.argnames))
             except _RAISED as error:
                 wrong.append(redact(f"{type(error).__name__}: {error}"))
-                self._complain(name, wrong[-1])
+                self.complain(name, wrong[-1])
                 continue
             if answer is not None:
                 found.append(answer)

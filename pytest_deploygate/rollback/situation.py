@@ -90,8 +90,19 @@ def look_again(writer: Writer, inventory: Inventory, folder: Path) -> Ask:
     lost = loss(writer.entries, inventory)
     may_return = True if lost is None else None if lost.rows is None else lost.rows == 0
     holds = seen["old_side_healthy"] is True and seen["blind"] is False
-    writer.append(LOOKED_AGAIN, {**seen, "conditions_hold": holds, "may_return": may_return})
+    health, loses = ("as ROLLBACK needs them" if holds else "NOT as ROLLBACK needs them"), _loses(may_return)
+    text = f"before the deadline's action: old side and our own view are {health}; {loses}"
+    writer.append(LOOKED_AGAIN, {**seen, "text": text, "conditions_hold": holds, "may_return": may_return})
     return Ask(now(writer.entries).recommended is Outcome.ROLLBACK and holds, may_return)
+
+
+def _loses(may_return: bool | None) -> str:
+    words = {
+        True: "nothing would be lost",
+        False: "writes would be lost",
+        None: "what would be lost is not known",
+    }
+    return words[may_return]
 
 
 def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:

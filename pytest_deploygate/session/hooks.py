@@ -57,7 +57,9 @@ def wake(config: pytest.Config) -> None:
         return
     try:
         expected = {t: ids for t, ids in declared.tests(config).items() if t not in config.stash[_LEFT]}
-        run = config.stash[_RUN] = Run(found, expected | manual.declared(found.checklist))
+        run = config.stash[_RUN] = Run(
+            found, expected | manual.declared(found.checklist), config.pluginmanager
+        )
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
@@ -288,6 +290,8 @@ def pytest_terminal_summary(
             colour=writer.hasmarkup,
         )
     )
+    for complaint in run.complaints:
+        terminalreporter.write_line(f"{complaint} (no verdict and no decision is better for it)")
     if int(exitstatus) in _PYTEST_ENDINGS and not run.stopped:
         terminalreporter.write_line(
             f"pytest itself ended with exit code {int(exitstatus)} ({_PYTEST_ENDINGS[int(exitstatus)]}), "

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_deploygate.decision import incident_log, incidents, observing, standing
-from pytest_deploygate.decision.incidents import Event, Times, What
+from pytest_deploygate.decision.incidents import Event, Incident, State, Times, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry, Writer
@@ -45,12 +45,11 @@ def circumstances(settings: Settings, entries: Sequence[Entry]) -> Iterator[Line
         )
 
 
-def observed(entries: Sequence[Entry], decision: Decision) -> Iterator[Line]:
+def observed(entries: Sequence[Entry], decision: Decision) -> list[Event]:
     """Say what a run and its decision mean for the incidents of the change."""
     about = standing.frame([entry for entry in entries if entry.kind == "run"][-1].body)
     events = incident_log.events(entries)
-    for event in observing.observe(events, about.times, decision, _red(entries), about.scope, present()):
-        yield incident_log.KIND, incident_log.to_json(event)
+    return observing.observe(events, about.times, decision, _red(entries), about.scope, present())
 
 
 def _red(entries: Sequence[Entry]) -> tuple[str, ...]:
@@ -59,7 +58,14 @@ def _red(entries: Sequence[Entry]) -> tuple[str, ...]:
     return observing.red_items(standing.results(entries), phases, about.rollback_from)
 
 
-def gone_back(settings: Settings, writer: Writer, decision: Decision) -> Line | None:
+def _holder(incident: Incident) -> Event | None:
+    """Return the decision to hold, where a person took the newest one."""
+    decided = [event for event in incident.events if event.what in (What.DECIDED, What.DEADLINE)]
+    newest = decided[-1] if decided else None
+    return newest if newest and newest.what is What.DECIDED and newest.says == "HOLD" else None
+
+
+def gone_back(settings: Settings, writer: Writer, decision: Decision, loaded: hooks.Hooks) -> Line | None:
     """Go back at once where the rules decided so and `--rollback=execute` was said; None where not."""
     section = settings.inventory.rollback
     if decision.outcome is not Outcome.ROLLBACK or not settings.execute_rollback:
@@ -70,10 +76,12 @@ def gone_back(settings: Settings, writer: Writer, decision: Decision) -> Line | 
     found = incidents.standing(incident_log.events(writer.entries), times(settings.inventory))
     if found is None:
         return None
+    if found.state is State.HELD and (holder := _holder(found)):
+        why = f"--rollback=execute: not begun, because {holder.name or holder.by} ({holder.by}) holds: {holder.reason}"
+        return standing.GONE_BACK, {"verified": None, "why": why}
     reason = "--rollback=execute: the rules decided"
     event = Event(found.id, What.DECIDED, present(), observing.GATE, Outcome.ROLLBACK.value, reason)
     writer.append(incident_log.KIND, incident_log.to_json(event))
-    loaded = hooks.load(settings.root, lambda where, what: _complain(writer, where, what))
     runner = items.runner(settings.root, str(settings.loaded.file), settings.out)
     tools = Tools(settings.change, loaded, runner)
     try:
@@ -83,7 +91,3 @@ def gone_back(settings: Settings, writer: Writer, decision: Decision) -> Line | 
     call = f"; call {ended.call}" if ended.call else ""
     why = "every step was done and verified" if ended.verified else f"{ended.failed}: {ended.why}{call}"
     return standing.GONE_BACK, {"verified": ended.verified, "why": why}
-
-
-def _complain(writer: Writer, where: str, what: str) -> None:
-    writer.append("hook", {"where": where, "what": what})

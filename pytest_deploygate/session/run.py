@@ -20,13 +20,14 @@ import pytest
 import pytest_deploygate
 from pytest_deploygate import journal
 from pytest_deploygate.checklist import ticked, windows
-from pytest_deploygate.decision import rules, standing
+from pytest_deploygate.decision import incident_log, rules, standing
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision
 from pytest_deploygate.probes import own_clock
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.session import bound, closing, declared, gate, incident, outcome
+from pytest_deploygate.rollback.hooks import Hooks
+from pytest_deploygate.session import bound, closing, declared, gate, incident, outcome, taking_part
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
 
@@ -38,9 +39,16 @@ class Run:
     tests that `--resume` takes over from the last run: they are not run again.
     """
 
-    def __init__(self, settings: Settings, declared_tests: dict[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        declared_tests: dict[str, tuple[str, ...]],
+        plugins: pytest.PytestPluginManager,
+    ) -> None:
         """Begin a segment. Raises JournalError when the folder is locked, damaged or cannot be written."""
         self.settings = settings
+        self.hooks = Hooks(plugins, self._complain)
+        self.complaints: list[str] = []
         self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.declared = declared_tests
         self.lost: list[str] = []
@@ -83,9 +91,10 @@ class Run:
             self._append(kind, {"run": self.id, **body})
         decision = self._decide()
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
-        for kind, body in incident.observed(self._writer.entries, decision):
-            self._append(kind, body)
+        self._ask_hooks(decision)
         decision = self._go_back(decision)
+        for kind, body in taking_part.sections(self.hooks):
+            self._append(kind, {"run": self.id, **body})
         self._append("end", {"run": self.id, "interrupted": interrupted})
         record = from_journal.build(self._writer.entries)
         unwritten = _write_results(self.settings.out, record)
@@ -96,6 +105,24 @@ class Run:
         # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
 
+    def _ask_hooks(self, decision: Decision) -> None:
+        """Say what the run means for incidents, act on clocks that are over, and let hooks take part in both."""
+        new = list(incident.observed(self._writer.entries, decision))
+        for event in new:
+            self._append(incident_log.KIND, incident_log.to_json(event))
+        try:
+            for kind, body in taking_part.opened(self._writer, self.settings.change, self.hooks, new):
+                self._append(kind, {"run": self.id, **body})
+            taking_part.overdue(self._writer, self.settings, self.hooks)
+            taking_part.decided(self._writer, self.settings, decision, self.hooks)
+        except JournalError as error:
+            self.lost.append(str(error))
+
+    def _complain(self, where: str, what: str) -> None:
+        """Keep what went wrong in a hook; it is printed, too."""
+        self.complaints.append(f"hook {where}: {what}")
+        self._append("hook", {"run": self.id, "where": where, "what": what, "text": f"{where}: {what}"})
+
     def missing(self) -> list[str]:
         """Return the bound tests of the scope that yielded no finding so far, and what was lost."""
         evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
@@ -104,7 +131,7 @@ class Run:
     def _go_back(self, decision: Decision) -> Decision:
         """Execute the rollback that was decided, where that was asked for; return the decision that stands then."""
         try:
-            line = incident.gone_back(self.settings, self._writer, decision)
+            line = incident.gone_back(self.settings, self._writer, decision, self.hooks)
         except JournalError as error:
             self.lost.append(str(error))
             return decision

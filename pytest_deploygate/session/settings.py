@@ -137,6 +137,7 @@ def read(config: pytest.Config) -> Settings:
         settings.scope_items,
         config.getoption("--override-freeze"),
         utcnow(),
+        loaded.inventory.contacts,
     )
     return replace(settings, remarks=said)
 

@@ -8,9 +8,13 @@ from datetime import datetime
 import pytest
 
 from pytest_deploygate.checklist import windows
-from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.checklist.parser import Checklist, slug
+from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.policy import Freeze, Timetable
+from pytest_deploygate.problems import nearest
 
+#: Who runs items in a freeze to go back or to measure an open incident again: that is never frozen.
+OWN = "deploygate"
 #: Phases that change nothing on the platform: they may run in a freeze.
 _LOOKING = ("preflight", "criteria")
 
@@ -21,8 +25,12 @@ def remarks(
     items: Sequence[str],
     override: str | None,
     now: datetime,
+    contacts: Sequence[Contact] = (),
 ) -> tuple[str, ...]:
-    """Return what a run at this time has to say. Raises pytest.UsageError inside a freeze that nobody overrides."""
+    """Return what a run at this time has to say. Raises pytest.UsageError inside a freeze that nobody overrides.
+
+    Who overrides is one of the roles that sign or are in the contact list, where there are any.
+    """
     if schedule is None:
         return ()
     mine = {item.phase for item in checklist.items if item.id in items}
@@ -35,11 +43,12 @@ def remarks(
     ]
     frozen = [freeze for freeze in schedule.freezes if freeze.start <= now < freeze.end]
     if frozen and any(phase.id not in _LOOKING for phase in phases):
-        said.append(_overridden(frozen[0], override))
+        roles = [slug(role) for role in (*checklist.roles, *(contact.role for contact in contacts))]
+        said.append(_overridden(frozen[0], override, roles))
     return tuple(said)
 
 
-def _overridden(freeze: Freeze, override: str | None) -> str:
+def _overridden(freeze: Freeze, override: str | None, roles: Sequence[str]) -> str:
     what = f"a freeze until {freeze.end:%Y-%m-%d %H:%M} UTC ({freeze.reason})"
     if override is None:
         raise pytest.UsageError(
@@ -49,5 +58,9 @@ def _overridden(freeze: Freeze, override: str | None) -> str:
     if not colon or not role.strip() or len(reason.split()) < 2:
         raise pytest.UsageError(
             "--override-freeze: say who and why, for example 'deployment-lead: security fix, approved in CHG-7'"
+        )
+    if roles and slug(role) not in (*roles, OWN):
+        raise pytest.UsageError(
+            f"--override-freeze: there is no role {slug(role)!r}{nearest(slug(role), roles)}"
         )
     return f"{what} was overridden by {role.strip()}: {' '.join(reason.split())}"

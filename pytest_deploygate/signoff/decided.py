@@ -100,9 +100,16 @@ def _checked(
         return "altered", f"it was ALTERED since it was signed, or moved here from elsewhere: {made.problem}"
     if allowed is None or not allowed.is_file():
         return "untrusted", f"signed by {made.key}; trust not established: there is no allowed-signers file"
-    if why := ssh.refused(raw, armour, event.by, allowed, (event.at.wall, at), NAMESPACE):
-        return "untrusted", f"the key {made.key} {why} in {allowed}: it may not decide as {event.by}"
+    if why := untrusted(raw, event.signature, event, allowed, at):
+        return "untrusted", why
     return "signed", f"signed by {made.key}, which may decide as {event.by}"
+
+
+def untrusted(raw: bytes, armour: str, event: Event, allowed: Path, at: datetime) -> str:
+    """Return why the key of a signature may not decide in the role, when it did and at `at`; empty: it may."""
+    why = ssh.refused(raw, armour.encode(), event.by, allowed, (event.at.wall, at), NAMESPACE)
+    key = ssh.made_by(raw, armour.encode(), NAMESPACE).key
+    return f"the key {key} {why} in {allowed}: it may not decide as {event.by}" if why else ""
 
 
 def checks(entries: Sequence[Entry], allowed: Path | None, at: datetime) -> Iterator[Check]:

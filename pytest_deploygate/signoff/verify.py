@@ -101,12 +101,12 @@ def _walk(
 ) -> Iterator[Check]:
     if stands:
         yield from signatures.head(stands, found)
+        yield from _decisions(taken, stands, allowed, at)
         yield from recorded.evidence(taken, stands)
         yield from recorded.results(taken, stands)
         yield from signatures.digests(taken, stands, found)
         yield from recorded.records(stands, root)
         yield from signatures.statements(stands, found, at)
-        yield from _decisions(taken, stands, allowed, at)
     yield from signatures.armour(found)
     yield from signatures.validity(found)
     if found:

@@ -53,7 +53,9 @@ def test_whom_nobody_can_call_is_noted():
     assert "point of no return: DNS back" in " ".join(found.notes)
 
 
-SEEN = BaselineSeen("before", "", "prod", CUTOVER - DAY, ("golive.dns", "golive.errors"), ("golive.errors",))
+SEEN = BaselineSeen(
+    "before", "", False, "prod", CUTOVER - DAY, ("golive.dns", "golive.errors"), ("golive.errors",)
+)
 WANTED = Wanted("prod", ("golive.dns", "golive.errors"), 7 * DAY, CUTOVER, "golive")
 
 
@@ -62,7 +64,12 @@ WANTED = Wanted("prod", ("golive.dns", "golive.errors"), 7 * DAY, CUTOVER, "goli
     [
         ({}, "pass", "1 of all were red then"),
         ({"red": ()}, "pass", "none was red"),
-        ({"problem": "there is no journal in x"}, "fail", "--change before` before the change"),
+        (
+            {"problem": "there is no journal in x", "missing": True},
+            "inconclusive",
+            "--change before` before the",
+        ),
+        ({"problem": "the chain is broken"}, "fail", "--change before` before the change"),
         ({"at": None}, "fail", "no time"),
         ({"measured": ("golive.dns",)}, "fail", "did not measure golive.errors"),
         ({"measured": ()}, "fail", "did not measure golive.dns, golive.errors"),

@@ -55,7 +55,8 @@ def test_dns_is_switched_back_once_and_every_server_follows(
     lab: Lab, switch: DnsSwitch, tools: Tools
 ) -> None:
     """A signed update with a prerequisite; the second time nothing is left to do; the secondary has it, too."""
-    assert "now it is 127.0.0.1" in dns_switch.plan(switch)
+    assert "now it is 127.0.0.1" in dns_switch.plan(switch).said
+    assert dns_switch.plan(switch).good
     assert not dns_switch.verify(switch).good
     assert dns_switch.switch(switch) == ""
     assert actions.verify_patiently(Step(name="DNS", dns=switch, within="30s"), tools).good  # type: ignore[arg-type]
@@ -74,7 +75,9 @@ def test_a_wrong_key_changes_no_dns(switch: DnsSwitch) -> None:
     """TSIG: the server refuses, and the reason says so."""
     wrong = switch.model_copy(update={"key": Secret("c2VjcmV0LW9mLW5vYm9keS1hdC1hbGwtMTIzNA==", "test")})
     assert dns_switch.switch(wrong) != ""
-    assert "127.0.0.1" in dns_switch.plan(switch).rpartition("now it is ")[2]
+    assert "127.0.0.1" in dns_switch.plan(switch).said.rpartition("now it is ")[2]
+    looked = dns_switch.plan(wrong)
+    assert not looked.good, "the dry run tries the key by an update that changes nothing"
 
 
 def test_haproxy_takes_servers_out_and_back(lab: Lab, inventory: Inventory) -> None:

@@ -76,3 +76,17 @@ def test_the_appointment_is_a_calendar_entry_that_readers_take():
     assert text == aftermath.render(after(retry=AT + timedelta(days=1)))["retry.ics"], (
         "the same entry each time"
     )
+
+
+def test_whom_to_call_begins_with_who_answers_for_what_failed():
+    contacts = [
+        {"role": "deployment-lead", "phone": "+15550100"},
+        {"role": "Database admin", "mail": "dba@example.com"},
+    ]
+    assert aftermath.call_order(contacts, ["database-admin", "technical-lead", ""]) == (
+        "database-admin: dba@example.com",
+        "technical-lead: no contact is known",
+        "deployment-lead: +15550100",
+    )
+    assert "1. x: y" in aftermath.render(after(calls=("x: y",)))["remediation.md"]
+    assert "nobody is in the contact list" in aftermath.render(after())["remediation.md"]

@@ -292,6 +292,19 @@ def test_every_hook_says_who_calls_it_and_what_its_absence_means():
             assert len((getattr(hookspecs, name).__doc__ or "").split()) > 12, name
 
 
+def test_every_hook_is_called_by_somebody_and_says_by_whom():
+    """A hook that nobody calls would be a promise; each docstring has a sentence that begins with `Called`."""
+    package = Path(hookspecs.__file__).parent
+    code = "\n".join(f.read_text() for f in package.rglob("*.py") if f.name != "hookspecs.py")
+    names = {name for name in dir(hookspecs) if name.startswith("pytest_deploygate_")}
+    assert {n.removeprefix("pytest_deploygate_") for n in names} == {
+        "classify", "quickfix", "rerun", "decide", "rollback_steps", "rollback_execute", "rollback_verify",
+        "post_rollback", "notify", "report_section",
+    }  # fmt: skip
+    assert [name for name in names if f'"{name}"' not in code] == []
+    assert [name for name in names if "Called " not in getattr(hookspecs, name).__doc__] == []
+
+
 def test_the_plan_finds_what_would_go_wrong(tmp_path):
     steps = [
         step(tmp_path, "restore", loses_writes=True, verify=None, call="", estimate="40m"),

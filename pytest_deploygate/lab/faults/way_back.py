@@ -119,10 +119,10 @@ UNSEEN = Fault(
 NO_BASELINE = Fault(
     "baseline-missing",
     "the record of what was red before the change is gone",
-    {"guard.baseline": "fail"},
+    {"guard.baseline": "inconclusive"},
     _put_aside(_BASELINE),
     _put_back(_BASELINE),
-    says="cannot be used",
+    says="there is no journal",
     needs=_NEEDS,
     inventory=INVENTORY,
 )

@@ -1,0 +1,233 @@
+"""`decide` and `rollback` as people type them at night: clocks that act, clear refusals, a report that stays in step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pytest
+from test_plugin_hooks import deployed, deploygate, state
+from test_plugin_incident import listening
+
+from pytest_deploygate import journal
+from pytest_deploygate.journal import _own, _sealed
+
+__all__ = ["deployed", "listening"]
+
+CONTACTS = """\
+contacts:
+  - {role: deployment-lead, phone: "+15550100"}
+  - {role: operations-manager, mail: operations-manager@example.com}
+"""
+HOLD = ("decide", "hold", "--role", "deployment-lead", "--reason", "cache was cold")
+BACK = ("decide", "rollback", "--role", "deployment-lead", "--reason", "errors for all")
+
+
+def change(project, old: str, new: str) -> None:
+    file = project.path / "inventories" / "prod.yml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
+
+
+def events(project) -> list[dict]:
+    lines = (project.out / "journal.jsonl").read_text().splitlines()
+    return [entry for entry in map(json.loads, lines) if entry["kind"] == "incident"]
+
+
+@pytest.fixture
+def red(deployed):
+    """An incident is open; the contact list names two roles."""
+    file = deployed.path / "inventories" / "prod.yml"
+    file.write_text(file.read_text() + CONTACTS)
+    deployed.run("-m", "golive")
+    return deployed
+
+
+#: What somebody may type, and what the answer must say.
+MISTAKES = (
+    (("decide", "holdd"), "did you mean 'hold'"),
+    (("decide", "--change", "locl"), "did you mean 'local'"),
+    (("decide", "hold"), "say who decides"),
+    (("decide", "hold", "--role", "deployment-lead"), "say why"),
+    (("decide", "hold", "--role", "deploymentlead", "--reason", "a b"), "did you mean 'deployment-lead'"),
+    (("decide", "--wait", "--rerun"), "two things"),
+    (("decide", "--reason", "a b"), "belong to a decision"),
+    (("decide", "--measure", "1m"), "belongs to --wait"),
+    (("decide", "--wait", "--measure", "often"), "is not a duration"),
+    (("decide", "--wait", "--measure", "1s"), "at least 10 s"),
+    (("decide", "--hlep"), "decide --help"),
+    (("rollback", "--plan", "--execute"), "two things"),
+    (("rollback", "--execute"), "--confirm prod"),
+    (("rollback", "--execute", "--confirm", "prd"), "--confirm prod"),
+    (("rollback", "--done"), "belongs to --after"),
+    (("rollback", "--execute", "--confirm", "prod", "--accept-loss"), "needs --role"),
+    (("rollback", "--after", "--retry", "2020-01-01T00:00Z"), "is over"),
+    (("rollback", "--after", "--retry", "soon"), "write for example"),
+)
+
+
+def test_bad_input_is_one_sentence_and_exit_4(red):
+    answers = [(deploygate(red, *words), words, says) for words, says in MISTAKES]
+    wrong = [
+        (words, a.code, a.text)
+        for a, words, says in answers
+        if a.code != 4 or says not in " ".join(a.text.split())
+    ]
+    assert wrong == []
+
+
+def test_what_cannot_be_now_says_why_and_what_comes_first(red):
+    said = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    assert (said.code, "decide rollback --role ROLE" in said.text) == (1, True)
+    said = deploygate(red, "rollback", "--after", "--done")
+    assert (said.code, "only what was rolled back can be --done" in said.text) == (1, True)
+    assert deploygate(red, *BACK).code == 22
+    assert deploygate(red, *HOLD).code == 21, "no step is done yet: it can be called off"
+
+
+def test_a_rollback_that_is_half_done_cannot_be_called_off(red):
+    change(red, '"echo 1 > version"', '"echo 3 > version"')
+    deploygate(red, *BACK)
+    assert deploygate(red, "rollback", "--execute", "--confirm", "prod").code == 24
+    for decision in (HOLD, ("decide", "go", *HOLD[2:])):
+        said = deploygate(red, *decision)
+        assert (said.code, "has begun (done: maintenance page on)" in " ".join(said.text.split())) == (
+            1,
+            True,
+        )
+
+
+def test_the_report_stays_in_step_with_the_journal(red):
+    """After a decision `verify` finds the results to be what the journal gives."""
+    deploygate(red, *HOLD)
+    checks = json.loads(deploygate(red, "verify", "--json").text)["checks"]
+    assert [c for c in checks if c["ok"] is False and c["exit_code"] == 25] == []
+    assert any(c["name"] == "decision" and "not signed" in c["text"] for c in checks)
+
+
+def test_nobody_decided_and_the_next_command_writes_it_down_with_how_late_that_is(deployed):
+    change(deployed, "rollback:\n", "rollback:\n  decide_within: 0s\n")
+    deployed.run("-m", "golive")
+    first = events(deployed)
+    assert [(e["what"], e["by"], e["outcome"]) for e in first] == [
+        ("opened", "gate", "ROLLBACK"),
+        ("deadline", "deadline", "ROLLBACK"),
+    ], "the run itself is the next command"
+    assert state(deployed) == "held"
+    change(deployed, "decide_within: 0s", "decide_within: 0s\n  held_for: 0s")
+    deployed.run("-m", "golive")
+    late = [e for e in events(deployed) if e["what"] == "deadline"][-1]
+    assert "held for 0 min without an end: escalate again" in late["reason"]
+    assert late["late_s"] > 0
+
+
+def test_wait_executes_at_the_deadline_where_that_is_written(deployed):
+    """The old side is looked at once more; the rollback is begun and ends verified: 23."""
+    change(deployed, "rollback:\n", "rollback:\n  decide_within: 3s\n  at_deadline: execute\n")
+    deployed.run("-m", "golive")
+    said = deploygate(deployed, "decide", "--wait")
+    assert (said.code, "the deadline's policy is to execute" in said.text) == (23, True), said.text
+    assert [e["by"] for e in events(deployed) if e["what"] in ("deadline", "decided")] == [
+        "deadline",
+        "deadline",
+    ]
+    kinds = [json.loads(line)["kind"] for line in (deployed.out / "journal.jsonl").read_text().splitlines()]
+    assert kinds.index("looked again") < kinds.index("rollback")
+
+
+def test_wait_does_not_execute_when_the_old_side_died_meanwhile(deployed, listening):
+    change(
+        deployed, "rollback:\n", "rollback:\n  decide_within: 3s\n  at_deadline: execute\n  held_for: 0s\n"
+    )
+    deployed.run("-m", "golive")
+    listening.close()
+    late = deploygate(deployed, "decide", "--json")
+    while not [e for e in events(deployed) if e["what"] == "deadline"]:
+        late = deploygate(deployed, "decide", "--json")
+    assert late.code == 0
+    assert {e["outcome"] for e in events(deployed) if e["what"] == "deadline"} == {"HOLD"}
+    assert (deployed.path / "version").read_text() == "2\n"
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
+def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
+    """A forger turns a signed HOLD into ROLLBACK and makes the chain again: every command says so, none acts."""
+    key = red.path / "lead"
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True, timeout=20
+    )
+    kind, public = (red.path / "lead.pub").read_text().split()[:2]
+    (red.path / "allowed_signers").write_text(
+        f'deployment-lead namespaces="deploygate-decision" {kind} {public}\n'
+    )
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{key}2"], check=True, timeout=20)
+    stranger = deploygate(red, *HOLD, "--key", f"{key}2")
+    assert (stranger.code, "it may not decide as deployment-lead" in " ".join(stranger.text.split())) == (
+        1,
+        True,
+    )
+    assert deploygate(red, *HOLD, "--key", str(key)).code == 21
+    assert "which may decide as deployment-lead" in deploygate(red, "decide").text
+    _forge(red.out / "journal.jsonl")
+    shown = deploygate(red, "decide")
+    assert "it was ALTERED since it was signed" in shown.text
+    for words in (("rollback", "--execute", "--confirm", "prod"), BACK):
+        refused = deploygate(red, *words)
+        assert (refused.code, "ALTERED" in refused.text) == (25, True)
+    verified = deploygate(red, "verify")
+    assert (verified.code, "ALTERED" in verified.text.splitlines()[-2]) == (25, True), verified.text
+    assert (red.path / "version").read_text() == "2\n"
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
+def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
+    """A signature that was taken away is no way round: nothing is done on what is unsigned."""
+    deploygate(red, *BACK)
+    change(red, "rollback:\n", "rollback:\n  signed_decisions: true\n")
+    refused = deploygate(red, *HOLD)
+    assert (refused.code, "decisions are signed here" in refused.text) == (4, True)
+    refused = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    assert state(red) == "rolling back"
+    assert (refused.code, "not signed, so anybody" in " ".join(refused.text.split())) == (25, True)
+
+
+def _forge(file) -> None:
+    """Alter a decision and write every line's hashes anew, as somebody would who has the folder and no key."""
+    out, previous = [], journal.GENESIS
+    for raw in file.read_bytes().splitlines():
+        line = json.loads(raw)
+        line.pop("own")
+        if line.get("signature"):
+            line["outcome"] = "ROLLBACK"
+        line["prev"] = previous
+        text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        out.append(text[:-1] + _sealed(_own(text)))
+        previous = hashlib.sha256(out[-1]).hexdigest()
+    file.write_bytes(b"\n".join(out) + b"\n")
+
+
+def test_going_back_is_never_frozen_but_the_next_try_is(red):
+    """Inside a freeze the items that verify a step still run; a retry is not appointed into it."""
+    freeze = 'freezes: [{start: "2020-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z", reason: holiday sales}]'
+    change(red, "rollback:\n", f"schedule:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
+    deploygate(red, *BACK)
+    back = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    assert back.code == 23, back.text
+    refused = deploygate(red, "rollback", "--after", "--retry", "2030-01-01T00:00Z")
+    assert (refused.code, "holiday sales" in refused.text) == (4, True)
+    done = deploygate(red, "rollback", "--after")
+    for words in ("call 1. deployment-lead: +15550100", "call 2. operations-manager", "appoint the next try"):
+        assert words in done.text
+    page = (red.out / "signoff.html").read_text()
+    for words in ("in this order", "<li>deployment-lead: +15550100", "appoint the next try"):
+        assert words in page
+
+
+def test_who_overrides_a_freeze_is_a_role_that_there_is(red):
+    freeze = 'freezes: [{start: "2020-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z", reason: holiday sales}]'
+    change(red, "rollback:\n", f"schedule:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
+    ran = red.run("-m", "golive", "--override-freeze=deployment-led: approved in CHG-7")
+    assert (ran.code, "did you mean 'deployment-lead'" in ran.text) == (4, True)
+    assert red.run("-m", "golive", "--override-freeze=deployment-lead: approved in CHG-7").code == 22
