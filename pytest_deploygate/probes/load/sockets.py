@@ -16,6 +16,8 @@ _EVENTS = {
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
 _ERROR = select.EPOLLERR | select.EPOLLHUP
+#: So many sockets at once, then the ended transfers get their time: an answer is not timed late for those after it.
+_AT_ONCE = 8
 #: A transfer that ended: its handle, libcurl's code (0: well) and words.
 Ended = tuple[pycurl.Curl, int, str]
 
@@ -46,7 +48,7 @@ class Sockets:
             seconds = min(seconds, self._due - perf_counter())
         select.select([self._epoll], [], [], max(0.0, seconds))
         woke = perf_counter()
-        for descriptor, event in self._epoll.poll(0):
+        for descriptor, event in self._epoll.poll(0, _AT_ONCE):
             flags = (pycurl.CSELECT_IN if event & select.EPOLLIN else 0) | (
                 pycurl.CSELECT_OUT if event & select.EPOLLOUT else 0
             )
