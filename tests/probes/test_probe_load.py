@@ -112,6 +112,14 @@ def test_kill_switch_stops_sending_at_once():
         assert len(server.seen) < 400
 
 
+def test_a_burst_of_failures_that_heals_does_not_end_the_run():
+    """30 broken answers of 400 a second are no dead server, though they are 30 of 100 in a row."""
+    with serving(lambda n, _t: Answer(status=503 if 400 < n <= 430 else 200)) as server:
+        found = run(server.port, peak_per_second=400)
+    assert found.stopped == ""
+    assert found.whole.failures == {"status 503": 30}
+
+
 def test_a_look_can_end_the_run():
     with serving() as server:
         found = measure(

@@ -32,7 +32,8 @@ from pytest_deploygate.probes.load.tally import Tally
 
 #: Looks at the counts once a second; words end the run.
 Look = Callable[[Tally], str]
-#: The kill switch looks at the last so many requests.
+#: The kill switch looks at the last so many requests, or at those of the last second where these are more: a few
+#: broken connections in a hundredth of a second are no dead server.
 _RECENT = 100
 _LONGEST_WAIT_S = 0.05
 _GRACE_S = 0.25
@@ -74,7 +75,8 @@ class Engine:
         self._idle: list[list[Exchange]] = [[] for _ in load.endpoints]
         self._flying: dict[pycurl.Curl, Exchange] = {}
         self._waiting: deque[tuple[float, int]] = deque()
-        self._recent: deque[bool] = deque(maxlen=_RECENT)
+        self._recent: deque[bool] = deque()
+        self._recent_wrong, self._window = 0, max(_RECENT, round(load.greatest_rate))
         self._timeouts = [(e.timeout or load.timeout).total_seconds() for e in load.endpoints]
         self._abandon = threading.Event()
 
@@ -182,12 +184,15 @@ class Engine:
 
     def _count(self, endpoint: int, due: float, latency: float, wrong: str) -> None:
         self.tally.add(endpoint, due, latency, wrong)
+        if len(self._recent) == self._window:
+            self._recent_wrong -= self._recent.popleft()
         self._recent.append(bool(wrong))
-        if wrong and len(self._recent) == _RECENT:
-            share = sum(self._recent) / _RECENT
-            if share >= self.load.stop_at_error_ratio and not self.course.stopped:
+        self._recent_wrong += bool(wrong)
+        if wrong and len(self._recent) >= _RECENT and not self.course.stopped:
+            share = self._recent_wrong / len(self._recent)
+            if share >= self.load.stop_at_error_ratio:
                 self.course.stopped = (
-                    f"kill switch: {share:.0%} of the last {_RECENT} requests failed, "
+                    f"kill switch: {share:.0%} of the last {len(self._recent)} requests failed, "
                     f"{self.load.stop_at_error_ratio:.0%} are allowed; last seen: {wrong}"
                 )
 
