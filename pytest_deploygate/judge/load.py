@@ -104,12 +104,12 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
     if client.kept < _KEPT:
         yield (
             f"the client kept only {client.kept:.1%} of its schedule ({client.rate_achieved:.0f}/s of "
-            f"{client.rate_planned:.0f}/s){_others(client)}: measure from a machine with more free CPU, or plan a lower rate"
+            f"{client.rate_planned:.0f}/s{_others(client)}): measure from a machine with more free CPU, or plan a lower rate"
         )
     if client.lag_p99_s > limit * _LAG_SHARE:
         yield (
-            f"the client itself was late by {_ms(client.lag_p99_s)} (p99 of its own lag){_others(client)}, over a tenth of the "
-            f"limit {_ms(limit)}: measure from a machine that has less to do"
+            f"the client itself was late by {_ms(client.lag_p99_s)} (p99 of its own lag), over a tenth of the limit "
+            f"{_ms(limit)}{_others(client)}: measure from a machine that has less to do"
         )
     if client.floor is None:
         yield client.problem or "the client was not calibrated"
@@ -123,7 +123,7 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
 
 
 def _others(client: Client) -> str:
-    """Say that other processes had the CPU, where that explains a delay: the client is not at fault then, the place is."""
+    """Say that other processes had the CPU, where that explains the delay."""
     share = client.cpu_wait_share
     return f", other processes had the CPU for {share:.0%} of the run" if share and share > _BUSY else ""
 
