@@ -40,6 +40,8 @@ _GRACE_S = 0.25
 _DESCRIPTORS_BESIDE = 64
 _MOST_PHASES = 200_000
 _SWITCH_S = 0.0002
+#: No scheduler's jitter: this client, or its machine, stood still.
+_STOOD_S = 0.1
 _PR_SET_TIMERSLACK = 29
 PHASES = ("name resolution", "TCP connect", "TLS handshake", "first byte")
 UNSENT = "not sent: all connections were busy until its time was up"
@@ -94,7 +96,7 @@ class Engine:
         with _undisturbed():
             self._sockets = Sockets(self._most)
             cpu, waited, self._began = time.process_time(), _waited_s(), perf_counter()
-            self._free = self._began
+            self._free, self._stood_s = self._began, 0.0
             try:
                 self._loop()
             finally:
@@ -118,10 +120,10 @@ class Engine:
             if (over and now >= self.plan.lasts_s) or now > patience:
                 break
             pause = due[following] - now if following < count and not over else self.plan.lasts_s - now
-            woke = self._sockets.wait(
+            happened = self._sockets.wait(
                 min(_LONGEST_WAIT_S, pause) if pause > 0 else _LONGEST_WAIT_S * (following == count)
             )
-            self._receive(woke)
+            self._receive(happened)
             if now >= next_look:
                 next_look = int(now) + 1.0
                 self.course.stopped = self.look(self.tally) if self.look else ""
@@ -158,18 +160,20 @@ class Engine:
         freed = self._free - self._began
         if freed > due:  # until then all connections were busy: that is the server's doing
             course.held += 1
-            lag = since - freed
+            lag = max(since - freed, self._stood_s)
+            # Who waits behind a client that stood still is late by as much until the queue is empty.
+            self._stood_s = lag if lag > _STOOD_S else 0.0
         else:
-            lag = since - due
+            lag, self._stood_s = since - due, 0.0
         course.lags.append(lag)
         course.begun_in_time += due + lag <= self.plan.lasts_s + _LONGEST_WAIT_S
 
-    def _receive(self, woke: float) -> None:
+    def _receive(self, happened: float) -> None:
         ended = self._sockets.ended()
         if not ended:
             return
         if len(self._flying) >= self._most:
-            self._free = woke
+            self._free = happened
         now = perf_counter()
         for curl, code, words in ended:
             each = self._flying.pop(curl)
