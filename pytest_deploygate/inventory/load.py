@@ -217,7 +217,7 @@ class Load(Section):
         default=0.25,
         gt=0,
         le=1,
-        description="kill switch: stop at once when this share of the last 100 requests failed",
+        description="kill switch: stop at once when this share of the last second's requests (at least 100) failed",
     )
     connections: Literal["reused", "cold"] = Field(
         default="reused", description="`cold` opens a connection for every request, as new visitors do"

@@ -18,6 +18,7 @@ from pytest_deploygate.probes.load.tally import WHOLE, Tally
 #: A tenth of the limit is the most that the client's own delay may be; half of it the least that it can see at all.
 _LAG_SHARE, _FLOOR_SHARE = 0.1, 0.5
 _KEPT = 0.99
+_BUSY = 0.02
 _SLACK = 0.999
 
 
@@ -103,12 +104,12 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
     if client.kept < _KEPT:
         yield (
             f"the client kept only {client.kept:.1%} of its schedule ({client.rate_achieved:.0f}/s of "
-            f"{client.rate_planned:.0f}/s): measure from a machine with more free CPU, or plan a lower rate"
+            f"{client.rate_planned:.0f}/s{_others(client)}): measure from a machine with more free CPU, or plan a lower rate"
         )
     if client.lag_p99_s > limit * _LAG_SHARE:
         yield (
             f"the client itself was late by {_ms(client.lag_p99_s)} (p99 of its own lag), over a tenth of the limit "
-            f"{_ms(limit)}: measure from a machine that has less to do"
+            f"{_ms(limit)}{_others(client)}: measure from a machine that has less to do"
         )
     if client.floor is None:
         yield client.problem or "the client was not calibrated"
@@ -119,6 +120,12 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
             f"this client measures {criterion.name} {_ms(floor)} on a server that does nothing, over half of the limit "
             f"{_ms(limit)}: measure from a machine that has less to do"
         )
+
+
+def _others(client: Client) -> str:
+    """Say that other processes had the CPU, where that explains the delay."""
+    share = client.cpu_wait_share
+    return f", other processes had the CPU for {share:.0%} of the run" if share and share > _BUSY else ""
 
 
 def _plan_doubts(run: LoadRun, found: Latencies, criterion: Criterion) -> Iterator[str]:

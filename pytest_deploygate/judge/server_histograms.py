@@ -72,6 +72,8 @@ def judge(found: ServerHistogram, criterion: Criterion) -> Judgement:
             f"{about}: the limit lies inside the bucket {ends}, which holds {inside} of {total} requests: on which side of "
             f"the limit they were is not known; give the histogram a bound at {criterion.limit_s:g} s"
         )
+    if verdict is Verdict.PASS and found.silent:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{about}: {_silent(found)}"
     return Judgement(
         verdict,
         reason,
@@ -109,6 +111,16 @@ def _share(worst: Decided, best: Decided) -> str:
     if worst.over == best.over:
         return f"{worst.over} of {worst.n} requests ({worst.over / worst.n:.2%})"
     return f"{best.over} to {worst.over} of {worst.n} requests"
+
+
+def _silent(found: ServerHistogram) -> str:
+    """Say which servers are not scraped any more: what they did since may be slow, and nobody counted it."""
+    shown = "; ".join(found.silent[:3]) + (" …" if len(found.silent) > 3 else "")
+    return (
+        f"{len(found.silent)} of {found.series} servers have not been scraped for over {words_for(found.newest_within_s)} "
+        f"({shown}): what they do is not known; were they taken away, look again when {words_for(found.window_s)} are over, "
+        "or leave them out with `selector`"
+    )
 
 
 def _may(criterion: Criterion) -> str:

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from pytest_deploygate.inventory.load import ServerHistograms
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.probes import prometheus
 
 _MOST_SERIES = 20_000
 
@@ -32,7 +30,10 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class ServerHistogram:
-    """A histogram's increase over a window, summed over its series. `bounds_s` rise; the last is infinite."""
+    """A histogram's increase over a window, summed over its series. `bounds_s` rise; the last is infinite.
+
+    `silent` names servers that stopped being scraped longer ago than `newest_within_s`, while others still are.
+    """
 
     metric: str
     selector: str
@@ -43,13 +44,14 @@ class ServerHistogram:
     resets: int
     bounds_s: tuple[float, ...]
     scrapes: tuple[Scrape, ...]
+    silent: tuple[str, ...] = ()
 
 
 def read(histograms: ServerHistograms) -> ServerHistogram:
     """Read the histogram's window. Raises CannotTell with where, why and what to do."""
     window = round(histograms.window.total_seconds())
     query = f"{histograms.metric}_bucket{{{histograms.selector}}}[{window}s]"
-    found, now = _ask(histograms, query), float(_ask(histograms, "time()", scalar=True)[1])
+    found, now = _ask(histograms, query, "matrix"), float(_ask(histograms, "time()", "scalar")[1])
     if len(found) > _MOST_SERIES:
         raise CannotTell(
             f"{query} has {len(found)} series, {_MOST_SERIES} are read: narrow it with `selector`"
@@ -66,29 +68,37 @@ def parse(histograms: ServerHistograms, found: Sequence[Any], now: float) -> Ser
             "is the metric's name right, is the server scraped?"
         )
     growth: dict[float, dict[float, int]] = defaultdict(lambda: defaultdict(int))
-    newest, resets, servers = 0.0, 0, set()
+    resets, newest_of = 0, dict[str, float]()
     for series in found:
-        bound, samples = _bound(series), [(float(t), float(v)) for t, v in series["values"]]
-        newest = max(newest, samples[-1][0])
-        servers.add(tuple(sorted((k, v) for k, v in series["metric"].items() if k != "le")))
+        bound, samples = _bound(series), [(float(t), prometheus.number(v)) for t, v in series["values"]]
+        server = _server(series)
+        newest_of[server] = max(newest_of.get(server, 0.0), samples[-1][0])
         for (_, before), (at, value) in itertools.pairwise(samples):
             resets += value < before and math.isinf(bound)
             growth[at][bound] += round(value if value < before else value - before)
     bounds = tuple(sorted({_bound(series) for series in found}))
     if not math.isinf(bounds[-1]):
         raise CannotTell(f'{name} has no bucket le="+Inf": how many requests there were is not known')
+    newest, within_s = max(newest_of.values()), histograms.newest_within.total_seconds()
     scrapes = tuple(Scrape(at, tuple(growth[at].get(b, 0) for b in bounds)) for at in sorted(growth))
     return ServerHistogram(
         histograms.metric,
         histograms.selector,
         histograms.window.total_seconds(),
         now - newest,
-        histograms.newest_within.total_seconds(),
-        len(servers),
+        within_s,
+        len(newest_of),
         resets,
         bounds,
         scrapes,
+        silent=tuple(sorted(name for name, at in newest_of.items() if newest - at > within_s)),
     )
+
+
+def _server(series: Any) -> str:
+    """Name the server (with its other labels) whose buckets these are."""
+    labels = sorted((k, v) for k, v in series["metric"].items() if k not in ("le", "__name__"))
+    return ", ".join(f'{k}="{v}"' for k, v in labels)
 
 
 def _bound(series: Any) -> float:
@@ -98,25 +108,8 @@ def _bound(series: Any) -> float:
         raise CannotTell("a series of the histogram has no bound `le`: is it a histogram?") from None
 
 
-def _ask(histograms: ServerHistograms, query: str, *, scalar: bool = False) -> Any:
-    headers = {"Authorization": f"Bearer {histograms.bearer.reveal()}"} if histograms.bearer else {}
-    address = f"{histograms.url.rstrip('/')}/api/v1/query"
-    try:
-        answer = requests.get(
-            address, {"query": query}, headers=headers, timeout=histograms.timeout.total_seconds()
-        )
-        content = answer.json()
-    except requests.RequestException as error:
-        why = type(error).__name__
-        raise CannotTell(
-            f"Prometheus at {histograms.url} does not answer ({why}): {redact(str(error))[:200]}"
-        ) from None
-    if content.get("status") != "success":
-        said = redact(str(content.get("error", answer.status_code)))[:300]
-        raise CannotTell(f"Prometheus at {histograms.url} refuses {query}: {said}")
-    wanted = "scalar" if scalar else "matrix"
-    if content["data"]["resultType"] != wanted:
-        raise CannotTell(
-            f"Prometheus answered {query} with {content['data']['resultType']}, expected {wanted}"
-        )
-    return content["data"]["result"]
+def _ask(histograms: ServerHistograms, query: str, wanted: str) -> Any:
+    timeout_s = histograms.timeout.total_seconds()
+    return prometheus.ask(
+        histograms.url, {"query": query}, wanted, bearer=histograms.bearer, timeout_s=timeout_s
+    )

@@ -8,15 +8,14 @@ import json
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import requests
-
 from pytest_deploygate.inventory.uptime import Uptime, WatchTarget
 from pytest_deploygate.model import CannotTell
+from pytest_deploygate.probes import prometheus
 from pytest_deploygate.probes.watch.record import Record, RecordError, Run, Sample, read
 from pytest_deploygate.probes.watch.stretches import Point, Stretch, stretches
 
@@ -164,7 +163,6 @@ def _series(uptime: Uptime, selector: str, now: float) -> tuple[View, ...]:
     """Ask Prometheus for the samples as they were scraped: no function, no step, so that gaps stay gaps.
 
     A range selector in an instant query gives raw samples; `query_range` would repeat a sample for five minutes.
-    https://prometheus.io/docs/prometheus/latest/querying/api/
     """
     if uptime.t0 is None:
         raise CannotTell("the inventory does not say when the window begins; add `uptime: {t0: …}`")
@@ -188,28 +186,11 @@ def _asked(uptime: Uptime, question: dict[str, str]) -> list[dict[str, Any]]:
         raise CannotTell(
             "the inventory does not say where Prometheus is; add `uptime: {prometheus: {url: …}}`"
         )
-    headers = {"Authorization": f"Bearer {where.token.reveal()}"} if where.token else {}
-    said: Callable[[str], CannotTell] = lambda why: CannotTell(f"Prometheus at {where.url} {why}")  # noqa: E731
-    try:
-        answer = requests.get(
-            f"{where.url}/api/v1/query",
-            params=question,
-            headers=headers,
-            timeout=where.timeout.total_seconds(),
+    return list(
+        prometheus.ask(
+            where.url, question, "matrix", bearer=where.token, timeout_s=where.timeout.total_seconds()
         )
-        told = answer.json()
-    except requests.JSONDecodeError:
-        raise said(f"answered with HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
-    except requests.RequestException as error:
-        raise said(f"does not answer: {type(error).__name__}") from None
-    if not isinstance(told, dict) or told.get("status") != "success":
-        why = told.get("error", "no reason given") if isinstance(told, dict) else "no object"
-        raise said(f"refused the query: {why}")
-    if told.get("warnings"):
-        raise said(f"gave a part only: {'; '.join(map(str, told['warnings']))}")
-    if told["data"].get("resultType") != "matrix":
-        raise said(f"gave a {told['data'].get('resultType')} instead of samples over time")
-    return list(told["data"]["result"])
+    )
 
 
 def _series_view(entry: dict[str, Any]) -> View:

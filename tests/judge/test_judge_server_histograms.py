@@ -1,6 +1,6 @@
 """Counts at the server's own bounds: resets are handled, a limit inside a bucket is inconclusive, old samples too.
 
-The answers are made after Prometheus' documented format; no Prometheus ran.
+The answers are made after Prometheus' documented format; a real one is asked in tests/probes/test_probe_prometheus.py.
 """
 
 from __future__ import annotations
@@ -58,3 +58,25 @@ def test_nothing_and_old_samples_are_inconclusive():
     assert "newest sample" in judged(matrix([0, 5000], [0, 5000]), 9000.0).reason
     with pytest.raises(CannotTell, match="no samples"):
         parse(WHERE, [], 0.0)
+
+
+def test_a_server_that_is_not_scraped_any_more_is_not_passed_over():
+    """Two servers, one of them last seen 300 s ago: what it does now nobody counted. Slow ones are a fail all the same."""
+
+    def two(slow):
+        gone = matrix([0, 3000 * slow], [0, 3000])
+        there = matrix([n * 1000 for n in range(25)], [n * 1000 for n in range(25)])
+        for name, found in (("a", gone), ("b", there)):
+            for one in found:
+                one["metric"]["instance"] = name
+        return gone + there
+
+    found = judged(two(1), now=475.0)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert '1 of 2 servers have not been scraped for over 2 min (instance="a", job="api")' in found.reason
+    assert judged(two(0), now=475.0).verdict is Verdict.FAIL
+
+
+def test_what_is_no_number_is_not_counted():
+    with pytest.raises(CannotTell, match="no number"):
+        judged(matrix([0, "NaN"], [0, 5000]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from slow_server import Answer, serving
 
 from pytest_deploygate.inventory.load import Load, RateStep
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.judge import load as judge_load
+from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.probes.load import schedule
 from pytest_deploygate.probes.load.engine import UNSENT
 from pytest_deploygate.probes.load.measure import measure
@@ -66,6 +68,39 @@ def test_waiting_for_a_connection_counts_from_when_it_was_due():
     assert found.client.kept > 0.9, "the wait is the server's doing, not the client's"
 
 
+def test_a_stall_of_the_server_is_not_blamed_on_the_client():
+    """The server stands still for 1.5 s and all 20 connections wait for it: their wait is not the client's own lag."""
+    with serving(lambda _n, t: Answer(after_s=max(0.0, 2.0 - t) if 0.5 <= t < 2.0 else 0.0)) as server:
+        plan = load_on(server.port, max_in_flight=20, duration="6s")
+        found = measure(plan, "x")
+    assert found.client.held > 100
+    assert found.client.lag_p99_s < 0.5, "it would be over a second"
+    assert found.whole.over[found.whole.limits_s.index(0.5)] > 100
+
+
+@pytest.mark.parametrize("most", [500, 2])
+def test_a_stall_of_the_client_is_not_blamed_on_the_server(most):
+    """The client itself is held up for a second: that is its own lag, also where all connections were busy then.
+
+    What it then measured as slow is no FAIL of the server.
+    """
+    held_up = []
+
+    def look(_tally):
+        if not held_up:
+            held_up.append(time.sleep(1))
+        return ""
+
+    with serving(lambda _n, _t: Answer(after_s=0.045)) as server:
+        plan = load_on(server.port, max_in_flight=most, peak_per_second=40, duration="6s")
+        found = measure(plan, "x", look=look)
+    assert found.client.lag_p99_s > 0.5
+    criterion = next(c for c in judge_load.criteria(found, plan) if c.quantile == 0.99)
+    judged = judge_load.judge(found, criterion)
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert "the client itself was late" in judged.reason
+
+
 def test_what_is_never_sent_is_over_every_limit():
     """One connection, a server that never answers: all the rest of the plan is counted as failed."""
     with serving(lambda _n, _t: Answer(after_s=30)) as server:
@@ -110,6 +145,14 @@ def test_kill_switch_stops_sending_at_once():
         found = run(server.port, duration="10s")
         assert "status 503" in found.stopped
         assert len(server.seen) < 400
+
+
+def test_a_burst_of_failures_that_heals_does_not_end_the_run():
+    """30 broken answers of 400 a second are no dead server, though they are 30 of 100 in a row."""
+    with serving(lambda n, _t: Answer(status=503 if 400 < n <= 430 else 200)) as server:
+        found = run(server.port, peak_per_second=400)
+    assert found.stopped == ""
+    assert found.whole.failures == {"status 503": 30}
 
 
 def test_a_look_can_end_the_run():

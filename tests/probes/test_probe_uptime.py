@@ -137,7 +137,7 @@ def test_records_that_declare_different_times_are_refused(tmp_path: Path) -> Non
     assert "different times t0" in verdict(uptime(tmp_path)).reason
 
 
-# Prometheus itself is not run here: its answers are built from the documented format of its HTTP API.
+# These answers are built from the documented format of the HTTP API; a real Prometheus: test_probe_prometheus.py.
 
 
 class Prometheus:

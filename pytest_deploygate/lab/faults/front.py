@@ -52,14 +52,15 @@ SLOW_SHARE = Fault(
     says="p99",
     needs=_NEEDS,
 )
-# A stall of S fails p99 in runs shorter than about 100 (S - limit) only. With one in any ten seconds, 15 % of all
-# requests are over 500 ms, however long the run is and whenever it starts.
+# A stall of S fails p99 in runs shorter than about 100 (S - limit) only. With one in any twenty seconds, 7 % of all
+# requests are over 500 ms, however long the run is and whenever it starts; and with what waits behind it no more than
+# 15 % are over 200 ms, so that the median is still known to be good although so few seconds decide it.
 STALL = Fault(
     "http-stall",
-    "the application stands still for 2 s in every 10 s (as in a garbage collection); who sends the next request"
+    "the application stands still for 2 s in every 20 s (as in a garbage collection); who sends the next request"
     " only after the answer hardly sees it",
     {"crit.p99": "fail"},
-    _disturb(stall_every_s=10.0, stall_s=2.0),
+    _disturb(stall_every_s=20.0, stall_s=2.0),
     _undisturb,
     says="p99",
     needs=_NEEDS,

@@ -73,9 +73,10 @@ frontend stats
 _NGINX = """daemon off;
 master_process off;
 worker_processes 1;
+worker_rlimit_nofile 8192;
 pid {folder}/nginx.pid;
 error_log stderr warn;
-events {{ worker_connections 1024; }}
+events {{ worker_connections 4096; }}
 http {{
     access_log {folder}/access.log combined buffer=16k flush=1s;
     client_body_temp_path {folder}/body;

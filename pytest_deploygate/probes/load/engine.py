@@ -6,6 +6,8 @@ that was due meanwhile (no coordinated omission). libcurl speaks HTTP and TLS.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import itertools
 import resource
@@ -17,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 
 import pycurl
@@ -29,13 +32,17 @@ from pytest_deploygate.probes.load.tally import Tally
 
 #: Looks at the counts once a second; words end the run.
 Look = Callable[[Tally], str]
-#: The kill switch looks at the last so many requests.
+#: The kill switch looks at the last so many requests, or at those of the last second where these are more: a few
+#: broken connections in a hundredth of a second are no dead server.
 _RECENT = 100
 _LONGEST_WAIT_S = 0.05
 _GRACE_S = 0.25
 _DESCRIPTORS_BESIDE = 64
 _MOST_PHASES = 200_000
 _SWITCH_S = 0.0002
+#: No scheduler's jitter: this client, or its machine, stood still.
+_STOOD_S = 0.1
+_PR_SET_TIMERSLACK = 29
 PHASES = ("name resolution", "TCP connect", "TLS handshake", "first byte")
 UNSENT = "not sent: all connections were busy until its time was up"
 
@@ -50,6 +57,7 @@ class Course:
     cut: int = 0
     lasted_s: float = 0.0
     cpu_s: float = 0.0
+    cpu_wait_s: float | None = None
     stopped: str = ""
     last_begun_s: float = 0.0
     lags: array[float] = field(default_factory=lambda: array("d"))
@@ -69,7 +77,8 @@ class Engine:
         self._idle: list[list[Exchange]] = [[] for _ in load.endpoints]
         self._flying: dict[pycurl.Curl, Exchange] = {}
         self._waiting: deque[tuple[float, int]] = deque()
-        self._recent: deque[bool] = deque(maxlen=_RECENT)
+        self._recent: deque[bool] = deque()
+        self._recent_wrong, self._window = 0, max(_RECENT, round(load.greatest_rate))
         self._timeouts = [(e.timeout or load.timeout).total_seconds() for e in load.endpoints]
         self._abandon = threading.Event()
 
@@ -86,13 +95,15 @@ class Engine:
         """Send the whole plan, or less where the kill switch or a look at the counts ends it."""
         with _undisturbed():
             self._sockets = Sockets(self._most)
-            cpu, self._began = time.process_time(), perf_counter()
-            self._free = self._began
+            cpu, waited, self._began = time.process_time(), _waited_s(), perf_counter()
+            self._free, self._stood_s = self._began, 0.0
             try:
                 self._loop()
             finally:
                 self.course.lasted_s = perf_counter() - self._began
                 self.course.cpu_s = time.process_time() - cpu
+                if waited is not None and (now := _waited_s()) is not None:
+                    self.course.cpu_wait_s = now - waited
                 self._end()
         return self.course
 
@@ -109,10 +120,10 @@ class Engine:
             if (over and now >= self.plan.lasts_s) or now > patience:
                 break
             pause = due[following] - now if following < count and not over else self.plan.lasts_s - now
-            woke = self._sockets.wait(
+            happened = self._sockets.wait(
                 min(_LONGEST_WAIT_S, pause) if pause > 0 else _LONGEST_WAIT_S * (following == count)
             )
-            self._receive(woke)
+            self._receive(happened)
             if now >= next_look:
                 next_look = int(now) + 1.0
                 self.course.stopped = self.look(self.tally) if self.look else ""
@@ -149,18 +160,20 @@ class Engine:
         freed = self._free - self._began
         if freed > due:  # until then all connections were busy: that is the server's doing
             course.held += 1
-            lag = since - freed
+            lag = max(since - freed, self._stood_s)
+            # Who waits behind a client that stood still is late by as much until the queue is empty.
+            self._stood_s = lag if lag > _STOOD_S else 0.0
         else:
-            lag = since - due
+            lag, self._stood_s = since - due, 0.0
         course.lags.append(lag)
         course.begun_in_time += due + lag <= self.plan.lasts_s + _LONGEST_WAIT_S
 
-    def _receive(self, woke: float) -> None:
+    def _receive(self, happened: float) -> None:
         ended = self._sockets.ended()
         if not ended:
             return
         if len(self._flying) >= self._most:
-            self._free = woke
+            self._free = happened
         now = perf_counter()
         for curl, code, words in ended:
             each = self._flying.pop(curl)
@@ -175,12 +188,15 @@ class Engine:
 
     def _count(self, endpoint: int, due: float, latency: float, wrong: str) -> None:
         self.tally.add(endpoint, due, latency, wrong)
+        if len(self._recent) == self._window:
+            self._recent_wrong -= self._recent.popleft()
         self._recent.append(bool(wrong))
-        if wrong and len(self._recent) == _RECENT:
-            share = sum(self._recent) / _RECENT
-            if share >= self.load.stop_at_error_ratio and not self.course.stopped:
+        self._recent_wrong += bool(wrong)
+        if wrong and len(self._recent) >= _RECENT and not self.course.stopped:
+            share = self._recent_wrong / len(self._recent)
+            if share >= self.load.stop_at_error_ratio:
                 self.course.stopped = (
-                    f"kill switch: {share:.0%} of the last {_RECENT} requests failed, "
+                    f"kill switch: {share:.0%} of the last {len(self._recent)} requests failed, "
                     f"{self.load.stop_at_error_ratio:.0%} are allowed; last seen: {wrong}"
                 )
 
@@ -229,13 +245,30 @@ def _descriptors() -> int:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep the garbage collector and other threads from holding the clock up: both would show as latency."""
+    """Keep the garbage collector, other threads and slack timers from holding the clock up: each would show as latency."""
     collecting, interval = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
     sys.setswitchinterval(_SWITCH_S)
+    _slack(1)
     try:
         yield
     finally:
+        _slack(0)
         sys.setswitchinterval(interval)
         if collecting:
             gc.enable()
+
+
+def _waited_s() -> float | None:
+    """Return for how long this thread was ready and had no CPU: others ran. None where the system does not tell."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _slack(nanoseconds: int) -> None:
+    """Set how late Linux may wake this thread to save power (50 µs by default; 0 is the default again); prctl(2)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(nanoseconds), 0, 0, 0)

@@ -94,6 +94,7 @@ def _client(plan: schedule.Plan, course: Course, floor: Floor | None, problem: s
         cpu_share=course.cpu_s / course.lasted_s if course.lasted_s else 0.0,
         floor=floor,
         problem=problem,
+        cpu_wait_share=course.cpu_wait_s / course.lasted_s if course.cpu_wait_s and course.lasted_s else None,
     )
 
 

@@ -72,6 +72,7 @@ class Client:
     """How well the client did. `kept` is the share of requests begun by the end of the plan; `lag` is its own delay.
 
     `held` counts requests that waited because `max_in_flight` were open: the server's doing, and in their latency.
+    `cpu_wait_share` is the share of the run in which it was ready and others had the CPU (None: not known).
     """
 
     planned: int
@@ -86,6 +87,7 @@ class Client:
     cpu_share: float
     floor: Floor | None
     problem: str = ""
+    cpu_wait_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,10 @@ _EVENTS = {
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
 _ERROR = select.EPOLLERR | select.EPOLLHUP
+#: So many sockets at once, then the ended transfers get their time: an answer is not timed late for those after it.
+_AT_ONCE = 8
+#: A wait as short as this was none.
+_AT_ONCE_S = 0.0001
 #: A transfer that ended: its handle, libcurl's code (0: well) and words.
 Ended = tuple[pycurl.Curl, int, str]
 
@@ -27,6 +31,7 @@ class Sockets:
         self._epoll = select.epoll()
         self._known: set[int] = set()
         self._due: float | None = None
+        self._looked = perf_counter()
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
@@ -41,12 +46,18 @@ class Sockets:
         self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def wait(self, seconds: float) -> float:
-        """Wait until something happens or the time is up, let libcurl handle it, and return when it was noticed."""
+        """Wait until something happens or the time is up, let libcurl handle it, and return when it happened.
+
+        What was there before we waited happened at any time since we looked last: then that time is returned, so that
+        our own delay is never taken for the server's.
+        """
         if self._due is not None:
             seconds = min(seconds, self._due - perf_counter())
+        entered = perf_counter()
         select.select([self._epoll], [], [], max(0.0, seconds))
         woke = perf_counter()
-        for descriptor, event in self._epoll.poll(0):
+        happened, self._looked = woke if woke - entered > _AT_ONCE_S else self._looked, woke
+        for descriptor, event in self._epoll.poll(0, _AT_ONCE):
             flags = (pycurl.CSELECT_IN if event & select.EPOLLIN else 0) | (
                 pycurl.CSELECT_OUT if event & select.EPOLLOUT else 0
             )
@@ -54,7 +65,7 @@ class Sockets:
         if self._due is not None and woke >= self._due:
             self._due = None
             self.kick()
-        return woke
+        return happened
 
     def ended(self) -> list[Ended]:
         """Return the transfers that ended, taken off the loop."""

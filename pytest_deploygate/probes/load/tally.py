@@ -5,6 +5,7 @@ Beyond the bound seconds that are over are folded into an HdrHistogram for each 
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
 from bisect import bisect_left, bisect_right
@@ -185,12 +186,16 @@ def _latencies(
     merged = _merged(seconds)
     requests, failed = sum(s.requests for s in merged), sum(failures.values())
     good = requests - failed
+    # Added up once: the library's own look-up walks over all counts again for each share.
+    reached = list(itertools.accumulate(histogram.counts)) if good else []
 
     def at(share: float) -> float | None:
-        """Return the quantile among all requests, of which the failed ones are the slowest."""
-        if not good or share * requests > good + 1e-9:
+        """Return the quantile (nearest rank) among all requests, of which the failed ones are the slowest."""
+        rank = max(1, math.ceil(share * requests - 1e-9))
+        if rank > good:
             return None
-        return float(histogram.get_value_at_percentile(100 * share * requests / good)) / _MICROSECONDS
+        value = histogram.get_value_from_index(bisect_left(reached, rank))
+        return float(histogram.get_highest_equivalent_value(value)) / _MICROSECONDS
 
     points = [(value, share) for share in SHARES if (value := at(share)) is not None]
     return Latencies(

@@ -1,0 +1,20 @@
+"""Locust's fast user, for load.py beside: at the rate in the environment (requests a second and user), else flat out."""
+
+from __future__ import annotations
+
+import os
+
+from locust import FastHttpUser, constant, constant_throughput, task
+
+_RATE = float(os.environ.get("BENCHMARK_RATE", "0"))
+
+
+class User(FastHttpUser):
+    """Asks for one page again and again."""
+
+    wait_time = constant_throughput(_RATE) if _RATE else constant(0)
+
+    @task
+    def page(self) -> None:
+        """Ask once."""
+        self.client.get("/")

@@ -1,0 +1,225 @@
+"""A real Prometheus scrapes a small exporter of ours: histograms and uptime from it, and half an answer is none."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+
+from pytest_deploygate.inventory.load import ServerHistograms
+from pytest_deploygate.inventory.uptime import Uptime
+from pytest_deploygate.judge import availability as judge_availability
+from pytest_deploygate.judge import server_histograms as judge_histograms
+from pytest_deploygate.model import CannotTell, Verdict
+from pytest_deploygate.probes import prometheus, server_histograms, uptime
+
+BINARY = shutil.which("prometheus")
+pytestmark = pytest.mark.skipif(BINARY is None, reason="no prometheus here: apt install prometheus")
+PATIENCE_S = 60
+P99 = judge_histograms.Criterion(0.99, 0.5, 0.05)
+
+
+@dataclass
+class Exporter:
+    """Shows a histogram and a probe's result on /metrics. While `silent` it answers 500, and a scrape fails."""
+
+    quick: int = 0
+    slow: int = 0
+    up: int = 1
+    silent: bool = False
+    port: int = 0
+    scrapes: list[float] = field(default_factory=list)
+
+    def text(self) -> str:
+        total = self.quick + self.slow
+        lines = [f'took_seconds_bucket{{le="{le}"}} {self.quick}' for le in ("0.25", "0.5")]
+        lines += [f'took_seconds_bucket{{le="2"}} {total}', f'took_seconds_bucket{{le="+Inf"}} {total}']
+        return "\n".join(["# TYPE took_seconds histogram", *lines, f"probe_success {self.up}", ""])
+
+
+@contextmanager
+def exporting() -> Iterator[Exporter]:
+    exporter = Exporter()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            raw = exporter.text().encode()
+            self.send_response(500 if exporter.silent else 200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    exporter.port = server.server_port
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield exporter
+    server.shutdown()
+    server.server_close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def running(folder: Path, exporter: Exporter, more: str = "") -> Iterator[str]:
+    """Start Prometheus on a free port of loopback and give its address once it is ready."""
+    port = free_port()
+    file = folder / "prometheus.yml"
+    file.write_text(
+        "global: {scrape_interval: 500ms, scrape_timeout: 400ms}\n"
+        "scrape_configs:\n"
+        f"  - {{job_name: api, static_configs: [{{targets: ['127.0.0.1:{exporter.port}']}}]}}\n{more}"
+    )
+    command = [BINARY or "", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait(lambda: answers(f"{address}/-/ready"), (folder / "log").read_text)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def wait(done: Callable[[], object], said: Callable[[], str] = str) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < until, said()
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[Exporter]:
+    with exporting() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, exporter: Exporter) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("prometheus"), exporter) as found:
+        yield found
+
+
+def holds(address: str, expression: str) -> bool:
+    """Tell whether Prometheus finds something for an expression."""
+    answer = requests.get(f"{address}/api/v1/query", {"query": expression}, timeout=10).json()
+    return bool(answer["data"]["result"])
+
+
+def histogram(address: str, **more) -> ServerHistograms:
+    return ServerHistograms.model_validate(
+        {"url": address, "metric": "took_seconds", "selector": 'job="api"', "window": "5m"} | more
+    )
+
+
+def counted(address: str, exporter: Exporter) -> None:
+    """Wait until the newest scrape has what the exporter shows now."""
+    total = exporter.quick + exporter.slow
+    wait(lambda: holds(address, f'took_seconds_bucket{{le="+Inf"}} == {total}'))
+
+
+def test_histograms_of_a_real_prometheus(address: str, exporter: Exporter) -> None:
+    """5,000 quick requests pass; 500 slow ones more fail, counted exactly, a restart of the server between."""
+    counted(address, exporter)
+    exporter.quick = 5000
+    counted(address, exporter)
+    found = server_histograms.read(histogram(address))
+    assert sum(scrape.at_or_below[-1] for scrape in found.scrapes) == 5000
+    assert found.bounds_s == (0.25, 0.5, 2.0, float("inf"))
+    assert judge_histograms.judge(found, P99).verdict is Verdict.PASS
+    inside = judge_histograms.judge(found, judge_histograms.Criterion(0.99, 0.4, 0.05))
+    assert inside.verdict is Verdict.PASS, "an empty bucket around the limit hides nothing"
+    exporter.quick, exporter.slow = 100, 500
+    counted(address, exporter)
+    found = server_histograms.read(histogram(address))
+    assert found.resets == 1
+    judged = judge_histograms.judge(found, P99)
+    assert judged.verdict is Verdict.FAIL
+    assert "500 of 5600 requests" in judged.reason
+    inside = judge_histograms.judge(found, judge_histograms.Criterion(0.99, 1.0, 0.05))
+    assert inside.verdict is Verdict.INCONCLUSIVE
+    assert "inside the bucket 0.5 s to 2 s, which holds 500 of 5600" in inside.reason
+
+
+def test_a_real_refusal_is_said(address: str) -> None:
+    with pytest.raises(CannotTell, match=r"refused the query .* parse error"):
+        server_histograms.read(histogram(address, selector="job=api"))
+    with pytest.raises(CannotTell, match="no samples"):
+        server_histograms.read(histogram(address, metric="tuck_seconds"))
+
+
+def test_uptime_from_a_real_prometheus(address: str, exporter: Exporter) -> None:
+    """Up all the time: pass. Not scraped for more than the budget: unknown, not up. Down for more: fail."""
+
+    def watched(availability: int) -> Uptime:
+        return Uptime.model_validate(
+            {
+                "t0": datetime.now(UTC),
+                "window": "5s",
+                "availability": availability,
+                "prometheus": {"url": address},
+                "targets": [{"name": "front", "prometheus": 'probe_success{job="api"}'}],
+            }
+        )
+
+    def judged(told: Uptime):
+        return judge_availability.judge(uptime.measure(told, told.targets[0], "prod"), told)
+
+    def over(told: Uptime) -> None:
+        """Wait for the end of the window, and for the scrapes after it."""
+        wait(lambda: time.time() > told.t0.timestamp() + told.window.total_seconds() + 1)
+
+    wait(lambda: holds(address, "probe_success == 1"))
+    good = watched(20)
+    over(good)
+    assert judged(good).verdict is Verdict.PASS
+    exporter.silent = True
+    unseen = watched(20)
+    over(unseen)
+    exporter.silent = False
+    wait(lambda: holds(address, "probe_success == 1"))
+    found = judged(unseen)
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "were not seen" in found.reason
+    exporter.up = 0
+    wait(lambda: holds(address, "probe_success == 0"))
+    down = watched(60)
+    over(down)
+    exporter.up = 1
+    assert judged(down).verdict is Verdict.FAIL
+
+
+def test_a_part_of_an_answer_is_none(tmp_path: Path, exporter: Exporter) -> None:
+    """Where a store behind Prometheus is not reached it answers with success and a warning: that is no answer."""
+    nowhere = f"http://127.0.0.1:{free_port()}/read"
+    with running(tmp_path, exporter, f"remote_read: [{{url: '{nowhere}', read_recent: true}}]\n") as address:
+        with pytest.raises(CannotTell, match=r"gave a part only: .*remote_read"):
+            server_histograms.read(histogram(address))
+        with pytest.raises(CannotTell, match="gave a part only"):
+            prometheus.ask(address, {"query": "up[1m]"}, "matrix", bearer=None, timeout_s=10)
