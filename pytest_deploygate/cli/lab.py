@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pytest_deploygate.inventory.references import lab_folder
-from pytest_deploygate.lab import client, cluster, faults, nodes, services, up
+from pytest_deploygate.lab import client, cluster, faults, nodes, services, sql, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load, locked
 from pytest_deploygate.problems import nearest
 
@@ -223,12 +223,19 @@ def lab_reset() -> None:
 
 @lab.command("rebuild")
 @click.option("--from", "source", type=click.Choice(NODES), required=True, help="Node whose data is kept.")
-def lab_rebuild(source: str) -> None:
+@click.option("--check", is_flag=True, help="Do nothing; exit 1 where the replicas do not stream from db1.")
+def lab_rebuild(source: str, *, check: bool) -> None:
     """Bring the roles back (db1 primary) with the data of one node, e.g. after a failover to it.
 
     \b
     deploygate lab rebuild --from db2
+    deploygate lab rebuild --from db2 --check
     """
+    if check:
+        with _plainly():
+            sql.wait_streaming(load(), within_s=5.0)
+        click.echo("db2 and db3 stream from db1")
+        return
     with _alone() as found:
         cluster.rebuild(found, source)
     click.echo(f"db1 is primary, db2 and db3 stream from it; the data is that of {source}")

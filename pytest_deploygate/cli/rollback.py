@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from pytest_deploygate.checklist.records import parse_time
 from pytest_deploygate.cli import changes, outcome, repository
@@ -267,14 +266,15 @@ def _show_plan(plan: Plan, loss: Lost | None, *, as_json: bool) -> None:
         click.echo(json.dumps(_plain(plan, loss), indent=1))
         return
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "step", "would", "verified by", "takes", "call"):
-        table.add_column(column, overflow="fold")
     for number, step in enumerate(plan.steps, start=1):
-        mark = "point of no return: " if step.loses_writes else ""
-        takes = f"{words_for(step.estimate_s)} ({step.estimated_from})"
-        table.add_row(str(number), step.name, f"{mark}{step.would}", step.verified_by, takes, step.call)
-    console.print(table)
+        console.print(f"{number:2}  {step.name}", style="bold", markup=False)
+        if step.loses_writes:
+            console.print(
+                "    the point of no return: what the new side accepted is lost from here on", style="yellow"
+            )
+        takes = f"{words_for(step.estimate_s)} ({step.estimated_from}); call {step.call or 'nobody is named'}"
+        for what, said in (("would", step.would), ("verified by", step.verified_by), ("takes", takes)):
+            console.print(f"    {what}: {said}", markup=False, soft_wrap=True)
     fits = "fits" if plan.estimate_s <= plan.allowed_s else "does NOT fit"
     console.print(f"in all {words_for(plan.estimate_s)}: {fits} into {words_for(plan.allowed_s)}")
     if loss is not None:

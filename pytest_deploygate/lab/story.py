@@ -111,6 +111,7 @@ def _go_live(telling: Telling, lab: Lab, busy: Users) -> None:
 
 
 def of_change(telling: Telling) -> list[str]:
+    """Return the options that name the story's change and its folder."""
     return [f"--change={CHANGE}", f"--out={telling.out / CHANGE}"]
 
 

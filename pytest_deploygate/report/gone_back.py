@@ -94,9 +94,17 @@ def _steps(lines: Sequence[Entry], planned: str) -> Iterator[StepBack]:
         last = mine[-1]
         state = "interrupted" if last.body["mark"] == "intent" else str(last.body["mark"])
         began = next((e.at for e in mine if e.body["mark"] == "intent"), mine[0].at)
+        tries = sum(e.body["mark"] == "intent" for e in mine)
         yield StepBack(
-            name, state, str(last.body["said"]), began, last.at, float(last.body["took_s"]), bool(last.body["after_crash"])
-        )  # fmt: skip
+            name,
+            state,
+            str(last.body["said"]),
+            began,
+            last.at,
+            float(last.body["took_s"]),
+            bool(last.body["after_crash"]),
+            tries,
+        )
 
 
 def _losses(entries: Sequence[Entry], name: str) -> Iterator[Loss]:

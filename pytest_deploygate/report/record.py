@@ -98,7 +98,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class StepBack:
-    """A step of a rollback. `state` is done (and verified), failed, interrupted (nobody knows), or not done."""
+    """A step of a rollback. `state` is done (and verified), failed, interrupted (nobody knows), or not done.
+
+    `tries` is how often it was begun: more than once after a crash or a failure.
+    """
 
     name: str
     state: str
@@ -107,6 +110,7 @@ class StepBack:
     ended: datetime | None = None
     took_s: float = 0.0
     after_crash: bool = False
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True)

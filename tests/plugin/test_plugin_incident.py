@@ -128,6 +128,30 @@ def test_a_rollback_that_does_not_help_has_failed_and_says_whom_to_call(deployed
     assert "ROLLBACK FAILED at version 1 back: c.errors: fail: 7 % errors" in " ".join(back.text.split())
     assert "call technical-lead" in " ".join(back.text.split())
     assert state(deployed) == "rollback failed"
+    assert "maintenance page on: as wanted: `test -e maintenance` ended with 0" in " ".join(back.text.split())
+    report = (deployed.path / "deploygate-out" / "local" / "signoff.html").read_text()
+    assert "Going back FAILED: see how the platform stands." in report
+    assert "How the platform stood when it stopped" in report
+    assert "call technical-lead" in report
+
+
+def test_a_failure_that_two_runs_of_a_change_saw_was_seen_twice(deployed):
+    """A test that cannot repeat its measurement holds at first; the re-run confirms it, a green run in between does not."""
+    deployed.suite(SUITE.replace("confirmed=True", "confirmed=False"))
+    first = deployed.run_process("-m", "golive")
+    assert (first.code, "not confirmed by a repeat" in " ".join(first.text.split())) == (1, True)
+    (deployed.path / "version").write_text("1\n")
+    deployed.run_process("-m", "golive")
+    (deployed.path / "version").write_text("2\n")
+    assert deployed.run_process("-m", "golive").code == 1
+    assert deployed.run_process("-m", "golive").code == 22
+
+
+def test_a_baseline_is_not_its_own(deployed):
+    """A run of the baseline's change that is red knows no state before it, rather than calling itself red before."""
+    ran = deployed.run_process("-m", "golive", "--change=before")
+    assert ran.code == 1
+    assert "it may have been red before" in " ".join(ran.text.split())
 
 
 @pytest.mark.parametrize(
