@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import pycurl
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -235,6 +240,53 @@ def test_tls_is_verified(certificate):
     assert good.whole.failed == 0, good.whole.failures
     assert "TLS handshake" in {phase.name for phase in good.phases}
     assert bad.whole.failures == {"certificate not trusted": bad.whole.requests}
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+@pytest.mark.skipif(
+    NGINX is None or not pycurl.version_info()[4] & pycurl.VERSION_HTTP2, reason="no nginx, or no HTTP/2 here"
+)
+def test_http_2(certificate, tmp_path):
+    """Over TLS a real nginx is asked in HTTP/2, and in HTTP/1.1 where the inventory says so, as its log has it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    file = tmp_path / "nginx.conf"
+    paths = "".join(
+        f"{kind}_temp_path {tmp_path}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file.write_text(
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr crit; events {{}}\n"
+        f"http {{ {paths} log_format p $server_protocol; access_log {tmp_path}/log p;\n"
+        f"server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {certificate}.crt;\n"
+        f"ssl_certificate_key {certificate}; return 200 ok; }} }}\n"
+    )
+    target = {
+        "scheme": "https",
+        "host": "localhost",
+        "connect_to": "127.0.0.1",
+        "ca_file": f"{certificate}.crt",
+    }
+    with subprocess.Popen([NGINX, "-e", "stderr", "-p", tmp_path, "-c", file]) as server:
+        try:
+            until = time.monotonic() + 60
+            while not listens(port) and time.monotonic() < until:
+                time.sleep(0.05)
+            new = run(port, target=target | {"http": "2"}, duration="500ms")
+            old = run(port, target=target, duration="500ms")
+        finally:
+            server.terminate()
+    assert (new.whole.failures, old.whole.failures) == ({}, {})
+    assert (new.whole.requests, new.http_version) == (100, "2")
+    assert Counter((tmp_path / "log").read_text().split()) == {"HTTP/2.0": 100, "HTTP/1.1": 100}
 
 
 def test_calibration_gives_a_floor():
