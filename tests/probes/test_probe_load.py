@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import socket
@@ -24,7 +25,7 @@ from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.probes.load import schedule
 from pytest_deploygate.probes.load.engine import UNSENT
 from pytest_deploygate.probes.load.measure import measure
-from pytest_deploygate.probes.load.tally import Tally
+from pytest_deploygate.probes.load.tally import Tally, highest_equivalent, new_histogram
 
 
 def load_on(port: int, **changes) -> Load:
@@ -328,6 +329,25 @@ def test_raw_and_folded_samples_agree():
     assert other.p99_s == pytest.approx(one.p99_s, rel=0.002)
     assert one.p50_s == pytest.approx(0.505, rel=0.01)
     assert [e.over for e in ones] == [e.over for e in others]
+
+
+def test_quantiles_are_nearest_ranks_of_all_requests():
+    """At every share drawn the value is that of the sorted sample, to a thousandth; failed ones are the slowest."""
+    tally, latencies = Tally(["a"], (0.5,)), [(n * 7919 % 10_000 + 1) ** 2 / 1e6 for n in range(10_000)]
+    for n, value in enumerate(latencies):
+        tally.add(0, n / 1000, value, "status 500" if n % 100 == 0 else "")
+    good = sorted(value for n, value in enumerate(latencies) if n % 100)
+    found, _ = tally.result()
+    assert len(found.points) > 50
+    for value, share in found.points:
+        assert value == pytest.approx(good[math.ceil(share * 10_000 - 1e-9) - 1], rel=0.001)
+    assert found.points[-1][1] <= 0.99
+
+
+def test_buckets_are_the_library_s_own():
+    histogram = new_histogram()
+    for value in (*range(1, 5000), *(3**n for n in range(20)), *(2**n - 1 for n in range(1, 31))):
+        assert highest_equivalent(value) == histogram.get_highest_equivalent_value(value)
 
 
 def test_an_exact_limit_counts_as_over_it():
