@@ -19,7 +19,7 @@ from pytest_deploygate.probes.watch.stretches import State, Stretch, joined
 
 #: A longer silence than this many intervals means that the watch has ended.
 _SILENT = 3.0
-_MOST_SPANS = 400
+_MOST_SPANS = 300
 _MOST_GAPS = 3
 _WORST: tuple[State, ...] = ("down", "unknown", "up")
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import pycurl
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -19,7 +25,7 @@ from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.probes.load import schedule
 from pytest_deploygate.probes.load.engine import UNSENT
 from pytest_deploygate.probes.load.measure import measure
-from pytest_deploygate.probes.load.tally import Tally
+from pytest_deploygate.probes.load.tally import Tally, highest_equivalent, new_histogram
 
 
 def load_on(port: int, **changes) -> Load:
@@ -237,6 +243,53 @@ def test_tls_is_verified(certificate):
     assert bad.whole.failures == {"certificate not trusted": bad.whole.requests}
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+@pytest.mark.skipif(
+    NGINX is None or not pycurl.version_info()[4] & pycurl.VERSION_HTTP2, reason="no nginx, or no HTTP/2 here"
+)
+def test_http_2(certificate, tmp_path):
+    """Over TLS a real nginx is asked in HTTP/2, and in HTTP/1.1 where the inventory says so, as its log has it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    file = tmp_path / "nginx.conf"
+    paths = "".join(
+        f"{kind}_temp_path {tmp_path}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file.write_text(
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr crit; events {{}}\n"
+        f"http {{ {paths} log_format p $server_protocol; access_log {tmp_path}/log p;\n"
+        f"server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {certificate}.crt;\n"
+        f"ssl_certificate_key {certificate}; return 200 ok; }} }}\n"
+    )
+    target = {
+        "scheme": "https",
+        "host": "localhost",
+        "connect_to": "127.0.0.1",
+        "ca_file": f"{certificate}.crt",
+    }
+    with subprocess.Popen([NGINX, "-e", "stderr", "-p", tmp_path, "-c", file]) as server:
+        try:
+            until = time.monotonic() + 60
+            while not listens(port) and time.monotonic() < until:
+                time.sleep(0.05)
+            new = run(port, target=target | {"http": "2"}, duration="500ms")
+            old = run(port, target=target, duration="500ms")
+        finally:
+            server.terminate()
+    assert (new.whole.failures, old.whole.failures) == ({}, {})
+    assert (new.whole.requests, new.http_version) == (100, "2")
+    assert Counter((tmp_path / "log").read_text().split()) == {"HTTP/2.0": 100, "HTTP/1.1": 100}
+
+
 def test_calibration_gives_a_floor():
     """The client measures itself on a server that does nothing."""
     with serving() as server:
@@ -276,6 +329,25 @@ def test_raw_and_folded_samples_agree():
     assert other.p99_s == pytest.approx(one.p99_s, rel=0.002)
     assert one.p50_s == pytest.approx(0.505, rel=0.01)
     assert [e.over for e in ones] == [e.over for e in others]
+
+
+def test_quantiles_are_nearest_ranks_of_all_requests():
+    """At every share drawn the value is that of the sorted sample, to a thousandth; failed ones are the slowest."""
+    tally, latencies = Tally(["a"], (0.5,)), [(n * 7919 % 10_000 + 1) ** 2 / 1e6 for n in range(10_000)]
+    for n, value in enumerate(latencies):
+        tally.add(0, n / 1000, value, "status 500" if n % 100 == 0 else "")
+    good = sorted(value for n, value in enumerate(latencies) if n % 100)
+    found, _ = tally.result()
+    assert len(found.points) > 50
+    for value, share in found.points:
+        assert value == pytest.approx(good[math.ceil(share * 10_000 - 1e-9) - 1], rel=0.001)
+    assert found.points[-1][1] <= 0.99
+
+
+def test_buckets_are_the_library_s_own():
+    histogram = new_histogram()
+    for value in (*range(1, 5000), *(3**n for n in range(20)), *(2**n - 1 for n in range(1, 31))):
+        assert highest_equivalent(value) == histogram.get_highest_equivalent_value(value)
 
 
 def test_an_exact_limit_counts_as_over_it():

@@ -100,6 +100,26 @@ def test_one_spike_among_a_hundred_thousand_is_still_drawn() -> None:
     assert len(str(figures.drawn(figure).picture)) < 25_000
 
 
+def test_a_short_outage_of_a_day_can_be_seen() -> None:
+    """Two minutes of 24 h are drawn over what is up, at least 0.9 % wide and around the right moment."""
+    pieces = (
+        (0, 20_000, "up"),
+        (20_000, 20_120, "down"),
+        (20_120, 20_125, "unknown"),
+        (20_125, 86_400, "up"),
+    )
+    boxes = list(picture(Spans("day", (("A", pieces),), 86_400.0)).iter("rect"))
+    assert [box.get("class") for box in boxes] == [
+        "track",
+        "span pass",
+        "span pass",
+        "span unknown",
+        "span fail",
+    ]
+    assert boxes[-1].get("width") == "0.9%"
+    assert float(boxes[-1].get("x", "").rstrip("%")) == pytest.approx(20_060 / 864 - 0.45, abs=0.01)
+
+
 def test_spans_say_how_long_nobody_saw() -> None:
     figure = Spans("day", (("A", ((0, 3600, "up"), (3600, 3700, "down"))),), 7200.0, T0.isoformat())
     assert spans.words(figure) == ["A: up 60 min, down 100 s, not seen 58.3 min of 2 h"]

@@ -21,6 +21,7 @@ MOST_RAW = 1_000_000
 _MICROSECONDS = 1e6
 _LONGEST_US = 3_600_000_000
 _DIGITS = 3
+_BUCKET_BITS = 11
 #: Shares of the requests at which a distribution is drawn; closer together towards the tail, as HdrHistogram's plots are.
 SHARES = tuple(1 - 10 ** (-i / 40) for i in range(1, 201))
 
@@ -146,12 +147,21 @@ class Tally:
 WHOLE = "all endpoints"
 
 
+def highest_equivalent(value: int) -> int:
+    """Return the greatest value of a bucket of three digits: 2,048 buckets of 1, then each 1,024 are twice as wide.
+
+    As the library has it, which takes ten times as long to say it.
+    """
+    shift = max(0, value.bit_length() - _BUCKET_BITS)
+    return (((value >> shift) + 1) << shift) - 1
+
+
 def record_sorted(histogram: HdrHistogram, samples: Sequence[float]) -> None:
     """Record sorted seconds, one call for each bucket that they fall into; infinite ones are left out."""
     at, end = 0, bisect_left(samples, math.inf)
     while at < end:
         value = max(1, min(_LONGEST_US, round(samples[at] * _MICROSECONDS)))
-        upper = histogram.get_highest_equivalent_value(value)
+        upper = highest_equivalent(value)
         after = max(at + 1, bisect_right(samples, (upper + 0.5) / _MICROSECONDS, at, end))
         histogram.record_value(value, after - at)
         at = after
