@@ -61,7 +61,7 @@ def lab(lab_place: Path) -> Iterator[Lab]:
     folder = lab_place / "shared"
     os.environ["DEPLOYGATE_LAB"] = str(folder)
     try:
-        running, _ = up.up(folder, _silently, lambda made: rehearse(_silently, made))
+        running, _ = up.up(folder, _silently, lambda _: rehearse(_silently))
         yield running
     finally:
         up.down(folder)

@@ -53,6 +53,7 @@ class _Lazy(click.Group):
         "story": "lab_story",
         "deploy": "lab_deploy",
         "lost-writes": "lab_lost_writes",
+        "rehearse": "lab_rehearse",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -100,7 +101,7 @@ def lab_up() -> None:
     with _plainly():
         folder = lab_folder()
         console.print(f"lab in {folder}", soft_wrap=True)
-        found, started = up.up(folder, say, lambda made: rehearse(say, made))
+        found, started = up.up(folder, say, lambda _: rehearse(say))
         console.print("the lab is up" if started else "the lab runs already", style="bold")
         for line in found.missing:
             console.print(f"  [yellow]–[/] {line}", soft_wrap=True)

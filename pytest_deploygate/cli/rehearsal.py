@@ -9,14 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from pytest_deploygate.cli import rehearsal_back
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.dns import Dns, DnsName
 from pytest_deploygate.inventory.loader import InventoryError, available
 from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab import up
-from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import dns_drill, failover
 from pytest_deploygate.probes import pages as drilled_pages
@@ -26,7 +24,7 @@ from pytest_deploygate.probes.backup.seen import Backups
 from pytest_deploygate.probes.postgres import Cluster
 
 
-def rehearse(say: up.Say, lab: Lab | None = None) -> None:
+def rehearse(say: up.Say) -> None:
     """Run the drills on the new lab, so that records of them are there; say when they are not."""
     if "lab" not in available(Path.cwd()):
         say("no drills: there is no inventories/lab.yml here", 0.0)
@@ -36,11 +34,10 @@ def rehearse(say: up.Say, lab: Lab | None = None) -> None:
     except InventoryError as error:
         say(f"no drills: {error}", 0.0)
         return
-    # The two sides touch different servers; on each side one drill follows the other, the way back comes last.
+    # The two sides touch different servers; on each side one drill follows the other.
     with ThreadPoolExecutor(1) as pool:
         edge = pool.submit(_rehearse_edge, inventory)
-        back = pool.submit(_rehearse_back, lab)
-        for lines in (_rehearse_database(inventory), edge.result(), back.result()):
+        for lines in (_rehearse_database(inventory), edge.result()):
             for what, seconds in lines:
                 say(what, seconds)
 
@@ -96,12 +93,6 @@ def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:
             (f"maintenance page with the application down, on record: {outcome}", time.monotonic() - began)
         )
     return found
-
-
-def _rehearse_back(lab: Lab | None) -> list[tuple[str, float]]:
-    began = time.monotonic()
-    said = rehearsal_back.rehearse(lab, Path.cwd()) if lab else ""
-    return [(f"the way back, rehearsed: {said}", time.monotonic() - began)] if said else []
 
 
 def _fail_over(settings: Dns, name: DnsName) -> str:

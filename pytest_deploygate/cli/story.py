@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.cli import rehearsal_back
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.inventory.references import lab_folder
 from pytest_deploygate.lab import releases, story
@@ -37,6 +38,23 @@ def lab_story(*, inventory: str, keep: bool, interrupt: bool) -> None:
         story.tell(lab_folder(), root, inventory, out, keep=keep, interrupt=interrupt)
     except LabError as error:
         raise click.ClickException(str(error)) from None
+
+
+@click.command("rehearse")
+def lab_rehearse() -> None:
+    """Rehearse the way back that inventories/lab-guards.yml describes: runbook gone once, baseline measured, cutover noted.
+
+    \b
+    deploygate lab rehearse
+    pytest --items day.rollback-plan,guard.baseline,guard.loss-if-rolled-back,guard.old-side-fenced --inventory lab-guards
+    """
+    try:
+        problem = rehearsal_back.rehearse(load(lab_folder()), find_root(Path.cwd()))
+    except LabError as error:
+        raise click.ClickException(str(error)) from None
+    if problem:
+        raise click.ClickException(problem)
+    click.echo("rehearsed: the runbook was gone once, the baseline is measured, the cutover is now")
 
 
 @click.command("deploy")

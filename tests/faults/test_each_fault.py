@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.checklist import parser
+from pytest_deploygate.cli import rehearsal_back
 from pytest_deploygate.lab import cluster, faults, schedule, sql
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
@@ -65,6 +66,8 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
         if (key := (scope, *options)) not in known:
             if "criteria" in scope and front.FRONT in lab.ports:
                 front.wait_watched(lab)
+            if options and not lab.guards["cutover"].exists():
+                assert rehearsal_back.rehearse(lab, ROOT) == ""
             _, items = run_gate(scope, *options)
             known[key] = {item_id: item["verdict"] for item_id, item in items.items()}
             mine = BOUND if options else BOUND - ELSEWHERE

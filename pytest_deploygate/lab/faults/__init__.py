@@ -80,6 +80,8 @@ def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
         raise LabError(
             f"the lab is broken already by {', '.join(present)}; `deploygate lab heal` first, or say --also"
         )
+    if fault.inventory != "lab" and not lab.guards["cutover"].exists():
+        raise LabError(f"the fault {fault.name} is about the way back: `deploygate lab rehearse` first")
     # Written down first: a fault that fails half way has to be healed too.
     lab.record_faults([*present, fault.name])
     fault.breaks(lab)
