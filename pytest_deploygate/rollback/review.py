@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.rollback import Rollback
-from pytest_deploygate.judge.rollback_plan import Fits, PlanSeen, StepSeen
+from pytest_deploygate.judge.rollback_plan import Fits, PlanSeen
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.rollback import going_back, runbook
 from pytest_deploygate.rollback.actions import Tools
@@ -22,19 +22,7 @@ def look(section: Rollback, tools: Tools, contacts: Sequence[Contact], at: datet
     plan = runbook.plan(section, following, tools)
     known = runbook.rehearsed(section.rehearsals)
     return PlanSeen(
-        steps=tuple(
-            StepSeen(
-                s.name,
-                s.would,
-                s.verified_by,
-                s.estimate_s,
-                s.estimated_from,
-                s.call,
-                s.loses_writes,
-                s.problems,
-            )
-            for s in plan.steps
-        ),
+        steps=plan.steps,
         estimate_s=plan.estimate_s,
         problems=plan.problems,
         at=at,

@@ -11,30 +11,17 @@ from pathlib import Path
 from statistics import median
 
 from pytest_deploygate.inventory.rollback import Rollback, Step
+from pytest_deploygate.judge.rollback_plan import StepSeen
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import actions
 from pytest_deploygate.rollback.actions import Tools
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step as the plan shows it. `estimate_s` with where it comes from; `would` what it would do; `problems` in words."""
-
-    name: str
-    would: str
-    verified_by: str
-    estimate_s: float
-    estimated_from: str
-    call: str
-    loses_writes: bool
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A runbook, looked at. `allowed_s` is the window that the estimates must fit into."""
 
-    steps: tuple[PlannedStep, ...]
+    steps: tuple[StepSeen, ...]
     allowed_s: float
     problems: tuple[str, ...]
 
@@ -61,7 +48,7 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
         if not look.good:
             problems.append(look.said)
         planned.append(
-            PlannedStep(
+            StepSeen(
                 step.name,
                 look.said,
                 _how(step),
