@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from aiohttp import web
@@ -34,6 +35,8 @@ OLD_VERSION, NEW_VERSION = "1.4.2", "2.0.0"
 NEW_REPLICAS = ("next1", "next2")
 _CONNECTIONS = 6
 _PATIENCE_S = 5.0
+#: A connection that was idle for longer is tried before it is used.
+_TRUSTED_S = 0.5
 _MACHINES = {
     OLD_VERSION: "SELECT id, code, name, line, status FROM platform.machines ORDER BY code",
     NEW_VERSION: "SELECT id, code, name, production_line, status FROM platform.machines ORDER BY code",
@@ -61,6 +64,8 @@ class Database:
         self._idle: asyncio.LifoQueue[psycopg.AsyncConnection[tuple[Any, ...]] | None] = asyncio.LifoQueue()
         for _ in range(_CONNECTIONS):
             self._idle.put_nowait(None)
+        # A connection that is gone takes its entry with it.
+        self._used_at: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
     async def ask(self, query: str, parameters: tuple[object, ...] = ()) -> Rows:
         """Return the rows of a query. Raises psycopg.Error or TimeoutError; a broken connection is not kept."""
@@ -68,16 +73,29 @@ class Database:
             connection = await self._idle.get()
             whole = False
             try:
-                if connection is None or connection.closed:
+                if connection is None or not await self._alive(connection):
                     connection = await self._connect()
                 cursor = await connection.execute(query.encode(), parameters)
                 rows = await cursor.fetchall()
-                whole = True
+                whole, self._used_at[connection] = True, time.monotonic()
                 return rows
             finally:
                 if not whole and connection is not None:
                     await connection.close()
                 self._idle.put_nowait(connection if whole else None)
+
+    async def _alive(self, connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> bool:
+        """Tell whether a connection that was idle can be used: the pooler may have been started anew meanwhile."""
+        if connection.closed:
+            return False
+        if time.monotonic() - self._used_at.get(connection, 0.0) < _TRUSTED_S:
+            return True
+        try:
+            await connection.execute("SELECT 1")
+        except psycopg.Error:
+            await connection.close()
+            return False
+        return True
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         return await psycopg.AsyncConnection.connect(
