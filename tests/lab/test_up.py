@@ -116,10 +116,9 @@ def test_status_names_every_server(lab: Lab) -> None:
 
 
 def test_the_schedule_is_run(lab: Lab) -> None:
-    """Within a minute and a bit the every-minute jobs have run."""
+    """The every-minute jobs run by themselves; one that met a primary that was just down runs well a minute later."""
     files = [lab.job_status(job) for job in ("refresh-readings-hourly", "ensure-partitions")]
-    wait_for(lambda: all(f.exists() for f in files), 75)
-    assert all(json.loads(f.read_text())["exit_code"] == 0 for f in files)
+    wait_for(lambda: all(f.exists() and json.loads(f.read_text())["exit_code"] == 0 for f in files), 150)
 
 
 def test_a_crashed_primary_can_be_replaced_and_the_roles_brought_back(lab: Lab) -> None:

@@ -112,7 +112,7 @@ def test_stale_though_a_refresh_is_recorded(cluster, filled, aggregate):
         (
             "UPDATE agg.refreshed SET at = now() - interval '5 hours'",
             Verdict.FAIL,
-            "last refresh was 5 h ago",
+            "was 5 h ago",
         ),
         ("DELETE FROM agg.refreshed", Verdict.FAIL, "never refreshed"),
         ("UPDATE agg.refreshed SET at = now() + interval '1 day'", Verdict.INCONCLUSIVE, "in the future"),
@@ -255,7 +255,7 @@ def test_a_comparison_that_takes_too_long_leaves_the_rest_known(nodes, filled, a
     assert "statement timeout" in facts.problem
     found = judge(facts, slow)
     assert found.verdict is Verdict.FAIL
-    assert "last refresh was 5 h ago" in found.reason
+    assert "was 5 h ago" in found.reason
 
 
 def test_times_without_a_zone_are_refused_in_words(cluster, filled, aggregate):

@@ -140,7 +140,7 @@ def test_a_stopped_replica_fails(nodes):
             )
         )
     assert seen.verdicts == {"cluster": Verdict.INCONCLUSIVE, "db2": Verdict.PASS, "db3": Verdict.FAIL}
-    assert seen["db3"].reason.startswith("db3 is down: not in pg_stat_replication of db1")
+    assert seen["db3"].reason.startswith("db3 is down: it is not in pg_stat_replication of db1")
 
 
 def test_without_writes_markers_and_load_are_unknown(nodes):

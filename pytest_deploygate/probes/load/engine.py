@@ -110,6 +110,7 @@ class Engine:
     def _loop(self) -> None:
         due, count = self.plan.due_s, len(self.plan.due_s)
         following, next_look, patience = 0, 1.0, self.plan.lasts_s + max(self._timeouts) + _GRACE_S
+        woke = perf_counter()
         while not self.course.stopped:
             now = self.now_s = perf_counter() - self._began
             while following < count and due[following] <= now:
@@ -120,10 +121,13 @@ class Engine:
             if (over and now >= self.plan.lasts_s) or now > patience:
                 break
             pause = due[following] - now if following < count and not over else self.plan.lasts_s - now
+            asked = perf_counter()
             happened = self._sockets.wait(
                 min(_LONGEST_WAIT_S, pause) if pause > 0 else _LONGEST_WAIT_S * (following == count)
             )
-            self._receive(happened)
+            # When this client stood still nobody knows when in that time an answer came: the lateness is then ours.
+            self._receive(woke if asked - woke > _STOOD_S else happened)
+            woke = perf_counter()
             if now >= next_look:
                 next_look = int(now) + 1.0
                 self.course.stopped = self.look(self.tally) if self.look else ""
@@ -161,10 +165,10 @@ class Engine:
         if freed > due:  # until then all connections were busy: that is the server's doing
             course.held += 1
             lag = max(since - freed, self._stood_s)
-            # Who waits behind a client that stood still is late by as much until the queue is empty.
-            self._stood_s = lag if lag > _STOOD_S else 0.0
         else:
-            lag, self._stood_s = since - due, 0.0
+            lag = since - due
+        # Who waits behind a client that stood still is late by as much until the queue is empty.
+        self._stood_s = lag if lag > _STOOD_S else 0.0
         course.lags.append(lag)
         course.begun_in_time += due + lag <= self.plan.lasts_s + _LONGEST_WAIT_S
 
