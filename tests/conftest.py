@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.cli.rehearsal import rehearse
-from pytest_deploygate.lab import up
+from pytest_deploygate.lab import processes, up
 from pytest_deploygate.lab.state import Lab
 
 pytest_plugins = ["pytester"]
+# A run that is told to end (CI's time limit) tears down as with Ctrl-C: its servers would outlive it.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 #: Folders whose tests share one lab: on one worker of pytest-xdist, and first, because they take longest.
@@ -51,6 +54,7 @@ def lab_place() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="dglab-", dir="/var/tmp"))
     folder.chmod(0o711)
     yield folder
+    processes.end_all(folder)  # a test that was interrupted leaves its lab behind
     shutil.rmtree(folder, ignore_errors=True)
 
 

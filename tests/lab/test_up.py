@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,22 @@ CLI = "from pytest_deploygate.cli.lab import lab; lab()"
 ROOT = Path(__file__).parents[2]
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """End a `lab up` that still runs when its test was interrupted."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    STARTED.clear()
+
+
 def start_up(folder: Path, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", CLI, "up"],
         env=os.environ | {"DEPLOYGATE_LAB": str(folder)} | environment,
         stdout=subprocess.PIPE,
@@ -33,6 +48,8 @@ def start_up(folder: Path, **environment: str) -> subprocess.Popen[str]:
         text=True,
         cwd=ROOT,
     )
+    STARTED.append(process)
+    return process
 
 
 def read_quietly(path: Path) -> str:
