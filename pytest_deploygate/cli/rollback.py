@@ -85,11 +85,8 @@ def rollback(
     if after:
         _after(folder, inventory, retry, done=done, as_json=as_json)
         return
-    section = inventory.rollback
-    if section is None or not section.steps:
-        raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
-    root = find_root(Path.cwd())
-    complaints = changes.Complaints()
+    section = _section(inventory)
+    root, complaints = find_root(Path.cwd()), changes.Complaints()
     loaded = changes.hooks_of_repository(complaints)
     tools = Tools(change, loaded, items.runner(root, name or inventory.name, folder), inventory)
     if not execute:
@@ -107,6 +104,12 @@ def rollback(
         raise Refused(f"to go back for real, repeat the inventory's name: --confirm {inventory.name}")
     acceptance = Acceptance(changes.role(role, entries), changes.person(person)) if accept_loss else None
     _execute(folder, inventory, section, tools, acceptance, complaints, as_json=as_json)
+
+
+def _section(inventory: Inventory) -> Rollback:
+    if inventory.rollback is None or not inventory.rollback.steps:
+        raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
+    return inventory.rollback
 
 
 def _check(
@@ -144,11 +147,8 @@ def execute_decided(folder: Path) -> None:
     """Go back as the deadline's policy decided, with the inventory of the last run; nobody accepts a loss. Exits 23 or 24."""
     entries = changes.read(folder)
     inventory = changes.inventory_of(entries, None).inventory
-    section = inventory.rollback
-    if section is None or not section.steps:
-        raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
-    root = find_root(Path.cwd())
-    complaints = changes.Complaints()
+    section = _section(inventory)
+    root, complaints = find_root(Path.cwd()), changes.Complaints()
     loaded = changes.hooks_of_repository(complaints)
     tools = Tools(
         situation.now(entries).change, loaded, items.runner(root, inventory.name, folder), inventory

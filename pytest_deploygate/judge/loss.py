@@ -65,7 +65,8 @@ def _said(found: Lost) -> str:
     if not found.rows:
         return f"the new side accepted no row {since}: a rollback now loses nothing"
     free = f"; it was free of loss until {_time(found.first)}" if found.first else ""
-    return f"a rollback now loses {found.rows} rows that the new side accepted {since}{free}"
+    rows = "1 row" if found.rows == 1 else f"{found.rows} rows"
+    return f"a rollback now loses {rows} that the new side accepted {since}{free}"
 
 
 def _time(at: datetime) -> str:
