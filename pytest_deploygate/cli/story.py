@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.cli import rehearsal_back
+from pytest_deploygate.cli.rehearsal import rehearse
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.inventory.references import lab_folder
 from pytest_deploygate.lab import releases, story
 from pytest_deploygate.lab.app import NEW_VERSION, OLD_VERSION
-from pytest_deploygate.lab.state import LabError, load
+from pytest_deploygate.lab.state import Lab, LabError, load
 
 
 @click.command("story")
@@ -35,9 +36,13 @@ def lab_story(*, inventory: str, keep: bool, interrupt: bool) -> None:
     root = find_root(Path.cwd())
     try:
         out = root / "deploygate-out" / "story"
-        story.tell(lab_folder(), root, inventory, out, keep=keep, interrupt=interrupt)
+        story.tell(lab_folder(), root, inventory, out, _drills, keep=keep, interrupt=interrupt)
     except LabError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _drills(_lab: Lab) -> None:
+    rehearse(lambda _what, _seconds: None)
 
 
 @click.command("rehearse")

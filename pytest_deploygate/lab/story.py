@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,9 +31,13 @@ _GO, _HOLD_FAILED, _ROLLBACK, _BACK = 0, 1, 22, 23
 _NOT_KNOWN, _MEASURED_AGAIN = 21, 4
 
 
-def tell(folder: Path, root: Path, inventory: str, out: Path, *, keep: bool, interrupt: bool = False) -> None:
+def tell(
+    folder: Path, root: Path, inventory: str, out: Path, drills: Callable[[Lab], None], *, keep: bool,
+    interrupt: bool = False,
+) -> None:  # fmt: skip
     """Tell the story on the lab in `folder`, which is started where it does not run; `out` is emptied for it. Raises LabError.
 
+    `drills` runs on a lab that was started for it: without their records its replication does not verify.
     `interrupt`: the rollback is killed (SIGKILL) three times, and each time gone on with by the same command.
     """
     shutil.rmtree(out, ignore_errors=True)
@@ -44,7 +48,7 @@ def tell(folder: Path, root: Path, inventory: str, out: Path, *, keep: bool, int
         style="bold",
         soft_wrap=True,
     )
-    lab = _lab(telling, folder)
+    lab = _lab(telling, folder, drills)
     try:
         with Users(lab) as busy:
             _go_live(telling, lab, busy)
@@ -72,11 +76,10 @@ def lighter_inventory(root: Path, name: str, out: Path) -> str:
     return str(out / "lab.yml")
 
 
-def _lab(telling: Telling, folder: Path) -> Lab:
+def _lab(telling: Telling, folder: Path, drills: Callable[[Lab], None]) -> Lab:
     if not (folder / "state.json").exists():
         telling.say("the lab does not run: starting it (half a minute)")
-    # The drills of `lab up` are no part of the story.
-    lab, _ = up.up(folder, lambda _what, _seconds: None)
+    lab, _ = up.up(folder, lambda _what, _seconds: None, drills)
     if lab.faults():
         raise LabError(f"the lab is broken by {', '.join(lab.faults())}: `deploygate lab heal` first")
     if releases.cutover_file(lab).exists():

@@ -76,7 +76,7 @@ def test_a_rollback_that_is_killed_three_times_is_gone_on_with_and_ends_verified
 @pytest.mark.timeout(900)
 def test_the_story_is_told_to_its_end(lab: Lab, out: Path) -> None:
     """The gate says GO before, then HOLD, then ROLLBACK; the rollback ends verified, the report tells it."""
-    story.tell(lab.folder, ROOT, "lab", out, keep=False)
+    story.tell(lab.folder, ROOT, "lab", out, lambda _: None, keep=False)
     decided = [
         line["decision"]["outcome"] for line in journal(out / story.CHANGE) if line["kind"] == "decision"
     ]
