@@ -120,11 +120,9 @@ class Engine:
             over = following == count and not self._flying and not self._waiting
             if (over and now >= self.plan.lasts_s) or now > patience:
                 break
-            pause = due[following] - now if following < count and not over else self.plan.lasts_s - now
+            next_s = due[following] - now if following < count and not over else self.plan.lasts_s - now
             asked = perf_counter()
-            happened = self._sockets.wait(
-                min(_LONGEST_WAIT_S, pause) if pause > 0 else _LONGEST_WAIT_S * (following == count)
-            )
+            happened = self._sockets.wait(self._pause_s(next_s, all_begun=following == count))
             # When this client stood still nobody knows when in that time an answer came: the lateness is then ours.
             self._receive(woke if asked - woke > _STOOD_S else happened)
             woke = perf_counter()
@@ -133,6 +131,13 @@ class Engine:
                 self.course.stopped = self.look(self.tally) if self.look else ""
             if self._abandon.is_set():
                 self.course.stopped = self.course.stopped or "stopped by hand"
+
+    def _pause_s(self, next_s: float, all_begun: bool) -> float:
+        if self._waiting and len(self._flying) < self._most:
+            return 0.0  # some of what was just sent is answered already
+        if next_s > 0:
+            return min(_LONGEST_WAIT_S, next_s)
+        return _LONGEST_WAIT_S if all_begun else 0.0
 
     def _send(self) -> None:
         """Begin what is due as far as connections are free; give up what has waited its whole time."""
@@ -151,7 +156,10 @@ class Engine:
             self._begin(due, endpoint, now)
             sent = True
         if sent:
+            left = perf_counter()
             self._sockets.kick()
+            # A fast server answers while libcurl still looks: nothing would wake us for an answer that is here.
+            self._receive(left)
 
     def _begin(self, due: float, endpoint: int, now: float) -> None:
         course, since = self.course, now - self._began
