@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -90,18 +91,17 @@ def lab_up() -> None:
     deploygate lab up
     DEPLOYGATE_NO_APT=1 deploygate lab up   # only what comes in wheels
     """
-    # Only here: the drills' commands (`lab node stop`) must begin quickly.
-    from pytest_deploygate.cli.rehearsal import rehearse  # noqa: PLC0415
-
     console = Console(highlight=False)
 
     def say(what: str, seconds: float) -> None:
         console.print(f"  [green]✓[/] {what}  [dim]{seconds:.1f} s[/]", soft_wrap=True)
 
-    with _plainly():
+    with _plainly(), ThreadPoolExecutor(1) as pool:
         folder = lab_folder()
         console.print(f"lab in {folder}", soft_wrap=True)
-        found, started = up.up(folder, say, lambda _: rehearse(say))
+        # Only here, since the drills' commands (`lab node stop`) must begin quickly; and while the first servers start.
+        drills = pool.submit(importlib.import_module, "pytest_deploygate.cli.rehearsal")
+        found, started = up.up(folder, say, lambda _: drills.result().rehearse(say))
         console.print("the lab is up" if started else "the lab runs already", style="bold")
         for line in found.missing:
             console.print(f"  [yellow]–[/] {line}", soft_wrap=True)

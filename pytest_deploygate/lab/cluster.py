@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import backups, client, jobs, nodes, processes, repository, schedule, seed, sql
+from pytest_deploygate.lab import (
+    backups,
+    client,
+    copies,
+    jobs,
+    nodes,
+    processes,
+    repository,
+    schedule,
+    seed,
+    sql,
+)
 from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
 
 _FAILED = "SELECT failed_count FROM pg_stat_archiver"
@@ -11,16 +22,16 @@ _FAILED = "SELECT failed_count FROM pg_stat_archiver"
 def keep_seed(lab: Lab) -> None:
     """Copy the stopped primary, its backups and its archive aside: what `reset` goes back to."""
     processes.run(["/bin/mkdir", str(lab.seed)], user=lab.user)
-    nodes.copy_data(lab, lab.data(PRIMARY), lab.seed / PRIMARY)
+    copies.data(lab, lab.data(PRIMARY), lab.seed / PRIMARY)
     for name in backups.repository(lab):
-        _copy(lab, name, "", "seed/")
+        copies.folder(lab, lab.private / name, lab.seed / name)
     status = lab.job_status("full-backup")
     status.with_suffix(".seed").write_text(status.read_text())
 
 
 def lay_out(lab: Lab) -> None:
     """Make the primary from the stopped one's data, the replicas as copies of it, and start them all."""
-    nodes.copy_data(lab, lab.data(PRIMARY), *(lab.data(name) for name in REPLICAS))
+    copies.data(lab, lab.data(PRIMARY), *(lab.data(name) for name in REPLICAS))
     bring_up(lab)
 
 
@@ -37,9 +48,9 @@ def bring_up(lab: Lab) -> None:
 def reset(lab: Lab) -> None:
     """Bring everything back to what it was when the lab came up: data, backups, archive, schedule. No fault is left."""
     nodes.stop(lab, *NODES, crash=True)
-    nodes.copy_data(lab, lab.seed / PRIMARY, *(lab.data(name) for name in NODES))
+    copies.data(lab, lab.seed / PRIMARY, *(lab.data(name) for name in NODES))
     for name in backups.repository(lab):
-        _copy(lab, name, "seed/", "")
+        copies.folder(lab, lab.seed / name, lab.private / name)
     bring_up(lab)
     status = lab.job_status("full-backup")
     status.write_text(status.with_suffix(".seed").read_text())
@@ -61,8 +72,11 @@ def rebuild(lab: Lab, source: str) -> None:
     if nodes.in_recovery(lab, source):
         nodes.promote(lab, source)
     nodes.stop(lab, *(name for name in NODES if name != source), crash=True)
+    if source != PRIMARY:
+        # pgBackRest takes WAL from db1 only; a server that ends tries three times, a second apart. What waits comes along.
+        sql.execute(lab, "ALTER SYSTEM SET archive_command = ''", "SELECT pg_reload_conf()", node=source)
     nodes.stop(lab, source)
-    nodes.copy_data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
+    copies.data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
     bring_up(lab)
     forget_archiver(lab)
     catch_up(lab)
@@ -146,9 +160,3 @@ def mend(lab: Lab) -> None:
         reset(lab)
     if sql.value(lab, _FAILED):
         forget_archiver(lab)
-
-
-def _copy(lab: Lab, name: str, source: str, target: str) -> None:
-    script = 'rm -rf "$2" && cp -a --reflink=auto "$1" "$2"'
-    pair = [str(lab.private / (source + name)), str(lab.private / (target + name))]
-    processes.run(["/bin/sh", "-ec", script, "sh", *pair], user=lab.user)

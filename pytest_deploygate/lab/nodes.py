@@ -44,21 +44,6 @@ primary_conninfo = '{conninfo}'
 primary_slot_name = '{slot}'
 """
 
-# Of a server that was shut down only the segment of its last checkpoint is needed, and what is not archived yet. The
-# others, kept to be used again, would be most of what is copied.
-_COPY = """
-rm -rf "$2"
-mkdir -m 700 "$2" "$2/pg_wal"
-find "$1" -mindepth 1 -maxdepth 1 ! -name pg_wal -exec cp -a --reflink=auto -t "$2" {} +
-rm -rf "$2"/postmaster.* "$2"/pg_replslot/* "$2"/standby.signal
-redo=$("$3" "$1" | sed -n '/cluster state: *shut down$/,$s/.*REDO WAL file: *//p')
-for each in "$1"/pg_wal/*; do
-  name=${each##*/}
-  if [ -z "$redo" ] || [ ${#name} -ne 24 ] || [ "$name" = "$redo" ] || [ -e "$1/pg_wal/archive_status/$name.ready" ]; then
-    cp -a --reflink=auto "$each" "$2/pg_wal/"
-  fi
-done
-"""
 _HBA = """
 local all         all                        scram-sha-256
 host  all         all         127.0.0.1/32   scram-sha-256
@@ -152,17 +137,6 @@ def log_end(lab: Lab, name: str) -> str:
         return " / ".join((lab.folder / "log" / f"{name}.log").read_text().splitlines()[-5:])
     except OSError:
         return "it has no log"
-
-
-def copy_data(lab: Lab, source: Path, *targets: Path) -> None:
-    """Copy the data folder of a stopped server, side by side, without what belongs to one server only."""
-
-    def copy(target: Path) -> None:
-        words = [str(source), str(target), lab.tool("pg_controldata")]
-        processes.run(["/bin/sh", "-ec", _COPY, "sh", *words], user=lab.user, env={"LC_ALL": "C"})
-
-    with ThreadPoolExecutor(len(NODES)) as pool:
-        list(pool.map(copy, targets))
 
 
 def create_slots(lab: Lab, replicas: Iterable[str] = REPLICAS) -> None:

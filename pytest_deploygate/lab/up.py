@@ -143,7 +143,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         beside = services.running(lab)
         begun: dict[str, Future[float]] = {}
         drilled = [service for service in beside if not service.late]
-        _begin(lab, [service for service in drilled if service.alone], begun)
+        _begin(lab, [service for service in beside if service.alone], begun)
         with _step(say, "database: roles, extensions"):
             _first_start(lab)
         with _step(say, "schema: Alembic migrations"):
@@ -162,7 +162,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         _await(drilled, begun, say)
         lab.ready(supervisor.pid, values(lab, drilled))
         late = [service for service in beside if service.late]
-        _begin(lab, late, begun)
+        _begin(lab, [service for service in late if not service.alone], begun)
         with held_for_children(folder):
             hook(lab)
         _await(late, begun, say)

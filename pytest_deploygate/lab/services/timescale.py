@@ -185,5 +185,6 @@ SERVICE = Service(
     where=where,
     values=values,
     find=find,
+    alone=True,
     late=True,
 )
