@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import server_folder
 
 from pytest_deploygate.cli.rehearsal import rehearse
 from pytest_deploygate.lab import processes, up
@@ -51,7 +51,7 @@ def _silently(_what: str, _seconds: float) -> None:
 @pytest.fixture(scope="session")
 def lab_place() -> Iterator[Path]:
     """A folder of our own for labs: servers run as another user, who must be able to walk to it."""
-    folder = Path(tempfile.mkdtemp(prefix="dglab-", dir="/var/tmp"))
+    folder = server_folder("dglab-")
     folder.chmod(0o711)
     yield folder
     processes.end_all(folder)  # a test that was interrupted leaves its lab behind

@@ -12,13 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from places import server_folder
 
 from pytest_deploygate.inventory.database import Database
 
@@ -174,7 +174,7 @@ def wait(condition, seconds: float = 60.0):
 
 @contextlib.contextmanager
 def scratch(*settings: str) -> Iterator[Scratch]:
-    made = Scratch(Path(tempfile.mkdtemp(prefix="deploygate-test-", dir="/var/tmp")))
+    made = Scratch(server_folder("deploygate-test-"))
     try:
         made.create(*settings)
         yield made

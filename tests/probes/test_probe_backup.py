@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from places import server_folder
 from scratch_cluster import Scratch, wait
 
 from pytest_deploygate.inventory.backup import Backup
@@ -67,9 +68,8 @@ class Archived:
 
 @pytest.fixture(scope="module")
 def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
-    import tempfile
 
-    made = Scratch(Path(tempfile.mkdtemp(prefix="dgb-", dir="/var/tmp")))
+    made = Scratch(server_folder("dgb-"))
     here = made.folder
     try:
         store = f"cp %p {here}/archive/%f && (test ! -d {here}/barman/main/incoming || cp %p {here}/barman/main/incoming/%f)"

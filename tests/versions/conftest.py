@@ -7,13 +7,13 @@ import pwd
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from places import server_folder
 
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.probes.postgres import Cluster
@@ -144,7 +144,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
         pytest.skip(
             f"PostgreSQL {request.param} is not here: it needs npm on x86-64, then bin/setup installs it"
         )
-    made = Pair(request.param, packaged, Path(tempfile.mkdtemp(prefix="deploygate-version-", dir="/var/tmp")))
+    made = Pair(request.param, packaged, server_folder("deploygate-version-"))
     try:
         made.create()
         yield made
