@@ -18,7 +18,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from places import server_folder
 
 from pytest_deploygate.inventory.database import Database
 
@@ -174,6 +173,9 @@ def wait(condition, seconds: float = 60.0):
 
 @contextlib.contextmanager
 def scratch(*settings: str) -> Iterator[Scratch]:
+    # Not above: as a script (`command`) this file does not find its neighbours.
+    from places import server_folder
+
     made = Scratch(server_folder("deploygate-test-"))
     try:
         made.create(*settings)
