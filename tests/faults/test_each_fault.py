@@ -57,12 +57,25 @@ def machine_half(item: dict[str, object]) -> str:
     return str(worst(Verdict(t["verdict"]) for t in item["targets"] if t["target"] != "attestation"))
 
 
+def everything(*, quiet: bool) -> str:
+    """All scopes that faults of the lab's own inventory are looked for in: those that need quiet, or the others."""
+    scopes = [scope_of(f) for f in ALL.values() if needs_quiet(f) is quiet and not inventory_of(f)]
+    return " or ".join(f"({scope})" for scope in dict.fromkeys(scopes))
+
+
+def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
+    """The scope and the options of the healthy run that a fault's run is compared with: few, since each takes its time."""
+    if options := inventory_of(fault):
+        return " or ".join(phase.id for phase in CHECKLIST.phases if phase.id != "preflight"), options
+    return everything(quiet=needs_quiet(fault)), ()
+
+
 @pytest.fixture(scope="module")
 def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
     """The verdicts of the lab when nothing is broken: what a test is bound to passes."""
     known: dict[tuple[str, ...], dict[str, str]] = {}
 
-    def verdicts(scope: str, *options: str) -> dict[str, str]:
+    def verdicts(scope: str, options: tuple[str, ...]) -> dict[str, str]:
         if (key := (scope, *options)) not in known:
             if "criteria" in scope and front.FRONT in lab.ports:
                 front.wait_watched(lab)
@@ -89,10 +102,9 @@ def test_fault_changes_exactly_what_it_declares(
     fault = ALL[name]
     if lacking := [service for service in fault.needs if service not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
-    scope, options = scope_of(fault), inventory_of(fault)
-    if options:  # one run measures all items of that inventory
-        scope = " or ".join(phase.id for phase in CHECKLIST.phases if phase.id != "preflight")
-    before = healthy(scope, *options)
+    whole, options = run_of(fault)
+    before = healthy(whole, options)
+    scope = whole if options else scope_of(fault)
     faults.put_in(lab, fault)
     try:
         code, items = run_gate(scope, *options)
@@ -112,18 +124,15 @@ def test_fault_changes_exactly_what_it_declares(
 
 @pytest.mark.parametrize("quiet", [False, pytest.param(True, marks=pytest.mark.quiet)])
 def test_lab_is_healthy_after_all_faults(
-    quiet: bool, lab: Lab, healthy: Callable[[str], dict[str, str]], run_gate: Callable
+    quiet: bool, lab: Lab, healthy: Callable[..., dict[str, str]], run_gate: Callable
 ) -> None:
     """Mending, and mending twice, leaves nothing behind: the same verdicts as before the first fault."""
     assert cluster.ailments(lab) == []
     assert all(f"#off# {when}" not in lab.crontab.read_text() for when in schedule.JOBS.values())
     assert sql.value(lab, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
-    scopes = [scope_of(f) for f in ALL.values() if needs_quiet(f) is quiet and not inventory_of(f)]
-    everything = " or ".join(f"({scope})" for scope in dict.fromkeys(scopes))
-    after = {i: item["verdict"] for i, item in run_gate(everything)[1].items()}
-    for scope in dict.fromkeys(scopes):
-        before = healthy(scope)
-        assert {i: after[i] for i in before} == before
+    scope = everything(quiet=quiet)
+    before = healthy(scope, ())
+    assert {i: item["verdict"] for i, item in run_gate(scope)[1].items()} == before
 
 
 def test_every_bound_item_has_a_fault() -> None:
