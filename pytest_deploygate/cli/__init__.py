@@ -7,6 +7,7 @@ import importlib
 import click
 
 import pytest_deploygate
+from pytest_deploygate import startup
 
 #: Each is the command of that name in the module of that name.
 _COMMANDS = (
@@ -41,7 +42,8 @@ class _Lazy(click.Group):
         """Return a command; None where there is none of that name."""
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        with startup.quickly():
+            found: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
         return found
 
 

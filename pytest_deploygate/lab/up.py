@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -143,13 +144,16 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         beside = services.running(lab)
         begun: dict[str, Future[float]] = {}
         drilled = [service for service in beside if not service.late]
-        _begin(lab, [service for service in beside if service.alone], begun)
+        late = [service for service in beside if service.late]
+        _begin(lab, [service for service in drilled if service.alone], begun)
         with _step(say, "database: roles, extensions"):
             _first_start(lab)
         with _step(say, "schema: Alembic migrations"):
             seed.migrate(lab)
         with _step(say, "data: machines, sensors, readings by day, hourly aggregate"):
             seed.fill(lab)
+        # The backup mostly waits, for the server and the archive.
+        _begin(lab, [service for service in late if service.alone], begun)
         with _step(say, f"backup: {'pgBackRest' if lab.pgbackrest else 'pg_basebackup'}"):
             lab = _first_backup(lab)
         with _step(say, "replicas: db2 and db3 stream from db1"):
@@ -161,7 +165,6 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         _begin(lab, [service for service in drilled if not service.alone], begun)
         _await(drilled, begun, say)
         lab.ready(supervisor.pid, values(lab, drilled))
-        late = [service for service in beside if service.late]
         _begin(lab, [service for service in late if not service.alone], begun)
         with held_for_children(folder):
             hook(lab)
@@ -293,7 +296,8 @@ def _first_backup(lab: Lab) -> Lab:
     nodes.create_slots(lab)
     sql.execute(lab, "SELECT pg_reload_conf()")
     schedule.write(lab)
-    jobs.run_now(lab, "full-backup")
+    if jobs.run(lab, "full-backup"):
+        raise LabError(str(json.loads(lab.job_status("full-backup").read_text())["error"]))
     return lab
 
 

@@ -33,8 +33,8 @@ class Service:
     is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
     that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over. `find` returns
     the path of one of `programs`, None where it is not there. One that is `alone` needs nothing of the cluster and starts
-    beside it; those in its `after` must be so too. No drill needs one that is `late`: it starts while the drills run, which
-    mostly wait.
+    beside it; those in its `after` must be so too. No drill needs one that is `late`: it starts while the drills run, or, when
+    it is `alone` too, while the first backup does; both mostly wait.
     """
 
     name: str
