@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pytest_deploygate.inventory.references import lab_folder
-from pytest_deploygate.lab import client, cluster, faults, nodes, services, sql, up
+from pytest_deploygate.lab import client, cluster, faults, nodes, services, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load, locked
 from pytest_deploygate.problems import nearest
 
@@ -132,7 +132,7 @@ def lab_status(context: click.Context, as_json: bool) -> None:
     """
     folder = lab_folder()
     try:
-        state = up.as_json(folder)
+        state = status.as_json(folder)
     except LabError as error:
         reason = str(error)
         if folder.exists() and (folder / "state.json").exists():

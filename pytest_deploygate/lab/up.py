@@ -1,4 +1,4 @@
-"""`lab up`, `lab down` and `lab status`."""
+"""`lab up` and `lab down`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pytest_deploygate.inventory.references import STATE_FILE
 from pytest_deploygate.lab import (
@@ -37,18 +36,6 @@ from pytest_deploygate.lab.state import LOGINS, NODES, PRIMARY, Lab, LabError, h
 Say = Callable[[str, float], None]
 _LONGEST_SOCKET = 107
 _LONGEST_RECREATION = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Something of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
-
-    name: str
-    what: str
-    state: str
-    port: int | None
-    pid: int | None
-    where: str
 
 
 def up(folder: Path, say: Say, hook: Callable[[Lab], None] = lambda _: None) -> tuple[Lab, bool]:
@@ -98,34 +85,6 @@ def clear(folder: Path) -> bool:
     return ended
 
 
-def places(folder: Path) -> list[Place]:
-    """Tell what runs where. Raises LabError when the lab is not up."""
-    lab = load(folder)
-    status = client.status(folder)
-    found = [Place("supervisor", "holds the others", "running", None, status["pid"], str(folder))]
-    beside = {name: service for service in services.running(lab) for name in service.servers}
-    for name, server in status["servers"].items():
-        ended = server["exit_code"]
-        found.append(
-            Place(
-                name,
-                beside[name].servers[name]
-                if name in beside
-                else f"PostgreSQL {lab.version} {'primary' if name == PRIMARY else 'replica'}"
-                if name in NODES
-                else "application, version 2",
-                "running" if ended is None else "stopped" if ended == 0 else f"exited ({ended})",
-                lab.ports.get(name),
-                server["pid"] if ended is None else None,
-                str(beside[name].where(lab) if name in beside else lab.data(name) if name in NODES else ""),
-            )
-        )
-    where = lab.private / backups.repository(lab)[-1]
-    tool = "pgBackRest" if lab.pgbackrest else "pg_basebackup"
-    found.append(Place("backups", f"{tool}, by the crontab", "scheduled", None, None, str(where)))
-    return found
-
-
 def _is_up(folder: Path) -> bool:
     try:
         load(folder)
@@ -164,12 +123,12 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             seed.work(lab)
         _begin(lab, [service for service in drilled if not service.alone], begun)
         _await(drilled, begun, say)
-        lab.ready(supervisor.pid, values(lab, drilled))
+        lab.ready(supervisor.pid, services.values(lab, drilled))
         _begin(lab, [service for service in late if not service.alone], begun)
         with held_for_children(folder):
             hook(lab)
         _await(late, begun, say)
-        lab.ready(supervisor.pid, values(lab, beside))
+        lab.ready(supervisor.pid, services.values(lab, beside))
         for service in beside:
             service.once_up(lab)
         _release(supervisor)
@@ -258,16 +217,6 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
         tools |= {name: path for name, path in found.items() if path}
         can.append(service)
     return tools, can, missing
-
-
-def values(lab: Lab, beside: list[services.Service]) -> dict[str, str]:
-    """Return what inventories can refer to as `lab:NAME`, with these services; `without.SERVICE` for each not installed."""
-    found = lab.values()
-    for service in beside:
-        found |= service.values(lab)
-    installed = [service.name for service in services.running(lab)]
-    found |= {f"without.{s.name}": "true" for s in services.all_services() if s.name not in installed}
-    return found
 
 
 def _first_start(lab: Lab) -> None:
@@ -390,19 +339,3 @@ def _free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise LabError("there are no free ports between 20000 and 32000")
-
-
-def as_json(folder: Path) -> dict[str, Any]:
-    """Return what `lab status --json` prints."""
-    lab = load(folder)
-    return {
-        "running": True,
-        "folder": str(folder),
-        "servers": [
-            {k: getattr(p, k) for k in ("name", "what", "state", "port", "pid", "where")}
-            for p in places(folder)
-        ],
-        "missing": list(lab.missing),
-        "faults": lab.faults(),
-        "values": values(lab, services.running(lab)),
-    }

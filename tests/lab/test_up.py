@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.cli.lab import lab as command
-from pytest_deploygate.lab import client, cluster, nodes, processes, programs, sql, up
+from pytest_deploygate.lab import client, cluster, nodes, processes, programs, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
 CLI = "from pytest_deploygate.cli.lab import lab; lab()"
@@ -192,7 +192,7 @@ def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
         os.kill(supervisor, signal.SIGKILL)
         wait_for(lambda: not processes.belonging_to(folder), 30)
         with pytest.raises(LabError, match="not running"):
-            up.places(folder)
+            status.places(folder)
     finally:
         up.down(folder)
     assert not folder.exists()

@@ -79,3 +79,13 @@ def all_services() -> list[Service]:
 def running(lab: Lab) -> list[Service]:
     """Return the services that this lab has."""
     return [service for service in all_services() if all(port in lab.ports for port in service.ports)]
+
+
+def values(lab: Lab, beside: list[Service]) -> dict[str, str]:
+    """Return what inventories can refer to as `lab:NAME`, with these services; `without.SERVICE` for each not installed."""
+    found = lab.values()
+    for service in beside:
+        found |= service.values(lab)
+    installed = [service.name for service in running(lab)]
+    found |= {f"without.{s.name}": "true" for s in all_services() if s.name not in installed}
+    return found
