@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quickly() -> Iterator[None]:
-    """Keep the garbage collector away while hundreds of modules are read, and from what they left when the program ends.
+    """Keep the garbage collector away while hundreds of modules are read, and from what they left: then and at the end.
 
     It finds nothing in them, and takes a seventh of a gate's start and a fifth of a command's whole time.
     """
@@ -20,5 +20,6 @@ def quickly() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
         if collecting:
             gc.enable()
