@@ -33,6 +33,7 @@ _MIRROR = r"""
 umask 077
 mkdir -p "$2"
 lists="$2.lists"
+rm -rf "$lists"  # of a copy that was killed
 mkdir "$lists"
 trap 'rm -rf "$lists"' EXIT
 cd "$1"
@@ -41,13 +42,18 @@ find . -type d ! -path './pg_replslot/*' >"$lists/folders"
 cd "$2"
 find . ! -type d -printf '%p|%s|%T@\n' >"$lists/there"
 find . -depth -type d >"$lists/folders-there"
-gone='FILENAME == ARGV[1] { wanted[$1]; next } !($1 in wanted) { print $1 }'
-awk -F'|' "$gone" "$lists/wanted" "$lists/there" | xargs -r -d '\n' rm -f
-awk -F'|' "$gone" "$lists/folders" "$lists/folders-there" | xargs -r -d '\n' rmdir
-awk -F'|' "$gone" "$lists/folders-there" "$lists/folders" | xargs -r -d '\n' mkdir -p
+# No pipes: a shell sees only the last one's failure, and half a copy must not look like a whole one.
+lacking='FILENAME == ARGV[1] { known[$1]; next } !($1 in known) { print $1 }'
+changed='FILENAME == ARGV[1] { known[$1] = $0; next } known[$1] != $0 { print $1 }'
+awk -F'|' "$lacking" "$lists/wanted" "$lists/there" >"$lists/remove"
+awk -F'|' "$lacking" "$lists/folders" "$lists/folders-there" >"$lists/rmdir"
+awk -F'|' "$lacking" "$lists/folders-there" "$lists/folders" >"$lists/mkdir"
+awk -F'|' "$changed" "$lists/there" "$lists/wanted" >"$lists/copy"
+xargs -r -d '\n' -a "$lists/remove" rm -f
+xargs -r -d '\n' -a "$lists/rmdir" rmdir
+xargs -r -d '\n' -a "$lists/mkdir" mkdir -p
 cd "$1"
-awk -F'|' 'FILENAME == ARGV[1] { there[$1] = $0; next } there[$1] != $0 { print $1 }' "$lists/there" "$lists/wanted" |
-  xargs -r -d '\n' cp -a --reflink=auto --parents -t "$2"
+xargs -r -d '\n' -a "$lists/copy" cp -a --reflink=auto --parents -t "$2"
 """
 
 
