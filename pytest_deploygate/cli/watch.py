@@ -102,7 +102,9 @@ def watch(
     place = _place(vantage)
     target_file = file or _file(loaded, uptime, place)
     if status:
-        _status(loaded, uptime, target_file, as_json)
+        # A record that was named is the one that is told of, not those of the inventory.
+        about = uptime.model_copy(update={"records": [file]}) if file else uptime
+        _status(loaded, about, target_file, as_json)
     elif stop:
         _stop(target_file)
     elif detach:

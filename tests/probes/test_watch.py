@@ -130,6 +130,19 @@ def test_kill_nine_at_any_moment_loses_at_most_one_sample(inventory: Path, serve
         assert {s.target for s in run.samples} == {"front", "port"}
 
 
+def test_the_status_of_a_named_record_tells_of_that_record(inventory: Path, tmp_path: Path) -> None:
+    """Not of the inventory's own, whose day may be green while the named one holds nothing yet."""
+    inventory.write_text(inventory.read_text().replace("window: 1h", "window: 1s\n  availability: 50"))
+    assert subprocess.run(command(inventory, "--t0", "now"), capture_output=True, check=False).returncode == 0
+
+    def verdicts(*more: str) -> set[str]:
+        told = json.loads(subprocess.check_output(command(inventory, "--status", "--json", *more)))
+        return {target["verdict"] for target in told["targets"]}
+
+    assert verdicts() == {"pass"}
+    assert verdicts("--record", str(tmp_path / "other.watch")) == {"inconclusive"}
+
+
 def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server: Server) -> None:
     file = record_of(inventory)
     done = subprocess.run(
