@@ -61,10 +61,10 @@ class Server:
         """Answer one message in wire format."""
         try:
             asked = dns.message.from_wire(raw, keyring=self.keyring)
-        except dns.tsig.PeerError:
-            return None
+        except dns.tsig.BadSignature:
+            return self._not_authentic(raw, dns.rcode.BADSIG)
         except dns.message.UnknownTSIGKey:
-            return None
+            return self._not_authentic(raw, dns.rcode.BADKEY)
         except dns.exception.DNSException:
             return None
         with self.guard:
@@ -77,6 +77,15 @@ class Server:
         if asked.had_tsig and asked.keyring:
             made.use_tsig(asked.keyring, asked.keyname)
         return made.to_wire(max_size=65535 if tcp else 1232)
+
+    @staticmethod
+    def _not_authentic(raw: bytes, error: dns.rcode.Rcode) -> bytes:
+        """Answer what was signed with a key that is not ours; the signature over it means nothing (RFC 8945, 5.2)."""
+        asked = dns.message.from_wire(raw, keyring=False)
+        made = dns.message.make_response(asked)
+        made.set_rcode(dns.rcode.NOTAUTH)
+        made.use_tsig(dns.tsig.Key(asked.keyname or "unknown", b"none"), tsig_error=error)
+        return made.to_wire()
 
     def _serve(self, asked: dns.message.Message) -> dns.message.Message:
         made = dns.message.make_response(asked)

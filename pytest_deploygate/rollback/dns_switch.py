@@ -21,6 +21,8 @@ from pytest_deploygate.inventory.rollback import DnsSwitch
 from pytest_deploygate.rollback.verification import Verified
 
 _TIMEOUT_S = 5.0
+#: What asking a server may end in. EOFError: it closed the connection instead of answering.
+_FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
 
 
 def plan(switch: DnsSwitch) -> Verified:
@@ -39,13 +41,16 @@ def plan(switch: DnsSwitch) -> Verified:
     try:
         empty = dns.update.UpdateMessage(switch.zone, keyring=_keyring(switch), keyalgorithm=switch.algorithm)
         answer = dns.query.tcp(empty, switch.primary, timeout=_TIMEOUT_S, port=int(switch.port))
-    except (dns.exception.DNSException, OSError, ValueError) as error:
-        return Verified(
-            False, f"would {would}; but {place} does not take updates: {type(error).__name__} {error}"
-        )
+    except _FAILURES as error:
+        return Verified(False, f"would {would}; but {place} does not take updates: {_words(error)}")
     if answer.rcode() != dns.rcode.NOERROR:
         code = dns.rcode.to_text(answer.rcode())
         return Verified(False, f"would {would}; but {place} answers {code} to the key {switch.key_name}")
+    if not answer.had_tsig:
+        return Verified(
+            False,
+            f"would {would}; but {place} does not sign its answer: it did not try the key {switch.key_name}",
+        )
     return Verified(True, f"{would}; now it is {seen}, and {place} takes the key {switch.key_name}")
 
 
@@ -56,10 +61,8 @@ def switch(wanted: DnsSwitch) -> str:
     update.replace(_relative(wanted), wanted.ttl, wanted.type, *wanted.to)
     try:
         answer = dns.query.tcp(update, wanted.primary, timeout=_TIMEOUT_S, port=int(wanted.port))
-    except (dns.exception.DNSException, OSError) as error:
-        return (
-            f"{wanted.primary}:{wanted.port} did not take the update: {type(error).__name__} {error}".strip()
-        )
+    except _FAILURES as error:
+        return f"{wanted.primary}:{wanted.port} did not take the update: {_words(error)}"
     code = answer.rcode()
     if code == dns.rcode.NOERROR:
         return ""
@@ -89,13 +92,19 @@ def _answer(wanted: DnsSwitch, host: str, port: int) -> str:
     query = dns.message.make_query(wanted.record, wanted.type)
     try:
         answer = dns.query.udp(query, host, timeout=_TIMEOUT_S, port=port)
-    except (dns.exception.DNSException, OSError) as error:
+    except _FAILURES as error:
         return f"no answer ({type(error).__name__})"
     kind = dns.rdatatype.from_text(wanted.type)
     values = sorted(
         str(data).rstrip(".") for rrset in answer.answer if rrset.rdtype == kind for data in rrset
     )
     return ", ".join(values) or f"nothing ({dns.rcode.to_text(answer.rcode())})"
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "it closed the connection without an answer"
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _keyring(wanted: DnsSwitch) -> dict[dns.name.Name, dns.tsig.Key]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -63,16 +64,13 @@ def test_a_copy_that_was_killed_is_made_whole_by_the_next(pair: tuple[Path, Path
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user to be")
 def test_a_file_that_cannot_be_read_is_an_error_and_no_half_copy_that_looks_whole(
-    pair: tuple[Path, Path], tmp_path: Path
+    pair: tuple[Path, Path], lab_place: Path
 ) -> None:
-    source, target = pair
-    target.mkdir()
-    for folder in (tmp_path, *(p for p in source.rglob("*") if p.is_dir()), source):
-        folder.chmod(0o755)
-    for folder in (tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o711)
-    tmp_path.chmod(0o777)
-    target.chmod(0o777)
+    """In a folder that the other user can walk to: pytest's own are root's alone."""
+    place = lab_place / "copies"
+    source, target = Path(shutil.copytree(pair[0], place / "source")), place / "target"
+    for folder in (place, source, *(p for p in source.rglob("*") if p.is_dir())):
+        folder.chmod(0o777)
     (source / "base/1/written").chmod(0o000)
     with pytest.raises(LabError, match="written"):
         copies.folder(cast("Lab", SimpleNamespace(user="nobody")), source, target)

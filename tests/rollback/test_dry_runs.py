@@ -62,7 +62,10 @@ def test_a_dns_dry_run_tries_the_key_and_changes_nothing(port):
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"key": Secret(base64.b64encode(b"x" * 32).decode(), "env:KEY")}, "but 127.0.0.1"),
+        (
+            {"key": Secret(base64.b64encode(b"x" * 32).decode(), "env:KEY")},
+            "does not take updates: PeerBadSignature",
+        ),
         ({"now": ["192.0.2.99"]}, "neither the new side nor the old"),
         ({"record": "nothing.example.test"}, "neither the new side nor the old"),
     ],
@@ -79,3 +82,11 @@ def test_a_server_that_does_not_answer_is_no_plan(tmp_path):
         closed.bind(("127.0.0.1", 0))
         looked = dns_switch.plan(switch(closed.getsockname()[1]))
     assert (looked.good, "no answer" in looked.said) == (False, True)
+
+
+def test_a_server_that_closes_the_connection_has_not_taken_the_update(port, monkeypatch):
+    """Over UDP it answers, over TCP it hangs up: seen where a proxy stands before the primary."""
+    monkeypatch.setattr(dns_server._Tcp, "handle", lambda self: self.rfile.read(2))
+    looked = dns_switch.plan(switch(port))
+    assert (looked.good, "closed the connection without an answer" in looked.said) == (False, True)
+    assert "did not take the update: it closed the connection" in dns_switch.switch(switch(port))
