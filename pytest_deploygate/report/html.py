@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import hashlib
+import importlib.util
+import sys
 from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 
 import jinja2
+from jinja2 import bccache
 
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.report import changes, view, words
@@ -59,6 +64,22 @@ def _file(name: str) -> str:
     return (resources.files("pytest_deploygate.report") / "templates" / name).read_text(encoding="utf-8")
 
 
+class _Compiled(bccache.FileSystemBytecodeCache):
+    """The templates compiled, where Python keeps the modules beside them; a place that takes no files is none."""
+
+    def __init__(self) -> None:
+        beside = Path(str(resources.files("pytest_deploygate.report") / "templates" / "x.py"))
+        folder = Path(importlib.util.cache_from_source(str(beside))).parent
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(str(folder))
+
+    def dump_bytecode(self, bucket: bccache.Bucket) -> None:
+        if not sys.dont_write_bytecode:
+            with contextlib.suppress(OSError):
+                super().dump_bytecode(bucket)
+
+
 @functools.cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
@@ -67,6 +88,7 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        bytecode_cache=_Compiled(),
     )
     environment.filters.update(
         verdict=words.verdict,

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import forked
 import pytest
 
 from pytest_deploygate.lab.state import Lab
@@ -37,23 +36,11 @@ def run_gate(
 
     def run(scope: str, *arguments: str) -> tuple[int, Verdicts]:
         out = tmp_path_factory.mktemp("out")
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-m",
-                scope,
-                f"--inventory={quick_inventory}",
-                f"--deploygate-out={out}",
-                *arguments,
-            ],
+        done = forked.run(
+            "pytest",
+            ["-m", scope, f"--inventory={quick_inventory}", f"--deploygate-out={out}", *arguments],
             cwd=ROOT,
             env={**os.environ, "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
         )
         verdicts = out / "verdicts.json"
         assert verdicts.is_file(), done.stdout + done.stderr

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 
 # The modules of a run stay loaded between runs in one process, which makes each of them quick.
@@ -114,9 +115,9 @@ class Project:
 
     def run_process(self, *args: str, gate: bool = True, **more: str) -> Ran:
         """Run pytest as a process of its own, to its end."""
-        process = self.start(*(["--inventory", "prod"] if gate else []), *args, **more)
-        text, _ = process.communicate(timeout=120)
-        return Ran(process.returncode, text)
+        words = [*(["--inventory", "prod"] if gate else []), *args]
+        done = forked.run("pytest", words, cwd=self.path, env={**os.environ, **more})
+        return Ran(done.returncode, done.stdout + done.stderr)
 
     def verdicts(self, out: Path | None = None) -> dict[str, Any]:
         return json.loads(((out or self.out) / "verdicts.json").read_text())

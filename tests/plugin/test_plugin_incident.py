@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import forked
 import pytest
 
 #: What the suite says depends on a file: the version that is deployed.
@@ -78,10 +77,7 @@ def deployed(project, listening: socket.socket):
 
 
 def deploygate(project, *arguments: str) -> Ran:
-    done = subprocess.run(
-        [sys.executable, "-c", "from pytest_deploygate.cli import main; main()", *arguments],
-        cwd=project.path, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = forked.run("pytest_deploygate", arguments, cwd=project.path)
     return Ran(done.returncode, done.stdout + done.stderr)
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import pytest
 
 from pytest_deploygate.inventory.uptime import WatchTarget
@@ -82,17 +83,16 @@ def inventory(tmp_path: Path, server: Server) -> Path:
 
 
 def command(inventory: Path, *more: str) -> list[str]:
-    words = [
-        sys.executable,
-        "-m",
-        "pytest_deploygate",
-        "watch",
-        "--inventory",
-        str(inventory),
-        "--vantage",
-        "x",
-    ]
-    return [*words, *more]
+    return [sys.executable, "-m", "pytest_deploygate", *words(inventory, *more)]
+
+
+def words(inventory: Path, *more: str) -> list[str]:
+    return ["watch", "--inventory", str(inventory), "--vantage", "x", *more]
+
+
+def watch(inventory: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Watch to the end."""
+    return forked.run("pytest_deploygate", words(inventory, *more), cwd=inventory.parent)
 
 
 def record_of(inventory: Path) -> Path:
@@ -115,13 +115,13 @@ def test_kill_nine_at_any_moment_loses_at_most_one_sample(inventory: Path, serve
     file, moments = record_of(inventory), random.Random(7)
     kills = 6
     for number in range(kills):
-        watch = subprocess.Popen(command(inventory, "--t0", "now"), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command(inventory, "--t0", "now"), stdout=subprocess.DEVNULL)
         until(lambda: file.exists() and file.stat().st_size and len(read(file).runs) == number + 1)  # noqa: B023
         before = seen(file)
         until(lambda: seen(file) > before + 2)  # noqa: B023
         time.sleep(moments.random() * 0.15)
-        watch.kill()
-        watch.wait()
+        process.kill()
+        process.wait()
         assert server.answered - seen(file) <= number + 1
     found = read(file)
     assert len(found.runs) == kills
@@ -133,10 +133,10 @@ def test_kill_nine_at_any_moment_loses_at_most_one_sample(inventory: Path, serve
 def test_the_status_of_a_named_record_tells_of_that_record(inventory: Path, tmp_path: Path) -> None:
     """Not of the inventory's own, whose day may be green while the named one holds nothing yet."""
     inventory.write_text(inventory.read_text().replace("window: 1h", "window: 1s\n  availability: 50"))
-    assert subprocess.run(command(inventory, "--t0", "now"), capture_output=True, check=False).returncode == 0
+    assert watch(inventory, "--t0", "now").returncode == 0
 
     def verdicts(*more: str) -> set[str]:
-        told = json.loads(subprocess.check_output(command(inventory, "--status", "--json", *more)))
+        told = json.loads(watch(inventory, "--status", "--json", *more).stdout)
         return {target["verdict"] for target in told["targets"]}
 
     assert verdicts() == {"pass"}
@@ -154,14 +154,14 @@ def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server:
         until(lambda: seen(file) > 1)
         server.status = 503
         until(lambda: any(s.up is False for r in read(file).runs for s in r.samples))
-        refused = subprocess.run(command(inventory), capture_output=True, text=True, check=False)
+        refused = watch(inventory)
         assert refused.returncode == 1
         assert "is being written by a watch that runs" in refused.stderr
-        told = json.loads(subprocess.check_output(command(inventory, "--status", "--json")))
+        told = json.loads(watch(inventory, "--status", "--json").stdout)
         assert told["running"] is True
         assert {t["name"]: t["verdict"] for t in told["targets"]}["port"] == "inconclusive"
     finally:
-        stopped = subprocess.run(command(inventory, "--stop"), capture_output=True, text=True, check=False)
+        stopped = watch(inventory, "--stop")
     assert stopped.returncode == 0, stopped.stderr
     assert running(file) is None
     last = read(file).runs[-1]
@@ -172,7 +172,7 @@ def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server:
 
 
 def test_without_t0_nothing_is_watched(inventory: Path) -> None:
-    done = subprocess.run(command(inventory), capture_output=True, text=True, check=False)
+    done = watch(inventory)
     assert done.returncode == 4
     assert "nobody says when the window begins" in done.stderr
     assert not record_of(inventory).exists()

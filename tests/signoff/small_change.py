@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import forked
 
 from pytest_deploygate import journal
 from pytest_deploygate.signoff import folder as folders
@@ -48,13 +49,11 @@ ROLES = ("deployment-lead", "technical-lead", "operations-manager")
 
 def run_gate(project: Path, change: str, *, errors: int = 0) -> Path:
     """Run the small suite for real and return the change's folder."""
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "phase1", "--inventory", "small", "--change", change],
+    forked.run(
+        "pytest",
+        ["-q", "-m", "phase1", "--inventory", "small", "--change", change],
         cwd=project,
         env={"PATH": "/usr/bin:/bin", "ERRORS": str(errors), "HOME": str(project)},
-        capture_output=True,
-        timeout=120,
-        check=False,
     )
     return project / "deploygate-out" / change
 

@@ -1,0 +1,84 @@
+"""The gate and the commands, each run in a process of its own that has its modules loaded already.
+
+To start Python and to read the modules takes more than half of a small run's time, and the tests make hundreds of runs. So each
+is a fork of a process in which nothing but imports has happened. What a start itself does is tested where
+`subprocess` is used.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pkgutil
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from _pytest.assertion import rewrite
+
+from pytest_deploygate import judge, probes
+from pytest_deploygate.session import fixtures
+
+TESTS = Path(__file__).parent
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(
+    [
+        "pytest",
+        "hypothesis",  # its plugin reads it at the end of every run
+        "pytest_deploygate.cli",
+        "pytest_deploygate.session.hooks",
+        *(
+            f"{package.__name__}.{module.name}"
+            for package in (fixtures, probes, judge)
+            for module in pkgutil.iter_modules(package.__path__)
+        ),
+    ]
+)
+
+
+def run(
+    module: str,
+    arguments: Sequence[object],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Do as `python -m MODULE ARGUMENTS` does; `env` is the whole environment, that of this process unless given.
+
+    Raises subprocess.TimeoutExpired (after killing it) when it does not end in time.
+    """
+    command = [module, *map(str, arguments)]
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        process = _forks.Process(target=_run, args=(command, cwd, dict(env or os.environ), out, err))
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, timeout, out.read_text(), err.read_text())
+        return subprocess.CompletedProcess(command, process.exitcode, out.read_text(), err.read_text())
+
+
+def _run(command: list[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:
+    for descriptor, file in ((1, out), (2, err)):
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = command
+    # What pytest put there for the tests of this folder is not there for a user's run.
+    sys.path[:] = [
+        str(cwd),
+        *(place for place in sys.path if place and TESTS not in (Path(place), *Path(place).parents)),
+    ]
+    # pytest wants to rewrite the asserts of plugins, and warns of those that are imported already.
+    rewrite.AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
