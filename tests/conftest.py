@@ -18,7 +18,7 @@ pytest_plugins = ["pytester"]
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-#: Folders whose tests share one lab: on one worker of pytest-xdist, and first, because they take longest.
+#: Folders whose tests share one lab: each on one worker of pytest-xdist, and first, because they take longest.
 _SHARE_A_LAB = ("tests/faults/", "tests/lab/")
 
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep on one worker what shares something dear: the tests of the lab, and else those of a file.
+    """Keep on one worker what shares something dear: the tests of a folder with a lab, and else those of a file.
 
     Not by `xdist_group`: pytest-xdist 3.8 marks groups in node ids, which pytest 9 no longer lets it change.
     """
@@ -39,7 +39,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class ByLab(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "lab" if nodeid.startswith(_SHARE_A_LAB) else nodeid.partition("::")[0]
+            shared = (folder for folder in _SHARE_A_LAB if nodeid.startswith(folder))
+            return next(shared, nodeid.partition("::")[0])
 
     return ByLab(config, log)
 
