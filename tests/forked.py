@@ -29,6 +29,8 @@ _forks.set_forkserver_preload(
     [
         "pytest",
         "hypothesis",  # its plugin reads it at the end of every run
+        "alembic",
+        "redis",
         "pytest_deploygate.cli",
         "pytest_deploygate.session.hooks",
         *(
