@@ -74,6 +74,10 @@ class _Compiled(bccache.FileSystemBytecodeCache):
             folder.mkdir(parents=True, exist_ok=True)
         super().__init__(str(folder))
 
+    def load_bytecode(self, bucket: bccache.Bucket) -> None:
+        with contextlib.suppress(OSError):
+            super().load_bytecode(bucket)
+
     def dump_bytecode(self, bucket: bccache.Bucket) -> None:
         if not sys.dont_write_bytecode:
             with contextlib.suppress(OSError):

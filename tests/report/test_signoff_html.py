@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import sample
@@ -16,6 +18,41 @@ from pytest_deploygate.report import html, junit, terminal, verdicts, view
 
 def test_same_record_same_bytes() -> None:
     assert html.render(sample.hold()) == html.render(sample.hold())
+
+
+@pytest.fixture
+def kept_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Let a folder be the one for compiled templates, and read them anew."""
+
+    def choose(folder: Path) -> None:
+        monkeypatch.setattr(html.importlib.util, "cache_from_source", lambda _: str(folder / "x.pyc"))
+        monkeypatch.setattr(html.sys, "dont_write_bytecode", False)
+        html._template.cache_clear()
+
+    yield choose
+    html._template.cache_clear()
+
+
+def test_compiled_templates_are_kept_and_a_damaged_one_is_made_again(
+    tmp_path: Path, kept_in: Callable[[Path], None]
+) -> None:
+    text = html.render(sample.hold())
+    for _ in range(2):
+        kept_in(tmp_path)
+        assert html.render(sample.hold()) == text
+        found = list(tmp_path.glob("__jinja2_*.cache"))
+        assert found
+        for file in found:
+            file.write_bytes(file.read_bytes()[:-40])
+
+
+def test_where_no_compiled_template_can_be_kept_the_report_is_the_same(
+    tmp_path: Path, kept_in: Callable[[Path], None]
+) -> None:
+    text = html.render(sample.hold())
+    (tmp_path / "file").touch()
+    kept_in(tmp_path / "file")
+    assert html.render(sample.hold()) == text
 
 
 def test_policy_allows_our_style_only() -> None:
