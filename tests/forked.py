@@ -57,7 +57,10 @@ def run(
     command = [module, *map(str, arguments)]
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _forks.Process(target=_run, args=(command, cwd, dict(env or os.environ), out, err))
+        out.touch()
+        err.touch()
+        given = dict(os.environ if env is None else env)
+        process = _forks.Process(target=_run, args=(command, cwd, given, out, err))
         process.start()
         process.join(timeout)
         if process.exitcode is None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import jinja2
 from jinja2 import bccache
 
+from pytest_deploygate import __version__
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.report import changes, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
@@ -73,6 +74,16 @@ class _Compiled(bccache.FileSystemBytecodeCache):
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
         super().__init__(str(folder))
+
+    def get_bucket(
+        self, environment: jinja2.Environment, name: str, filename: str | None, source: str
+    ) -> bccache.Bucket:
+        """Jinja knows a compiled template by its source alone; what it was compiled with counts as well."""
+        made_with = (
+            jinja2.__version__, __version__, environment.autoescape, environment.trim_blocks,
+            environment.lstrip_blocks,
+        )  # fmt: skip
+        return super().get_bucket(environment, name, filename, f"{made_with} {source}")
 
     def load_bytecode(self, bucket: bccache.Bucket) -> None:
         with contextlib.suppress(OSError):

@@ -264,9 +264,7 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
         """,
         "test_a_disk.py",
     )
-    process = good.start(
-        "-m", "phase2", "--inventory", "prod"
-    )  # its output into a pipe, which no disk bounds
+    process = good.start("-m", "phase2", "--inventory", "prod")  # into a pipe, which no disk bounds
     text, _ = process.communicate(timeout=120)
     ran = Ran(process.returncode, text)
     assert ran.code == 25, ran.text

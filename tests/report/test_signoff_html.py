@@ -6,7 +6,10 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import jinja2
+import jinja2.nodes
 import pytest
 import sample
 
@@ -44,6 +47,31 @@ def test_compiled_templates_are_kept_and_a_damaged_one_is_made_again(
         assert found
         for file in found:
             file.write_bytes(file.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize("name", ["signoff.html.j2", "_items.html.j2"])
+def test_no_constant_goes_through_a_filter(name: str) -> None:
+    """Jinja would compile in what the filter made of it, and keep that when the filter says something else one day."""
+    environment = html._template().environment
+    source = environment.loader.get_source(environment, name)[0]
+    filters = list(environment.parse(source).find_all(jinja2.nodes.Filter))
+    assert filters
+    for used in filters:
+        with pytest.raises(jinja2.nodes.Impossible):
+            used.as_const(jinja2.nodes.EvalContext(environment))
+
+
+@pytest.mark.parametrize("of", [jinja2, html])
+def test_a_template_compiled_by_another_version_is_not_used(
+    of: ModuleType, tmp_path: Path, kept_in: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_in(tmp_path)
+    html.render(sample.hold())
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    monkeypatch.setattr(of, "__version__", "9.9")
+    kept_in(tmp_path)
+    html.render(sample.hold())
+    assert [file for file, raw in before.items() if file.read_bytes() == raw] == []
 
 
 def test_where_no_compiled_template_can_be_kept_the_report_is_the_same(
