@@ -18,20 +18,26 @@ pytest_plugins = ["pytester"]
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-#: Folders whose tests share one lab: each on one worker of pytest-xdist, and first, because they take longest.
-_SHARE_A_LAB = ("tests/faults/", "tests/lab/")
+#: What takes longest, and so comes first under pytest-xdist: else one worker would end long after the others.
+_LONGEST = (
+    "tests/faults/",
+    "tests/lab/",
+    "tests/session/test_kill_nine.py",
+    "tests/probes/test_probe_load.py",
+    "tests/report/test_signoff_page.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let the tests that share a lab come first, under pytest-xdist."""
+    """Let the longest come first, under pytest-xdist."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(_SHARE_A_LAB))
+        items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep on one worker what shares something dear: the tests of a folder with a lab, and else those of a file.
+    """Keep on one worker what shares something dear: all the lab's own tests, and else those of a file.
 
     Not by `xdist_group`: pytest-xdist 3.8 marks groups in node ids, which pytest 9 no longer lets it change.
     """
@@ -39,8 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     class ByLab(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            shared = (folder for folder in _SHARE_A_LAB if nodeid.startswith(folder))
-            return next(shared, nodeid.partition("::")[0])
+            return "tests/lab/" if nodeid.startswith("tests/lab/") else nodeid.partition("::")[0]
 
     return ByLab(config, log)
 

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import forked
 import pytest
+from breaking import BOUND, ELSEWHERE, ROOT, machine_half
 
+from pytest_deploygate.cli import rehearsal_back
+from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
 
-ROOT = Path(__file__).parents[2]
 Verdicts = dict[str, dict[str, object]]
 
 
@@ -48,3 +50,24 @@ def run_gate(
         return done.returncode, {item["id"]: item for item in items if item["in_scope"]}
 
     return run
+
+
+@pytest.fixture(scope="session")
+def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
+    """The verdicts of the lab when nothing is broken: what a test is bound to passes."""
+    known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def verdicts(scope: str, options: tuple[str, ...]) -> dict[str, str]:
+        if (key := (scope, *options)) not in known:
+            if "criteria" in scope and front.FRONT in lab.ports:
+                front.wait_watched(lab)
+            if options and not lab.guards["cutover"].exists():
+                assert rehearsal_back.rehearse(lab, ROOT) == ""
+            _, items = run_gate(scope, *options)
+            mine = BOUND if options else BOUND - ELSEWHERE
+            measured = {i: (machine_half(v), v["reason"]) for i, v in items.items() if i in mine}
+            assert {verdict for verdict, _ in measured.values()} == {"pass"}, measured
+            known[key] = {item_id: item["verdict"] for item_id, item in items.items()}
+        return known[key]
+
+    return verdicts

@@ -1,0 +1,31 @@
+"""Every fault of the other phases' items changes exactly the items that it declares, to the verdict that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from breaking import ALL, BOUND, changes_exactly_what_it_declares, everything, is_as_before, named, of_phase2
+
+from pytest_deploygate.lab import faults
+from pytest_deploygate.lab.state import Lab
+
+
+@pytest.mark.parametrize("fault", named(f for f in ALL.values() if not of_phase2(f)))
+def test_fault_changes_exactly_what_it_declares(
+    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+) -> None:
+    changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+
+
+@pytest.mark.parametrize("quiet", [False, pytest.param(True, marks=pytest.mark.quiet)])
+def test_lab_is_healthy_after_all_faults(
+    quiet: bool, lab: Lab, healthy: Callable, run_gate: Callable
+) -> None:
+    is_as_before(everything(phase2=False, quiet=quiet), lab, healthy, run_gate)
+
+
+def test_every_bound_item_has_a_fault() -> None:
+    """An item with a test that was never seen red does not count as checked."""
+    faulted = {item for fault in ALL.values() for item in fault.items}
+    assert faulted >= BOUND, f"no fault turns these red: {sorted(BOUND - faulted)}"

@@ -1,0 +1,27 @@
+"""Every fault of phase 2's items changes exactly the items that it declares, to the verdict that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from breaking import ALL, PHASE2, changes_exactly_what_it_declares, everything, is_as_before, named, of_phase2
+
+from pytest_deploygate.lab import faults
+from pytest_deploygate.lab.state import Lab
+
+
+@pytest.mark.parametrize("fault", named(f for f in ALL.values() if of_phase2(f)))
+def test_fault_changes_exactly_what_it_declares(
+    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+) -> None:
+    changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+
+
+def test_lab_is_healthy_after_all_faults(lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    is_as_before(everything(phase2=True, quiet=False), lab, healthy, run_gate)
+
+
+def test_every_item_has_two_faults() -> None:
+    faulted = [item for fault in ALL.values() for item in fault.items]
+    assert {item: faulted.count(item) >= 2 for item in PHASE2} == dict.fromkeys(PHASE2, True)
