@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -9,9 +8,7 @@ from pathlib import Path
 import pytest
 from places import server_folder
 
-from pytest_deploygate.cli.rehearsal import rehearse
-from pytest_deploygate.lab import processes, up
-from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab import processes
 
 pytest_plugins = ["pytester"]
 # A run that is told to end (CI's time limit) tears down as with Ctrl-C: its servers would outlive it.
@@ -50,10 +47,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return ByLab(config, log)
 
 
-def _silently(_what: str, _seconds: float) -> None:
-    """Say nothing of the lab's progress."""
-
-
 @pytest.fixture(scope="session")
 def lab_place() -> Iterator[Path]:
     """A folder of our own for labs: servers run as another user, who must be able to walk to it."""
@@ -62,20 +55,3 @@ def lab_place() -> Iterator[Path]:
     yield folder
     processes.end_all(folder)  # a test that was interrupted leaves its lab behind
     shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def lab(lab_place: Path) -> Iterator[Lab]:
-    """A lab that all tests of a session share; DEPLOYGATE_LAB names it."""
-    before = os.environ.get("DEPLOYGATE_LAB")
-    folder = lab_place / "shared"
-    os.environ["DEPLOYGATE_LAB"] = str(folder)
-    try:
-        running, _ = up.up(folder, _silently, lambda _: rehearse(_silently))
-        yield running
-    finally:
-        up.down(folder)
-        if before is None:
-            del os.environ["DEPLOYGATE_LAB"]
-        else:
-            os.environ["DEPLOYGATE_LAB"] = before

@@ -7,6 +7,7 @@ is a fork of a process in which nothing but imports has happened. What a start i
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import pkgutil
@@ -14,7 +15,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from _pytest.assertion import rewrite
@@ -38,6 +39,7 @@ _forks.set_forkserver_preload(
             for package in (fixtures, probes, judge)
             for module in pkgutil.iter_modules(package.__path__)
         ),
+        "frozen",
     ]
 )
 
@@ -61,13 +63,28 @@ def run(
         err.touch()
         given = dict(os.environ if env is None else env)
         process = _forks.Process(target=_run, args=(command, cwd, given, out, err))
-        process.start()
+        with _tests_on_the_path():
+            process.start()
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
             process.join()
             raise subprocess.TimeoutExpired(command, timeout, out.read_text(), err.read_text())
         return subprocess.CompletedProcess(command, process.exitcode, out.read_text(), err.read_text())
+
+
+@contextlib.contextmanager
+def _tests_on_the_path() -> Iterator[None]:
+    """Let the process that is forked, which the first run starts, find `frozen`; Python 3.11 does not hand on sys.path."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _run(command: list[str], cwd: Path, env: dict[str, str], out: Path, err: Path) -> None:

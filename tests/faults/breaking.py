@@ -22,6 +22,8 @@ CHECKLIST = parser.load(ROOT / "suites" / "checklist.md")
 TIMED = {"crit.p50", "crit.p99"}
 #: Items that an inventory of their own measures: on the lab's own nobody asks that they pass.
 ELSEWHERE = {item for fault in ALL.values() if fault.inventory != "lab" for item in fault.items}
+#: What a drill shows: a restore, and pressure on the pooler. Other faults' runs rest on the record of the healthy one.
+DRILLED = {"db.restore", "db.pooling"}
 PHASE2 = {item.id for item in CHECKLIST.items if item.phase == "phase2"}
 
 
@@ -87,7 +89,8 @@ def changes_exactly_what_it_declares(
     scope = whole if options else scope_of(fault)
     faults.put_in(lab, fault)
     try:
-        code, items = run_gate(scope, *options)
+        inventory = "drilled" if DRILLED & set(fault.items) else "on-record"
+        code, items = run_gate(scope, *options, inventory=inventory)
     finally:
         faults.heal(lab)
     fault.heals(lab)  # what is not broken any more comes to no harm

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from breaking import ALL, BOUND, changes_exactly_what_it_declares, everything, is_as_before, named, of_phase2
 
+from faults.breaking import (
+    ALL,
+    BOUND,
+    changes_exactly_what_it_declares,
+    everything,
+    is_as_before,
+    named,
+    of_phase2,
+)
 from pytest_deploygate.lab import faults
 from pytest_deploygate.lab.state import Lab
 

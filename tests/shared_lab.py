@@ -1,0 +1,31 @@
+"""A lab that the tests of a folder share: it ends with the last of them, and takes nothing from the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pytest_deploygate.cli.rehearsal import rehearse
+from pytest_deploygate.lab import up
+from pytest_deploygate.lab.state import Lab
+
+
+def shared_lab(place: Path) -> Iterator[Lab]:
+    """Yield a lab that runs; DEPLOYGATE_LAB names it."""
+    before = os.environ.get("DEPLOYGATE_LAB")
+    folder = place / "shared"
+    os.environ["DEPLOYGATE_LAB"] = str(folder)
+    try:
+        running, _ = up.up(folder, _silently, lambda _: rehearse(_silently))
+        yield running
+    finally:
+        up.down(folder)
+        if before is None:
+            del os.environ["DEPLOYGATE_LAB"]
+        else:
+            os.environ["DEPLOYGATE_LAB"] = before
+
+
+def _silently(_what: str, _seconds: float) -> None:
+    """Say nothing of the lab's progress."""
