@@ -97,3 +97,15 @@ def wait_streaming(lab: Lab, replicas: Sequence[str] = REPLICAS, within_s: float
         seen = execute(lab, "SELECT application_name, state, replay_lsn::text FROM pg_stat_replication")
         there = "; ".join(f"{name} {state} at {replayed}" for name, state, replayed in seen) or "nobody"
         raise LabError(f"{error}: the primary wrote {position} and sees {there}") from None
+
+
+def analyze(lab: Lab, table: str) -> None:
+    """Analyze a table that was written anew, until that counts: what a session changed is reported after its end."""
+
+    def analyzed() -> bool:
+        execute(lab, f"ANALYZE {table}")
+        time.sleep(0.3)
+        changed = f"SELECT n_mod_since_analyze FROM pg_stat_all_tables WHERE relid = '{table}'::regclass"
+        return bool(value(lab, changed) < 100)
+
+    wait_until(f"fresh statistics of {table}", analyzed)

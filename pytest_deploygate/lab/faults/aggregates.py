@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from pytest_deploygate.lab import schedule, sql
 from pytest_deploygate.lab.faults import Fault, silence, wait_for_job
 from pytest_deploygate.lab.state import Lab
@@ -37,15 +35,7 @@ def _reschedule(lab: Lab) -> None:
 def _recompute(lab: Lab) -> None:
     """Write all rows anew, and leave fresh statistics behind: a check of stale ones would see it."""
     sql.execute(lab, "SELECT platform.refresh_readings_hourly('-infinity')")
-    sql.wait_until("fresh statistics of the aggregate", lambda: _analyzed(lab))
-
-
-def _analyzed(lab: Lab) -> bool:
-    """Analyze, and tell whether that counted: what a session changed is reported a moment after its end."""
-    sql.execute(lab, "ANALYZE platform.readings_hourly")
-    query = "SELECT n_mod_since_analyze < 100 FROM pg_stat_all_tables WHERE relid = 'platform.readings_hourly'::regclass"
-    time.sleep(0.3)
-    return bool(sql.value(lab, query))
+    sql.analyze(lab, "platform.readings_hourly")
 
 
 STALE = Fault(
