@@ -319,6 +319,7 @@ _KNOWN = {
     "upcoming",
     "lab.json",
     "state.json",
+    "front.watch",  # comes again by itself when a folder is lost while the watch begins
     "supervisor.sock",
     "crontab",
 }

@@ -205,8 +205,11 @@ def test_a_lab_that_lost_its_folder_is_found_and_ended(lab_place: Path) -> None:
     assert process.returncode == 0, said
     folder.rename(lab_place / "elsewhere")
     assert processes.belonging_to(folder)
+    folder.mkdir(exist_ok=True)
+    (folder / "front.watch").touch()  # as by a watch that begins only now
     assert up.down(folder)
     assert not processes.belonging_to(folder)
+    assert not folder.exists()
 
 
 def test_somebody_elses_folder_is_left_alone(lab_place: Path) -> None:

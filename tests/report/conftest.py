@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 CHROMIUM = Path("/usr/bin/chromium")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Chromium, until the end of a module: while it is there, no other test of this process can use asyncio."""
     if not CHROMIUM.exists():
         if os.environ.get("DEPLOYGATE_NO_APT"):
             pytest.skip(
