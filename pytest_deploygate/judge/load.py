@@ -159,9 +159,14 @@ def _fails(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decide
     return (
         f"{criterion.name} of {criterion.endpoint} is over {_ms(criterion.limit_s)}: {_share(decided)} of requests took "
         f"longer or failed, {1 - criterion.quantile:.0%} may; measured {criterion.name} {_measured(found, criterion)}"
-        f"{_failures(found)}{_when(found, criterion)}{_ended(run)}; see which of them are slow in the server's logs "
-        "or traces at that time"
+        f"{_failures(found)}{_when(found, criterion)}{_ended(run)}; {_next_step(found, decided)}"
     )
+
+
+def _next_step(found: Latencies, decided: Decided) -> str:
+    if found.failed > decided.over / 2:
+        return "look for these failures at that time in the logs of the server and of what stands before it"
+    return "see which of them are slow in the server's logs or traces at that time"
 
 
 def _passes(found: Latencies, criterion: Criterion, decided: Decided) -> str:
@@ -194,7 +199,7 @@ def _share(decided: Decided) -> str:
 
 def _measured(found: Latencies, criterion: Criterion) -> str:
     value = _quantile(found, criterion)
-    return _ms(value) if value is not None else "not reached: so many requests failed"
+    return _ms(value) if value is not None else "not reached, so many failed"
 
 
 def _quantile(found: Latencies, criterion: Criterion) -> float | None:
@@ -204,6 +209,8 @@ def _quantile(found: Latencies, criterion: Criterion) -> float | None:
 def _failures(found: Latencies) -> str:
     if not found.failed:
         return ""
+    if len(found.failures) == 1:
+        return f"; {found.failed} failed: {next(iter(found.failures))}"
     said = ", ".join(f"{count}× {what}" for what, count in list(found.failures.items())[:3])
     return f"; {found.failed} failed: {said}"
 
