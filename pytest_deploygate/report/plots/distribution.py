@@ -63,11 +63,13 @@ def at(figure: Distribution, share: float) -> float | None:
 
 
 def _range(figure: Distribution) -> str:
-    if figure.low is None and figure.high is None:
-        return ", how exactly is not known"
-    low = quantity(figure.low, figure.unit) if figure.low is not None else "not bounded below"
-    high = quantity(figure.high, figure.unit) if figure.high is not None else "no upper bound"
-    return f" (true value between {low} and {high})"
+    if figure.low is not None and figure.high is not None:
+        return f" (true value between {quantity(figure.low, figure.unit)} and {quantity(figure.high, figure.unit)})"
+    if figure.low is not None:
+        return f" (true value at least {quantity(figure.low, figure.unit)})"
+    if figure.high is not None:
+        return f" (true value at most {quantity(figure.high, figure.unit)})"
+    return ", how exactly is not known"
 
 
 def _stands(figure: Distribution) -> str:
