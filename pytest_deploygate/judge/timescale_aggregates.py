@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from pytest_deploygate.inventory.timescale import ContinuousAggregate
 from pytest_deploygate.judge.aggregates import said_of
@@ -150,25 +150,44 @@ def _right(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     first = "; ".join(said_of(e) for c in compared for e in c.examples)[:400]
     return Judgement(
         Verdict.FAIL,
-        f"{wrong} of {rows} rows of {found.view} differ from their raw rows ({parts}; {of_all}): {first}. {_mend(found)}",
+        f"{wrong} of {rows} rows of {found.view} differ from their raw rows ({parts}; {of_all}): {first}. {_mend(found, expected.width)}",
         readings,
         notes,
         confirmed=True,
     )
 
 
-def _mend(found: AggregateFacts) -> str:
+def _mend(found: AggregateFacts, width: timedelta) -> str:
     """Say what to do: rows that came later than the policy looks back need a refresh by hand."""
-    by_hand = f"CALL refresh_continuous_aggregate('{found.view}', FROM, TO)"
     if found.out_of_reach:
         low, high = found.out_of_reach[0][0], found.out_of_reach[-1][1]
         start = found.job.spans.get("start_offset") if found.job else None
         back = f", its policy looks back {words_for(start)} only" if start else ""
+        when = f"at {_minute(low)}" if low == high else f"from {_minute(low)} to {_minute(high)}"
         return (
-            f"Raw rows from {low:%Y-%m-%d %H:%M} to {high:%Y-%m-%d %H:%M} UTC changed after they were materialised{back}: "
-            f"{by_hand} for them"
+            f"Raw rows {when} UTC changed after they were materialised{back}: "
+            f"{_by_hand(found.view, low - width, high + width)}"
         )
-    return f"No change of raw rows explains it: find out who wrote there, then {by_hand} (force => true from 2.19 on)"
+    examples = [example.bucket for c in found.comparisons for example in c.examples]
+    if not examples:
+        return "No change of raw rows explains it: find out who wrote there"
+    by_hand = _by_hand(found.view, min(examples), max(examples) + width)
+    others = "" if len(examples) == _wrong(found) else ", then the others"
+    return f"No change of raw rows explains it: find out who wrote there, then {by_hand} (force => true from 2.19 on){others}"
+
+
+def _by_hand(view: str, start: datetime, end: datetime) -> str:
+    """The statement that refreshes all buckets that lie whole between two moments."""
+    first, last = (moment.astimezone(UTC).isoformat(" ", "seconds") for moment in (start, end))
+    return f"CALL refresh_continuous_aggregate('{view}', '{first}', '{last}')"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _wrong(found: AggregateFacts) -> int:
+    return sum(c.different + c.missing + c.extra for c in found.comparisons)
 
 
 def _notes(found: AggregateFacts) -> Iterator[str]:

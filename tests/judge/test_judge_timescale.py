@@ -185,7 +185,17 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
         (replace(FRESH, watermark=None), "fail", "nothing of public.h is materialised"),
         (replace(FRESH, newest_raw=None), "inconclusive", "public.t has no rows"),
         (replace(FRESH, comparisons=(OTHER,)), "fail", "has n 6 for 7. No change of raw rows explains it"),
-        (replace(FRESH, comparisons=(OTHER,), out_of_reach=LATE), "fail", "its policy looks back 3 d only"),
+        (
+            replace(FRESH, comparisons=(OTHER,)),
+            "fail",
+            f"CALL refresh_continuous_aggregate('public.h', '{NOW - 5 * D}', '{NOW - 5 * D + H}')",
+        ),
+        (
+            replace(FRESH, comparisons=(OTHER,), out_of_reach=LATE),
+            "fail",
+            "its policy looks back 3 d only: CALL refresh_continuous_aggregate('public.h', "
+            f"'{NOW - 5 * D - H}', '{NOW - 5 * D + H}')",
+        ),
         (replace(FRESH, comparisons=()), "inconclusive", "none is complete yet"),
         (
             replace(FRESH, comparisons=(), pending=LATE),
