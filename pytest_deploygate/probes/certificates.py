@@ -219,15 +219,6 @@ def _store(roots: str | None, _changed_ns: int) -> crypto.X509Store:
     return store
 
 
-@lru_cache(maxsize=16)
-def client_context(roots: str | None, _changed_ns: int = 0) -> ssl.SSLContext:
-    """Return the context of an ordinary, careful client. Raises CannotTell when the roots cannot be read."""
-    try:
-        return ssl.create_default_context(cafile=roots)
-    except (OSError, ssl.SSLError) as error:
-        raise CannotTell(f"the trusted roots {roots} cannot be read: {error}; see `tls.trust`") from None
-
-
 def now() -> datetime:
     """Return the time, in UTC: a measurement carries the moment that its judge reckons with."""
     return datetime.now(UTC)

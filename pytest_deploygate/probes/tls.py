@@ -16,8 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import certificates, revocation, tls_connection
-from pytest_deploygate.probes.certificates import Certificate, Trust, client_context
+from pytest_deploygate.probes.certificates import Certificate, Trust
+from pytest_deploygate.probes.client_context import client_context
 from pytest_deploygate.probes.mutual import ClientControl, client_control
 from pytest_deploygate.probes.revocation import Crl, Staple
 from pytest_deploygate.probes.starttls import NoTls
@@ -207,7 +209,10 @@ def _leaf(
 
 def _client(where: Place, roots: Path | None) -> Client:
     """Connect as an ordinary client that checks chain and name."""
-    context = client_context(str(roots) if roots else None, roots.stat().st_mtime_ns if roots else 0)
+    try:
+        context = client_context(roots)
+    except OSError as error:
+        raise CannotTell(f"the trusted roots {roots} cannot be read: {error}; see `tls.trust`") from None
     try:
         with connect(where) as plain, context.wrap_socket(plain, server_hostname=where.host) as connection:
             return Client(ok=True, code=0, text=connection.version() or "")

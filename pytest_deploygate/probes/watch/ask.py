@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import aiohttp
 import psycopg
 
 from pytest_deploygate.inventory.uptime import WatchTarget
+from pytest_deploygate.probes.client_context import client_context
 from pytest_deploygate.redaction import redact
 
 _MOST_BODY = 1 << 20
@@ -81,7 +81,7 @@ async def _http(target: WatchTarget, url: str) -> None:
     headers = {"User-Agent": "deploygate-watch", "Cache-Control": "no-cache"}
     if target.token:
         headers["Authorization"] = f"Bearer {target.token.reveal()}"
-    trust: ssl.SSLContext | bool = ssl.create_default_context(cafile=target.ca) if target.ca else True
+    trust = client_context(target.ca)
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, ssl=trust)) as session,
         session.get(url, headers=headers, allow_redirects=False) as answer,
