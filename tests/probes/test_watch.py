@@ -315,6 +315,17 @@ def test_no_answer_in_time_is_down(server: Server) -> None:
     assert (answer.up, answer.why) == (False, "no answer within 0.1 s")
 
 
+@pytest.mark.parametrize("left", [None, "no certificate"])
+def test_certificates_that_we_lost_are_no_outage(server: Server, tmp_path: Path, left: str | None) -> None:
+    """The target was not asked, so nothing is known of it."""
+    ours = tmp_path / "ca.pem"
+    ours.write_text("here when the inventory was read")
+    target = WatchTarget(name="front", url=f"http://127.0.0.1:{server.port}/", ca=ours)
+    ours.unlink() if left is None else ours.write_text(left)
+    answer = asyncio.run(ask(target, 2.0))
+    assert (answer.up, str(ours) in answer.why) == (None, True)
+
+
 def test_a_closed_port_is_down_and_unknown_while_the_control_is_gone_too(server: Server) -> None:
     closed = "127.0.0.1:1"
     assert asked(tcp=closed).up is False

@@ -21,7 +21,7 @@ _MOST_WORDS = 160
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a question. `up` is None where our own network was down; `why` says what was wrong."""
+    """What came of a question. `up` is None where we could not tell, as with our own network down; `why` says what was wrong."""
 
     up: bool | None
     took_ms: float
@@ -32,10 +32,17 @@ class _NotUp(Exception):  # noqa: N818 (it is an answer, not an error)
     """It answered, but not as it must."""
 
 
+class _CannotAsk(Exception):  # noqa: N818 (nothing was learned about the target)
+    """The question could not even be put, for a reason on our side."""
+
+
 async def ask(target: WatchTarget, timeout_s: float, control: str | None = None) -> Answer:
     """Ask a target, for at most `timeout_s` seconds, and once more as long the control when it is not up. Never raises."""
     began = time.monotonic()
-    why = await _wrong(_question(target), timeout_s)
+    try:
+        why = await _wrong(_question(target), timeout_s)
+    except _CannotAsk as ours:
+        return Answer(None, 0.0, str(ours))
     took_ms = round((time.monotonic() - began) * 1000, 1)
     if not why:
         return Answer(True, took_ms)
@@ -81,7 +88,10 @@ async def _http(target: WatchTarget, url: str) -> None:
     headers = {"User-Agent": "deploygate-watch", "Cache-Control": "no-cache"}
     if target.token:
         headers["Authorization"] = f"Bearer {target.token.reveal()}"
-    trust = client_context(target.ca)
+    try:
+        trust = client_context(target.ca)
+    except OSError as error:
+        raise _CannotAsk(f"{target.ca} cannot be read: {_system_said(error)}") from None
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, ssl=trust)) as session,
         session.get(url, headers=headers, allow_redirects=False) as answer,
