@@ -1,4 +1,4 @@
-"""Judges of servers, pooling, statements, caches, retention, audit trail, erasure, after-load and migration lint."""
+"""Judges of servers, pooling, statements, caches, retention, audit trail, erasure and after-load."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.compliance import AgedFiles, AuditTrail, Erasure
-from pytest_deploygate.inventory.migration_lint import MigrationLint
 from pytest_deploygate.inventory.pooling import Pooler, Pooling, Pressure
 from pytest_deploygate.inventory.servers import Servers
 from pytest_deploygate.inventory.statements import Buffers, Monitoring, Statements
@@ -18,7 +17,6 @@ from pytest_deploygate.judge import (
     audit_trail,
     caches,
     erasure,
-    migration_lint,
     pooling,
     retention,
     servers,
@@ -30,11 +28,9 @@ from pytest_deploygate.probes.audit_trail import Record, RecordFacts, RightsFact
 from pytest_deploygate.probes.caches import CacheFacts
 from pytest_deploygate.probes.console import Capacity, PoolerFacts, PoolFacts
 from pytest_deploygate.probes.erasure import ErasureFacts
-from pytest_deploygate.probes.migration_lint import LintFacts, Step
 from pytest_deploygate.probes.pressure import PressureFacts
 from pytest_deploygate.probes.retention import FileAges
 from pytest_deploygate.probes.servers import ServerState
-from pytest_deploygate.probes.sql_steps import statements as cut
 from pytest_deploygate.probes.statements import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.probes.sweep import Hit, Sweep
 
@@ -382,77 +378,6 @@ def test_what_a_load_leaves_behind_fails(field):
 def test_empty_tables_are_deferred():
     found = after_load.judge(replace(LOADED, with_rows=0), AfterLoad())
     assert (found.verdict, found.deferred_to) == (Verdict.INCONCLUSIVE, "phase4")
-
-
-def lint(text: str, size: int | None = GB, **more):
-    from pytest_deploygate.probes.migration_lint import _table
-
-    steps = tuple(Step("1.sql", s, _table(s), size) for s in cut(text))
-    return migration_lint.judge(LintFacts(("1.sql",), steps, 512 * MB, 2), MigrationLint.model_validate(more))
-
-
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("ALTER TABLE a.t ALTER COLUMN x TYPE bigint", "changes-type"),
-        ("alter table only a.t alter x set data type text", "changes-type"),
-        ("ALTER TABLE a.t ADD COLUMN u uuid DEFAULT gen_random_uuid()", "volatile-default"),
-        ("ALTER TABLE a.t ADD COLUMN n bigserial", "adds-identity-or-stored"),
-        ("VACUUM FULL a.t", "rewrites-table"),
-        ("CREATE UNIQUE INDEX i ON a.t (x)", "locks-for-index"),
-        ("DROP INDEX a.i", "locks-for-reindex"),
-        ("ALTER TABLE a.t ADD CONSTRAINT c CHECK (x > 0)", "validates-constraint"),
-        ("ALTER TABLE a.t ADD CONSTRAINT f FOREIGN KEY (x) REFERENCES a.u (id)", "validates-constraint"),
-        ("ALTER TABLE a.t ADD PRIMARY KEY (x)", "adds-key"),
-        ("ALTER TABLE a.t ALTER COLUMN x SET NOT NULL", "scans-for-not-null"),
-        ("ALTER TABLE a.t ADD COLUMN x int NOT NULL", "adds-not-null-without-default"),
-        ("UPDATE a.t SET x = 1", "updates-all-rows"),
-        ("DROP TABLE a.t", "drops"),
-        ("ALTER TABLE a.t DROP COLUMN x", "drops"),
-        ("ALTER TABLE a.t RENAME COLUMN x TO y", "renames"),
-        ("ALTER TABLE a.t ADD COLUMN x int", "lock-timeout"),
-    ],
-)
-def test_a_harmful_migration_fails_by_its_rule(text, rule):
-    found = lint(text)
-    assert found.verdict is Verdict.FAIL
-    assert f"[{rule}]" in found.reason
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "CREATE INDEX CONCURRENTLY i ON a.t (x)",
-        "SET lock_timeout = '5s'; ALTER TABLE a.t ADD COLUMN x int DEFAULT 7",
-        "SET LOCAL lock_timeout = '5s'; ALTER TABLE a.t ADD CONSTRAINT c CHECK (x > 0) NOT VALID",
-        "ALTER TABLE a.t VALIDATE CONSTRAINT c; -- ALTER TABLE a.t ALTER x TYPE bigint".replace("ALTER TABLE a.t V", "SET lock_timeout='1s'; ALTER TABLE a.t V"),
-        "INSERT INTO a.t VALUES ('; DROP TABLE a.t;')",
-        "UPDATE a.t SET x = 1 WHERE id < 100",
-    ],
-)  # fmt: skip
-def test_a_harmless_migration_passes(text):
-    found = lint(text)
-    assert found.verdict is Verdict.PASS, found.reason
-
-
-def test_small_tables_may_be_rewritten_and_wal_is_compared():
-    assert lint("SET lock_timeout='1s'; ALTER TABLE a.t ALTER x TYPE bigint", size=MB).verdict is Verdict.PASS
-    assert "over max_slot_wal_keep_size (512 MB)" in lint("ALTER TABLE a.t ALTER x TYPE bigint").reason
-    assert "of unknown size" in lint("ALTER TABLE a.t ALTER x TYPE bigint", size=None).reason
-    allowed = [{"file": "1.sql", "rule": "changes-type", "reason": "done in the window"}]
-    assert (
-        lint("ALTER TABLE a.t ALTER x TYPE bigint", allowed=allowed, lock_timeout=None).verdict
-        is Verdict.PASS
-    )
-    assert lint("DO $$ BEGIN ALTER TABLE a.t ALTER x TYPE bigint; END $$").verdict is Verdict.INCONCLUSIVE
-
-
-def test_statements_are_cut_where_postgresql_cuts_them():
-    text = "SELECT 'a;''b' /* x; /* y */ ; */, E'c\\';d', \"e;f\"; -- g;\nDO $x$ ; $y$ ; $x$;\n\n  SELECT $1 - 2;"
-    found = list(cut(text))
-    assert [s.line for s in found] == [1, 2, 4]
-    assert found[0].bare == "SELECT '' , '', \"e;f\""
-    assert found[2].text == "SELECT $1 - 2"
 
 
 def test_erasure_looks_beside_the_database():
