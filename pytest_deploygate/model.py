@@ -183,10 +183,20 @@ def combine(judgements: Iterable[Judgement]) -> Judgement:
         reason="; ".join(p.reason for p in decisive if p.reason) or "nothing was judged",
         readings=tuple(r for p in decisive + [p for p in parts if p not in decisive] for r in p.readings),
         notes=tuple(n for p in parts for n in p.notes),
-        deferred_to=next((p.deferred_to for p in decisive if p.deferred_to), ""),
+        deferred_to=deferred(parts),
         confirmed=all(p.confirmed for p in decisive) if decisive else False,
         figures=tuple(f for p in decisive + [p for p in parts if p not in decisive] for f in p.figures),
     )
+
+
+def deferred(parts: Iterable[Judgement | Finding]) -> str:
+    """Return the phase to which an item with these parts is deferred, or nothing.
+
+    It is deferred only when every part that is not good is inconclusive and deferred to the same phase. One unknown
+    that no later phase clears up makes the whole unknown now.
+    """
+    said = {p.deferred_to if p.verdict is Verdict.INCONCLUSIVE else "" for p in parts if not p.verdict.good}
+    return said.pop() if len(said) == 1 else ""
 
 
 @dataclass(frozen=True, slots=True)

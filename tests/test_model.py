@@ -64,6 +64,35 @@ def test_folding_keeps_the_worst_with_its_reasons_and_all_readings(found):
     assert len(folded.notes) == len(found)
 
 
+@given(st.lists(st.tuples(verdicts, st.sampled_from(["", "phase4", "golive"]))))
+def test_deferred_only_when_every_part_that_is_not_good_is(found):
+    """Whatever the parts: a deferred whole is inconclusive, and no part of it is bad for another reason."""
+    parts = [Judgement(verdict, "why", deferred_to=phase) for verdict, phase in found]
+    folded = combine(parts)
+    bad = [p for p in parts if not p.verdict.good]
+    waiting = [p for p in bad if p.verdict is Verdict.INCONCLUSIVE]
+    if folded.deferred_to:
+        assert folded.verdict is Verdict.INCONCLUSIVE
+        assert waiting == bad
+        assert {p.deferred_to for p in bad} == {folded.deferred_to}
+    else:
+        assert (
+            not bad
+            or waiting != bad
+            or len({p.deferred_to for p in bad} | {""}) != 2
+            or "" in {p.deferred_to for p in bad}
+        )
+
+
+@pytest.mark.parametrize("beside", [v for v in Verdict if not v.good])
+def test_an_unknown_beside_a_deferred_part_is_not_deferred(beside):
+    """A crontab that cannot be read and a table without rows: nobody knows the first one now, so it is not deferred."""
+    deferred = Judgement(Verdict.INCONCLUSIVE, "the table is empty", deferred_to="phase4")
+    for parts in ([deferred, Judgement(beside, "why")], [Judgement(beside, "why"), deferred]):
+        assert combine(parts).deferred_to == ""
+    assert combine([deferred, Judgement(Verdict.PASS, "")]).deferred_to == "phase4"
+
+
 @pytest.mark.parametrize(
     ("confirmed", "expected"), [((True, True), True), ((True, False), False), ((False,), False)]
 )

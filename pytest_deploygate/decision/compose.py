@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, about, worst
+from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, about, deferred, worst
 
 #: Tests that bring a person's half of an item begin with this; all others bring the machine's.
 ATTESTATION_TESTS = "checklist.md::"
@@ -18,7 +18,8 @@ CLOSING_TESTS = "closing::"
 class ItemResult:
     """What became of one item: the worst of its targets, with the findings that stand, worst first.
 
-    `earlier` counts findings of the same change that later ones replaced.
+    `earlier` counts findings of the same change that later ones replaced. `complete` is false when a test bound to the
+    item yielded no finding.
     """
 
     item: Item
@@ -27,6 +28,7 @@ class ItemResult:
     in_scope: bool
     findings: tuple[Finding, ...] = ()
     earlier: int = 0
+    complete: bool = True
 
     @property
     def confirmed(self) -> bool:
@@ -36,9 +38,9 @@ class ItemResult:
 
     @property
     def deferred_to(self) -> str:
-        """The phase after which it can be measured, when that is why it is inconclusive; else empty."""
-        decisive = {f.deferred_to for f in self.findings if f.verdict is self.verdict}
-        return decisive.pop() if len(decisive) == 1 else ""
+        """The phase after which it can be measured, when that alone is why it is inconclusive; else empty."""
+        waits = self.verdict is Verdict.INCONCLUSIVE and self.complete
+        return deferred(self.findings) if waits else ""
 
 
 def measured_red(result: ItemResult) -> bool:
@@ -95,7 +97,9 @@ def _result(
     heard = {finding.test for finding in findings}
     silent = [test for test in tests if test not in heard]
     if not findings:
-        return ItemResult(item, Verdict.NOT_COVERED, _nothing(item, silent), in_scope, (), earlier)
+        return ItemResult(
+            item, Verdict.NOT_COVERED, _nothing(item, silent), in_scope, (), earlier, complete=not silent
+        )
     verdict = worst(finding.verdict for finding in findings)
     reason = _reason(findings, verdict)
     if (
@@ -108,7 +112,7 @@ def _result(
     if silent and in_scope and WORST_FIRST.index(verdict) > WORST_FIRST.index(Verdict.NOT_COVERED):
         verdict = Verdict.NOT_COVERED
         reason = f"{len(silent)} of its tests yielded no finding: {', '.join(silent[:3])}"
-    return ItemResult(item, verdict, reason, in_scope, tuple(findings), earlier)
+    return ItemResult(item, verdict, reason, in_scope, tuple(findings), earlier, complete=not silent)
 
 
 def _nothing(item: Item, silent: Sequence[str]) -> str:

@@ -156,9 +156,10 @@ def _unknown(mine: Sequence[ItemResult], phases: Sequence[str]) -> Said:
     if now:
         rule = Rule("unknown is not a pass", Outcome.HOLD, f"inconclusive: {_some(now)}", _ids(now))
         said.append((rule, EXIT_HOLD))
-    if later:
-        text = f"cannot be measured before {later[0].deferred_to}, to be run again after it: {_some(later)}"
-        said.append((Rule("deferred items do not hold yet", Outcome.GO, text, _ids(later)), EXIT_GO))
+    for phase in dict.fromkeys(r.deferred_to for r in later):
+        these = [r for r in later if r.deferred_to == phase]
+        text = f"cannot be measured before {phase}, run again after it: {_some(these)}"
+        said.append((Rule("deferred items do not hold yet", Outcome.GO, text, _ids(these)), EXIT_GO))
     uncovered = [r for r in weighty if r.verdict is Verdict.NOT_COVERED]
     if uncovered:
         text = f"nothing covers {len(uncovered)} critical or major items: {_some(uncovered)}"

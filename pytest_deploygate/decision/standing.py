@@ -195,8 +195,8 @@ def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.I
     return result if after is whole else replace(result, verdict=after.verdict, reason=after.reason)
 
 
-def unmet_before(entries: Sequence[Entry], at: datetime) -> list[str]:
-    """Return the phases before the last run's scope without a valid GO for this change, each with why.
+def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult], at: datetime) -> list[str]:
+    """Return what the phases before the last run's scope lack for this change: a valid GO, or a deferred measurement.
 
     The criteria are no part of the chain. A phase counts as decided by a run whose scope held all of its items.
     """
@@ -224,7 +224,23 @@ def unmet_before(entries: Sequence[Entry], at: datetime) -> list[str]:
         elif (at - decided[-1].at).total_seconds() > about.decision_valid_s:
             valid = words_for(about.decision_valid_s)
             said.append(f"{phase} has a GO of {decided[-1].at:%Y-%m-%d %H:%M} UTC, older than {valid}")
-    return said
+    return said + _still_deferred(composed, phases[: touched[-1]])
+
+
+def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str]) -> list[str]:
+    """Say which items were deferred to a phase that is behind us by now and have not been measured since."""
+    due = [
+        r
+        for r in composed
+        if not r.in_scope
+        and r.item.severity is not Severity.MINOR
+        and r.item.phase in behind
+        and r.deferred_to in behind
+    ]
+    return [
+        f"{r.item.id} was deferred to {r.deferred_to} and has not been measured since: run {r.item.phase} again"
+        for r in due
+    ]
 
 
 def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rules.Question:
@@ -246,7 +262,7 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         at=at,
         rollback_from=about.rollback_from,
         evidence=rules.Evidence(tuple(silent), tuple(gone)),
-        before=unmet_before(entries, at),
+        before=unmet_before(entries, composed, at),
         circumstances=circumstances(entries, about.run),
         gone_back=_gone_back(entries, about.run),
         remarks=about.remarks,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 from pytest_deploygate.inventory.database import Aggregate
@@ -25,15 +24,8 @@ def judge(found: AggregateFacts, expected: Aggregate) -> Judgement:
             (Reading(f"rows in {expected.source}", 0),),
             deferred_to="phase4",
         )
-        return _together(_schedule(found), empty)
-    return _together(_schedule(found), _freshness(found, expected), _values(found, expected))
-
-
-def _together(*parts: Judgement) -> Judgement:
-    """Combine; deferred only where nothing else is unknown, because a deferred item holds no phase."""
-    folded = combine(parts)
-    now = any(part.verdict is folded.verdict and not part.deferred_to for part in parts)
-    return replace(folded, deferred_to="") if now else folded
+        return combine([_schedule(found), empty])
+    return combine([_schedule(found), _freshness(found, expected), _values(found, expected)])
 
 
 def _schedule(found: AggregateFacts) -> Judgement:

@@ -34,10 +34,7 @@ def judge(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     else:
         parts += [_fresh(found, expected), _right(found, expected)]
     folded = combine(parts)
-    now = any(part.verdict is folded.verdict and not part.deferred_to for part in parts)
-    return replace(
-        folded, deferred_to="" if now else folded.deferred_to, notes=(*folded.notes, *_notes(found))
-    )
+    return replace(folded, notes=(*folded.notes, *_notes(found)))
 
 
 def _policy(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:

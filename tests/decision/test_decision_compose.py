@@ -128,9 +128,16 @@ def test_confirmed_means_every_failure_was(confirmed, expected):
     assert found.confirmed is expected
 
 
-def test_deferred_only_when_every_decisive_target_is():
-    """One target that is inconclusive for another reason, or until another phase, makes the item not deferred."""
+def test_deferred_only_when_every_target_that_is_not_good_is():
+    """One target that is not good for another reason, or until another phase, makes the item not deferred."""
     later = finding("inconclusive", target="1", deferred_to="phase4")
     assert compose(later, finding("pass")).deferred_to == "phase4"
-    assert compose(later, finding("inconclusive", target="2")).deferred_to == ""
-    assert compose(later, finding("fail", target="2")).deferred_to == ""
+    for other in ("inconclusive", "fail", "not_covered", "waived"):
+        assert compose(later, finding(other, target="2")).deferred_to == ""
+    assert compose(later, finding("inconclusive", target="2", deferred_to="golive")).deferred_to == ""
+
+
+def test_an_item_with_a_silent_test_is_not_deferred():
+    """One of its tests yielded nothing: what it would have said is unknown now, whatever the others wait for."""
+    later = finding("inconclusive", target="1", deferred_to="phase4")
+    assert compose(later, tests=("t::heard", "t::silent")).deferred_to == ""

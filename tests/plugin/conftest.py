@@ -92,6 +92,11 @@ class Project:
     def inventory(self, text: str, name: str = "prod") -> None:
         (self.path / "inventories" / f"{name}.yml").write_text(text)
 
+    def checklist_with(self, phase: str) -> None:
+        """Give the checklist one more phase, before go-live."""
+        head, golive, rest = CHECKLIST.partition("## Go-live")
+        (self.path / "suites" / "checklist.md").write_text(f"{head}{phase}\n{golive}{rest}")
+
     def suite(self, text: str, name: str = "test_suite.py") -> None:
         (self.path / "suites" / name).write_text(PRELUDE + textwrap.dedent(text))
 

@@ -292,3 +292,27 @@ def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
 def _in(folder: Path, *args: str) -> tuple[int, str]:
     done = forked.run("pytest", ["-m", "phase2", "--inventory", "prod", *args], cwd=folder)
     return done.returncode, done.stdout + done.stderr
+
+
+def test_what_was_deferred_is_measured_again_once_its_phase_is_behind(project):
+    """Phase 2 is GO with a table that waits for phase 4; go-live holds until that table was measured with its rows."""
+    project.checklist_with("## Data {#phase4}\n- [ ] Rows {#d.rows .automated}\n")
+    waits = "gate.judge(lambda m, c: Judgement(Verdict.INCONCLUSIVE, 'empty', deferred_to='phase4'), 1, 2)"
+    others = "".join(
+        f"""
+@pytest.mark.item("{item}")
+def test_{item.replace(".", "_")}(gate):
+    says(gate)
+"""
+        for item in ("a.servers", "a.tls", "b.migrations", "b.notes", "c.errors", "d.rows")
+    )
+    test = '@pytest.mark.item("b.tables")\ndef test_tables(gate):\n    '
+    project.suite(others + test + waits)
+    ran = [project.run("-m", phase, "--change", "C1") for phase in ("preflight", "phase2", "phase4")]
+    assert [r.code for r in ran] == [0, 0, 0]
+    held = project.run("-m", "golive", "--change", "C1")
+    assert held.code == 21
+    assert "b.tables was deferred to phase4 and has not been measured since" in " ".join(held.text.split())
+    project.suite(others + test + "says(gate)")
+    assert project.run("-m", "phase2", "--change", "C1").code == 0
+    assert project.run("-m", "golive", "--change", "C1").code == 0
