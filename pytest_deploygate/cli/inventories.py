@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.fields.references import NO_FILE
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
-from pytest_deploygate.inventory.references import NO_FILE
 from pytest_deploygate.probes.postgres import Cluster
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pytest_deploygate.inventory.fields import Section
+from pytest_deploygate.fields.types import Section
 
 
 class AfterLoad(Section):

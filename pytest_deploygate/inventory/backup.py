@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from pytest_deploygate.inventory.fields import Duration, FilePath, Section, Size
-from pytest_deploygate.inventory.references import from_lab
+from pytest_deploygate.fields.references import from_lab
+from pytest_deploygate.fields.types import Duration, FilePath, Section, Size
 
 
 def _looked_up(value: object, instead: str = "1") -> object:

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from pytest_deploygate.inventory.fields import Section
+from pytest_deploygate.fields.types import Section
 
 
 class Contact(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pytest_deploygate.inventory.fields import (
+from pytest_deploygate.fields.types import (
     Duration,
     Each,
     ExistingPath,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pytest_deploygate.inventory.fields import Duration, Port, SecretReference, Section
+from pytest_deploygate.fields.types import Duration, Port, SecretReference, Section
 
 
 class OldFront(Section):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.inventory.fields import (
+from pytest_deploygate.fields.types import (
     Duration,
     ExistingPath,
     FilePath,

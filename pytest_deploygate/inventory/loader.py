@@ -16,8 +16,8 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from pytest_deploygate.fields.references import ONLY_WHERE, lab_lacks, reading
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.references import ONLY_WHERE, lab_lacks, reading
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from pytest_deploygate.inventory.fields import Duration, FilePath, Section, Size
+from pytest_deploygate.fields.types import Duration, FilePath, Section, Size
 
 
 class AllowedStep(Section):

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.fields.types import Each, Given, Section
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Erasure
@@ -17,7 +18,6 @@ from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.dns import Dns
 from pytest_deploygate.inventory.edge import Endpoint, Tls
-from pytest_deploygate.inventory.fields import Each, Given, Section
 from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.pages import Pages
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes

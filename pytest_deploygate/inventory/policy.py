@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.inventory.fields import Duration, Section
+from pytest_deploygate.fields.types import Duration, Section
 from pytest_deploygate.problems import nearest
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pytest_deploygate.inventory.fields import Duration, Each, FilePath, Port, SecretReference, Section
+from pytest_deploygate.fields.types import Duration, Each, FilePath, Port, SecretReference, Section
 
 
 class Pressure(Section):

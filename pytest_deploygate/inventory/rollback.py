@@ -7,15 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pytest_deploygate.fields.types import Duration, FilePath, Given, Port, SecretReference, Section
 from pytest_deploygate.inventory.fence import Fence
-from pytest_deploygate.inventory.fields import (
-    Duration,
-    FilePath,
-    Given,
-    Port,
-    SecretReference,
-    Section,
-)
 from pytest_deploygate.inventory.rollback_actions import DatabaseRestore, MaintenancePage, Redeploy, Text
 
 

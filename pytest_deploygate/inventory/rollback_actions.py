@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from pytest_deploygate.inventory.fields import FilePath, Section, Size
-from pytest_deploygate.inventory.references import from_lab
+from pytest_deploygate.fields.references import from_lab
+from pytest_deploygate.fields.types import FilePath, Section, Size
 
 _OF_LAB = re.compile(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)*)")
 #: A time that is not written down but follows from the cutover.

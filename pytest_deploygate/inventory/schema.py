@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from pytest_deploygate.inventory.fields import Section
+from pytest_deploygate.fields.references import ONLY_WHERE
+from pytest_deploygate.fields.types import Section
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.references import ONLY_WHERE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ONLY_WHERE = {

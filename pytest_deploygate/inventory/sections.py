@@ -14,7 +14,7 @@ from types import UnionType
 
 from pydantic import BaseModel
 
-from pytest_deploygate.inventory.fields import Each, Given
+from pytest_deploygate.fields.types import Each, Given
 from pytest_deploygate.inventory.models import Inventory
 
 

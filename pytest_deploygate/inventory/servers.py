@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
-from pytest_deploygate.inventory.fields import Duration, Section, Size
-from pytest_deploygate.inventory.references import from_lab
+from pytest_deploygate.fields.references import from_lab
+from pytest_deploygate.fields.types import Duration, Section, Size
 
 
 class Servers(Section):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from pytest_deploygate.inventory.fields import Duration, Port, SecretReference, Section
+from pytest_deploygate.fields.types import Duration, Port, SecretReference, Section
 
 
 class Monitoring(Section):

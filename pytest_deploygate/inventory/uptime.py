@@ -10,15 +10,8 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.inventory.fields import (
-    Duration,
-    Each,
-    ExistingPath,
-    FilePath,
-    SecretReference,
-    Section,
-)
-from pytest_deploygate.inventory.references import with_lab
+from pytest_deploygate.fields.references import with_lab
+from pytest_deploygate.fields.types import Duration, Each, ExistingPath, FilePath, SecretReference, Section
 
 _SELECTOR = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*\s*(\{[^{}]*\})?")
 

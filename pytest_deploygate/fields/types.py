@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from pytest_deploygate.inventory.references import as_existing_path, as_path, as_port, as_secret
+from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret
 from pytest_deploygate.model import parse_duration, parse_size
 from pytest_deploygate.redaction import Secret
 
