@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "probes"))
 from scratch_cluster import Scratch
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Partitioned, Retained
@@ -33,7 +34,6 @@ from pytest_deploygate.probes import (
     statements,
     sweep,
 )
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.steps import new_subject
 
 _SCHEMA = "CREATE SCHEMA big"

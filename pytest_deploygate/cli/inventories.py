@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.references import NO_FILE
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
-from pytest_deploygate.probes.postgres import Cluster
 
 
 class Refused(click.ClickException):

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.dns import Dns, DnsName
 from pytest_deploygate.inventory.loader import InventoryError, available
@@ -21,7 +22,6 @@ from pytest_deploygate.probes import pages as drilled_pages
 from pytest_deploygate.probes.backup import drill as restore_drill
 from pytest_deploygate.probes.backup.record import DrillRecord
 from pytest_deploygate.probes.backup.seen import Backups
-from pytest_deploygate.probes.postgres import Cluster
 
 
 def rehearse(say: up.Say) -> None:

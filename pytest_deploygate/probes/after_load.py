@@ -11,9 +11,9 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster
 
 _BATCH = 100
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, words_for_bytes
-from pytest_deploygate.probes.postgres import Cluster
 
 BUDGET_S = 60.0
 _CORRUPTION = ("XX001", "XX002")  # data_corrupted, index_corrupted

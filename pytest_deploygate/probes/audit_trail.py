@@ -12,10 +12,10 @@ from typing import Any
 
 import psycopg
 
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.postgres.one_moment import one_moment
 from pytest_deploygate.inventory.compliance import AuditTrail
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster, explain
-from pytest_deploygate.probes.reading import one_moment
 from pytest_deploygate.probes.steps import do, new_subject
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.statements import Redis
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.redaction import redact
 
 _BUFFERS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pytest_deploygate.probes.reading import Ask
+from pytest_deploygate.clients.postgres.one_moment import Ask
 
 Row = tuple[Any, ...]
 #: oid of the relation, name of the aspect, its text.

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import psycopg
 
+from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.remembered import forget
 from pytest_deploygate.inventory.database import Failover, Node, WriteLoad
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes import markers
-from pytest_deploygate.probes.once import forget
-from pytest_deploygate.probes.postgres import Cluster, explain
 from pytest_deploygate.probes.replication_facts import read_server, read_standbys
 from pytest_deploygate.probes.write_load import Ledger, Load, present
 from pytest_deploygate.redaction import redact

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_deploygate.probes.once import once
-from pytest_deploygate.probes.postgres import Cluster
-from pytest_deploygate.probes.reading import Ask, one_moment
+from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
+from pytest_deploygate.clients.remembered import once
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import psycopg
 
+from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import LastRun
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster
-from pytest_deploygate.probes.shell import Shell, unit_properties, unit_time
 from pytest_deploygate.redaction import redact
 
 _SERVICE = "LoadState,Result,ExecMainStatus,ExecMainExitTimestamp,ActiveState"

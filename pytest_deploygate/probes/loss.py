@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.rollback import Loss
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster
 
 
 @dataclass(frozen=True, slots=True)

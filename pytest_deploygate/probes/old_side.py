@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from pytest_deploygate.clients import haproxy as haproxy_socket
+from pytest_deploygate.clients.postgres.cluster import explain
 from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.inventory.fence import Fence, OldFront
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import haproxy_socket
-from pytest_deploygate.probes.postgres import explain
 from pytest_deploygate.redaction import redact
 
 _CONNECT_S = 5

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import requests
 
+from pytest_deploygate.clients.host import commands
+from pytest_deploygate.clients.http import bodies
 from pytest_deploygate.inventory.pages import MaintenanceDrill, Pages
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import bodies, commands
 
 _LARGEST = 5_000_000
 _READS = 2

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Connection
 from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Connection
 
 _BLOCKS = 25
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)

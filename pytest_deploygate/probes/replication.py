@@ -16,11 +16,11 @@ from datetime import timedelta
 
 import psycopg
 
+from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes import markers
-from pytest_deploygate.probes.once import once
-from pytest_deploygate.probes.postgres import Cluster, explain
 from pytest_deploygate.probes.replication_facts import (
     Server,
     Slot,

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import psycopg
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster
 
 _SERVER = """
 SELECT pg_is_in_recovery(),

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.compliance import AgedFiles
 from pytest_deploygate.inventory.database import Retained
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts, read_schedule, shell
 
 MOST_ROWS = 100_000

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.clients import prometheus
 from pytest_deploygate.inventory.load import ServerHistograms
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import prometheus
 
 _MOST_SERIES = 20_000
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.inventory.database import Node
-from pytest_deploygate.probes.once import once
-from pytest_deploygate.probes.postgres import Cluster
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import psycopg
 import requests
 
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.inventory.compliance import Login, Operation, Request
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster, explain
 from pytest_deploygate.redaction import redact
 
 _REQUEST_TIMEOUT_S = 15.0

@@ -15,11 +15,11 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
+from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.once import once
-from pytest_deploygate.probes.postgres import Cluster
-from pytest_deploygate.probes.reading import Ask, one_moment
 from pytest_deploygate.probes.schedules import ScheduleFacts
 
 RETENTION = "policy_retention"

@@ -15,11 +15,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import certificates, revocation, tls_connection
 from pytest_deploygate.probes.certificates import Certificate, Trust
-from pytest_deploygate.probes.client_context import client_context
 from pytest_deploygate.probes.mutual import ClientControl, client_control
 from pytest_deploygate.probes.revocation import Crl, Staple
 from pytest_deploygate.probes.starttls import NoTls

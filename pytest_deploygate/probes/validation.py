@@ -7,8 +7,8 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import ValidationQuery
-from pytest_deploygate.probes.postgres import Cluster
 
 MOST_ROWS = 20
 

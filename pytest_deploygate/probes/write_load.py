@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
+from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.inventory.database import Node, WriteLoad
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes import markers
-from pytest_deploygate.probes.once import once
-from pytest_deploygate.probes.postgres import Cluster, Connection, explain
 from pytest_deploygate.redaction import redact
 
 #: A commit that takes longer hangs; nobody's application waits that long.

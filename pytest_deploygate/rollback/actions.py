@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from pytest_deploygate.clients.host import commands
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Step
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import commands
 from pytest_deploygate.rollback import dns_switch, haproxy, page, redeploy, restore, verification
 from pytest_deploygate.rollback.hooks import Hooks
 from pytest_deploygate.rollback.verification import RunItems, Verified

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, What
 from pytest_deploygate.inventory.models import Inventory
@@ -16,7 +17,6 @@ from pytest_deploygate.model import CannotTell, Decision, Outcome
 from pytest_deploygate.moments import Moment
 from pytest_deploygate.probes import loss as probe_loss
 from pytest_deploygate.probes.loss import Lost
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.rollback import circumstances, progress
 from pytest_deploygate.rollback import cutover as declared_cutover
 from pytest_deploygate.rollback.aftermath import After, call_order

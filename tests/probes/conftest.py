@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from scratch_cluster import Scratch, scratch
 
-from pytest_deploygate.probes.postgres import Cluster
+from pytest_deploygate.clients.postgres.cluster import Cluster
 
 
 @pytest.fixture(scope="session")

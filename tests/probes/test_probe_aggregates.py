@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.judge.aggregates import judge
 from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.probes.aggregates import read
-from pytest_deploygate.probes.postgres import Cluster
 
 HOURS, SENSORS = 720, 4
 RECOMPUTE = (

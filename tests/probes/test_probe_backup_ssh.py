@@ -11,9 +11,9 @@ import pytest
 from ssh_server import serving
 from test_probe_backup import Archived, archived, leftovers
 
+from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.backup import drill, scratch
-from pytest_deploygate.probes.backup.place import Place
 from pytest_deploygate.probes.backup.seen import Backups, verified
 
 __all__ = ["archived"]  # a fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from scratch_cluster import Scratch
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.judge.tables import Expected, ExpectedAll, judge_relation, judge_surplus
 from pytest_deploygate.probes import catalog
-from pytest_deploygate.probes.postgres import Cluster
 
 MADE = """
 CREATE ROLE cat_app; CREATE ROLE cat_other; CREATE SCHEMA cat; CREATE SCHEMA parts;

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.backup.in_place import NOTE, Folder, Note
-from pytest_deploygate.probes.backup.place import Place
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.cli import main
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.compliance import AuditTrail
 from pytest_deploygate.inventory.database import Partitioned, Retained
@@ -35,7 +36,6 @@ from pytest_deploygate.probes import (
     servers,
     statements,
 )
-from pytest_deploygate.probes.postgres import Cluster
 
 STATUS = {"status_file": "/nowhere/status.json"}
 RETAINED = Retained.model_validate(

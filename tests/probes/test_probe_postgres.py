@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from pytest_deploygate.clients.postgres import cluster as postgres
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import postgres
-from pytest_deploygate.probes.postgres import Cluster
 
 
 def cluster(port: int) -> Cluster:

@@ -8,12 +8,12 @@ import time
 import pytest
 from scratch_cluster import SYNCHRONOUS, wait
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.judge import failover as judge_failover
 from pytest_deploygate.judge import write_load as judge_write_load
 from pytest_deploygate.judge.replication import judge_cluster, judge_replica
 from pytest_deploygate.model import CannotTell, NotCovered, Verdict
 from pytest_deploygate.probes import failover, replication, write_load
-from pytest_deploygate.probes.postgres import Cluster
 
 QUICK = {"max_lag_time": "1s", "marker_within": "1s", "load": {"duration": "600ms"}}
 

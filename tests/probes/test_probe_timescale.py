@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.compliance import Erasure
 from pytest_deploygate.inventory.timescale import Hypertable, Timescale
 from pytest_deploygate.judge import timescale as judge_timescale
@@ -24,7 +25,6 @@ from pytest_deploygate.lab.services.timescale import CACHE
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import timescale as probe
 from pytest_deploygate.probes import timescale_aggregates as probe_aggregates
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.steps import new_subject
 from pytest_deploygate.probes.sweep import sweep
 from pytest_deploygate.redaction import Secret

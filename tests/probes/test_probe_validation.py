@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import ValidationQuery
 from pytest_deploygate.judge.validation import judge
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.validation import MOST_ROWS, ask
 
 

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from places import server_folder
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Database
-from pytest_deploygate.probes.postgres import Cluster
 
 CACHE = Path(__file__).parents[2] / ".cache" / "postgresql" / "node_modules"
 CHEAP = (13, 18)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Retained
@@ -33,7 +34,6 @@ from pytest_deploygate.probes import (
     sweep,
 )
 from pytest_deploygate.probes.backup import archiving, source
-from pytest_deploygate.probes.postgres import Cluster
 from pytest_deploygate.probes.steps import new_subject
 
 SUBJECT = new_subject("00aa00aa00aa00aa")

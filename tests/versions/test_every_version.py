@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import (
     Aggregate,
     IndexedQuery,
@@ -37,7 +38,6 @@ from pytest_deploygate.probes import (
     validation,
     write_load,
 )
-from pytest_deploygate.probes.postgres import Cluster
 
 PART = Partitioned.model_validate({"table": "app.part", "column": "at", "interval": "1d", "ahead": "2d"})
 QUERY = IndexedQuery.model_validate(

@@ -7,10 +7,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes.backup import wal
-from pytest_deploygate.probes.backup.place import Done, Place
 from pytest_deploygate.probes.backup.tools import (
     BackupSet,
     Store,

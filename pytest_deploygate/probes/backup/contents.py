@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Connection
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Connection
 
 PARTS = 32
 #: Rows and numbers must read the same on both sides.

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.place import Done, Place
 from pytest_deploygate.probes.backup.scratch import Programs
 
 NOTE = "deploygate-restored.json"

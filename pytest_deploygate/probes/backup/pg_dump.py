@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.place import Done, Place
 from pytest_deploygate.probes.backup.tools import (
     BackupSet,
     Store,

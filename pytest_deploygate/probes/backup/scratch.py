@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell, words_for_bytes
-from pytest_deploygate.probes.backup.place import Done, Place
 from pytest_deploygate.probes.backup.tools import free_bytes
 
 PREFIX = "dgr-"

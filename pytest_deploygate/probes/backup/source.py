@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import psycopg
 
+from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import markers
 from pytest_deploygate.probes.backup import archiving, contents
 from pytest_deploygate.probes.backup.archiving import Mark
 from pytest_deploygate.probes.backup.seen import Backups
-from pytest_deploygate.probes.postgres import Cluster, Connection, explain
 
 #: Settings that a server in recovery must have at least as large as its source, or its WAL cannot be replayed.
 _AT_LEAST = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.probes.backup.place import Done, Place
 
 
 @dataclass(frozen=True, slots=True)

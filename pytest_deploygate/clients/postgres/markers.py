@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.postgres import Cluster, Connection, explain
 
 TABLE = "deploygate_replication"
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes.postgres import Cluster
 
 T = TypeVar("T")
 _guard = threading.Lock()
