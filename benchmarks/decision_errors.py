@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from pytest_deploygate.judge import quantiles
+from pytest_deploygate.judging import quantiles
 from pytest_deploygate.model import Verdict
 
 RUNS, SECONDS, RATE, SHARE = 1_000, 50, 100, 0.01

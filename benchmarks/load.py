@@ -21,7 +21,7 @@ import load_others as others
 from load_server import Server, serving
 
 from pytest_deploygate.inventory.load import Load
-from pytest_deploygate.judge import quantiles
+from pytest_deploygate.judging import quantiles
 from pytest_deploygate.probes.load.measure import measure
 from pytest_deploygate.probes.load.results import LoadRun
 from pytest_deploygate.probes.load.tally import Tally

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.inventory.guidelines import Profile
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.certificates import Certificate
 from pytest_deploygate.probes.tls import Address, Certificates, Leaf

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from pytest_deploygate.inventory.dns import Cutover
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.dns import NameAt
 from pytest_deploygate.probes.propagation import Switch, fits, is_new, says

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pytest_deploygate.inventory.dns import Dns, DnsName
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.dns import NameFacts, Records
 from pytest_deploygate.probes.dns_history import Observation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_deploygate.inventory.dns import Dns
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.dns import ZoneAt, ZoneFacts
 

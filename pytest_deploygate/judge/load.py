@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_deploygate.inventory.load import LatencyLimits, Load
-from pytest_deploygate.judge import quantiles
-from pytest_deploygate.judge.quantiles import Decided
+from pytest_deploygate.judging import quantiles
+from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Reading, Series, Verdict, words_for
 from pytest_deploygate.probes.load.results import Client, Latencies, LoadRun
 from pytest_deploygate.probes.load.tally import WHOLE, Tally

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hdrh.histogram import HdrHistogram
 
 from pytest_deploygate.inventory.load import Load
-from pytest_deploygate.judge.proportions import fisher
+from pytest_deploygate.judging.proportions import fisher
 from pytest_deploygate.model import Judgement, Reading, Verdict
 from pytest_deploygate.probes.baselines import Baseline
 from pytest_deploygate.probes.load.results import LoadRun

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_deploygate.inventory.load import Load
-from pytest_deploygate.judge import quantiles
-from pytest_deploygate.judge.quantiles import Decided
+from pytest_deploygate.judging import quantiles
+from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.model import Distribution, Judgement, Reading, Verdict, words_for
 from pytest_deploygate.probes.server_histograms import ServerHistogram
 

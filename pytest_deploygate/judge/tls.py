@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pytest_deploygate.inventory.edge import Endpoint
 from pytest_deploygate.inventory.guidelines import Profile
 from pytest_deploygate.judge import headers
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict
 from pytest_deploygate.probes.tls import Certificates
 from pytest_deploygate.probes.tls_offers import Agreed, Offers

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.judge.repeats import repeated, unrepeated
+from pytest_deploygate.judging.repeats import repeated, unrepeated
 from pytest_deploygate.model import CannotTell, Evidence, Finding, Judgement, Verdict, words_for
 from pytest_deploygate.redaction import Secret, redact, redact_values
 

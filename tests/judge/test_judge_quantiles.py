@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pytest_deploygate.judge import binomial, proportions, quantiles
+from pytest_deploygate.judging import binomial, proportions, quantiles
 from pytest_deploygate.model import Verdict
 
 ALPHA = 0.05

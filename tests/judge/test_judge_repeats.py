@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.judge.repeats import repeated
+from pytest_deploygate.judging.repeats import repeated
 from pytest_deploygate.model import Judgement, Verdict
 
 BAD = Judgement(Verdict.FAIL, "TLSv1.0 is on")

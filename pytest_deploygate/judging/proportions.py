@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pytest_deploygate.judge import binomial
+from pytest_deploygate.judging import binomial
 from pytest_deploygate.model import Verdict
 
 ALPHA = 0.05

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.judge import binomial
+from pytest_deploygate.judging import binomial
 from pytest_deploygate.model import Verdict
 
 #: Looks at a running load count only when the evidence is this strong: 1 in 200 under the limit would ever reach it.
