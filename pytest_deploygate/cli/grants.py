@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from pytest_deploygate.cli.inventories import Refused, read
-from pytest_deploygate.probes import grants as needed
+from pytest_deploygate.inventory import grants as needed
 
 
 @click.command()
