@@ -21,10 +21,10 @@ from pytest_deploygate.inventory.rollback import Step
 from pytest_deploygate.inventory.rollback_actions import CUTOVER, DatabaseRestore
 from pytest_deploygate.model import CannotTell, words_for_bytes
 from pytest_deploygate.probes.backup import scratch, tools
-from pytest_deploygate.probes.backup.in_place import Folder, Note, State
 from pytest_deploygate.probes.backup.scratch import Programs
 from pytest_deploygate.probes.backup.tools import BackupSet, Tool
 from pytest_deploygate.rollback import cutover
+from pytest_deploygate.rollback.in_place import Folder, Note, State
 from pytest_deploygate.rollback.verification import Verified
 
 _MOST_WAL_BYTES = 1024**3

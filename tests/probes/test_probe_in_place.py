@@ -12,7 +12,7 @@ import pytest
 
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.in_place import NOTE, Folder, Note
+from pytest_deploygate.rollback.in_place import NOTE, Folder, Note
 
 
 @pytest.fixture
