@@ -23,11 +23,19 @@ from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import incident_log, rules, standing
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision
-from pytest_deploygate.probes import own_clock
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.rollback.hooks import Hooks
-from pytest_deploygate.session import bound, closing, declared, gate, incident, outcome, taking_part
+from pytest_deploygate.session import (
+    bound,
+    closing,
+    declared,
+    gate,
+    incident,
+    outcome,
+    own_clock,
+    taking_part,
+)
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
 
