@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge import after_load as judge_after_load
+from pytest_deploygate.checks.postgres.judge import after_load as judge_after_load
+from pytest_deploygate.checks.postgres.probe import after_load as probe_after_load
 from pytest_deploygate.judge import migration_lint as judge_migration_lint
-from pytest_deploygate.probes import after_load as probe_after_load
 from pytest_deploygate.probes import migration_lint as probe_migration_lint
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.postgres.judge import validation as judge_validation
+from pytest_deploygate.checks.postgres.probe import validation
 from pytest_deploygate.judge import aggregates as judge_aggregates
 from pytest_deploygate.judge import amcheck as judge_amcheck
 from pytest_deploygate.judge import failover as judge_failover
@@ -14,7 +16,6 @@ from pytest_deploygate.judge import plans as judge_plans
 from pytest_deploygate.judge import replication as judge_replication
 from pytest_deploygate.judge import schedules as judge_schedules
 from pytest_deploygate.judge import tables as judge_tables
-from pytest_deploygate.judge import validation as judge_validation
 from pytest_deploygate.judge import write_load as judge_write_load
 from pytest_deploygate.probes import (
     aggregates,
@@ -25,7 +26,6 @@ from pytest_deploygate.probes import (
     plans,
     replication,
     schedules,
-    validation,
     write_load,
 )
 from pytest_deploygate.probes import indexes as probe_indexes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge import caches as judge_caches
-from pytest_deploygate.judge import statements as judge_statements
-from pytest_deploygate.probes import caches, statements
+from pytest_deploygate.checks.postgres.judge import caches as judge_caches
+from pytest_deploygate.checks.postgres.judge import statements as judge_statements
+from pytest_deploygate.checks.postgres.probe import caches, statements
 
 
 @pytest.mark.item("stab.slow-queries")

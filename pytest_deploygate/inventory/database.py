@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 from pytest_deploygate.fields.types import (
     Duration,
     Each,
@@ -20,8 +22,6 @@ from pytest_deploygate.fields.types import (
 )
 from pytest_deploygate.inventory.migration_lint import MigrationLint
 from pytest_deploygate.inventory.pooling import Pooling
-from pytest_deploygate.inventory.servers import Servers
-from pytest_deploygate.inventory.statements import Monitoring, Statements
 
 
 class Node(Section):

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pytest_deploygate.checks.postgres.probe.caches import redis_client, redis_error
 from pytest_deploygate.inventory.compliance import SearchedRedis
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.caches import redis_client, redis_error
 from pytest_deploygate.redaction import redact
 
 MOST_KEYS = 1_000_000

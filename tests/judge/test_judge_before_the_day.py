@@ -7,31 +7,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.after_load import AfterLoad
+from pytest_deploygate.checks.postgres.judge import after_load, caches, servers
+from pytest_deploygate.checks.postgres.judge import statements as judge_statements
+from pytest_deploygate.checks.postgres.probe.after_load import AfterLoadFacts, Sequence
+from pytest_deploygate.checks.postgres.probe.caches import CacheFacts
+from pytest_deploygate.checks.postgres.probe.servers import ServerState
+from pytest_deploygate.checks.postgres.probe.statements import MonitoringFacts, Statement, StatementFacts
+from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
+from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
 from pytest_deploygate.inventory.compliance import AgedFiles, AuditTrail, Erasure
 from pytest_deploygate.inventory.pooling import Pooler, Pooling, Pressure
-from pytest_deploygate.inventory.servers import Servers
-from pytest_deploygate.inventory.statements import Buffers, Monitoring, Statements
-from pytest_deploygate.judge import (
-    after_load,
-    audit_trail,
-    caches,
-    erasure,
-    pooling,
-    retention,
-    servers,
-)
-from pytest_deploygate.judge import statements as judge_statements
+from pytest_deploygate.judge import audit_trail, erasure, pooling, retention
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.after_load import AfterLoadFacts, Sequence
 from pytest_deploygate.probes.audit_trail import Record, RecordFacts, RightsFacts
-from pytest_deploygate.probes.caches import CacheFacts
 from pytest_deploygate.probes.console import Capacity, PoolerFacts, PoolFacts
 from pytest_deploygate.probes.erasure import ErasureFacts
 from pytest_deploygate.probes.pressure import PressureFacts
 from pytest_deploygate.probes.retention import FileAges
-from pytest_deploygate.probes.servers import ServerState
-from pytest_deploygate.probes.statements import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.probes.sweep import Hit, Sweep
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

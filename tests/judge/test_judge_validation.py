@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.postgres.judge.validation import judge
+from pytest_deploygate.checks.postgres.probe.validation import Answer
 from pytest_deploygate.inventory.database import ValidationQuery
-from pytest_deploygate.judge.validation import judge
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.validation import Answer
 
 
 def judged(rows, expect, *, more=False, empty=None):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_deploygate.checks.postgres.judge.validation import judge
+from pytest_deploygate.checks.postgres.probe.validation import MOST_ROWS, ask
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import ValidationQuery
-from pytest_deploygate.judge.validation import judge
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.validation import MOST_ROWS, ask
 
 
 def query(sql: str, expect: object, **more) -> ValidationQuery:

@@ -8,31 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.postgres.judge import after_load as judge_after_load
+from pytest_deploygate.checks.postgres.judge import caches as judge_caches
+from pytest_deploygate.checks.postgres.judge import servers as judge_servers
+from pytest_deploygate.checks.postgres.judge import statements as judge_statements
+from pytest_deploygate.checks.postgres.probe import after_load, caches, servers, statements
+from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
+from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Retained
 from pytest_deploygate.inventory.migration_lint import MigrationLint
-from pytest_deploygate.inventory.servers import Servers
-from pytest_deploygate.inventory.statements import Buffers, Monitoring, Statements
-from pytest_deploygate.judge import after_load as judge_after_load
 from pytest_deploygate.judge import audit_trail as judge_audit_trail
-from pytest_deploygate.judge import caches as judge_caches
 from pytest_deploygate.judge import migration_lint as judge_migration_lint
 from pytest_deploygate.judge import retention as judge_retention
-from pytest_deploygate.judge import servers as judge_servers
-from pytest_deploygate.judge import statements as judge_statements
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import (
-    after_load,
-    audit_trail,
-    caches,
-    migration_lint,
-    retention,
-    servers,
-    statements,
-    sweep,
-)
+from pytest_deploygate.probes import audit_trail, migration_lint, retention, sweep
 from pytest_deploygate.probes.backup import archiving, source
 from pytest_deploygate.probes.steps import new_subject
 

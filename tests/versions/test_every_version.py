@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.postgres.judge import validation as judge_validation
+from pytest_deploygate.checks.postgres.probe import validation
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import (
     Aggregate,
@@ -23,7 +25,6 @@ from pytest_deploygate.judge import partitions as judge_partitions
 from pytest_deploygate.judge import plans as judge_plans
 from pytest_deploygate.judge import replication as judge_replication
 from pytest_deploygate.judge import tables as judge_tables
-from pytest_deploygate.judge import validation as judge_validation
 from pytest_deploygate.judge import write_load as judge_write_load
 from pytest_deploygate.model import CannotTell, Judgement
 from pytest_deploygate.probes import (
@@ -35,7 +36,6 @@ from pytest_deploygate.probes import (
     partitions,
     plans,
     replication,
-    validation,
     write_load,
 )
 

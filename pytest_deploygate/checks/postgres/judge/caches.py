@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.inventory.statements import Buffers, Redis
+from pytest_deploygate.checks.postgres.probe.caches import CacheFacts
+from pytest_deploygate.checks.postgres.section.statements import Buffers, Redis
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.caches import CacheFacts
 
 
 def judge(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:

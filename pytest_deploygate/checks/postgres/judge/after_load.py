@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.inventory.after_load import AfterLoad
+from pytest_deploygate.checks.postgres.probe.after_load import AfterLoadFacts, Sequence
+from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for_count
-from pytest_deploygate.probes.after_load import AfterLoadFacts, Sequence
 
 _NAMED = 4
 #: What is in a list, one and several, and what to do about it.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pytest_deploygate.inventory.statements import Monitoring, Statements
+from pytest_deploygate.checks.postgres.probe.statements import MonitoringFacts, Statement, StatementFacts
+from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
-from pytest_deploygate.probes.statements import MonitoringFacts, Statement, StatementFacts
 
 _WORST = 10
 _TEXT = 90

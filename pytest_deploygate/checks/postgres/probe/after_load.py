@@ -11,8 +11,8 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.after_load import AfterLoad
 from pytest_deploygate.model import CannotTell
 
 _BATCH = 100

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.inventory.servers import Servers
+from pytest_deploygate.checks.postgres.probe.servers import ServerState
+from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
-from pytest_deploygate.probes.servers import ServerState
 
 #: What an acknowledged commit rests on; what makes damage look like data.
 _DURABLE = {"fsync": "on", "zero_damaged_pages": "off", "ignore_checksum_failure": "off"}

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import psycopg
 
+from pytest_deploygate.checks.postgres.probe import servers
+from pytest_deploygate.checks.postgres.section.statements import Statements
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.statements import Statements
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import servers
 
 #: A statement that nobody else sends.
 #: Of an unusual shape: statements of one shape are counted under the words of the first, and names make no shape.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from pytest_deploygate.checks.postgres.probe.validation import Answer
 from pytest_deploygate.inventory.database import Expectation, ValidationQuery
 from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
-from pytest_deploygate.probes.validation import Answer
 
 _NEXT = "look at the rows behind it: mend them, or correct `expect` in the inventory"
 

@@ -1,0 +1,1 @@
+"""The servers: settings, statistics, caches, validation queries, and what a load leaves behind."""
