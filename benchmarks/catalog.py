@@ -21,10 +21,11 @@ from scratch_cluster import Scratch
 from pytest_deploygate.checks.postgres.probe import after_load, caches, servers, statements
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Statements
+from pytest_deploygate.checks.structure.probe import indexes, partitions
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Partitioned, Retained
-from pytest_deploygate.probes import audit_trail, indexes, partitions, retention, sweep
+from pytest_deploygate.probes import audit_trail, retention, sweep
 from pytest_deploygate.probes.steps import new_subject
 
 _SCHEMA = "CREATE SCHEMA big"

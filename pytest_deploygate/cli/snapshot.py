@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.checks.structure.probe import catalog
 from pytest_deploygate.cli.inventories import database_of
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import catalog
 
 
 @click.command()

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.checks.structure.probe import catalog
 from pytest_deploygate.fields.types import Each
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.probes import catalog
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_deploygate.judge.indexes import Expected, judge_states
+from pytest_deploygate.checks.structure.judge.indexes import Expected, judge_states
+from pytest_deploygate.checks.structure.probe.catalog import Index
+from pytest_deploygate.checks.structure.probe.indexes import Indexes, IndexState
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.catalog import Index
-from pytest_deploygate.probes.indexes import Indexes, IndexState
 
 A = IndexState("app.a", "app.t", "CREATE INDEX a", True, True, True, "1 | 1", None, None)
 B = replace(A, name="app.b", definition="CREATE INDEX b", shape="1 | 2")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.structure.judge.partitions import judge
+from pytest_deploygate.checks.structure.probe.partitions import Partition, Partitions
 from pytest_deploygate.inventory.database import Partitioned
-from pytest_deploygate.judge.partitions import judge
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.partitions import Partition, Partitions
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

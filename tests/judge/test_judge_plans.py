@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.structure.judge.plans import judge_plan
+from pytest_deploygate.checks.structure.probe.plans import Plan
 from pytest_deploygate.inventory.database import IndexedQuery
-from pytest_deploygate.judge.plans import judge_plan
-from pytest_deploygate.probes.plans import Plan
 
 USES = IndexedQuery(name="q", sql="SELECT 1", uses="app.a")
 BARE = IndexedQuery(name="q", sql="SELECT 1", uses="a")

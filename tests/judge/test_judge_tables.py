@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge.tables import Expected, ExpectedAll, judge_relation, judge_surplus
+from pytest_deploygate.checks.structure.judge.tables import (
+    Expected,
+    ExpectedAll,
+    judge_relation,
+    judge_surplus,
+)
+from pytest_deploygate.checks.structure.probe.catalog import Relation, Structure, Surplus
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.catalog import Relation, Structure, Surplus
 
 T = {
     "kind": "table",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pytest_deploygate.checks.structure.probe import catalog
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory import loader
 from pytest_deploygate.lab.state import Lab
-from pytest_deploygate.probes import catalog
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from scratch_cluster import Scratch
 
+from pytest_deploygate.checks.structure.judge.tables import (
+    Expected,
+    ExpectedAll,
+    judge_relation,
+    judge_surplus,
+)
+from pytest_deploygate.checks.structure.probe import catalog
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.judge.tables import Expected, ExpectedAll, judge_relation, judge_surplus
-from pytest_deploygate.probes import catalog
 
 MADE = """
 CREATE ROLE cat_app; CREATE ROLE cat_other; CREATE SCHEMA cat; CREATE SCHEMA parts;

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_deploygate.checks.structure.judge.partitions import judge
+from pytest_deploygate.checks.structure.probe.partitions import read
 from pytest_deploygate.inventory.database import Partitioned
-from pytest_deploygate.judge.partitions import judge
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.partitions import read
 
 DAYS = """
 DO $$ DECLARE d date; BEGIN SET LOCAL timezone = 'UTC';

@@ -9,6 +9,12 @@ import pytest
 
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
 from pytest_deploygate.checks.postgres.probe import validation
+from pytest_deploygate.checks.structure.judge import amcheck as judge_amcheck
+from pytest_deploygate.checks.structure.judge import indexes as judge_indexes
+from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
+from pytest_deploygate.checks.structure.judge import plans as judge_plans
+from pytest_deploygate.checks.structure.judge import tables as judge_tables
+from pytest_deploygate.checks.structure.probe import amcheck, catalog, indexes, partitions, plans
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import (
     Aggregate,
@@ -18,26 +24,11 @@ from pytest_deploygate.inventory.database import (
     ValidationQuery,
 )
 from pytest_deploygate.judge import aggregates as judge_aggregates
-from pytest_deploygate.judge import amcheck as judge_amcheck
-from pytest_deploygate.judge import indexes as judge_indexes
 from pytest_deploygate.judge import migrations as judge_migrations
-from pytest_deploygate.judge import partitions as judge_partitions
-from pytest_deploygate.judge import plans as judge_plans
 from pytest_deploygate.judge import replication as judge_replication
-from pytest_deploygate.judge import tables as judge_tables
 from pytest_deploygate.judge import write_load as judge_write_load
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import (
-    aggregates,
-    amcheck,
-    catalog,
-    indexes,
-    migrations,
-    partitions,
-    plans,
-    replication,
-    write_load,
-)
+from pytest_deploygate.probes import aggregates, migrations, replication, write_load
 
 PART = Partitioned.model_validate({"table": "app.part", "column": "at", "interval": "1d", "ahead": "2d"})
 QUERY = IndexedQuery.model_validate(

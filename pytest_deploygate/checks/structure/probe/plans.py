@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.checks.structure.probe.indexes import states, topmost
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.inventory.database import IndexedQuery
-from pytest_deploygate.probes.indexes import states, topmost
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from pytest_deploygate.checks.structure.probe.partitions import Partition, Partitions
 from pytest_deploygate.inventory.database import Partitioned
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.partitions import Partition, Partitions
 
 #: Months and quarters are not all of one length.
 _CALENDAR_SLACK = timedelta(days=3)

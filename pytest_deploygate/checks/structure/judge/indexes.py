@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.structure.probe.catalog import Index
+from pytest_deploygate.checks.structure.probe.indexes import Indexes, IndexState
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.catalog import Index
-from pytest_deploygate.probes.indexes import Indexes, IndexState
 
 _MOST = 5
 #: Name of an index and what is wrong with it.

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pytest_deploygate.checks.structure.probe.catalog import (
+    Aspects,
+    Relation,
+    Structure,
+    Surplus,
+    differences,
+)
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.catalog import Aspects, Relation, Structure, Surplus, differences
 
 _MOST = 5
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate.checks.structure.probe import catalog_lines
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.probes import catalog_lines
 
 FORMAT = "deploygate-snapshot/1"
 _TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")

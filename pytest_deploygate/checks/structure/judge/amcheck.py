@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pytest_deploygate.checks.structure.probe.amcheck import Amcheck
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.amcheck import Amcheck
 
 _MOST = 5
 

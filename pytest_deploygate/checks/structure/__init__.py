@@ -1,0 +1,1 @@
+"""The expected structure: tables, indexes, partitions, and plans that use them."""
