@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.aggregates.probe.aggregates import Comparison, Difference
 from pytest_deploygate.inventory.timescale import (
     ChunkRetention,
     Columnstore,
@@ -18,7 +19,6 @@ from pytest_deploygate.judge import timescale as judge_timescale
 from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
 from pytest_deploygate.judge.timescale_jobs import health
 from pytest_deploygate.probes import timescale as probe
-from pytest_deploygate.probes.aggregates import Comparison, Difference
 from pytest_deploygate.probes.timescale_aggregates import AggregateFacts
 
 NOW = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)

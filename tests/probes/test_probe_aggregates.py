@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from pytest_deploygate.checks.aggregates.judge import judge
+from pytest_deploygate.checks.aggregates.probe.aggregates import read
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Aggregate
-from pytest_deploygate.judge.aggregates import judge
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.aggregates import read
 
 HOURS, SENSORS = 720, 4
 RECOMPUTE = (

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.aggregates import judge as judge_aggregates
+from pytest_deploygate.checks.aggregates.probe import aggregates
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
 from pytest_deploygate.checks.postgres.probe import validation
 from pytest_deploygate.checks.structure.judge import amcheck as judge_amcheck
@@ -23,12 +25,11 @@ from pytest_deploygate.inventory.database import (
     Partitioned,
     ValidationQuery,
 )
-from pytest_deploygate.judge import aggregates as judge_aggregates
 from pytest_deploygate.judge import migrations as judge_migrations
 from pytest_deploygate.judge import replication as judge_replication
 from pytest_deploygate.judge import write_load as judge_write_load
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import aggregates, migrations, replication, write_load
+from pytest_deploygate.probes import migrations, replication, write_load
 
 PART = Partitioned.model_validate({"table": "app.part", "column": "at", "interval": "1d", "ahead": "2d"})
 QUERY = IndexedQuery.model_validate(

@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query, relation_name, sample
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.recomputation import comparison_query, relation_name, sample
 from pytest_deploygate.probes.schedules import ScheduleFacts, read_schedule
 
 MOST_EXAMPLES = 5

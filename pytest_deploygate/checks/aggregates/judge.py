@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from pytest_deploygate.checks.aggregates.probe.aggregates import AggregateFacts, Comparison, Difference
 from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.judge.schedules import judge_schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
-from pytest_deploygate.probes.aggregates import AggregateFacts, Comparison, Difference
 
 _CLOCKS = timedelta(minutes=5)
 

@@ -1,0 +1,1 @@
+"""Aggregates that must equal a recomputation from their raw rows."""
