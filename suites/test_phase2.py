@@ -8,6 +8,11 @@ from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
 from pytest_deploygate.checks.postgres.probe import validation
+from pytest_deploygate.checks.replication.judge import failover as judge_failover
+from pytest_deploygate.checks.replication.judge import streaming as judge_replication
+from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
+from pytest_deploygate.checks.replication.probe import failover, write_load
+from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.checks.structure.judge import amcheck as judge_amcheck
 from pytest_deploygate.checks.structure.judge import indexes as judge_indexes
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
@@ -15,13 +20,10 @@ from pytest_deploygate.checks.structure.judge import plans as judge_plans
 from pytest_deploygate.checks.structure.judge import tables as judge_tables
 from pytest_deploygate.checks.structure.probe import amcheck, catalog, partitions, plans
 from pytest_deploygate.checks.structure.probe import indexes as probe_indexes
-from pytest_deploygate.judge import failover as judge_failover
 from pytest_deploygate.judge import migrations as judge_migrations
-from pytest_deploygate.judge import replication as judge_replication
 from pytest_deploygate.judge import schedules as judge_schedules
-from pytest_deploygate.judge import write_load as judge_write_load
-from pytest_deploygate.probes import failover, replication, schedules, write_load
 from pytest_deploygate.probes import migrations as probe_migrations
+from pytest_deploygate.probes import schedules
 
 
 @pytest.mark.item("phase2.migrations")

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.dns import Dns, DnsName
@@ -17,7 +18,7 @@ from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab import up
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import dns_drill, failover
+from pytest_deploygate.probes import dns_drill
 from pytest_deploygate.probes import pages as drilled_pages
 from pytest_deploygate.probes.backup import drill as restore_drill
 from pytest_deploygate.probes.backup.record import DrillRecord

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.replication.judge.failover import judge
+from pytest_deploygate.checks.replication.probe.failover import DrillEvidence, DrillRecord, digest
 from pytest_deploygate.inventory.database import Failover
-from pytest_deploygate.judge.failover import judge
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.failover import DrillEvidence, DrillRecord, digest
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 FACTS = {"replicas": "db2, db3", "synchronous_commit": "on"}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
+from pytest_deploygate.checks.replication.probe.servers import Server, Slot, Standby
+from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts, Watch
 from pytest_deploygate.inventory.database import Replication
-from pytest_deploygate.judge.replication import judge_cluster, judge_replica
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.replication import PrimaryFacts, ReplicaFacts, Watch
-from pytest_deploygate.probes.replication_facts import Server, Slot, Standby
 
 PRIMARY = Server("db1", version=15, system_identifier="77", timeline=3, lsn=900, slot_wal_limit_mb=1024,
                  synchronous_standby_names="ANY 1 (db2, db3)", synchronous_commit="on")  # fmt: skip

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_deploygate.checks.replication.judge.write_load import judge
+from pytest_deploygate.checks.replication.probe.write_load import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.inventory.database import Replication
-from pytest_deploygate.judge.write_load import judge
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.write_load import LoadFacts, ReplicaUnderLoad
 
 LOAD = LoadFacts(2.0, 2.0, 2, 500, 999, 0, 0, 0.004, 5.0, False, "", "ANY 1 (db2, db3)", 0)
 GOOD = ReplicaUnderLoad("db2", LOAD, 9, 4096, 0.01, 0.01, True, 0, (), 0, "")

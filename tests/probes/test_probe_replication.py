@@ -8,12 +8,13 @@ import time
 import pytest
 from scratch_cluster import SYNCHRONOUS, wait
 
+from pytest_deploygate.checks.replication.judge import failover as judge_failover
+from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
+from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
+from pytest_deploygate.checks.replication.probe import failover, write_load
+from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.judge import failover as judge_failover
-from pytest_deploygate.judge import write_load as judge_write_load
-from pytest_deploygate.judge.replication import judge_cluster, judge_replica
 from pytest_deploygate.model import CannotTell, NotCovered, Verdict
-from pytest_deploygate.probes import failover, replication, write_load
 
 QUICK = {"max_lag_time": "1s", "marker_within": "1s", "load": {"duration": "600ms"}}
 

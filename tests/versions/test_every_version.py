@@ -11,6 +11,10 @@ from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
 from pytest_deploygate.checks.postgres.probe import validation
+from pytest_deploygate.checks.replication.judge import streaming as judge_replication
+from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
+from pytest_deploygate.checks.replication.probe import streaming as replication
+from pytest_deploygate.checks.replication.probe import write_load
 from pytest_deploygate.checks.structure.judge import amcheck as judge_amcheck
 from pytest_deploygate.checks.structure.judge import indexes as judge_indexes
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
@@ -26,10 +30,8 @@ from pytest_deploygate.inventory.database import (
     ValidationQuery,
 )
 from pytest_deploygate.judge import migrations as judge_migrations
-from pytest_deploygate.judge import replication as judge_replication
-from pytest_deploygate.judge import write_load as judge_write_load
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import migrations, replication, write_load
+from pytest_deploygate.probes import migrations
 
 PART = Partitioned.model_validate({"table": "app.part", "column": "at", "interval": "1d", "ahead": "2d"})
 QUERY = IndexedQuery.model_validate(

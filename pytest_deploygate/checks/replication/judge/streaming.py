@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pytest_deploygate.checks.replication.judge.replica import (
+    apply_delay,
+    lag,
+    marker,
+    reply,
+    slot,
+    synchronous,
+)
+from pytest_deploygate.checks.replication.probe.servers import Slot, Standby
+from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts
 from pytest_deploygate.inventory.database import Replication
-from pytest_deploygate.judge.replication_parts import apply_delay, lag, marker, reply, slot, synchronous
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
-from pytest_deploygate.probes.replication import PrimaryFacts, ReplicaFacts
-from pytest_deploygate.probes.replication_facts import Slot, Standby
 
 _GRANT = "GRANT pg_monitor TO the gate's role"
 

@@ -16,12 +16,7 @@ from datetime import timedelta
 
 import psycopg
 
-from pytest_deploygate.clients.postgres import markers
-from pytest_deploygate.clients.postgres.cluster import Cluster, explain
-from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.database import Node
-from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes.replication_facts import (
+from pytest_deploygate.checks.replication.probe.servers import (
     Server,
     Slot,
     Standby,
@@ -29,6 +24,11 @@ from pytest_deploygate.probes.replication_facts import (
     read_slots,
     read_standbys,
 )
+from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.remembered import once
+from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.model import CannotTell, NotCovered
 
 _LONGEST_PATIENCE_S = 30.0
 # Read before the marker's commit, which flushes it. pg_current_wal_lsn() after it may lie within a record of somebody's

@@ -1,0 +1,1 @@
+"""Replication: who takes writes, who follows, how far behind, and the failover drill."""
