@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.migrations.judge import lint as judge_migration_lint
+from pytest_deploygate.checks.migrations.probe import lint as probe_migration_lint
 from pytest_deploygate.checks.postgres.judge import after_load as judge_after_load
 from pytest_deploygate.checks.postgres.probe import after_load as probe_after_load
-from pytest_deploygate.judge import migration_lint as judge_migration_lint
-from pytest_deploygate.probes import migration_lint as probe_migration_lint
 
 
 @pytest.mark.item("guard.migration-lint")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.migrations.judge import lint as migration_lint
+from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Referenced, Step, _table, referenced_by
+from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.clients.postgres.statements_of import statements
-from pytest_deploygate.inventory.migration_lint import MigrationLint
-from pytest_deploygate.judge import migration_lint
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.migration_lint import LintFacts, Referenced, Step, _table, referenced_by
 
 GB = 1024**3
 LIMITED = "SET lock_timeout = '5s';\nSET statement_timeout = '60s';\n"

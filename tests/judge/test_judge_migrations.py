@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.migrations.judge.versions import judge, pending
+from pytest_deploygate.checks.migrations.probe.versions import NodeVersion, Revision, SchemaVersions, Scripts
 from pytest_deploygate.inventory.database import Migrations
-from pytest_deploygate.judge.migrations import judge, pending
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.migrations import NodeVersion, Revision, SchemaVersions, Scripts
 
 CHAIN = tuple(Revision(f"r{i}", (f"r{i - 1}",) if i else (), f"step {i}") for i in range(5))
 SCRIPTS = Scripts("migrations", CHAIN, ("r4",), ())

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_deploygate.checks.migrations.judge.versions import judge
+from pytest_deploygate.checks.migrations.probe.versions import measure
 from pytest_deploygate.inventory.database import Migrations
-from pytest_deploygate.judge.migrations import judge
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.migrations import measure
 
 FLYWAY = """
 CREATE TABLE tools.flyway_schema_history (installed_rank int PRIMARY KEY, version varchar(50), description varchar(200)

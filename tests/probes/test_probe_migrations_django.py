@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from scratch_cluster import Scratch
 
+from pytest_deploygate.checks.migrations.judge.versions import judge
+from pytest_deploygate.checks.migrations.probe.versions import measure
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Migrations
-from pytest_deploygate.judge.migrations import judge
 from pytest_deploygate.model import Judgement, Verdict
-from pytest_deploygate.probes.migrations import measure
 
 FIRST = """
 from django.db import migrations, models

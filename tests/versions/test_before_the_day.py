@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.migrations.judge import lint as judge_migration_lint
+from pytest_deploygate.checks.migrations.probe import lint as migration_lint
+from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.postgres.judge import after_load as judge_after_load
 from pytest_deploygate.checks.postgres.judge import caches as judge_caches
 from pytest_deploygate.checks.postgres.judge import servers as judge_servers
@@ -19,12 +22,10 @@ from pytest_deploygate.checks.postgres.section.statements import Buffers, Monito
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Retained
-from pytest_deploygate.inventory.migration_lint import MigrationLint
 from pytest_deploygate.judge import audit_trail as judge_audit_trail
-from pytest_deploygate.judge import migration_lint as judge_migration_lint
 from pytest_deploygate.judge import retention as judge_retention
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import audit_trail, migration_lint, retention, sweep
+from pytest_deploygate.probes import audit_trail, retention, sweep
 from pytest_deploygate.probes.backup import archiving, source
 from pytest_deploygate.probes.steps import new_subject
 

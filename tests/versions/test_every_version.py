@@ -9,6 +9,8 @@ import pytest
 
 from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
+from pytest_deploygate.checks.migrations.judge import versions as judge_migrations
+from pytest_deploygate.checks.migrations.probe import versions as migrations
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
 from pytest_deploygate.checks.postgres.probe import validation
 from pytest_deploygate.checks.replication.judge import streaming as judge_replication
@@ -29,9 +31,7 @@ from pytest_deploygate.inventory.database import (
     Partitioned,
     ValidationQuery,
 )
-from pytest_deploygate.judge import migrations as judge_migrations
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import migrations
 
 PART = Partitioned.model_validate({"table": "app.part", "column": "at", "interval": "1d", "ahead": "2d"})
 QUERY = IndexedQuery.model_validate(

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.migration_lint import MigrationLint
-from pytest_deploygate.judge import known_sql
+from pytest_deploygate.checks.migrations.judge import known_sql
+from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Step
+from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
-from pytest_deploygate.probes.migration_lint import LintFacts, Step
 
 _NAMED = 3
 _SHOWN = 80

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pytest_deploygate.checks.migrations.probe.versions import NodeVersion, Revision, SchemaVersions, Scripts
 from pytest_deploygate.inventory.database import Migrations
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
-from pytest_deploygate.probes.migrations import NodeVersion, Revision, SchemaVersions, Scripts
 
 _NAMED = 3
 

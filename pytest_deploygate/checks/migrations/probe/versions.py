@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.migrations.probe import tools as migration_tools
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Migrations, Node
 from pytest_deploygate.model import CannotTell, NotCovered
-from pytest_deploygate.probes import migration_tools
 
 #: A replica that is a moment behind gets this long to show the primary's version.
 _PATIENCE_S = 2.0

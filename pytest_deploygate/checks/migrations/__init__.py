@@ -1,0 +1,1 @@
+"""Migrations: at which version the database is, and what pending ones would do."""
