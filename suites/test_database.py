@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.pooling import judge as judge_pooling
+from pytest_deploygate.checks.pooling.probe import console, pressure
 from pytest_deploygate.checks.postgres.judge import servers as judge_servers
 from pytest_deploygate.checks.postgres.judge import statements as judge_statements
 from pytest_deploygate.checks.postgres.probe import servers, statements
@@ -11,9 +13,8 @@ from pytest_deploygate.checks.replication.judge import streaming as judge_replic
 from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
 from pytest_deploygate.checks.structure.probe import partitions
-from pytest_deploygate.judge import pooling as judge_pooling
 from pytest_deploygate.judge import retention as judge_retention
-from pytest_deploygate.probes import console, pressure, retention
+from pytest_deploygate.probes import retention
 
 
 @pytest.mark.item("db.cluster")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
+from pytest_deploygate.checks.pooling.section import Pooling
 from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 from pytest_deploygate.fields.types import (
@@ -21,7 +22,6 @@ from pytest_deploygate.fields.types import (
     Section,
     Size,
 )
-from pytest_deploygate.inventory.pooling import Pooling
 
 
 class Node(Section):

@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.pooling import judge as pooling
+from pytest_deploygate.checks.pooling.probe.console import Capacity, PoolerFacts, PoolFacts
+from pytest_deploygate.checks.pooling.probe.pressure import PressureFacts
+from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.checks.postgres.judge import after_load, caches, servers
 from pytest_deploygate.checks.postgres.judge import statements as judge_statements
 from pytest_deploygate.checks.postgres.probe.after_load import AfterLoadFacts, Sequence
@@ -17,13 +21,10 @@ from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
 from pytest_deploygate.inventory.compliance import AgedFiles, AuditTrail, Erasure
-from pytest_deploygate.inventory.pooling import Pooler, Pooling, Pressure
-from pytest_deploygate.judge import audit_trail, erasure, pooling, retention
+from pytest_deploygate.judge import audit_trail, erasure, retention
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.probes.audit_trail import Record, RecordFacts, RightsFacts
-from pytest_deploygate.probes.console import Capacity, PoolerFacts, PoolFacts
 from pytest_deploygate.probes.erasure import ErasureFacts
-from pytest_deploygate.probes.pressure import PressureFacts
 from pytest_deploygate.probes.retention import FileAges
 from pytest_deploygate.probes.sweep import Hit, Sweep
 

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from pytest_deploygate.checks.pooling.section import Pooler, Pooling
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.pooling import Pooler, Pooling
 from pytest_deploygate.redaction import redact
 
 

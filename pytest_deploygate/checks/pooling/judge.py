@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.inventory.pooling import Pooler, Pooling, Pressure
+from pytest_deploygate.checks.pooling.probe.console import Capacity, PoolerFacts
+from pytest_deploygate.checks.pooling.probe.pressure import PressureFacts
+from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
-from pytest_deploygate.probes.console import Capacity, PoolerFacts
-from pytest_deploygate.probes.pressure import PressureFacts
 
 _STATS_USERS = "name the gate's role in `stats_users` of pgbouncer.ini and RELOAD"
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import psycopg
 
+from pytest_deploygate.checks.pooling.probe.console import capacity, login
+from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.pooling import Pooler, Pooling, Pressure
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.console import capacity, login
 from pytest_deploygate.redaction import redact
 
 FORMAT = "deploygate-pooling-pressure/1"

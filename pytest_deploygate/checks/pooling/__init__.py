@@ -1,0 +1,1 @@
+"""Connection poolers: their arithmetic, their queues, and a test under pressure."""
