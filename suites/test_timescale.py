@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
-from pytest_deploygate.judge.timescale import expected as expected_of
-from pytest_deploygate.judge.timescale import judge as judge_extension
+from pytest_deploygate.checks.timescale.judge import aggregates as timescale_aggregates
+from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hypertables
+from pytest_deploygate.checks.timescale.judge import policies as timescale_policies
+from pytest_deploygate.checks.timescale.judge.extension import expected as expected_of
+from pytest_deploygate.checks.timescale.judge.extension import judge as judge_extension
 
 
 @pytest.mark.item("db.cluster")

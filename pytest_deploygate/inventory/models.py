@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Caching
+from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.fields.types import Each, Given, Section
 from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Erasure
@@ -23,7 +24,6 @@ from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.pages import Pages
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 from pytest_deploygate.inventory.rollback import Rollback
-from pytest_deploygate.inventory.timescale import Timescale
 from pytest_deploygate.inventory.uptime import Uptime
 
 

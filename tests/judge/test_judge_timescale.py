@@ -8,18 +8,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checks.aggregates.probe.aggregates import Comparison, Difference
-from pytest_deploygate.inventory.timescale import (
+from pytest_deploygate.checks.timescale.judge import aggregates as timescale_aggregates
+from pytest_deploygate.checks.timescale.judge import extension as judge_timescale
+from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hypertables
+from pytest_deploygate.checks.timescale.judge import policies as timescale_policies
+from pytest_deploygate.checks.timescale.judge.jobs import health
+from pytest_deploygate.checks.timescale.probe import extension as probe
+from pytest_deploygate.checks.timescale.probe.aggregates import AggregateFacts
+from pytest_deploygate.checks.timescale.section import (
     ChunkRetention,
     Columnstore,
     ContinuousAggregate,
     Hypertable,
     Timescale,
 )
-from pytest_deploygate.judge import timescale as judge_timescale
-from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
-from pytest_deploygate.judge.timescale_jobs import health
-from pytest_deploygate.probes import timescale as probe
-from pytest_deploygate.probes.timescale_aggregates import AggregateFacts
 
 NOW = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)
 H, D = timedelta(hours=1), timedelta(days=1)

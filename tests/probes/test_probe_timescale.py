@@ -16,15 +16,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pytest_deploygate.checks.timescale.judge import aggregates as timescale_aggregates
+from pytest_deploygate.checks.timescale.judge import extension as judge_timescale
+from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hypertables
+from pytest_deploygate.checks.timescale.judge import policies as timescale_policies
+from pytest_deploygate.checks.timescale.probe import aggregates as probe_aggregates
+from pytest_deploygate.checks.timescale.probe import extension as probe
+from pytest_deploygate.checks.timescale.section import Hypertable, Timescale
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.compliance import Erasure
-from pytest_deploygate.inventory.timescale import Hypertable, Timescale
-from pytest_deploygate.judge import timescale as judge_timescale
-from pytest_deploygate.judge import timescale_aggregates, timescale_hypertables, timescale_policies
 from pytest_deploygate.lab.services.timescale import CACHE
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import timescale as probe
-from pytest_deploygate.probes import timescale_aggregates as probe_aggregates
 from pytest_deploygate.probes.steps import new_subject
 from pytest_deploygate.probes.sweep import sweep
 from pytest_deploygate.redaction import Secret

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pytest_deploygate.checks.timescale.probe.extension import Job
 from pytest_deploygate.model import Reading, words_for
-from pytest_deploygate.probes.timescale import Job
 
 #: A job may have missed one run: restarts and long runs of others do that.
 MOST_INTERVALS = 2

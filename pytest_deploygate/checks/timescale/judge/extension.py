@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.timescale import Timescale
+from pytest_deploygate.checks.timescale.judge.jobs import health
+from pytest_deploygate.checks.timescale.probe.extension import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
+from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.judge.schedules import judge_schedule
-from pytest_deploygate.judge.timescale_jobs import health
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
-from pytest_deploygate.probes.timescale import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 
 #: TimescaleDB's own housekeeping: it concerns nobody's rows, and telemetry fails wherever it may not go out.
 _OWN = ("policy_telemetry", "policy_job_stat_history_retention", "policy_process_hypertable_invalidations")

@@ -17,12 +17,12 @@ import psycopg
 
 from pytest_deploygate.checks.aggregates.probe.aggregates import Comparison, comparable, compare, extent
 from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query
+from pytest_deploygate.checks.timescale.probe import extension as timescale
+from pytest_deploygate.checks.timescale.probe.extension import REFRESH, Catalog, Job
+from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.inventory import database
-from pytest_deploygate.inventory.timescale import ContinuousAggregate
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import timescale
-from pytest_deploygate.probes.timescale import REFRESH, Catalog, Job
 
 Span = tuple[datetime, datetime]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pytest_deploygate.inventory.timescale import ChunkRetention, Columnstore
-from pytest_deploygate.judge.timescale_jobs import Health, health, of_kind, same
+from pytest_deploygate.checks.timescale.judge.jobs import Health, health, of_kind, same
+from pytest_deploygate.checks.timescale.probe.extension import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
+from pytest_deploygate.checks.timescale.section import ChunkRetention, Columnstore
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.timescale import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
 
 
 def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:

@@ -1,0 +1,1 @@
+"""TimescaleDB: the extension, hypertables, continuous aggregates, policies and jobs."""
