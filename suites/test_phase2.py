@@ -6,6 +6,8 @@ import pytest
 
 from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
+from pytest_deploygate.checks.jobs import judge as judge_schedules
+from pytest_deploygate.checks.jobs.probe import schedules
 from pytest_deploygate.checks.migrations.judge import versions as judge_migrations
 from pytest_deploygate.checks.migrations.probe import versions as probe_migrations
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
@@ -22,8 +24,6 @@ from pytest_deploygate.checks.structure.judge import plans as judge_plans
 from pytest_deploygate.checks.structure.judge import tables as judge_tables
 from pytest_deploygate.checks.structure.probe import amcheck, catalog, partitions, plans
 from pytest_deploygate.checks.structure.probe import indexes as probe_indexes
-from pytest_deploygate.judge import schedules as judge_schedules
-from pytest_deploygate.probes import schedules
 
 
 @pytest.mark.item("phase2.migrations")

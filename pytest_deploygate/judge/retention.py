@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pytest_deploygate.checks.jobs import judge as schedules
 from pytest_deploygate.inventory.compliance import AgedFiles
 from pytest_deploygate.inventory.database import BackupJob, LastRun, Retained, Schedule
-from pytest_deploygate.judge import schedules
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 from pytest_deploygate.probes.retention import MOST_ROWS, FileAges, RetentionFacts
 

@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts, read_last_run
+from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts, read_schedule, shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.compliance import AgedFiles
 from pytest_deploygate.inventory.database import Retained
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
-from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts, read_schedule, shell
 
 MOST_ROWS = 100_000
 _OLD = """

@@ -9,9 +9,9 @@ import pytest
 
 from pytest_deploygate.checks.aggregates.judge import judge
 from pytest_deploygate.checks.aggregates.probe.aggregates import AggregateFacts, Comparison, Difference
+from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts
 from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.schedules import ScheduleFacts
 
 NOW = datetime(2026, 3, 4, 12, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -11,11 +11,11 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.jobs.judge import judge, last_due
+from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts
+from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts
 from pytest_deploygate.inventory.database import BackupJob
-from pytest_deploygate.judge.schedules import judge, last_due
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.last_runs import LastRunFacts
-from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 JOB = BackupJob.model_validate(

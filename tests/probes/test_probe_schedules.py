@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from scratch_cluster import binaries, scratch, wait
 
+from pytest_deploygate.checks.jobs.judge import judge
+from pytest_deploygate.checks.jobs.probe import last_runs, schedules
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import BackupJob
-from pytest_deploygate.judge.schedules import judge
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import last_runs, schedules
 
 # Samples written in the form that systemd documents for `TZ=UTC systemctl show NAME --property=…`. They were not recorded:
 # no machine of this project runs systemd.

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_deploygate.checks.jobs.probe.schedules import shell
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.schedules import shell
 from pytest_deploygate.redaction import redact
 
 _MOST_WORDS = 2000

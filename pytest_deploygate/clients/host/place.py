@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pytest_deploygate.checks.jobs.probe.schedules import shell
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.schedules import shell
 
 _TIMED_OUT = (124, 137)
 _MOST = 400

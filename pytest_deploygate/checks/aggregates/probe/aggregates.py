@@ -15,10 +15,10 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query, relation_name, sample
+from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts, read_schedule
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.schedules import ScheduleFacts, read_schedule
 
 MOST_EXAMPLES = 5
 #: Rows stamped this shortly before a refresh may have been committed after it had looked.

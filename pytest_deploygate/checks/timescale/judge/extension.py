@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.checks.timescale.judge.jobs import health
 from pytest_deploygate.checks.timescale.probe.extension import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 from pytest_deploygate.checks.timescale.section import Timescale
-from pytest_deploygate.judge.schedules import judge_schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
 #: TimescaleDB's own housekeeping: it concerns nobody's rows, and telemetry fails wherever it may not go out.

@@ -15,12 +15,12 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.schedules import ScheduleFacts
 
 RETENTION = "policy_retention"
 COLUMNSTORE = "policy_compression"

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts
+from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts
 from pytest_deploygate.inventory.database import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
-from pytest_deploygate.probes.last_runs import LastRunFacts
-from pytest_deploygate.probes.schedules import JobFacts, ScheduleFacts
 
 _CLOCKS = timedelta(minutes=5)
 _SECONDS = re.compile(r"(\d+) seconds?")

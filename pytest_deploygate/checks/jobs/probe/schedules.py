@@ -18,12 +18,12 @@ import psycopg
 import testinfra
 from cronsim import CronSim, CronSimError
 
+from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts, read_last_run
 from pytest_deploygate.clients.host import ssh
 from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import BackupJob, Schedule
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.last_runs import LastRunFacts, read_last_run
 from pytest_deploygate.redaction import redact
 
 _NICKNAMES = {

@@ -1,0 +1,1 @@
+"""Scheduled jobs: that one is scheduled, that it ran, that it succeeded."""
