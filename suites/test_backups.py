@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge import archiving as judge_archiving
-from pytest_deploygate.judge import backups as judge_backups
-from pytest_deploygate.judge import restore as judge_restore
-from pytest_deploygate.probes.backup import archiving, drill, seen, trial
+from pytest_deploygate.checks.backups.judge import archiving as judge_archiving
+from pytest_deploygate.checks.backups.judge import backups as judge_backups
+from pytest_deploygate.checks.backups.judge import restore as judge_restore
+from pytest_deploygate.checks.backups.probe import archiving, drill, seen, trial
 
 
 @pytest.mark.item("infra.backup-system")

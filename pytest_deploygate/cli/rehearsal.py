@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pytest_deploygate.checks.backups.probe import drill as restore_drill
+from pytest_deploygate.checks.backups.probe.record import DrillRecord
+from pytest_deploygate.checks.backups.probe.seen import Backups
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.dns import Dns, DnsName
 from pytest_deploygate.inventory.loader import InventoryError, available
 from pytest_deploygate.inventory.loader import load as load_inventory
@@ -20,9 +23,6 @@ from pytest_deploygate.lab import up
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import dns_drill
 from pytest_deploygate.probes import pages as drilled_pages
-from pytest_deploygate.probes.backup import drill as restore_drill
-from pytest_deploygate.probes.backup.record import DrillRecord
-from pytest_deploygate.probes.backup.seen import Backups
 
 
 def rehearse(say: up.Say) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from pytest_deploygate.checks.backups.section import Flag
 from pytest_deploygate.checks.postgres.section.statements import Redis
 from pytest_deploygate.fields.references import with_lab
 from pytest_deploygate.fields.types import Duration, Each, FilePath, SecretReference, Section
-from pytest_deploygate.inventory.backup import Flag
 from pytest_deploygate.inventory.database import Retained
 
 

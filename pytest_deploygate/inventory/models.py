@@ -10,11 +10,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Caching
 from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.fields.types import Each, Given, Section
-from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Erasure
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from pytest_deploygate.checks.backups.probe.scratch import Programs
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.scratch import Programs
 
 NOTE = "deploygate-restored.json"
 _SUFFIX = ".restoring"

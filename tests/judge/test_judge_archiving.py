@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.judge.archiving import judge
+from pytest_deploygate.checks.backups.judge.archiving import judge
+from pytest_deploygate.checks.backups.probe.archiving import Archiver, Archiving, Mark
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.backup.archiving import Archiver, Archiving, Mark
 
 NOW = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
 SEGMENT = "000000010000000000000009"

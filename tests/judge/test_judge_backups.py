@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.judge import backups
+from pytest_deploygate.checks.backups.judge import backups
+from pytest_deploygate.checks.backups.probe.seen import Repository, Verified
+from pytest_deploygate.checks.backups.probe.tools import BackupSet, Store, Verification
+from pytest_deploygate.checks.backups.probe.trial import Trial
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.backup.seen import Repository, Verified
-from pytest_deploygate.probes.backup.tools import BackupSet, Store, Verification
-from pytest_deploygate.probes.backup.trial import Trial
 
 NOW = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

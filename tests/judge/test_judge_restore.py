@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.judge.restore import judge, judge_rehearsal
+from pytest_deploygate.checks.backups.judge.restore import judge, judge_rehearsal
+from pytest_deploygate.checks.backups.probe.record import DrillEvidence, DrillRecord
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.backup.record import DrillEvidence, DrillRecord
 
 NOW = datetime(2026, 3, 4, 8, 0, tzinfo=UTC)
 EXPECTED = Backup.model_validate({"tool": "pgbackrest", "server": "platform", "rto": "1h", "rpo": "10m"})

@@ -18,12 +18,12 @@ import pytest
 from places import server_folder
 from scratch_cluster import Scratch, wait
 
+from pytest_deploygate.checks.backups.probe import archiving, drill, scratch, trial
+from pytest_deploygate.checks.backups.probe.seen import Backups, verified
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.backup import Backup
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import archiving, drill, scratch, trial
-from pytest_deploygate.probes.backup.seen import Backups, verified
 
 ROOT = Path(__file__).parents[2]
 
@@ -210,10 +210,10 @@ def test_a_killed_drill_leaves_nothing(archived: Archived) -> None:
     }  # fmt: skip
     script = textwrap.dedent(f"""
         import time
-        from pytest_deploygate.inventory.backup import Backup
+        from pytest_deploygate.checks.backups.section import Backup
         from pytest_deploygate.inventory.database import Database
         from pytest_deploygate.probes.backup import drill, scratch
-        from pytest_deploygate.probes.backup.seen import Backups
+        from pytest_deploygate.checks.backups.probe.seen import Backups
         from pytest_deploygate.clients.postgres.cluster import Cluster
         scratch.Instance.wait_paused = lambda *_: time.sleep(120)
         database = Database.model_validate({database!r})

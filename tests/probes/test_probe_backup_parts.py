@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.backups.probe import barman, contents, pgbackrest, record, wal
+from pytest_deploygate.checks.backups.probe.contents import Chosen, Contents, Table, compare
+from pytest_deploygate.checks.backups.probe.record import DrillRecord
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import barman, contents, pgbackrest, record, wal
-from pytest_deploygate.probes.backup.contents import Chosen, Contents, Table, compare
-from pytest_deploygate.probes.backup.record import DrillRecord
 
 SIZE = 16 * 1024**2
 CHOSEN = Chosen((Table("a", "t"),), ())

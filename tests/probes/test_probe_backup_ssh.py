@@ -11,10 +11,10 @@ import pytest
 from ssh_server import serving
 from test_probe_backup import Archived, archived, leftovers
 
+from pytest_deploygate.checks.backups.probe import drill, scratch
+from pytest_deploygate.checks.backups.probe.seen import Backups, verified
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import drill, scratch
-from pytest_deploygate.probes.backup.seen import Backups, verified
 
 __all__ = ["archived"]  # a fixture
 

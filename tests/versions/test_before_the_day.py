@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.backups.probe import archiving, source
 from pytest_deploygate.checks.migrations.judge import lint as judge_migration_lint
 from pytest_deploygate.checks.migrations.probe import lint as migration_lint
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
@@ -26,7 +27,6 @@ from pytest_deploygate.judge import audit_trail as judge_audit_trail
 from pytest_deploygate.judge import retention as judge_retention
 from pytest_deploygate.model import CannotTell, Judgement
 from pytest_deploygate.probes import audit_trail, retention, sweep
-from pytest_deploygate.probes.backup import archiving, source
 from pytest_deploygate.probes.steps import new_subject
 
 SUBJECT = new_subject("00aa00aa00aa00aa")

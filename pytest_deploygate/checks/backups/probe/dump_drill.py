@@ -15,15 +15,15 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.backups.probe import contents
+from pytest_deploygate.checks.backups.probe.contents import Contents, Table
+from pytest_deploygate.checks.backups.probe.record import DrillRecord
+from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
+from pytest_deploygate.checks.backups.probe.seen import Backups
+from pytest_deploygate.checks.backups.probe.tools import BackupSet
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import contents
-from pytest_deploygate.probes.backup.contents import Contents, Table
-from pytest_deploygate.probes.backup.record import DrillRecord
-from pytest_deploygate.probes.backup.scratch import Instance, Programs
-from pytest_deploygate.probes.backup.seen import Backups
-from pytest_deploygate.probes.backup.tools import BackupSet
 
 #: Rows this close to the dump's beginning may have been committed after it.
 _SLACK = timedelta(minutes=5)

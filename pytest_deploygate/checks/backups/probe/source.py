@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import psycopg
 
+from pytest_deploygate.checks.backups.probe import archiving, contents
+from pytest_deploygate.checks.backups.probe.archiving import Mark
+from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import archiving, contents
-from pytest_deploygate.probes.backup.archiving import Mark
-from pytest_deploygate.probes.backup.seen import Backups
 
 #: Settings that a server in recovery must have at least as large as its source, or its WAL cannot be replayed.
 _AT_LEAST = (

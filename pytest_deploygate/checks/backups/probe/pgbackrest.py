@@ -8,11 +8,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from pytest_deploygate.clients.host.place import Done, Place
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import wal
-from pytest_deploygate.probes.backup.tools import (
+from pytest_deploygate.checks.backups.probe import wal
+from pytest_deploygate.checks.backups.probe.tools import (
     BackupSet,
     Store,
     Verification,
@@ -20,6 +17,9 @@ from pytest_deploygate.probes.backup.tools import (
     volume_encryption,
     words,
 )
+from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.model import CannotTell
 
 #: Status codes of a repository in `info` (pgBackRest's user guide): no stanza, no backup, other failures.
 _NO_BACKUP = 2

@@ -7,11 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from pytest_deploygate.clients.host.place import Done, Place
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import wal
-from pytest_deploygate.probes.backup.tools import (
+from pytest_deploygate.checks.backups.probe import wal
+from pytest_deploygate.checks.backups.probe.tools import (
     BackupSet,
     Store,
     Verification,
@@ -19,6 +16,9 @@ from pytest_deploygate.probes.backup.tools import (
     volume_encryption,
     words,
 )
+from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.model import CannotTell
 
 _NOT_INSTALLED = 127
 _NO_RETENTION = ("", "None", "none")

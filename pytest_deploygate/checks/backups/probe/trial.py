@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.seen import Backups
 
 #: Another backup may be on its way; a small one waits for it so long.
 _PATIENCE_S = 45.0

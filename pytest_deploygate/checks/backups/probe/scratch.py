@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pytest_deploygate.checks.backups.probe.tools import free_bytes
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell, words_for_bytes
-from pytest_deploygate.probes.backup.tools import free_bytes
 
 PREFIX = "dgr-"
 _LONGEST_SOCKET = 107

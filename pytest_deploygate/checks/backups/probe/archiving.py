@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from pytest_deploygate.checks.backups.probe import wal
+from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import wal
-from pytest_deploygate.probes.backup.seen import Backups
 
 _POLL_S = 0.1
 _LISTING_S = 0.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.checks.backups.probe.archiving import Archiver, Archiving
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.backup.archiving import Archiver, Archiving
 
 #: Segments that wait are usual while one is being copied; more of them pile up.
 _MOST_WAITING = 8

@@ -11,17 +11,17 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pytest_deploygate.checks.backups.probe import archiving, contents, dump_drill, record, scratch, source
+from pytest_deploygate.checks.backups.probe.archiving import Mark
+from pytest_deploygate.checks.backups.probe.record import DrillEvidence, DrillRecord
+from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
+from pytest_deploygate.checks.backups.probe.seen import Backups
+from pytest_deploygate.checks.backups.probe.source import Facts, Marked
+from pytest_deploygate.checks.backups.probe.tools import BackupSet
+from pytest_deploygate.checks.backups.section import Scratch
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.backup import Scratch
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import archiving, contents, dump_drill, record, scratch, source
-from pytest_deploygate.probes.backup.archiving import Mark
-from pytest_deploygate.probes.backup.record import DrillEvidence, DrillRecord
-from pytest_deploygate.probes.backup.scratch import Instance, Programs
-from pytest_deploygate.probes.backup.seen import Backups
-from pytest_deploygate.probes.backup.source import Facts, Marked
-from pytest_deploygate.probes.backup.tools import BackupSet
 
 #: WAL that lies in a recovering server at a time, beside its data.
 _MOST_WAL_BYTES = 1024**3

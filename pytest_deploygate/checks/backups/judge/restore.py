@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.checks.backups.probe.record import DrillEvidence, DrillRecord
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.backup.record import DrillEvidence, DrillRecord
 
 _CLOCKS = timedelta(minutes=5)
 #: More rows than this share in parts that changed with the marker, and the comparison proves too little.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from pytest_deploygate.clients.host.place import Done, Place
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.tools import (
+from pytest_deploygate.checks.backups.probe.tools import (
     BackupSet,
     Store,
     Verification,
     free_bytes,
     volume_encryption,
 )
+from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.model import CannotTell
 
 _PATH = "PATH=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH;"
 # A line a dump: name, size, when it was last written, when it was begun (the header that pg_restore prints).

@@ -6,11 +6,8 @@ import re
 import time
 from datetime import UTC, datetime
 
-from pytest_deploygate.clients.host.place import Done, Place
-from pytest_deploygate.inventory.backup import Backup
-from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup import wal
-from pytest_deploygate.probes.backup.tools import (
+from pytest_deploygate.checks.backups.probe import wal
+from pytest_deploygate.checks.backups.probe.tools import (
     BackupSet,
     Store,
     Verification,
@@ -18,6 +15,9 @@ from pytest_deploygate.probes.backup.tools import (
     volume_encryption,
     words,
 )
+from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.model import CannotTell
 
 # A line a backup: name, its end (the manifest is written last), its size, start and WAL from backup_label, WAL range.
 _LIST = """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
-from pytest_deploygate.inventory.backup import Backup
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Tool(Protocol):
 def tool(backup: Backup) -> Tool:
     """Return the tool that an inventory names."""
     # Each tool imports this module for its types.
-    from pytest_deploygate.probes.backup import barman, base_backup, pg_dump, pgbackrest  # noqa: PLC0415
+    from pytest_deploygate.checks.backups.probe import barman, base_backup, pg_dump, pgbackrest  # noqa: PLC0415
 
     env = {"PGPASSFILE": str(backup.passfile)} if backup.passfile else {}
     place = Place(backup.host, backup.user, env)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
-from pytest_deploygate.inventory.backup import Backup
+from pytest_deploygate.checks.backups.probe.tools import BackupSet, Store, Tool, Verification, tool
+from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.backup.tools import BackupSet, Store, Tool, Verification, tool
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Backups: the tool's repository, archiving, and restores that are really made."""
