@@ -21,12 +21,12 @@ from scratch_cluster import Scratch
 from pytest_deploygate.checks.postgres.probe import after_load, caches, servers, statements
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Statements
+from pytest_deploygate.checks.privacy.probe import audit_trail, retention, sweep
+from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.section import AuditTrail, Erasure
 from pytest_deploygate.checks.structure.probe import indexes, partitions
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Partitioned, Retained
-from pytest_deploygate.probes import audit_trail, retention, sweep
-from pytest_deploygate.probes.steps import new_subject
 
 _SCHEMA = "CREATE SCHEMA big"
 _TABLES = """

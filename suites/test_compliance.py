@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge import audit_trail as judge_audit_trail
-from pytest_deploygate.judge import erasure as judge_erasure
-from pytest_deploygate.judge import retention as judge_retention
-from pytest_deploygate.probes import audit_trail as probe_audit_trail
-from pytest_deploygate.probes import erasure as probe_erasure
-from pytest_deploygate.probes import retention
+from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_trail
+from pytest_deploygate.checks.privacy.judge import erasure as judge_erasure
+from pytest_deploygate.checks.privacy.judge import retention as judge_retention
+from pytest_deploygate.checks.privacy.probe import audit_trail as probe_audit_trail
+from pytest_deploygate.checks.privacy.probe import erasure as probe_erasure
+from pytest_deploygate.checks.privacy.probe import retention
 
 
 @pytest.mark.item("comp.audit-trail")

@@ -9,12 +9,12 @@ from pytest_deploygate.checks.pooling.probe import console, pressure
 from pytest_deploygate.checks.postgres.judge import servers as judge_servers
 from pytest_deploygate.checks.postgres.judge import statements as judge_statements
 from pytest_deploygate.checks.postgres.probe import servers, statements
+from pytest_deploygate.checks.privacy.judge import retention as judge_retention
+from pytest_deploygate.checks.privacy.probe import retention
 from pytest_deploygate.checks.replication.judge import streaming as judge_replication
 from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
 from pytest_deploygate.checks.structure.probe import partitions
-from pytest_deploygate.judge import retention as judge_retention
-from pytest_deploygate.probes import retention
 
 
 @pytest.mark.item("db.cluster")

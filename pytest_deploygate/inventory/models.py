@@ -13,9 +13,9 @@ from pydantic import Field
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Caching
+from pytest_deploygate.checks.privacy.section import AuditTrail, DataRetention, Erasure
 from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.fields.types import Each, Given, Section
-from pytest_deploygate.inventory.compliance import AuditTrail, DataRetention, Erasure
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.dns import Dns

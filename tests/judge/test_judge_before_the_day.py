@@ -20,13 +20,13 @@ from pytest_deploygate.checks.postgres.probe.statements import MonitoringFacts, 
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
-from pytest_deploygate.inventory.compliance import AgedFiles, AuditTrail, Erasure
-from pytest_deploygate.judge import audit_trail, erasure, retention
+from pytest_deploygate.checks.privacy.judge import audit_trail, erasure, retention
+from pytest_deploygate.checks.privacy.probe.audit_trail import Record, RecordFacts, RightsFacts
+from pytest_deploygate.checks.privacy.probe.erasure import ErasureFacts
+from pytest_deploygate.checks.privacy.probe.retention import FileAges
+from pytest_deploygate.checks.privacy.probe.sweep import Hit, Sweep
+from pytest_deploygate.checks.privacy.section import AgedFiles, AuditTrail, Erasure
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.audit_trail import Record, RecordFacts, RightsFacts
-from pytest_deploygate.probes.erasure import ErasureFacts
-from pytest_deploygate.probes.retention import FileAges
-from pytest_deploygate.probes.sweep import Hit, Sweep
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MB, GB = 1024**2, 1024**3

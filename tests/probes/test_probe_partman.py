@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from scratch_cluster import Scratch
 
+from pytest_deploygate.checks.privacy.judge import retention as judge_retention
+from pytest_deploygate.checks.privacy.probe import retention
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
 from pytest_deploygate.checks.structure.probe import partitions
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.database import Partitioned, Retained
-from pytest_deploygate.judge import retention as judge_retention
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import retention
 
 KEPT = Retained.model_validate(
     {"table": "parted.rows", "column": "at", "keep": "10d", "slack": "1d", "partman": "partman"}

@@ -14,13 +14,13 @@ import pytest
 from scratch_cluster import wait
 
 from pytest_deploygate.checks.postgres.probe.caches import redis, redis_client
+from pytest_deploygate.checks.privacy.probe.erasure import measure
+from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
+from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.probe.sweep import sweep
+from pytest_deploygate.checks.privacy.section import Erasure, SearchedRedis
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.compliance import Erasure, SearchedRedis
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.erasure import measure
-from pytest_deploygate.probes.redis_sweep import keys_with
-from pytest_deploygate.probes.steps import new_subject
-from pytest_deploygate.probes.sweep import sweep
 
 SUBJECT = new_subject("00ff00ff00ff00ff")
 SETUP = """

@@ -16,6 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.probe.sweep import sweep
+from pytest_deploygate.checks.privacy.section import Erasure
 from pytest_deploygate.checks.timescale.judge import aggregates as timescale_aggregates
 from pytest_deploygate.checks.timescale.judge import extension as judge_timescale
 from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hypertables
@@ -24,11 +27,8 @@ from pytest_deploygate.checks.timescale.probe import aggregates as probe_aggrega
 from pytest_deploygate.checks.timescale.probe import extension as probe
 from pytest_deploygate.checks.timescale.section import Hypertable, Timescale
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.compliance import Erasure
 from pytest_deploygate.lab.services.timescale import CACHE
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.steps import new_subject
-from pytest_deploygate.probes.sweep import sweep
 from pytest_deploygate.redaction import Secret
 
 LAB = Path(__file__).parents[2] / "pytest_deploygate" / "lab" / "timescale"

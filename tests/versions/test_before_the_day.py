@@ -20,14 +20,14 @@ from pytest_deploygate.checks.postgres.probe import after_load, caches, servers,
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
+from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_trail
+from pytest_deploygate.checks.privacy.judge import retention as judge_retention
+from pytest_deploygate.checks.privacy.probe import audit_trail, retention, sweep
+from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.section import AuditTrail, Erasure
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.compliance import AuditTrail, Erasure
 from pytest_deploygate.inventory.database import Retained
-from pytest_deploygate.judge import audit_trail as judge_audit_trail
-from pytest_deploygate.judge import retention as judge_retention
 from pytest_deploygate.model import CannotTell, Judgement
-from pytest_deploygate.probes import audit_trail, retention, sweep
-from pytest_deploygate.probes.steps import new_subject
 
 SUBJECT = new_subject("00aa00aa00aa00aa")
 AUDIT = AuditTrail.model_validate(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pytest_deploygate.inventory.compliance import AuditTrail
+from pytest_deploygate.checks.privacy.probe.audit_trail import RecordFacts, RightsFacts
+from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.audit_trail import RecordFacts, RightsFacts
 
 _CLOCKS = timedelta(seconds=2)
 _NAMED = 4

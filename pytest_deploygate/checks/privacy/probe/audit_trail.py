@@ -12,11 +12,11 @@ from typing import Any
 
 import psycopg
 
+from pytest_deploygate.checks.privacy.probe.steps import do, new_subject
+from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.postgres.one_moment import one_moment
-from pytest_deploygate.inventory.compliance import AuditTrail
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.steps import do, new_subject
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pytest_deploygate.checks.postgres.probe.caches import redis_client, redis_error
-from pytest_deploygate.inventory.compliance import SearchedRedis
+from pytest_deploygate.checks.privacy.section import SearchedRedis
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

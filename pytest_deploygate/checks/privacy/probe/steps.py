@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import psycopg
 import requests
 
+from pytest_deploygate.checks.privacy.section import Login, Operation, Request
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
-from pytest_deploygate.inventory.compliance import Login, Operation, Request
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

@@ -17,12 +17,12 @@ from typing import Any
 from psycopg import sql
 
 from pytest_deploygate.checks.jobs.probe.schedules import shell
+from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
+from pytest_deploygate.checks.privacy.probe.steps import Subject
+from pytest_deploygate.checks.privacy.section import Erasure, LogFile
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.compliance import Erasure, LogFile
 from pytest_deploygate.inventory.database import Node
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.redis_sweep import keys_with
-from pytest_deploygate.probes.steps import Subject
 
 #: The gate's own tables, which hold no more of a person than a token.
 GATE_TABLES = ("deploygate_replication", "deploygate_subjects")

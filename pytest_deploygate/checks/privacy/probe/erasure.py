@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.privacy.probe.steps import Subject, do, new_subject
+from pytest_deploygate.checks.privacy.probe.sweep import Sweep, look_again, sweep
+from pytest_deploygate.checks.privacy.section import Erasure
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
-from pytest_deploygate.inventory.compliance import Erasure
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.steps import Subject, do, new_subject
-from pytest_deploygate.probes.sweep import Sweep, look_again, sweep
 
 TABLE = "deploygate_subjects"
 

@@ -1,0 +1,1 @@
+"""Personal data: retention, the audit trail, and the right to erasure."""
