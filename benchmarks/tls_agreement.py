@@ -22,11 +22,12 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "probes")]
 import tls_servers as servers
 from tls_defects import SERVERS
 
-from pytest_deploygate.inventory.edge import Endpoint
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge import certificates as judge_certificates
-from pytest_deploygate.judge import tls as judge_tls
-from pytest_deploygate.probes import tls, tls_offers
+from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
+from pytest_deploygate.checks.tls.judge import protocols as judge_tls
+from pytest_deploygate.checks.tls.probe import certificates as tls
+from pytest_deploygate.checks.tls.probe import protocols as tls_offers
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint
+from pytest_deploygate.checks.tls.section.guidelines import profile
 
 _LIMIT_S = 240
 

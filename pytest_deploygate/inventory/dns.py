@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
 from pytest_deploygate.fields.types import Duration, Each, FilePath, Port, Section
-from pytest_deploygate.inventory.edge import Endpoint, an_address
 
 
 def _network(value: object) -> str:

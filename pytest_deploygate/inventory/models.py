@@ -15,11 +15,11 @@ from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Caching
 from pytest_deploygate.checks.privacy.section import AuditTrail, DataRetention, Erasure
 from pytest_deploygate.checks.timescale.section import Timescale
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.fields.types import Each, Given, Section
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.dns import Dns
-from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.pages import Pages
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from pytest_deploygate.checks.tls.section.endpoints import Text
 from pytest_deploygate.fields.types import Duration, FilePath, Given, Section, Size
-from pytest_deploygate.inventory.edge import Text
 
 #: Stands for a value of a lab that does not run, where what is missing is only collected.
 _NO_VALUE = "1"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.inventory.edge import Http
-from pytest_deploygate.inventory.guidelines import profile, scores
-from pytest_deploygate.judge import headers, observatory
-from pytest_deploygate.probes.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.judge import headers, observatory
+from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.section.endpoints import Http
+from pytest_deploygate.checks.tls.section.guidelines import profile, scores
 
 HOST = "app.example.com"
 HTTP = Http(redirect_port=80)

@@ -16,8 +16,9 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tls_servers import NOW, build, ecdsa_key, own, rsa_key
 
+from pytest_deploygate.checks.tls.probe import revocation
+from pytest_deploygate.checks.tls.probe import x509 as certificates
 from pytest_deploygate.lab import authority
-from pytest_deploygate.probes import certificates, revocation
 
 
 @pytest.fixture

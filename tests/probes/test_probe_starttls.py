@@ -11,11 +11,12 @@ import pytest
 import tls_servers as servers
 from tls_servers import build, own
 
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge import certificates as judge_certificates
-from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
+from pytest_deploygate.checks.tls.judge import protocols as judge_tls
+from pytest_deploygate.checks.tls.probe import certificates as tls
+from pytest_deploygate.checks.tls.probe import protocols as tls_offers
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import tls, tls_offers
 
 
 def postgresql(peer, *, offers):

@@ -15,11 +15,12 @@ import tls_servers as servers
 from aiosmtpd.controller import Controller
 from tls_servers import build, own
 
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge import certificates as judge_certificates
-from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
+from pytest_deploygate.checks.tls.judge import protocols as judge_tls
+from pytest_deploygate.checks.tls.probe import certificates as tls
+from pytest_deploygate.checks.tls.probe import protocols as tls_offers
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import tls, tls_offers
 
 LOOPBACKS = ("127.0.0.1", "::1")
 SLAPD = shutil.which("slapd", path=f"{os.environ['PATH']}:/usr/sbin")

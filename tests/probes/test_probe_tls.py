@@ -8,12 +8,13 @@ from cryptography import x509
 from tls_defects import PROFILE, SERVERS
 from tls_servers import build, ecdsa_key, own, s_server
 
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge import certificates as judge_certificates
-from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
+from pytest_deploygate.checks.tls.judge import protocols as judge_tls
+from pytest_deploygate.checks.tls.probe import certificates as tls
+from pytest_deploygate.checks.tls.probe import protocols as tls_offers
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.lab import authority
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import tls, tls_offers
 
 INTERMEDIATE = profile("intermediate")
 

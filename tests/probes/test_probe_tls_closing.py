@@ -15,11 +15,11 @@ import pytest
 import tls_servers as servers
 from tls_defects import SERVERS
 
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge import tls as judge_tls
+from pytest_deploygate.checks.tls.judge import protocols as judge_tls
+from pytest_deploygate.checks.tls.probe import protocols as tls_offers
+from pytest_deploygate.checks.tls.probe.hello import key_exchange, suites
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes import tls_offers
-from pytest_deploygate.probes.tls_hello import key_exchange, suites
 
 
 def offered(hello):

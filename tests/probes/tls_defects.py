@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from tls_servers import HOST, Made, build, ecdsa_key, own, rsa_key, write
 
-from pytest_deploygate.inventory.guidelines import profile
+from pytest_deploygate.checks.tls.section.guidelines import profile
 
 #: A chain, and the further arguments of `openssl s_server`.
 Served = tuple[Made, tuple[str, ...]]

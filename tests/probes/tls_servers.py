@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.lab import authority
 
 HOST = "server.example.test"

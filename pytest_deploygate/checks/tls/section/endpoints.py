@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
+from pytest_deploygate.checks.tls.section.guidelines import ProfileName
 from pytest_deploygate.fields.references import as_port, from_lab
 from pytest_deploygate.fields.types import Duration, ExistingPath, FilePath, Port, Section
-from pytest_deploygate.inventory.guidelines import ProfileName
 
 StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
 KeyKind = Literal["rsa", "ecdsa"]

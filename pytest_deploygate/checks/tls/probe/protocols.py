@@ -10,13 +10,10 @@ from dataclasses import dataclass, field
 
 from OpenSSL import SSL
 
-from pytest_deploygate.inventory.edge import Endpoint, Tls
-from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import http_answers, tls_connection
-from pytest_deploygate.probes.http_answers import HttpAnswers
-from pytest_deploygate.probes.starttls import NoTls
-from pytest_deploygate.probes.tls_connection import Place, connect, hello
-from pytest_deploygate.probes.tls_hello import (
+from pytest_deploygate.checks.tls.probe import connection as tls_connection
+from pytest_deploygate.checks.tls.probe import http_answers
+from pytest_deploygate.checks.tls.probe.connection import Place, connect, hello
+from pytest_deploygate.checks.tls.probe.hello import (
     GROUPS,
     VERSIONS,
     Answer,
@@ -25,6 +22,10 @@ from pytest_deploygate.probes.tls_hello import (
     key_exchange,
     suites,
 )
+from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers
+from pytest_deploygate.checks.tls.probe.starttls import NoTls
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.model import CannotTell
 
 _WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
 _MOST_ROUNDS = 150

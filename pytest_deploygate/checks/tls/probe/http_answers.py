@@ -8,8 +8,8 @@ import ssl
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pytest_deploygate.inventory.edge import Http
-from pytest_deploygate.probes.tls_connection import Place
+from pytest_deploygate.checks.tls.probe.connection import Place
+from pytest_deploygate.checks.tls.section.endpoints import Http
 
 _MOST_BODY = 300_000
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 
-from pytest_deploygate.inventory.edge import StartTls
+from pytest_deploygate.checks.tls.section.endpoints import StartTls
 
 #: An LDAP ExtendedRequest, message 1, for 1.3.6.1.4.1.1466.20037.
 _LDAP_REQUEST = bytes.fromhex("301d02010177188016") + b"1.3.6.1.4.1.1466.20037"

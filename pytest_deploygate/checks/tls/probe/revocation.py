@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pytest_deploygate.checks.tls.probe.x509 import Certificate
 from pytest_deploygate.clients.http import bodies
-from pytest_deploygate.probes.certificates import Certificate
 
 _LARGEST = 20_000_000
 _KEPT_S = 60.0

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-from pytest_deploygate.inventory.edge import Http
-from pytest_deploygate.inventory.guidelines import scores
-from pytest_deploygate.judge import csp, scripts
-from pytest_deploygate.probes.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.judge import csp
+from pytest_deploygate.checks.tls.judge import integrity as scripts
+from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.section.endpoints import Http
+from pytest_deploygate.checks.tls.section.guidelines import scores
 
 _SIX_MONTHS_S = 15_552_000
 _REDIRECTS = (301, 302, 303, 307, 308)

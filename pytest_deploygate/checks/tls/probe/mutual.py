@@ -9,9 +9,9 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.edge import Endpoint
-from pytest_deploygate.probes.starttls import NoTls
-from pytest_deploygate.probes.tls_connection import Place, connect
+from pytest_deploygate.checks.tls.probe.connection import Place, connect
+from pytest_deploygate.checks.tls.probe.starttls import NoTls
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.edge import Endpoint
-from pytest_deploygate.inventory.guidelines import Profile
-from pytest_deploygate.judge import headers
+from pytest_deploygate.checks.tls.judge import headers
+from pytest_deploygate.checks.tls.probe.certificates import Certificates
+from pytest_deploygate.checks.tls.probe.protocols import Agreed, Offers
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint
+from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.tls import Certificates
-from pytest_deploygate.probes.tls_offers import Agreed, Offers
 
 _MOST = 4
 #: Bits of strength of a group's field; those not here are as strong as the profile's.

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from pytest_deploygate.inventory.edge import Endpoint, Tls
-from pytest_deploygate.probes import tls, tls_offers
-from pytest_deploygate.probes.tls import Certificates
-from pytest_deploygate.probes.tls_offers import Offers
+from pytest_deploygate.checks.tls.probe import certificates as tls
+from pytest_deploygate.checks.tls.probe import protocols as tls_offers
+from pytest_deploygate.checks.tls.probe.certificates import Certificates
+from pytest_deploygate.checks.tls.probe.protocols import Offers
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 
 M = TypeVar("M")
 _AT_ONCE = 64

@@ -7,10 +7,10 @@ import struct
 import threading
 from dataclasses import dataclass, field
 
-from pytest_deploygate.inventory.edge import Endpoint, StartTls
+from pytest_deploygate.checks.tls.probe import starttls
+from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, say_hello
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, StartTls
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import starttls
-from pytest_deploygate.probes.tls_hello import Answer, Offer, say_hello
 
 #: After so many connections in a row that were not answered the rest are not tried: a drop rule costs a timeout each.
 _PATIENCE = 3

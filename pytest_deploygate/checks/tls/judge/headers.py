@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_deploygate.inventory.edge import Http
-from pytest_deploygate.inventory.guidelines import Profile, scores
-from pytest_deploygate.judge import observatory
-from pytest_deploygate.probes.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.judge import observatory
+from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.section.endpoints import Http
+from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
 
 #: Below this the preload list takes no name (hstspreload.org, 1 year).
 _PRELOAD_S = 31_536_000

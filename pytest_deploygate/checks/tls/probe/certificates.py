@@ -15,16 +15,18 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from pytest_deploygate.checks.tls.probe import connection as tls_connection
+from pytest_deploygate.checks.tls.probe import revocation
+from pytest_deploygate.checks.tls.probe import x509 as certificates
+from pytest_deploygate.checks.tls.probe.connection import Place, connect, hello
+from pytest_deploygate.checks.tls.probe.hello import Offer, suites
+from pytest_deploygate.checks.tls.probe.mutual import ClientControl, client_control
+from pytest_deploygate.checks.tls.probe.revocation import Crl, Staple
+from pytest_deploygate.checks.tls.probe.starttls import NoTls
+from pytest_deploygate.checks.tls.probe.x509 import Certificate, Trust
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.clients.tls.client_context import client_context
-from pytest_deploygate.inventory.edge import Endpoint, Tls
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import certificates, revocation, tls_connection
-from pytest_deploygate.probes.certificates import Certificate, Trust
-from pytest_deploygate.probes.mutual import ClientControl, client_control
-from pytest_deploygate.probes.revocation import Crl, Staple
-from pytest_deploygate.probes.starttls import NoTls
-from pytest_deploygate.probes.tls_connection import Place, connect, hello
-from pytest_deploygate.probes.tls_hello import Offer, suites
 
 _KINDS = ("rsa", "ecdsa")
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.inventory.edge import Endpoint, Tls
-from pytest_deploygate.inventory.guidelines import Profile
+from pytest_deploygate.checks.tls.probe.certificates import Address, Certificates, Leaf
+from pytest_deploygate.checks.tls.probe.x509 import Certificate
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.certificates import Certificate
-from pytest_deploygate.probes.tls import Address, Certificates, Leaf
 
 _WEAK_HASHES = ("md2", "md5", "sha1")
 _DAY = timedelta(days=1)

@@ -1,0 +1,1 @@
+"""Endpoints: certificates, protocols and ciphers, and security headers."""
