@@ -28,15 +28,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "probes")]
 import tls_servers as servers
 from test_probe_dns import APP, serving, text
 
+from pytest_deploygate.checks.dns.judge import names as judge_dns
+from pytest_deploygate.checks.dns.probe import names as dns
+from pytest_deploygate.checks.dns.section import Dns
 from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
 from pytest_deploygate.checks.tls.judge import protocols as judge_tls
 from pytest_deploygate.checks.tls.probe.endpoints import Edge
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 from pytest_deploygate.checks.tls.section.guidelines import profile
-from pytest_deploygate.inventory.dns import Dns
-from pytest_deploygate.judge import dns as judge_dns
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import dns
 
 ENDPOINTS, DNS_SERVERS, RUNS = 200, 50, 5
 _LIMIT_S = 70.0

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
+from pytest_deploygate.checks.dns.judge import drill as judge_dns_drill
+from pytest_deploygate.checks.dns.judge import names as judge_dns
+from pytest_deploygate.checks.dns.judge import zone as judge_dns_zone
+from pytest_deploygate.checks.dns.probe import drill as dns_drill
+from pytest_deploygate.checks.dns.probe import history as dns_history
+from pytest_deploygate.checks.dns.probe import names as probe_dns
+from pytest_deploygate.checks.dns.probe import propagation, standby
 from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
 from pytest_deploygate.checks.tls.judge import protocols as judge_tls
 from pytest_deploygate.checks.tls.section.guidelines import profile
-from pytest_deploygate.judge import cutover as judge_cutover
-from pytest_deploygate.judge import dns as judge_dns
-from pytest_deploygate.judge import dns_drill as judge_dns_drill
-from pytest_deploygate.judge import dns_zone as judge_dns_zone
 from pytest_deploygate.judge import pages as judge_pages
-from pytest_deploygate.probes import dns as probe_dns
-from pytest_deploygate.probes import dns_drill, dns_history, propagation, standby
 from pytest_deploygate.probes import pages as probe_pages
 
 

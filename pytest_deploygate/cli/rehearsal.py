@@ -13,15 +13,15 @@ from pytest_deploygate.checks.backups.probe import drill as restore_drill
 from pytest_deploygate.checks.backups.probe.record import DrillRecord
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.checks.dns.probe import drill as dns_drill
+from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.dns import Dns, DnsName
 from pytest_deploygate.inventory.loader import InventoryError, available
 from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab import up
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import dns_drill
 from pytest_deploygate.probes import pages as drilled_pages
 
 

@@ -15,15 +15,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from tls_servers import free_port
 
-from pytest_deploygate.inventory.dns import Cutover, Dns, DnsName, NameServer
-from pytest_deploygate.judge import cutover as judge_cutover
-from pytest_deploygate.judge import dns as judge_dns
-from pytest_deploygate.judge import dns_zone as judge_dns_zone
+from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
+from pytest_deploygate.checks.dns.judge import names as judge_dns
+from pytest_deploygate.checks.dns.judge import zone as judge_dns_zone
+from pytest_deploygate.checks.dns.probe import history as dns_history
+from pytest_deploygate.checks.dns.probe import names as probe_dns
+from pytest_deploygate.checks.dns.probe import propagation
+from pytest_deploygate.checks.dns.probe.history import Observation
+from pytest_deploygate.checks.dns.section import Cutover, Dns, DnsName, NameServer
 from pytest_deploygate.lab import dns_server
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import dns as probe_dns
-from pytest_deploygate.probes import dns_history, propagation
-from pytest_deploygate.probes.dns_history import Observation
 
 ZONE = """@ IN SOA ns1 hostmaster {serial} 3600 600 604800 60
 @ IN NS ns1

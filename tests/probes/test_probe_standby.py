@@ -12,8 +12,8 @@ import pytest
 import tls_servers as servers
 from tls_servers import build, own
 
-from pytest_deploygate.inventory.dns import DnsName
-from pytest_deploygate.probes import standby
+from pytest_deploygate.checks.dns.probe import standby
+from pytest_deploygate.checks.dns.section import DnsName
 
 
 class _Health(http.server.BaseHTTPRequestHandler):

@@ -15,7 +15,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from pytest_deploygate.inventory.dns import Dns, NameServer
+from pytest_deploygate.checks.dns.section import Dns, NameServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from pytest_deploygate.inventory.dns import Dns, DnsName, NameServer
-from pytest_deploygate.probes import dns_signatures
-from pytest_deploygate.probes.dns_signatures import Chain, Signatures
+from pytest_deploygate.checks.dns.probe import signatures as dns_signatures
+from pytest_deploygate.checks.dns.probe.signatures import Chain, Signatures
+from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
 
 A = TypeVar("A")
 T = TypeVar("T")

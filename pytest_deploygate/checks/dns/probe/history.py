@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.dns.probe.names import NameFacts
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.dns import NameFacts
 
 FILE = "dns-observations.jsonl"
 _MOST_LINES = 20_000

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.dns.probe import names as dns
+from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import dns
 
 _PAUSE_S = 0.1
 

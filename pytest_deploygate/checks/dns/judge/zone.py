@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.inventory.dns import Dns
+from pytest_deploygate.checks.dns.probe.names import ZoneAt, ZoneFacts
+from pytest_deploygate.checks.dns.section import Dns
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.dns import ZoneAt, ZoneFacts
 
 
 def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName
+from pytest_deploygate.checks.dns.probe.drill import DrillRecord
+from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.dns_drill import DrillRecord
 
 _AGAIN = "run it with --allow-disruptive=INVENTORY"
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from pytest_deploygate.inventory.dns import Cutover, Dns, DnsName, networks
-from pytest_deploygate.probes import dns, dns_history
-from pytest_deploygate.probes.dns import NameAt, NameFacts
-from pytest_deploygate.probes.dns_history import Observation
+from pytest_deploygate.checks.dns.probe import history as dns_history
+from pytest_deploygate.checks.dns.probe import names as dns
+from pytest_deploygate.checks.dns.probe.history import Observation
+from pytest_deploygate.checks.dns.probe.names import NameAt, NameFacts
+from pytest_deploygate.checks.dns.section import Cutover, Dns, DnsName, networks
 
 _PAUSE_S = 0.5
 

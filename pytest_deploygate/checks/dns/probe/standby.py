@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.client
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.dns.section import DnsName, Standby, networks
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
-from pytest_deploygate.inventory.dns import DnsName, Standby, networks
 
 _ATTEMPTS = 3
 

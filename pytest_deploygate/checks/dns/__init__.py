@@ -1,0 +1,1 @@
+"""DNS: zones, names, failover, and the cutover."""
