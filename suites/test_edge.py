@@ -12,11 +12,11 @@ from pytest_deploygate.checks.dns.probe import drill as dns_drill
 from pytest_deploygate.checks.dns.probe import history as dns_history
 from pytest_deploygate.checks.dns.probe import names as probe_dns
 from pytest_deploygate.checks.dns.probe import propagation, standby
+from pytest_deploygate.checks.pages import judge as judge_pages
+from pytest_deploygate.checks.pages import probe as probe_pages
 from pytest_deploygate.checks.tls.judge import certificates as judge_certificates
 from pytest_deploygate.checks.tls.judge import protocols as judge_tls
 from pytest_deploygate.checks.tls.section.guidelines import profile
-from pytest_deploygate.judge import pages as judge_pages
-from pytest_deploygate.probes import pages as probe_pages
 
 
 @pytest.mark.item("infra.certificates")

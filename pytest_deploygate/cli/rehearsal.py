@@ -15,6 +15,7 @@ from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.dns.probe import drill as dns_drill
 from pytest_deploygate.checks.dns.section import Dns, DnsName
+from pytest_deploygate.checks.pages import probe as drilled_pages
 from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.loader import InventoryError, available
@@ -22,7 +23,6 @@ from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab import up
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes import pages as drilled_pages
 
 
 def rehearse(say: up.Say) -> None:

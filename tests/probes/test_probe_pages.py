@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from pytest_deploygate.inventory.pages import Pages
-from pytest_deploygate.probes import pages as probe
+from pytest_deploygate.checks.pages import probe
+from pytest_deploygate.checks.pages.section import Pages
 
 PAGE = """<html><head><title>t</title><style>body{background:url(/bg.png)}</style></head>
 <body><p>Last updated: 14 November 2026</p><img src="data:image/png;base64,AA"><img src="logo.png"><script>var d="2027-01-01"</script>

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import requests
 
+from pytest_deploygate.checks.pages.section import MaintenanceDrill, Pages
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import bodies
-from pytest_deploygate.inventory.pages import MaintenanceDrill, Pages
 from pytest_deploygate.model import CannotTell
 
 _LARGEST = 5_000_000

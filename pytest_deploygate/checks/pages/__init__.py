@@ -1,0 +1,1 @@
+"""Policy pages and the maintenance page."""
