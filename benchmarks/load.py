@@ -20,11 +20,11 @@ import decision_errors
 import load_others as others
 from load_server import Server, serving
 
-from pytest_deploygate.inventory.load import Load
+from pytest_deploygate.checks.load.probe.measure import measure
+from pytest_deploygate.checks.load.probe.results import LoadRun
+from pytest_deploygate.checks.load.probe.tally import Tally
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging import quantiles
-from pytest_deploygate.probes.load.measure import measure
-from pytest_deploygate.probes.load.results import LoadRun
-from pytest_deploygate.probes.load.tally import Tally
 
 _RATE, _CONNECTIONS = 1000, 32
 _SAMPLES = 1_000_000

@@ -15,17 +15,17 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from pytest_deploygate.checks.load.judge import load as judge_load
+from pytest_deploygate.checks.load.judge import regression
+from pytest_deploygate.checks.load.probe import baselines
+from pytest_deploygate.checks.load.probe.engine import Engine
+from pytest_deploygate.checks.load.probe.measure import measure
+from pytest_deploygate.checks.load.probe.results import LoadRun
+from pytest_deploygate.checks.load.probe.tally import WHOLE
+from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.cli.inventories import Refused, read
 from pytest_deploygate.cli.loadshow import Live, text
-from pytest_deploygate.inventory.load import Load, allowed
-from pytest_deploygate.judge import load as judge_load
-from pytest_deploygate.judge import regression
 from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, worst
-from pytest_deploygate.probes import baselines
-from pytest_deploygate.probes.load.engine import Engine
-from pytest_deploygate.probes.load.measure import measure
-from pytest_deploygate.probes.load.results import LoadRun
-from pytest_deploygate.probes.load.tally import WHOLE
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact_values
 from pytest_deploygate.session.gate import plain

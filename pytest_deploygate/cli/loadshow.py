@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from pytest_deploygate.inventory.load import Load
+from pytest_deploygate.checks.load.probe.engine import Engine
+from pytest_deploygate.checks.load.probe.results import Latencies, LoadRun
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.model import Judgement, Verdict, words_for
-from pytest_deploygate.probes.load.engine import Engine
-from pytest_deploygate.probes.load.results import Latencies, LoadRun
 
 _BARS = "▁▂▃▄▅▆▇█"
 _EVERY_S = 0.5

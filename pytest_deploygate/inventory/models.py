@@ -12,6 +12,7 @@ from pydantic import Field
 
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.dns.section import Dns
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.checks.pages.section import Pages
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Caching
@@ -21,7 +22,6 @@ from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.fields.types import Each, Given, Section
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
-from pytest_deploygate.inventory.load import Load
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.inventory.uptime import Uptime

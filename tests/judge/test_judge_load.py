@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 
-from pytest_deploygate.inventory.load import Load
-from pytest_deploygate.judge import load as judge_load
+from pytest_deploygate.checks.load.judge import load as judge_load
+from pytest_deploygate.checks.load.probe.results import Client, Floor, LoadRun
+from pytest_deploygate.checks.load.probe.tally import WHOLE, Tally
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.model import Distribution, Series, Verdict
-from pytest_deploygate.probes.load.results import Client, Floor, LoadRun
-from pytest_deploygate.probes.load.tally import WHOLE, Tally
 
 LOAD = Load.model_validate(
     {

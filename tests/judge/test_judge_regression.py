@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from pytest_deploygate.judge.regression import Criterion, Pair, judge
+from pytest_deploygate.checks.load.judge.regression import Criterion, Pair, judge
+from pytest_deploygate.checks.load.probe import baselines
+from pytest_deploygate.checks.load.probe.results import Client, LoadRun
+from pytest_deploygate.checks.load.probe.tally import WHOLE, Tally
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import baselines
-from pytest_deploygate.probes.load.results import Client, LoadRun
-from pytest_deploygate.probes.load.tally import WHOLE, Tally
 
 CLIENT = Client(4000, 4000, 1.0, 200.0, 200.0, 0.0, 0.0, 0.0, 0, 0.1, None)
 

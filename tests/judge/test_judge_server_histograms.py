@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.inventory.load import ServerHistograms
-from pytest_deploygate.judge.server_histograms import Criterion, judge
+from pytest_deploygate.checks.load.judge.server_histograms import Criterion, judge
+from pytest_deploygate.checks.load.probe.server_histograms import parse
+from pytest_deploygate.checks.load.section import ServerHistograms
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.server_histograms import parse
 
 WHERE = ServerHistograms.model_validate({"url": "http://127.0.0.1:9090"})
 P99 = Criterion(0.99, 0.5, 0.05)

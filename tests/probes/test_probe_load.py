@@ -19,14 +19,14 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from slow_server import Answer, serving
 
-from pytest_deploygate.inventory.load import Load, RateStep
-from pytest_deploygate.judge import load as judge_load
+from pytest_deploygate.checks.load.judge import load as judge_load
+from pytest_deploygate.checks.load.probe import schedule
+from pytest_deploygate.checks.load.probe.engine import UNSENT
+from pytest_deploygate.checks.load.probe.measure import measure
+from pytest_deploygate.checks.load.probe.sockets import Sockets
+from pytest_deploygate.checks.load.probe.tally import Tally, highest_equivalent, new_histogram
+from pytest_deploygate.checks.load.section import Load, RateStep
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.load import schedule
-from pytest_deploygate.probes.load.engine import UNSENT
-from pytest_deploygate.probes.load.measure import measure
-from pytest_deploygate.probes.load.sockets import Sockets
-from pytest_deploygate.probes.load.tally import Tally, highest_equivalent, new_histogram
 
 
 def load_on(port: int, **changes) -> Load:

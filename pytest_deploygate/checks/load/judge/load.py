@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.load import LatencyLimits, Load
+from pytest_deploygate.checks.load.probe.results import Client, Latencies, LoadRun
+from pytest_deploygate.checks.load.probe.tally import WHOLE, Tally
+from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Reading, Series, Verdict, words_for
-from pytest_deploygate.probes.load.results import Client, Latencies, LoadRun
-from pytest_deploygate.probes.load.tally import WHOLE, Tally
 
 #: A tenth of the limit is the most that the client's own delay may be; half of it the least that it can see at all.
 _LAG_SHARE, _FLOOR_SHARE = 0.1, 0.5

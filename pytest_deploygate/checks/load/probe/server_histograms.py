@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.checks.load.section import ServerHistograms
 from pytest_deploygate.clients import prometheus
-from pytest_deploygate.inventory.load import ServerHistograms
 from pytest_deploygate.model import CannotTell
 
 _MOST_SERIES = 20_000

@@ -10,11 +10,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.load import Load
+from pytest_deploygate.checks.load.probe.server_histograms import ServerHistogram
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.model import Distribution, Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.server_histograms import ServerHistogram
 
 _SAME = 1e-9
 

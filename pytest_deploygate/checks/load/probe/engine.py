@@ -24,11 +24,11 @@ from time import perf_counter
 
 import pycurl
 
-from pytest_deploygate.inventory.load import Load, LoadTarget
-from pytest_deploygate.probes.load.requests import Exchange, exchange, failure
-from pytest_deploygate.probes.load.schedule import Plan
-from pytest_deploygate.probes.load.sockets import Sockets
-from pytest_deploygate.probes.load.tally import Tally
+from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, failure
+from pytest_deploygate.checks.load.probe.schedule import Plan
+from pytest_deploygate.checks.load.probe.sockets import Sockets
+from pytest_deploygate.checks.load.probe.tally import Tally
+from pytest_deploygate.checks.load.section import Load, LoadTarget
 
 #: Looks at the counts once a second; words end the run.
 Look = Callable[[Tally], str]

@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.inventory.load import RateStep
+from pytest_deploygate.checks.load.section import RateStep
 
 _SEED = 20_250_101
 

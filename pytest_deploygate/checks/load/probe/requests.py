@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pycurl
 
-from pytest_deploygate.inventory.load import Load, LoadAuth, LoadEndpoint, LoadTarget
+from pytest_deploygate.checks.load.section import Load, LoadAuth, LoadEndpoint, LoadTarget
 from pytest_deploygate.redaction import redact
 
 _AGENT = "pytest-deploygate load"

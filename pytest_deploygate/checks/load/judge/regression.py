@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-from pytest_deploygate.inventory.load import Load
+from pytest_deploygate.checks.load.probe.baselines import Baseline
+from pytest_deploygate.checks.load.probe.results import LoadRun
+from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging.proportions import fisher
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.baselines import Baseline
-from pytest_deploygate.probes.load.results import LoadRun
 
 _RATES_DIFFER = 0.1
 _FEWEST = 100

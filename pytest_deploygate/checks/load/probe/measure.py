@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import pycurl
 
-from pytest_deploygate.inventory import load as inventory
-from pytest_deploygate.inventory.load import Load, LoadTarget, RateStep
+from pytest_deploygate.checks.load import section as inventory
+from pytest_deploygate.checks.load.probe import schedule
+from pytest_deploygate.checks.load.probe.engine import PHASES, Course, Engine, Look
+from pytest_deploygate.checks.load.probe.results import Client, Floor, LoadRun, PhaseTimes
+from pytest_deploygate.checks.load.probe.tally import Tally
+from pytest_deploygate.checks.load.section import Load, LoadTarget, RateStep
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.load import schedule
-from pytest_deploygate.probes.load.engine import PHASES, Course, Engine, Look
-from pytest_deploygate.probes.load.results import Client, Floor, LoadRun, PhaseTimes
-from pytest_deploygate.probes.load.tally import Tally
 
 _CALIBRATION = timedelta(seconds=1)
 _CALIBRATION_TRIES = 3
@@ -145,7 +145,7 @@ def _calibrate(load: Load, port: int) -> Floor | None:
 @contextmanager
 def _own_server() -> Iterator[int]:
     """Start the loopback server in a process of its own and give its port. Raises OSError or ValueError."""
-    command = [sys.executable, "-m", "pytest_deploygate.probes.load.loopback"]
+    command = [sys.executable, "-m", "pytest_deploygate.checks.load.probe.loopback"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield int(process.stdout.readline() if process.stdout else "")

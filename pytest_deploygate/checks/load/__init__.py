@@ -1,0 +1,1 @@
+"""Response times under load, and against a baseline."""
