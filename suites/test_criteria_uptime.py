@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.judge import availability
-from pytest_deploygate.probes import uptime as probe_uptime
+from pytest_deploygate.checks.uptime import judge as availability
+from pytest_deploygate.checks.uptime.probe import uptime as probe_uptime
 
 
 @pytest.mark.item("crit.uptime")

@@ -18,17 +18,17 @@ from typing import Any
 import click
 from rich.console import Console
 
+from pytest_deploygate.checks.uptime import judge as availability
+from pytest_deploygate.checks.uptime.probe import record
+from pytest_deploygate.checks.uptime.probe import uptime as probe
+from pytest_deploygate.checks.uptime.probe.record import RecordError, Writer
+from pytest_deploygate.checks.uptime.probe.watcher import Ask, Clock, Plan, Watcher
+from pytest_deploygate.checks.uptime.section import Uptime, WatchTarget
+from pytest_deploygate.checks.uptime.section import too_long as is_too_long
 from pytest_deploygate.cli.inventories import Refused, read
 from pytest_deploygate.cli.watching import Lines, Picture, clock, show_status
 from pytest_deploygate.inventory.loader import Loaded
-from pytest_deploygate.inventory.uptime import Uptime, WatchTarget
-from pytest_deploygate.inventory.uptime import too_long as is_too_long
-from pytest_deploygate.judge import availability
 from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, words_for
-from pytest_deploygate.probes import uptime as probe
-from pytest_deploygate.probes.watch import record
-from pytest_deploygate.probes.watch.record import RecordError, Writer
-from pytest_deploygate.probes.watch.watcher import Ask, Clock, Plan, Watcher
 
 _PATIENCE_S = 15.0
 
@@ -138,7 +138,7 @@ def _watch(
     file: Path,
 ) -> None:
     # Here, before the clock is read: aiohttp takes a while to import, which every other command would wait for.
-    from pytest_deploygate.probes.watch.ask import Answer, ask  # noqa: PLC0415
+    from pytest_deploygate.checks.uptime.probe.ask import Answer, ask  # noqa: PLC0415
 
     targets = [target for target in uptime.targets if not target.prometheus]
     if not targets:

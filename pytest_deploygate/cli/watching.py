@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pytest_deploygate.inventory.uptime import Uptime
+from pytest_deploygate.checks.uptime.probe.record import Sample
+from pytest_deploygate.checks.uptime.section import Uptime
 from pytest_deploygate.model import Judgement, words_for
-from pytest_deploygate.probes.watch.record import Sample
 
 _STRIP = 40
 _MARKS = {True: ("█", "green"), False: ("█", "red"), None: ("░", "yellow")}

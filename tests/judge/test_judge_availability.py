@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.uptime import Uptime
-from pytest_deploygate.judge.availability import judge, spent
+from pytest_deploygate.checks.uptime.judge import judge, spent
+from pytest_deploygate.checks.uptime.probe.stretches import Point, Stretch, stretches
+from pytest_deploygate.checks.uptime.probe.uptime import View, Watched
+from pytest_deploygate.checks.uptime.section import Uptime
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.uptime import View, Watched
-from pytest_deploygate.probes.watch.stretches import Point, Stretch, stretches
 
 DAY = 86400.0
 T0 = 1_800_000_000.0

@@ -20,11 +20,11 @@ import requests
 from pytest_deploygate.checks.load.judge import server_histograms as judge_histograms
 from pytest_deploygate.checks.load.probe import server_histograms
 from pytest_deploygate.checks.load.section import ServerHistograms
+from pytest_deploygate.checks.uptime import judge as judge_availability
+from pytest_deploygate.checks.uptime.probe import uptime
+from pytest_deploygate.checks.uptime.section import Uptime
 from pytest_deploygate.clients import prometheus
-from pytest_deploygate.inventory.uptime import Uptime
-from pytest_deploygate.judge import availability as judge_availability
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes import uptime
 
 BINARY = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no prometheus here: apt install prometheus")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.inventory.uptime import Uptime
-from pytest_deploygate.judge.availability import judge
+from pytest_deploygate.checks.uptime.judge import judge
+from pytest_deploygate.checks.uptime.probe.record import Writer
+from pytest_deploygate.checks.uptime.probe.uptime import measure
+from pytest_deploygate.checks.uptime.section import Uptime
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes.uptime import measure
-from pytest_deploygate.probes.watch.record import Writer
 
 T0 = 1_700_000_000.0
 DAY = 86400

@@ -19,10 +19,10 @@ from pathlib import Path
 import forked
 import pytest
 
-from pytest_deploygate.inventory.uptime import WatchTarget
-from pytest_deploygate.probes.watch.ask import Answer, ask
-from pytest_deploygate.probes.watch.record import RecordError, Sample, Writer, read, running
-from pytest_deploygate.probes.watch.watcher import Clock, Plan, Watcher
+from pytest_deploygate.checks.uptime.probe.ask import Answer, ask
+from pytest_deploygate.checks.uptime.probe.record import RecordError, Sample, Writer, read, running
+from pytest_deploygate.checks.uptime.probe.watcher import Clock, Plan, Watcher
+from pytest_deploygate.checks.uptime.section import WatchTarget
 
 HEADER = {"inventory": "prod", "vantage": "here", "t0": 1000.0, "targets": {"front": "http://front 200"}}
 RUN = {"run": 1, "at": 1000.0, "until": 2000.0, "every_s": 5.0, "pid": 1}

@@ -7,11 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
+from pytest_deploygate.checks.uptime.probe.record import Record, Sample, Writer, read
 from pytest_deploygate.lab import client, processes
 from pytest_deploygate.lab.faults import Fault
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab, LabError
-from pytest_deploygate.probes.watch.record import Record, Sample, Writer, read
 
 _NEEDS = (front.FRONT,)
 _OUTAGE_S = 6.0

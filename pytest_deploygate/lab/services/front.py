@@ -16,13 +16,13 @@ import urllib.request
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
+from pytest_deploygate.checks.uptime.probe.record import RecordError, read
 from pytest_deploygate.lab import client, nodes, processes, sql
 from pytest_deploygate.lab.app import NEW_REPLICAS
 from pytest_deploygate.lab.people import TOKEN
 from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.state import HOST, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
-from pytest_deploygate.probes.watch.record import RecordError, read
 
 REPLICAS = ("app1", "app2")
 BALANCER = "haproxy"

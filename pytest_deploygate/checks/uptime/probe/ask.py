@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import aiohttp
 import psycopg
 
+from pytest_deploygate.checks.uptime.section import WatchTarget
 from pytest_deploygate.clients.tls.client_context import client_context
-from pytest_deploygate.inventory.uptime import WatchTarget
 from pytest_deploygate.redaction import redact
 
 _MOST_BODY = 1 << 20

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_deploygate.inventory.uptime import WatchTarget
-from pytest_deploygate.probes.watch.record import Sample, Writer
+from pytest_deploygate.checks.uptime.probe.record import Sample, Writer
+from pytest_deploygate.checks.uptime.section import WatchTarget
 
 if TYPE_CHECKING:
-    from pytest_deploygate.probes.watch.ask import Answer
+    from pytest_deploygate.checks.uptime.probe.ask import Answer
 
 #: The system's clock counts as moved when it and a steady clock drift apart by more than this, in seconds.
 _MOVED_S = 1.0

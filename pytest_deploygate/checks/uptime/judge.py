@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pytest_deploygate.inventory.uptime import Uptime, too_long
+from pytest_deploygate.checks.uptime.probe.stretches import State, Stretch, joined
+from pytest_deploygate.checks.uptime.probe.uptime import View, Watched
+from pytest_deploygate.checks.uptime.section import Uptime, too_long
 from pytest_deploygate.model import Judgement, Reading, Spans, Verdict, words_for
-from pytest_deploygate.probes.uptime import View, Watched
-from pytest_deploygate.probes.watch.stretches import State, Stretch, joined
 
 #: A longer silence than this many intervals means that the watch has ended.
 _SILENT = 3.0

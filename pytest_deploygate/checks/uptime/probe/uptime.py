@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pytest_deploygate.checks.uptime.probe.record import Record, RecordError, Run, Sample, read
+from pytest_deploygate.checks.uptime.probe.stretches import Point, Stretch, stretches
+from pytest_deploygate.checks.uptime.section import Uptime, WatchTarget
 from pytest_deploygate.clients import prometheus
-from pytest_deploygate.inventory.uptime import Uptime, WatchTarget
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.probes.watch.record import Record, RecordError, Run, Sample, read
-from pytest_deploygate.probes.watch.stretches import Point, Stretch, stretches
 
 _MOST_REASONS = 3
 _MARGIN_S = 600.0

@@ -1,0 +1,1 @@
+"""Availability over a time that was watched."""
