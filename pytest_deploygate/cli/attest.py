@@ -14,9 +14,9 @@ from pytest_deploygate.checklist import attestations
 from pytest_deploygate.checklist.attestations import FOLDER, LEVELS, NAMESPACE, roles_asked, url_problem
 from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.checklist.records import dump, time_words
+from pytest_deploygate.checks.people.probe import sarif
+from pytest_deploygate.checks.people.probe.attestations import digest
 from pytest_deploygate.cli import repository
-from pytest_deploygate.probes import sarif
-from pytest_deploygate.probes.attestations import digest
 
 
 @click.command("attest", short_help="Attest an item of the checklist: who, on what evidence, until when.")

@@ -12,12 +12,12 @@ from pytest_deploygate.checklist import windows
 from pytest_deploygate.checklist.attestations import Attestation, attestable, roles_asked, roles_of
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.checks.people.judge import attestations as judge_attestations
+from pytest_deploygate.checks.people.judge.issue_log import ABOUT_THE_LOG
+from pytest_deploygate.checks.people.probe import attestations as probe_attestations
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import JournalError
-from pytest_deploygate.judge import attestations as judge_attestations
-from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG
 from pytest_deploygate.model import Item, Judgement, Phase, Verdict
-from pytest_deploygate.probes import attestations as probe_attestations
 from pytest_deploygate.session import needs
 from pytest_deploygate.session.declared import Function
 

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_deploygate import journal
+from pytest_deploygate.checks.people.judge import issue_log as judge_issue_log
+from pytest_deploygate.checks.people.judge.issue_log import (
+    ABOUT_THE_LOG,
+    Documented,
+    IssueLogSeen,
+    NothingOpen,
+)
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
 from pytest_deploygate.journal import Entry, utcnow
-from pytest_deploygate.judge import issue_log as judge_issue_log
-from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.model import Finding, Item, Judgement, Verdict
 from pytest_deploygate.report import results
 from pytest_deploygate.session.settings import Settings

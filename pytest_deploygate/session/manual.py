@@ -9,11 +9,11 @@ import pytest
 
 from pytest_deploygate.checklist.attestations import attestable
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.checks.people.judge import attestations as judge_attestations
+from pytest_deploygate.checks.people.judge.issue_log import ABOUT_THE_LOG
+from pytest_deploygate.checks.people.probe import attestations as probe_attestations
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS
-from pytest_deploygate.judge import attestations as judge_attestations
-from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG
 from pytest_deploygate.model import Item
-from pytest_deploygate.probes import attestations as probe_attestations
 from pytest_deploygate.session.gate import GATE
 from pytest_deploygate.session.settings import SETTINGS
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pytest_deploygate.probes.ssh_signatures import armoured, canonical
+from pytest_deploygate.checks.people.probe.ssh_signatures import armoured, canonical
 
 NAMESPACE = "deploygate-signoff"
 _MAGIC = b"SSHSIG"

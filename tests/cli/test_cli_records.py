@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.checklist import attestations, issue_log, parser, waivers
+from pytest_deploygate.checks.people.judge.attestations import Needed, judge
+from pytest_deploygate.checks.people.probe.attestations import measure
 from pytest_deploygate.cli import main
-from pytest_deploygate.judge.attestations import Needed, judge
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.attestations import measure
 
 CHECKLIST = """\
 ## Preflight {#preflight .security}

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checklist.attestations import Attestation, Backing, FindingsFile
-from pytest_deploygate.judge.attestations import Needed, judge
+from pytest_deploygate.checks.people.judge.attestations import Needed, judge
+from pytest_deploygate.checks.people.probe.attestations import AttestationSeen, AttestationsSeen, BackingSeen
+from pytest_deploygate.checks.people.probe.sarif import OpenResult, SarifSeen
+from pytest_deploygate.checks.people.probe.ssh_signatures import SignatureSeen
 from pytest_deploygate.model import Item, Kind, Severity, Verdict
-from pytest_deploygate.probes.attestations import AttestationSeen, AttestationsSeen, BackingSeen
-from pytest_deploygate.probes.sarif import OpenResult, SarifSeen
-from pytest_deploygate.probes.ssh_signatures import SignatureSeen
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 A, B = "a" * 64, "b" * 64

@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from pytest_deploygate.checklist.attestations import NAMESPACE, Attestation, Backing, FindingsFile
-from pytest_deploygate.judge.attestations import Needed, judge
+from pytest_deploygate.checks.people.judge.attestations import Needed, judge
+from pytest_deploygate.checks.people.probe import ssh_signatures
+from pytest_deploygate.checks.people.probe.attestations import measure
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes import ssh_signatures
-from pytest_deploygate.probes.attestations import measure
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 TEXT = b"item: sec.audit\n"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.judge.sarif import Allowed, judge
+from pytest_deploygate.checks.people.judge.sarif import Allowed, judge
+from pytest_deploygate.checks.people.probe.sarif import measure, read
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.sarif import measure, read
 
 RULES = [
     {"id": "SQLI", "defaultConfiguration": {"level": "error"}},

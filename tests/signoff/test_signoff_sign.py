@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from small_change import ROLES, allow, make_key, results_again, run_gate
 
+from pytest_deploygate.checks.people.probe.ssh_signatures import canonical
 from pytest_deploygate.journal import FILE, Writer
-from pytest_deploygate.probes.ssh_signatures import canonical
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.signoff import folder as folders
 from pytest_deploygate.signoff import ssh

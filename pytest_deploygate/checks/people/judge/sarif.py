@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_deploygate.checklist.attestations import LEVELS
+from pytest_deploygate.checks.people.probe.sarif import SarifSeen
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.sarif import SarifSeen
 
 
 @dataclass(frozen=True, slots=True)

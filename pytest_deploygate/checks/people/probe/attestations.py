@@ -12,9 +12,9 @@ from pathlib import Path
 import requests
 
 from pytest_deploygate.checklist.attestations import NAMESPACE, Attestation, Backing
-from pytest_deploygate.probes import sarif, ssh_signatures
-from pytest_deploygate.probes.sarif import SarifSeen
-from pytest_deploygate.probes.ssh_signatures import SignatureSeen
+from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
+from pytest_deploygate.checks.people.probe.sarif import SarifSeen
+from pytest_deploygate.checks.people.probe.ssh_signatures import SignatureSeen
 
 SIGNERS = "allowed_signers"
 _CHUNK = 64 * 1024

@@ -1,0 +1,1 @@
+"""What people bring: attestations, their evidence, and the issue log."""
