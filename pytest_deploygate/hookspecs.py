@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pytest_deploygate.inventory.rollback import QuickFix, Step
+from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Step
 from pytest_deploygate.model import Decision, Finding
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pytest_deploygate.judge import baseline as judge_baseline
-from pytest_deploygate.judge import loss as judge_loss
-from pytest_deploygate.judge import old_side as judge_old_side
-from pytest_deploygate.judge import rollback_plan as judge_rollback_plan
-from pytest_deploygate.probes import loss as probe_loss
-from pytest_deploygate.probes import old_side as probe_old_side
+from pytest_deploygate.checks.way_back.judge import baseline as judge_baseline
+from pytest_deploygate.checks.way_back.judge import loss as judge_loss
+from pytest_deploygate.checks.way_back.judge import old_side as judge_old_side
+from pytest_deploygate.checks.way_back.judge import rollback_plan as judge_rollback_plan
+from pytest_deploygate.checks.way_back.probe import loss as probe_loss
+from pytest_deploygate.checks.way_back.probe import old_side as probe_old_side
 from pytest_deploygate.rollback import review
 
 

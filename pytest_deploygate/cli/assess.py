@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Rollback
 from pytest_deploygate.cli import changes
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, What
-from pytest_deploygate.inventory.rollback import QuickFix, Rollback
 from pytest_deploygate.moments import present
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.rollback import quickfix, situation

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pytest_deploygate import journal
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.decision import rules, standing
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Writer, utcnow
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.rollback.execution import Ended

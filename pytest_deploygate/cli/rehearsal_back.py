@@ -8,8 +8,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.inventory.loader import InventoryError, load
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.rollback import execution, going_back, hooks, items, runbook

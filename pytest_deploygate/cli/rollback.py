@@ -12,17 +12,17 @@ import click
 from rich.console import Console
 
 from pytest_deploygate.checklist.records import parse_time
+from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.cli import changes, outcome, repository
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, State, What
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import words_for
 from pytest_deploygate.moments import present
-from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.rollback import aftermath, going_back, items, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.going_back import Acceptance, Refusal

@@ -20,11 +20,11 @@ from pytest_deploygate.checks.privacy.section import AuditTrail, DataRetention, 
 from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.checks.uptime.section import Uptime
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.fields.types import Each, Given, Section
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
-from pytest_deploygate.inventory.rollback import Rollback
 
 
 class Inventory(Section):

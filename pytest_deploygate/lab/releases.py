@@ -13,7 +13,7 @@ import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pytest_deploygate.inventory.rollback import Haproxy
+from pytest_deploygate.checks.way_back.section.rollback import Haproxy
 from pytest_deploygate.lab import client, cluster, disturbance, processes, sql
 from pytest_deploygate.lab.app import NEW_REPLICAS, NEW_VERSION, OLD_VERSION
 from pytest_deploygate.lab.services import dns, front

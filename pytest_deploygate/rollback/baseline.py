@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate import journal
+from pytest_deploygate.checks.way_back.judge.baseline import BaselineSeen
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.decision import compose, standing
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import JournalError, segments
-from pytest_deploygate.judge.baseline import BaselineSeen
 from pytest_deploygate.model import Verdict
 
 #: What says how an item was; a waived one was measured, and not good.

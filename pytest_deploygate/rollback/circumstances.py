@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.clients.http import health as endpoints
 from pytest_deploygate.clients.http.health import Seen
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.rollback import baseline
 
 #: So many unrelated things silent at once mean that it is us.

@@ -17,7 +17,7 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
-from pytest_deploygate.inventory.rollback import DnsSwitch
+from pytest_deploygate.checks.way_back.section.rollback import DnsSwitch
 from pytest_deploygate.rollback.verification import Verified
 
 _TIMEOUT_S = 5.0

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_deploygate.checks.way_back.section.rollback_actions import Docker
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.commands import Ran
-from pytest_deploygate.inventory.rollback_actions import Docker
 from pytest_deploygate.rollback.verification import Verified
 
 _READ_S = 30.0

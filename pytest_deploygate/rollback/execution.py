@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.inventory.rollback import Step
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.moments import present
 from pytest_deploygate.rollback import actions, progress

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback, Step
 from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.moments import present
 from pytest_deploygate.rollback import aftermath, execution, progress, runbook, situation

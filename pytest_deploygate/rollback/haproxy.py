@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_deploygate.checks.way_back.section.rollback import Haproxy
 from pytest_deploygate.clients import haproxy as haproxy_socket
-from pytest_deploygate.inventory.rollback import Haproxy
 from pytest_deploygate.rollback.verification import Verified
 
 _ADMIN_MAINT = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shlex
 
+from pytest_deploygate.checks.way_back.section.rollback_actions import Kubernetes
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.commands import Ran
-from pytest_deploygate.inventory.rollback_actions import Kubernetes
 from pytest_deploygate.rollback.verification import Verified
 
 #: What `kubectl rollout status` says once it is over; its exit code with --watch=false is 0 in any case.

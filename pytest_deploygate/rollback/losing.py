@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Writer
-from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.rollback import situation
 
 KIND = "loss"

@@ -6,8 +6,8 @@ import shlex
 
 import requests
 
+from pytest_deploygate.checks.way_back.section.rollback_actions import MaintenancePage
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.inventory.rollback_actions import MaintenancePage
 from pytest_deploygate.rollback.verification import Verified
 
 _TIMEOUT_S = 5.0

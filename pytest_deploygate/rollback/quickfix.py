@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Rerun, Rollback
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.commands import Ran
 from pytest_deploygate.decision.incidents import Incident, State, Times
-from pytest_deploygate.inventory.rollback import QuickFix, Rerun, Rollback
 from pytest_deploygate.rollback.hooks import Hooks
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_deploygate.checks.way_back.section.rollback_actions import Redeploy
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.inventory.rollback_actions import Redeploy
 from pytest_deploygate.rollback import docker, kubernetes, systemd
 from pytest_deploygate.rollback.verification import Verified
 

@@ -16,12 +16,12 @@ import psycopg
 from pytest_deploygate.checks.backups.probe import scratch, tools
 from pytest_deploygate.checks.backups.probe.scratch import Programs
 from pytest_deploygate.checks.backups.probe.tools import BackupSet, Tool
+from pytest_deploygate.checks.way_back.section.rollback import Step
+from pytest_deploygate.checks.way_back.section.rollback_actions import CUTOVER, DatabaseRestore
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Step
-from pytest_deploygate.inventory.rollback_actions import CUTOVER, DatabaseRestore
 from pytest_deploygate.model import CannotTell, words_for_bytes
 from pytest_deploygate.rollback import cutover
 from pytest_deploygate.rollback.in_place import Folder, Note, State

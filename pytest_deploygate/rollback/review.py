@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from pytest_deploygate.checks.way_back.judge.rollback_plan import Fits, PlanSeen
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.inventory.contacts import Contact
-from pytest_deploygate.inventory.rollback import Rollback
-from pytest_deploygate.judge.rollback_plan import Fits, PlanSeen
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.rollback import going_back, runbook
 from pytest_deploygate.rollback.actions import Tools

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from pytest_deploygate.inventory.rollback import Rollback, Step
-from pytest_deploygate.judge.rollback_plan import StepSeen
+from pytest_deploygate.checks.way_back.judge.rollback_plan import StepSeen
+from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import actions
 from pytest_deploygate.rollback.actions import Tools

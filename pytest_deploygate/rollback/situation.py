@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.way_back.probe import loss as probe_loss
+from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, What
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, segments
 from pytest_deploygate.model import CannotTell, Decision, Outcome
 from pytest_deploygate.moments import Moment
-from pytest_deploygate.probes import loss as probe_loss
-from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.rollback import circumstances, progress
 from pytest_deploygate.rollback import cutover as declared_cutover
 from pytest_deploygate.rollback.aftermath import After, call_order

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import shlex
 
+from pytest_deploygate.checks.way_back.section.rollback_actions import Systemd
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.inventory.rollback_actions import Systemd
 from pytest_deploygate.rollback.verification import Verified
 
 _READ_S = 30.0

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.way_back.section.rollback import Verification
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import health as endpoints
-from pytest_deploygate.inventory.rollback import Verification
 
 #: Runs items of the checklist and returns what is not good among them, in words; empty: all passed.
 RunItems = Callable[[Sequence[str]], str]

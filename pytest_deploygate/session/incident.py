@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.decision import incident_log, incidents, observing, standing
 from pytest_deploygate.decision.incidents import Event, Incident, State, Times, What
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.moments import present

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.inventory.fence import Fence
-from pytest_deploygate.judge import baseline, loss, old_side, rollback_plan
-from pytest_deploygate.judge.baseline import BaselineSeen, Wanted
-from pytest_deploygate.judge.loss import Bearable
-from pytest_deploygate.judge.rollback_plan import Fits, PlanSeen, StepSeen
+from pytest_deploygate.checks.way_back.judge import baseline, loss, old_side, rollback_plan
+from pytest_deploygate.checks.way_back.judge.baseline import BaselineSeen, Wanted
+from pytest_deploygate.checks.way_back.judge.loss import Bearable
+from pytest_deploygate.checks.way_back.judge.rollback_plan import Fits, PlanSeen, StepSeen
+from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.probe.old_side import Clients, OldSideSeen
+from pytest_deploygate.checks.way_back.section.fence import Fence
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.loss import Lost
-from pytest_deploygate.probes.old_side import Clients, OldSideSeen
 
 CUTOVER = datetime(2026, 3, 4, 22, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.way_back.section.rollback import DnsSwitch, Haproxy, Step
 from pytest_deploygate.inventory import loader
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import DnsSwitch, Haproxy, Step
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.lab import cluster, nodes, sql
 from pytest_deploygate.lab.services import dns, front

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from pytest_deploygate.inventory.fence import Fence
-from pytest_deploygate.inventory.rollback import Loss
-from pytest_deploygate.judge.old_side import judge
+from pytest_deploygate.checks.way_back.judge.old_side import judge
+from pytest_deploygate.checks.way_back.probe import loss, old_side
+from pytest_deploygate.checks.way_back.section.fence import Fence
+from pytest_deploygate.checks.way_back.section.rollback import Loss
 from pytest_deploygate.model import CannotTell, Verdict
-from pytest_deploygate.probes import loss, old_side
 
 CUTOVER = datetime.now(UTC) - timedelta(hours=1)
 #: The columns that matter of `show stat`, as HAProxy's management guide has them (9.1).

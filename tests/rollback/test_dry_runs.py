@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_deploygate.inventory.rollback import DnsSwitch, Haproxy
+from pytest_deploygate.checks.way_back.section.rollback import DnsSwitch, Haproxy
 from pytest_deploygate.lab import dns_server
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.rollback import dns_switch, haproxy

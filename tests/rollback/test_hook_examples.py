@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.inventory.rollback import Step
+from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.rollback import execution
 from pytest_deploygate.rollback.actions import Tools

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.inventory.rollback import Rollback, Step
 from pytest_deploygate.journal import Writer
-from pytest_deploygate.probes.loss import Lost
 from pytest_deploygate.rollback import execution, losing, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.hooks import load

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pytest_deploygate.inventory.rollback_actions import Redeploy
+from pytest_deploygate.checks.way_back.section.rollback_actions import Redeploy
 from pytest_deploygate.rollback import redeploy
 
 _STAND_IN = """#!/bin/sh

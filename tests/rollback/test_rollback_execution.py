@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate import hookspecs
-from pytest_deploygate.inventory.rollback import Rollback, Step
+from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.journal import JournalError, Writer
 from pytest_deploygate.rollback import actions, execution, going_back, progress, runbook
 from pytest_deploygate.rollback.actions import Tools
@@ -270,7 +270,7 @@ def test_an_error_in_one_hook_stops_no_other(tmp_path):
 )
 def test_a_runbook_that_may_lack_steps_is_not_followed(tmp_path, body, why):
     (tmp_path / "conftest.py").write_text(
-        "from pytest_deploygate.inventory.rollback import Step\n"
+        "from pytest_deploygate.checks.way_back.section.rollback import Step\n"
         f"def pytest_deploygate_rollback_steps():\n    {body}\n"
     )
     with pytest.raises(going_back.Refusal, match=why):

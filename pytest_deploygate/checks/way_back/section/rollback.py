@@ -7,9 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pytest_deploygate.checks.way_back.section.fence import Fence
+from pytest_deploygate.checks.way_back.section.rollback_actions import (
+    DatabaseRestore,
+    MaintenancePage,
+    Redeploy,
+    Text,
+)
 from pytest_deploygate.fields.types import Duration, FilePath, Given, Port, SecretReference, Section
-from pytest_deploygate.inventory.fence import Fence
-from pytest_deploygate.inventory.rollback_actions import DatabaseRestore, MaintenancePage, Redeploy, Text
 
 
 class HealthCheck(Section):

@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from pytest_deploygate.checks.way_back.section.fence import Fence, OldFront
 from pytest_deploygate.clients import haproxy as haproxy_socket
 from pytest_deploygate.clients.postgres.cluster import explain
 from pytest_deploygate.inventory.database import Node
-from pytest_deploygate.inventory.fence import Fence, OldFront
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.inventory.fence import Fence
+from pytest_deploygate.checks.way_back.probe.old_side import OldSideSeen
+from pytest_deploygate.checks.way_back.section.fence import Fence
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.old_side import OldSideSeen
 
 _NAMED = 4
 _STEP = (

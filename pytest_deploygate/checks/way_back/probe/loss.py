@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
+from pytest_deploygate.checks.way_back.section.rollback import Loss
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.rollback import Loss
 from pytest_deploygate.model import CannotTell
 
 

@@ -1,0 +1,1 @@
+"""The way back: the baseline, the old side, what would be lost, and the runbook."""

@@ -1,0 +1,1 @@
+"""Judges, pure: a measurement and a criterion in, a judgement out."""

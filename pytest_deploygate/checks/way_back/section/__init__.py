@@ -1,0 +1,1 @@
+"""What an inventory says of it."""
