@@ -9,7 +9,7 @@ import pytest
 
 from pytest_deploygate.checks.replication.judge.failover import judge
 from pytest_deploygate.checks.replication.probe.failover import DrillEvidence, DrillRecord, digest
-from pytest_deploygate.inventory.database import Failover
+from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

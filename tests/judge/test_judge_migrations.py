@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_deploygate.checks.migrations.judge.versions import judge, pending
 from pytest_deploygate.checks.migrations.probe.versions import NodeVersion, Revision, SchemaVersions, Scripts
-from pytest_deploygate.inventory.database import Migrations
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Verdict
 
 CHAIN = tuple(Revision(f"r{i}", (f"r{i - 1}",) if i else (), f"step {i}") for i in range(5))

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_deploygate.checks.structure.judge.partitions import judge
 from pytest_deploygate.checks.structure.probe.partitions import Partition, Partitions
-from pytest_deploygate.inventory.database import Partitioned
+from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

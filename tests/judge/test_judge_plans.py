@@ -4,7 +4,7 @@ import pytest
 
 from pytest_deploygate.checks.structure.judge.plans import judge_plan
 from pytest_deploygate.checks.structure.probe.plans import Plan
-from pytest_deploygate.inventory.database import IndexedQuery
+from pytest_deploygate.checks.structure.section import IndexedQuery
 
 USES = IndexedQuery(name="q", sql="SELECT 1", uses="app.a")
 BARE = IndexedQuery(name="q", sql="SELECT 1", uses="a")

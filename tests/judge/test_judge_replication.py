@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
 from pytest_deploygate.checks.replication.probe.servers import Server, Slot, Standby
 from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts, Watch
-from pytest_deploygate.inventory.database import Replication
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Verdict
 
 PRIMARY = Server("db1", version=15, system_identifier="77", timeline=3, lsn=900, slot_wal_limit_mb=1024,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_deploygate.checks.jobs.judge import judge, last_due
 from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts
 from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts
-from pytest_deploygate.inventory.database import BackupJob
+from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

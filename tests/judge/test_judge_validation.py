@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_deploygate.checks.postgres.judge.validation import judge
 from pytest_deploygate.checks.postgres.probe.validation import Answer
-from pytest_deploygate.inventory.database import ValidationQuery
+from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.model import Verdict
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_deploygate.checks.replication.judge.write_load import judge
 from pytest_deploygate.checks.replication.probe.write_load import LoadFacts, ReplicaUnderLoad
-from pytest_deploygate.inventory.database import Replication
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Verdict
 
 LOAD = LoadFacts(2.0, 2.0, 2, 500, 999, 0, 0, 0.004, 5.0, False, "", "ANY 1 (db2, db3)", 0)

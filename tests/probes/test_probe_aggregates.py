@@ -11,8 +11,8 @@ import pytest
 
 from pytest_deploygate.checks.aggregates.judge import judge
 from pytest_deploygate.checks.aggregates.probe.aggregates import read
+from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell, Verdict
 
 HOURS, SENSORS = 720, 4

@@ -12,8 +12,8 @@ from pytest_deploygate.checks.structure.judge.amcheck import judge_amcheck
 from pytest_deploygate.checks.structure.judge.indexes import Expected, judge_states
 from pytest_deploygate.checks.structure.judge.plans import judge_plan
 from pytest_deploygate.checks.structure.probe import amcheck, indexes, plans
+from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import IndexedQuery
 from pytest_deploygate.model import CannotTell
 
 GRANT = "GRANT EXECUTE ON FUNCTION bt_index_check(regclass) TO gate"

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_deploygate.checks.migrations.judge.versions import judge
 from pytest_deploygate.checks.migrations.probe.versions import measure
-from pytest_deploygate.inventory.database import Migrations
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import CannotTell, Verdict
 
 FLYWAY = """

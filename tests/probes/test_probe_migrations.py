@@ -8,8 +8,8 @@ import pytest
 
 from pytest_deploygate.checks.migrations.judge.versions import judge
 from pytest_deploygate.checks.migrations.probe import versions as migrations
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Migrations
 from pytest_deploygate.model import CannotTell, NotCovered, Verdict
 
 VERSION = 'revision = "{0}"\ndown_revision = {1!r}\nbranch_labels = None\ndepends_on = None\n'

@@ -13,8 +13,8 @@ from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.migrations.judge.versions import judge
 from pytest_deploygate.checks.migrations.probe.versions import measure
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Migrations
 from pytest_deploygate.model import Judgement, Verdict
 
 FIRST = """

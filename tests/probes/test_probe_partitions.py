@@ -8,7 +8,7 @@ import pytest
 
 from pytest_deploygate.checks.structure.judge.partitions import judge
 from pytest_deploygate.checks.structure.probe.partitions import read
-from pytest_deploygate.inventory.database import Partitioned
+from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import CannotTell, Verdict
 
 DAYS = """

@@ -9,10 +9,11 @@ from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.privacy.judge import retention as judge_retention
 from pytest_deploygate.checks.privacy.probe import retention
+from pytest_deploygate.checks.privacy.section import Retained
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
 from pytest_deploygate.checks.structure.probe import partitions
+from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Partitioned, Retained
 from pytest_deploygate.model import Verdict
 
 KEPT = Retained.model_validate(

@@ -21,14 +21,14 @@ from pytest_deploygate.checks.postgres.section.statements import Buffers, Monito
 from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_trail
 from pytest_deploygate.checks.privacy.judge import retention as judge_retention
 from pytest_deploygate.checks.privacy.probe import audit_trail, retention
-from pytest_deploygate.checks.privacy.section import AuditTrail
+from pytest_deploygate.checks.privacy.section import AuditTrail, Retained
 from pytest_deploygate.checks.replication.judge import streaming as judge_replication
 from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
 from pytest_deploygate.checks.structure.probe import partitions
+from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.cli import main
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Partitioned, Retained
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
 
 STATUS = {"status_file": "/nowhere/status.json"}

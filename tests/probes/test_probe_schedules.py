@@ -12,8 +12,8 @@ from scratch_cluster import binaries, scratch, wait
 
 from pytest_deploygate.checks.jobs.judge import judge
 from pytest_deploygate.checks.jobs.probe import last_runs, schedules
+from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import BackupJob
 from pytest_deploygate.model import Verdict
 
 # Samples written in the form that systemd documents for `TZ=UTC systemctl show NAME --property=…`. They were not recorded:

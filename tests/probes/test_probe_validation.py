@@ -9,8 +9,8 @@ import pytest
 
 from pytest_deploygate.checks.postgres.judge.validation import judge
 from pytest_deploygate.checks.postgres.probe.validation import MOST_ROWS, ask
+from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import ValidationQuery
 from pytest_deploygate.model import CannotTell, Verdict
 
 

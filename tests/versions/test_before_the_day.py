@@ -24,9 +24,8 @@ from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_tr
 from pytest_deploygate.checks.privacy.judge import retention as judge_retention
 from pytest_deploygate.checks.privacy.probe import audit_trail, retention, sweep
 from pytest_deploygate.checks.privacy.probe.steps import new_subject
-from pytest_deploygate.checks.privacy.section import AuditTrail, Erasure
+from pytest_deploygate.checks.privacy.section import AuditTrail, Erasure, Retained
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Retained
 from pytest_deploygate.model import CannotTell, Judgement
 
 SUBJECT = new_subject("00aa00aa00aa00aa")

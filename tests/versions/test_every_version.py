@@ -9,10 +9,13 @@ import pytest
 
 from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
+from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.migrations.judge import versions as judge_migrations
 from pytest_deploygate.checks.migrations.probe import versions as migrations
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.postgres.judge import validation as judge_validation
 from pytest_deploygate.checks.postgres.probe import validation
+from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.checks.replication.judge import streaming as judge_replication
 from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
 from pytest_deploygate.checks.replication.probe import streaming as replication
@@ -23,14 +26,8 @@ from pytest_deploygate.checks.structure.judge import partitions as judge_partiti
 from pytest_deploygate.checks.structure.judge import plans as judge_plans
 from pytest_deploygate.checks.structure.judge import tables as judge_tables
 from pytest_deploygate.checks.structure.probe import amcheck, catalog, indexes, partitions, plans
+from pytest_deploygate.checks.structure.section import IndexedQuery, Partitioned
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import (
-    Aggregate,
-    IndexedQuery,
-    Migrations,
-    Partitioned,
-    ValidationQuery,
-)
 from pytest_deploygate.model import CannotTell, Judgement
 
 PART = Partitioned.model_validate({"table": "app.part", "column": "at", "interval": "1d", "ahead": "2d"})

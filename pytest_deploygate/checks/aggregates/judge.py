@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from pytest_deploygate.checks.aggregates.probe.aggregates import AggregateFacts, Comparison, Difference
+from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.judge import judge_schedule
-from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 _CLOCKS = timedelta(minutes=5)

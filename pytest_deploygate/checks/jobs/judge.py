@@ -10,7 +10,7 @@ from cronsim import CronSim, CronSimError
 
 from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts
 from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts
-from pytest_deploygate.inventory.database import BackupJob
+from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 _CLOCKS = timedelta(minutes=5)

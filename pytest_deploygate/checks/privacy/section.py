@@ -8,10 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from pytest_deploygate.checks.backups.section import Flag
-from pytest_deploygate.checks.postgres.section.statements import Redis
+from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.fields.references import with_lab
+from pytest_deploygate.fields.schedule import LastRun, Schedule
 from pytest_deploygate.fields.types import Duration, Each, FilePath, SecretReference, Section
-from pytest_deploygate.inventory.database import Retained
 
 
 def _address(value: object) -> object:
@@ -195,4 +195,41 @@ class Erasure(Section):
         wrong = [place for place in self.expected if place.count(".") != 2]
         if wrong:
             raise ValueError(f"`expected` names columns as schema.table.column, not {wrong[0]}")
+        return self
+
+
+class Retained(Section):
+    """A table whose rows must go at an age. The job that removes them, its last run, and the rows are looked at."""
+
+    table: str = Field(description="schema.name")
+    column: str = Field(description="its time column (timestamptz, timestamp or date)")
+    keep: Duration = Field(description="rows older than this must go")
+    slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=1),
+        description="a row may be this much older than `keep`, e.g. one partition and one run of the job",
+    )
+    partman: str | None = Field(
+        default=None, description="schema of pg_partman, when its part_config holds the policy of this table"
+    )
+    policy: str | None = Field(
+        default=None,
+        description="query that returns the interval after which the job removes rows (interval)",
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="where the job that removes rows is scheduled"
+    )
+    last_run: LastRun | None = Field(default=None, description="where its last run is recorded")
+    job_slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(hours=2),
+        description="how much later than scheduled the job may have finished",
+    )
+
+    @model_validator(mode="after")
+    def _has_job(self) -> Self:
+        if self.partman is None and (self.schedule is None or self.last_run is None):
+            raise ValueError(
+                "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
+            )
         return self

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.references import from_lab
+from pytest_deploygate.fields.schedule import Schedule
 from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Port, SecretReference, Section
-from pytest_deploygate.inventory.database import Database, Schedule
+from pytest_deploygate.inventory.database import Database
 
 
 def _text(value: object) -> object:

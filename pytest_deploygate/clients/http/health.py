@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
-from pytest_deploygate.checks.way_back.section.rollback import HealthCheck
+from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.redaction import redact
 
 _ATTEMPTS = 2

@@ -17,7 +17,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from pytest_deploygate.inventory.database import Database, Node
+from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

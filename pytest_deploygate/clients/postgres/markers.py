@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
 TABLE = "deploygate_replication"

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from pytest_deploygate.clients.postgres.cluster import Cluster, Parameters, Query, explain
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
 #: Runs one query and returns its rows; raises CannotTell with the server's words and psycopg's error as its cause.

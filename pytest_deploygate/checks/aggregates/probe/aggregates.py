@@ -15,9 +15,9 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query, relation_name, sample
+from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts, read_schedule
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
-from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell
 
 MOST_EXAMPLES = 5

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
+from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.clients.postgres.cluster import Connection
-from pytest_deploygate.inventory.database import Aggregate
 from pytest_deploygate.model import CannotTell
 
 _BLOCKS = 25

@@ -12,7 +12,7 @@ import psycopg
 
 from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import LastRun
+from pytest_deploygate.fields.schedule import LastRun
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

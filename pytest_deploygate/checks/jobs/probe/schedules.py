@@ -19,10 +19,11 @@ import testinfra
 from cronsim import CronSim, CronSimError
 
 from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts, read_last_run
+from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.clients.host import ssh
 from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import BackupJob, Schedule
+from pytest_deploygate.fields.schedule import Schedule
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pytest_deploygate.checks.migrations.probe.versions import NodeVersion, Revision, SchemaVersions, Scripts
-from pytest_deploygate.inventory.database import Migrations
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
 _NAMED = 3

@@ -21,7 +21,7 @@ from psycopg import sql
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pytest_deploygate.inventory.database import Migrations
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import CannotTell
 
 Query = str | sql.Composable

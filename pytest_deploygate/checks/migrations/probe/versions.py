@@ -14,8 +14,9 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.migrations.probe import tools as migration_tools
+from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Migrations, Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 
 #: A replica that is a moment behind gets this long to show the primary's version.

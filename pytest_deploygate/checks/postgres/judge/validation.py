@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from pytest_deploygate.checks.postgres.probe.validation import Answer
-from pytest_deploygate.inventory.database import Expectation, ValidationQuery
+from pytest_deploygate.checks.postgres.section.validation import Expectation, ValidationQuery
 from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
 
 _NEXT = "look at the rows behind it: mend them, or correct `expect` in the inventory"

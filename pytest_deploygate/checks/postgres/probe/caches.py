@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_deploygate.checks.postgres.section.statements import Redis
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import ValidationQuery
 
 MOST_ROWS = 20
 

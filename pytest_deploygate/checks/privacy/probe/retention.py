@@ -12,9 +12,8 @@ from psycopg import sql
 
 from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts, read_last_run
 from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts, read_schedule, shell
-from pytest_deploygate.checks.privacy.section import AgedFiles
+from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Retained
 from pytest_deploygate.model import CannotTell
 
 MOST_ROWS = 100_000

@@ -21,7 +21,7 @@ from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.probe.steps import Subject
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
 #: The gate's own tables, which hold no more of a person than a token.

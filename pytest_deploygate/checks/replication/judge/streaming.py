@@ -14,7 +14,7 @@ from pytest_deploygate.checks.replication.judge.replica import (
 )
 from pytest_deploygate.checks.replication.probe.servers import Slot, Standby
 from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts
-from pytest_deploygate.inventory.database import Replication
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
 
 _GRANT = "GRANT pg_monitor TO the gate's role"

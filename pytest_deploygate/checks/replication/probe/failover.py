@@ -24,10 +24,11 @@ import psycopg
 
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import Ledger, Load, present
+from pytest_deploygate.checks.replication.section import Failover, WriteLoad
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import forget
-from pytest_deploygate.inventory.database import Failover, Node, WriteLoad
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
 _SERVER = """

@@ -27,7 +27,7 @@ from pytest_deploygate.checks.replication.probe.servers import (
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _LONGEST_PATIENCE_S = 30.0

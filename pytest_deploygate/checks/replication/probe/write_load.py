@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from pytest_deploygate.checks.replication.section import WriteLoad
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.database import Node, WriteLoad
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.structure.probe.partitions import Partition, Partitions
-from pytest_deploygate.inventory.database import Partitioned
+from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 #: Months and quarters are not all of one length.

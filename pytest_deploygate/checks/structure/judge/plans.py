@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_deploygate.checks.structure.probe.plans import Plan
-from pytest_deploygate.inventory.database import IndexedQuery
+from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 #: A table of fewer pages is read whole as fast as by an index; the planner is right to scan it.

@@ -10,9 +10,9 @@ from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
-from pytest_deploygate.inventory.database import Partitioned
 
 MOST_DEFAULT_ROWS = 1_000_000
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_deploygate.checks.structure.probe.indexes import states, topmost
+from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
-from pytest_deploygate.inventory.database import IndexedQuery
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from pytest_deploygate.checks.way_back.section.fence import Fence, OldFront
 from pytest_deploygate.clients import haproxy as haproxy_socket
 from pytest_deploygate.clients.postgres.cluster import explain
-from pytest_deploygate.inventory.database import Node
+from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

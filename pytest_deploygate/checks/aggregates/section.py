@@ -1,0 +1,44 @@
+"""Aggregates that must equal a recomputation, as the inventory names them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from pytest_deploygate.fields.schedule import Schedule
+from pytest_deploygate.fields.types import Duration, Section
+
+
+class Aggregate(Section):
+    """A continuous aggregate (or a table or materialized view kept as one) that must equal its raw rows."""
+
+    relation: str = Field(description="schema.name of the aggregate")
+    bucket: str = Field(description="its bucket column (timestamptz)")
+    width: Duration = Field(description="width of a bucket")
+    key: list[str] = Field(description="its other key columns, e.g. [sensor_id]")
+    recompute: str = Field(
+        description="query over the raw rows that gives the same columns for buckets from %(start)s to before %(end)s"
+    )
+    source: str = Field(
+        description="schema.name of the raw table, whose newest rows say how far it must reach"
+    )
+    time_column: str = Field(description="time column of the raw table")
+    refreshed: str | None = Field(
+        default=None, description="query that returns when it was last refreshed (timestamptz)"
+    )
+    schedule: Schedule | None = Field(default=None, description="its refresh policy")
+    max_age: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(hours=2),
+        description="its last refresh may be this old",
+    )
+    tolerance: float = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=1e-9,
+        ge=0,
+        description="relative difference that floats may have",
+    )
+    max_buckets: int = Field(
+        default=2000, ge=1, description="buckets recomputed; more are sampled, and the finding says so"
+    )

@@ -1,0 +1,51 @@
+"""Where the expected schema version is recorded."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from pytest_deploygate.fields.types import ExistingPath, Section
+
+
+class Migrations(Section):
+    """Where the expected schema version stands: a tool's own table and scripts, or a query and what it must return."""
+
+    exactly_one = ("alembic", "tool", "query")
+    instead = (
+        "say one of `alembic: FOLDER`, `tool: flyway` (or another) with `scripts: FOLDER` or `expect: VERSION`, "
+        "or `query: SELECT …` with `expect: VERSION`"
+    )
+
+    alembic: ExistingPath | None = Field(
+        default=None, description="folder with Alembic's env.py and versions/ (script_location)"
+    )
+    tool: Literal["flyway", "django", "golang-migrate", "liquibase", "rails"] | None = Field(
+        default=None, description="migration tool whose own table is read"
+    )
+    scripts: ExistingPath | None = Field(
+        default=None, description="the tool's folder of migrations, from which the expected ones are read"
+    )
+    version_table: str = Field(
+        default="", description="the tool's table, with schema if needed; left out: the tool's own default"
+    )
+    query: str | None = Field(
+        default=None, description="query that returns the version(s) the database is at, one a row"
+    )
+    expect: str | list[str] | None = Field(default=None, description="version(s) that the query must return")
+    dirty: str | None = Field(
+        default=None, description="query that returns true while a migration is half done"
+    )
+
+    @model_validator(mode="after")
+    def _query_has_answer(self) -> Self:
+        if self.query is not None and self.expect is None:
+            raise ValueError("`query` needs `expect`: the version that the query must return")
+        if self.tool is not None and (self.scripts is None) == (self.expect is None):
+            raise ValueError(
+                f"`tool: {self.tool}` needs `scripts: FOLDER` or `expect: VERSION`, one of the two"
+            )
+        if self.tool is None and self.scripts is not None:
+            raise ValueError("`scripts` belongs to `tool`; Alembic's folder is named by `alembic`")
+        return self

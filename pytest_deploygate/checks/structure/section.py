@@ -1,0 +1,66 @@
+"""The expected structure: tables, indexes and partitions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Section, Size
+
+
+class Tables(Section):
+    """The expected structure, as `deploygate snapshot` writes it."""
+
+    snapshot: ExistingPath = Field(description="file written by `deploygate snapshot`")
+    ignore: list[str] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="relations (schema.name, * as wildcard) that may differ; each is listed in the report",
+    )
+
+
+class IndexedQuery(Section):
+    """A query whose plan must use an index."""
+
+    name: str = Field(description="how findings call it")
+    sql: str = Field(description="the query; it is explained, never executed")
+    uses: str | None = Field(
+        default=None,
+        description="index (schema.name or name) that the plan must use; left out: any index, no sequential scan",
+    )
+
+
+class Indexes(Section):
+    """What is expected of indexes beyond the snapshot."""
+
+    expected: list[str] = Field(
+        default=[], description="indexes that must exist, schema.name, beside those of the snapshot"
+    )
+    queries: Annotated[
+        list[IndexedQuery], Each("indexed_query", "queries: [{name: …, sql: SELECT …, uses: INDEX}]")
+    ] = Field(default=[], description="queries whose plans must use an index")
+    amcheck: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="verify B-tree indexes with amcheck's bt_index_check",
+    )
+    amcheck_max_size: Size = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=1024**3,
+        description="indexes larger than this are not read by amcheck and said to be left out",
+    )
+
+
+class Partitioned(Section):
+    """A table that must be partitioned by time."""
+
+    table: str = Field(description="schema.name")
+    column: str = Field(description="partition column")
+    interval: Duration = Field(description="width of a partition")
+    ahead: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(days=2),
+        description="partitions must exist for at least this long from now",
+    )

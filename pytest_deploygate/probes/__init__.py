@@ -1,1 +1,0 @@
-"""Observation: one subject a file, measurements out, never a limit in."""

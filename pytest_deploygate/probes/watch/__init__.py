@@ -1,1 +1,0 @@
-"""`deploygate watch`: ask targets from outside for a day, and keep every answer in one crash-safe file."""
