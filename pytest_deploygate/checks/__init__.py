@@ -1,1 +1,24 @@
-"""What is measured and judged, a folder for each subject."""
+"""What is measured and judged: a folder for each subject.
+
+A subject's folder holds `section` (what the inventory says of it), `facts` (the measurements), `probe` (observes) and
+`judge` (pure), and where it needs them `fixtures` (what its tests are handed) and `grants` (what the gate's role must
+be granted). Folders are found by being here; nothing lists them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from types import ModuleType
+
+
+def subjects() -> list[str]:
+    """Return the names of all subjects."""
+    return sorted(found.name for found in pkgutil.iter_modules(__path__) if found.ispkg)
+
+
+def part(subject: str, name: str) -> ModuleType | None:
+    """Return a part of a subject, such as `section`; None where the subject does without."""
+    full = f"{__name__}.{subject}.{name}"
+    return importlib.import_module(full) if importlib.util.find_spec(full) else None

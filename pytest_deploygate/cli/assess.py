@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Rollback
 from pytest_deploygate.cli import changes
 from pytest_deploygate.cli.repository import find_root
@@ -85,7 +86,7 @@ def _open(folder: Path) -> tuple[Rollback, Incident]:
     incident = situation.now(entries).incident
     if incident is None or incident.over:
         raise click.ClickException("there is no open incident in this change: nothing to mend")
-    return changes.inventory_of(entries, None).inventory.rollback or Rollback(), incident
+    return changes.inventory_of(entries, None).inventory.of(way_back.Keys).rollback or Rollback(), incident
 
 
 def _back(folder: Path, fix: QuickFix, tried: Tried, code: int) -> int:

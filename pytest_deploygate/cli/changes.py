@@ -14,6 +14,7 @@ import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.cli import folders, inventories, outcome
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.cli.repository import find_root
@@ -94,7 +95,7 @@ def refuse_altered(entries: list[Entry], *, acting: bool = False) -> None:
 
 def must_sign(entries: list[Entry]) -> bool:
     """Tell whether the inventory wants decisions to be signed."""
-    section = inventory_of(entries, None).inventory.rollback
+    section = inventory_of(entries, None).inventory.of(way_back.Keys).rollback
     return section is not None and section.signed_decisions
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from pytest_deploygate.checks.load import section as load_section
 from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.judge import regression
 from pytest_deploygate.checks.load.probe import baselines
@@ -102,7 +103,7 @@ def _plan(
 ) -> tuple[str, Load]:
     """Return the inventory's name and its load with the command line's changes. Raises Refused (exit 4)."""
     loaded = read(inventory)
-    found, name = loaded.inventory.load, loaded.inventory.name
+    found, name = loaded.inventory.of(load_section.Keys).load, loaded.inventory.name
     if found is None or found.target is None:
         raise Refused(
             f"{loaded.file} has no `load` with a `target`; add load: {{allow: {name}, target: …, endpoints: …}}"

@@ -9,15 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from pytest_deploygate.checks.backups import section as backups_section
 from pytest_deploygate.checks.backups.probe import drill as restore_drill
 from pytest_deploygate.checks.backups.probe.record import DrillRecord
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.checks.dns import section as dns_section
 from pytest_deploygate.checks.dns.probe import drill as dns_drill
 from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.checks.pages import probe as drilled_pages
+from pytest_deploygate.checks.pages import section as pages_section
+from pytest_deploygate.checks.replication import section as replication_section
 from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.loader import InventoryError, available
 from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
@@ -50,13 +55,14 @@ def _rehearse_database(inventory: Inventory) -> list[tuple[str, float]]:
     found = []
     schema = inventory.writes.schema_ if inventory.writes else None
     with contextlib.closing(Cluster(inventory.database, schema)) as cluster:
-        if inventory.database.replication.failover:
+        replication = inventory.database.of(replication_section.InDatabase).replication
+        if replication.failover:
             began = time.monotonic()
-            outcome = _outcome(lambda: _said(failover.drill(cluster)))
+            outcome = _outcome(lambda: _said(failover.drill(cluster, replication.failover, replication.load)))
             found.append((f"failover drill, on record: {outcome}", time.monotonic() - began))
-        if (backup := inventory.backup) and backup.scratch:
+        if (backup := inventory.of(backups_section.Keys).backup) and backup.scratch:
             began = time.monotonic()
-            outcome = _outcome(lambda: _restore(cluster, backup))
+            outcome = _outcome(lambda: _restore(cluster, backup, _time_columns(inventory)))
             found.append((f"restore drill, on record: {outcome}", time.monotonic() - began))
     return found
 
@@ -68,8 +74,13 @@ def _outcome(drill: Callable[[], str]) -> str:
         return str(unknown)
 
 
-def _restore(cluster: Cluster, backup: Backup) -> str:
-    return _said(restore_drill.evidence(cluster, Backups(backup)).record)
+def _time_columns(inventory: Inventory) -> dict[str, str]:
+    partitioned = sections.value(inventory, "partitioned")
+    return {p.table: p.column for p in partitioned} if isinstance(partitioned, list) else {}
+
+
+def _restore(cluster: Cluster, backup: Backup, time_columns: dict[str, str]) -> str:
+    return _said(restore_drill.evidence(cluster, Backups(backup, time_columns)).record)
 
 
 def _said(record: failover.DrillRecord | DrillRecord | None) -> str:
@@ -82,12 +93,13 @@ def _said(record: failover.DrillRecord | DrillRecord | None) -> str:
 def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:
     """Let every name fail over that can; return how each drill ended, and how many seconds it took."""
     found = []
-    for name in inventory.dns.names if inventory.dns else ():
-        if inventory.dns is not None and name.failover is not None:
+    dns = inventory.of(dns_section.Keys).dns
+    for name in dns.names if dns else ():
+        if dns is not None and name.failover is not None:
             began = time.monotonic()
-            outcome = _outcome(partial(_fail_over, inventory.dns, name))
+            outcome = _outcome(partial(_fail_over, dns, name))
             found.append((f"failover of {name.name}, on record: {outcome}", time.monotonic() - began))
-    if (pages := inventory.pages) and pages.maintenance and pages.maintenance.drill:
+    if (pages := inventory.of(pages_section.Keys).pages) and pages.maintenance and pages.maintenance.drill:
         began = time.monotonic()
         outcome = _outcome(lambda: drilled_pages.drill(pages).outcome)
         found.append(

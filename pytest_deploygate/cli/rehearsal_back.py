@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.inventory.loader import InventoryError, load
 from pytest_deploygate.journal import Writer
@@ -23,7 +24,7 @@ def rehearse(lab: Lab, root: Path) -> str:
     """Do what a team does before its day. Return what went wrong, else nothing."""
     lab.guards["saved"].parent.mkdir(parents=True, exist_ok=True)
     try:
-        section = load(INVENTORY, root).inventory.rollback
+        section = load(INVENTORY, root).inventory.of(way_back.Keys).rollback
     except InventoryError as error:  # not there, or a server that this machine lacks
         return " ".join(str(error).split())
     problem = _baseline(lab, root) or _runbook(lab, root, section)

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from pytest_deploygate.checklist.records import parse_time
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.probe.loss import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.cli import changes, outcome, repository
@@ -107,9 +108,10 @@ def rollback(
 
 
 def _section(inventory: Inventory) -> Rollback:
-    if inventory.rollback is None or not inventory.rollback.steps:
+    section = inventory.of(way_back.Keys).rollback
+    if section is None or not section.steps:
         raise Refused("the inventory has no rollback.steps: there is no runbook to follow")
-    return inventory.rollback
+    return section
 
 
 def _check(
@@ -214,7 +216,7 @@ def _after(folder: Path, inventory: Inventory, retry: str | None, *, done: bool,
     when = _retry(retry, inventory)
     with changes.writing(folder) as writer:
         changes.act_on_clocks(writer, folder)
-        found = situation.after(writer.entries, inventory.rollback or Rollback(), when)
+        found = situation.after(writer.entries, inventory.of(way_back.Keys).rollback or Rollback(), when)
         if found is None:
             raise click.ClickException("this change has no incident: there is nothing to write down after it")
         if done and found.incident.state is not State.AFTER:

@@ -19,6 +19,7 @@ import click
 from rich.console import Console
 
 from pytest_deploygate.checks.uptime import judge as availability
+from pytest_deploygate.checks.uptime import section as uptime_section
 from pytest_deploygate.checks.uptime.probe import record
 from pytest_deploygate.checks.uptime.probe import uptime as probe
 from pytest_deploygate.checks.uptime.probe.record import RecordError, Writer
@@ -94,7 +95,7 @@ def watch(
     deploygate watch --inventory prod --stop
     """
     loaded = read(inventory)
-    uptime = loaded.inventory.uptime
+    uptime = loaded.inventory.of(uptime_section.Keys).uptime
     if uptime is None:
         raise Refused(
             f"{loaded.file} has no `uptime` section; add `uptime: {{targets: [{{name: front, url: https://…/healthz}}]}}`"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pytest_deploygate.fields.types import Duration, Port, Section
+from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Port, SecretReference, Section
 
 
 class Node(Section):
@@ -33,3 +34,40 @@ class Node(Section):
         if isinstance(value, dict) and "name" not in value and "host" in value:
             return {"name": value["host"], **value}
         return value
+
+
+class ConnectionSettings(Section):
+    """How to connect to a PostgreSQL cluster: a primary, its replicas, and as whom."""
+
+    name: str = Field(description="name of the database")
+    user: str = Field(description="role that the gate logs in as; pg_monitor and read access are enough")
+    password: SecretReference | None = Field(
+        default=None, description="reference to its password; left out: .pgpass, peer or trust"
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="as libpq"
+    )
+    sslrootcert: ExistingPath | None = Field(default=None, description="as libpq")
+    connect_timeout: Duration = Field(
+        default=timedelta(seconds=5), description="a server must let us in by then"
+    )
+    statement_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="no statement of ours runs longer"
+    )
+    primary: Node = Field(description="the node that takes writes")
+    replicas: Annotated[
+        list[Node] | None, Each("replica", "replicas: [db2.example.com, db3.example.com]")
+    ] = Field(default=None, min_length=1, description="the nodes that must stream from it")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [node.name for node in self.nodes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two nodes are called {', '.join(twice)}; findings could not be told apart")
+        return self
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Primary first, then the replicas in the inventory's order."""
+        return (self.primary, *(self.replicas or ()))

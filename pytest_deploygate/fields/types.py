@@ -6,10 +6,11 @@ lab `lab:NAME`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -31,11 +32,13 @@ class Given:
     """Says that a test or fixture called `name` stands for this section; `add` are the words that would add it.
 
     `optional`: where the section is not there and another test covers the same items, no test asks for it.
+    `defaults_with`: where the section called so is there, this one's defaults hold without it.
     """
 
     name: str
     add: str
     optional: bool = False
+    defaults_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,13 @@ class Each:
     """Says that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`.
 
     `optional`: where the list is not there and another test covers the same items, no test asks for it.
+    `entries`: returns (label, entry) pairs for a section that is no list. Raises ValueError where it cannot be read.
     """
 
     name: str
     add: str
     optional: bool = False
+    entries: Callable[[Any], Sequence[tuple[str, object]]] | None = None
 
 
 def _duration(value: object) -> timedelta:
@@ -141,3 +146,11 @@ class Section(BaseModel):
         if keys and sum(getattr(self, key) is not None for key in keys) != 1:
             raise ValueError(self.instead or f"say one of {', '.join(f'`{key}`' for key in keys)}")
         return self
+
+
+class InventoryKeys(Section):
+    """What a subject adds to the inventory itself: each field is a key of the file's top level."""
+
+
+class DatabaseKeys(Section):
+    """What a subject adds to the inventory's `database` section."""

@@ -17,7 +17,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.fields.references import ONLY_WHERE, lab_lacks, reading
-from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
 
@@ -97,7 +97,7 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
     document = _parse(text, shown)
     with reading(path, missing):
         try:
-            inventory = Inventory.model_validate(_present(_plain(document)))
+            inventory = composed().model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     return Loaded(inventory, path, hashlib.sha256(raw).hexdigest())
@@ -287,7 +287,7 @@ def _valid_keys(location: Location) -> list[str]:
 
 def _fields(location: Location) -> dict[str, Any]:
     """Return the fields of the model at a place of the inventory, by following the models' own annotations."""
-    model: type[BaseModel] | None = Inventory
+    model: type[BaseModel] | None = composed()
     for part in location:
         if isinstance(part, int) or model is None:
             continue

@@ -1,78 +1,52 @@
-"""The inventory as a whole, as a frozen pydantic model. The field descriptions are the reference and the JSON Schema.
+"""The inventory as a whole: what is about the gate itself, and the keys that each subject adds.
 
-Every section but `name` may be left out: its items are then `not_covered`, in words that say what to add. A section
-has its models in a file of its own beside this one.
+Every key but `name` may be left out: its items are then `not_covered`, in words that say what to add. A subject's
+keys are in `checks/<subject>/section`; a new subject is found by itself.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from pytest_deploygate.checks.backups.section import Backup
-from pytest_deploygate.checks.dns.section import Dns
-from pytest_deploygate.checks.load.section import Load
-from pytest_deploygate.checks.pages.section import Pages
-from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
-from pytest_deploygate.checks.postgres.section.statements import Caching
-from pytest_deploygate.checks.privacy.section import AuditTrail, DataRetention, Erasure
-from pytest_deploygate.checks.timescale.section import Timescale
-from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
-from pytest_deploygate.checks.uptime.section import Uptime
-from pytest_deploygate.checks.way_back.section.rollback import Rollback
-from pytest_deploygate.fields.types import Each, Given, Section
+from pytest_deploygate import checks
+from pytest_deploygate.fields.postgres import ConnectionSettings
+from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
 from pytest_deploygate.inventory.contacts import Contact
-from pytest_deploygate.inventory.database import Database
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 
+K = TypeVar("K", bound=Section)
+_ADD_DATABASE = "database: {name: …, user: …, primary: db1.example.com}"
 
-class Inventory(Section):
+
+class _Whole(Section):
+    """A section that subjects add keys to."""
+
+    def of(self, keys: type[K]) -> K:
+        """Return this section as one that has a subject's keys: `inventory.of(dns.section.Keys).dns`."""
+        if not isinstance(self, keys):
+            raise TypeError(f"{keys.__module__}.{keys.__qualname__} is not a part of {type(self).__name__}")
+        return self
+
+
+class Database(_Whole, ConnectionSettings):
+    """The database cluster: a primary, its replicas, and what is expected of them."""
+
+
+class Inventory(_Whole):
     """One environment that can be gated."""
 
     name: str = Field(description="name of the environment; `--allow-disruptive` must repeat it")
     description: str = Field(default="", description="one line for the report")
     database: Annotated[
-        Database | None, Given("postgres", "database: {name: …, user: …, primary: db1.example.com}")
+        Database | None,
+        Given("postgres", _ADD_DATABASE),
+        Each("node", _ADD_DATABASE, entries=lambda database: [(node.name, node) for node in database.nodes]),
     ] = Field(default=None, description="the database cluster")
-    uptime: Uptime | None = Field(default=None, description="the promise of uptime and its records")
-    load: Annotated[
-        Load | None,
-        Given("load", "load: {allow: NAME, peak_per_second: 300, target: {host: …}, endpoints: [{path: /}]}"),
-    ] = Field(default=None, description="load to send, and how quick requests must be under it")
-    backup: Annotated[
-        Backup | None, Given("backups", "backup: {tool: pgbackrest, server: STANZA, scratch: {folder: …}}")
-    ] = Field(default=None, description="the backup tool, its objectives, and the restore drill")
-    audit_trail: Annotated[
-        AuditTrail | None,
-        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}"),
-    ] = Field(default=None, description="the audit trail and who must not change it")
-    data_retention: Annotated[
-        DataRetention | None, Given("data_retention", "data_retention: {tables: […], files: […]}")
-    ] = Field(default=None, description="personal data, logs and backups that must go at an age")
-    erasure: Annotated[
-        Erasure | None, Given("erasure", "erasure: {role: {…}, create: […], erase: […], expected: […]}")
-    ] = Field(default=None, description="the right to erasure, tried with a synthetic person")
-    caching: Annotated[Caching | None, Given("caching", "caching: {buffers: {min_hit_ratio: 0.95}}")] = Field(
-        default=None, description="floors for hit ratios"
-    )
-    after_load: Annotated[AfterLoad | None, Given("after_load", "after_load: {max_sequence_used: 0.8}")] = (
-        Field(default=None, description="what bulk loads leave behind")
-    )
-    timescale: Annotated[
-        Timescale | None,
-        Given("timescale", 'timescale: {version: "2.28", hypertables: […]}', optional=True),
-    ] = Field(default=None, description="TimescaleDB, in the cluster of `database` or on a server of its own")
-    endpoints: Annotated[list[Endpoint], Each("endpoint", "endpoints: [app.example.com]")] = Field(
-        default=[], description="every TLS port that is offered"
-    )
-    tls: Tls = Field(default=Tls(), description="what holds for all endpoints")
-    dns: Annotated[
-        Dns | None, Given("dns", "dns: {zone: example.com, servers: [192.0.2.53, 198.51.100.53], names: […]}")
-    ] = Field(default=None, description="the zone, who serves it, and the names that matter")
-    pages: Annotated[
-        Pages | None, Given("pages", "pages: {privacy_policy: {url: https://www.example.com/privacy}}")
-    ] = Field(default=None, description="policy pages and the maintenance page")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"
@@ -82,6 +56,35 @@ class Inventory(Section):
     )
     contacts: list[Contact] = Field(default=[], description="who to call, by role; shown in the report")
     policy: Policy = Field(default=Policy(), description="how findings become a decision")
-    rollback: Annotated[
-        Rollback | None, Given("rollback", "rollback: {old_side: […], controls: […], steps: […]}")
-    ] = Field(default=None, description="how to decide against a clock, and how to go back")
+
+
+@cache
+def composed() -> type[Inventory]:
+    """Return the inventory with the keys of every subject."""
+    bases: tuple[Any, ...] = (Database, *_keys(DatabaseKeys))
+    database: Any = create_model("Database", __base__=bases, __module__=__name__, __doc__=Database.__doc__)
+    field = Inventory.model_fields["database"]
+    fields: dict[str, Any] = {
+        "database": (
+            Annotated[database | None, *field.metadata],
+            Field(default=None, description=field.description),
+        )
+    }
+    bases = (Inventory, *_keys(InventoryKeys))
+    made: Any = create_model(
+        "Inventory", __base__=bases, __module__=__name__, __doc__=Inventory.__doc__, **fields
+    )
+    return cast("type[Inventory]", made)
+
+
+def _keys(kind: type[K]) -> Iterator[type[K]]:
+    """Yield the classes of subjects that add keys of one kind, in the order of the subjects' names."""
+    for subject in checks.subjects():
+        module = checks.part(subject, "section")
+        yield from _defined(module, kind) if module else ()
+
+
+def _defined(module: ModuleType, kind: type[K]) -> Iterator[type[K]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__:
+            yield value

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_deploygate.fields.references import ONLY_WHERE
 from pytest_deploygate.fields.types import Section
-from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.models import composed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ONLY_WHERE = {
@@ -39,7 +39,7 @@ class _AsPeopleWrite(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) as plain data, keys in a stable order."""
-    made = Inventory.model_json_schema(by_alias=True, schema_generator=_AsPeopleWrite)
+    made = composed().model_json_schema(by_alias=True, schema_generator=_AsPeopleWrite)
     definitions = made.pop("$defs")
     for model in _sections(Section):
         if model.exactly_one and model.__name__ in definitions:

@@ -7,7 +7,7 @@ section is announced nowhere else.
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import UnionType
@@ -15,7 +15,7 @@ from types import UnionType
 from pydantic import BaseModel
 
 from pytest_deploygate.fields.types import Each, Given
-from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.models import Inventory, composed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,12 @@ class Declared:
 
     path: tuple[str, ...]
     said: Given | Each
+    model: type[BaseModel] | None = None
+
+    @property
+    def defaults(self) -> BaseModel | None:
+        """The section with all its defaults."""
+        return self.model() if self.model else None
 
     @property
     def missing(self) -> str:
@@ -35,7 +41,7 @@ class Declared:
 def declared() -> dict[str, Declared]:
     """Return every section that tests can name, by that name, an outer one before those inside it."""
     found: dict[str, Declared] = {}
-    for section in _within(Inventory, ()):
+    for section in _within(composed(), ()):
         if section.said.name in found:
             raise TypeError(f"two sections of the inventory are called {section.said.name}")
         found[section.said.name] = section
@@ -44,11 +50,28 @@ def declared() -> dict[str, Declared]:
 
 def value(inventory: Inventory, name: str) -> object | None:
     """Return the section of that name; None where it, or one around it, is not there or empty."""
-    return _at(inventory, declared()[name].path) or None
+    section = declared()[name]
+    found = _at(inventory, section.path) or None
+    if found is None and isinstance(section.said, Given) and section.said.defaults_with:
+        return section.defaults if value(inventory, section.said.defaults_with) else None
+    return found
+
+
+def entries(inventory: Inventory, name: str) -> Sequence[tuple[str, object]]:
+    """Return label and value of each entry of the list (`Each`) of that name.
+
+    Raises ValueError when a file that the inventory names cannot be used.
+    """
+    said, found = declared()[name].said, value(inventory, name)
+    if isinstance(said, Each) and said.entries:
+        return said.entries(found) if found is not None else []
+    return [(label(entry), entry) for entry in found] if isinstance(found, list) else []
 
 
 def missing(inventory: Inventory, name: str) -> str:
     """Say what to add for the section of that name: the outermost one that is not there. Empty: all is there."""
+    if value(inventory, name) is not None:
+        return ""
     path = declared()[name].path
     outer = [section for section in declared().values() if path[: len(section.path)] == section.path]
     for section in sorted(outer, key=lambda section: len(section.path)):
@@ -80,8 +103,10 @@ def _at(section: object, path: tuple[str, ...]) -> object | None:
 def _within(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Declared]:
     for name, field in model.model_fields.items():
         here = (*path, name)
-        yield from (Declared(here, said) for said in field.metadata if isinstance(said, Given | Each))
-        for inner in _models(field.annotation):
+        models = list(_models(field.annotation))
+        said = [each for each in field.metadata if isinstance(each, Given | Each)]
+        yield from (Declared(here, each, models[0] if models else None) for each in said)
+        for inner in models:
             yield from _within(inner, here)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.model import CannotTell
 
@@ -13,7 +14,7 @@ def declared(inventory: Inventory) -> datetime | None:
 
     No file means that nothing was switched yet. Raises CannotTell for a file that holds no time with a zone.
     """
-    section = inventory.rollback
+    section = inventory.of(way_back.Keys).rollback
     if section is None or (section.cutover is None and section.cutover_file is None):
         return None
     file = section.cutover_file

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from pytest_deploygate.checks.backups import section as backups_section
 from pytest_deploygate.checks.backups.probe import scratch, tools
 from pytest_deploygate.checks.backups.probe.scratch import Programs
 from pytest_deploygate.checks.backups.probe.tools import BackupSet, Tool
@@ -50,7 +51,12 @@ class Restore:
 
 def of(step: Step, inventory: Inventory | None, change: str, key: str, mark: int | None = None) -> Restore:
     """Return a step's restore. Raises CannotTell where the inventory lacks what it needs."""
-    if step.restore is None or inventory is None or inventory.backup is None or inventory.database is None:
+    if (
+        step.restore is None
+        or inventory is None
+        or inventory.of(backups_section.Keys).backup is None
+        or inventory.database is None
+    ):
         raise CannotTell("a restore needs the inventory's sections `backup` and `database`: add them")
     return Restore(step.restore, inventory, change, key, step.within.total_seconds(), mark)
 
@@ -136,7 +142,8 @@ def _recovered_beside(restore: Restore, folder: Folder) -> Note:
     done = tool.restore(chosen, target, folder.place)
     if done.code:
         raise CannotTell(f"{tool.name} could not restore {chosen.label}: {done.said}; {_NO_BEFORE}")
-    command = (restore.inventory.backup.restore_command if restore.inventory.backup else None) or ""
+    section = restore.inventory.of(backups_section.Keys).backup
+    command = (section.restore_command if section else None) or ""
     # What is not archived yet is still with the server that is to be replaced.
     fetch = f'{command or tool.restore_command(target)} || cp {shlex.quote(folder.data)}/pg_wal/%f "%p"'
     settings = _target(restore) | {"restore_command": fetch}
@@ -239,11 +246,11 @@ def _programs(restore: Restore, folder: Folder) -> Programs:
 
 
 def _tool(restore: Restore) -> Tool:
-    return tools.tool(restore.inventory.backup)  # type: ignore[arg-type]
+    return tools.tool(restore.inventory.of(backups_section.Keys).backup)  # type: ignore[arg-type]
 
 
 def _folder(restore: Restore) -> Folder:
-    backup, wanted = restore.inventory.backup, restore.wanted
+    backup, wanted = restore.inventory.of(backups_section.Keys).backup, restore.wanted
     env = {"PGPASSFILE": str(backup.passfile)} if backup and backup.passfile else {}
     place = Place(wanted.host, wanted.user or (backup.user if backup else None), env)
     return Folder(place, str(wanted.data).rstrip("/"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.probe import loss as probe_loss
 from pytest_deploygate.checks.way_back.probe.loss import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
@@ -83,7 +84,7 @@ def look_again(writer: Writer, inventory: Inventory, folder: Path) -> Ask:
 
     The items are as the last run measured them; the old side, our own view and the loss are as they are now.
     """
-    section = inventory.rollback
+    section = inventory.of(way_back.Keys).rollback
     if section is None:
         return Ask(conditions_hold=False)
     seen = circumstances.gather(section, folder, inventory.name)
@@ -122,7 +123,7 @@ def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
 
 def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     """Count what a rollback would lose; None where no step loses anything. What cannot be counted says why."""
-    section = inventory.rollback
+    section = inventory.of(way_back.Keys).rollback
     if section is None or not any(step.past_return for step in section.steps):
         return None
     try:

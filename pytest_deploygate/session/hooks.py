@@ -51,8 +51,8 @@ def wake(config: pytest.Config) -> None:
     config.stash[_LEFT] = needs.left_to_others(declared.functions(config), found.inventory)
     _collect_checklist(config, found.checklist.file)
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
-    for module in fixtures.modules():
-        config.pluginmanager.register(module, module.__name__)
+    for name, plugin in fixtures.plugins():
+        config.pluginmanager.register(plugin, name)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.decision import incident_log, incidents, observing, standing
 from pytest_deploygate.decision.incidents import Event, Incident, State, Times, What
@@ -24,7 +25,7 @@ Line = tuple[str, dict[str, Any]]
 
 def times(inventory: Inventory) -> Times:
     """Return the policy's clocks."""
-    section = inventory.rollback or Rollback()
+    section = inventory.of(way_back.Keys).rollback or Rollback()
     return Times(
         decide_s=section.decide_within.total_seconds(),
         rollback_s=section.rollback_within.total_seconds(),
@@ -37,7 +38,7 @@ def times(inventory: Inventory) -> Times:
 
 def circumstances(settings: Settings, entries: Sequence[Entry]) -> Iterator[Line]:
     """Look at what a rollback depends on, where an item failed after users came to the new system."""
-    section = settings.inventory.rollback
+    section = settings.inventory.of(way_back.Keys).rollback
     if section is not None and _red(entries):
         yield (
             standing.CIRCUMSTANCES,
@@ -67,7 +68,7 @@ def _holder(incident: Incident) -> Event | None:
 
 def gone_back(settings: Settings, writer: Writer, decision: Decision, loaded: hooks.Hooks) -> Line | None:
     """Go back at once where the rules decided so and `--rollback=execute` was said; None where not."""
-    section = settings.inventory.rollback
+    section = settings.inventory.of(way_back.Keys).rollback
     if decision.outcome is not Outcome.ROLLBACK or not settings.execute_rollback:
         return None
     if section is None or not section.steps:

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.session import parameters
+from pytest_deploygate.session import fixtures, parameters
 from pytest_deploygate.session.declared import Function
 from pytest_deploygate.session.parameters import Missing
-
-#: Fixtures that need one of several sections, or another's.
-_SECTIONS = {"snapshot": ("tables",), "indexes": ("indexes", "tables"), "expected_indexes": ()}
 
 
 def missing(arguments: Sequence[str], inventory: Inventory) -> tuple[str, ...]:
@@ -53,10 +50,13 @@ def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:
 
 
 def _missing(name: str, inventory: Inventory) -> str:
-    enough = _SECTIONS.get(name, (name,) if name in sections.declared() else ())
-    lacking = [sections.missing(inventory, section) for section in enough]
-    if lacking:
-        return lacking[0] if all(lacking) else ""
+    """Say what a test's argument lacks: a section, or what the fixture of that name takes in its turn."""
+    if name not in sections.declared():
+        source = fixtures.declared().get(name)
+        lacking = (_missing(taken, inventory) for taken in source.arguments) if source else iter(())
+        return next(filter(None, lacking), "")
+    if words := sections.missing(inventory, name):
+        return words
     try:
         found = parameters.values(name, inventory)
     except ValueError as error:  # a snapshot that is not there or not one

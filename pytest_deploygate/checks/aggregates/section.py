@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field
 
 from pytest_deploygate.fields.schedule import Schedule
-from pytest_deploygate.fields.types import Duration, Section
+from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, Section
 
 
 class Aggregate(Section):
@@ -42,3 +43,16 @@ class Aggregate(Section):
     max_buckets: int = Field(
         default=2000, ge=1, description="buckets recomputed; more are sampled, and the finding says so"
     )
+
+
+class InDatabase(DatabaseKeys):
+    """The key `database.aggregates`."""
+
+    aggregates: Annotated[
+        list[Aggregate] | None,
+        Each(
+            "aggregate",
+            "aggregates: [{relation: …, bucket: …, width: 1h, key: […], recompute: SELECT …}]",
+            optional=True,
+        ),
+    ] = Field(default=None, min_length=1, description="aggregates to recompute")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.references import from_lab
-from pytest_deploygate.fields.types import Duration, FilePath, Section, Size
+from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Size
 
 
 def _looked_up(value: object, instead: str = "1") -> object:
@@ -184,3 +184,11 @@ class Backup(Section):
         if self.scratch and self.scratch.user == "root":
             raise ValueError("`scratch.user` is root, as whom PostgreSQL does not run; name another user")
         return self
+
+
+class Keys(InventoryKeys):
+    """The key `backup`."""
+
+    backup: Annotated[
+        Backup | None, Given("backups", "backup: {tool: pgbackrest, server: STANZA, scratch: {folder: …}}")
+    ] = Field(default=None, description="the backup tool, its objectives, and the restore drill")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
-from pytest_deploygate.fields.types import Duration, Each, FilePath, Port, Section
+from pytest_deploygate.fields.types import Duration, Each, FilePath, Given, InventoryKeys, Port, Section
 
 
 def _network(value: object) -> str:
@@ -189,3 +189,11 @@ class Dns(Section):
         if not value:
             raise ValueError("an empty list says nothing; leave the key out")
         return value
+
+
+class Keys(InventoryKeys):
+    """The key `dns`."""
+
+    dns: Annotated[
+        Dns | None, Given("dns", "dns: {zone: example.com, servers: [192.0.2.53, 198.51.100.53], names: […]}")
+    ] = Field(default=None, description="the zone, who serves it, and the names that matter")

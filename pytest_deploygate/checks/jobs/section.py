@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field
 
 from pytest_deploygate.fields.schedule import LastRun, Schedule
-from pytest_deploygate.fields.types import Duration, Section
+from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, Section
 
 
 class BackupJob(Section):
@@ -21,3 +22,11 @@ class BackupJob(Section):
         default=timedelta(hours=2),
         description="how much later than scheduled a run may have finished",
     )
+
+
+class InDatabase(DatabaseKeys):
+    """The key `database.backups`."""
+
+    backups: Annotated[
+        list[BackupJob] | None, Each("backup_job", "backups: [{name: nightly, schedule: {…}, last_run: {…}}]")
+    ] = Field(default=None, min_length=1, description="scheduled backups")

@@ -16,6 +16,8 @@ from pytest_deploygate.fields.types import (
     Duration,
     ExistingPath,
     FilePath,
+    Given,
+    InventoryKeys,
     Port,
     SecretReference,
     Section,
@@ -332,3 +334,12 @@ def allowed(load: Load, name: str) -> str:
         f"no load was sent: `load.allow` names {load.allow!r} and this inventory is {name!r}; was the section copied? "
         f"write `allow: {name}` where load on it is agreed"
     )
+
+
+class Keys(InventoryKeys):
+    """The key `load`."""
+
+    load: Annotated[
+        Load | None,
+        Given("load", "load: {allow: NAME, peak_per_second: 300, target: {host: …}, endpoints: [{path: /}]}"),
+    ] = Field(default=None, description="load to send, and how quick requests must be under it")

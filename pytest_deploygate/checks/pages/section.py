@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from pytest_deploygate.checks.tls.section.endpoints import Text
-from pytest_deploygate.fields.types import Duration, FilePath, Given, Section, Size
+from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Size
 
 #: Stands for a value of a lab that does not run, where what is missing is only collected.
 _NO_VALUE = "1"
@@ -85,3 +85,11 @@ class Pages(Section):
     maintenance: Annotated[
         Maintenance | None, Given("maintenance", "maintenance: {url: https://www.example.com/maintenance}")
     ] = Field(default=None, description="the maintenance page")
+
+
+class Keys(InventoryKeys):
+    """The key `pages`."""
+
+    pages: Annotated[
+        Pages | None, Given("pages", "pages: {privacy_policy: {url: https://www.example.com/privacy}}")
+    ] = Field(default=None, description="policy pages and the maintenance page")

@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pytest_deploygate.fields.types import Duration, Each, FilePath, Port, SecretReference, Section
+from pytest_deploygate.fields.types import (
+    DatabaseKeys,
+    Duration,
+    Each,
+    FilePath,
+    Given,
+    Port,
+    SecretReference,
+    Section,
+)
 
 
 class Pressure(Section):
@@ -90,3 +99,11 @@ class Pooling(Section):
     pressure: Pressure | None = Field(
         json_schema_extra={"weaker": "null"}, default=None, description="the pressure test"
     )
+
+
+class InDatabase(DatabaseKeys):
+    """The key `database.pooling`."""
+
+    pooling: Annotated[
+        Pooling | None, Given("pooling", "pooling: {poolers: [{name: pgbouncer, host: …}], reserve: 5}")
+    ] = Field(default=None, description="the poolers in front of the primary")

@@ -11,7 +11,16 @@ from pytest_deploygate.checks.backups.section import Flag
 from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.fields.references import with_lab
 from pytest_deploygate.fields.schedule import LastRun, Schedule
-from pytest_deploygate.fields.types import Duration, Each, FilePath, SecretReference, Section
+from pytest_deploygate.fields.types import (
+    DatabaseKeys,
+    Duration,
+    Each,
+    FilePath,
+    Given,
+    InventoryKeys,
+    SecretReference,
+    Section,
+)
 
 
 def _address(value: object) -> object:
@@ -233,3 +242,31 @@ class Retained(Section):
                 "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
             )
         return self
+
+
+class Keys(InventoryKeys):
+    """The keys `audit_trail`, `data_retention` and `erasure`."""
+
+    audit_trail: Annotated[
+        AuditTrail | None,
+        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}"),
+    ] = Field(default=None, description="the audit trail and who must not change it")
+    data_retention: Annotated[
+        DataRetention | None, Given("data_retention", "data_retention: {tables: […], files: […]}")
+    ] = Field(default=None, description="personal data, logs and backups that must go at an age")
+    erasure: Annotated[
+        Erasure | None, Given("erasure", "erasure: {role: {…}, create: […], erase: […], expected: […]}")
+    ] = Field(default=None, description="the right to erasure, tried with a synthetic person")
+
+
+class InDatabase(DatabaseKeys):
+    """The key `database.retention`."""
+
+    retention: Annotated[
+        list[Retained] | None,
+        Each(
+            "retained",
+            "retention: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]",
+            optional=True,
+        ),
+    ] = Field(default=None, min_length=1, description="tables whose rows must go at an age")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field
 
-from pytest_deploygate.fields.types import Duration, FilePath, Section, Size
+from pytest_deploygate.fields.types import DatabaseKeys, Duration, FilePath, Given, Section, Size
 
 
 class WriteLoad(Section):
@@ -84,3 +85,16 @@ class Replication(Section):
         description="writes made while watching; `null`: none",
     )
     failover: Failover | None = Field(default=None, description="the failover drill")
+
+    @property
+    def patience_s(self) -> float:
+        """How long the probe waits for a replica: as long as the wider of its bounds in time, in seconds."""
+        return max(self.max_lag_time, self.marker_within).total_seconds()
+
+
+class InDatabase(DatabaseKeys):
+    """The key `database.replication`."""
+
+    replication: Annotated[Replication, Given("replication", "replication: {max_lag: 16MB}")] = Field(
+        default=Replication(), description="bounds for replication"
+    )

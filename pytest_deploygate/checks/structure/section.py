@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Section, Size
+from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, ExistingPath, Given, Section, Size
 
 
 class Tables(Section):
@@ -64,3 +64,18 @@ class Partitioned(Section):
         default=timedelta(days=2),
         description="partitions must exist for at least this long from now",
     )
+
+
+class InDatabase(DatabaseKeys):
+    """The keys `database.tables`, `database.indexes` and `database.partitioning`."""
+
+    tables: Annotated[
+        Tables | None, Given("tables", "tables: {snapshot: FILE}, the file written by `deploygate snapshot`")
+    ] = Field(default=None, description="the expected structure")
+    indexes: Annotated[
+        Indexes | None, Given("indexes", "indexes: {expected: [schema.name]}", defaults_with="tables")
+    ] = Field(default=None, description="the expected indexes")
+    partitioning: Annotated[
+        list[Partitioned] | None,
+        Each("partitioned", "partitioning: [{table: …, column: …, interval: 1d}]", optional=True),
+    ] = Field(default=None, min_length=1, description="tables partitioned by time")

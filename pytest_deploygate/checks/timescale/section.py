@@ -7,10 +7,19 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.fields.references import from_lab
 from pytest_deploygate.fields.schedule import Schedule
-from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Port, SecretReference, Section
-from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.fields.types import (
+    Duration,
+    Each,
+    ExistingPath,
+    Given,
+    InventoryKeys,
+    Port,
+    SecretReference,
+    Section,
+)
 
 
 def _text(value: object) -> object:
@@ -178,7 +187,7 @@ class Timescale(Section):
             raise ValueError("`port` needs `host`: leave both out for the primary of `database`")
         return self
 
-    def server(self, of: Database | None, database: str | None = None) -> Database:
+    def server(self, of: ConnectionSettings | None, database: str | None = None) -> ConnectionSettings:
         """Return how to connect to the server, or to another `database` of it.
 
         Raises ValueError where neither this section nor `database` says where or as whom.
@@ -194,12 +203,17 @@ class Timescale(Section):
             raise ValueError("without a `database` section it needs `host`, `name` and `user` of its own")
         port = self.port or (of.primary.port if of and self.host is None else 5432)
         node = {"name": "timescale", "host": host, "port": port}
-        taken = (
-            {field: getattr(of, field) for field in Database.model_fields if field in _CONNECTING}
-            if of
-            else {}
-        )
-        return Database.model_validate({**taken, **said, "name": name, "primary": node})
+        taken = {field: getattr(of, field) for field in _CONNECTING} if of else {}
+        return ConnectionSettings.model_validate({**taken, **said, "name": name, "primary": node})
 
 
 _CONNECTING = ("user", "password", "sslmode", "sslrootcert", "connect_timeout", "statement_timeout")
+
+
+class Keys(InventoryKeys):
+    """The key `timescale`."""
+
+    timescale: Annotated[
+        Timescale | None,
+        Given("timescale", 'timescale: {version: "2.28", hypertables: […]}', optional=True),
+    ] = Field(default=None, description="TimescaleDB, in the cluster of `database` or on a server of its own")

@@ -11,7 +11,16 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from pytest_deploygate.fields.references import with_lab
-from pytest_deploygate.fields.types import Duration, Each, ExistingPath, FilePath, SecretReference, Section
+from pytest_deploygate.fields.types import (
+    Duration,
+    Each,
+    ExistingPath,
+    FilePath,
+    Given,
+    InventoryKeys,
+    SecretReference,
+    Section,
+)
 
 _SELECTOR = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*\s*(\{[^{}]*\})?")
 
@@ -210,3 +219,11 @@ def _place(text: str) -> str:
 def too_long(every_s: float, budget_s: float) -> bool:
     """Tell whether one failed question alone could already be the whole budget: it stands for up to two intervals."""
     return 2 * every_s >= budget_s or math.isnan(every_s)
+
+
+class Keys(InventoryKeys):
+    """The key `uptime`."""
+
+    uptime: Annotated[
+        Uptime | None, Given("uptime", "uptime: {targets: [{name: front, url: https://…/healthz}]}")
+    ] = Field(default=None, description="the promise of uptime and its records")

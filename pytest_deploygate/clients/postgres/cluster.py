@@ -17,8 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from pytest_deploygate.fields.postgres import Node
-from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.fields.postgres import ConnectionSettings, Node
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -46,33 +45,33 @@ class _Silent:
 
 
 class Cluster:
-    """The database section of an inventory with its connections.
+    """A PostgreSQL cluster with its open connections.
 
-    `criteria` is that section. All reading goes through connections that are read-only by
+    `settings` says how to connect. All reading goes through connections that are read-only by
     `default_transaction_read_only` and bounded by `statement_timeout`; only `writer` gives one that may write.
     """
 
-    def __init__(self, database: Database, writes_schema: str | None = None) -> None:
-        self.criteria = database
+    def __init__(self, settings: ConnectionSettings, writes_schema: str | None = None) -> None:
+        self.settings = settings
         self.writes_schema = writes_schema
         self._open: dict[str, Connection] = {}
         self._silent: dict[str, _Silent] = {}
-        self._locks = {node.name: threading.Lock() for node in database.nodes}
+        self._locks = {node.name: threading.Lock() for node in settings.nodes}
 
     @property
     def primary(self) -> Node:
         """The node that the inventory calls primary."""
-        return self.criteria.primary
+        return self.settings.primary
 
     @property
     def replicas(self) -> tuple[Node, ...]:
         """The nodes that the inventory calls replicas."""
-        return tuple(self.criteria.replicas or ())
+        return tuple(self.settings.replicas or ())
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """Primary first."""
-        return self.criteria.nodes
+        return self.settings.nodes
 
     def rows(self, node: Node, query: Query, parameters: Parameters = None) -> list[TupleRow]:
         """Run one query on a node and return its rows.
@@ -135,7 +134,7 @@ class Cluster:
         return opened
 
     def _connect(self, node: Node, *, read_only: bool) -> Connection:
-        database = self.criteria
+        database = self.settings
         timeout_ms = int(database.statement_timeout.total_seconds() * 1000)
         settings = {
             "default_transaction_read_only": "on" if read_only else "off",

@@ -55,7 +55,7 @@ def rehearsed(backups: Backups) -> DrillEvidence:
 
 def configuration(cluster: Cluster, backups: Backups, major: int) -> dict[str, str]:
     """Describe what a drill's result depends on; no address, no secret."""
-    return {"database": cluster.criteria.name, "tool": backups.tool.name, "version": str(major)}
+    return {"database": cluster.settings.name, "tool": backups.tool.name, "version": str(major)}
 
 
 def _drilled(cluster: Cluster, backups: Backups) -> DrillEvidence:
@@ -181,7 +181,7 @@ class _Drill:
             "CASE WHEN pg_is_wal_replay_paused() THEN 'paused' ELSE 'replaying' END"
         )  # fmt: skip
         bound_s = max(10.0, self.criteria.within.total_seconds() - (time.monotonic() - self.began))
-        database = self.cluster.criteria.name
+        database = self.cluster.settings.name
         role = self.facts.superuser
         done = instance.wait_paused(programs, role, database, f"SELECT {paused}", bound_s)
         if done.code:
@@ -214,7 +214,7 @@ class _Drill:
         done = instance.psql(
             programs,
             self.facts.superuser,
-            self.cluster.criteria.name,
+            self.cluster.settings.name,
             f"SELECT {shown}, pg_is_in_recovery()",
             60,
         )
@@ -229,7 +229,7 @@ class _Drill:
     def _compared(self, instance: Instance, programs: Programs, marked: Marked) -> bool:
         bound_s = max(60.0, self.criteria.within.total_seconds())
         done = instance.psql(
-            programs, self.facts.superuser, self.cluster.criteria.name, marked.script, bound_s
+            programs, self.facts.superuser, self.cluster.settings.name, marked.script, bound_s
         )
         if done.code:
             self._failed("contents", "the restored database cannot be read", done.said)
@@ -249,14 +249,14 @@ class _Drill:
             return
         if self.facts.amcheck_schema is None:
             self._now(
-                index_problem=f"amcheck is not in database {self.cluster.criteria.name}: CREATE EXTENSION amcheck"
+                index_problem=f"amcheck is not in database {self.cluster.settings.name}: CREATE EXTENSION amcheck"
             )
             return
         query = _INDEXES.format(schema=_quoted(self.facts.amcheck_schema))
         done = instance.psql(
             programs,
             self.facts.superuser,
-            self.cluster.criteria.name,
+            self.cluster.settings.name,
             query,
             self.criteria.within.total_seconds(),
         )

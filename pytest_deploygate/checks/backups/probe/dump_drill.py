@@ -86,7 +86,7 @@ def drill(
     blank: DrillRecord,
 ) -> dict[str, object]:
     """Restore and compare; return the fields of the record that follow from it. Raises CannotTell."""
-    database = cluster.criteria.name
+    database = cluster.settings.name
     roles = [
         row[0]
         for row in cluster.rows(cluster.primary, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
@@ -108,7 +108,7 @@ def drill(
             large = [
                 f"{t.label} (larger than `scratch.table_size`)" for t in chosen.tables if t.blocks is not None
             ]
-            closed = _closed(cluster, newest.started - _SLACK)
+            closed = {t: (column, newest.started - _SLACK) for t, column in backups.time_columns.items()}
             now = contents.read(connection, tables)
             script = contents.script(connection, tables)
             told = instance.psql(programs, "postgres", database, script, 3600)
@@ -129,10 +129,6 @@ def drill(
         "left": (*chosen.left_out, *large, *(f"{u} (written since the dump, or not as then)" for u in unknown)),
         "outcome": "contents" if wrong else "good", "reason": "; ".join(wrong[:4]), "date": blank.date,
     }  # fmt: skip
-
-
-def _closed(cluster: Cluster, until: datetime) -> Mapping[str, tuple[str, datetime]]:
-    return {p.table: (p.column, until) for p in cluster.criteria.partitioning or ()}
 
 
 def _closely(

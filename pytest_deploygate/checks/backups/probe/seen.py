@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar, cast
@@ -16,10 +16,15 @@ T = TypeVar("T")
 
 
 class Backups:
-    """The `backup` section with its tool; answers are remembered, that there was none too."""
+    """The `backup` section with its tool; answers are remembered, that there was none too.
 
-    def __init__(self, criteria: Backup) -> None:
+    `time_columns` names the time column of tables (schema.name) whose older rows no longer change: a restored dump is
+    compared with those rows where newer ones were written since.
+    """
+
+    def __init__(self, criteria: Backup, time_columns: Mapping[str, str] | None = None) -> None:
         self.criteria = criteria
+        self.time_columns = dict(time_columns or {})
         self.tool: Tool = tool(criteria)
         self._answers: dict[str, object] = {}
         self._lock = threading.RLock()

@@ -169,12 +169,12 @@ def _pg_cron(cluster: Cluster, job: str) -> LastRunFacts:
     except CannotTell as unknown:
         if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
             return LastRunFacts(
-                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.criteria.name}"
+                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.settings.name}"
             )
         raise
     if hidden:
         return LastRunFacts(
-            "pg_cron", where, problem=f"{where}: its runs are not visible to {cluster.criteria.user}"
+            "pg_cron", where, problem=f"{where}: its runs are not visible to {cluster.settings.user}"
         )
     if not rows:
         return LastRunFacts("pg_cron", where, found=False, detail="no run of it has ended")

@@ -252,13 +252,13 @@ def _pg_cron(cluster: Cluster, job: str) -> ScheduleFacts:
     except CannotTell as unknown:
         if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
             return ScheduleFacts(
-                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.criteria.name}; it lives in "
+                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.settings.name}; it lives in "
                 "the one that cron.database_name says",
             )  # fmt: skip
         return ScheduleFacts("pg_cron", where, problem=str(unknown))
     if not rows:
         problem = (
-            f"{where} is not visible: pg_cron shows a role only its own jobs; ALTER ROLE {cluster.criteria.user} "
+            f"{where} is not visible: pg_cron shows a role only its own jobs; ALTER ROLE {cluster.settings.user} "
             "BYPASSRLS, or let the gate's role own a view of cron.job"
         )
         return ScheduleFacts(

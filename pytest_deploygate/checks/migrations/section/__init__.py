@@ -1,1 +1,22 @@
 """What an inventory says of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pytest_deploygate.checks.migrations.section.lint import MigrationLint
+from pytest_deploygate.checks.migrations.section.versions import Migrations
+from pytest_deploygate.fields.types import DatabaseKeys, Given
+
+
+class InDatabase(DatabaseKeys):
+    """The keys `database.migrations` and `database.migration_lint`."""
+
+    migrations: Annotated[
+        Migrations | None, Given("migrations", "migrations: {alembic: FOLDER} or a query with expect")
+    ] = Field(default=None, description="the expected schema version")
+    migration_lint: Annotated[
+        MigrationLint | None, Given("migration_lint", "migration_lint: {files: [migrations/*.sql]}")
+    ] = Field(default=None, description="migrations that are read before they run")

@@ -90,7 +90,7 @@ def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
 
 def login(cluster: Cluster, pooler: Pooler, database: str) -> dict[str, Any]:
     """Return how to connect to the pooler, for psycopg."""
-    section = cluster.criteria
+    section = cluster.settings
     password = pooler.password or section.password
     return {
         "host": pooler.host,
@@ -108,7 +108,7 @@ def login(cluster: Cluster, pooler: Pooler, database: str) -> dict[str, Any]:
 
 
 def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
-    name = pooler.database or cluster.criteria.name
+    name = pooler.database or cluster.settings.name
     try:
         with closing(
             psycopg.connect(

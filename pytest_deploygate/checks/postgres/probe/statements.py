@@ -124,7 +124,7 @@ def _statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
     node = cluster.primary
     if not schema:
         raise CannotTell(
-            f"{node.name} has no pg_stat_statements in database {cluster.criteria.name}: add it to "
+            f"{node.name} has no pg_stat_statements in database {cluster.settings.name}: add it to "
             "shared_preload_libraries, restart, CREATE EXTENSION pg_stat_statements"
         )
     # The names of the time columns are those since 13.
@@ -144,7 +144,7 @@ ORDER BY s.calls >= %(calls)s DESC, s.mean_exec_time DESC LIMIT {_MOST}
         now,
         since,
         evicted,
-        cluster.criteria.user,
+        cluster.settings.user,
         len(rows) - len(seen),
         tuple(Statement(*r) for r in seen),
     )

@@ -44,7 +44,7 @@ class ErasureFacts:
 def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
     """Make, find, erase, look again. Raises CannotTell when the person could not be made or the first sweep failed."""
     patient = Cluster(
-        cluster.criteria.model_copy(update={"statement_timeout": erasure.table_timeout}),
+        cluster.settings.model_copy(update={"statement_timeout": erasure.table_timeout}),
         cluster.writes_schema,
     )
     with contextlib.closing(patient), _kept(patient, erasure) as (subject, left_behind):

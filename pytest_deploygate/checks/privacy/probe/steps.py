@@ -55,7 +55,7 @@ def do(cluster: Cluster, login: Login, steps: Sequence[Operation], subject: Subj
 
 
 def _sql(cluster: Cluster, login: Login, statement: str, subject: Subject, number: int) -> None:
-    as_role = cluster.criteria.model_copy(update={"user": login.user, "password": login.password})
+    as_role = cluster.settings.model_copy(update={"user": login.user, "password": login.password})
     other = Cluster(as_role)
     with closing(other.connect(cluster.primary, read_only=False)) as connection:
         try:

@@ -79,7 +79,9 @@ class DrillEvidence:
     now: datetime
 
 
-def evidence(cluster: Cluster, ran: DrillRecord | None = None, environment: str = "") -> DrillEvidence:
+def evidence(
+    cluster: Cluster, failover: Failover | None, ran: DrillRecord | None = None, environment: str = ""
+) -> DrillEvidence:
     """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
 
     Raises NotCovered where there is no replica, CannotTell when the configuration cannot be read.
@@ -88,8 +90,7 @@ def evidence(cluster: Cluster, ran: DrillRecord | None = None, environment: str 
         raise NotCovered(
             "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
         )
-    failover = cluster.criteria.replication.failover
-    now = configuration(cluster)
+    now = configuration(cluster, failover)
     path = str(failover.record) if failover else ""
     record, problem = (ran, "") if ran else read_record(failover.record) if failover else (None, "")
     return DrillEvidence(
@@ -97,12 +98,12 @@ def evidence(cluster: Cluster, ran: DrillRecord | None = None, environment: str 
     )
 
 
-def configuration(cluster: Cluster) -> dict[str, str]:
+def configuration(cluster: Cluster, failover: Failover | None) -> dict[str, str]:
     """Describe what a drill's result depends on: names, roles, settings, versions, commands; no address, no secret."""
     primary = read_server(cluster, cluster.primary)
     if not primary.answered:
         raise CannotTell(primary.problem)
-    database, failover = cluster.criteria, cluster.criteria.replication.failover
+    database = cluster.settings
     facts = {
         "database": database.name,
         "primary": database.primary.name,
@@ -150,23 +151,22 @@ def write_record(path: Path, record: DrillRecord) -> None:
     beside.replace(path)
 
 
-def drill(cluster: Cluster) -> DrillRecord:
-    """Do the drill and write its record. Whatever happens, a promoted cluster is restored.
+def drill(cluster: Cluster, failover: Failover | None, plan: WriteLoad | None) -> DrillRecord:
+    """Do the drill, under the writes of `plan`, and write its record. Whatever happens, a promoted cluster is restored.
 
     Raises CannotTell when it cannot begin: no `failover` section, no `writes`, a node that does not answer.
     """
-    failover = cluster.criteria.replication.failover
     if failover is None:
         raise CannotTell(
             "there is no `failover` section under `database.replication`, so no drill can be made"
         )
-    facts = configuration(cluster)
+    facts = configuration(cluster, failover)
     blank = DrillRecord(datetime.now(UTC).replace(microsecond=0), digest(facts), facts, "", "")
     refusal = _not_synchronous(cluster)
     if refusal:
         # Nothing was done, so the record of an earlier drill stays.
         return replace(blank, outcome="not_synchronous", reason=refusal)
-    record = _Drill(cluster, failover, blank).run()
+    record = _Drill(cluster, failover, plan or WriteLoad(), blank).run()
     forget(cluster)
     write_record(failover.record, record)
     return record
@@ -189,8 +189,8 @@ def _not_synchronous(cluster: Cluster) -> str:
 class _Drill:
     """One drill, step by step; `record` grows with it."""
 
-    def __init__(self, cluster: Cluster, failover: Failover, blank: DrillRecord) -> None:
-        self.cluster, self.failover, self.record = cluster, failover, blank
+    def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: DrillRecord) -> None:
+        self.cluster, self.failover, self.plan, self.record = cluster, failover, plan, blank
         self.stopped_at = 0.0
 
     def run(self) -> DrillRecord:
@@ -220,12 +220,13 @@ class _Drill:
 
     def _lead_s(self) -> float:
         """Return for how long is written before the stop."""
-        return (self.cluster.criteria.replication.load or WriteLoad()).duration.total_seconds() / 2
+        return self.plan.duration.total_seconds() / 2
 
     def _plan(self) -> WriteLoad:
         """Write until the stop is felt: the command may take its time, the load must be running when it strikes."""
-        plan = self.cluster.criteria.replication.load or WriteLoad()
-        return plan.model_copy(update={"duration": plan.duration + timedelta(seconds=COMMAND_BOUND_S)})
+        return self.plan.model_copy(
+            update={"duration": self.plan.duration + timedelta(seconds=COMMAND_BOUND_S)}
+        )
 
     def _end(self, outcome: str, reason: str) -> None:
         """Enter an outcome; the first bad one stays, a later one adds its reason."""

@@ -110,26 +110,26 @@ class _Sight:
     problem: str = ""
 
 
-def primary(cluster: Cluster) -> PrimaryFacts:
+def primary(cluster: Cluster, patience_s: float) -> PrimaryFacts:
     """Return what is judged of the cluster as one. Raises CannotTell, NotCovered as `observe`."""
-    return observe(cluster).primary
+    return observe(cluster, patience_s).primary
 
 
-def replica(cluster: Cluster, node: Node) -> ReplicaFacts:
+def replica(cluster: Cluster, node: Node, patience_s: float) -> ReplicaFacts:
     """Return what is judged of one replica. Raises CannotTell, NotCovered as `observe`."""
-    facts = observe(cluster)
+    facts = observe(cluster, patience_s)
     return next(r for r in facts.replicas if r.server.node == node.name)
 
 
-def observe(cluster: Cluster) -> Replication:
-    """Look at the whole cluster, once a session.
+def observe(cluster: Cluster, patience_s: float) -> Replication:
+    """Look at the whole cluster, once a session; wait up to `patience_s` for what each replica has yet to receive.
 
     Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
     """
-    return once(cluster, "replication", lambda: _observe(cluster))
+    return once(cluster, "replication", lambda: _observe(cluster, patience_s))
 
 
-def _observe(cluster: Cluster) -> Replication:
+def _observe(cluster: Cluster, patience_s: float) -> Replication:
     if not cluster.replicas:
         raise NotCovered(
             "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
@@ -142,7 +142,7 @@ def _observe(cluster: Cluster) -> Replication:
         raise CannotTell(
             "no node of the cluster can be reached: " + "; ".join(s.problem for s in servers.values())
         )
-    watches, marker_problem = _watch_all(cluster, servers)
+    watches, marker_problem = _watch_all(cluster, servers, patience_s)
     # Read after the watch: by now a receiver that works has replied about the marker.
     sights = _sights(cluster, servers)
     found = {node.name: _find(node, servers[node.name], sights, cluster) for node in cluster.replicas}
@@ -267,11 +267,13 @@ def _addresses(node: Node) -> set[str]:
         return set()
 
 
-def _watch_all(cluster: Cluster, servers: dict[str, Server]) -> tuple[dict[str, Watch], str]:
+def _watch_all(
+    cluster: Cluster, servers: dict[str, Server], patience_s: float
+) -> tuple[dict[str, Watch], str]:
     """Write a marker row, watch all replicas side by side, delete the marker. Returns why there was none, too."""
     if not servers[cluster.primary.name].writable:
         why = servers[cluster.primary.name].problem or f"{cluster.primary.name} is in recovery"
-        return _watches(cluster, servers, None, 0), f"no marker row was written: {why}"
+        return _watches(cluster, servers, None, 0, patience_s), f"no marker row was written: {why}"
     try:
         with markers.rows(cluster) as (connection, mine):
             try:
@@ -280,20 +282,20 @@ def _watch_all(cluster: Cluster, servers: dict[str, Server]) -> tuple[dict[str, 
                     position = connection.execute(_BEHIND_THE_ROW).fetchone()
             except psycopg.Error as error:
                 raise CannotTell(f"no row could be written: {explain(cluster.primary, error)}") from error
-            return _watches(cluster, servers, mine, position[0] if position else 0), ""
+            return _watches(cluster, servers, mine, position[0] if position else 0, patience_s), ""
     except CannotTell as unknown:
-        return _watches(cluster, servers, None, servers[cluster.primary.name].lsn), str(unknown)
+        return _watches(cluster, servers, None, servers[cluster.primary.name].lsn, patience_s), str(unknown)
 
 
 def _watches(
-    cluster: Cluster, servers: dict[str, Server], mine: markers.Rows | None, target: int
+    cluster: Cluster, servers: dict[str, Server], mine: markers.Rows | None, target: int, patience_s: float
 ) -> dict[str, Watch]:
     def one(node: Node) -> Watch:
         server = servers[node.name]
         if not server.answered:
             return Watch(problem=server.problem)
         try:
-            return _watch(cluster, node, server, mine, target)
+            return _watch(cluster, node, server, mine, target, patience_s)
         except CannotTell as unknown:
             return Watch(problem=str(unknown))
 
@@ -301,10 +303,11 @@ def _watches(
     return {name: a if isinstance(a, Watch) else Watch(problem=str(a)) for name, a in answers.items()}
 
 
-def _watch(cluster: Cluster, node: Node, server: Server, mine: markers.Rows | None, target: int) -> Watch:
+def _watch(
+    cluster: Cluster, node: Node, server: Server, mine: markers.Rows | None, target: int, patience_s: float
+) -> Watch:
     """Poll one replica. One that cannot come (no receiver, paused, not in recovery) is looked at once."""
-    bounds = cluster.criteria.replication
-    patience = min(max(bounds.max_lag_time, bounds.marker_within).total_seconds(), _LONGEST_PATIENCE_S)
+    patience = min(patience_s, _LONGEST_PATIENCE_S)
     hopeless = not server.in_recovery or not server.receiver or server.replay_paused
     began = time.monotonic()
     caught_up: float | None = None

@@ -203,21 +203,20 @@ def _open(cluster: Cluster, node: Node, index: int) -> _Writer:
     return writer
 
 
-def measure(cluster: Cluster, replica: Node) -> ReplicaUnderLoad:
+def measure(cluster: Cluster, replica: Node, plan: WriteLoad | None, patience_s: float) -> ReplicaUnderLoad:
     """Return one replica's slice of the load, which runs once a session.
 
     Raises NotCovered where the inventory says `load: null`, CannotTell without `writes` or when nothing can be written.
     """
-    return run(cluster)[replica.name]
+    return run(cluster, plan, patience_s)[replica.name]
 
 
-def run(cluster: Cluster) -> dict[str, ReplicaUnderLoad]:
-    """Write for the planned time, watch every replica meanwhile, then look for every acknowledged id."""
-    return once(cluster, "write load", lambda: _run(cluster))
+def run(cluster: Cluster, plan: WriteLoad | None, patience_s: float) -> dict[str, ReplicaUnderLoad]:
+    """Write as planned, watch every replica meanwhile, then look for every acknowledged id for up to `patience_s`."""
+    return once(cluster, "write load", lambda: _run(cluster, plan, patience_s))
 
 
-def _run(cluster: Cluster) -> dict[str, ReplicaUnderLoad]:
-    plan = cluster.criteria.replication.load
+def _run(cluster: Cluster, plan: WriteLoad | None, patience_s: float) -> dict[str, ReplicaUnderLoad]:
     if plan is None:
         raise NotCovered(
             "the inventory says `load: null` under `replication`; remove it to write under watch"
@@ -237,7 +236,7 @@ def _run(cluster: Cluster) -> dict[str, ReplicaUnderLoad]:
         target = int(cluster.value(cluster.primary, _WRITTEN))
 
         def drain(node: Node) -> ReplicaUnderLoad:
-            return _drain(cluster, node, load, (facts, target), watched[node.name].result())
+            return _drain(cluster, node, load, (facts, target), watched[node.name].result(), patience_s)
 
         answers = cluster.everywhere(drain, cluster.replicas)
     return {
@@ -288,11 +287,15 @@ def _lag(cluster: Cluster, node: Node, done: threading.Event) -> tuple[int, int 
 
 
 def _drain(
-    cluster: Cluster, node: Node, load: Load, wanted: tuple[LoadFacts, int], lag: tuple[int, int | None]
+    cluster: Cluster,
+    node: Node,
+    load: Load,
+    wanted: tuple[LoadFacts, int],
+    lag: tuple[int, int | None],
+    patience_s: float,
 ) -> ReplicaUnderLoad:
     """Wait until the replica has the last position and every acknowledged id, or patience ends."""
     facts, target = wanted
-    patience = cluster.criteria.replication.max_lag_time.total_seconds()
     began = time.monotonic()
     missing: set[int] = set()
     phantom: set[int] = set()
@@ -301,7 +304,7 @@ def _drain(
         reached = received if node.delayed else replayed
         there = not in_recovery or (reached or 0) >= target
         spent = time.monotonic() - began
-        over = spent > patience
+        over = spent > patience_s
         if (there or over) and not node.delayed:
             ids = _ids_or_none(cluster, node, load.mine)
             ledger = load.ledger

@@ -52,11 +52,11 @@ def amcheck(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) -> Amch
     primary = cluster.primary
     schema = cluster.value(primary, _EXTENSION)
     grant = (
-        f"GRANT EXECUTE ON FUNCTION {schema or 'public'}.bt_index_check(regclass) TO {cluster.criteria.user}"
+        f"GRANT EXECUTE ON FUNCTION {schema or 'public'}.bt_index_check(regclass) TO {cluster.settings.user}"
     )
     if schema is None:
         raise CannotTell(
-            f"amcheck is not installed in the database {cluster.criteria.name}: CREATE EXTENSION amcheck; {grant}; "
+            f"amcheck is not installed in the database {cluster.settings.name}: CREATE EXTENSION amcheck; {grant}; "
             "or set indexes.amcheck: false, which the report lists"
         )
     check = sql.SQL("SELECT {}.bt_index_check(%s::oid::regclass)").format(sql.Identifier(schema))
@@ -81,7 +81,7 @@ def amcheck(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) -> Amch
                 checked += 1
                 corrupt[name] = str(cause).splitlines()[0]
             elif isinstance(cause, psycopg.errors.InsufficientPrivilege) and not checked:
-                raise CannotTell(f"amcheck may not be used by {cluster.criteria.user}: {grant}") from cause
+                raise CannotTell(f"amcheck may not be used by {cluster.settings.user}: {grant}") from cause
             elif cluster.value(primary, "SELECT EXISTS (SELECT FROM pg_class WHERE oid = %s)", (oid,)):
                 unchecked[name] = str(unknown)
             # An index that was dropped since it was listed is nobody's concern.

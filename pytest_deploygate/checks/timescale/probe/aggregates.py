@@ -17,11 +17,11 @@ import psycopg
 
 from pytest_deploygate.checks.aggregates.probe.aggregates import Comparison, comparable, compare, extent
 from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query
+from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.timescale.probe import extension as timescale
 from pytest_deploygate.checks.timescale.probe.extension import REFRESH, Catalog, Job
 from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
-from pytest_deploygate.inventory import database
 from pytest_deploygate.model import CannotTell
 
 Span = tuple[datetime, datetime]
@@ -147,13 +147,11 @@ def _compare(
     return tuple(compare(connection, as_table, query, *span) for span in spans)
 
 
-def _as_aggregate(
-    expected: ContinuousAggregate, found: timescale.Aggregate, time_column: str
-) -> database.Aggregate:
+def _as_aggregate(expected: ContinuousAggregate, found: timescale.Aggregate, time_column: str) -> Aggregate:
     """Return it as an aggregate that is recomputed by its own definition, cut to the buckets asked for."""
     definition = found.definition.strip().rstrip(";").replace("%", "%%")
     bucket = '"' + expected.bucket.replace('"', '""') + '"'
-    return database.Aggregate(
+    return Aggregate(
         relation=expected.view,
         bucket=expected.bucket,
         width=expected.width,

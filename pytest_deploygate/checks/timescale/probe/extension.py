@@ -19,7 +19,7 @@ from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
-from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.model import CannotTell
 
 RETENTION = "policy_retention"
@@ -268,7 +268,7 @@ def hypertable(cluster: Cluster, table: str, tables: Sequence[str], *, outside: 
     """Return what the catalog says of one table (or continuous aggregate). Raises CannotTell."""
     found = catalog(cluster, tables)
     if found.version is None:
-        raise CannotTell(_without(cluster.criteria))
+        raise CannotTell(_without(cluster.settings))
     scanned = found.scanned.get(table)
     return Hypertable(
         table=table,
@@ -285,7 +285,7 @@ def hypertable(cluster: Cluster, table: str, tables: Sequence[str], *, outside: 
     )
 
 
-def _without(server: Database) -> str:
+def _without(server: ConnectionSettings) -> str:
     node = server.primary
     return (
         f"the extension timescaledb is not installed in the database {server.name} on {node.host}:{node.port}, "
@@ -301,7 +301,7 @@ def extension(
 ) -> Extension:
     """Return what runs and in which version, also in other databases of the server. Raises CannotTell."""
     found = catalog(cluster, tables)
-    versions = {cluster.criteria.name: found.version}
+    versions = {cluster.settings.name: found.version}
     unseen: dict[str, str] = {}
     for name, other in others.items():
         try:

@@ -1,0 +1,18 @@
+"""The cluster of the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.fields.handed import Sections
+
+
+@pytest.fixture(scope="session")
+def postgres(sections: Sections, writes_schema: str | None) -> Iterator[Cluster]:
+    """The database cluster of the inventory; one connection a node, reused by all tests."""
+    cluster = Cluster(sections.need("postgres"), writes_schema)
+    yield cluster
+    cluster.close()
