@@ -22,8 +22,8 @@ from load_server import Server, serving
 
 from pytest_deploygate.checks.load.probe.measure import measure
 from pytest_deploygate.checks.load.probe.results import LoadRun
-from pytest_deploygate.checks.load.probe.tally import Tally
 from pytest_deploygate.checks.load.section import Load
+from pytest_deploygate.checks.load.tally import Tally
 from pytest_deploygate.judging import quantiles
 
 _RATE, _CONNECTIONS = 1000, 32

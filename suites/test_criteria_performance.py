@@ -8,7 +8,7 @@ from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.judge import regression as judge_regression
 from pytest_deploygate.checks.load.judge import server_histograms as judge_histograms
 from pytest_deploygate.checks.load.probe import baselines, measure, server_histograms
-from pytest_deploygate.checks.load.probe.tally import WHOLE
+from pytest_deploygate.checks.load.tally import WHOLE
 
 ITEMS = {0.5: "crit.p50", 0.99: "crit.p99"}
 

@@ -22,8 +22,8 @@ from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.probe.engine import Engine
 from pytest_deploygate.checks.load.probe.measure import measure
 from pytest_deploygate.checks.load.probe.results import LoadRun
-from pytest_deploygate.checks.load.probe.tally import WHOLE
 from pytest_deploygate.checks.load.section import Load, allowed
+from pytest_deploygate.checks.load.tally import WHOLE
 from pytest_deploygate.cli.inventories import Refused, read
 from pytest_deploygate.cli.loadshow import Live, text
 from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, worst

@@ -7,7 +7,7 @@ import pytest
 from pytest_deploygate.checks.migrations.judge import lint as migration_lint
 from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Step, _table
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
-from pytest_deploygate.clients.postgres.statements_of import statements as cut
+from pytest_deploygate.checks.migrations.statements import statements as cut
 from pytest_deploygate.model import Verdict
 
 MB, GB = 1024**2, 1024**3

@@ -16,7 +16,7 @@ import pytest
 from pytest_deploygate.checks.migrations.judge import lint as migration_lint
 from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Referenced, Step, _table, referenced_by
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
-from pytest_deploygate.clients.postgres.statements_of import statements
+from pytest_deploygate.checks.migrations.statements import statements
 from pytest_deploygate.model import Verdict
 
 GB = 1024**3

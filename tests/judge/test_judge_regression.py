@@ -10,7 +10,7 @@ import pytest
 from pytest_deploygate.checks.load.judge.regression import Criterion, Pair, judge
 from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.probe.results import Client, LoadRun
-from pytest_deploygate.checks.load.probe.tally import WHOLE, Tally
+from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.model import Verdict
 
 CLIENT = Client(4000, 4000, 1.0, 200.0, 200.0, 0.0, 0.0, 0.0, 0, 0.1, None)

@@ -24,8 +24,8 @@ from pytest_deploygate.checks.load.probe import schedule
 from pytest_deploygate.checks.load.probe.engine import UNSENT
 from pytest_deploygate.checks.load.probe.measure import measure
 from pytest_deploygate.checks.load.probe.sockets import Sockets
-from pytest_deploygate.checks.load.probe.tally import Tally, highest_equivalent, new_histogram
 from pytest_deploygate.checks.load.section import Load, RateStep
+from pytest_deploygate.checks.load.tally import Tally, highest_equivalent, new_histogram
 from pytest_deploygate.model import CannotTell, Verdict
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_deploygate.checks.load.probe.results import Client, Latencies, LoadRun
-from pytest_deploygate.checks.load.probe.tally import WHOLE, Tally
 from pytest_deploygate.checks.load.section import LatencyLimits, Load
+from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Reading, Series, Verdict, words_for

@@ -27,8 +27,8 @@ import pycurl
 from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, failure
 from pytest_deploygate.checks.load.probe.schedule import Plan
 from pytest_deploygate.checks.load.probe.sockets import Sockets
-from pytest_deploygate.checks.load.probe.tally import Tally
 from pytest_deploygate.checks.load.section import Load, LoadTarget
+from pytest_deploygate.checks.load.tally import Tally
 
 #: Looks at the counts once a second; words end the run.
 Look = Callable[[Tally], str]

@@ -13,9 +13,9 @@ from psycopg import sql
 
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
+from pytest_deploygate.checks.migrations.statements import Statement, statements
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.clients.postgres.statements_of import Statement, statements
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?'
