@@ -20,8 +20,8 @@ import decision_errors
 import load_others as others
 from load_server import Server, serving
 
+from pytest_deploygate.checks.load.facts import LoadRun
 from pytest_deploygate.checks.load.probe.measure import measure
-from pytest_deploygate.checks.load.probe.results import LoadRun
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.checks.load.tally import Tally
 from pytest_deploygate.judging import quantiles

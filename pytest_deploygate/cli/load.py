@@ -16,12 +16,12 @@ import click
 from pydantic import ValidationError
 
 from pytest_deploygate.checks.load import section as load_section
+from pytest_deploygate.checks.load.facts import LoadRun
 from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.judge import regression
 from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.probe.engine import Engine
 from pytest_deploygate.checks.load.probe.measure import measure
-from pytest_deploygate.checks.load.probe.results import LoadRun
 from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.checks.load.tally import WHOLE
 from pytest_deploygate.cli.inventories import Refused, read

@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pytest_deploygate.checks.load.facts import Latencies, LoadRun
 from pytest_deploygate.checks.load.probe.engine import Engine
-from pytest_deploygate.checks.load.probe.results import Latencies, LoadRun
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.model import Judgement, Verdict, words_for
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from pytest_deploygate.checks.backups import section as backups_section
+from pytest_deploygate.checks.backups.facts import DrillRecord
 from pytest_deploygate.checks.backups.probe import drill as restore_drill
-from pytest_deploygate.checks.backups.probe.record import DrillRecord
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.dns import section as dns_section
@@ -19,6 +19,7 @@ from pytest_deploygate.checks.dns.probe import drill as dns_drill
 from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.checks.pages import probe as drilled_pages
 from pytest_deploygate.checks.pages import section as pages_section
+from pytest_deploygate.checks.replication import facts as replication_facts
 from pytest_deploygate.checks.replication import section as replication_section
 from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -83,7 +84,7 @@ def _restore(cluster: Cluster, backup: Backup, time_columns: dict[str, str]) -> 
     return _said(restore_drill.evidence(cluster, Backups(backup, time_columns)).record)
 
 
-def _said(record: failover.DrillRecord | DrillRecord | None) -> str:
+def _said(record: replication_facts.DrillRecord | DrillRecord | None) -> str:
     """Return the outcome, with the reason of one that is not good."""
     if record is None:
         return "none"

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pytest_deploygate.checklist.records import parse_time
 from pytest_deploygate.checks.way_back import section as way_back
-from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.cli import changes, outcome, repository
 from pytest_deploygate.cli.inventories import Refused

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.inventory.models import Inventory

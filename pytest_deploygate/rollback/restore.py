@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 import psycopg
 
 from pytest_deploygate.checks.backups import section as backups_section
+from pytest_deploygate.checks.backups.facts import BackupSet
 from pytest_deploygate.checks.backups.probe import scratch, tools
 from pytest_deploygate.checks.backups.probe.scratch import Programs
-from pytest_deploygate.checks.backups.probe.tools import BackupSet, Tool
+from pytest_deploygate.checks.backups.probe.tools import Tool
 from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.checks.way_back.section.rollback_actions import CUTOVER, DatabaseRestore
 from pytest_deploygate.clients.host import commands

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate.checks.way_back import section as way_back
+from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.probe import loss as probe_loss
-from pytest_deploygate.checks.way_back.probe.loss import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.decision import incident_log, incidents, standing

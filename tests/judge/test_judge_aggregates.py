@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
 from pytest_deploygate.checks.aggregates.judge import judge
-from pytest_deploygate.checks.aggregates.probe.aggregates import AggregateFacts, Comparison, Difference
 from pytest_deploygate.checks.aggregates.section import Aggregate
-from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts
+from pytest_deploygate.checks.jobs.facts import ScheduleFacts
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 4, 12, 10, tzinfo=UTC)

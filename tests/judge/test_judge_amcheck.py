@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_deploygate.checks.structure.facts import Amcheck
 from pytest_deploygate.checks.structure.judge.amcheck import judge_amcheck
-from pytest_deploygate.checks.structure.probe.amcheck import Amcheck
 
 SOUND = Amcheck(7, {}, {}, {}, 0.1)
 

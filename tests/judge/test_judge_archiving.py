@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.backups.facts import Archiver, Archiving, Mark
 from pytest_deploygate.checks.backups.judge.archiving import judge
-from pytest_deploygate.checks.backups.probe.archiving import Archiver, Archiving, Mark
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
 

@@ -8,10 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checklist.attestations import Attestation, Backing, FindingsFile
+from pytest_deploygate.checks.people.facts import (
+    AttestationSeen,
+    AttestationsSeen,
+    BackingSeen,
+    OpenResult,
+    SarifSeen,
+    SignatureSeen,
+)
 from pytest_deploygate.checks.people.judge.attestations import Needed, judge
-from pytest_deploygate.checks.people.probe.attestations import AttestationSeen, AttestationsSeen, BackingSeen
-from pytest_deploygate.checks.people.probe.sarif import OpenResult, SarifSeen
-from pytest_deploygate.checks.people.probe.ssh_signatures import SignatureSeen
 from pytest_deploygate.model import Item, Kind, Severity, Verdict
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.uptime.facts import Stretch, View, Watched
 from pytest_deploygate.checks.uptime.judge import judge, spent
-from pytest_deploygate.checks.uptime.probe.stretches import Point, Stretch, stretches
-from pytest_deploygate.checks.uptime.probe.uptime import View, Watched
+from pytest_deploygate.checks.uptime.probe.stretches import Point, stretches
 from pytest_deploygate.checks.uptime.section import Uptime
 from pytest_deploygate.model import Verdict
 

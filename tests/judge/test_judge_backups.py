@@ -7,10 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Store, Trial, Verification, Verified
 from pytest_deploygate.checks.backups.judge import backups
-from pytest_deploygate.checks.backups.probe.seen import Repository, Verified
-from pytest_deploygate.checks.backups.probe.tools import BackupSet, Store, Verification
-from pytest_deploygate.checks.backups.probe.trial import Trial
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
 

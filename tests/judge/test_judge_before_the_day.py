@@ -8,23 +8,32 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checks.pooling import judge as pooling
-from pytest_deploygate.checks.pooling.probe.console import Capacity, PoolerFacts, PoolFacts
-from pytest_deploygate.checks.pooling.probe.pressure import PressureFacts
+from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PoolFacts, PressureFacts
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
+from pytest_deploygate.checks.postgres.facts import (
+    AfterLoadFacts,
+    CacheFacts,
+    MonitoringFacts,
+    Sequence,
+    ServerState,
+    Statement,
+    StatementFacts,
+)
 from pytest_deploygate.checks.postgres.judge import after_load, caches, servers
 from pytest_deploygate.checks.postgres.judge import statements as judge_statements
-from pytest_deploygate.checks.postgres.probe.after_load import AfterLoadFacts, Sequence
-from pytest_deploygate.checks.postgres.probe.caches import CacheFacts
-from pytest_deploygate.checks.postgres.probe.servers import ServerState
-from pytest_deploygate.checks.postgres.probe.statements import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
+from pytest_deploygate.checks.privacy.facts import (
+    ErasureFacts,
+    FileAges,
+    Hit,
+    Record,
+    RecordFacts,
+    RightsFacts,
+    Sweep,
+)
 from pytest_deploygate.checks.privacy.judge import audit_trail, erasure, retention
-from pytest_deploygate.checks.privacy.probe.audit_trail import Record, RecordFacts, RightsFacts
-from pytest_deploygate.checks.privacy.probe.erasure import ErasureFacts
-from pytest_deploygate.checks.privacy.probe.retention import FileAges
-from pytest_deploygate.checks.privacy.probe.sweep import Hit, Sweep
 from pytest_deploygate.checks.privacy.section import AgedFiles, AuditTrail, Erasure
 from pytest_deploygate.model import Verdict
 

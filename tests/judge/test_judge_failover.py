@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.replication.facts import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.replication.judge.failover import judge
-from pytest_deploygate.checks.replication.probe.failover import DrillEvidence, DrillRecord, digest
+from pytest_deploygate.checks.replication.probe.failover import digest
 from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.model import Verdict
 

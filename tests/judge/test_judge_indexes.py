@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_deploygate.checks.structure.facts import Index, Indexes, IndexState
 from pytest_deploygate.checks.structure.judge.indexes import Expected, judge_states
-from pytest_deploygate.checks.structure.probe.catalog import Index
-from pytest_deploygate.checks.structure.probe.indexes import Indexes, IndexState
 from pytest_deploygate.model import Verdict
 
 A = IndexState("app.a", "app.t", "CREATE INDEX a", True, True, True, "1 | 1", None, None)

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
+from pytest_deploygate.checks.load.facts import Client, Floor, LoadRun
 from pytest_deploygate.checks.load.judge import load as judge_load
-from pytest_deploygate.checks.load.probe.results import Client, Floor, LoadRun
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.model import Distribution, Series, Verdict

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.migrations.facts import LintFacts, Step
 from pytest_deploygate.checks.migrations.judge import lint as migration_lint
-from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Step, _table
+from pytest_deploygate.checks.migrations.probe.lint import _table
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.statements import statements as cut
 from pytest_deploygate.model import Verdict

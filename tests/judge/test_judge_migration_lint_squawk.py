@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
 from pytest_deploygate.checks.migrations.judge import lint as migration_lint
-from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Referenced, Step, _table, referenced_by
+from pytest_deploygate.checks.migrations.probe.lint import _table, referenced_by
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.statements import statements
 from pytest_deploygate.model import Verdict

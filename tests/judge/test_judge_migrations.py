@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.migrations.facts import NodeVersion, Revision, SchemaVersions, Scripts
 from pytest_deploygate.checks.migrations.judge.versions import judge, pending
-from pytest_deploygate.checks.migrations.probe.versions import NodeVersion, Revision, SchemaVersions, Scripts
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Verdict
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.pages.facts import MaintenanceFacts, MaintenanceRecord, Page
 from pytest_deploygate.checks.pages.judge import judge_drill, judge_maintenance, judge_policy
-from pytest_deploygate.checks.pages.probe import MaintenanceFacts, MaintenanceRecord, Page, dates
+from pytest_deploygate.checks.pages.probe import dates
 from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, PolicyPage
 from pytest_deploygate.model import Verdict
 

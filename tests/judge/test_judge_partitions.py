@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.structure.facts import Partition, Partitions
 from pytest_deploygate.checks.structure.judge.partitions import judge
-from pytest_deploygate.checks.structure.probe.partitions import Partition, Partitions
 from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import Verdict
 

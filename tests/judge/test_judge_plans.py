@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.structure.facts import Plan
 from pytest_deploygate.checks.structure.judge.plans import judge_plan
-from pytest_deploygate.checks.structure.probe.plans import Plan
 from pytest_deploygate.checks.structure.section import IndexedQuery
 
 USES = IndexedQuery(name="q", sql="SELECT 1", uses="app.a")

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from pytest_deploygate.checks.load.facts import Client, LoadRun
 from pytest_deploygate.checks.load.judge.regression import Criterion, Pair, judge
 from pytest_deploygate.checks.load.probe import baselines
-from pytest_deploygate.checks.load.probe.results import Client, LoadRun
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.model import Verdict
 

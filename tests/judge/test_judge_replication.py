@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.replication.facts import (
+    PrimaryFacts,
+    ReplicaFacts,
+    Server,
+    Slot,
+    Standby,
+    Watch,
+)
 from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
-from pytest_deploygate.checks.replication.probe.servers import Server, Slot, Standby
-from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts, Watch
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Verdict
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.backups.facts import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.backups.judge.restore import judge, judge_rehearsal
-from pytest_deploygate.checks.backups.probe.record import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
 

@@ -11,9 +11,8 @@ from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts
 from pytest_deploygate.checks.jobs.judge import judge, last_due
-from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts
-from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Verdict
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.checks.structure.facts import Relation, Structure, Surplus
 from pytest_deploygate.checks.structure.judge.tables import (
     Expected,
     ExpectedAll,
     judge_relation,
     judge_surplus,
 )
-from pytest_deploygate.checks.structure.probe.catalog import Relation, Structure, Surplus
 from pytest_deploygate.model import Verdict
 
 T = {

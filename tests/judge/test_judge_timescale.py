@@ -7,14 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.checks.aggregates.probe.aggregates import Comparison, Difference
+from pytest_deploygate.checks.aggregates.facts import Comparison, Difference
+from pytest_deploygate.checks.timescale import facts as timescale_facts
+from pytest_deploygate.checks.timescale.facts import (
+    AggregateFacts,
+    Chunk,
+    Dimension,
+    Extension,
+    Job,
+    Settings,
+)
 from pytest_deploygate.checks.timescale.judge import aggregates as timescale_aggregates
 from pytest_deploygate.checks.timescale.judge import extension as judge_timescale
 from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hypertables
 from pytest_deploygate.checks.timescale.judge import policies as timescale_policies
 from pytest_deploygate.checks.timescale.judge.jobs import health
-from pytest_deploygate.checks.timescale.probe import extension as probe
-from pytest_deploygate.checks.timescale.probe.aggregates import AggregateFacts
 from pytest_deploygate.checks.timescale.section import (
     ChunkRetention,
     Columnstore,
@@ -26,7 +33,7 @@ from pytest_deploygate.checks.timescale.section import (
 NOW = datetime(2026, 11, 24, 16, 10, tzinfo=UTC)
 H, D = timedelta(hours=1), timedelta(days=1)
 #: recorded: a retention job before its first run, after a success, and after failures.
-NEW = probe.Job(1000, "policy_retention", "public.t", D, True, {"drop_after": "7 days", "hypertable_id": 1},
+NEW = Job(1000, "policy_retention", "public.t", D, True, {"drop_after": "7 days", "hypertable_id": 1},
                 state="Scheduled", spans={"drop_after": 7 * D})  # fmt: skip
 GOOD = replace(NEW, last_started=datetime(2026, 11, 24, 16, 9, 1, tzinfo=UTC),
                last_success=datetime(2026, 11, 24, 16, 9, 1, tzinfo=UTC), status="Success",
@@ -64,17 +71,17 @@ def test_a_job_in_its_first_run_cannot_be_told():
     assert not health(running, NOW).wrong
 
 
-def chunks(*ages: int, compressed: int = 0) -> tuple[probe.Chunk, ...]:
+def chunks(*ages: int, compressed: int = 0) -> tuple[Chunk, ...]:
     """Day chunks that ended so many days ago, the first `compressed` of them compressed."""
     return tuple(
-        probe.Chunk(f"_timescaledb_internal._hyper_1_{n}_chunk", NOW - (age + 1) * D, NOW - age * D, n < compressed)
+        Chunk(f"_timescaledb_internal._hyper_1_{n}_chunk", NOW - (age + 1) * D, NOW - age * D, n < compressed)
         for n, age in enumerate(ages)
     )  # fmt: skip
 
 
-TABLE = probe.Hypertable(
-    "public.t", NOW, True, True, (probe.Dimension("ts", "Time", D, None),), chunks(5, 4, 3, 2, 1, 0, compressed=3),
-    probe.Settings(("dev",), ("ts DESC",)),
+TABLE = timescale_facts.Hypertable(
+    "public.t", NOW, True, True, (Dimension("ts", "Time", D, None),), chunks(5, 4, 3, 2, 1, 0, compressed=3),
+    Settings(("dev",), ("ts DESC",)),
     (GOOD, replace(GOOD, id=1002, proc="policy_compression", interval=12 * H, spans={"compress_after": 2 * D})), scanned=1,
 )  # fmt: skip
 RETAINED = ChunkRetention.model_validate({"table": "public.t", "drop_after": "7d"})
@@ -102,7 +109,7 @@ RETAINED = ChunkRetention.model_validate({"table": "public.t", "drop_after": "7d
         (replace(TABLE, jobs=(FAILED,)), "fail", "is Failed (4 failures)"),
         (replace(TABLE, chunks=()), "inconclusive", "run again after phase 4"),
         (
-            replace(TABLE, dimensions=(probe.Dimension("id", "Time", None, None),)),
+            replace(TABLE, dimensions=(Dimension("id", "Time", None, None),)),
             "inconclusive",
             "integers of id",
         ),
@@ -135,15 +142,15 @@ def test_columnstore(found, more, verdict, words):
     assert words.replace("48 h", "2 d") in judged.reason.replace("48 h", "2 d"), judged.reason
 
 
-SPACE = (*TABLE.dimensions, probe.Dimension("dev", "Space", None, 4))
+SPACE = (*TABLE.dimensions, Dimension("dev", "Space", None, 4))
 
 
 @pytest.mark.parametrize(
     ("found", "verdict", "words"),
     [
         (TABLE, "pass", "chunks of"),
-        (replace(TABLE, dimensions=(probe.Dimension("at", "Time", D, None),)), "fail", "over at, expected ts"),
-        (replace(TABLE, dimensions=(probe.Dimension("ts", "Time", 7 * D, None),)), "fail", "set_chunk_time_interval"),
+        (replace(TABLE, dimensions=(Dimension("at", "Time", D, None),)), "fail", "over at, expected ts"),
+        (replace(TABLE, dimensions=(Dimension("ts", "Time", 7 * D, None),)), "fail", "set_chunk_time_interval"),
         (replace(TABLE, dimensions=SPACE), "fail", "dev in 4, expected no other dimension"),
         (replace(TABLE, chunks=(*TABLE.chunks, *chunks(-30))), "fail", "wrong clock"),
         (replace(TABLE, scanned=6), "fail", "reads 6 of 6 chunks"),
@@ -227,7 +234,7 @@ SECTION = Timescale.model_validate(
 WORKERS = ("TimescaleDB Background Worker Launcher", "TimescaleDB Background Worker Scheduler")
 #: recorded: what a database of 2.28.3 says, its own housekeeping jobs included.
 TELEMETRY = replace(NEW, id=1, proc="policy_telemetry", table="", spans={})
-HEALTHY = probe.Extension(
+HEALTHY = Extension(
     NOW, "15.20", {"platform": "2.28.3"}, {}, "2.28.3", "timescale", WORKERS, 16, 8, (TELEMETRY, GOOD)
 )
 ACTION = replace(FAILED, id=1005, proc="platform.roll_up", table="")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.postgres.facts import Answer
 from pytest_deploygate.checks.postgres.judge.validation import judge
-from pytest_deploygate.checks.postgres.probe.validation import Answer
 from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.model import Verdict
 

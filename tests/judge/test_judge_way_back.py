@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pytest_deploygate.checks.way_back.facts import Clients, Lost, OldSideSeen
 from pytest_deploygate.checks.way_back.judge import baseline, loss, old_side, rollback_plan
 from pytest_deploygate.checks.way_back.judge.baseline import BaselineSeen, Wanted
 from pytest_deploygate.checks.way_back.judge.loss import Bearable
 from pytest_deploygate.checks.way_back.judge.rollback_plan import Fits, PlanSeen, StepSeen
-from pytest_deploygate.checks.way_back.probe.loss import Lost
-from pytest_deploygate.checks.way_back.probe.old_side import Clients, OldSideSeen
 from pytest_deploygate.checks.way_back.section.fence import Fence
 from pytest_deploygate.model import Verdict
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.checks.replication.judge.write_load import judge
-from pytest_deploygate.checks.replication.probe.write_load import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Verdict
 

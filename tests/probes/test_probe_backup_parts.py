@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_deploygate.checks.backups.facts import DrillRecord
 from pytest_deploygate.checks.backups.probe import barman, contents, pgbackrest, record, wal
 from pytest_deploygate.checks.backups.probe.contents import Chosen, Contents, Table, compare
-from pytest_deploygate.checks.backups.probe.record import DrillRecord
 from pytest_deploygate.model import CannotTell
 
 SIZE = 16 * 1024**2

@@ -15,13 +15,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from tls_servers import free_port
 
+from pytest_deploygate.checks.dns.facts import Observation
 from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
 from pytest_deploygate.checks.dns.judge import names as judge_dns
 from pytest_deploygate.checks.dns.judge import zone as judge_dns_zone
 from pytest_deploygate.checks.dns.probe import history as dns_history
 from pytest_deploygate.checks.dns.probe import names as probe_dns
 from pytest_deploygate.checks.dns.probe import propagation
-from pytest_deploygate.checks.dns.probe.history import Observation
 from pytest_deploygate.checks.dns.section import Cutover, Dns, DnsName, NameServer
 from pytest_deploygate.lab import dns_server
 from pytest_deploygate.model import Verdict

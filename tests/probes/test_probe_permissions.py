@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.checks.postgres.judge import after_load as judge_after_load
 from pytest_deploygate.checks.postgres.judge import caches as judge_caches
 from pytest_deploygate.checks.postgres.judge import servers as judge_servers
@@ -54,7 +55,7 @@ CREATE TABLE perm.spare PARTITION OF perm.parted DEFAULT;
 """
 
 
-def durable(cluster: Cluster) -> servers.ServerState:
+def durable(cluster: Cluster) -> ServerState:
     """The primary as it is, but for fsync, which the tests' servers do without."""
     state = servers.state(cluster, cluster.primary)
     return replace(state, settings={**state.settings, "fsync": "on"})

@@ -19,6 +19,8 @@ import pytest
 from pytest_deploygate.checks.privacy.probe.steps import new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import sweep
 from pytest_deploygate.checks.privacy.section import Erasure
+from pytest_deploygate.checks.timescale import facts as timescale_facts
+from pytest_deploygate.checks.timescale.facts import AggregateFacts, Settings
 from pytest_deploygate.checks.timescale.judge import aggregates as timescale_aggregates
 from pytest_deploygate.checks.timescale.judge import extension as judge_timescale
 from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hypertables
@@ -100,11 +102,11 @@ def cluster(section) -> Iterator[Cluster]:
     opened.close()
 
 
-def table(cluster) -> probe.Hypertable:
+def table(cluster) -> timescale_facts.Hypertable:
     return probe.hypertable(cluster, READINGS, [READINGS, HOURLY], outside=True)
 
 
-def aggregate(cluster, section) -> probe_aggregates.AggregateFacts:
+def aggregate(cluster, section) -> AggregateFacts:
     return probe_aggregates.read(cluster, section.aggregates[0], [READINGS, HOURLY], outside=True)
 
 
@@ -114,7 +116,7 @@ def test_the_catalog(cluster, section):
     assert [(d.column, d.kind, d.interval.days) for d in found.dimensions] == [("recorded_at", "Time", 1)]
     assert len(found.chunks) in (12, 13)
     assert {c.compressed for c in found.chunks} == {True, False}
-    assert found.settings == probe.Settings(("sensor_id",), ("recorded_at DESC",))
+    assert found.settings == Settings(("sensor_id",), ("recorded_at DESC",))
     assert sorted(job.proc for job in found.jobs) == ["policy_compression", "policy_retention"]
     assert found.scanned == 1
     assert timescale_hypertables.judge(found, section.hypertables[0]).verdict == "pass"
@@ -289,5 +291,5 @@ def test_recorded_settings_come_from_the_newest_view(views, view):
     """2.11 has a row for each column, later versions a row for each hypertable, the newest under another name."""
     ask = Recorded(views, [("public.t", "dev,site", "ts DESC,id")])
     found = probe.read(ask, ["public.t"])
-    assert found.settings == {"public.t": probe.Settings(("dev", "site"), ("ts DESC", "id"))}
+    assert found.settings == {"public.t": Settings(("dev", "site"), ("ts DESC", "id"))}
     assert any(view in text for text in ask.asked)

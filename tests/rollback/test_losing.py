@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.checks.way_back.probe.loss import Lost
+from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Writer

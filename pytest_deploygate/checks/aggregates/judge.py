@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.checks.aggregates.probe.aggregates import AggregateFacts, Comparison, Difference
+from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
 from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for

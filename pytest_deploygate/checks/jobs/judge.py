@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts
-from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts
+from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from hdrh.histogram import HdrHistogram
 
-from pytest_deploygate.checks.load.probe.results import Latencies, Second
+from pytest_deploygate.checks.load.facts import Latencies, Second
 
 MOST_RAW = 1_000_000
 _MICROSECONDS = 1e6

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from pytest_deploygate.checks.pages.probe import MaintenanceFacts, Page
+from pytest_deploygate.checks.pages.facts import MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 

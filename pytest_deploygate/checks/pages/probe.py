@@ -6,13 +6,13 @@ import hashlib
 import json
 import re
 import time
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import requests
 
+from pytest_deploygate.checks.pages.facts import MaintenanceFacts, MaintenanceRecord, Page
 from pytest_deploygate.checks.pages.section import MaintenanceDrill, Pages
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import bodies
@@ -21,48 +21,6 @@ from pytest_deploygate.model import CannotTell
 _LARGEST = 5_000_000
 _READS = 2
 _CHANGES_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One read of a page. `status` is None where there was no answer and `problem` says why.
-
-    `outside` are the addresses of what it loads beside itself (styles, scripts, images, frames, fonts).
-    """
-
-    url: str
-    at: datetime
-    status: int | None
-    problem: str = ""
-    retry_after: str | None = None
-    content_type: str = ""
-    size_bytes: int = 0
-    sha256: str = ""
-    text: str = ""
-    dates: tuple[date, ...] = ()
-    outside: tuple[str, ...] = ()
-    cookies: tuple[str, ...] = ()
-    redirected_to: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MaintenanceRecord:
-    """What a drill found: the page with the application down. `sha256` is of the page's body then."""
-
-    at: datetime
-    status: int | None
-    sha256: str
-    application_down: bool
-    outcome: str
-    fresh: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MaintenanceFacts:
-    """The maintenance page now, and the drill of this run or on record."""
-
-    page: Page
-    record: MaintenanceRecord | None
 
 
 def read(url: str, pages: Pages) -> Page:

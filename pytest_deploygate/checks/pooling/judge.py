@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.pooling.probe.console import Capacity, PoolerFacts
-from pytest_deploygate.checks.pooling.probe.pressure import PressureFacts
+from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PressureFacts
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 

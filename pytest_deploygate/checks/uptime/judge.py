@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pytest_deploygate.checks.uptime.probe.stretches import State, Stretch, joined
-from pytest_deploygate.checks.uptime.probe.uptime import View, Watched
+from pytest_deploygate.checks.uptime.facts import State, Stretch, View, Watched, joined
 from pytest_deploygate.checks.uptime.section import Uptime, too_long
 from pytest_deploygate.model import Judgement, Reading, Spans, Verdict, words_for
 

@@ -1,0 +1,1 @@
+"""HTTP: bodies as they were sent, and health checks."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: a cluster with its connections, reading at one moment, marker rows."""

@@ -1,0 +1,1 @@
+"""TLS as an ordinary client."""

@@ -6,17 +6,18 @@ that rows which arrive meanwhile make no difference.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
 from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query, relation_name, sample
 from pytest_deploygate.checks.aggregates.section import Aggregate
-from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts, read_schedule
+from pytest_deploygate.checks.jobs.facts import ScheduleFacts
+from pytest_deploygate.checks.jobs.probe.schedules import read_schedule
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.model import CannotTell
 
@@ -24,52 +25,6 @@ MOST_EXAMPLES = 5
 #: Rows stamped this shortly before a refresh may have been committed after it had looked.
 _SETTLE = timedelta(minutes=5)
 _EPOCH = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday, as date_bin's origin for weeks
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A bucket that differs: `state` is missing (not stored), extra (no raw rows), or different."""
-
-    state: str
-    bucket: datetime
-    key: str
-    stored: Mapping[str, object]
-    recomputed: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Stored buckets against recomputed ones, in rows. Of `buckets_total` complete buckets `buckets` were looked at."""
-
-    start: datetime
-    end: datetime
-    buckets_total: int
-    buckets: int
-    rows: int
-    missing: int
-    extra: int
-    different: int
-    examples: tuple[Difference, ...]
-    seed: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AggregateFacts:
-    """An aggregate as it stands. `absent` names what does not exist; then nothing else was read.
-
-    `newest_raw` and `newest_bucket` are not later than `now` (unless all rows are): rows of a clock that runs ahead
-    must not make a stale aggregate look fresh. `problem` says why there is no comparison although rows are there.
-    """
-
-    relation: str
-    now: datetime
-    absent: str | None = None
-    schedule: ScheduleFacts | None = None
-    refreshed_at: datetime | None = None
-    newest_raw: datetime | None = None
-    newest_bucket: datetime | None = None
-    comparison: Comparison | None = None
-    problem: str = ""
 
 
 def read(cluster: Cluster, aggregate: Aggregate) -> AggregateFacts:

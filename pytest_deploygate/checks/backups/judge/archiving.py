@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pytest_deploygate.checks.backups.probe.archiving import Archiver, Archiving
+from pytest_deploygate.checks.backups.facts import Archiver, Archiving
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

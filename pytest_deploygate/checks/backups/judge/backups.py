@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.backups.probe.seen import Repository, Verified
-from pytest_deploygate.checks.backups.probe.tools import BackupSet, Store
-from pytest_deploygate.checks.backups.probe.trial import Trial
+from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Store, Trial, Verified
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 

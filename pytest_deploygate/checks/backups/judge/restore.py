@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.checks.backups.probe.record import DrillEvidence, DrillRecord
+from pytest_deploygate.checks.backups.facts import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

@@ -6,11 +6,12 @@ That archive_command returned 0 is not enough: the segment must be in the archiv
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import psycopg
 
+from pytest_deploygate.checks.backups.facts import Archiver, Archiving, Mark
 from pytest_deploygate.checks.backups.probe import wal
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.postgres import markers
@@ -28,55 +29,6 @@ SELECT current_setting('archive_mode'), (SELECT setting::int FROM pg_settings WH
      WHERE application_name ILIKE '%receive%wal%' AND state = 'streaming' LIMIT 1)::float8
 FROM pg_stat_archiver
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Archiver:
-    """The server's own account. `streamed_lag_s` is that of a WAL receiver of the backup tool, None without one."""
-
-    mode: str
-    timeout_s: int
-    segment_bytes: int
-    archived: int
-    last_archived: str
-    last_archived_at: datetime | None
-    failed: int
-    last_failed: str
-    last_failed_at: datetime | None
-    waiting: int
-    streamed_lag_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A marker row of `run` with the position after its commit, and the segment that was switched away after it."""
-
-    run: str
-    table: str
-    at: datetime
-    position: int
-    segment: str
-
-
-@dataclass(frozen=True, slots=True)
-class Archiving:
-    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never said so).
-
-    `gap` are segments missing between `since` (the newest full backup) and the marker.
-    """
-
-    tool: str
-    continuous: bool
-    before: Archiver
-    after: Archiver
-    mark: Mark
-    archived_s: float | None
-    stored: bool | None
-    since: str = ""
-    checked: int = 0
-    gap: tuple[str, ...] = ()
-    gap_problem: str = ""
-    now: datetime | None = None
 
 
 def state(cluster: Cluster) -> Archiver:

@@ -11,13 +11,11 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pytest_deploygate.checks.backups.facts import BackupSet, DrillEvidence, DrillRecord, Mark
 from pytest_deploygate.checks.backups.probe import archiving, contents, dump_drill, record, scratch, source
-from pytest_deploygate.checks.backups.probe.archiving import Mark
-from pytest_deploygate.checks.backups.probe.record import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.probe.source import Facts, Marked
-from pytest_deploygate.checks.backups.probe.tools import BackupSet
 from pytest_deploygate.checks.backups.section import Scratch
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster

@@ -15,12 +15,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.backups.facts import BackupSet, DrillRecord
 from pytest_deploygate.checks.backups.probe import contents
 from pytest_deploygate.checks.backups.probe.contents import Contents, Table
-from pytest_deploygate.checks.backups.probe.record import DrillRecord
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
-from pytest_deploygate.checks.backups.probe.tools import BackupSet
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell

@@ -5,13 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from pytest_deploygate.checks.backups.probe.tools import (
-    BackupSet,
-    Store,
-    Verification,
-    free_bytes,
-    volume_encryption,
-)
+from pytest_deploygate.checks.backups.facts import BackupSet, Store, Verification
+from pytest_deploygate.checks.backups.probe.tools import free_bytes, volume_encryption
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell

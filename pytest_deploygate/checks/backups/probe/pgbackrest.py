@@ -8,15 +8,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from pytest_deploygate.checks.backups.facts import BackupSet, Store, Verification
 from pytest_deploygate.checks.backups.probe import wal
-from pytest_deploygate.checks.backups.probe.tools import (
-    BackupSet,
-    Store,
-    Verification,
-    free_bytes,
-    volume_encryption,
-    words,
-)
+from pytest_deploygate.checks.backups.probe.tools import free_bytes, volume_encryption, words
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell

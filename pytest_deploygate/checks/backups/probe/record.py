@@ -9,65 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate.checks.backups.facts import DrillRecord
 from pytest_deploygate.redaction import redact
-
-
-@dataclass(frozen=True, slots=True)
-class DrillRecord:
-    """What a restore drill found. None stands for what was not reached.
-
-    `outcome` is `good`, or the step that failed: `restore` (the tool), `start` (the server), `marker` (recovery did not
-    come to it), `isolation`, `indexes`, `contents`. `rto_s` runs from the first command of the restore until the
-    restored server answers at the marker; `rpo_s` is the most that could be lost (archive_timeout and how long a
-    segment takes into the archive, or a streaming receiver's lag, or a dump's age). `left` is what could not be compared.
-    """
-
-    date: datetime
-    outcome: str
-    rto_s: float | None = None
-    rpo_s: float | None = None
-    reason: str = ""
-    by: str = "restore drill"
-    digest: str = ""
-    configuration: dict[str, str] = field(default_factory=dict)
-    backup: str = ""
-    backup_finished: datetime | None = None
-    marker_at: datetime | None = None
-    marker_found: bool | None = None
-    copied_s: float | None = None
-    recovered_s: float | None = None
-    compared_s: float | None = None
-    total_s: float | None = None
-    tables: int = 0
-    rows: int = 0
-    differs: tuple[str, ...] = ()
-    uncertain_rows: int = 0
-    catalog_lines: int = 0
-    catalog_differs: tuple[str, ...] = ()
-    indexes: int | None = None
-    index_problem: str = ""
-    sampled: tuple[str, ...] = ()
-    left: tuple[str, ...] = ()
-    isolation: dict[str, str] = field(default_factory=dict)
-    swept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DrillEvidence:
-    """A record (None: there is none, `problem` says why), the configuration now, and the time of looking."""
-
-    record: DrillRecord | None
-    path: str
-    problem: str
-    ran_now: bool
-    digest: str
-    configuration: dict[str, str]
-    now: datetime
 
 
 def digest(facts: dict[str, str]) -> str:

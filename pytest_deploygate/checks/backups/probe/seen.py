@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
-from pytest_deploygate.checks.backups.probe.tools import BackupSet, Store, Tool, Verification, tool
+from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Verified
+from pytest_deploygate.checks.backups.probe.tools import Tool, tool
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import CannotTell
 
@@ -50,34 +50,6 @@ class Backups:
         """Drop what is remembered: a backup was taken."""
         with self._lock:
             self._answers.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """What there is: the newest backup, the newest full one, how many full ones, and the store.
-
-    `unreachable` says why nothing could be seen; then the rest is empty.
-    """
-
-    tool: str
-    host: str
-    now: datetime
-    newest: BackupSet | None = None
-    newest_full: BackupSet | None = None
-    full_count: int = 0
-    store: Store | None = None
-    unreachable: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """The newest full backup and what the tool's own check says of it; None where there is nothing to check."""
-
-    tool: str
-    now: datetime
-    backup: BackupSet | None
-    verification: Verification | None
-    problem: str = ""
 
 
 def repository(backups: Backups) -> Repository:

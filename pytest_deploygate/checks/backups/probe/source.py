@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from pytest_deploygate.checks.backups.facts import Mark
 from pytest_deploygate.checks.backups.probe import archiving, contents
-from pytest_deploygate.checks.backups.probe.archiving import Mark
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain

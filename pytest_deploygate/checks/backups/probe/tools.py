@@ -3,60 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
+from pytest_deploygate.checks.backups.facts import BackupSet, Store, Verification
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
-
-
-@dataclass(frozen=True, slots=True)
-class BackupSet:
-    """One backup that ended. `size_bytes` is what it takes when restored, `stored_bytes` what it takes in the repository.
-
-    `error` is what the tool itself says is wrong with it. `first_wal` and `last_wal` are the segments without which
-    it is not consistent (empty for a dump).
-    """
-
-    label: str
-    kind: Literal["full", "diff", "incr", "dump"]
-    started: datetime
-    finished: datetime
-    size_bytes: int
-    stored_bytes: int
-    first_wal: str = ""
-    last_wal: str = ""
-    error: str = ""
-
-    @property
-    def full(self) -> bool:
-        """True for a backup that needs no other one."""
-        return self.kind in ("full", "dump")
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """The repository. `encryption` is empty where there is none, None where it cannot be told; so is `retention`.
-
-    `free_bytes` is None where it has no file system that we can ask (an object store); `problem` says why.
-    """
-
-    where: str
-    encryption: str | None
-    retention: str | None
-    free_bytes: int | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What the tool's own check of a backup said. It proves less than a restore does."""
-
-    label: str
-    how: str
-    problems: tuple[str, ...]
-    took_s: float
 
 
 class Tool(Protocol):

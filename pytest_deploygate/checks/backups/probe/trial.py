@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
+from pytest_deploygate.checks.backups.facts import Trial
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.model import CannotTell
 
 #: Another backup may be on its way; a small one waits for it so long.
 _PATIENCE_S = 45.0
 _BUSY = ("unable to acquire lock", "another backup", "already running")
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A backup that was tried. `label` is the new backup where the tool lists it; `problem` is empty for a good one."""
-
-    command: str
-    took_s: float
-    problem: str
-    label: str = ""
-    listed: bool = True
 
 
 def take(backups: Backups) -> Trial:

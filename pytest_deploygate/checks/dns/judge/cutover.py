@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.checks.dns.probe.names import NameAt
-from pytest_deploygate.checks.dns.probe.propagation import Switch, fits, is_new, says
+from pytest_deploygate.checks.dns.facts import NameAt, Switch, fits, is_new, says
 from pytest_deploygate.checks.dns.section import Cutover
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for

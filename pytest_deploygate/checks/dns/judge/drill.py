@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from pytest_deploygate.checks.dns.probe.drill import DrillRecord
+from pytest_deploygate.checks.dns.facts import DrillRecord
 from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

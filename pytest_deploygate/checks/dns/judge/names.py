@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pytest_deploygate.checks.dns.probe.history import Observation
-from pytest_deploygate.checks.dns.probe.names import NameFacts, Records
-from pytest_deploygate.checks.dns.probe.propagation import fits
-from pytest_deploygate.checks.dns.probe.standby import Health
+from pytest_deploygate.checks.dns.facts import Health, NameFacts, Observation, Records, fits
 from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for

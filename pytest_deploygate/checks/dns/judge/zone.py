@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.dns.probe.names import ZoneAt, ZoneFacts
+from pytest_deploygate.checks.dns.facts import ZoneAt, ZoneFacts
 from pytest_deploygate.checks.dns.section import Dns
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for

@@ -8,29 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_deploygate.checks.dns.facts import DrillRecord
 from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.model import CannotTell
 
 _PAUSE_S = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class DrillRecord:
-    """What a drill found. Seconds from the stop; None for what was not reached. `digest` is of names, servers, commands."""
-
-    name: str
-    at: datetime
-    digest: str
-    switched_s: float | None
-    back_s: float | None
-    outcome: str
-    fresh: bool = False
 
 
 def evidence(

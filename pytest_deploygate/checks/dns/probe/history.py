@@ -7,25 +7,14 @@ can tell. The file is in the change's folder, or where `dns.observations` says.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pytest_deploygate.checks.dns.probe.names import NameFacts
+from pytest_deploygate.checks.dns.facts import NameFacts, Observation
 from pytest_deploygate.model import CannotTell
 
 FILE = "dns-observations.jsonl"
 _MOST_LINES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A name on the authoritative servers at one moment: every value given, and the greatest TTL."""
-
-    at: datetime
-    name: str
-    values: tuple[str, ...]
-    ttl_s: int
 
 
 def remember(file: Path, found: NameFacts) -> tuple[Observation, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -21,8 +20,14 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from pytest_deploygate.checks.dns.facts import (
+    NameAt,
+    NameFacts,
+    Records,
+    ZoneAt,
+    ZoneFacts,
+)
 from pytest_deploygate.checks.dns.probe import signatures as dns_signatures
-from pytest_deploygate.checks.dns.probe.signatures import Chain, Signatures
 from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
 
 A = TypeVar("A")
@@ -32,75 +37,6 @@ _FAILURES = (OSError, dns.exception.DNSException, EOFError)
 _AT_ONCE = 64
 _ATTEMPTS = 2
 _LONGEST_ALIAS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """One server's answer over one transport. `rcode` is empty where there was none; `problem` says why.
-
-    `values` are sorted addresses, or the target of an alias; `ttl_s` is the smallest of the records'.
-    """
-
-    transport: str
-    rcode: str = ""
-    authoritative: bool = False
-    aliases: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    ttl_s: int | None = None
-    problem: str = ""
-    attempts: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class NameAt:
-    """A name as one server gives it. `resolver` tells those that users ask from those that serve the zone."""
-
-    server: str
-    resolver: bool
-    over: tuple[Records, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NameFacts:
-    """A name everywhere, at one moment. `caa` are the authorities allowed to issue; None: no CAA record, or not asked."""
-
-    name: str
-    at: datetime
-    servers: tuple[NameAt, ...]
-    caa: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneAt:
-    """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer."""
-
-    server: str
-    name: str
-    address: str
-    authoritative: bool = False
-    rcode: str = ""
-    serial: int | None = None
-    names: tuple[str, ...] = ()
-    recursion: bool | None = None
-    transfer: str = "unclear"
-    signatures: Signatures | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneFacts:
-    """The zone on every server; `delegated` are the names that the zone above gives, None where it was not asked.
-
-    `chain` is about DS records, None where the zone above was not asked. `unnamed` are addresses that the zone gives its name servers and that were not asked, `name (address)` each.
-    """
-
-    zone: str
-    at: datetime
-    servers: tuple[ZoneAt, ...]
-    delegated: tuple[str, ...] | None = None
-    delegation_problem: str = ""
-    unnamed: tuple[str, ...] = ()
-    chain: Chain | None = None
 
 
 def name(settings: Dns, wanted: DnsName) -> NameFacts:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
+from pytest_deploygate.checks.dns.facts import Switch, is_new, says
 from pytest_deploygate.checks.dns.probe import history as dns_history
 from pytest_deploygate.checks.dns.probe import names as dns
-from pytest_deploygate.checks.dns.probe.history import Observation
-from pytest_deploygate.checks.dns.probe.names import NameAt, NameFacts
-from pytest_deploygate.checks.dns.section import Cutover, Dns, DnsName, networks
+from pytest_deploygate.checks.dns.section import Cutover, Dns
 
 _PAUSE_S = 0.5
 
@@ -25,17 +23,6 @@ class Progress:
     rows: tuple[tuple[str, str, bool], ...]
     elapsed_s: float
     deadline_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """What was seen of a switch. `first_all_s` is when everybody had the new answer, None if never before the deadline."""
-
-    facts: NameFacts
-    rounds: int
-    elapsed_s: float
-    first_all_s: float | None
-    earlier: tuple[Observation, ...]
 
 
 def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None]) -> Switch:
@@ -56,25 +43,3 @@ def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progre
                 facts, rounds, round(elapsed_s, 3), round(elapsed_s, 3) if all(there) else None, earlier
             )
         time.sleep(min(_PAUSE_S, max(0.05, deadline_s - elapsed_s)))
-
-
-def is_new(server: NameAt, wanted: DnsName) -> bool:
-    """Tell whether a server gives the wanted answer, and nothing else, over each transport."""
-    return all(records.values and fits(records.values, wanted) for records in server.over)
-
-
-def fits(values: tuple[str, ...], wanted: DnsName) -> bool:
-    """Tell whether all values are among the wanted ones: an address in a block, or the target."""
-    if wanted.cname:
-        return values == (wanted.cname.rstrip(".").lower(),)
-    blocks = networks(wanted.addresses or [])
-    return all(any(ip_address(value) in block for block in blocks) for value in values)
-
-
-def says(server: NameAt) -> str:
-    """Say what a server answers, in few words."""
-    said = []
-    for records in server.over:
-        words = ", ".join(records.values) or records.problem or f"{records.rcode}, no record"
-        said.append(f"{words} (TTL {records.ttl_s})" if records.ttl_s is not None else words)
-    return " | ".join(dict.fromkeys(said))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,25 +14,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from pytest_deploygate.checks.dns.facts import Chain, Signatures
 from pytest_deploygate.checks.dns.section import Dns, NameServer
-
-
-@dataclass(frozen=True, slots=True)
-class Signatures:
-    """`state` is unsigned, valid, expired, broken or unclear; `detail` says what was wrong. `until` ends the first one."""
-
-    state: str
-    detail: str = ""
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Whether the DS records in the zone above fit the zone's keys: none, fits, broken or unclear, with the detail."""
-
-    state: str
-    detail: str = ""
-
 
 Send = Callable[..., tuple[dns.message.Message | None, str, int]]
 Question = Callable[..., dns.message.Message]

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import http.client
-from dataclasses import dataclass
 
+from pytest_deploygate.checks.dns.facts import Health
 from pytest_deploygate.checks.dns.section import DnsName, Standby, networks
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
 
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """HTTP status of the standby, None without an answer; `primary_status` is the control: the site in use."""
-
-    place: str
-    path: str
-    status: int | None
-    attempts: int
-    problem: str = ""
-    primary_status: int | None = None
 
 
 def ask(wanted: DnsName, timeout_s: float) -> Health | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
 import psycopg
 
+from pytest_deploygate.checks.jobs.facts import LastRunFacts
 from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.schedule import LastRun
@@ -17,23 +17,6 @@ from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
 _SERVICE = "LoadState,Result,ExecMainStatus,ExecMainExitTimestamp,ActiveState"
-
-
-@dataclass(frozen=True, slots=True)
-class LastRunFacts:
-    """The last run that ended. `found` is false when there never was one.
-
-    `succeeded` is None where the record does not tell. `exit_code` is None where the source has none.
-    """
-
-    kind: str
-    where: str
-    found: bool = True
-    finished: datetime | None = None
-    succeeded: bool | None = None
-    exit_code: int | None = None
-    detail: str = ""
-    problem: str = ""
 
 
 def read_last_run(cluster: Cluster, last_run: LastRun, run: Shell) -> LastRunFacts:

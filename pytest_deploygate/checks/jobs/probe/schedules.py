@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -18,7 +17,8 @@ import psycopg
 import testinfra
 from cronsim import CronSim, CronSimError
 
-from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts, read_last_run
+from pytest_deploygate.checks.jobs.facts import JobFacts, ScheduleFacts
+from pytest_deploygate.checks.jobs.probe.last_runs import read_last_run
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.clients.host import ssh
 from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
@@ -42,39 +42,6 @@ _TIMER = (
     "LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "NextElapseUSecMonotonic",
     "LastTriggerUSec", "Unit",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleFacts:
-    """A schedule as found. `expressions` are its cron times (one a line that names the job) in `zone`.
-
-    A systemd timer has no expressions but `last_due` and `next_due`. `enabled` is false for a line that is
-    commented out, a timer that is disabled or not active, an inactive pg_cron job; `detail` says which.
-    `wrong` names what keeps the scheduler from taking the entry.
-    """
-
-    kind: str
-    where: str
-    found: bool = True
-    enabled: bool = True
-    expressions: tuple[str, ...] = ()
-    zone: str = "UTC"
-    last_due: datetime | None = None
-    next_due: datetime | None = None
-    has_next: bool = True
-    detail: str = ""
-    wrong: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class JobFacts:
-    """A scheduled job: where it is scheduled, how its last run went, and when we looked."""
-
-    job: str
-    schedule: ScheduleFacts
-    last_run: LastRunFacts
-    now: datetime
 
 
 def measure(cluster: Cluster, job: BackupJob) -> JobFacts:

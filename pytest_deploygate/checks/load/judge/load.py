@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.load.probe.results import Client, Latencies, LoadRun
+from pytest_deploygate.checks.load.facts import Client, Latencies, LoadRun
 from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.judging import quantiles

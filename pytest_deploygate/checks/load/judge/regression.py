@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-from pytest_deploygate.checks.load.probe.baselines import Baseline
-from pytest_deploygate.checks.load.probe.results import LoadRun
+from pytest_deploygate.checks.load.facts import Baseline, LoadRun
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging.proportions import fisher
 from pytest_deploygate.model import Judgement, Reading, Verdict

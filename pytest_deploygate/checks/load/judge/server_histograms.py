@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.load.probe.server_histograms import ServerHistogram
+from pytest_deploygate.checks.load.facts import ServerHistogram
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate.checks.load.facts import Baseline
+
 _MOST_BYTES = 64 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What an earlier run measured of one endpoint. `problem` says why there is none; the rest is then empty.
-
-    `histogram` is an HdrHistogram of the good answers in microseconds (V2 encoding, base64).
-    """
-
-    source: str
-    endpoint: str
-    started: str = ""
-    rate: float = 0.0
-    requests: int = 0
-    failed: int = 0
-    histogram: str = ""
-    problem: str = ""
 
 
 def read(path: Path | None, endpoint: str) -> Baseline:

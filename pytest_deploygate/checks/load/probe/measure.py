@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pycurl
 
 from pytest_deploygate.checks.load import section as inventory
+from pytest_deploygate.checks.load.facts import Client, Floor, LoadRun, PhaseTimes
 from pytest_deploygate.checks.load.probe import schedule
 from pytest_deploygate.checks.load.probe.engine import PHASES, Course, Engine, Look
-from pytest_deploygate.checks.load.probe.results import Client, Floor, LoadRun, PhaseTimes
 from pytest_deploygate.checks.load.section import Load, LoadTarget, RateStep
 from pytest_deploygate.checks.load.tally import Tally
 from pytest_deploygate.model import CannotTell

@@ -10,41 +10,14 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
 from pytest_deploygate.checks.load.section import ServerHistograms
 from pytest_deploygate.clients import prometheus
 from pytest_deploygate.model import CannotTell
 
 _MOST_SERIES = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """What was counted up to one time since the scrape before: requests at or below each bound, cumulative."""
-
-    at: float
-    at_or_below: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerHistogram:
-    """A histogram's increase over a window, summed over its series. `bounds_s` rise; the last is infinite.
-
-    `silent` names servers that stopped being scraped longer ago than `newest_within_s`, while others still are.
-    """
-
-    metric: str
-    selector: str
-    window_s: float
-    newest_age_s: float
-    newest_within_s: float
-    series: int
-    resets: int
-    bounds_s: tuple[float, ...]
-    scrapes: tuple[Scrape, ...]
-    silent: tuple[str, ...] = ()
 
 
 def read(histograms: ServerHistograms) -> ServerHistogram:

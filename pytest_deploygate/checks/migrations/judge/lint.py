@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.migrations.facts import LintFacts, Step
 from pytest_deploygate.checks.migrations.judge import known_sql
-from pytest_deploygate.checks.migrations.probe.lint import LintFacts, Step
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pytest_deploygate.checks.migrations.probe.versions import NodeVersion, Revision, SchemaVersions, Scripts
+from pytest_deploygate.checks.migrations.facts import NodeVersion, Revision, SchemaVersions, Scripts
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 

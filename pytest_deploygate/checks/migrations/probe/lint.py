@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
 from psycopg import sql
 
+from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.migrations.statements import Statement, statements
@@ -32,40 +32,6 @@ _MAKES = re.compile(
 )
 _FOREIGN_KEYS = re.compile(r"^(?:CREATE\b.*\bTABLE|ALTER\s+TABLE)\b", re.IGNORECASE)
 _REFERENCES = re.compile(r"\bREFERENCES\s+(?:ONLY\s+)?(" + _NAME + ")", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Referenced:
-    """A table that a foreign key of a statement points to: it is locked, too. `size_bytes` is None where it is not there."""
-
-    table: str
-    size_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One statement of a migration, the table that it touches (empty: none that is known), and that table's size.
-
-    `size_bytes` is None where the table is not there yet: made by the migration itself, or misspelt.
-    `not_null_checked`: a validated CHECK (column IS NOT NULL) saves the scan of SET NOT NULL.
-    """
-
-    file: str
-    statement: Statement
-    table: str = ""
-    size_bytes: int | None = None
-    made_here: bool = False
-    referenced: tuple[Referenced, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LintFacts:
-    """All statements in their order. `sources` says what was read; `pending` is false when nothing is left to run."""
-
-    sources: tuple[str, ...]
-    steps: tuple[Step, ...]
-    slot_limit_bytes: int | None
-    replicas: int
 
 
 def read(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.migrations.facts import NodeVersion, Revision, SchemaVersions, Scripts
 from pytest_deploygate.checks.migrations.probe import tools as migration_tools
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -23,52 +22,6 @@ from pytest_deploygate.model import CannotTell, NotCovered
 _PATIENCE_S = 2.0
 _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One migration of the script folder; `down` are the revisions that it needs first."""
-
-    id: str
-    down: tuple[str, ...]
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scripts:
-    """The script folder: its revisions, oldest first, its heads, and what Alembic complained about."""
-
-    folder: str
-    revisions: tuple[Revision, ...]
-    heads: tuple[str, ...]
-    complaints: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NodeVersion:
-    """What one node says.
-
-    `missing` is true where the version table is not there. `dirty` is None where it was not asked or where
-    the answer was neither true nor false (then `problem` says so). `problem` is set when it could not be read.
-    """
-
-    node: str
-    primary: bool
-    versions: tuple[str, ...]
-    missing: bool
-    dirty: bool | None
-    delayed: timedelta | None
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaVersions:
-    """All nodes, primary first, beside the versions that are expected. `scripts` is None for a plain query."""
-
-    source: str
-    expected: tuple[str, ...]
-    scripts: Scripts | None
-    nodes: tuple[NodeVersion, ...]
 
 
 def measure(cluster: Cluster, migrations: Migrations) -> SchemaVersions:

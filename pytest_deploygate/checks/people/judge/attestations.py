@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from pytest_deploygate.checklist.attestations import roles_asked
 from pytest_deploygate.checklist.records import CLOCK_SLACK, same_person, time_words
+from pytest_deploygate.checks.people.facts import AttestationSeen, AttestationsSeen, BackingSeen
 from pytest_deploygate.checks.people.judge import sarif as judge_sarif
 from pytest_deploygate.checks.people.judge.sarif import Allowed
-from pytest_deploygate.checks.people.probe.attestations import AttestationSeen, AttestationsSeen, BackingSeen
 from pytest_deploygate.model import Item, Judgement, Reading, Verdict, combine, words_for
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_deploygate.checklist.attestations import LEVELS
-from pytest_deploygate.checks.people.probe.sarif import SarifSeen
+from pytest_deploygate.checks.people.facts import SarifSeen
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 

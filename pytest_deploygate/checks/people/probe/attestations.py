@@ -5,58 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
 from pytest_deploygate.checklist.attestations import NAMESPACE, Attestation, Backing
+from pytest_deploygate.checks.people.facts import (
+    AttestationSeen,
+    AttestationsSeen,
+    BackingSeen,
+)
 from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
-from pytest_deploygate.checks.people.probe.sarif import SarifSeen
-from pytest_deploygate.checks.people.probe.ssh_signatures import SignatureSeen
 
 SIGNERS = "allowed_signers"
 _CHUNK = 64 * 1024
 _MOST_URL_BYTES = 50 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class BackingSeen:
-    """One file or URL of evidence now. `found` is its SHA-256, empty when that is not known.
-
-    `missing`: the file is not there. `problem`: it could not be read or fetched. `asked` is false for a URL that
-    was not fetched, `status` its HTTP status.
-    """
-
-    backing: Backing
-    found: str = ""
-    missing: bool = False
-    problem: str = ""
-    asked: bool = True
-    status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AttestationSeen:
-    """One attestation with what stands behind it."""
-
-    attestation: Attestation
-    evidence: tuple[BackingSeen, ...]
-    signature: SignatureSeen
-    findings: SarifSeen | None = None
-    changed: bool = False  # the file itself is another one than that which was loaded
-
-
-@dataclass(frozen=True, slots=True)
-class AttestationsSeen:
-    """All attestations of one item (of any change and inventory), for a run of this change and inventory, at a time."""
-
-    item: str
-    change: str
-    inventory: str
-    now: datetime
-    attestations: tuple[AttestationSeen, ...]
 
 
 def measure(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from pytest_deploygate.checks.people.facts import OpenResult, SarifSeen
 
 _MOST_BYTES = 100 * 1024**2
 _MOST_EXAMPLES = 5
@@ -19,34 +20,6 @@ _KINDS = ("pass", "open", "informational", "notApplicable", "review", "fail")
 #: Kinds (3.27.9) that are no problem, and those that a person still has to look at.
 _HARMLESS = ("pass", "informational", "notApplicable")
 _UNDECIDED = ("open", "review")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenResult:
-    """One open result: its rule, level, text and place (`file:line`, as far as known)."""
-
-    rule: str
-    level: str
-    text: str
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class SarifSeen:
-    """What one file says. `problem` says why it says nothing that counts; the figures mean nothing then.
-
-    `open` counts results by level that are neither suppressed nor gone since the baseline; `undecided` those of
-    kind open or review. `examples` are the first open ones, worst first.
-    """
-
-    file: str
-    problem: str = ""
-    tools: tuple[str, ...] = ()
-    open: Mapping[str, int] = field(default_factory=dict)
-    suppressed: int = 0
-    undecided: int = 0
-    examples: tuple[OpenResult, ...] = ()
-    ended: str = ""
 
 
 class _NotSarifError(Exception):

@@ -6,27 +6,14 @@ import base64
 import binascii
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from pytest_deploygate.checks.people.facts import SignatureSeen
 
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _WIDTH = 70
 _SECONDS = 10
 _MOST_BYTES = 64 * 1024
-
-State = Literal["none", "good", "bad", "unlisted", "unchecked"]
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureSeen:
-    """What became of a signature: `none` there is none; `good` by `identity`; `bad` not for these bytes or damaged;
-    `unlisted` right, but the key is not listed for any of the identities; `unchecked` could not be checked.
-    """
-
-    state: State
-    identity: str = ""
-    detail: str = ""
 
 
 def check(

@@ -7,63 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PoolFacts
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.redaction import redact
-
-
-@dataclass(frozen=True, slots=True)
-class PoolFacts:
-    """One pool (a database and a role): how large it may grow, in which mode, who waits and for how long."""
-
-    database: str
-    user: str
-    mode: str
-    clients_active: int
-    clients_waiting: int
-    max_wait_s: float
-    servers: int
-
-
-@dataclass(frozen=True, slots=True)
-class PoolerFacts:
-    """One pooler. `size` is what one role's pool of our database may take, reserve pool included.
-
-    `most` is what all its pools together may take of the server: `roles` times `size`, or the database's own cap.
-    `problem` is set when the console did not answer; `refused` when nothing listens there.
-    """
-
-    name: str
-    size: int = 0
-    most: int = 0
-    mode: str = ""
-    paused: bool = False
-    disabled: bool = False
-    max_clients: int = 0
-    pools: tuple[PoolFacts, ...] = ()
-    roles_seen: tuple[str, ...] = ()
-    problem: str = ""
-    refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What the primary takes, and what its poolers together may ask of it."""
-
-    node: str
-    max_connections: int
-    reserved: int
-    in_use: int | None
-    poolers: tuple[PoolerFacts, ...]
-
 
 _RESERVED = ("superuser_reserved_connections", "reserved_connections")
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 
+from pytest_deploygate.checks.pooling.facts import PressureFacts
 from pytest_deploygate.checks.pooling.probe.console import capacity, login
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -33,25 +34,6 @@ _NAME = "deploygate-pressure"
 _SERVERS = """
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name = %s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PressureFacts:
-    """A pressure test. `failed` clients got an error or none of their answers; `most_servers` is the most connections
-    that were seen on the server serving them. `age` is that of a record.
-    """
-
-    pooler: str
-    clients: int
-    max_connections: int
-    pool_size: int
-    answers: int
-    failed: int
-    first_error: str
-    slowest_s: float
-    most_servers: int | None
-    on_record: bool = False
-    age: timedelta | None = None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.postgres.probe.after_load import AfterLoadFacts, Sequence
+from pytest_deploygate.checks.postgres.facts import AfterLoadFacts, Sequence
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for_count
 

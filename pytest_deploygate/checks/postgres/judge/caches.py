@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.postgres.probe.caches import CacheFacts
+from pytest_deploygate.checks.postgres.facts import CacheFacts
 from pytest_deploygate.checks.postgres.section.statements import Buffers
 from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.model import Judgement, Reading, Verdict

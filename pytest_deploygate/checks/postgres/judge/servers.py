@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.postgres.probe.servers import ServerState
+from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.checks.postgres.section.servers import Servers
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.postgres.probe.statements import MonitoringFacts, Statement, StatementFacts
+from pytest_deploygate.checks.postgres.facts import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 

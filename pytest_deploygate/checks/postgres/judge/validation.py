@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from pytest_deploygate.checks.postgres.probe.validation import Answer
+from pytest_deploygate.checks.postgres.facts import Answer
 from pytest_deploygate.checks.postgres.section.validation import Expectation, ValidationQuery
 from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
 

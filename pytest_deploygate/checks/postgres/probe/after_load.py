@@ -5,56 +5,17 @@ Six statements over the catalog, and one for each hundred sequences; no table is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.checks.postgres.facts import AfterLoadFacts, Sequence
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
 
 _BATCH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """A sequence that gives a column its values. `given` is the last value given, None when none was yet.
-
-    `highest` is the column's largest value in the sequence's direction, None for an empty table.
-    """
-
-    name: str
-    column: str
-    given: int | None
-    highest: int | None
-    increment: int
-    first: int
-    last: int
-    cycles: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AfterLoadFacts:
-    """What was found. Each list names relations or `relation: part`; `unread` could not be looked at, with reasons.
-
-    `tables` and `with_rows` are counts: where nothing has rows, nothing was loaded yet.
-    """
-
-    node: str
-    tables: int
-    with_rows: int
-    sequences: tuple[Sequence, ...]
-    unanalyzed: tuple[str, ...]
-    stale: tuple[str, ...]
-    not_valid: tuple[str, ...]
-    switched_off: tuple[str, ...]
-    no_identity: tuple[str, ...]
-    unlogged: tuple[str, ...]
-    no_autovacuum: tuple[str, ...]
-    ignored: tuple[str, ...]
-    unread: tuple[str, ...]
 
 
 # Own relations: not the system's, not an extension's, of the schemas that are wanted.

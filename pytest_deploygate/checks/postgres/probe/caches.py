@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.checks.postgres.facts import CacheFacts
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.model import CannotTell, NotCovered
@@ -13,18 +13,6 @@ from pytest_deploygate.redaction import redact
 _BUFFERS = """
 SELECT blks_hit, blks_read, stats_reset::text FROM pg_stat_database WHERE datname = current_database()
 """
-
-
-@dataclass(frozen=True, slots=True)
-class CacheFacts:
-    """A cache: lookups that hit and that missed since it began to count. `evicted` is None where it has no such count."""
-
-    name: str
-    what: str
-    hits: int
-    misses: int
-    evicted: int | None = None
-    since: str = ""
 
 
 def buffers(cluster: Cluster) -> CacheFacts:

@@ -5,38 +5,10 @@ One statement a node, once a session. What the gate's role may not see is None, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-
+from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
-
-
-@dataclass(frozen=True, slots=True)
-class ServerState:
-    """One server. `settings` are values as SHOW prints them, sizes in `bytes`; `None` stands for what is hidden.
-
-    `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
-    indexes were built. `prepared` is the oldest prepared transaction: its name and age.
-    """
-
-    node: str
-    primary: bool
-    version: str
-    in_recovery: bool
-    settings: Mapping[str, str | None]
-    sizes: Mapping[str, int]
-    pending_restart: tuple[str, ...]
-    extensions: Mapping[str, str]
-    updates: Mapping[str, str]
-    xid_age: int
-    checksum_failures: int | None
-    collations: tuple[str, ...]
-    prepared: tuple[str, timedelta] | None
-    hidden: tuple[str, ...] = ()
-
 
 _SETTINGS = """
 SELECT name, setting, unit, pending_restart FROM pg_settings

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 
+from pytest_deploygate.checks.postgres.facts import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.checks.postgres.section.statements import Statements
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -24,52 +24,6 @@ SELECT coalesce(sum(calls), 0)::int8 FROM {schema}.pg_stat_statements
 WHERE query LIKE 'SELECT /* deploygate: does pg_stat_statements count?%%'
 """
 _MOST = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class MonitoringFacts:
-    """What can be seen of slow statements. `loaded` is None where the setting is hidden.
-
-    `counted` are the calls that were counted for two statements of ours; None where the view cannot be read
-    (`problem`). `slow_log_ms` is log_min_duration_statement, `explain_ms` auto_explain's; negative: off.
-    """
-
-    node: str
-    loaded: bool | None
-    installed: bool
-    schema: str
-    track: str
-    counted: int | None
-    slow_log_ms: int
-    explain_ms: int
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One normalized statement; times in milliseconds."""
-
-    query_id: int
-    role: str
-    text: str
-    calls: int
-    mean_ms: float
-    deviation_ms: float
-    max_ms: float
-    total_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class StatementFacts:
-    """The statements of this database since `since`, the costliest first. `hidden` ones belong to roles we may not see."""
-
-    node: str
-    now: datetime
-    since: datetime | None
-    evicted: int
-    own_role: str
-    hidden: int
-    statements: tuple[Statement, ...]
 
 
 def monitoring(cluster: Cluster) -> MonitoringFacts:

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from psycopg import sql
 
+from pytest_deploygate.checks.postgres.facts import Answer
 from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
 
 MOST_ROWS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The first rows of an answer, at most MOST_ROWS; `more` where there were others.
-
-    `empty` is the table whose rows the answer depends on, when that has none.
-    """
-
-    query: str
-    rows: tuple[tuple[Any, ...], ...]
-    more: bool
-    empty: str | None
 
 
 def ask(cluster: Cluster, query: ValidationQuery) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pytest_deploygate.checks.privacy.probe.audit_trail import RecordFacts, RightsFacts
+from pytest_deploygate.checks.privacy.facts import RecordFacts, RightsFacts
 from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

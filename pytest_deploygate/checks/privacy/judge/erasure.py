@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from pytest_deploygate.checks.privacy.probe.erasure import ErasureFacts
-from pytest_deploygate.checks.privacy.probe.sweep import Hit, Sweep
+from pytest_deploygate.checks.privacy.facts import ErasureFacts, Hit, Sweep
 from pytest_deploygate.checks.privacy.section import Allowed, Erasure
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

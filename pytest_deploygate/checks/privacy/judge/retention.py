@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pytest_deploygate.checks.jobs import judge as schedules
 from pytest_deploygate.checks.jobs.section import BackupJob
-from pytest_deploygate.checks.privacy.probe.retention import MOST_ROWS, FileAges, RetentionFacts
+from pytest_deploygate.checks.privacy.facts import MOST_ROWS, FileAges, RetentionFacts
 from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
 from pytest_deploygate.fields.schedule import LastRun, Schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for

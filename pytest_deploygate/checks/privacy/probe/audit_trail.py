@@ -6,53 +6,17 @@ Nothing is tried on the records themselves: ownership, membership, grants, parti
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
+from pytest_deploygate.checks.privacy.facts import Record, RecordFacts, RightsFacts
 from pytest_deploygate.checks.privacy.probe.steps import do, new_subject
 from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.postgres.one_moment import one_moment
 from pytest_deploygate.model import CannotTell
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One audit record: who, what, when, from where; None where it does not tell."""
-
-    who: str | None
-    what: str | None
-    at: datetime | None
-    source: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordFacts:
-    """The audited operation: its records, how long they took (None: none came), and when it began on the server."""
-
-    role: str
-    began: datetime
-    waited_s: float
-    records: tuple[Record, ...]
-    undo_problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RightsFacts:
-    """What the application's roles could do to records. `ways` are (role, how) pairs, in words.
-
-    `exists` is false where there is no such table. `missing_roles` are roles that the server does not know.
-    """
-
-    table: str
-    exists: bool
-    owner: str
-    roles: tuple[str, ...]
-    missing_roles: tuple[str, ...]
-    ways: tuple[tuple[str, str], ...]
 
 
 def perform(cluster: Cluster, wanted: AuditTrail) -> RecordFacts:

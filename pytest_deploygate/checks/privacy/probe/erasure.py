@@ -10,35 +10,19 @@ import contextlib
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.privacy.facts import ErasureFacts, Sweep
 from pytest_deploygate.checks.privacy.probe.steps import Subject, do, new_subject
-from pytest_deploygate.checks.privacy.probe.sweep import Sweep, look_again, sweep
+from pytest_deploygate.checks.privacy.probe.sweep import look_again, sweep
 from pytest_deploygate.checks.privacy.section import Erasure
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
 
 TABLE = "deploygate_subjects"
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureFacts:
-    """One erasure from beginning to end. `after` is None when the erasure itself did not succeed (`problem`).
-
-    `left_behind` are persons of earlier runs that crashed, erased now; `email` is the synthetic person's.
-    """
-
-    email: str
-    at: datetime
-    before: Sweep
-    after: Sweep | None
-    took_s: float
-    problem: str = ""
-    left_behind: int = 0
 
 
 def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from pytest_deploygate.checks.jobs.probe.last_runs import LastRunFacts, read_last_run
-from pytest_deploygate.checks.jobs.probe.schedules import JobFacts, ScheduleFacts, read_schedule, shell
+from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts
+from pytest_deploygate.checks.jobs.probe.last_runs import read_last_run
+from pytest_deploygate.checks.jobs.probe.schedules import read_schedule, shell
+from pytest_deploygate.checks.privacy.facts import MOST_ROWS, FileAges, PartmanPolicy, RetentionFacts
 from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
 
-MOST_ROWS = 100_000
 _OLD = """
 SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM {table} WHERE {column} < {edge} LIMIT {most}) AS old),
     (SELECT min({column}) FROM {table} WHERE {column} < {edge}), EXISTS (SELECT FROM {table})
@@ -26,56 +26,6 @@ _EDGE = "now() - {age}::interval"
 _PARTMAN = """
 SELECT retention, automatic_maintenance, retention_keep_table FROM {schema}.part_config WHERE parent_table = %s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PartmanPolicy:
-    """A table's row of pg_partman's part_config. `found` is false where it has none.
-
-    `said` is the retention as it stands there: partitions by number have one that is no interval. Source: pg_partman's
-    reference, "part_config" (the columns read here are the same in 4 and 5).
-    """
-
-    found: bool
-    retention: timedelta | None = None
-    automatic: bool = False
-    keeps_tables: bool = False
-    said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionFacts:
-    """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
-
-    `policy` is the interval that the job follows, None where it was not asked or the query had no row
-    (`policy_asked`). `job` is None where pg_partman's maintenance does the work.
-    """
-
-    table: str
-    exists: bool
-    now: datetime
-    has_rows: bool
-    old_rows: int
-    oldest: datetime | None
-    policy_asked: bool
-    policy: timedelta | None
-    job: JobFacts | None
-    partman: PartmanPolicy | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileAges:
-    """Files below a folder: how many, how many are older than allowed, and the oldest. `problem`: it cannot be read."""
-
-    name: str
-    where: str
-    now: datetime
-    files: int
-    old: int
-    oldest: str
-    oldest_at: datetime | None
-    problem: str = ""
 
 
 def read(cluster: Cluster, wanted: Retained) -> RetentionFacts:

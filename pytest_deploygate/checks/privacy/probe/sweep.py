@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from psycopg import sql
 
 from pytest_deploygate.checks.jobs.probe.schedules import shell
+from pytest_deploygate.checks.privacy.facts import Hit, Sweep
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.probe.steps import Subject
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
@@ -27,35 +27,6 @@ from pytest_deploygate.model import CannotTell
 #: The gate's own tables, which hold no more of a person than a token.
 GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A place that holds the person: `schema.table.column`, `log NAME` or `redis NAME`, and in how many rows or keys.
-
-    `first` is the first key or file.
-    """
-
-    place: str
-    rows: int
-    first: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
-
-    `unread` are places that could not be looked at, with the reason: the sweep is not whole then. `databases` are the
-    server's others, which nobody looked at.
-    """
-
-    node: str
-    hits: tuple[Hit, ...]
-    tables: int
-    textless: int
-    skipped: tuple[str, ...]
-    unread: tuple[str, ...]
-    databases: tuple[str, ...] = ()
 
 
 # Partitions, inheritance children and Timescale's chunks are read through their parent.

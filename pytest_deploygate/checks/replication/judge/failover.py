@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pytest_deploygate.checks.replication.probe.failover import DrillEvidence, DrillRecord
+from pytest_deploygate.checks.replication.facts import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts
+from pytest_deploygate.checks.replication.facts import PrimaryFacts, ReplicaFacts
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 

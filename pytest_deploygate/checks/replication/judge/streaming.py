@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pytest_deploygate.checks.replication.facts import PrimaryFacts, ReplicaFacts, Slot, Standby
 from pytest_deploygate.checks.replication.judge.replica import (
     apply_delay,
     lag,
@@ -12,8 +13,6 @@ from pytest_deploygate.checks.replication.judge.replica import (
     slot,
     synchronous,
 )
-from pytest_deploygate.checks.replication.probe.servers import Slot, Standby
-from pytest_deploygate.checks.replication.probe.streaming import PrimaryFacts, ReplicaFacts
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
 

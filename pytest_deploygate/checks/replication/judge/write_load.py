@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.replication.probe.write_load import LoadFacts, ReplicaUnderLoad
+from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 

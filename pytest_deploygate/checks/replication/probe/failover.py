@@ -16,12 +16,13 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 
+from pytest_deploygate.checks.replication.facts import DrillEvidence, DrillRecord
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import Ledger, Load, present
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
@@ -40,43 +41,6 @@ _POSITION = (
     "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
     " (SELECT count(*) FROM pg_stat_wal_receiver)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DrillRecord:
-    """What a drill found. Times in seconds from the stop of the primary; None for what was not reached.
-
-    `configuration` describes the cluster the drill was made on, `digest` is its SHA-256. `outcome` is one of
-    `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`, `unproven`, `not_restored`.
-    """
-
-    date: datetime
-    digest: str
-    configuration: dict[str, str]
-    outcome: str
-    reason: str
-    promoted: str = ""
-    acknowledged: int = 0
-    indeterminate: int = 0
-    missing: int = 0
-    first_missing: int | None = None
-    phantom: int = 0
-    writable_after_s: float | None = None
-    restored_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DrillEvidence:
-    """The record there is (None: none, `problem` says why), the configuration now, and the time of looking."""
-
-    record: DrillRecord | None
-    path: str
-    problem: str
-    configuration: dict[str, str]
-    digest: str
-    ran_now: bool
-    environment: str
-    now: datetime
 
 
 def evidence(

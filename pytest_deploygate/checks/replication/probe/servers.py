@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
 
+from pytest_deploygate.checks.replication.facts import Server, Slot, Standby
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
@@ -49,73 +49,6 @@ SELECT slot_name, slot_type, active, temporary, restart_lsn IS NOT NULL, wal_sta
        ({_HERE} - restart_lsn)::bigint
 FROM pg_replication_slots ORDER BY slot_name
 """  # noqa: S608
-
-
-@dataclass(frozen=True, slots=True)
-class Standby:
-    """A row of pg_stat_replication. Ages in seconds at the time of the query; None where the server says NULL."""
-
-    pid: int
-    application: str
-    address: str
-    state: str
-    sync_state: str
-    replay_lag_bytes: int | None
-    flush_lag_bytes: int | None
-    reply_age_s: float | None
-    connected_s: float | None
-    slot: str
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A row of pg_replication_slots. `reserves` is false for a slot that holds no WAL (never used)."""
-
-    name: str
-    kind: str
-    active: bool
-    temporary: bool
-    reserves: bool
-    wal_status: str
-    retained_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What one node says of itself. `problem` is set when it did not answer; then nothing else is known.
-
-    `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
-    max_slot_wal_keep_size (-1: no limit). `sees_all` is false when the role lacks pg_read_all_stats (pg_monitor).
-    """
-
-    node: str
-    problem: str = ""
-    in_recovery: bool = False
-    version: int = 0
-    system_identifier: str = ""
-    sees_all: bool = True
-    timeline: int = 0
-    lsn: int = 0
-    received_lsn: int | None = None
-    replay_paused: bool = False
-    receiver: str = ""
-    receiver_slot: str = ""
-    receiver_application: str = ""
-    apply_delay: timedelta = timedelta(0)
-    slot_wal_limit_mb: int = -1
-    cluster_name: str = ""
-    synchronous_standby_names: str = ""
-    synchronous_commit: str = ""
-
-    @property
-    def answered(self) -> bool:
-        """True when the node could be asked."""
-        return not self.problem
-
-    @property
-    def writable(self) -> bool:
-        """True when it is known not to be in recovery."""
-        return self.answered and not self.in_recovery
 
 
 def read_server(cluster: Cluster, node: Node) -> Server:

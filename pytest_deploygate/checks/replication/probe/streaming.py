@@ -12,18 +12,18 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 import psycopg
 
-from pytest_deploygate.checks.replication.probe.servers import (
+from pytest_deploygate.checks.replication.facts import (
+    PrimaryFacts,
+    ReplicaFacts,
     Server,
     Slot,
     Standby,
-    read_server,
-    read_slots,
-    read_standbys,
+    Watch,
 )
+from pytest_deploygate.checks.replication.probe.servers import read_server, read_slots, read_standbys
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
@@ -38,59 +38,6 @@ _POSITION = """
 SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint, (pg_last_wal_receive_lsn() - '0/0')::bigint,
        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """A replica watched until it had the primary's position and the marker row, or patience (`waited_s`) ended.
-
-    `caught_up_s` is the time until it had replayed the primary's position (received it, on a delayed replica);
-    0 when it was there at the first look, None when it did not come. `marker_s` is the same for the marker row.
-    """
-
-    waited_s: float = 0.0
-    caught_up_s: float | None = None
-    behind_bytes: int | None = None
-    unreplayed_bytes: int | None = None
-    last_replayed_age_s: float | None = None
-    marker_s: float | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PrimaryFacts:
-    """The cluster as one: the node called primary, the others, and the slots and standbys that belong to no replica.
-
-    `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
-    `streaming` names the replicas that some node of the cluster sends to.
-    """
-
-    primary: Server
-    replicas: tuple[Server, ...]
-    standbys: tuple[Standby, ...]
-    extra: tuple[Standby, ...]
-    streaming: tuple[str, ...]
-    slots: tuple[Slot, ...]
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaFacts:
-    """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
-
-    `marker_problem` says why no marker row could be written; `upstream_problem` why the upstream did not answer.
-    """
-
-    server: Server
-    primary: Server
-    upstream: str
-    declared_delay: timedelta | None
-    seen_on: str
-    standby: Standby | None
-    slot: Slot | None
-    watch: Watch
-    marker_problem: str
-    upstream_problem: str
 
 
 @dataclass(frozen=True, slots=True)

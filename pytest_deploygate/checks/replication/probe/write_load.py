@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.checks.replication.section import WriteLoad
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
@@ -33,50 +34,6 @@ _REPLAYED = (
     " (pg_last_wal_receive_lsn() - '0/0')::bigint"
 )
 _WRITTEN = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadFacts:
-    """What the load did. `refused` rows were rolled back with an error; `hung` is true when a commit never returned.
-
-    `missing_on_primary` counts acknowledged ids that the primary itself does not have afterwards (None: not asked).
-    """
-
-    planned_s: float
-    lasted_s: float
-    writers: int
-    rate_limit: int
-    acknowledged: int
-    indeterminate: int
-    refused: int
-    slowest_commit_s: float
-    commit_bound_s: float
-    hung: bool
-    problem: str
-    synchronous_standby_names: str
-    missing_on_primary: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaUnderLoad:
-    """One replica: its greatest lag during the load, and what it had of it when it was drained or patience ended.
-
-    `drained_s` is the time after the load until it had the primary's last position and every acknowledged id,
-    None when it never had. `phantom` counts ids that it has and nobody wrote. On a delayed replica only the
-    position is compared (`ids_read` is false).
-    """
-
-    node: str
-    load: LoadFacts
-    samples: int
-    lag_bytes_max: int | None
-    waited_s: float
-    drained_s: float | None
-    ids_read: bool
-    missing: int
-    first_missing: tuple[int, ...]
-    phantom: int
-    problem: str
 
 
 @dataclass(slots=True)

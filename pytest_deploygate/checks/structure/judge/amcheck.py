@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pytest_deploygate.checks.structure.probe.amcheck import Amcheck
+from pytest_deploygate.checks.structure.facts import Amcheck
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.structure.probe.catalog import Index
-from pytest_deploygate.checks.structure.probe.indexes import Indexes, IndexState
+from pytest_deploygate.checks.structure.facts import Index, Indexes, IndexState
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5

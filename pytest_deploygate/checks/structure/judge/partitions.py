@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.structure.probe.partitions import Partition, Partitions
+from pytest_deploygate.checks.structure.facts import Partition, Partitions
 from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.structure.probe.plans import Plan
+from pytest_deploygate.checks.structure.facts import Plan
 from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.model import Judgement, Reading, Verdict
 

@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from pytest_deploygate.checks.structure.probe.catalog import (
-    Aspects,
-    Relation,
-    Structure,
-    Surplus,
-    differences,
-)
+from pytest_deploygate.checks.structure.facts import Aspects, Relation, Structure, Surplus, differences
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5

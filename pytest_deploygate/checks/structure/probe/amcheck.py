@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.checks.structure.facts import Amcheck
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, words_for_bytes
 
 BUDGET_S = 60.0
 _CORRUPTION = ("XX001", "XX002")  # data_corrupted, index_corrupted
-
-
-@dataclass(frozen=True, slots=True)
-class Amcheck:
-    """What bt_index_check said: `corrupt` maps index to the server's words.
-
-    `left_out` maps an index to why it was not looked at on purpose (its size), `unchecked` to what kept us from it
-    (time, a lock, a permission).
-    """
-
-    checked: int
-    corrupt: Mapping[str, str]
-    left_out: Mapping[str, str]
-    unchecked: Mapping[str, str]
-    duration_s: float
 
 
 _EXTENSION = """

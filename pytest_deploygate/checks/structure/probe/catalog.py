@@ -9,51 +9,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate.checks.structure.facts import (
+    _TABLE_LIKE,
+    Aspects,
+    Index,
+    Relation,
+    Structure,
+    Surplus,
+    differences,
+)
 from pytest_deploygate.checks.structure.probe import catalog_lines
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
 
 FORMAT = "deploygate-snapshot/1"
-_TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
+
+
 _KINDS = (*_TABLE_LIKE, "sequence")
-
-Aspects = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """An index of the snapshot: `definition` as pg_get_indexdef gives it."""
-
-    name: str
-    table: str
-    definition: str
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """What stands in some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
-
-    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions.
-    """
-
-    server_major: int
-    schemas: tuple[str, ...]
-    relations: Mapping[str, Aspects]
-    others: Mapping[str, Aspects]
-    indexes: tuple[Index, ...]
-    children: Mapping[str, Aspects] = field(default_factory=dict)
-    extensions: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def table_names(self) -> list[str]:
-        """The relations that are judged one by one: tables and views, without sequences."""
-        return [name for name, aspects in self.relations.items() if aspects["kind"] in _TABLE_LIKE]
-
 
 _INDEXES = """
 SELECT n.nspname || '.' || c.relname, i.indrelid::int8, pg_get_indexdef(i.indexrelid)
@@ -161,27 +137,6 @@ def _of_its_own(aspects: Aspects) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """One relation as it stands: `aspects` is None where it does not exist; `partitions` are those that deviate."""
-
-    name: str
-    aspects: Aspects | None
-    partitions: Aspects
-    server_major: int
-
-
-@dataclass(frozen=True, slots=True)
-class Surplus:
-    """What stands in the schemas beside the relations of a snapshot, and the functions, types and schemas."""
-
-    schemas: tuple[str, ...]
-    relations: Mapping[str, Aspects]
-    others: Mapping[str, Aspects]
-    extensions: Mapping[str, str]
-    server_major: int
-
-
 def relation(cluster: Cluster, snapshot: Structure, name: str) -> Relation:
     """Return one relation of the live structure. Raises CannotTell."""
     now = live(cluster, snapshot.schemas)
@@ -192,34 +147,6 @@ def surplus(cluster: Cluster, snapshot: Structure) -> Surplus:
     """Return what is there beside the snapshot's tables, with the sequences' aspects. Raises CannotTell."""
     now = live(cluster, snapshot.schemas)
     return Surplus(snapshot.schemas, now.relations, now.others, now.extensions, now.server_major)
-
-
-def differences(expected: Aspects, found: Aspects) -> list[tuple[str, str]]:
-    """Return aspect and words for each difference, in the order of the expected side."""
-    said = []
-    for name, text in expected.items():
-        if name not in found:
-            said.append((name, f"{text} expected, it is missing"))
-        elif found[name] != text:
-            said.append((name, _difference(name, text, found[name])))
-    said += [(name, f"not expected, found {text}") for name, text in found.items() if name not in expected]
-    return said
-
-
-def _difference(name: str, expected: str, found: str) -> str:
-    if name.startswith("column "):
-        if expected.replace(" NOT NULL", "", 1) == found:
-            return "NOT NULL expected, column is nullable"
-        if found.replace(" NOT NULL", "", 1) == expected:
-            return "nullable expected, column is NOT NULL"
-    if name.startswith("grant to "):
-        wanted, given = expected.split(", "), found.split(", ")
-        extra = ", ".join(p for p in given if p not in wanted)
-        missing = ", ".join(p for p in wanted if p not in given)
-        parts = [f"{extra} not expected"] if extra else []
-        parts += [f"{missing} expected, it is missing"] if missing else []
-        return f"{'; '.join(parts)} (found {found})"
-    return f"{expected} expected, found {found}"
 
 
 def write_snapshot(cluster: Cluster, schemas: Sequence[str], path: Path) -> Structure:

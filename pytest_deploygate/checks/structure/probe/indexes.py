@@ -3,45 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from pytest_deploygate.checks.structure.facts import Indexes, IndexState
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
-
-
-@dataclass(frozen=True, slots=True)
-class IndexState:
-    """An index as it stands. `shape` is the same for two indexes of a table that do the same work.
-
-    `constraint` names the constraint that the index serves; `building` is true while CREATE INDEX or REINDEX works
-    on it; `collation_mismatch` names collations whose library has changed since.
-    """
-
-    name: str
-    table: str
-    definition: str
-    valid: bool
-    ready: bool
-    live: bool
-    shape: str
-    partition_of: str | None
-    collation_mismatch: str | None
-    on_partition: bool = False
-    constraint: str | None = None
-    building: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Indexes:
-    """All indexes of the database outside the system schemas, and those of the system that are not valid.
-
-    `stale_collation` says how the database's own collation differs from the library's, None where it does not.
-    """
-
-    found: tuple[IndexState, ...]
-    stale_collation: str | None = None
-
 
 # Expressions are compared as text: the stored trees differ in where they stood in the statement.
 _STATES = """

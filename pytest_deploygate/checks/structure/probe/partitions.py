@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from psycopg import sql
 
+from pytest_deploygate.checks.structure.facts import Partition, Partitions
 from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 
 MOST_DEFAULT_ROWS = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """A range partition from `start` to before `end`; None is MINVALUE or MAXVALUE."""
-
-    name: str
-    start: datetime | None
-    end: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Partitions:
-    """A table's partitioning as it stands. `kind` is None for a missing table, else table, range, list or hash.
-
-    `unread` are bounds that are no single point of time. `default_rows` is None without a default partition and
-    capped at MOST_DEFAULT_ROWS. `scanned` of `total` partitions are read by a query over one interval.
-    """
-
-    table: str
-    kind: str | None
-    key: str
-    now: datetime
-    ranges: tuple[Partition, ...] = ()
-    unread: tuple[str, ...] = ()
-    default: str | None = None
-    default_rows: int | None = None
-    scanned: int | None = None
-    total: int = 0
 
 
 _KIND = """

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from pytest_deploygate.checks.structure.facts import Plan
 from pytest_deploygate.checks.structure.probe.indexes import states, topmost
 from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the planner would run a query. `used` are indexes (partitions' folded into their parent's), `scanned`
-    maps sequentially scanned relations to their size in pages, as it is now.
-
-    `possible` are the indexes it would use if it had to avoid scans, `unavoidable` the relations that it would scan
-    even then: no index serves the query there. `absent` is true where the index that must be used does not exist.
-    """
-
-    name: str
-    used: tuple[str, ...]
-    scanned: Mapping[str, int]
-    possible: tuple[str, ...] = ()
-    unavoidable: tuple[str, ...] = ()
-    absent: bool = False
-
 
 _PAGES = """
 SELECT n.nspname || '.' || c.relname,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pytest_deploygate.checks.aggregates.judge import said_of
+from pytest_deploygate.checks.timescale.facts import AggregateFacts
 from pytest_deploygate.checks.timescale.judge.jobs import MOST_INTERVALS, health
-from pytest_deploygate.checks.timescale.probe.aggregates import AggregateFacts
 from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 

@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from pytest_deploygate.checks.jobs.judge import judge_schedule
+from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 from pytest_deploygate.checks.timescale.judge.jobs import health
-from pytest_deploygate.checks.timescale.probe.extension import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_deploygate.checks.timescale.facts import Dimension, Hypertable
 from pytest_deploygate.checks.timescale.judge.jobs import same
 from pytest_deploygate.checks.timescale.judge.policies import interval, no_hypertable
-from pytest_deploygate.checks.timescale.probe.extension import Dimension, Hypertable
 from pytest_deploygate.checks.timescale.section import Hypertable as Expected
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

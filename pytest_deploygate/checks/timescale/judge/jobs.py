@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.timescale.probe.extension import Job
+from pytest_deploygate.checks.timescale.facts import Job
 from pytest_deploygate.model import Reading, words_for
 
 #: A job may have missed one run: restarts and long runs of others do that.

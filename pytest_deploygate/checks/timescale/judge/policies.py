@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
 from pytest_deploygate.checks.timescale.judge.jobs import Health, health, of_kind, same
-from pytest_deploygate.checks.timescale.probe.extension import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
 from pytest_deploygate.checks.timescale.section import ChunkRetention, Columnstore
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

@@ -9,49 +9,25 @@ are compared, because nobody else will mend them. Needs SELECT on the aggregate 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 
-from pytest_deploygate.checks.aggregates.probe.aggregates import Comparison, comparable, compare, extent
+from pytest_deploygate.checks.aggregates.facts import Comparison
+from pytest_deploygate.checks.aggregates.probe.aggregates import comparable, compare, extent
 from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query
 from pytest_deploygate.checks.aggregates.section import Aggregate
+from pytest_deploygate.checks.timescale.facts import REFRESH, RETENTION, AggregateFacts, Job, Span
 from pytest_deploygate.checks.timescale.probe import extension as timescale
-from pytest_deploygate.checks.timescale.probe.extension import REFRESH, Catalog, Job
+from pytest_deploygate.checks.timescale.probe.extension import Catalog
 from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.model import CannotTell
 
-Span = tuple[datetime, datetime]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class AggregateFacts:
-    """A continuous aggregate as it stands. `definition` is None where there is none of that name.
-
-    `watermark` is the end of what is materialised, None where nothing is. `pending` are ranges that the next run of
-    its policy will refresh, `out_of_reach` changed ranges that the policy's window does not reach any more.
-    `drops_raw_after` is the raw hypertable's retention. `problem` says why there is no comparison.
-    """
-
-    view: str
-    now: datetime
-    exists: bool = False
-    real_time: bool = False
-    raw: str = ""
-    job: Job | None = None
-    outside_scheduler: bool = False
-    watermark: datetime | None = None
-    newest_raw: datetime | None = None
-    pending: tuple[Span, ...] = ()
-    out_of_reach: tuple[Span, ...] = ()
-    drops_raw_after: timedelta | None = None
-    comparisons: tuple[Comparison, ...] = ()
-    problem: str = ""
 
 
 _LOGS = """
@@ -172,7 +148,7 @@ def _time_column(known: Catalog, raw: str) -> str:
 
 
 def _drops(known: Catalog, raw: str) -> timedelta | None:
-    jobs = (job for job in known.jobs if (job.proc, job.table) == (timescale.RETENTION, raw))
+    jobs = (job for job in known.jobs if (job.proc, job.table) == (RETENTION, raw))
     return next((job.spans.get("drop_after") for job in jobs), None)
 
 

@@ -9,119 +9,19 @@ TimescaleDB 2.11 to 2.28: `compression_settings` gave way to `hypertable_compres
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
 
-from pytest_deploygate.checks.jobs.probe.schedules import ScheduleFacts
+from pytest_deploygate.checks.jobs.facts import ScheduleFacts
+from pytest_deploygate.checks.timescale.facts import Chunk, Dimension, Extension, Hypertable, Job, Settings
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.model import CannotTell
-
-RETENTION = "policy_retention"
-COLUMNSTORE = "policy_compression"
-REFRESH = "policy_refresh_continuous_aggregate"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A chunk of a hypertable over time. `start` and `end` are None where its dimension is of integers."""
-
-    name: str
-    start: datetime | None
-    end: datetime | None
-    compressed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """A dimension: by time (`interval`; None where it is of integers) or by hash (`partitions`)."""
-
-    column: str
-    kind: str
-    interval: timedelta | None
-    partitions: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a hypertable is compressed: columns as they stand in SQL, `recorded_at DESC`."""
-
-    segmentby: tuple[str, ...]
-    orderby: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job with how it went. `table` is the hypertable or continuous aggregate (schema.name) it works on, or empty.
-
-    Times are None where there never was one. `state` is Running, Paused or Scheduled; `status` Success, Failed or
-    None; `error` the newest message, where the gate's role may read it.
-    """
-
-    id: int
-    proc: str
-    table: str
-    interval: timedelta
-    scheduled: bool
-    config: Mapping[str, Any]
-    last_started: datetime | None = None
-    last_success: datetime | None = None
-    next_start: datetime | None = None
-    status: str | None = None
-    state: str = ""
-    failures: int = 0
-    error: str = ""
-    #: drop_after, compress_after, start_offset and end_offset, as spans of time.
-    spans: Mapping[str, timedelta | None] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """How reasons call it."""
-        return f"job {self.id} ({self.proc})"
-
-
-@dataclass(frozen=True, slots=True)
-class Hypertable:
-    """A table as TimescaleDB knows it. `exists`: there is such a relation; `hypertable`: it is one."""
-
-    table: str
-    now: datetime
-    exists: bool
-    hypertable: bool
-    dimensions: tuple[Dimension, ...] = ()
-    chunks: tuple[Chunk, ...] = ()
-    settings: Settings | None = None
-    jobs: tuple[Job, ...] = ()
-    outside_scheduler: bool = False
-    #: How many chunks a query over one chunk's time reads; None where it could not be explained, `problem` says why.
-    scanned: int | None = None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """The extension in one server. `versions` maps each database to its version, None where it is not installed.
-
-    `library` is the newest version that the server could load. `workers` are the kinds of background workers that
-    run; None where the gate's role may not see them. `unseen` says why a database could not be read.
-    """
-
-    now: datetime
-    server_version: str
-    versions: Mapping[str, str | None]
-    unseen: Mapping[str, str]
-    library: str | None
-    license: str | None
-    workers: tuple[str, ...] | None
-    max_workers: int | None
-    max_processes: int | None
-    jobs: tuple[Job, ...]
-    schedule: ScheduleFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.tls.probe.certificates import Address, Certificates, Leaf
-from pytest_deploygate.checks.tls.probe.x509 import Certificate
+from pytest_deploygate.checks.tls.facts import Address, Certificate, Certificates, Leaf
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.sentences import Said, listed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import observatory
-from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers, Page
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
 

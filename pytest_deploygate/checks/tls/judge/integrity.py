@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
-from pytest_deploygate.checks.tls.probe.http_answers import Page
+from pytest_deploygate.checks.tls.facts import Page
 
 _HTML = ("text/html", "application/xhtml+xml")
 #: What is said of scripts from elsewhere, the best first: the Observatory's own order.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import csp
 from pytest_deploygate.checks.tls.judge import integrity as scripts
-from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers, Page
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import scores
 

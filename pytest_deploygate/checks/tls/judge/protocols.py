@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Offers
 from pytest_deploygate.checks.tls.judge import headers
-from pytest_deploygate.checks.tls.probe.certificates import Certificates
-from pytest_deploygate.checks.tls.probe.protocols import Agreed, Offers
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.sentences import Said, listed

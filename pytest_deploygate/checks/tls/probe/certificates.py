@@ -8,75 +8,29 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from pytest_deploygate.checks.tls.facts import (
+    Address,
+    Certificates,
+    Client,
+    Leaf,
+)
 from pytest_deploygate.checks.tls.probe import connection as tls_connection
 from pytest_deploygate.checks.tls.probe import revocation
 from pytest_deploygate.checks.tls.probe import x509 as certificates
 from pytest_deploygate.checks.tls.probe.connection import Place, connect, hello
 from pytest_deploygate.checks.tls.probe.hello import Offer, suites
-from pytest_deploygate.checks.tls.probe.mutual import ClientControl, client_control
-from pytest_deploygate.checks.tls.probe.revocation import Crl, Staple
+from pytest_deploygate.checks.tls.probe.mutual import client_control
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
-from pytest_deploygate.checks.tls.probe.x509 import Certificate, Trust
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import CannotTell
 
 _KINDS = ("rsa", "ecdsa")
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A certificate that an address offers, as it was sent: `chain` without the leaf, in the order sent.
-
-    `seen` of the address's `tries` brought this one. `staple` is the OCSP answer beside it, `crl` what its list says.
-    """
-
-    certificate: Certificate
-    chain: tuple[Certificate, ...]
-    trust: Trust
-    covers_name: bool
-    seen: int
-    staple: Staple | None = None
-    crl: Crl | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """What an ordinary client (Python's ssl, which is OpenSSL) gets. `code` is its X509_V_ERR, 0 for all well."""
-
-    ok: bool
-    code: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What one address offers. `problem` says why nothing was seen. `not_probed` what could not be asked for."""
-
-    address: str
-    tries: int
-    leaves: tuple[Leaf, ...] = ()
-    problem: str = ""
-    client: Client | None = None
-    control: ClientControl | None = None
-    not_probed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Certificates:
-    """All addresses of one endpoint at one moment."""
-
-    endpoint: str
-    host: str
-    at: datetime
-    addresses: tuple[Address, ...]
 
 
 def measure(endpoint: Endpoint, tls: Tls) -> Certificates:

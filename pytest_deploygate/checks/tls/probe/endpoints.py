@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from pytest_deploygate.checks.tls.facts import Certificates, Offers
 from pytest_deploygate.checks.tls.probe import certificates as tls
 from pytest_deploygate.checks.tls.probe import protocols as tls_offers
-from pytest_deploygate.checks.tls.probe.certificates import Certificates
-from pytest_deploygate.checks.tls.probe.protocols import Offers
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 
 M = TypeVar("M")

@@ -5,47 +5,12 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from dataclasses import dataclass
-from typing import ClassVar
 
+from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.section.endpoints import Http
 
 _MOST_BODY = 300_000
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One answer. Header names are lower case; a header that came twice is here twice."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: str = ""
-
-    def all(self, name: str) -> tuple[str, ...]:
-        """Return every value of a header."""
-        return tuple(value for key, value in self.headers if key == name)
-
-    def first(self, name: str) -> str | None:
-        """Return a header's first value."""
-        return next(iter(self.all(name)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAnswers:
-    """The HTTPS page and the plain HTTP answer; `…_problem` says why one is missing. `plain` is None where none is offered.
-
-    `cors` is the page as another origin asks for it, None where that had no answer.
-    """
-
-    ORIGIN: ClassVar[str] = "https://deploygate.invalid"
-
-    page: Page | None
-    page_problem: str = ""
-    plain: Page | None = None
-    plain_problem: str = ""
-    plain_refused: bool = False
-    cors: Page | None = None
 
 
 def measure(where: Place, http: Http) -> HttpAnswers:

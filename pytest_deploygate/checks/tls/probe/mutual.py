@@ -7,27 +7,11 @@ so a handshake alone proves nothing; nginx lets both pass and answers 400.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 
+from pytest_deploygate.checks.tls.facts import ClientControl, Entry
 from pytest_deploygate.checks.tls.probe.connection import Place, connect
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One attempt. `outcome` is let-in, refused or unclear; `detail` what was read or the error."""
-
-    outcome: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClientControl:
-    """The attempt with our certificate, and the negative control without any."""
-
-    with_certificate: Entry
-    without: Entry
 
 
 def client_control(where: Place, endpoint: Endpoint) -> ClientControl:

@@ -5,11 +5,11 @@ A hello offers what is left and the server's choice is taken out, until it refus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from OpenSSL import SSL
 
+from pytest_deploygate.checks.tls.facts import Agreed, Offers
 from pytest_deploygate.checks.tls.probe import connection as tls_connection
 from pytest_deploygate.checks.tls.probe import http_answers
 from pytest_deploygate.checks.tls.probe.connection import Place, connect, hello
@@ -22,7 +22,6 @@ from pytest_deploygate.checks.tls.probe.hello import (
     key_exchange,
     suites,
 )
-from pytest_deploygate.checks.tls.probe.http_answers import HttpAnswers
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.model import CannotTell
@@ -30,44 +29,6 @@ from pytest_deploygate.model import CannotTell
 _WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
 _MOST_ROUNDS = 150
 _LOST = ("timeout", "unreachable", "no-tls")
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """What one address agreed to. `protocols` maps all versions to `accepted`, `refused`, `closed`, `timeout`, …
-
-    `details` has the server's words beside each, `closed_on` the key exchanges of a version on which it closed the
-    connection without a word. `dh_bits` is the smallest prime seen, None where no DHE suite was
-    chosen. `client_renegotiation` is None where it could not be tried. `problem` says why nothing was seen at all.
-    """
-
-    address: str
-    protocols: Mapping[str, str]
-    details: Mapping[str, str] = field(default_factory=dict)
-    closed_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    suites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    groups: tuple[str, ...] = ()
-    dh_bits: int | None = None
-    compression: bool = False
-    secure_renegotiation: bool | None = None
-    client_renegotiation: bool | None = None
-    http: HttpAnswers | None = None
-    problem: str = ""
-    hellos: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Offers:
-    """What an endpoint agrees to on all its addresses. `not_probed` is what this tool cannot offer."""
-
-    endpoint: str
-    addresses: tuple[Agreed, ...]
-    not_probed: tuple[str, ...] = (
-        "SSL 2.0",
-        "suites for pre-shared keys, SRP and GOST",
-        "early data (0-RTT)",
-        "attacks on implementations (Heartbleed, ROBOT, padding oracles)",
-    )
 
 
 def measure(endpoint: Endpoint, tls: Tls) -> Offers:

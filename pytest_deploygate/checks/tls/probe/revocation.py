@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from datetime import datetime
 
 import requests
 from cryptography import x509
@@ -14,31 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from pytest_deploygate.checks.tls.probe.x509 import Certificate
+from pytest_deploygate.checks.tls.facts import Certificate, Crl, Staple
 from pytest_deploygate.clients.http import bodies
 
 _LARGEST = 20_000_000
 _KEPT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Staple:
-    """A stapled OCSP answer. `status` is good, revoked, unknown or what was wrong with the answer."""
-
-    status: str
-    about_this: bool
-    this_update: datetime | None
-    next_update: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Crl:
-    """What a revocation list says. `problem` tells why it could not be read; `revoked` is None then."""
-
-    url: str
-    revoked: bool | None
-    next_update: datetime | None
-    problem: str = ""
 
 
 def staple(der: bytes, serial: str, issuer: x509.Certificate | None) -> Staple:

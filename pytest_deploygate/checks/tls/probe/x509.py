@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -17,51 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from OpenSSL import crypto
 
+from pytest_deploygate.checks.tls.facts import Certificate, Trust
 from pytest_deploygate.model import CannotTell
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """One certificate. Serial and digest in hexadecimal; `server_auth` is None without extended key usage.
-
-    `key` is rsa, ecdsa, ed25519, ed448 or other; `curve` is empty for RSA. `unread` says what could not be parsed.
-    """
-
-    subject: str
-    issuer: str
-    serial: str
-    sha256: str
-    not_before: datetime
-    not_after: datetime
-    key: str
-    key_bits: int
-    curve: str
-    signature_hash: str
-    version: int
-    ca: bool
-    self_issued: bool
-    server_auth: bool | None
-    names: tuple[str, ...]
-    addresses: tuple[str, ...]
-    responders: tuple[str, ...]
-    crls: tuple[str, ...]
-    must_staple: bool
-    unread: str = ""
-
-    def covers(self, host: str) -> bool:
-        """Tell whether the name is among its alternative names (RFC 6125: a `*` stands for one whole label)."""
-        wanted = host.rstrip(".").lower()
-        try:
-            return str(ipaddress.ip_address(wanted)) in self.addresses
-        except ValueError:
-            return any(_matches(name.lower().rstrip("."), wanted) for name in self.names)
-
-
-def _matches(pattern: str, host: str) -> bool:
-    if not pattern.startswith("*."):
-        return pattern == host
-    _, _, parent = host.partition(".")
-    return "." in parent and pattern[2:] == parent
 
 
 def read(der: bytes) -> Certificate:
@@ -150,15 +105,6 @@ def _crls(points: object) -> tuple[str, ...]:
         return ()
     names = [name for point in points for name in point.full_name or []]
     return tuple(str(name.value) for name in names if isinstance(name, x509.UniformResourceIdentifier))
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What OpenSSL says of a chain. `code` is 0 when it leads to a root, else X509_V_ERR (20: issuer missing)."""
-
-    code: int
-    text: str
-    depth: int = 0
 
 
 def trust(chain: Sequence[bytes], roots: Path | None) -> Trust:

@@ -9,21 +9,12 @@ missing between them: k missing ones make k I unknown, never up.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-State = Literal["up", "down", "unknown"]
+from pytest_deploygate.checks.uptime.facts import State, Stretch, joined
+
 _LATE = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What was the case from `start` to `end`, in seconds since 1970."""
-
-    start: float
-    end: float
-    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +53,3 @@ def _between(before: Point, after: Point) -> Iterator[Stretch]:
 def _alone(point: Point, start: float, end: float) -> Stretch:
     """One failure alone proves no duration."""
     return Stretch(start, end, "up" if point.up else "unknown")
-
-
-def joined(parts: Iterable[Stretch]) -> tuple[Stretch, ...]:
-    """Put neighbours of the same state together; times are rounded to milliseconds."""
-    found: list[Stretch] = []
-    for part in parts:
-        start, end = round(part.start, 3), round(part.end, 3)
-        if found and found[-1].state == part.state and found[-1].end == start:
-            found[-1] = Stretch(found[-1].start, end, part.state)
-        elif end > start:
-            found.append(Stretch(start, end, part.state))
-    return tuple(found)

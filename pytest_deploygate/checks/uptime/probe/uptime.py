@@ -9,49 +9,18 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pytest_deploygate.checks.uptime.facts import View, Watched
 from pytest_deploygate.checks.uptime.probe.record import Record, RecordError, Run, Sample, read
-from pytest_deploygate.checks.uptime.probe.stretches import Point, Stretch, stretches
+from pytest_deploygate.checks.uptime.probe.stretches import Point, stretches
 from pytest_deploygate.checks.uptime.section import Uptime, WatchTarget
 from pytest_deploygate.clients import prometheus
 from pytest_deploygate.model import CannotTell
 
 _MOST_REASONS = 3
 _MARGIN_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one vantage point saw of a target. Times in seconds since 1970; `every_s` is the longest interval used.
-
-    `stretches` have no hole. `t0` is what the record declares. `source` is a file or a series, `sha256` that of the
-    file or the answer. `failures` are reasons with their numbers, the most frequent first.
-    """
-
-    vantage: str
-    source: str
-    sha256: str
-    every_s: float
-    t0: float | None
-    stretches: tuple[Stretch, ...]
-    samples: int
-    failed: int
-    blind: int
-    failures: tuple[tuple[str, int], ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """What all vantage points saw of a target, as it was known at `now` (seconds since 1970)."""
-
-    target: str
-    now: float
-    views: tuple[View, ...]
-    notes: tuple[str, ...] = ()
 
 
 def measure(uptime: Uptime, target: WatchTarget, inventory: str) -> Watched:

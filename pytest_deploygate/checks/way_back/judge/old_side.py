@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.way_back.probe.old_side import OldSideSeen
+from pytest_deploygate.checks.way_back.facts import OldSideSeen
 from pytest_deploygate.checks.way_back.section.fence import Fence
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 
+from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Loss
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Rows written since `cutover`; None where that could not be counted, and `problem` says why.
-
-    `first` is when the first of them was written, where the inventory says how to ask. `export_problem` says why they
-    could not be saved now, empty where they could or nobody says how.
-    """
-
-    cutover: datetime | None
-    rows: int | None
-    problem: str = ""
-    first: datetime | None = None
-    at: datetime | None = None
-    export_problem: str = ""
 
 
 def since(cluster: Cluster, loss: Loss, cutover: datetime | None) -> Lost:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from pytest_deploygate.checks.way_back.facts import Clients, OldSideSeen
 from pytest_deploygate.checks.way_back.section.fence import Fence, OldFront
 from pytest_deploygate.clients import haproxy as haproxy_socket
 from pytest_deploygate.clients.postgres.cluster import explain
@@ -37,40 +37,6 @@ _READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_set
     AND 'default_transaction_read_only=on' = ANY (s.setconfig))
     OR (SELECT source NOT IN ('client', 'session') AND setting = 'on' FROM pg_settings
     WHERE name = 'default_transaction_read_only')"""
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """Sessions of one role from one address on the old database."""
-
-    role: str
-    address: str
-    application: str
-    sessions: int
-
-
-@dataclass(frozen=True, slots=True)
-class OldSideSeen:
-    """The old side over `over_s` seconds. `rows` are those written since the cutover at the first and the last look.
-
-    `written` are tables whose counters rose meanwhile, with by how much; `reset` is true where counters fell, so that
-    they tell nothing. `requests` came through the old balancer meanwhile, None where nobody asked; `front_problem` says
-    why it could not be asked. `ignored` are tables left out by the inventory that were written.
-    """
-
-    where: str
-    cutover: datetime | None
-    rows: tuple[int, int] | None
-    rows_problem: str
-    written: tuple[tuple[str, int], ...]
-    ignored: tuple[str, ...]
-    tables: int
-    reset: bool
-    over_s: float
-    read_only: bool
-    clients: tuple[Clients, ...]
-    requests: int | None = None
-    front_problem: str = ""
 
 
 def look(fence: Fence, cutover: datetime | None) -> OldSideSeen:

@@ -1,0 +1,55 @@
+"""What is measured of aggregates, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pytest_deploygate.checks.jobs.facts import ScheduleFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A bucket that differs: `state` is missing (not stored), extra (no raw rows), or different."""
+
+    state: str
+    bucket: datetime
+    key: str
+    stored: Mapping[str, object]
+    recomputed: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Stored buckets against recomputed ones, in rows. Of `buckets_total` complete buckets `buckets` were looked at."""
+
+    start: datetime
+    end: datetime
+    buckets_total: int
+    buckets: int
+    rows: int
+    missing: int
+    extra: int
+    different: int
+    examples: tuple[Difference, ...]
+    seed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateFacts:
+    """An aggregate as it stands. `absent` names what does not exist; then nothing else was read.
+
+    `newest_raw` and `newest_bucket` are not later than `now` (unless all rows are): rows of a clock that runs ahead
+    must not make a stale aggregate look fresh. `problem` says why there is no comparison although rows are there.
+    """
+
+    relation: str
+    now: datetime
+    absent: str | None = None
+    schedule: ScheduleFacts | None = None
+    refreshed_at: datetime | None = None
+    newest_raw: datetime | None = None
+    newest_bucket: datetime | None = None
+    comparison: Comparison | None = None
+    problem: str = ""

@@ -1,0 +1,196 @@
+"""What is measured of backups, archiving and restores, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Archiver:
+    """The server's own account. `streamed_lag_s` is that of a WAL receiver of the backup tool, None without one."""
+
+    mode: str
+    timeout_s: int
+    segment_bytes: int
+    archived: int
+    last_archived: str
+    last_archived_at: datetime | None
+    failed: int
+    last_failed: str
+    last_failed_at: datetime | None
+    waiting: int
+    streamed_lag_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marker row of `run` with the position after its commit, and the segment that was switched away after it."""
+
+    run: str
+    table: str
+    at: datetime
+    position: int
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archiving:
+    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never said so).
+
+    `gap` are segments missing between `since` (the newest full backup) and the marker.
+    """
+
+    tool: str
+    continuous: bool
+    before: Archiver
+    after: Archiver
+    mark: Mark
+    archived_s: float | None
+    stored: bool | None
+    since: str = ""
+    checked: int = 0
+    gap: tuple[str, ...] = ()
+    gap_problem: str = ""
+    now: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What there is: the newest backup, the newest full one, how many full ones, and the store.
+
+    `unreachable` says why nothing could be seen; then the rest is empty.
+    """
+
+    tool: str
+    host: str
+    now: datetime
+    newest: BackupSet | None = None
+    newest_full: BackupSet | None = None
+    full_count: int = 0
+    store: Store | None = None
+    unreachable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The newest full backup and what the tool's own check says of it; None where there is nothing to check."""
+
+    tool: str
+    now: datetime
+    backup: BackupSet | None
+    verification: Verification | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSet:
+    """One backup that ended. `size_bytes` is what it takes when restored, `stored_bytes` what it takes in the repository.
+
+    `error` is what the tool itself says is wrong with it. `first_wal` and `last_wal` are the segments without which
+    it is not consistent (empty for a dump).
+    """
+
+    label: str
+    kind: Literal["full", "diff", "incr", "dump"]
+    started: datetime
+    finished: datetime
+    size_bytes: int
+    stored_bytes: int
+    first_wal: str = ""
+    last_wal: str = ""
+    error: str = ""
+
+    @property
+    def full(self) -> bool:
+        """True for a backup that needs no other one."""
+        return self.kind in ("full", "dump")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The repository. `encryption` is empty where there is none, None where it cannot be told; so is `retention`.
+
+    `free_bytes` is None where it has no file system that we can ask (an object store); `problem` says why.
+    """
+
+    where: str
+    encryption: str | None
+    retention: str | None
+    free_bytes: int | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the tool's own check of a backup said. It proves less than a restore does."""
+
+    label: str
+    how: str
+    problems: tuple[str, ...]
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A backup that was tried. `label` is the new backup where the tool lists it; `problem` is empty for a good one."""
+
+    command: str
+    took_s: float
+    problem: str
+    label: str = ""
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """What a restore drill found. None stands for what was not reached.
+
+    `outcome` is `good`, or the step that failed: `restore` (the tool), `start` (the server), `marker` (recovery did not
+    come to it), `isolation`, `indexes`, `contents`. `rto_s` runs from the first command of the restore until the
+    restored server answers at the marker; `rpo_s` is the most that could be lost (archive_timeout and how long a
+    segment takes into the archive, or a streaming receiver's lag, or a dump's age). `left` is what could not be compared.
+    """
+
+    date: datetime
+    outcome: str
+    rto_s: float | None = None
+    rpo_s: float | None = None
+    reason: str = ""
+    by: str = "restore drill"
+    digest: str = ""
+    configuration: dict[str, str] = field(default_factory=dict)
+    backup: str = ""
+    backup_finished: datetime | None = None
+    marker_at: datetime | None = None
+    marker_found: bool | None = None
+    copied_s: float | None = None
+    recovered_s: float | None = None
+    compared_s: float | None = None
+    total_s: float | None = None
+    tables: int = 0
+    rows: int = 0
+    differs: tuple[str, ...] = ()
+    uncertain_rows: int = 0
+    catalog_lines: int = 0
+    catalog_differs: tuple[str, ...] = ()
+    indexes: int | None = None
+    index_problem: str = ""
+    sampled: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    isolation: dict[str, str] = field(default_factory=dict)
+    swept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEvidence:
+    """A record (None: there is none, `problem` says why), the configuration now, and the time of looking."""
+
+    record: DrillRecord | None
+    path: str
+    problem: str
+    ran_now: bool
+    digest: str
+    configuration: dict[str, str]
+    now: datetime

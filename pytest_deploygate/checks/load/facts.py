@@ -1,0 +1,161 @@
+"""What is measured of load that was sent, and of servers' histograms, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The requests that were due in one second of the run. Quantiles are None where they fall among failed ones."""
+
+    second: int
+    requests: int
+    over: tuple[int, ...]  # requests at or over each of the run's limits, failed ones among them
+    p50_s: float | None
+    p99_s: float | None
+    max_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """One endpoint's requests, or those of all. A request that failed or was never sent is over every limit.
+
+    `failures` counts them by what happened. `points` are (seconds, share of all at or below). `histogram` is an
+    HdrHistogram of the good answers in microseconds (V2 encoding, base64), which any tool of that kind reads and adds up.
+    """
+
+    name: str
+    requests: int
+    failed: int
+    failures: Mapping[str, int]
+    limits_s: tuple[float, ...]
+    over: tuple[int, ...]
+    seconds: tuple[Second, ...]
+    p50_s: float | None
+    p99_s: float | None
+    max_s: float | None
+    points: tuple[tuple[float, float], ...]
+    histogram: str
+
+    def blocks(self, limit_s: float) -> list[tuple[int, int]]:
+        """Return (requests, at or over the limit) of each second. Raises KeyError for a limit that was not counted."""
+        if limit_s not in self.limits_s:
+            raise KeyError(f"requests over {limit_s} s were not counted")
+        at = self.limits_s.index(limit_s)
+        return [(second.requests, second.over[at]) for second in self.seconds]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTimes:
+    """How long one part of the requests took; `count` is how many had it (a reused connection has no connect)."""
+
+    name: str
+    count: int
+    p50_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What this client measures on a server of its own that does nothing: less it cannot see."""
+
+    requests: int
+    rate: float
+    p50_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How well the client did. `kept` is the share of requests begun by the end of the plan; `lag` is its own delay.
+
+    `held` counts requests that waited because `max_in_flight` were open: the server's doing, and in their latency.
+    `cpu_wait_share` is the share of the run in which it was ready and others had the CPU (None: not known).
+    """
+
+    planned: int
+    begun: int
+    kept: float
+    rate_planned: float
+    rate_achieved: float
+    lag_p50_s: float
+    lag_p99_s: float
+    lag_max_s: float
+    held: int
+    cpu_share: float
+    floor: Floor | None
+    problem: str = ""
+    cpu_wait_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """A whole run. `stopped` says why it ended before its plan; empty where it did not."""
+
+    target: str
+    started: str
+    planned_s: float
+    lasted_s: float
+    greatest_rate: float
+    stopped: str
+    cut: int
+    whole: Latencies
+    endpoints: tuple[Latencies, ...]
+    phases: tuple[PhaseTimes, ...]
+    client: Client
+    connections: str
+    http_version: str
+
+    def of(self, name: str) -> Latencies:
+        """Return an endpoint's latencies by its name."""
+        return next(found for found in (self.whole, *self.endpoints) if found.name == name)
+
+    def only(self, name: str) -> LoadRun:
+        """Return the run with one endpoint's latencies alone: what a finding about it needs as evidence."""
+        return replace(self, whole=self.of(name), endpoints=())
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What an earlier run measured of one endpoint. `problem` says why there is none; the rest is then empty.
+
+    `histogram` is an HdrHistogram of the good answers in microseconds (V2 encoding, base64).
+    """
+
+    source: str
+    endpoint: str
+    started: str = ""
+    rate: float = 0.0
+    requests: int = 0
+    failed: int = 0
+    histogram: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What was counted up to one time since the scrape before: requests at or below each bound, cumulative."""
+
+    at: float
+    at_or_below: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHistogram:
+    """A histogram's increase over a window, summed over its series. `bounds_s` rise; the last is infinite.
+
+    `silent` names servers that stopped being scraped longer ago than `newest_within_s`, while others still are.
+    """
+
+    metric: str
+    selector: str
+    window_s: float
+    newest_age_s: float
+    newest_within_s: float
+    series: int
+    resets: int
+    bounds_s: tuple[float, ...]
+    scrapes: tuple[Scrape, ...]
+    silent: tuple[str, ...] = ()

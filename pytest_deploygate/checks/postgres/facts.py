@@ -1,0 +1,142 @@
+"""What is measured of the servers, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A sequence that gives a column its values. `given` is the last value given, None when none was yet.
+
+    `highest` is the column's largest value in the sequence's direction, None for an empty table.
+    """
+
+    name: str
+    column: str
+    given: int | None
+    highest: int | None
+    increment: int
+    first: int
+    last: int
+    cycles: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AfterLoadFacts:
+    """What was found. Each list names relations or `relation: part`; `unread` could not be looked at, with reasons.
+
+    `tables` and `with_rows` are counts: where nothing has rows, nothing was loaded yet.
+    """
+
+    node: str
+    tables: int
+    with_rows: int
+    sequences: tuple[Sequence, ...]
+    unanalyzed: tuple[str, ...]
+    stale: tuple[str, ...]
+    not_valid: tuple[str, ...]
+    switched_off: tuple[str, ...]
+    no_identity: tuple[str, ...]
+    unlogged: tuple[str, ...]
+    no_autovacuum: tuple[str, ...]
+    ignored: tuple[str, ...]
+    unread: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFacts:
+    """A cache: lookups that hit and that missed since it began to count. `evicted` is None where it has no such count."""
+
+    name: str
+    what: str
+    hits: int
+    misses: int
+    evicted: int | None = None
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One server. `settings` are values as SHOW prints them, sizes in `bytes`; `None` stands for what is hidden.
+
+    `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
+    indexes were built. `prepared` is the oldest prepared transaction: its name and age.
+    """
+
+    node: str
+    primary: bool
+    version: str
+    in_recovery: bool
+    settings: Mapping[str, str | None]
+    sizes: Mapping[str, int]
+    pending_restart: tuple[str, ...]
+    extensions: Mapping[str, str]
+    updates: Mapping[str, str]
+    xid_age: int
+    checksum_failures: int | None
+    collations: tuple[str, ...]
+    prepared: tuple[str, timedelta] | None
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringFacts:
+    """What can be seen of slow statements. `loaded` is None where the setting is hidden.
+
+    `counted` are the calls that were counted for two statements of ours; None where the view cannot be read
+    (`problem`). `slow_log_ms` is log_min_duration_statement, `explain_ms` auto_explain's; negative: off.
+    """
+
+    node: str
+    loaded: bool | None
+    installed: bool
+    schema: str
+    track: str
+    counted: int | None
+    slow_log_ms: int
+    explain_ms: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One normalized statement; times in milliseconds."""
+
+    query_id: int
+    role: str
+    text: str
+    calls: int
+    mean_ms: float
+    deviation_ms: float
+    max_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFacts:
+    """The statements of this database since `since`, the costliest first. `hidden` ones belong to roles we may not see."""
+
+    node: str
+    now: datetime
+    since: datetime | None
+    evicted: int
+    own_role: str
+    hidden: int
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The first rows of an answer, at most MOST_ROWS; `more` where there were others.
+
+    `empty` is the table whose rows the answer depends on, when that has none.
+    """
+
+    query: str
+    rows: tuple[tuple[Any, ...], ...]
+    more: bool
+    empty: str | None

@@ -1,0 +1,142 @@
+"""What is measured of retention, audit trails and erasure, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pytest_deploygate.checks.jobs.facts import JobFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One audit record: who, what, when, from where; None where it does not tell."""
+
+    who: str | None
+    what: str | None
+    at: datetime | None
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFacts:
+    """The audited operation: its records, how long they took (None: none came), and when it began on the server."""
+
+    role: str
+    began: datetime
+    waited_s: float
+    records: tuple[Record, ...]
+    undo_problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RightsFacts:
+    """What the application's roles could do to records. `ways` are (role, how) pairs, in words.
+
+    `exists` is false where there is no such table. `missing_roles` are roles that the server does not know.
+    """
+
+    table: str
+    exists: bool
+    owner: str
+    roles: tuple[str, ...]
+    missing_roles: tuple[str, ...]
+    ways: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureFacts:
+    """One erasure from beginning to end. `after` is None when the erasure itself did not succeed (`problem`).
+
+    `left_behind` are persons of earlier runs that crashed, erased now; `email` is the synthetic person's.
+    """
+
+    email: str
+    at: datetime
+    before: Sweep
+    after: Sweep | None
+    took_s: float
+    problem: str = ""
+    left_behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place that holds the person: `schema.table.column`, `log NAME` or `redis NAME`, and in how many rows or keys.
+
+    `first` is the first key or file.
+    """
+
+    place: str
+    rows: int
+    first: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
+
+    `unread` are places that could not be looked at, with the reason: the sweep is not whole then. `databases` are the
+    server's others, which nobody looked at.
+    """
+
+    node: str
+    hits: tuple[Hit, ...]
+    tables: int
+    textless: int
+    skipped: tuple[str, ...]
+    unread: tuple[str, ...]
+    databases: tuple[str, ...] = ()
+
+
+MOST_ROWS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class PartmanPolicy:
+    """A table's row of pg_partman's part_config. `found` is false where it has none.
+
+    `said` is the retention as it stands there: partitions by number have one that is no interval. Source: pg_partman's
+    reference, "part_config" (the columns read here are the same in 4 and 5).
+    """
+
+    found: bool
+    retention: timedelta | None = None
+    automatic: bool = False
+    keeps_tables: bool = False
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionFacts:
+    """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
+
+    `policy` is the interval that the job follows, None where it was not asked or the query had no row
+    (`policy_asked`). `job` is None where pg_partman's maintenance does the work.
+    """
+
+    table: str
+    exists: bool
+    now: datetime
+    has_rows: bool
+    old_rows: int
+    oldest: datetime | None
+    policy_asked: bool
+    policy: timedelta | None
+    job: JobFacts | None
+    partman: PartmanPolicy | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileAges:
+    """Files below a folder: how many, how many are older than allowed, and the oldest. `problem`: it cannot be read."""
+
+    name: str
+    where: str
+    now: datetime
+    files: int
+    old: int
+    oldest: str
+    oldest_at: datetime | None
+    problem: str = ""

@@ -1,0 +1,207 @@
+"""What is measured of replication and failover, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class DrillRecord:
+    """What a drill found. Times in seconds from the stop of the primary; None for what was not reached.
+
+    `configuration` describes the cluster the drill was made on, `digest` is its SHA-256. `outcome` is one of
+    `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`, `unproven`, `not_restored`.
+    """
+
+    date: datetime
+    digest: str
+    configuration: dict[str, str]
+    outcome: str
+    reason: str
+    promoted: str = ""
+    acknowledged: int = 0
+    indeterminate: int = 0
+    missing: int = 0
+    first_missing: int | None = None
+    phantom: int = 0
+    writable_after_s: float | None = None
+    restored_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillEvidence:
+    """The record there is (None: none, `problem` says why), the configuration now, and the time of looking."""
+
+    record: DrillRecord | None
+    path: str
+    problem: str
+    configuration: dict[str, str]
+    digest: str
+    ran_now: bool
+    environment: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A replica watched until it had the primary's position and the marker row, or patience (`waited_s`) ended.
+
+    `caught_up_s` is the time until it had replayed the primary's position (received it, on a delayed replica);
+    0 when it was there at the first look, None when it did not come. `marker_s` is the same for the marker row.
+    """
+
+    waited_s: float = 0.0
+    caught_up_s: float | None = None
+    behind_bytes: int | None = None
+    unreplayed_bytes: int | None = None
+    last_replayed_age_s: float | None = None
+    marker_s: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryFacts:
+    """The cluster as one: the node called primary, the others, and the slots and standbys that belong to no replica.
+
+    `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
+    `streaming` names the replicas that some node of the cluster sends to.
+    """
+
+    primary: Server
+    replicas: tuple[Server, ...]
+    standbys: tuple[Standby, ...]
+    extra: tuple[Standby, ...]
+    streaming: tuple[str, ...]
+    slots: tuple[Slot, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFacts:
+    """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
+
+    `marker_problem` says why no marker row could be written; `upstream_problem` why the upstream did not answer.
+    """
+
+    server: Server
+    primary: Server
+    upstream: str
+    declared_delay: timedelta | None
+    seen_on: str
+    standby: Standby | None
+    slot: Slot | None
+    watch: Watch
+    marker_problem: str
+    upstream_problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """A row of pg_stat_replication. Ages in seconds at the time of the query; None where the server says NULL."""
+
+    pid: int
+    application: str
+    address: str
+    state: str
+    sync_state: str
+    replay_lag_bytes: int | None
+    flush_lag_bytes: int | None
+    reply_age_s: float | None
+    connected_s: float | None
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A row of pg_replication_slots. `reserves` is false for a slot that holds no WAL (never used)."""
+
+    name: str
+    kind: str
+    active: bool
+    temporary: bool
+    reserves: bool
+    wal_status: str
+    retained_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What one node says of itself. `problem` is set when it did not answer; then nothing else is known.
+
+    `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
+    max_slot_wal_keep_size (-1: no limit). `sees_all` is false when the role lacks pg_read_all_stats (pg_monitor).
+    """
+
+    node: str
+    problem: str = ""
+    in_recovery: bool = False
+    version: int = 0
+    system_identifier: str = ""
+    sees_all: bool = True
+    timeline: int = 0
+    lsn: int = 0
+    received_lsn: int | None = None
+    replay_paused: bool = False
+    receiver: str = ""
+    receiver_slot: str = ""
+    receiver_application: str = ""
+    apply_delay: timedelta = timedelta(0)
+    slot_wal_limit_mb: int = -1
+    cluster_name: str = ""
+    synchronous_standby_names: str = ""
+    synchronous_commit: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """True when the node could be asked."""
+        return not self.problem
+
+    @property
+    def writable(self) -> bool:
+        """True when it is known not to be in recovery."""
+        return self.answered and not self.in_recovery
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFacts:
+    """What the load did. `refused` rows were rolled back with an error; `hung` is true when a commit never returned.
+
+    `missing_on_primary` counts acknowledged ids that the primary itself does not have afterwards (None: not asked).
+    """
+
+    planned_s: float
+    lasted_s: float
+    writers: int
+    rate_limit: int
+    acknowledged: int
+    indeterminate: int
+    refused: int
+    slowest_commit_s: float
+    commit_bound_s: float
+    hung: bool
+    problem: str
+    synchronous_standby_names: str
+    missing_on_primary: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaUnderLoad:
+    """One replica: its greatest lag during the load, and what it had of it when it was drained or patience ended.
+
+    `drained_s` is the time after the load until it had the primary's last position and every acknowledged id,
+    None when it never had. `phantom` counts ids that it has and nobody wrote. On a delayed replica only the
+    position is compared (`ids_read` is false).
+    """
+
+    node: str
+    load: LoadFacts
+    samples: int
+    lag_bytes_max: int | None
+    waited_s: float
+    drained_s: float | None
+    ids_read: bool
+    missing: int
+    first_missing: tuple[int, ...]
+    phantom: int
+    problem: str

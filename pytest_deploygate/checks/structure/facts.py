@@ -1,0 +1,186 @@
+"""What is measured of the structure, as frozen values: no I/O, no limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Amcheck:
+    """What bt_index_check said: `corrupt` maps index to the server's words.
+
+    `left_out` maps an index to why it was not looked at on purpose (its size), `unchecked` to what kept us from it
+    (time, a lock, a permission).
+    """
+
+    checked: int
+    corrupt: Mapping[str, str]
+    left_out: Mapping[str, str]
+    unchecked: Mapping[str, str]
+    duration_s: float
+
+
+_TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
+
+
+Aspects = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of the snapshot: `definition` as pg_get_indexdef gives it."""
+
+    name: str
+    table: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What stands in some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
+
+    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions.
+    """
+
+    server_major: int
+    schemas: tuple[str, ...]
+    relations: Mapping[str, Aspects]
+    others: Mapping[str, Aspects]
+    indexes: tuple[Index, ...]
+    children: Mapping[str, Aspects] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table_names(self) -> list[str]:
+        """The relations that are judged one by one: tables and views, without sequences."""
+        return [name for name, aspects in self.relations.items() if aspects["kind"] in _TABLE_LIKE]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One relation as it stands: `aspects` is None where it does not exist; `partitions` are those that deviate."""
+
+    name: str
+    aspects: Aspects | None
+    partitions: Aspects
+    server_major: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What stands in the schemas beside the relations of a snapshot, and the functions, types and schemas."""
+
+    schemas: tuple[str, ...]
+    relations: Mapping[str, Aspects]
+    others: Mapping[str, Aspects]
+    extensions: Mapping[str, str]
+    server_major: int
+
+
+def differences(expected: Aspects, found: Aspects) -> list[tuple[str, str]]:
+    """Return aspect and words for each difference, in the order of the expected side."""
+    said = []
+    for name, text in expected.items():
+        if name not in found:
+            said.append((name, f"{text} expected, it is missing"))
+        elif found[name] != text:
+            said.append((name, _difference(name, text, found[name])))
+    said += [(name, f"not expected, found {text}") for name, text in found.items() if name not in expected]
+    return said
+
+
+def _difference(name: str, expected: str, found: str) -> str:
+    if name.startswith("column "):
+        if expected.replace(" NOT NULL", "", 1) == found:
+            return "NOT NULL expected, column is nullable"
+        if found.replace(" NOT NULL", "", 1) == expected:
+            return "nullable expected, column is NOT NULL"
+    if name.startswith("grant to "):
+        wanted, given = expected.split(", "), found.split(", ")
+        extra = ", ".join(p for p in given if p not in wanted)
+        missing = ", ".join(p for p in wanted if p not in given)
+        parts = [f"{extra} not expected"] if extra else []
+        parts += [f"{missing} expected, it is missing"] if missing else []
+        return f"{'; '.join(parts)} (found {found})"
+    return f"{expected} expected, found {found}"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """An index as it stands. `shape` is the same for two indexes of a table that do the same work.
+
+    `constraint` names the constraint that the index serves; `building` is true while CREATE INDEX or REINDEX works
+    on it; `collation_mismatch` names collations whose library has changed since.
+    """
+
+    name: str
+    table: str
+    definition: str
+    valid: bool
+    ready: bool
+    live: bool
+    shape: str
+    partition_of: str | None
+    collation_mismatch: str | None
+    on_partition: bool = False
+    constraint: str | None = None
+    building: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """All indexes of the database outside the system schemas, and those of the system that are not valid.
+
+    `stale_collation` says how the database's own collation differs from the library's, None where it does not.
+    """
+
+    found: tuple[IndexState, ...]
+    stale_collation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A range partition from `start` to before `end`; None is MINVALUE or MAXVALUE."""
+
+    name: str
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """A table's partitioning as it stands. `kind` is None for a missing table, else table, range, list or hash.
+
+    `unread` are bounds that are no single point of time. `default_rows` is None without a default partition and
+    capped at MOST_DEFAULT_ROWS. `scanned` of `total` partitions are read by a query over one interval.
+    """
+
+    table: str
+    kind: str | None
+    key: str
+    now: datetime
+    ranges: tuple[Partition, ...] = ()
+    unread: tuple[str, ...] = ()
+    default: str | None = None
+    default_rows: int | None = None
+    scanned: int | None = None
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the planner would run a query. `used` are indexes (partitions' folded into their parent's), `scanned`
+    maps sequentially scanned relations to their size in pages, as it is now.
+
+    `possible` are the indexes it would use if it had to avoid scans, `unavoidable` the relations that it would scan
+    even then: no index serves the query there. `absent` is true where the index that must be used does not exist.
+    """
+
+    name: str
+    used: tuple[str, ...]
+    scanned: Mapping[str, int]
+    possible: tuple[str, ...] = ()
+    unavoidable: tuple[str, ...] = ()
+    absent: bool = False
