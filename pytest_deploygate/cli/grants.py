@@ -28,7 +28,7 @@ def grants(inventory: str, as_json: bool) -> None:
     database = loaded.inventory.database
     if database is None:
         raise Refused(f"{loaded.file} has no `database` section, so there is nothing to grant")
-    found, beside = needed.grants(loaded.inventory), needed.more(loaded.inventory)
+    found, beside = needed.grants(loaded.inventory), needed.beside_sql(loaded.inventory)
     if as_json:
         whole = {"role": database.user, "database": database.name}
         click.echo(

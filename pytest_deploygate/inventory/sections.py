@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from pytest_deploygate.fields.types import Each, Given
 from pytest_deploygate.inventory.models import Inventory, composed
+from pytest_deploygate.model import NotCovered
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +118,20 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
     elif typing.get_origin(annotation) in (typing.Union, UnionType):
         for member in typing.get_args(annotation):
             yield from _models(member)
+
+
+class Handed:
+    """The sections of one inventory, for fixtures (see `fields.handed.Sections`)."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    def need(self, name: str) -> object:
+        """Return a section. Raises NotCovered, with the words that would add it, where it is not there."""
+        if words := missing(self._inventory, name):
+            raise NotCovered(words)
+        return value(self._inventory, name)
+
+    def get(self, name: str) -> object | None:
+        """Return a section, or None where it is not there."""
+        return value(self._inventory, name)

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_deploygate.inventory import loader
 from pytest_deploygate.inventory.loader import InventoryError
-from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.models import composed
 from pytest_deploygate.session import needs
 from pytest_deploygate.session.declared import Function
 
@@ -21,7 +21,7 @@ TIMESCALE = {"version": "2.28", "hypertables": [{"table": "a.c", "column": "at",
 
 
 def left(functions, **sections) -> set[str]:
-    inventory = Inventory.model_validate({"name": "x", **sections})
+    inventory = composed().model_validate({"name": "x", **sections})
     return {name.partition("::test_")[2] for name in needs.left_to_others(functions, inventory)}
 
 

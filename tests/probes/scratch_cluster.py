@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.inventory.models import Database, composed
 
 GATE = "gate"
 WRITES = "deploygate"
@@ -152,12 +152,13 @@ class Scratch:
     def database(self, **more: object) -> Database:
         """The inventory's database section for this cluster."""
         node = {n: {"name": n, "host": "127.0.0.1", "port": p} for n, p in self.ports.items()}
-        return Database.model_validate(
-            {
-                "name": "postgres", "user": GATE, "sslmode": "disable", "connect_timeout": "2s",
-                "statement_timeout": "5s", "primary": node["db1"], "replicas": [node["db2"], node["db3"]], **more,
-            }
-        )  # fmt: skip
+        section = {
+            "name": "postgres", "user": GATE, "sslmode": "disable", "connect_timeout": "2s",
+            "statement_timeout": "5s", "primary": node["db1"], "replicas": [node["db2"], node["db3"]], **more,
+        }  # fmt: skip
+        database = composed().model_validate({"name": "scratch", "database": section}).database
+        assert database is not None
+        return database
 
 
 def wait(condition, seconds: float = 60.0):

@@ -211,12 +211,12 @@ def test_a_killed_drill_leaves_nothing(archived: Archived) -> None:
     script = textwrap.dedent(f"""
         import time
         from pytest_deploygate.checks.backups.section import Backup
-        from pytest_deploygate.inventory.database import Database
-        from pytest_deploygate.probes.backup import drill, scratch
+        from pytest_deploygate.fields.postgres import ConnectionSettings
+        from pytest_deploygate.checks.backups.probe import drill, scratch
         from pytest_deploygate.checks.backups.probe.seen import Backups
         from pytest_deploygate.clients.postgres.cluster import Cluster
         scratch.Instance.wait_paused = lambda *_: time.sleep(120)
-        database = Database.model_validate({database!r})
+        database = ConnectionSettings.model_validate({database!r})
         backup = Backup.model_validate({backup!r})
         drill.evidence(Cluster(database, "deploygate"), Backups(backup))
     """)

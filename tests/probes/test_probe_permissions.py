@@ -22,6 +22,7 @@ from pytest_deploygate.checks.postgres.section.statements import Buffers, Monito
 from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_trail
 from pytest_deploygate.checks.privacy.judge import retention as judge_retention
 from pytest_deploygate.checks.privacy.probe import audit_trail, retention
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.checks.privacy.section import AuditTrail, Retained
 from pytest_deploygate.checks.replication.judge import streaming as judge_replication
 from pytest_deploygate.checks.replication.probe import streaming as replication
@@ -65,7 +66,7 @@ def durable(cluster: Cluster) -> ServerState:
 CHECKS: dict[str, Callable[[Cluster], Judgement]] = {
     "db.cluster": lambda c: judge_servers.judge(durable(c), SERVERS),
     "db.replication": lambda c: judge_replication.judge_replica(
-        replication.replica(c, c.replicas[0]), c.criteria.replication
+        replication.replica(c, c.replicas[0], 5.0), Replication()
     ),
     "db.monitoring-queries": lambda c: judge_statements.judge_monitoring(
         statements.monitoring(c), Monitoring()

@@ -10,13 +10,13 @@ import pytest
 
 from pytest_deploygate.clients.postgres import cluster as postgres
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.model import CannotTell
 
 
 def cluster(port: int) -> Cluster:
     return Cluster(
-        Database.model_validate(
+        ConnectionSettings.model_validate(
             {
                 "name": "platform",
                 "user": "deploygate",

@@ -11,7 +11,9 @@ from scratch_cluster import SYNCHRONOUS, wait
 from pytest_deploygate.checks.replication.judge import failover as judge_failover
 from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
 from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
+from pytest_deploygate.checks.replication.section import InDatabase, WriteLoad
 from pytest_deploygate.checks.replication.probe import failover, write_load
+from pytest_deploygate.checks.replication.section import InDatabase, WriteLoad
 from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, NotCovered, Verdict
@@ -27,16 +29,20 @@ class Seen(dict):
         return {name: found.verdict for name, found in self.items()}
 
 
+def bounds_of(cluster):
+    return cluster.settings.of(InDatabase).replication
+
+
 def look(nodes, *, writes="deploygate", load=False, **more):
     cluster = Cluster(nodes.database(**({"replication": QUICK} | more)), writes)
-    bounds = cluster.criteria.replication
+    bounds = bounds_of(cluster)
     try:
-        seen = Seen(cluster=judge_cluster(replication.primary(cluster), bounds))
+        seen = Seen(cluster=judge_cluster(replication.primary(cluster, bounds.patience_s), bounds))
         for node in cluster.replicas:
-            seen[node.name] = judge_replica(replication.replica(cluster, node), bounds)
+            seen[node.name] = judge_replica(replication.replica(cluster, node, bounds.patience_s), bounds)
             if load:
                 seen[f"{node.name} under load"] = judge_write_load.judge(
-                    write_load.measure(cluster, node), bounds
+                    write_load.measure(cluster, node, bounds.load, bounds.max_lag_time.total_seconds()), bounds
                 )
         return seen
     finally:
@@ -150,7 +156,7 @@ def test_without_writes_markers_and_load_are_unknown(nodes):
     }  # fmt: skip
     cluster = Cluster(nodes.database())
     with pytest.raises(CannotTell, match="`writes: "):
-        write_load.run(cluster)
+        write_load.run(cluster, WriteLoad(), 10.0)
 
 
 def test_without_permission_or_schema_it_says_what_to_grant(nodes):
@@ -162,13 +168,13 @@ def test_without_permission_or_schema_it_says_what_to_grant(nodes):
 
 def test_no_replicas_are_not_covered_and_no_load_neither(nodes):
     with pytest.raises(NotCovered, match="replicas"):
-        replication.observe(Cluster(nodes.database(replicas=None)))
+        replication.observe(Cluster(nodes.database(replicas=None)), 5.0)
     with pytest.raises(NotCovered, match="load: null"):
-        write_load.run(Cluster(nodes.database(replication={"load": None}), "deploygate"))
+        write_load.run(Cluster(nodes.database(), "deploygate"), None, 10.0)
 
 
 def test_the_cluster_is_looked_at_once(cluster):
-    assert replication.observe(cluster) is replication.observe(cluster)
+    assert replication.observe(cluster, 5.0) is replication.observe(cluster, 5.0)
 
 
 def test_a_commit_that_hangs_ends_in_a_clear_failure(nodes):
@@ -178,8 +184,10 @@ def test_a_commit_that_hangs_ends_in_a_clear_failure(nodes):
         cluster = Cluster(nodes.database(replication=QUICK | {"load": {"duration": "2s"}}), "deploygate")
         stop.start()
         began = time.monotonic()
+        bounds = bounds_of(cluster)
         found = judge_write_load.judge(
-            write_load.measure(cluster, cluster.replicas[1]), cluster.criteria.replication
+            write_load.measure(cluster, cluster.replicas[1], bounds.load, bounds.max_lag_time.total_seconds()),
+            bounds,
         )
         took = time.monotonic() - began
         cluster.close()
@@ -227,18 +235,18 @@ def test_a_failover_drill_loses_nothing_and_leaves_a_record(nodes, tmp_path):
     }
     nodes.sql("db1", "GRANT EXECUTE ON FUNCTION pg_promote TO gate")
     cluster = Cluster(nodes.database(replication=QUICK | {"failover": section}), "deploygate")
-    criterion = cluster.criteria.replication.failover
+    criterion, plan = bounds_of(cluster).failover, bounds_of(cluster).load
 
     def judged(ran=None):
-        return judge_failover.judge(failover.evidence(cluster, ran, "scratch"), criterion)
+        return judge_failover.judge(failover.evidence(cluster, criterion, ran, "scratch"), criterion)
 
     assert "there is no record" in judged().reason
-    refused = judged(failover.drill(cluster))
+    refused = judged(failover.drill(cluster, criterion, plan))
     assert refused.verdict is Verdict.INCONCLUSIVE
     assert "so nothing was stopped" in refused.reason
     nodes.setting("db1", "synchronous_standby_names", SYNCHRONOUS)
     try:
-        record = failover.drill(cluster)
+        record = failover.drill(cluster, criterion, plan)
         assert judged(record).verdict is Verdict.PASS, record
         assert judged().verdict is Verdict.PASS
         nodes.setting("db1", "synchronous_commit", "local")

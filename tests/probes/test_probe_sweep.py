@@ -94,7 +94,7 @@ def test_a_locked_table_is_named_and_the_others_are_read(cluster, made, nodes):
     """ACCESS EXCLUSIVE elsewhere costs its time limit and hides that table alone; without a replica the primary is read."""
     made(f"INSERT INTO er.people (email) VALUES ('{SUBJECT.email}')")
     alone = {"statement_timeout": timedelta(seconds=2), "replicas": None}
-    brief = Cluster(cluster.criteria.model_copy(update=alone))
+    brief = Cluster(cluster.settings.model_copy(update=alone))
     with psycopg.connect(
         host="127.0.0.1", port=nodes.ports["db1"], user="postgres", dbname="postgres"
     ) as holder:

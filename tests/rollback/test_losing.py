@@ -9,7 +9,7 @@ import pytest
 
 from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
-from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.models import composed
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.rollback import execution, losing, situation
 from pytest_deploygate.rollback.actions import Tools
@@ -42,7 +42,7 @@ def made(
     section = Rollback.model_validate(
         {"loss": {"query": "SELECT 1", "export": export, "export_to": str(folder / "lost.csv")}}
     )
-    return Losing(writer, "r", Inventory(name="x", rollback=section), section, acceptance)
+    return Losing(writer, "r", composed()(name="x", rollback=section), section, acceptance)
 
 
 def kept(writer: Writer) -> list[int | None]:

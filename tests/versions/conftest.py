@@ -16,7 +16,7 @@ import pytest
 from places import server_folder
 
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.inventory.database import Database
+from pytest_deploygate.fields.postgres import ConnectionSettings
 
 CACHE = Path(__file__).parents[2] / ".cache" / "postgresql" / "node_modules"
 CHEAP = (13, 18)
@@ -115,8 +115,8 @@ class Pair:
     def cluster(self, role: str = "gate") -> Cluster:
         nodes = [{"name": n, "host": "127.0.0.1", "port": p} for n, p in self.ports.items()]
         database = {"name": "postgres", "user": role, "sslmode": "disable", "statement_timeout": "10s",
-                    "primary": nodes[0], "replicas": nodes[1:], "replication": {"load": {"duration": "300ms"}}}  # fmt: skip
-        return Cluster(Database.model_validate(database), "deploygate" if role == "gate" else None)
+                    "primary": nodes[0], "replicas": nodes[1:]}  # fmt: skip
+        return Cluster(ConnectionSettings.model_validate(database), "deploygate" if role == "gate" else None)
 
     def destroy(self) -> None:
         for name in ("db2", "db1"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
 from pytest_deploygate.checks.aggregates.section import Aggregate
@@ -53,7 +54,7 @@ def hourly(tmp_path: Path) -> Aggregate:
 
 def checks(cluster: Cluster, hourly: Aggregate) -> dict[str, Callable[[], Judgement]]:
     """Every check of phase 2 that reads, by name."""
-    wanted = cluster.criteria.replication
+    wanted = Replication.model_validate({"load": {"duration": "300ms"}})
     nothing = judge_indexes.Expected((), ("app.m_name_idx",))
     return {
         "migrations": lambda: judge_migrations.judge(migrations.measure(cluster, VERSION), VERSION),
@@ -63,12 +64,12 @@ def checks(cluster: Cluster, hourly: Aggregate) -> dict[str, Callable[[], Judgem
         "aggregate": lambda: judge_aggregates.judge(aggregates.read(cluster, hourly), hourly),
         "partitions": lambda: judge_partitions.judge(partitions.read(cluster, PART), PART),
         "validation": lambda: judge_validation.judge(validation.ask(cluster, VALUE), VALUE),
-        "primary": lambda: judge_replication.judge_cluster(replication.primary(cluster), wanted),
+        "primary": lambda: judge_replication.judge_cluster(replication.primary(cluster, wanted.patience_s), wanted),
         "replica": lambda: judge_replication.judge_replica(
-            replication.replica(cluster, cluster.replicas[0]), wanted
+            replication.replica(cluster, cluster.replicas[0], wanted.patience_s), wanted
         ),
         "write load": lambda: judge_write_load.judge(
-            write_load.measure(cluster, cluster.replicas[0]), wanted
+            write_load.measure(cluster, cluster.replicas[0], wanted.load, 10.0), wanted
         ),
     }
 

@@ -22,7 +22,7 @@ class Amcheck:
     duration_s: float
 
 
-_TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
+TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
 
 
 Aspects = Mapping[str, str]
@@ -55,7 +55,7 @@ class Structure:
     @property
     def table_names(self) -> list[str]:
         """The relations that are judged one by one: tables and views, without sequences."""
-        return [name for name, aspects in self.relations.items() if aspects["kind"] in _TABLE_LIKE]
+        return [name for name, aspects in self.relations.items() if aspects["kind"] in TABLE_LIKE]
 
 
 @dataclass(frozen=True, slots=True)

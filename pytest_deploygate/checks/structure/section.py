@@ -7,7 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.checks.structure.snapshot import table_names
 from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, ExistingPath, Given, Section, Size
+
+_ADD_TABLES = "tables: {snapshot: FILE}, the file written by `deploygate snapshot`"
 
 
 class Tables(Section):
@@ -70,7 +73,9 @@ class InDatabase(DatabaseKeys):
     """The keys `database.tables`, `database.indexes` and `database.partitioning`."""
 
     tables: Annotated[
-        Tables | None, Given("tables", "tables: {snapshot: FILE}, the file written by `deploygate snapshot`")
+        Tables | None,
+        Given("tables", _ADD_TABLES),
+        Each("table", _ADD_TABLES, entries=table_names),
     ] = Field(default=None, description="the expected structure")
     indexes: Annotated[
         Indexes | None, Given("indexes", "indexes: {expected: [schema.name]}", defaults_with="tables")

@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pytest_deploygate.checks.structure.facts import (
-    _TABLE_LIKE,
     Aspects,
     Index,
     Relation,
@@ -22,14 +20,10 @@ from pytest_deploygate.checks.structure.facts import (
     differences,
 )
 from pytest_deploygate.checks.structure.probe import catalog_lines
+from pytest_deploygate.checks.structure.snapshot import FORMAT
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
-
-FORMAT = "deploygate-snapshot/1"
-
-
-_KINDS = (*_TABLE_LIKE, "sequence")
 
 _INDEXES = """
 SELECT n.nspname || '.' || c.relname, i.indrelid::int8, pg_get_indexdef(i.indexrelid)
@@ -167,54 +161,3 @@ def write_snapshot(cluster: Cluster, schemas: Sequence[str], path: Path) -> Stru
     unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     unfinished.replace(path)
     return structure
-
-
-def load_snapshot(path: Path) -> Structure:
-    """Read a snapshot file. Raises ValueError that says what is wrong with it and how to make another."""
-    again = "write it again with `deploygate snapshot`"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise ValueError(f"the snapshot {path} is not JSON; {again}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a snapshot of this version ({FORMAT}); {again}")
-    try:
-        structure = Structure(
-            server_major=_major(document["server_major"]),
-            schemas=tuple(_text(name) for name in document["schemas"]),
-            relations={name: _aspects(lines) for name, lines in document["relations"].items()},
-            others={name: _aspects(lines) for name, lines in document["others"].items()},
-            indexes=tuple(
-                Index(name, _text(index["table"]), _text(index["definition"]))
-                for name, index in document["indexes"].items()
-            ),
-            extensions=_aspects(document.get("extensions", {})),
-        )
-        kinds = {name: aspects["kind"] for name, aspects in structure.relations.items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"the snapshot {path} is damaged ({type(error).__name__}: {error}); {again}"
-        ) from None
-    if strange := [f"{name} is a {kind!r}" for name, kind in kinds.items() if kind not in _KINDS]:
-        raise ValueError(f"the snapshot {path} is damaged ({strange[0]}); {again}")
-    if not structure.schemas or not structure.table_names:
-        raise ValueError(f"the snapshot {path} has no table in it; {again} and name its schemas")
-    return structure
-
-
-def _major(value: object) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"server_major is {value!r}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"a text is expected, not {value!r}")
-    return value
-
-
-def _aspects(value: Any) -> dict[str, str]:
-    return {_text(name): _text(text) for name, text in value.items()}

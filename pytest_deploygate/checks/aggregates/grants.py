@@ -1,0 +1,14 @@
+"""What the checks of this subject must be granted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_deploygate.fields.grants import Need, ReadEverything
+from pytest_deploygate.fields.handed import Sections
+
+
+def needs(sections: Sections) -> Iterator[Need]:
+    """Yield what the sections that the inventory has need."""
+    if sections.get("aggregate"):
+        yield ReadEverything(("phase2.aggregates",))

@@ -1,0 +1,17 @@
+"""What the checks of this subject must be granted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_deploygate.fields.grants import Need, ReadEverything, ReadTable
+from pytest_deploygate.fields.handed import Sections
+
+
+def needs(sections: Sections) -> Iterator[Need]:
+    """Yield what the sections that the inventory has need."""
+    migrations = sections.get("migrations")
+    if migrations and migrations.query:
+        yield ReadEverything(("phase2.migrations",))
+    if migrations and migrations.version_table:
+        yield ReadTable(migrations.version_table, ("phase2.migrations",))

@@ -1,0 +1,25 @@
+"""What the checks of this subject must be granted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_deploygate.fields.grants import BesideSql, MarkerRows, Need, Statement, Statistics
+from pytest_deploygate.fields.handed import Sections
+
+
+def needs(sections: Sections) -> Iterator[Need]:
+    """Yield what the sections that the inventory has need."""
+    yield Statistics(("db.replication", "phase2.replication"))
+    yield MarkerRows(("db.replication", "phase2.replication"))
+    failover = sections.get("replication").failover
+    if failover and not failover.promote:
+        yield Statement(
+            "GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO {role};",
+            ("phase2.replication",),
+            "for the failover drill only",
+        )
+    if failover:
+        yield BesideSql(
+            ("phase2.replication",), "the commands that stop and rebuild a node, for the failover drill"
+        )

@@ -1,0 +1,70 @@
+"""The snapshot file: the expected structure as `deploygate snapshot` writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytest_deploygate.checks.structure.facts import TABLE_LIKE, Index, Structure
+
+FORMAT = "deploygate-snapshot/1"
+
+
+_KINDS = (*TABLE_LIKE, "sequence")
+
+
+def load_snapshot(path: Path) -> Structure:
+    """Read a snapshot file. Raises ValueError that says what is wrong with it and how to make another."""
+    again = "write it again with `deploygate snapshot`"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ValueError(f"the snapshot {path} is not JSON; {again}") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a snapshot of this version ({FORMAT}); {again}")
+    try:
+        structure = Structure(
+            server_major=_major(document["server_major"]),
+            schemas=tuple(_text(name) for name in document["schemas"]),
+            relations={name: _aspects(lines) for name, lines in document["relations"].items()},
+            others={name: _aspects(lines) for name, lines in document["others"].items()},
+            indexes=tuple(
+                Index(name, _text(index["table"]), _text(index["definition"]))
+                for name, index in document["indexes"].items()
+            ),
+            extensions=_aspects(document.get("extensions", {})),
+        )
+        kinds = {name: aspects["kind"] for name, aspects in structure.relations.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the snapshot {path} is damaged ({type(error).__name__}: {error}); {again}"
+        ) from None
+    if strange := [f"{name} is a {kind!r}" for name, kind in kinds.items() if kind not in _KINDS]:
+        raise ValueError(f"the snapshot {path} is damaged ({strange[0]}); {again}")
+    if not structure.schemas or not structure.table_names:
+        raise ValueError(f"the snapshot {path} has no table in it; {again} and name its schemas")
+    return structure
+
+
+def _major(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"server_major is {value!r}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is expected, not {value!r}")
+    return value
+
+
+def _aspects(value: Any) -> dict[str, str]:
+    return {_text(name): _text(text) for name, text in value.items()}
+
+
+def table_names(section: Any) -> list[tuple[str, object]]:
+    """Return the tables of a `tables` section's snapshot, as pairs of a test's id and argument. Raises ValueError."""
+    return [(name, name) for name in load_snapshot(section.snapshot).table_names]

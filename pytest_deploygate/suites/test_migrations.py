@@ -1,0 +1,20 @@
+"""Migrations: at which version the database is, and what pending ones would do to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.checks.migrations import judge, probe
+
+
+@pytest.mark.item("phase2.migrations")
+def test_migrations_are_at_the_head(gate, postgres, migrations):
+    """Every node is at the expected head: no migration pending, unknown or half done."""
+    gate.judge(judge.judge_versions, probe.versions(postgres, migrations), migrations)
+
+
+@pytest.mark.item("guard.migration-lint")
+def test_migrations_do_no_harm(gate, postgres, migration_lint, sections):
+    """No migration would rewrite, scan or lock a large table, or wait without limit for its lock."""
+    found = probe.pending(postgres, migration_lint, sections.get("migrations"))
+    gate.judge(judge.judge_lint, found, migration_lint)

@@ -1,0 +1,50 @@
+"""Replication: one primary, replicas that stream within their bounds, writes that arrive, a failover drill."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.checks.replication import judge, probe
+
+
+@pytest.mark.item("db.replication", "phase2.replication")
+def test_one_primary(gate, postgres, replication):
+    """Exactly one node takes writes, no slot holds WAL for nobody, commits wait as the inventory says."""
+    gate.judge(
+        judge.judge_cluster,
+        probe.primary(postgres, replication.patience_s),
+        replication,
+        target="cluster",
+    )
+
+
+@pytest.mark.item("db.replication", "phase2.replication")
+def test_replica_streams(gate, postgres, replication, replica):
+    """The replica streams from its upstream within the lag bounds, and a marker row is read on it."""
+    gate.judge(judge.judge_replica, probe.replica(postgres, replica, replication.patience_s), replication)
+
+
+@pytest.mark.item("phase2.replication")
+def test_acknowledged_writes_arrive(gate, postgres, replication, replica):
+    """Under write load the replica keeps up, and has every acknowledged row afterwards."""
+    patience_s = replication.max_lag_time.total_seconds()
+    gate.judge(
+        judge.judge_write_load,
+        probe.under_write_load(postgres, replica, replication.load, patience_s),
+        replication,
+        target=f"{replica.name} under load",
+    )
+
+
+@pytest.mark.item("phase2.replication")
+@pytest.mark.disruptive(otherwise="judge the drill on record")
+def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive):
+    """A drill, done now where that is allowed, else on record, lost no acknowledged write and was quick enough."""
+    failover = replication.failover
+    drilled = probe.failover_drill(postgres, failover, replication.load) if allow_disruptive else None
+    gate.judge(
+        judge.judge_failover,
+        probe.failover_evidence(postgres, failover, drilled, inventory.name),
+        failover,
+        target="failover drill",
+    )

@@ -1,0 +1,13 @@
+"""Uptime in the window that was watched."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.checks.uptime import judge, probe
+
+
+@pytest.mark.item("crit.uptime")
+def test_uptime(gate, inventory, uptime, watched):
+    """Less of the window was lost than the budget allows, also with all that nobody saw counted as lost."""
+    gate.judge(judge.judge, probe.measure(uptime, watched, inventory.name), uptime)
