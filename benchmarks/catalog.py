@@ -117,15 +117,15 @@ def _measure(server: Scratch, cluster: Cluster) -> None:
         }
     )
     probes = {
-        "db.cluster": lambda: servers.state(cluster, cluster.primary),
-        "db.partitioning (one table)": lambda: partitions.read(cluster, parted),
-        "db.retention (one table)": lambda: retention.read(cluster, retained),
+        "db.cluster": lambda: servers.server_state(cluster, cluster.primary),
+        "db.partitioning (one table)": lambda: partitions.read_partitions(cluster, parted),
+        "db.retention (one table)": lambda: retention.retained_rows(cluster, retained),
         "db.monitoring-queries": lambda: statements.monitoring(cluster),
-        "stab.slow-queries": lambda: statements.statements(cluster, Statements()),
+        "stab.slow-queries": lambda: statements.counted_statements(cluster, Statements()),
         "stab.caching": lambda: caches.buffers(cluster),
-        "comp.audit-trail (rights)": lambda: audit_trail.rights(cluster, audited),
-        "phase2.indexes (states)": lambda: indexes.states(cluster),
-        "guard.after-load": lambda: after_load.read(cluster, AfterLoad()),
+        "comp.audit-trail (rights)": lambda: audit_trail.audit_rights(cluster, audited),
+        "phase2.indexes (states)": lambda: indexes.index_states(cluster),
+        "guard.after-load": lambda: after_load.left_by_load(cluster, AfterLoad()),
         "comp.erasure (list of tables)": lambda: sweep.tables(cluster, cluster.primary, ()),
     }
     whole = time.monotonic()

@@ -110,8 +110,10 @@ def look(endpoints: list[Endpoint], folder: Path) -> tuple[float, float]:
     for one in endpoints:
         found = edge.certificates(one)
         verdicts = [
-            judge_certificates.judge(found, judge_certificates.Expected(one, edge.tls, expected)),
-            judge_tls.judge(edge.offers(one), judge_tls.Expected(one, expected, found)),
+            judge_certificates.judge_certificates(
+                found, judge_certificates.ExpectedCertificates(one, edge.tls, expected)
+            ),
+            judge_tls.judge_protocols(edge.offers(one), judge_tls.ExpectedProtocols(one, expected, found)),
         ]
         if bad := [v.reason for v in verdicts if v.verdict is not Verdict.PASS]:
             raise SystemExit(f"{one.name}: {bad}")

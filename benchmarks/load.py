@@ -21,7 +21,7 @@ import load_others as others
 from load_server import Server, serving
 
 from pytest_deploygate.checks.load.facts import LoadRun
-from pytest_deploygate.checks.load.probe.measure import measure
+from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.checks.load.tally import Tally
 from pytest_deploygate.judging import quantiles
@@ -39,7 +39,7 @@ def own(port: int, rate: int, seconds: int, **more: object) -> LoadRun:
         "peak_per_second": rate,
         "duration": f"{seconds}s",
     }
-    return measure(Load.model_validate(plan | more), "x", calibrate=False)
+    return send(Load.model_validate(plan | more), "x", calibrate=False)
 
 
 def constant_rate(server: Server, runs: int) -> None:

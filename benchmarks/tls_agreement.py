@@ -38,8 +38,10 @@ def ours(endpoint: Endpoint, folder: Path) -> str:
     found, offered = tls.measure(endpoint, settings), tls_offers.measure(endpoint, settings)
     suites = ", ".join(f"{v} {len(names)}" for v, names in offered.addresses[0].suites.items())
     verdicts = [
-        judge_certificates.judge(found, judge_certificates.Expected(endpoint, settings, wanted)),
-        judge_tls.judge(offered, judge_tls.Expected(endpoint, wanted, found)),
+        judge_certificates.judge_certificates(
+            found, judge_certificates.ExpectedCertificates(endpoint, settings, wanted)
+        ),
+        judge_tls.judge_protocols(offered, judge_tls.ExpectedProtocols(endpoint, wanted, found)),
     ]
     return suites + "".join(f"\n      {one.verdict.value}: {one.reason}" for one in verdicts)
 

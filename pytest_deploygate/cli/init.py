@@ -12,7 +12,7 @@ from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
 from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.inventory.schema import json_schema
-from pytest_deploygate.session.settings import shipped_checklist
+from pytest_deploygate.session import shipped
 
 _STARTER = {
     "pytest.ini": "pytest.ini",
@@ -78,9 +78,7 @@ def _files(from_checklist: Path | None) -> dict[str, str]:
     files["inventories/inventory.schema.json"] = (
         json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     )
-    shipped = shipped_checklist()
-    files |= {f"suites/{file.name}": file.read_text() for file in sorted(shipped.parent.glob("test_*.py"))}
-    files["suites/checklist.md"] = shipped.read_text()
+    files["suites/checklist.md"] = shipped.checklist().read_text()
     if from_checklist is not None:
         try:
             files["suites/checklist.md"] = identified(from_checklist.read_bytes().decode())
@@ -89,9 +87,6 @@ def _files(from_checklist: Path | None) -> dict[str, str]:
             raise Refused("\n" + text.replace("checklist:", f"{from_checklist}:")) from None
         except UnicodeDecodeError:
             raise Refused(f"{from_checklist} is not UTF-8 text") from None
-        # The shipped suites speak of the shipped ids; a checklist that has none of them begins with people's word.
-        if "{#phase2." not in files["suites/checklist.md"]:
-            files = {name: text for name, text in files.items() if not name.startswith("suites/test_")}
     return files | dict.fromkeys(_EMPTY, "")
 
 

@@ -21,7 +21,7 @@ from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.judge import regression
 from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.probe.engine import Engine
-from pytest_deploygate.checks.load.probe.measure import measure
+from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.checks.load.tally import WHOLE
 from pytest_deploygate.cli.inventories import Refused, read
@@ -151,7 +151,7 @@ def _run(plan: Load, name: str, *, live: bool) -> LoadRun:
 
     with _stopping(started):
         try:
-            return measure(plan, name, look=judge_load.look(plan), watch=watch)
+            return send(plan, name, look=judge_load.look(plan), watch=watch)
         finally:
             if picture is not None:
                 picture.close()
@@ -179,12 +179,16 @@ def _stopping(engines: list[Engine]) -> Iterator[None]:
 
 
 def _judged(run: LoadRun, plan: Load) -> Iterator[Judged]:
-    for criterion in judge_load.criteria(run, plan):
-        yield criterion.endpoint, criterion.name, judge_load.judge(run.only(criterion.endpoint), criterion)
+    for criterion in judge_load.latency_criteria(run, plan):
+        yield (
+            criterion.endpoint,
+            criterion.name,
+            judge_load.judge_latency(run.only(criterion.endpoint), criterion),
+        )
     if plan.baseline is not None:
-        pair = regression.Pair(run.only(WHOLE), baselines.read(plan.baseline, WHOLE))
-        for against in regression.criteria(plan):
-            yield "baseline", against.name, regression.judge(pair, against)
+        pair = regression.Pair(run.only(WHOLE), baselines.baseline(plan.baseline, WHOLE))
+        for against in regression.regression_criteria(plan):
+            yield "baseline", against.name, regression.judge_regression(pair, against)
 
 
 def _save(run: LoadRun, file: Path) -> None:

@@ -18,7 +18,8 @@ from pytest_deploygate.cli.planning import PlannedItem, PlannedPhase, PlannedTes
 from pytest_deploygate.cli.planshow import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
-from pytest_deploygate.session import declared, scope
+from pytest_deploygate.session import scope, shipped
+from pytest_deploygate.session import suites as run_suites
 
 #: Marks that pytest and its plugins here have, beside those that the configuration registers.
 _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametrize", "usefixtures")
@@ -61,8 +62,9 @@ def _plan(
 ) -> Plan:
     now = datetime.now(UTC)
     told = suites.read(root)
-    functions = declared.functions_below(root, told.places, told.patterns)
     checklist = repository.resolved(root, file)
+    found = run_suites.functions(root, told.places, told.patterns)
+    functions = shipped.asked_for(found, [item.id for item in checklist.items])
     try:
         scope.check(expression, checklist, [*_MARKS, *told.markers])
         in_scope = scope.item_ids(expression, checklist)

@@ -59,7 +59,9 @@ def _rehearse_database(inventory: Inventory) -> list[tuple[str, float]]:
         replication = inventory.database.of(replication_section.InDatabase).replication
         if replication.failover:
             began = time.monotonic()
-            outcome = _outcome(lambda: _said(failover.drill(cluster, replication.failover, replication.load)))
+            outcome = _outcome(
+                lambda: _said(failover.failover_drill(cluster, replication.failover, replication.load))
+            )
             found.append((f"failover drill, on record: {outcome}", time.monotonic() - began))
         if (backup := inventory.of(backups_section.Keys).backup) and backup.scratch:
             began = time.monotonic()
@@ -81,7 +83,7 @@ def _time_columns(inventory: Inventory) -> dict[str, str]:
 
 
 def _restore(cluster: Cluster, backup: Backup, time_columns: dict[str, str]) -> str:
-    return _said(restore_drill.evidence(cluster, Backups(backup, time_columns)).record)
+    return _said(restore_drill.restore_drill(cluster, Backups(backup, time_columns)).record)
 
 
 def _said(record: replication_facts.DrillRecord | DrillRecord | None) -> str:
@@ -110,4 +112,4 @@ def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:
 
 
 def _fail_over(settings: Dns, name: DnsName) -> str:
-    return dns_drill.drill(settings, name).outcome
+    return dns_drill.failover_drill(settings, name).outcome

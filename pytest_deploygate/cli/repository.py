@@ -21,8 +21,8 @@ from pytest_deploygate.cli.inventories import Refused
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import declared
-from pytest_deploygate.session.settings import shipped_checklist
+from pytest_deploygate.session import shipped
+from pytest_deploygate.session import suites as run_suites
 
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -52,10 +52,10 @@ def resolved(root: Path, file: Path | None) -> Checklist:
     """Return the checklist as a run of this repository sees it: what no test is bound to, a person attests."""
     told = suites.read(root)
     own = root / "suites" / "checklist.md"
-    shipped = parser.load(shipped_checklist())
-    found = parser.load(file or own) if file or own.is_file() else shipped
-    bound = declared.tests_below(root, told.places, told.patterns)
-    return comparison.resolved(found, shipped, {item for items in bound.values() for item in items})
+    ours = parser.load(shipped.checklist())
+    found = parser.load(file or own) if file or own.is_file() else ours
+    bound = run_suites.functions(root, told.places, told.patterns)
+    return comparison.resolved(found, ours, {item for function in bound for item in function.items})
 
 
 @contextmanager

@@ -61,7 +61,8 @@ class Inventory(_Whole):
 @cache
 def composed() -> type[Inventory]:
     """Return the inventory with the keys of every subject."""
-    bases: tuple[Any, ...] = (Database, *_keys(DatabaseKeys))
+    # Fields come in the order of the bases from the last one on: what is about the whole stands first.
+    bases: tuple[Any, ...] = (*reversed(list(_keys(DatabaseKeys))), Database)
     database: Any = create_model("Database", __base__=bases, __module__=__name__, __doc__=Database.__doc__)
     field = Inventory.model_fields["database"]
     fields: dict[str, Any] = {
@@ -70,7 +71,7 @@ def composed() -> type[Inventory]:
             Field(default=None, description=field.description),
         )
     }
-    bases = (Inventory, *_keys(InventoryKeys))
+    bases = (*reversed(list(_keys(InventoryKeys))), Inventory)
     made: Any = create_model(
         "Inventory", __base__=bases, __module__=__name__, __doc__=Inventory.__doc__, **fields
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from pytest_deploygate.checks.way_back.judge.rollback_plan import Fits, PlanSeen
+from pytest_deploygate.checks.way_back.judge.rollback_plan import PlanSeen
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.model import CannotTell
@@ -30,8 +30,3 @@ def look(section: Rollback, tools: Tools, contacts: Sequence[Contact], at: datet
         unrehearsed=tuple(step.name for step in plan.steps if step.name not in known),
         callable_roles=tuple(contact.role for contact in contacts),
     )
-
-
-def fits(section: Rollback) -> Fits:
-    """Return what the inventory expects of it."""
-    return Fits(section.rollback_within, section.rehearsed_within)

@@ -136,7 +136,7 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
         return Lost(began, None, "the inventory does not say how to count it: add `rollback.loss`")
     cluster = Cluster(inventory.database, None)
     try:
-        return probe_loss.since(cluster, section.loss, began)
+        return probe_loss.lost_since(cluster, section.loss, began)
     finally:
         cluster.close()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +31,12 @@ def item_ids(item: pytest.Item) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(a) for mark in item.iter_markers("item") for a in mark.args))
 
 
-def bind(collected: Iterable[pytest.Item], checklist: Checklist) -> list[BoundTest]:
-    """Give every bound test the markers of its items' phase and area.
+def bind(
+    collected: Iterable[pytest.Item], checklist: Checklist, in_scope: Collection[str]
+) -> list[BoundTest]:
+    """Give every bound test the markers of its items' phase and area; of a test with items in scope, of those alone.
+
+    So `-m "phase2 and not preflight"` runs a test that is bound to an item of each.
 
     Raises pytest.UsageError for an id that the checklist does not have, with file, line and the nearest one.
     """
@@ -45,6 +49,7 @@ def bind(collected: Iterable[pytest.Item], checklist: Checklist) -> list[BoundTe
             problems.append(
                 f'{_place(test)}: the item marker names no item; write @pytest.mark.item("db.restore")'
             )
+        marking = set(ids) & set(in_scope) or set(ids)
         for item_id in ids:
             item = checklist.get(item_id)
             if item is None:
@@ -52,7 +57,7 @@ def bind(collected: Iterable[pytest.Item], checklist: Checklist) -> list[BoundTe
                     f"{_place(test)}: no item {item_id!r} in {checklist.file.name}{nearest(item_id, known)}"
                 )
                 continue
-            for name in markers_of(item):
+            for name in markers_of(item) if item_id in marking else ():
                 test.add_marker(name)
         if ids:
             bound.append(BoundTest(test.nodeid, ids))

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-import pytest
-
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -29,32 +27,21 @@ class Function:
     otherwise: str = ""
 
 
-def tests(config: pytest.Config) -> dict[str, tuple[str, ...]]:
-    """Return item ids by test function, such as `suites/test_phase2.py::test_tables`, for a pytest run."""
-    return tests_below(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
-
-
-def functions(config: pytest.Config) -> list[Function]:
-    """Return the bound test functions of a pytest run."""
-    return functions_below(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
-
-
-def tests_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return item ids by test function of the files below `root` that pytest would collect."""
-    return {function.test: function.items for function in functions_below(root, places, patterns)}
-
-
 def functions_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> list[Function]:
     """Return the bound test functions of the files below `root` that pytest would collect."""
     found: dict[str, Function] = {}
     for file in sorted(set(_files(root, places, patterns))):
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (OSError, SyntaxError, ValueError):
-            continue  # pytest reports a file that it cannot read
-        name = file.relative_to(root).as_posix()
-        found.update({f.test: f for f in _bound(tree, f"{name}::", _assigned_marks(tree))})
+        found.update({f.test: f for f in functions_in(file, file.relative_to(root).as_posix())})
     return list(found.values())
+
+
+def functions_in(file: Path, name: str) -> Iterator[Function]:
+    """Yield the bound test functions of one file, whose node ids begin with `name`."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return  # pytest reports a file that it cannot read
+    yield from _bound(tree, f"{name}::", _assigned_marks(tree))
 
 
 def left_out(declared: dict[str, tuple[str, ...]], collected: list[str]) -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,6 @@ from pytest_deploygate.report import terminal
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import (
     bound,
-    declared,
     fixtures,
     manual,
     needs,
@@ -26,6 +25,8 @@ from pytest_deploygate.session import (
     parameters,
     scope,
     settings,
+    shipped,
+    suites,
 )
 from pytest_deploygate.session.floor import hold_the_floor
 from pytest_deploygate.session.gate import GATE, Gate
@@ -38,6 +39,8 @@ _RUN = pytest.StashKey[Run]()
 _RECORD = pytest.StashKey[Record]()
 #: Tests of sections that this inventory does not have, whose items others cover.
 _LEFT = pytest.StashKey[set[str]]()
+#: Whether the shipped suites and the checklist are collected beside what pytest was given.
+_WHOLE = pytest.StashKey[bool]()
 
 
 def wake(config: pytest.Config) -> None:
@@ -48,15 +51,17 @@ def wake(config: pytest.Config) -> None:
     for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
         config.addinivalue_line("markers", f"{name}: tests of the checklist's {name} items")
     config.stash[SETTINGS] = found
-    config.stash[_LEFT] = needs.left_to_others(declared.functions(config), found.inventory)
-    _collect_checklist(config, found.checklist.file)
+    functions = suites.functions_of(config, found.item_ids)
+    config.stash[_LEFT] = needs.left_to_others(functions, found.inventory)
+    config.stash[_WHOLE] = _whole(config)
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     try:
-        expected = {t: ids for t, ids in declared.tests(config).items() if t not in config.stash[_LEFT]}
+        by_test = suites.items_by_test(functions)
+        expected = {test: ids for test, ids in by_test.items() if test not in config.stash[_LEFT]}
         run = config.stash[_RUN] = Run(
             found, expected | manual.declared(found.checklist), config.pluginmanager
         )
@@ -71,12 +76,30 @@ def wake(config: pytest.Config) -> None:
     _quieten(config)
 
 
-def _collect_checklist(config: pytest.Config, file: Path) -> None:
-    """Have the checklist collected where no path was given and the suite's own folders do not hold it."""
-    places = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
-    if config.args_source is config.ArgsSource.ARGS or any(file.is_relative_to(place) for place in places):
-        return
-    config.args.append(str(file))
+def _whole(config: pytest.Config) -> bool:
+    """Tell whether no path was given, so that the shipped suites and the checklist are collected, too."""
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:  # a worker is given the controller's paths
+        return bool(worker["deploygate_whole"])
+    return config.args_source is not config.ArgsSource.ARGS
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave to `pytest_collection_modifyitems` what is collected there."""
+    checklist = config.stash[SETTINGS].checklist.file
+    if config.stash[_WHOLE] and (shipped.is_suite(collection_path) or collection_path == checklist):
+        return True
+    return None
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Call a shipped test alike wherever the package is installed."""
+    if not shipped.is_suite(module_path):
+        return None
+    module: pytest.Module = pytest.Module.from_parent(
+        parent, path=module_path, nodeid=shipped.NODES + module_path.name
+    )
+    return module
 
 
 def _quieten(config: pytest.Config) -> None:
@@ -125,11 +148,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Bind tests to items before anything is deselected, and leave out what `--resume` keeps."""
     found = config.stash[SETTINGS]
-    items[:] = [item for item in items if item.nodeid.partition("[")[0] not in config.stash[_LEFT]]
-    tests = bound.bind(items, found.checklist)
+    if config.stash[_WHOLE]:
+        items[:0] = shipped.collect(session, found.scope_items)
+        items += session.genitems(manual.file_of(found.checklist, session))
+    items[:] = [
+        item
+        for item in items
+        if item.nodeid.partition("[")[0] not in config.stash[_LEFT]
+        and shipped.keep_bound(item, found.item_ids)
+    ]
+    tests = bound.bind(items, found.checklist, found.scope_items)
     worker = getattr(config, "workerinput", None)
     if worker is not None:
         bound.leave_for_controller(found.out, worker["deploygate_run"], tests)
@@ -156,6 +189,7 @@ def pytest_configure_node(node: object) -> None:
     run = node.config.stash.get(_RUN, None)  # type: ignore[attr-defined]
     if run is not None:
         node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
+        node.workerinput["deploygate_whole"] = node.config.stash[_WHOLE]  # type: ignore[attr-defined]
         node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
 
 

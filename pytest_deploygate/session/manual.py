@@ -71,7 +71,12 @@ def collect(file: Path, parent: pytest.Collector) -> ChecklistFile | None:
     checklist = parent.config.stash[SETTINGS].checklist
     if file.resolve() != checklist.file.resolve():
         return None
+    return file_of(checklist, parent)
+
+
+def file_of(checklist: Checklist, parent: pytest.Collector) -> ChecklistFile:
+    """Return the collector for a checklist."""
     collected: ChecklistFile = ChecklistFile.from_parent(
-        parent, path=file, nodeid=ATTESTATION_TESTS.removesuffix("::")
+        parent, path=checklist.file, nodeid=ATTESTATION_TESTS.removesuffix("::")
     )
     return collected

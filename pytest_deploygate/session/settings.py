@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +23,7 @@ from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import declared, scope, timetable
+from pytest_deploygate.session import scope, shipped, suites, timetable
 
 T = TypeVar("T")
 DEFAULT_CHANGE = "local"
@@ -59,6 +58,11 @@ class Settings:
         """The ids of the items that the run speaks for, in the checklist's order."""
         found = scope.item_ids(self.expression, self.checklist)
         return tuple(item for item in found if item in self.only) if self.only else found
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The ids of all items of the checklist."""
+        return tuple(item.id for item in self.checklist.items)
 
     @property
     def scope_words(self) -> str:
@@ -98,9 +102,9 @@ def read(config: pytest.Config) -> Settings:
         )
     try:
         loaded = load(str(config.getoption("--inventory")), root)
-        shipped = checklist_parser.load(shipped_checklist())
-        bound = {item for items in declared.tests(config).values() for item in items}
-        checklist = comparison.resolved(checklist_parser.load(_checklist_file(config)), shipped, bound)
+        ours = checklist_parser.load(shipped.checklist())
+        bound = {item for function in suites.functions_of(config) for item in function.items}
+        checklist = comparison.resolved(checklist_parser.load(_checklist_file(config)), ours, bound)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(f"\n{error}\n") from None
     change = str(config.getoption("--change"))
@@ -126,7 +130,7 @@ def read(config: pytest.Config) -> Settings:
         waivers=records.waivers,
         issue_log=records.issue_log,
         weakenings=(
-            *comparison.weakenings(checklist, shipped),
+            *comparison.weakenings(checklist, ours),
             *inventory_weakening.weakenings(loaded.inventory),
         ),
     )
@@ -231,11 +235,4 @@ def _checklist_file(config: pytest.Config) -> Path:
         path = Path(str(given))
         return path if path.is_absolute() else config.invocation_params.dir / path
     own = config.rootpath / "suites" / "checklist.md"
-    return own if own.is_file() else shipped_checklist()
-
-
-def shipped_checklist() -> Path:
-    """Return the checklist that comes with the product, from a wheel or from a source tree."""
-    package = Path(str(resources.files("pytest_deploygate")))
-    inside = package / "suites" / "checklist.md"
-    return inside if inside.is_file() else package.parent / "suites" / "checklist.md"
+    return own if own.is_file() else shipped.checklist()

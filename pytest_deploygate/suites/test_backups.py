@@ -16,7 +16,7 @@ def test_backup_repository(gate, backups):
 @pytest.mark.item("db.continuous-backup")
 def test_wal_is_archived(gate, postgres, backups):
     """A marker's WAL segment comes into the archive in time; none since the last full backup is missing."""
-    gate.judge(judge.judge_archiving, probe.archiving(postgres, backups), backups.criteria)
+    gate.judge(judge.judge_archiving, probe.archive_marker(postgres, backups), backups.criteria)
 
 
 @pytest.mark.item("db.restore")
@@ -41,7 +41,7 @@ def test_final_backup(gate, backups):
 @pytest.mark.item("phase1.backup")
 def test_small_backup_completes(gate, backups):
     """A small backup, taken now, completes and is in the repository."""
-    gate.judge(judge.judge_trial, probe.take(backups), backups.criteria, target="small backup")
+    gate.judge(judge.judge_trial, probe.take_backup(backups), backups.criteria, target="small backup")
 
 
 @pytest.mark.item("after.backup")

@@ -10,11 +10,11 @@ from pytest_deploygate.checks.migrations import judge, probe
 @pytest.mark.item("phase2.migrations")
 def test_migrations_are_at_the_head(gate, postgres, migrations):
     """Every node is at the expected head: no migration pending, unknown or half done."""
-    gate.judge(judge.judge_versions, probe.versions(postgres, migrations), migrations)
+    gate.judge(judge.judge_versions, probe.schema_versions(postgres, migrations), migrations)
 
 
 @pytest.mark.item("guard.migration-lint")
 def test_migrations_do_no_harm(gate, postgres, migration_lint, sections):
     """No migration would rewrite, scan or lock a large table, or wait without limit for its lock."""
-    found = probe.pending(postgres, migration_lint, sections.get("migrations"))
+    found = probe.pending_migrations(postgres, migration_lint, sections.get("migrations"))
     gate.judge(judge.judge_lint, found, migration_lint)

@@ -23,5 +23,5 @@ def test_pooler_works(gate, postgres, pooler):
 @pytest.mark.disruptive(otherwise="run where the inventory opts in, else judge the pressure test on record")
 def test_more_clients_than_the_server_takes(gate, postgres, pooling, pooler, inventory, allow_disruptive):
     """More clients than the server takes all get their answers, over no more server connections than the pool."""
-    found = probe.pressure(postgres, pooling, pooler, inventory.name, allowed=allow_disruptive)
+    found = probe.under_pressure(postgres, pooling, pooler, inventory.name, allowed=allow_disruptive)
     gate.judge(judge.judge_pressure, found, pooling.pressure, target=f"{pooler.name} under pressure")

@@ -28,13 +28,13 @@ def test_validation_query(gate, postgres, validation_query):
 @pytest.mark.item("guard.after-load")
 def test_nothing_is_left_of_the_load(gate, postgres, after_load):
     """Sequences are past their columns, tables analyzed, constraints validated, triggers on."""
-    gate.judge(judge.judge_after_load, probe.after_load(postgres, after_load), after_load)
+    gate.judge(judge.judge_after_load, probe.left_by_load(postgres, after_load), after_load)
 
 
 @pytest.mark.item("stab.slow-queries")
 def test_no_slow_statement(gate, postgres, statement_bounds):
     """No statement that runs often is over the mean and p99 bounds; the worst ten are in the report."""
-    gate.judge(judge.judge_slow, probe.statements(postgres, statement_bounds), statement_bounds)
+    gate.judge(judge.judge_slow, probe.counted_statements(postgres, statement_bounds), statement_bounds)
 
 
 @pytest.mark.item("stab.caching")

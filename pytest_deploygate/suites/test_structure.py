@@ -31,7 +31,7 @@ def test_indexes_are_there_and_valid(gate, postgres, indexes, expected_indexes):
 @pytest.mark.item("phase2.indexes")
 def test_indexes_are_sound(gate, postgres, indexes):
     """Amcheck finds every B-tree in the order that its definition says."""
-    found = probe.amcheck(postgres, indexes.amcheck_max_size) if indexes.amcheck else None
+    found = probe.verify_indexes(postgres, indexes.amcheck_max_size) if indexes.amcheck else None
     gate.judge(judge.judge_amcheck, found, indexes.amcheck, target="amcheck")
 
 
@@ -44,4 +44,4 @@ def test_query_uses_index(gate, postgres, indexed_query):
 @pytest.mark.item("db.partitioning", "phase2.partitioning")
 def test_partitions(gate, postgres, partitioned):
     """Partitions have the expected width, no gap, some ahead; nothing fell into the default, queries prune."""
-    gate.judge(judge.judge_partitions, probe.partitions(postgres, partitioned), partitioned)
+    gate.judge(judge.judge_partitions, probe.read_partitions(postgres, partitioned), partitioned)

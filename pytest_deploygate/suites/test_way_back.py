@@ -10,7 +10,7 @@ from pytest_deploygate.checks.way_back import judge, probe
 @pytest.mark.item("day.rollback-plan")
 def test_the_runbook_can_be_relied_on(gate, rollback, runbook):
     """Every step is verified and its dry run passes; in all it fits into the window, by rehearsals that are not old."""
-    gate.judge(judge.judge_runbook, runbook, judge.Fits.of(rollback), target="runbook")
+    gate.judge(judge.judge_runbook, runbook, judge.fits(rollback), target="runbook")
 
 
 @pytest.mark.item("guard.baseline")
@@ -22,10 +22,10 @@ def test_what_was_red_before_is_known(gate, baseline_change, wanted_baseline):
 @pytest.mark.item("guard.loss-if-rolled-back")
 def test_what_a_rollback_would_lose_is_known(gate, postgres, loss, cutover_at, bearable):
     """The rows accepted since the cutover are counted now, and can be saved before anything is restored over them."""
-    gate.judge(judge.judge_loss, probe.lost(postgres, loss, cutover_at), bearable, target="new side")
+    gate.judge(judge.judge_loss, probe.lost_since(postgres, loss, cutover_at), bearable, target="new side")
 
 
 @pytest.mark.item("guard.old-side-fenced")
 def test_nobody_writes_to_the_old_side(gate, fence, cutover_at):
     """No row was written to the old side since the cutover, and none is while we look."""
-    gate.judge(judge.judge_old_side, probe.old_side(fence, cutover_at), fence, target=fence.name)
+    gate.judge(judge.judge_old_side, probe.old_side_writes(fence, cutover_at), fence, target=fence.name)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.parser import ChecklistError, slug
 from pytest_deploygate.model import Kind, Severity
-from pytest_deploygate.session.settings import shipped_checklist
+from pytest_deploygate.session.shipped import checklist as shipped_checklist
 
 
 def words(text: str) -> list[str]:

@@ -19,7 +19,7 @@ from pytest_deploygate.checklist.records import (
     time_words,
 )
 
-SHIPPED = parser.load(Path(__file__).parents[2] / "suites" / "checklist.md")
+SHIPPED = parser.load(Path(__file__).parents[2] / "pytest_deploygate" / "suites" / "checklist.md")
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["2026-03-04T10:00:00Z", "sec.audit", "é"]),
     lambda inner: (

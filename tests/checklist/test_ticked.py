@@ -136,7 +136,7 @@ def test_files_are_written_byte_for_byte(tmp_path: Path) -> None:
 
 
 def test_the_shipped_checklist_is_ticked() -> None:
-    file = Path(__file__).parents[2] / "suites" / "checklist.md"
+    file = Path(__file__).parents[2] / "pytest_deploygate" / "suites" / "checklist.md"
     text = file.read_text()
     found = ticked.ticked(text, results(text, {"phase2.tables": Verdict.PASS}), AT)
     assert found.count(NOTE) == len(parser.parse(text, file).items)

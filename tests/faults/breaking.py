@@ -11,12 +11,12 @@ from pytest_deploygate.checklist import parser
 from pytest_deploygate.lab import cluster, faults, schedule, sql
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.model import Verdict, worst
-from pytest_deploygate.session import declared
+from pytest_deploygate.session import shipped
 
 ROOT = Path(__file__).parents[2]
 ALL = faults.all_faults()
-BOUND = {item for items in declared.tests_below(ROOT, ["suites"], ["test_*.py"]).values() for item in items}
-CHECKLIST = parser.load(ROOT / "suites" / "checklist.md")
+BOUND = {item for function in shipped.functions() for item in function.items}
+CHECKLIST = parser.load(shipped.checklist())
 
 #: Items that are measured in response times: beside other work nobody can tell whose slowness it was.
 TIMED = {"crit.p50", "crit.p99"}

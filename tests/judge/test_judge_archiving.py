@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checks.backups.facts import Archiver, Archiving, Mark
-from pytest_deploygate.checks.backups.judge.archiving import judge
+from pytest_deploygate.checks.backups.judge.archiving import judge_archiving
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
 
@@ -22,11 +22,11 @@ FAILED = replace(STATE, failed=3, last_failed=SEGMENT, last_failed_at=NOW + time
 
 
 def test_a_segment_in_time_and_no_gap_pass():
-    assert judge(GOOD, EXPECTED).verdict is Verdict.PASS
+    assert judge_archiving(GOOD, EXPECTED).verdict is Verdict.PASS
 
 
 def test_archive_timeout_zero_is_noted():
-    assert judge(replace(GOOD, after=replace(STATE, timeout_s=0)), EXPECTED).notes
+    assert judge_archiving(replace(GOOD, after=replace(STATE, timeout_s=0)), EXPECTED).notes
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,11 @@ def test_archive_timeout_zero_is_noted():
     ],
 )
 def test_what_is_wrong_fails(found, words):
-    judged = judge(found, EXPECTED)
+    judged = judge_archiving(found, EXPECTED)
     assert (judged.verdict, words in judged.reason) == (Verdict.FAIL, True), judged.reason
 
 
 def test_a_gap_that_cannot_be_told_is_inconclusive():
-    assert judge(replace(GOOD, gap_problem="no full backup"), EXPECTED).verdict is Verdict.INCONCLUSIVE
+    assert (
+        judge_archiving(replace(GOOD, gap_problem="no full backup"), EXPECTED).verdict is Verdict.INCONCLUSIVE
+    )

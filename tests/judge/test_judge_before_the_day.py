@@ -70,8 +70,8 @@ def setting(name, value):
 def test_a_sound_server_passes():
     """As it is, and where extensions must be in the newest version that the server has."""
     newest = SERVERS.model_copy(update={"extensions": {"amcheck": "newest"}})
-    assert servers.judge(STATE, newest).verdict is Verdict.PASS
-    assert servers.judge(STATE, SERVERS).verdict is Verdict.PASS
+    assert servers.judge_server(STATE, newest).verdict is Verdict.PASS
+    assert servers.judge_server(STATE, SERVERS).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_sound_server_passes():
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_server_fails(state, more, words):
-    found = servers.judge(
+    found = servers.judge_server(
         state, SERVERS.model_validate({**SERVERS.model_dump(), "memory": SERVERS.memory, **more})
     )
     assert found.verdict is Verdict.FAIL, found.reason
@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_server_fails(state, more, words):
 
 @pytest.mark.parametrize("name", ["fsync", "shared_preload_libraries"])
 def test_a_hidden_setting_is_inconclusive(name):
-    found = servers.judge(setting(name, None), SERVERS)
+    found = servers.judge_server(setting(name, None), SERVERS)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "GRANT pg_monitor" in found.reason
 
@@ -247,7 +247,7 @@ def test_slow_statements(facts, more, verdict, words):
     ],
 )
 def test_a_hit_ratio(hits, misses, verdict):
-    assert caches.judge(CacheFacts("db1", "shared_buffers", hits, misses), Buffers()).verdict is verdict
+    assert caches.judge_cache(CacheFacts("db1", "shared_buffers", hits, misses), Buffers()).verdict is verdict
 
 
 FILES = AgedFiles.model_validate({"name": "logs", "path": "/l", "keep": "30d"})
@@ -340,7 +340,7 @@ def after(*hits, **more):
 )  # fmt: skip
 def test_erasure(facts, verdict, words):
     """As the parameters say; backups are named with the day on which this person is gone from them."""
-    found = erasure.judge(facts, ERASURE)
+    found = erasure.judge_erasure(facts, ERASURE)
     assert found.verdict is verdict, found.reason
     assert words in found.reason
     assert any("2026-03-31" in note for note in found.notes)
@@ -364,7 +364,7 @@ SEQUENCE = Sequence("s.a_id_seq", "s.a.id", 10, 10, 1, 1, 2**31 - 1, False)
     ],
 )
 def test_sequences(sequence, words):
-    found = after_load.judge(replace(LOADED, sequences=(sequence,)), AfterLoad())
+    found = after_load.judge_after_load(replace(LOADED, sequences=(sequence,)), AfterLoad())
     assert found.verdict is (Verdict.FAIL if words else Verdict.PASS), found.reason
     assert words in found.reason
 
@@ -373,13 +373,13 @@ def test_sequences(sequence, words):
     "field", ["unanalyzed", "stale", "not_valid", "switched_off", "no_identity", "unlogged", "no_autovacuum"]
 )
 def test_what_a_load_leaves_behind_fails(field):
-    found = after_load.judge(replace(LOADED, **{field: ("s.a: x",)}), AfterLoad())
+    found = after_load.judge_after_load(replace(LOADED, **{field: ("s.a: x",)}), AfterLoad())
     assert found.verdict is Verdict.FAIL
     assert "s.a: x" in found.reason
 
 
 def test_empty_tables_are_deferred():
-    found = after_load.judge(replace(LOADED, with_rows=0), AfterLoad())
+    found = after_load.judge_after_load(replace(LOADED, with_rows=0), AfterLoad())
     assert (found.verdict, found.deferred_to) == (Verdict.INCONCLUSIVE, "phase4")
 
 
@@ -394,16 +394,18 @@ def test_erasure_looks_beside_the_database():
     )
     before = replace(BEFORE, hits=(*BEFORE.hits, Hit("redis cache", 1, "key p:1 (database 0)")))
     whole = replace(ERASED, before=before)
-    assert "and from redis cache, log app" in erasure.judge(whole, wider).reason
-    control = erasure.judge(ERASED, wider)
+    assert "and from redis cache, log app" in erasure.judge_erasure(whole, wider).reason
+    control = erasure.judge_erasure(ERASED, wider)
     assert control.verdict is Verdict.INCONCLUSIVE
     assert "not found in redis cache before" in control.reason
-    left = erasure.judge(replace(whole, after=before), wider)
+    left = erasure.judge_erasure(replace(whole, after=before), wider)
     assert left.verdict is Verdict.FAIL
     assert "redis cache (1 key, first key p:1 (database 0))" in left.reason
     assert "have it delete the key" in left.reason
-    logged = erasure.judge(replace(whole, after=replace(BEFORE, hits=(Hit("log app", 2, "/a.log"),))), wider)
+    logged = erasure.judge_erasure(
+        replace(whole, after=replace(BEFORE, hits=(Hit("log app", 2, "/a.log"),))), wider
+    )
     assert "log app (2 lines, first /a.log)" in logged.reason
     assert "log an id in its place" in logged.reason
-    others = erasure.judge(replace(whole, before=replace(before, databases=("crm",))), wider)
+    others = erasure.judge_erasure(replace(whole, before=replace(before, databases=("crm",))), wider)
     assert any("other databases of db2 were not looked at: crm" in note for note in others.notes)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checks.replication.facts import DrillEvidence, DrillRecord
-from pytest_deploygate.checks.replication.judge.failover import judge
+from pytest_deploygate.checks.replication.judge.failover import judge_failover
 from pytest_deploygate.checks.replication.probe.failover import digest
 from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.model import Verdict
@@ -29,7 +29,7 @@ def evidence(record=GOOD, *, ran_now=False, problem="", configuration=FACTS):
 
 
 def test_a_good_recent_record_passes_and_says_when():
-    found = judge(evidence(), FAILOVER)
+    found = judge_failover(evidence(), FAILOVER)
     assert found.verdict is Verdict.PASS
     assert "2026-02-26" in found.reason
     assert "all 600 acknowledged writes" in found.reason
@@ -49,7 +49,7 @@ def test_a_good_recent_record_passes_and_says_when():
     ],
 )  # fmt: skip
 def test_what_proves_nothing_is_inconclusive_and_says_how_to_run_it(given, criterion, words):
-    found = judge(given, criterion)
+    found = judge_failover(given, criterion)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert words in found.reason
     assert "--allow-disruptive=prod" in found.reason
@@ -71,6 +71,6 @@ def test_what_proves_nothing_is_inconclusive_and_says_how_to_run_it(given, crite
 )  # fmt: skip
 @pytest.mark.parametrize("ran_now", [True, False])
 def test_a_bad_drill_fails(changed, words, ran_now):
-    found = judge(evidence(replace(GOOD, **changed), ran_now=ran_now), FAILOVER)
+    found = judge_failover(evidence(replace(GOOD, **changed), ran_now=ran_now), FAILOVER)
     assert found.verdict is Verdict.FAIL
     assert words in found.reason

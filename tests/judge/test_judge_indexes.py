@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from pytest_deploygate.checks.structure.facts import Index, Indexes, IndexState
-from pytest_deploygate.checks.structure.judge.indexes import Expected, judge_states
+from pytest_deploygate.checks.structure.judge.indexes import ExpectedIndexes, judge_indexes
 from pytest_deploygate.model import Verdict
 
 A = IndexState("app.a", "app.t", "CREATE INDEX a", True, True, True, "1 | 1", None, None)
 B = replace(A, name="app.b", definition="CREATE INDEX b", shape="1 | 2")
-EXPECTED = Expected((Index("app.a", "app.t", "CREATE INDEX a"),), ("app.b",))
+EXPECTED = ExpectedIndexes((Index("app.a", "app.t", "CREATE INDEX a"),), ("app.b",))
 
 
 def states(*more: IndexState, a: IndexState = A, b: IndexState = B, **other: object) -> Indexes:
@@ -18,14 +18,14 @@ def states(*more: IndexState, a: IndexState = A, b: IndexState = B, **other: obj
 
 
 def test_expected_ones_are_there():
-    said = judge_states(states(), EXPECTED)
+    said = judge_indexes(states(), EXPECTED)
     assert said.verdict is Verdict.PASS
     assert "2 expected" in said.reason
     assert said.notes == ()
 
 
 def test_nothing_expected_is_no_pass():
-    assert judge_states(states(), Expected((), ())).verdict is Verdict.INCONCLUSIVE
+    assert judge_indexes(states(), ExpectedIndexes((), ())).verdict is Verdict.INCONCLUSIVE
 
 
 PART = replace(A, name="app.p1_a", table="app.p1", shape="9 | 1", partition_of="app.a")
@@ -54,7 +54,7 @@ PART = replace(A, name="app.p1_a", table="app.p1", shape="9 | 1", partition_of="
     ],
 )
 def test_what_is_wrong_is_named(found, words):
-    said = judge_states(found, EXPECTED)
+    said = judge_indexes(found, EXPECTED)
     assert said.verdict is Verdict.FAIL
     assert words in said.reason
     assert any(reading.ok is False for reading in said.readings)
@@ -63,7 +63,7 @@ def test_what_is_wrong_is_named(found, words):
 def test_twins_of_a_parent_are_told_once():
     """The parts of two equal parents are no finding of their own."""
     twin = replace(A, name="app.a2")
-    said = judge_states(states(twin, PART, replace(PART, name="app.p1_a2", partition_of="app.a2")), EXPECTED)
+    said = judge_indexes(states(twin, PART, replace(PART, name="app.p1_a2", partition_of="app.a2")), EXPECTED)
     assert "app.a2: does the same work" in said.reason
     assert "p1" not in said.reason
 
@@ -72,13 +72,13 @@ def test_extra_ones_are_a_note():
     other = replace(A, name="app.more", shape="1 | 3")
     elsewhere = replace(A, name="other.x", table="other.t", shape="7 | 1")
     on_partition = replace(A, name="app.p1_x", table="app.p1", shape="9 | 4", on_partition=True)
-    said = judge_states(states(other, elsewhere, PART, on_partition), EXPECTED)
+    said = judge_indexes(states(other, elsewhere, PART, on_partition), EXPECTED)
     assert said.verdict is Verdict.PASS
     assert said.notes == ("not in the snapshot: app.more",)
 
 
 def test_many_faults_are_counted():
-    said = judge_states(Indexes(()), Expected((), tuple(f"app.i{n}" for n in range(8))))
+    said = judge_indexes(Indexes(()), ExpectedIndexes((), tuple(f"app.i{n}" for n in range(8))))
     assert "and 3 more" in said.reason
     assert sum(reading.ok is False for reading in said.readings) >= 8
 
@@ -86,12 +86,12 @@ def test_many_faults_are_counted():
 def test_one_that_is_being_built_cannot_be_told_yet():
     """Until it is finished it is neither good nor bad; what is wrong beside it counts."""
     building = replace(A, valid=False, building=True)
-    said = judge_states(states(a=building), EXPECTED)
+    said = judge_indexes(states(a=building), EXPECTED)
     assert said.verdict is Verdict.INCONCLUSIVE
     assert "being built on app.t right now" in said.reason
-    assert judge_states(Indexes((building,)), EXPECTED).verdict is Verdict.FAIL
+    assert judge_indexes(Indexes((building,)), EXPECTED).verdict is Verdict.FAIL
 
 
 def test_the_twin_that_serves_a_constraint_stays():
     key = replace(A, name="app.z_key", constraint="z_key")
-    assert "app.a: does the same work as app.z_key" in judge_states(states(key), EXPECTED).reason
+    assert "app.a: does the same work as app.z_key" in judge_indexes(states(key), EXPECTED).reason

@@ -20,7 +20,9 @@ def lint(text: str, size: int | None = GB, **more):
         Step("1.sql", s, _table(s), size, referenced=tuple(Referenced(t, size) for t in referenced_by(s)))
         for s in statements(text)
     )
-    return migration_lint.judge(LintFacts(("1.sql",), steps, None, 2), MigrationLint.model_validate(more))
+    return migration_lint.judge_lint(
+        LintFacts(("1.sql",), steps, None, 2), MigrationLint.model_validate(more)
+    )
 
 
 @pytest.mark.parametrize(

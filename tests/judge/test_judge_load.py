@@ -50,8 +50,8 @@ def run_of(latency, failure=lambda _n: "", **changes):
 
 def verdicts(run):
     return {
-        (c.endpoint, c.name): judge_load.judge(run.only(c.endpoint), c)
-        for c in judge_load.criteria(run, LOAD)
+        (c.endpoint, c.name): judge_load.judge_latency(run.only(c.endpoint), c)
+        for c in judge_load.latency_criteria(run, LOAD)
     }
 
 

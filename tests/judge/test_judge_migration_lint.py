@@ -16,7 +16,9 @@ MB, GB = 1024**2, 1024**3
 
 def lint(text: str, size: int | None = GB, **more):
     steps = tuple(Step("1.sql", s, _table(s), size) for s in cut(text))
-    return migration_lint.judge(LintFacts(("1.sql",), steps, 512 * MB, 2), MigrationLint.model_validate(more))
+    return migration_lint.judge_lint(
+        LintFacts(("1.sql",), steps, 512 * MB, 2), MigrationLint.model_validate(more)
+    )
 
 
 @pytest.mark.parametrize(

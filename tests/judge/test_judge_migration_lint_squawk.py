@@ -97,7 +97,7 @@ def lint(text: str):
         Step("1.sql", s, _table(s), GB, referenced=tuple(Referenced(t, GB) for t in referenced_by(s)))
         for s in statements(text)
     )
-    return migration_lint.judge(LintFacts(("1.sql",), made, None, 2), MigrationLint())
+    return migration_lint.judge_lint(LintFacts(("1.sql",), made, None, 2), MigrationLint())
 
 
 @pytest.mark.parametrize("text", [*KNOWN_TO_SQUAWK, *MORE])

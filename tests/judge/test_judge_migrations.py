@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_deploygate.checks.migrations.facts import NodeVersion, Revision, SchemaVersions, Scripts
-from pytest_deploygate.checks.migrations.judge.versions import judge, pending
+from pytest_deploygate.checks.migrations.judge.versions import judge_versions, pending
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Verdict
 
@@ -29,7 +29,7 @@ def facts(*nodes, scripts=SCRIPTS, expected=("r4",)):
 
 
 def test_all_nodes_at_the_head_pass():
-    found = judge(facts(node(), node("db2"), node("db3")), ALEMBIC)
+    found = judge_versions(facts(node(), node("db2"), node("db3")), ALEMBIC)
     assert (found.verdict, found.reason) == (Verdict.PASS, "db1, db2, db3: at r4, none pending, none dirty")
     assert [r.value for r in found.readings if "version" in r.name] == ["r4"] * 3
 
@@ -57,26 +57,29 @@ def test_all_nodes_at_the_head_pass():
     ],
 )
 def test_what_is_wrong_is_named(nodes, words):
-    found = judge(facts(*nodes), ALEMBIC)
+    found = judge_versions(facts(*nodes), ALEMBIC)
     assert found.verdict is Verdict.FAIL
     for word in words:
         assert word in found.reason
 
 
 def test_a_replica_that_cannot_be_read_is_unknown():
-    found = judge(facts(node(), node("db2", [], problem="db2 cannot be used: refused")), ALEMBIC)
+    found = judge_versions(facts(node(), node("db2", [], problem="db2 cannot be used: refused")), ALEMBIC)
     assert (found.verdict, found.reason) == (Verdict.INCONCLUSIVE, "db2 cannot be used: refused")
 
 
 def test_a_dirty_query_without_answer_is_unknown_but_a_wrong_version_still_fails():
-    assert judge(facts(node(problem="`dirty` gave no answer")), ALEMBIC).verdict is Verdict.INCONCLUSIVE
     assert (
-        judge(facts(node(versions=["r3"], problem="`dirty` gave no answer")), ALEMBIC).verdict is Verdict.FAIL
+        judge_versions(facts(node(problem="`dirty` gave no answer")), ALEMBIC).verdict is Verdict.INCONCLUSIVE
+    )
+    assert (
+        judge_versions(facts(node(versions=["r3"], problem="`dirty` gave no answer")), ALEMBIC).verdict
+        is Verdict.FAIL
     )
 
 
 def test_a_delayed_replica_may_be_behind_and_is_noted():
-    found = judge(facts(node(), node("db2", ["r3"], delayed=timedelta(hours=1))), ALEMBIC)
+    found = judge_versions(facts(node(), node("db2", ["r3"], delayed=timedelta(hours=1))), ALEMBIC)
     assert found.verdict is Verdict.PASS
     assert "db2 is a delayed replica and still at r3" in found.notes[0]
     assert "db2" not in found.reason
@@ -84,23 +87,25 @@ def test_a_delayed_replica_may_be_behind_and_is_noted():
 
 def test_a_fork_fails_and_two_histories_do_not():
     forked = Scripts("migrations", (*CHAIN, Revision("fork", ("r3",), "")), ("fork", "r4"), ())
-    found = judge(facts(node(), scripts=forked, expected=("fork", "r4")), ALEMBIC)
+    found = judge_versions(facts(node(), scripts=forked, expected=("fork", "r4")), ALEMBIC)
     assert found.verdict is Verdict.FAIL
     assert "2 heads (fork, r4)" in found.reason
     assert "alembic merge heads" in found.reason
     apart = Scripts("migrations", (*CHAIN, Revision("other", (), "")), ("other", "r4"), ())
     both = node(versions=["other", "r4"])
-    assert judge(facts(both, scripts=apart, expected=("other", "r4")), ALEMBIC).verdict is Verdict.PASS
+    assert (
+        judge_versions(facts(both, scripts=apart, expected=("other", "r4")), ALEMBIC).verdict is Verdict.PASS
+    )
 
 
 def test_a_complaint_of_alembic_fails():
     scripts = Scripts("migrations", CHAIN, ("r4",), ("Revision r4 is present more than once",))
-    assert "more than once" in judge(facts(node(), scripts=scripts), ALEMBIC).reason
+    assert "more than once" in judge_versions(facts(node(), scripts=scripts), ALEMBIC).reason
 
 
 def test_a_query_compares_what_it_returned():
     def at(*versions, **more):
-        return judge(facts(node(versions=versions, **more), scripts=None, expected=("7",)), QUERY)
+        return judge_versions(facts(node(versions=versions, **more), scripts=None, expected=("7",)), QUERY)
 
     assert at("7").verdict is Verdict.PASS
     assert at("6").reason == "db1 is at 6, expected 7: run the migrations"
@@ -109,7 +114,10 @@ def test_a_query_compares_what_it_returned():
 
 
 def test_nothing_expected_is_never_a_pass():
-    assert judge(facts(node(versions=[]), scripts=None, expected=()), QUERY).verdict is Verdict.INCONCLUSIVE
+    assert (
+        judge_versions(facts(node(versions=[]), scripts=None, expected=()), QUERY).verdict
+        is Verdict.INCONCLUSIVE
+    )
 
 
 @given(st.integers(min_value=0, max_value=12), st.integers(min_value=0, max_value=12))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checks.structure.facts import Partition, Partitions
-from pytest_deploygate.checks.structure.judge.partitions import judge
+from pytest_deploygate.checks.structure.judge.partitions import judge_partitions
 from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import Verdict
 
@@ -35,7 +35,7 @@ def without(*numbers: int) -> Partitions:
     ],
 )
 def test_what_is_as_expected_passes(facts):
-    found = judge(facts, EXPECTED)
+    found = judge_partitions(facts, EXPECTED)
     assert found.verdict is Verdict.PASS, found.reason
 
 
@@ -60,7 +60,7 @@ def test_what_is_as_expected_passes(facts):
     ],
 )  # fmt: skip
 def test_what_is_wrong_fails(facts, words):
-    found = judge(facts, EXPECTED)
+    found = judge_partitions(facts, EXPECTED)
     assert found.verdict is Verdict.FAIL, found.reason
     assert words in found.reason
 
@@ -74,6 +74,6 @@ def test_what_is_wrong_fails(facts, words):
     ],
 )
 def test_what_cannot_be_told_is_inconclusive(facts, words):
-    found = judge(facts, EXPECTED)
+    found = judge_partitions(facts, EXPECTED)
     assert found.verdict is Verdict.INCONCLUSIVE, found.reason
     assert words in found.reason

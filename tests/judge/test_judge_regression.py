@@ -8,7 +8,7 @@ import json
 import pytest
 
 from pytest_deploygate.checks.load.facts import Client, LoadRun
-from pytest_deploygate.checks.load.judge.regression import Criterion, Pair, judge
+from pytest_deploygate.checks.load.judge.regression import Criterion, Pair, judge_regression
 from pytest_deploygate.checks.load.probe import baselines
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.model import Verdict
@@ -36,11 +36,15 @@ def saved(tmp_path):
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "pass"), (2.0, "fail"), (0.5, "pass")])
 def test_against_a_saved_run(saved, factor, verdict):
     for quantile in (0.5, 0.99):
-        answer = judge(Pair(run_of(factor), baselines.read(saved, WHOLE)), Criterion(quantile, 0.25, 0.05))
+        answer = judge_regression(
+            Pair(run_of(factor), baselines.baseline(saved, WHOLE)), Criterion(quantile, 0.25, 0.05)
+        )
         assert answer.verdict is Verdict(verdict), answer.reason
 
 
 def test_no_baseline_is_inconclusive(tmp_path):
     for path in (None, tmp_path / "nothing", tmp_path):
-        answer = judge(Pair(run_of(1.0), baselines.read(path, WHOLE)), Criterion(0.99, 0.25, 0.05))
+        answer = judge_regression(
+            Pair(run_of(1.0), baselines.baseline(path, WHOLE)), Criterion(0.99, 0.25, 0.05)
+        )
         assert answer.verdict is Verdict.INCONCLUSIVE

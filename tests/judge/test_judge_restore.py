@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_deploygate.checks.backups.facts import DrillEvidence, DrillRecord
-from pytest_deploygate.checks.backups.judge.restore import judge, judge_rehearsal
+from pytest_deploygate.checks.backups.judge.restore import judge_rehearsal, judge_restore
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
 
@@ -28,14 +28,14 @@ def having(evidence: DrillEvidence, **changes: object) -> DrillEvidence:
 
 @pytest.mark.parametrize("found", [NOW_RUN, ON_RECORD, having(ON_RECORD, date=NOW - timedelta(days=89))])
 def test_a_good_drill_passes(found):
-    assert judge(found, EXPECTED).verdict is Verdict.PASS
+    assert judge_restore(found, EXPECTED).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
     "step", ["restore", "start", "marker", "indexes", "contents", "isolation", "unheard of"]
 )
 def test_each_failed_step_fails(step):
-    assert judge(having(NOW_RUN, outcome=step, reason="because"), EXPECTED).verdict is Verdict.FAIL
+    assert judge_restore(having(NOW_RUN, outcome=step, reason="because"), EXPECTED).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_each_failed_step_fails(step):
     ],
 )
 def test_objectives_that_are_missed_fail(changes, words):
-    judged = judge(having(NOW_RUN, **changes), EXPECTED)
+    judged = judge_restore(having(NOW_RUN, **changes), EXPECTED)
     assert (judged.verdict, words in judged.reason) == (Verdict.FAIL, True), judged.reason
 
 
@@ -63,7 +63,7 @@ def test_objectives_that_are_missed_fail(changes, words):
     ],
 )
 def test_what_proves_too_little_is_inconclusive(changes):
-    assert judge(having(NOW_RUN, **changes), EXPECTED).verdict is Verdict.INCONCLUSIVE
+    assert judge_restore(having(NOW_RUN, **changes), EXPECTED).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_what_proves_too_little_is_inconclusive(changes):
     ],
 )
 def test_no_restore_now_and_no_record_that_counts_is_inconclusive(found):
-    assert judge(found, EXPECTED).verdict is Verdict.INCONCLUSIVE
+    assert judge_restore(found, EXPECTED).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_failed_drill_on_record_fails():
-    assert judge(having(ON_RECORD, outcome="marker", reason="no"), EXPECTED).verdict is Verdict.FAIL
+    assert judge_restore(having(ON_RECORD, outcome="marker", reason="no"), EXPECTED).verdict is Verdict.FAIL
 
 
 def test_a_rehearsal_of_people_passes_with_date_rto_and_rpo():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.checks.load.judge.server_histograms import Criterion, judge
+from pytest_deploygate.checks.load.judge.server_histograms import Criterion, judge_histogram
 from pytest_deploygate.checks.load.probe.server_histograms import parse
 from pytest_deploygate.checks.load.section import ServerHistograms
 from pytest_deploygate.model import CannotTell, Verdict
@@ -28,7 +28,7 @@ def matrix(quick, total, bound="0.5"):
 
 
 def judged(found, now=175.0):
-    return judge(parse(WHERE, found, now), P99)
+    return judge_histogram(parse(WHERE, found, now), P99)
 
 
 def test_counts_at_the_limit_decide():

@@ -4,8 +4,8 @@ import pytest
 
 from pytest_deploygate.checks.structure.facts import Relation, Structure, Surplus
 from pytest_deploygate.checks.structure.judge.tables import (
-    Expected,
     ExpectedAll,
+    ExpectedRelation,
     judge_relation,
     judge_surplus,
 )
@@ -19,7 +19,7 @@ T = {
     "constraint c": "CHECK (id > 0)",
     "grant to app": "INSERT, SELECT",
 }
-EXPECTED = Expected(T, 15, ("s.tmp_*",))
+EXPECTED = ExpectedRelation(T, 15, ("s.tmp_*",))
 
 
 def without(name: str) -> dict[str, str]:

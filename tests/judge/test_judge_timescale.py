@@ -163,7 +163,7 @@ SPACE = (*TABLE.dimensions, Dimension("dev", "Space", None, 4))
 def test_hypertable(found, verdict, words):
     """Dimensions, width, no chunk far in the future, pruning."""
     expected = Hypertable.model_validate({"table": "public.t", "column": "ts", "chunk_interval": "1d"})
-    judged = timescale_hypertables.judge(found, expected)
+    judged = timescale_hypertables.judge_hypertable(found, expected)
     assert (judged.verdict, words in judged.reason) == (verdict, True), judged.reason
 
 
@@ -216,16 +216,16 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
 )
 def test_continuous_aggregate(found, verdict, words):
     """A policy that runs, a watermark near the raw rows by the policy's own promise, and right buckets."""
-    judged = timescale_aggregates.judge(found, WANTED)
+    judged = timescale_aggregates.judge_aggregate(found, WANTED)
     assert (judged.verdict, words in judged.reason) == (verdict, True), judged.reason
 
 
 def test_a_refresh_that_deletes_what_retention_dropped_is_noted():
     """A window longer than the raw rows' life deletes buckets when it refreshes dropped ranges."""
-    judged = timescale_aggregates.judge(replace(FRESH, drops_raw_after=D), WANTED)
+    judged = timescale_aggregates.judge_aggregate(replace(FRESH, drops_raw_after=D), WANTED)
     assert judged.verdict == "pass"
     assert "deletes" in judged.notes[0]
-    assert timescale_aggregates.judge(replace(FRESH, drops_raw_after=7 * D), WANTED).notes == ()
+    assert timescale_aggregates.judge_aggregate(replace(FRESH, drops_raw_after=7 * D), WANTED).notes == ()
 
 
 SECTION = Timescale.model_validate(
@@ -259,7 +259,7 @@ ACTION = replace(FAILED, id=1005, proc="platform.roll_up", table="")
 )  # fmt: skip
 def test_extension(found, verdict, words):
     """Version in every database, licence, workers, and jobs that no other check looks at."""
-    judged = judge_timescale.judge(found, judge_timescale.expected(SECTION))
+    judged = judge_timescale.judge_extension(found, judge_timescale.expected(SECTION))
     assert (judged.verdict, words in judged.reason) == (verdict, True), judged.reason
     assert any("max_worker_processes is 8" in note for note in judged.notes) == (verdict == "pass")
 

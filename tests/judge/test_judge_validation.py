@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_deploygate.checks.postgres.facts import Answer
-from pytest_deploygate.checks.postgres.judge.validation import judge
+from pytest_deploygate.checks.postgres.judge.validation import judge_validation
 from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.model import Verdict
 
 
 def judged(rows, expect, *, more=False, empty=None):
     query = ValidationQuery.model_validate({"name": "orphans", "sql": "SELECT", "expect": expect})
-    return judge(Answer("orphans", tuple(rows), more, empty), query)
+    return judge_validation(Answer("orphans", tuple(rows), more, empty), query)
 
 
 @pytest.mark.parametrize(

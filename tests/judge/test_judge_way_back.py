@@ -42,12 +42,12 @@ FITS = Fits(timedelta(minutes=30), timedelta(days=90))
     ],
 )
 def test_a_runbook_passes_only_sound_and_rehearsed(more, verdict, words):
-    found = rollback_plan.judge(replace(PLAN, **more), FITS)
+    found = rollback_plan.judge_runbook(replace(PLAN, **more), FITS)
     assert (found.verdict, words in found.reason) == (Verdict(verdict), True), found.reason
 
 
 def test_whom_nobody_can_call_is_noted():
-    found = rollback_plan.judge(replace(PLAN, callable_roles=()), FITS)
+    found = rollback_plan.judge_runbook(replace(PLAN, callable_roles=()), FITS)
     assert "not in the contact list: technical-lead" in " ".join(found.notes)
     assert "point of no return: DNS back" in " ".join(found.notes)
 
@@ -82,13 +82,13 @@ WANTED = Wanted("prod", ("golive.dns", "golive.errors"), 7 * DAY, CUTOVER, "goli
     ],
 )
 def test_a_baseline_is_from_before_whole_and_of_this_inventory(more, verdict, words):
-    found = baseline.judge(replace(SEEN, **more), WANTED)
+    found = baseline.judge_baseline(replace(SEEN, **more), WANTED)
     assert (found.verdict, words in found.reason) == (Verdict(verdict), True), found.reason
 
 
 def test_what_was_red_before_is_named_and_a_baseline_of_nothing_proves_nothing():
-    assert "no reason to go back: golive.errors" in baseline.judge(SEEN, WANTED).notes[0]
-    assert baseline.judge(SEEN, replace(WANTED, items=())).verdict is Verdict.INCONCLUSIVE
+    assert "no reason to go back: golive.errors" in baseline.judge_baseline(SEEN, WANTED).notes[0]
+    assert baseline.judge_baseline(SEEN, replace(WANTED, items=())).verdict is Verdict.INCONCLUSIVE
 
 
 LOST = Lost(CUTOVER, 12, "", CUTOVER + timedelta(minutes=3), CUTOVER + timedelta(minutes=10))
@@ -110,12 +110,12 @@ BEARABLE = Bearable(None, "pg_dump …", ("database back",))
     ],
 )  # fmt: skip
 def test_a_loss_is_counted_bounded_and_saveable(lost, may, verdict, words):
-    found = loss.judge(replace(LOST, **lost), replace(BEARABLE, **may))
+    found = loss.judge_loss(replace(LOST, **lost), replace(BEARABLE, **may))
     assert (found.verdict, words in found.reason) == (Verdict(verdict), True), found.reason
 
 
 def test_past_the_point_of_no_return_a_person_is_needed():
-    assert "--accept-loss" in loss.judge(LOST, BEARABLE).notes[0]
+    assert "--accept-loss" in loss.judge_loss(LOST, BEARABLE).notes[0]
 
 
 QUIET = OldSideSeen("legacy on old:5432", CUTOVER, (0, 0), "", (), (), 5, False, 2.0, True, ())
@@ -141,23 +141,23 @@ FENCE = Fence.model_validate({"host": "old", "name": "legacy", "user": "gate", "
     ],
 )
 def test_zero_writes_pass_only_where_they_were_counted(more, verdict, words):
-    found = old_side.judge(replace(QUIET, **more), FENCE)
+    found = old_side.judge_old_side(replace(QUIET, **more), FENCE)
     assert (found.verdict, words in found.reason) == (Verdict(verdict), True), found.reason
 
 
 def test_writes_seen_twice_are_confirmed_and_who_is_connected_is_said():
-    found = old_side.judge(
+    found = old_side.judge_old_side(
         replace(QUIET, rows=(3, 4), written=(("o", 1),), clients=(Clients("app", "192.0.2.9", "cron", 2),)),
         FENCE,
     )
     assert found.confirmed
     assert "app from 192.0.2.9" in found.reason
-    assert not old_side.judge(replace(QUIET, rows=(0, 4)), FENCE).confirmed
+    assert not old_side.judge_old_side(replace(QUIET, rows=(0, 4)), FENCE).confirmed
 
 
 def test_what_could_still_happen_is_noted():
     notes = " ".join(
-        old_side.judge(replace(QUIET, read_only=False, requests=7, ignored=("a.beat",)), FENCE).notes
+        old_side.judge_old_side(replace(QUIET, read_only=False, requests=7, ignored=("a.beat",)), FENCE).notes
     )
     for words in (
         "nothing keeps clients from writing",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
-from pytest_deploygate.checks.replication.judge.write_load import judge
+from pytest_deploygate.checks.replication.judge.write_load import judge_write_load
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Verdict
 
@@ -17,7 +17,7 @@ BOUNDS = Replication()
 
 
 def test_a_replica_with_every_id_passes():
-    found = judge(GOOD, BOUNDS)
+    found = judge_write_load(GOOD, BOUNDS)
     assert (found.verdict, found.reason) == (
         Verdict.PASS,
         "db2 has all 999 acknowledged writes, 10 ms after the load",
@@ -44,6 +44,6 @@ def test_a_replica_with_every_id_passes():
     ],
 )  # fmt: skip
 def test_each_cause_has_its_verdict(changed, verdict, words):
-    found = judge(replace(GOOD, **changed), BOUNDS)
+    found = judge_write_load(replace(GOOD, **changed), BOUNDS)
     assert found.verdict is verdict
     assert words in found.reason

@@ -124,7 +124,7 @@ def test_base_backup_is_listed_verified_and_restored_while_the_source_is_written
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        found = drill.evidence(archived.cluster, backups).record
+        found = drill.restore_drill(archived.cluster, backups).record
     finally:
         over.set()
         writer.join()
@@ -157,14 +157,14 @@ def test_a_flipped_byte_is_found_by_the_manifest(archived: Archived) -> None:
 
 def test_a_missing_segment_is_a_gap_and_ends_the_recovery(archived: Archived) -> None:
     """Both the listing and the restore notice one segment less."""
-    first = archiving.measure(archived.cluster, archived.base())
+    first = archiving.archive_marker(archived.cluster, archived.base())
     assert (first.stored, first.gap) == (True, ())
     segment = first.mark.segment
     archived.sh(f"mv {archived.path('archive')}/{segment} {archived.path('kept')}")
     try:
         backups = archived.base()
-        found = archiving.measure(archived.cluster, backups)
-        restored = drill.evidence(archived.cluster, backups).record
+        found = archiving.archive_marker(archived.cluster, backups)
+        restored = drill.restore_drill(archived.cluster, backups).record
     finally:
         archived.sh(f"mv {archived.path('kept')} {archived.path('archive')}/{segment}")
     assert found.gap == (segment,)
@@ -179,7 +179,7 @@ def test_no_restore_begins_without_room_for_it(archived: Archived) -> None:
         scratch={"folder": archived.path("scratch"), "programs": str(archived.server.bin), "spare": "900TB"}
     )
     with pytest.raises(CannotTell, match=r"no restore was begun.*free"):
-        drill.evidence(archived.cluster, backups)
+        drill.restore_drill(archived.cluster, backups)
     assert leftovers(archived) == []
 
 
@@ -189,7 +189,7 @@ def test_root_cannot_run_a_restored_server(archived: Archived) -> None:
         pytest.skip("only root has this problem")
     backups = archived.base(user=None)
     with pytest.raises(CannotTell, match=r"root.*backup\.scratch\.user"):
-        drill.evidence(archived.cluster, backups)
+        drill.restore_drill(archived.cluster, backups)
 
 
 def test_programs_of_another_version_are_refused(archived: Archived) -> None:
@@ -256,10 +256,10 @@ def test_what_a_crashed_host_left_is_removed_by_the_next_drill(archived: Archive
 def test_a_small_backup_by_the_inventorys_command(archived: Archived) -> None:
     """Its exit code and words are what counts; where no command is known that is said."""
     good = archived.base(take=f"touch {shlex.quote(archived.path('taken'))}")
-    assert trial.take(good).problem == ""
-    assert "no space" in trial.take(archived.base(take="echo no space >&2; exit 3")).problem
+    assert trial.take_backup(good).problem == ""
+    assert "no space" in trial.take_backup(archived.base(take="echo no space >&2; exit 3")).problem
     with pytest.raises(CannotTell, match="take: "):
-        trial.take(archived.base())
+        trial.take_backup(archived.base())
 
 
 @pytest.fixture(scope="module")
@@ -306,9 +306,9 @@ def test_barman_is_listed_verified_and_restored(archived: Archived, barman: Back
     store = barman.tool.store()
     assert store.retention
     assert store.free_bytes
-    found = archiving.measure(archived.cluster, barman)
+    found = archiving.archive_marker(archived.cluster, barman)
     assert (found.stored, found.gap) == (True, ())
-    record = drill.evidence(archived.cluster, barman).record
+    record = drill.restore_drill(archived.cluster, barman).record
     assert record is not None
     assert record.outcome == "good", record.reason
     assert record.marker_found
@@ -317,7 +317,7 @@ def test_barman_is_listed_verified_and_restored(archived: Archived, barman: Back
 
 def test_barman_takes_a_backup_now(barman: Backups) -> None:
     """The new backup is in its list."""
-    found = trial.take(barman)
+    found = trial.take_backup(barman)
     assert (found.problem, bool(found.label)) == ("", True)
 
 
@@ -334,7 +334,7 @@ def test_dump_is_verified_and_loaded(archived: Archived) -> None:
     archived.sh(f"{dump} -f {archived.path('dumps')}/a.dump")
     backups = archived.backups("pg-dump", repository=archived.path("dumps"))
     assert verified(backups, full=True).verification.problems == ()  # type: ignore[union-attr]
-    record = drill.evidence(archived.cluster, backups).record
+    record = drill.restore_drill(archived.cluster, backups).record
     assert record is not None
     assert (record.outcome, record.rows >= 20_000) == ("good", True), record
     assert record.rpo_s is not None
@@ -353,6 +353,6 @@ def test_reading_all_of_it_takes_few_statements(archived: Archived, monkeypatch:
     rows = Cluster.rows
     monkeypatch.setattr(Cluster, "rows", lambda self, *a: asked.append(str(a[1])) or rows(self, *a))
     began = time.monotonic()
-    archiving.measure(archived.cluster, archived.base())
+    archiving.archive_marker(archived.cluster, archived.base())
     waited = (time.monotonic() - began) / 0.1
     assert len(asked) <= 3 + waited

@@ -35,7 +35,7 @@ def test_a_backup_on_another_host_is_restored_there(archived: Archived, host: st
     backups = there(archived, host)
     assert [b.label for b in backups.listed()] == ["one"]
     assert verified(backups, full=True).verification.problems == ()  # type: ignore[union-attr]
-    found = drill.evidence(archived.cluster, backups).record
+    found = drill.restore_drill(archived.cluster, backups).record
     assert found is not None
     assert (found.outcome, found.marker_found, found.rows >= 20_000) == ("good", True, True), found.reason
     assert found.isolation["listen_addresses"] == ""

@@ -10,8 +10,8 @@ import pytest
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.structure.judge.tables import (
-    Expected,
     ExpectedAll,
+    ExpectedRelation,
     judge_relation,
     judge_surplus,
 )
@@ -54,7 +54,7 @@ def said(cluster: Cluster, path: Path) -> str:
     expected = catalog.load_snapshot(path)
     judged = [judge_surplus(catalog.surplus(cluster, expected), ExpectedAll(expected))]
     for name in expected.table_names:
-        wanted = Expected(expected.relations[name], expected.server_major)
+        wanted = ExpectedRelation(expected.relations[name], expected.server_major)
         judged.append(judge_relation(catalog.relation(cluster, expected, name), wanted))
     return " | ".join(judgement.reason for judgement in judged if judgement.verdict != "pass")
 

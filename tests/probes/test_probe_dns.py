@@ -295,18 +295,18 @@ def test_a_switch_is_waited_for_until_the_deadline(tmp_path):
     rows = []
     with serving(text(), text(address="198.51.100.1")) as settings:
         found = propagation.watch(settings, cutover, file, rows.append)
-    judgement = judge_cutover.judge(found, cutover)
+    judgement = judge_cutover.judge_cutover(found, cutover)
     assert judgement.verdict is Verdict.FAIL
     assert found.rounds > 1
     assert "still gives 198.51.100.1" in judgement.reason
     assert [new for _, _, new in rows[-1].rows] == [True, False]
     with serving(text(), text()) as settings:
         fresh = propagation.watch(settings, cutover, tmp_path / "none.jsonl", rows.append)
-        assert judge_cutover.judge(fresh, cutover).verdict is Verdict.INCONCLUSIVE
+        assert judge_cutover.judge_cutover(fresh, cutover).verdict is Verdict.INCONCLUSIVE
         dns_history.add(
             tmp_path / "b.jsonl", Observation(NOW - timedelta(seconds=30), APP.name, ("198.51.100.1",), 600)
         )
-        held = judge_cutover.judge(
+        held = judge_cutover.judge_cutover(
             propagation.watch(settings, cutover, tmp_path / "b.jsonl", rows.append), cutover
         )
         assert held.verdict is Verdict.INCONCLUSIVE
@@ -317,7 +317,7 @@ def test_a_switch_is_waited_for_until_the_deadline(tmp_path):
         dns_history.add(
             tmp_path / "c.jsonl", Observation(NOW - timedelta(hours=1), APP.name, ("192.0.2.10",), 60)
         )
-        done = judge_cutover.judge(
+        done = judge_cutover.judge_cutover(
             propagation.watch(settings, cutover, tmp_path / "c.jsonl", rows.append), cutover
         )
         assert done.verdict is Verdict.PASS, done.reason

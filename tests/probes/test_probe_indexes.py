@@ -9,7 +9,7 @@ import pytest
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.structure.judge.amcheck import judge_amcheck
-from pytest_deploygate.checks.structure.judge.indexes import Expected, judge_states
+from pytest_deploygate.checks.structure.judge.indexes import ExpectedIndexes, judge_indexes
 from pytest_deploygate.checks.structure.judge.plans import judge_plan
 from pytest_deploygate.checks.structure.probe import amcheck, indexes, plans
 from pytest_deploygate.checks.structure.section import IndexedQuery
@@ -45,13 +45,13 @@ def made(nodes: Scratch) -> Iterator[None]:
 
 
 def whole(cluster: Cluster) -> str:
-    said = judge_states(indexes.states(cluster), Expected((), ("app.u_n", "app.p_d")))
+    said = judge_indexes(indexes.index_states(cluster), ExpectedIndexes((), ("app.u_n", "app.p_d")))
     return f"{said.verdict}: {said.reason}"
 
 
 def test_whole(cluster):
     assert whole(cluster).startswith("pass: 2 expected")
-    by_name = {state.name: state for state in indexes.states(cluster).found}
+    by_name = {state.name: state for state in indexes.index_states(cluster).found}
     assert by_name["app.p1_d_idx"].partition_of == "app.p_d"
 
 
@@ -122,7 +122,7 @@ def test_collation_of_the_database(nodes):
             if version:
                 nodes.sql("db1", "UPDATE pg_database SET datcollversion = '0' WHERE datname = 'german'")
             german = Cluster(nodes.database(name="german"))
-            found = indexes.states(german).stale_collation
+            found = indexes.index_states(german).stale_collation
             german.close()
             assert (found or "").startswith("made with version 0" if version else "")
             assert bool(found) == bool(version)
@@ -135,7 +135,7 @@ def test_definitions_name_everything_in_full(nodes, cluster):
     nodes.sql("db1", "CREATE FUNCTION app.f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'")
     nodes.sql("db1", "CREATE INDEX u_f ON app.u (app.f(n)); ALTER ROLE gate SET search_path = app, public")
     try:
-        found = {s.name: s.definition for s in indexes.states(cluster).found}
+        found = {s.name: s.definition for s in indexes.index_states(cluster).found}
     finally:
         nodes.sql("db1", "ALTER ROLE gate RESET search_path; DROP FUNCTION app.f(int) CASCADE")
     assert found["app.u_f"].endswith("ON app.u USING btree (app.f(n))")
@@ -181,10 +181,10 @@ ORDER = "UPDATE pg_index SET indoption = '{}' WHERE indexrelid = 'app.u_n'::regc
 
 
 def test_amcheck_sees_what_is_out_of_order(nodes, cluster):
-    assert judge_amcheck(amcheck.amcheck(cluster, 2**30), True).verdict == "pass"
+    assert judge_amcheck(amcheck.verify_indexes(cluster, 2**30), True).verdict == "pass"
     nodes.sql("db1", ORDER.format(1))
     try:
-        found = amcheck.amcheck(cluster, 2**30)
+        found = amcheck.verify_indexes(cluster, 2**30)
     finally:
         nodes.sql("db1", ORDER.format(0))
     assert list(found.corrupt) == ["app.u_n"]
@@ -193,10 +193,10 @@ def test_amcheck_sees_what_is_out_of_order(nodes, cluster):
 
 
 def test_amcheck_is_bounded(nodes, cluster):
-    small = amcheck.amcheck(cluster, 9000)
+    small = amcheck.verify_indexes(cluster, 9000)
     assert "app.u_n" in small.left_out
     assert small.checked
-    late = amcheck.amcheck(cluster, 2**30, budget_s=-1.0)
+    late = amcheck.verify_indexes(cluster, 2**30, budget_s=-1.0)
     assert late.checked == 0
     assert "used up" in late.unchecked["app.u_n"]
 
@@ -207,7 +207,7 @@ def test_an_index_that_is_locked_does_not_spoil_the_others(nodes):
         host="127.0.0.1", port=nodes.ports["db1"], user="postgres", dbname="postgres"
     ) as held:
         held.execute("LOCK TABLE app.u IN ACCESS EXCLUSIVE MODE")
-        found = amcheck.amcheck(impatient, 2**30)
+        found = amcheck.verify_indexes(impatient, 2**30)
         held.rollback()
     impatient.close()
     assert set(found.unchecked) == {"app.u_n", "app.u_pkey"}
@@ -218,10 +218,10 @@ def test_an_index_that_is_locked_does_not_spoil_the_others(nodes):
 def test_amcheck_without_permission_or_extension(nodes, cluster):
     nodes.sql("db1", "REVOKE EXECUTE ON FUNCTION bt_index_check(regclass) FROM gate")
     with pytest.raises(CannotTell, match=r"GRANT EXECUTE ON FUNCTION .*bt_index_check\(regclass\) TO gate"):
-        amcheck.amcheck(cluster, 2**30)
+        amcheck.verify_indexes(cluster, 2**30)
     nodes.sql("db1", "DROP EXTENSION amcheck")
     try:
         with pytest.raises(CannotTell, match="CREATE EXTENSION amcheck"):
-            amcheck.amcheck(cluster, 2**30)
+            amcheck.verify_indexes(cluster, 2**30)
     finally:
         nodes.sql("db1", f"CREATE EXTENSION amcheck; {GRANT}")

@@ -22,7 +22,7 @@ from slow_server import Answer, serving
 from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.probe import schedule
 from pytest_deploygate.checks.load.probe.engine import UNSENT
-from pytest_deploygate.checks.load.probe.measure import measure
+from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, RateStep
 from pytest_deploygate.checks.load.tally import Tally, highest_equivalent, new_histogram
@@ -42,7 +42,7 @@ def load_on(port: int, **changes) -> Load:
 
 
 def run(port: int, **changes):
-    return measure(load_on(port, **changes), "x", calibrate=False)
+    return send(load_on(port, **changes), "x", calibrate=False)
 
 
 def test_every_request_is_sent_and_counted():
@@ -79,7 +79,7 @@ def test_a_stall_of_the_server_is_not_blamed_on_the_client():
     """The server stands still for 1.5 s and all 20 connections wait for it: their wait is not the client's own lag."""
     with serving(lambda _n, t: Answer(after_s=max(0.0, 2.0 - t) if 0.5 <= t < 2.0 else 0.0)) as server:
         plan = load_on(server.port, max_in_flight=20, duration="6s")
-        found = measure(plan, "x")
+        found = send(plan, "x")
     assert found.client.held > 100
     assert found.client.lag_p99_s < 0.5, "it would be over a second"
     assert found.whole.over[found.whole.limits_s.index(0.5)] > 100
@@ -100,10 +100,10 @@ def test_a_stall_of_the_client_is_not_blamed_on_the_server(most):
 
     with serving(lambda _n, _t: Answer(after_s=0.045)) as server:
         plan = load_on(server.port, max_in_flight=most, peak_per_second=40, duration="6s")
-        found = measure(plan, "x", look=look)
+        found = send(plan, "x", look=look)
     assert found.client.lag_p99_s > 0.5
-    criterion = next(c for c in judge_load.criteria(found, plan) if c.quantile == 0.99)
-    judged = judge_load.judge(found, criterion)
+    criterion = next(c for c in judge_load.latency_criteria(found, plan) if c.quantile == 0.99)
+    judged = judge_load.judge_latency(found, criterion)
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert "the client itself was late" in judged.reason
 
@@ -185,7 +185,7 @@ def test_a_burst_of_failures_that_heals_does_not_end_the_run():
 
 def test_a_look_can_end_the_run():
     with serving() as server:
-        found = measure(
+        found = send(
             load_on(server.port, duration="8s"), "x", calibrate=False, look=lambda _tally: "seen enough"
         )
     assert found.stopped == "seen enough"
@@ -197,7 +197,7 @@ def test_what_is_not_named_for_load_gets_none(allow, words):
     """Not one request reaches a server that the inventory does not name for load."""
     with serving() as server:
         with pytest.raises(CannotTell, match="no load was sent") as refused:
-            measure(load_on(server.port, allow=allow), "prod")
+            send(load_on(server.port, allow=allow), "prod")
         assert server.connections == 0
     assert words in str(refused.value)
 
@@ -315,7 +315,7 @@ def test_http_2(certificate, tmp_path):
 def test_calibration_gives_a_floor():
     """The client measures itself on a server that does nothing."""
     with serving() as server:
-        found = measure(load_on(server.port, duration="500ms"), "x")
+        found = send(load_on(server.port, duration="500ms"), "x")
     assert found.client.floor is not None
     assert found.client.floor.requests == 200
     assert 0 < found.client.floor.p50_s <= found.client.floor.p99_s

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_deploygate.checks.migrations.judge.versions import judge
-from pytest_deploygate.checks.migrations.probe.versions import measure
+from pytest_deploygate.checks.migrations.judge.versions import judge_versions
+from pytest_deploygate.checks.migrations.probe.versions import schema_versions
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import CannotTell, Verdict
 
@@ -94,7 +94,7 @@ def section(tmp_path, tool: str, **more) -> Migrations:
 
 
 def judged(cluster, migrations):
-    return judge(measure(cluster, migrations), migrations)
+    return judge_versions(schema_versions(cluster, migrations), migrations)
 
 
 @pytest.mark.parametrize("tool", TABLES)
@@ -152,7 +152,7 @@ def test_an_empty_folder_cannot_tell(cluster, made, tmp_path):
     for file in tmp_path.glob("V*"):
         file.unlink()
     with pytest.raises(CannotTell, match="no migration of flyway"):
-        measure(cluster, migrations)
+        schema_versions(cluster, migrations)
 
 
 def test_scripts_and_expect_are_one_of_two():

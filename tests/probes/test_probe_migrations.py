@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pytest_deploygate.checks.migrations.judge.versions import judge
+from pytest_deploygate.checks.migrations.judge.versions import judge_versions
 from pytest_deploygate.checks.migrations.probe import versions as migrations
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -49,7 +49,7 @@ def table(nodes):
 
 
 def judged(cluster, section):
-    return judge(migrations.measure(cluster, section), section)
+    return judge_versions(migrations.schema_versions(cluster, section), section)
 
 
 def test_the_head_on_every_node_passes(cluster, section, table):
@@ -150,4 +150,4 @@ def test_a_primary_that_is_not_there_is_unknown(nodes, section):
     database = nodes.database(primary={"name": "db1", "host": "127.0.0.1", "port": 1})
     cluster = Cluster(database)
     with pytest.raises(CannotTell, match="db1"):
-        migrations.measure(cluster, section)
+        migrations.schema_versions(cluster, section)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from scratch_cluster import Scratch
 
-from pytest_deploygate.checks.migrations.judge.versions import judge
-from pytest_deploygate.checks.migrations.probe.versions import measure
+from pytest_deploygate.checks.migrations.judge.versions import judge_versions
+from pytest_deploygate.checks.migrations.probe.versions import schema_versions
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import Judgement, Verdict
@@ -70,7 +70,7 @@ def judged(cluster: Cluster, folder: Path) -> Judgement:
     wanted = Migrations.model_validate(
         {"tool": "django", "version_table": "tools.django_migrations", "scripts": str(folder)}
     )
-    return judge(measure(cluster, wanted), wanted)
+    return judge_versions(schema_versions(cluster, wanted), wanted)
 
 
 def test_djangos_own_migrate(cluster: Cluster, migrate: Callable[..., None], tmp_path: Path) -> None:

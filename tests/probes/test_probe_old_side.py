@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from pytest_deploygate.checks.way_back.judge.old_side import judge
+from pytest_deploygate.checks.way_back.judge.old_side import judge_old_side
 from pytest_deploygate.checks.way_back.probe import loss, old_side
 from pytest_deploygate.checks.way_back.section.fence import Fence
 from pytest_deploygate.checks.way_back.section.rollback import Loss
@@ -51,12 +51,12 @@ def fence(nodes, **more) -> Fence:
 
 def test_a_quiet_old_side_passes_and_one_row_since_the_cutover_does_not(nodes, orders):
     wanted = fence(nodes)
-    assert judge(old_side.look(wanted, CUTOVER), wanted).verdict is Verdict.PASS
+    assert judge_old_side(old_side.old_side_writes(wanted, CUTOVER), wanted).verdict is Verdict.PASS
     with _superuser(nodes) as connection:
         connection.execute("INSERT INTO orders VALUES (2)")
-    found = old_side.look(wanted, CUTOVER)
+    found = old_side.old_side_writes(wanted, CUTOVER)
     assert found.rows == (1, 1)
-    assert judge(found, wanted).confirmed
+    assert judge_old_side(found, wanted).confirmed
 
 
 def test_an_update_while_we_look_is_seen_although_no_row_is_new(nodes, orders, monkeypatch):
@@ -68,18 +68,20 @@ def test_an_update_while_we_look_is_seen_although_no_row_is_new(nodes, orders, m
             connection.execute("SELECT pg_stat_force_next_flush()")
 
     monkeypatch.setattr(old_side.time, "sleep", update)
-    found = old_side.look(fence(nodes), CUTOVER)
+    found = old_side.old_side_writes(fence(nodes), CUTOVER)
     assert (found.rows, found.written) == ((0, 0), (("public.orders", 1),))
-    assert old_side.look(fence(nodes, ignore=["public.ord*"]), CUTOVER).ignored == ("public.orders",)
+    assert old_side.old_side_writes(fence(nodes, ignore=["public.ord*"]), CUTOVER).ignored == (
+        "public.orders",
+    )
 
 
 def test_who_is_connected_and_whether_it_is_read_only(nodes, orders):
-    assert not old_side.look(fence(nodes), CUTOVER).read_only, (
+    assert not old_side.old_side_writes(fence(nodes), CUTOVER).read_only, (
         "that our own session is read-only tells nothing"
     )
     nodes.sql("db1", "ALTER DATABASE legacy SET default_transaction_read_only = on")
     with _superuser(nodes):
-        found = old_side.look(fence(nodes), CUTOVER)
+        found = old_side.old_side_writes(fence(nodes), CUTOVER)
     assert found.read_only
     assert [(c.role, c.address) for c in found.clients] == [("postgres", "127.0.0.1")]
 
@@ -95,7 +97,7 @@ def test_who_is_connected_and_whether_it_is_read_only(nodes, orders):
 )
 def test_rows_that_cannot_be_counted_are_unknown(nodes, orders, count, cutover, words):
     wanted = fence(nodes, count=count)
-    found = judge(old_side.look(wanted, cutover), wanted)
+    found = judge_old_side(old_side.old_side_writes(wanted, cutover), wanted)
     assert (found.verdict, words in found.reason) == (Verdict.INCONCLUSIVE, True), found.reason
 
 
@@ -103,7 +105,7 @@ def test_an_old_side_that_is_not_there_cannot_be_told_of(nodes):
     with pytest.raises(
         CannotTell, match=r"old side's database nothing .* nobody knows whether it is written"
     ):
-        old_side.look(fence(nodes, name="nothing"), CUTOVER)
+        old_side.old_side_writes(fence(nodes, name="nothing"), CUTOVER)
 
 
 @pytest.fixture
@@ -124,23 +126,28 @@ def balancer() -> Iterator[str]:
 
 
 def test_requests_of_stale_clients_are_counted_at_the_old_balancer(nodes, orders, balancer):
-    assert old_side.look(fence(nodes, front={"socket": balancer, "frontend": "old"}), CUTOVER).requests == 3
-    found = old_side.look(fence(nodes, front={"socket": balancer, "frontend": "new"}), CUTOVER)
+    assert (
+        old_side.old_side_writes(
+            fence(nodes, front={"socket": balancer, "frontend": "old"}), CUTOVER
+        ).requests
+        == 3
+    )
+    found = old_side.old_side_writes(fence(nodes, front={"socket": balancer, "frontend": "new"}), CUTOVER)
     assert "no frontend 'new'" in found.front_problem
 
 
 def test_the_loss_has_a_first_moment_and_a_place_to_be_saved(nodes, cluster, orders, tmp_path):
     """Counted on the new side's primary; here any table of it does."""
     asked = {"query": "SELECT 3", "first": "SELECT %(cutover)s::timestamptz", "export": "true"}
-    found = loss.since(cluster, Loss(**asked, export_to=tmp_path / "rows"), CUTOVER)
+    found = loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "rows"), CUTOVER)
     assert (found.rows, found.first, found.export_problem) == (3, CUTOVER, "")
     assert (
         "no folder"
-        in loss.since(cluster, Loss(**asked, export_to=tmp_path / "x" / "y"), CUTOVER).export_problem
+        in loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "x" / "y"), CUTOVER).export_problem
     )
-    assert "not known" in loss.since(cluster, Loss(**asked, export_to=tmp_path / "rows"), None).problem
-    assert loss.since(cluster, Loss(query="SELECT 3"), datetime.now(UTC) + timedelta(hours=1)).rows == 0
+    assert "not known" in loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "rows"), None).problem
+    assert loss.lost_since(cluster, Loss(query="SELECT 3"), datetime.now(UTC) + timedelta(hours=1)).rows == 0
     assert (
         "no time with a zone"
-        in loss.since(cluster, Loss(query="SELECT 3", first="SELECT 3"), CUTOVER).problem
+        in loss.lost_since(cluster, Loss(query="SELECT 3", first="SELECT 3"), CUTOVER).problem
     )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_deploygate.checks.structure.judge.partitions import judge
-from pytest_deploygate.checks.structure.probe.partitions import read
+from pytest_deploygate.checks.structure.judge.partitions import judge_partitions
+from pytest_deploygate.checks.structure.probe.partitions import read_partitions
 from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.model import CannotTell, Verdict
 
@@ -42,7 +42,7 @@ def wanted(**more) -> Partitioned:
 
 
 def judged(cluster, expected: Partitioned):
-    return judge(read(cluster, expected), expected)
+    return judge_partitions(read_partitions(cluster, expected), expected)
 
 
 def day(made, n: int) -> str:
@@ -50,9 +50,9 @@ def day(made, n: int) -> str:
 
 
 def test_a_table_by_day_passes_and_prunes(cluster, made):
-    facts = read(cluster, wanted())
+    facts = read_partitions(cluster, wanted())
     assert (len(facts.ranges), facts.total, facts.scanned, facts.default_rows) == (15, 16, 1, 0)
-    found = judge(facts, wanted())
+    found = judge_partitions(facts, wanted())
     assert found.verdict is Verdict.PASS, found.reason
 
 
@@ -114,7 +114,7 @@ def test_switched_off_pruning_fails(nodes, cluster, made):
 def test_no_permission_cannot_tell(cluster, made):
     made("REVOKE SELECT ON part.spare FROM gate")
     with pytest.raises(CannotTell, match="does not permit"):
-        read(cluster, wanted())
+        read_partitions(cluster, wanted())
 
 
 def test_partitions_of_partitions_and_a_dates_style_of_its_own(nodes, cluster, made):

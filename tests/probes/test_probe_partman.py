@@ -44,7 +44,7 @@ def made(nodes: Scratch) -> Iterator[Callable[[str], list[tuple]]]:
 
 
 def judged(cluster: Cluster):
-    return judge_retention.judge(retention.read(cluster, KEPT), KEPT)
+    return judge_retention.judge_retention(retention.retained_rows(cluster, KEPT), KEPT)
 
 
 def test_rows_past_the_retention_fail_until_its_maintenance_has_run(cluster: Cluster, made: Callable) -> None:
@@ -55,7 +55,7 @@ def test_rows_past_the_retention_fail_until_its_maintenance_has_run(cluster: Clu
     made("SELECT partman.run_maintenance('parted.rows')")
     after = judged(cluster)
     assert after.verdict is Verdict.PASS, after.reason
-    ranges = judge_partitions.judge(partitions.read(cluster, RANGES), RANGES)
+    ranges = judge_partitions.judge_partitions(partitions.read_partitions(cluster, RANGES), RANGES)
     assert ranges.verdict is Verdict.PASS, ranges.reason
 
 
@@ -85,7 +85,7 @@ def test_maintenance_that_no_longer_makes_partitions_is_seen(cluster: Cluster, m
         WHERE inhparent = 'parted.rows'::regclass AND inhrelid::regclass::text > 'parted.rows_p' || to_char(now(), 'YYYY_MM_DD')
         AND inhrelid::regclass::text !~ 'default' LOOP EXECUTE 'DROP TABLE ' || part; END LOOP; END $$""")
     made("INSERT INTO parted.rows VALUES (now() + interval '2 days', 1)")
-    found = judge_partitions.judge(partitions.read(cluster, RANGES), RANGES)
+    found = judge_partitions.judge_partitions(partitions.read_partitions(cluster, RANGES), RANGES)
     assert found.verdict is Verdict.FAIL
     assert "ahead of now" in found.reason
     assert "parted.rows_default" in found.reason

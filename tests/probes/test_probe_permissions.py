@@ -22,10 +22,10 @@ from pytest_deploygate.checks.postgres.section.statements import Buffers, Monito
 from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_trail
 from pytest_deploygate.checks.privacy.judge import retention as judge_retention
 from pytest_deploygate.checks.privacy.probe import audit_trail, retention
-from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.checks.privacy.section import AuditTrail, Retained
 from pytest_deploygate.checks.replication.judge import streaming as judge_replication
 from pytest_deploygate.checks.replication.probe import streaming as replication
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
 from pytest_deploygate.checks.structure.probe import partitions
 from pytest_deploygate.checks.structure.section import Partitioned
@@ -58,13 +58,13 @@ CREATE TABLE perm.spare PARTITION OF perm.parted DEFAULT;
 
 def durable(cluster: Cluster) -> ServerState:
     """The primary as it is, but for fsync, which the tests' servers do without."""
-    state = servers.state(cluster, cluster.primary)
+    state = servers.server_state(cluster, cluster.primary)
     return replace(state, settings={**state.settings, "fsync": "on"})
 
 
 #: Each probe with its judge, as the suites call them.
 CHECKS: dict[str, Callable[[Cluster], Judgement]] = {
-    "db.cluster": lambda c: judge_servers.judge(durable(c), SERVERS),
+    "db.cluster": lambda c: judge_servers.judge_server(durable(c), SERVERS),
     "db.replication": lambda c: judge_replication.judge_replica(
         replication.replica(c, c.replicas[0], 5.0), Replication()
     ),
@@ -72,14 +72,16 @@ CHECKS: dict[str, Callable[[Cluster], Judgement]] = {
         statements.monitoring(c), Monitoring()
     ),
     "stab.slow-queries": lambda c: judge_statements.judge_slow(
-        statements.statements(c, Statements()), Statements()
+        statements.counted_statements(c, Statements()), Statements()
     ),
-    "stab.caching": lambda c: judge_caches.judge(caches.buffers(c), Buffers(min_blocks=10**9)),
-    "db.retention": lambda c: judge_retention.judge(retention.read(c, RETAINED), RETAINED),
-    "db.partitioning": lambda c: judge_partitions.judge(partitions.read(c, PARTITIONED), PARTITIONED),
-    "comp.audit-trail": lambda c: judge_audit_trail.judge_rights(audit_trail.rights(c, AUDIT), AUDIT),
-    "guard.after-load": lambda c: judge_after_load.judge(
-        after_load.read(c, AfterLoad(schemas=["perm"])), AfterLoad(schemas=["perm"])
+    "stab.caching": lambda c: judge_caches.judge_cache(caches.buffers(c), Buffers(min_blocks=10**9)),
+    "db.retention": lambda c: judge_retention.judge_retention(retention.retained_rows(c, RETAINED), RETAINED),
+    "db.partitioning": lambda c: judge_partitions.judge_partitions(
+        partitions.read_partitions(c, PARTITIONED), PARTITIONED
+    ),
+    "comp.audit-trail": lambda c: judge_audit_trail.judge_rights(audit_trail.audit_rights(c, AUDIT), AUDIT),
+    "guard.after-load": lambda c: judge_after_load.judge_after_load(
+        after_load.left_by_load(c, AfterLoad(schemas=["perm"])), AfterLoad(schemas=["perm"])
     ),
 }
 BLIND = {"db.retention", "db.partitioning", "guard.after-load"}
@@ -142,7 +144,7 @@ def test_pg_monitor_is_enough_for_servers_and_replication(role):
 
 def test_hidden_libraries_are_inconclusive_not_missing(role):
     expected = Servers.model_validate({"version": "15", "memory": "4GB", "checksums": False})
-    found = judge_servers.judge(durable(role()), expected)
+    found = judge_servers.judge_server(durable(role()), expected)
     assert found.verdict is Verdict.INCONCLUSIVE, found.reason
     assert "GRANT pg_monitor" in found.reason
 
@@ -161,7 +163,7 @@ def test_the_printed_grants_are_enough(role, nodes, tmp_path):
     assert set(said) == {"role", "database", "grants", "more"}
     cluster = role(*(grant["statement"] for grant in said["grants"]))
     assert not any("pg_read_all_data" in grant["statement"] for grant in said["grants"])
-    assert retention.read(cluster, RETAINED).has_rows
+    assert retention.retained_rows(cluster, RETAINED).has_rows
     statements = [grant["statement"] for grant in said["grants"]]
     assert 'GRANT SELECT ON "partman"."part_config" TO "perm_gate";' in statements
 

@@ -151,29 +151,29 @@ def test_histograms_of_a_real_prometheus(address: str, exporter: Exporter) -> No
     counted(address, exporter)
     exporter.quick = 5000
     counted(address, exporter)
-    found = server_histograms.read(histogram(address))
+    found = server_histograms.server_histogram(histogram(address))
     assert sum(scrape.at_or_below[-1] for scrape in found.scrapes) == 5000
     assert found.bounds_s == (0.25, 0.5, 2.0, float("inf"))
-    assert judge_histograms.judge(found, P99).verdict is Verdict.PASS
-    inside = judge_histograms.judge(found, judge_histograms.Criterion(0.99, 0.4, 0.05))
+    assert judge_histograms.judge_histogram(found, P99).verdict is Verdict.PASS
+    inside = judge_histograms.judge_histogram(found, judge_histograms.Criterion(0.99, 0.4, 0.05))
     assert inside.verdict is Verdict.PASS, "an empty bucket around the limit hides nothing"
     exporter.quick, exporter.slow = 100, 500
     counted(address, exporter)
-    found = server_histograms.read(histogram(address))
+    found = server_histograms.server_histogram(histogram(address))
     assert found.resets == 1
-    judged = judge_histograms.judge(found, P99)
+    judged = judge_histograms.judge_histogram(found, P99)
     assert judged.verdict is Verdict.FAIL
     assert "500 of 5600 requests" in judged.reason
-    inside = judge_histograms.judge(found, judge_histograms.Criterion(0.99, 1.0, 0.05))
+    inside = judge_histograms.judge_histogram(found, judge_histograms.Criterion(0.99, 1.0, 0.05))
     assert inside.verdict is Verdict.INCONCLUSIVE
     assert "inside the bucket 0.5 s to 2 s, which holds 500 of 5600" in inside.reason
 
 
 def test_a_real_refusal_is_said(address: str) -> None:
     with pytest.raises(CannotTell, match=r"refused the query .* parse error"):
-        server_histograms.read(histogram(address, selector="job=api"))
+        server_histograms.server_histogram(histogram(address, selector="job=api"))
     with pytest.raises(CannotTell, match="no samples"):
-        server_histograms.read(histogram(address, metric="tuck_seconds"))
+        server_histograms.server_histogram(histogram(address, metric="tuck_seconds"))
 
 
 def test_uptime_from_a_real_prometheus(address: str, exporter: Exporter) -> None:
@@ -222,6 +222,6 @@ def test_a_part_of_an_answer_is_none(tmp_path: Path, exporter: Exporter) -> None
     nowhere = f"http://127.0.0.1:{free_port()}/read"
     with running(tmp_path, exporter, f"remote_read: [{{url: '{nowhere}', read_recent: true}}]\n") as address:
         with pytest.raises(CannotTell, match=r"gave a part only: .*remote_read"):
-            server_histograms.read(histogram(address))
+            server_histograms.server_histogram(histogram(address))
         with pytest.raises(CannotTell, match="gave a part only"):
             prometheus.ask(address, {"query": "up[1m]"}, "matrix", bearer=None, timeout_s=10)

@@ -11,10 +11,9 @@ from scratch_cluster import SYNCHRONOUS, wait
 from pytest_deploygate.checks.replication.judge import failover as judge_failover
 from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
 from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
-from pytest_deploygate.checks.replication.section import InDatabase, WriteLoad
 from pytest_deploygate.checks.replication.probe import failover, write_load
-from pytest_deploygate.checks.replication.section import InDatabase, WriteLoad
 from pytest_deploygate.checks.replication.probe import streaming as replication
+from pytest_deploygate.checks.replication.section import InDatabase, WriteLoad
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, NotCovered, Verdict
 
@@ -41,8 +40,11 @@ def look(nodes, *, writes="deploygate", load=False, **more):
         for node in cluster.replicas:
             seen[node.name] = judge_replica(replication.replica(cluster, node, bounds.patience_s), bounds)
             if load:
-                seen[f"{node.name} under load"] = judge_write_load.judge(
-                    write_load.measure(cluster, node, bounds.load, bounds.max_lag_time.total_seconds()), bounds
+                seen[f"{node.name} under load"] = judge_write_load.judge_write_load(
+                    write_load.under_write_load(
+                        cluster, node, bounds.load, bounds.max_lag_time.total_seconds()
+                    ),
+                    bounds,
                 )
         return seen
     finally:
@@ -185,8 +187,10 @@ def test_a_commit_that_hangs_ends_in_a_clear_failure(nodes):
         stop.start()
         began = time.monotonic()
         bounds = bounds_of(cluster)
-        found = judge_write_load.judge(
-            write_load.measure(cluster, cluster.replicas[1], bounds.load, bounds.max_lag_time.total_seconds()),
+        found = judge_write_load.judge_write_load(
+            write_load.under_write_load(
+                cluster, cluster.replicas[1], bounds.load, bounds.max_lag_time.total_seconds()
+            ),
             bounds,
         )
         took = time.monotonic() - began
@@ -238,15 +242,17 @@ def test_a_failover_drill_loses_nothing_and_leaves_a_record(nodes, tmp_path):
     criterion, plan = bounds_of(cluster).failover, bounds_of(cluster).load
 
     def judged(ran=None):
-        return judge_failover.judge(failover.evidence(cluster, criterion, ran, "scratch"), criterion)
+        return judge_failover.judge_failover(
+            failover.failover_evidence(cluster, criterion, ran, "scratch"), criterion
+        )
 
     assert "there is no record" in judged().reason
-    refused = judged(failover.drill(cluster, criterion, plan))
+    refused = judged(failover.failover_drill(cluster, criterion, plan))
     assert refused.verdict is Verdict.INCONCLUSIVE
     assert "so nothing was stopped" in refused.reason
     nodes.setting("db1", "synchronous_standby_names", SYNCHRONOUS)
     try:
-        record = failover.drill(cluster, criterion, plan)
+        record = failover.failover_drill(cluster, criterion, plan)
         assert judged(record).verdict is Verdict.PASS, record
         assert judged().verdict is Verdict.PASS
         nodes.setting("db1", "synchronous_commit", "local")

@@ -107,7 +107,7 @@ def files(tmp_path, cluster):
             {"crontab": str(tmp_path / "crontab"), "command": "run-backup"},
             {"status_file": str(tmp_path / "status.json")},
         )
-        return judge(schedules.measure(cluster, one), one)
+        return judge(schedules.job(cluster, one), one)
 
     return judged
 
@@ -143,7 +143,7 @@ def test_a_crontab_with_a_status_file(files, lines, status, verdict, words):
 
 def test_what_cannot_be_read_is_unknown(cluster, tmp_path):
     one = job({"crontab": str(tmp_path), "command": "x"}, {"status_file": str(tmp_path)})
-    facts = schedules.measure(cluster, one)
+    facts = schedules.job(cluster, one)
     assert "Is a directory" in facts.schedule.problem
     assert "Is a directory" in facts.last_run.problem
     assert judge(facts, one).verdict is Verdict.INCONCLUSIVE
@@ -153,7 +153,7 @@ def test_a_host_that_is_not_there_is_unknown(cluster):
     one = job(
         {"crontab": "/etc/crontab", "command": "x", "host": "nonsense://backup1"}, {"pgbackrest": "main"}
     )
-    facts = schedules.measure(cluster, one)
+    facts = schedules.job(cluster, one)
     assert "nonsense://backup1 cannot be asked" in facts.schedule.problem
     assert judge(facts, one).verdict is Verdict.INCONCLUSIVE
 
@@ -164,7 +164,7 @@ def test_an_ssh_host_that_refuses_is_unknown(cluster):
     one = job(
         {"crontab": "/etc/crontab", "command": "x", "host": "ssh://127.0.0.1:1"}, {"pgbackrest": "main"}
     )
-    problem = schedules.measure(cluster, one).schedule.problem
+    problem = schedules.job(cluster, one).schedule.problem
     assert problem.startswith("ssh://127.0.0.1:1 cannot be asked: ssh: connect to host 127.0.0.1 port 1")
 
 
@@ -172,7 +172,7 @@ def test_without_systemd_a_timer_is_unknown(cluster):
     one = job({"systemd_timer": "backup.timer"}, {"systemd_service": "backup.service"})
     if Path("/run/systemd/system").exists():
         pytest.skip("this machine runs systemd")
-    facts = schedules.measure(cluster, one)
+    facts = schedules.job(cluster, one)
     assert facts.schedule.problem
     assert judge(facts, one).verdict is Verdict.INCONCLUSIVE
 
@@ -247,7 +247,7 @@ def test_what_pgbackrest_complains_of_is_told():
 
 def test_pg_cron_that_is_not_there_is_unknown(cluster):
     one = job({"pg_cron": "nightly"}, {"pg_cron": "nightly"})
-    found = judge(schedules.measure(cluster, one), one)
+    found = judge(schedules.job(cluster, one), one)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "pg_cron is not in the database postgres" in found.reason
 
@@ -261,7 +261,7 @@ def test_pg_cron_for_real():
         cluster = Cluster(nodes.database())
 
         def judged():
-            return judge(schedules.measure(cluster, one), one)
+            return judge(schedules.job(cluster, one), one)
 
         nodes.sql(
             "db1",

@@ -61,7 +61,7 @@ def test_a_standby_is_asked_by_the_name_that_fails_over(tmp_path, address):
         probe.bind((address, 0))
         made = servers.write(tmp_path, build(), own().intermediate)
         with site(made, address) as port:
-            found = standby.ask(wanted(address, port), 3)
+            found = standby.standby_health(wanted(address, port), 3)
         assert (found.status, found.attempts) == (200, 1), found.problem
         assert found.place == (f"[::1]:{port}" if ":" in address else f"127.0.0.1:{port}")
         return
@@ -72,5 +72,5 @@ def test_the_site_in_use_is_the_control_of_one_that_does_not_answer(tmp_path):
     """Nobody at the standby: three attempts, and what the other one says from the same place."""
     made = servers.write(tmp_path, build(), own().intermediate)
     with site(made) as port:
-        found = standby.ask(wanted("127.0.0.2", port, "127.0.0.1"), 3)
+        found = standby.standby_health(wanted("127.0.0.2", port, "127.0.0.1"), 3)
     assert (found.status, found.attempts, found.primary_status) == (None, 3, 200)

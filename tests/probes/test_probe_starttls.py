@@ -90,8 +90,8 @@ def test_certificates_and_protocols_are_seen_behind_starttls(tmp_path, protocol)
         endpoint, settings = servers.endpoint(port, starttls=protocol), servers.settings(tmp_path)
         found = tls.measure(endpoint, settings)
         offered = tls_offers.measure(endpoint, settings).addresses[0]
-    judgement = judge_certificates.judge(
-        found, judge_certificates.Expected(endpoint, settings, profile("intermediate"))
+    judgement = judge_certificates.judge_certificates(
+        found, judge_certificates.ExpectedCertificates(endpoint, settings, profile("intermediate"))
     )
     assert judgement.verdict is Verdict.PASS, judgement.reason
     assert [v for v, outcome in offered.protocols.items() if outcome == "accepted"] == ["TLSv1.2", "TLSv1.3"]
@@ -103,6 +103,8 @@ def test_a_peer_without_tls_is_not_a_pass(tmp_path, protocol):
     with peer(tmp_path, PEERS[protocol], offers=False) as port:
         endpoint, settings = servers.endpoint(port, starttls=protocol), servers.settings(tmp_path)
         offered = tls_offers.measure(endpoint, settings)
-    judgement = judge_tls.judge(offered, judge_tls.Expected(endpoint, profile("intermediate")))
+    judgement = judge_tls.judge_protocols(
+        offered, judge_tls.ExpectedProtocols(endpoint, profile("intermediate"))
+    )
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "no-tls" in judgement.reason

@@ -48,8 +48,10 @@ def looked(folder, port, protocol, addresses=("127.0.0.1",)):
     found, offered = tls.measure(endpoint, settings), tls_offers.measure(endpoint, settings)
     intermediate = profile("intermediate")
     return (
-        judge_certificates.judge(found, judge_certificates.Expected(endpoint, settings, intermediate)),
-        judge_tls.judge(offered, judge_tls.Expected(endpoint, intermediate, found)),
+        judge_certificates.judge_certificates(
+            found, judge_certificates.ExpectedCertificates(endpoint, settings, intermediate)
+        ),
+        judge_tls.judge_protocols(offered, judge_tls.ExpectedProtocols(endpoint, intermediate, found)),
         offered,
     )
 

@@ -14,7 +14,7 @@ import pytest
 from scratch_cluster import wait
 
 from pytest_deploygate.checks.postgres.probe.caches import redis, redis_client
-from pytest_deploygate.checks.privacy.probe.erasure import measure
+from pytest_deploygate.checks.privacy.probe.erasure import erase_person
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.probe.steps import new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import sweep
@@ -128,10 +128,10 @@ def test_a_folder_of_logs_is_looked_at_file_by_file(cluster, made, tmp_path):
 def test_an_erasure_from_beginning_to_end_and_after_a_crash(cluster, made, nodes):
     """A token that a crashed run left behind is used to erase that person first."""
     left = new_subject("abcdefabcdefabcd")
-    assert measure(cluster, section()).left_behind == 0
+    assert erase_person(cluster, section()).left_behind == 0
     made(f"INSERT INTO er.people (email) VALUES ('{left.email}')")
     made("INSERT INTO deploygate.deploygate_subjects VALUES ('abcdefabcdefabcd', now() - interval '1 hour')")
-    found = measure(cluster, section())
+    found = erase_person(cluster, section())
     assert found.left_behind == 1
     assert "er.people.email" in places(found.before)
     assert found.after is not None
@@ -142,7 +142,7 @@ def test_an_erasure_from_beginning_to_end_and_after_a_crash(cluster, made, nodes
 
 def test_a_person_that_cannot_be_made_cannot_tell(cluster, made):
     with pytest.raises(CannotTell, match="step 1, as er_app"):
-        measure(cluster, section(create=[{"sql": "INSERT INTO er.nowhere VALUES (%(email)s)"}]))
+        erase_person(cluster, section(create=[{"sql": "INSERT INTO er.nowhere VALUES (%(email)s)"}]))
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_the_catalog(cluster, section):
     assert found.settings == Settings(("sensor_id",), ("recorded_at DESC",))
     assert sorted(job.proc for job in found.jobs) == ["policy_compression", "policy_retention"]
     assert found.scanned == 1
-    assert timescale_hypertables.judge(found, section.hypertables[0]).verdict == "pass"
+    assert timescale_hypertables.judge_hypertable(found, section.hypertables[0]).verdict == "pass"
     assert timescale_policies.judge_retention(found, section.retention[0]).verdict == "pass"
     assert timescale_policies.judge_columnstore(found, section.columnstore[0]).verdict == "pass"
 
@@ -129,7 +129,7 @@ def test_extension_and_version(cluster, section):
     found = probe.extension(cluster, [READINGS], {}, None)
     assert (found.license, found.library) == ("timescale", found.versions["template1"])
     other = section.model_copy(update={"version": "2.28"})
-    judged = judge_timescale.judge(found, judge_timescale.expected(other))
+    judged = judge_timescale.judge_extension(found, judge_timescale.expected(other))
     assert judged.verdict == "fail"
     assert "expected 2.28" in judged.reason
 
@@ -178,7 +178,7 @@ def test_clients_side_by_side_get_their_own_answers(port):
 def test_missing_workers_are_seen(cluster, section):
     """PGlite has no background workers: without an outside scheduler nothing runs the jobs."""
     alone = section.model_copy(update={"scheduler": None})
-    judged = judge_timescale.judge(
+    judged = judge_timescale.judge_extension(
         probe.extension(cluster, [READINGS], {}, None), judge_timescale.expected(alone)
     )
     assert judged.verdict == "fail"
@@ -190,7 +190,7 @@ def test_the_aggregate_is_recomputed(cluster, section):
     found = aggregate(cluster, section)
     assert sum(c.rows for c in found.comparisons) > 3000
     assert found.out_of_reach == ()
-    assert timescale_aggregates.judge(found, section.aggregates[0]).verdict == "pass"
+    assert timescale_aggregates.judge_aggregate(found, section.aggregates[0]).verdict == "pass"
 
 
 def test_a_wrong_bucket(port, cluster, section):
@@ -203,7 +203,7 @@ def test_a_wrong_bucket(port, cluster, section):
     change = f"UPDATE {name} SET n = n + %s WHERE sensor_id = 3 AND bucket = date_trunc('hour', now()) - interval '4 days'"
     sql(port, change % 1)
     try:
-        judged = timescale_aggregates.judge(aggregate(cluster, section), section.aggregates[0])
+        judged = timescale_aggregates.judge_aggregate(aggregate(cluster, section), section.aggregates[0])
     finally:
         sql(port, change % -1)
     assert judged.verdict == "fail"
@@ -219,16 +219,19 @@ def test_changes_that_the_next_refresh_takes_in_are_left_out(port, cluster, sect
     try:
         sql(port, late.format("1 day"))
         soon = aggregate(cluster, section)
-        judged = timescale_aggregates.judge(soon, section.aggregates[0])
+        judged = timescale_aggregates.judge_aggregate(soon, section.aggregates[0])
         assert judged.verdict == "pass", judged.reason
         assert any("wait for the next refresh" in note for note in judged.notes)
         sql(port, late.format("5 days"))
-        judged = timescale_aggregates.judge(aggregate(cluster, section), section.aggregates[0])
+        judged = timescale_aggregates.judge_aggregate(aggregate(cluster, section), section.aggregates[0])
         assert judged.verdict == "fail"
         assert "looks back 3 d only" in judged.reason
     finally:
         sql(port, gone, refresh)
-    assert timescale_aggregates.judge(aggregate(cluster, section), section.aggregates[0]).verdict == "pass"
+    assert (
+        timescale_aggregates.judge_aggregate(aggregate(cluster, section), section.aggregates[0]).verdict
+        == "pass"
+    )
 
 
 def test_an_ordinary_table_and_a_missing_one(port, cluster):
@@ -237,7 +240,9 @@ def test_an_ordinary_table_and_a_missing_one(port, cluster):
     wanted = {"column": "at", "chunk_interval": "1d"}
     for name, words in (("telemetry.plain", "no hypertable"), ("telemetry.nothing", "does not exist")):
         found = probe.hypertable(cluster, name, ["telemetry.plain", "telemetry.nothing"])
-        judged = timescale_hypertables.judge(found, Hypertable.model_validate({"table": name, **wanted}))
+        judged = timescale_hypertables.judge_hypertable(
+            found, Hypertable.model_validate({"table": name, **wanted})
+        )
         assert (judged.verdict, words in judged.reason) == ("fail", True)
 
 
@@ -246,7 +251,7 @@ def test_without_the_extension(nodes):
     cluster = Cluster(nodes.database())
     with pytest.raises(CannotTell, match="CREATE EXTENSION timescaledb"):
         probe.hypertable(cluster, "public.t", ["public.t"])
-    judged = judge_timescale.judge(
+    judged = judge_timescale.judge_extension(
         probe.extension(cluster, ["public.t"], {}, None),
         judge_timescale.expected(Timescale.model_validate({"version": "2.28"})),
     )

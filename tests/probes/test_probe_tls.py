@@ -23,8 +23,9 @@ def certificates(folder, made, *arguments, settings=None, **more):
     with s_server(made, *arguments) as port:
         endpoint = servers.endpoint(port, **more)
         found = tls.measure(endpoint, settings or servers.settings(folder))
-    return found, judge_certificates.judge(
-        found, judge_certificates.Expected(endpoint, settings or servers.settings(folder), INTERMEDIATE)
+    return found, judge_certificates.judge_certificates(
+        found,
+        judge_certificates.ExpectedCertificates(endpoint, settings or servers.settings(folder), INTERMEDIATE),
     )
 
 
@@ -32,7 +33,9 @@ def offers(folder, made, *arguments, name="intermediate"):
     with s_server(made, *arguments) as port:
         endpoint = servers.endpoint(port)
         found = tls_offers.measure(endpoint, servers.settings(folder))
-    return found.addresses[0], judge_tls.judge(found, judge_tls.Expected(endpoint, profile(name)))
+    return found.addresses[0], judge_tls.judge_protocols(
+        found, judge_tls.ExpectedProtocols(endpoint, profile(name))
+    )
 
 
 @pytest.fixture
@@ -96,13 +99,14 @@ def test_nobody_listening_is_inconclusive(tmp_path):
     """An address that refuses is not a bad certificate."""
     servers.write(tmp_path, build())
     endpoint, settings = servers.endpoint(servers.free_port()), servers.settings(tmp_path)
-    judgement = judge_certificates.judge(
-        tls.measure(endpoint, settings), judge_certificates.Expected(endpoint, settings, INTERMEDIATE)
+    judgement = judge_certificates.judge_certificates(
+        tls.measure(endpoint, settings),
+        judge_certificates.ExpectedCertificates(endpoint, settings, INTERMEDIATE),
     )
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "no certificate" in judgement.reason
-    offered = judge_tls.judge(
-        tls_offers.measure(endpoint, settings), judge_tls.Expected(endpoint, INTERMEDIATE)
+    offered = judge_tls.judge_protocols(
+        tls_offers.measure(endpoint, settings), judge_tls.ExpectedProtocols(endpoint, INTERMEDIATE)
     )
     assert offered.verdict is Verdict.INCONCLUSIVE
 
@@ -203,7 +207,7 @@ def test_a_silent_peer_is_inconclusive_and_bounded(tmp_path):
         began = time.monotonic()
         found = tls_offers.measure(endpoint, servers.Tls.model_validate({"timeout": "200ms"}))
         assert time.monotonic() - began < 20
-    judgement = judge_tls.judge(found, judge_tls.Expected(endpoint, INTERMEDIATE))
+    judgement = judge_tls.judge_protocols(found, judge_tls.ExpectedProtocols(endpoint, INTERMEDIATE))
     assert judgement.verdict is Verdict.INCONCLUSIVE
 
 

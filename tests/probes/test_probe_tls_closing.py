@@ -84,7 +84,9 @@ def test_suites_behind_one_that_the_server_cannot_do_are_seen(tmp_path):
         "ECDHE-RSA-AES128-SHA",
     ]
     assert address.closed_on["TLSv1.2"] == ("DHE",)
-    judgement = judge_tls.judge(found, judge_tls.Expected(endpoint, profile("intermediate")))
+    judgement = judge_tls.judge_protocols(
+        found, judge_tls.ExpectedProtocols(endpoint, profile("intermediate"))
+    )
     assert judgement.verdict is Verdict.FAIL
     assert "AES128-SHA" in judgement.reason
     assert any("TLSv1.2 with DHE" in note for note in judgement.notes)

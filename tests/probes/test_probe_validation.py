@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_deploygate.checks.postgres.judge.validation import judge
-from pytest_deploygate.checks.postgres.probe.validation import MOST_ROWS, ask
+from pytest_deploygate.checks.postgres.judge.validation import judge_validation
+from pytest_deploygate.checks.postgres.probe.validation import MOST_ROWS, answer
 from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, Verdict
@@ -19,7 +19,7 @@ def query(sql: str, expect: object, **more) -> ValidationQuery:
 
 
 def judged(cluster: Cluster, asked: ValidationQuery):
-    return judge(ask(cluster, asked), asked)
+    return judge_validation(answer(cluster, asked), asked)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_an_expected_answer_passes(cluster, sql, expect):
 )
 def test_an_error_in_its_sql_measured_nothing(cluster, sql, words):
     with pytest.raises(CannotTell, match=words):
-        ask(cluster, query(sql, 1))
+        answer(cluster, query(sql, 1))
 
 
 def test_a_query_that_writes_is_refused(nodes, cluster):
     nodes.sql("db1", "CREATE SEQUENCE deploygate.s; GRANT ALL ON SEQUENCE deploygate.s TO gate")
     try:
         with pytest.raises(CannotTell, match="read-only transaction"):
-            ask(cluster, query("SELECT nextval('deploygate.s')", 1))
+            answer(cluster, query("SELECT nextval('deploygate.s')", 1))
     finally:
         nodes.sql("db1", "DROP SEQUENCE deploygate.s")
 
@@ -74,15 +74,15 @@ def test_a_query_that_takes_too_long_is_ended(nodes):
     slow = Cluster(nodes.database(statement_timeout="300ms"))
     began = time.monotonic()
     with pytest.raises(CannotTell, match="statement timeout"):
-        ask(slow, query("SELECT pg_sleep(20)", 1))
+        answer(slow, query("SELECT pg_sleep(20)", 1))
     slow.close()
     assert time.monotonic() - began < 15
 
 
 def test_millions_of_rows_are_not_fetched(cluster):
-    answer = ask(cluster, query("SELECT n FROM generate_series(1, 5000000) n", "nothing"))
-    assert (len(answer.rows), answer.more) == (MOST_ROWS, True)
-    assert "20 or more rows" in judge(answer, query("", "nothing")).reason
+    found = answer(cluster, query("SELECT n FROM generate_series(1, 5000000) n", "nothing"))
+    assert (len(found.rows), found.more) == (MOST_ROWS, True)
+    assert "20 or more rows" in judge_validation(found, query("", "nothing")).reason
 
 
 def test_an_empty_table_defers_even_where_the_query_would_fail_on_it(cluster, empty):
@@ -93,4 +93,4 @@ def test_an_empty_table_defers_even_where_the_query_would_fail_on_it(cluster, em
 
 def test_a_missing_table_of_empty_means_cannot_tell(cluster):
     with pytest.raises(CannotTell, match="nowhere"):
-        ask(cluster, query("SELECT 1", 1, empty_means="public.nowhere"))
+        answer(cluster, query("SELECT 1", 1, empty_means="public.nowhere"))

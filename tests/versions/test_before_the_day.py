@@ -67,19 +67,27 @@ def checks(
     )
     buffers = Buffers(min_hit_ratio=0, min_blocks=1)
     return {
-        "db.cluster": lambda: judge_servers.judge(servers.state(cluster, cluster.primary), wanted),
+        "db.cluster": lambda: judge_servers.judge_server(
+            servers.server_state(cluster, cluster.primary), wanted
+        ),
         "db.monitoring-queries": lambda: judge_statements.judge_monitoring(
             statements.monitoring(cluster), Monitoring(slow_log=None)
         ),
         "stab.slow-queries": lambda: judge_statements.judge_slow(
-            statements.statements(cluster, PATIENT), PATIENT
+            statements.counted_statements(cluster, PATIENT), PATIENT
         ),
-        "stab.caching": lambda: judge_caches.judge(caches.buffers(cluster), buffers),
-        "db.retention": lambda: judge_retention.judge(retention.read(cluster, retained), retained),
-        "comp.audit-trail": lambda: judge_audit_trail.judge_rights(audit_trail.rights(cluster, AUDIT), AUDIT),
-        "guard.after-load": lambda: judge_after_load.judge(after_load.read(cluster, LOADED), LOADED),
-        "guard.migration-lint": lambda: judge_migration_lint.judge(
-            migration_lint.read(cluster, lint, None), lint
+        "stab.caching": lambda: judge_caches.judge_cache(caches.buffers(cluster), buffers),
+        "db.retention": lambda: judge_retention.judge_retention(
+            retention.retained_rows(cluster, retained), retained
+        ),
+        "comp.audit-trail": lambda: judge_audit_trail.judge_rights(
+            audit_trail.audit_rights(cluster, AUDIT), AUDIT
+        ),
+        "guard.after-load": lambda: judge_after_load.judge_after_load(
+            after_load.left_by_load(cluster, LOADED), LOADED
+        ),
+        "guard.migration-lint": lambda: judge_migration_lint.judge_lint(
+            migration_lint.pending_migrations(cluster, lint, None), lint
         ),
     }
 

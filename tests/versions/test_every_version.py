@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.checks.aggregates import judge as judge_aggregates
 from pytest_deploygate.checks.aggregates.probe import aggregates
 from pytest_deploygate.checks.aggregates.section import Aggregate
@@ -21,6 +20,7 @@ from pytest_deploygate.checks.replication.judge import streaming as judge_replic
 from pytest_deploygate.checks.replication.judge import write_load as judge_write_load
 from pytest_deploygate.checks.replication.probe import streaming as replication
 from pytest_deploygate.checks.replication.probe import write_load
+from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.checks.structure.judge import amcheck as judge_amcheck
 from pytest_deploygate.checks.structure.judge import indexes as judge_indexes
 from pytest_deploygate.checks.structure.judge import partitions as judge_partitions
@@ -55,21 +55,27 @@ def hourly(tmp_path: Path) -> Aggregate:
 def checks(cluster: Cluster, hourly: Aggregate) -> dict[str, Callable[[], Judgement]]:
     """Every check of phase 2 that reads, by name."""
     wanted = Replication.model_validate({"load": {"duration": "300ms"}})
-    nothing = judge_indexes.Expected((), ("app.m_name_idx",))
+    nothing = judge_indexes.ExpectedIndexes((), ("app.m_name_idx",))
     return {
-        "migrations": lambda: judge_migrations.judge(migrations.measure(cluster, VERSION), VERSION),
-        "indexes": lambda: judge_indexes.judge_states(indexes.states(cluster), nothing),
-        "amcheck": lambda: judge_amcheck.judge_amcheck(amcheck.amcheck(cluster, 1024**3), True),
+        "migrations": lambda: judge_migrations.judge_versions(
+            migrations.schema_versions(cluster, VERSION), VERSION
+        ),
+        "indexes": lambda: judge_indexes.judge_indexes(indexes.index_states(cluster), nothing),
+        "amcheck": lambda: judge_amcheck.judge_amcheck(amcheck.verify_indexes(cluster, 1024**3), True),
         "plan": lambda: judge_plans.judge_plan(plans.plan(cluster, QUERY), QUERY),
         "aggregate": lambda: judge_aggregates.judge(aggregates.read(cluster, hourly), hourly),
-        "partitions": lambda: judge_partitions.judge(partitions.read(cluster, PART), PART),
-        "validation": lambda: judge_validation.judge(validation.ask(cluster, VALUE), VALUE),
-        "primary": lambda: judge_replication.judge_cluster(replication.primary(cluster, wanted.patience_s), wanted),
+        "partitions": lambda: judge_partitions.judge_partitions(
+            partitions.read_partitions(cluster, PART), PART
+        ),
+        "validation": lambda: judge_validation.judge_validation(validation.answer(cluster, VALUE), VALUE),
+        "primary": lambda: judge_replication.judge_cluster(
+            replication.primary(cluster, wanted.patience_s), wanted
+        ),
         "replica": lambda: judge_replication.judge_replica(
             replication.replica(cluster, cluster.replicas[0], wanted.patience_s), wanted
         ),
-        "write load": lambda: judge_write_load.judge(
-            write_load.measure(cluster, cluster.replicas[0], wanted.load, 10.0), wanted
+        "write load": lambda: judge_write_load.judge_write_load(
+            write_load.under_write_load(cluster, cluster.replicas[0], wanted.load, 10.0), wanted
         ),
     }
 
@@ -102,7 +108,7 @@ def test_the_snapshot_is_what_is_there(pair, cluster, tmp_path):
             judge_tables.judge_surplus(catalog.surplus(opened, expected), judge_tables.ExpectedAll(expected))
         ]
         for name in expected.table_names:
-            wanted = judge_tables.Expected(expected.relations[name], expected.server_major)
+            wanted = judge_tables.ExpectedRelation(expected.relations[name], expected.server_major)
             judged.append(judge_tables.judge_relation(catalog.relation(opened, expected, name), wanted))
         return " | ".join(j.reason for j in judged if j.verdict != "pass")
 

@@ -10,6 +10,8 @@ from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
+__all__ = ["judge"]
+
 _CLOCKS = timedelta(minutes=5)
 
 

@@ -1,1 +1,3 @@
 """DNS: zones, names, failover, and the cutover."""
+
+__all__ = ["judge", "probe"]

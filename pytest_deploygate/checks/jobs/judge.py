@@ -12,6 +12,8 @@ from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, Schedule
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
+__all__ = ["judge"]
+
 _CLOCKS = timedelta(minutes=5)
 _SECONDS = re.compile(r"(\d+) seconds?")
 

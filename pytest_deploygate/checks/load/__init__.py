@@ -1,1 +1,3 @@
 """Response times under load, and against a baseline."""
+
+__all__ = ["judge", "probe"]

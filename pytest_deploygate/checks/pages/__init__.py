@@ -1,1 +1,3 @@
 """Policy pages and the maintenance page."""
+
+__all__ = ["judge", "probe"]

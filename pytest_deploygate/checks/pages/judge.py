@@ -10,6 +10,8 @@ from pytest_deploygate.checks.pages.facts import MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
+__all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
+
 _AGAIN = "run it with --allow-disruptive=INVENTORY"
 
 

@@ -18,6 +18,8 @@ from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import bodies
 from pytest_deploygate.model import CannotTell
 
+__all__ = ["drill", "maintenance", "read", "reads"]
+
 _LARGEST = 5_000_000
 _READS = 2
 _CHANGES_S = 30.0

@@ -6,6 +6,8 @@ from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, Pressu
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
+__all__ = ["judge_capacity", "judge_pooler", "judge_pressure"]
+
 _STATS_USERS = "name the gate's role in `stats_users` of pgbouncer.ini and RELOAD"
 
 

@@ -1,1 +1,3 @@
 """TimescaleDB: the extension, hypertables, continuous aggregates, policies and jobs."""
+
+__all__ = ["judge"]

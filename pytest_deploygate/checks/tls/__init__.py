@@ -1,1 +1,3 @@
 """Endpoints: certificates, protocols and ciphers, and security headers."""
+
+__all__ = ["judge", "section"]

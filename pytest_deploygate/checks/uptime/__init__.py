@@ -1,1 +1,3 @@
 """Availability over a time that was watched."""
+
+__all__ = ["judge", "probe"]

@@ -16,6 +16,8 @@ from pytest_deploygate.checks.uptime.facts import State, Stretch, View, Watched,
 from pytest_deploygate.checks.uptime.section import Uptime, too_long
 from pytest_deploygate.model import Judgement, Reading, Spans, Verdict, words_for
 
+__all__ = ["judge"]
+
 #: A longer silence than this many intervals means that the watch has ended.
 _SILENT = 3.0
 _MOST_SPANS = 300

@@ -15,7 +15,7 @@ _MOST = 4
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-def judge(found: Archiving, expected: Backup) -> Judgement:
+def judge_archiving(found: Archiving, expected: Backup) -> Judgement:
     """Pass when a marker's segment was archived in time and every segment since the last full backup is there."""
     readings = tuple(_readings(found, expected))
     if not found.continuous:

@@ -22,7 +22,7 @@ _ADVICE = {
 }
 
 
-def judge(found: DrillEvidence, expected: Backup) -> Judgement:
+def judge_restore(found: DrillEvidence, expected: Backup) -> Judgement:
     """Pass when the newest backup was restored, came to the marker, equals its source, and was quick enough."""
     record = found.record
     if record is None or not found.ran_now:

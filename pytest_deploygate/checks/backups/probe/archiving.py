@@ -52,7 +52,7 @@ def mark(connection: Connection, mine: markers.Rows) -> Mark:
     return Mark(mine.run, ".".join(mine.table._obj), row[1], int(row[0]), switched[0])  # noqa: SLF001
 
 
-def measure(cluster: Cluster, backups: Backups) -> Archiving:
+def archive_marker(cluster: Cluster, backups: Backups) -> Archiving:
     """Write a marker, wait for its segment, list the archive, look for gaps. Raises CannotTell."""
     before = state(cluster)
     began = time.monotonic()

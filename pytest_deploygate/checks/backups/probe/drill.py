@@ -33,7 +33,7 @@ _OURS = (
 )
 
 
-def evidence(cluster: Cluster, backups: Backups) -> DrillEvidence:
+def restore_drill(cluster: Cluster, backups: Backups) -> DrillEvidence:
     """Do the drill where the inventory names a scratch place, once a run; else return the record of the last one.
 
     Raises CannotTell when it could not be tried.

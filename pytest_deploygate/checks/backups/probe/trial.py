@@ -13,7 +13,7 @@ _PATIENCE_S = 45.0
 _BUSY = ("unable to acquire lock", "another backup", "already running")
 
 
-def take(backups: Backups) -> Trial:
+def take_backup(backups: Backups) -> Trial:
     """Take a small backup and look for it. Raises CannotTell where no command is known or another backup runs."""
     command = backups.criteria.take or backups.tool.take_command()
     if not command:

@@ -11,7 +11,7 @@ from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
-def judge(found: Switch, expected: Cutover) -> Judgement:
+def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
     """Pass when every server and resolver gives the new answer alone and the old TTL has run out."""
     wanted = expected.expected
     aim = wanted.cname or ", ".join(wanted.addresses or [])

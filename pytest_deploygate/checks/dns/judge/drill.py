@@ -11,7 +11,9 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 _AGAIN = "run it with --allow-disruptive=INVENTORY"
 
 
-def judge(found: tuple[DrillRecord | None, datetime, str], expected: DnsFailover | None) -> Judgement:
+def judge_failover(
+    found: tuple[DrillRecord | None, datetime, str], expected: DnsFailover | None
+) -> Judgement:
     """Pass on a drill of this run or on record that switched in time and came back."""
     record, now, digest = found
     if expected is None:

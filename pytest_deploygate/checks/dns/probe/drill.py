@@ -21,7 +21,7 @@ from pytest_deploygate.model import CannotTell
 _PAUSE_S = 0.1
 
 
-def evidence(
+def failover_evidence(
     settings: Dns, wanted: DnsName, drilled: DrillRecord | None
 ) -> tuple[DrillRecord | None, datetime, str]:
     """Return the drill of this run or the one on record, the time, and the digest that a record must have."""
@@ -46,7 +46,7 @@ def digest_of(settings: Dns, wanted: DnsName) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def drill(settings: Dns, wanted: DnsName) -> DrillRecord:
+def failover_drill(settings: Dns, wanted: DnsName) -> DrillRecord:
     """Stop the primary site, wait for the standby in every authoritative answer, and bring it back whatever happens."""
     failover, standby = wanted.failover, wanted.standby
     if failover is None or standby is None:

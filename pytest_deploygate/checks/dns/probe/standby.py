@@ -12,7 +12,7 @@ from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
 _ATTEMPTS = 3
 
 
-def ask(wanted: DnsName, timeout_s: float) -> Health | None:
+def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
     """Ask the standby until it says 200, three times at most; ask the site in use where it does not answer at all."""
     standby = wanted.standby
     if standby is None:

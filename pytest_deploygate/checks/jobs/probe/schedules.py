@@ -44,7 +44,7 @@ _TIMER = (
 )  # fmt: skip
 
 
-def measure(cluster: Cluster, job: BackupJob) -> JobFacts:
+def job(cluster: Cluster, job: BackupJob) -> JobFacts:
     """Look at a backup job. What cannot be read is said in the facts."""
     return JobFacts(
         job.name,

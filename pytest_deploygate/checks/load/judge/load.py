@@ -39,7 +39,7 @@ class Criterion:
         return f"p{100 * self.quantile:g}"
 
 
-def criteria(run: LoadRun, load: Load) -> list[Criterion]:
+def latency_criteria(run: LoadRun, load: Load) -> list[Criterion]:
     """Return p50 and p99 of all requests together and of each endpoint.
 
     Looking at many of them makes it likelier that one seems to fail by chance: Holm over all of them decides which may.
@@ -73,7 +73,7 @@ def look(load: Load) -> Callable[[Tally], str]:
     return lambda tally: "p50 and p99 are certain to fail" if fails(tally, 0.5) and fails(tally, 0.99) else ""
 
 
-def judge(run: LoadRun, criterion: Criterion) -> Judgement:
+def judge_latency(run: LoadRun, criterion: Criterion) -> Judgement:
     """Decide one quantile against its limit; what the run cannot say is inconclusive."""
     found = run.of(criterion.endpoint)
     decided = quantiles.decide(

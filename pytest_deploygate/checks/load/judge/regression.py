@@ -44,14 +44,14 @@ class Criterion:
         return f"p{100 * self.quantile:g}"
 
 
-def criteria(load: Load) -> list[Criterion]:
+def regression_criteria(load: Load) -> list[Criterion]:
     """Return what is compared: nothing where the inventory names no baseline, which then is no finding either."""
     if load.baseline is None:
         return []
     return [Criterion(quantile, load.slower_by, load.limits.alpha) for quantile in (0.5, 0.99)]
 
 
-def judge(pair: Pair, criterion: Criterion) -> Judgement:
+def judge_regression(pair: Pair, criterion: Criterion) -> Judgement:
     """Compare a run with an earlier one. No baseline, another rate or too few requests are inconclusive."""
     now, before = pair.run.whole, pair.before
     about = f"{criterion.name} of {now.name} against the baseline"

@@ -33,7 +33,7 @@ class Criterion:
         return f"p{100 * self.quantile:g}"
 
 
-def criteria(load: Load) -> list[Criterion]:
+def histogram_criteria(load: Load) -> list[Criterion]:
     """Return p50 and p99; a fail of either is at half of alpha, as there are two."""
     limits = load.limits
     return [
@@ -42,7 +42,7 @@ def criteria(load: Load) -> list[Criterion]:
     ]
 
 
-def judge(found: ServerHistogram, criterion: Criterion) -> Judgement:
+def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
     """Judge the counts over the limit; old or missing samples are inconclusive."""
     about = (
         f"{criterion.name} by the server's histogram {found.metric} (limit {criterion.limit_s * 1000:g} ms)"

@@ -12,7 +12,7 @@ from pytest_deploygate.checks.load.facts import Baseline
 _MOST_BYTES = 64 << 20
 
 
-def read(path: Path | None, endpoint: str) -> Baseline:
+def baseline(path: Path | None, endpoint: str) -> Baseline:
     """Return the newest whole run of an endpoint in a folder's evidence, or in a file."""
     if path is None:
         return Baseline("", endpoint, problem="no baseline is named")

@@ -25,7 +25,7 @@ _GOOD_FLOOR_S = 0.005
 _START_S = 15.0
 
 
-def measure(
+def send(
     load: Load,
     name: str,
     *,

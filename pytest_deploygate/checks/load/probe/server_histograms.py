@@ -20,7 +20,7 @@ from pytest_deploygate.model import CannotTell
 _MOST_SERIES = 20_000
 
 
-def read(histograms: ServerHistograms) -> ServerHistogram:
+def server_histogram(histograms: ServerHistograms) -> ServerHistogram:
     """Read the histogram's window. Raises CannotTell with where, why and what to do."""
     window = round(histograms.window.total_seconds())
     query = f"{histograms.metric}_bucket{{{histograms.selector}}}[{window}s]"

@@ -99,7 +99,7 @@ _TIMEOUT = re.compile(r"^SET (LOCAL |SESSION )?lock_timeout\b", re.IGNORECASE)
 _UNKNOWN = "unknown-statement"
 
 
-def judge(found: LintFacts, lint: MigrationLint) -> Judgement:
+def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
     """Pass when no statement would rewrite, scan or lock a table over the size that the inventory calls small."""
     hits = [hit for step in found.steps for hit in _hits(step, found, lint)]
     allowed = [h for h in hits if _allowed(h, lint)]

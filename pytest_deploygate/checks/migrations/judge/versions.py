@@ -12,7 +12,7 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 _NAMED = 3
 
 
-def judge(measurement: SchemaVersions, criterion: Migrations) -> Judgement:
+def judge_versions(measurement: SchemaVersions, criterion: Migrations) -> Judgement:
     """Pass when every node is at exactly the expected head, nothing pending, unknown or half done."""
     if not measurement.expected or not measurement.nodes:
         return Judgement(Verdict.INCONCLUSIVE, "no schema version is expected, so none can be compared")

@@ -34,7 +34,7 @@ _FOREIGN_KEYS = re.compile(r"^(?:CREATE\b.*\bTABLE|ALTER\s+TABLE)\b", re.IGNOREC
 _REFERENCES = re.compile(r"\bREFERENCES\s+(?:ONLY\s+)?(" + _NAME + ")", re.IGNORECASE)
 
 
-def read(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:
+def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:
     """Read the migrations and the sizes. Raises CannotTell where a file or the primary cannot be read, NotCovered."""
     texts = _files(lint.files)
     if migrations and migrations.alembic and lint.alembic:
@@ -50,7 +50,7 @@ def read(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -
         cluster,
         {name for _, statement, table in found for name in (table, *referenced_by(statement)) if name},
     )
-    state = servers.state(cluster, cluster.primary)
+    state = servers.server_state(cluster, cluster.primary)
     limit = state.sizes.get("max_slot_wal_keep_size")
     made: set[str] = set()
     steps = []

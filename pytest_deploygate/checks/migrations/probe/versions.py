@@ -24,7 +24,7 @@ _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
 
 
-def measure(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
+def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
     """Read the version rows on every node, side by side.
 
     Raises CannotTell when the script folder or the primary cannot be read, NotCovered without Alembic.

@@ -22,14 +22,14 @@ from pytest_deploygate.redaction import redact
 _RESERVED = ("superuser_reserved_connections", "reserved_connections")
 
 
-def pooler_facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
+def pooler(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     """Ask a pooler's console once a session; that it cannot be asked is a value."""
     return once(cluster, f"pooler {pooler.name}", lambda: _facts(cluster, pooler))
 
 
 def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
     """Put the pools of all poolers beside what the primary takes. Raises CannotTell without the primary."""
-    state = servers.state(cluster, cluster.primary)
+    state = servers.server_state(cluster, cluster.primary)
     in_use = cluster.value(
         cluster.primary, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
     )
@@ -38,7 +38,7 @@ def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
         int(state.settings.get("max_connections") or 0),
         sum(int(state.settings.get(name) or 0) for name in _RESERVED),
         in_use,
-        tuple(pooler_facts(cluster, pooler) for pooler in pooling.poolers),
+        tuple(pooler(cluster, each) for each in pooling.poolers),
     )
 
 

@@ -43,7 +43,7 @@ class _Client:
     error: str = ""
 
 
-def measure(
+def under_pressure(
     cluster: Cluster, pooling: Pooling, pooler: Pooler, environment: str, *, allowed: bool
 ) -> PressureFacts:
     """Put a pooler under pressure where that is allowed, else read the record of the last time.

@@ -49,7 +49,7 @@ _LISTS = {
 }
 
 
-def judge(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
+def judge_after_load(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
     """Pass when nothing is left behind, and something was loaded at all."""
     wrong = [*_sequences(found, expected), *_lists(found)]
     readings = tuple(_readings(found, expected))

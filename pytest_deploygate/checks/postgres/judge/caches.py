@@ -8,7 +8,7 @@ from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 
-def judge(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:
+def judge_cache(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:
     """Pass when enough lookups were counted and the share that hit is over its floor."""
     if floor is None:
         return Judgement(Verdict.INCONCLUSIVE, f"{found.name}: the inventory names no floor for {found.what}")

@@ -19,7 +19,7 @@ _WHY = {
 _GRANT = "GRANT pg_monitor TO the gate's role"
 
 
-def judge(found: ServerState, expected: Servers) -> Judgement:
+def judge_server(found: ServerState, expected: Servers) -> Judgement:
     """Pass when the server is as the inventory wants it and nothing that durability needs is switched off."""
     parts = [
         _version(found, expected),

@@ -12,7 +12,7 @@ from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
 _NEXT = "look at the rows behind it: mend them, or correct `expect` in the inventory"
 
 
-def judge(found: Answer, query: ValidationQuery) -> Judgement:
+def judge_validation(found: Answer, query: ValidationQuery) -> Judgement:
     """Pass when the answer is as expected and the table that it depends on has rows."""
     if found.empty:
         return Judgement(

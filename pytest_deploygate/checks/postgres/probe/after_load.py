@@ -78,7 +78,7 @@ ORDER BY 1
 _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
-def read(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
+def left_by_load(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
     """Look at the primary's catalog and at the ends of its sequences. Raises CannotTell."""
     parameters = {"own": cluster.writes_schema, "schemas": wanted.schemas, "all": wanted.replica_identity}
     ignored: set[str] = set()

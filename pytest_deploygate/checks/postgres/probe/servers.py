@@ -36,14 +36,14 @@ _WATCHED_HIDDEN = ("shared_preload_libraries",)
 _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "8kB": 8192, "16MB": 16 * 1024**2}
 
 
-def state(cluster: Cluster, node: Node) -> ServerState:
+def server_state(cluster: Cluster, node: Node) -> ServerState:
     """Return how a node is set. Raises CannotTell."""
     return once(cluster, f"server {node.name}", lambda: _state(cluster, node))
 
 
 def setting(cluster: Cluster, node: Node, name: str) -> str | None:
     """Return one setting; None where there is none of that name or it is hidden from us. Raises CannotTell."""
-    return state(cluster, node).settings.get(name)
+    return server_state(cluster, node).settings.get(name)
 
 
 def _state(cluster: Cluster, node: Node) -> ServerState:

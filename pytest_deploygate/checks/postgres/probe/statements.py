@@ -28,7 +28,7 @@ _MOST = 2000
 
 def monitoring(cluster: Cluster) -> MonitoringFacts:
     """Look at what makes slow statements visible on the primary. Raises CannotTell."""
-    state = servers.state(cluster, cluster.primary)
+    state = servers.server_state(cluster, cluster.primary)
     preload = state.settings.get("shared_preload_libraries")
     loaded = None if preload is None else "pg_stat_statements" in preload
     # Its settings are only there when it is loaded.
@@ -68,7 +68,7 @@ def _counting(cluster: Cluster, schema: str) -> tuple[int | None, str]:
         return None, str(unknown)
 
 
-def statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
+def counted_statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
     """Read the statements of this database on the primary. Raises CannotTell where there is no such view."""
     return once(cluster, "statements", lambda: _statements(cluster, bounds))
 

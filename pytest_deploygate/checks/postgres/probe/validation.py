@@ -11,7 +11,7 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 MOST_ROWS = 20
 
 
-def ask(cluster: Cluster, query: ValidationQuery) -> Answer:
+def answer(cluster: Cluster, query: ValidationQuery) -> Answer:
     """Run the query on the primary, read-only and bounded in time and rows.
 
     Raises CannotTell when it cannot be run: unreachable, timeout, no permission, an error in its SQL.

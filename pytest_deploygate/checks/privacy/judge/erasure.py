@@ -13,7 +13,7 @@ _NAMED = 4
 _OUTSIDE = ("redis ", "log ")
 
 
-def judge(found: ErasureFacts, expected: Erasure) -> Judgement:
+def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     """Pass when the person was in every expected place before, and afterwards only where the inventory allows it."""
     notes = (*_residuals(found, expected), *_skipped(found.before, expected))
     if found.left_behind:

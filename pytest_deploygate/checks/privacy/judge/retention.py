@@ -13,7 +13,7 @@ from pytest_deploygate.fields.schedule import LastRun, Schedule
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 
-def judge(found: RetentionFacts, wanted: Retained) -> Judgement:
+def judge_retention(found: RetentionFacts, wanted: Retained) -> Judgement:
     """Pass when the job is scheduled and succeeded, follows the expected interval, and left no old row behind."""
     if not found.exists:
         return Judgement(

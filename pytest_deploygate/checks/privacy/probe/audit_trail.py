@@ -19,7 +19,7 @@ from pytest_deploygate.clients.postgres.one_moment import one_moment
 from pytest_deploygate.model import CannotTell
 
 
-def perform(cluster: Cluster, wanted: AuditTrail) -> RecordFacts:
+def audited_operation(cluster: Cluster, wanted: AuditTrail) -> RecordFacts:
     """Do the audited operation as the application and wait for its record. Raises CannotTell when it cannot be done."""
     subject = new_subject()
     began: datetime = cluster.value(cluster.primary, "SELECT clock_timestamp()")
@@ -117,7 +117,7 @@ WHERE conrelid = %(table)s AND contype = 'f' AND confdeltype IN ('c', 'n', 'd')
 """
 
 
-def rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
+def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
     """Read who could change or delete records, and how. Raises CannotTell."""
     roles = (wanted.role.user, *wanted.more_roles)
     with one_moment(cluster, cluster.primary) as ask:

@@ -25,7 +25,7 @@ from pytest_deploygate.model import CannotTell
 TABLE = "deploygate_subjects"
 
 
-def measure(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
+def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
     """Make, find, erase, look again. Raises CannotTell when the person could not be made or the first sweep failed."""
     patient = Cluster(
         cluster.settings.model_copy(update={"statement_timeout": erasure.table_timeout}),

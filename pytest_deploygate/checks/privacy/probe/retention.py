@@ -28,7 +28,7 @@ SELECT retention, automatic_maintenance, retention_keep_table FROM {schema}.part
 """
 
 
-def read(cluster: Cluster, wanted: Retained) -> RetentionFacts:
+def retained_rows(cluster: Cluster, wanted: Retained) -> RetentionFacts:
     """Look at a table's retention on the primary. Raises CannotTell when the table cannot be read at all."""
     job = _job(cluster, wanted)
     partman = _partman(cluster, wanted) if wanted.partman else None

@@ -11,7 +11,7 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 _CLOCKS = timedelta(minutes=5)
 
 
-def judge(measurement: DrillEvidence, criterion: Failover | None) -> Judgement:
+def judge_failover(measurement: DrillEvidence, criterion: Failover | None) -> Judgement:
     """Pass when a drill with this configuration, at most `max_age` ago, lost nothing and was quick enough."""
     how = f"run the drill with `--allow-disruptive={measurement.environment or '<name of the inventory>'}`"
     if criterion is None:

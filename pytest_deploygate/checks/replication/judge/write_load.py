@@ -7,7 +7,7 @@ from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
 
-def judge(measurement: ReplicaUnderLoad, criterion: Replication) -> Judgement:
+def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> Judgement:
     """Pass when the replica kept within the lag bound and has every acknowledged id in time."""
     load, name = measurement.load, measurement.node
     readings = _readings(measurement, criterion)

@@ -43,7 +43,7 @@ _POSITION = (
 )
 
 
-def evidence(
+def failover_evidence(
     cluster: Cluster, failover: Failover | None, ran: DrillRecord | None = None, environment: str = ""
 ) -> DrillEvidence:
     """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
@@ -115,7 +115,7 @@ def write_record(path: Path, record: DrillRecord) -> None:
     beside.replace(path)
 
 
-def drill(cluster: Cluster, failover: Failover | None, plan: WriteLoad | None) -> DrillRecord:
+def failover_drill(cluster: Cluster, failover: Failover | None, plan: WriteLoad | None) -> DrillRecord:
     """Do the drill, under the writes of `plan`, and write its record. Whatever happens, a promoted cluster is restored.
 
     Raises CannotTell when it cannot begin: no `failover` section, no `writes`, a node that does not answer.

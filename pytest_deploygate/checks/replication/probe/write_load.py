@@ -160,7 +160,9 @@ def _open(cluster: Cluster, node: Node, index: int) -> _Writer:
     return writer
 
 
-def measure(cluster: Cluster, replica: Node, plan: WriteLoad | None, patience_s: float) -> ReplicaUnderLoad:
+def under_write_load(
+    cluster: Cluster, replica: Node, plan: WriteLoad | None, patience_s: float
+) -> ReplicaUnderLoad:
     """Return one replica's slice of the load, which runs once a session.
 
     Raises NotCovered where the inventory says `load: null`, CannotTell without `writes` or when nothing can be written.

@@ -14,14 +14,14 @@ Wrong = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedIndexes:
     """Indexes that must exist: with their definitions (from the snapshot) or by name alone (from the inventory)."""
 
     defined: tuple[Index, ...]
     named: tuple[str, ...]
 
 
-def judge_states(found: Indexes, expected: Expected) -> Judgement:
+def judge_indexes(found: Indexes, expected: ExpectedIndexes) -> Judgement:
     """Pass when all expected indexes are there as defined, and no index is invalid or does another's work."""
     by_name = {state.name: state for state in found.found}
     wanted = list(dict.fromkeys([index.name for index in expected.defined] + list(expected.named)))
@@ -143,7 +143,7 @@ def _doubled(found: Indexes, wanted: list[str]) -> Wrong:
     return wrong
 
 
-def _notes(found: Indexes, expected: Expected, wanted: list[str]) -> tuple[str, ...]:
+def _notes(found: Indexes, expected: ExpectedIndexes, wanted: list[str]) -> tuple[str, ...]:
     """Say which indexes of the snapshot's schemas stand in no list; partitions' own are left out."""
     if not expected.defined:
         return ()

@@ -16,7 +16,7 @@ _CALENDAR_SLACK = timedelta(days=3)
 _MOST = 4
 
 
-def judge(found: Partitions, expected: Partitioned) -> Judgement:
+def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
     """Pass when the table is range-partitioned on the column as expected, and will still be tomorrow."""
     if found.kind is None:
         return Judgement(

@@ -13,7 +13,7 @@ _MOST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedRelation:
     """What one relation must look like. `ignore` are patterns of relations that may differ."""
 
     aspects: Aspects
@@ -29,7 +29,7 @@ class ExpectedAll:
     ignore: tuple[str, ...] = ()
 
 
-def judge_relation(found: Relation, expected: Expected) -> Judgement:
+def judge_relation(found: Relation, expected: ExpectedRelation) -> Judgement:
     """Pass when the relation and its partitions are exactly as the snapshot has them."""
     if _ignored(found.name, expected.ignore):
         return Judgement(

@@ -28,7 +28,7 @@ ORDER BY 3, 2
 """
 
 
-def amcheck(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) -> Amcheck:
+def verify_indexes(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) -> Amcheck:
     """Check every valid B-tree up to `max_size` bytes with bt_index_check, small ones first, within `budget_s`.
 
     Raises CannotTell when the extension is not there or may not be used, with the words that make it so.

@@ -37,7 +37,7 @@ SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_databas
 """
 
 
-def states(cluster: Cluster) -> Indexes:
+def index_states(cluster: Cluster) -> Indexes:
     """Return every index of the primary, read once a session. Raises CannotTell."""
     return once(cluster, "indexes", lambda: _states(cluster))
 

@@ -37,7 +37,7 @@ WHERE i.inhparent = %(table)s::regclass AND leaf.isleaf
 _BOUND = re.compile(r"FOR VALUES FROM \(('[^']*'|MINVALUE)\) TO \(('[^']*'|MAXVALUE)\)")
 
 
-def read(cluster: Cluster, partitioned: Partitioned) -> Partitions:
+def read_partitions(cluster: Cluster, partitioned: Partitioned) -> Partitions:
     """Read a table's partitions from the primary. Raises CannotTell."""
     with one_moment(cluster, cluster.primary) as ask:
         return _read(ask, partitioned)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_deploygate.checks.structure.facts import Plan
-from pytest_deploygate.checks.structure.probe.indexes import states, topmost
+from pytest_deploygate.checks.structure.probe.indexes import index_states, topmost
 from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
@@ -20,7 +20,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname ||
 
 def plan(cluster: Cluster, query: IndexedQuery) -> Plan:
     """Explain a query on the primary. Raises CannotTell, also for an error in its SQL."""
-    parents = {state.name: state.partition_of for state in states(cluster).found}
+    parents = {state.name: state.partition_of for state in index_states(cluster).found}
     with one_moment(cluster, cluster.primary) as ask:
         used, scans = _explain(ask, query.sql, parents)
         sizes = {str(name): int(pages) for name, pages in ask(_PAGES, {"names": list(scans)})}

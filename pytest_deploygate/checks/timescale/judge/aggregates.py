@@ -13,7 +13,7 @@ from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 
-def judge(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
+def judge_aggregate(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     """Pass when its policy runs well, its watermark is near the newest raw row, and compared buckets are right."""
     if not found.exists:
         return Judgement(

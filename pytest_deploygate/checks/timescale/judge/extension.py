@@ -35,7 +35,7 @@ def expected(section: Timescale) -> Expected:
     )
 
 
-def judge(found: Extension, expected: Expected) -> Judgement:
+def judge_extension(found: Extension, expected: Expected) -> Judgement:
     """Pass when version and licence are as expected, something runs the jobs, and no other job fails."""
     section = expected.section
     parts = [_versions(found, section), _licence(found, section)]

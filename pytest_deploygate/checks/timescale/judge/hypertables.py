@@ -11,7 +11,7 @@ from pytest_deploygate.checks.timescale.section import Hypertable as Expected
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
-def judge(found: Hypertable, expected: Expected) -> Judgement:
+def judge_hypertable(found: Hypertable, expected: Expected) -> Judgement:
     """Pass when the table is a hypertable as expected and a query over one chunk's time leaves the others alone."""
     if refused := no_hypertable(found):
         return refused

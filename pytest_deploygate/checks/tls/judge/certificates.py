@@ -33,7 +33,7 @@ _CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedCertificates:
     """What is expected of an endpoint's certificates."""
 
     endpoint: Endpoint
@@ -50,7 +50,7 @@ class _Said:
     notes: list[str]
 
 
-def judge(found: Certificates, expected: Expected) -> Judgement:
+def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> Judgement:
     """Pass when every leaf on every address is as it should be, and all addresses offer the same."""
     wrong: list[Said] = []
     unknown: list[Said] = []
@@ -80,7 +80,7 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
     )
 
 
-def _address(address: Address, found: Certificates, expected: Expected, said: _Said) -> None:
+def _address(address: Address, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
     if not address.leaves:
         said.unknown.append(
             f"shows no certificate ({address.problem}): is it up, does a firewall drop us, is this a TLS port?"
@@ -98,7 +98,7 @@ def _address(address: Address, found: Certificates, expected: Expected, said: _S
     _control(address, said)
 
 
-def _leaf(leaf: Leaf, found: Certificates, expected: Expected, said: _Said) -> None:
+def _leaf(leaf: Leaf, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
     where = _called(leaf.certificate)
     certificate = leaf.certificate
     expired = certificate.not_after <= found.at
@@ -135,7 +135,9 @@ def _called(certificate: Certificate) -> str:
     return f"{certificate.key.upper()} {name} certificate {certificate.serial[-8:]}"
 
 
-def _lifetime(where: str, certificate: Certificate, at: datetime, expected: Expected, said: _Said) -> None:
+def _lifetime(
+    where: str, certificate: Certificate, at: datetime, expected: ExpectedCertificates, said: _Said
+) -> None:
     """Fail and warn by fractions: 30 days are far too many for a certificate that lives 47."""
     lifetime, left = certificate.not_after - certificate.not_before, certificate.not_after - at
     fail, warn = min(expected.tls.fail_under, lifetime / 6), min(expected.tls.warn_under, lifetime / 3)
@@ -202,7 +204,7 @@ def _order(where: str, leaf: Leaf, said: _Said) -> None:
         said.notes.append(f"{where}: the root is sent, too, which no client needs")
 
 
-def _revoked(where: str, leaf: Leaf, at: datetime, expected: Expected, said: _Said) -> None:
+def _revoked(where: str, leaf: Leaf, at: datetime, expected: ExpectedCertificates, said: _Said) -> None:
     staple, crl = leaf.staple, leaf.crl
     if staple is not None and staple.about_this and staple.status == "revoked":
         said.wrong.append(f"{where} was revoked, says its stapled OCSP answer: replace it")
@@ -274,14 +276,14 @@ def _differences(found: Certificates) -> Iterator[Said]:
                 yield address.address, f"offers no {kind.upper()} certificate, which other addresses do"
 
 
-def _kinds(found: Certificates, expected: Expected) -> Iterator[Said]:
+def _kinds(found: Certificates, expected: ExpectedCertificates) -> Iterator[Said]:
     for kind in expected.endpoint.keys:
         for address in found.addresses:
             if address.leaves and kind not in {leaf.certificate.key for leaf in address.leaves}:
                 yield address.address, f"offers no {kind.upper()} certificate, which the inventory expects"
 
 
-def _readings(found: Certificates, expected: Expected) -> Iterator[Reading]:
+def _readings(found: Certificates, expected: ExpectedCertificates) -> Iterator[Reading]:
     yield Reading("addresses", len(found.addresses))
     for address in found.addresses:
         for leaf in address.leaves:

@@ -18,7 +18,7 @@ _GROUP_BITS = {"secp224r1": 224, "prime192v1": 192, "sect163k1": 163, "sect233r1
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedProtocols:
     """What is expected of an endpoint's TLS; `certificates` are for stapling, None where they were not looked at."""
 
     endpoint: Endpoint
@@ -26,7 +26,7 @@ class Expected:
     certificates: Certificates | None = None
 
 
-def judge(found: Offers, expected: Expected) -> Judgement:
+def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     """Pass when no address agrees to more than the profile allows, and HTTP says what it must."""
     wrong: list[Said] = []
     unknown: list[Said] = []
@@ -69,7 +69,7 @@ def judge(found: Offers, expected: Expected) -> Judgement:
     )
 
 
-def _address(found: Agreed, expected: Expected) -> Iterator[str]:
+def _address(found: Agreed, expected: ExpectedProtocols) -> Iterator[str]:
     profile = expected.profile
     old = [version for version in found.suites if version not in profile.protocols]
     if old:
@@ -137,7 +137,7 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
         yield f"the server closes the connection without an alert, taken as off, for {'; '.join(silent)}"
 
 
-def _stapling(expected: Expected) -> list[Said]:
+def _stapling(expected: ExpectedProtocols) -> list[Said]:
     """An OCSP answer must be stapled, fresh and about this certificate, where it names a responder."""
     certificates = expected.certificates
     if certificates is None or not expected.endpoint.stapling:
@@ -174,7 +174,7 @@ def _stapling(expected: Expected) -> list[Said]:
     return wrong
 
 
-def _readings(found: Agreed, expected: Expected) -> Iterator[Reading]:
+def _readings(found: Agreed, expected: ExpectedProtocols) -> Iterator[Reading]:
     where = found.address
     allowed = expected.profile.protocols
     for version, outcome in found.protocols.items():

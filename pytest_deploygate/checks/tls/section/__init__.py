@@ -7,7 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.fields.types import Each, Given, InventoryKeys
+
+__all__ = ["Keys", "profile"]
 
 
 class Keys(InventoryKeys):

@@ -39,7 +39,7 @@ class Wanted:
     phase: str
 
 
-def judge(found: BaselineSeen, expected: Wanted) -> Judgement:
+def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
     """Pass when every item that could call for a rollback was measured before the change; what was red then is a note."""
     again = f"run `pytest -m {expected.phase} --inventory {expected.inventory} --change {found.change}` before the change"
     if found.missing:

@@ -23,7 +23,7 @@ class Bearable:
     restores: tuple[str, ...]
 
 
-def judge(found: Lost, expected: Bearable) -> Judgement:
+def judge_loss(found: Lost, expected: Bearable) -> Judgement:
     """Pass when the rows are counted and, where there are some that a step would lose, can be saved first."""
     readings = tuple(_readings(found, expected))
     if found.rows is None:

@@ -15,7 +15,7 @@ _STEP = (
 )
 
 
-def judge(found: OldSideSeen, expected: Fence) -> Judgement:
+def judge_old_side(found: OldSideSeen, expected: Fence) -> Judgement:
     """Pass only when the rows since the cutover were counted, twice, as zero, and no table's counter rose meanwhile."""
     readings, notes = tuple(_readings(found)), tuple(_notes(found, expected))
     wrong = list(_wrong(found))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 _NAMED = 5
@@ -49,7 +50,12 @@ class Fits:
     rehearsed_within: timedelta
 
 
-def judge(found: PlanSeen, expected: Fits) -> Judgement:
+def fits(section: Rollback) -> Fits:
+    """Return what the inventory expects of its runbook."""
+    return Fits(section.rollback_within, section.rehearsed_within)
+
+
+def judge_runbook(found: PlanSeen, expected: Fits) -> Judgement:
     """Pass only when it is sound, fits, and a rehearsal of every step is on record: an estimate alone is a hope."""
     readings = tuple(_readings(found, expected))
     notes = tuple(_notes(found))

@@ -14,7 +14,7 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
 
 
-def since(cluster: Cluster, loss: Loss, cutover: datetime | None) -> Lost:
+def lost_since(cluster: Cluster, loss: Loss, cutover: datetime | None) -> Lost:
     """Count as `count` does; a cutover that nobody knows is a problem, one that is still to come loses nothing."""
     if cutover is None:
         return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")

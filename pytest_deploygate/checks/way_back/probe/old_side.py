@@ -39,7 +39,7 @@ _READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_set
     WHERE name = 'default_transaction_read_only')"""
 
 
-def look(fence: Fence, cutover: datetime | None) -> OldSideSeen:
+def old_side_writes(fence: Fence, cutover: datetime | None) -> OldSideSeen:
     """Look at the old side for a while. Raises CannotTell where it cannot be reached or asked."""
     where = f"{fence.name} on {fence.host}:{fence.port}"
     try:
