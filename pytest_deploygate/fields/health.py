@@ -6,8 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from pytest_deploygate.checks.way_back.section.rollback_actions import Text
-from pytest_deploygate.fields.types import Duration, Section
+from pytest_deploygate.fields.types import Duration, Section, Text
 
 
 class HealthCheck(Section):

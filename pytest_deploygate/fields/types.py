@@ -6,6 +6,7 @@ lab `lab:NAME`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret
+from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret, from_lab
 from pytest_deploygate.model import parse_duration, parse_size
 from pytest_deploygate.redaction import Secret
 
@@ -154,3 +155,15 @@ class InventoryKeys(Section):
 
 class DatabaseKeys(Section):
     """What a subject adds to the inventory's `database` section."""
+
+
+_OF_LAB = re.compile(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)*)")
+
+
+def _with_lab(value: object) -> object:
+    """Put values of the running lab in the place of `lab:NAME`, which may stand in the middle of an address."""
+    return _OF_LAB.sub(lambda found: from_lab(found[1]), value) if isinstance(value, str) else value
+
+
+#: Text in which `lab:NAME` is looked up.
+Text = Annotated[str, BeforeValidator(_with_lab), WithJsonSchema({"type": "string"})]

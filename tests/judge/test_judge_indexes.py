@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_deploygate.checks.structure.facts import Index, Indexes, IndexState
+from pytest_deploygate.checks.structure.facts import Indexes, IndexState
 from pytest_deploygate.checks.structure.judge.indexes import ExpectedIndexes, judge_indexes
+from pytest_deploygate.checks.structure.snapshot import Index
 from pytest_deploygate.model import Verdict
 
 A = IndexState("app.a", "app.t", "CREATE INDEX a", True, True, True, "1 | 1", None, None)

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.checks.structure.facts import Relation, Structure, Surplus
+from pytest_deploygate.checks.structure.facts import Relation, Surplus
 from pytest_deploygate.checks.structure.judge.tables import (
     ExpectedAll,
     ExpectedRelation,
     judge_relation,
     judge_surplus,
 )
+from pytest_deploygate.checks.structure.snapshot import Structure
 from pytest_deploygate.model import Verdict
 
 T = {

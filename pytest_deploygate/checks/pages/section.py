@@ -7,8 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from pytest_deploygate.checks.tls.section.endpoints import Text
-from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Size
+from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Size, Text
 
 #: Stands for a value of a lab that does not run, where what is missing is only collected.
 _NO_VALUE = "1"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_deploygate.checks.structure.facts import Index, Structure
 from pytest_deploygate.checks.structure.section import Tables
-from pytest_deploygate.checks.structure.snapshot import load_snapshot
+from pytest_deploygate.checks.structure.snapshot import Index, Structure, load_snapshot
 from pytest_deploygate.fields.handed import Sections
 
 

@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_deploygate.checks.structure.facts import TABLE_LIKE, Index, Structure
-
 FORMAT = "deploygate-snapshot/1"
+
+
+TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
+
+
+Aspects = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of the snapshot: `definition` as pg_get_indexdef gives it."""
+
+    name: str
+    table: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What stands in some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
+
+    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions.
+    """
+
+    server_major: int
+    schemas: tuple[str, ...]
+    relations: Mapping[str, Aspects]
+    others: Mapping[str, Aspects]
+    indexes: tuple[Index, ...]
+    children: Mapping[str, Aspects] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def table_names(self) -> list[str]:
+        """The relations that are judged one by one: tables and views, without sequences."""
+        return [name for name, aspects in self.relations.items() if aspects["kind"] in TABLE_LIKE]
 
 
 _KINDS = (*TABLE_LIKE, "sequence")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_deploygate.checks.jobs.probe.schedules import shell
+from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pytest_deploygate.checks.jobs.probe.schedules import shell
+from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.model import CannotTell
 
 _TIMED_OUT = (124, 137)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+import testinfra
+
+from pytest_deploygate.clients.host import ssh
+from pytest_deploygate.model import CannotTell
+from pytest_deploygate.redaction import redact
 
 _TIME = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?:\.\d+)? (?:UTC|GMT)")
 _EPOCH = re.compile(r"@(\d+)(?:\.\d+)?")
@@ -32,3 +39,30 @@ def unit_time(text: str) -> datetime | None:
     if found := _EPOCH.fullmatch(text.strip()):
         return datetime.fromtimestamp(int(found[1]), UTC)
     return None
+
+
+_SAID = re.compile(r"_stderr=b['\"](.*?)['\"]\)")
+
+
+@functools.cache
+def _host(name: str) -> Any:
+    return testinfra.get_host(name, **(ssh.options(name) if name.startswith("ssh://") else {}))
+
+
+def shell(name: str) -> Shell:
+    """Return a way to run commands on a testinfra host; whatever goes wrong with it is CannotTell."""
+
+    def run(command: str, *arguments: str) -> tuple[int, str, str]:
+        try:
+            done = _host(name).run(command, *arguments)
+        except Exception as error:  # each backend raises its own
+            # testinfra puts the whole result of ssh into its error; what ssh said is enough.
+            said = _SAID.search(str(error))
+            words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
+            # What follows the question mark are options of the connection.
+            raise CannotTell(
+                f"{name.partition('?')[0]} cannot be asked: {redact(words) or type(error).__name__}"
+            ) from error
+        return int(done.rc), str(done.stdout), redact(" ".join(str(done.stderr).split()))
+
+    return run

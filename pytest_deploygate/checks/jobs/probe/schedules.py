@@ -6,7 +6,6 @@ what is not there is `found` = false: the judge tells them apart.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -14,18 +13,15 @@ from pathlib import PurePath
 from typing import Any
 
 import psycopg
-import testinfra
 from cronsim import CronSim, CronSimError
 
 from pytest_deploygate.checks.jobs.facts import JobFacts, ScheduleFacts
 from pytest_deploygate.checks.jobs.probe.last_runs import read_last_run
 from pytest_deploygate.checks.jobs.section import BackupJob
-from pytest_deploygate.clients.host import ssh
-from pytest_deploygate.clients.host.shell import Shell, unit_properties, unit_time
+from pytest_deploygate.clients.host.shell import Shell, shell, unit_properties, unit_time
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.schedule import Schedule
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.redaction import redact
 
 _NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -37,7 +33,8 @@ _NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 _SETTING = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*")
-_SAID = re.compile(r"_stderr=b['\"](.*?)['\"]\)")
+
+
 _TIMER = (
     "LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "NextElapseUSecMonotonic",
     "LastTriggerUSec", "Unit",
@@ -61,30 +58,6 @@ def read_schedule(cluster: Cluster, schedule: Schedule) -> ScheduleFacts:
     if schedule.systemd_timer is not None:
         return _timer(shell(schedule.host), schedule.systemd_timer)
     return _pg_cron(cluster, schedule.pg_cron or "")
-
-
-@functools.cache
-def _host(name: str) -> Any:
-    return testinfra.get_host(name, **(ssh.options(name) if name.startswith("ssh://") else {}))
-
-
-def shell(name: str) -> Shell:
-    """Return a way to run commands on a testinfra host; whatever goes wrong with it is CannotTell."""
-
-    def run(command: str, *arguments: str) -> tuple[int, str, str]:
-        try:
-            done = _host(name).run(command, *arguments)
-        except Exception as error:  # each backend raises its own
-            # testinfra puts the whole result of ssh into its error; what ssh said is enough.
-            said = _SAID.search(str(error))
-            words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
-            # What follows the question mark are options of the connection.
-            raise CannotTell(
-                f"{name.partition('?')[0]} cannot be asked: {redact(words) or type(error).__name__}"
-            ) from error
-        return int(done.rc), str(done.stdout), redact(" ".join(str(done.stderr).split()))
-
-    return run
 
 
 def _crontab(run: Shell, path: PurePath, command: str, host: str) -> ScheduleFacts:

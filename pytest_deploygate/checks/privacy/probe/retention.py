@@ -11,9 +11,10 @@ from psycopg import sql
 
 from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts
 from pytest_deploygate.checks.jobs.probe.last_runs import read_last_run
-from pytest_deploygate.checks.jobs.probe.schedules import read_schedule, shell
+from pytest_deploygate.checks.jobs.probe.schedules import read_schedule
 from pytest_deploygate.checks.privacy.facts import MOST_ROWS, FileAges, PartmanPolicy, RetentionFacts
 from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
+from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
 

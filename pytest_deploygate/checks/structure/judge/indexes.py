@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.structure.facts import Index, Indexes, IndexState
+from pytest_deploygate.checks.structure.facts import Indexes, IndexState
+from pytest_deploygate.checks.structure.snapshot import Index
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5

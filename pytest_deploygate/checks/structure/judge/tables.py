@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from pytest_deploygate.checks.structure.facts import Aspects, Relation, Structure, Surplus, differences
+from pytest_deploygate.checks.structure.facts import Relation, Surplus, differences
+from pytest_deploygate.checks.structure.snapshot import Aspects, Structure
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5

@@ -11,16 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_deploygate.checks.structure.facts import (
-    Aspects,
-    Index,
-    Relation,
-    Structure,
-    Surplus,
-    differences,
-)
+from pytest_deploygate.checks.structure.facts import Relation, Surplus, differences
 from pytest_deploygate.checks.structure.probe import catalog_lines
-from pytest_deploygate.checks.structure.snapshot import FORMAT
+from pytest_deploygate.checks.structure.snapshot import FORMAT, Aspects, Index, Structure
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once

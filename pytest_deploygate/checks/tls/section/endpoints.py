@@ -9,21 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.guidelines import ProfileName
-from pytest_deploygate.fields.references import as_port, from_lab
+from pytest_deploygate.fields.references import as_port
 from pytest_deploygate.fields.types import Duration, ExistingPath, FilePath, Port, Section
 
 StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
 KeyKind = Literal["rsa", "ecdsa"]
-
-
-def _text(value: object) -> object:
-    return (
-        from_lab(value.removeprefix("lab:")) if isinstance(value, str) and value.startswith("lab:") else value
-    )
-
-
-#: A text that may stand in the running lab's state.
-Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": "string"})]
 
 
 def an_address(value: str) -> str:

@@ -12,10 +12,9 @@ from pytest_deploygate.checks.way_back.section.rollback_actions import (
     DatabaseRestore,
     MaintenancePage,
     Redeploy,
-    Text,
 )
 from pytest_deploygate.fields.health import HealthCheck
-from pytest_deploygate.fields.types import Duration, FilePath, Given, Port, SecretReference, Section
+from pytest_deploygate.fields.types import Duration, FilePath, Given, Port, SecretReference, Section, Text
 
 
 class Verification(Section):

@@ -6,23 +6,12 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from pytest_deploygate.fields.references import from_lab
-from pytest_deploygate.fields.types import FilePath, Section, Size
+from pytest_deploygate.fields.types import FilePath, Section, Size, Text, _with_lab
 
-_OF_LAB = re.compile(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)*)")
 #: A time that is not written down but follows from the cutover.
 CUTOVER = "cutover"
-
-
-def _with_lab(value: object) -> object:
-    """Put values of the running lab in the place of `lab:NAME`, which may stand in the middle of an address."""
-    return _OF_LAB.sub(lambda found: from_lab(found[1]), value) if isinstance(value, str) else value
-
-
-#: Text in which `lab:NAME` is looked up.
-Text = Annotated[str, BeforeValidator(_with_lab), WithJsonSchema({"type": "string"})]
 
 
 class DatabaseRestore(Section):

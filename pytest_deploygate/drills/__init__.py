@@ -1,0 +1,1 @@
+"""Drills: the dated record that one leaves."""
