@@ -2,7 +2,7 @@
 
     python benchmarks/tls_agreement.py [NAME ...]
 
-The servers are `openssl s_server` on loopback, as `tests/probes/tls_defects.py` makes them. testssl.sh takes about
+The servers are `openssl s_server` on loopback, as `tests/checks/tls_defects.py` makes them. testssl.sh takes about
 half a minute for each. The table in docs/tls-agreement.md is made of this by hand, with each difference explained.
 """
 

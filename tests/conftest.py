@@ -20,7 +20,7 @@ _LONGEST = (
     "tests/faults/",
     "tests/lab/",
     "tests/session/test_kill_nine.py",
-    "tests/probes/test_probe_load.py",
+    "tests/checks/load/test_probe_load.py",
     "tests/report/test_signoff_page.py",
 )
 

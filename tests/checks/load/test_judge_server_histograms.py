@@ -1,6 +1,6 @@
 """Counts at the server's own bounds: resets are handled, a limit inside a bucket is inconclusive, old samples too.
 
-The answers are made after Prometheus' documented format; a real one is asked in tests/probes/test_probe_prometheus.py.
+The answers are made after Prometheus' documented format; a real one is asked in tests/checks/load/test_probe_prometheus.py.
 """
 
 from __future__ import annotations

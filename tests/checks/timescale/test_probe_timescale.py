@@ -33,7 +33,7 @@ from pytest_deploygate.lab.services.timescale import CACHE
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import Secret
 
-LAB = Path(__file__).parents[2] / "pytest_deploygate" / "lab" / "timescale"
+LAB = Path(__file__).parents[3] / "pytest_deploygate" / "lab" / "timescale"
 READINGS, HOURLY = "telemetry.readings", "telemetry.readings_hourly"
 SAID = {
     "name": "template1", "user": "gate", "sslmode": "disable", "version": "2.23", "host": "127.0.0.1",

@@ -16,7 +16,7 @@ from pathlib import Path
 import pycurl
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from slow_server import Answer, serving
 
 from pytest_deploygate.checks.load.judge import load as judge_load
