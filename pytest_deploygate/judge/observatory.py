@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from pytest_deploygate.inventory.edge import Http
@@ -80,7 +79,7 @@ def results(found: HttpAnswers, expected: Http, host: str) -> list[str]:
     ]
 
 
-class _Meta(HTMLParser):
+class _Meta(scripts.Markup):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, list[str]] = {}

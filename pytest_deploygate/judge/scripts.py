@@ -17,7 +17,15 @@ _HTML = ("text/html", "application/xhtml+xml")
 _ORDER = ("sri-external-not-secure", "sri-missing-external", "sri-missing-external-not-secure")
 
 
-class _Scripts(HTMLParser):
+class Markup(HTMLParser):
+    """HTML as browsers read it: an unknown marked section (`<![x[`) is a comment. Some Python versions raise there."""
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Skip to the end of a marked section."""
+        return self.parse_bogus_comment(i, report)
+
+
+class _Scripts(Markup):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[dict[str, str]] = []

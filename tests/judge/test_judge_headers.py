@@ -118,6 +118,7 @@ def test_the_worst_cookie_counts_and_a_short_hsts_protects_none():
         ("<p>no scripts</p>", "sri-no-scripts"),
         ("<script>inside()</script>", "sri-own-scripts"),
         ('<script src="/app.js"></script>', "sri-own-scripts"),
+        ('<![x[ y ]]><![ z><script src="/app.js"></script>', "sri-own-scripts"),
         ('<script src="https://example.com/app.js"></script>', "sri-own-scripts"),
         ('<script src="/app.js" integrity="sha384-x"></script>', "sri-all"),
         ('<script src="https://cdn.other.example/a.js" integrity="sha384-x"></script>', "sri-all"),

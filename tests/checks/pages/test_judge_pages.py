@@ -68,7 +68,7 @@ RECORD = MaintenanceRecord(NOW - timedelta(days=1), 503, "a", application_down=T
         ((replace(READY, redirected_to="/other"),) * 2, Verdict.FAIL, "redirects to /other"),
         ((READY, replace(READY, sha256="b")), Verdict.FAIL, "database"),
         ((READY, replace(READY, status=None, problem="gone")), Verdict.INCONCLUSIVE, "gone"),
-        ((), Verdict.INCONCLUSIVE, "not read"),
+        ((), Verdict.INCONCLUSIVE, "was read 0 times of 2"),
     ],
 )
 def test_the_maintenance_page(reads, verdict, says):
@@ -101,4 +101,4 @@ def test_the_drill_of_the_maintenance_page(page, record, verdict, says):
 def test_without_a_drill_the_page_was_not_seen_with_the_application_down():
     judgement = judge_drill(MaintenanceFacts(READY, None), WANTED.model_copy(update={"drill": None}))
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "say `drill:" in judgement.reason
+    assert "was never tested: add `drill:" in judgement.reason
