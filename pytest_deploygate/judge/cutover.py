@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from pytest_deploygate.inventory.dns import Cutover
 from pytest_deploygate.judge.places import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
 from pytest_deploygate.probes.dns import NameAt, Records
 from pytest_deploygate.probes.propagation import Switch, fits, says
 
@@ -58,7 +58,7 @@ def judge(found: Switch, expected: Cutover) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to ask", readings)
     return Judgement(
         Verdict.PASS,
-        f"{len(found.facts.servers)} servers give {aim} for {wanted.name}, and the old answer has expired everywhere",
+        f"{words_for_count(len(found.facts.servers), 'server gives', 'servers give')} {aim} for {wanted.name}, and the old answer has expired everywhere",
         readings,
         confirmed=True,
     )

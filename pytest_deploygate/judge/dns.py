@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from pytest_deploygate.inventory.dns import Dns, DnsName
 from pytest_deploygate.judge.places import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
 from pytest_deploygate.probes.dns import NameAt, NameFacts, Records
 from pytest_deploygate.probes.dns_history import Observation
 from pytest_deploygate.probes.propagation import fits
@@ -67,7 +67,7 @@ def judge_name(found: Named, expected: ExpectedName) -> Judgement:
     standby = f", the standby {found.standby.place} is healthy" if found.standby else ""
     return Judgement(
         Verdict.PASS,
-        f"{len(found.facts.servers)} servers agree over UDP and TCP, TTL at most {ttl} s{standby}",
+        f"{words_for_count(len(found.facts.servers), 'server agrees', 'servers agree')} over UDP and TCP, TTL at most {ttl} s{standby}",
         readings,
         tuple(notes),
     )
@@ -84,7 +84,7 @@ def _unanswered(server: NameAt) -> Iterator[str]:
     for records in server.over:
         if not _answered(records):
             problem = records.problem or "no answer was recorded"
-            yield f"{records.transport}: {problem} ({records.attempts} attempts): check the server and the network to it"
+            yield f"{records.transport}: {problem} ({words_for_count(records.attempts, 'attempt', 'attempts')}): check the server and the network to it"
         elif records.values and records.ttl_s is None:
             yield f"{records.transport}: its answer has no TTL: run this again"
 
@@ -163,7 +163,7 @@ def _standby(found: Named, expected: ExpectedName, wrong: list[Said], unknown: l
         wrong.append(
             (
                 "",
-                f"the standby {health.place} {answer} on {health.path}, expected 200 ({health.attempts} attempts), so a failover "
+                f"the standby {health.place} {answer} on {health.path}, expected 200 ({words_for_count(health.attempts, 'attempt', 'attempts')}), so a failover "
                 "would not work: bring it up",
             )
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from pytest_deploygate.inventory.dns import Dns
 from pytest_deploygate.judge.places import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
 from pytest_deploygate.probes.dns import ZoneAt, ZoneFacts
 
 
@@ -54,7 +54,7 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
     signed = {s.signatures.state for s in answering if s.signatures}
     return Judgement(
         Verdict.PASS,
-        f"{len(answering)} servers serve {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed))}",
+        f"{words_for_count(len(answering), 'server serves', 'servers serve')} {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed))}",
         readings,
         tuple(notes),
     )
@@ -166,7 +166,7 @@ def _together(found: ZoneFacts, expected: Dns) -> Iterator[str]:
     serving = [server for server in found.servers if server.authoritative]
     distinct = {server.address for server in found.servers}
     if len(distinct) < expected.min_servers:
-        yield f"{found.zone} has {len(distinct)} name server(s) at distinct addresses, at least {expected.min_servers} are needed: add another one"
+        yield f"{found.zone} has {words_for_count(len(distinct), 'name server', 'name servers')} at distinct addresses, at least {expected.min_servers} are needed: add another one"
     serials = {server.serial for server in serving if server.serial is not None}
     if expected.same_serial and len(serials) > 1:
         newest = max(serials)

@@ -84,7 +84,7 @@ def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgeme
         return Judgement(Verdict.FAIL, f"{expected.url}: " + "; ".join(wrong), readings, notes)
     if len(read) < max(len(found), _LEAST_READS):
         problem = next((page.problem for page in found if page.status is None), "")
-        reason = f"{expected.url} was read {len(read)} times of {max(len(found), _LEAST_READS)}"
+        reason = f"{expected.url} was read {len(read)} of {max(len(found), _LEAST_READS)} times"
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"{reason} ({problem or 'no reason was recorded'}): check that it is up, and run this again",
