@@ -161,7 +161,7 @@ def _lifetime(where: str, certificate: Certificate, at: datetime, expected: Expe
     if left < fail:
         said.wrong.append(
             f"{where} expires in {words_for(left)} ({certificate.not_after:%Y-%m-%d}), limit {words_for(fail)} "
-            f"of its lifetime of {words_for(lifetime)}: renew it, and find out why the renewal did not run"
+            f"(lifetime {words_for(lifetime)}): renew it, and find out why the renewal did not run"
         )
     elif left < _needed(certificate, at, expected):
         after = f"the cutover ({cutover:%Y-%m-%d %H:%M} UTC)" if cutover else "now"

@@ -179,7 +179,7 @@ def test_how_long_it_must_be_valid(lifetime, left, tls, verdict):
 def test_reasons_about_validity_have_the_limit():
     """Under the limit, and before the cutover: different sentences, each with its numbers."""
     short = with_certificate(not_after=NOW + 10 * DAY)
-    assert "expires in 4 d (2026-11-28), limit 4.17 d of its lifetime of 25 d: renew it" in (
+    assert "expires in 4 d (2026-11-28), limit 4.17 d (lifetime 25 d): renew it" in (
         judged(at(with_certificate(not_before=NOW - 21 * DAY, not_after=NOW + 4 * DAY))).reason
     )
     late = judged(at(short), valid_until=NOW + 10 * DAY)
