@@ -1,4 +1,4 @@
-"""Pages: the policy is there with a date that fits, the maintenance page needs nothing but its server."""
+"""Pages: the policy is published and up to date; the maintenance page needs nothing but its server."""
 
 from __future__ import annotations
 
@@ -12,32 +12,44 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, word
 
 __all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
 
-_AGAIN = "run it with --allow-disruptive=INVENTORY"
+#: Two reads that are alike show that nothing generates the page.
+_LEAST_READS = 2
+_AGAIN = "run the drill with --allow-disruptive=INVENTORY"
 
 
 def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
-    """Pass when the page is served and the newest date on it is not older than the policy's change."""
+    """Pass when the page is served and the newest date on it is not before the change of the policy.
+
+    A page that was not read, or that states no date up to today, is inconclusive.
+    """
     if found.status is None:
-        return Judgement(Verdict.INCONCLUSIVE, f"{found.url} could not be read: {found.problem}")
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.url} could not be read ({found.problem or 'no reason was recorded'}): check that it is up",
+        )
     if found.status != 200:
         return Judgement(
             Verdict.FAIL,
-            f"{found.url} answers {found.status}: the page is not there; publish it",
+            f"{found.url} answers {found.status}, expected 200: publish the page",
             (Reading("status", found.status, limit="200", ok=False),),
         )
     lacking = [words for words in expected.contains if words.casefold() not in found.text.casefold()]
     if lacking:
         return Judgement(
             Verdict.FAIL,
-            f"{found.url} does not have the words {', '.join(map(repr, lacking))}: is it the right page?",
+            f"{found.url} lacks the words {', '.join(map(repr, lacking))}: check that it is the right page",
+            (
+                Reading("status", found.status, limit="200", ok=True),
+                Reading("expected words that are missing", len(lacking), limit="0", ok=False),
+            ),
         )
     today = found.at.date()
     past = [day for day in found.dates if day <= today]
     if not past:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.url} states no date that can be read, so it cannot be told whether it is the new one; write for "
-            "example `Last updated: 24 November 2026`",
+            f"{found.url} states no date that can be read, so whether it is up to date is unknown; write for example "
+            "`Last updated: 24 November 2026`",
         )
     newest = max(past)
     oldest = expected.not_before or (found.at - expected.max_age).date()
@@ -49,75 +61,102 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
         why = "the change of the policy" if expected.not_before else f"{words_for(expected.max_age)} ago"
         return Judgement(
             Verdict.FAIL,
-            f"{found.url} is of {newest}, before {oldest} ({why}): publish the new one",
+            f"{found.url} is dated {newest}, before {oldest} ({why}): publish the new version",
             readings,
         )
     return Judgement(Verdict.PASS, f"{found.url} is served and states {newest}", readings)
 
 
 def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgement:
-    """Pass when every read answers 503 with Retry-After, small, self-contained, and the same as the others."""
-    unread = [page for page in found if page.status is None]
-    if unread or not found:
-        problem = unread[0].problem if unread else "it was not read"
-        return Judgement(Verdict.INCONCLUSIVE, f"{expected.url} could not be read: {problem}")
-    readings = tuple(_readings(found[0], expected))
-    wrong = [*dict.fromkeys(text for page in found for text in _page(page, expected))]
-    if len({page.sha256 for page in found}) > 1:
+    """Pass when every read answers 503 with Retry-After, small, self-contained, and the same as the others.
+
+    What one read showed is a failure even if another had no answer. One read alone cannot show that it is a static file.
+    """
+    read = [page for page in found if page.status is not None]
+    wrong = [*dict.fromkeys(text for page in read for text in _page(page, expected))]
+    versions = {page.sha256 for page in read}
+    if len(versions) > 1:
         wrong.append(
-            "two reads gave different pages: something makes it, an application or a database; serve a file"
+            "reads gave different pages, so something generates it, an application or a database: serve a static file"
         )
-    notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in found for name in page.cookies))
+    notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in read for name in page.cookies))
+    shown = next((page for page in read if [*_page(page, expected)]), read[0] if read else None)
+    readings = (*_readings(shown, expected), *_reads(found, read)) if shown else ()
     if wrong:
         return Judgement(Verdict.FAIL, f"{expected.url}: " + "; ".join(wrong), readings, notes)
+    if len(read) < max(len(found), _LEAST_READS):
+        problem = next((page.problem for page in found if page.status is None), "")
+        reason = f"{expected.url} was read {len(read)} of {max(len(found), _LEAST_READS)} times"
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{reason} ({problem or 'no reason was recorded'}): check that it is up, and run this again",
+            readings,
+            notes,
+        )
     reason = (
-        f"{expected.url} answers 503 with Retry-After {found[0].retry_after}, "
-        f"{words_for_bytes(found[0].size_bytes)} in one file"
+        f"{expected.url} answers 503 with Retry-After {read[0].retry_after}, "
+        f"{words_for_bytes(read[0].size_bytes)} in one file"
     )
     return Judgement(Verdict.PASS, reason, readings, notes)
+
+
+def _reads(found: tuple[Page, ...], read: list[Page]) -> Iterator[Reading]:
+    versions = len({page.sha256 for page in read})
+    ok = False if versions > 1 else None if len(read) < max(len(found), _LEAST_READS) else True
+    yield Reading(f"different pages in {len(read)} reads", versions, limit="1", ok=ok)
 
 
 def _page(page: Page, expected: Maintenance) -> Iterator[str]:
     if page.status != 503:
         why = (
-            "search engines and clients take it for the real page"
+            "search engines and clients take 200 for the real page; return 503"
             if page.status == 200
-            else "it is not ready"
+            else "it is not ready; check the web server's configuration"
         )
         yield f"answers {page.status}, expected 503: {why}"
     if page.redirected_to:
-        yield f"redirects to {page.redirected_to}"
-    if not _waits(page.retry_after):
+        yield f"redirects to {page.redirected_to}: serve it without a redirect"
+    if not _waits(page):
         yield (
-            f"Retry-After is {page.retry_after!r}"
+            f"Retry-After is {page.retry_after[:60]!r}: send seconds or a date in the future"
             if page.retry_after
-            else "no Retry-After: clients try again at once"
+            else "no Retry-After, so clients retry at once: send it"
         )
     if page.size_bytes > expected.max_size:
-        yield f"{words_for_bytes(page.size_bytes)} large, limit {words_for_bytes(expected.max_size)}"
+        yield (
+            f"{words_for_bytes(page.size_bytes)} large, limit {words_for_bytes(expected.max_size)}: make it smaller"
+        )
     if page.size_bytes == 0:
-        yield "the page is empty"
+        yield "the page is empty: write one"
     if page.outside:
-        yield f"loads {', '.join(page.outside[:3])}: put it into the page, for those may be down, too"
+        yield f"loads {', '.join(page.outside[:3])}: put it into the page, because its server may be down too"
 
 
-def _waits(value: str | None) -> bool:
-    """Tell whether a Retry-After can be used: seconds or an HTTP date (RFC 9110 section 10.2.3)."""
+def _waits(page: Page) -> bool:
+    """Tell whether Retry-After makes clients wait: seconds, or an HTTP date that is still ahead (RFC 9110 section 10.2.3)."""
+    value = page.retry_after
     if value is None:
         return False
-    if value.isdigit():
-        return int(value) > 0
     try:
-        return parsedate_to_datetime(value).tzinfo is not None
+        if value.isascii() and value.isdigit():
+            return int(value) > 0
+        until = parsedate_to_datetime(value)
     except ValueError:
         return False
+    return until.tzinfo is not None and until > page.at
 
 
 def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
-    """Pass when a drill of this run or on record saw this very page served with the application down."""
+    """Pass when a drill of this run or on record saw this very page served with the application down.
+
+    A record from the future, too old, of another page, or one that contradicts its own outcome is inconclusive.
+    """
     record, page = found.record, found.page
     if expected.drill is None:
-        reason = f"that {expected.url} is served with the application down was not seen: say `drill: {{stop: …, start: …}}`"
+        reason = (
+            f"whether {expected.url} is served with the application down was never tested: add "
+            "`drill: {stop: …, start: …, …}`"
+        )
         return Judgement(Verdict.INCONCLUSIVE, reason)
     if record is None:
         reason = f"there is no record of a drill in {expected.drill.record}; {_AGAIN}"
@@ -125,18 +164,31 @@ def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
     age: timedelta = page.at - record.at
     when = datetime.strftime(record.at.astimezone(UTC), "%Y-%m-%d %H:%M UTC")
     limit = words_for(expected.drill.max_age)
-    ok = age <= expected.drill.max_age
-    readings = (Reading("age of the drill", words_for(age), limit=f"at most {limit}", ok=ok),)
+    ok = timedelta(0) <= age <= expected.drill.max_age
+    readings = (
+        Reading("outcome of the drill", record.outcome, limit="good", ok=record.outcome == "good"),
+        Reading("age of the drill", words_for(age), limit=f"at most {limit}", ok=ok),
+    )
     if record.outcome != "good":
-        return Judgement(Verdict.FAIL, f"the drill of {when}: {record.outcome}", readings)
+        outcome = record.outcome or "no outcome was recorded"
+        return Judgement(Verdict.FAIL, f"the drill of {when} failed: {outcome}; {_AGAIN}", readings)
+    if not record.application_down or record.status != 503 or not record.sha256:
+        reason = (
+            f"the record of the drill of {when} ({expected.drill.record}) does not show that the page answered 503 with "
+            f"the application down; {_AGAIN}"
+        )
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
     if page.status is None:
         reason = (
-            f"{expected.url} could not be read, so it cannot be told whether it is the one of the drill of {when}: "
-            f"{page.problem}"
+            f"{expected.url} could not be read ({page.problem or 'no reason was recorded'}), so whether it is the page of "
+            f"the drill of {when} is unknown: check that it is up"
         )
         return Judgement(Verdict.INCONCLUSIVE, reason, readings)
     if record.sha256 != page.sha256:
         reason = f"{expected.url} has changed since the drill of {when}; {_AGAIN}"
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
+    if age < timedelta(0):
+        reason = f"the drill on record is dated {when}, which is in the future; {_AGAIN}"
         return Judgement(Verdict.INCONCLUSIVE, reason, readings)
     if not ok:
         reason = f"the drill on record is {words_for(age)} old, limit {limit}; {_AGAIN}"
@@ -147,12 +199,12 @@ def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
 
 def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:
     yield Reading("status", page.status, limit="503", ok=page.status == 503)
-    yield Reading("Retry-After", page.retry_after, limit="seconds or a date", ok=_waits(page.retry_after))
+    yield Reading("Retry-After", page.retry_after, limit="seconds or a date", ok=_waits(page))
     yield Reading(
         "size",
         page.size_bytes,
         "B",
         f"at most {words_for_bytes(expected.max_size)}",
-        ok=page.size_bytes <= expected.max_size,
+        ok=0 < page.size_bytes <= expected.max_size,
     )
     yield Reading("loads from elsewhere", len(page.outside), limit="0", ok=not page.outside)

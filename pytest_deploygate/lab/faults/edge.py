@@ -36,7 +36,7 @@ ENDING = _fault(
     "certificate-ending",
     "the certificates of app.lab.test end in five days of 90",
     _CERTIFICATES,
-    "ends in",
+    "expires in",
     app="ending",
     second="ending",
 )

@@ -192,7 +192,7 @@ NOW = datetime.now(UTC)
     ("times", "verdict", "says"),
     [
         ({"lifetime": 86400 * 10}, Verdict.PASS, "DNSSEC valid"),
-        ({"lifetime": 86400}, Verdict.FAIL, "signatures end"),
+        ({"lifetime": 86400}, Verdict.FAIL, "signatures expire"),
         (
             {"inception": NOW - timedelta(days=9), "expiration": NOW - timedelta(days=1)},
             Verdict.FAIL,
@@ -310,7 +310,7 @@ def test_a_switch_is_waited_for_until_the_deadline(tmp_path):
             propagation.watch(settings, cutover, tmp_path / "b.jsonl", rows.append), cutover
         )
         assert held.verdict is Verdict.INCONCLUSIVE
-        assert "resolvers may hold it until" in held.reason
+        assert "resolvers may keep it until" in held.reason
         dns_history.add(
             tmp_path / "c.jsonl", Observation(NOW - timedelta(days=1), APP.name, ("198.51.100.1",), 60)
         )

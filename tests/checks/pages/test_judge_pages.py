@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_deploygate.checks.pages.facts import MaintenanceFacts, MaintenanceRecord, Page
-from pytest_deploygate.checks.pages.judge import judge_drill, judge_maintenance, judge_policy
-from pytest_deploygate.checks.pages.probe import dates
-from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, PolicyPage
+from pytest_deploygate.inventory.pages import Maintenance, MaintenanceDrill, PolicyPage
+from pytest_deploygate.judge.pages import judge_drill, judge_maintenance, judge_policy
 from pytest_deploygate.model import Verdict
+from pytest_deploygate.probes.pages import MaintenanceFacts, MaintenanceRecord, Page, dates
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 URL = "https://www.example.com/privacy"
@@ -69,11 +70,11 @@ RECORD = MaintenanceRecord(NOW - timedelta(days=1), 503, "a", application_down=T
         ((replace(READY, redirected_to="/other"),) * 2, Verdict.FAIL, "redirects to /other"),
         ((READY, replace(READY, sha256="b")), Verdict.FAIL, "database"),
         ((READY, replace(READY, status=None, problem="gone")), Verdict.INCONCLUSIVE, "gone"),
-        ((), Verdict.INCONCLUSIVE, "not read"),
+        ((), Verdict.INCONCLUSIVE, "was read 0 of 2 times"),
     ],
 )
 def test_the_maintenance_page(reads, verdict, says):
-    """Each thing that can be wrong is named; nothing read is not a pass; one look confirms nothing."""
+    """Each thing that can be wrong is named; nothing read is not a pass; one read confirms nothing."""
     judgement = judge_maintenance(reads, WANTED)
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -102,4 +103,173 @@ def test_the_drill_of_the_maintenance_page(page, record, verdict, says):
 def test_without_a_drill_the_page_was_not_seen_with_the_application_down():
     judgement = judge_drill(MaintenanceFacts(READY, None), WANTED.model_copy(update={"drill": None}))
     assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert "say `drill:" in judgement.reason
+    assert "was never tested: add `drill:" in judgement.reason
+
+
+def reads_ill(judgement):
+    return [reading.name for reading in judgement.readings if reading.ok is False]
+
+
+@pytest.mark.parametrize(
+    ("page", "policy", "verdict", "bad"),
+    [
+        (PAGE, POLICY, Verdict.PASS, []),
+        (replace(PAGE, status=500), POLICY, Verdict.FAIL, ["status"]),
+        (PAGE, POLICY.model_copy(update={"contains": ["Example Ltd"]}), Verdict.FAIL, ["expected words that are missing"]),
+        (PAGE, POLICY.model_copy(update={"contains": ["last UPDATED"]}), Verdict.PASS, []),
+        (replace(PAGE, dates=(date(2026, 11, 1),)), POLICY, Verdict.PASS, []),  # the day of the change itself
+        (replace(PAGE, dates=(date(2026, 10, 31),)), POLICY, Verdict.FAIL, ["date on the page"]),
+        (replace(PAGE, dates=(date(2026, 11, 24), date(2020, 1, 1))), POLICY, Verdict.PASS, []),  # the newest; today
+        (replace(PAGE, dates=(date(2025, 11, 24),)), PolicyPage(url=URL), Verdict.PASS, []),  # 365 days ago
+        (replace(PAGE, dates=(date(2025, 11, 23),)), PolicyPage(url=URL), Verdict.FAIL, ["date on the page"]),
+    ],
+)  # fmt: skip
+def test_readings_of_a_policy_agree_with_the_verdict(page, policy, verdict, bad):
+    """Limits are inclusive; without a date of the change the greatest age counts."""
+    judgement = judge_policy(page, policy)
+    assert judgement.verdict is verdict
+    assert reads_ill(judgement) == bad
+
+
+def test_reasons_about_a_policy_have_object_limit_and_next_step():
+    assert judge_policy(replace(PAGE, status=404), POLICY).reason == (
+        f"{URL} answers 404, expected 200: publish the page"
+    )
+    old = judge_policy(replace(PAGE, dates=(date(2020, 1, 1),)), POLICY)
+    assert old.reason == (
+        f"{URL} is dated 2020-01-01, before 2026-11-01 (the change of the policy): publish the new version"
+    )
+    words = judge_policy(PAGE, POLICY.model_copy(update={"contains": ["Example Ltd"]}))
+    assert words.reason == f"{URL} lacks the words 'Example Ltd': check that it is the right page"
+    unread = judge_policy(replace(PAGE, status=None), POLICY)
+    assert unread.reason == f"{URL} could not be read (no reason was recorded): check that it is up"
+
+
+@pytest.mark.parametrize(
+    ("changes", "bad"),
+    [
+        ({"status": 200}, ["status"]),
+        ({"status": 404}, ["status"]),
+        ({"retry_after": None}, ["Retry-After"]),
+        ({"size_bytes": 100 * 1024 + 1}, ["size"]),
+        ({"size_bytes": 0}, ["size"]),
+        ({"outside": ("/app.js",)}, ["loads from elsewhere"]),
+        ({"sha256": "b"}, ["different pages in 2 reads"]),
+    ],
+)
+def test_readings_of_the_maintenance_page_show_the_read_that_was_wrong(changes, bad):
+    """In whichever of the reads it was."""
+    for reads in ((READY, replace(READY, **changes)), (replace(READY, **changes), READY)):
+        judgement = judge_maintenance(reads, WANTED)
+        assert judgement.verdict is Verdict.FAIL
+        assert reads_ill(judgement) == bad
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "waits"),
+    [
+        ("1", True),
+        ("0", False),
+        ("-1", False),
+        ("", False),
+        ("soon", False),
+        ("²", False),
+        ("9" * 5000, False),
+        ("Tue, 24 Nov 2026 12:00:01 GMT", True),
+        ("Tue, 24 Nov 2026 12:00:00 GMT", False),  # it is that time already: clients retry at once
+        ("Wed, 21 Oct 2015 07:28:00 GMT", False),
+        ("Tue, 24 Nov 2026 13:00:00 -0000", False),  # of no zone
+    ],
+)
+def test_retry_after_must_make_clients_wait(retry_after, waits):
+    judgement = judge_maintenance((replace(READY, retry_after=retry_after),) * 2, WANTED)
+    assert judgement.verdict is (Verdict.PASS if waits else Verdict.FAIL)
+    assert waits or "Retry-After" in judgement.reason
+
+
+def test_the_greatest_size_is_inclusive():
+    assert judge_maintenance((replace(READY, size_bytes=100 * 1024),) * 2, WANTED).verdict is Verdict.PASS
+    large = judge_maintenance((replace(READY, size_bytes=200 * 1024),) * 2, WANTED)
+    assert large.reason == f"{URL}: 200 kB large, limit 100 kB: make it smaller"
+
+
+def test_one_read_cannot_show_that_the_page_is_static():
+    judgement = judge_maintenance((READY,), WANTED)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.startswith(f"{URL} was read 1 of 2 times")
+    assert reads_ill(judgement) == []
+
+
+def test_what_one_read_showed_fails_even_if_the_other_had_no_answer():
+    judgement = judge_maintenance((replace(READY, status=200), replace(READY, status=None)), WANTED)
+    assert judgement.verdict is Verdict.FAIL
+    assert "answers 200, expected 503" in judgement.reason
+
+
+def test_a_cookie_is_a_note():
+    judgement = judge_maintenance((replace(READY, cookies=("sid",)),) * 2, WANTED)
+    assert (judgement.verdict, judgement.notes) == (Verdict.PASS, ("sets the cookie sid",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "says", "bad"),
+    [
+        ({}, Verdict.PASS, "on 2026-11-23 12:00 UTC", []),
+        ({"at": NOW - timedelta(days=90)}, Verdict.PASS, "on 2026-08-26", []),
+        ({"at": NOW - timedelta(days=90, seconds=1)}, Verdict.INCONCLUSIVE, "90 d old, limit 90 d", ["age of the drill"]),
+        ({"at": NOW + timedelta(days=1)}, Verdict.INCONCLUSIVE, "2026-11-25 12:00 UTC, which is in the future", ["age of the drill"]),
+        ({"application_down": False}, Verdict.INCONCLUSIVE, "does not show that the page answered 503", []),
+        ({"status": 200}, Verdict.INCONCLUSIVE, "(drill.json) does not show", []),
+        ({"status": None}, Verdict.INCONCLUSIVE, "does not show", []),
+        ({"sha256": ""}, Verdict.INCONCLUSIVE, "does not show", []),
+        ({"outcome": "it answered 502"}, Verdict.FAIL, "UTC failed: it answered 502; run the drill", ["outcome of the drill"]),
+        ({"outcome": ""}, Verdict.FAIL, "no outcome was recorded", ["outcome of the drill"]),
+    ],
+)  # fmt: skip
+def test_each_deviation_of_a_drill_is_named(changes, verdict, says, bad):
+    """A record that contradicts its own outcome shows nothing; readings agree."""
+    judgement = judge_drill(MaintenanceFacts(READY, replace(RECORD, **changes)), WANTED)
+    assert judgement.verdict is verdict
+    assert says in judgement.reason
+    assert reads_ill(judgement) == bad
+
+
+PAGES = st.builds(
+    Page,
+    st.just(URL),
+    st.just(NOW),
+    st.sampled_from([None, 200, 503]),
+    retry_after=st.sampled_from([None, "", "0", "1800"]),
+    size_bytes=st.sampled_from([0, 300, 10**6]),
+    sha256=st.sampled_from(["", "a"]),
+    dates=st.sampled_from([(), (date(2026, 11, 14),)]),
+)
+RECORDS = st.none() | st.builds(
+    MaintenanceRecord,
+    st.sampled_from([NOW, NOW - timedelta(days=99), NOW + timedelta(days=1)]),
+    st.sampled_from([None, 503]),
+    st.sampled_from(["", "a"]),
+    st.booleans(),
+    st.sampled_from(["", "good"]),
+)
+
+
+@given(st.lists(PAGES, max_size=3).map(tuple), RECORDS)
+def test_only_pages_that_were_read_pass(reads, record):
+    """Of the policy, the maintenance page and its drill: nothing that is missing passes, and readings agree."""
+    maintenance = judge_maintenance(reads, WANTED)
+    if maintenance.verdict is Verdict.PASS:
+        assert len(reads) >= 2
+        assert all((page.status, page.retry_after, page.size_bytes) == (503, "1800", 300) for page in reads)
+    judgements = [maintenance]
+    for page in reads:
+        policy = judge_policy(page, POLICY)
+        assert (policy.verdict is Verdict.PASS) == (page.status == 200 and bool(page.dates))
+        drill = judge_drill(MaintenanceFacts(page, record), WANTED)
+        if drill.verdict is Verdict.PASS:
+            assert page.status is not None
+            assert record == MaintenanceRecord(NOW, 503, page.sha256, application_down=True, outcome="good")
+        judgements += [policy, drill]
+    for judgement in judgements:
+        assert judgement.reason
+        assert judgement.verdict is not Verdict.PASS or reads_ill(judgement) == []

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
-from pytest_deploygate.checks.tls.judge import headers, observatory
-from pytest_deploygate.checks.tls.section.endpoints import Http
-from pytest_deploygate.checks.tls.section.guidelines import profile, scores
+from pytest_deploygate.inventory.edge import Http
+from pytest_deploygate.inventory.guidelines import profile, scores
+from pytest_deploygate.judge import csp, headers, observatory
+from pytest_deploygate.probes.http_answers import HttpAnswers, Page
 
 HOST = "app.example.com"
 HTTP = Http(redirect_port=80)
 HSTS = ("strict-transport-security", "max-age=63072000; includeSubDomains")
 TO_HTTPS = Page(301, (("location", f"https://{HOST}/"),))
+NAMES = (
+    "content-security-policy",
+    "content-security-policy-report-only",
+    "set-cookie",
+    "strict-transport-security",
+    "referrer-policy",
+    "x-content-type-options",
+    "x-frame-options",
+    "content-type",
+    "cross-origin-resource-policy",
+    "cross-origin-embedder-policy",
+    "cross-origin-opener-policy",
+)
 
 
 def page(*said, body="", **more):
@@ -103,11 +118,13 @@ def test_the_worst_cookie_counts_and_a_short_hsts_protects_none():
         ("<p>no scripts</p>", "sri-no-scripts"),
         ("<script>inside()</script>", "sri-own-scripts"),
         ('<script src="/app.js"></script>', "sri-own-scripts"),
+        ('<![x[ y ]]><![ z><script src="/app.js"></script>', "sri-own-scripts"),
         ('<script src="https://example.com/app.js"></script>', "sri-own-scripts"),
         ('<script src="/app.js" integrity="sha384-x"></script>', "sri-all"),
         ('<script src="https://cdn.other.example/a.js" integrity="sha384-x"></script>', "sri-all"),
         ('<script src="https://cdn.other.example/a.js"></script>', "sri-missing-external"),
         ('<script src="https://notexample.com/a.js"></script>', "sri-missing-external"),
+        ('<script src="https://[broken/a.js"></script>', "sri-missing-external"),
         ('<script src="//cdn.other.example/a.js" integrity="sha384-x"></script>', "sri-external-not-secure"),
         ('<script src="http://cdn.other.example/a.js"></script>', "sri-missing-external-not-secure"),
         (
@@ -185,7 +202,7 @@ def test_every_result_has_its_points_and_credit_comes_from_90_on():
 
 
 def looked(*said, plain=TO_HTTPS, refused=False, problem=""):
-    found = HttpAnswers(page(*said), plain=plain, plain_refused=refused, plain_problem=problem)
+    found = HttpAnswers(page(*said), "", plain, problem, refused, cors=page())
     return headers.look(found, HTTP.model_copy(update={"min_score": 0}), profile("intermediate"), HOST)
 
 
@@ -193,13 +210,15 @@ def looked(*said, plain=TO_HTTPS, refused=False, problem=""):
     ("value", "wrong", "note"),
     [
         ("max-age=63072000; includeSubDomains; preload", "", ""),
-        ("max-age=63072000", "", "without includeSubDomains"),
-        ("max-age=63072000; preload", "", "preload list wants includeSubDomains"),
+        ("max-age=63072000", "", "lacks includeSubDomains"),
+        ("max-age=63072000; preload", "", "preload list requires includeSubDomains"),
         ("max-age=31535999; includeSubDomains; preload", "31535999 s", "max-age of at least 31536000"),
-        ("max-age=63071999; includeSubDomains", "wants at least 63072000 s", ""),
+        ("max-age=63071999; includeSubDomains", "requires at least 63072000 s", ""),
         ("max-age=0", "max-age is 0 s", ""),
-        ("includeSubDomains", "cannot be used", ""),
-        ("max-age=63072000, max-age=1", "cannot be used", ""),
+        ("max-age=²", "is not valid", ""),
+        (f"max-age={'9' * 5000}", "is not valid", ""),
+        ("includeSubDomains", "is not valid", ""),
+        ("max-age=63072000, max-age=1", "is not valid", ""),
         ('max-age="63072000"; includeSubDomains', "", ""),
     ],
 )
@@ -221,6 +240,7 @@ def test_hsts(value, wrong, note):
         (f"http://{HOST}/login", 301, "not to https://app.example.com"),
         ("/login", 302, "not to https://app.example.com"),
         (None, 301, "redirects to nowhere"),
+        ("https://[broken", 301, "redirects to https://[broken"),
         (f"https://{HOST}/", 200, "does not redirect"),
     ],
 )
@@ -233,7 +253,75 @@ def test_redirects(location, status, wrong):
 
 
 def test_plain_http_that_does_not_answer_is_not_a_pass():
-    """Refused means not offered; no answer tells nothing."""
+    """Refused means not offered; no answer is inconclusive."""
     assert "nothing to redirect" in " ".join(looked(HSTS, plain=None, refused=True).notes)
-    assert "cannot be told" in " ".join(looked(HSTS, plain=None, problem="no answer in 5 s").unknown)
+    assert looked(HSTS, plain=None, problem="no answer in 5 s").unknown == [
+        "whether plain HTTP redirects cannot be determined: no answer in 5 s"
+    ]
     assert headers.look(None, HTTP, profile("intermediate"), HOST).unknown
+
+
+def test_missing_answers_are_unknown():
+    """No page, no word about plain HTTP, or no answer to another origin: unknown each, with what was missing."""
+    whole = HttpAnswers(page(HSTS), plain=TO_HTTPS, cors=page())
+    lenient = HTTP.model_copy(update={"min_score": 0})
+
+    def unknown(found):
+        return headers.look(found, lenient, profile("intermediate"), HOST).unknown
+
+    assert unknown(whole) == []
+    assert unknown(None) == ["no HTTPS answer: it was not asked"]
+    assert unknown(HttpAnswers(None, "port 443: timed out")) == ["no HTTPS answer: port 443: timed out"]
+    assert "whether plain HTTP redirects" in unknown(HttpAnswers(page(HSTS), cors=page()))[0]
+    assert "what another origin may read" in unknown(HttpAnswers(page(HSTS), plain=TO_HTTPS))[0]
+
+
+@pytest.mark.parametrize(("least", "wrong"), [(50, False), (51, True)])
+def test_the_least_score_is_inclusive(least, wrong):
+    """A score of exactly the limit passes; one point less names score, grade, limit and what costs points."""
+    found = HttpAnswers(page(HSTS), plain=TO_HTTPS, cors=page())
+    said = headers.look(found, HTTP.model_copy(update={"min_score": least}), profile("intermediate"), HOST)
+    assert (said.score, said.grade) == (50, "C")
+    assert bool(said.wrong) is wrong
+    assert wrong is (
+        f"security headers score 50 (C), at least {least} is required; set what is missing: csp-missing, "
+        "nosniff-missing, frames-missing" in said.wrong
+    )
+
+
+def test_several_policies_allow_what_all_of_them_allow():
+    """A directive is the intersection of its lists; an empty one is 'none', and one of a single policy counts."""
+    first, second = csp.parsed("script-src 'self' a.example; img-src *"), csp.parsed("script-src a.example")
+    assert csp.together([first, second]) == {"script-src": {"a.example"}, "img-src": {"*"}}
+    assert csp.together([{"script-src": {"a"}}, {"script-src": {"b"}}]) == {"script-src": {"'none'"}}
+    assert csp.together([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        (";;;;;;;", {}),
+        ("img-src", {"img-src": {"'none'"}}),
+        ("sandbox", {"sandbox": set()}),
+        ("report-uri /a; report-uri /b", {"report-uri": {"/a"}}),
+        ("IMG-SRC *; img-src *", None),
+    ],
+)
+def test_parsing_a_policy(text, expected):
+    """Directives in lower case; too short, or a directive twice, is no policy."""
+    assert csp.parsed(text) == expected
+
+
+def test_a_policy_of_nothing_is_a_missing_one():
+    assert result("csp", ("content-security-policy", ";;;;;;;")) == "csp-missing"
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), st.text(max_size=40)), max_size=6), st.text(max_size=200))
+def test_whatever_a_server_sends_gets_a_score(sent, body):
+    """Every result of every header has points, and each score has a grade."""
+    found = results(*sent, body=body)
+    assert len(found) == 12
+    total, grade = observatory.score(found)
+    assert 0 <= total <= 145
+    assert grade

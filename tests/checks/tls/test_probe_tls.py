@@ -55,7 +55,7 @@ def test_a_good_server_passes(tmp_path, good):
 #: Servers of the set whose certificates are bad, and what the reason must say.
 SAYS = {
     "expired": "expired",
-    "ends soon": "ends in ",
+    "ends soon": "expires in ",
     "wrong name": "not for server.example.test",
     "missing intermediate": "(20); an issuer is missing",
     "wrong order": "out of order",

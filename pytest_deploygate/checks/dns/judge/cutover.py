@@ -1,29 +1,30 @@
-"""The switch of a name: everybody gives the new answer in time, and what resolvers held of the old one has run out."""
+"""The switch of a name: every server gives the new answer in time, and the TTL of the old one has expired."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.checks.dns.facts import NameAt, Switch, fits, is_new, says
-from pytest_deploygate.checks.dns.section import Cutover
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.inventory.dns import Cutover
+from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+from pytest_deploygate.probes.dns import NameAt, Records
+from pytest_deploygate.probes.propagation import Switch, fits, says
 
 
-def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
-    """Pass when every server and resolver gives the new answer alone and the old TTL has run out."""
+def judge(found: Switch, expected: Cutover) -> Judgement:
+    """Pass when every server and resolver gives the new answer alone and the old TTL has expired.
+
+    Any other answer is a failure, over one transport too. A transport that was not asked or gave no answer is inconclusive.
+    """
     wanted = expected.expected
     aim = wanted.cname or ", ".join(wanted.addresses or [])
     wrong: list[Said] = []
     unknown: list[Said] = []
+    new = 0
     for server in found.facts.servers:
-        if is_new(server, wanted):
-            continue
-        problems = [records.problem for records in server.over if records.problem]
-        if problems:
-            unknown.append((server.server, f"{problems[0]}: what it gives cannot be told"))
-        else:
+        unanswered = [*_unanswered(server)]
+        if any(_answered(r) and not (r.values and fits(r.values, wanted)) for r in server.over):
             wrong.append(
                 (
                     server.server,
@@ -31,59 +32,78 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
                     f"expected {aim}: {_next_step(server)}",
                 )
             )
+        elif unanswered:
+            unknown += [
+                (server.server, f"{text}: what it gives for {wanted.name} is unknown") for text in unanswered
+            ]
+        else:
+            new += 1
+    silent = bool(unknown) or not found.facts.servers
     readings = (
         Reading(
             "servers with the new answer",
-            sum(is_new(s, wanted) for s in found.facts.servers),
+            new,
             limit=f"{len(found.facts.servers)}",
-            ok=not wrong,
+            ok=False if wrong else None if silent else True,
         ),
         Reading(
-            "until everybody had it",
-            found.first_all_s,
-            "s",
-            f"within {words_for(expected.within)}",
-            ok=None if unknown else not wrong,
+            "until everybody had it", found.first_all_s, "s", f"waits at most {words_for(expected.within)}",
+            ok=False if wrong else None if silent else True,
         ),
-    )
+    )  # fmt: skip
     if wrong:
         return Judgement(Verdict.FAIL, listed(wrong), readings, confirmed=found.rounds > 1)
     unknown += [("", text) for text in _run_out(found, expected)]
-    if unknown or not found.facts.servers:
+    if silent or unknown:
         return Judgement(Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to ask", readings)
     return Judgement(
         Verdict.PASS,
-        f"{len(found.facts.servers)} servers give {aim} for {wanted.name}, and the old answer has run out everywhere",
+        f"{words_for_count(len(found.facts.servers), 'server gives', 'servers give')} {aim} for {wanted.name}, and the old answer has expired everywhere",
         readings,
         confirmed=True,
     )
 
 
+def _answered(records: Records) -> bool:
+    return not records.problem and records.rcode != ""
+
+
+def _unanswered(server: NameAt) -> Iterator[str]:
+    for transport in ("UDP", "TCP"):
+        if transport not in [records.transport for records in server.over]:
+            yield f"was not asked over {transport}"
+    for records in server.over:
+        if not _answered(records):
+            yield f"{records.transport}: {records.problem or 'no answer was recorded'}"
+
+
 def _old(server: NameAt, name: str) -> str:
-    refused = next((r.rcode for r in server.over if not r.values and r.rcode != "NOERROR"), "")
-    return f"answers {refused} for {name}" if refused else f"still gives {says(server)} for {name}"
+    empty = next((r.rcode for r in server.over if _answered(r) and not r.values), "")
+    if empty == "NOERROR":
+        return f"has no record for {name}"
+    return f"answers {empty} for {name}" if empty else f"still gives {says(server)} for {name}"
 
 
 def _next_step(server: NameAt) -> str:
     if server.resolver:
         ttl_s = max((r.ttl_s or 0 for r in server.over), default=0)
         return (
-            f"its users go to the old system, for {words_for(ttl_s)} more; flush its cache, or keep the old side serving"
+            f"its users reach the old system for another {words_for(ttl_s)}; flush its cache, or keep the old side serving"
             if ttl_s
-            else "look at that resolver, and keep the old side serving"
+            else "check that resolver, and keep the old side serving"
         )
-    if any(not r.authoritative for r in server.over):
-        return "it does not serve the zone (lame): configure the zone there or take it out of NS"
-    return "the change has not reached it: change the record there, or see why the transfer of the zone fails"
+    if any(_answered(r) and not r.authoritative for r in server.over):
+        return "it does not serve the zone (lame): configure the zone there, or remove the server from the NS records"
+    return "the change has not reached it: change the record there, or find out why the zone transfer fails"
 
 
 def _run_out(found: Switch, expected: Cutover) -> Iterator[str]:
-    """Other resolvers than those named may hold the old answer for its TTL after it was last given."""
+    """Other resolvers may keep the old answer for its TTL from the moment at which it was last given."""
     wanted = expected.expected
     name = wanted.name
     if not found.earlier:
         yield (
-            f"{name} was never observed before the switch, so how long resolvers hold the old answer cannot be told: "
+            f"{name} was never observed before the switch, so how long resolvers keep the old answer is unknown: "
             "run `infra.dns-failover` with the same change before the cutover"
         )
         return
@@ -97,6 +117,6 @@ def _run_out(found: Switch, expected: Cutover) -> Iterator[str]:
     over = first_new + timedelta(seconds=max(seen.ttl_s for seen in old))
     if over > found.facts.at:
         yield (
-            f"the old answer of {name} ({', '.join(last.values)}, TTL {max(seen.ttl_s for seen in old)} s) was last seen {last.at:%H:%M} UTC: "
-            f"resolvers may hold it until {over:%Y-%m-%d %H:%M} UTC; keep the old side serving, and run this again then"
+            f"the old answer of {name} ({', '.join(last.values)}, TTL {max(seen.ttl_s for seen in old)} s) was last seen {last.at:%Y-%m-%d %H:%M} UTC: "
+            f"resolvers may keep it until {over:%Y-%m-%d %H:%M} UTC; keep the old side serving, then run this again"
         )

@@ -1,78 +1,83 @@
-"""The failover drill of a name: lately, of this very configuration, and it worked."""
+"""The failover drill of a name: recent, of the current configuration, and successful."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.dns.facts import DrillRecord
-from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
+from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.dns_drill import DrillRecord
 
-_AGAIN = "run it with --allow-disruptive=INVENTORY"
+_AGAIN = "run the drill with --allow-disruptive=INVENTORY"
 
 
-def judge_failover(
-    found: tuple[DrillRecord | None, datetime, str], expected: DnsFailover | None
-) -> Judgement:
-    """Pass on a drill of this run or on record that switched in time and came back."""
+def judge(found: tuple[DrillRecord | None, datetime, str], expected: DnsFailover | None) -> Judgement:
+    """Pass on a drill of this run or on record that switched within the limit and came back.
+
+    A record of another configuration, from the future, too old, or without its times is inconclusive.
+    """
     record, now, digest = found
     if expected is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            "that failover really happens was not seen: say `failover: {stop: …, restore: …, record: …}` at the name",
+            "a failover has never been tested: add `failover: {stop: …, restore: …, record: …}` to the name",
         )
     if record is None:
         return Judgement(
             Verdict.INCONCLUSIVE, f"there is no record of a failover drill in {expected.record}; {_AGAIN}"
         )
     age = now - record.at
+    limit = words_for(expected.within)
+    within = record.switched_s is not None and record.switched_s <= expected.within.total_seconds()
     readings = (
-        Reading(
-            "name points to the standby after",
-            record.switched_s,
-            "s",
-            f"at most {words_for(expected.within)}",
-            ok=record.switched_s is not None,
-        ),
+        Reading("outcome of the drill", record.outcome, limit="good", ok=record.outcome == "good"),
+        Reading("name points to the standby after", record.switched_s, "s", f"at most {limit}", ok=within),
         Reading(
             "age of the drill",
             words_for(age),
             limit=f"at most {words_for(expected.max_age)}",
-            ok=age <= expected.max_age,
+            ok=timedelta(0) <= age <= expected.max_age,
         ),
     )
+
+    def inconclusive(reason: str) -> Judgement:
+        return Judgement(Verdict.INCONCLUSIVE, f"{reason}; {_AGAIN}", readings)
+
+    when = f"{record.at:%Y-%m-%d %H:%M} UTC"
     if record.outcome != "good":
+        outcome = record.outcome or "no outcome was recorded"
         return Judgement(
             Verdict.FAIL,
-            f"the failover drill of {record.at:%Y-%m-%d %H:%M} UTC: {record.outcome}",
+            f"the failover drill of {record.name}, {when}, failed: {outcome}; {_AGAIN}",
             readings,
         )
     if record.digest != digest:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"the drill on record was of another configuration of {record.name}; {_AGAIN}",
-            readings,
-        )
+        return inconclusive(f"the drill on record tested another configuration of {record.name}")
+    if age < timedelta(0):
+        return inconclusive(f"the drill on record is dated {when}, which is in the future")
     if age > expected.max_age:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"the drill on record is {words_for(age)} old, limit {words_for(expected.max_age)}; {_AGAIN}",
-            readings,
+        return inconclusive(
+            f"the drill on record is {words_for(age)} old, limit {words_for(expected.max_age)}"
         )
     if record.switched_s is None or record.back_s is None:
+        return inconclusive(f"the drill's record {expected.record} lacks its times")
+    if not within:
         return Judgement(
-            Verdict.INCONCLUSIVE, f"the drill's record {expected.record} lacks its times; {_AGAIN}", readings
+            Verdict.FAIL,
+            f"in the drill of {when} {record.name} pointed to the standby after {record.switched_s:.1f} s, limit {limit}: "
+            f"shorten its TTL or the health check's interval, then {_AGAIN}",
+            readings,
         )
-    when = "now" if record.fresh else f"on {record.at:%Y-%m-%d}"
+    done = "now" if record.fresh else f"on {record.at:%Y-%m-%d}"
     return Judgement(
         Verdict.PASS,
-        f"drilled {when}: {record.name} pointed to the standby after {record.switched_s:.1f} s and came back after {record.back_s:.1f} s",
+        f"drilled {done}: {record.name} pointed to the standby after {record.switched_s:.1f} s and came back after {record.back_s:.1f} s",
         readings,
     )
 
 
 def judge_without_standby(name: DnsName, expected: Dns) -> Judgement:
-    """A name without a standby needs another name that has one: some name must fail over."""
+    """Pass when another name has a standby: at least one name must fail over."""
     others = [other.name for other in expected.names if other.standby is not None]
     if others:
         return Judgement(
@@ -80,5 +85,5 @@ def judge_without_standby(name: DnsName, expected: Dns) -> Judgement:
         )
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"no name has a standby, so there is no failover: say `standby: {{address: …}}` at {name.name}",
+        f"no name has a standby, so there is no failover: add `standby: {{address: …}}` to {name.name}",
     )

@@ -1,4 +1,7 @@
-"""DNS: everybody gives the expected answer, soon enough changeable; the zone is whole; the standby is there."""
+"""Names in DNS: every server gives the expected answer with a TTL that allows a switch; the standby is healthy.
+
+Readings cover answers and TTLs. CAA and the standby are in the reason alone.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pytest_deploygate.checks.dns.facts import Health, NameFacts, Observation, Records, fits
-from pytest_deploygate.checks.dns.section import Dns, DnsName
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.inventory.dns import Dns, DnsName
+from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+from pytest_deploygate.probes.dns import NameAt, NameFacts, Records
+from pytest_deploygate.probes.dns_history import Observation
+from pytest_deploygate.probes.propagation import fits
+from pytest_deploygate.probes.standby import Health
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A name, what was seen of it before, and its standby now."""
+    """A name, earlier observations of it, and its standby now."""
 
     facts: NameFacts
     earlier: tuple[Observation, ...] = ()
@@ -23,7 +29,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedName:
-    """What is expected of a name. `switching`: the change moves it, so the TTL must have been low for long enough."""
+    """What is expected of a name. `switching`: the change switches it, so its TTL must have been low for long enough."""
 
     dns: Dns
     name: DnsName
@@ -31,18 +37,23 @@ class ExpectedName:
 
 
 def judge_name(found: Named, expected: ExpectedName) -> Judgement:
-    """Pass when every server and resolver gives the expected records with a TTL that allows a switch."""
+    """Pass when every server and resolver gives the expected records with a TTL that allows a switch.
+
+    A transport that was not asked or gave no answer, an answer without a TTL, and an alias whose target no server or
+    resolver gave are inconclusive.
+    """
     wrong: list[Said] = []
     unknown: list[Said] = []
     notes: list[str] = []
     for server in found.facts.servers:
+        unknown += [(server.server, text) for text in _unanswered(server)]
         for records in server.over:
-            if records.problem:
-                unknown.append(
-                    (server.server, f"{records.transport}: {records.problem} ({records.attempts} attempts)")
-                )
-                continue
-            wrong += [(server.server, text) for text in _records(records, expected, resolver=server.resolver)]
+            if _answered(records):
+                wrong += [
+                    (server.server, text) for text in _records(records, expected, resolver=server.resolver)
+                ]
+                wrong += [(server.server, text) for text in _ttl(records, expected, resolver=server.resolver)]
+    unknown += [("", text) for text in _unresolved(found.facts, expected)]
     wrong += [("", text) for text in _caa(found.facts, expected)]
     _standby(found, expected, wrong, unknown)
     if expected.switching and not wrong:
@@ -50,58 +61,86 @@ def judge_name(found: Named, expected: ExpectedName) -> Judgement:
     readings = tuple(_readings(found, expected))
     if wrong:
         return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes))
-    if unknown or not found.facts.servers:
-        return Judgement(
-            Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to ask", readings, tuple(notes)
-        )
+    if unknown:
+        return Judgement(Verdict.INCONCLUSIVE, listed(unknown), readings, tuple(notes))
     ttl = max(r.ttl_s or 0 for s in found.facts.servers for r in s.over)
     standby = f", the standby {found.standby.place} is healthy" if found.standby else ""
     return Judgement(
         Verdict.PASS,
-        f"{len(found.facts.servers)} servers agree over UDP and TCP, TTL at most {ttl} s{standby}",
+        f"{words_for_count(len(found.facts.servers), 'server agrees', 'servers agree')} over UDP and TCP, TTL at most {ttl} s{standby}",
         readings,
         tuple(notes),
     )
+
+
+def _answered(records: Records) -> bool:
+    return not records.problem and records.rcode != ""
+
+
+def _unanswered(server: NameAt) -> Iterator[str]:
+    for transport in ("UDP", "TCP"):
+        if transport not in [records.transport for records in server.over]:
+            yield f"was not asked over {transport}: run this again"
+    for records in server.over:
+        if not _answered(records):
+            problem = records.problem or "no answer was recorded"
+            yield f"{records.transport}: {problem} ({words_for_count(records.attempts, 'attempt', 'attempts')}): check the server and the network to it"
+        elif records.values and records.ttl_s is None:
+            yield f"{records.transport}: its answer has no TTL: run this again"
+
+
+def _unresolved(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
+    """Without an authoritative answer nothing is known; an alias alone does not say where users end up."""
+    authoritative = [records for server in found.servers if not server.resolver for records in server.over]
+    if not authoritative:
+        yield f"no authoritative server was asked for {found.name}: add all of them to `dns.servers`"
+    aliases = sorted({a for r in authoritative if _answered(r) and not r.values for a in r.aliases})
+    resolved = any(r.values for server in found.servers if server.resolver for r in server.over)
+    if aliases and not expected.name.cname and not resolved:
+        yield (
+            f"{found.name} is an alias of {', '.join(aliases)}, whose addresses no server gave: name a resolver in "
+            "`dns.resolvers`, or expect the alias with `cname`"
+        )
 
 
 def _records(records: Records, expected: ExpectedName, *, resolver: bool) -> Iterator[str]:
     name, wanted = expected.name.name, expected.name
     aim = wanted.cname or ", ".join(wanted.addresses or [])
     if records.rcode != "NOERROR":
-        yield f"answers {records.rcode} for {name}: does it serve the zone {expected.dns.zone}?"
-        return
-    if not resolver and not records.authoritative:
-        yield f"does not answer for {name} with authority (lame): it does not serve the zone {expected.dns.zone}"
-        return
-    if not records.values:
-        alias = (
-            f" (an alias of {', '.join(records.aliases)}, which it does not resolve)"
-            if records.aliases
-            else ""
-        )
+        yield f"answers {records.rcode} for {name}: check that it serves the zone {expected.dns.zone}"
+    elif not resolver and not records.authoritative:
+        yield f"answers for {name} without authority (lame): make it serve the zone {expected.dns.zone}"
+    elif not records.values:
+        # An authoritative server gives an alias out of its zone without the target; resolvers follow it.
         if resolver or not records.aliases:
-            yield f"has no record for {name}{alias}, expected {aim}"
-        return
-    if not fits(records.values, wanted):
-        who = "its cache still has the old answer, or" if resolver else ""
-        yield f"gives {', '.join(records.values)} for {name}, expected {aim}: {who} the zone was not changed there".replace(
-            ":  the", ": the"
-        )
+            to = f" (it is an alias of {', '.join(records.aliases)})" if records.aliases else ""
+            yield f"has no record for {name}{to}, expected {aim}: add the record, or fix what is expected"
+    elif not fits(records.values, wanted):
+        why = "flush its cache if it still has the old answer, or " if resolver else ""
+        yield f"gives {', '.join(records.values)} for {name}, expected {aim}: {why}change the zone"
+
+
+def _ttl(records: Records, expected: ExpectedName, *, resolver: bool) -> Iterator[str]:
     limit = expected.dns.max_ttl.total_seconds()
     if not resolver and records.ttl_s is not None and records.ttl_s > limit:
         yield (
-            f"gives {name} a TTL of {records.ttl_s} s (limit {limit:.0f} s): a switch would take up to "
-            f"{words_for(records.ttl_s)} to be seen; lower it at least that long before the cutover"
+            f"gives {expected.name.name} a TTL of {records.ttl_s} s (limit {limit:.0f} s): a switch would take up to "
+            f"{words_for(records.ttl_s)} to reach everybody; lower it at least that long before the cutover"
         )
 
 
 def _caa(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
+    if not any(_answered(records) for server in found.servers for records in server.over):
+        return  # nobody answered, so a missing CAA record shows nothing
     for issuer in expected.name.caa:
         if found.caa is None:
-            yield f"there is no CAA record at {found.name} or above it in the zone: any authority may issue, expected {issuer}"
+            yield (
+                f"there is no CAA record at {found.name} or above it in the zone, so any authority may issue, expected "
+                f"{issuer} alone: add one"
+            )
         elif issuer not in found.caa:
             allowed = ", ".join(found.caa) or "nobody"
-            yield f"CAA allows {allowed} to issue for {found.name}, not {issuer}: the next renewal will fail"
+            yield f"CAA allows {allowed} to issue for {found.name}, not {issuer}, so the next renewal will fail: add {issuer}"
 
 
 def _standby(found: Named, expected: ExpectedName, wrong: list[Said], unknown: list[Said]) -> None:
@@ -109,33 +148,34 @@ def _standby(found: Named, expected: ExpectedName, wrong: list[Said], unknown: l
         return
     health = found.standby
     if health is None:
-        unknown.append(("", "the standby was not asked"))
+        unknown.append(("", f"the standby {expected.name.standby.address} was not asked: run this again"))
     elif health.status is None and health.primary_status is None:
         unknown.append(
             (
                 "",
-                f"the standby {health.place} does not answer ({health.problem}), nor does the site in use: is it our network?",
+                f"the standby {health.place} does not answer ({health.problem}), nor does the active site: check the network from here",
             )
         )
     elif health.status != 200:
-        said = (
+        answer = (
             f"answers {health.status}" if health.status is not None else f"does not answer ({health.problem})"
         )
         wrong.append(
             (
                 "",
-                f"the standby {health.place} {said} on {health.path}, {health.attempts} times: a failover would lead nowhere",
+                f"the standby {health.place} {answer} on {health.path}, expected 200 ({words_for_count(health.attempts, 'attempt', 'attempts')}), so a failover "
+                "would not work: bring it up",
             )
         )
 
 
 def _settled(found: Named, expected: ExpectedName, unknown: list[Said], notes: list[str]) -> None:
-    """The TTL must have been low for as long as the highest one that was seen before: resolvers may hold that."""
+    """The TTL must have been low for as long as the highest earlier TTL: resolvers may keep that answer so long."""
     limit_s = expected.dns.max_ttl.total_seconds()
     now = found.facts.at
     if not found.earlier:
         what = (
-            f"this is the first observation of {found.facts.name}: how long its TTL has been low cannot be told; "
+            f"this is the first observation of {found.facts.name}: how long its TTL has been low is unknown; "
             "run this again with the same change before the cutover"
         )
         unknown.append(("", what))
@@ -144,11 +184,12 @@ def _settled(found: Named, expected: ExpectedName, unknown: list[Said], notes: l
     if not high:
         notes.append(f"TTL of {found.facts.name} seen low since {found.earlier[0].at:%Y-%m-%d %H:%M} UTC")
         return
-    over = max(seen.at + timedelta(seconds=seen.ttl_s) for seen in high)
+    last = max(high, key=lambda seen: seen.at + timedelta(seconds=seen.ttl_s))
+    over = last.at + timedelta(seconds=last.ttl_s)
     if over > now:
         what = (
-            f"the TTL of {found.facts.name} was {high[-1].ttl_s} s on {high[-1].at:%Y-%m-%d %H:%M} UTC: resolvers may hold "
-            f"that answer until {over:%Y-%m-%d %H:%M} UTC; do not switch before"
+            f"the TTL of {found.facts.name} was {last.ttl_s} s on {last.at:%Y-%m-%d %H:%M} UTC (limit {limit_s:.0f} s): resolvers may "
+            f"keep that answer until {over:%Y-%m-%d %H:%M} UTC; do not switch before"
         )
         unknown.append(("", what))
 
@@ -157,8 +198,8 @@ def _readings(found: Named, expected: ExpectedName) -> Iterator[Reading]:
     limit = expected.dns.max_ttl.total_seconds()
     for server in found.facts.servers:
         for records in server.over:
-            said = ", ".join(records.values) or records.problem or records.rcode
-            ok = fits(records.values, expected.name) if records.values else None
+            said = ", ".join(records.values or records.aliases) or records.problem or records.rcode
+            ok = not [*_records(records, expected, resolver=server.resolver)] if _answered(records) else None
             yield Reading(f"{server.server} {records.transport}", said, ok=ok)
         ttl = max((r.ttl_s for r in server.over if r.ttl_s is not None), default=None)
         if ttl is not None and not server.resolver:

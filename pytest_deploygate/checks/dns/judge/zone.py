@@ -1,65 +1,94 @@
-"""The zone itself: one serial, as delegated, signatures that fit, and nobody may copy it."""
+"""The zone itself: one serial, as delegated, valid signatures, and nobody may copy it.
+
+Readings cover serials, authority and transfers. Recursion, DNSSEC, and what concerns several servers together (their number,
+serials that differ, NS records, the delegation, DS records) are in the reason alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.dns.facts import ZoneAt, ZoneFacts
-from pytest_deploygate.checks.dns.section import Dns
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.inventory.dns import Dns
+from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+from pytest_deploygate.probes.dns import ZoneAt, ZoneFacts
 
 
 def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
-    """Pass when all servers serve the zone at one serial, the delegation is theirs, and nobody may copy it."""
+    """Pass when all servers serve the zone at one serial, the delegation names them, and nobody may copy it.
+
+    A server that does not answer beside one that does is a failure; when none answers, that is inconclusive. So is what a
+    server that answers did not tell: serial, NS records, recursion, DNSSEC. A transfer without an answer is a note where
+    the server did answer other questions over TCP, and so is a delegation that the inventory gives no way to read.
+    """
     wrong: list[Said] = []
     unknown: list[Said] = []
     notes: list[str] = []
     for server in found.servers:
         if server.problem:
-            unknown.append((server.server, server.problem))
+            unknown.append((server.server, f"{server.problem}: check the server and the network to it"))
             continue
         wrong += [(server.server, text) for text in _served(server, expected)]
+        unknown += [(server.server, text) for text in _untold(server)]
         _signatures(server, found, expected, wrong, unknown)
-        if server.transfer == "unclear":
-            notes.append(f"{server.server}: whether it gives the zone away (AXFR) could not be told")
+        if server.transfer not in ("refused", "allowed") and _speaks_tcp(server):
+            notes.append(f"{server.server}: a zone transfer (AXFR) got no answer, which counts as refused")
     if found.unnamed:
-        notes.append(f"not asked, for `dns.servers` does not name them: {', '.join(found.unnamed)}")
+        notes.append(f"not asked, because `dns.servers` does not name them: {', '.join(found.unnamed)}")
     wrong += [("", text) for text in [*_together(found, expected), *_delegated(found)]]
     _chain(found, expected, wrong, unknown, notes)
-    if found.delegation_problem:
-        unknown.append(("", f"the delegation of {found.zone} could not be read: {found.delegation_problem}"))
+    _delegation_read(found, expected, unknown, notes)
     readings = tuple(_zone_readings(found))
     answering = [server for server in found.servers if not server.problem]
-    if wrong or (unknown and answering and _dead(found)):
-        dead = [
-            (s.server, f"does not answer ({s.problem}), others do: a dead server delays every user")
-            for s in _dead(found)
+    if answering:
+        wrong += [
+            (s.server, f"does not answer ({s.problem}), others do, and that delays users: bring it up")
+            for s in found.servers
+            if s.problem
         ]
-        return Judgement(Verdict.FAIL, listed([*wrong, *dead]), readings, tuple(notes))
-    if unknown:
-        return Judgement(Verdict.INCONCLUSIVE, listed(unknown), readings, tuple(notes))
+    if wrong:
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes))
+    if unknown or not answering:
+        reason = listed(unknown) or "there is no server to ask"
+        return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(notes))
     signed = {s.signatures.state for s in answering if s.signatures}
     return Judgement(
         Verdict.PASS,
-        f"{len(answering)} servers serve {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed)) or 'unknown'}",
+        f"{words_for_count(len(answering), 'server serves', 'servers serve')} {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed))}",
         readings,
         tuple(notes),
     )
 
 
-def _dead(found: ZoneFacts) -> list[ZoneAt]:
-    return [server for server in found.servers if server.problem]
-
-
 def _served(server: ZoneAt, expected: Dns) -> Iterator[str]:
     if not server.authoritative:
-        yield f"does not serve {expected.zone} with authority (lame delegation, {server.rcode}): configure the zone there or take it out of NS"
+        yield f"does not serve {expected.zone} with authority (lame delegation, {server.rcode}): configure the zone there, or remove the server from the NS records"
         return
     if server.recursion:
-        yield "offers recursion to us: an open resolver is abused for attacks; turn it off"
+        yield "offers recursion to us, and open resolvers are abused for attacks: turn it off"
     if server.transfer == "allowed":
         yield f"gives the whole zone {expected.zone} to anybody (AXFR): allow transfers to the secondaries alone"
+
+
+def _untold(server: ZoneAt) -> Iterator[str]:
+    """Say what a server that serves the zone did not tell; that is not the same as nothing being wrong."""
+    if not server.authoritative:
+        return
+    if server.serial is None:
+        yield "gave no serial (SOA): run this again"
+    if not server.names:
+        yield "gave no NS records: run this again"
+    if server.recursion is None:
+        yield "whether it offers recursion is unknown: run this again"
+    if server.signatures is None:
+        yield "whether the zone is signed there (DNSSEC) is unknown: run this again"
+    if server.transfer not in ("refused", "allowed") and not _speaks_tcp(server):
+        yield "whether it gives the zone away (AXFR) is unknown, it does not answer over TCP: check port 53 over TCP"
+
+
+def _speaks_tcp(server: ZoneAt) -> bool:
+    """Tell whether signatures were read, which is done over TCP: the control for a transfer that got no answer."""
+    return server.signatures is not None and server.signatures.state != "unclear"
 
 
 def _signatures(
@@ -68,32 +97,32 @@ def _signatures(
     signed = server.signatures
     if signed is None or not server.authoritative:
         return
-    if signed.state == "unclear":
-        unknown.append((server.server, f"DNSSEC could not be read: {signed.detail}"))
-    elif signed.state == "unsigned" and expected.dnssec:
-        wrong.append((server.server, f"{expected.zone} is not signed (DNSSEC)"))
+    if signed.state == "unsigned":
+        if expected.dnssec:
+            wrong.append((server.server, f"{expected.zone} is not signed (DNSSEC): sign it"))
     elif signed.state in ("broken", "expired"):
         wrong.append(
             (
                 server.server,
-                f"DNSSEC is {signed.state} ({signed.detail}): validating resolvers answer SERVFAIL; sign the zone anew",
+                f"DNSSEC is {signed.state} ({signed.detail}): validating resolvers answer SERVFAIL; sign the zone again",
             )
         )
-    elif (
-        signed.state == "valid"
-        and signed.until is not None
-        and signed.until - found.at < expected.signatures_left
-    ):
+    elif signed.state != "valid":
+        unknown.append((server.server, f"DNSSEC could not be read: {signed.detail or signed.state}"))
+    elif signed.until is None:
+        unknown.append((server.server, "DNSSEC is valid, but when its signatures expire is unknown"))
+    elif signed.until - found.at < expected.signatures_left:
         wrong.append(
             (
                 server.server,
-                f"signatures end {signed.until:%Y-%m-%d %H:%M} UTC, limit {words_for(expected.signatures_left)} ahead: re-sign the zone",
+                f"signatures expire {signed.until:%Y-%m-%d %H:%M} UTC, they must be valid for another "
+                f"{words_for(expected.signatures_left)}: re-sign the zone",
             )
         )
 
 
 def _chain(found: ZoneFacts, expected: Dns, wrong: list[Said], unknown: list[Said], notes: list[str]) -> None:
-    """DS records above that fit no key of the zone cut it off for everybody who validates."""
+    """DS records in the parent zone that match no key break the zone for everybody who validates."""
     chain = found.chain
     if chain is None:
         return
@@ -102,29 +131,47 @@ def _chain(found: ZoneFacts, expected: Dns, wrong: list[Said], unknown: list[Sai
         wrong.append(
             (
                 "",
-                f"{chain.detail}: validating resolvers answer SERVFAIL; make them fit, or take the DS out above",
+                f"{chain.detail}: validating resolvers answer SERVFAIL; publish matching DS records in the parent zone, or "
+                "remove them there",
             )
         )
-    elif chain.state == "unclear" and (signed or expected.dnssec):
-        unknown.append(("", f"whether the zone above has a DS record cannot be told: {chain.detail}"))
-    elif chain.state == "none" and expected.dnssec:
-        wrong.append(
-            ("", f"{found.zone} has no DS record in the zone above, so nobody validates it: publish it there")
+    elif chain.state == "none":
+        if expected.dnssec:
+            wrong.append(
+                ("", f"{found.zone} has no DS record in the parent zone, so nobody validates it: publish one")
+            )
+        elif signed:
+            notes.append(f"{found.zone} is signed, but the parent zone has no DS record: nobody validates it")
+    elif chain.state != "fits":
+        text = f"whether the parent zone has a DS record for {found.zone} is unknown: {chain.detail}"
+        if signed or expected.dnssec:
+            unknown.append(("", text))
+        else:
+            notes.append(text)
+
+
+def _delegation_read(found: ZoneFacts, expected: Dns, unknown: list[Said], notes: list[str]) -> None:
+    if found.delegation_problem or (expected.parent and not found.delegated):
+        problem = found.delegation_problem or "the parent zone was not asked"
+        unknown.append(
+            ("", f"the delegation of {found.zone} could not be read: {problem}; check `dns.parent`")
         )
-    elif chain.state == "none" and signed:
-        notes.append(f"{found.zone} is signed, but the zone above has no DS record: nobody validates it")
+    if expected.parent and found.chain is None:
+        unknown.append(("", f"DS records of {found.zone} were not looked up: run this again"))
+    if not expected.parent:
+        notes.append(f"delegation and DS records of {found.zone} were not compared: `dns.parent` is not set")
 
 
 def _together(found: ZoneFacts, expected: Dns) -> Iterator[str]:
     serving = [server for server in found.servers if server.authoritative]
     distinct = {server.address for server in found.servers}
     if len(distinct) < expected.min_servers:
-        yield f"{found.zone} has {len(distinct)} name server(s) at distinct addresses, at least {expected.min_servers} are needed"
+        yield f"{found.zone} has {words_for_count(len(distinct), 'name server', 'name servers')} at distinct addresses, at least {expected.min_servers} are needed: add another one"
     serials = {server.serial for server in serving if server.serial is not None}
     if expected.same_serial and len(serials) > 1:
         newest = max(serials)
         behind = [f"{s.server} has {s.serial}" for s in serving if s.serial != newest]
-        yield f"serials differ: {', '.join(behind)}, the newest is {newest}: transfers to it fail, see its log (allow-transfer, NOTIFY)"
+        yield f"serials differ: {', '.join(behind)}, the newest is {newest}: look for failed transfers in its log (allow-transfer, NOTIFY)"
 
 
 def _delegated(found: ZoneFacts) -> Iterator[str]:
@@ -132,19 +179,14 @@ def _delegated(found: ZoneFacts) -> Iterator[str]:
     if found.delegated is not None:
         for name in found.delegated:
             if name not in listed_names:
-                yield f"the zone above delegates {found.zone} to {name} too, which `dns.servers` does not name: is it still ours?"
+                yield f"the parent zone delegates {found.zone} to {name} too, which `dns.servers` does not name: remove it there, or add it to `dns.servers`"
     published = {server.names for server in found.servers if server.authoritative and server.names}
     if len(published) > 1:
-        yield "servers publish different NS records: " + " / ".join(
-            ", ".join(names) for names in sorted(published)
-        )
-    if (
-        found.delegated is not None
-        and len(published) == 1
-        and tuple(sorted(found.delegated)) not in published
-    ):
+        sets = " / ".join(", ".join(names) for names in sorted(published))
+        yield f"servers publish different NS records for {found.zone}: {sets}; make them equal"
+    if found.delegated and len(published) == 1 and tuple(sorted(found.delegated)) not in published:
         inside = ", ".join(next(iter(published)))
-        yield f"the zone above delegates to {', '.join(found.delegated)}, the zone itself says {inside}: make them equal"
+        yield f"the parent zone delegates {found.zone} to {', '.join(found.delegated)}, the zone itself says {inside}: make them equal"
 
 
 def _zone_readings(found: ZoneFacts) -> Iterator[Reading]:
@@ -161,5 +203,5 @@ def _zone_readings(found: ZoneFacts) -> Iterator[Reading]:
                 f"{server.server} zone transfer",
                 server.transfer,
                 limit="refused",
-                ok=None if server.transfer == "unclear" else server.transfer == "refused",
+                ok={"refused": True, "allowed": False}.get(server.transfer),
             )

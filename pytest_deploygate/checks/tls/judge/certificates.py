@@ -1,4 +1,8 @@
-"""Certificates: trusted, right name, strong, in order, long enough to go, the same everywhere, not taken back."""
+"""Certificates: trusted, for the right name, strong, in order, valid long enough, the same everywhere, not revoked.
+
+Readings cover validity and trust. Other defects (name, key, order, revocation, client certificates, differences between
+addresses) are in the reason alone.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +12,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.tls.facts import Address, Certificate, Certificates, Leaf
-from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
-from pytest_deploygate.checks.tls.section.guidelines import Profile
-from pytest_deploygate.judging.sentences import Said, listed
+from pytest_deploygate.inventory.edge import Endpoint, Tls
+from pytest_deploygate.inventory.guidelines import Profile
+from pytest_deploygate.judge.places import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.probes.certificates import Certificate
+from pytest_deploygate.probes.revocation import Crl, Staple
+from pytest_deploygate.probes.tls import Address, Certificates, Leaf
 
 _WEAK_HASHES = ("md2", "md5", "sha1")
 _DAY = timedelta(days=1)
-#: X509_V_ERR codes and what to do about them.
+#: X509_V_ERR codes: what each means and how to fix it.
 _CODES = {
     2: "an issuer is missing: serve the intermediate with the leaf (fullchain.pem, not cert.pem)",
-    7: "a signature in the chain does not fit: the wrong intermediate is served",
-    9: "it is not valid yet: is a clock wrong?",
+    7: "a signature in the chain does not verify: serve the intermediate that issued the leaf",
+    9: "it is not valid yet: check the clocks",
     10: "it has expired: renew it and reload the server",
     18: "it is self-signed: install one from a trusted authority",
-    19: "its root is not among the trusted ones: name it in `tls.trust`, or install a certificate from a trusted authority",
-    20: "an issuer is missing: serve the intermediate with the leaf (fullchain.pem, not cert.pem), or is its root not trusted?",
+    19: "its root is not among the trusted ones: add it to `tls.trust`, or install a certificate from a trusted authority",
+    20: "an issuer is missing: serve the intermediate with the leaf (fullchain.pem, not cert.pem), or add its root to `tls.trust`",
     21: "an issuer is missing: serve the intermediate with the leaf (fullchain.pem, not cert.pem)",
-    23: "it was revoked",
-    26: "it is not for servers",
-    62: "the name is not in it",
+    23: "it was revoked: replace it",
+    26: "it is not a server certificate: reissue it with serverAuth",
+    62: "the name is not in it: install the certificate of this name",
 }
+_LOOK = "check the chain that is served"
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedCertificates:
+class Expected:
     """What is expected of an endpoint's certificates."""
 
     endpoint: Endpoint
@@ -43,15 +50,20 @@ class ExpectedCertificates:
 
 @dataclass(slots=True)
 class _Said:
-    """What was found wrong, not known, and worth a warning on one address."""
+    """What is wrong, unknown, or worth a warning on one address."""
 
     wrong: list[str]
     unknown: list[str]
     notes: list[str]
 
 
-def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> Judgement:
-    """Pass when every leaf on every address is as it should be, and all addresses offer the same."""
+def judge(found: Certificates, expected: Expected) -> Judgement:
+    """Pass when every leaf on every address is as expected, and all addresses offer the same certificates.
+
+    What could not be determined (no certificate shown, a revocation list that was not read, a missing attempt with a
+    client certificate) is inconclusive. The connection of an ordinary client is a cross-check: where it could not connect
+    at all, that is a note.
+    """
     wrong: list[Said] = []
     unknown: list[Said] = []
     notes: list[str] = []
@@ -74,16 +86,17 @@ def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> J
     return Judgement(
         Verdict.PASS,
         f"{len(leaves)} certificate{'s' * (len(leaves) != 1)} ({kinds}) on {len(found.addresses)} "
-        f"address{'es' * (len(found.addresses) != 1)}, the first ends in {words_for(ends - found.at)} ({ends:%Y-%m-%d})",
+        f"address{'es' * (len(found.addresses) != 1)}, the first expires in {words_for(ends - found.at)} ({ends:%Y-%m-%d})",
         readings,
         tuple(dict.fromkeys(notes)),
     )
 
 
-def _address(address: Address, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
+def _address(address: Address, found: Certificates, expected: Expected, said: _Said) -> None:
     if not address.leaves:
         said.unknown.append(
-            f"shows no certificate ({address.problem}): is it up, does a firewall drop us, is this a TLS port?"
+            f"shows no certificate ({address.problem or 'no reason was recorded'}): check that it is up, that no firewall drops "
+            "our connections, and that this is a TLS port"
         )
         return
     for leaf in address.leaves:
@@ -91,22 +104,27 @@ def _address(address: Address, found: Certificates, expected: ExpectedCertificat
     client = address.client
     if client and not client.ok and not said.wrong:
         if client.code > 0:
-            said.wrong.append(f"an ordinary client refuses it: {client.text} ({client.code})")
+            said.wrong.append(
+                f"an ordinary client rejects it: {client.text} ({client.code}); {_CODES.get(client.code, _LOOK)}"
+            )
         elif not any(leaf.certificate.self_issued for leaf in address.leaves):
             said.notes.append(f"an ordinary client could not connect: {client.text}")
     said.notes.extend(f"not probed: {what}" for what in address.not_probed)
-    _control(address, said)
+    _control(address, expected, said)
 
 
-def _leaf(leaf: Leaf, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
+def _leaf(leaf: Leaf, found: Certificates, expected: Expected, said: _Said) -> None:
     where = _called(leaf.certificate)
     certificate = leaf.certificate
     expired = certificate.not_after <= found.at
-    # Of the leaf itself 9 (not yet valid) and 10 (expired) are said below, with their times.
-    if leaf.trust.code and not (leaf.trust.code in (9, 10) and leaf.trust.depth == 0):
+    # A leaf that is not valid yet (9) or has expired (10) is reported below, with its times.
+    reported_below = leaf.trust.depth == 0 and (
+        (leaf.trust.code == 9 and certificate.not_before > found.at) or (leaf.trust.code == 10 and expired)
+    )
+    if leaf.trust.code and not reported_below:
         at = f" at depth {leaf.trust.depth}" if leaf.trust.depth else ""
         said.wrong.append(
-            f"{where}: {leaf.trust.text}{at} ({leaf.trust.code}); {_CODES.get(leaf.trust.code, 'see the chain')}"
+            f"{where}: {leaf.trust.text}{at} ({leaf.trust.code}); {_CODES.get(leaf.trust.code, _LOOK)}"
         )
     if not leaf.covers_name:
         names = ", ".join((*certificate.names, *certificate.addresses)[:4]) or "no name at all"
@@ -135,56 +153,62 @@ def _called(certificate: Certificate) -> str:
     return f"{certificate.key.upper()} {name} certificate {certificate.serial[-8:]}"
 
 
-def _lifetime(
-    where: str, certificate: Certificate, at: datetime, expected: ExpectedCertificates, said: _Said
-) -> None:
-    """Fail and warn by fractions: 30 days are far too many for a certificate that lives 47."""
+def _lifetime(where: str, certificate: Certificate, at: datetime, expected: Expected, said: _Said) -> None:
+    """Fail and warn by fractions of the lifetime: 30 days is too much for a certificate that is valid for 47."""
     lifetime, left = certificate.not_after - certificate.not_before, certificate.not_after - at
     fail, warn = min(expected.tls.fail_under, lifetime / 6), min(expected.tls.warn_under, lifetime / 3)
-    until = (expected.tls.valid_until or at) + _DAY
+    cutover = expected.tls.valid_until
     if left < fail:
         said.wrong.append(
-            f"{where} ends in {words_for(left)} ({certificate.not_after:%Y-%m-%d}), the limit is {words_for(fail)} "
-            f"of its {words_for(lifetime)}: renew it, and see why that did not happen by itself"
+            f"{where} expires in {words_for(left)} ({certificate.not_after:%Y-%m-%d}), limit {words_for(fail)} "
+            f"(lifetime {words_for(lifetime)}): renew it, and find out why the renewal did not run"
         )
-    elif certificate.not_after < until:
+    elif left < _needed(certificate, at, expected):
+        after = f"the cutover ({cutover:%Y-%m-%d %H:%M} UTC)" if cutover else "now"
         said.wrong.append(
-            f"{where} ends {certificate.not_after:%Y-%m-%d %H:%M} UTC, before the cutover and 24 h: renew it now"
+            f"{where} expires {certificate.not_after:%Y-%m-%d %H:%M} UTC, less than 24 h after {after}: renew it now"
         )
     elif left < warn:
-        said.notes.append(f"{where} ends in {words_for(left)}: renewal is due (under {words_for(warn)})")
+        said.notes.append(f"{where} expires in {words_for(left)}: renewal is due (under {words_for(warn)})")
     if certificate.not_before > at:
         said.wrong.append(
-            f"{where} is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC: is a clock wrong?"
+            f"{where} is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC: check the clocks, or install it "
+            "later"
         )
     bound = expected.tls.renewed_within
     if bound is not None and at - certificate.not_before > bound:
         said.wrong.append(
-            f"{where} was issued {words_for(at - certificate.not_before)} ago (limit {words_for(bound)}): the renewal does not run"
+            f"{where} was issued {words_for(at - certificate.not_before)} ago (limit {words_for(bound)}): check that its renewal runs"
         )
     longest = timedelta(days=expected.profile.longest_lifetime_d)
     if lifetime > longest + _DAY:
         said.notes.append(
-            f"{where} lives {words_for(lifetime)}; {expected.profile.title} says at most {words_for(longest)}"
+            f"{where} is valid for {words_for(lifetime)}; {expected.profile.title} allows at most {words_for(longest)}"
         )
+
+
+def _needed(certificate: Certificate, at: datetime, expected: Expected) -> timedelta:
+    """Return how much longer a certificate must be valid: the limit, and until 24 h after the cutover."""
+    lifetime = certificate.not_after - certificate.not_before
+    return max(min(expected.tls.fail_under, lifetime / 6), (expected.tls.valid_until or at) + _DAY - at)
 
 
 def _strength(certificate: Certificate, profile: Profile) -> Iterator[str]:
     least = max(profile.rsa_bits or 2048, 2048)
     if certificate.key == "rsa" and certificate.key_bits < least:
-        yield f"its RSA key has {certificate.key_bits} bits, at least {least} are needed"
+        yield f"its RSA key has {certificate.key_bits} bits, at least {least} are needed: reissue it with a new key"
     if certificate.key == "ecdsa" and certificate.key_bits < profile.ecdh_bits:
-        yield f"its curve {certificate.curve} has {certificate.key_bits} bits, at least {profile.ecdh_bits} are needed"
+        yield f"its curve {certificate.curve} has {certificate.key_bits} bits, at least {profile.ecdh_bits} are needed: reissue it with a new key"
     if certificate.key == "other":
-        yield "its key is of a kind that no client takes"
+        yield "its key is of a kind that no client accepts: reissue it with an ECDSA or RSA key"
     if certificate.signature_hash in _WEAK_HASHES:
-        yield f"it is signed with {certificate.signature_hash.upper()}, which clients refuse: reissue it with SHA-256"
+        yield f"it is signed with {certificate.signature_hash.upper()}, which clients reject: reissue it with SHA-256"
     if certificate.signature_hash.startswith("unknown"):
-        yield f"its signature algorithm is {certificate.signature_hash}"
+        yield f"its signature algorithm is {certificate.signature_hash}: reissue it with SHA-256"
     if certificate.version < 3:
         yield f"it is an X.509 v{certificate.version} certificate without extensions: reissue it as v3 with the name in it"
     if certificate.server_auth is False:
-        yield "its extended key usage lacks serverAuth: it is not for servers"
+        yield "its extended key usage lacks serverAuth, so clients reject it on a server: reissue it with serverAuth"
     if certificate.unread:
         yield certificate.unread
 
@@ -194,42 +218,76 @@ def _order(where: str, leaf: Leaf, said: _Said) -> None:
     for certificate, issuer in itertools.pairwise(chain):
         if certificate.issuer != issuer.subject:
             said.wrong.append(
-                f"{where}: the chain is out of order, after {certificate.subject} comes {issuer.subject} and not its issuer "
-                f"{certificate.issuer}: put leaf, then intermediate, into the file"
+                f"{where}: the chain is out of order, after {certificate.subject} comes {issuer.subject} instead of its issuer "
+                f"{certificate.issuer}: put the leaf into the file first, then its intermediates"
             )
             return
     if leaf.certificate.ca:
-        said.wrong.append(f"{where} is an authority's own certificate (CA:TRUE): never put it on a server")
+        said.wrong.append(
+            f"{where} is the certificate of an authority (CA:TRUE): replace it, and keep that key off servers"
+        )
     if len(chain) > 1 and chain[-1].self_issued:
-        said.notes.append(f"{where}: the root is sent, too, which no client needs")
+        said.notes.append(f"{where}: the root is sent too, which no client needs")
 
 
-def _revoked(where: str, leaf: Leaf, at: datetime, expected: ExpectedCertificates, said: _Said) -> None:
+def _revoked(where: str, leaf: Leaf, at: datetime, expected: Expected, said: _Said) -> None:
+    """A list that was read decides, else a stapled answer; a certificate that offers neither gets a note."""
     staple, crl = leaf.staple, leaf.crl
     if staple is not None and staple.about_this and staple.status == "revoked":
-        said.wrong.append(f"{where} was revoked, says its stapled OCSP answer: replace it")
+        said.wrong.append(f"{where} was revoked according to its stapled OCSP answer: replace it")
     if not expected.tls.revocation:
-        said.notes.append(f"{where}: revocation was not looked at (`tls.revocation: false`)")
+        said.notes.append(f"{where}: revocation was not checked (`tls.revocation: false`)")
         return
-    if crl is None:
-        if not leaf.certificate.self_issued and staple is None:
-            said.notes.append(
-                f"{where} names no revocation list and staples no answer: revocation was not looked at"
-            )
-        return
-    if crl.revoked:
-        said.wrong.append(f"{where} was revoked, says {crl.url}: replace it")
-    elif crl.revoked is None:
-        said.unknown.append(f"{where}: whether it was revoked cannot be told: {crl.problem}")
-    elif crl.next_update is not None and crl.next_update < at:
-        said.unknown.append(
-            f"{where}: the revocation list {crl.url} is out of date since {crl.next_update:%Y-%m-%d %H:%M} UTC"
+    problem = ""
+    if crl is not None:
+        if crl.revoked:
+            said.wrong.append(f"{where} was revoked according to {crl.url}: replace it")
+        problem = _no_use_of_list(crl, at)
+    elif staple is not None:
+        problem = _no_use_of_staple(staple, at)
+    elif leaf.certificate.crls:
+        problem = (
+            f"its list {leaf.certificate.crls[0]} was not read (only HTTP is supported); staple an OCSP answer, or say "
+            "`tls.revocation: false`"
         )
+    elif not leaf.certificate.self_issued:
+        said.notes.append(
+            f"{where} names no revocation list and staples no answer: revocation was not checked"
+        )
+    if problem:
+        said.unknown.append(f"{where}: whether it was revoked cannot be determined: {problem}")
 
 
-def _control(address: Address, said: _Said) -> None:
+def _no_use_of_list(crl: Crl, at: datetime) -> str:
+    if crl.revoked is None:
+        return crl.problem or f"{crl.url} was not read"
+    if crl.revoked:
+        return ""
+    if crl.next_update is None:
+        return f"the revocation list {crl.url} does not say how long it is valid (nextUpdate)"
+    if crl.next_update < at:
+        return (
+            f"the revocation list {crl.url} expired {crl.next_update:%Y-%m-%d %H:%M} UTC: publish a new one"
+        )
+    return ""
+
+
+def _no_use_of_staple(staple: Staple, at: datetime) -> str:
+    # An answer without a next update is as fresh as it can be (RFC 6960 section 4.2.2.1).
+    if not staple.about_this or staple.status not in ("good", "revoked"):
+        return f"the stapled OCSP answer is not about it or not usable ({staple.status})"
+    if staple.next_update is not None and staple.next_update < at:
+        return f"the stapled OCSP answer expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
+    return ""
+
+
+def _control(address: Address, expected: Expected, said: _Said) -> None:
     control = address.control
     if control is None:
+        if expected.endpoint.client_certificate is not None:
+            said.unknown.append(
+                "no connection was tried with and without our client certificate: run this again"
+            )
         return
     if control.without.outcome == "let-in":
         said.wrong.append(
@@ -237,17 +295,20 @@ def _control(address: Address, said: _Said) -> None:
             "(nginx: ssl_verify_client on)"
         )
     if control.with_certificate.outcome == "refused":
-        said.wrong.append(f"refuses our client certificate ({control.with_certificate.detail})")
+        said.wrong.append(
+            f"refuses our client certificate ({control.with_certificate.detail}): check that its authority is the one "
+            "that the server verifies against"
+        )
     for entry, which in (
         (control.without, "without a certificate"),
         (control.with_certificate, "with our certificate"),
     ):
-        if entry.outcome == "unclear":
-            said.unknown.append(f"the attempt {which} told nothing: {entry.detail}")
+        if entry.outcome not in ("let-in", "refused"):
+            said.unknown.append(f"the attempt {which} is inconclusive: {entry.detail}")
 
 
 def _differences(found: Certificates) -> Iterator[Said]:
-    """Every address offers the same leaf of each kind; two on one address are two backends behind it."""
+    """Every address must offer the same leaf of each kind; two on one address come from two backends behind it."""
     by_kind: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
     serials: dict[str, Certificate] = {}
     for address in found.addresses:
@@ -265,7 +326,7 @@ def _differences(found: Certificates) -> Iterator[Said]:
             what = (
                 f"{len(where)} different {kind.upper()} certificates are served: {serials[newest].serial[-8:]} of "
                 f"{serials[newest].not_before:%Y-%m-%d} on {', '.join(where[newest])}, but {'; '.join(old)}: "
-                "reload what still has the old one"
+                "reload the servers that still have the old one"
             )
             yield "", what
     reached = [address for address in found.addresses if address.leaves]
@@ -273,25 +334,31 @@ def _differences(found: Certificates) -> Iterator[Said]:
         has = {name for names in where.values() for name in names}
         for address in reached:
             if address.address not in has:
-                yield address.address, f"offers no {kind.upper()} certificate, which other addresses do"
+                yield (
+                    address.address,
+                    f"offers no {kind.upper()} certificate, other addresses do: install it there too",
+                )
 
 
-def _kinds(found: Certificates, expected: ExpectedCertificates) -> Iterator[Said]:
+def _kinds(found: Certificates, expected: Expected) -> Iterator[Said]:
     for kind in expected.endpoint.keys:
         for address in found.addresses:
             if address.leaves and kind not in {leaf.certificate.key for leaf in address.leaves}:
-                yield address.address, f"offers no {kind.upper()} certificate, which the inventory expects"
+                yield (
+                    address.address,
+                    f"offers no {kind.upper()} certificate, the inventory expects one (`keys`): install it",
+                )
 
 
-def _readings(found: Certificates, expected: ExpectedCertificates) -> Iterator[Reading]:
+def _readings(found: Certificates, expected: Expected) -> Iterator[Reading]:
     yield Reading("addresses", len(found.addresses))
     for address in found.addresses:
         for leaf in address.leaves:
-            lifetime = leaf.certificate.not_after - leaf.certificate.not_before
-            left, limit = leaf.certificate.not_after - found.at, min(expected.tls.fail_under, lifetime / 6)
+            left = leaf.certificate.not_after - found.at
+            needed = _needed(leaf.certificate, found.at, expected)
             yield Reading(
                 f"{address.address} {_called(leaf.certificate)} has left", round(left / _DAY, 1), "d",
-                f"at least {words_for(limit)}", ok=left >= limit,
+                f"at least {words_for(needed)}", ok=left >= needed and left > timedelta(0),
             )  # fmt: skip
             yield Reading(
                 f"{address.address} {_called(leaf.certificate)} trust",

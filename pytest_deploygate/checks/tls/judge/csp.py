@@ -12,7 +12,7 @@ Policy = dict[str, set[str]]
 
 
 def parsed(text: str) -> Policy | None:
-    """Read one policy; None where it is none, or where a directive is in it twice."""
+    """Parse one policy; None if it is not one, or if it has a directive twice."""
     found: Policy = {}
     for words in (directive.lower().split() for directive in text.split(";")):
         if not words:
@@ -26,7 +26,7 @@ def parsed(text: str) -> Policy | None:
 
 
 def together(policies: list[Policy]) -> Policy:
-    """Put policies together: of a directive what all of them allow that have it."""
+    """Merge policies: for each directive, what all policies that have it allow."""
     merged: Policy = {}
     for policy in policies:
         for name, sources in policy.items():
@@ -35,7 +35,7 @@ def together(policies: list[Policy]) -> Policy:
 
 
 def rated(policy: Policy) -> str:
-    """Return the result of a policy that is there."""
+    """Return the result for a policy that was sent."""
     default = policy.get("default-src", {"*"})
     script, style = set(policy.get("script-src", default)), set(policy.get("style-src", default))
     objects = policy.get("object-src", default)
@@ -45,7 +45,7 @@ def rated(policy: Policy) -> str:
     if "'strict-dynamic'" in script:
         if not _has_nonce(script):
             return "csp-invalid"
-        # Browsers that know it ignore schemes, hosts and 'self' beside it.
+        # Browsers that support it ignore schemes, hosts and 'self' next to it.
         script = {s for s in script if not s.startswith(tuple(_BROAD)) and s != "'self'"}
     if script & _UNSAFE or objects & _BROAD:
         return "csp-unsafe-inline"

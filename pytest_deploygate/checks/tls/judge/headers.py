@@ -9,13 +9,13 @@ from pytest_deploygate.checks.tls.judge import observatory
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
 
-#: Below this the preload list takes no name (hstspreload.org, 1 year).
+#: The preload list accepts no name with a shorter max-age (hstspreload.org, 1 year).
 _PRELOAD_S = 31_536_000
 
 
 @dataclass(slots=True)
 class Look:
-    """What was found wrong, not known, and worth a note; `score` and `grade` as the Observatory counts."""
+    """What is wrong, unknown, or worth a note; `score` and `grade` as the Observatory computes them."""
 
     wrong: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -25,20 +25,24 @@ class Look:
 
 
 def look(found: HttpAnswers | None, expected: Http, profile: Profile, host: str) -> Look:
-    """Judge an address's HTTP answers."""
+    """Judge an address's HTTP answers. A missing answer is unknown: to HTTPS, to plain HTTP, or to another origin."""
     said = Look()
     if found is None or found.page is None:
-        said.unknown.append(f"no HTTPS answer: {found.page_problem if found else 'it was not asked'}")
+        said.unknown.append(f"no HTTPS answer: {(found.page_problem if found else '') or 'it was not asked'}")
         return said
     if expected.hsts:
         _hsts(found.page, profile, said)
+    if found.cors is None:
+        said.unknown.append(
+            "what another origin may read is unknown: that request was not answered; run this again"
+        )
     _redirect(found, expected, host, said)
     results = observatory.results(found, expected, host)
     said.score, said.grade = observatory.score(results)
     costs = [r for r in results if scores().modifiers[r] < 0]
     if said.score < expected.min_score:
         said.wrong.append(
-            f"security headers score {said.score} ({said.grade}), at least {expected.min_score} is wanted: {', '.join(costs)}"
+            f"security headers score {said.score} ({said.grade}), at least {expected.min_score} is required; set what is missing: {', '.join(costs)}"
         )
     else:
         said.notes.append(
@@ -52,7 +56,7 @@ def _hsts(page: Page, profile: Profile, said: Look) -> None:
     values = page.all("strict-transport-security")
     if age is None:
         what = (
-            f"the HSTS header cannot be used: {values[0][:60]}"
+            f"the HSTS header is not valid: {values[0][:60]}"
             if values
             else "no HSTS header (Strict-Transport-Security)"
         )
@@ -60,17 +64,19 @@ def _hsts(page: Page, profile: Profile, said: Look) -> None:
         return
     if age < profile.hsts_age_s:
         said.wrong.append(
-            f"HSTS max-age is {age} s, {profile.title} wants at least {profile.hsts_age_s} s: send that"
+            f"HSTS max-age is {age} s, {profile.title} requires at least {profile.hsts_age_s} s: raise it"
         )
     if len(values) > 1:
-        said.notes.append("HSTS is sent twice; clients take the first")
+        said.notes.append("HSTS is sent more than once; clients use the first")
     parts = [part.strip().lower() for part in values[0].split(";")]
     below = "includesubdomains" in parts
     if not below:
-        said.notes.append("HSTS is without includeSubDomains: names below this one may be asked in clear")
+        said.notes.append(
+            "HSTS lacks includeSubDomains: names below this one may be requested over plain HTTP"
+        )
     if "preload" in parts and not (below and age >= _PRELOAD_S):
         said.notes.append(
-            f"HSTS says preload, but the preload list wants includeSubDomains and max-age of at least {_PRELOAD_S}"
+            f"HSTS says preload, but the preload list requires includeSubDomains and max-age of at least {_PRELOAD_S}"
         )
 
 
@@ -82,7 +88,9 @@ def _redirect(found: HttpAnswers, expected: Http, host: str, said: Look) -> None
         if found.plain_refused:
             said.notes.append(f"plain HTTP is not offered on port {port}, so there is nothing to redirect")
         else:
-            said.unknown.append(f"whether plain HTTP redirects cannot be told: {found.plain_problem}")
+            said.unknown.append(
+                f"whether plain HTTP redirects cannot be determined: {found.plain_problem or 'it was not asked'}"
+            )
         return
     target = observatory.leads_to(found.plain)
     if target is None:
@@ -93,7 +101,7 @@ def _redirect(found: HttpAnswers, expected: Http, host: str, said: Look) -> None
     elif target != ("https", host.lower()):
         where = (found.plain.first("location") or "")[:80]
         said.wrong.append(
-            f"plain HTTP on port {port} redirects to {where or 'nowhere'}, not to https://{host}"
+            f"plain HTTP on port {port} redirects to {where or 'nowhere'}, not to https://{host}: fix its Location"
         )
     elif found.plain.status in (302, 303, 307):
-        said.notes.append(f"the redirect to HTTPS is a temporary one ({found.plain.status})")
+        said.notes.append(f"the redirect to HTTPS is temporary ({found.plain.status})")

@@ -1,7 +1,7 @@
 """Subresource integrity of a page's scripts, rated as Mozilla's Observatory does.
 
-It compares registered domains with the public suffix list; here a script is of the same site when its host is the page's, or above or
-below it. A script of a cousin (cdn.example.com beside www.example.com) counts as somebody else's.
+The Observatory compares registered domains by the public suffix list. Here a script belongs to the same site if its host
+is the page's host, a parent of it, or a subdomain. A sibling (cdn.example.com for www.example.com) counts as external.
 """
 
 from __future__ import annotations
@@ -13,23 +13,31 @@ from urllib.parse import urlsplit
 from pytest_deploygate.checks.tls.facts import Page
 
 _HTML = ("text/html", "application/xhtml+xml")
-#: What is said of scripts from elsewhere, the best first: the Observatory's own order.
+#: Results for external scripts, the best first: the Observatory's own order.
 _ORDER = ("sri-external-not-secure", "sri-missing-external", "sri-missing-external-not-secure")
 
 
-class _Scripts(HTMLParser):
+class Markup(HTMLParser):
+    """HTML as browsers read it: an unknown marked section (`<![x[`) is a comment. Some Python versions raise there."""
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Skip to the end of a marked section."""
+        return self.parse_bogus_comment(i, report)
+
+
+class _Scripts(Markup):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[dict[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep the attributes of a script."""
+        """Collect the attributes of a script."""
         if tag == "script":
             self.found.append({name: value or "" for name, value in attrs})
 
 
 def integrity(page: Page, host: str) -> str:
-    """Return the result of the test for subresource integrity."""
+    """Return the result of the subresource integrity test."""
     mime = (page.first("content-type") or "").split(";")[0].strip().lower()
     if mime and mime not in _HTML:
         return "sri-not-html"
@@ -51,7 +59,10 @@ def _of_this_site(source: str, host: str) -> bool:
         return False
     if not source.startswith(("http://", "https://")):
         return True
-    other = (urlsplit(source).hostname or "").lower()
+    try:
+        other = (urlsplit(source).hostname or "").lower()
+    except ValueError:
+        return False
     mine = host.lower()
     return other == mine or other.endswith(f".{mine}") or mine.endswith(f".{other}")
 

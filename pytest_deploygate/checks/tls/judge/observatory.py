@@ -1,14 +1,14 @@
 """Security headers scored as Mozilla's HTTP Observatory does, test by test (mdn/mdn-http-observatory, src/analyzer/tests).
 
-Each function returns a result's name; its points are in the data (`inventory/data/observatory.json`). Left out, because they need
-a list or other origins: HSTS preload, redirects after the first. Of several policies a directive that only
-a later one has counts here, as it does in a browser; the Observatory takes it as 'none'.
+Each function returns the name of a result; its points are in the data (`inventory/data/observatory.json`). HSTS preload and
+redirects after the first are left out: they need a list or other origins. With several policies, a directive that only a
+later one has counts here, as in a browser; the Observatory treats it as 'none'.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
@@ -18,11 +18,13 @@ from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import scores
 
 _SIX_MONTHS_S = 15_552_000
+#: Digits of ASCII only, and not so many that Python refuses to read them.
+_SECONDS = re.compile(r"[0-9]{1,18}")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PRIVATE = ("no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin")
 _LEAKY = ("origin", "origin-when-cross-origin", "unsafe-url", "no-referrer-when-downgrade")
 _ONLY_IN_HEADERS = ("frame-ancestors", "report-uri", "sandbox")
-#: What is wrong with cookies, the least first: the Observatory's own order.
+#: Defects of cookies, the least severe first: the Observatory's own order.
 _COOKIES = (
     "cookies-insecure-but-hsts", "cookies-insecure", "cookies-session-insecure-but-hsts", "cookies-samesite-invalid",
     "cookies-anticsrf-without-samesite", "cookies-session-without-httponly", "cookies-session-insecure",
@@ -46,7 +48,7 @@ _COOP = {
 
 
 def score(results: list[str]) -> tuple[int, str]:
-    """Count as the Observatory does: extra credit only from 90 on, never under 0."""
+    """Compute the score as the Observatory does: extra credit only from 90 points, never below 0."""
     table = scores()
     values = [table.modifiers[result] for result in results]
     total = 100 + sum(value for value in values if value < 0)
@@ -57,7 +59,7 @@ def score(results: list[str]) -> tuple[int, str]:
 
 
 def results(found: HttpAnswers, expected: Http, host: str) -> list[str]:
-    """Return the result of each test. The page must be there."""
+    """Return the result of each test. Raises TypeError without a page."""
     page = found.page
     if page is None:
         raise TypeError("there is no page to score")
@@ -78,13 +80,13 @@ def results(found: HttpAnswers, expected: Http, host: str) -> list[str]:
     ]
 
 
-class _Meta(HTMLParser):
+class _Meta(scripts.Markup):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, list[str]] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep what stands for a header."""
+        """Collect what a page declares in place of a header."""
         said = dict(attrs)
         if tag == "meta" and (name := (said.get("http-equiv") or "").lower()):
             self.found.setdefault(name, []).append(said.get("content") or "")
@@ -172,11 +174,11 @@ def _cors(page: Page | None) -> str:
 
 
 def hsts_age(page: Page) -> int | None:
-    """Return the max-age of the first HSTS header in seconds; None where it is missing or not valid (RFC 6797)."""
+    """Return the max-age of the first HSTS header in seconds; None if it is missing or not valid (RFC 6797)."""
     values = page.all("strict-transport-security")
     parts = [part.strip() for part in values[0].lower().split(";")] if values else []
     ages = [part[8:].strip('"') for part in parts if part.startswith("max-age=")]
-    return int(ages[0]) if len(ages) == 1 and ages[0].isdigit() else None
+    return int(ages[0]) if len(ages) == 1 and _SECONDS.fullmatch(ages[0]) else None
 
 
 def _hsts(page: Page) -> str:
@@ -187,10 +189,13 @@ def _hsts(page: Page) -> str:
 
 
 def leads_to(page: Page) -> tuple[str, str] | None:
-    """Return scheme and host that a redirect leads to; None where it is none."""
+    """Return the scheme and host of a redirect's target, empty if it is not a URL; None if it is not a redirect."""
     if page.status not in _REDIRECTS:
         return None
-    target = urlsplit(page.first("location") or "")
+    try:
+        target = urlsplit(page.first("location") or "")
+    except ValueError:
+        return "", ""
     return target.scheme.lower(), (target.hostname or "").lower()
 
 

@@ -1,33 +1,49 @@
-"""TLS against a Mozilla profile: protocols, suites, groups, renegotiation, compression, stapling, HSTS, headers."""
+"""TLS against a Mozilla profile: protocols, suites, groups, renegotiation, compression, stapling, HSTS, headers.
+
+Readings cover protocols, suites and groups. Other defects are in the reason alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Offers
-from pytest_deploygate.checks.tls.judge import headers
-from pytest_deploygate.checks.tls.section.endpoints import Endpoint
-from pytest_deploygate.checks.tls.section.guidelines import Profile
-from pytest_deploygate.judging.sentences import Said, listed
+from pytest_deploygate.inventory.edge import Endpoint
+from pytest_deploygate.inventory.guidelines import Profile
+from pytest_deploygate.judge import headers
+from pytest_deploygate.judge.places import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.probes.tls import Certificates, Leaf
+from pytest_deploygate.probes.tls_offers import Agreed, Offers
 
 _MOST = 4
-#: Bits of strength of a group's field; those not here are as strong as the profile's.
+#: What every address is asked for; a version without an outcome was not asked, which is not the same as off.
+_VERSIONS = ("SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+#: Outcomes that mean off: an alert, or a closed connection.
+_OFF = ("refused", "closed")
+#: Sizes in bits of the fields of weak groups; all other groups are as strong as the profile's.
 _GROUP_BITS = {"secp224r1": 224, "prime192v1": 192, "sect163k1": 163, "sect233r1": 233}
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedProtocols:
-    """What is expected of an endpoint's TLS; `certificates` are for stapling, None where they were not looked at."""
+class Expected:
+    """What is expected of an endpoint's TLS.
+
+    `certificates` show what is stapled; without them stapling is not judged, and a note says so.
+    """
 
     endpoint: Endpoint
     profile: Profile
     certificates: Certificates | None = None
 
 
-def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
-    """Pass when no address agrees to more than the profile allows, and HTTP says what it must."""
+def judge(found: Offers, expected: Expected) -> Judgement:
+    """Pass when no address agrees to more than the profile allows, and its HTTP headers are as expected.
+
+    What was not asked or not answered (a version, the suites of one, groups, HTTP, a certificate to staple for) is
+    inconclusive.
+    """
     wrong: list[Said] = []
     unknown: list[Said] = []
     notes = [f"not probed: {', '.join(found.not_probed)}"]
@@ -36,26 +52,32 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
             unknown.append(
                 (
                     address.address,
-                    f"agreed to no TLS at all ({address.problem}): is it up, is this a TLS port?",
+                    f"agreed to no TLS version ({address.problem}): check that it is up and that this is a TLS port",
                 )
             )
             continue
         wrong += [(address.address, text) for text in _address(address, expected)]
-        unknown += [(address.address, text) for text in _not_told(address)]
+        unknown += [(address.address, text) for text in _unanswered(address)]
         notes += [f"{address.address}: {text}" for text in _notes(address, expected.profile)]
-        if (web := expected.endpoint.web) and not expected.endpoint.client_certificate:
+        if (web := expected.endpoint.web) and expected.endpoint.client_certificate:
+            notes.append("HTTP headers were not examined: clients must show a certificate")
+        elif web:
             more = headers.look(address.http, web, expected.profile, expected.endpoint.host)
             wrong += [(address.address, text) for text in more.wrong]
             unknown += [(address.address, text) for text in more.unknown]
             notes += [f"{address.address}: {text}" for text in more.notes]
-    wrong += _stapling(expected)
+    if expected.endpoint.stapling and expected.certificates is not None:
+        _stapling(expected.certificates, wrong, unknown)
+    elif expected.endpoint.stapling:
+        notes.append("stapled OCSP answers were not examined")
     readings = tuple(reading for address in found.addresses for reading in _readings(address, expected))
     if wrong:
         return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)))
     if unknown or not found.addresses:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            listed(unknown) or "the endpoint has no address",
+            listed(unknown)
+            or f"{found.endpoint} has no address: add it to `addresses`, or fix its name in DNS",
             readings,
             tuple(dict.fromkeys(notes)),
         )
@@ -69,40 +91,44 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     )
 
 
-def _address(found: Agreed, expected: ExpectedProtocols) -> Iterator[str]:
+def _address(found: Agreed, expected: Expected) -> Iterator[str]:
     profile = expected.profile
-    old = [version for version in found.suites if version not in profile.protocols]
+    accepted = _accepted(found)
+    old = [version for version in accepted if version not in profile.protocols]
     if old:
         yield f"{', '.join(old)} is on, which {profile.title} does not allow: turn it off"
-    elif not any(version in profile.protocols for version in found.suites):
-        yield f"none of {', '.join(profile.protocols)} is on"
+    elif not accepted and all(found.protocols.get(v) in _OFF for v in profile.protocols):
+        yield f"none of {', '.join(profile.protocols)} is on: turn on {profile.protocols[-1]}"
     allowed = [version for version in found.suites if version in profile.protocols]
     foreign = list(dict.fromkeys(s for v in allowed for s in found.suites[v] if s not in profile.suites))
     if foreign:
         more = f" and {len(foreign) - _MOST} more" if len(foreign) > _MOST else ""
         yield (
             f"suites outside {profile.title}: {', '.join(foreign[:_MOST])}{more} ({_why(foreign)}): "
-            "set the list of suites to the profile's"
+            "set the server's list of suites to the profile's"
         )
     weak = [group for group in found.groups if _GROUP_BITS.get(group, 256) < profile.ecdh_bits]
     if weak:
-        yield f"weak groups for key exchange: {', '.join(weak)} (under {profile.ecdh_bits} bits)"
+        yield (
+            f"weak groups for key exchange: {', '.join(weak)} (under {profile.ecdh_bits} bits): set the server's list of "
+            "groups to the profile's"
+        )
     if found.dh_bits is not None and profile.dh_bits is not None and found.dh_bits < profile.dh_bits:
-        yield f"Diffie-Hellman with {found.dh_bits} bits, at least {profile.dh_bits} are needed: make new parameters"
+        yield f"Diffie-Hellman with {found.dh_bits} bits, at least {profile.dh_bits} are needed: generate new parameters"
     if found.compression:
         yield "TLS compression is on (CRIME): turn it off"
     if found.secure_renegotiation is False:
-        yield "no secure renegotiation (RFC 5746): the server's TLS library is very old"
+        yield "no secure renegotiation (RFC 5746): upgrade the server's TLS library"
 
 
 def _why(suites: list[str]) -> str:
-    """Say the worst that is true of some suites."""
+    """Return the worst defect among some suites."""
     for words, why in (
         (("NULL",), "no encryption"),
         (("ADH", "AECDH"), "nobody is authenticated"),
-        (("EXP",), "keys of 40 bits"),
+        (("EXP",), "40-bit keys"),
         (("RC4", "RC2"), "RC4 is broken"),
-        (("3DES", "DES-CBC"), "blocks of 64 bits, SWEET32"),
+        (("3DES", "DES-CBC"), "64-bit blocks, SWEET32"),
     ):
         if any(word in suite for suite in suites for word in words):
             return why
@@ -111,78 +137,92 @@ def _why(suites: list[str]) -> str:
     return "CBC mode or finite-field DHE"
 
 
-def _not_told(found: Agreed) -> Iterator[str]:
-    """Say which protocols were neither agreed to nor refused: that is not the same as off."""
-    for version, outcome in found.protocols.items():
-        if outcome not in ("accepted", "refused", "closed"):
-            yield f"whether {version} is on cannot be told ({outcome}: {found.details.get(version, '')})"
+def _accepted(found: Agreed) -> list[str]:
+    """Return the versions that are on, whether or not their suites are known."""
+    return [v for v in _VERSIONS if found.protocols.get(v) == "accepted" or v in found.suites]
+
+
+def _unanswered(found: Agreed) -> Iterator[str]:
+    """Say what was neither agreed to nor refused: that is not the same as off."""
+    for version in _VERSIONS:
+        outcome = found.protocols.get(version, "not asked")
+        if outcome != "accepted" and outcome not in _OFF:
+            detail = found.details.get(version, "")
+            yield f"whether {version} is on cannot be determined ({outcome}{': ' * bool(detail)}{detail}): run this again"
+    accepted = _accepted(found)
+    if silent := [version for version in accepted if not found.suites.get(version)]:
+        yield f"the suites of {', '.join(silent)} are unknown: run this again"
+    suites = [suite for names in found.suites.values() for suite in names]
+    if not found.groups and any(suite.startswith(("TLS_", "ECDHE")) for suite in suites):
+        yield "the groups for key exchange are unknown: run this again"
+    if found.secure_renegotiation is None and any(version != "TLSv1.3" for version in accepted):
+        yield "whether renegotiation is secure (RFC 5746) is unknown: run this again"
 
 
 def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
     if newest := [v for v in profile.protocols if v == "TLSv1.3" and v not in found.suites]:
         yield f"{newest[0]} is off"
     if found.client_renegotiation:
-        yield "clients may renegotiate, which costs the server more than them"
+        yield "clients may renegotiate, which costs the server more than the client"
+    elif found.client_renegotiation is None and "TLSv1.2" in found.suites:
+        yield "whether clients may renegotiate could not be tried"
     outside = [
         g for g in found.groups if g not in profile.groups and _GROUP_BITS.get(g, 256) >= profile.ecdh_bits
     ]
     if outside:
         yield f"groups that {profile.title} does not list: {', '.join(outside)}"
     closed = [version for version, outcome in found.protocols.items() if outcome == "closed"]
-    silent = [f"{', '.join(closed)}"] if closed else []
+    silent = [", ".join(closed)] if closed else []
     silent += [
         f"{version} with {', '.join(k)}" for version, k in found.closed_on.items() if version not in closed
     ]
     if silent:
-        yield f"the server closes the connection without an alert, taken as off, for {'; '.join(silent)}"
+        yield f"the server closes the connection without an alert, which counts as off, for {'; '.join(silent)}"
 
 
-def _stapling(expected: ExpectedProtocols) -> list[Said]:
+def _stapling(certificates: Certificates, wrong: list[Said], unknown: list[Said]) -> None:
     """An OCSP answer must be stapled, fresh and about this certificate, where it names a responder."""
-    certificates = expected.certificates
-    if certificates is None or not expected.endpoint.stapling:
-        return []
-    wrong: list[Said] = []
     for address in certificates.addresses:
-        for leaf in address.leaves:
-            if not leaf.certificate.responders and not leaf.certificate.must_staple:
-                continue
-            staple = leaf.staple
-            where = f"{leaf.certificate.key.upper()} certificate"
-            if staple is None:
-                must = ", and must be stapled" if leaf.certificate.must_staple else ""
-                wrong.append(
-                    (
-                        address.address,
-                        f"{where} names an OCSP responder{must}, but no answer is stapled: turn stapling on",
-                    )
+        if not address.leaves:
+            why = address.problem or "no reason was recorded"
+            unknown.append(
+                (
+                    address.address,
+                    f"whether an OCSP answer is stapled is unknown: no certificate was shown ({why})",
                 )
-            elif not staple.about_this or staple.status not in ("good", "revoked"):
-                wrong.append(
-                    (
-                        address.address,
-                        f"{where}: the stapled OCSP answer is not about it or of no use ({staple.status})",
-                    )
-                )
-            elif staple.next_update is not None and staple.next_update < certificates.at:
-                wrong.append(
-                    (
-                        address.address,
-                        f"{where}: the stapled OCSP answer is out of date since {staple.next_update:%Y-%m-%d %H:%M} UTC",
-                    )
-                )
-    return wrong
+            )
+        wrong += [
+            (address.address, text) for leaf in address.leaves for text in _staple(leaf, certificates.at)
+        ]
+    if not certificates.addresses:
+        unknown.append(("", "whether an OCSP answer is stapled is unknown: no certificate was looked for"))
 
 
-def _readings(found: Agreed, expected: ExpectedProtocols) -> Iterator[Reading]:
+def _staple(leaf: Leaf, at: datetime) -> Iterator[str]:
+    staple, certificate = leaf.staple, leaf.certificate
+    where = f"{certificate.key.upper()} certificate"
+    if not certificate.responders and not certificate.must_staple:
+        return
+    if staple is None:
+        must = "must be stapled" if certificate.must_staple else "names an OCSP responder"
+        yield f"{where} {must}, but no answer is stapled: turn stapling on"
+    elif not staple.about_this or staple.status not in ("good", "revoked"):
+        yield f"{where}: the stapled OCSP answer is not about it or not usable ({staple.status}): reload the server"
+    elif staple.next_update is not None and staple.next_update < at:
+        yield f"{where}: the stapled OCSP answer expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
+
+
+def _readings(found: Agreed, expected: Expected) -> Iterator[Reading]:
     where = found.address
     allowed = expected.profile.protocols
     for version, outcome in found.protocols.items():
         off = version not in allowed
-        ok = (outcome != "accepted") if off else None
+        ok = version not in _accepted(found) if off and outcome in ("accepted", *_OFF) else None
         yield Reading(f"{where} {version}", outcome, limit="off" if off else "allowed", ok=ok)
     suites = list(dict.fromkeys(s for names in found.suites.values() for s in names))
     outside = [suite for suite in suites if suite not in expected.profile.suites]
     yield Reading(f"{where} suites outside the profile", len(outside), limit="0", ok=not outside)
     if found.groups:
-        yield Reading(f"{where} groups", ", ".join(found.groups))
+        least = expected.profile.ecdh_bits
+        weak = any(_GROUP_BITS.get(group, 256) < least for group in found.groups)
+        yield Reading(f"{where} groups", ", ".join(found.groups), limit=f"at least {least} bits", ok=not weak)

@@ -1,0 +1,131 @@
+"""The judge of a failover drill on records made by hand: failed, too slow, old, of another configuration, or not whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName, NameServer, Standby
+from pytest_deploygate.judge.dns_drill import judge, judge_without_standby
+from pytest_deploygate.model import Verdict
+from pytest_deploygate.probes.dns_drill import DrillRecord
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NAME = "app.example.com"
+DAY = timedelta(days=1)
+FAILOVER = DnsFailover(stop="stop", restore="restore", record=Path("drill.json"))
+RECORD = DrillRecord(NAME, NOW - 10 * DAY, "d1", switched_s=12.3, back_s=20.0, outcome="good")
+AGAIN = "run the drill with --allow-disruptive=INVENTORY"
+
+
+def judged(record=RECORD, expected=FAILOVER):
+    return judge((record, NOW, "d1"), expected)
+
+
+def reads_ill(judgement):
+    return [reading.name for reading in judgement.readings if reading.ok is False]
+
+
+def test_a_drill_that_worked_passes():
+    """On record with its day, or done now."""
+    judgement = judged()
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.reason == (
+        f"drilled on 2026-11-14: {NAME} pointed to the standby after 12.3 s and came back after 20.0 s"
+    )
+    assert reads_ill(judgement) == []
+    assert judged(replace(RECORD, at=NOW, fresh=True)).reason.startswith("drilled now: ")
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict", "says", "bad"),
+    [
+        (replace(RECORD, outcome=f"{NAME} did not come back to 192.0.2.10 in time"), Verdict.FAIL,
+         f"the failover drill of {NAME}, 2026-11-14 12:00 UTC, failed: {NAME} did not come back to 192.0.2.10 in time; {AGAIN}",
+         ["outcome of the drill"]),
+        (replace(RECORD, outcome=""), Verdict.FAIL, "failed: no outcome was recorded", ["outcome of the drill"]),
+        (replace(RECORD, switched_s=120.1), Verdict.FAIL,
+         f"in the drill of 2026-11-14 12:00 UTC {NAME} pointed to the standby after 120.1 s, limit 2 min: shorten its TTL",
+         ["name points to the standby after"]),
+        (replace(RECORD, digest="d0"), Verdict.INCONCLUSIVE, f"tested another configuration of {NAME}; {AGAIN}", []),
+        (replace(RECORD, digest=""), Verdict.INCONCLUSIVE, f"tested another configuration of {NAME}; {AGAIN}", []),
+        (replace(RECORD, at=NOW - 90 * DAY - timedelta(hours=12)), Verdict.INCONCLUSIVE,
+         f"the drill on record is 90.5 d old, limit 90 d; {AGAIN}", ["age of the drill"]),
+        (replace(RECORD, at=NOW + DAY), Verdict.INCONCLUSIVE, "is dated 2026-11-25 12:00 UTC, which is in the future",
+         ["age of the drill"]),
+        (replace(RECORD, switched_s=None), Verdict.INCONCLUSIVE, f"the drill's record drill.json lacks its times; {AGAIN}",
+         ["name points to the standby after"]),
+        (replace(RECORD, back_s=None), Verdict.INCONCLUSIVE, "drill.json lacks its times", []),
+        (None, Verdict.INCONCLUSIVE, f"there is no record of a failover drill in drill.json; {AGAIN}", []),
+    ],
+)  # fmt: skip
+def test_each_deviation_is_named(record, verdict, says, bad):
+    """A drill that failed or was too slow fails; one that shows nothing about today is inconclusive."""
+    judgement = judged(record)
+    assert judgement.verdict is verdict
+    assert says in judgement.reason
+    assert reads_ill(judgement) == bad
+
+
+def test_limits_are_inclusive():
+    assert judged(replace(RECORD, at=NOW - 90 * DAY)).verdict is Verdict.PASS
+    assert judged(replace(RECORD, switched_s=120.0)).verdict is Verdict.PASS
+    # The limit of today counts, also for a drill of a day on which it was higher.
+    assert (
+        judged(expected=FAILOVER.model_copy(update={"within": timedelta(seconds=12)})).verdict is Verdict.FAIL
+    )
+
+
+def test_without_a_way_to_drill_it_is_inconclusive():
+    judgement = judged(expected=None)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert (
+        "a failover has never been tested: add `failover: {stop: …, restore: …, record: …}`"
+        in judgement.reason
+    )
+
+
+def test_a_name_without_a_standby_needs_another_one_that_has_it():
+    plain = DnsName(name="www.example.com", cname=NAME)
+    app = DnsName(name=NAME, addresses=["192.0.2.10"], standby=Standby(address="192.0.2.20"))
+    servers = [NameServer(name="ns1", address="192.0.2.53")]
+    judgement = judge_without_standby(plain, Dns(zone="example.com", servers=servers, names=[plain, app]))
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.reason == f"www.example.com has no standby of its own; {NAME} fails over"
+    for names in ([plain], []):
+        dns = Dns(zone="example.com", servers=servers).model_copy(update={"names": names})
+        judgement = judge_without_standby(plain, dns)
+        assert judgement.verdict is Verdict.INCONCLUSIVE
+        assert "add `standby: {address: …}` to www.example.com" in judgement.reason
+
+
+@given(
+    st.none()
+    | st.builds(
+        DrillRecord,
+        st.just(NAME),
+        st.sampled_from([NOW, NOW - DAY, NOW - 99 * DAY, NOW + DAY]),
+        st.sampled_from(["d1", "d2", ""]),
+        st.none() | st.floats(0, 500),
+        st.none() | st.floats(0, 500),
+        st.sampled_from(["good", "", "bad"]),
+    ),
+    st.sampled_from([None, FAILOVER]),
+)
+def test_only_a_whole_and_recent_record_passes(record, expected):
+    judgement = judged(record, expected)
+    if judgement.verdict is Verdict.PASS:
+        assert expected is not None
+        assert record is not None
+        assert (record.digest, record.outcome) == ("d1", "good")
+        assert NOW - 90 * DAY <= record.at <= NOW
+        assert record.switched_s <= 120
+        assert record.back_s is not None
+        assert reads_ill(judgement) == []
+    else:
+        assert judgement.reason
