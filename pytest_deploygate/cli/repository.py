@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError, parse_time
 from pytest_deploygate.cli import suites
 from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -148,10 +148,8 @@ def free_file(folder: Path, stem: str) -> Path:
 
 def write(path: Path, text: str) -> None:
     """Write a new record, whole or not at all. Raises click.ClickException."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None

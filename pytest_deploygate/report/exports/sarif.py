@@ -6,10 +6,10 @@ in the run's properties; fail, inconclusive and not covered are results of kind 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import Finding, Severity, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.exports import cases
@@ -121,4 +121,4 @@ def _location(line: int) -> dict[str, Any]:
 
 
 def _digest(item: str, target: str) -> str:
-    return hashlib.sha256(f"{item}\0{target}".encode()).hexdigest()
+    return sha256(f"{item}\0{target}".encode())

@@ -17,6 +17,7 @@ from pytest_deploygate.checks.structure.snapshot import FORMAT, Aspects, Index, 
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
+from pytest_deploygate.files import write_whole
 
 _INDEXES = """
 SELECT n.nspname || '.' || c.relname, i.indrelid::int8, pg_get_indexdef(i.indexrelid)
@@ -150,7 +151,5 @@ def write_snapshot(cluster: Cluster, schemas: Sequence[str], path: Path) -> Stru
             index.name: {"table": index.table, "definition": index.definition} for index in structure.indexes
         },
     }
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return structure
