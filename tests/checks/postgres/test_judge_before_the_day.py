@@ -35,6 +35,7 @@ from pytest_deploygate.checks.privacy.facts import (
 )
 from pytest_deploygate.checks.privacy.judge import audit_trail, erasure, retention
 from pytest_deploygate.checks.privacy.section import AgedFiles, AuditTrail, Erasure
+from pytest_deploygate.drills import record as drills
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -162,6 +163,21 @@ def test_a_pooler(facts, verdict, words):
 PRESSURE = PressureFacts("p", 80, 60, 20, 400, 0, "", 0.5, 20)
 
 
+def pressed(facts, *, ran_now=True, **changes):
+    about = {"pool size": "20"}
+    record = drills.Record(
+        NOW - timedelta(days=1),
+        "good",
+        facts,
+        environment="prod",
+        configuration=about,
+        digest=drills.digest(about),
+    )
+    return drills.Evidence(
+        replace(record, **changes), "", "x.json", ran_now=ran_now, configuration=about, environment="prod", now=NOW
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("facts", "verdict", "words"),
     [
@@ -172,13 +188,33 @@ PRESSURE = PressureFacts("p", 80, 60, 20, 400, 0, "", 0.5, 20)
         (replace(PRESSURE, clients=50), Verdict.INCONCLUSIVE, "do not go over"),
         (replace(PRESSURE, answers=2), Verdict.INCONCLUSIVE, "only 2 answers"),
         (replace(PRESSURE, most_servers=None), Verdict.INCONCLUSIVE, "pg_monitor"),
-        (replace(PRESSURE, on_record=True, age=timedelta(days=100)), Verdict.INCONCLUSIVE, "100 d old"),
     ],
 )
 def test_pressure(facts, verdict, words):
-    found = pooling.judge_pressure(facts, Pressure(clients=80))
+    found = pooling.judge_pressure(pressed(facts), Pressure(clients=80))
     assert found.verdict is verdict, found.reason
     assert words in found.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({}, Verdict.PASS, "; on record, 2026-02-28 12:00 UTC"),
+        ({"date": NOW - timedelta(days=100)}, Verdict.INCONCLUSIVE, "is 100 d old, limit 90 d"),
+        ({"date": NOW + timedelta(days=1)}, Verdict.INCONCLUSIVE, "in the future"),
+        ({"environment": "staging"}, Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'"),
+        ({"configuration": {"pool size": "50"}, "digest": "x"}, Verdict.INCONCLUSIVE, "pool size was '50', is '20'"),
+        ({"outcome": "failed", "reason": "timeout"}, Verdict.FAIL, "failed: timeout"),
+    ],
+)  # fmt: skip
+def test_pressure_on_record(changes, verdict, words):
+    found = pooling.judge_pressure(pressed(PRESSURE, ran_now=False, **changes), Pressure(clients=80))
+    assert found.verdict is verdict, found.reason
+    assert words in found.reason
+    missing = replace(pressed(PRESSURE), record=None, problem="there is no record of p in x.json")
+    said = pooling.judge_pressure(missing, Pressure(clients=80))
+    assert said.verdict is Verdict.INCONCLUSIVE
+    assert "opt_in: prod" in said.reason
 
 
 MONITORING = MonitoringFacts("db1", True, True, "public", "top", 2, 250, -1)
