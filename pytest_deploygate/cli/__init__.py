@@ -9,7 +9,7 @@ import click
 import pytest_deploygate
 from pytest_deploygate import startup
 
-#: Each is the command of that name in the module of that name.
+#: Each is the command of that name in the module of that name below `commands`.
 _COMMANDS = (
     "attest",
     "decide",
@@ -43,7 +43,9 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
         with startup.quickly():
-            found: click.Command = getattr(importlib.import_module(f"{__name__}.{cmd_name}"), cmd_name)
+            found: click.Command = getattr(
+                importlib.import_module(f"{__name__}.commands.{cmd_name}"), cmd_name
+            )
         return found
 
 

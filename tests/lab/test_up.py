@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pytest_deploygate.cli.lab import lab as command
+from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import client, cluster, nodes, processes, programs, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
-CLI = "from pytest_deploygate.cli.lab import lab; lab()"
+CLI = "from pytest_deploygate.cli.commands.lab import lab; lab()"
 ROOT = Path(__file__).parents[2]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from pytest_deploygate import journal
-from pytest_deploygate.cli import folders
-from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.cli.shared import folders
+from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import Record

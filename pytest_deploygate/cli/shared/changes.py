@@ -14,9 +14,9 @@ import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import folders, inventories, outcome
-from pytest_deploygate.cli.inventories import Refused
-from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.cli.shared import folders, inventories, outcome
+from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
 from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.journal import Entry, JournalError, Writer, segments, utcnow

@@ -14,7 +14,7 @@ from pytest_deploygate.checklist import attestations
 from pytest_deploygate.checklist.attestations import FOLDER, LEVELS, NAMESPACE, roles_asked, url_problem
 from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.checklist.records import dump, time_words
-from pytest_deploygate.cli import repository
+from pytest_deploygate.cli.shared import repository
 from pytest_deploygate.probes import sarif
 from pytest_deploygate.probes.attestations import digest
 

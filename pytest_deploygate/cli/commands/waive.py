@@ -11,7 +11,7 @@ from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import dump, time_words
 from pytest_deploygate.checklist.waivers import CAP, FOLDER
-from pytest_deploygate.cli import repository
+from pytest_deploygate.cli.shared import repository
 
 
 @click.command("waive", short_help="Take responsibility for an item that is not good, for a time.")

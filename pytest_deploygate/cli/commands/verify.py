@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import parse_time, time_words
-from pytest_deploygate.cli import folders, repository
-from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.shared import folders, repository
+from pytest_deploygate.cli.shared.inventories import Refused
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import Check, VerifyResult
 from pytest_deploygate.signoff.verify import verify as verify_folder

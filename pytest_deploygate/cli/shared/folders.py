@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli import repository
-from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.shared import repository
+from pytest_deploygate.cli.shared.inventories import Refused
 from pytest_deploygate.problems import nearest
 
 OUT = "deploygate-out"

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import time_words
-from pytest_deploygate.cli import folders, repository
+from pytest_deploygate.cli.shared import folders, repository
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import BROKEN
 from pytest_deploygate.signoff.signing import REFUSED, RefusedToSign, SignedNow

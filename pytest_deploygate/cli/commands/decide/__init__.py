@@ -12,10 +12,11 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from pytest_deploygate.cli import assess, changes, waiting
-from pytest_deploygate.cli.clocks import clock, line
-from pytest_deploygate.cli.inventories import Refused
-from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.cli.commands.decide import assess, waiting
+from pytest_deploygate.cli.shared import changes
+from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.show.incident import clock, line
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.decision.rules import CONDITIONS

@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 
 from pytest_deploygate.checklist.records import parse_time
-from pytest_deploygate.cli import changes, outcome, repository
-from pytest_deploygate.cli.inventories import Refused
-from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.cli.shared import changes, outcome, repository
+from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, State, What
 from pytest_deploygate.inventory.models import Inventory

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.cli import rehearsal_back
-from pytest_deploygate.cli.rehearsal import rehearse
-from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.cli.shared import lab_way_back as rehearsal_back
+from pytest_deploygate.cli.shared.lab_drills import rehearse
+from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.inventory.references import lab_folder
 from pytest_deploygate.lab import releases, story
 from pytest_deploygate.lab.app import NEW_VERSION, OLD_VERSION

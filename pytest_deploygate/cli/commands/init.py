@@ -10,7 +10,7 @@ import click
 
 from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
-from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.shared.inventories import Refused
 from pytest_deploygate.inventory.schema import json_schema
 from pytest_deploygate.session.settings import shipped_checklist
 

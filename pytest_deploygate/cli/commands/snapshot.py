@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.cli.inventories import database_of
+from pytest_deploygate.cli.shared.inventories import database_of
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import catalog
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import iniconfig
 
-from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.shared.inventories import Refused
 
 _PYTHON_FILES = ("test_*.py", "*_test.py")
 #: As pytest looks: the first file that configures it counts. `pytest.ini` does even when it is empty.

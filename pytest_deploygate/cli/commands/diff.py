@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from pytest_deploygate import journal
-from pytest_deploygate.cli import folders
-from pytest_deploygate.cli.inventories import Refused
-from pytest_deploygate.cli.repository import find_root
+from pytest_deploygate.cli.shared import folders
+from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.report import changes, from_journal, words
 from pytest_deploygate.report.changes import Change, Kind
 from pytest_deploygate.report.leaving import leaving

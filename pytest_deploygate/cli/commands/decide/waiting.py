@@ -10,8 +10,10 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from pytest_deploygate.cli import assess, changes, rollback
-from pytest_deploygate.cli.clocks import clock, line
+from pytest_deploygate.cli.commands import rollback
+from pytest_deploygate.cli.commands.decide import assess
+from pytest_deploygate.cli.shared import changes
+from pytest_deploygate.cli.show.incident import clock, line
 from pytest_deploygate.decision.incidents import Event, State, What
 from pytest_deploygate.rollback import situation
 from pytest_deploygate.rollback.situation import Now

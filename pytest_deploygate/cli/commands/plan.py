@@ -12,10 +12,11 @@ import pytest
 
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli import planning, planshow, repository, suites
-from pytest_deploygate.cli.inventories import Refused
-from pytest_deploygate.cli.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
-from pytest_deploygate.cli.planshow import Plan
+from pytest_deploygate.cli.shared import planning, repository, suites
+from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
+from pytest_deploygate.cli.show import plan as planshow
+from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
 from pytest_deploygate.session import declared, scope

@@ -18,8 +18,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from pytest_deploygate.cli.inventories import Refused, read
-from pytest_deploygate.cli.watching import Lines, Picture, clock, show_status
+from pytest_deploygate.cli.shared.inventories import Refused, read
+from pytest_deploygate.cli.show.watch import Lines, Picture, clock, show_status
 from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.inventory.uptime import Uptime, WatchTarget
 from pytest_deploygate.inventory.uptime import too_long as is_too_long

@@ -16,7 +16,7 @@ from rich.table import Table
 from pytest_deploygate.checklist import issue_log
 from pytest_deploygate.checklist.issue_log import Issue, IssueLog, Stub
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli import repository
+from pytest_deploygate.cli.shared import repository
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, BadItem, undocumented
 from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.problems import nearest

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from pytest_deploygate.cli.inventories import Refused, read
+from pytest_deploygate.cli.shared.inventories import Refused, read
 from pytest_deploygate.probes import grants as needed
 
 

@@ -65,7 +65,7 @@ class _Lazy(click.Group):
         """Return a command; None where there is none of that name."""
         if cmd_name not in self._OF_THE_STORY:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module("pytest_deploygate.cli.story")
+        module = importlib.import_module("pytest_deploygate.cli.commands.lab.story")
         found: click.Command = getattr(module, self._OF_THE_STORY[cmd_name])
         return found
 
@@ -100,7 +100,7 @@ def lab_up() -> None:
         folder = lab_folder()
         console.print(f"lab in {folder}", soft_wrap=True)
         # Only here, since the drills' commands (`lab node stop`) must begin quickly; and while the first servers start.
-        drills = pool.submit(importlib.import_module, "pytest_deploygate.cli.rehearsal")
+        drills = pool.submit(importlib.import_module, "pytest_deploygate.cli.shared.lab_drills")
         found, started = up.up(folder, say, lambda _: drills.result().rehearse(say))
         console.print("the lab is up" if started else "the lab runs already", style="bold")
         for line in found.missing:

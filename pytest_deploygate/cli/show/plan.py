@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pytest_deploygate.checklist import windows
-from pytest_deploygate.cli.planning import Attesting, LastTimes, PlannedItem, PlannedPhase, PlannedTest
+from pytest_deploygate.cli.shared.planning import Attesting, LastTimes, PlannedItem, PlannedPhase, PlannedTest
 from pytest_deploygate.model import Kind, words_for
 
 _WHO = {Kind.AUTOMATED: "machine", Kind.HYBRID: "both", Kind.MANUAL: "person"}

@@ -16,8 +16,8 @@ import click
 from pytest_deploygate.checklist import comparison, parser
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError, parse_time
-from pytest_deploygate.cli import suites
-from pytest_deploygate.cli.inventories import Refused
+from pytest_deploygate.cli.shared import suites
+from pytest_deploygate.cli.shared.inventories import Refused
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact

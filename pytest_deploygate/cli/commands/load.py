@@ -15,8 +15,8 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pytest_deploygate.cli.inventories import Refused, read
-from pytest_deploygate.cli.loadshow import Live, text
+from pytest_deploygate.cli.shared.inventories import Refused, read
+from pytest_deploygate.cli.show.load import Live, text
 from pytest_deploygate.inventory.load import Load, allowed
 from pytest_deploygate.judge import load as judge_load
 from pytest_deploygate.judge import regression
