@@ -224,7 +224,7 @@ def _after_rollback(code: int, change: str) -> str:
     if code == 23:
         return f"`deploygate decide --change {change}` shows the clock for what comes after: issues, status, retry."
     if code == 24:
-        return f"mend the cause, then `deploygate rollback --execute --change {change}`: what is done is not done twice."
+        return f"mend the cause, then `deploygate rollback execute --change {change}`: what is done is not done twice."
     return (
         f"the deployment lead decides: `deploygate decide rollback --change {change} --role ROLE --reason TEXT`;"
         " this run has only advised it."

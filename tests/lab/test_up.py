@@ -118,7 +118,7 @@ def test_secrets_are_ours_alone(lab: Lab) -> None:
 def test_up_a_second_time_finds_it_running(lab: Lab) -> None:
     result = CliRunner().invoke(command, ["up"])
     assert result.exit_code == 0, result.output
-    assert "runs already" in result.output
+    assert "already running" in result.output
 
 
 def test_status_names_every_server(lab: Lab) -> None:

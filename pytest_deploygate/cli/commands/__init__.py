@@ -1,1 +1,4 @@
-"""The commands, a module each: `deploygate NAME` is the command of that name in the module of that name."""
+"""The commands: `deploygate NAME` is the object NAME in the module NAME of this folder.
+
+The first line of a module's docstring is what `deploygate --help` says about the command.
+"""

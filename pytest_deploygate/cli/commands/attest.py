@@ -1,4 +1,7 @@
-"""`deploygate attest`: write an attestation, to be merged by a pull request."""
+"""Attest an item of the checklist, with evidence and an expiry date.
+
+The attestation is a file, to be merged by a pull request.
+"""
 
 from __future__ import annotations
 
@@ -14,32 +17,42 @@ from pytest_deploygate.checklist import attestations
 from pytest_deploygate.checklist.attestations import FOLDER, LEVELS, NAMESPACE, roles_asked, url_problem
 from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.checklist.records import dump, time_words
-from pytest_deploygate.cli.shared import repository
+from pytest_deploygate.cli.shared import options, repository
 from pytest_deploygate.probes import sarif
 from pytest_deploygate.probes.attestations import digest
 
 
-@click.command("attest", short_help="Attest an item of the checklist: who, on what evidence, until when.")
+@click.command()
 @click.argument("item")
-@click.option("--role", required=True, help="Role in which it is attested, e.g. technical-lead.")
-@click.option("--name", required=True, help="Who attests it.")
+@click.option("--role", required=True, metavar="ROLE", help="The role that attests, e.g. technical-lead.")
+@click.option("--name", required=True, metavar="NAME", help="The person who attests.")
 @click.option(
-    "--evidence", multiple=True, metavar="FILE|URL", help="What backs it; may be given several times."
+    "--evidence", multiple=True, metavar="FILE|URL", help="What the attestation rests on; repeatable."
 )
-@click.option("--valid-until", required=True, metavar="DATE|90d", help="When it must be attested anew (UTC).")
-@click.option("--meaning", default="", help="What exactly is attested; left out: the item's text.")
-@click.option("--change", default="", metavar="ID", help="It counts for this change only.")
-@click.option("--inventory", default="", metavar="NAME", help="It counts for this inventory only.")
+@click.option("--valid-until", required=True, metavar="DATE|90d", help="When it expires (UTC).")
 @click.option(
-    "--findings", metavar="FILE", help="SARIF file of a scanner: open results above --allowed fail it."
+    "--meaning", default="", metavar="TEXT", help="What exactly is attested. Default: the item's text."
+)
+@click.option("--change", default="", metavar="ID", help="Only for this change.")
+@click.option("--inventory", default="", metavar="NAME", help="Only for this inventory.")
+@click.option(
+    "--findings",
+    metavar="FILE",
+    help="A scanner's SARIF file; the item fails on open results above --allowed.",
 )
 @click.option(
-    "--allowed", type=click.Choice(LEVELS), default="warning", show_default=True, help="See --findings."
+    "--allowed",
+    type=click.Choice(LEVELS),
+    default="warning",
+    show_default=True,
+    help="The highest level of --findings that is accepted.",
 )
 @click.option(
-    "--key", metavar="KEY", help="Sign it with this SSH key (the public half where an agent has it)."
+    "--key",
+    metavar="KEY",
+    help="Sign the attestation with this SSH key, or with its public key if an agent holds the private one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @repository.repository
 def attest(
     item: str,
@@ -58,10 +71,10 @@ def attest(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Write attestations/ITEM--ROLE--DATE.yml: a person says that ITEM holds, on what evidence, until when.
+    """Write attestations/ITEM--ROLE--DATE.yml: who attests ITEM, on what evidence, until when.
 
-    Evidence files stay where they are (below the repository) and are recorded with their SHA-256: one changed
-    byte, and the item fails. Nothing counts before the file is merged.
+    Evidence files stay where they are (below the repository) and are recorded with their SHA-256: if a byte
+    changes, the item fails. The attestation counts once the file is merged.
 
     \b
     deploygate attest sec.audit --role technical-lead --name "Our technical lead" \\
@@ -112,13 +125,13 @@ def _findings(given: str, root: Path) -> dict[str, str]:
 
 
 def _file(option: str, given: str, root: Path) -> dict[str, str]:
-    """Return a file as the record has it: its path below the root, seen from here or from the root, and its digest."""
+    """Return a file as it is recorded: path below the root and digest. `given` is relative to here or to the root."""
     found = next((p for p in (Path.cwd() / given, root / given) if p.is_file()), None)
     if found is None:
         raise click.UsageError(f"{option} {given}: there is no such file (a URL begins with https://)")
     if not found.resolve().is_relative_to(root.resolve()):
         raise click.UsageError(
-            f"{option} {given}: is not below {root}, so a pull request could not hold it; copy it there"
+            f"{option} {given}: is not below {root}, so a pull request cannot contain it; copy it there"
         )
     try:
         return {"file": found.resolve().relative_to(root.resolve()).as_posix(), "sha256": digest(found)}
@@ -134,7 +147,7 @@ def _check_role(item_id: str, role: str, checklist: Checklist) -> None:
 
 
 def _sign(path: Path, key: str) -> Path:
-    """Sign a record; take it away again when that fails, so that none is left half done."""
+    """Sign a record, and delete it if that fails, so that no unsigned record is left behind."""
     try:
         done = subprocess.run(
             ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(Path(key).expanduser()), str(path)],

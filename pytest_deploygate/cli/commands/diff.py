@@ -1,4 +1,4 @@
-"""`deploygate diff`: what is different between two changes, or between a change and itself some runs ago."""
+"""Compare the last runs of two changes."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from pathlib import Path
 import click
 
 from pytest_deploygate import journal
-from pytest_deploygate.cli.shared import folders
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared import folders, options
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.report import changes, from_journal, words
 from pytest_deploygate.report.changes import Change, Kind
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.report.record import Record
 
-#: Kinds that make `--exit-code` say 1: things got worse, or less is known than before.
+#: Kinds for which `--exit-code` exits with 1: something got worse, or less is known than before.
 _WORSE = frozenset({Kind.FAILING, Kind.UNCOVERED, Kind.UNKNOWN})
 
 
 @click.command()
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
-    "--exit-code", is_flag=True, help="Exit 1 where something newly fails, is uncovered or inconclusive."
+    "--exit-code", is_flag=True, help="Exit 1 if an item newly fails, is not covered or is inconclusive."
 )
+@options.as_json
 def diff(before: str, after: str, as_json: bool, exit_code: bool) -> None:
     """Compare the last runs of A and B: each a change id or a folder with a journal.
 
-    Only items in the scope of both are compared. A number counts as moved when it lies outside of its noise: three
-    scaled median absolute deviations of the earlier values in both journals where there are 4 or more, and 5 % at
-    least; with fewer a stated bound of 20 %. Each line says which of the two it is.
+    Only items in the scope of both are compared. A number counts as moved when it lies outside its noise: with 4 or
+    more earlier values in both journals, three scaled median absolute deviations and at least 5 %; with fewer, a
+    fixed bound of 20 %. Each line says which of the two was applied.
 
     \b
     deploygate diff CHG-1200 CHG-1234
@@ -55,13 +55,13 @@ def diff(before: str, after: str, as_json: bool, exit_code: bool) -> None:
 
 
 def _read(named: str) -> tuple[Record, changes.History]:
-    """Read a change with the numbers of its runs before the last. Raises Refused (exit 4)."""
+    """Read a change with the numbers of its earlier runs. Raises Refused (exit 4)."""
     path = Path(named)
     folder = path if (path / journal.FILE).is_file() else folders.of(named, None, find_root(Path.cwd()))
     try:
         entries, _ = journal.read(folder)
         if not entries:
-            raise Refused(f"{folder} holds no journal: nothing to compare")
+            raise Refused(f"{folder} has no journal: nothing to compare")
         record = from_journal.build(entries)
         runs = journal.segments(entries)
         return record, from_journal.history(runs[:-1])
@@ -104,11 +104,11 @@ def _common(old: Record, new: Record) -> set[str]:
 def _print(before: str, after: str, old: Record, new: Record, found: tuple[Change, ...]) -> None:
     click.echo(f"{before} ({_outcome(old)}) → {after} ({_outcome(new)})")
     common = len(_common(old, new))
-    click.echo(f"{words.count(common, 'item')} in the scope of both were compared.")
+    click.echo(f"{words.count(common, 'item')} in the scope of both runs were compared.")
     if not common:
         click.echo("Nothing could be compared: the two runs have no item in common.")
     elif not found:
-        click.echo("Nothing changed that can be told from noise.")
+        click.echo("Nothing changed beyond noise.")
     for kind, some in itertools.groupby(found, key=lambda change: change.kind):
         listed = list(some)
         click.echo(f"\n{kind.value.capitalize()}: {len(listed)}")

@@ -1,4 +1,4 @@
-"""`deploygate grants`: the least SQL grants for an inventory, and what its items need beside SQL."""
+"""Print the least SQL grants that the gate's role needs."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from dataclasses import asdict
 
 import click
 
-from pytest_deploygate.cli.shared.inventories import Refused, read
+from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared.inventories import read
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.probes import grants as needed
 
 
 @click.command()
-@click.option("--inventory", required=True, metavar="NAME|PATH", help="the environment to be gated")
-@click.option("--json", "as_json", is_flag=True, help="print it as JSON: role, grants, more")
+@options.inventory
+@options.as_json
 def grants(inventory: str, as_json: bool) -> None:
-    """Print the least SQL grants that the gate's role needs; nothing is connected to.
+    """Print the least SQL grants that the gate's role needs. Connects to nothing.
 
-    The output is SQL: a superuser (or a managed service's administrator) can run it as it is. What no SQL can give
-    (a shell, another role's password) stands in comments, with the items that need it.
+    The output is SQL: a superuser (or a managed service's administrator) can run it as it is. What SQL cannot grant
+    (a shell, another role's password) is listed in comments, with the items that need it.
 
     \b
     deploygate grants --inventory prod
     deploygate grants --inventory prod | psql -h db1.example.com -d platform
     """
-    loaded = read(inventory, files_may_lack=True)
+    loaded = read(inventory, files_may_be_missing=True)
     database = loaded.inventory.database
     if database is None:
         raise Refused(f"{loaded.file} has no `database` section, so there is nothing to grant")
-    found, beside = needed.grants(loaded.inventory), needed.more(loaded.inventory)
+    found, more = needed.grants(loaded.inventory), needed.more(loaded.inventory)
     if as_json:
         whole = {"role": database.user, "database": database.name}
         click.echo(
             json.dumps(
-                whole | {"grants": [asdict(g) for g in found], "more": [asdict(m) for m in beside]}, indent=1
+                whole | {"grants": [asdict(g) for g in found], "more": [asdict(m) for m in more]}, indent=1
             )
         )
         return
@@ -43,6 +45,6 @@ def grants(inventory: str, as_json: bool) -> None:
     for grant in found:
         click.echo(f"-- {', '.join(grant.items)}: {grant.why}")
         click.echo(grant.statement)
-    click.echo("-- What SQL cannot give:")
-    for extra in beside:
+    click.echo("-- What SQL cannot grant:")
+    for extra in more:
         click.echo(f"--   {', '.join(extra.items)}: {extra.what}")

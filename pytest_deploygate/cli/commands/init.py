@@ -1,4 +1,4 @@
-"""`deploygate init`: write what a user's own repository needs to start."""
+"""Write what your own repository needs to start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 
 from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.inventory.schema import json_schema
 from pytest_deploygate.session.settings import shipped_checklist
 
@@ -26,17 +27,17 @@ _IGNORED = "deploygate-out/\n"
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="[DIR]", default=Path())
 @click.option(
     "--from-checklist",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE.md",
-    help="Your own checklist: its lines get an id each, nothing else in it changes.",
+    metavar="FILE",
+    help="Your own checklist: each of its items gets an id; nothing else in it changes.",
 )
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@options.as_json
 def init(folder: Path, from_checklist: Path | None, force: bool, as_json: bool) -> None:
-    """Write suites, checklist, an example inventory and CI files into FOLDER (default: here).
+    """Write suites, checklist, an example inventory and CI files into DIR (default: the current folder).
 
     \b
     deploygate init
@@ -46,7 +47,7 @@ def init(folder: Path, from_checklist: Path | None, force: bool, as_json: bool) 
     present = [name for name in files if (folder / name).exists()]
     if present and not force:
         raise Refused(
-            f"these files are there already, nothing was written (--force overwrites): {', '.join(present)}"
+            f"nothing was written, because these files exist already (--force overwrites them): {', '.join(present)}"
         )
     try:
         for name, content in files.items():
@@ -66,7 +67,7 @@ def init(folder: Path, from_checklist: Path | None, force: bool, as_json: bool) 
     place = "" if folder == Path() else f"cd {folder} && "
     click.echo("Next:")
     click.echo(
-        f"  {place}cp inventories/staging.example.yml inventories/staging.yml   # and name your servers in it"
+        f"  {place}cp inventories/staging.example.yml inventories/staging.yml   # then name your servers in it"
     )
     click.echo("  deploygate plan --inventory staging")
 
@@ -89,7 +90,7 @@ def _files(from_checklist: Path | None) -> dict[str, str]:
             raise Refused("\n" + text.replace("checklist:", f"{from_checklist}:")) from None
         except UnicodeDecodeError:
             raise Refused(f"{from_checklist} is not UTF-8 text") from None
-        # The shipped suites speak of the shipped ids; a checklist that has none of them begins with people's word.
+        # The shipped suites are bound to the shipped ids; in a checklist that has none of them, people attest every item.
         if "{#phase2." not in files["suites/checklist.md"]:
             files = {name: text for name, text in files.items() if not name.startswith("suites/test_")}
     return files | dict.fromkeys(_EMPTY, "")

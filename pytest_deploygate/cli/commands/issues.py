@@ -1,4 +1,4 @@
-"""`deploygate issues`: what is not green and has no entry in the issue log yet."""
+"""List what is not green and has no entry in the issue log yet."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from pytest_deploygate.checklist import issue_log
 from pytest_deploygate.checklist.issue_log import Issue, IssueLog, Stub
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli.shared import repository
+from pytest_deploygate.cli.shared import options, repository
+from pytest_deploygate.cli.show.columns import columns
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, BadItem, undocumented
 from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.problems import nearest
@@ -24,19 +24,19 @@ from pytest_deploygate.problems import nearest
 
 @dataclass(frozen=True, slots=True)
 class _Bad:
-    """Something that is not green, with what the log must know of its item."""
+    """Something that is not green, with what the log needs to know about its item."""
 
     what: BadItem
     severity: Severity
     phase: str
 
 
-@click.command("issues", short_help="List what is not green and has no entry in the issue log.")
-@click.option("--change", default="local", show_default=True, metavar="ID", help="The change.")
-@click.option("--out", type=click.Path(path_type=Path), help="Its folder, when not deploygate-out/ID.")
-@click.option("--phase", default="", help="Only items of this phase.")
+@click.command()
+@options.change
+@options.out
+@click.option("--phase", default="", metavar="PHASE", help="Only items of this phase.")
 @click.option("--write", is_flag=True, help="Add a stub for each to issues/ID.yml.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @repository.repository
 def issues(
     *,
@@ -48,10 +48,10 @@ def issues(
     write: bool,
     as_json: bool,
 ) -> None:
-    """List every item of the last run that is not green and that issues/ID.yml does not speak of.
+    """List every item of the last run that is not green and has no entry in issues/ID.yml.
 
-    Each entry says owner, severity and decision (fix, accept, defer, rollback). A stub counts for nothing until
-    its TODOs are filled in.
+    An entry names owner, severity and decision (fix, accept, defer, rollback). A stub does not count until its
+    TODOs are filled in.
 
     \b
     deploygate issues --change CHG-1234
@@ -93,7 +93,7 @@ def _verdicts(folder: Path, change: str) -> list[dict[str, Any]]:
             f"there is no {path}: run `pytest -m PHASE --inventory NAME --change {change}` first"
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
-        raise click.UsageError(f"{path} cannot be read; run the gate again, it is written anew") from None
+        raise click.UsageError(f"{path} cannot be read; run the gate again, which rewrites it") from None
     return [item for item in items if item["in_scope"] or item["targets"]]
 
 
@@ -107,7 +107,7 @@ def _bad(items: list[dict[str, Any]]) -> Iterator[_Bad]:
         for target in targets or [whole]:
             found = Verdict(target["verdict"])
             if found is Verdict.INCONCLUSIVE and target["deferred_to"]:
-                continue  # the phase after which it can be measured measures it again
+                continue  # it is measured again in the phase that it is deferred to
             what = BadItem(item["id"], target["target"], found, target["reason"])
             yield _Bad(what, Severity(item["severity"]), item["phase"])
 
@@ -143,9 +143,7 @@ def _say(
 ) -> None:
     console = Console(highlight=False, soft_wrap=False)
     if missing or closed:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("item", "target", "severity", "verdict", "reason"):
-            table.add_column(column, overflow="fold")
+        table = columns("item", "target", "severity", "verdict", "reason")
         for bad in (*missing, *closed):
             what = bad.what
             cells = (what.item, what.target, bad.severity.value, what.verdict.value, what.reason)

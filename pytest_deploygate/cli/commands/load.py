@@ -1,4 +1,4 @@
-"""`deploygate load`: send the inventory's load now, with a live picture, and say whether response times hold."""
+"""Send the inventory's load now and judge the response times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from pytest_deploygate.cli.shared.inventories import Refused, read
+from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared.inventories import read
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show.load import Live, text
 from pytest_deploygate.inventory.load import Load, allowed
 from pytest_deploygate.judge import load as judge_load
@@ -36,24 +38,26 @@ Judged = tuple[str, str, Judgement]
 
 
 @click.command()
+@options.inventory
+@click.option("--rate", type=float, metavar="N", help="Requests per second. Default: the inventory's.")
+@click.option("--duration", metavar="DURATION", help="How long, e.g. 30s. Default: the inventory's.")
 @click.option(
-    "--inventory", required=True, metavar="NAME|PATH", help="the environment; its `load` must allow it"
+    "--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint; repeatable."
 )
-@click.option("--rate", type=float, metavar="N", help="requests a second, in place of the inventory's")
-@click.option("--duration", metavar="30s", help="how long, in place of the inventory's")
-@click.option(
-    "--endpoint", "endpoints", multiple=True, metavar="NAME", help="only this endpoint; can be repeated"
-)
-@click.option("--cold", is_flag=True, help="a new connection for every request")
+@click.option("--cold", is_flag=True, help="Open a new connection for every request.")
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
-    help="an earlier change's folder or a saved run to compare with",
+    metavar="FILE|DIR",
+    help="Compare with this saved run, or with the run in the folder of an earlier change.",
 )
 @click.option(
-    "--save", type=click.Path(path_type=Path, dir_okay=False), help="keep the run, as a baseline for later"
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Save the run, as a baseline for later.",
 )
-@click.option("--json", "as_json", is_flag=True, help="say the result as JSON")
+@options.as_json
 def load(
     inventory: str,
     rate: float | None,
@@ -64,10 +68,11 @@ def load(
     save: Path | None,
     as_json: bool,
 ) -> None:
-    """Send load at a fixed rate and judge p50 and p99 on counts. Exit 0 pass, 1 fail, 21 not to be told, 4 refused.
+    """Send load at a fixed rate and judge p50 and p99 from counts of requests.
 
-    Requests leave by the clock (open loop) and are timed from when they were due, so a stall counts in full. Nothing is
-    sent where the inventory does not say `load: {allow: ITS-NAME}`. Ctrl-C stops at once and shows what was seen.
+    Requests are sent by the clock (open loop) and timed from when they were due, so a stall counts in full. Nothing
+    is sent unless the inventory says `load: {allow: ITS-NAME}`. Ctrl-C stops at once and shows the results so far.
+    Exit 0: pass. 1: fail. 21: inconclusive. 4: refused.
 
     \b
     deploygate load --inventory staging
@@ -100,7 +105,7 @@ def _plan(
     cold: bool,
     baseline: Path | None,
 ) -> tuple[str, Load]:
-    """Return the inventory's name and its load with the command line's changes. Raises Refused (exit 4)."""
+    """Return the inventory's name and its load as changed by the command line. Raises Refused (exit 4)."""
     loaded = read(inventory)
     found, name = loaded.inventory.load, loaded.inventory.name
     if found is None or found.target is None:
@@ -122,7 +127,7 @@ def _plan(
         changes["connections"] = "cold"
     if baseline is not None:
         changes["baseline"] = baseline
-    # The cap is the inventory's: where it names none, its own plan is the cap.
+    # The inventory sets the cap; if it names none, its own plan is the cap.
     cap = found.max_per_second or found.greatest_rate
     try:
         given = {key: getattr(found, key) for key in type(found).model_fields}
@@ -158,7 +163,7 @@ def _run(plan: Load, name: str, *, live: bool) -> LoadRun:
 
 @contextmanager
 def _stopping(engines: list[Engine]) -> Iterator[None]:
-    """Let Ctrl-C end the load at once and keep what was seen; a second one ends the command."""
+    """Let Ctrl-C end the load at once and keep the results so far; a second Ctrl-C ends the command."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -194,7 +199,7 @@ def _save(run: LoadRun, file: Path) -> None:
 
 
 def _as_json(run: LoadRun, judged: list[Judged]) -> dict[str, Any]:
-    """Return stable keys: verdict, criteria, and the run as it is kept in evidence."""
+    """Return stable keys: verdict, criteria, and the run as evidence has it."""
     found: dict[str, Any] = {
         "verdict": worst(judgement.verdict for _, _, judgement in judged).value,
         "criteria": [

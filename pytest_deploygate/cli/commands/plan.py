@@ -1,4 +1,4 @@
-"""`deploygate plan`: what a run would do, before anything runs."""
+"""Show what a run would do, before anything runs."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ import pytest
 
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli.shared import planning, repository, suites
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared import options, planning, repository, suites
 from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show import plan as planshow
 from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
 from pytest_deploygate.session import declared, scope
 
-#: Marks that pytest and its plugins here have, beside those that the configuration registers.
+#: Marks of pytest and its plugins here, besides those that the configuration registers.
 _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametrize", "usefixtures")
 
 
-@click.command("plan", short_help="Print what a run would do, before anything runs.")
+@click.command()
 @click.option("-m", "expression", default="", metavar="EXPR", help="Phases and areas, as pytest takes them.")
-@click.option("--inventory", "name", required=True, metavar="NAME|PATH", help="The environment.")
+@options.inventory
 @click.option(
-    "--checklist", "file", type=click.Path(path_type=Path), metavar="FILE", help="A checklist of your own."
+    "--checklist",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The checklist, if not suites/checklist.md.",
 )
-@click.option("--change", default="local", show_default=True, metavar="ID", help="The change.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(expression: str, name: str, file: Path | None, change: str, as_json: bool) -> None:
-    """Print what runs where and when, who must attest what, what disturbs, and what is missing for it.
+@options.change
+@options.as_json
+def plan(expression: str, inventory: str, file: Path | None, change: str, as_json: bool) -> None:
+    """Show what runs where and when, who must attest what, what is disruptive, and what is missing.
 
     No probe runs and no connection is made. Secrets that are not set yet are listed as missing.
 
@@ -46,7 +50,7 @@ def plan(expression: str, name: str, file: Path | None, change: str, as_json: bo
     root = repository.find_root(Path.cwd())
     absent: list[str] = []
     try:
-        loaded = load(name, root, absent)
+        loaded = load(inventory, root, absent)
     except InventoryError as error:
         raise Refused(f"\n{error}") from None
     with repository.plainly():

@@ -1,4 +1,4 @@
-"""`deploygate report`: make the result files again from a change's journal, or export it in a format of others."""
+"""Regenerate a change's result files from its journal, or export it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate import journal
-from pytest_deploygate.cli.shared import folders
+from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
@@ -16,22 +16,20 @@ from pytest_deploygate.report.record import Record
 
 
 @click.command()
-@click.option("--change", metavar="ID", default="local", show_default=True, help="Change whose report it is.")
-@click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, when not deploygate-out/ID."
-)
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Write this format only.")
+@options.change
+@options.out
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Export in this format only.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where the format goes; standard output otherwise.",
+    help="The file to export to. Default: standard output.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@options.as_json
 def report(change: str, out: Path | None, form: str | None, output: Path | None, as_json: bool) -> None:
-    """Make signoff.html, verdicts.json and junit.xml again from the journal, which alone is the record.
+    """Regenerate signoff.html, verdicts.json and junit.xml from the journal, which is the only record.
 
-    With --format one format is written and the folder stays as it is. What is not a pass never exports as one.
+    With --format, one format is exported and the folder stays as it is. Nothing but a pass is exported as a pass.
 
     \b
     deploygate report --change CHG-1234
@@ -39,9 +37,9 @@ def report(change: str, out: Path | None, form: str | None, output: Path | None,
     deploygate report --change CHG-1234 --format sarif --output deploygate.sarif
     """
     if output and not form:
-        raise click.UsageError("--output needs --format: which format is it to be?")
+        raise click.UsageError("--output needs --format")
     if form and not output and as_json:
-        raise click.UsageError("--json and a format cannot share standard output: add --output FILE")
+        raise click.UsageError("--json and --format cannot share standard output: add --output FILE")
     folder = folders.of(change, out, find_root(Path.cwd()))
     try:
         entries, _ = journal.read(folder)

@@ -1,4 +1,4 @@
-"""`deploygate schema`: the inventory's JSON Schema."""
+"""Print the JSON Schema of the inventory, for editors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def schema() -> None:
 
     \b
     deploygate schema > inventories/inventory.schema.json
-    and as the first line of an inventory, for editors:
+    # then, as the first line of an inventory:
     # yaml-language-server: $schema=inventory.schema.json
     """
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

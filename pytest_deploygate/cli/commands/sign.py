@@ -1,4 +1,4 @@
-"""`deploygate sign`: sign a report in a role."""
+"""Sign the report of a change in a role, with an SSH key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import time_words
-from pytest_deploygate.cli.shared import folders, repository
+from pytest_deploygate.cli.shared import folders, options, repository
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import BROKEN
 from pytest_deploygate.signoff.signing import REFUSED, RefusedToSign, SignedNow
@@ -18,38 +18,44 @@ from pytest_deploygate.signoff.signing import sign as sign_folder
 
 
 class _NotSigned(click.ClickException):
-    """Nothing was signed, because of something that the signer can put right."""
+    """Nothing was signed, for a reason that the signer can fix."""
 
     exit_code = REFUSED
 
 
 class _Broken(click.ClickException):
-    """Nothing was signed, because what was recorded is not what is there."""
+    """Nothing was signed, because the folder does not match the record."""
 
     exit_code = BROKEN
 
 
-@click.command("sign", short_help="Sign a change's report in a role, with an SSH key.")
-@click.option("--role", required=True, help="Role in which it is signed, e.g. deployment-lead.")
+@click.command()
+@click.option("--role", required=True, metavar="ROLE", help="The role that signs, e.g. deployment-lead.")
 @click.option(
     "--key",
     required=True,
     type=click.Path(path_type=Path),
-    help="Private SSH key, or a public one whose private half is in the agent.",
+    metavar="KEY",
+    help="The SSH key, or its public key if an agent holds the private one.",
 )
-@click.option("--change", default="local", show_default=True, metavar="ID", help="Change whose report it is.")
+@options.change
+@options.out
+@click.option("--name", default="", metavar="NAME", help="The person who signs. Default: git's user.name.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Its folder, when not deploygate-out/ID."
+    "--meaning",
+    default="",
+    metavar="TEXT",
+    help="What the signature means. Default: a sentence that fits the decision.",
 )
-@click.option("--name", default="", help="Who signs; left out: git's user.name.")
 @click.option(
-    "--meaning", default="", help="What the signature means; left out: a sentence that fits the decision."
+    "--reason", default="", metavar="TEXT", help="Why it is signed; required unless the decision is GO."
 )
-@click.option("--reason", default="", help="Why it is signed; needed where the decision is not GO.")
 @click.option(
-    "--roles", metavar="LIST", help="Roles that sign, with commas; left out: the checklist's sign-off lines."
+    "--roles",
+    metavar="ROLE,…",
+    help="The roles that must sign. Default: those of the checklist's sign-off section.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def sign(
     role: str,
     key: Path,
@@ -63,12 +69,12 @@ def sign(
 ) -> None:
     """Write signatures/ROLE.json and .json.sig beside the report; nothing else in the folder changes.
 
-    Signed are the digests of report, verdicts and JUnit file, the head of the journal, change, scope and decision,
-    role, name, meaning, reason and time. A report that changes afterwards voids every signature on it.
+    The signature covers the digests of report, verdicts and JUnit file, the head of the journal, change, scope,
+    decision, role, name, meaning, reason and time. If the report changes afterwards, every signature on it is void.
 
     \b
     deploygate sign --change CHG-1234 --role deployment-lead --key ~/.ssh/id_ed25519
-    deploygate sign --change CHG-1234 --role technical-lead --key ~/.ssh/id_ed25519.pub   # half in the agent
+    deploygate sign --change CHG-1234 --role technical-lead --key ~/.ssh/id_ed25519.pub   # key in an agent
     deploygate sign --change CHG-1234 --role technical-lead --key KEY --reason "seen; we wait for the vendor"
     """
     folder = folders.of(change, out, repository.find_root(Path.cwd()))
@@ -115,10 +121,12 @@ def _say(signed: SignedNow, folder: Path, as_json: bool) -> None:
     if said.decision != "GO":
         click.echo(f"  as seen, not as agreed to: {said.reason}")
     click.echo(f"  key     {signed.key}")
-    click.echo(f"  journal {said.journal_head}  (put it into the ticket)")
+    click.echo(f"  journal {said.journal_head}  (copy it into the ticket)")
     click.echo(f"  written {signed.file} and .sig")
     if signed.aside:
-        click.echo(f"  the earlier signature, of a report that changed since, is in {signed.aside}")
+        click.echo(
+            f"  the earlier signature, of a report that has changed since, was moved to {signed.aside}"
+        )
     if signed.missing:
         click.echo(f"not signed yet: {', '.join(signed.missing)}")
     else:

@@ -1,4 +1,7 @@
-"""`deploygate snapshot`: write the structure of a live database as the file that phase2.tables compares with."""
+"""Write the expected table structure from a live database.
+
+The check of `phase2.tables` compares with this file.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,29 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.cli.shared.inventories import database_of
+from pytest_deploygate.cli.shared import inventories, options
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.probes import catalog
+from pytest_deploygate.probes.postgres import Cluster
 
 
 @click.command()
-@click.option("--inventory", required=True, metavar="NAME|PATH", help="the environment to read from")
+@options.inventory
 @click.option(
-    "--schema", "schemas", multiple=True, metavar="NAME", help="schema to take (default: all of the user's)"
+    "--schema",
+    "schemas",
+    multiple=True,
+    metavar="NAME",
+    help="A schema to include; repeatable. Default: every schema that the user owns.",
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="file to write (default: inventories/NAME.tables.json)"
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file to write. Default: NAME.tables.json beside the inventory.",
 )
-@click.option("--json", "as_json", is_flag=True, help="say what was written as JSON")
+@options.as_json
 def snapshot(inventory: str, schemas: tuple[str, ...], output: Path | None, as_json: bool) -> None:
     """Write the expected table structure from a live database.
 
@@ -29,7 +41,11 @@ def snapshot(inventory: str, schemas: tuple[str, ...], output: Path | None, as_j
     \b
     deploygate snapshot --inventory staging --schema platform
     """
-    cluster, loaded = database_of(inventory)
+    loaded = inventories.read(inventory, files_may_be_missing=True)
+    if loaded.inventory.database is None:
+        raise Refused(f"{loaded.file} has no `database` section; add one with name, user and primary")
+    writes = loaded.inventory.writes
+    cluster = Cluster(loaded.inventory.database, writes.schema_ if writes else None)
     target = output or loaded.file.parent / f"{loaded.inventory.name}.tables.json"
     try:
         wanted = schemas or catalog.own_schemas(cluster)
@@ -43,11 +59,11 @@ def snapshot(inventory: str, schemas: tuple[str, ...], output: Path | None, as_j
     finally:
         cluster.close()
     if not structure.table_names:
-        raise click.ClickException(f"schema {', '.join(wanted)} has no tables; {target} is of no use yet")
+        raise click.ClickException(f"schema {', '.join(wanted)} has no tables; do not commit {target} yet")
     if as_json:
         click.echo(
             json.dumps({"file": str(target), "schemas": list(wanted), "tables": structure.table_names})
         )
     else:
-        click.echo(f"{target}: {len(structure.table_names)} tables and views of {', '.join(wanted)}")
+        click.echo(f"{target}: {len(structure.table_names)} tables and views in {', '.join(wanted)}")
         click.echo(f"Review and commit it; in the inventory: tables: {{snapshot: {target.name}}}")

@@ -1,4 +1,4 @@
-"""`deploygate verify`: check a signed record offline."""
+"""Verify journal, evidence, report and signatures offline."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import parse_time, time_words
-from pytest_deploygate.cli.shared import folders, repository
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared import folders, options, repository
+from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import Check, VerifyResult
 from pytest_deploygate.signoff.verify import verify as verify_folder
@@ -19,39 +19,29 @@ ALLOWED = "allowed_signers"
 _MARK = {True: "ok     ", False: "WRONG  ", None: "note   "}
 
 
-class _Command(click.Command):
-    """A command whose usage errors are exit 4, as those of a run: 2 would look like pytest's own."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            raise Refused(f"{error.format_message()} (`deploygate verify --help`)") from None
-
-
-@click.command("verify", cls=_Command, short_help="Check journal, evidence, report and signatures offline.")
+@click.command(cls=Command)
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option(
-    "--change", default="local", show_default=True, metavar="ID", help="Change, where DIR is not given."
+    "--change", default="local", show_default=True, metavar="ID", help="The change, if DIR is not given."
 )
 @click.option(
     "--allowed-signers",
     "allowed",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Who may sign in which role; left out: {ALLOWED} of the repository. Not from inside the folder.",
+    help=f"Who may sign in which role. Default: {ALLOWED} of the repository. Never a file of the folder itself.",
 )
 @click.option(
-    "--roles", metavar="LIST", help="Roles that must have signed, with commas; left out: the journal's."
+    "--roles", metavar="ROLE,…", help="The roles that must have signed. Default: those in the journal."
 )
 @click.option(
     "--at",
     "moment",
     metavar="TIME",
-    help="Keys must be allowed at this time (2026-03-04T10:00:00Z), not now.",
+    help="When keys must be allowed, e.g. 2026-03-04T10:00:00Z. Default: now.",
 )
-@click.option("--all", "everything", is_flag=True, help="List every check, not only the first that is wrong.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, all checks in it.")
+@click.option("--all", "everything", is_flag=True, help="List every check, not only the first that fails.")
+@options.as_json
 def verify(
     folder: Path | None,
     change: str,
@@ -63,11 +53,12 @@ def verify(
 ) -> None:
     """Check a change's folder: the journal's chain and signed head, evidence, results, signatures, roles.
 
-    Exit 0: all of it verified and every role has signed. 25: something recorded is not what is there. 26: a signature
-    is missing, invalid, or nobody can say whom the key belongs to. 4: a mistake on the command line.
+    Exit 0: everything is verified and every role has signed. 25: something is not as it was recorded. 26: a signature
+    is missing or invalid, or its key is unknown. 4: a mistake on the command line.
 
-    The allowed-signers file has a line for each role, `ROLE namespaces="deploygate-signoff,deploygate-decision" KEYTYPE KEY`, and must come
-    from a place that whoever gave you the folder cannot write to.
+    The allowed-signers file has a line for each role,
+    `ROLE namespaces="deploygate-signoff,deploygate-decision" KEYTYPE KEY`. It must come from a place to which
+    whoever gave you the folder cannot write.
 
     \b
     deploygate verify --change CHG-1234
@@ -166,7 +157,7 @@ def _decided(result: VerifyResult) -> str:
 def _verdict(result: VerifyResult, *, everything: bool) -> list[str]:
     if result.ok:
         return [
-            f"VERIFIED: {len(result.roles)} of {len(result.roles)} roles signed this very report ({result.decision})"
+            f"VERIFIED: {len(result.roles)} of {len(result.roles)} roles signed this report ({result.decision})"
         ]
     wrong = sum(1 for check in result.checks if check.ok is False)
     first = result.first.text if result.first else f"not signed by {', '.join(result.missing)}"

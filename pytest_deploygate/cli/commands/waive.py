@@ -1,4 +1,7 @@
-"""`deploygate waive`: write a waiver, to be merged by a pull request."""
+"""Waive an item that is not good, until a date.
+
+The waiver is a file, to be merged by a pull request.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,34 @@ from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import dump, time_words
 from pytest_deploygate.checklist.waivers import CAP, FOLDER
-from pytest_deploygate.cli.shared import repository
+from pytest_deploygate.cli.shared import options, repository
 
 
-@click.command("waive", short_help="Take responsibility for an item that is not good, for a time.")
+@click.command()
 @click.argument("item")
-@click.option("--target", default="", help="Only this target (`*` and `?` work), e.g. one replica.")
-@click.option("--owner", required=True, help="Who answers for it.")
-@click.option("--approver", required=True, help="Another person, who agrees.")
-@click.option("--reason", required=True, help="Why this is acceptable; at least 15 characters.")
-@click.option("--ticket", required=True, help="Where it is being mended.")
-@click.option("--expires", required=True, metavar="DATE|7d", help="When it ends (UTC); 90 days at most.")
+@click.option(
+    "--target", default="", metavar="NAME", help="Only for this target, e.g. one replica; `*` and `?` match."
+)
+@click.option("--owner", required=True, metavar="ROLE", help="Who is responsible for it.")
+@click.option("--approver", required=True, metavar="ROLE", help="Who approves it; not the owner.")
+@click.option(
+    "--reason", required=True, metavar="TEXT", help="Why this is acceptable; at least 15 characters."
+)
+@click.option("--ticket", required=True, metavar="ID", help="The ticket for the fix.")
+@click.option(
+    "--expires", required=True, metavar="DATE|7d", help="When it expires (UTC); at most 90 days from now."
+)
 @click.option("--change", default="", metavar="ID", help="Only for this change.")
 @click.option("--inventory", default="", metavar="NAME", help="Only for this inventory.")
 @click.option(
-    "--cap", type=click.IntRange(min=0), default=CAP, show_default=True, help="How many may be active."
+    "--cap",
+    type=click.IntRange(min=0),
+    default=CAP,
+    show_default=True,
+    metavar="N",
+    help="How many waivers may be active.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 @repository.repository
 def waive(
     item: str,
@@ -47,8 +61,8 @@ def waive(
 ) -> None:
     """Write waivers/ITEM--DATE.yml: ITEM does not hold the deployment until the waiver ends.
 
-    Its check still runs and its result is shown. When the waiver has ended, whatever is still not good fails.
-    Items marked .non-waivable refuse.
+    Its check still runs and its result is shown. Once the waiver has expired, an item that is still not good fails.
+    Items marked .non-waivable are refused.
 
     \b
     deploygate waive db.pooling --owner "Database admin" --approver "Operations manager" --ticket OPS-17 \\
@@ -84,7 +98,7 @@ def waive(
         return
     click.echo(f"wrote {shown}")
     what = f"{item} [{target}]" if target else item
-    click.echo(f"{what} is waived until {record['expires']}; from then on it fails unless it is mended")
+    click.echo(f"{what} is waived until {record['expires']}; from then on it fails unless it is fixed")
     click.echo(f"next: {step}")
 
 

@@ -1,4 +1,7 @@
-"""`deploygate watch`: see for a day whether the platform is up, and keep it in a record that `crit.uptime` reads."""
+"""Watch for a day whether the platform is up, and keep a record.
+
+The check of `crit.uptime` reads the record.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from pytest_deploygate.cli.shared.inventories import Refused, read
+from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared.inventories import read
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show.watch import Lines, Picture, clock, show_status
 from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.inventory.uptime import Uptime, WatchTarget
@@ -42,34 +47,38 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     if span <= timedelta(0):
-        raise click.BadParameter(f"{text} is no time at all")
+        raise click.BadParameter(f"{text}: give a duration longer than zero")
     return span
 
 
 @click.command()
-@click.option("--inventory", required=True, metavar="NAME|PATH", help="the environment to watch")
+@options.inventory
 @click.option(
     "--for",
     "span",
     metavar="DURATION",
     callback=_span,
-    help="how long from t0 on (default: the inventory's window, 24h)",
+    help="How long to watch, from t0. Default: the inventory's window (24h).",
 )
 @click.option(
     "--every",
     metavar="DURATION",
     callback=_span,
-    help="how often each target is asked (default: the inventory's, 5s)",
+    help="How often each target is asked. Default: the inventory's interval (5s).",
 )
-@click.option("--t0", metavar="now|TIME", help="when the window begins, where the inventory does not say it")
-@click.option("--vantage", metavar="NAME", help="what this place is called (default: the host's name)")
+@click.option("--t0", metavar="now|TIME", help="When the window begins, if the inventory does not say.")
+@click.option("--vantage", metavar="NAME", help="The name of this vantage point. Default: the host's name.")
 @click.option(
-    "--record", "file", type=click.Path(path_type=Path, dir_okay=False), help="the file to keep it in"
+    "--record",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The record. Default: the inventory's, or one for this vantage point.",
 )
-@click.option("--detach", is_flag=True, help="go on in the background")
-@click.option("--status", "status", is_flag=True, help="tell how it stands, and whether the watch runs")
-@click.option("--stop", "stop", is_flag=True, help="end the watch that writes the record on this host")
-@click.option("--json", "as_json", is_flag=True, help="with --status: print JSON")
+@click.option("--detach", is_flag=True, help="Continue in the background.")
+@click.option("--status", is_flag=True, help="Show the result so far and whether a watch is running.")
+@click.option("--stop", is_flag=True, help="Stop the watch that writes the record on this host.")
+@click.option("--json", "as_json", is_flag=True, help="With --status: print JSON.")
 def watch(
     inventory: str,
     span: timedelta | None,
@@ -82,10 +91,10 @@ def watch(
     stop: bool,
     as_json: bool,
 ) -> None:
-    """Ask the targets of the inventory's `uptime` section again and again, and keep every answer.
+    """Ask the targets of the inventory's `uptime` section at a fixed interval, and record every answer.
 
-    The record survives a kill and a reboot: the same command goes on with it, and the time between counts as unknown.
-    Watch from other places, too: run it there with another --vantage, and copy the files beside this one.
+    The record survives a kill and a reboot: the same command continues it, and the time between counts as unknown.
+    To watch from other places too, run the command there with another --vantage and copy its record beside this one.
 
     \b
     deploygate watch --inventory prod --t0 now --detach
@@ -102,7 +111,7 @@ def watch(
     place = _place(vantage)
     target_file = file or _file(loaded, uptime, place)
     if status:
-        # A record that was named is the one that is told of, not those of the inventory.
+        # The status is that of the record that was named, not of the inventory's records.
         about = uptime.model_copy(update={"records": [file]}) if file else uptime
         _status(loaded, about, target_file, as_json)
     elif stop:
@@ -114,7 +123,7 @@ def watch(
 
 
 def _file(loaded: Loaded, uptime: Uptime, place: str) -> Path:
-    """Return the record that the inventory names, if it names one only; else one for this vantage point."""
+    """Return the record that the inventory names, if it names exactly one; else one for this vantage point."""
     named = uptime.records[0]
     if len(uptime.records) == 1 and not any(sign in str(named) for sign in "*?["):
         return named
@@ -137,12 +146,12 @@ def _watch(
     place: str,
     file: Path,
 ) -> None:
-    # Here, before the clock is read: aiohttp takes a while to import, which every other command would wait for.
+    # Imported here, before the clock is read: aiohttp is slow to import, and --status and --stop do not need it.
     from pytest_deploygate.probes.watch.ask import Answer, ask  # noqa: PLC0415
 
     targets = [target for target in uptime.targets if not target.prometheus]
     if not targets:
-        raise Refused(f"{loaded.file}: Prometheus watches all targets of `uptime` already")
+        raise Refused(f"{loaded.file}: Prometheus already watches all targets of `uptime`")
     every_s, window = (every or uptime.every).total_seconds(), span or uptime.window
     _warn(uptime, every_s, window)
     header = {
@@ -167,15 +176,15 @@ def _watch(
     click.echo(
         f"the watch is over: {file}"
         if complete
-        else f"the watch was stopped; the same command goes on: {file}"
+        else f"the watch was stopped; the same command continues it: {file}"
     )
 
 
 def _warn(uptime: Uptime, every_s: float, window: timedelta) -> None:
     if is_too_long(every_s, uptime.budget_s):
         click.echo(
-            f"asking every {every_s:g} s can never pass: one failed answer alone could be {2 * every_s:g} s of the"
-            f" {uptime.budget_s:g} s that may be lost",
+            f"asking every {every_s:g} s can never pass: a single failed answer may stand for {2 * every_s:g} s of"
+            f" downtime, and the budget is {uptime.budget_s:g} s",
             err=True,
         )
     if window < uptime.window:
@@ -186,10 +195,10 @@ def _warn(uptime: Uptime, every_s: float, window: timedelta) -> None:
 
 
 def _t0(given: str | None, uptime: Uptime, file: Path) -> float:
-    """Return when the window begins: the inventory's word, else the record's that goes on, else what was given."""
+    """Return when the window begins: as the inventory says, else as the record to continue says, else as given."""
     if uptime.t0 is not None:
         if given:
-            raise click.UsageError("the inventory says when the window begins (`uptime.t0`); leave --t0 out")
+            raise click.UsageError("the inventory says when the window begins (`uptime.t0`): omit --t0")
         return uptime.t0.timestamp()
     if file.exists() and file.stat().st_size:
         try:
@@ -199,7 +208,7 @@ def _t0(given: str | None, uptime: Uptime, file: Path) -> float:
                 raise click.ClickException(str(error)) from None
     if given is None:
         raise Refused(
-            "nobody says when the window begins: write `uptime: {t0: 2026-12-01T02:30:00-05:00}` into the inventory,"
+            "it is not known when the window begins: write `uptime: {t0: 2026-12-01T02:30:00-05:00}` into the inventory,"
             " or start the watch with `--t0 now` once the announced interruption is over"
         )
     return round(time.time(), 3) if given == "now" else _moment(given)
@@ -237,7 +246,7 @@ def _run(plan: Plan, writer: Writer, uptime: Uptime, question: Ask) -> bool:
 
 
 def _detach(file: Path) -> None:
-    """Start the same command without --detach in a session of its own, and see that it came to watch."""
+    """Start the same command without --detach in a session of its own, and wait until it has begun to watch."""
     words = [word for word in sys.argv[1:] if word != "--detach"]
     log = file.with_suffix(".log")
     before = _runs(file)
@@ -261,14 +270,16 @@ def _detach(file: Path) -> None:
             process.returncode = 0  # it outlives us on purpose; subprocess would warn that it still runs
             click.echo(f"watching in the background as process {process.pid}: {file}")
             click.echo(
-                f"what it says: {log}; `deploygate watch --status` tells how it stands, `--stop` ends it"
+                f"its output: {log}; `deploygate watch --status` shows the result so far, `--stop` ends it"
             )
             return
         time.sleep(0.05)
     said = log.read_bytes()[began:].decode(errors="replace").strip()
     if process.poll() is None:
         process.terminate()
-    raise click.ClickException(f"the watch did not start: {said or 'it said nothing'}".replace("Error: ", ""))
+    raise click.ClickException(
+        f"the watch did not start: {said or 'it printed nothing'}".replace("Error: ", "")
+    )
 
 
 def _runs(file: Path) -> int:
@@ -286,9 +297,9 @@ def _stop(file: Path) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while record.running(file) is not None:
         if time.monotonic() > deadline:
-            raise click.ClickException(f"process {pid} does not end; look at what it does before you kill it")
+            raise click.ClickException(f"process {pid} does not end; find out why before you kill it")
         time.sleep(0.05)
-    click.echo(f"the watch has ended; the same command goes on with {file}")
+    click.echo(f"the watch has ended; the same command continues {file}")
 
 
 def _status(loaded: Loaded, uptime: Uptime, file: Path, as_json: bool) -> None:

@@ -1,21 +1,20 @@
-"""What `decide` and `rollback` share: the change's folder, its inventory, its journal held open."""
+"""A change as `decide` and `rollback` work on it: its folder, its inventory, its journal held open, its hooks."""
 
 from __future__ import annotations
 
 import contextlib
 import getpass
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli.shared import folders, inventories, outcome
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
 from pytest_deploygate.inventory.loader import Loaded
@@ -30,19 +29,8 @@ from pytest_deploygate.signoff.decided import Decided
 from pytest_deploygate.signoff.ssh import SshError
 
 
-class Command(click.Command):
-    """A command whose usage errors are exit 4, as those of a run: 2 would look like pytest's own."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does. Raises Refused."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            raise Refused(f"{error.format_message()} (`{ctx.command_path} --help`)") from None
-
-
 def role(given: str, entries: Sequence[Entry]) -> str:
-    """Return a role as records name it. Raises Refused with the nearest, where checklist and contacts name roles."""
+    """Return a role as records name it. Raises Refused with the nearest role of the checklist and the contacts."""
     with plainly():
         begin = segments(entries)[-1].begin
     known = [slug(str(name)) for name in begin["checklist"]["roles"]]
@@ -54,7 +42,7 @@ def role(given: str, entries: Sequence[Entry]) -> str:
 
 
 def person(given: str) -> str:
-    """Return who acts: the name given, else whoever is logged in here."""
+    """Return who acts: the name given, else the user who is logged in here."""
     if given.strip():
         return redact(" ".join(given.split()))
     try:
@@ -64,7 +52,7 @@ def person(given: str) -> str:
 
 
 def decisions(entries: Sequence[Entry]) -> list[Decided]:
-    """Return people's decisions with what became of their signatures."""
+    """Return people's decisions, each with the state of its signature."""
     with plainly():
         try:
             return decided.read(entries, find_root(Path.cwd()) / "allowed_signers", utcnow())
@@ -73,10 +61,10 @@ def decisions(entries: Sequence[Entry]) -> list[Decided]:
 
 
 def refuse_altered(entries: list[Entry], *, acting: bool = False) -> None:
-    """Stop where a decision about the open incident is not what was signed.
+    """Refuse to act if a decision about the open incident is not what was signed.
 
-    Whoever acts on the newest decision (`acting`) needs one that counts: not by a key that may not, and, where the
-    inventory says `signed_decisions`, not without a signature, which whoever can write the journal could take away.
+    To act on the newest decision (`acting`), it must count: its key must be allowed, and if the inventory says
+    `signed_decisions` it must be signed, since whoever can write the journal could remove a signature.
     """
     with plainly():
         incident = situation.now(entries).incident
@@ -88,33 +76,20 @@ def refuse_altered(entries: list[Entry], *, acting: bool = False) -> None:
         wrong += [one for one in mine[-1:] if one.state in bad]
     if wrong:
         raise Altered(
-            f"nothing is done on this record: {wrong[0].text}; `deploygate verify --all` checks all of it"
+            f"nothing was done, because the record cannot be trusted: {wrong[0].text}; `deploygate verify --all` checks all of it"
         )
 
 
 def must_sign(entries: list[Entry]) -> bool:
-    """Tell whether the inventory wants decisions to be signed."""
+    """Return whether the inventory requires signed decisions."""
     section = inventory_of(entries, None).inventory.rollback
     return section is not None and section.signed_decisions
 
 
 class Altered(click.ClickException):
-    """A signed decision does not verify: exit 25, the evidence is not what was recorded."""
+    """A signed decision does not verify: exit 25, the evidence is not as recorded."""
 
     exit_code = 25
-
-
-def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--change` and `--out`."""
-    command = click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="Its folder, when not deploygate-out/ID.",
-    )(command)
-    return click.option("--change", default="local", show_default=True, metavar="ID", help="The change.")(
-        command
-    )
 
 
 def folder_of(change: str, out: Path | None) -> Path:
@@ -130,9 +105,9 @@ def read(folder: Path) -> list[Entry]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[Writer]:
-    """Hold the journal for writing: no run and no other command of this change writes meanwhile.
+    """Hold the journal for writing, so that no run and no other command of this change writes to it.
 
-    What was added is in the report, too, when it is let go: `deploygate verify` finds the two alike.
+    What was added is in the report, too, when the journal is released: `deploygate verify` compares the two.
     """
     with plainly():
         writer = Writer(folder)
@@ -141,14 +116,14 @@ def writing(folder: Path) -> Iterator[Writer]:
             yield writer
         finally:
             if len(writer.entries) > there:
-                with contextlib.suppress(JournalError):  # it says so when it is read the next time
+                with contextlib.suppress(JournalError):  # the next command that reads it reports the error
                     outcome.render(writer, folder)
             writer.close()
 
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Turn what is wrong with a journal into one sentence."""
+    """Turn an error of the journal into one sentence."""
     try:
         yield
     except JournalError as error:
@@ -156,13 +131,15 @@ def plainly() -> Iterator[None]:
 
 
 def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
-    """Write down what deadlines have to say by now, tell the hooks of it, and return it."""
+    """Record what deadlines have decided by now, notify the hooks, and return the events."""
 
     def look() -> Ask:
         try:
             inventory = inventory_of(writer.entries, None).inventory
         except Refused as refused:
-            click.echo(f"the deadline's action is not looked into: {refused.message}", err=True)
+            click.echo(
+                f"the conditions for the deadline's action were not checked: {refused.message}", err=True
+            )
             return Ask(conditions_hold=False)
         return situation.look_again(writer, inventory, folder)
 
@@ -174,40 +151,40 @@ def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
 
 
 def inventory_of(entries: list[Entry], given: str | None) -> Loaded:
-    """Return the inventory of the change's last run, or the one named. Raises Refused (exit 4)."""
+    """Return the inventory of the change's last run, or the one given. Raises Refused (exit 4)."""
     with plainly():
         name = situation.now(entries).inventory
     loaded = inventories.read(given or name)
     if loaded.inventory.name != name:
         raise Refused(
-            f"the last run of this change was about {name!r}, and {loaded.file} is {loaded.inventory.name!r}"
+            f"the last run of this change used the inventory {name!r}, and {loaded.file} is {loaded.inventory.name!r}"
         )
     return loaded
 
 
 class Complaints:
-    """Where errors of hooks go: said on standard error, and kept in the journal as soon as it can be written."""
+    """Errors of hooks: printed to standard error, and recorded in the journal as soon as it can be written."""
 
     def __init__(self, writer: Writer | None = None) -> None:
         self._writer = writer
         self._waiting: list[tuple[str, str]] = []
 
     def __call__(self, where: str, what: str) -> None:
-        """Take one."""
+        """Print an error and record it, now or later."""
         click.echo(f"hook {where}: {what}", err=True)
         self._waiting.append((where, what))
         if self._writer is not None:
             self.keep(self._writer)
 
     def keep(self, writer: Writer) -> None:
-        """Write down those that wait, and from now on each at once."""
+        """Record the waiting errors, and from now on each at once."""
         self._writer = writer
         while self._waiting:
             where, what = self._waiting.pop(0)
             writer.append("hook", {"where": where, "what": what, "text": f"{where}: {what}"})
 
     def keep_in(self, folder: Path) -> None:
-        """Write down those that wait; while a run holds the journal they are only said."""
+        """Record the waiting errors; while a run holds the journal they are only printed."""
         if self._waiting:
             with contextlib.suppress(click.ClickException), writing(folder) as writer:
                 self.keep(writer)
@@ -215,12 +192,12 @@ class Complaints:
 
 
 def hooks_of_repository(complaints: Complaints | None = None) -> Hooks:
-    """Return the hooks of the repository's `conftest.py`; an error in one is said, and kept by `complaints`."""
+    """Return the hooks of the repository's `conftest.py`; `complaints` takes their errors."""
     return hooks.load(find_root(Path.cwd()), complaints or Complaints())
 
 
 def notify(place: Writer | Path, event: str, text: str) -> None:
-    """Have the hooks pass something on; `place` is where their errors are kept."""
+    """Notify the hooks of an event; `place` is where their errors are recorded."""
     complaints = Complaints(place if isinstance(place, Writer) else None)
     hooks_of_repository(complaints).ask("pytest_deploygate_notify", event=event, text=text)
     if isinstance(place, Path):

@@ -1,4 +1,4 @@
-"""Which change's folder a command is about."""
+"""The folder of the change that a command is given."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import click
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli.shared import repository
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.problems import nearest
 
 OUT = "deploygate-out"
 
 
 def of(change: str, given: Path | None, root: Path) -> Path:
-    """Return the folder named directly or by its change. Raises Refused (exit 4) with the nearest change there is."""
+    """Return the folder that is given directly, else that of the change. Raises Refused (exit 4) with the nearest change."""
     if given is not None:
         if not given.is_dir():
             raise Refused(f"there is no folder {given}")
@@ -34,7 +34,7 @@ def of(change: str, given: Path | None, root: Path) -> Path:
 
 
 def roles(given: str | None) -> tuple[str, ...] | None:
-    """Read `--roles "Deployment lead,technical-lead"`; None where the journal's are meant."""
+    """Read `--roles "Deployment lead,technical-lead"`; None means those of the journal."""
     if given is None:
         return None
     named = tuple(dict.fromkeys(slug(role) for role in given.split(",") if role.strip()))

@@ -1,4 +1,4 @@
-"""The drills on a new lab, so that dated records of them are there."""
+"""The drills on a new lab, which leave dated records."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pytest_deploygate.probes.postgres import Cluster
 
 
 def rehearse(say: up.Say) -> None:
-    """Run the drills on the new lab, so that records of them are there; say when they are not."""
+    """Run the drills on the new lab, so that there are records of them; say so if there are none."""
     if "lab" not in available(Path.cwd()):
         say("no drills: there is no inventories/lab.yml here", 0.0)
         return
@@ -34,7 +34,7 @@ def rehearse(say: up.Say) -> None:
     except InventoryError as error:
         say(f"no drills: {error}", 0.0)
         return
-    # The two sides touch different servers; on each side one drill follows the other.
+    # The two sides use different servers; on each side the drills run one after the other.
     with ThreadPoolExecutor(1) as pool:
         edge = pool.submit(_rehearse_edge, inventory)
         for lines in (_rehearse_database(inventory), edge.result()):
@@ -43,7 +43,7 @@ def rehearse(say: up.Say) -> None:
 
 
 def _rehearse_database(inventory: Inventory) -> list[tuple[str, float]]:
-    """Run the failover drill and then the restore drill; return how they ended and how long they took."""
+    """Run the failover drill and then the restore drill; return how each ended and how long it took."""
     if inventory.database is None:
         return []
     found = []
@@ -72,14 +72,14 @@ def _restore(cluster: Cluster, backup: Backup) -> str:
 
 
 def _said(record: failover.DrillRecord | DrillRecord | None) -> str:
-    """Return the outcome, with the reason of one that is not good."""
+    """Return the outcome, with the reason if it is not good."""
     if record is None:
         return "none"
     return record.outcome if record.outcome == "good" else f"{record.outcome} ({record.reason})"
 
 
 def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:
-    """Let every name fail over that can; return how each drill ended, and how many seconds it took."""
+    """Fail over every name that can; return how each drill ended and how many seconds it took."""
     found = []
     for name in inventory.dns.names if inventory.dns else ():
         if inventory.dns is not None and name.failover is not None:

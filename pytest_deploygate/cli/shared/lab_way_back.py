@@ -1,4 +1,4 @@
-"""The way back of a new lab: its runbook rehearsed, the baseline measured, the cutover written down."""
+"""The rollback of a new lab: its runbook rehearsed, the baseline measured, the cutover recorded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _BOUND_S = 120.0
 
 
 def rehearse(lab: Lab, root: Path) -> str:
-    """Do what a team does before its day. Return what went wrong, else nothing."""
+    """Do what a team does before its day. Return what went wrong, or nothing."""
     lab.guards["saved"].parent.mkdir(parents=True, exist_ok=True)
     try:
         section = load(INVENTORY, root).inventory.rollback
-    except InventoryError as error:  # not there, or a server that this machine lacks
+    except InventoryError as error:  # there is none, or this machine lacks a server
         return " ".join(str(error).split())
     problem = _baseline(lab, root) or _runbook(lab, root, section)
     lab.guards["cutover"].write_text(datetime.now(UTC).isoformat() + "\n")
@@ -32,7 +32,7 @@ def rehearse(lab: Lab, root: Path) -> str:
 
 
 def _baseline(lab: Lab, root: Path) -> str:
-    """Measure what could call for a rollback, as it is before the change."""
+    """Measure, before the change, what could call for a rollback."""
     command = [
         sys.executable, "-m", "pytest", f"--inventory={INVENTORY}", "--items=golive.dns", "--change=before",
         f"--deploygate-out={lab.guards['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
@@ -41,7 +41,7 @@ def _baseline(lab: Lab, root: Path) -> str:
         command, cwd=root, env=os.environ | {"NO_COLOR": "1"}, stdin=subprocess.DEVNULL, capture_output=True,
         text=True, timeout=_BOUND_S, check=False,
     )  # fmt: skip
-    # 21: a change of its own has no decisions of the phases before; what counts is what was measured.
+    # 21: a change of its own has no decisions of earlier phases; only what was measured counts.
     return "" if done.returncode in (0, 21) else f"the baseline ended with exit code {done.returncode}"
 
 

@@ -1,4 +1,4 @@
-"""What follows a rollback at once: its outcome becomes the standing decision, the report is made again, people are named."""
+"""The outcome of a rollback: it becomes the standing decision, the report is rewritten, and whom to call is named."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pytest_deploygate.session import closing
 
 
 def keep(writer: Writer, folder: Path, ended: Ended) -> str:
-    """Write down the outcome as the decision that stands, and make the results again; return where they are.
+    """Record the outcome as the standing decision, rewrite the results and return where they are.
 
-    Raises JournalError. That the results cannot be written is said, and nothing more: the journal has everything.
+    Raises JournalError. That the results cannot be written is only reported: the journal has everything.
     """
     run = journal.segments(writer.entries)[-1].run
     why = (
@@ -33,7 +33,7 @@ def keep(writer: Writer, folder: Path, ended: Ended) -> str:
 
 
 def render(writer: Writer, folder: Path) -> str:
-    """Make the result files again from the journal; return a line that says where they are, or what went wrong."""
+    """Rewrite the result files from the journal; return a line that says where they are or what went wrong."""
     try:
         closing.keep_signed(folder)
         for name, text in results.render(from_journal.build(writer.entries)).items():
@@ -42,17 +42,17 @@ def render(writer: Writer, folder: Path) -> str:
             unfinished.replace(folder / name)
     except OSError as error:
         return (
-            f"the report cannot be written: {error.strerror}; `deploygate report` makes it from the journal"
+            f"the report cannot be written: {error.strerror}; `deploygate report` writes it from the journal"
         )
     return f"report: {folder / results.REPORT}"
 
 
 def to_call(ended: Ended, inventory: Inventory, section: Rollback) -> Iterator[str]:
-    """Say whom to call, in which order: the step's role, then the one that answers for the rollback."""
+    """Yield whom to call, in order: the step's role, then the owner of the rollback."""
     roles = [role for role in (ended.call, section.owner) if role]
     if not roles:
         yield "call: the inventory names nobody for this step (`call`) and no `rollback.owner`"
     for role in dict.fromkeys(roles):
         known = [contact for contact in inventory.contacts if contact.role == role]
         told = ", ".join(filter(None, (known[0].name, known[0].phone, known[0].mail))) if known else ""
-        yield f"call {role}" + (f": {told}" if told else ": no contact of this role is in the inventory")
+        yield f"call {role}" + (f": {told}" if told else ": the inventory has no contact for this role")

@@ -1,4 +1,4 @@
-"""What a run would do, worked out from files alone: no probe runs and no connection is made."""
+"""What a run would do, derived from files alone: no probe runs and no connection is made."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class PlannedTest:
 
 @dataclass(frozen=True, slots=True)
 class Attesting:
-    """A person's half of an item: which roles must attest it, or one of which, and how that stands now.
+    """A person's half of an item: the roles that must attest it (all or any of them), and its present state.
 
-    `log` is the issue log that stands for attestations of some items: it is written while the phase runs.
+    `log` is the issue log that takes the place of an attestation for some items; it is written during the phase.
     """
 
     roles: tuple[str, ...]
@@ -55,13 +55,13 @@ class Attesting:
 
     @property
     def done(self) -> bool:
-        """True when nothing needs to be done before the phase: it is attested until the phase ends."""
+        """True if nothing is to be done before the phase: the attestation lasts until the phase ends."""
         return self.verdict is Verdict.ATTESTED or bool(self.log)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """What will happen for one item. `last_s` is how long its tests took when they ran last, None if never."""
+    """What will happen for one item. `last_s` is how long its tests took in their last run; None if there was none."""
 
     item: Item
     tests: tuple[PlannedTest, ...]
@@ -72,12 +72,12 @@ class PlannedItem:
 
     @property
     def disruptive(self) -> bool:
-        """True when one of its tests disturbs."""
+        """True if one of its tests is disruptive."""
         return any(test.disruptive for test in self.tests)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What keeps it from being green, as far as that can be known before a run."""
+        """What keeps it from being green, as far as is known before a run."""
         if self.not_applicable:
             return ()
         lacks = [words for test in self.tests for words in test.missing]
@@ -90,7 +90,7 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPhase:
-    """A phase with its items in scope and its window; `problem` says why a window that is written cannot be read."""
+    """A phase with its items in scope and its window; `problem` says why its window cannot be read."""
 
     phase: Phase
     items: tuple[PlannedItem, ...]
@@ -100,7 +100,7 @@ class PlannedPhase:
 
 @dataclass(frozen=True, slots=True)
 class LastTimes:
-    """How long each test took when it ran last, in seconds, and in which change that was. Empty: nothing is known."""
+    """How long each test took in its last run, in seconds, and in which change. Empty: nothing is known."""
 
     change: str = ""
     at: datetime | None = None
@@ -108,7 +108,7 @@ class LastTimes:
     problem: str = ""
 
     def of(self, item: str, tests: Iterable[str]) -> float | None:
-        """Return the time that an item's test functions took together."""
+        """Return the time that an item's test functions took in total."""
         functions = set(tests)
         found = [s for test, of, s in self.seconds if of == item and test.partition("[")[0] in functions]
         return sum(found) if found else None
@@ -116,7 +116,7 @@ class LastTimes:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a plan is made of."""
+    """Everything that a plan is derived from."""
 
     root: Path
     checklist: Checklist
@@ -144,7 +144,7 @@ def phases(situation: Situation, scope: Sequence[str]) -> list[PlannedPhase]:
 
 
 def last_times(root: Path, change: str) -> LastTimes:
-    """Read how long tests took: from this change's journal, else from the newest one there is. Never raises."""
+    """Read how long tests took, from this change's journal or else the newest one. Never raises."""
     own = root / OUT / change / journal.FILE
     others = sorted((root / OUT).glob(f"*/{journal.FILE}"), key=_modified, reverse=True)
     path = own if own.is_file() else next(iter(others), None)
@@ -200,7 +200,7 @@ def _item(item: Item, situation: Situation, window: windows.Window | None) -> Pl
 
 
 def _attesting(item: Item, situation: Situation, window: windows.Window | None) -> Attesting | None:
-    """Say how the person's half of an item stands now, and whether it will still do so when the phase ends."""
+    """Return the state of the person's half of an item, now and at the end of the phase."""
     if not attestable(item):
         return None
     asked = roles_asked(item)
@@ -208,19 +208,19 @@ def _attesting(item: Item, situation: Situation, window: windows.Window | None) 
     if item.id in ABOUT_THE_LOG:
         file = f"issues/{situation.change}.yml"
         return Attesting(
-            roles, every, Verdict.NOT_COVERED, f"an entry in {file} for all that is not green", file
+            roles, every, Verdict.NOT_COVERED, f"an entry in {file} for everything that is not green", file
         )
     now = _judged(item, situation, situation.now)
     if now.verdict is Verdict.ATTESTED and window is not None and window[1] > situation.now:
         later = _judged(item, situation, window[1])
         if later.verdict is not Verdict.ATTESTED:
-            reason = f"attested now, but not any more when the phase ends: {later.reason}"
+            reason = f"attested now, but no longer when the phase ends: {later.reason}"
             return Attesting(roles, every, later.verdict, reason)
     return Attesting(roles, every, now.verdict, now.reason)
 
 
 def _judged(item: Item, situation: Situation, at: datetime) -> Judgement:
-    """Judge the attestations of an item with the evidence files that are here; nothing is fetched."""
+    """Judge the attestations of an item with the evidence files that are here. Fetches nothing."""
     seen = probe_attestations.measure(
         situation.root,
         item.id,

@@ -1,4 +1,4 @@
-"""What the commands that write records share: the folder they write to, its checklist, and times as people type them."""
+"""The repository that a command works in: its root, its checklist, its inventories, and the records in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_deploygate.checklist import comparison, parser
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError, parse_time
 from pytest_deploygate.cli.shared import suites
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -31,13 +31,14 @@ _CONFIGURATION = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
 def repository(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `root` and `checklist`, from where it is started and `--checklist`."""
+    """Give a command `root` and `checklist`, from the current folder and `--checklist`."""
 
     @click.option(
         "--checklist",
         "file",
         type=click.Path(path_type=Path),
-        help="Checklist, when not suites/checklist.md.",
+        metavar="FILE",
+        help="The checklist, if not suites/checklist.md.",
     )
     @functools.wraps(command)
     def inner(*args: Any, file: Path | None, **options: Any) -> None:
@@ -49,7 +50,7 @@ def repository(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def resolved(root: Path, file: Path | None) -> Checklist:
-    """Return the checklist as a run of this repository sees it: what no test is bound to, a person attests."""
+    """Return the checklist as a run of this repository sees it: an item without a test is attested by a person."""
     told = suites.read(root)
     own = root / "suites" / "checklist.md"
     shipped = parser.load(shipped_checklist())
@@ -69,7 +70,7 @@ def plainly() -> Iterator[None]:
 
 @contextmanager
 def arguments() -> Iterator[None]:
-    """Turn problems in what was typed into one message and exit 2."""
+    """Turn problems in arguments into one message and exit 2."""
     try:
         yield
     except RecordsError as error:
@@ -77,7 +78,7 @@ def arguments() -> Iterator[None]:
 
 
 def find_root(start: Path) -> Path:
-    """Return the folder in which pytest would run: the nearest one upwards with suites or pytest's configuration."""
+    """Return the folder in which pytest would run: the nearest one upwards with suites or a pytest configuration."""
     for folder in (start, *start.parents):
         if (folder / "suites" / "checklist.md").is_file() or _configured(folder):
             return folder
@@ -96,9 +97,9 @@ def _configured(folder: Path) -> bool:
 
 
 def until(text: str, now: datetime) -> datetime:
-    """Read the end of something: `90d` from now, `2026-06-01` (to the end of that day, UTC) or an instant.
+    """Read when something ends: `90d` from now, `2026-06-01` (the end of that day, UTC) or an instant.
 
-    Raises click.UsageError with the forms that work, or when it is over already.
+    Raises click.UsageError: it has another form, or is in the past.
     """
     try:
         if _DATE.fullmatch(text):
@@ -110,31 +111,31 @@ def until(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError) as error:
         raise click.UsageError(f"{error} (or a date such as 2026-06-01, or 90d)") from None
     if end <= now:
-        raise click.UsageError(f"{text} is over already")
+        raise click.UsageError(f"{text} is in the past")
     return end
 
 
 def present() -> datetime:
-    """Return the present in UTC, in whole seconds as the records have it."""
+    """Return the present in UTC, in whole seconds as in records."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def check_change(change: str) -> str:
-    """Return a change id that may be part of a path. Raises click.UsageError."""
+    """Return the change id if it can be part of a path. Raises click.UsageError."""
     if change and not _CHANGE.fullmatch(change):
         raise click.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
     return change
 
 
 def check_inventory(name: str, root: Path) -> str:
-    """Return the `name` of one of the inventories there are. Raises click.UsageError with the nearest one."""
+    """Return the `name` of an inventory of this repository. Raises click.UsageError with the nearest one."""
     names: dict[str, str] = {}
     for file in sorted((root / "inventories").glob("*.y*ml")):
         found = _NAME.search(file.read_text(errors="replace"))
         names[file.stem] = found[1] if found else file.stem
     if not name or not names or name in names.values():
         return name
-    if name in names:  # runs know an inventory by the name that stands in it
+    if name in names:  # a run knows an inventory by the `name` in it
         return names[name]
     raise click.UsageError(f"--inventory {name}: no inventory has this name{nearest(name, names.values())}")
 

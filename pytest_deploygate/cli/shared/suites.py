@@ -1,4 +1,4 @@
-"""Where pytest would look for tests: `testpaths` and `python_files` of its configuration, read without starting it."""
+"""Where pytest looks for tests: `testpaths` and `python_files` of its configuration, read without starting it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import iniconfig
 
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared.refusals import Refused
 
 _PYTHON_FILES = ("test_*.py", "*_test.py")
-#: As pytest looks: the first file that configures it counts. `pytest.ini` does even when it is empty.
+#: In pytest's order: the first file that configures it counts. `pytest.ini` counts even when it is empty.
 _INI = (
     ("pytest.ini", "pytest"),
     (".pytest.ini", "pytest"),
@@ -25,7 +25,7 @@ _INI = (
 
 @dataclass(frozen=True, slots=True)
 class Suites:
-    """Folders (relative to the root, wildcards allowed) and patterns of test files; `markers` that are registered."""
+    """Folders (relative to the root, wildcards allowed) and patterns of test files; `markers` are those registered."""
 
     places: tuple[str, ...]
     patterns: tuple[str, ...] = _PYTHON_FILES

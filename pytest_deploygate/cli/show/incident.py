@@ -1,4 +1,4 @@
-"""How commands show an incident's clock and what happened to it."""
+"""An incident's clock and its events, as commands print them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees of a load: a live picture while it runs, a table afterwards."""
+"""A load on the terminal: a live picture while it runs, a table afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗"}
 
 
 class Live:
-    """Draws the run twice a second from a thread of its own; the engine's own lag is measured, with this beside it."""
+    """Draws the run twice a second from its own thread; the engine's measured lag includes what this costs."""
 
     def __init__(self, plan: Load) -> None:
         self._plan = plan
@@ -32,17 +32,17 @@ class Live:
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
         self._history: list[float | None] = []
-        self._console.print("calibrating this client on a server of its own …", style="dim")
+        self._console.print("calibrating this client against a local server …", style="dim")
 
     def start(self, engine: Engine) -> None:
-        """Begin to draw."""
+        """Start drawing."""
         self._thread = threading.Thread(
             target=self._draw, args=(engine,), name="deploygate-load", daemon=True
         )
         self._thread.start()
 
     def close(self) -> None:
-        """Stop and leave the last picture."""
+        """Stop drawing and leave the last picture."""
         self._end.set()
         if self._thread is not None:
             self._thread.join(5)
@@ -57,7 +57,7 @@ class Live:
         second = max(0, int(now) - 1)
         try:
             _, p50, p99 = engine.tally.recent(second)
-        except RuntimeError:  # the engine added a second meanwhile; the next picture has it
+        except RuntimeError:  # the engine was adding a second; the next picture has it
             p50 = p99 = None
         while len(self._history) <= second:
             self._history.append(None)
@@ -77,7 +77,7 @@ class Live:
 
 
 def spark(values: Sequence[float | None], top: float) -> str:
-    """Draw values as a row of bars; a gap where nothing is known."""
+    """Draw values as a row of bars, with a gap for each unknown value."""
 
     def bar(value: float | None) -> str:
         return " " if value is None else _BARS[min(len(_BARS) - 1, int(value / top * len(_BARS)))]
@@ -102,10 +102,12 @@ def text(run: LoadRun, judged: Iterable[tuple[str, str, Judgement]]) -> str:
 def _client(run: LoadRun) -> str:
     client = run.client
     floor = (
-        f"; on a server that does nothing it measures p99 {_ms(client.floor.p99_s)}" if client.floor else ""
+        f"; its floor, against a server that does nothing, is p99 {_ms(client.floor.p99_s)}"
+        if client.floor
+        else ""
     )
     lag = _ms(client.lag_p99_s) if client.lag_p99_s < math.inf else "not known"
-    return f"this client kept {client.kept:.1%} of its schedule, its own lag p99 {lag}{floor}"
+    return f"this client kept {client.kept:.1%} of its schedule; its own lag is p99 {lag}{floor}"
 
 
 def _row(found: Latencies) -> str:

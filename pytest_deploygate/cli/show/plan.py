@@ -1,4 +1,4 @@
-"""A plan as text, to be read in 80 columns: a table for each phase, then what disturbs and what is missing."""
+"""A plan as text for 80 columns: a table for each phase, then what is disruptive and what is missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_ITEMS = 12
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is printed. `absent` is what is missing for the run as a whole: secrets, hosts, files."""
+    """Everything that is printed. `absent` is what the run as a whole lacks: secrets, hosts, files."""
 
     inventory: str
     change: str
@@ -65,7 +65,7 @@ class Plan:
 
 
 def text(plan: Plan) -> str:
-    """Return the plan as finished text; colours only on a terminal."""
+    """Return the plan as text; with colours only on a terminal."""
     out = io.StringIO()
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     console = Console(
@@ -89,7 +89,7 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
         f" for {plan.scope or 'the whole checklist'}: inventory {plan.inventory}, change {plan.change}",
     )
     yield Text(_times_words(plan))
-    yield Text("Nothing has run and nothing was connected to.", style="dim")
+    yield Text("Nothing was run and nothing was connected to.", style="dim")
     for phase in plan.phases:
         yield from _phase(phase, plan)
     yield from _disruptive(plan)
@@ -99,9 +99,9 @@ def _parts(plan: Plan) -> Iterator[RenderableType]:
 
 def _times_words(plan: Plan) -> str:
     if plan.t0 is not None:
-        return f"T-0 is {plan.t0:%A %Y-%m-%d}, times are those of {plan.zone}"
+        return f"T-0 is {plan.t0:%A %Y-%m-%d}; times are in {plan.zone}"
     if plan.wants_times:
-        return "No days: the inventory has no schedule; add `schedule: {t0: 2026-12-01, timezone: Europe/Berlin}`"
+        return "No dates: the inventory has no schedule; add `schedule: {t0: 2026-12-01, timezone: Europe/Berlin}`"
     return "The checklist's headings name no times"
 
 
@@ -148,7 +148,7 @@ def _test_words(test: PlannedTest) -> Text:
     if test.targets > 1:
         words.append(f" ×{test.targets}", style="bold")
     if test.disruptive:
-        words.append(" disturbs", style="bold red")
+        words.append(" disruptive", style="bold red")
     return words
 
 
@@ -170,10 +170,10 @@ def _disruptive(plan: Plan) -> Iterator[RenderableType]:
     tests = {t.test: t for item in plan.items for t in item.tests if t.disruptive}
     if not tests:
         return
-    yield Text("\nDisturbs the platform", style="bold")
+    yield Text("\nDisruptive", style="bold")
     for test in tests.values():
         yield _bullet(f"{test.test}{f'; else: {test.otherwise}' if test.otherwise else ''}")
-    yield Text(f"  It runs only with --allow-disruptive={plan.inventory}")
+    yield Text(f"  These tests run only with --allow-disruptive={plan.inventory}")
 
 
 def _missing(plan: Plan) -> Iterator[RenderableType]:
@@ -205,17 +205,17 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
         style="bold",
     )
     if plan.last.problem:
-        yield Text(f"How long it took last time is not known: {plan.last.problem}")
+        yield Text(f"How long the last run took is not known: {plan.last.problem}")
     elif plan.last.at is None:
-        yield Text("Nothing has run here yet: how long it takes is not known.")
+        yield Text("Nothing has run here yet, so there is no estimate of the time.")
     else:
         known = sum(item.last_s is not None for item in plan.items)
         yield Text(
-            f"Last time {words_for(t['last_s'])} for {known} of them (change {plan.last.change}, "
+            f"The last run took {words_for(t['last_s'])} for {known} of them (change {plan.last.change}, "
             f"{plan.last.at:%Y-%m-%d %H:%M} UTC)."
         )
     if plan.remarks:
-        yield Text(f"Lines of {plan.checklist} that are no items ({len(plan.remarks)}):")
+        yield Text(f"Lines of {plan.checklist} that are not items ({len(plan.remarks)}):")
         for remark in plan.remarks[:_MOST_ITEMS]:
             yield _bullet(remark)
 

@@ -1,4 +1,4 @@
-"""What `deploygate watch` shows: a live picture on a terminal, single lines elsewhere."""
+"""A watch as it is printed: a live picture on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _WORDS = {True: "up", False: "DOWN", None: "unknown"}
 
 
 def clock(at: float) -> str:
-    """Return a time of day in UTC, with its day where it is not today."""
+    """Return a time of day in UTC, with the date unless it is today."""
     moment, today = datetime.fromtimestamp(at, UTC), datetime.now(UTC).date()
     return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 class Lines:
-    """Tells of changes, a line each: for logs, and where there is no terminal."""
+    """Prints a line for each change: for logs, and where there is no terminal."""
 
     def __init__(self) -> None:
         self._last: dict[str, bool | None] = {}
         self._since: dict[str, float] = {}
 
     def __call__(self, sample: Sample) -> None:
-        """Print a line when a target is not as it was."""
+        """Print a line if the state of the target has changed."""
         before = self._last.get(sample.target, ...)
         if before is sample.up:
             return
@@ -102,11 +102,11 @@ class Picture:
         if now < self._t0:
             return f"t0 is in {words_for(self._t0 - now)}, at {clock(self._t0)} UTC; {budget}"
         left = max(0.0, self._until - now)
-        return f"since t0 {words_for(now - self._t0)}, {words_for(left)} to go until {clock(self._until)} UTC; {budget}"
+        return f"since t0 {words_for(now - self._t0)}, {words_for(left)} left until {clock(self._until)} UTC; {budget}"
 
 
 def show_status(console: Console, judged: Sequence[tuple[str, Judgement]]) -> None:
-    """Print how each target stands."""
+    """Print the result so far of each target."""
     colours = {"pass": "green", "fail": "red"}
     for _, judgement in judged:
         colour = colours.get(judgement.verdict.value, "yellow")

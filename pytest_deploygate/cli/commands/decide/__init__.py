@@ -1,4 +1,4 @@
-"""`deploygate decide`: where an incident stands, and a person's decision about it."""
+"""Show the incident of a change, or decide about it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from pytest_deploygate.cli.commands.decide import assess, waiting
-from pytest_deploygate.cli.shared import changes
-from pytest_deploygate.cli.shared.inventories import Refused
+from pytest_deploygate.cli.shared import changes, options
+from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.repository import find_root
 from pytest_deploygate.cli.show.incident import clock, line
 from pytest_deploygate.decision import incident_log
@@ -31,7 +31,7 @@ from pytest_deploygate.signoff import decided
 from pytest_deploygate.signoff.decided import Decided
 from pytest_deploygate.signoff.ssh import SshError
 
-#: A reason in one word is none.
+#: A single word is not a reason.
 _LEAST_WORDS = 2
 _LEAST_PAUSE_S = 10.0
 #: States in which a person is asked.
@@ -40,30 +40,37 @@ _ASKED = (State.ASSESSING, State.HELD, State.FIXING, State.RERUNNING)
 _EXIT = {"go": 0, "hold": 21, "rollback": 22}
 
 
-@click.command("decide", cls=changes.Command, short_help="Show where an incident stands, or decide about it.")
+@click.command(cls=Command)
 @click.argument("what", required=False, metavar="[go|hold|rollback]")
-@changes.options
+@options.change
+@options.out
 @click.option("--role", metavar="ROLE", help="The role that decides, e.g. deployment-lead.")
-@click.option("--name", default="", help="Who decides, when not the person logged in here.")
-@click.option("--reason", default="", help="Why; it stands in the record.")
+@click.option(
+    "--name", default="", metavar="NAME", help="The person who decides. Default: the user logged in here."
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why; it is kept in the record.")
 @click.option(
     "--key",
     type=click.Path(path_type=Path),
     metavar="KEY",
-    help="Sign the decision with this SSH key (the public half where an agent has it).",
+    help="Sign the decision with this SSH key, or with its public key if an agent holds the private one.",
 )
-@click.option("--wait", is_flag=True, help="Watch the clock; at its end do what the policy says.")
+@click.option("--wait", is_flag=True, help="Watch the clock; when it runs out, do what the policy says.")
 @click.option(
-    "--measure", metavar="TIME", help="With --wait: measure the red items again this often, e.g. 1m."
+    "--measure",
+    metavar="DURATION",
+    help="With --wait: measure the red items again at this interval, e.g. 1m.",
 )
 @click.option(
-    "--quick-fix", "fix", is_flag=True, help="Try a quick fix of the inventory, then measure again."
+    "--quick-fix", "fix", is_flag=True, help="Apply a quick fix of the inventory, then measure again."
 )
-@click.option("--fix-name", help="Which one; else the first that is for the red items.")
 @click.option(
-    "--rerun", is_flag=True, help="Measure again what is red, what depends on it, and the invariants."
+    "--fix-name", metavar="NAME", help="The quick fix to apply. Default: the first for the red items."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--rerun", is_flag=True, help="Measure the red items, what depends on them, and the invariants again."
+)
+@options.as_json
 def decide(
     what: str | None,
     *,
@@ -80,19 +87,20 @@ def decide(
     rerun: bool,
     as_json: bool,
 ) -> None:
-    """Show the incident of a change and its clock; decide GO, HOLD or ROLLBACK; or wait for the end of the clock.
+    """Show the incident of a change and its clock, decide GO, HOLD or ROLLBACK, or wait for the deadline.
 
     An incident opens when a critical or major item fails in a phase in which users are on the new system. There are
-    15 minutes to decide (`rollback.decide_within`); the clock survives crashes and is never reset by a re-run. At its
-    end the policy's action is written down as `by: deadline`: by `--wait` where that runs, else by whoever comes next,
-    with how late that is. Exit 0: GO, or shown. 21: held. 22: rollback decided. 25: a signed decision was altered.
+    15 minutes to decide (`rollback.decide_within`); the clock survives crashes, and a re-run never resets it. When it
+    runs out, the policy's action is recorded as `by: deadline`, by `--wait` if that is running, else by the next
+    command, which also records the delay. Exit 0: GO, or shown. 21: held. 22: rollback decided. 25: a signed decision
+    was altered.
 
-    A decision that is signed with `--key` is checked against `allowed_signers` of the repository, whose lines need
+    A decision signed with `--key` is checked against `allowed_signers` of the repository, whose lines need
     `namespaces="deploygate-signoff,deploygate-decision"`.
 
     \b
     deploygate decide --change CHG-1234
-    deploygate decide hold --change CHG-1234 --role deployment-lead --reason "cache was cold, looking again"
+    deploygate decide hold --change CHG-1234 --role deployment-lead --reason "cache was cold, measuring again"
     deploygate decide rollback --change CHG-1234 --role deployment-lead --reason "logins fail" --key ~/.ssh/id_ed25519
     deploygate decide --wait --measure 1m --change CHG-1234
     deploygate decide --quick-fix --change CHG-1234
@@ -126,7 +134,7 @@ def _only_one(what: str | None, *, wait: bool, fix: bool, rerun: bool) -> None:
     given = [what or "", "--wait" if wait else "", "--quick-fix" if fix else "", "--rerun" if rerun else ""]
     asked = [word for word in given if word]
     if len(asked) > 1:
-        raise Refused(f"{' and '.join(asked)} are two things: ask for one of them")
+        raise Refused(f"{' and '.join(asked)} are mutually exclusive")
 
 
 def _every_s(text: str | None) -> float | None:
@@ -135,7 +143,9 @@ def _every_s(text: str | None) -> float | None:
     except ValueError as error:
         raise Refused(f"--measure: {error}") from None
     if seconds is not None and seconds < _LEAST_PAUSE_S:
-        raise Refused(f"--measure {text}: at least {_LEAST_PAUSE_S:g} s, measuring takes a while itself")
+        raise Refused(
+            f"--measure {text}: use at least {_LEAST_PAUSE_S:g} s, because measuring itself takes time"
+        )
     return seconds
 
 
@@ -145,11 +155,13 @@ def _decide(
     if not role:
         raise Refused("say who decides: --role deployment-lead")
     if len(reason.split()) < _LEAST_WORDS:
-        raise Refused('say why: --reason "logins fail for everybody" (it stands in the record)')
+        raise Refused('say why: --reason "logins fail for everybody" (it is kept in the record)')
     with changes.writing(folder) as writer:
         by = changes.role(role, writer.entries)
         if key is None and changes.must_sign(writer.entries):
-            raise Refused("decisions are signed here (rollback.signed_decisions): --key ~/.ssh/id_ed25519")
+            raise Refused(
+                "decisions must be signed here (rollback.signed_decisions): add --key ~/.ssh/id_ed25519"
+            )
         changes.refuse_altered(writer.entries)
         changes.act_on_clocks(writer, folder)
         found = situation.now(writer.entries)
@@ -168,7 +180,7 @@ def _decide(
 
 
 def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
-    """Return the incident that may be decided about now. Raises click.ClickException with why not."""
+    """Return the incident that can be decided about now. Raises click.ClickException with the reason if there is none."""
     incident = found.incident
     if incident is None or incident.over:
         raise click.ClickException(
@@ -176,19 +188,19 @@ def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
         )
     if incident.state is State.AFTER:
         raise click.ClickException(
-            f"{incident.id} is rolled back: what comes after is left, `deploygate rollback --after --change {found.change}`"
+            f"{incident.id} is rolled back, and only the follow-up is left: `deploygate rollback after --change {found.change}`"
         )
     begun = going_back.begun(incident, entries)
     if what != "rollback" and begun:
         raise click.ClickException(
-            f"a rollback of {incident.id} has begun ({begun}): half of it is no state to go on from. Finish it: "
-            f"`deploygate rollback --execute --confirm {found.inventory} --change {found.change}`"
+            f"a rollback of {incident.id} has begun ({begun}), and it cannot be left half done. Finish it: "
+            f"`deploygate rollback execute --confirm {found.inventory} --change {found.change}`"
         )
     return incident
 
 
 def _signed(event: Event, found: Now, head: str, key: Path) -> str:
-    """Sign a decision. Raises click.ClickException: it cannot be signed, or the key may not decide in this role."""
+    """Sign a decision. Raises click.ClickException: it cannot be signed, or the key is not allowed to decide in this role."""
     try:
         armour = decided.sign(event, found.change, found.inventory, head, key)
         allowed = find_root(Path.cwd()) / "allowed_signers"
@@ -243,9 +255,12 @@ def _next(found: Now, incident: Incident) -> str:
                 f" (the rules recommend {found.recommended.value})"
             )
         case State.ROLLING_BACK | State.ROLLBACK_FAILED:
-            return f"deploygate rollback --plan {change}, then --execute --confirm {found.inventory}"
+            return (
+                f"deploygate rollback plan {change},"
+                f" then deploygate rollback execute --confirm {found.inventory} {change}"
+            )
         case State.AFTER:
-            return f"deploygate rollback --after {change}, and --done once it is done"
+            return f"deploygate rollback after {change}, and again with --done once the follow-up is done"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""`deploygate decide --quick-fix` and `--rerun`: mend if that is quick, and measure again."""
+"""`deploygate decide --quick-fix` and `--rerun`: apply a quick fix, and measure again."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pytest_deploygate.redaction import redact
 from pytest_deploygate.rollback import quickfix, situation
 from pytest_deploygate.rollback.quickfix import NoFix, Tried
 
-#: A run of some items ends by then.
+#: No run of a few items takes longer.
 BOUND_S = 1800.0
 
 
 def quick_fix(folder: Path, change: str, name: str | None) -> int:
-    """Try a fix, measure again, and take it back where that is still red. Return the exit code of the re-run."""
+    """Apply a fix, measure again, and revert the fix if the items are still red. Return the exit code of the re-run."""
     with changes.writing(folder) as writer:
         for event in changes.act_on_clocks(writer, folder):
             click.echo(f"{event.by}: {event.reason}")
@@ -56,7 +56,7 @@ def rerun(folder: Path, change: str) -> int:
 
 
 def begin_rerun(folder: Path, change: str) -> subprocess.Popen[bytes]:
-    """Begin such a run in the background, silently: what it finds is in the journal."""
+    """Start such a run in the background, silently: its findings are in the journal."""
     command, _ = _rerun(folder, change)
     return subprocess.Popen(
         command,
@@ -84,18 +84,18 @@ def _open(folder: Path) -> tuple[Rollback, Incident]:
     entries = changes.read(folder)
     incident = situation.now(entries).incident
     if incident is None or incident.over:
-        raise click.ClickException("there is no open incident in this change: nothing to mend")
+        raise click.ClickException("there is no open incident in this change: nothing to fix")
     return changes.inventory_of(entries, None).inventory.rollback or Rollback(), incident
 
 
 def _back(folder: Path, fix: QuickFix, tried: Tried, code: int) -> int:
-    """Take a fix back that did not help; a dry run that failed has changed nothing."""
+    """Revert a fix that did not help; a dry run that failed has changed nothing."""
     if len(tried.ran) > 1:
         undone = quickfix.take_back(fix)
         said = (
-            f"taken back by `{undone.command}`"
+            f"reverted by `{undone.command}`"
             if not undone.problem
-            else f"could NOT be taken back: {undone.problem}"
+            else f"could NOT be reverted: {undone.problem}"
         )
         click.echo(f"{fix.name}: {said}")
         with changes.writing(folder) as writer:

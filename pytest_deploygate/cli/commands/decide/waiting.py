@@ -1,4 +1,4 @@
-"""`deploygate decide --wait`: a live clock that acts at its end, and measures meanwhile where that was asked for."""
+"""`deploygate decide --wait`: a live clock that acts when it runs out, and measures again meanwhile if asked to."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from pytest_deploygate.cli.commands import rollback
 from pytest_deploygate.cli.commands.decide import assess
+from pytest_deploygate.cli.commands.rollback.execute import execute_decided
 from pytest_deploygate.cli.shared import changes
 from pytest_deploygate.cli.show.incident import clock, line
 from pytest_deploygate.decision.incidents import Event, State, What
@@ -24,10 +24,10 @@ _ASKED = (State.ASSESSING, State.FIXING, State.RERUNNING, State.HELD)
 
 
 def wait(folder: Path, change: str, every_s: float | None) -> None:
-    """Draw the clock until somebody decided or it is over; write down what its end asks for, and do it.
+    """Draw the clock until somebody decides or it runs out; then record what the policy says, and do it.
 
-    With `every_s` the red items are measured again that often, so that what turns worse is acted on. Where the policy
-    executes at the deadline, the rollback begins here, and the exit code is its.
+    With `every_s` the red items are measured again at that interval, so that a change for the worse is acted on. If the
+    policy executes at the deadline, the rollback starts here, and the exit code is the rollback's.
     """
     console = Console(highlight=False)
     measuring = _Measuring(folder, change, every_s)
@@ -42,18 +42,18 @@ def wait(folder: Path, change: str, every_s: float | None) -> None:
                 if found.incident is None or found.incident.state not in _ASKED:
                     break
                 live.update(clock(found.incident))
-                if said := measuring.go_on():
+                if said := measuring.step():
                     console.print(said, markup=False)
                 time.sleep(_TICK_S)
     finally:
         measuring.end()
     if any(event.what is What.DECIDED for event in acted):
-        console.print("the deadline's policy is to execute: going back now")
-        rollback.execute_decided(folder)
+        console.print("the policy executes at the deadline: rolling back now")
+        execute_decided(folder)
 
 
 def _tick(folder: Path) -> tuple[Now, list[Event]]:
-    """Write down what is due, and read where the incident stands; while a run holds the journal, only read."""
+    """Record what is due and read the state of the incident; while a run holds the journal, only read."""
     try:
         with changes.writing(folder) as writer:
             due = changes.act_on_clocks(writer, folder)
@@ -65,15 +65,15 @@ def _tick(folder: Path) -> tuple[Now, list[Event]]:
 
 
 class _Measuring:
-    """The red items, measured again and again in a process of their own; at most one at a time."""
+    """The red items, measured again at an interval in a process of its own; at most one at a time."""
 
     def __init__(self, folder: Path, change: str, every_s: float | None) -> None:
         self._folder, self._change, self._every_s = folder, change, every_s
         self._next = time.monotonic() + (every_s or 0.0)
         self._run: subprocess.Popen[bytes] | None = None
 
-    def go_on(self) -> str:
-        """Begin what is due, and say how the last one ended, once."""
+    def step(self) -> str:
+        """Start a run if it is due, and return once how the last one ended."""
         if self._run is not None:
             code = self._run.poll()
             if code is None:
@@ -86,7 +86,7 @@ class _Measuring:
         return ""
 
     def end(self) -> None:
-        """Let a run that is under way write its end: a journal segment that broke off would say less."""
+        """Let a run that is under way finish: a journal segment without an end says less."""
         if self._run is not None:
             try:
                 self._run.wait(assess.BOUND_S)
