@@ -17,7 +17,7 @@ from pytest_deploygate.checklist import attestations
 from pytest_deploygate.checklist.attestations import FOLDER, LEVELS, NAMESPACE, roles_asked, url_problem
 from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.checklist.records import dump, time_words
-from pytest_deploygate.cli.shared import options, repository
+from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.probes import sarif
 from pytest_deploygate.probes.attestations import digest
 
@@ -84,27 +84,27 @@ def attest(
     deploygate attest day.briefing --role deployment-lead --name "Our deployment lead" \\
         --evidence https://wiki.example/minutes --valid-until 1d --change CHG-1234
     """
-    now = repository.present()
+    now = records.present()
     record: dict[str, Any] = {
         "item": item,
         "role": slug(role),
         "name": name,
         "meaning": meaning or getattr(checklist.get(item), "text", ""),
         "at": time_words(now),
-        "valid_until": time_words(repository.until(valid_until, now)),
+        "valid_until": time_words(arguments.until(valid_until, now)),
         "evidence": [_evidence(given, root) for given in evidence],
-        "change": repository.check_change(change),
-        "inventory": repository.check_inventory(inventory, root),
+        "change": arguments.check_change(change),
+        "inventory": arguments.check_inventory(inventory, root),
     }
     if findings:
         record["findings"] = {**_findings(findings, root), "allowed": allowed}
     text = dump({key: value for key, value in record.items() if value})
-    path = repository.free_file(root / FOLDER, f"{item}--{slug(role)}--{now:%Y%m%d}")
+    path = records.free_file(root / FOLDER, f"{item}--{slug(role)}--{now:%Y%m%d}")
     shown = path.relative_to(root).as_posix()
-    with repository.arguments():
+    with arguments.plainly():
         attestations.check(text, shown, checklist)
     _check_role(item, slug(role), checklist)
-    repository.write(path, text)
+    records.write(path, text)
     signature = _sign(path, key) if key else None
     _say(root, shown, signature, record, as_json)
 

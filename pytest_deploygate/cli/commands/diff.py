@@ -12,7 +12,7 @@ import click
 from pytest_deploygate import journal
 from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.refusals import Refused
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report import changes, from_journal, words
 from pytest_deploygate.report.changes import Change, Kind
 from pytest_deploygate.report.leaving import leaving

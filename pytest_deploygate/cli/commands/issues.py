@@ -15,7 +15,7 @@ from rich.markup import escape
 from pytest_deploygate.checklist import issue_log
 from pytest_deploygate.checklist.issue_log import Issue, IssueLog, Stub
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli.shared import options, repository
+from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.cli.show.columns import columns
 from pytest_deploygate.judge.issue_log import ABOUT_THE_LOG, BadItem, undocumented
 from pytest_deploygate.model import Severity, Verdict
@@ -57,7 +57,7 @@ def issues(
     deploygate issues --change CHG-1234
     deploygate issues --change CHG-1234 --phase phase1 --write
     """
-    repository.check_change(change)
+    arguments.check_change(change)
     phases = [known.id for known in checklist.phases]
     if phase and phase not in phases:
         raise click.UsageError(f"--phase {phase}: there is no such phase{nearest(phase, phases)}")
@@ -71,7 +71,7 @@ def issues(
     missing = [bad for bad in found if bad.what in named]
     if write and missing:
         stubs = [Stub(b.what.item, b.what.target, b.severity, b.what.reason) for b in missing]
-        issue_log.append(root, change, stubs, repository.present())
+        issue_log.append(root, change, stubs, records.present())
         log = issue_log.load(root, change, checklist)
     closed = [bad for bad in found if bad not in missing and _only_closed(bad, log)]
     stubs_left = [entry for entry in log.entries if entry.incomplete and entry.closed is None]

@@ -12,9 +12,10 @@ import pytest
 
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli.shared import options, planning, repository, suites
+from pytest_deploygate.cli.shared import arguments, options, planning, repository, suites
 from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.cli.show import plan as planshow
 from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
@@ -46,8 +47,8 @@ def plan(expression: str, inventory: str, file: Path | None, change: str, as_jso
     deploygate plan --inventory prod
     deploygate plan -m "phase2 or golive" --inventory prod --change CHG-1234
     """
-    repository.check_change(change)
-    root = repository.find_root(Path.cwd())
+    arguments.check_change(change)
+    root = find_root(Path.cwd())
     absent: list[str] = []
     try:
         loaded = load(inventory, root, absent)

@@ -9,7 +9,7 @@ import click
 
 from pytest_deploygate import journal
 from pytest_deploygate.cli.shared import folders, options
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import Record

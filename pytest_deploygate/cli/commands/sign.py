@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import time_words
-from pytest_deploygate.cli.shared import folders, options, repository
+from pytest_deploygate.cli.shared import folders, options
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import BROKEN
 from pytest_deploygate.signoff.signing import REFUSED, RefusedToSign, SignedNow
@@ -77,7 +78,7 @@ def sign(
     deploygate sign --change CHG-1234 --role technical-lead --key ~/.ssh/id_ed25519.pub   # key in an agent
     deploygate sign --change CHG-1234 --role technical-lead --key KEY --reason "seen; we wait for the vendor"
     """
-    folder = folders.of(change, out, repository.find_root(Path.cwd()))
+    folder = folders.of(change, out, find_root(Path.cwd()))
     try:
         signed = sign_folder(
             folder,

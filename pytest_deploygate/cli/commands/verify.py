@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import parse_time, time_words
-from pytest_deploygate.cli.shared import folders, options, repository
+from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff.result import Check, VerifyResult
 from pytest_deploygate.signoff.verify import verify as verify_folder
@@ -66,7 +67,7 @@ def verify(
         --roles deployment-lead,technical-lead
     deploygate verify --change CHG-1234 --all
     """
-    root = repository.find_root(Path.cwd())
+    root = find_root(Path.cwd())
     place = folders.of(change, folder, root)
     result = verify_folder(
         place,

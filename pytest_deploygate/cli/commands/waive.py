@@ -14,7 +14,7 @@ from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import dump, time_words
 from pytest_deploygate.checklist.waivers import CAP, FOLDER
-from pytest_deploygate.cli.shared import options, repository
+from pytest_deploygate.cli.shared import arguments, options, records, repository
 
 
 @click.command()
@@ -69,7 +69,7 @@ def waive(
         --reason "the pooler is replaced next week" --expires 7d
     deploygate waive phase2.replication --target "db3*" --inventory prod --expires 2026-03-10 ...
     """
-    now = repository.present()
+    now = records.present()
     record = {
         "item": item,
         "target": target,
@@ -78,17 +78,17 @@ def waive(
         "reason": reason,
         "ticket": ticket,
         "created": time_words(now),
-        "expires": time_words(repository.until(expires, now)),
-        "change": repository.check_change(change),
-        "inventory": repository.check_inventory(inventory, root),
+        "expires": time_words(arguments.until(expires, now)),
+        "change": arguments.check_change(change),
+        "inventory": arguments.check_inventory(inventory, root),
     }
     text = dump({key: value for key, value in record.items() if value})
-    path = repository.free_file(root / FOLDER, f"{item}{f'--{target}' if target else ''}--{now:%Y%m%d}")
+    path = records.free_file(root / FOLDER, f"{item}{f'--{target}' if target else ''}--{now:%Y%m%d}")
     shown = path.relative_to(root).as_posix()
-    with repository.arguments():
+    with arguments.plainly():
         new = waivers.check(text, shown, checklist)
     _check_others(new, waivers.load_all(root, checklist, None), cap)
-    repository.write(path, text)
+    records.write(path, text)
     step = (
         f"git add {shown}, commit, open a pull request that {approver} approves: it counts once it is merged"
     )

@@ -15,7 +15,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli.shared import folders, inventories, outcome
 from pytest_deploygate.cli.shared.refusals import Refused
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
 from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.journal import Entry, JournalError, Writer, segments, utcnow

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.cli.shared import repository
+from pytest_deploygate.cli.shared import arguments
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.problems import nearest
 
@@ -21,7 +21,7 @@ def of(change: str, given: Path | None, root: Path) -> Path:
             raise Refused(f"there is no folder {given}")
         return given
     try:
-        repository.check_change(change)
+        arguments.check_change(change)
     except click.UsageError as error:
         raise Refused(error.message) from None
     folder = root / OUT / change

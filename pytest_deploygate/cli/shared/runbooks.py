@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_deploygate.cli.shared import changes
 from pytest_deploygate.cli.shared.refusals import Refused
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Entry

@@ -15,7 +15,7 @@ from rich.text import Text
 from pytest_deploygate.cli.commands.decide import assess, waiting
 from pytest_deploygate.cli.shared import changes, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.cli.show.incident import clock, line
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.cli.shared import changes
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, What
 from pytest_deploygate.inventory.rollback import QuickFix, Rollback

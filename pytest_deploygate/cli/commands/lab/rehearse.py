@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.cli.shared import lab_way_back, running_lab
-from pytest_deploygate.cli.shared.repository import find_root
+from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.inventory.references import lab_folder
 from pytest_deploygate.lab.state import load
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import parse_time
-from pytest_deploygate.cli.shared import changes, options, outcome, repository
+from pytest_deploygate.cli.shared import changes, options, outcome, records
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, State, What
@@ -52,7 +52,7 @@ def after(
             )
         texts = aftermath.render(found)
         for name, text in texts.items():
-            repository.write(folder / "after" / name, text)
+            records.write(folder / "after" / name, text)
         writer.append(aftermath.KIND, aftermath.to_json(found))
         if done:
             event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
