@@ -105,6 +105,15 @@ finally:
     assert done.stdout
 
 
+@pytest.mark.parametrize("command", ["diff", "report", "sign", "verify"])
+def test_what_only_reads_a_record_needs_no_pytest_and_no_client(command: str) -> None:
+    code = f"import sys, pytest_deploygate.cli.commands.{command}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"aiohttp", "OpenSSL", "psycopg", "pytest", "requests", "testinfra"} & {
+        *done.stdout.split()
+    } == set()
+
+
 def test_a_new_module_is_a_new_command(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "toy_commands"
     folder.mkdir()

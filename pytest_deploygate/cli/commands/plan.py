@@ -29,13 +29,7 @@ _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametri
 @click.command()
 @click.option("-m", "expression", default="", metavar="EXPR", help="Phases and areas, as pytest takes them.")
 @options.inventory
-@click.option(
-    "--checklist",
-    "file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The checklist, if not suites/checklist.md.",
-)
+@options.checklist
 @options.change
 @options.as_json
 def plan(expression: str, inventory: str, file: Path | None, change: str, as_json: bool) -> None:
@@ -72,8 +66,10 @@ def _plan(
     try:
         scope.check(expression, checklist, [*_MARKS, *told.markers])
         in_scope = scope.item_ids(expression, checklist)
-    except (pytest.UsageError, SyntaxError) as error:
+    except pytest.UsageError as error:
         raise Refused(str(error)) from None
+    except SyntaxError as error:
+        raise Refused(f"-m {expression!r}: {error.msg}") from None
     inventory = loaded.inventory
     _check_applicable(loaded, checklist)
     situation = Situation(

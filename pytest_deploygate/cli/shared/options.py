@@ -17,4 +17,11 @@ inventory = click.option("--inventory", required=True, metavar="NAME|PATH", help
 inventory_of_last_run = click.option(
     "--inventory", metavar="NAME|PATH", help="The inventory, if not that of the last run."
 )
+checklist = click.option(
+    "--checklist",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The checklist, if not suites/checklist.md.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
-
 from pytest_deploygate.checklist import comparison, parser
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError
-from pytest_deploygate.cli.shared import suites
+from pytest_deploygate.cli.shared import options, suites
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.redaction import redact
@@ -24,18 +22,12 @@ from pytest_deploygate.session.settings import shipped_checklist
 def repository(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command `root` and `checklist`, from the current folder and `--checklist`."""
 
-    @click.option(
-        "--checklist",
-        "file",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="The checklist, if not suites/checklist.md.",
-    )
+    @options.checklist
     @functools.wraps(command)
-    def inner(*args: Any, file: Path | None, **options: Any) -> None:
+    def inner(*args: Any, file: Path | None, **given: Any) -> None:
         root = find_root(Path.cwd())
         with plainly():
-            command(*args, root=root, checklist=resolved(root, file), **options)
+            command(*args, root=root, checklist=resolved(root, file), **given)
 
     return inner
 
