@@ -23,7 +23,7 @@ ATTEST = {
 }
 
 
-def test_attest_writes_what_the_gate_takes(root):
+def test_attest_writes_what_the_gate_accepts(root):
     done = run("attest", "sec.audit", ATTEST)
     assert done.exit_code == 0, done.output
     assert "wrote attestations/sec.audit--security-lead--" in done.output
@@ -106,8 +106,8 @@ def test_attest_that_cannot_be_signed_leaves_nothing(root):
     assert files(root, "attestations") == []
 
 
-def test_an_item_of_a_teams_own_that_no_test_is_bound_to_is_attested(root):
-    """The run asks for that attestation, so the command writes it; a bound one it refuses as before."""
+def test_an_item_of_your_own_checklist_without_a_test_can_be_attested(root):
+    """A run asks for that attestation, so the command writes it; an item with a test is still refused."""
     (root / "suites" / "checklist.md").write_text(
         "## Switch\n- [ ] Stop the old system {#own.stop}\n- [ ] Start {#own.start}\n"
         "## Sign-off\n- [ ] Security lead: ____\n"

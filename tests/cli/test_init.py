@@ -67,7 +67,7 @@ def test_gitignore_is_completed_once(folder):
     assert (folder / ".gitignore").read_text() == "*.pyc\ndeploygate-out/\n"
 
 
-def test_a_checklist_of_ones_own_gets_ids_and_no_suites(folder):
+def test_your_own_checklist_gets_ids_and_no_suites(folder):
     (folder / "ours.md").write_text("## Switch\n- [ ] Stop the old system\n")
     assert init("gate", "--from-checklist", "ours.md").exit_code == 0
     text = (folder / "gate" / "suites" / "checklist.md").read_text()

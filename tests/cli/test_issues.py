@@ -53,7 +53,7 @@ def test_issues_lists_what_has_no_entry(verdicts):
     assert files(verdicts, "issues") == []
 
 
-def test_issues_writes_stubs_which_are_then_to_be_completed(verdicts):
+def test_issues_writes_stubs_to_complete(verdicts):
     assert listed(write=True)["written"] == 2
     again = listed(write=True)
     assert (again["missing"], again["written"]) == ([], 0)

@@ -76,7 +76,7 @@ def test_mistakes_are_exit_4(planned, words, says):
     assert (code, says in text) == (4, True), text
 
 
-def test_an_item_that_there_is_not_cannot_be_not_applicable(planned):
+def test_not_applicable_must_name_an_item_of_the_checklist(planned):
     entry = "not_applicable: [{item: db.poling, reason: there is no pooler here, owner: technical-lead}]\n"
     (planned / "inventories" / "prod.yml").write_text(f"name: production\n{entry}")
     code, text = plan()

@@ -19,7 +19,7 @@ WAIVE = {
 }
 
 
-def test_waive_writes_what_the_gate_takes(root):
+def test_waive_writes_what_the_gate_accepts(root):
     done = run("waive", "db.pooling", WAIVE, target="pool*", change="CHG-1")
     assert done.exit_code == 0, done.output
     assert "from then on it fails unless it is fixed" in done.output
@@ -56,7 +56,7 @@ def test_waive_the_same_again(root):
     assert len(files(root, "waivers")) == 1
 
 
-def test_files_that_are_wrong_are_exit_4_as_in_a_run(root):
+def test_invalid_files_are_exit_4_as_in_a_run(root):
     assert run("waive", "db.pooling", WAIVE, checklist="none.md").exit_code == 4
     (root / "waivers").mkdir()
     (root / "waivers" / "a.yml").write_text("itm: x")

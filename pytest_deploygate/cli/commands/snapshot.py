@@ -24,7 +24,7 @@ from pytest_deploygate.probes.postgres import Cluster
     "schemas",
     multiple=True,
     metavar="NAME",
-    help="A schema to include; repeatable. Default: every schema that the user owns.",
+    help="A schema to include; repeatable. Default: all except those of the system, extensions and the gate.",
 )
 @click.option(
     "--output",
