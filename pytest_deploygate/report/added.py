@@ -22,6 +22,6 @@ def sections(entries: Sequence[Entry], run: str) -> Iterator[tuple[str, str]]:
 
 
 def calls(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return whom to call in which order, as `deploygate rollback --after` wrote it down last."""
+    """Return whom to call in which order, as `deploygate rollback after` wrote it down last."""
     found = [e.body.get("calls", ()) for e in entries if e.kind == "after"]
     return tuple(map(str, found[-1])) if found else ()

@@ -117,7 +117,7 @@ def _losses(entries: Sequence[Entry], name: str) -> Iterator[Loss]:
 
 
 def _tasks(entries: Sequence[Entry]) -> Iterator[tuple[str, str, datetime]]:
-    """Yield what `deploygate rollback --after` wrote down last: what, by whom, until when."""
+    """Yield what `deploygate rollback after` wrote down last: what, by whom, until when."""
     found = [e.body for e in entries if e.kind == "after"]
     for task in found[-1]["tasks"] if found else ():
         yield str(task["title"]), str(task["owner"]), datetime.fromisoformat(task["due"])

@@ -16,10 +16,11 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Finding, Outcome, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.leaving import cleaned, leaving
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 from pytest_deploygate.report.view import exit_words, scope_words
 
 _STYLE = {
@@ -224,7 +225,7 @@ def _after_rollback(code: int, change: str) -> str:
     if code == 23:
         return f"`deploygate decide --change {change}` shows the clock for what comes after: issues, status, retry."
     if code == 24:
-        return f"mend the cause, then `deploygate rollback --execute --change {change}`: what is done is not done twice."
+        return f"mend the cause, then `deploygate rollback execute --change {change}`: what is done is not done twice."
     return (
         f"the deployment lead decides: `deploygate decide rollback --change {change} --role ROLE --reason TEXT`;"
         " this run has only advised it."

@@ -92,9 +92,9 @@ def test_the_whole_way_back(deployed):
     assert ran.code == 22, ran.text
     assert "c.errors failed twice, was green before, and the old side is healthy now" in ran.text
     assert state(deployed) == "assessing"
-    assert deploygate(deployed, "rollback", "--execute", "--confirm", "prod").code == 1
-    assert deploygate(deployed, "rollback", "--plan").code == 0
-    plan = json.loads(deploygate(deployed, "rollback", "--plan", "--json").text)
+    assert deploygate(deployed, "rollback", "execute", "--confirm", "prod").code == 1
+    assert deploygate(deployed, "rollback", "plan").code == 0
+    plan = json.loads(deploygate(deployed, "rollback", "plan", "--json").text)
     assert [step["would"] for step in plan["steps"]] == [
         "would touch maintenance",
         "would write 1 to version",
@@ -104,11 +104,11 @@ def test_the_whole_way_back(deployed):
         deployed, "decide", "rollback", "--role", "Deployment lead", "--reason", "7 % errors for everybody"
     )
     assert decided.code == 22, decided.text
-    back = deploygate(deployed, "rollback", "--execute", "--confirm", "prod")
+    back = deploygate(deployed, "rollback", "execute", "--confirm", "prod")
     assert back.code == 23, back.text
     assert "rolled back and verified" in back.text
     assert state(deployed) == "after"
-    again = json.loads(deploygate(deployed, "rollback", "--plan", "--json").text)
+    again = json.loads(deploygate(deployed, "rollback", "plan", "--json").text)
     assert {step["estimated_from"] for step in again["steps"]} == {"one rehearsal"}
 
 
@@ -119,7 +119,7 @@ def test_a_rollback_that_does_not_help_has_failed_and_says_whom_to_call(deployed
     deploygate(
         deployed, "decide", "rollback", "--role", "deployment-lead", "--reason", "errors for everybody"
     )
-    back = deploygate(deployed, "rollback", "--execute", "--confirm", "prod")
+    back = deploygate(deployed, "rollback", "execute", "--confirm", "prod")
     assert back.code == 24
     assert "ROLLBACK FAILED at version 1 back: c.errors: fail: 7 % errors" in " ".join(back.text.split())
     assert "call technical-lead" in " ".join(back.text.split())
