@@ -17,7 +17,17 @@ from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision import compose, rules
 from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import Entry, JournalError, Segment, TestRecord, segments
-from pytest_deploygate.model import Finding, Item, Kind, Outcome, Phase, Severity, Verdict, words_for
+from pytest_deploygate.model import (
+    Finding,
+    Item,
+    Kind,
+    Outcome,
+    Phase,
+    Severity,
+    Verdict,
+    Weakening,
+    words_for,
+)
 
 WHOLE = "the whole checklist"
 #: The phase whose items speak of the whole change and not of a step of it.
@@ -48,7 +58,7 @@ class Frame:
     waived_exit: bool
     kept: tuple[str, ...]
     waivers: tuple[Waiver, ...]
-    weakenings: tuple[str, ...]
+    weakenings: tuple[Weakening, ...]
     chained: bool
     decision_valid_s: float
     times: Times
@@ -77,7 +87,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             waived_exit=begin["waived_exit"],
             kept=tuple(begin["kept"]),
             waivers=tuple(_waiver(waiver) for waiver in begin["waivers"]),
-            weakenings=tuple(begin["weakenings"]),
+            weakenings=tuple(_weakening(weakening) for weakening in begin["weakenings"]),
             windows={
                 phase: (datetime.fromisoformat(start), datetime.fromisoformat(end))
                 for phase, (start, end) in begin["windows"].items()
@@ -94,6 +104,11 @@ def frame(begin: Mapping[str, Any]) -> Frame:
 def _item(plain: Mapping[str, Any]) -> Item:
     known = dict(plain)
     return Item(**{**known, "severity": Severity(known["severity"]), "kind": Kind(known["kind"])})
+
+
+def _weakening(plain: str | Mapping[str, Any]) -> Weakening:
+    """Read a weakening; earlier versions wrote the sentence alone, without the items that it bears on."""
+    return Weakening(plain) if isinstance(plain, str) else Weakening(plain["text"], tuple(plain["items"]))
 
 
 def _waiver(plain: Mapping[str, Any]) -> Waiver:

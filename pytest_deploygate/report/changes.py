@@ -13,7 +13,7 @@ from enum import StrEnum
 from pytest_deploygate.checklist.records import time_words
 from pytest_deploygate.checklist.waivers import Waiver, scope
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Finding, Reading, Verdict, worst
+from pytest_deploygate.model import Finding, Reading, Verdict, Weakening, worst
 from pytest_deploygate.report import noise, words
 
 
@@ -49,7 +49,7 @@ class Side:
 
     results: Sequence[ItemResult]
     waivers: Sequence[Waiver] = ()
-    weakenings: Sequence[str] = ()
+    weakenings: Sequence[Weakening] = ()
 
 
 #: Earlier values of a reading, oldest first, by item, target and name.
@@ -201,6 +201,14 @@ def _until(waiver: Waiver) -> str:
 
 
 def _weakenings(before: Side, after: Side) -> Iterator[Change]:
-    for said in after.weakenings:
-        if said not in before.weakenings:
-            yield Change(Kind.WEAKER, "", "", said, "", "weaker than the checklist")
+    """Compare weakenings by their sentences. Those that bear on no item in scope are one change."""
+    known = {weakening.text for weakening in before.weakenings}
+    scope = {r.item.id for r in after.results if r.in_scope}
+    new = [weakening for weakening in after.weakenings if weakening.text not in known]
+    now = "weaker than the checklist"
+    for weakening in new:
+        if weakening.bears_on(scope):
+            yield Change(Kind.WEAKER, "", "", weakening.text, "", now)
+    if others := [weakening.text for weakening in new if not weakening.bears_on(scope)]:
+        said = words.count(len(others), "weakening bears", "weakenings bear")
+        yield Change(Kind.WEAKER, "", "", f"{said} on no item in scope: {'; '.join(others)}", "", now)

@@ -10,7 +10,7 @@ from typing import Any
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.journal import FILE, Entry, JournalError, Segment, segments
-from pytest_deploygate.model import words_for
+from pytest_deploygate.model import Weakening, words_for
 from pytest_deploygate.report import added, changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
@@ -66,10 +66,13 @@ def history(runs: Sequence[Segment]) -> changes.History:
     return found
 
 
-def _weakenings(about: standing.Frame) -> tuple[str, ...]:
+def _weakenings(about: standing.Frame) -> tuple[Weakening, ...]:
     return (
         *about.weakenings,
-        *(f"{item} is declared not applicable: {why}" for item, why in about.not_applicable.items()),
+        *(
+            Weakening(f"{item} is declared not applicable: {why}", (item,))
+            for item, why in about.not_applicable.items()
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict
+from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict, Weakening
 from pytest_deploygate.report.record import ItemResult, Record
 from pytest_deploygate.report.words import SEVERITIES
 
@@ -22,6 +22,15 @@ class PhaseGroup:
 def in_scope(record: Record) -> tuple[ItemResult, ...]:
     """Return the items that the decision speaks for."""
     return tuple(r for r in record.items if r.in_scope)
+
+
+def weakenings(record: Record) -> tuple[tuple[Weakening, ...], tuple[Weakening, ...]]:
+    """Split the weakenings into those that bear on an item in scope, or may, and those that bear on none."""
+    scope = {r.item.id for r in record.items if r.in_scope}
+    return (
+        tuple(w for w in record.weakenings if w.bears_on(scope)),
+        tuple(w for w in record.weakenings if not w.bears_on(scope)),
+    )
 
 
 def by_phase(record: Record) -> tuple[PhaseGroup, ...]:

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Decision, Outcome, Phase
+from pytest_deploygate.model import Decision, Outcome, Phase, Weakening
 from pytest_deploygate.report.changes import Change
 
 __all__ = ["Contact", "Event", "ItemResult", "Measured", "Previous", "Provenance", "Record", "Run"]
@@ -147,7 +147,7 @@ class Record:
     The verdict of an item governs: it may be better than its worst finding (waived, not applicable) and worse than
     all of them (a target expected and not seen). Its findings are the latest of each target, worst first.
     `scope` is what `-m` named, in words (empty: the whole checklist). `decision` is None where none was reached.
-    `weakenings` are sentences, one for each limit, severity or scope that is weaker than the checklist's own.
+    `weakenings` are limits, severities and scopes that are weaker than the checklist's own.
     `windows` are phases with planned start and end, where headings and the inventory's schedule say so.
     `planned` are the ids of items that this version has no check for, whatever the inventory says.
     `measured` are all runs' times, phase by phase; `events` what else happened; `roles` who must sign. `sections` are
@@ -163,7 +163,7 @@ class Record:
     items: tuple[ItemResult, ...]
     runs: tuple[Run, ...]
     provenance: Provenance
-    weakenings: tuple[str, ...] = ()
+    weakenings: tuple[Weakening, ...] = ()
     planned: tuple[str, ...] = ()
     windows: tuple[tuple[str, datetime, datetime], ...] = ()
     measured: tuple[Measured, ...] = ()

@@ -145,10 +145,19 @@ def _counted(record: Record, inside: tuple[ItemResult, ...]) -> Iterator[Rendera
         number = sum(len(g.outside) for g in groups)
         where = words.listed((g.phase.id for g in groups), most=12)
         yield Text(f"{words.count(number, 'item')} out of scope, not looked at: {where}.")
-    if record.weakenings:
-        yield Text(f"{words.count(len(record.weakenings), 'setting')} weaker than the checklist:")
-        for weakening in record.weakenings[:MOST_TARGETS]:
-            yield _indented(weakening, 2)
+    yield from _weaker(record)
+
+
+def _weaker(record: Record) -> Iterator[RenderableType]:
+    bearing, others = grouping.weakenings(record)
+    if bearing:
+        yield Text(f"{words.count(len(bearing), 'setting')} weaker than the checklist:")
+        for weakening in bearing[:MOST_TARGETS]:
+            yield _indented(weakening.text, 2)
+        if len(bearing) > MOST_TARGETS:
+            yield _indented(f"and {len(bearing) - MOST_TARGETS} more: all are in the report", 2)
+    if others:
+        yield Text(words.elsewhere(len(others), more=bool(bearing)) + ": see the report.")
 
 
 def _decision(record: Record) -> Iterator[RenderableType]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pytest_deploygate.model import Decision, Finding, Reading, Scalar, Verdict
+from pytest_deploygate.report import grouping
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import ItemResult, Record
 
@@ -28,7 +29,8 @@ def build(record: Record) -> dict[str, Any]:
         "inventory": known.inventory,
         "decision": _decision(known.decision, known),
         "items": [_item(result) for result in known.items],
-        "weakenings": list(known.weakenings),
+        "weakenings": [weakening.text for weakening in known.weakenings],
+        "weakenings_in_scope": [weakening.text for weakening in grouping.weakenings(known)[0]],
         "provenance": {
             "tool": known.provenance.tool,
             "python": known.provenance.python,

@@ -25,6 +25,7 @@ from pytest_deploygate.model import (
     Series,
     Severity,
     Verdict,
+    Weakening,
 )
 from pytest_deploygate.report import changes, grouping, schedule, signing, words
 from pytest_deploygate.report.changes import Change
@@ -155,6 +156,8 @@ class Page:
     waiting: int
     brief: int
     anchors: dict[str, str]
+    weaker: tuple[Weakening, ...]
+    weaker_elsewhere: tuple[Weakening, ...]
 
 
 def _means(decision: Decision | None) -> str:
@@ -178,6 +181,7 @@ def page(record: Record, room: int) -> Page:
         for r in record.items
     }
     tally = words.tally(r.verdict for r in inside)
+    weaker, elsewhere = grouping.weakenings(record)
     return Page(
         record=record,
         headline=decision.outcome.value if decision else "NO DECISION",
@@ -207,6 +211,8 @@ def page(record: Record, room: int) -> Page:
         waiting=sum(1 for r in inside if r.item.id in planned),
         brief=sum(1 for r in inside if r.findings and r.item.id not in in_full),
         anchors=anchors,
+        weaker=weaker,
+        weaker_elsewhere=elsewhere,
     )
 
 

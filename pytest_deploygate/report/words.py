@@ -97,6 +97,12 @@ def count(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def elsewhere(n: int, *, more: bool) -> str:
+    """Say that weakenings bear on nothing in scope: `12 further weakenings bear on no item in scope`."""
+    further = "further " if more else ""
+    return count(n, f"{further}weakening bears", f"{further}weakenings bear") + " on no item in scope"
+
+
 def tally(verdicts: Iterable[Verdict]) -> tuple[tuple[Verdict, int], ...]:
     """Count verdicts, worst first, those that occur."""
     found = Counter(verdicts)

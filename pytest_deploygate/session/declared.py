@@ -19,7 +19,8 @@ import pytest
 class Function:
     """A test function with the items it is bound to, its arguments, and whether it disturbs.
 
-    `otherwise` is what a disruptive one does where disturbing is not allowed; empty: nothing.
+    `otherwise` is what a disruptive one does where disturbing is not allowed; empty: nothing. `reads` are the names
+    that its body reads, each with its attributes, such as `inventory.uptime`.
     """
 
     test: str
@@ -27,6 +28,7 @@ class Function:
     arguments: tuple[str, ...] = ()
     disruptive: bool = False
     otherwise: str = ""
+    reads: tuple[str, ...] = ()
 
 
 def tests(config: pytest.Config) -> dict[str, tuple[str, ...]]:
@@ -98,7 +100,22 @@ def _function(
         tuple(argument.arg for argument in given if argument.arg != "self"),
         bool(disruptive),
         "".join(str(v.value) for v in otherwise if isinstance(v, ast.Constant)),
+        tuple(dict.fromkeys(name for statement in node.body for name in _reads(statement))),
     )
+
+
+def _reads(node: ast.AST) -> Iterator[str]:
+    """Yield every name below a node with the attributes read from it: `postgres.criteria.replication`, `inventory`."""
+    attributes: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        attributes.insert(0, inner.attr)
+        inner = inner.value
+    if isinstance(inner, ast.Name):
+        yield ".".join((inner.id, *attributes))
+        return
+    for child in ast.iter_child_nodes(inner):
+        yield from _reads(child)
 
 
 def _assigned_marks(tree: ast.Module) -> tuple[ast.expr, ...]:

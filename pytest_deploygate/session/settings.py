@@ -22,9 +22,10 @@ from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
+from pytest_deploygate.model import Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import declared, scope, timetable
+from pytest_deploygate.session import bearing, declared, scope, timetable
 
 T = TypeVar("T")
 DEFAULT_CHANGE = "local"
@@ -48,7 +49,7 @@ class Settings:
     attestations: tuple[Attestation, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     issue_log: IssueLog | None = None
-    weakenings: tuple[str, ...] = ()
+    weakenings: tuple[Weakening, ...] = ()
     ticked: Path | None = None
     only: tuple[str, ...] = ()
     execute_rollback: bool = False
@@ -99,7 +100,8 @@ def read(config: pytest.Config) -> Settings:
     try:
         loaded = load(str(config.getoption("--inventory")), root)
         shipped = checklist_parser.load(shipped_checklist())
-        bound = {item for items in declared.tests(config).values() for item in items}
+        functions = declared.functions(config)
+        bound = {item for function in functions for item in function.items}
         checklist = comparison.resolved(checklist_parser.load(_checklist_file(config)), shipped, bound)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(f"\n{error}\n") from None
@@ -127,7 +129,7 @@ def read(config: pytest.Config) -> Settings:
         issue_log=records.issue_log,
         weakenings=(
             *comparison.weakenings(checklist, shipped),
-            *inventory_weakening.weakenings(loaded.inventory),
+            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), functions),
         ),
     )
     _check(settings)

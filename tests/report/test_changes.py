@@ -9,7 +9,7 @@ import pytest
 import sample
 from sample_night import _waiver
 
-from pytest_deploygate.model import Item, Kind, Reading, Severity, Verdict
+from pytest_deploygate.model import Item, Kind, Reading, Severity, Verdict, Weakening
 from pytest_deploygate.report import changes, noise
 from pytest_deploygate.report.changes import Kind as Changed
 from pytest_deploygate.report.record import ItemResult
@@ -123,3 +123,23 @@ def test_waivers_new_lengthened_and_gone() -> None:
         (change,) = changes.compare(changes.Side((), before), changes.Side((), after), {})
         assert change.kind is Changed.WAIVER
         assert said in change.text
+
+
+def test_new_weakenings_that_bear_on_nothing_in_scope_are_one_change() -> None:
+    weaker = (
+        Weakening("here", ("x.y",)),
+        Weakening("anywhere"),
+        Weakening("a", ("o.a",)),
+        Weakening("b", ("o.b",)),
+    )
+    mine = (result(Verdict.PASS),)
+    found = changes.compare(changes.Side(mine, (), weaker[:0]), changes.Side(mine, (), weaker), {})
+    assert [(c.kind, c.text) for c in found] == [
+        (Changed.WEAKER, "here"),
+        (Changed.WEAKER, "anywhere"),
+        (Changed.WEAKER, "2 weakenings bear on no item in scope: a; b"),
+    ]
+    assert (
+        changes.compare(changes.Side(mine, (), (Weakening("here"),)), changes.Side(mine, (), weaker[:1]), {})
+        == ()
+    )

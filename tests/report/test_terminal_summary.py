@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import sample
 
-from pytest_deploygate.model import Verdict
+from pytest_deploygate.model import Verdict, Weakening
 from pytest_deploygate.report import terminal
 
 
@@ -117,3 +117,21 @@ def test_missing_evidence_is_completed_with_resume_and_no_report_is_named_that_i
     assert "--change CHG-2026-0314 --resume" in text
     assert "Report: none" in text
     assert "--resume" not in terminal.text(record)
+
+
+def test_weakenings_of_other_scopes_are_one_line_and_unknown_ones_are_not_among_them() -> None:
+    record = sample.hold()
+    unknown = Weakening("policy.max_waivers is 9, by default 5")
+    text = terminal.text(dataclasses.replace(record, weakenings=(*record.weakenings, unknown)))
+    assert "2 settings weaker than the checklist:" in text
+    assert "max_age is 4 h, by default 2 h" in text
+    assert unknown.text in text
+    assert "2 further weakenings bear on no item in scope: see the report." in text
+    assert "uptime.window" not in text
+
+
+def test_weakenings_that_all_bear_on_nothing_in_scope_are_not_called_further() -> None:
+    record = sample.hold()
+    text = terminal.text(dataclasses.replace(record, weakenings=record.weakenings[1:2]))
+    assert "1 weakening bears on no item in scope: see the report." in text
+    assert "weaker than the checklist" not in text

@@ -78,8 +78,11 @@ def _tail(record: Record) -> Iterator[str]:
     yield ""
     if outside:
         yield f"{words.count(outside, 'item')} of the checklist out of scope, not looked at.  "
-    if record.weakenings:
-        yield f"{words.count(len(record.weakenings), 'setting')} weaker than the checklist.  "
+    bearing, others = grouping.weakenings(record)
+    if bearing:
+        yield f"{words.count(len(bearing), 'setting')} weaker than the checklist.  "
+    if others:
+        yield f"{words.elsewhere(len(others), more=bool(bearing))}.  "
     if record.roles:
         yield f"Must sign: {', '.join(map(escaped, record.roles))}.  "
     yield f"{escaped(record.provenance.tool)}, journal head `{escaped(record.provenance.journal_head[:16])}`"
