@@ -159,7 +159,9 @@ def _unknown(mine: Sequence[ItemResult], phases: Sequence[str]) -> Said:
     for phase in dict.fromkeys(r.deferred_to for r in later):
         these = [r for r in later if r.deferred_to == phase]
         text = f"cannot be measured before {phase}, run again after it: {_some(these)}"
-        said.append((Rule("deferred items do not hold yet", Outcome.GO, text, _ids(these)), EXIT_GO))
+        said.append(
+            (Rule("deferred items do not hold before their phase", Outcome.GO, text, _ids(these)), EXIT_GO)
+        )
     uncovered = [r for r in weighty if r.verdict is Verdict.NOT_COVERED]
     if uncovered:
         text = f"nothing covers {len(uncovered)} critical or major items: {_some(uncovered)}"
@@ -207,18 +209,18 @@ def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
         and r.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
     ]
     if minor:
-        text = f"not good, but minor, so listed only: {_some(minor)}"
-        rule = Rule("minor items are listed and do not hold", Outcome.GO, text, _ids(minor))
+        text = f"minor and not passed: {_some(minor)}"
+        rule = Rule("minor items do not hold", Outcome.GO, text, _ids(minor))
         said.append((rule, EXIT_GO))
     waived = [r for r in mine if r.verdict is Verdict.WAIVED]
     if waived:
-        text = f"waived for now: {_some(waived)}"
+        text = f"waived: {_some(waived)}"
         rule = Rule("waived items do not hold while the waiver lasts", Outcome.GO, text, _ids(waived))
         said.append((rule, EXIT_WAIVERS if waived_exit else EXIT_GO))
     good = [r for r in mine if r.verdict.good]
     if good:
-        text = f"{len(good)} of {len(mine)} items in scope are as the checklist wants them"
-        said.append((Rule("measured and good", Outcome.GO, text), EXIT_GO))
+        text = f"{len(good)} of {len(mine)} items in scope meet the checklist"
+        said.append((Rule("passed, attested or not applicable", Outcome.GO, text), EXIT_GO))
     return said
 
 
@@ -230,7 +232,9 @@ def _gone_back(ended: GoneBack | None) -> Said:
     if ended is None:
         return []
     if ended.verified is None:
-        return [(Rule("a rollback needs what it needs", Outcome.ROLLBACK, ended.why), EXIT_ROLLBACK)]
+        return [
+            (Rule("prerequisites of the rollback are not met", Outcome.ROLLBACK, ended.why), EXIT_ROLLBACK)
+        ]
     if ended.verified:
         return [(Rule("rolled back and verified", Outcome.ROLLBACK, ended.why), EXIT_BACK)]
     return [(Rule("the rollback failed", Outcome.ROLLBACK, ended.why), EXIT_BACK_FAILED)]

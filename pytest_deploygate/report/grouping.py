@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict, Weakening
 from pytest_deploygate.report.record import ItemResult, Record
-from pytest_deploygate.report.words import SEVERITIES
+from pytest_deploygate.report.words import BESIDE, SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,13 @@ def good_findings(result: ItemResult) -> tuple[Finding, ...]:
     return tuple(f for f in result.findings if f.verdict.good)
 
 
-def deciding(rules: Iterable[Rule], outcome: Outcome) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """Split rules into those that say what was decided and the others that had a say."""
-    known = tuple(rules)
-    return tuple(r for r in known if r.says is outcome), tuple(r for r in known if r.says is not outcome)
+def deciding(rules: Iterable[Rule], outcome: Outcome) -> tuple[Rule, ...]:
+    """Return the rules that say what was decided."""
+    return tuple(r for r in rules if r.says is outcome)
+
+
+def beside(rules: Iterable[Rule], outcome: Outcome) -> tuple[tuple[str, tuple[Rule, ...]], ...]:
+    """Return the other rules under headings that say what they mean for the decision, and are no second one."""
+    others = [r for r in rules if r.says is not outcome]
+    groups = ((BESIDE[says], tuple(r for r in others if r.says is says)) for says in BESIDE)
+    return tuple((heading, some) for heading, some in groups if some)

@@ -163,7 +163,7 @@ def _decision_case(record: Record) -> _Case:
     """Return the case of the decision: red unless it is GO."""
     decision = record.decision
     outcome = decision.outcome if decision else None
-    rules, _ = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     because = " ".join(rule.because for rule in rules) or "no decision was reached"
     return _Case(
         group="deploygate",

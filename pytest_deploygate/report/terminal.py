@@ -16,7 +16,7 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
-from pytest_deploygate.model import Finding, Outcome, Verdict
+from pytest_deploygate.model import Finding, Outcome, Rule, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.leaving import cleaned, leaving
 from pytest_deploygate.report.record import ItemResult, Record
@@ -175,13 +175,18 @@ def _decision(record: Record) -> Iterator[RenderableType]:
         style="not bold",
     )
     yield head
-    rules, others = grouping.deciding(decision.rules, decision.outcome)
-    for rule in (*rules, *others):
-        unnamed = [item for item in rule.items if item not in rule.because]
-        named = f" [{words.listed(unnamed, most=5)}]" if len(unnamed) == len(rule.items) > 0 else ""
-        said = "" if rule in rules else f"({rule.says.value}) "
-        yield _bullet(f"{said}{rule.because}{named}")
+    for rule in grouping.deciding(decision.rules, decision.outcome):
+        yield _because(rule)
+    for heading, rules in grouping.beside(decision.rules, decision.outcome):
+        yield Text(f"{heading}:")
+        yield from map(_because, rules)
     yield Text(f"Exit code {exit_words(record)}.")
+
+
+def _because(rule: Rule) -> RenderableType:
+    unnamed = [item for item in rule.items if item not in rule.because]
+    named = f" [{words.listed(unnamed, most=5)}]" if len(unnamed) == len(rule.items) > 0 else ""
+    return _bullet(f"{rule.because}{named}")
 
 
 def _bullet(text: str) -> RenderableType:

@@ -133,7 +133,7 @@ class Page:
     means: str
     outcome_class: str
     rules: tuple[Rule, ...]
-    other_rules: tuple[Rule, ...]
+    beside: tuple[tuple[str, tuple[Rule, ...]], ...]
     groups: tuple[Group, ...]
     glance: tuple[Card, ...]
     bad: int
@@ -171,7 +171,7 @@ def page(record: Record, room: int) -> Page:
     decision = record.decision
     inside = grouping.in_scope(record)
     against = grouping.held(record)
-    rules, other = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     bad = _deciding_first(grouping.not_good(inside, against), rules, against)
     in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
     planned = frozenset(record.planned)
@@ -188,7 +188,7 @@ def page(record: Record, room: int) -> Page:
         means=_means(decision),
         outcome_class=decision.outcome.value.lower() if decision else "none",
         rules=rules,
-        other_rules=other,
+        beside=grouping.beside(decision.rules, decision.outcome) if decision else (),
         groups=tuple(_groups([cards[r.item.id] for r in bad])),
         glance=tuple(c for r in bad if (c := cards[r.item.id]).anchor)[:GLANCE],
         bad=len(bad),

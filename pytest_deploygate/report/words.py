@@ -23,6 +23,12 @@ MEANS: dict[Outcome, str] = {
     Outcome.HOLD: "Do not go on.",
     Outcome.ROLLBACK: "Go back.",
 }
+#: What a rule that did not decide means for the decision.
+BESIDE: dict[Outcome, str] = {
+    Outcome.ROLLBACK: "Asks for a rollback",
+    Outcome.HOLD: "Would hold by itself",
+    Outcome.GO: "Listed, does not hold",
+}
 #: What an exit code means once a rollback was executed.
 AFTERWARDS: dict[int, str] = {
     23: "Gone back, and verified.",

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import sample
+import sample_night
 
 from pytest_deploygate.model import Verdict, Weakening
 from pytest_deploygate.report import terminal
@@ -135,3 +136,26 @@ def test_weakenings_that_all_bear_on_nothing_in_scope_are_not_called_further() -
     text = terminal.text(dataclasses.replace(record, weakenings=record.weakenings[1:2]))
     assert "1 weakening bears on no item in scope: see the report." in text
     assert "weaker than the checklist" not in text
+
+
+def test_rules_that_did_not_decide_do_not_look_like_a_second_decision() -> None:
+    text = terminal.text(sample.hold())
+    assert "(GO)" not in text
+    assert len([line for line in text.splitlines() if line.startswith("GO")]) == 0
+    listed = text.index("Listed, does not hold:")
+    assert text.index("HOLD: do not go on.") < text.index("2 items failed") < listed
+    assert (
+        listed
+        < text.index("1 inconclusive item cannot be measured before phase 4")
+        < text.index("Exit code 1")
+    )
+
+
+def test_a_rollback_says_which_rules_would_hold_by_themselves() -> None:
+    text = terminal.text(sample_night.bad())
+    assert "(HOLD)" not in text
+    assert text.index("Would hold by itself:") < text.index("20 items failed, 10 of them critical")
+
+
+def test_a_go_has_no_rules_beside_it() -> None:
+    assert "does not hold" not in terminal.text(sample.go())

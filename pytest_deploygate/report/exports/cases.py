@@ -47,8 +47,7 @@ def decided(record: Record) -> tuple[bool, str]:
     decision = record.decision
     if decision is None:
         return False, "NO DECISION: nothing was decided, do not go on"
-    rules, _ = grouping.deciding(decision.rules, decision.outcome)
-    because = " ".join(rule.because for rule in rules)
+    because = " ".join(rule.because for rule in grouping.deciding(decision.rules, decision.outcome))
     return decision.outcome is Outcome.GO, f"{decision.outcome.value}: {because}"
 
 

@@ -58,8 +58,7 @@ def _head(record: Record) -> Iterator[str]:
         f"inventory **{escaped(record.inventory)}**. Exit code {view.exit_words(record)}."
     )
     yield ""
-    rules, _ = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
-    for rule in rules:
+    for rule in grouping.deciding(decision.rules, decision.outcome) if decision else ():
         yield f"- {escaped(rule.because, 600)}"
     inside = grouping.in_scope(record)
     counted = ", ".join(f"**{n:,}** {words.verdict(v)}" for v, n in words.tally(r.verdict for r in inside))
