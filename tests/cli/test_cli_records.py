@@ -68,7 +68,8 @@ def run(command, item, options, **changed):
         if value is not None
         for word in ([key] if value is True else [key, value])
     ]
-    return CliRunner().invoke(main, [command, *([item] if item else []), *words])
+    items = item if isinstance(item, list) else [item] if item else []
+    return CliRunner().invoke(main, [command, *items, *words])
 
 
 def files(root, folder):
@@ -95,6 +96,38 @@ def test_attest_twice_a_day_keeps_both(root):
     assert run("attest", "sec.audit", ATTEST).exit_code == 0
     assert run("attest", "sec.audit", ATTEST, name="Somebody else in that role").exit_code == 0
     assert len(files(root, "attestations")) == 2
+
+
+def test_attest_several_items_in_one_call(root):
+    any_role = {**ATTEST, "--role": "technical-lead"}
+    done = run("attest", ["sec.pentest", "phase1.issues", "sec.pentest"], any_role)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("is attested by") == 2
+    assert "they count once they are merged" in done.output
+    found = attestations.load_all(root, checklist(root))
+    assert [(a.item, a.meaning) for a in found] == [
+        ("phase1.issues", "Document any issues"),
+        ("sec.pentest", "Penetration testing passed"),
+    ]
+    told = json.loads(run("attest", ["sec.pentest", "phase1.issues"], any_role, json=True).output)
+    assert [one["item"] for one in told] == ["sec.pentest", "phase1.issues"]
+
+
+@pytest.mark.parametrize("wrong", ["sec.audit", "db.pooling", "no.such"])
+def test_attest_of_several_items_writes_all_or_none(root, wrong):
+    done = run("attest", ["sec.pentest", wrong], {**ATTEST, "--role": "technical-lead"})
+    assert done.exit_code != 0
+    assert wrong in done.output
+    assert files(root, "attestations") == []
+
+
+def test_attest_of_several_items_that_cannot_be_signed_leaves_nothing(root, tmp_path):
+    done = run(
+        "attest", ["sec.pentest", "phase1.issues"], {**ATTEST, "--role": "technical-lead"}, key="no-such-key"
+    )
+    assert done.exit_code == 1
+    assert "nothing was written" in done.output
+    assert files(root, "attestations") == []
 
 
 def test_attest_with_everything(root):
