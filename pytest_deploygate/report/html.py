@@ -118,6 +118,7 @@ def _template() -> jinja2.Template:
     )
     environment.globals.update(
         count=words.count,
+        listed=functools.partial(words.listed, most=view.ITEMS_PER_RULE),
         elsewhere=words.elsewhere,
         took=words_for,
         moved=changes.Kind.MOVED.value,

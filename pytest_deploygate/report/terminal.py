@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import shlex
 from collections.abc import Container, Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
 from pytest_deploygate.model import Finding, Outcome, Rule, Verdict
-from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report import causes, grouping, words
+from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned, leaving
 from pytest_deploygate.report.record import ItemResult, Record
 from pytest_deploygate.report.view import exit_words, scope_words
@@ -46,11 +48,9 @@ def summary(record: Record, report: str = "signoff.html") -> list[RenderableType
     inside = grouping.in_scope(known)
     parts: list[RenderableType] = []
     against = grouping.held(known)
-    bad = grouping.not_good(inside, against)
-    for (light, verdict), some in itertools.groupby(
-        bad, key=lambda r: (grouping.weight(r, against)[0], r.verdict)
-    ):
-        parts.extend(_group(verdict, bool(light), list(some), against))
+    bad = causes.grouped(grouping.not_good(inside, against), against)
+    for (light, verdict), some in itertools.groupby(bad, key=lambda cause: _heading(cause, against)):
+        parts.extend(_group(verdict, light, list(some), against))
     parts.extend(_counted(known, inside))
     parts.extend(_decision(known))
     parts.extend(_next(known, leaving(report) if report else ""))
@@ -75,18 +75,66 @@ def text(record: Record, report: str = "signoff.html", *, width: int = 80, colou
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
+def _heading(cause: Cause, against: Container[str]) -> tuple[bool, Verdict]:
+    """Return what a cause stands under: whether it is only listed, and the verdict; its heaviest item counts."""
+    first = cause.results[0]
+    return bool(grouping.weight(first, against)[0]), first.verdict
+
+
 def _group(
-    verdict: Verdict, light: bool, results: list[ItemResult], against: Container[str]
+    verdict: Verdict, light: bool, known: list[Cause], against: Container[str]
 ) -> Iterator[RenderableType]:
-    title = words.verdict(verdict) + (" (listed only, does not hold)" if light else "")
-    yield Line(
-        Text(f"{title}: {len(results)}", style=_STYLE[verdict]), align="left", characters="-", style="dim"
-    )
+    title = words.verdict(verdict) + (" (listed, does not hold)" if light else "")
+    number = sum(len(cause.results) for cause in known)
+    yield Line(Text(f"{title}: {number}", style=_STYLE[verdict]), align="left", characters="-", style="dim")
     said: dict[str, str] = {}
-    for result in results[:MOST_ITEMS]:
-        yield from _item(result, grouping.deferred(result, against), said)
-    if len(results) > MOST_ITEMS:
-        yield Text(f"  and {words.count(len(results) - MOST_ITEMS, 'more item')}: all are in the report")
+    for cause in known[:MOST_ITEMS]:
+        until = grouping.deferred(cause.results[0], against)
+        yield from _shared(cause, until) if cause.shared else _item(cause.results[0], until, said)
+    if left := sum(len(cause.results) for cause in known[MOST_ITEMS:]):
+        yield Text(f"  and {words.count(left, 'more item')}: all are in the report")
+
+
+def _shared(cause: Cause, until: str) -> Iterator[RenderableType]:
+    """Show items that have one cause: how many, why, and the command for all of them, else their ids."""
+    verdict = cause.results[0].verdict
+    head = Text("  ")
+    head.append(words.verdict(verdict), style=_STYLE[verdict])
+    head.append(f"  {causes.title(cause)}", style="bold")
+    yield head
+    yield _indented(cause.said, 6)
+    commands = cause.commands(MOST_ITEMS)
+    if not commands:
+        yield Padding(Text(", ".join(cause.ids[:MOST_ITEMS]), overflow="fold"), (0, 0, 0, 6))
+    for command in commands:
+        yield _Command(command, 6)
+    if len(cause.ids) > MOST_ITEMS:
+        yield _indented(
+            f"and {words.count(len(cause.ids) - MOST_ITEMS, 'more item')}: all are in the report", 6
+        )
+    if until:
+        yield _indented(_deferred(until), 6)
+
+
+class _Command:
+    """A command for copying: broken between words as a shell takes it, with a backslash at the end of the line."""
+
+    def __init__(self, text: str, by: int) -> None:
+        self._words = re.findall(r"(?:'[^']*'|[^\s'])+", text)
+        self._by = by
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        room = options.max_width - self._by - 4
+        lines: list[str] = []
+        for word in self._words:
+            if lines and len(lines[-1]) + 1 + len(word) <= room:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+        for n, line in enumerate(lines):
+            indent = " " * (self._by + (2 if n else 0))
+            end = " \\" if n < len(lines) - 1 else ""
+            yield Text(f"{indent}{line}{end}", no_wrap=True, overflow="ignore")
 
 
 def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[RenderableType]:
@@ -107,7 +155,11 @@ def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[Rend
     else:
         yield from _targets(bad, result.item.id, said)
     if until:
-        yield _indented(f"Deferred: does not hold until {until}, measure it again there.", 6)
+        yield _indented(_deferred(until), 6)
+
+
+def _deferred(until: str) -> str:
+    return f"Deferred: does not hold until {until}; measure it again there."
 
 
 def _targets(bad: tuple[Finding, ...], item: str, said: dict[str, str]) -> Iterator[RenderableType]:

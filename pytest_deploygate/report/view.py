@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,7 +27,8 @@ from pytest_deploygate.model import (
     Verdict,
     Weakening,
 )
-from pytest_deploygate.report import changes, grouping, schedule, signing, words
+from pytest_deploygate.report import causes, changes, grouping, schedule, signing, words
+from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.changes import Change
 from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import ItemResult, Record
@@ -87,6 +88,13 @@ class Card:
         return any(f.figures for f in self.result.findings)
 
     @property
+    def measured(self) -> bool:
+        """True where a finding rests on something: of what nothing covers there is nothing to show but the reason."""
+        return any(
+            f.verdict is not Verdict.NOT_COVERED or f.readings or f.notes for f in self.result.findings
+        )
+
+    @property
     def fold(self) -> bool:
         """True where the good targets are too many to stand open."""
         return len(self.good) > FOLD_OVER or bool(self.bad)
@@ -96,13 +104,31 @@ Blocks = tuple[tuple[bool, tuple[Card, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A cause as shown: alone (one item, which stands for itself) or shared by several, with one anchor for all."""
+
+    cause: Cause
+    cards: tuple[Card, ...]
+    anchor: str
+    blocks: Blocks
+
+    @property
+    def title(self) -> str:
+        """How many items it is about, with their severities."""
+        return causes.title(self.cause)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Items that need somebody, under one heading, as blocks of rows (nothing measured to show) or of cards."""
+    """Items that need somebody, under one heading: shared causes, and between them blocks of items that stand alone.
+
+    A block is of rows (nothing measured to show) or of cards.
+    """
 
     title: str
     about: str
     size: int
-    blocks: Blocks
+    parts: tuple[tuple[Shown | None, Blocks], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +161,8 @@ class Page:
     rules: tuple[Rule, ...]
     beside: tuple[tuple[str, tuple[Rule, ...]], ...]
     groups: tuple[Group, ...]
-    glance: tuple[Card, ...]
-    bad: int
+    glance: tuple[Shown, ...]
+    unseen: int
     phases: tuple[PhaseView, ...]
     tally: tuple[tuple[Verdict, int], ...]
     bar: Markup
@@ -173,6 +199,7 @@ def page(record: Record, room: int) -> Page:
     against = grouping.held(record)
     rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     bad = _deciding_first(grouping.not_good(inside, against), rules, against)
+    known = causes.grouped(bad, against)
     in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
     planned = frozenset(record.planned)
     anchors = _anchors(record.items, in_full | {i for rule in rules for i in rule.items[:ITEMS_PER_RULE]})
@@ -180,6 +207,8 @@ def page(record: Record, room: int) -> Page:
         r.item.id: _card(r, anchors.get(r.item.id, ""), r.item.id in in_full, grouping.deferred(r, against))
         for r in record.items
     }
+    shown = tuple(_shown(n, cause, cards) for n, cause in enumerate(known, start=1))
+    glance = [s for s in shown if s.anchor][:GLANCE]
     tally = words.tally(r.verdict for r in inside)
     weaker, elsewhere = grouping.weakenings(record)
     return Page(
@@ -189,9 +218,9 @@ def page(record: Record, room: int) -> Page:
         outcome_class=decision.outcome.value.lower() if decision else "none",
         rules=rules,
         beside=grouping.beside(decision.rules, decision.outcome) if decision else (),
-        groups=tuple(_groups([cards[r.item.id] for r in bad])),
-        glance=tuple(c for r in bad if (c := cards[r.item.id]).anchor)[:GLANCE],
-        bad=len(bad),
+        groups=tuple(_groups(shown)),
+        glance=tuple(glance),
+        unseen=len(bad) - sum(len(s.cards) for s in glance),
         phases=tuple(_phase(g, cards) for g in grouping.by_phase(record)),
         tally=tally,
         bar=coverage.draw(tally) if tally else Markup(),
@@ -265,12 +294,17 @@ def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str,
     }
 
 
-def _groups(bad: list[Card]) -> Iterable[Group]:
-    """Cut the items that need somebody into headings, in the order that they already have."""
-    for (light, verdict), cards in itertools.groupby(
-        bad, key=lambda c: (c.item.severity is Severity.MINOR or bool(c.deferred), c.verdict)
-    ):
-        found = tuple(cards)
+def _shown(number: int, cause: Cause, cards: Mapping[str, Card]) -> Shown:
+    mine = tuple(cards[item] for item in cause.ids)
+    rows = {c.item.id for c in mine if not c.full or not c.measured}
+    anchor = f"cause-{number}" if cause.shared else mine[0].anchor
+    return Shown(cause, mine, anchor, _blocks(mine, rows))
+
+
+def _groups(known: Iterable[Shown]) -> Iterable[Group]:
+    """Cut what needs somebody into headings, in the order that it already has."""
+    for (light, verdict), some in itertools.groupby(known, key=lambda shown: _heading(shown.cards[0])):
+        found = tuple(some)
         title = {
             Verdict.FAIL: "Failed",
             Verdict.INCONCLUSIVE: "Inconclusive",
@@ -281,8 +315,22 @@ def _groups(bad: list[Card]) -> Iterable[Group]:
         if light:
             title += ", listed only"
             about += "; minor or deferred items do not hold this scope"
-        rows = {c.item.id for c in found if not c.full or not c.result.findings}
-        yield Group(title, about, len(found), _blocks(found, rows))
+        yield Group(title, about, sum(len(shown.cards) for shown in found), tuple(_parts(found)))
+
+
+def _heading(card: Card) -> tuple[bool, Verdict]:
+    return card.item.severity is Severity.MINOR or bool(card.deferred), card.verdict
+
+
+def _parts(found: Iterable[Shown]) -> Iterator[tuple[Shown | None, Blocks]]:
+    """Yield each shared cause by itself, and the items that stand alone between them as one run of blocks."""
+    for shared, some in itertools.groupby(found, key=lambda shown: shown.cause.shared):
+        if shared:
+            yield from ((shown, shown.blocks) for shown in some)
+        else:
+            runs = itertools.chain.from_iterable(shown.blocks for shown in some)
+            merged = itertools.groupby(runs, key=lambda block: block[0])
+            yield None, tuple((rows, tuple(c for _, cards in these for c in cards)) for rows, these in merged)
 
 
 def _blocks(cards: Iterable[Card], rows: Container[str]) -> Blocks:

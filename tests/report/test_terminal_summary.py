@@ -10,6 +10,7 @@ import sample_night
 
 from pytest_deploygate.model import Verdict, Weakening
 from pytest_deploygate.report import terminal
+from pytest_deploygate.report.record import Record
 
 
 def test_worst_first_then_the_decision_then_what_to_do() -> None:
@@ -86,17 +87,16 @@ def test_the_command_is_quoted() -> None:
     assert "pytest -m 'phase2 and database' --inventory prod --change 'a; rm -rf x'" in terminal.text(record)
 
 
-def test_a_reason_that_many_share_is_said_once() -> None:
-    """A dead host is the reason of every item: its targets share a line, and later items point to the first."""
+def _all(verdict: Verdict, reason: str) -> Record:
+    """Phase 2 with one verdict and one reason for every item and target."""
     record = sample.hold()
-    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; see whether it hangs or a firewall drops packets"
     items = tuple(
         dataclasses.replace(
             r,
-            verdict=Verdict.INCONCLUSIVE,
+            verdict=verdict,
             reason=reason,
             findings=tuple(
-                dataclasses.replace(f, verdict=Verdict.INCONCLUSIVE, reason=reason, target=target)
+                dataclasses.replace(f, verdict=verdict, reason=reason, target=target)
                 for f in r.findings[:1]
                 for target in ("alerts", "users")
             ),
@@ -105,10 +105,22 @@ def test_a_reason_that_many_share_is_said_once() -> None:
         else r
         for r in record.items
     )
-    text = terminal.text(dataclasses.replace(record, items=items), width=200)
-    assert text.count(reason) <= 2  # one of each heading: those that hold and those that are only listed
-    assert "alerts, users (inconclusive)" in text
-    assert "the same as " in text
+    return dataclasses.replace(record, items=items)
+
+
+def test_items_of_one_dead_host_are_one_line_and_so_are_those_that_are_deferred() -> None:
+    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; see whether it hangs or a firewall drops packets"
+    text = terminal.text(_all(Verdict.INCONCLUSIVE, reason), width=200)
+    assert text.count(reason) <= 2
+    assert "inconclusive  7 items (" in text
+
+
+def test_a_long_reason_of_several_failed_items_is_said_once_and_named_afterwards() -> None:
+    reason = "the certificate of app.example.com:443 expired 3 d ago; renew it with `certbot renew` on the edge host"
+    text = terminal.text(_all(Verdict.FAIL, reason), width=200)
+    assert text.count(reason) == 1
+    assert "alerts, users (fail)" in text
+    assert text.count("the same as phase2.") == 7
 
 
 def test_missing_evidence_is_completed_with_resume_and_no_report_is_named_that_is_not_there() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pytest_deploygate.report import grouping, view, words
+from pytest_deploygate.report import causes, grouping, view, words
+from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import ItemResult, Record
 
@@ -16,25 +17,30 @@ from pytest_deploygate.report.record import ItemResult, Record
 LIMIT = 60_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
 _MOST_REASON = 300
+#: Items of one cause that are named.
+_MOST_NAMED = 60
 
 
 def text(record: Record) -> str:
     """Return the summary; rows that do not fit are counted in its last line."""
     known = cleaned(record)
     head, tail = "\n".join(_head(known)), "\n".join(_tail(known))
-    bad = grouping.not_good(grouping.in_scope(known), grouping.held(known))
+    against = grouping.held(known)
+    bad = grouping.not_good(grouping.in_scope(known), against)
     rows: list[str] = []
+    shown = 0
     room = LIMIT - len(head.encode()) - len(tail.encode()) - 200
-    for result in bad:
-        row = _row(result)
+    for cause in causes.grouped(bad, against):
+        row = _shared(cause) if cause.shared else _row(cause.results[0])
         room -= len(row.encode()) + 1
         if room < 0:
             break
         rows.append(row)
+        shown += len(cause.results)
     table = ["| item | severity | verdict | why |", "|---|---|---|---|", *rows] if rows else []
     more = (
-        [f"\n…and {words.count(len(bad) - len(rows), 'more item')}: all are in the report."]
-        if len(rows) < len(bad)
+        [f"\n…and {words.count(len(bad) - shown, 'more item')}: all are in the report."]
+        if shown < len(bad)
         else []
     )
     return "\n".join([head, *table, *more, tail]) + "\n"
@@ -70,6 +76,16 @@ def _head(record: Record) -> Iterator[str]:
 def _row(result: ItemResult) -> str:
     verdict = words.verdict(result.verdict)
     return f"| {escaped(result.item.id, 120)} | {result.item.severity.value} | {verdict} | {escaped(result.reason)} |"
+
+
+def _shared(cause: Cause) -> str:
+    """Return one row for all items of a cause, with the command that settles it, else with their ids."""
+    commands = " and ".join(cause.commands(_MOST_NAMED))
+    named = "" if commands else f": {words.listed(cause.ids, most=_MOST_NAMED)}"
+    why = f"{escaped(cause.said)}: {escaped(commands, 2000)}" if commands else escaped(cause.said)
+    items = escaped(f"{words.count(len(cause.ids), 'item')}{named}", 2000)
+    verdict = words.verdict(cause.results[0].verdict)
+    return f"| {items} | {cause.severities} | {verdict} | {why} |"
 
 
 def _tail(record: Record) -> Iterator[str]:
