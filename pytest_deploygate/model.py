@@ -240,7 +240,7 @@ class NotCovered(Exception):  # noqa: N818 (it is an answer, not an error)
 
 
 class Outcome(StrEnum):
-    """The decision: go on, do not go on, go back."""
+    """The decision: proceed, do not proceed, roll back."""
 
     GO = "GO"
     HOLD = "HOLD"

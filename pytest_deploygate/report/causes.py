@@ -1,6 +1,6 @@
-"""Items that are not known for the same reason, as one: nobody attested them, one section is missing, one host is down.
+"""Group items that are unknown for the same reason: nobody attested them, one section is missing, one host is down.
 
-A failed item always stands by itself: it has numbers of its own.
+A failed item is always shown by itself: it has its own numbers.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.record import ItemResult
 
-#: Verdicts of which the reason may be the same for many items.
+#: Verdicts whose reason may be the same for many items.
 _UNKNOWN = (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
-#: Stands for an item's own id in a reason.
+#: Replaces an item's own id in a reason.
 _ITEM = "ITEM"
-#: A node that cannot be used, in the words of the probes: what stands before it differs from item to item.
+#: A node that cannot be used, in the wording of the probes. Text before it differs from item to item.
 _HOST = re.compile(r"\S+ \(\S+:\d+\) cannot be used: .*", re.DOTALL)
-#: That nobody attested an item, in the words of its judge, with the command that would.
+#: Nobody attested an item, in the wording of its judge, with the command to do so.
 _ATTEST = re.compile(
     rf"(nobody(?: in the role \S+)? has attested) it([^:`]*): `(deploygate attest {_ITEM} [^`]*)`"
     r", then merge the file it writes"
@@ -30,14 +30,14 @@ _ATTEST = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Items that need somebody for one reason, in the order given; one item may stand alone."""
+    """Items that need action for one reason, in the order given; often a single item."""
 
     results: tuple[ItemResult, ...]
     reasons: tuple[str, ...]
 
     @property
     def shared(self) -> bool:
-        """True where several items have this cause."""
+        """True if several items have this cause."""
         return len(self.results) > 1
 
     @property
@@ -52,12 +52,12 @@ class Cause:
 
     @property
     def severities(self) -> str:
-        """How many items there are of each severity: `1 critical, 24 major`."""
+        """The number of items of each severity: `1 critical, 24 major`."""
         found = Counter(result.item.severity for result in self.results)
         return ", ".join(f"{found[severity]} {severity.value}" for severity in Severity if found[severity])
 
     def commands(self, most: int | None = None) -> tuple[str, ...]:
-        """Return the commands that settle the cause for all of its items, or for the first `most`."""
+        """Return the commands that resolve the cause for all of its items, or for the first `most`."""
         ids = " ".join(map(shlex.quote, self.ids[:most]))
         found = [match[3] for reason in self.reasons for match in _ATTEST.finditer(reason)]
         return tuple(
@@ -80,7 +80,7 @@ def grouped(results: Iterable[ItemResult], against: Container[str]) -> tuple[Cau
 
 
 def _reasons(result: ItemResult) -> Iterator[str]:
-    """Yield why an item is not good, in words that do not name the item itself."""
+    """Yield why an item is not good, in words that do not name the item."""
     bad = grouping.bad_findings(result)
     if not bad or not result.complete:
         yield _neutral(result.reason, result.item.id)
@@ -95,5 +95,5 @@ def _neutral(reason: str, item: str) -> str:
 
 
 def title(cause: Cause) -> str:
-    """Say how many items there are and how much they weigh: `25 items (1 critical, 24 major)`."""
+    """Return the number of items with their severities: `25 items (1 critical, 24 major)`."""
     return f"{words.count(len(cause.results), 'item')} ({cause.severities})"

@@ -1,6 +1,6 @@
-"""What the terminal shows at the end of a run, to be read at night in 80 columns: what is wrong, then the decision.
+"""The summary at the end of a run, readable at night in 80 columns: first what is wrong, then the decision.
 
-Passes are counted only. Colours repeat what words say already, and go away where nobody looks (no terminal, NO_COLOR).
+Passes are only counted. Colours repeat what the words say, and are left out without a terminal or with NO_COLOR.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _STYLE = {
     Verdict.WAIVED: "bold cyan",
 }
 _OUTCOME_STYLE = {Outcome.GO: "bold green", Outcome.HOLD: "bold yellow", Outcome.ROLLBACK: "bold red"}
-#: Targets of one item and items of one verdict that are named; of more, it says how many.
+#: Targets of one item, and items of one verdict, that are named; the rest are counted.
 MOST_TARGETS = 10
 MOST_ITEMS = 60
 _MOST_REASON = 600
-#: A reason up to this long is repeated; of a longer one, this much.
+#: A reason up to this length is repeated; a longer one is shortened to it.
 _SHORT_REASON = 70
 
 
 def summary(record: Record, report: str = "signoff.html") -> list[RenderableType]:
-    """Return what to print, for a rich Console.
+    """Return what to print on a rich Console.
 
-    `report` is the path of signoff.html as the person can open it; empty where it could not be written.
+    `report` is the path of signoff.html as the user can open it; empty if it could not be written.
     """
     known = cleaned(record)
     inside = grouping.in_scope(known)
@@ -58,7 +58,7 @@ def summary(record: Record, report: str = "signoff.html") -> list[RenderableType
 
 
 def text(record: Record, report: str = "signoff.html", *, width: int = 80, colour: bool = False) -> str:
-    """Return the summary as finished text, without a line longer than `width`, colour codes only if asked for."""
+    """Return the summary as text, no line longer than `width`, with colour codes only on request."""
     out = io.StringIO()
     console = Console(
         file=out,
@@ -71,12 +71,12 @@ def text(record: Record, report: str = "signoff.html", *, width: int = 80, colou
         legacy_windows=False,
     )
     console.print(Group(*summary(record, report)))
-    # Trailing blanks of wrapped lines only get in the way of copying.
+    # Trailing blanks of wrapped lines get in the way of copying.
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
 def _heading(cause: Cause, against: Container[str]) -> tuple[bool, Verdict]:
-    """Return what a cause stands under: whether it is only listed, and the verdict; its heaviest item counts."""
+    """Return the heading of a cause: whether it is only listed, and its verdict. Its most severe item counts."""
     first = cause.results[0]
     return bool(grouping.weight(first, against)[0]), first.verdict
 
@@ -96,7 +96,7 @@ def _group(
 
 
 def _shared(cause: Cause, until: str) -> Iterator[RenderableType]:
-    """Show items that have one cause: how many, why, and the command for all of them, else their ids."""
+    """Show items that share a cause: how many, why, and the command for all of them, else their ids."""
     verdict = cause.results[0].verdict
     head = Text("  ")
     head.append(words.verdict(verdict), style=_STYLE[verdict])
@@ -117,7 +117,7 @@ def _shared(cause: Cause, until: str) -> Iterator[RenderableType]:
 
 
 class _Command:
-    """A command for copying: broken between words as a shell takes it, with a backslash at the end of the line."""
+    """A command to copy: broken between words, with a backslash at the end of each line, as a shell accepts it."""
 
     def __init__(self, text: str, by: int) -> None:
         self._words = re.findall(r"(?:'[^']*'|[^\s'])+", text)
@@ -140,7 +140,7 @@ class _Command:
 def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[RenderableType]:
     """Show an item: one head line, then each bad target with its reason, indented and wrapped.
 
-    `said` has each reason's item: a reason that many items share (a dead host) is printed once and named afterwards.
+    `said` maps reasons to items: a reason that several items share is printed once and referred to afterwards.
     """
     head = Text("  ")
     head.append(words.verdict(result.verdict), style=_STYLE[result.verdict])
@@ -175,7 +175,7 @@ def _targets(bad: tuple[Finding, ...], item: str, said: dict[str, str]) -> Itera
 
 
 def _once(reason: str, item: str, said: dict[str, str]) -> str:
-    """Return a reason, or who said it already where the same long words stand above."""
+    """Return a reason, or a reference to the item above that already gave the same long one."""
     first = said.setdefault(reason, item)
     if first == item or len(reason) <= _SHORT_REASON:
         return reason
@@ -190,13 +190,13 @@ def _counted(record: Record, inside: tuple[ItemResult, ...]) -> Iterator[Rendera
     yield Line(characters="-", style="dim")
     found = words.tally_words(r.verdict for r in inside)
     yield Text(
-        f"{words.count(len(inside), 'item')} in scope{': ' + found if found else ': nothing was looked at'}."
+        f"{words.count(len(inside), 'item')} in scope{': ' + found if found else ': nothing was measured'}."
     )
     groups = [g for g in grouping.by_phase(record) if g.outside]
     if groups:
         number = sum(len(g.outside) for g in groups)
         where = words.listed((g.phase.id for g in groups), most=12)
-        yield Text(f"{words.count(number, 'item')} out of scope, not looked at: {where}.")
+        yield Text(f"{words.count(number, 'item')} out of scope, not measured: {where}.")
     yield from _weaker(record)
 
 
@@ -216,7 +216,7 @@ def _decision(record: Record) -> Iterator[RenderableType]:
     decision = record.decision
     yield Line(characters="=", style="dim")
     if decision is None:
-        yield Text("NO DECISION: nothing was decided, do not go on.", style="bold red")
+        yield Text("NO DECISION: nothing was decided, do not proceed.", style="bold red")
         return
     head = Text(decision.outcome.value, style=_OUTCOME_STYLE[decision.outcome])
     head.append(
@@ -251,8 +251,8 @@ def _bullet(text: str) -> RenderableType:
 
 def _next(record: Record, report: str) -> Iterator[RenderableType]:
     yield Text("")
-    # A path is for copying: it stays on one line even where it is longer than the terminal is wide.
-    where = report or "none: it could not be written (reason above); an older one does not speak for this run"
+    # A path is for copying: it stays on one line even if that is wider than the terminal.
+    where = report or "none: it could not be written (reason above); an older report is not about this run"
     yield Text(f"Report: {where}", no_wrap=bool(report), overflow="ignore" if report else "fold")
     yield Text(f"Next:   {_step(record)}", overflow="fold")
     if command := _command(record):
@@ -260,17 +260,17 @@ def _next(record: Record, report: str) -> Iterator[RenderableType]:
 
 
 def _step(record: Record) -> str:
-    """Say what to do now."""
+    """Return the next step."""
     decision = record.decision
     if decision is None or decision.exit_code == 25:
         return "evidence is missing; run again to complete it:"
     if decision.outcome is Outcome.GO:
-        return "attach the report to the change ticket and go on."
+        return "attach the report to the change ticket and proceed."
     if decision.outcome is Outcome.ROLLBACK:
         return _after_rollback(decision.exit_code, record.change)
     if decision.exit_code == 21:
-        return "bring what is not known (reasons above), then run again:"
-    return "mend what failed (reasons above), then run again:"
+        return "resolve what is unknown (reasons above), then run again:"
+    return "fix what failed (reasons above), then run again:"
 
 
 def _command(record: Record) -> str:
@@ -280,18 +280,18 @@ def _command(record: Record) -> str:
     phases = expression.removesuffix(", ") if items else record.scope
     scope = f"-m {shlex.quote(phases)} " if phases else ""
     scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
-    # What was good before the evidence broke off is in the journal; --resume keeps it.
+    # What passed before the evidence was interrupted is in the journal; --resume keeps it.
     resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
     return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}{resume}"
 
 
 def _after_rollback(code: int, change: str) -> str:
-    """Say what comes after a ROLLBACK decision: advised, verified, or failed."""
+    """Return the next step after a ROLLBACK: it was advised, verified, or failed."""
     if code == 23:
-        return f"`deploygate decide --change {change}` shows the clock for what comes after: issues, status, retry."
+        return f"`deploygate decide --change {change}` shows the clock for the remaining work: issues, status, retry."
     if code == 24:
-        return f"mend the cause, then `deploygate rollback --execute --change {change}`: what is done is not done twice."
+        return f"fix the cause, then `deploygate rollback --execute --change {change}`: finished steps are not repeated."
     return (
         f"the deployment lead decides: `deploygate decide rollback --change {change} --role ROLE --reason TEXT`;"
-        " this run has only advised it."
+        " this run only advises it."
     )

@@ -1,7 +1,7 @@
-"""What the page shows, computed from the record: the template only places it.
+"""What the page shows, computed from the record: the template only lays it out.
 
-The page stays under a megabyte. Items that need somebody come in full first, then the passes in the order of the
-checklist, as long as there is room; the rest is shown in one line each, and the page says so.
+The page stays under a megabyte. Items that need action are shown in full first, then the passes in the order of the
+checklist, while there is room. The rest is shown in one line each, and the page says so.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from pytest_deploygate.report.changes import Change
 from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import ItemResult, Record
 
-#: Bytes that the page may have. Measured in UTF-8, style included.
+#: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000
-#: Passes with more targets than this are folded away (and unfolded in print).
+#: Passes with more targets than this are folded (and unfolded in print).
 FOLD_OVER = 3
-#: Items that a rule names and links; of more, it says how many.
+#: Items that a rule names and links; the rest are counted.
 ITEMS_PER_RULE = 12
-#: Characters of a text in a row.
+#: Maximum length of a text in a row.
 BRIEF = 90
-#: Changes of a kind, attestations and events that are listed; of more, it says how many.
+#: Changes of a kind, attestations and events that are listed; the rest are counted.
 CHANGES, ATTESTED, EVENTS = 20, 60, 100
-#: Items that need somebody that are named on top, in one line each.
+#: Items that need action, or causes that items share, that are named at the top in one line each.
 GLANCE = 40
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -51,7 +51,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One item as shown. `full` is false where there was no room for its readings."""
+    """One item as shown. `full` is false if there was no room for its readings."""
 
     result: ItemResult
     anchor: str
@@ -62,41 +62,41 @@ class Card:
 
     @property
     def item(self) -> Item:
-        """The box of the checklist."""
+        """The item of the checklist."""
         return self.result.item
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of the item, the one that counts."""
+        """The verdict that counts for the item."""
         return self.result.verdict
 
     @property
     def named(self) -> bool:
-        """True where findings have targets that tell them apart."""
+        """True if the findings have targets that distinguish them."""
         found = self.result.findings
         return len(found) > 1 or any(f.target for f in found)
 
     @property
     def own_reason(self) -> bool:
-        """True where the item says more than its first finding."""
+        """True if the item's own reason says more than its first finding."""
         found = self.result.findings
         return not found or found[0].reason != self.result.reason or found[0].verdict is not self.verdict
 
     @property
     def drawn(self) -> bool:
-        """True where a finding has a picture: its card stands open."""
+        """True if a finding has a figure: its card is open."""
         return any(f.figures for f in self.result.findings)
 
     @property
     def measured(self) -> bool:
-        """True where a finding rests on something: of what nothing covers there is nothing to show but the reason."""
+        """True if a finding rests on a measurement. If nothing was measured, the reason is all there is to show."""
         return any(
             f.verdict is not Verdict.NOT_COVERED or f.readings or f.notes for f in self.result.findings
         )
 
     @property
     def fold(self) -> bool:
-        """True where the good targets are too many to stand open."""
+        """True if there are too many good targets to show them open."""
         return len(self.good) > FOLD_OVER or bool(self.bad)
 
 
@@ -105,7 +105,7 @@ Blocks = tuple[tuple[bool, tuple[Card, ...]], ...]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A cause as shown: alone (one item, which stands for itself) or shared by several, with one anchor for all."""
+    """A cause as shown: of a single item, or shared by several items, with one anchor for all."""
 
     cause: Cause
     cards: tuple[Card, ...]
@@ -114,15 +114,15 @@ class Shown:
 
     @property
     def title(self) -> str:
-        """How many items it is about, with their severities."""
+        """The number of items, with their severities."""
         return causes.title(self.cause)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Items that need somebody, under one heading: shared causes, and between them blocks of items that stand alone.
+    """Items that need action, under one heading: shared causes, and between them blocks of single items.
 
-    A block is of rows (nothing measured to show) or of cards.
+    A block consists of rows (nothing measured to show) or of cards.
     """
 
     title: str
@@ -135,7 +135,7 @@ class Group:
 class PhaseView:
     """A phase: its items in scope as blocks (rows or cards, in order), and those out of scope.
 
-    `above` counts those that stand in brief among the items that need somebody, and are not named twice.
+    `above` counts the items that are already listed in brief under the items that need action, and are not repeated.
     """
 
     phase: Phase
@@ -146,7 +146,7 @@ class PhaseView:
 
     @property
     def summary(self) -> str:
-        """Its verdicts in words."""
+        """The tally of its verdicts."""
         return words.tally_words(r.verdict for r in self.inside)
 
 
@@ -188,12 +188,12 @@ class Page:
 
 def _means(decision: Decision | None) -> str:
     if decision is None:
-        return "Nothing was decided: do not go on."
+        return "Nothing was decided: do not proceed."
     return words.AFTERWARDS.get(decision.exit_code) or words.MEANS[decision.outcome]
 
 
 def page(record: Record, room: int) -> Page:
-    """Lay the page out with `room` bytes for what is shown in full."""
+    """Compute the page, with `room` bytes for items that are shown in full."""
     decision = record.decision
     inside = grouping.in_scope(record)
     against = grouping.held(record)
@@ -248,7 +248,7 @@ def page(record: Record, room: int) -> Page:
 def _deciding_first(
     bad: Iterable[ItemResult], rules: Iterable[Rule], against: Container[str]
 ) -> tuple[ItemResult, ...]:
-    """Order items of the same weight and verdict so that those that decided come first."""
+    """Within the same weight and verdict, put the items first that decided."""
     named = {item for rule in rules for item in rule.items}
     return tuple(sorted(bad, key=lambda r: (*grouping.weight(r, against)[:2], r.item.id not in named)))
 
@@ -259,18 +259,18 @@ def _changes(record: Record) -> tuple[tuple[changes.Kind, tuple[Change, ...]], .
 
 
 def scope_words(record: Record) -> str:
-    """Name the scope; the whole checklist is a scope too."""
+    """Return the name of the scope, which may be the whole checklist."""
     return (record.decision.scope if record.decision else "") or record.scope or "the whole checklist"
 
 
 def exit_words(record: Record) -> str:
-    """Say the exit code with its meaning, `21 (HOLD, nothing failed but something is not known)`."""
+    """Return the exit code with its meaning: `21 (HOLD, nothing failed but something is unknown)`."""
     code = record.decision.exit_code if record.decision else 25
     return f"{code} ({words.EXIT[code]})" if code in words.EXIT else str(code)
 
 
 def safe_path(path: str) -> bool:
-    """Tell whether an evidence path may become a link: relative, plain, never out of the folder."""
+    """Return whether an evidence path may become a link: relative, plain, and inside the folder."""
     return bool(_PLAIN_PATH.fullmatch(path)) and ".." not in path
 
 
@@ -286,7 +286,7 @@ def _card(result: ItemResult, anchor: str, full: bool, deferred: str) -> Card:
 
 
 def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str, str]:
-    """Give the items that are linked to an anchor: the id where that is plain, a number where it is not."""
+    """Return anchors for the items that are linked to: the id if it is plain, else a number."""
     return {
         r.item.id: f"item-{r.item.id}" if _PLAIN_ID.fullmatch(r.item.id) else f"item--{n}"
         for n, r in enumerate(results, start=1)
@@ -302,7 +302,7 @@ def _shown(number: int, cause: Cause, cards: Mapping[str, Card]) -> Shown:
 
 
 def _groups(known: Iterable[Shown]) -> Iterable[Group]:
-    """Cut what needs somebody into headings, in the order that it already has."""
+    """Split what needs action into groups with headings, keeping its order."""
     for (light, verdict), some in itertools.groupby(known, key=lambda shown: _heading(shown.cards[0])):
         found = tuple(some)
         title = {
@@ -314,7 +314,7 @@ def _groups(known: Iterable[Shown]) -> Iterable[Group]:
         about = words.MEANING[verdict]
         if light:
             title += ", listed only"
-            about += "; minor or deferred items do not hold this scope"
+            about += "; minor and deferred items do not hold this scope"
         yield Group(title, about, sum(len(shown.cards) for shown in found), tuple(_parts(found)))
 
 
@@ -323,7 +323,7 @@ def _heading(card: Card) -> tuple[bool, Verdict]:
 
 
 def _parts(found: Iterable[Shown]) -> Iterator[tuple[Shown | None, Blocks]]:
-    """Yield each shared cause by itself, and the items that stand alone between them as one run of blocks."""
+    """Yield each shared cause by itself, and the single items between them as one run of blocks."""
     for shared, some in itertools.groupby(found, key=lambda shown: shown.cause.shared):
         if shared:
             yield from ((shown, shown.blocks) for shown in some)
@@ -334,7 +334,7 @@ def _parts(found: Iterable[Shown]) -> Iterator[tuple[Shown | None, Blocks]]:
 
 
 def _blocks(cards: Iterable[Card], rows: Container[str]) -> Blocks:
-    """Cut cards into runs of rows and of cards, keeping their order."""
+    """Split cards into runs of rows and of cards, keeping their order."""
     runs = itertools.groupby(cards, key=lambda c: c.item.id in rows)
     return tuple((as_rows, tuple(some)) for as_rows, some in runs)
 
@@ -353,7 +353,7 @@ def _phase(group: grouping.PhaseGroup, cards: dict[str, Card]) -> PhaseView:
 
 
 def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int) -> frozenset[str]:
-    """Choose who is shown in full: those that need somebody first, then the others, while there is room."""
+    """Choose the items that are shown in full: those that need action first, then the others, while there is room."""
     left = room - sum(_brief_bytes(r) for r in inside)
     chosen: set[str] = set()
     for result in itertools.chain(bad, (r for r in inside if r.verdict.good)):
@@ -365,14 +365,14 @@ def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: in
 
 
 def _bytes(text: str) -> int:
-    """Guess what a text takes once it is escaped and encoded, on the safe side."""
+    """Estimate the size of a text once it is escaped and encoded, rounding up."""
     if text.isascii():
         return len(text) + 5 * sum(map(text.count, "<>&\"'"))
     return 3 * len(text)
 
 
 def _brief_bytes(result: ItemResult) -> int:
-    """Guess what a row takes."""
+    """Estimate the size of a row."""
     return (
         (75 if result.verdict.good else 45)
         + len(result.item.id)
@@ -386,7 +386,7 @@ def _outside_bytes(result: ItemResult) -> int:
 
 
 def _full_bytes(result: ItemResult) -> int:
-    """Guess what an item takes beyond its row when everything measured is shown."""
+    """Estimate how much more than its row an item takes if everything measured is shown."""
     return (
         1300
         + 5 * len(result.item.id)
@@ -409,7 +409,7 @@ def _finding_bytes(finding: Finding) -> int:
 
 
 def _figure_bytes(figure: Figure) -> int:
-    """Guess what a picture and the words beside it take."""
+    """Estimate the size of a figure and the text beside it."""
     match figure:
         case Distribution():
             points = min(len(figure.points), 160)

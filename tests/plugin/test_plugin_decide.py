@@ -119,7 +119,7 @@ def test_nobody_decided_and_the_next_command_writes_it_down_with_how_late_that_i
     change(deployed, "decide_within: 0s", "decide_within: 0s\n  held_for: 0s")
     deployed.run("-m", "golive")
     late = [e for e in events(deployed) if e["what"] == "deadline"][-1]
-    assert "held for 0 min without an end: escalate again" in late["reason"]
+    assert "on HOLD for 0 min without a decision: escalate again" in late["reason"]
     assert late["late_s"] > 0
 
 

@@ -201,7 +201,7 @@ def test_markup_in_every_text_of_a_bad_night_stays_text(opened: Opener) -> None:
 
 def test_without_javascript_verdict_failures_and_signers_are_read(opened: Opener) -> None:
     page = opened(sample_night.bad())
-    assert page.locator("h1").inner_text() == "ROLLBACK Go back."
+    assert page.locator("h1").inner_text() == "ROLLBACK Roll back."
     assert "1,204 writes accepted since cutover would be lost" in page.locator("section").first.inner_text()
     rows = page.locator("table.glance tbody tr")
     shared = sum(

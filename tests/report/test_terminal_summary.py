@@ -21,12 +21,12 @@ def test_worst_first_then_the_decision_then_what_to_do() -> None:
         "not covered  major  phase2.backup-jobs",
         "inconclusive  major  phase2.indexes",
         "8 items in scope: 2 fail, 1 inconclusive, 1 not covered, 4 pass.",
-        "108 items out of scope, not looked at:",
-        "HOLD: do not go on. Scope phase2, change CHG-2026-0314, inventory prod.",
+        "108 items out of scope, not measured:",
+        "HOLD: do not proceed. Scope phase2, change CHG-2026-0314, inventory prod.",
         "2 items failed, 1 of them critical. [phase2.replication, phase2.aggregates]",
         "Exit code 1 (HOLD, an item failed).",
         "Report: deploygate-out/CHG-2026-0314/signoff.html",
-        "Next:   mend what failed",
+        "Next:   fix what failed",
         "pytest -m phase2 --inventory prod --change CHG-2026-0314",
     ]
     places = [text.find(part) for part in order]
@@ -40,7 +40,7 @@ def test_passes_are_only_counted() -> None:
     assert "infra.servers" not in text
     go = terminal.text(sample.go())
     assert len(go.splitlines()) < 14
-    assert "GO: go on." in go
+    assert "GO: proceed." in go
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
@@ -78,7 +78,7 @@ def test_a_flood_is_counted() -> None:
 
 def test_no_decision_says_do_not_go_on() -> None:
     text = terminal.text(dataclasses.replace(sample.go(), decision=None))
-    assert "NO DECISION: nothing was decided, do not go on." in text
+    assert "NO DECISION: nothing was decided, do not proceed." in text
     assert "pytest -m phase2" in text
 
 
@@ -155,7 +155,7 @@ def test_rules_that_did_not_decide_do_not_look_like_a_second_decision() -> None:
     assert "(GO)" not in text
     assert len([line for line in text.splitlines() if line.startswith("GO")]) == 0
     listed = text.index("Listed, does not hold:")
-    assert text.index("HOLD: do not go on.") < text.index("2 items failed") < listed
+    assert text.index("HOLD: do not proceed.") < text.index("2 items failed") < listed
     assert (
         listed
         < text.index("1 inconclusive item cannot be measured before phase 4")

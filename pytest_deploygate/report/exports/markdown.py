@@ -13,7 +13,7 @@ from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import ItemResult, Record
 
-#: Bytes that the text may have: a comment's limit with room for what a tool adds around it.
+#: Maximum size of the text in bytes: the limit of a comment, less what a tool adds around it.
 LIMIT = 60_000
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
 _MOST_REASON = 300
@@ -22,7 +22,7 @@ _MOST_NAMED = 60
 
 
 def text(record: Record) -> str:
-    """Return the summary; rows that do not fit are counted in its last line."""
+    """Return the summary. Rows that do not fit are counted in its last line."""
     known = cleaned(record)
     head, tail = "\n".join(_head(known)), "\n".join(_tail(known))
     against = grouping.held(known)
@@ -47,7 +47,7 @@ def text(record: Record) -> str:
 
 
 def escaped(said: str, most: int = _MOST_REASON) -> str:
-    """Return a text that Markdown shows as it is, on one line."""
+    """Return a text that Markdown shows unchanged, on one line."""
     safe = words.shortened(said, most).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     safe = _SPECIAL.sub(r"\\\1", safe)
     # A mention would notify somebody, and a bare address would become a link.
@@ -57,7 +57,7 @@ def escaped(said: str, most: int = _MOST_REASON) -> str:
 def _head(record: Record) -> Iterator[str]:
     decision = record.decision
     outcome = decision.outcome.value if decision else "NO DECISION"
-    yield f"## {outcome}: {words.MEANS[decision.outcome] if decision else 'Do not go on.'}"
+    yield f"## {outcome}: {words.MEANS[decision.outcome] if decision else 'Do not proceed.'}"
     yield ""
     yield (
         f"Scope **{escaped(view.scope_words(record))}**, change **{escaped(record.change)}**, "
@@ -69,7 +69,7 @@ def _head(record: Record) -> Iterator[str]:
     inside = grouping.in_scope(record)
     counted = ", ".join(f"**{n:,}** {words.verdict(v)}" for v, n in words.tally(r.verdict for r in inside))
     yield ""
-    yield f"{words.count(len(inside), 'item')} in scope: {counted or 'nothing was looked at'}."
+    yield f"{words.count(len(inside), 'item')} in scope: {counted or 'nothing was measured'}."
     yield ""
 
 
@@ -79,7 +79,7 @@ def _row(result: ItemResult) -> str:
 
 
 def _shared(cause: Cause) -> str:
-    """Return one row for all items of a cause, with the command that settles it, else with their ids."""
+    """Return one row for all items of a cause, with the command that resolves it, else with their ids."""
     commands = " and ".join(cause.commands(_MOST_NAMED))
     named = "" if commands else f": {words.listed(cause.ids, most=_MOST_NAMED)}"
     why = f"{escaped(cause.said)}: {escaped(commands, 2000)}" if commands else escaped(cause.said)
@@ -92,7 +92,7 @@ def _tail(record: Record) -> Iterator[str]:
     outside = sum(1 for r in record.items if not r.in_scope)
     yield ""
     if outside:
-        yield f"{words.count(outside, 'item')} of the checklist out of scope, not looked at.  "
+        yield f"{words.count(outside, 'item')} of the checklist out of scope, not measured.  "
     bearing, others = grouping.weakenings(record)
     if bearing:
         yield f"{words.count(len(bearing), 'setting')} weaker than the checklist.  "
