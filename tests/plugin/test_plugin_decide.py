@@ -172,7 +172,7 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
     assert "which may decide as deployment-lead" in deploygate(red, "decide").text
     _forge(red.out / "journal.jsonl")
     shown = deploygate(red, "decide")
-    assert "it was ALTERED since it was signed" in shown.text
+    assert "it was ALTERED after it was signed" in shown.text
     for words in (("rollback", "--execute", "--confirm", "prod"), BACK):
         refused = deploygate(red, *words)
         assert (refused.code, "ALTERED" in refused.text) == (25, True)

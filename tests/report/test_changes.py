@@ -67,8 +67,8 @@ def test_another_target_that_fails_is_newly_failing_though_the_item_failed_befor
 def test_what_left_the_scope_is_not_known_and_not_fixed() -> None:
     ((kind, text),) = compared(result(Verdict.FAIL), result(Verdict.FAIL, inside=False))
     assert kind is Changed.SCOPE
-    assert "nothing is known of it" in text
-    assert compared(result(Verdict.FAIL), None)[0] == (Changed.SCOPE, "x.y is gone from the checklist")
+    assert "its state is unknown" in text
+    assert compared(result(Verdict.FAIL), None)[0] == (Changed.SCOPE, "x.y was removed from the checklist")
     assert compared(None, result(Verdict.PASS))[0][0] is Changed.SCOPE
 
 
@@ -117,8 +117,8 @@ def test_waivers_new_lengthened_and_gone() -> None:
         ((), (one,), "new waiver by operations-manager, approved by deployment-lead"),
         ((one,), (longer,), "waiver lengthened"),
         ((longer,), (one,), "waiver shortened"),
-        ((one,), (dataclasses.replace(one, reason="another reason"),), "waiver written anew"),
-        ((one,), (), "waiver is gone"),
+        ((one,), (dataclasses.replace(one, reason="another reason"),), "waiver rewritten"),
+        ((one,), (), "waiver was removed"),
     ):
         (change,) = changes.compare(changes.Side((), before), changes.Side((), after), {})
         assert change.kind is Changed.WAIVER
