@@ -190,7 +190,7 @@ def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
     assert (refused.code, "decisions are signed here" in refused.text) == (4, True)
     refused = deploygate(red, "rollback", "--execute", "--confirm", "prod")
     assert state(red) == "rolling back"
-    assert (refused.code, "not signed, so anybody" in " ".join(refused.text.split())) == (25, True)
+    assert (refused.code, "not signed: anybody" in " ".join(refused.text.split())) == (25, True)
 
 
 def _forge(file) -> None:
