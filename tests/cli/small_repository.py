@@ -11,8 +11,8 @@ CHECKLIST = """\
 ## Preflight {#preflight .security}
 - [ ] Security audit completed {#sec.audit .manual role=security-lead}
 - [ ] Penetration testing passed {#sec.pentest .critical .manual}
-- [ ] Restore {#own.restore .critical .non-waivable}
-- [ ] Pooling {#own.pooling}
+- [ ] Restore {#db.restore .critical .non-waivable}
+- [ ] Pooling {#db.pooling}
 ## Phase 1 {#phase1}
 - [ ] Logs {#phase1.logs}
 - [ ] Document any issues {#phase1.issues .hybrid}
@@ -33,7 +33,8 @@ def run(command, item, options, **changed):
         if value is not None
         for word in ([key] if value is True else [key, value])
     ]
-    return CliRunner().invoke(main, [command, *([item] if item else []), *words])
+    items = item if isinstance(item, list) else [item] if item else []
+    return CliRunner().invoke(main, [command, *items, *words])
 
 
 def files(root, folder):

@@ -41,6 +41,38 @@ def test_attest_twice_a_day_keeps_both(root):
     assert len(files(root, "attestations")) == 2
 
 
+def test_attest_several_items_in_one_call(root):
+    any_role = {**ATTEST, "--role": "technical-lead"}
+    done = run("attest", ["sec.pentest", "phase1.issues", "sec.pentest"], any_role)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("is attested by") == 2
+    assert "they count once they are merged" in done.output
+    found = attestations.load_all(root, checklist(root))
+    assert [(a.item, a.meaning) for a in found] == [
+        ("phase1.issues", "Document any issues"),
+        ("sec.pentest", "Penetration testing passed"),
+    ]
+    told = json.loads(run("attest", ["sec.pentest", "phase1.issues"], any_role, json=True).output)
+    assert [one["item"] for one in told] == ["sec.pentest", "phase1.issues"]
+
+
+@pytest.mark.parametrize("wrong", ["sec.audit", "db.pooling", "no.such"])
+def test_attest_of_several_items_writes_all_or_none(root, wrong):
+    done = run("attest", ["sec.pentest", wrong], {**ATTEST, "--role": "technical-lead"})
+    assert done.exit_code != 0
+    assert wrong in done.output
+    assert files(root, "attestations") == []
+
+
+def test_attest_of_several_items_that_cannot_be_signed_leaves_nothing(root, tmp_path):
+    done = run(
+        "attest", ["sec.pentest", "phase1.issues"], {**ATTEST, "--role": "technical-lead"}, key="no-such-key"
+    )
+    assert done.exit_code == 1
+    assert "nothing was written" in done.output
+    assert files(root, "attestations") == []
+
+
 def test_attest_with_everything(root):
     done = run(
         "attest", "sec.audit", ATTEST, findings="reports/scan.sarif", allowed="note", inventory="prod",
@@ -65,7 +97,7 @@ def test_attest_from_a_folder_below(root, monkeypatch):
     ("item", "changed", "says"),
     [
         ("sec.audits", {}, "did you mean 'sec.audit'?"),
-        ("own.pooling", {}, "own.pooling is automated"),
+        ("db.pooling", {}, "db.pooling is automated"),
         ("sec.audit", {"role": "Securty lead"}, "did you mean 'security-lead'?"),
         ("sec.audit", {"role": "technical-lead"}, "must be attested by security-lead"),
         ("sec.audit", {"name": "TODO"}, "is a placeholder"),

@@ -25,8 +25,8 @@ def verdicts(root):
     items = [
         item("phase1.logs", "fail", [("web1", "fail", ""), ("web2", "pass", ""), ("web3", "inconclusive", "phase4")]),
         item("phase1.issues", "fail"),
-        item("own.pooling", "not_covered", [("a", "pass", "")], phase="preflight"),
-        item("own.restore", "pass", phase="preflight"),
+        item("db.pooling", "not_covered", [("a", "pass", "")], phase="preflight"),
+        item("db.restore", "pass", phase="preflight"),
         item("sec.audit", "not_covered", phase="preflight", in_scope=False),
     ]  # fmt: skip
     folder = root / "deploygate-out" / "CHG-1"
@@ -45,7 +45,7 @@ def test_issues_lists_what_has_no_entry(verdicts):
     told = listed()
     assert [(one["item"], one["target"], one["verdict"]) for one in told["missing"]] == [
         ("phase1.logs", "web1", "fail"),
-        ("own.pooling", "", "not_covered"),
+        ("db.pooling", "", "not_covered"),
     ]
     assert [one["item"] for one in listed(phase="phase1")["missing"]] == ["phase1.logs"]
     done = run("issues", "", {"--change": "CHG-1"})
@@ -74,7 +74,7 @@ def test_issues_closed_too_early(verdicts):
     path = verdicts / "issues" / "CHG-1.yml"
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     path.write_text(path.read_text().replace("decision: TODO", f"decision: fix\n  closed: {now}"))
-    assert [one["item"] for one in listed()["closed_but_not_green"]] == ["phase1.logs", "own.pooling"]
+    assert [one["item"] for one in listed()["closed_but_not_green"]] == ["phase1.logs", "db.pooling"]
     assert "open the entry again" in run("issues", "", {"--change": "CHG-1"}).output
 
 

@@ -20,11 +20,11 @@ WAIVE = {
 
 
 def test_waive_writes_what_the_gate_accepts(root):
-    done = run("waive", "own.pooling", WAIVE, target="pool*", change="CHG-1")
+    done = run("waive", "db.pooling", WAIVE, target="pool*", change="CHG-1")
     assert done.exit_code == 0, done.output
     assert "from then on it fails unless it is fixed" in done.output
     (one,) = waivers.load_all(root, checklist(root))
-    assert one.covers("own.pooling", "pool1", "any", "CHG-1")
+    assert one.covers("db.pooling", "pool1", "any", "CHG-1")
     assert one.expires - one.created == timedelta(days=7)
     told = json.loads(run("waive", "sec.pentest", WAIVE, json=True).output)
     assert told["file"].startswith("waivers/sec.pentest--")
@@ -33,13 +33,13 @@ def test_waive_writes_what_the_gate_accepts(root):
 @pytest.mark.parametrize(
     ("item", "changed", "says"),
     [
-        ("own.poling", {}, "did you mean 'own.pooling'?"),
-        ("own.restore", {}, "is marked .non-waivable"),
-        ("own.pooling", {"approver": "the DATABASE admin"}, "another person must approve"),
-        ("own.pooling", {"reason": "later"}, "at least 15 characters"),
-        ("own.pooling", {"ticket": "TBD"}, "is a placeholder"),
-        ("own.pooling", {"expires": "91d"}, "90 d is the longest"),
-        ("own.pooling", {"cap": "0"}, "0 waivers may be active at once"),
+        ("db.poling", {}, "did you mean 'db.pooling'?"),
+        ("db.restore", {}, "is marked .non-waivable"),
+        ("db.pooling", {"approver": "the DATABASE admin"}, "another person must approve"),
+        ("db.pooling", {"reason": "later"}, "at least 15 characters"),
+        ("db.pooling", {"ticket": "TBD"}, "is a placeholder"),
+        ("db.pooling", {"expires": "91d"}, "90 d is the longest"),
+        ("db.pooling", {"cap": "0"}, "0 waivers may be active at once"),
     ],
 )
 def test_waive_refuses(root, item, changed, says):
@@ -50,16 +50,16 @@ def test_waive_refuses(root, item, changed, says):
 
 
 def test_waive_the_same_again(root):
-    assert run("waive", "own.pooling", WAIVE).exit_code == 0
-    done = run("waive", "own.pooling", WAIVE)
+    assert run("waive", "db.pooling", WAIVE).exit_code == 0
+    done = run("waive", "db.pooling", WAIVE)
     assert "change that file instead" in " ".join(done.output.split())
     assert len(files(root, "waivers")) == 1
 
 
 def test_invalid_files_are_exit_4_as_in_a_run(root):
-    assert run("waive", "own.pooling", WAIVE, checklist="none.md").exit_code == 4
+    assert run("waive", "db.pooling", WAIVE, checklist="none.md").exit_code == 4
     (root / "waivers").mkdir()
     (root / "waivers" / "a.yml").write_text("itm: x")
-    done = run("waive", "own.pooling", WAIVE)
+    done = run("waive", "db.pooling", WAIVE)
     assert done.exit_code == 4
     assert "waivers/a.yml:1: there is no key 'itm'" in done.output

@@ -158,7 +158,7 @@ def test_nobody_decided_and_the_next_command_writes_it_down_with_how_late_that_i
     change(deployed, "decide_within: 0s", "decide_within: 0s\n  held_for: 0s")
     deployed.run("-m", "golive")
     late = [e for e in events(deployed) if e["what"] == "deadline"][-1]
-    assert "held for 0 min without an end: escalate again" in late["reason"]
+    assert "on HOLD for 0 min without a decision: escalate again" in late["reason"]
     assert late["late_s"] > 0
 
 
@@ -211,7 +211,7 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
     assert "which may decide as deployment-lead" in deploygate(red, "decide").text
     _forge(red.out / "journal.jsonl")
     shown = deploygate(red, "decide")
-    assert "it was ALTERED since it was signed" in shown.text
+    assert "it was ALTERED after it was signed" in shown.text
     for words in (("rollback", "execute", "--confirm", "prod"), BACK):
         refused = deploygate(red, *words)
         assert (refused.code, "ALTERED" in refused.text) == (25, True)
@@ -229,7 +229,7 @@ def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
     assert (refused.code, "decisions must be signed here" in refused.text) == (4, True)
     refused = deploygate(red, "rollback", "execute", "--confirm", "prod")
     assert state(red) == "rolling back"
-    assert (refused.code, "not signed, so anybody" in " ".join(refused.text.split())) == (25, True)
+    assert (refused.code, "not signed: anybody" in " ".join(refused.text.split())) == (25, True)
 
 
 def _forge(file) -> None:

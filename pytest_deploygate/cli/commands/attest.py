@@ -23,7 +23,7 @@ from pytest_deploygate.cli.shared import arguments, options, records, repository
 
 
 @click.command()
-@click.argument("item")
+@click.argument("items", nargs=-1, required=True, metavar="ITEM...")
 @click.option("--role", required=True, metavar="ROLE", help="The role that attests, e.g. technical-lead.")
 @click.option("--name", required=True, metavar="NAME", help="The person who attests.")
 @click.option(
@@ -55,7 +55,7 @@ from pytest_deploygate.cli.shared import arguments, options, records, repository
 @options.as_json
 @repository.repository
 def attest(
-    item: str,
+    items: Sequence[str],
     *,
     root: Path,
     checklist: Checklist,
@@ -74,7 +74,8 @@ def attest(
     """Write attestations/ITEM--ROLE--DATE.yml: who attests ITEM, on what evidence, until when.
 
     Evidence files stay where they are (below the repository) and are recorded with their SHA-256: if a byte
-    changes, the item fails. The attestation counts once the file is merged.
+    changes, the item fails. The attestation counts once the file is merged. Several items get a file each; if one
+    of them is refused, none is written.
 
     \b
     deploygate attest sec.audit --role technical-lead --name "Our technical lead" \\
@@ -83,13 +84,13 @@ def attest(
         --findings reports/pentest.sarif --valid-until 2026-06-30 --key ~/.ssh/id_ed25519
     deploygate attest day.briefing --role deployment-lead --name "Our deployment lead" \\
         --evidence https://wiki.example/minutes --valid-until 1d --change CHG-1234
+    deploygate attest comp.iso comp.dpa --role technical-lead --name "Our technical lead" \\
+        --evidence reports/compliance.pdf --valid-until 90d
     """
     now = records.present()
-    record: dict[str, Any] = {
-        "item": item,
+    shared: dict[str, Any] = {
         "role": slug(role),
         "name": name,
-        "meaning": meaning or getattr(checklist.get(item), "text", ""),
         "at": time_words(now),
         "valid_until": time_words(arguments.until(valid_until, now)),
         "evidence": [_evidence(given, root) for given in evidence],
@@ -97,16 +98,21 @@ def attest(
         "inventory": arguments.check_inventory(inventory, root),
     }
     if findings:
-        record["findings"] = {**_findings(findings, root), "allowed": allowed}
-    text = dump({key: value for key, value in record.items() if value})
-    path = records.free_file(root / FOLDER, f"{item}--{slug(role)}--{now:%Y%m%d}")
-    shown = path.relative_to(root).as_posix()
-    with arguments.plainly():
-        attestations.check(text, shown, checklist)
-    _check_role(item, slug(role), checklist)
-    records.write(path, text)
-    signature = _sign(path, key) if key else None
-    _say(root, shown, signature, record, as_json)
+        shared["findings"] = {**_findings(findings, root), "allowed": allowed}
+    texts: dict[Path, str] = {}
+    for item in dict.fromkeys(items):
+        said = meaning or getattr(checklist.get(item), "text", "")
+        record = {"item": item, "role": slug(role), "name": name, "meaning": said, **shared}
+        text = dump({key: value for key, value in record.items() if value})
+        path = records.free_file(root / FOLDER, f"{item}--{slug(role)}--{now:%Y%m%d}")
+        with arguments.plainly():
+            attestations.check(text, path.relative_to(root).as_posix(), checklist)
+        _check_role(item, slug(role), checklist)
+        texts[path] = text
+    for path, text in texts.items():
+        records.write(path, text)
+    signatures = _sign(list(texts), key) if key else []
+    _say(root, list(dict.fromkeys(items)), list(texts), signatures, shared, as_json)
 
 
 def _evidence(given: str, root: Path) -> dict[str, str]:
@@ -146,43 +152,58 @@ def _check_role(item_id: str, role: str, checklist: Checklist) -> None:
         raise click.UsageError(f"{item_id} must be attested by {' and '.join(asked)}, not by {role}")
 
 
-def _sign(path: Path, key: str) -> Path:
-    """Sign a record, and delete it if that fails, so that no unsigned record is left behind."""
-    try:
-        done = subprocess.run(
-            ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(Path(key).expanduser()), str(path)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        why = "" if done.returncode == 0 else " ".join(done.stderr.split())
-    except OSError as error:
-        why = f"ssh-keygen cannot be started: {error.strerror}"
-    if why:
-        path.unlink(missing_ok=True)
-        raise click.ClickException(f"nothing was written, because it could not be signed with {key}: {why}")
-    return path.with_name(f"{path.name}.sig")
+def _sign(paths: Sequence[Path], key: str) -> list[Path]:
+    """Sign the records. When one cannot be signed, remove them all: none is left half done."""
+    made = [path.with_name(f"{path.name}.sig") for path in paths]
+    for path in paths:
+        try:
+            done = subprocess.run(
+                ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(Path(key).expanduser()), str(path)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            why = "" if done.returncode == 0 else " ".join(done.stderr.split())
+        except OSError as error:
+            why = f"ssh-keygen cannot be started: {error.strerror}"
+        if why:
+            for unfinished in (*paths, *made):
+                unfinished.unlink(missing_ok=True)
+            raise click.ClickException(
+                f"nothing was written, because it could not be signed with {key}: {why}"
+            )
+    return made
 
 
-def _say(root: Path, shown: str, signature: Path | None, record: dict[str, Any], as_json: bool) -> None:
-    files = [shown] + ([signature.relative_to(root).as_posix()] if signature else [])
-    files += [entry["file"] for entry in (*record["evidence"], record.get("findings", {})) if "file" in entry]
-    step = (
-        f"git add {' '.join(dict.fromkeys(files))}, commit, open a pull request: it counts once it is merged"
-    )
+def _say(
+    root: Path,
+    items: Sequence[str],
+    paths: Sequence[Path],
+    signatures: Sequence[Path],
+    shared: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Say what was written and what to do next. One item gives one JSON object, several give a list of them."""
+    files, signed = ([p.relative_to(root).as_posix() for p in some] for some in (paths, signatures))
+    evidence = [e["file"] for e in (*shared["evidence"], shared.get("findings", {})) if "file" in e]
+    added = " ".join(dict.fromkeys((*files, *signed, *evidence)))
+    counts = "it counts once it is merged" if len(files) == 1 else "they count once they are merged"
+    step = f"git add {added}, commit, open a pull request: {counts}"
     if as_json:
-        told = {
-            "file": shown,
-            "signature": files[1] if signature else None,
-            "item": record["item"],
-            "role": record["role"],
-            "valid_until": record["valid_until"],
-            "next": step,
-        }
-        click.echo(json.dumps(told, indent=1))
+        told = [
+            {
+                "file": file,
+                "signature": signature,
+                "item": item,
+                "role": shared["role"],
+                "valid_until": shared["valid_until"],
+                "next": step,
+            }
+            for item, file, signature in zip(items, files, signed or (None,) * len(files), strict=True)
+        ]
+        click.echo(json.dumps(told[0] if len(told) == 1 else told, indent=1))
         return
-    click.echo(f"wrote {shown}" + (f" and {files[1]}" if signature else ""))
-    click.echo(
-        f"{record['item']} is attested by {record['name']} ({record['role']}) until {record['valid_until']}"
-    )
+    for item, file, signature in zip(items, files, signed or ("",) * len(files), strict=True):
+        click.echo(f"wrote {file}" + (f" and {signature}" if signature else ""))
+        click.echo(f"{item} is attested by {shared['name']} ({shared['role']}) until {shared['valid_until']}")
     click.echo(f"next: {step}")
