@@ -1,8 +1,8 @@
-"""Faults of how the servers are set, and of what makes slow statements visible."""
+"""Faults of the servers: their settings, statements, caches, what a load leaves behind, and wrong data."""
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import nodes, processes, sql
+from pytest_deploygate.lab import nodes, processes, seed, sql
 from pytest_deploygate.lab.faults import Change, Fault, by_sql
 from pytest_deploygate.lab.state import Lab
 
@@ -85,4 +85,154 @@ SLOW_LOG = Fault(
     _reset("log_min_duration_statement"),
     says="log_min_duration_statement",
     scope=_SCOPE,
+)
+
+_COLD = "deploygate.lab_cold"
+_FORGET = "SELECT pg_stat_statements_reset(userid, dbid, queryid) FROM pg_stat_statements WHERE query LIKE '%lab: slow%'"
+
+
+def _be_slow(lab: Lab) -> None:
+    with sql.connect(lab, role="platform_app") as connection:
+        for _ in range(6):
+            connection.execute("SELECT /* lab: slow */ pg_sleep(0.45)")
+
+
+def _forget_statements(lab: Lab) -> None:
+    sql.execute(lab, "SELECT pg_stat_statements_reset()")
+
+
+def _cool_down(lab: Lab) -> None:
+    """Read a table of over a quarter of shared_buffers again and again: PostgreSQL does not keep such a scan."""
+    sql.execute(
+        lab,
+        f"CREATE UNLOGGED TABLE {_COLD} AS SELECT n, repeat('x', 1000) AS filler FROM generate_series(1, 40000) AS n",
+        "SELECT pg_stat_reset()",
+        *[f"SELECT count(*) FROM {_COLD}"] * 12,
+    )
+
+
+def _warm_up(lab: Lab) -> None:
+    sql.execute(lab, f"DROP TABLE IF EXISTS {_COLD}", "SELECT pg_stat_reset()")
+    seed.work(lab)
+
+
+SLOW_STATEMENT = Fault(
+    "statement-slow",
+    "one statement of the platform takes half a second each time",
+    {"stab.slow-queries": "fail"},
+    _be_slow,
+    by_sql(_FORGET),
+    says="pg_sleep",
+    scope="stabilization",
+)
+STATEMENTS_RESET = Fault(
+    "statements-reset",
+    "the statistics of statements were reset a moment ago",
+    {"stab.slow-queries": "inconclusive"},
+    _forget_statements,
+    seed.work,
+    says="holds no statement",
+    scope="stabilization",
+)
+COLD = Fault(
+    "cache-cold",
+    "most of what db1 reads is not in its buffers",
+    {"stab.caching": "fail"},
+    _cool_down,
+    _warm_up,
+    says="shared_buffers",
+    scope="stabilization",
+)
+BEHIND = Fault(
+    "sequence-behind",
+    "the sequence of platform.messages.id is behind its rows, as after a load that brought ids along",
+    {"guard.after-load": "fail"},
+    by_sql("SELECT setval('platform.messages_id_seq', 5)"),
+    by_sql("SELECT setval('platform.messages_id_seq', (SELECT max(id) FROM platform.messages))"),
+    says="setval",
+    scope="phase4 and guard",
+)
+NEAR_MAX = Fault(
+    "sequence-near-max",
+    "the sequence of platform.machines.id has used up nine tenths of its range",
+    {"guard.after-load": "fail"},
+    by_sql("SELECT setval('platform.machines_id_seq', 2000000000)"),
+    by_sql("SELECT setval('platform.machines_id_seq', 12)"),
+    says="machines_id_seq",
+    scope="phase4 and guard",
+)
+NOT_VALID = Fault(
+    "constraint-not-valid",
+    "a check of platform.alerts was added again after the load, and never validated",
+    {"guard.after-load": "fail", "phase2.tables": "fail"},
+    by_sql(
+        "ALTER TABLE platform.alerts DROP CONSTRAINT alerts_acknowledged_at_check,"
+        " ADD CONSTRAINT alerts_acknowledged_at_check CHECK (acknowledged_at >= raised_at) NOT VALID"
+    ),
+    by_sql("ALTER TABLE platform.alerts VALIDATE CONSTRAINT alerts_acknowledged_at_check"),
+    says="alerts_acknowledged_at_check",
+    scope="phase2 or phase4 and guard",
+)
+
+_VALIDATION = {"phase2.validation": "fail"}
+_NOBODY = 9001
+
+
+def _reopen_alerts(lab: Lab) -> None:
+    sql.execute(
+        lab,
+        "CREATE TABLE deploygate.lab_alerts AS SELECT id, acknowledged_at, acknowledged_by FROM platform.alerts"
+        " WHERE acknowledged_at IS NOT NULL AND id % 2 = 0",
+        "UPDATE platform.alerts a SET acknowledged_at = NULL, acknowledged_by = NULL FROM deploygate.lab_alerts b"
+        " WHERE b.id = a.id",
+    )
+
+
+def _close_alerts(lab: Lab) -> None:
+    if sql.value(lab, "SELECT to_regclass('deploygate.lab_alerts') IS NOT NULL"):
+        sql.execute(
+            lab,
+            "UPDATE platform.alerts a SET acknowledged_at = b.acknowledged_at, acknowledged_by = b.acknowledged_by"
+            " FROM deploygate.lab_alerts b WHERE b.id = a.id",
+            "DROP TABLE deploygate.lab_alerts",
+        )
+        # Most rows were written since the statistics were taken, which guard.after-load calls a load's leftover.
+        sql.analyze(lab, "platform.alerts")
+
+
+def _orphan(lab: Lab) -> None:
+    """Add alerts of a sensor that is not there, past the foreign key, as a careless bulk load does."""
+    with sql.connect(lab) as connection:
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "INSERT INTO platform.alerts (id, sensor_id, raised_at, value, severity)"
+            f" SELECT {_NOBODY} + n, {_NOBODY}, now(), 99, 'warning' FROM generate_series(1, 2) AS n".encode()
+        )
+
+
+OUT_OF_RANGE = Fault(
+    "validation-out-of-range",
+    "half of the alerts are open, where at most a quarter may be",
+    _VALIDATION,
+    _reopen_alerts,
+    _close_alerts,
+    says="0.25",
+)
+WRONG_VALUE = Fault(
+    "validation-wrong-value",
+    "one machine less is in service than expected",
+    _VALIDATION,
+    by_sql("UPDATE platform.machines SET status = 'retired' WHERE id = 3"),
+    by_sql("UPDATE platform.machines SET status = 'active' WHERE id = 3"),
+    says="11",
+)
+ORPHANS = Fault(
+    "validation-orphans",
+    "two alerts belong to a sensor that does not exist",
+    # They came with ids of their own, which the sequence has yet to reach.
+    {**_VALIDATION, "guard.after-load": "fail"},
+    _orphan,
+    by_sql(f"DELETE FROM platform.alerts WHERE sensor_id = {_NOBODY}"),
+    says="row",
+    scope="phase2 or phase4 and guard",
 )

@@ -1,16 +1,17 @@
-"""Faults of the audit trail and of erasure."""
+"""Faults of the audit trail, of erasure and of retention."""
 
 from __future__ import annotations
 
+import os
 import time
 
-from pytest_deploygate.lab import disturbance
-from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab import disturbance, jobs, schedule, sql
+from pytest_deploygate.lab.faults import Change, Fault, by_sql, silence
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.services import redis as cache
 from pytest_deploygate.lab.state import Lab
 
-_SCOPE = "preflight and compliance"
+_COMPLIANCE = "preflight and compliance"
 _NOBODY = "LIKE 'deploygate-%@example.com'"
 
 #: A replica of the application looks every tenth of a second whether something disturbs it.
@@ -46,9 +47,9 @@ CHANGEABLE = Fault(
     by_sql("GRANT pg_write_all_data TO platform_app"),
     by_sql("REVOKE pg_write_all_data FROM platform_app"),
     says="by membership in pg_write_all_data",
-    scope=_SCOPE,
+    scope=_COMPLIANCE,
 )
-FORGOTTEN = Fault(
+FORGOTTEN_TABLE = Fault(
     "erasure-forgotten-table",
     "the erasure forgets the messages to a person",
     {"comp.erasure": "fail"},
@@ -58,7 +59,7 @@ FORGOTTEN = Fault(
         f"DELETE FROM platform.messages WHERE recipient {_NOBODY}",
     ),
     says="platform.messages.recipient",
-    scope=_SCOPE,
+    scope=_COMPLIANCE,
 )
 SOFT = Fault(
     "erasure-soft-delete",
@@ -70,7 +71,7 @@ SOFT = Fault(
         f"DELETE FROM platform.users WHERE email {_NOBODY}",
     ),
     says="marked as deleted",
-    scope=_SCOPE,
+    scope=_COMPLIANCE,
 )
 CACHE = Fault(
     "erasure-forgotten-cache",
@@ -80,7 +81,7 @@ CACHE = Fault(
     _mend_application,
     says="redis profiles (1 key, first key profile:",
     needs=(front.FRONT, cache.NAME),
-    scope=_SCOPE,
+    scope=_COMPLIANCE,
 )
 LOGGED = Fault(
     "erasure-log-line",
@@ -90,5 +91,82 @@ LOGGED = Fault(
     _mend_application,
     says="log servers (2 lines, first",
     needs=(front.FRONT,),
-    scope=_SCOPE,
+    scope=_COMPLIANCE,
+)
+
+_JOB = "apply-retention"
+_RETENTION = "preflight and (database or compliance)"
+_OLD_LOG = "db1-2026-01-01.log"
+
+
+def _fail(lab: Lab) -> None:
+    """Let the job fail as it does when a table that a policy names was dropped."""
+    sql.execute(
+        lab, "INSERT INTO platform.retention_policies VALUES ('platform.gone', 'at', '30 days', 'delete')"
+    )
+    jobs.run(lab, _JOB)
+
+
+def _succeed(lab: Lab) -> None:
+    sql.execute(lab, "DELETE FROM platform.retention_policies WHERE relation = 'platform.gone'")
+    jobs.run(lab, _JOB)
+
+
+def _age_log(lab: Lab) -> None:
+    file = lab.folder / "log" / _OLD_LOG
+    file.write_text("a log that nobody rotated away\n")
+    then = time.time() - 90 * 86400
+    os.utime(file, (then, then))
+
+
+NO_POLICY = Fault(
+    "retention-no-policy",
+    "there is no retention policy for the readings any more",
+    {"db.retention": "fail"},
+    by_sql("DELETE FROM platform.retention_policies WHERE relation = 'platform.readings'"),
+    by_sql(
+        "INSERT INTO platform.retention_policies VALUES ('platform.readings', 'recorded_at', '60 days',"
+        " 'drop partitions') ON CONFLICT DO NOTHING"
+    ),
+    says="no retention policy",
+    scope=_RETENTION,
+)
+FAILING = Fault(
+    "retention-job-failing",
+    "the retention job fails: a policy names a table that was dropped",
+    {"db.retention": "fail", "comp.retention": "fail"},
+    _fail,
+    _succeed,
+    says="platform.gone",
+    scope=_RETENTION,
+)
+SWITCHED_OFF = Fault(
+    "retention-job-off",
+    "the retention job is commented out of the crontab",
+    {"db.retention": "fail", "comp.retention": "fail"},
+    lambda lab: silence(lab, _JOB),
+    lambda lab: schedule.switch_on(lab, _JOB),
+    says="switched off",
+    scope=_RETENTION,
+)
+ROWS_LEFT = Fault(
+    "retention-rows-left",
+    "messages to people of half a year ago are still there",
+    {"comp.retention": "fail"},
+    by_sql(
+        "INSERT INTO platform.messages (recipient, sent_at, body) SELECT 'user1@example.com',"
+        " now() - interval '200 days', '{}' FROM generate_series(1, 3)"
+    ),
+    by_sql("DELETE FROM platform.messages WHERE sent_at < now() - interval '150 days'"),
+    says="3 rows are older",
+    scope=_RETENTION,
+)
+OLD_LOG = Fault(
+    "retention-old-logs",
+    "a server's log of 90 days ago is still there",
+    {"comp.retention": "fail"},
+    _age_log,
+    lambda lab: (lab.folder / "log" / _OLD_LOG).unlink(missing_ok=True),
+    says=_OLD_LOG,
+    scope=_RETENTION,
 )
