@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import ClassVar
 
 import click
@@ -83,12 +84,33 @@ def lab() -> None:
     """
 
 
+def _profiles(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    names = dict.fromkeys(name.strip() for each in given for name in each.split(",") if name.strip())
+    known = services.known_profiles() if names else []
+    for name in names:
+        if name not in known:
+            listed = f"the profiles are {', '.join(known)}" if known else "the lab has no profiles"
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise click.BadParameter(f"there is no profile {name!r}{hint} ({listed})")
+    return tuple(names)
+
+
 @lab.command("up")
-def lab_up() -> None:
-    """Start the lab. Nothing happens when it runs.
+@click.option(
+    "--with",
+    "profiles",
+    multiple=True,
+    callback=_profiles,
+    metavar="PROFILE,…",
+    help="Add the services of these profiles.",
+)
+def lab_up(profiles: tuple[str, ...]) -> None:
+    """Start the lab. Does nothing when it is running.
 
     \b
     deploygate lab up
+    deploygate lab up --with monitoring,patroni
     DEPLOYGATE_NO_APT=1 deploygate lab up   # only what comes in wheels
     """
     console = Console(highlight=False)
@@ -101,7 +123,7 @@ def lab_up() -> None:
         console.print(f"lab in {folder}", soft_wrap=True)
         # Only here, since the drills' commands (`lab node stop`) must begin quickly; and while the first servers start.
         drills = pool.submit(importlib.import_module, "pytest_deploygate.cli.rehearsal")
-        found, started = up.up(folder, say, lambda _: drills.result().rehearse(say))
+        found, started = up.up(folder, say, lambda _: drills.result().rehearse(say), profiles)
         console.print("the lab is up" if started else "the lab runs already", style="bold")
         for line in found.missing:
             console.print(f"  [yellow]–[/] {line}", soft_wrap=True)
@@ -153,6 +175,11 @@ def lab_status(context: click.Context, as_json: bool) -> None:
         where = place["where"].removeprefix(f"{state['folder']}/")
         table.add_row(*("" if c is None else str(c) for c in cells), where)
     console.print(table)
+    if state["profiles"]["available"]:
+        up_now = ", ".join(state["profiles"]["up"]) or "none"
+        console.print(
+            f"profiles: {up_now}; there are {', '.join(state['profiles']['available'])}", soft_wrap=True
+        )
     for line in state["missing"]:
         console.print(f"[yellow]–[/] {line}", soft_wrap=True)
     for name in state["faults"]:

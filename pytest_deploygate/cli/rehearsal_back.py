@@ -12,6 +12,7 @@ from pytest_deploygate.inventory.loader import InventoryError, load
 from pytest_deploygate.inventory.rollback import Rollback
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.way_back import guards
 from pytest_deploygate.rollback import execution, going_back, hooks, items, runbook
 from pytest_deploygate.rollback.actions import Tools
 
@@ -21,13 +22,13 @@ _BOUND_S = 120.0
 
 def rehearse(lab: Lab, root: Path) -> str:
     """Do what a team does before its day. Return what went wrong, else nothing."""
-    lab.guards["saved"].parent.mkdir(parents=True, exist_ok=True)
+    guards(lab)["saved"].parent.mkdir(parents=True, exist_ok=True)
     try:
         section = load(INVENTORY, root).inventory.rollback
     except InventoryError as error:  # not there, or a server that this machine lacks
         return " ".join(str(error).split())
     problem = _baseline(lab, root) or _runbook(lab, root, section)
-    lab.guards["cutover"].write_text(datetime.now(UTC).isoformat() + "\n")
+    guards(lab)["cutover"].write_text(datetime.now(UTC).isoformat() + "\n")
     return problem
 
 
@@ -35,7 +36,7 @@ def _baseline(lab: Lab, root: Path) -> str:
     """Measure what could call for a rollback, as it is before the change."""
     command = [
         sys.executable, "-m", "pytest", f"--inventory={INVENTORY}", "--items=golive.dns", "--change=before",
-        f"--deploygate-out={lab.guards['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
+        f"--deploygate-out={guards(lab)['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
     ]  # fmt: skip
     done = subprocess.run(
         command, cwd=root, env=os.environ | {"NO_COLOR": "1"}, stdin=subprocess.DEVNULL, capture_output=True,

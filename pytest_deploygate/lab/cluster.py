@@ -12,6 +12,7 @@ from pytest_deploygate.lab import (
     repository,
     schedule,
     seed,
+    services,
     sql,
 )
 from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
@@ -109,10 +110,12 @@ def catch_up(lab: Lab) -> None:
 
 
 def restart_services(lab: Lab) -> None:
-    """Start what has ended of the servers beside PostgreSQL."""
+    """Start those servers beside PostgreSQL that have ended, and let each service go back to how it came up."""
     for name in client.status(lab.folder)["servers"]:
         if name not in NODES:
             client.start(lab, name)
+    for service in services.running(lab):
+        service.reset(lab)
 
 
 def forget_archiver(lab: Lab) -> None:

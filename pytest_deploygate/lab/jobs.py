@@ -14,8 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from pytest_deploygate.lab import backups, client, processes, schedule, sql
-from pytest_deploygate.lab.services import timescale
+from pytest_deploygate.lab import backups, client, processes, schedule, services, sql
 from pytest_deploygate.lab.state import Lab, LabError, load, write_whole
 
 
@@ -27,12 +26,12 @@ def _call(function: str) -> Callable[[Lab], None]:
     return call
 
 
-JOBS: dict[str, Callable[[Lab], None]] = {
+#: Those of the cluster; the services have their own.
+_JOBS: dict[str, Callable[[Lab], None]] = {
     "full-backup": backups.take,
     "refresh-readings-hourly": _call("platform.refresh_readings_hourly()"),
     "ensure-partitions": _call("platform.ensure_partitions()"),
     "apply-retention": _call("platform.apply_retention()"),
-    timescale.JOB: timescale.run_jobs,
 }
 
 
@@ -41,7 +40,7 @@ def run(lab: Lab, job: str) -> int:
     started = datetime.now(UTC)
     error = ""
     try:
-        JOBS[job](lab)
+        (_JOBS.get(job) or services.jobs(lab)[job].run)(lab)
     except (LabError, psycopg.Error) as reason:
         error = " ".join(str(reason).split())
         print(f"{started.isoformat()} {job}: {error}", file=sys.stderr)  # noqa: T201 (to its log)

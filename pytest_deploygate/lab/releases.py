@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_deploygate.inventory.rollback import Haproxy
-from pytest_deploygate.lab import client, cluster, disturbance, processes, sql
+from pytest_deploygate.lab import client, cluster, disturbance, processes, sql, way_back
 from pytest_deploygate.lab.app import NEW_REPLICAS, NEW_VERSION, OLD_VERSION
 from pytest_deploygate.lab.services import dns, front
 from pytest_deploygate.lab.state import HOST, PRIMARY, Lab, LabError
@@ -101,7 +101,7 @@ def forget(lab: Lab) -> None:
 
 def cutover_file(lab: Lab) -> Path:
     """Return the file that says since when version 2 has the users; it is there from its deployment on."""
-    return Path(lab.values()["cutover"])
+    return way_back.cutover(lab)
 
 
 def save_writes(lab: Lab, file: Path) -> int:

@@ -1,7 +1,7 @@
 """What is known of a lab: where its folder is, which ports and programs it uses, which faults are in it.
 
-`Lab` is the handle that everything else in this package takes. It is saved as `state.json` once the lab is ready;
-the `values` in it are what inventories refer to as `lab:NAME`.
+`Lab` is the handle that everything else in this package takes. It is saved as `lab.json`. `state.json` is written once
+the lab is ready; its `values` are what inventories refer to as `lab:NAME`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +51,8 @@ class LabError(Exception):
 class Lab:
     """A lab's folder, its programs and its ports. `user` is None where servers run as ourselves.
 
-    `programs` has the path of each executable that the services need, by its name.
+    `programs` has the path of each executable that the services need, by its name. `missing` has a line for each thing
+    that the lab does without. `profiles` are those that it was started with.
     """
 
     folder: Path
@@ -63,6 +63,7 @@ class Lab:
     pgbackrest: str | None
     programs: dict[str, str]
     missing: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
     @property
     def private(self) -> Path:
@@ -124,16 +125,8 @@ class Lab:
         """Where the restore drill leaves its dated record."""
         return self.folder / "restore-drill.json"
 
-    @property
-    def take_command(self) -> str:
-        """The command that takes a small backup where no tool knows one: a base backup that is thrown away again."""
-        kept = shlex.quote(str(self.private / "backups" / "trial.part"))
-        source = f"-h {HOST} -p {self.ports[PRIMARY]} -U platform_backup"
-        tool = shlex.quote(self.tool("pg_basebackup"))
-        return f"rm -rf {kept} && {tool} {source} -D {kept} -c fast -X stream && rm -rf {kept}"
-
     def values(self) -> dict[str, str]:
-        """Return what inventories can refer to as `lab:NAME`."""
+        """Return what inventories can refer to of the cluster as `lab:NAME`; the whole is in `lab/values.py`."""
         found = {
             "host": HOST,
             "postgresql.major": self.version.partition(".")[0],
@@ -141,47 +134,14 @@ class Lab:
             "crontab": str(self.crontab),
             "alembic.scripts": str(alembic_scripts()),
             "failover.record": str(self.failover_record),
-            "backup.status": str(self.job_status("full-backup")),
             "retention.status": str(self.job_status("apply-retention")),
             "logs": str(self.folder / "log"),
             "db1.data": str(self.data(PRIMARY)),
-            "cutover": str(self.folder / "cutover"),
-            "lost-writes": str(self.folder / "lost-writes.csv"),
-            "rehearsals": str(self.folder / "jobs" / "rollback-rehearsals.json"),
             "log.db1": str(self.folder / "log" / f"{PRIMARY}.log"),
             "upcoming": str(self.folder / "upcoming"),
-            "pooling.record": str(self.folder / "pooling-pressure.json"),
         }
         found |= {f"{name}.port": str(port) for name, port in self.ports.items()}
-        found |= {f"password.{role}": str(self.secret_file(role)) for role in LOGINS}
-        found |= {
-            "backup.tool": "pgbackrest" if self.pgbackrest else "base-backup",
-            "backup.config": str(self.pgbackrest_config),
-            "backup.repository": str(self.private / ("repo" if self.pgbackrest else "backups")),
-            "backup.archive": str(self.private / "archive"),
-            "backup.encrypted": "true" if self.pgbackrest else "false",
-            "backup.user": self.user or "",
-            "backup.passfile": str(self.pgpass),
-            "backup.take": "" if self.pgbackrest else self.take_command,
-            "backup.record": str(self.restore_record),
-            "backup.scratch": str(self.private / "scratch"),
-            "backup.programs": str(self.servers),
-        }
-        if self.pgbackrest:
-            found |= {"pgbackrest.config": str(self.pgbackrest_config), "pgbackrest.stanza": STANZA}
-        return found | {f"guards.{name}": str(path) for name, path in self.guards.items()}
-
-    @property
-    def guards(self) -> dict[str, Path]:
-        """What the guards of the way back look at: the record before the change, rehearsals, when users moved here."""
-        folder = self.folder / "guards"
-        names = {
-            "baseline": "before",
-            "rehearsals": "rehearsals.json",
-            "cutover": "cutover",
-            "saved": "saved/rows.csv",
-        }
-        return {name: folder / file for name, file in names.items()}
+        return found | {f"password.{role}": str(self.secret_file(role)) for role in LOGINS}
 
     def save(self) -> None:
         """Write `lab.json`, from which jobs and later commands load this handle."""
@@ -220,7 +180,8 @@ def load(folder: Path | None = None, *, up: bool = True) -> Lab:
         if up:
             (folder / STATE_FILE).stat()
         own = json.loads((folder / LAB_FILE).read_text())
-        own |= {"folder": folder, "servers": Path(own["servers"]), "missing": tuple(own["missing"])}
+        own |= {"folder": folder, "servers": Path(own["servers"])}
+        own |= {name: tuple(own[name]) for name in ("missing", "profiles")}
         return Lab(**own)
     except FileNotFoundError:
         raise LabError("the lab is not running; start it with `deploygate lab up`") from None

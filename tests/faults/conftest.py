@@ -13,6 +13,7 @@ from faults.breaking import BOUND, ELSEWHERE, ROOT, machine_half
 from pytest_deploygate.cli import rehearsal_back
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.way_back import guards
 
 Verdicts = dict[str, dict[str, object]]
 
@@ -83,7 +84,7 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
         if (key := (scope, *options)) not in known:
             if "criteria" in scope and front.FRONT in lab.ports:
                 front.wait_watched(lab)
-            if options and not lab.guards["cutover"].exists():
+            if options and not guards(lab)["cutover"].exists():
                 assert rehearsal_back.rehearse(lab, ROOT) == ""
             _, items = run_gate(scope, *options)
             mine = BOUND if options else BOUND - ELSEWHERE

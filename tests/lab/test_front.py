@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from pytest_deploygate.lab import client, disturbance, processes, sql
+from pytest_deploygate.lab import client, disturbance, leftovers, sql
 from pytest_deploygate.lab.disturbance import Disturbance
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
@@ -113,7 +113,7 @@ def test_the_watch_of_the_first_seconds_is_kept(lab: Lab) -> None:
 def test_what_is_left_of_the_front_is_found_by_its_folder(lab: Lab) -> None:
     """`lab down` without the supervisor's help ends these, too."""
     servers = client.status(lab.folder)["servers"]
-    found = {process.pid for process in processes.belonging_to(lab.folder)}
+    found = {process.pid for process in leftovers.belonging_to(lab.folder)}
     for name in (*front.REPLICAS, front.BALANCER, front.FRONT):
         pid = servers[name]["pid"]
         os.kill(pid, 0)

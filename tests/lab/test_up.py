@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.cli.lab import lab as command
-from pytest_deploygate.lab import client, cluster, nodes, processes, programs, sql, status, up
+from pytest_deploygate.lab import client, cluster, leftovers, nodes, processes, programs, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
 CLI = "from pytest_deploygate.cli.lab import lab; lab()"
@@ -164,12 +164,12 @@ def test_nothing_runs_soon_after_kill_9(lab_place: Path, after_s: float) -> None
     process = start_up(folder)
     wait_for(lambda: client.running(folder), 60)
     time.sleep(after_s)
-    assert processes.belonging_to(folder)
+    assert leftovers.belonging_to(folder)
     process.kill()
     process.wait()
     assert process.stdout
     process.stdout.close()
-    wait_for(lambda: not processes.belonging_to(folder), 30)
+    wait_for(lambda: not leftovers.belonging_to(folder), 30)
     with pytest.raises(LabError, match="not running"):
         load(folder)
     assert up.down(folder)
@@ -190,7 +190,7 @@ def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
         # The supervisor and its servers outlive `lab up`, and the supervisor takes them with it.
         supervisor = client.status(folder)["pid"]
         os.kill(supervisor, signal.SIGKILL)
-        wait_for(lambda: not processes.belonging_to(folder), 30)
+        wait_for(lambda: not leftovers.belonging_to(folder), 30)
         with pytest.raises(LabError, match="not running"):
             status.places(folder)
     finally:
@@ -204,11 +204,11 @@ def test_a_lab_that_lost_its_folder_is_found_and_ended(lab_place: Path) -> None:
     said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
     folder.rename(lab_place / "elsewhere")
-    assert processes.belonging_to(folder)
+    assert leftovers.belonging_to(folder)
     folder.mkdir(exist_ok=True)
     (folder / "front.watch").touch()  # as by a watch that begins only now
     assert up.down(folder)
-    assert not processes.belonging_to(folder)
+    assert not leftovers.belonging_to(folder)
     assert not folder.exists()
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.lab import client, cluster, schedule, sql
+from pytest_deploygate.lab import client, cluster, schedule, services, sql, way_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
 
 #: Something done to the lab; what it returns does not matter.
@@ -73,18 +73,29 @@ def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
     """Break the lab. Raises LabError when a fault is in it already, unless `also`."""
     present = lab.faults()
     if lacking := [name for name in fault.needs if name not in lab.ports]:
-        raise LabError(f"the fault {fault.name} needs {', '.join(lacking)}, which this lab does without")
+        raise LabError(
+            f"the fault {fault.name} needs {', '.join(lacking)}, which this lab does without{_how_to_add(lab, lacking)}"
+        )
     if fault.name in present:
         raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` mends it")
     if present and not also:
         raise LabError(
             f"the lab is broken already by {', '.join(present)}; `deploygate lab heal` first, or say --also"
         )
-    if fault.inventory != "lab" and not lab.guards["cutover"].exists():
+    if fault.inventory != "lab" and not way_back.guards(lab)["cutover"].exists():
         raise LabError(f"the fault {fault.name} is about the way back: `deploygate lab rehearse` first")
     # Written down first: a fault that fails half way has to be healed too.
     lab.record_faults([*present, fault.name])
     fault.breaks(lab)
+
+
+def _how_to_add(lab: Lab, lacking: Sequence[str]) -> str:
+    """Say with which profiles the lab would have these servers; nothing where no profile adds them."""
+    wanted = [
+        s for s in services.all_services() if not s.asked_for(lab.profiles) and set(s.ports) & set(lacking)
+    ]
+    profiles = dict.fromkeys([*lab.profiles, *(service.profiles[0] for service in wanted)])
+    return f": `deploygate lab up --with {','.join(profiles)}`" if wanted else ""
 
 
 def heal(lab: Lab, name: str | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_deploygate.lab import old_system
 from pytest_deploygate.lab.faults import Change, Fault, by_sql
 from pytest_deploygate.lab.state import Lab, LabError
+from pytest_deploygate.lab.way_back import guards
 
 INVENTORY = "lab-guards"
 #: Without these the inventory's items cannot be measured.
@@ -22,35 +23,35 @@ def _aside(path: Path) -> Path:
 
 def _put_aside(name: str) -> Change:
     def change(lab: Lab) -> None:
-        lab.guards[name].rename(_aside(lab.guards[name]))
+        guards(lab)[name].rename(_aside(guards(lab)[name]))
 
     return change
 
 
 def _put_back(name: str) -> Change:
     def change(lab: Lab) -> None:
-        if (aside := _aside(lab.guards[name])).exists():
-            aside.replace(lab.guards[name])
+        if (aside := _aside(guards(lab)[name])).exists():
+            aside.replace(guards(lab)[name])
 
     return change
 
 
 def _alter_baseline(lab: Lab) -> None:
     """Change a word in the middle of the baseline's journal, as somebody would who wants it to have been red."""
-    journal = lab.guards[_BASELINE] / "journal.jsonl"
+    journal = guards(lab)[_BASELINE] / "journal.jsonl"
     _aside(journal).write_bytes(journal.read_bytes())
     journal.write_bytes(journal.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"fail"', 1))
 
 
 def _restore_baseline(lab: Lab) -> None:
-    journal = lab.guards[_BASELINE] / "journal.jsonl"
+    journal = guards(lab)[_BASELINE] / "journal.jsonl"
     if _aside(journal).exists():
         _aside(journal).replace(journal)
 
 
 def _rehearsals(lab: Lab, *, days_ago: float, seconds: float) -> None:
     """Write a rehearsal of that age in which each step took that long, beside the true one."""
-    file = lab.guards[_REHEARSALS]
+    file = guards(lab)[_REHEARSALS]
     if not file.is_file():
         raise LabError(f"the runbook was not rehearsed when the lab came up: there is no {file}")
     true = json.loads(file.read_text())["rehearsals"][-1]
@@ -90,8 +91,8 @@ NOWHERE = Fault(
     "rollback-export-nowhere",
     "the folder is gone in which lost rows would be saved",
     {"guard.loss-if-rolled-back": "fail"},
-    lambda lab: lab.guards[_SAVED].parent.rmdir(),
-    lambda lab: lab.guards[_SAVED].parent.mkdir(exist_ok=True),
+    lambda lab: guards(lab)[_SAVED].parent.rmdir(),
+    lambda lab: guards(lab)[_SAVED].parent.mkdir(exist_ok=True),
     says="there is no folder",
     needs=_NEEDS,
     inventory=INVENTORY,

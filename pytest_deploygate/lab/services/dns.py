@@ -279,5 +279,7 @@ SERVICE = Service(
     where=where,
     values=values,
     after=("edge",),
+    processes=("named",),
+    modules=("pytest_deploygate.lab.dns_server", "pytest_deploygate.lab.failover_controller"),
     alone=True,
 )

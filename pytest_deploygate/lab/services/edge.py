@@ -277,5 +277,7 @@ SERVICE = Service(
     where=where,
     values=values,
     more_ports=("edge-http", "edge-api", "edge-partner", "edge-new", "edge-pages"),
+    processes=("nginx",),
+    modules=("pytest_deploygate.lab.edge_app",),
     alone=True,
 )

@@ -7,8 +7,6 @@ maintenance. Where a flag file is, nginx answers everything with the maintenance
 
 from __future__ import annotations
 
-import os
-import secrets
 import shlex
 import socket
 import sys
@@ -30,6 +28,7 @@ FRONT = "front"
 #: The address of the platform before the cutover, as `dns.OLD`.
 OLD_HOST = "127.0.0.9"
 _STATS = "haproxy-stats"
+_RECORD = "front.watch"
 _HAPROXY = """global
     maxconn 2000
     stats socket {socket} mode 600 level admin
@@ -134,8 +133,6 @@ def where(lab: Lab) -> Path:
 
 def start(lab: Lab) -> None:
     """Write the configurations, start all four side by side and wait until a request comes through. Raises LabError."""
-    with os.fdopen(os.open(lab.secret_file(TOKEN), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(24))
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
     nodes.put(lab, where(lab) / "nginx.conf", _nginx(lab))
@@ -229,7 +226,7 @@ def answers(lab: Lab) -> bool:
 
 def record(lab: Lab) -> Path:
     """Return the record of the watch that sees the front in the lab's first seconds."""
-    return lab.folder / "front.watch"
+    return lab.folder / _RECORD
 
 
 def watch(lab: Lab) -> None:
@@ -290,5 +287,9 @@ SERVICE = Service(
     where=where,
     values=values,
     once_up=watch,
-    more_ports=(_STATS, *NEW_REPLICAS),
+    more_servers=dict.fromkeys(NEW_REPLICAS, "application, version 2"),
+    more_ports=(_STATS,),
+    secrets=(TOKEN,),
+    modules=("pytest_deploygate.lab.app",),
+    leaves=(_RECORD,),  # comes again by itself when a folder is lost while the watch begins
 )

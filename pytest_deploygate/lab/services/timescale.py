@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from pytest_deploygate.lab import client, nodes, processes, programs, sql
-from pytest_deploygate.lab.services import Service
+from pytest_deploygate.lab.services import Job, Service
 from pytest_deploygate.lab.state import HOST, SUPERUSER, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
 
@@ -99,6 +99,11 @@ def run_jobs(lab: Lab) -> None:
     execute(lab, *(f"CALL run_job({job})" for (job,) in found))
 
 
+def jobs(lab: Lab) -> dict[str, Job]:
+    """Return the line of the crontab that runs the jobs where there are no background workers."""
+    return {JOB: Job("* * * * *", run_jobs)} if outside(lab) else {}
+
+
 def values(lab: Lab) -> dict[str, str]:
     """Return what inventories refer to: version, database, and `timescale.outside` where the crontab runs the jobs."""
     version = execute(lab, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")[0][0]
@@ -184,7 +189,9 @@ SERVICE = Service(
     start=start,
     where=where,
     values=values,
+    jobs=jobs,
     find=find,
+    processes=("node",),
     alone=True,
     late=True,
 )
