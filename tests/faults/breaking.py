@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,12 @@ from pytest_deploygate.session import declared
 
 ROOT = Path(__file__).parents[2]
 ALL = faults.all_faults()
-BOUND = {item for items in declared.tests_below(ROOT, ["suites"], ["test_*.py"]).values() for item in items}
+#: The items that each test function of the shipped suites is bound to.
+BOUND_TESTS = {
+    test.rpartition("::")[2]: items
+    for test, items in declared.tests_below(ROOT, ["suites"], ["test_*.py"]).items()
+}
+BOUND = {item for items in BOUND_TESTS.values() for item in items}
 CHECKLIST = parser.load(ROOT / "suites" / "checklist.md")
 
 #: Items that are measured in response times: beside other work nobody can tell whose slowness it was.
@@ -35,6 +41,27 @@ def of_phase2(fault: faults.Fault) -> bool:
 def named(some: Iterable[faults.Fault]) -> list[object]:
     """The parameters of a test for each of some faults."""
     return [pytest.param(f, id=f.name, marks=[pytest.mark.quiet] if needs_quiet(f) else []) for f in some]
+
+
+def bound_to(item: str) -> list[str]:
+    """The test functions that an item is bound to."""
+    return [test for test, items in BOUND_TESTS.items() if item in items]
+
+
+def turned_red_by(fault: faults.Fault) -> set[str]:
+    """The tests that a fault must turn red: those that it names, and the only test of an item where there is one."""
+    bound = [bound_to(item) for item in fault.items]
+    return {*fault.tests, *(tests[0] for tests in bound if len(tests) == 1)}
+
+
+def not_good(items: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The test functions with a finding that is not good, in one of these items of a run's verdicts."""
+    return {
+        target["test"].partition("[")[0].rpartition("::")[2]
+        for item in items.values()
+        for target in item["targets"]
+        if target["verdict"] in (Verdict.FAIL.value, Verdict.INCONCLUSIVE.value)
+    }
 
 
 def needs_quiet(fault: faults.Fault) -> bool:
@@ -81,7 +108,7 @@ def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
 def changes_exactly_what_it_declares(
     fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
-    """Break, run, mend, compare."""
+    """Break, run, heal, compare."""
     if lacking := [service for service in fault.needs if service not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
     whole, options = run_of(fault)
@@ -96,6 +123,8 @@ def changes_exactly_what_it_declares(
     fault.heals(lab)  # what is not broken any more comes to no harm
     changed = {i: item["verdict"] for i, item in items.items() if item["verdict"] != before[i]}
     assert changed == dict(fault.items), {i: items[i]["reason"] for i in {*changed, *fault.items}}
+    red = not_good({item: items[item] for item in fault.items})
+    assert red >= turned_red_by(fault), f"no finding of theirs is red: {sorted(turned_red_by(fault) - red)}"
     assert code == (1 if "fail" in changed.values() else 21)
     reasons = " ".join(
         str(text)

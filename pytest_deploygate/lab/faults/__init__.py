@@ -1,6 +1,7 @@
-"""Named faults: each breaks one thing in the lab for real, says which items must notice, and can be mended.
+"""Named faults: each breaks one thing in the lab for real, says which items and tests must notice, and can be healed.
 
-A fault is a `Fault` value at the top of any module of this package; nothing else has to be edited to add one.
+A fault is a `Fault` value at the top of any module of this package, which are named after the subjects of the checks;
+nothing else has to be edited to add one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytest_deploygate.lab import client, cluster, schedule, services, sql, way_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
@@ -21,10 +23,11 @@ Change = Callable[[Lab], object]
 class Fault:
     """One thing that can be wrong. `items` maps exactly those items that change to the verdict they must get.
 
-    `breaks` and `heals` take the running lab; healing twice, or what is not broken, does no harm. `says` is what one
-    of the reasons must name, so that a tired person knows where to look. `needs` are services of the lab without
-    which it cannot be put in. `scope` is a narrower `-m` than the phases of its items, for a test of it; `inventory` is
-    the one that measures them, where that is not the lab's own.
+    `breaks` and `heals` take the running lab; healing twice, or healing what is not broken, does no harm. `says` is what
+    one of the reasons must contain, so that a tired person knows where to look. `tests` are the test functions of the
+    suites that must have a finding which is not good; an item that only one test is bound to needs no name here. `needs`
+    are servers of the lab without which the fault cannot be injected. `scope` is a narrower `-m` than the phases of its
+    items, for a test of it; `inventory` is the one that measures them, where that is not the lab's own.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Fault:
     breaks: Change
     heals: Change
     says: str
+    tests: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     scope: str = ""
     inventory: str = "lab"
@@ -53,6 +57,23 @@ def all_faults() -> dict[str, Fault]:
 def by_sql(*statements: str, node: str = PRIMARY) -> Change:
     """Return a change that runs statements as superuser, each in a transaction of its own."""
     return lambda lab: sql.execute(lab, *statements, node=node)
+
+
+def keep_aside(file: Path) -> None:
+    """Copy a file, so that `put_back` finds it; one that is not there needs no copy."""
+    if file.exists():
+        aside(file).write_bytes(file.read_bytes())
+
+
+def put_back(file: Path) -> None:
+    """Replace a file, or a missing folder, by what was kept aside; nothing happens where nothing was."""
+    if aside(file).exists():
+        aside(file).replace(file)
+
+
+def aside(file: Path) -> Path:
+    """Return where a file or folder is kept meanwhile."""
+    return file.with_name(f"{file.name}.aside")
 
 
 def silence(lab: Lab, job: str) -> None:

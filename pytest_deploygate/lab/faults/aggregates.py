@@ -45,6 +45,7 @@ STALE = Fault(
     _lock_out,
     _let_in,
     says="refresh",
+    tests=("test_aggregate_is_fresh_and_right",),
 )
 UNSCHEDULED = Fault(
     "aggregate-unscheduled",
@@ -53,6 +54,7 @@ UNSCHEDULED = Fault(
     _unschedule,
     _reschedule,
     says="commented",
+    tests=("test_aggregate_is_fresh_and_right",),
 )
 WRONG_BUCKET = Fault(
     "aggregate-wrong-bucket",
@@ -64,6 +66,7 @@ WRONG_BUCKET = Fault(
     ),
     _recompute,
     says="1 of",
+    tests=("test_aggregate_is_fresh_and_right",),
 )
 MISSING_BUCKET = Fault(
     "aggregate-missing-bucket",
@@ -74,4 +77,5 @@ MISSING_BUCKET = Fault(
     ),
     _recompute,
     says="missing",
+    tests=("test_aggregate_is_fresh_and_right",),
 )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pytest_deploygate.lab import backups, jobs, nodes, processes, repository, sql
-from pytest_deploygate.lab.faults import Change, Fault
+from pytest_deploygate.lab.faults import Change, Fault, keep_aside, put_back
 from pytest_deploygate.lab.state import STANZA, Lab, LabError, write_whole
 
 _ROLE = backups.ROLE
@@ -35,14 +35,11 @@ def _put_back(lab: Lab) -> None:
 
 
 def _keep_record(lab: Lab) -> None:
-    if lab.restore_record.exists():
-        lab.restore_record.with_suffix(".kept").write_text(lab.restore_record.read_text())
+    keep_aside(lab.restore_record)
 
 
 def _put_record_back(lab: Lab) -> None:
-    kept = lab.restore_record.with_suffix(".kept")
-    if kept.exists():
-        kept.replace(lab.restore_record)
+    put_back(lab.restore_record)
 
 
 def _archive(command: str) -> Change:
@@ -262,6 +259,10 @@ UNREACHABLE = Fault(
     _hide_repository,
     _show_repository,
     says="cannot be seen",
+    tests=(
+        "test_backup_repository_of_the_new_stack",
+        "test_small_backup_completes",
+    ),
     scope="phase1",
 )
 REFUSED = Fault(
@@ -271,5 +272,6 @@ REFUSED = Fault(
     lambda lab: sql.execute(lab, f"ALTER ROLE {_ROLE} NOLOGIN"),
     lambda lab: sql.execute(lab, f"ALTER ROLE {_ROLE} LOGIN"),
     says="could not be taken",
+    tests=("test_small_backup_completes",),
     scope="phase1",
 )

@@ -12,14 +12,14 @@ from pytest_deploygate.lab.state import Lab
 _SCOPE = "preflight and database"
 
 
-def _resize(size: int, reserve: int) -> Change:
-    """Return a change of the pool's size in pgbouncer.ini, with the restart that empties the pools."""
+def _configure(**settings: int | str) -> Change:
+    """Return a change of settings in pgbouncer.ini, with the restart that empties the pools."""
 
     def change(lab: Lab) -> None:
         pooler.start(lab)
         text = pooler.where(lab).read_text()
-        text = re.sub(r"default_pool_size = \d+", f"default_pool_size = {size}", text)
-        text = re.sub(r"reserve_pool_size = \d+", f"reserve_pool_size = {reserve}", text)
+        for name, value in settings.items():
+            text = re.sub(rf"^{name} = .+$", f"{name} = {value}", text, flags=re.MULTILINE)
         nodes.put(lab, pooler.where(lab), text)
         client.stop(lab, pooler.NAME)
         client.start(lab, pooler.NAME)
@@ -39,6 +39,11 @@ DOWN = Fault(
     lambda lab: client.stop(lab, pooler.NAME),
     _again,
     says="pgbouncer is down",
+    tests=(
+        "test_pools_fit_the_server",
+        "test_pooler_works",
+        "test_more_clients_than_the_server_takes",
+    ),
     needs=(pooler.NAME,),
     scope=_SCOPE,
 )
@@ -46,9 +51,10 @@ ONE = Fault(
     "pool-size-one",
     "PgBouncer has a pool of one connection: everybody waits for everybody",
     {"db.pooling": "fail"},
-    _resize(1, 0),
+    _configure(default_pool_size=1, reserve_pool_size=0),
     _again,
     says="pool of 1",
+    tests=("test_more_clients_than_the_server_takes",),
     needs=(pooler.NAME,),
     scope=_SCOPE,
 )
@@ -56,9 +62,24 @@ TOO_LARGE = Fault(
     "pools-over-server-limit",
     "PgBouncer's pools may ask for more connections than the server takes",
     {"db.pooling": "fail"},
-    _resize(50, 5),
+    _configure(default_pool_size=50, reserve_pool_size=5),
     _again,
     says="too many clients",
+    tests=(
+        "test_pools_fit_the_server",
+        "test_more_clients_than_the_server_takes",
+    ),
+    needs=(pooler.NAME,),
+    scope=_SCOPE,
+)
+SESSION_MODE = Fault(
+    "pooler-session-mode",
+    "PgBouncer pools by session: each client holds a server connection until it leaves",
+    {"db.pooling": "fail"},
+    _configure(pool_mode="session"),
+    _again,
+    says="pools by session, expected transaction",
+    tests=("test_pooler_works",),
     needs=(pooler.NAME,),
     scope=_SCOPE,
 )

@@ -39,6 +39,7 @@ FSYNC = Fault(
     _set("fsync", "off"),
     _reset("fsync"),
     says="fsync is off",
+    tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )
 PENDING = Fault(
@@ -48,6 +49,7 @@ PENDING = Fault(
     _set("max_connections", "61"),
     _reset("max_connections"),
     says="waits for a restart",
+    tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )
 CHECKSUMS = Fault(
@@ -57,6 +59,7 @@ CHECKSUMS = Fault(
     _checksums("--disable"),
     _checksums("--enable"),
     says="pg_checksums --enable",
+    tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )
 EXTENSION = Fault(
@@ -66,6 +69,7 @@ EXTENSION = Fault(
     by_sql("DROP EXTENSION IF EXISTS pg_stat_statements"),
     by_sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements"),
     says="CREATE EXTENSION pg_stat_statements",
+    tests=("test_server_is_set_right",),
     scope="preflight and database or stabilization",
 )
 OLD_EXTENSION = Fault(
@@ -75,6 +79,7 @@ OLD_EXTENSION = Fault(
     by_sql("DROP EXTENSION pg_stat_statements", "CREATE EXTENSION pg_stat_statements VERSION '1.9'"),
     by_sql("ALTER EXTENSION pg_stat_statements UPDATE"),
     says="pg_stat_statements is at 1.9, expected newest",
+    tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )
 SLOW_LOG = Fault(
@@ -171,6 +176,7 @@ NOT_VALID = Fault(
     ),
     by_sql("ALTER TABLE platform.alerts VALIDATE CONSTRAINT alerts_acknowledged_at_check"),
     says="alerts_acknowledged_at_check",
+    tests=("test_table_structure",),
     scope="phase2 or phase4 and guard",
 )
 

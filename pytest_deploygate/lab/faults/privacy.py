@@ -38,6 +38,10 @@ NO_RECORD = Fault(
     by_sql("ALTER TABLE platform.users DISABLE TRIGGER users_audit"),
     by_sql("ALTER TABLE platform.users ENABLE TRIGGER users_audit"),
     says="left no record",
+    tests=(
+        "test_operation_is_recorded",
+        "test_table_structure",
+    ),
     scope="preflight and compliance or phase2 or phase4 and guard",
 )
 CHANGEABLE = Fault(
@@ -47,6 +51,7 @@ CHANGEABLE = Fault(
     by_sql("GRANT pg_write_all_data TO platform_app"),
     by_sql("REVOKE pg_write_all_data FROM platform_app"),
     says="by membership in pg_write_all_data",
+    tests=("test_records_cannot_be_changed",),
     scope=_COMPLIANCE,
 )
 FORGOTTEN_TABLE = Fault(
@@ -129,6 +134,7 @@ NO_POLICY = Fault(
         " 'drop partitions') ON CONFLICT DO NOTHING"
     ),
     says="no retention policy",
+    tests=("test_old_rows_go",),
     scope=_RETENTION,
 )
 FAILING = Fault(
@@ -138,6 +144,10 @@ FAILING = Fault(
     _fail,
     _succeed,
     says="platform.gone",
+    tests=(
+        "test_personal_rows_go",
+        "test_old_rows_go",
+    ),
     scope=_RETENTION,
 )
 SWITCHED_OFF = Fault(
@@ -147,6 +157,10 @@ SWITCHED_OFF = Fault(
     lambda lab: silence(lab, _JOB),
     lambda lab: schedule.switch_on(lab, _JOB),
     says="switched off",
+    tests=(
+        "test_personal_rows_go",
+        "test_old_rows_go",
+    ),
     scope=_RETENTION,
 )
 ROWS_LEFT = Fault(
@@ -159,6 +173,7 @@ ROWS_LEFT = Fault(
     ),
     by_sql("DELETE FROM platform.messages WHERE sent_at < now() - interval '150 days'"),
     says="3 rows are older",
+    tests=("test_personal_rows_go",),
     scope=_RETENTION,
 )
 OLD_LOG = Fault(
@@ -168,5 +183,6 @@ OLD_LOG = Fault(
     _age_log,
     lambda lab: (lab.folder / "log" / _OLD_LOG).unlink(missing_ok=True),
     says=_OLD_LOG,
+    tests=("test_old_files_go",),
     scope=_RETENTION,
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 
-from pytest_deploygate.lab import client, cluster, nodes, processes, sql
-from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab import client, cluster, drilling, nodes, processes, sql
+from pytest_deploygate.lab.faults import Change, Fault, by_sql, keep_aside, put_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
 
 _ITEMS = {"phase2.replication": "fail", "db.replication": "fail"}
 _SCOPE = "phase2 or preflight and database"
 _LEFT_OVER = "db4"
+_PROMOTE = "pg_promote(boolean, integer)"
 _TABLE = "deploygate.deploygate_replication"
 
 
@@ -86,6 +87,24 @@ def _end_second_primary(lab: Lab) -> None:
         cluster.reset(lab)
 
 
+def _drill_without_promotion(lab: Lab) -> None:
+    """Take the right to promote away, and run the drill: db1 is stopped, and no replica can take over."""
+    keep_aside(lab.failover_record)
+    sql.execute(lab, f"REVOKE EXECUTE ON FUNCTION {_PROMOTE} FROM deploygate")
+    sql.wait_streaming(lab)
+    outcome = drilling.fail_over_database(lab)
+    nodes.start(lab, PRIMARY)
+    sql.wait_streaming(lab)
+    cluster.catch_up(lab)
+    if outcome != "not_promoted":
+        raise LabError(f"the drill ended as {outcome} although its role may not promote")
+
+
+def _allow_promotion(lab: Lab) -> None:
+    sql.execute(lab, f"GRANT EXECUTE ON FUNCTION {_PROMOTE} TO deploygate")
+    put_back(lab.failover_record)
+
+
 def _start(name: str) -> Change:
     def start(lab: Lab) -> None:
         nodes.start(lab, name)
@@ -102,6 +121,14 @@ STOPPED = Fault(
     lambda lab: nodes.stop(lab, "db3"),
     _start("db3"),
     says="db3",
+    tests=(
+        "test_server_is_set_right",
+        "test_one_primary_before_the_day",
+        "test_replica_streams_before_the_day",
+        "test_one_primary",
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope=_SCOPE,
 )
 FROZEN = Fault(
@@ -111,6 +138,11 @@ FROZEN = Fault(
     _freeze_receiver,
     _thaw_receiver,
     says="db3",
+    tests=(
+        "test_replica_streams_before_the_day",
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope=_SCOPE,
 )
 PAUSED = Fault(
@@ -121,6 +153,11 @@ PAUSED = Fault(
     by_sql("SELECT pg_wal_replay_pause()", node="db2"),
     by_sql("SELECT pg_wal_replay_resume()", node="db2"),
     says="pg_wal_replay_resume",
+    tests=(
+        "test_replica_streams_before_the_day",
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope="phase2 or preflight and (database or compliance)",
 )
 SLOT = Fault(
@@ -130,6 +167,10 @@ SLOT = Fault(
     _leave_slot,
     _drop_slot,
     says="slot",
+    tests=(
+        "test_one_primary_before_the_day",
+        "test_one_primary",
+    ),
     scope=_SCOPE,
 )
 SLOTLESS = Fault(
@@ -139,6 +180,10 @@ SLOTLESS = Fault(
     _setting("db2", "primary_slot_name", ""),
     _heal_setting("db2", "primary_slot_name"),
     says="primary_slot_name",
+    tests=(
+        "test_replica_streams_before_the_day",
+        "test_replica_streams",
+    ),
     scope=_SCOPE,
 )
 UNBOUNDED = Fault(
@@ -148,6 +193,10 @@ UNBOUNDED = Fault(
     _setting(PRIMARY, "max_slot_wal_keep_size", "-1"),
     _heal_setting(PRIMARY, "max_slot_wal_keep_size"),
     says="max_slot_wal_keep_size",
+    tests=(
+        "test_one_primary_before_the_day",
+        "test_one_primary",
+    ),
     scope=_SCOPE,
 )
 ASYNCHRONOUS = Fault(
@@ -157,6 +206,10 @@ ASYNCHRONOUS = Fault(
     _setting(PRIMARY, "synchronous_standby_names", ""),
     _heal_setting(PRIMARY, "synchronous_standby_names"),
     says="commits",
+    tests=(
+        "test_one_primary_before_the_day",
+        "test_one_primary",
+    ),
     scope=_SCOPE,
 )
 TWO_PRIMARIES = Fault(
@@ -166,6 +219,12 @@ TWO_PRIMARIES = Fault(
     lambda lab: nodes.promote(lab, "db3"),
     _end_second_primary,
     says="2 nodes take writes",
+    tests=(
+        "test_one_primary_before_the_day",
+        "test_replica_streams_before_the_day",
+        "test_one_primary",
+        "test_replica_streams",
+    ),
     scope=_SCOPE,
 )
 DELAYED = Fault(
@@ -175,6 +234,11 @@ DELAYED = Fault(
     _setting("db3", "recovery_min_apply_delay", "1min"),
     _heal_setting("db3", "recovery_min_apply_delay"),
     says="recovery_min_apply_delay",
+    tests=(
+        "test_replica_streams_before_the_day",
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope=_SCOPE,
 )
 SKIPS = Fault(
@@ -184,5 +248,15 @@ SKIPS = Fault(
     _hide_rows,
     _show_rows,
     says="acknowledged",
+    tests=("test_acknowledged_writes_arrive",),
     scope=_SCOPE,
+)
+DRILL_FAILED = Fault(
+    "failover-drill-failed",
+    "no replica took over in the last failover drill: the gate's role may not promote any more",
+    {"phase2.replication": "fail"},
+    _drill_without_promotion,
+    _allow_promotion,
+    says="permission denied for function pg_promote",
+    tests=("test_failover_drill",),
 )

@@ -26,6 +26,7 @@ NOT_NULL = Fault(
     by_sql("ALTER TABLE platform.machines ALTER COLUMN name DROP NOT NULL"),
     by_sql("ALTER TABLE platform.machines ALTER COLUMN name SET NOT NULL"),
     says="NOT NULL",
+    tests=("test_table_structure",),
 )
 EXTRA_GRANT = Fault(
     "table-extra-grant",
@@ -34,6 +35,10 @@ EXTRA_GRANT = Fault(
     by_sql("GRANT DELETE ON platform.audit_log TO platform_app"),
     by_sql("REVOKE DELETE ON platform.audit_log FROM platform_app"),
     says="DELETE",
+    tests=(
+        "test_records_cannot_be_changed",
+        "test_table_structure",
+    ),
     scope="phase2 or preflight and compliance",
 )
 MISSING_COLUMN = Fault(
@@ -44,6 +49,10 @@ MISSING_COLUMN = Fault(
     by_sql(_if_column("phone", "ALTER TABLE platform.users RENAME COLUMN phone TO telephone")),
     by_sql(_if_column("telephone", "ALTER TABLE platform.users RENAME COLUMN telephone TO phone")),
     says="phone",
+    tests=(
+        "test_operation_is_recorded",
+        "test_table_structure",
+    ),
     scope="phase2 or preflight and compliance",
 )
 MISSING_CHECK = Fault(
@@ -56,8 +65,29 @@ MISSING_CHECK = Fault(
         " ADD CONSTRAINT machines_status_check CHECK (status IN ('active', 'maintenance', 'retired'))"
     ),
     says="CHECK",
+    tests=("test_table_structure",),
 )
-
+SURPLUS = Fault(
+    "table-beside-snapshot",
+    "somebody kept a copy of platform.machines before an import: a table that no migration made",
+    _TABLES,
+    by_sql(
+        "CREATE TABLE platform.machines_before_import AS TABLE platform.machines",
+        "ANALYZE platform.machines_before_import",
+    ),
+    by_sql("DROP TABLE IF EXISTS platform.machines_before_import"),
+    says="platform.machines_before_import",
+    tests=("test_nothing_beside_the_snapshot",),
+)
+OPEN_SCHEMA = Fault(
+    "schema-open-to-all",
+    "every role may create objects in the schema platform",
+    _TABLES,
+    by_sql("GRANT CREATE ON SCHEMA platform TO PUBLIC"),
+    by_sql("REVOKE CREATE ON SCHEMA platform FROM PUBLIC"),
+    says="CREATE",
+    tests=("test_nothing_beside_the_snapshot",),
+)
 FOREIGN_KEYS_OFF = Fault(
     name="table-foreign-keys-off",
     what="the foreign keys of platform.alerts are switched off, as a data load leaves them behind",
@@ -65,6 +95,7 @@ FOREIGN_KEYS_OFF = Fault(
     breaks=by_sql("ALTER TABLE platform.alerts DISABLE TRIGGER ALL"),
     heals=by_sql("ALTER TABLE platform.alerts ENABLE TRIGGER ALL"),
     says="switched off",
+    tests=("test_table_structure",),
     scope="phase2 or phase4 and guard",
 )
 
@@ -93,6 +124,7 @@ INVALID = Fault(
     _fail_to_make_unique,
     by_sql(f"DROP INDEX IF EXISTS platform.{_HALF_MADE}"),
     says="invalid",
+    tests=("test_indexes_are_there_and_valid",),
 )
 UNUSED = Fault(
     "index-unused",
@@ -105,6 +137,10 @@ UNUSED = Fault(
         "ALTER INDEX platform.readings_hourly_bucket_idx OWNER TO platform_owner",
     ),
     says="readings_hourly_bucket_idx",
+    tests=(
+        "test_indexes_are_there_and_valid",
+        "test_query_uses_index",
+    ),
 )
 DUPLICATE = Fault(
     "index-duplicate",
@@ -113,6 +149,7 @@ DUPLICATE = Fault(
     lambda lab: sql.execute(lab, f"CREATE INDEX {_TWIN} ON platform.alerts (sensor_id, raised_at DESC)"),
     by_sql(f"DROP INDEX IF EXISTS platform.{_TWIN}"),
     says="alerts",
+    tests=("test_indexes_are_there_and_valid",),
 )
 CORRUPT = Fault(
     "index-corrupt",
@@ -122,6 +159,7 @@ CORRUPT = Fault(
     by_sql(_ORDER.format(option=1)),
     by_sql(_ORDER.format(option=0), "REINDEX INDEX platform.audit_log_logged_at_idx"),
     says="audit_log",
+    tests=("test_indexes_are_sound",),
 )
 
 _PARTITIONS = {"phase2.partitioning": "fail", "db.partitioning": "fail"}
@@ -174,6 +212,11 @@ IN_DEFAULT = Fault(
     _strand_rows,
     _take_rows_back,
     says="default",
+    tests=(
+        "test_old_rows_go",
+        "test_partitions_before_the_day",
+        "test_partitions",
+    ),
     scope=_BOTH,
 )
 NONE_AHEAD = Fault(
@@ -183,6 +226,10 @@ NONE_AHEAD = Fault(
     lambda lab: _drop_days(lab, 1, 30),
     _make_days,
     says="ahead",
+    tests=(
+        "test_partitions_before_the_day",
+        "test_partitions",
+    ),
     scope=_BOTH,
 )
 NO_TOMORROW = Fault(
@@ -192,5 +239,9 @@ NO_TOMORROW = Fault(
     lambda lab: _drop_days(lab, 1, 1),
     _make_days,
     says="gap",
+    tests=(
+        "test_partitions_before_the_day",
+        "test_partitions",
+    ),
     scope=_BOTH,
 )

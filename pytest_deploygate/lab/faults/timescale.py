@@ -115,6 +115,7 @@ NO_RETENTION = Fault(
         " schedule_interval => interval '1 hour', if_not_exists => true)"
     ),
     says="no retention policy",
+    tests=("test_timescale_retention",),
     needs=_NEEDS,
     scope=_BEFORE,
 )
@@ -125,6 +126,7 @@ OLD_CHUNK = Fault(
     _strand_old_chunk,
     _drop_old_chunk,
     says="1 of",
+    tests=("test_timescale_retention",),
     needs=_NEEDS,
     scope=_BEFORE,
 )
@@ -135,6 +137,7 @@ CHUNK_INTERVAL = Fault(
     by_sql("SELECT set_chunk_time_interval('telemetry.readings', interval '7 days')"),
     by_sql("SELECT set_chunk_time_interval('telemetry.readings', interval '1 day')"),
     says="7 d wide",
+    tests=("test_timescale_hypertable",),
     needs=_NEEDS,
     scope=_BOTH,
 )
@@ -151,6 +154,7 @@ NO_COLUMNSTORE = Fault(
         "SELECT compress_chunk(c, true) FROM show_chunks('telemetry.readings', older_than => interval '7 days') AS c",
     ),
     says="not compressed",
+    tests=("test_timescale_columnstore",),
     needs=_NEEDS,
     scope=_BOTH,
 )
@@ -161,6 +165,7 @@ STALE = Fault(
     _let_newer_rows_come,
     _take_newer_rows_back,
     says="stale",
+    tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )
 WRONG_BUCKET = Fault(
@@ -170,6 +175,7 @@ WRONG_BUCKET = Fault(
     _change_bucket("+ 0.5"),
     _recompute_late,
     says="1 of",
+    tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )
 LATE_ROWS = Fault(
@@ -179,6 +185,7 @@ LATE_ROWS = Fault(
     by_sql(f"INSERT INTO telemetry.readings SELECT {_LATE}, 5, 1000"),
     _take_late_rows_back,
     says="looks back 3 d only",
+    tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )
 NOBODY_RUNS_JOBS = Fault(
@@ -188,6 +195,7 @@ NOBODY_RUNS_JOBS = Fault(
     _stop_running_jobs,
     _run_jobs_again,
     says="nothing runs TimescaleDB's jobs",
+    tests=("test_timescale_extension",),
     needs=_NEEDS,
     scope=_BEFORE,
 )

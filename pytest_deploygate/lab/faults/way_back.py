@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from pytest_deploygate.lab import old_system
-from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab.faults import Change, Fault, aside, by_sql, keep_aside, put_back
 from pytest_deploygate.lab.state import Lab, LabError
 from pytest_deploygate.lab.way_back import guards
 
@@ -17,36 +16,27 @@ _NEEDS = ("dns-primary", "edge-app")
 _BASELINE, _REHEARSALS, _SAVED = "baseline", "rehearsals", "saved"
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.aside")
-
-
 def _put_aside(name: str) -> Change:
     def change(lab: Lab) -> None:
-        guards(lab)[name].rename(_aside(guards(lab)[name]))
+        folder = guards(lab)[name]
+        folder.rename(aside(folder))
 
     return change
 
 
 def _put_back(name: str) -> Change:
-    def change(lab: Lab) -> None:
-        if (aside := _aside(guards(lab)[name])).exists():
-            aside.replace(guards(lab)[name])
-
-    return change
+    return lambda lab: put_back(guards(lab)[name])
 
 
 def _alter_baseline(lab: Lab) -> None:
     """Change a word in the middle of the baseline's journal, as somebody would who wants it to have been red."""
     journal = guards(lab)[_BASELINE] / "journal.jsonl"
-    _aside(journal).write_bytes(journal.read_bytes())
+    keep_aside(journal)
     journal.write_bytes(journal.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"fail"', 1))
 
 
 def _restore_baseline(lab: Lab) -> None:
-    journal = guards(lab)[_BASELINE] / "journal.jsonl"
-    if _aside(journal).exists():
-        _aside(journal).replace(journal)
+    put_back(guards(lab)[_BASELINE] / "journal.jsonl")
 
 
 def _rehearsals(lab: Lab, *, days_ago: float, seconds: float) -> None:
@@ -57,7 +47,7 @@ def _rehearsals(lab: Lab, *, days_ago: float, seconds: float) -> None:
     true = json.loads(file.read_text())["rehearsals"][-1]
     at = datetime.now(UTC) - timedelta(days=days_ago)
     made = {"at": at.isoformat(), "took_s": dict.fromkeys(true["took_s"], seconds)}
-    _aside(file).write_text(file.read_text())
+    keep_aside(file)
     file.write_text(json.dumps({"rehearsals": [made]}))
 
 
