@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_deploygate.checklist import parser
-from pytest_deploygate.lab import cluster, faults, schedule, sql
+from pytest_deploygate.lab import client, cluster, drilling, faults, schedule, sql
+from pytest_deploygate.lab.faults import pooling
+from pytest_deploygate.lab.services import dns, edge, pooler
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.model import Verdict, worst
 from pytest_deploygate.session import declared
@@ -132,6 +135,87 @@ def changes_exactly_what_it_declares(
         for text in (items[item_id]["reason"], *(t["reason"] for t in items[item_id]["targets"]))
     )
     assert fault.says.lower() in reasons.lower(), reasons
+
+
+@dataclass(frozen=True)
+class Harmless:
+    """What looks like a fault and is none; `change` may also assert that a drill ended well."""
+
+    name: str
+    scope: str
+    change: faults.Change
+    undo: faults.Change
+    needs: tuple[str, ...] = ()
+
+
+def _drill_name(lab: Lab) -> None:
+    client.stop(lab, dns.CONTROLLER)
+    client.start(lab, dns.CONTROLLER)
+    assert drilling.fail_over_name(lab) == "good"
+
+
+def _drill_page(lab: Lab) -> None:
+    edge.change(lab, maintenance="application")
+    edge.restore(lab, "maintenance")
+    assert drilling.show_maintenance_page(lab) == "good"
+
+
+def _drill_database(lab: Lab) -> None:
+    assert drilling.fail_over_database(lab) == "good"
+
+
+def _write_pooler_anew(lab: Lab) -> None:
+    """Another size that fits, in the expected mode."""
+    pooling.configure(default_pool_size=14, pool_mode="transaction")(lab)
+
+
+#: Beside each fault that only one test of its item sees: the same change made well.
+HARMLESS = (
+    Harmless(
+        "table in a schema of its own",
+        "phase2",
+        faults.by_sql(
+            "CREATE SCHEMA imports",
+            "CREATE TABLE imports.machines_before_import AS TABLE platform.machines",
+            "GRANT USAGE, CREATE ON SCHEMA imports TO PUBLIC",
+        ),
+        faults.by_sql("DROP SCHEMA IF EXISTS imports CASCADE"),
+    ),
+    Harmless("failover drill of the database, once more", "phase2", _drill_database, cluster.catch_up),
+    Harmless(
+        "failover of the name, once more",
+        "preflight and infrastructure",
+        _drill_name,
+        edge.switched,
+        (dns.CONTROLLER, edge.NAME),
+    ),
+    Harmless("drill of the page, once more", "morning", _drill_page, edge.switched, (edge.NAME,)),
+    Harmless(
+        "pooler with another size",
+        "preflight and database",
+        _write_pooler_anew,
+        pooling.as_started,
+        (pooler.NAME,),
+    ),
+)
+
+
+def harmless(*, phase2: bool) -> list[object]:
+    """The parameters of a test of what is harmless, for one module."""
+    return [pytest.param(one, id=one.name) for one in HARMLESS if (one.scope == "phase2") is phase2]
+
+
+def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    """Change, run, undo, compare."""
+    if lacking := [server for server in one.needs if server not in lab.ports]:
+        pytest.skip(f"this lab does without {', '.join(lacking)}")
+    before = healthy(everything(phase2=one.scope == "phase2", quiet=False), ())
+    try:
+        one.change(lab)
+        _, items = run_gate(one.scope)
+    finally:
+        one.undo(lab)
+    assert {i: v["reason"] for i, v in items.items() if v["verdict"] != before[i]} == {}
 
 
 def is_as_before(scope: str, lab: Lab, healthy: Callable, run_gate: Callable) -> None:

@@ -8,8 +8,11 @@ import pytest
 
 from faults.breaking import (
     ALL,
+    Harmless,
     changes_exactly_what_it_declares,
+    changes_nothing,
     everything,
+    harmless,
     is_as_before,
     named,
     of_phase2,
@@ -23,6 +26,11 @@ def test_fault_changes_exactly_what_it_declares(
     fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
     changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+
+
+@pytest.mark.parametrize("one", harmless(phase2=False))
+def test_what_is_harmless_stays_green(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    changes_nothing(one, lab, healthy, run_gate)
 
 
 @pytest.mark.parametrize("quiet", [False, pytest.param(True, marks=pytest.mark.quiet)])

@@ -12,7 +12,7 @@ from pytest_deploygate.lab.state import Lab
 _SCOPE = "preflight and database"
 
 
-def _configure(**settings: int | str) -> Change:
+def configure(**settings: int | str) -> Change:
     """Return a change of settings in pgbouncer.ini, with the restart that empties the pools."""
 
     def change(lab: Lab) -> None:
@@ -27,7 +27,8 @@ def _configure(**settings: int | str) -> Change:
     return change
 
 
-def _again(lab: Lab) -> None:
+def as_started(lab: Lab) -> None:
+    """Start PgBouncer with the configuration that it came up with."""
     client.stop(lab, pooler.NAME)
     pooler.start(lab)
 
@@ -37,7 +38,7 @@ DOWN = Fault(
     "PgBouncer is down; the server behind it is well",
     {"db.pooling": "fail"},
     lambda lab: client.stop(lab, pooler.NAME),
-    _again,
+    as_started,
     says="pgbouncer is down",
     tests=(
         "test_pools_fit_the_server",
@@ -51,8 +52,8 @@ ONE = Fault(
     "pool-size-one",
     "PgBouncer has a pool of one connection: everybody waits for everybody",
     {"db.pooling": "fail"},
-    _configure(default_pool_size=1, reserve_pool_size=0),
-    _again,
+    configure(default_pool_size=1, reserve_pool_size=0),
+    as_started,
     says="pool of 1",
     tests=("test_more_clients_than_the_server_takes",),
     needs=(pooler.NAME,),
@@ -62,8 +63,8 @@ TOO_LARGE = Fault(
     "pools-over-server-limit",
     "PgBouncer's pools may ask for more connections than the server takes",
     {"db.pooling": "fail"},
-    _configure(default_pool_size=50, reserve_pool_size=5),
-    _again,
+    configure(default_pool_size=50, reserve_pool_size=5),
+    as_started,
     says="too many clients",
     tests=(
         "test_pools_fit_the_server",
@@ -76,8 +77,8 @@ SESSION_MODE = Fault(
     "pooler-session-mode",
     "PgBouncer pools by session: each client holds a server connection until it leaves",
     {"db.pooling": "fail"},
-    _configure(pool_mode="session"),
-    _again,
+    configure(pool_mode="session"),
+    as_started,
     says="pools by session, expected transaction",
     tests=("test_pooler_works",),
     needs=(pooler.NAME,),
