@@ -1,4 +1,4 @@
-"""Backups of the lab: pgBackRest where it is installed, else base backups beside a copied WAL archive."""
+"""Backups of the lab: pgBackRest where it is installed, else base backups and a copied WAL archive."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _take_command(lab: Lab) -> str:
 
 
 def prepare(lab: Lab) -> None:
-    """Make the repository: the tool's configuration and stanza, or the folders of the plain way.
+    """Prepare the repository: pgBackRest's configuration and stanza; base backups need none.
 
     The server must be running. Raises LabError when pgBackRest cannot serve this server.
     """

@@ -1,6 +1,6 @@
 """The platform's scheduled jobs: `python -m pytest_deploygate.lab.jobs FOLDER JOB`, as the crontab has it.
 
-Each writes how it went to `jobs/JOB.json` in the lab's folder: `{"job", "started", "finished", "exit_code"}` (times
+Each writes the result of its run to `jobs/JOB.json` in the lab's folder: `{"job", "started", "finished", "exit_code"}` (times
 ISO 8601 in UTC), with `"error"` where it failed.
 """
 
@@ -36,7 +36,7 @@ _JOBS: dict[str, Callable[[Lab], None]] = {
 
 
 def run(lab: Lab, job: str) -> int:
-    """Run a job here and write how it went. Returns its exit code; the reason of a failure goes to stderr."""
+    """Run a job here and write its status file. Returns its exit code; the reason of a failure goes to stderr."""
     started = datetime.now(UTC)
     error = ""
     try:
@@ -55,12 +55,12 @@ def run(lab: Lab, job: str) -> int:
 
 
 def run_now(lab: Lab, job: str, timeout_s: float = 120.0) -> None:
-    """Run a job as its line in the crontab does, now. Raises LabError when it fails."""
+    """Run a job now, as its line in the crontab does. Raises LabError when it fails."""
     processes.run(shlex.split(schedule.command(lab, job)), user=None, timeout_s=timeout_s)
 
 
 def run_soon(lab: Lab, job: str) -> None:
-    """Have the supervisor run a job in the background, as the crontab would. Raises LabError when it cannot be asked."""
+    """Have the supervisor run a job in the background, as the crontab would. Raises LabError when the supervisor cannot be reached."""
     client.run(lab, schedule.command(lab, job))
 
 

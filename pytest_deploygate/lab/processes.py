@@ -42,10 +42,10 @@ def identity(user: str | None) -> dict[str, object]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a small environment: no PG* variable of the caller leaks into the lab."""
+    """Return a minimal environment, so that no PG* variable of the caller leaks into the lab."""
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
     kept["PATH"] = kept.get("PATH", "") + ":/usr/bin:/bin:/usr/sbin:/sbin"
-    # Our own programs must find this very package, installed or not.
+    # Our own programs must import this package, whether it is installed or not.
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return kept | {"LC_ALL": "C"} | dict(extra or {})
@@ -59,7 +59,7 @@ def run(
     timeout_s: float = 60.0,
     stdin: str = "",
 ) -> str:
-    """Run a program to its end and return what it printed. It dies with us.
+    """Run a program to its end and return its output. It ends when we do.
 
     Raises LabError with the program's last lines when it fails or takes longer than `timeout_s`.
     """
@@ -97,7 +97,7 @@ def wake_family(pid: int) -> None:
 
 
 def send(pid: int, number: int) -> None:
-    """Send a signal; a process that has ended does not count. Raises LabError."""
+    """Send a signal, unless the process has ended already. Raises LabError."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The lab's crontab: written, read, switched off and on a line at a time, and asked what is due."""
+"""The lab's crontab: writing it, switching single lines off and on, and finding what is due."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def write(lab: Lab) -> None:
 
 
 def switch_off(lab: Lab, job: str) -> None:
-    """Comment a job's line out."""
+    """Comment out a job's line."""
     _rewrite(lab, job, lambda line: line if line.startswith(_OFF) else _OFF + line)
 
 
 def switch_on(lab: Lab, job: str) -> None:
-    """Bring a job's line back."""
+    """Enable a job's line again."""
     _rewrite(lab, job, lambda line: line.removeprefix(_OFF))
 
 
@@ -63,9 +63,9 @@ def next_minute() -> datetime:
 
 
 def due(crontab: Path, minute: datetime) -> list[str]:
-    """Return the commands whose time is `minute`. A file that is not there has none.
+    """Return the commands whose time is `minute`. A missing file has none.
 
-    Raises ValueError for a line whose time fields mean nothing.
+    Raises ValueError for a line with invalid time fields.
     """
     if not crontab.exists():
         return []

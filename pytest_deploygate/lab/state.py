@@ -25,7 +25,7 @@ PRIMARY = "db1"
 REPLICAS = ("db2", "db3")
 NODES = (PRIMARY, *REPLICAS)
 SUPERUSER = "postgres"
-#: Roles that log in, each with a password of its own in a file of mode 0600.
+#: Roles that log in, each with its own password in a file of mode 0600.
 LOGINS = (
     SUPERUSER,
     "platform_owner",
@@ -36,7 +36,7 @@ LOGINS = (
     "deploygate",
 )
 
-#: Set by a command that holds the folder, for commands that it starts itself.
+#: Set by a command that holds the folder, for the commands that it starts.
 _HELD = "DEPLOYGATE_LAB_HELD"
 
 
@@ -72,12 +72,12 @@ class Lab:
 
     @property
     def sockets(self) -> Path:
-        """Where the servers' unix sockets are."""
+        """The folder of the servers' unix sockets."""
         return self.private / "run"
 
     @property
     def seed(self) -> Path:
-        """The copy that `lab reset` goes back to."""
+        """The copy that `lab reset` restores."""
         return self.private / "seed"
 
     @property
@@ -112,17 +112,17 @@ class Lab:
         return Secret(self.secret_file(role).read_text().strip(), f"lab:password.{role}")
 
     def job_status(self, job: str) -> Path:
-        """Return the file where a scheduled job writes how its last run went."""
+        """Return the status file of a scheduled job's last run."""
         return self.folder / "jobs" / f"{job}.json"
 
     @property
     def failover_record(self) -> Path:
-        """Where the failover drill leaves its dated record."""
+        """The dated record of the failover drill."""
         return self.folder / "failover-drill.json"
 
     @property
     def restore_record(self) -> Path:
-        """Where the restore drill leaves its dated record."""
+        """The dated record of the restore drill."""
         return self.folder / "restore-drill.json"
 
     def values(self) -> dict[str, str]:
@@ -149,7 +149,7 @@ class Lab:
         write_whole(self.folder / LAB_FILE, own | {"servers": str(self.servers)})
 
     def ready(self, supervisor_pid: int, values: dict[str, str]) -> None:
-        """Write `state.json`: from now on the lab counts as up, and inventories find their values."""
+        """Write `state.json`: from then on the lab counts as up, and inventories find their values."""
         state = {"values": values, "supervisor": supervisor_pid, "since": time.time()}
         write_whole(self.folder / STATE_FILE, state)
 
@@ -161,7 +161,7 @@ class Lab:
             return []
 
     def record_faults(self, names: Sequence[str]) -> None:
-        """Write down which faults are in the lab."""
+        """Record which faults are in the lab."""
         write_whole(self.folder / "faults.json", list(names))
 
 
@@ -171,7 +171,7 @@ def alembic_scripts() -> Path:
 
 
 def load(folder: Path | None = None, *, up: bool = True) -> Lab:
-    """Return the lab in `folder` (default: this project's). `up=False`: also while it is still coming up.
+    """Return the lab in `folder` (default: this project's). With `up=False` also one that is still starting.
 
     Raises LabError when there is none.
     """
@@ -204,7 +204,7 @@ def write_whole(path: Path, content: object, mode: int = 0o644) -> None:
 
 @contextmanager
 def held_for_children(folder: Path) -> Iterator[None]:
-    """While we hold the folder, let lab commands that we start work on it without waiting for us."""
+    """Let the lab commands that we start work on the folder that we hold, without waiting for us."""
     os.environ[_HELD] = str(folder)
     try:
         yield
@@ -214,7 +214,7 @@ def held_for_children(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path, wait_s: float = 60.0) -> Iterator[None]:
-    """Hold the lab's folder alone, so that two `lab up`, or a heal and a reset, do not meet.
+    """Lock the lab's folder, so that two `lab up`, or a heal and a reset, do not run at once.
 
     Raises LabError when somebody else holds it for longer than `wait_s` seconds.
     """

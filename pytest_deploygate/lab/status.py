@@ -12,7 +12,7 @@ from pytest_deploygate.lab.state import NODES, PRIMARY, Lab, load
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Something of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
+    """A part of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
 
     name: str
     what: str

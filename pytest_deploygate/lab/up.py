@@ -34,7 +34,7 @@ from pytest_deploygate.lab import (
 )
 from pytest_deploygate.lab.state import LOGINS, NODES, PRIMARY, Lab, LabError, held_for_children, load, locked
 
-#: Told what was done, and how long it took in seconds.
+#: Called with what was done and how long it took in seconds.
 Say = Callable[[str, float], None]
 _LONGEST_SOCKET = 107
 _LONGEST_RECREATION = 3
@@ -55,18 +55,18 @@ def up(
             if client.running(folder) and _is_up(folder):
                 return _with(load(folder), profiles), False
             clear(folder)
-        # Clearing removed the folder that the lock was on: take the new one's.
+        # Clearing removed the folder that was locked: lock the new one.
         _own_folder(folder)
         with locked(folder):
             if any(folder.iterdir()):
                 continue
             lab = _build(folder, say, hook, profiles)
         return lab, True
-    raise LabError(f"several commands are bringing the lab in {folder} up and down at once")
+    raise LabError(f"several commands are starting and stopping the lab in {folder} at once")
 
 
 def down(folder: Path) -> bool:
-    """End the lab and remove its folder; return whether there was anything. Works for a lab that lost its folder."""
+    """End the lab and remove its folder; return whether there was one. Works for a lab that lost its folder."""
     there = folder.exists()
     if there:
         _check_owner(folder)
@@ -127,7 +127,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None], profiles: Sequen
             seed.migrate(lab)
         with _step(say, "data: machines, sensors, readings by day, hourly aggregate"):
             seed.fill(lab)
-        # The backup mostly waits, for the server and the archive.
+        # The backup spends most of its time waiting for the server and the archive.
         _begin(lab, [service for service in late if service.alone], begun)
         with _step(say, f"backup: {'pgBackRest' if lab.pgbackrest else 'pg_basebackup'}"):
             lab = _first_backup(lab)
@@ -158,7 +158,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None], profiles: Sequen
 
 
 def _begin(lab: Lab, wanted: list[services.Service], begun: dict[str, Future[float]]) -> None:
-    """Start services side by side, each after those that it needs; `begun` gets a future of the seconds it took."""
+    """Start services in parallel, each after those that it needs; `begun` gets futures of the seconds it took."""
 
     def start(service: services.Service) -> float:
         for name in service.after:
@@ -189,7 +189,7 @@ def _step(say: Say, what: str) -> Iterator[None]:
 
 
 def _furnish(folder: Path, found: programs.Programs, user: str | None, profiles: Sequence[str]) -> Lab:
-    """Make the folders, passwords and ports."""
+    """Create the folders and passwords, and choose the ports."""
     tools, beside, missing = _beside(profiles)
     names = [*NODES, *(port for service in beside for port in service.ports)]
     servers = programs.reachable(found.servers, user, folder / "servers")
@@ -251,7 +251,7 @@ def _absent(service: services.Service, profiles: Sequence[str]) -> str:
 
 def _first_start(lab: Lab) -> None:
     with ThreadPoolExecutor(1) as pool:
-        # SQLAlchemy takes a while to import; the server takes as long to initialise.
+        # Importing SQLAlchemy takes about as long as initialising the server.
         importing = pool.submit(__import__, "alembic.command")
         nodes.initialise(lab)
         importing.exception()
@@ -262,13 +262,11 @@ def _first_start(lab: Lab) -> None:
 
 
 def _first_backup(lab: Lab) -> Lab:
-    """Make the repository, falling back to base backups, and take the first backup as the schedule will."""
+    """Prepare the repository, with base backups as fallback, and take the first backup as the schedule does."""
     try:
         backups.prepare(lab)
     except LabError as error:
-        reason = (
-            f"no pgBackRest (it cannot serve PostgreSQL {lab.version}: {error}): base backups take its place"
-        )
+        reason = f"no pgBackRest (it cannot serve PostgreSQL {lab.version}: {error}): base backups replace it"
         lab = replace(lab, pgbackrest=None, missing=(*lab.missing, reason))
         lab.save()
     nodes.configure(lab, PRIMARY, primary=True, synchronous=False)
@@ -309,39 +307,41 @@ def _supervise(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _release(supervisor: subprocess.Popen[bytes]) -> None:
-    """Tell the supervisor that the lab is ready: from now on it stays when we end."""
+    """Tell the supervisor that the lab is ready: from now on it outlives us."""
     if supervisor.stdin:
         supervisor.stdin.write(b"ready")
         supervisor.stdin.close()
-    # It outlives us on purpose; subprocess would warn that it still runs.
+    # It outlives us on purpose; subprocess would warn that it is still running.
     supervisor.returncode = 0
 
 
 def _own_folder(folder: Path) -> None:
     socket_path = folder / "data" / "run" / ".s.PGSQL.00000.lock"
     if len(os.fsencode(socket_path)) > _LONGEST_SOCKET:
-        raise LabError(f"{folder} is too long a path for unix sockets; set DEPLOYGATE_LAB to a shorter one")
+        raise LabError(f"{folder} is too long for unix sockets; set DEPLOYGATE_LAB to a shorter path")
     try:
         folder.mkdir(mode=0o711, parents=True)
         folder.chmod(0o711)
     except FileExistsError:
         _check_owner(folder)
     except OSError as error:
-        raise LabError(f"the lab's folder {folder} cannot be made: {error.strerror}") from None
+        raise LabError(f"the lab's folder {folder} cannot be created: {error.strerror}") from None
 
 
 def _check_owner(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
-        raise LabError(f"{folder} is not a folder of ours; move it away or set DEPLOYGATE_LAB to another one")
+        raise LabError(
+            f"{folder} does not belong to us; move it away or set DEPLOYGATE_LAB to another folder"
+        )
     known = {*_KNOWN, *(name for service in services.all_services() for name in service.leaves)}
     strange = {p.name for p in folder.iterdir()} - known
     if strange and not (folder / "lab.json").exists():
         raise LabError(
-            f"{folder} holds other things ({', '.join(sorted(strange)[:3])}); set DEPLOYGATE_LAB elsewhere"
+            f"{folder} contains other files ({', '.join(sorted(strange)[:3])}); set DEPLOYGATE_LAB to another folder"
         )
 
 
-#: Files of the cluster in the lab's folder; those that a service leaves are named in its module.
+#: Names in the lab's folder that belong to the cluster; a service names its own in its module.
 _KNOWN = {
     "log",
     "secrets",
@@ -370,4 +370,4 @@ def _free_ports(count: int) -> list[int]:
             found.append(port)
         if len(found) == count:
             return found
-    raise LabError("there are no free ports between 20000 and 32000")
+    raise LabError("no free ports between 20000 and 32000 were found")

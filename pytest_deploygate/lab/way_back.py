@@ -8,7 +8,7 @@ from pytest_deploygate.lab.state import Lab
 
 
 def cutover(lab: Lab) -> Path:
-    """Return the file that says since when version 2 has the users; it is there from its deployment on."""
+    """Return the file with the time since which version 2 serves users; it exists from its deployment on."""
     return lab.folder / "cutover"
 
 

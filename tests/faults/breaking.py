@@ -1,4 +1,4 @@
-"""Which gate run shows a fault, which healthy run it is compared with, and what has to come of it."""
+"""Which run of the gate shows a fault, which healthy run it is compared with, and what the result must be."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ BOUND_TESTS = {
 BOUND = {item for items in BOUND_TESTS.values() for item in items}
 CHECKLIST = parser.load(ROOT / "suites" / "checklist.md")
 
-#: Items that are measured in response times: beside other work nobody can tell whose slowness it was.
+#: Items that are measured in response times: other work on the machine makes them inconclusive.
 TIMED = {"crit.p50", "crit.p99"}
-#: Items that an inventory of their own measures: on the lab's own nobody asks that they pass.
+#: Items that another inventory than the lab's own measures: on the lab's own they need not pass.
 ELSEWHERE = {item for fault in ALL.values() if fault.inventory != "lab" for item in fault.items}
-#: What a drill shows: a restore, and pressure on the pooler. Other faults' runs rest on the record of the healthy one.
+#: What a drill measures: a restore, and pressure on the pooler. The runs of other faults rely on the healthy run's record.
 DRILLED = {"db.restore", "db.pooling"}
 PHASE2 = {item.id for item in CHECKLIST.items if item.phase == "phase2"}
 
 
 def of_phase2(fault: faults.Fault) -> bool:
-    """Tell whether a fault breaks an item of phase 2; these have a module of their own, and so a lab."""
+    """Whether a fault breaks an item of phase 2; these have their own module, and so their own lab."""
     return bool(PHASE2 & set(fault.items))
 
 
@@ -68,7 +68,7 @@ def not_good(items: Mapping[str, Mapping[str, Any]]) -> set[str]:
 
 
 def needs_quiet(fault: faults.Fault) -> bool:
-    """Tell whether a gate run about this fault measures response times."""
+    """Whether a gate run about this fault measures response times."""
     return bool(TIMED & set(fault.items)) or "criteria" in scope_of(fault)
 
 
@@ -79,7 +79,7 @@ def scope_of(fault: faults.Fault) -> str:
 
 
 def inventory_of(fault: faults.Fault) -> tuple[str, ...]:
-    """The options that choose what a fault's run is about; none for the lab's own inventory."""
+    """The options that select what a fault's run measures; none for the lab's own inventory."""
     if fault.inventory == "lab":
         return ()
     theirs = sorted({i for other in ALL.values() if other.inventory == fault.inventory for i in other.items})
@@ -87,7 +87,7 @@ def inventory_of(fault: faults.Fault) -> tuple[str, ...]:
 
 
 def machine_half(item: dict[str, object]) -> str:
-    """The verdict of what was measured: a hybrid item needs a person too, whom nobody invents for a lab."""
+    """The verdict of what was measured: a hybrid item also needs a person, and attestations are not invented for a lab."""
     if item["kind"] != "hybrid":
         return str(item["verdict"])
     return str(worst(Verdict(t["verdict"]) for t in item["targets"] if t["target"] != "attestation"))
@@ -102,7 +102,7 @@ def everything(*, phase2: bool, quiet: bool) -> str:
 
 
 def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
-    """The scope and the options of the healthy run that a fault's run is compared with: few, since each takes its time."""
+    """The scope and the options of the healthy run that a fault's run is compared with; there are few, as each takes long."""
     if options := inventory_of(fault):
         return " or ".join(phase.id for phase in CHECKLIST.phases if phase.id != "preflight"), options
     return everything(phase2=of_phase2(fault), quiet=needs_quiet(fault)), ()
@@ -123,7 +123,7 @@ def changes_exactly_what_it_declares(
         code, items = run_gate(scope, *options, inventory=inventory)
     finally:
         faults.heal(lab)
-    fault.heals(lab)  # what is not broken any more comes to no harm
+    fault.heals(lab)  # healing again does no harm
     changed = {i: item["verdict"] for i, item in items.items() if item["verdict"] != before[i]}
     assert changed == dict(fault.items), {i: items[i]["reason"] for i in {*changed, *fault.items}}
     red = not_good({item: items[item] for item in fault.items})
@@ -219,7 +219,7 @@ def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callab
 
 
 def is_as_before(scope: str, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
-    """Mending, and mending twice, left nothing behind: the same verdicts as before the first fault."""
+    """Healing, and healing twice, left nothing behind: the same verdicts as before the first fault."""
     assert cluster.ailments(lab) == []
     assert all(f"#off# {when}" not in lab.crontab.read_text() for when in schedule.JOBS.values())
     assert sql.value(lab, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0

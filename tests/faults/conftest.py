@@ -28,8 +28,8 @@ def lab(lab_place: Path) -> Iterator[Lab]:
 def inventories(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lab's own inventory with a shorter write load, `drilled.yml`; what is judged stays the same.
 
-    And `on-record.yml`, which rests on the last restore and the last pressure on the pooler: together they take longer
-    than all else that is measured before the day.
+    And `on-record.yml`, which relies on the last restore and the last pressure on the pooler: together they take longer
+    than everything else that is measured before the day.
     """
     folder = tmp_path_factory.mktemp("inventory")
     text = (ROOT / "inventories" / "lab.yml").read_text()

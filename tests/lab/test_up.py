@@ -1,4 +1,4 @@
-"""The lab comes up, tells what it is, and is gone afterwards, however it ends."""
+"""The lab starts, says what it is, and leaves nothing behind, however it ends."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_status_names_every_server(lab: Lab) -> None:
 
 
 def test_the_schedule_is_run(lab: Lab) -> None:
-    """The every-minute jobs run by themselves; one that met a primary that was just down runs well a minute later."""
+    """The every-minute jobs run by themselves; one that fails while the primary is down succeeds a minute later."""
     files = [lab.job_status(job) for job in ("refresh-readings-hourly", "ensure-partitions")]
     wait_for(lambda: all(f.exists() and json.loads(f.read_text())["exit_code"] == 0 for f in files), 150)
 
@@ -216,16 +216,16 @@ def test_somebody_elses_folder_is_left_alone(lab_place: Path) -> None:
     folder = lab_place / "home"
     folder.mkdir()
     (folder / "letters.txt").write_text("dear")
-    with pytest.raises(LabError, match="holds other things"):
+    with pytest.raises(LabError, match="contains other files"):
         up.up(folder, lambda _what, _seconds: None)
-    with pytest.raises(LabError, match="holds other things"):
+    with pytest.raises(LabError, match="contains other files"):
         up.down(folder)
     assert (folder / "letters.txt").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes user")
 def test_programs_in_a_place_that_servers_may_not_walk_to_are_copied(lab_place: Path) -> None:
-    """A virtual environment under /root is such a place; the libraries beside the package are needed too."""
+    """A virtual environment under /root is such a place; the libraries beside the package are needed, too."""
     found = programs._wheel_servers()
     assert found
     hidden = lab_place / "hidden"

@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_deploygate.lab import client, cluster, schedule, services, sql, way_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
 
-#: Something done to the lab; what it returns does not matter.
+#: A change of the lab; what it returns does not matter.
 Change = Callable[[Lab], object]
 
 
@@ -77,13 +77,13 @@ def aside(file: Path) -> Path:
 
 
 def silence(lab: Lab, job: str) -> None:
-    """Comment a job's line out of the crontab and wait until a run that has begun is over."""
+    """Comment out a job's line in the crontab and wait until a run that has begun is over."""
     schedule.switch_off(lab, job)
     wait_for_job(lab, job)
 
 
 def wait_for_job(lab: Lab, job: str) -> None:
-    """Wait until no run of a job is on its way: it could undo what is broken next."""
+    """Wait until no run of a job is active: it could undo what is broken next."""
     sql.wait_until(
         f"end of the running job {job}",
         lambda: not any(c.endswith(f" {job}") for c in client.status(lab.folder)["jobs"]),
@@ -91,21 +91,21 @@ def wait_for_job(lab: Lab, job: str) -> None:
 
 
 def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
-    """Break the lab. Raises LabError when a fault is in it already, unless `also`."""
+    """Inject a fault. Raises LabError when the lab has one already, unless `also`."""
     present = lab.faults()
     if lacking := [name for name in fault.needs if name not in lab.ports]:
         raise LabError(
             f"the fault {fault.name} needs {', '.join(lacking)}, which this lab does without{_how_to_add(lab, lacking)}"
         )
     if fault.name in present:
-        raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` mends it")
+        raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` removes it")
     if present and not also:
         raise LabError(
-            f"the lab is broken already by {', '.join(present)}; `deploygate lab heal` first, or say --also"
+            f"the lab has the fault {', '.join(present)} already; run `deploygate lab heal` first, or add --also"
         )
     if fault.inventory != "lab" and not way_back.guards(lab)["cutover"].exists():
-        raise LabError(f"the fault {fault.name} is about the way back: `deploygate lab rehearse` first")
-    # Written down first: a fault that fails half way has to be healed too.
+        raise LabError(f"the fault {fault.name} is about the way back: run `deploygate lab rehearse` first")
+    # Recorded first: a fault that fails half way must be healed too.
     lab.record_faults([*present, fault.name])
     fault.breaks(lab)
 
@@ -120,9 +120,9 @@ def _how_to_add(lab: Lab, lacking: Sequence[str]) -> str:
 
 
 def heal(lab: Lab, name: str | None = None) -> list[str]:
-    """Mend one fault, or all that are in the lab, the newest first; then see to it that the cluster is whole.
+    """Heal one fault, or all that are in the lab, the newest first; then make sure that the cluster is whole.
 
-    Returns the names of those mended. What cannot be mended by itself is mended by going back to the seed.
+    Returns the names of those healed. What cannot be healed by itself is healed by resetting the lab.
     """
     known = all_faults()
     present = lab.faults()
@@ -135,5 +135,5 @@ def heal(lab: Lab, name: str | None = None) -> list[str]:
         left = [n for n in lab.faults() if n != each]
         lab.record_faults(left)
     if not lab.faults():
-        cluster.mend(lab)
+        cluster.repair(lab)
     return wanted

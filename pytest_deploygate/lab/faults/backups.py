@@ -1,6 +1,6 @@
 """Faults of the backup repository, of continuous archiving, of restores and of their record.
 
-A fault of the repository is mended by putting back a copy; only where WAL was lost a new backup is taken.
+A fault of the repository is healed by putting back a copy; a new backup is taken only where WAL was lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _AWAY = ".away"
 
 
 def _kept(change: Change) -> Change:
-    """Return the change, with the backups and the drill's record kept aside first."""
+    """Return the change; the backups and the drill's record are copied aside first."""
 
     def breaks(lab: Lab) -> None:
         repository.keep(lab)
@@ -56,13 +56,13 @@ def _archive_again(lab: Lab) -> None:
 
 
 def _archive_anew(lab: Lab) -> None:
-    """WAL is lost for good: a new full backup is where recovery begins from now on."""
+    """WAL is lost for good: from now on recovery begins at a new full backup."""
     _archive_again(lab)
     jobs.run_now(lab, "full-backup")
 
 
 def _lose_segment(lab: Lab) -> None:
-    """Take one archived segment away that lies between the newest backup and now."""
+    """Remove an archived segment between the newest backup and now."""
     _keep_record(lab)
     segment = repository.switch(lab)
     repository.switch(lab)
@@ -91,7 +91,7 @@ def _show_repository(lab: Lab) -> None:
 
 
 def _in_clear(lab: Lab) -> None:
-    """Move to a repository without a cipher, as somebody does who copies an old configuration."""
+    """Switch to a repository without a cipher, as after copying an old configuration."""
     if not lab.pgbackrest:
         raise LabError("base backups in this lab are never encrypted, and its inventory says so")
     here = lab.private / "repo"
@@ -105,7 +105,7 @@ def _in_clear(lab: Lab) -> None:
 
 
 def _in_cipher(lab: Lab) -> None:
-    """Go back; segments that were archived meanwhile are in the other repository, so a new backup is taken."""
+    """Switch back; segments archived meanwhile are in the other repository, so a new backup is taken."""
     kept = lab.pgbackrest_config.with_suffix(".kept")
     if kept.exists():
         processes.run(["/bin/mv", str(kept), str(lab.pgbackrest_config)], user=lab.user)
@@ -137,7 +137,7 @@ _ARCHIVE = "preflight and database"
 
 EMPTY = Fault(
     "backup-repository-empty",
-    "the repository has no full backup: its account of them was made anew",
+    "the repository has no full backup: its records of them were recreated",
     {"infra.backup-system": "fail"},
     _kept(repository.empty),
     _put_back,
@@ -173,7 +173,7 @@ UNREHEARSED = Fault(
 )
 OLD_REHEARSAL = Fault(
     "disaster-recovery-rehearsal-old",
-    "the last rehearsal is 120 days ago",
+    "the last rehearsal was 120 days ago",
     {"infra.disaster-recovery": "fail"},
     _record(_older),
     _put_record_back,
@@ -209,7 +209,7 @@ ARCHIVE_FAILS = Fault(
 )
 ARCHIVE_LIES = Fault(
     "archive-command-stores-nothing",
-    "archive_command says that it stored a segment and does nothing, so a marker is never restored",
+    "archive_command reports success and stores nothing, so a marker is never restored",
     {"db.continuous-backup": "fail", "db.restore": "fail"},
     _archive("/bin/true"),
     _archive_anew,
@@ -218,7 +218,7 @@ ARCHIVE_LIES = Fault(
 )
 SEGMENT_LOST = Fault(
     "archive-segment-missing",
-    "one WAL segment after the newest backup is gone from the archive",
+    "one WAL segment after the newest backup is missing from the archive",
     {"db.continuous-backup": "fail", "db.restore": "fail"},
     _lose_segment,
     _find_segment,
@@ -227,7 +227,7 @@ SEGMENT_LOST = Fault(
 )
 YESTERDAY = Fault(
     "backup-from-yesterday",
-    "the newest full backup is of yesterday",
+    "the newest full backup is from yesterday",
     {"day.final-backup": "fail"},
     _kept(lambda lab: repository.age(lab, timedelta(hours=25))),
     _put_back,
@@ -236,7 +236,7 @@ YESTERDAY = Fault(
 )
 MANIFEST = Fault(
     "backup-manifest-damaged",
-    "the manifests do not fit the backups any more",
+    "the manifests no longer match the backups",
     {"day.final-backup": "fail", "after.backup": "fail"},
     _kept(repository.damage_manifests),
     _put_back,
@@ -254,7 +254,7 @@ NONE_LAST_NIGHT = Fault(
 )
 UNREACHABLE = Fault(
     "backup-host-unreachable",
-    "the repository is not there: its host or its mount is gone",
+    "the repository is unreachable: its host is down or its mount is missing",
     {"phase1.backup": "fail"},
     _hide_repository,
     _show_repository,

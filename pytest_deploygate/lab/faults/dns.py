@@ -16,7 +16,7 @@ _SCOPE = "preflight and infrastructure"
 
 
 def _lag(lab: Lab) -> None:
-    """Take the secondary's right to copy the zone away, and change something."""
+    """Refuse zone transfers to the secondary, and change something."""
     dns.again(lab, dns.PRIMARY, transfer=False)
     dns.update(lab, (f"note.{dns.ZONE}", dns.TTL, "TXT", '"the secondary never gets this"'))
 
@@ -34,7 +34,7 @@ def _ttl(lab: Lab, ttl: int) -> None:
 
 
 def _low_again(lab: Lab) -> None:
-    """Lower the TTL, and forget that it was high: for the lab the day of waiting is over."""
+    """Lower the TTL and forget that it was high: in the lab the day of waiting is over."""
     _ttl(lab, dns.TTL)
     dns.forget_high(lab)
 
@@ -49,7 +49,7 @@ def _serve_again(lab: Lab) -> None:
 
 
 def _remember_old(lab: Lab) -> None:
-    """Let the resolver take the old answer for an hour, then switch."""
+    """Let the resolver cache the old answer for an hour, then switch."""
     dns.point(lab, dns.SWITCHED, dns.OLD, ttl=3600)
     dns.again(lab, dns.RESOLVER)
     dns.ask(lab, dns.RESOLVER, dns.SWITCHED, "A")
@@ -79,7 +79,7 @@ def _record(lab: Lab) -> Path:
 
 
 def _drill_without_controller(lab: Lab) -> None:
-    """Stop what moves the name, and run the drill: nothing moves it."""
+    """Stop the controller that moves the name, and run the drill: the name stays."""
     keep_aside(_record(lab))
     client.stop(lab, dns.CONTROLLER)
     if drilling.fail_over_name(lab) == "good":
@@ -93,7 +93,7 @@ def _start_controller(lab: Lab) -> None:
 
 LAGS = Fault(
     "dns-secondary-lags",
-    "the secondary may not copy the zone any more and stays behind",
+    "the secondary may no longer copy the zone and lags behind",
     _INFRASTRUCTURE,
     _lag,
     _transfer_again,
@@ -152,7 +152,7 @@ DRILL_FAILED = Fault(
 )
 OLD_ANSWER = Fault(
     "dns-resolver-old-answer",
-    "a resolver still has the old address of platform.lab.test, for an hour",
+    "a resolver still has the old address of platform.lab.test cached, for an hour",
     _GOLIVE,
     _remember_old,
     _forget,

@@ -17,7 +17,7 @@ _AGE = timedelta(days=3)
 
 
 def _fail(lab: Lab) -> None:
-    """Let the job run, and fail, because its role may not log in."""
+    """Run the job, which fails because its role may not log in."""
     sql.execute(lab, f"ALTER ROLE {ROLE} NOLOGIN")
     try:
         jobs.run_now(lab, _JOB)
@@ -33,7 +33,7 @@ def _succeed(lab: Lab) -> None:
 
 
 def _grow_old(lab: Lab) -> None:
-    """Date the last run three days back: what a cron that stopped working leaves behind."""
+    """Date the last run three days back, as after a cron that stopped working."""
     _redate(lab, lambda time: time - _AGE)
 
 
@@ -60,7 +60,7 @@ DISABLED = Fault(
 )
 FAILED = Fault(
     "backup-failed",
-    "the last backup failed: its role may not log in any more",
+    "the last backup failed: its role may no longer log in",
     _ITEMS,
     _fail,
     _succeed,

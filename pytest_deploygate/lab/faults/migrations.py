@@ -35,7 +35,7 @@ def _heal(lab: Lab) -> None:
 
 
 def _upcoming(name: str, text: str) -> Change:
-    """Return a change that puts a migration where the next ones wait."""
+    """Return a change that adds a pending migration."""
     return lambda lab: (lab.folder / "upcoming" / name).write_text(text)
 
 
@@ -53,7 +53,7 @@ BEHIND = Fault(
 )
 UNKNOWN = Fault(
     "migration-unknown",
-    "the database is at a revision that the code does not know",
+    "the database is at a revision that is unknown to the code",
     _ITEMS,
     lambda lab: _versions(lab, "00badc0ffee0"),
     _heal,
@@ -61,7 +61,7 @@ UNKNOWN = Fault(
 )
 NONE = Fault(
     "migration-none",
-    "the version table is empty, as after a restore that left it out",
+    "the version table is empty, as after a restore without it",
     _ITEMS,
     _versions,
     _heal,
@@ -69,7 +69,7 @@ NONE = Fault(
 )
 REWRITES = Fault(
     "migration-rewrites-table",
-    "the next migration would rewrite platform.readings while everybody waits",
+    "the next migration would rewrite platform.readings under an exclusive lock",
     {"guard.migration-lint": "fail"},
     _upcoming(
         "0002_wider.sql",
@@ -81,7 +81,7 @@ REWRITES = Fault(
 )
 LOCKS = Fault(
     "migration-locks-table",
-    "the next migration builds an index while writes wait, without a lock_timeout",
+    "the next migration builds an index that blocks writes, without a lock_timeout",
     {"guard.migration-lint": "fail"},
     _upcoming("0003_index.sql", "CREATE INDEX readings_value_idx ON platform.readings (value);\n"),
     _withdraw("0003_index.sql"),

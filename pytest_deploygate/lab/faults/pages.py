@@ -28,13 +28,13 @@ def _record(lab: Lab) -> Path:
 
 
 def _drill_with_a_page_of_the_application(lab: Lab) -> None:
-    """Let the application make the page, run the drill, which stops the application, and bring the page back."""
+    """Let the application serve the page, run the drill, which stops the application, and restore the page."""
     keep_aside(_record(lab))
     edge.change(lab, maintenance="application")
     outcome = drilling.show_maintenance_page(lab)
     edge.restore(lab, "maintenance")
     if outcome == "good":
-        raise LabError("the page was served although the application that makes it had stopped")
+        raise LabError("the page was served although the application behind it had stopped")
 
 
 def _put_record_back(lab: Lab) -> None:
@@ -53,7 +53,7 @@ NO_PRIVACY = _fault(
 )
 OLD_PRIVACY = _fault(
     "privacy-policy-old",
-    "the privacy policy still is the one of two years ago",
+    "the privacy policy is still that of two years ago",
     "comp.privacy-policy",
     "before",
     _COMPLIANCE,
@@ -64,7 +64,7 @@ NO_TERMS = _fault(
 )
 OLD_TERMS = _fault(
     "terms-old",
-    "the terms of service still are those of two years ago",
+    "the terms of service are still those of two years ago",
     "comp.terms",
     "before",
     _COMPLIANCE,
@@ -81,7 +81,7 @@ OK_PAGE = _fault(
 )
 NEEDS_DATABASE = _fault(
     "maintenance-page-needs-database",
-    "the maintenance page is made by the application from the database",
+    "the application generates the maintenance page from the database",
     "day.maintenance-page",
     "database",
     "morning",
@@ -99,7 +99,7 @@ EXTERNAL = _fault(
 )
 DRILL_FAILED = Fault(
     "maintenance-drill-failed",
-    "the application made the maintenance page when it was last drilled; the page was replaced, no drill came after that",
+    "the last drill failed: the application served the maintenance page then; it was fixed, but not drilled again",
     {"day.maintenance-page": "fail"},
     _drill_with_a_page_of_the_application,
     _put_record_back,

@@ -35,7 +35,7 @@ def as_started(lab: Lab) -> None:
 
 DOWN = Fault(
     "pooler-down",
-    "PgBouncer is down; the server behind it is well",
+    "PgBouncer is down; the server behind it is up",
     {"db.pooling": "fail"},
     lambda lab: client.stop(lab, pooler.NAME),
     as_started,
@@ -50,7 +50,7 @@ DOWN = Fault(
 )
 ONE = Fault(
     "pool-size-one",
-    "PgBouncer has a pool of one connection: everybody waits for everybody",
+    "PgBouncer has a pool of one connection: clients wait for each other",
     {"db.pooling": "fail"},
     configure(default_pool_size=1, reserve_pool_size=0),
     as_started,
@@ -61,7 +61,7 @@ ONE = Fault(
 )
 TOO_LARGE = Fault(
     "pools-over-server-limit",
-    "PgBouncer's pools may ask for more connections than the server takes",
+    "PgBouncer's pools may open more connections than the server accepts",
     {"db.pooling": "fail"},
     configure(default_pool_size=50, reserve_pool_size=5),
     as_started,

@@ -1,4 +1,4 @@
-"""Faults of the servers: their settings, statements, caches, what a load leaves behind, and wrong data."""
+"""Faults of the servers: settings, statements, caches, leftovers of a load, and wrong data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _reset(setting: str) -> Change:
 
 
 def _checksums(how: str) -> Change:
-    """Return a change that stops db3 and rewrites its pages with or without checksums, as an administrator would."""
+    """Return a change that stops db3 and switches its checksums, as an administrator would."""
 
     def change(lab: Lab) -> None:
         nodes.stop(lab, "db3")
@@ -34,7 +34,7 @@ def _checksums(how: str) -> Change:
 
 FSYNC = Fault(
     "cluster-fsync-off",
-    "fsync is off on db1: somebody wanted a faster import and forgot",
+    "fsync is off on db1, forgotten after an import",
     {"db.cluster": "fail"},
     _set("fsync", "off"),
     _reset("fsync"),
@@ -44,7 +44,7 @@ FSYNC = Fault(
 )
 PENDING = Fault(
     "cluster-restart-pending",
-    "max_connections was changed on db1 without the restart that it needs",
+    "max_connections was changed on db1 without the required restart",
     {"db.cluster": "fail"},
     _set("max_connections", "61"),
     _reset("max_connections"),
@@ -74,7 +74,7 @@ EXTENSION = Fault(
 )
 OLD_EXTENSION = Fault(
     "cluster-extension-old",
-    "pg_stat_statements is in an old version: nobody ran ALTER EXTENSION … UPDATE after the server's upgrade",
+    "pg_stat_statements has an old version: ALTER EXTENSION … UPDATE was not run after the server's upgrade",
     {"db.cluster": "fail"},
     by_sql("DROP EXTENSION pg_stat_statements", "CREATE EXTENSION pg_stat_statements VERSION '1.9'"),
     by_sql("ALTER EXTENSION pg_stat_statements UPDATE"),
@@ -107,7 +107,7 @@ def _forget_statements(lab: Lab) -> None:
 
 
 def _cool_down(lab: Lab) -> None:
-    """Read a table of over a quarter of shared_buffers again and again: PostgreSQL does not keep such a scan."""
+    """Read a table larger than a quarter of shared_buffers repeatedly: PostgreSQL does not cache such a scan."""
     sql.execute(
         lab,
         f"CREATE UNLOGGED TABLE {_COLD} AS SELECT n, repeat('x', 1000) AS filler FROM generate_series(1, 40000) AS n",
@@ -150,7 +150,7 @@ COLD = Fault(
 )
 BEHIND = Fault(
     "sequence-behind",
-    "the sequence of platform.messages.id is behind its rows, as after a load that brought ids along",
+    "the sequence of platform.messages.id is behind its rows, as after a load with explicit ids",
     {"guard.after-load": "fail"},
     by_sql("SELECT setval('platform.messages_id_seq', 5)"),
     by_sql("SELECT setval('platform.messages_id_seq', (SELECT max(id) FROM platform.messages))"),
@@ -168,7 +168,7 @@ NEAR_MAX = Fault(
 )
 NOT_VALID = Fault(
     "constraint-not-valid",
-    "a check of platform.alerts was added again after the load, and never validated",
+    "a check of platform.alerts was added again after the load and never validated",
     {"guard.after-load": "fail", "phase2.tables": "fail"},
     by_sql(
         "ALTER TABLE platform.alerts DROP CONSTRAINT alerts_acknowledged_at_check,"
@@ -202,12 +202,12 @@ def _close_alerts(lab: Lab) -> None:
             " FROM deploygate.lab_alerts b WHERE b.id = a.id",
             "DROP TABLE deploygate.lab_alerts",
         )
-        # Most rows were written since the statistics were taken, which guard.after-load calls a load's leftover.
+        # Most rows were written after the last ANALYZE, which guard.after-load reports as a leftover of a load.
         sql.analyze(lab, "platform.alerts")
 
 
 def _orphan(lab: Lab) -> None:
-    """Add alerts of a sensor that is not there, past the foreign key, as a careless bulk load does."""
+    """Add alerts of a missing sensor, bypassing the foreign key, as a careless bulk load does."""
     with sql.connect(lab) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute(
@@ -226,7 +226,7 @@ OUT_OF_RANGE = Fault(
 )
 WRONG_VALUE = Fault(
     "validation-wrong-value",
-    "one machine less is in service than expected",
+    "one machine fewer than expected is in service",
     _VALIDATION,
     by_sql("UPDATE platform.machines SET status = 'retired' WHERE id = 3"),
     by_sql("UPDATE platform.machines SET status = 'active' WHERE id = 3"),
@@ -235,7 +235,7 @@ WRONG_VALUE = Fault(
 ORPHANS = Fault(
     "validation-orphans",
     "two alerts belong to a sensor that does not exist",
-    # They came with ids of their own, which the sequence has yet to reach.
+    # They have explicit ids, which the sequence has yet to reach.
     {**_VALIDATION, "guard.after-load": "fail"},
     _orphan,
     by_sql(f"DELETE FROM platform.alerts WHERE sensor_id = {_NOBODY}"),

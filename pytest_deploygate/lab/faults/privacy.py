@@ -14,7 +14,7 @@ from pytest_deploygate.lab.state import Lab
 _COMPLIANCE = "preflight and compliance"
 _NOBODY = "LIKE 'deploygate-%@example.com'"
 
-#: A replica of the application looks every tenth of a second whether something disturbs it.
+#: A replica of the application checks ten times a second whether something disturbs it.
 _NOTICED_S = 0.25
 
 
@@ -26,14 +26,14 @@ def _application(**fields: bool) -> Change:
     return change
 
 
-def _mend_application(lab: Lab) -> None:
+def _restore_application(lab: Lab) -> None:
     disturbance.end(lab)
     time.sleep(_NOTICED_S)
 
 
 NO_RECORD = Fault(
     "audit-trigger-off",
-    "the audit trigger of platform.users is switched off: what is done to people leaves no record",
+    "the audit trigger of platform.users is disabled: changes to people leave no record",
     {"comp.audit-trail": "fail", "phase2.tables": "fail", "guard.after-load": "fail"},
     by_sql("ALTER TABLE platform.users DISABLE TRIGGER users_audit"),
     by_sql("ALTER TABLE platform.users ENABLE TRIGGER users_audit"),
@@ -56,7 +56,7 @@ CHANGEABLE = Fault(
 )
 FORGOTTEN_TABLE = Fault(
     "erasure-forgotten-table",
-    "the erasure forgets the messages to a person",
+    "erasure forgets the messages to a person",
     {"comp.erasure": "fail"},
     by_sql("DELETE FROM platform.personal_data WHERE relation = 'platform.messages'"),
     by_sql(
@@ -68,7 +68,7 @@ FORGOTTEN_TABLE = Fault(
 )
 SOFT = Fault(
     "erasure-soft-delete",
-    "the erasure only marks people as deleted",
+    "erasure only marks people as deleted",
     {"comp.erasure": "fail"},
     by_sql("UPDATE platform.personal_data SET how = 'mark' WHERE relation = 'platform.users'"),
     by_sql(
@@ -80,10 +80,10 @@ SOFT = Fault(
 )
 CACHE = Fault(
     "erasure-forgotten-cache",
-    "the erasure leaves the person's profile in Redis",
+    "erasure leaves the person's profile in Redis",
     {"comp.erasure": "fail"},
     _application(forgets_cache=True),
-    _mend_application,
+    _restore_application,
     says="redis profiles (1 key, first key profile:",
     needs=(front.FRONT, cache.NAME),
     scope=_COMPLIANCE,
@@ -93,7 +93,7 @@ LOGGED = Fault(
     "the application writes people's addresses to its log",
     {"comp.erasure": "fail"},
     _application(logs_people=True),
-    _mend_application,
+    _restore_application,
     says="log servers (2 lines, first",
     needs=(front.FRONT,),
     scope=_COMPLIANCE,
@@ -105,7 +105,7 @@ _OLD_LOG = "db1-2026-01-01.log"
 
 
 def _fail(lab: Lab) -> None:
-    """Let the job fail as it does when a table that a policy names was dropped."""
+    """Make the job fail as it does after a table with a policy was dropped."""
     sql.execute(
         lab, "INSERT INTO platform.retention_policies VALUES ('platform.gone', 'at', '30 days', 'delete')"
     )
@@ -126,7 +126,7 @@ def _age_log(lab: Lab) -> None:
 
 NO_POLICY = Fault(
     "retention-no-policy",
-    "there is no retention policy for the readings any more",
+    "the readings no longer have a retention policy",
     {"db.retention": "fail"},
     by_sql("DELETE FROM platform.retention_policies WHERE relation = 'platform.readings'"),
     by_sql(
@@ -152,7 +152,7 @@ FAILING = Fault(
 )
 SWITCHED_OFF = Fault(
     "retention-job-off",
-    "the retention job is commented out of the crontab",
+    "the retention job is commented out in the crontab",
     {"db.retention": "fail", "comp.retention": "fail"},
     lambda lab: silence(lab, _JOB),
     lambda lab: schedule.switch_on(lab, _JOB),
@@ -165,7 +165,7 @@ SWITCHED_OFF = Fault(
 )
 ROWS_LEFT = Fault(
     "retention-rows-left",
-    "messages to people of half a year ago are still there",
+    "messages to people from half a year ago are still there",
     {"comp.retention": "fail"},
     by_sql(
         "INSERT INTO platform.messages (recipient, sent_at, body) SELECT 'user1@example.com',"
@@ -178,7 +178,7 @@ ROWS_LEFT = Fault(
 )
 OLD_LOG = Fault(
     "retention-old-logs",
-    "a server's log of 90 days ago is still there",
+    "a server's log from 90 days ago is still there",
     {"comp.retention": "fail"},
     _age_log,
     lambda lab: (lab.folder / "log" / _OLD_LOG).unlink(missing_ok=True),

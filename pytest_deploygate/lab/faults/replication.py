@@ -1,4 +1,4 @@
-"""Faults of replication. Each is done to real servers."""
+"""Faults of replication, on real servers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _thaw_receiver(lab: Lab) -> None:
 
 
 def _setting(node: str, setting: str, value: str | None) -> Change:
-    """Return a change of one setting by ALTER SYSTEM and a reload; None takes it back."""
+    """Return a change of one setting by ALTER SYSTEM and a reload; None resets it."""
     change = f"RESET {setting}" if value is None else f"SET {setting} = '{value}'"
     return lambda lab: sql.execute(lab, f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()", node=node)
 
@@ -53,7 +53,7 @@ def _drop_slot(lab: Lab) -> None:
 
 
 def _hide_rows(lab: Lab) -> None:
-    """Let db3 answer as if it had skipped every 25th row: a policy that knows on which server it runs.
+    """Make db3 answer as if it had skipped every 25th row, with a policy that depends on the server it runs on.
 
     A physical replica cannot be made to skip rows and stay up; to a reader, this is the same.
     """
@@ -82,13 +82,13 @@ def _show_rows(lab: Lab) -> None:
 
 
 def _end_second_primary(lab: Lab) -> None:
-    """Go back to the seed: db3 has archived a timeline of its own, which would mislead a restore."""
+    """Reset the lab: db3 has archived a timeline of its own, which would mislead a restore."""
     if not nodes.in_recovery(lab, "db3"):
         cluster.reset(lab)
 
 
 def _drill_without_promotion(lab: Lab) -> None:
-    """Take the right to promote away, and run the drill: db1 is stopped, and no replica can take over."""
+    """Revoke the right to promote, and run the drill: db1 is stopped, and no replica can take over."""
     keep_aside(lab.failover_record)
     sql.execute(lab, f"REVOKE EXECUTE ON FUNCTION {_PROMOTE} FROM deploygate")
     sql.wait_streaming(lab)
@@ -116,7 +116,7 @@ def _start(name: str) -> Change:
 STOPPED = Fault(
     "replica-stopped",
     "db3 is down",
-    # What cannot be asked cannot be told: its schema version is unknown, too.
+    # A node that is down cannot be asked: its schema version is unknown, too.
     {**_ITEMS, "phase2.migrations": "inconclusive", "db.cluster": "inconclusive"},
     lambda lab: nodes.stop(lab, "db3"),
     _start("db3"),
@@ -147,8 +147,8 @@ FROZEN = Fault(
 )
 PAUSED = Fault(
     "replay-paused",
-    "replay is paused on db2: it receives everything and shows nothing of it",
-    # Nobody can be looked for on a replica that shows nothing new.
+    "replay is paused on db2: it receives all changes and shows none",
+    # The sweep for a person needs a replica that shows new rows.
     {**_ITEMS, "comp.erasure": "inconclusive"},
     by_sql("SELECT pg_wal_replay_pause()", node="db2"),
     by_sql("SELECT pg_wal_replay_resume()", node="db2"),
@@ -162,7 +162,7 @@ PAUSED = Fault(
 )
 SLOT = Fault(
     "slot-inactive",
-    "a slot of a replica that is gone holds WAL on the primary",
+    "the slot of a removed replica retains WAL on the primary",
     _ITEMS,
     _leave_slot,
     _drop_slot,
@@ -175,7 +175,7 @@ SLOT = Fault(
 )
 SLOTLESS = Fault(
     "replica-without-slot",
-    "db2 streams without its slot, which holds WAL meanwhile",
+    "db2 streams without its slot, which retains WAL meanwhile",
     _ITEMS,
     _setting("db2", "primary_slot_name", ""),
     _heal_setting("db2", "primary_slot_name"),
@@ -188,7 +188,7 @@ SLOTLESS = Fault(
 )
 UNBOUNDED = Fault(
     "slot-wal-unbounded",
-    "slots may hold WAL until the disk is full: max_slot_wal_keep_size is -1",
+    "slots may retain WAL until the disk is full: max_slot_wal_keep_size is -1",
     _ITEMS,
     _setting(PRIMARY, "max_slot_wal_keep_size", "-1"),
     _heal_setting(PRIMARY, "max_slot_wal_keep_size"),
@@ -201,7 +201,7 @@ UNBOUNDED = Fault(
 )
 ASYNCHRONOUS = Fault(
     "replication-asynchronous",
-    "commits wait for no replica any more: a crash of db1 loses acknowledged writes",
+    "commits no longer wait for a replica: a crash of db1 loses acknowledged writes",
     _ITEMS,
     _setting(PRIMARY, "synchronous_standby_names", ""),
     _heal_setting(PRIMARY, "synchronous_standby_names"),
@@ -214,7 +214,7 @@ ASYNCHRONOUS = Fault(
 )
 TWO_PRIMARIES = Fault(
     "two-primaries",
-    "db3 was promoted while db1 goes on: both take writes",
+    "db3 was promoted while db1 is still running: both accept writes",
     _ITEMS,
     lambda lab: nodes.promote(lab, "db3"),
     _end_second_primary,
@@ -253,7 +253,7 @@ SKIPS = Fault(
 )
 DRILL_FAILED = Fault(
     "failover-drill-failed",
-    "no replica took over in the last failover drill: the gate's role may not promote any more",
+    "no replica took over in the last failover drill: the gate's role may no longer promote",
     {"phase2.replication": "fail"},
     _drill_without_promotion,
     _allow_promotion,

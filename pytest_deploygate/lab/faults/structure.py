@@ -30,7 +30,7 @@ NOT_NULL = Fault(
 )
 EXTRA_GRANT = Fault(
     "table-extra-grant",
-    "the application may delete from the audit log: one grant too many",
+    "the application may delete from the audit log: a grant too many",
     {**_TABLES, "comp.audit-trail": "fail"},
     by_sql("GRANT DELETE ON platform.audit_log TO platform_app"),
     by_sql("REVOKE DELETE ON platform.audit_log FROM platform_app"),
@@ -44,7 +44,7 @@ EXTRA_GRANT = Fault(
 MISSING_COLUMN = Fault(
     "table-missing-column",
     "platform.users has no column phone: somebody renamed it by hand",
-    # Nobody can be added without it, so neither audit nor erasure can be tried.
+    # No person can be added without it, so neither audit nor erasure can be tested.
     {**_TABLES, "comp.audit-trail": "inconclusive", "comp.erasure": "inconclusive"},
     by_sql(_if_column("phone", "ALTER TABLE platform.users RENAME COLUMN phone TO telephone")),
     by_sql(_if_column("telephone", "ALTER TABLE platform.users RENAME COLUMN telephone TO phone")),
@@ -69,7 +69,7 @@ MISSING_CHECK = Fault(
 )
 SURPLUS = Fault(
     "table-beside-snapshot",
-    "somebody kept a copy of platform.machines before an import: a table that no migration made",
+    "somebody kept a copy of platform.machines before an import: a table that no migration created",
     _TABLES,
     by_sql(
         "CREATE TABLE platform.machines_before_import AS TABLE platform.machines",
@@ -90,7 +90,7 @@ OPEN_SCHEMA = Fault(
 )
 FOREIGN_KEYS_OFF = Fault(
     name="table-foreign-keys-off",
-    what="the foreign keys of platform.alerts are switched off, as a data load leaves them behind",
+    what="the foreign keys of platform.alerts are switched off, as after a data load",
     items={**_TABLES, "guard.after-load": "fail"},
     breaks=by_sql("ALTER TABLE platform.alerts DISABLE TRIGGER ALL"),
     heals=by_sql("ALTER TABLE platform.alerts ENABLE TRIGGER ALL"),
@@ -106,7 +106,7 @@ _ORDER = "UPDATE pg_index SET indoption = '{option}' WHERE indexrelid = 'platfor
 
 
 def _fail_to_make_unique(lab: Lab) -> None:
-    """Leave an invalid index behind, as CREATE INDEX CONCURRENTLY does when it finds a duplicate."""
+    """Leave an invalid index behind, as CREATE INDEX CONCURRENTLY does on duplicates."""
     with sql.connect(lab) as connection:
         try:
             connection.execute(
@@ -144,7 +144,7 @@ UNUSED = Fault(
 )
 DUPLICATE = Fault(
     "index-duplicate",
-    "platform.alerts has the same index twice: each write pays for both",
+    "platform.alerts has the same index twice: each write updates both",
     _INDEXES,
     lambda lab: sql.execute(lab, f"CREATE INDEX {_TWIN} ON platform.alerts (sensor_id, raised_at DESC)"),
     by_sql(f"DROP INDEX IF EXISTS platform.{_TWIN}"),
@@ -153,7 +153,7 @@ DUPLICATE = Fault(
 )
 CORRUPT = Fault(
     "index-corrupt",
-    "the index on platform.audit_log is not in the order that the catalog says, as after a collation change:"
+    "the index on platform.audit_log is not in the order that the catalog declares, as after a collation change:"
     " it is valid and finds nothing; only amcheck sees it",
     _INDEXES,
     by_sql(_ORDER.format(option=1)),
@@ -177,7 +177,7 @@ END $$
 
 
 def _strand_rows(lab: Lab) -> None:
-    """Put rows where no day has a partition; the aggregate knows them, so nothing but their place is wrong."""
+    """Insert rows for which no partition exists; the aggregate has them, so only their place is wrong."""
     sql.execute(
         lab,
         f"INSERT INTO platform.readings SELECT s, {_STRAY}, 50, 0 FROM generate_series(1, 3) AS s",
@@ -221,7 +221,7 @@ IN_DEFAULT = Fault(
 )
 NONE_AHEAD = Fault(
     "partition-none-ahead",
-    "there is no partition after today: the job that makes them was switched off",
+    "there is no partition after today: the job that creates them was switched off",
     _PARTITIONS,
     lambda lab: _drop_days(lab, 1, 30),
     _make_days,

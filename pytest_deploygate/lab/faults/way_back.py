@@ -1,4 +1,4 @@
-"""Faults of the way back: what was red before is not known, a rollback would lose too much, the old system is in use."""
+"""Faults of the way back: no record from before the change, too much loss in a rollback, the old system in use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _put_back(name: str) -> Change:
 
 
 def _alter_baseline(lab: Lab) -> None:
-    """Change a word in the middle of the baseline's journal, as somebody would who wants it to have been red."""
+    """Change a word in the middle of the baseline's journal, as if an item had been red before."""
     journal = guards(lab)[_BASELINE] / "journal.jsonl"
     keep_aside(journal)
     journal.write_bytes(journal.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"fail"', 1))
@@ -40,7 +40,7 @@ def _restore_baseline(lab: Lab) -> None:
 
 
 def _rehearsals(lab: Lab, *, days_ago: float, seconds: float) -> None:
-    """Write a rehearsal of that age in which each step took that long, beside the true one."""
+    """Write a rehearsal of that age in which each step took that long, and keep the true one aside."""
     file = guards(lab)[_REHEARSALS]
     if not file.is_file():
         raise LabError(f"the runbook was not rehearsed when the lab came up: there is no {file}")
@@ -66,7 +66,7 @@ MANY = Fault(
 )
 UNCOUNTED = Fault(
     "rollback-loss-unknown",
-    "a column was renamed, so that what the new side has accepted cannot be counted any more",
+    "a column was renamed, so what the new side has accepted can no longer be counted",
     {"guard.loss-if-rolled-back": "inconclusive"},
     by_sql("ALTER TABLE platform.messages RENAME COLUMN sent_at TO sent"),
     by_sql(
@@ -79,7 +79,7 @@ UNCOUNTED = Fault(
 )
 NOWHERE = Fault(
     "rollback-export-nowhere",
-    "the folder is gone in which lost rows would be saved",
+    "the folder for the export of lost rows is missing",
     {"guard.loss-if-rolled-back": "fail"},
     lambda lab: guards(lab)[_SAVED].parent.rmdir(),
     lambda lab: guards(lab)[_SAVED].parent.mkdir(exist_ok=True),
@@ -99,7 +99,7 @@ STALE_CLIENT = Fault(
 )
 UNSEEN = Fault(
     "old-system-unseen",
-    "the gate may not look at the old system any more",
+    "the gate may no longer connect to the old system",
     {"guard.old-side-fenced": "inconclusive"},
     by_sql(f"REVOKE CONNECT ON DATABASE {old_system.DATABASE} FROM PUBLIC"),
     by_sql(f"GRANT CONNECT ON DATABASE {old_system.DATABASE} TO PUBLIC"),
@@ -109,7 +109,7 @@ UNSEEN = Fault(
 )
 NO_BASELINE = Fault(
     "baseline-missing",
-    "the record of what was red before the change is gone",
+    "the record of what was red before the change is missing",
     {"guard.baseline": "inconclusive"},
     _put_aside(_BASELINE),
     _put_back(_BASELINE),

@@ -92,7 +92,7 @@ class Service:
         return (*self.servers, *self.more_servers, *self.more_ports)
 
     def asked_for(self, profiles: Iterable[str]) -> bool:
-        """Tell whether it belongs to a lab that was started with these profiles."""
+        """Return whether it belongs to a lab that was started with these profiles."""
         return not self.profiles or not set(self.profiles).isdisjoint(profiles)
 
     def says(self, server: str) -> str | None:
