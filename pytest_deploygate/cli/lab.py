@@ -110,7 +110,7 @@ def lab_up(profiles: tuple[str, ...]) -> None:
 
     \b
     deploygate lab up
-    deploygate lab up --with monitoring,patroni
+    deploygate lab up --with PROFILE,PROFILE   # with more services, see `deploygate lab status`
     DEPLOYGATE_NO_APT=1 deploygate lab up   # only what comes in wheels
     """
     console = Console(highlight=False)
