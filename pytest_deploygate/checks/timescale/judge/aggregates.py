@@ -10,6 +10,7 @@ from pytest_deploygate.checks.aggregates.judge import said_of
 from pytest_deploygate.checks.timescale.facts import AggregateFacts
 from pytest_deploygate.checks.timescale.judge.jobs import MOST_INTERVALS, health
 from pytest_deploygate.checks.timescale.section import ContinuousAggregate
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 
@@ -51,14 +52,10 @@ def _policy(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
         )
         reading = Reading("refresh policy", "none", limit="one", ok=False)
         return Judgement(Verdict.FAIL, "; ".join(wrong), (reading,), confirmed=True)
-    state = health(found.job, found.now, outside_scheduler=found.outside_scheduler)
-    if wrong or state.wrong:
-        return Judgement(
-            Verdict.FAIL, "; ".join((*wrong, *state.wrong)), state.readings, state.notes, confirmed=True
-        )
-    if state.unknown:
-        return Judgement(Verdict.INCONCLUSIVE, "; ".join(state.unknown), state.readings, state.notes)
-    return Judgement(Verdict.PASS, f"{found.job.name} refreshes it", state.readings, state.notes)
+    said, job = Collector(confirmed=True), found.job
+    said.wrong(*wrong)
+    health(job, found.now, outside_scheduler=found.outside_scheduler).add_to(said)
+    return said.judgement(lambda: f"{job.name} refreshes it")
 
 
 def limit(found: AggregateFacts, expected: ContinuousAggregate) -> timedelta | None:
