@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never said so).
+    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never reported it).
 
     `gap` are segments missing between `since` (the newest full backup) and the marker.
     """
@@ -110,7 +110,7 @@ class BackupSet:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The repository. `encryption` is empty where there is none, None where it cannot be told; so is `retention`.
+    """The repository. `encryption` is empty where there is none, None where that is unknown; so is `retention`.
 
     `free_bytes` is None where it has no file system that we can ask (an object store); `problem` says why.
     """

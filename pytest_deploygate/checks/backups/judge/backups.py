@@ -172,7 +172,7 @@ def _room(store: Store, newest: BackupSet, expected: Backup) -> Iterator[str]:
 def _unknown(store: Store, expected: Backup) -> Iterator[str]:
     if expected.encrypted and store.encryption is None:
         yield (
-            f"whether the volume of {store.where} is encrypted cannot be told here; `encrypted: false` says that it need not be"
+            f"whether the volume of {store.where} is encrypted is unknown here; `encrypted: false` says that it need not be"
         )
     if store.free_bytes is None and expected.min_free is not None:
         yield f"free space is unknown: {store.problem}"

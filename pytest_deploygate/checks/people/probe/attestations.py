@@ -1,4 +1,4 @@
-"""What stands behind an item's attestations now: digests of the evidence, signatures, findings files, the time."""
+"""What an item's attestations rest on now: digests of the evidence, signatures, findings files, the time."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ def _notes(found: AggregateFacts) -> Iterator[str]:
     start = found.job.spans.get("start_offset") if found.job else None
     drops = found.drops_raw_after
     if found.job is not None and drops is not None and (start is None or start > drops):
-        reach = words_for(start) if start else "for ever"
+        reach = words_for(start) if start else "forever"
         yield (
             f"the refresh looks back {reach}, raw rows are dropped after {words_for(drops)}: refreshing dropped ranges deletes "
             "their buckets; make start_offset shorter than drop_after"

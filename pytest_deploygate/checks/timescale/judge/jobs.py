@@ -28,7 +28,7 @@ class Health:
     notes: tuple[str, ...] = ()
 
     def add_to(self, said: Collector, about: str = "") -> None:
-        """Add all of it to what a judge says; `about` stands behind what is wrong."""
+        """Add all of it to what a judge says; `about` follows what is wrong."""
         said.wrong(*(f"{words}{about}" for words in self.wrong))
         said.unknown(*self.unknown)
         said.read(*self.readings)

@@ -2,7 +2,7 @@
 
 A line is 16 hex digits, a space and a JSON object. The digits are the beginning of the SHA-256 of the digits of the
 line before and the JSON, so a line that is changed, missing or put in breaks the chain. Only the last line may be
-unfinished: it is cut off when the watch goes on. Objects are
+unfinished: it is cut off when the watch continues. Objects are
 
     {"watch": 1, "inventory": …, "vantage": …, "t0": seconds since 1970, "targets": {name: what is asked}}   first
     {"run": 1, "at": …, "until": …, "every_s": 5.0, "pid": …}                       each start of the watch
