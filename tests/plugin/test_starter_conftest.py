@@ -1,4 +1,4 @@
-"""The `conftest.py` that `deploygate init` writes: its hook is called by a run, and posts where a webhook is named."""
+"""A repository's `conftest.py`: the hook that `deploygate init` writes is called by a run, and a fixture replaces ours."""
 
 from __future__ import annotations
 
@@ -59,3 +59,27 @@ def test_a_chat_that_is_down_is_reported_without_the_token_of_its_address(deploy
     assert ran.code == 22
     assert "hook pytest_deploygate_notify: URLError" in ran.text
     assert "t0ken" not in ran.text + (deployed.out / "journal.jsonl").read_text()
+
+
+OWN_FIXTURE = """
+import pytest
+
+@pytest.fixture
+def allow_disruptive():
+    return "what the team says"
+"""
+
+
+def test_a_fixture_replaces_the_shipped_one_of_its_name(project):
+    project.suite(
+        """
+        @pytest.mark.item("b.notes")
+        def test_notes(gate, allow_disruptive):
+            says(gate, "fail", f"allowed: {allow_disruptive}")
+        """
+    )
+    project.run("-m", "phase2")
+    assert project.reason("b.notes") == "allowed: False"
+    (project.path / "conftest.py").write_text(OWN_FIXTURE)
+    project.run("-m", "phase2")
+    assert project.reason("b.notes") == "allowed: what the team says"
