@@ -26,13 +26,13 @@ _CHANGES_S = 30.0
 
 
 def read(url: str, pages: Pages) -> Page:
-    """Read a page; without an answer, or with a server's error, once more."""
+    """Read a page; without an answer, or with a server's error, once more. That there is no answer is a value."""
     page = _read(url, pages)
     return page if page.status is not None and page.status < 500 else _read(url, pages)
 
 
 def reads(url: str, pages: Pages) -> tuple[Page, ...]:
-    """Read a page several times, to see whether it is always the same."""
+    """Read a page several times, to see whether it is always the same. That there is no answer is a value."""
     return tuple(_read(url, pages) for _ in range(_READS))
 
 
@@ -174,7 +174,10 @@ def _recorded(file: Path) -> MaintenanceRecord | None:
 
 
 def drill(pages: Pages) -> MaintenanceRecord:
-    """Stop the application, see that it is down, read the page, and start the application whatever happens."""
+    """Stop the application, see that it is down, read the page, and start the application whatever happens.
+
+    Raises CannotTell where the inventory has no drill, a command fails, or the record cannot be written.
+    """
     wanted = pages.maintenance
     if wanted is None or wanted.drill is None:
         raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")

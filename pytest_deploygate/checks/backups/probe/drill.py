@@ -45,7 +45,10 @@ def restore_drill(cluster: Cluster, backups: Backups) -> DrillEvidence:
 
 
 def rehearsed(backups: Backups) -> DrillEvidence:
-    """Return the record of the last drill or rehearsal as it is now, this run's included: disaster recovery rests on it."""
+    """Return the record of the last drill or rehearsal as it is now, this run's included.
+
+    That there is no usable record is a value of the evidence; nothing is raised.
+    """
     path = backups.criteria.record
     found, problem = record.read(path) if path else (None, "the inventory names no `backup.record`")
     return DrillEvidence(found, str(path or ""), problem, False, "", {}, datetime.now(UTC))

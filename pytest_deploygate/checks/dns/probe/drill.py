@@ -24,7 +24,10 @@ _PAUSE_S = 0.1
 def failover_evidence(
     settings: Dns, wanted: DnsName, drilled: DrillRecord | None
 ) -> tuple[DrillRecord | None, datetime, str]:
-    """Return the drill of this run or the one on record, the time, and the digest that a record must have."""
+    """Return the drill of this run or the one on record (None: neither), the time now, and the digest that it must have.
+
+    Raises CannotTell where there is a record that cannot be read.
+    """
     now, digest = datetime.now(UTC), digest_of(settings, wanted)
     if drilled or wanted.failover is None:
         return drilled, now, digest
@@ -47,7 +50,11 @@ def digest_of(settings: Dns, wanted: DnsName) -> str:
 
 
 def failover_drill(settings: Dns, wanted: DnsName) -> DrillRecord:
-    """Stop the primary site, wait for the standby in every authoritative answer, and bring it back whatever happens."""
+    """Stop the primary site, wait for the standby in every authoritative answer, and bring it back whatever happens.
+
+    Raises CannotTell where the drill cannot begin, the primary site cannot be brought back, or the record cannot be
+    written.
+    """
     failover, standby = wanted.failover, wanted.standby
     if failover is None or standby is None:
         raise CannotTell(f"a drill for {wanted.name} needs `standby` and `failover` in the inventory")
