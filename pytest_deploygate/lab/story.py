@@ -129,7 +129,7 @@ def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> No
     began = time.monotonic()
     words = [
         "rollback",
-        "--execute",
+        "execute",
         "--confirm=lab",
         f"--inventory={telling.inventory}",
         *of_change(telling),
@@ -151,7 +151,7 @@ def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> No
         f"{busy.accepted.get(HOST, 0)} readings of version 2 are taken back and saved, {busy.refused} were refused"
     )
     retry = f"--retry={datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT20:00Z}"
-    after = ["rollback", "--after", retry, f"--inventory={telling.inventory}", *of_change(telling)]
+    after = ["rollback", "after", retry, f"--inventory={telling.inventory}", *of_change(telling)]
     telling.run(["pytest_deploygate", *after], _GO)
 
 

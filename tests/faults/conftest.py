@@ -10,7 +10,7 @@ import pytest
 from shared_lab import shared_lab
 
 from faults.breaking import BOUND, ELSEWHERE, ROOT, machine_half
-from pytest_deploygate.cli import rehearsal_back
+from pytest_deploygate.cli.shared import lab_way_back as rehearsal_back
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
 

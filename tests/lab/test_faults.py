@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from pytest_deploygate.cli.lab import lab as command
+from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import cluster, faults, schedule
 from pytest_deploygate.lab.state import Lab, LabError
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pytest_deploygate.cli.lab import lab as command
+from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import client, cluster, nodes, processes, programs, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
-CLI = "from pytest_deploygate.cli.lab import lab; lab()"
+CLI = "from pytest_deploygate.cli.commands.lab import lab; lab()"
 ROOT = Path(__file__).parents[2]
 
 
@@ -118,7 +118,7 @@ def test_secrets_are_ours_alone(lab: Lab) -> None:
 def test_up_a_second_time_finds_it_running(lab: Lab) -> None:
     result = CliRunner().invoke(command, ["up"])
     assert result.exit_code == 0, result.output
-    assert "runs already" in result.output
+    assert "already running" in result.output
 
 
 def test_status_names_every_server(lab: Lab) -> None:
