@@ -40,7 +40,7 @@ from pytest_deploygate.inventory import loader, sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.sections import Handed
 from pytest_deploygate.lab.faults import Fault, all_faults
-from pytest_deploygate.model import Item, Kind
+from pytest_deploygate.model import Closing, Item
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.session import fixtures, shipped
 from pytest_deploygate.session.declared import Function, functions_in
@@ -166,7 +166,7 @@ def tests() -> tuple[Test, ...]:
 def subjects_of(item: Item) -> list[str]:
     """Return the subjects whose suites bind an item, or `people` for one that only people or the issue log decide."""
     bound = list(dict.fromkeys(test.subject for test in tests() if item.id in test.function.items))
-    return bound or ([PEOPLE] if attestable(item) else [])
+    return bound or ([PEOPLE] if attestable(item) or item.closing else [])
 
 
 def items_of(subject: str) -> list[Item]:
@@ -276,7 +276,11 @@ def whole_checklist() -> str:
 def covered(item: Item) -> str:
     """Return the subjects that measure an item, and whether a person attests it."""
     found = [f"[{subject}](checks/{subject}.md)" for subject in subjects_of(item) if subject != PEOPLE]
-    if item.kind is not Kind.AUTOMATED:
+    if item.closing:
+        found.append(
+            f"[{'signatures' if item.closing is Closing.SIGNED else 'issue log'}](checks/{PEOPLE}.md)"
+        )
+    elif attestable(item):
         found.append(f"[attested](checks/{PEOPLE}.md)")
     return ", ".join(found) or "not covered yet"
 
