@@ -58,6 +58,18 @@ class Kind(StrEnum):
     MANUAL = "manual"
 
 
+class Closing(StrEnum):
+    """What decides an item when a run closes, in the place of tests and attestations.
+
+    `documented`: everything in its phase that is not green has an entry in the issue log. `resolved`: no blocking entry
+    of the log is open. `signed`: all roles of the checklist have signed the report.
+    """
+
+    DOCUMENTED = "documented"
+    RESOLVED = "resolved"
+    SIGNED = "signed"
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One box of the checklist."""
@@ -71,19 +83,29 @@ class Item:
     line: int = 0
     waivable: bool = True
     role: str = ""  # who must attest it; empty: any of the checklist's roles
+    closing: Closing | None = None
+
+    @property
+    def about_the_log(self) -> bool:
+        """True where the issue log decides the item; such an item is not looked for in the log itself."""
+        return self.closing in (Closing.DOCUMENTED, Closing.RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
     """A heading of the checklist that can be run with `-m`.
 
-    `window` is the planned time as written there, `day` the `T-7 days` of a heading above it.
+    `window` is the planned time as written there, `day` the `T-7 days` of a heading above it. A `read_only` phase changes
+    nothing on the platform, so it may run in a freeze. The items of a `whole_change` phase are about the whole change and
+    not about a step of it, so no other phase waits for its decision.
     """
 
     id: str
     title: str
     window: str = ""
     day: str = ""
+    read_only: bool = False
+    whole_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.model import Item, Kind, Severity, Weakening
+from pytest_deploygate.model import Item, Kind, Phase, Severity, Weakening
 
 _HEAVIEST_FIRST = tuple(Severity)
 
 
 def resolved(checklist: Checklist, shipped: Checklist, bound: Collection[str]) -> Checklist:
-    """Return the checklist with the kind of each item settled.
+    """Return the checklist with the kind of each item settled, and what decides it when a run closes.
 
     The item's own line counts first, then the shipped checklist's line with that id. A team's own item that no test is
-    bound to becomes manual, so that nothing is dropped silently.
+    bound to becomes manual, so that nothing is dropped silently. A phase with the id of a shipped one is what that is.
     """
+    phases = {phase.id: phase for phase in shipped.phases}
 
     def settled(item: Item) -> Item:
-        if item.id in checklist.kind_given:
-            return item
         known = shipped.get(item.id)
         if known is not None:
+            item = dataclasses.replace(item, closing=item.closing or known.closing)
+        if item.id in checklist.kind_given:
+            return item
+        if known is not None:
             return dataclasses.replace(item, kind=known.kind, role=item.role or known.role)
-        return item if item.id in bound else dataclasses.replace(item, kind=Kind.MANUAL)
+        return item if item.id in bound or item.closing else dataclasses.replace(item, kind=Kind.MANUAL)
 
-    return dataclasses.replace(checklist, items=tuple(map(settled, checklist.items)))
+    def settled_phase(phase: Phase) -> Phase:
+        known = phases.get(phase.id, phase)
+        return dataclasses.replace(
+            phase,
+            read_only=phase.read_only or known.read_only,
+            whole_change=phase.whole_change or known.whole_change,
+        )
+
+    return dataclasses.replace(
+        checklist,
+        items=tuple(map(settled, checklist.items)),
+        phases=tuple(map(settled_phase, checklist.phases)),
+    )
 
 
 def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
@@ -45,7 +60,21 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
             found.append(Weakening(text, _beside(known, checklist)))
         else:
             found += [Weakening(text, (known.id,)) for text in _weaker(mine, known)]
-    return found
+    return [*found, *_weaker_phases(checklist, shipped)]
+
+
+def _weaker_phases(checklist: Checklist, shipped: Checklist) -> Iterator[Weakening]:
+    """Yield the phases that a freeze or a missing decision stops in the shipped checklist, but not in this one."""
+    phases = {phase.id: phase for phase in shipped.phases}
+    for phase in checklist.phases:
+        known = phases.get(phase.id)
+        items = tuple(item.id for item in checklist.items if item.phase == phase.id)
+        if known and phase.read_only and not known.read_only:
+            yield Weakening(
+                f"{phase.id} is read-only here and runs in a freeze, unlike in the shipped checklist", items
+            )
+        if known and phase.whole_change and not known.whole_change:
+            yield Weakening(f"no phase waits for {phase.id} here, unlike in the shipped checklist", items)
 
 
 def _beside(missing: Item, checklist: Checklist) -> tuple[str, ...]:
@@ -66,6 +95,12 @@ def _weaker(mine: Item, known: Item) -> list[str]:
         said.append(f"{known.id} is attested by a person here, {known.kind} in the shipped checklist")
     if mine.kind is Kind.AUTOMATED and known.kind is not Kind.AUTOMATED:
         said.append(f"{known.id} asks for no attestation here, it is {known.kind} in the shipped checklist")
+    if mine.closing is not known.closing:
+        here, there = (
+            mine.closing or "decided by tests or a person",
+            known.closing or "decided by tests or a person",
+        )
+        said.append(f"{known.id} is {here} here, {there} in the shipped checklist")
     if mine.waivable and not known.waivable:
         said.append(f"{known.id} can be waived here, not in the shipped checklist")
     return said

@@ -7,6 +7,7 @@ derived from heading and text. Lines under a heading with `.sign-off` are roles.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from pytest_deploygate.checklist.markdown import Line, What, lines
 from pytest_deploygate.files import sha256
-from pytest_deploygate.model import Item, Kind, Phase, Severity
+from pytest_deploygate.model import Closing, Item, Kind, Phase, Severity
 from pytest_deploygate.problems import Problem, nearest
 
 _ATTRIBUTES = re.compile(r"\s*\{([^{}]*)\}\s*$")
@@ -30,8 +31,12 @@ _ITEM_CLASSES = {
     **{severity.value: ("severity", severity) for severity in Severity},
     **{kind.value: ("kind", kind) for kind in Kind},
     "non-waivable": ("waivable", False),
+    **{closing.value: ("closing", closing) for closing in Closing},
 }
+# Classes of a heading that say something about its phase; any other one is the area.
 _SIGN_OFF = "sign-off"
+_READ_ONLY = "read-only"
+_WHOLE_CHANGE = "whole-change"
 #: Words that mean something else to `-m` or to pytest: as a phase or area they would skip tests or select none.
 _TAKEN = frozenset(
     (
@@ -209,7 +214,7 @@ class _Parser:
         found = _WINDOW.search(said.text)
         title = _WINDOW.sub("", said.text) or said.text
         above = self.heading
-        areas = [name for name in said.classes if name != _SIGN_OFF]
+        areas = [name for name in said.classes if name not in (_SIGN_OFF, _READ_ONLY, _WHOLE_CHANGE)]
         for name in areas:
             if name in _TAKEN:
                 self._wrong(
@@ -224,6 +229,12 @@ class _Parser:
             above.is_sign_off or _SIGN_OFF in said.classes or slug(title).endswith((_SIGN_OFF, "signoff")),
         )
         self._take_phase(heading, above, shared=bool(said.id) and heading.phase in self.own_phases)
+        for name in said.classes:
+            known = self.phases[heading.phase]
+            if name == _READ_ONLY:
+                self.phases[heading.phase] = dataclasses.replace(known, read_only=True)
+            elif name == _WHOLE_CHANGE:
+                self.phases[heading.phase] = dataclasses.replace(known, whole_change=True)
         if said.id:
             self.own_phases.add(heading.phase)
         self.headings.append(heading)
@@ -255,7 +266,10 @@ class _Parser:
         elif shared and above.title and self.parents[heading.phase] == above:
             # Several headings share this phase: the heading above them names it.
             day = day if day not in above.window else ""
-            self.phases[heading.phase] = Phase(heading.phase, above.title, above.window, day)
+            known = self.phases[heading.phase]
+            self.phases[heading.phase] = dataclasses.replace(
+                known, title=above.title, window=above.window, day=day
+            )
 
     def _take_list_line(self, line: Line) -> None:
         said = self._attributes(line)
@@ -297,6 +311,7 @@ class _Parser:
             kind=properties.get("kind", Kind.AUTOMATED),  # type: ignore[arg-type]
             waivable=bool(properties.get("waivable", True)),
             role=str(properties.get("role", "")),
+            closing=properties.get("closing"),  # type: ignore[arg-type]
         )
 
     def _properties(self, line: Line, said: Attributes) -> dict[str, object]:

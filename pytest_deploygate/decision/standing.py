@@ -18,6 +18,7 @@ from pytest_deploygate.decision import compose, rules
 from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import Entry, JournalError, Segment, TestRecord, segments
 from pytest_deploygate.model import (
+    Closing,
     Finding,
     Item,
     Kind,
@@ -30,8 +31,6 @@ from pytest_deploygate.model import (
 )
 
 WHOLE = "the whole checklist"
-#: The phase whose items are about the whole change, not about one step.
-OUTSIDE_CHAIN = "criteria"
 #: Kind of the line that says what a rollback depends on apart from the findings.
 CIRCUMSTANCES = "circumstances"
 #: Kind of the line that says how a rollback executed by a run ended.
@@ -103,7 +102,9 @@ def frame(begin: Mapping[str, Any]) -> Frame:
 
 def _item(plain: Mapping[str, Any]) -> Item:
     known = dict(plain)
-    return Item(**{**known, "severity": Severity(known["severity"]), "kind": Kind(known["kind"])})
+    closing = Closing(known["closing"]) if known.get("closing") else None
+    severity, kind = Severity(known["severity"]), Kind(known["kind"])
+    return Item(**{**known, "severity": severity, "kind": kind, "closing": closing})
 
 
 def _weakening(plain: str | Mapping[str, Any]) -> Weakening:
@@ -213,11 +214,11 @@ def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.I
 def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult], at: datetime) -> list[str]:
     """Return what the phases before the last run's scope lack for this change: a valid GO, or a deferred measurement.
 
-    The criteria are not part of the chain. A run decides a phase if its scope contains all items of that phase.
+    Phases about the whole change (the criteria) are not part of the chain. A run decides a phase if its scope contains all items of that phase.
     """
     runs = segments(entries)
     about = frame(runs[-1].begin)
-    phases = [phase.id for phase in about.phases if phase.id != OUTSIDE_CHAIN]
+    phases = [phase.id for phase in about.phases if not phase.whole_change]
     items = {phase: {item.id for item in about.items if item.phase == phase} for phase in phases}
     scope = set(about.scope)
     touched = [index for index, phase in enumerate(phases) if items[phase] & scope]

@@ -8,24 +8,16 @@ from pathlib import Path
 
 from pytest_deploygate import journal
 from pytest_deploygate.checks.people.judge import issue_log as judge_issue_log
-from pytest_deploygate.checks.people.judge.issue_log import (
-    ABOUT_THE_LOG,
-    Documented,
-    IssueLogSeen,
-    NothingOpen,
-)
+from pytest_deploygate.checks.people.judge.issue_log import Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
 from pytest_deploygate.journal import Entry, utcnow
-from pytest_deploygate.model import Finding, Item, Judgement, Verdict
+from pytest_deploygate.model import Closing, Finding, Item, Judgement, Verdict
 from pytest_deploygate.report import results
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.signoff import folder as signed_folder
 from pytest_deploygate.signoff import judge as judge_signoff
 from pytest_deploygate.signoff import verify
-
-_NOTHING_OPEN = "stab.issues"
-_SIGN_OFF = "hand.sign-off"
 
 
 def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -39,7 +31,7 @@ def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Fin
     composed = standing.results(entries) if mine else []
     return [
         _finding(item, "sign-off", _sign_off(settings, entries, run))
-        if item.id == _SIGN_OFF
+        if item.closing is Closing.SIGNED
         else _finding(item, "issue log", _issue_log(item, settings, composed))
         for item in mine
     ]
@@ -47,8 +39,7 @@ def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Fin
 
 def _items(settings: Settings) -> list[Item]:
     ids = settings.scope_items
-    closing = (*ABOUT_THE_LOG, _SIGN_OFF)
-    return [item for item in settings.checklist.items if item.id in ids and item.id in closing]
+    return [item for item in settings.checklist.items if item.id in ids and item.closing]
 
 
 def _sign_off(settings: Settings, entries: Sequence[Entry], run: str) -> Judgement:
@@ -66,9 +57,7 @@ def _sign_off(settings: Settings, entries: Sequence[Entry], run: str) -> Judgeme
 
 
 def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -> Judgement:
-    others = [
-        r for r in composed if r.item.phase == item.phase and r.in_scope and r.item.id not in ABOUT_THE_LOG
-    ]
+    others = [r for r in composed if r.item.phase == item.phase and r.in_scope and not r.item.about_the_log]
     log = settings.issue_log
     seen = IssueLogSeen(
         file=log.file if log else "",
@@ -79,7 +68,7 @@ def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -
         ),
         items_seen=len(others),
     )
-    criterion = NothingOpen() if item.id == _NOTHING_OPEN else Documented(item.phase)
+    criterion = NothingOpen() if item.closing is Closing.RESOLVED else Documented(item.phase)
     return judge_issue_log.judge(seen, criterion)
 
 

@@ -10,7 +10,6 @@ import pytest
 from pytest_deploygate.checklist.attestations import attestable
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checks.people.judge import attestations as judge_attestations
-from pytest_deploygate.checks.people.judge.issue_log import ABOUT_THE_LOG
 from pytest_deploygate.checks.people.probe import attestations as probe_attestations
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS
 from pytest_deploygate.model import Item
@@ -20,7 +19,7 @@ from pytest_deploygate.session.settings import SETTINGS
 
 def items(checklist: Checklist) -> list[Item]:
     """Return the items that a person must attest. What the issue log proves, the log itself attests."""
-    return [item for item in checklist.items if attestable(item) and item.id not in ABOUT_THE_LOG]
+    return [item for item in checklist.items if attestable(item) and not item.about_the_log]
 
 
 def declared(checklist: Checklist) -> dict[str, tuple[str, ...]]:

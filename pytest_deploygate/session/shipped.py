@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from pytest_deploygate import suites
 from pytest_deploygate.session.declared import Function, functions_in
 
-_PACKAGE = Path(str(resources.files("pytest_deploygate")))
-#: The folder of the suites, and how their node ids begin wherever the package is installed.
-SUITES = _PACKAGE / "suites"
-NODES = f"{_PACKAGE.name}/{SUITES.name}/"
+#: How node ids of the suites begin, wherever the package is installed.
+NODES = f"{suites.__name__.replace('.', '/')}/"
 
 
 def checklist() -> Path:
     """Return the checklist that comes with the product."""
-    return SUITES / "checklist.md"
+    return next(file for folder in _folders() if (file := folder / "checklist.md").is_file())
+
+
+def files() -> dict[str, Path]:
+    """Return the files of the suites by the beginning of their node ids, sorted by name."""
+    found = (file for folder in _folders() for file in folder.glob("test_*.py"))
+    return {NODES + file.name: file for file in sorted(found, key=lambda file: file.name)}
 
 
 def functions() -> Iterator[Function]:
     """Yield the bound test functions of the suites."""
-    for file in sorted(SUITES.glob("test_*.py")):
-        yield from functions_in(file, NODES + file.name)
+    for name, file in files().items():
+        yield from functions_in(file, name)
 
 
 def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Function]:
@@ -45,16 +49,15 @@ def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Functio
 
 def collect(session: pytest.Session, wanted: Collection[str]) -> Iterator[pytest.Item]:
     """Collect the files of suites that have a test of an item in `wanted`."""
+    known = files()
     names = {f.test.partition("::")[0] for f in functions() if set(f.items) & set(wanted)}
     for name in sorted(names):
-        module: pytest.Module = pytest.Module.from_parent(
-            session, path=SUITES / name.removeprefix(NODES), nodeid=name
-        )
+        module: pytest.Module = pytest.Module.from_parent(session, path=known[name], nodeid=name)
         yield from session.genitems(module)
 
 
 def keep_bound(item: pytest.Item, known: Collection[str]) -> bool:
-    """Take items that the checklist does not have from a shipped test's markers; tell whether any item is left.
+    """Take items that the checklist does not have from a shipped test's markers; return whether any item is left.
 
     A test of the repository's own that names an unknown item is a mistake, which `bound.bind` reports.
     """
@@ -67,5 +70,10 @@ def keep_bound(item: pytest.Item, known: Collection[str]) -> bool:
 
 
 def is_suite(path: Path) -> bool:
-    """Tell whether a file or folder is within the suites."""
-    return path == SUITES or SUITES in path.parents
+    """Return whether a file or folder is within the suites."""
+    return any(path == folder or folder in path.parents for folder in _folders())
+
+
+def _folders() -> list[Path]:
+    """Return the folders of the package `suites`: its `__path__`, which Python itself searches for modules."""
+    return [Path(folder) for folder in suites.__path__]

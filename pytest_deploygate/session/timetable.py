@@ -15,8 +15,6 @@ from pytest_deploygate.problems import nearest
 
 #: Who runs items in a freeze to go back or to measure an open incident again: that is never frozen.
 OWN = "deploygate"
-#: Phases that change nothing on the platform: they may run in a freeze.
-_LOOKING = ("preflight", "criteria")
 
 
 def remarks(
@@ -42,7 +40,7 @@ def remarks(
         and not window[0] <= now <= window[1]
     ]
     frozen = [freeze for freeze in schedule.freezes if freeze.start <= now < freeze.end]
-    if frozen and any(phase.id not in _LOOKING for phase in phases):
+    if frozen and any(not phase.read_only for phase in phases):
         roles = [slug(role) for role in (*checklist.roles, *(contact.role for contact in contacts))]
         said.append(_overridden(frozen[0], override, roles))
     return tuple(said)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.checklist import comparison, parser
+from pytest_deploygate.model import Closing, Kind
 
 SHIPPED = """\
 ## Before {#before .security}
@@ -56,3 +57,35 @@ def test_a_missing_item_without_neighbours_counts_for_every_scope(tmp_path) -> N
         "## After {#after}\n- [ ] Logs {#after.logs}\n- [ ] Alerts {#after.alerts}\n", tmp_path
     )
     assert [items for _, items in found] == [(), ()]
+
+
+def test_a_phase_that_a_freeze_or_a_missing_decision_no_longer_stops_is_weaker(tmp_path) -> None:
+    marked = SHIPPED.replace("{#after}", "{#after .read-only .whole-change}")
+    assert weakenings(marked, tmp_path) == [
+        (
+            "after is read-only here and runs in a freeze, unlike in the shipped checklist",
+            ("after.logs", "after.alerts"),
+        ),
+        ("no phase waits for after here, unlike in the shipped checklist", ("after.logs", "after.alerts")),
+    ]
+
+
+def test_an_item_that_the_issue_log_decides_instead_of_tests_is_weaker(tmp_path) -> None:
+    ((text, items),) = weakenings(SHIPPED.replace("{#after.logs}", "{#after.logs .documented}"), tmp_path)
+    assert text == "after.logs is documented here, decided by tests or a person in the shipped checklist"
+    assert items == ("after.logs",)
+
+
+def test_what_a_team_leaves_out_is_as_in_the_shipped_checklist(tmp_path) -> None:
+    known = "## After {#after .read-only .whole-change}\n- [ ] Issues {#after.issues .hybrid .documented}\n"
+    (tmp_path / "shipped.md").write_text(known)
+    (tmp_path / "ours.md").write_text(
+        "## Afterwards {#after}\n- [ ] Issues {#after.issues .automated}\n- [ ] Ours {#after.ours .resolved}\n"
+    )
+    ours, shipped = (parser.load(tmp_path / name) for name in ("ours.md", "shipped.md"))
+    found = comparison.resolved(ours, shipped, bound=())
+    assert [(item.closing, item.kind) for item in found.items] == [
+        (Closing.DOCUMENTED, Kind.AUTOMATED),
+        (Closing.RESOLVED, Kind.AUTOMATED),  # nobody attests it beside the log
+    ]
+    assert [(phase.read_only, phase.whole_change) for phase in found.phases] == [(True, True)]

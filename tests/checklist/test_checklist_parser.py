@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.parser import ChecklistError, slug
-from pytest_deploygate.model import Kind, Severity
+from pytest_deploygate.model import Closing, Kind, Severity
 from pytest_deploygate.session.shipped import checklist as shipped_checklist
 
 
@@ -112,6 +112,32 @@ def test_kinds(shipped):
     assert kinds["sec.audit"] is Kind.MANUAL
     for item in ("phase1.issues", "golive.issues", "phase4.discrepancies", "stab.issues"):
         assert kinds[item] is Kind.HYBRID
+
+
+def test_what_is_decided_when_a_run_closes(shipped):
+    """The issue log and the signatures decide these; nothing else is left to the end of a run."""
+    assert {item.id: item.closing for item in shipped.items if item.closing} == {
+        "phase1.issues": Closing.DOCUMENTED,
+        "golive.issues": Closing.DOCUMENTED,
+        "phase4.discrepancies": Closing.DOCUMENTED,
+        "stab.issues": Closing.RESOLVED,
+        "hand.sign-off": Closing.SIGNED,
+    }
+    about_the_log = [item.id for item in shipped.items if item.about_the_log]
+    assert about_the_log == ["phase1.issues", "phase4.discrepancies", "golive.issues", "stab.issues"]
+
+
+def test_phases_that_freezes_and_the_chain_leave_alone(shipped):
+    assert [phase.id for phase in shipped.phases if phase.read_only] == ["preflight", "criteria"]
+    assert [phase.id for phase in shipped.phases if phase.whole_change] == ["criteria"]
+
+
+def test_a_class_of_a_phase_is_no_area(tmp_path):
+    text = "# Looks {#look .read-only .whole-change .network}\n- [ ] DNS {#look.dns}\n## More {#look}\n- [ ] TLS {#look.tls}\n"
+    found = parser.parse(text, tmp_path / "checklist.md")
+    assert [(item.id, item.area) for item in found.items] == [("look.dns", "network"), ("look.tls", "")]
+    (phase,) = found.phases
+    assert (phase.read_only, phase.whole_change) == (True, True)
 
 
 def test_get(shipped):

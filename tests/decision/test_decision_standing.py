@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import Any
 
 import pytest
 
 from pytest_deploygate.decision import standing
 from pytest_deploygate.journal import JournalError
-from pytest_deploygate.model import Weakening
+from pytest_deploygate.model import Closing, Item, Kind, Phase, Severity, Weakening
 
 
 def begin(**changed: Any) -> dict[str, Any]:
@@ -53,3 +55,13 @@ def test_a_weakening_of_an_earlier_version_counts_for_every_scope(scope) -> None
 def test_a_weakening_that_cannot_be_read_is_an_error(written) -> None:
     with pytest.raises(JournalError, match="cannot be read by this version"):
         standing.frame(begin(weakenings=[written]))
+
+
+@pytest.mark.parametrize("closing", [None, *Closing])
+def test_items_and_phases_are_read_as_they_were_written(closing) -> None:
+    item = Item("a.issues", "Issues", "a", Severity.MINOR, Kind.HYBRID, closing=closing)
+    phase = Phase("a", "A", read_only=True, whole_change=True)
+    written = {"phases": [dataclasses.asdict(phase)], "items": [dataclasses.asdict(item)], "roles": []}
+    read = standing.frame(begin(checklist={"sha256": "0", **json.loads(json.dumps(written))}))
+    assert (read.items, read.phases) == ((item,), (phase,))
+    assert read.items[0].closing is closing

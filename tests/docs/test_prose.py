@@ -15,13 +15,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 DECISIONS = DOCS / "decisions"
-#: Made from the code by a command of their own, with a test of their own.
-GENERATED = DOCS / "checks"
-PAGES = sorted(
-    path
-    for path in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"))
-    if path != GENERATED and GENERATED not in path.parents
-)
+PAGES = sorted((*ROOT.glob("*.md"), *DOCS.rglob("*.md")))
 SUBJECTS = sorted(path for path in DECISIONS.glob("*.md") if path.name != "README.md")
 WIDTH = 100
 FIELDS = ("Date", "Status", "Context", "Decision", "Consequence")
@@ -137,8 +131,6 @@ def test_relative_links_resolve(path):
             continue
         file, _, fragment = address.partition("#")
         target = (path.parent / file).resolve() if file else path
-        if GENERATED in target.parents and not GENERATED.is_dir():
-            continue  # a tree in which they have not been made yet
         if not target.exists():
             broken.append(f"{address}: no such file")
         elif fragment and fragment not in anchors(target):

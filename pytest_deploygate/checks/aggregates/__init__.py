@@ -1,3 +1,3 @@
-"""Aggregates that must equal a recomputation from their raw rows."""
+"""Aggregates that are kept beside their raw rows are fresh and equal a recomputation."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""Backups: the tool's repository, archiving, and restores that are really made."""
+"""Backups are there, WAL is archived without a gap, and the newest backup really restores."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""Scheduled jobs: that one is scheduled, that it ran, that it succeeded."""
+"""Scheduled jobs are enabled, ran when they should have run, and succeeded."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""Response times under load, and against a baseline."""
+"""Response times are under their limits at the declared peak load, and no worse than before."""
 
 __all__ = ["judge", "probe"]

@@ -144,6 +144,7 @@ class Tally:
         return kept
 
 
+#: How findings call all endpoints together.
 WHOLE = "all endpoints"
 
 

@@ -1,3 +1,3 @@
-"""Migrations: at which version the database is, and what pending ones would do."""
+"""The schema is at the expected version, and pending migrations would do no harm."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""Policy pages and the maintenance page."""
+"""The policy pages and the maintenance page are served as they should be."""
 
 __all__ = ["judge", "probe"]

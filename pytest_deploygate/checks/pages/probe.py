@@ -27,13 +27,13 @@ _CHANGES_S = 30.0
 
 
 def read(url: str, pages: Pages) -> Page:
-    """Read a page; without an answer, or with a server's error, once more."""
+    """Read a page; without an answer, or with a server's error, once more. That there is no answer is a value."""
     page = _read(url, pages)
     return page if page.status is not None and page.status < 500 else _read(url, pages)
 
 
 def reads(url: str, pages: Pages) -> tuple[Page, ...]:
-    """Read a page several times, to see whether it is always the same."""
+    """Read a page several times, to see whether it is always the same. That there is no answer is a value."""
     return tuple(_read(url, pages) for _ in range(_READS))
 
 
@@ -154,7 +154,10 @@ def dates(text: str) -> tuple[date, ...]:
 def maintenance(
     url: str, pages: Pages, drilled: Record[DrillFacts] | None, environment: str = ""
 ) -> MaintenanceFacts:
-    """Read the maintenance page, and the record of the last drill unless one was run now."""
+    """Read the maintenance page, and the record of the last drill unless one was run now.
+
+    That the page or the record cannot be read is a value of the facts; nothing is raised.
+    """
     wanted = pages.maintenance
     path = wanted.drill.record if wanted and wanted.drill else None
     about = configuration(pages)
@@ -178,7 +181,10 @@ def _former(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
-    """Stop the application, see that it is down, read the page, and always start the application again."""
+    """Stop the application, see that it is down, read the page, and always start the application again.
+
+    Raises CannotTell where the inventory has no drill, a command fails, or the record cannot be written.
+    """
     wanted = pages.maintenance
     if wanted is None or wanted.drill is None:
         raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")

@@ -1,3 +1,3 @@
-"""Connection poolers: their arithmetic, their queues, and a test under pressure."""
+"""Connection pools fit the server, poolers work, and clients get answers under pressure."""
 
 __all__ = ["judge", "probe"]

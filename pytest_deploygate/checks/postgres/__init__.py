@@ -1,3 +1,3 @@
-"""The servers: settings, statistics, caches, validation queries, and what a load leaves behind."""
+"""PostgreSQL servers are configured, monitored and loaded as expected, and their caches work."""
 
 __all__ = ["judge", "probe"]

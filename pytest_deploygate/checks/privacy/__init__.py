@@ -1,3 +1,3 @@
-"""Personal data: retention, the audit trail, and the right to erasure."""
+"""Personal data is removed at its age, audited operations are recorded, and a person can be erased."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""Replication: who takes writes, who follows, how far behind, and the failover drill."""
+"""There is one primary, replicas keep up with it, and a failover loses no acknowledged write."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""The expected structure: tables, indexes, partitions, and plans that use them."""
+"""Tables, indexes, partitions and query plans are as expected."""
 
 __all__ = ["judge", "probe"]

@@ -1,3 +1,3 @@
-"""TimescaleDB: the extension, hypertables, continuous aggregates, policies and jobs."""
+"""TimescaleDB's hypertables, policies, continuous aggregates and jobs work as expected."""
 
 __all__ = ["judge"]

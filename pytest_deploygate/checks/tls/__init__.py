@@ -1,3 +1,3 @@
-"""Endpoints: certificates, protocols and ciphers, and security headers."""
+"""Certificates, protocols, ciphers and security headers of every TLS port are as expected."""
 
 __all__ = ["judge", "section"]

@@ -1,3 +1,3 @@
-"""Availability over a time that was watched."""
+"""The service was up for the required part of the time in which it was watched."""
 
 __all__ = ["judge", "probe"]

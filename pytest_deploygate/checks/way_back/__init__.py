@@ -1,3 +1,3 @@
-"""The way back: the baseline, the old side, what would be lost, and the runbook."""
+"""A rollback can be relied on before the cutover, and its cost is known after it."""
 
 __all__ = ["judge", "probe"]

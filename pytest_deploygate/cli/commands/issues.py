@@ -15,7 +15,7 @@ from rich.markup import escape
 from pytest_deploygate.checklist import issue_log
 from pytest_deploygate.checklist.issue_log import Issue, IssueLog, Stub
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.checks.people.judge.issue_log import ABOUT_THE_LOG, BadItem, undocumented
+from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
 from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.cli.show.columns import columns
 from pytest_deploygate.model import Severity, Verdict
@@ -64,7 +64,7 @@ def issues(
     log = issue_log.load(root, change, checklist)
     found = [
         bad
-        for bad in _bad(_verdicts(out or root / "deploygate-out" / change, change))
+        for bad in _bad(_verdicts(out or root / "deploygate-out" / change, change), checklist)
         if phase in ("", bad.phase)
     ]
     named = undocumented([bad.what for bad in found], log.entries)
@@ -97,10 +97,11 @@ def _verdicts(folder: Path, change: str) -> list[dict[str, Any]]:
     return [item for item in items if item["in_scope"] or item["targets"]]
 
 
-def _bad(items: list[dict[str, Any]]) -> Iterator[_Bad]:
+def _bad(items: list[dict[str, Any]], checklist: Checklist) -> Iterator[_Bad]:
     for item in items:
         verdict = Verdict(item["verdict"])
-        if verdict.good or item["id"] in ABOUT_THE_LOG:
+        known = checklist.get(item["id"])
+        if verdict.good or (known and known.about_the_log):
             continue
         targets = [t for t in item["targets"] if not Verdict(t["verdict"]).good]
         whole = {"target": "", "verdict": verdict, "reason": item["reason"], "deferred_to": ""}

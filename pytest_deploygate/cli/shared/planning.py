@@ -13,7 +13,6 @@ from pytest_deploygate.checklist.attestations import Attestation, attestable, ro
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.checks.people.judge import attestations as judge_attestations
-from pytest_deploygate.checks.people.judge.issue_log import ABOUT_THE_LOG
 from pytest_deploygate.checks.people.probe import attestations as probe_attestations
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import JournalError
@@ -205,7 +204,7 @@ def _attesting(item: Item, situation: Situation, window: windows.Window | None) 
         return None
     asked = roles_asked(item)
     roles, every = asked or roles_of(situation.checklist), bool(asked)
-    if item.id in ABOUT_THE_LOG:
+    if item.about_the_log:
         file = f"issues/{situation.change}.yml"
         return Attesting(
             roles, every, Verdict.NOT_COVERED, f"an entry in {file} for everything that is not green", file

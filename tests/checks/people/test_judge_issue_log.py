@@ -17,7 +17,7 @@ from pytest_deploygate.checks.people.judge.issue_log import (
     judge,
     undocumented,
 )
-from pytest_deploygate.model import Finding, Item, Kind, Severity, Verdict
+from pytest_deploygate.model import Closing, Finding, Item, Kind, Severity, Verdict
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 ENTRY = Issue("phase1.logs", "", "The operations manager", "major", "fix", "late", NOW, None, 1)
@@ -94,7 +94,8 @@ def test_what_is_not_green():
         Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED, Verdict.WAIVED,
     }  # fmt: skip
     assert [bad.verdict for bad in bad_of(item(), [])] == [Verdict.NOT_COVERED]
-    assert bad_of(item("phase1.issues"), []) == ()
+    for closing, looked_for in ((Closing.DOCUMENTED, 0), (Closing.RESOLVED, 0), (Closing.SIGNED, 1)):
+        assert len(bad_of(replace(item("phase1.issues"), closing=closing), [])) == looked_for
     assert bad_of(item(), [finding(Verdict.INCONCLUSIVE, deferred_to="phase4")]) == ()
 
 

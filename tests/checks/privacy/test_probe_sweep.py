@@ -13,13 +13,14 @@ import psycopg
 import pytest
 from scratch_cluster import wait
 
-from pytest_deploygate.checks.postgres.probe.caches import redis, redis_client
+from pytest_deploygate.checks.postgres.probe.caches import redis
 from pytest_deploygate.checks.privacy.probe.erasure import erase_person
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.probe.steps import new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import sweep
 from pytest_deploygate.checks.privacy.section import Erasure, SearchedRedis
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.redis import redis_client
 from pytest_deploygate.model import CannotTell
 
 SUBJECT = new_subject("00ff00ff00ff00ff")

@@ -55,7 +55,7 @@ class Backups:
 
 
 def repository(backups: Backups) -> Repository:
-    """Look at the repository. That it cannot be reached is a value: where backups are claimed, that is a finding."""
+    """Look at the repository. That it cannot be reached is a value: where there should be backups, that is a finding."""
     now = datetime.now(UTC)
     made, place = backups.tool, backups.tool.place
     try:

@@ -26,7 +26,10 @@ _PAUSE_S = 0.1
 def failover_evidence(
     settings: Dns, wanted: DnsName, drilled: Record | None, environment: str = ""
 ) -> Evidence:
-    """Return the drill of this run, else the record of the last one. `environment` is the inventory's name."""
+    """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
+
+    That there is no usable record is a value of the evidence; nothing is raised.
+    """
     now = drills.described(configuration(settings, wanted))
 
     def former(raw: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +69,11 @@ def _former_digest(settings: Dns, wanted: DnsName) -> str:
 
 
 def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Record:
-    """Stop the primary site, wait for the standby in every authoritative answer, and always bring it back."""
+    """Stop the primary site, wait for the standby in every authoritative answer, and always bring it back.
+
+    Raises CannotTell where the drill cannot begin, the primary site cannot be brought back, or the record cannot be
+    written.
+    """
     failover, standby = wanted.failover, wanted.standby
     if failover is None or standby is None:
         raise CannotTell(f"a drill for {wanted.name} needs `standby` and `failover` in the inventory")

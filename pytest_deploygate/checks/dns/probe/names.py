@@ -40,7 +40,10 @@ _LONGEST_ALIAS = 8
 
 
 def name(settings: Dns, wanted: DnsName) -> NameFacts:
-    """Ask every server and resolver for a name, over UDP and TCP."""
+    """Ask every server and resolver for a name, over UDP and TCP.
+
+    What was not answered is a value of the facts; nothing is raised.
+    """
     asked = [(server, False) for server in settings.servers] + [(r, True) for r in settings.resolvers]
     found = side_by_side(lambda one: _name_at(one[0], wanted, settings, resolver=one[1]), asked)
     caa = _caa(settings, wanted) if wanted.caa else None
@@ -48,7 +51,10 @@ def name(settings: Dns, wanted: DnsName) -> NameFacts:
 
 
 def zone(settings: Dns) -> ZoneFacts:
-    """Ask every authoritative server for the zone itself, and the zone above for the delegation."""
+    """Ask every authoritative server for the zone itself, and the zone above for the delegation.
+
+    What was not answered is a value of the facts; nothing is raised.
+    """
     found = side_by_side(lambda server: _zone_at(server, settings), settings.servers)
     delegated, problem = _delegation(settings) if settings.parent else (None, "")
     unnamed = _unnamed(settings, found)

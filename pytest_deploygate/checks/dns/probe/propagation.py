@@ -26,7 +26,11 @@ class Progress:
 
 
 def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None]) -> Switch:
-    """Ask until everybody has the new answer or the deadline passes; a first disagreement is always confirmed."""
+    """Ask until every server has the new answer or the deadline passes; a first disagreement is always confirmed.
+
+    `show` gets the progress after each round, `history` is the file of earlier observations. Raises CannotTell where
+    that file cannot be used.
+    """
     wanted, began = cutover.expected, time.monotonic()
     deadline_s = cutover.within.total_seconds()
     rounds = 0

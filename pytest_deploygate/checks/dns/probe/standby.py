@@ -13,7 +13,11 @@ _ATTEMPTS = 3
 
 
 def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
-    """Ask the standby until it says 200, three times at most; ask the site in use where it does not answer at all."""
+    """Ask the standby until it answers 200, at most three times, each within `timeout_s`.
+
+    Where the standby does not answer at all, the site in use is asked as a control. Without a standby there is None.
+    That nothing answers is a value of the facts; nothing is raised.
+    """
     standby = wanted.standby
     if standby is None:
         return None

@@ -42,7 +42,7 @@ _TIMER = (
 
 
 def job(cluster: Cluster, job: BackupJob) -> JobFacts:
-    """Look at a backup job. What cannot be read is said in the facts."""
+    """Look at a backup job on its host. What cannot be read is a value of the facts; nothing is raised."""
     return JobFacts(
         job.name,
         read_schedule(cluster, job.schedule),

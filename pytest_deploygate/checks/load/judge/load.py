@@ -40,9 +40,9 @@ class Criterion:
 
 
 def latency_criteria(run: LoadRun, load: Load) -> list[Criterion]:
-    """Return p50 and p99 of all requests together and of each endpoint.
+    """Return the limits for p50 and p99, in seconds, of all requests together and of each endpoint.
 
-    Looking at many of them makes it likelier that one seems to fail by chance: Holm over all of them decides which may.
+    With many limits it is likelier that one seems to fail by chance, so Holm's method decides which of them may fail.
     """
     limits = {WHOLE: load.limits} | {e.label: load.limits_of(e) for e in load.endpoints}
     wanted = [(name, q, _limit(each, q), each.alpha) for name, each in limits.items() for q in (0.5, 0.99)]
@@ -62,7 +62,10 @@ def _limit(limits: LatencyLimits, quantile: float) -> float:
 
 
 def look(load: Load) -> Callable[[Tally], str]:
-    """Return what looks at a running load once a second and ends it when nothing is left to learn: all is certain to fail."""
+    """Return a function that looks at a running load once a second and returns why to end it, or an empty text.
+
+    A load ends early when every criterion is certain to fail.
+    """
     planned, limits, limits_s = round(load.planned_requests), load.limits, load.known_limits_s
     alpha = limits.alpha / (2 * (len(load.endpoints) + 1))
 

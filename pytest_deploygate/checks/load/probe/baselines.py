@@ -13,7 +13,10 @@ _MOST_BYTES = 64 << 20
 
 
 def baseline(path: Path | None, endpoint: str) -> Baseline:
-    """Return the newest whole run of an endpoint in a folder's evidence, or in a file."""
+    """Return the newest complete run of an endpoint in a folder's evidence, or in a file.
+
+    That there is none is a value of the facts (`problem`); nothing is raised.
+    """
     if path is None:
         return Baseline("", endpoint, problem="no baseline is named")
     if not path.exists():

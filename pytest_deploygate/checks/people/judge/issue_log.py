@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pytest_deploygate.checklist.issue_log import SEVERITIES, Issue
 from pytest_deploygate.model import Finding, Item, Judgement, Reading, Verdict, worst
 
-#: Items about the log itself: they are not looked for in it.
-ABOUT_THE_LOG = ("phase1.issues", "golive.issues", "phase4.discrepancies", "stab.issues")
 _MOST_NAMED = 6
 
 
@@ -60,7 +58,7 @@ def bad_of(
     (one of its tests stayed silent). What can be measured only after a later phase (`deferred_to`) is left out:
     that phase measures it again.
     """
-    if item.id in ABOUT_THE_LOG:
+    if item.about_the_log:
         return ()
     whole = verdict if verdict is not None else worst(finding.verdict for finding in findings)
     if whole.good:
@@ -88,7 +86,7 @@ def judge(seen: IssueLogSeen, criterion: Documented | NothingOpen) -> Judgement:
 
 
 def judge_documented(seen: IssueLogSeen, criterion: Documented) -> Judgement:
-    """Judge whether everything bad in the phase is documented (phase1.issues, golive.issues, phase4.discrepancies)."""
+    """Judge whether everything in the phase that is not good is documented (items marked `.documented`)."""
     if not seen.items_seen:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -110,7 +108,7 @@ def judge_documented(seen: IssueLogSeen, criterion: Documented) -> Judgement:
 
 
 def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
-    """Judge whether an entry at or over the blocking severity is open (stab.issues)."""
+    """Judge whether an entry at or over the blocking severity is open (items marked `.resolved`)."""
     if criterion.blocking not in SEVERITIES:
         return Judgement(Verdict.INCONCLUSIVE, f"there is no severity {criterion.blocking!r} to block on")
     if not seen.exists:

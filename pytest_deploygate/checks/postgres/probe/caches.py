@@ -6,8 +6,9 @@ from typing import Any
 
 from pytest_deploygate.checks.postgres.facts import CacheFacts
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.redis import redis_client, redis_error
 from pytest_deploygate.fields.redis import Redis
-from pytest_deploygate.model import CannotTell, NotCovered
+from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
 _BUFFERS = """
@@ -38,33 +39,3 @@ def redis(cache: Redis) -> CacheFacts:
         int(info["keyspace_misses"]),
         int(info["evicted_keys"]),
     )
-
-
-def redis_client(cache: Redis, database: int = 0) -> Any:
-    """Return a client of a Redis server, to be used in a `with`. Raises NotCovered without the library."""
-    try:
-        from redis import Redis as Client  # noqa: PLC0415 (an extra)
-    except ImportError:
-        raise NotCovered(
-            f"Redis {cache.name} cannot be asked, its client is not installed; "
-            "run: pip install 'pytest-deploygate[redis]'"
-        ) from None
-    return Client(
-        host=cache.host,
-        port=cache.port,
-        db=database,
-        username=cache.user,
-        password=cache.password.reveal() if cache.password else None,
-        ssl=cache.tls,
-        socket_timeout=5,
-        socket_connect_timeout=5,
-        client_name="deploygate",
-    )
-
-
-def redis_error() -> type[Exception]:
-    """Return the client library's base error."""
-    from redis import RedisError  # noqa: PLC0415 (an extra)
-
-    found: type[Exception] = RedisError
-    return found

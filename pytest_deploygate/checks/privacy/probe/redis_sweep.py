@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pytest_deploygate.checks.postgres.probe.caches import redis_client, redis_error
 from pytest_deploygate.checks.privacy.section import SearchedRedis
+from pytest_deploygate.clients.redis import redis_client, redis_error
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 

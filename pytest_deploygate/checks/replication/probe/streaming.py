@@ -58,12 +58,18 @@ class _Sight:
 
 
 def primary(cluster: Cluster, patience_s: float) -> PrimaryFacts:
-    """Return what is judged of the cluster as one. Raises CannotTell, NotCovered as `observe`."""
+    """Return what is judged of the cluster as a whole. A marker row may take `patience_s` to arrive.
+
+    Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
+    """
     return observe(cluster, patience_s).primary
 
 
 def replica(cluster: Cluster, node: Node, patience_s: float) -> ReplicaFacts:
-    """Return what is judged of one replica. Raises CannotTell, NotCovered as `observe`."""
+    """Return what is judged of one replica. A marker row may take `patience_s` to arrive.
+
+    Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
+    """
     facts = observe(cluster, patience_s)
     return next(r for r in facts.replicas if r.server.node == node.name)
 

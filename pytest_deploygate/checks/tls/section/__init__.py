@@ -10,7 +10,7 @@ from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.fields.types import Each, Given, InventoryKeys
 
-__all__ = ["Keys", "profile"]
+__all__ = ["profile"]
 
 
 class Keys(InventoryKeys):

@@ -15,7 +15,11 @@ from pytest_deploygate.model import CannotTell
 
 
 def lost_since(cluster: Cluster, loss: Loss, cutover: datetime | None) -> Lost:
-    """Count as `count` does; a cutover that nobody knows is a problem, one that is still to come loses nothing."""
+    """Count the rows that the new side accepted since the cutover, on its primary.
+
+    An unknown cutover is a problem; one in the future loses nothing. What goes wrong is a value of the facts; nothing is
+    raised.
+    """
     if cutover is None:
         return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")
     if cutover > datetime.now(UTC):

@@ -1,0 +1,552 @@
+"""Fill the tables of `docs/checks/` and `docs/items.md` from the code.
+
+    .venv/bin/python docs/build.py            write the pages
+    .venv/bin/python docs/build.py --check    change nothing, name the pages that are out of date, exit with 1
+
+A table is between `<!-- made from the code: NAME -->` and `<!-- end -->`. All other text is written by hand.
+
+The grants of a subject depend on the inventory. They are those of the example on its page: the first fenced block
+marked `yaml`. Every such block is read as an inventory, so an example that is not valid fails the build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+import sys
+import tempfile
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
+
+from pytest_deploygate import checks
+from pytest_deploygate.checklist.attestations import attestable
+from pytest_deploygate.checklist.parser import Checklist, load
+from pytest_deploygate.fields import grants
+from pytest_deploygate.fields.types import DatabaseKeys, Each, InventoryKeys, Size
+from pytest_deploygate.inventory import loader, sections
+from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.inventory.sections import Handed
+from pytest_deploygate.lab.faults import Fault, all_faults
+from pytest_deploygate.model import Closing, Item
+from pytest_deploygate.redaction import Secret
+from pytest_deploygate.session import fixtures, shipped
+from pytest_deploygate.session.declared import Function, functions_in
+
+DOCS = Path(__file__).parent
+COMMAND = ".venv/bin/python docs/build.py"
+#: The subject whose items need no suite: people attest them, or they are judged when a run closes.
+PEOPLE = "people"
+SHARED = "shared-keys"
+_BLOCK = re.compile(r"(<!-- made from the code: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_EXAMPLE = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+#: What examples need around the section that they show.
+_AROUND: dict[str, Any] = {"name": "example", "writes": {"schema": "deploygate"}}
+_AROUND_DATABASE: dict[str, Any] = {
+    "name": "platform",
+    "user": "deploygate",
+    "primary": "db1.example.com",
+    "replicas": ["db2.example.com", "db3.example.com"],
+}
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
+_WEAKER = {"false": "`false`", "null": "left out", "any": "any value"}
+_PLAIN = {
+    timedelta: "duration",
+    Secret: "secret",
+    Path: "path",
+    datetime: "time",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "text",
+    dict: "mapping",
+    Any: "any",
+    object: "any",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test of a suite with the first paragraph of its docstring."""
+
+    subject: str
+    name: str
+    function: Function
+    docstring: str
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write or check the pages; return the exit code."""
+    parser = argparse.ArgumentParser(description="Fill the tables of docs/checks/ and docs/items.md.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a page is old")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the pages (default: docs)")
+    options = parser.parse_args(arguments)
+    old = [path for path, text in built(options.docs) if path.read_text(encoding="utf-8") != text]
+    if not options.check:
+        for path, text in built(options.docs):
+            path.write_text(text, encoding="utf-8")
+        return 0
+    for path in old:
+        sys.stderr.write(f"{path} is out of date: run {COMMAND}\n")
+    return 1 if old else 0
+
+
+def built(docs: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each page that has tables with its text as it should be."""
+    yield docs / "items.md", filled(docs / "items.md", {"items": whole_checklist})
+    folder = docs / "checks"
+    yield folder / "README.md", filled(folder / "README.md", {"subjects": index})
+    yield folder / f"{SHARED}.md", filled(folder / f"{SHARED}.md", {"keys": shared_keys})
+    for subject in checks.subjects():
+        yield folder / f"{subject}.md", page(folder / f"{subject}.md", subject)
+
+
+def page(path: Path, subject: str) -> str:
+    """Return the page of a subject with its tables. Raises SystemExit where a table or an example is missing."""
+    tables: dict[str, Callable[[], str]] = {
+        "items": lambda: items_table(subject),
+        "tests": lambda: tests_table(subject),
+        "keys": lambda: keys_tables(subject),
+        "grants": lambda: grants_table(subject, path),
+        "faults": lambda: faults_table(subject),
+    }
+    return filled(path, tables)
+
+
+def filled(path: Path, tables: dict[str, Callable[[], str]]) -> str:
+    """Return a page with each table in its place. Raises SystemExit where one has no place."""
+    if not path.is_file():
+        raise SystemExit(f"{path} is missing: write it by hand, with a place for {', '.join(tables)}")
+    text = path.read_text(encoding="utf-8")
+    places = [found["name"] for found in _BLOCK.finditer(text)]
+    if sorted(places) != sorted(tables):
+        raise SystemExit(f"{path} has places for {places}, and needs exactly these: {sorted(tables)}")
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{tables[found['name']]()}\n\n{found[3]}", text)
+
+
+# Items, tests and faults
+
+
+@cache
+def checklist() -> Checklist:
+    """Return the shipped checklist."""
+    return load(shipped.checklist())
+
+
+@cache
+def tests() -> tuple[Test, ...]:
+    """Return the tests of the suites."""
+    found = []
+    for name, file in shipped.files().items():
+        docstrings = {
+            node.name: (ast.get_docstring(node) or "").partition("\n\n")[0]
+            for node in ast.walk(ast.parse(file.read_bytes()))
+            if isinstance(node, ast.FunctionDef)
+        }
+        for function in functions_in(file, name):
+            short = function.test.rpartition("::")[2]
+            subject = file.stem.removeprefix("test_")
+            found.append(Test(subject, short, function, " ".join(docstrings[short].split())))
+    return tuple(found)
+
+
+def subjects_of(item: Item) -> list[str]:
+    """Return the subjects whose suites bind an item, or `people` for one that only people or the issue log decide."""
+    bound = list(dict.fromkeys(test.subject for test in tests() if item.id in test.function.items))
+    return bound or ([PEOPLE] if attestable(item) or item.closing else [])
+
+
+def items_of(subject: str) -> list[Item]:
+    """Return the items that a subject's suite binds, in the checklist's order."""
+    return [item for item in checklist().items if subject in subjects_of(item)]
+
+
+def faults_of(subject: str) -> list[Fault]:
+    """Return the faults of a subject: of the tests that a fault names, else of the tests bound to its items."""
+    return [fault for fault in all_faults().values() if subject in _subjects_of_fault(fault)]
+
+
+def _subjects_of_fault(fault: Fault) -> set[str]:
+    if named := getattr(fault, "tests", ()):
+        return {test.subject for test in tests() if test.name in named}
+    return {subject for item in checklist().items if item.id in fault.items for subject in subjects_of(item)}
+
+
+def items_table(subject: str) -> str:
+    """Return the items of a subject with severity and kind."""
+    rows = [(f"`{i.id}`", i.text, i.severity.value, i.kind.value) for i in items_of(subject)]
+    return table(("item", "line of the checklist", "severity", "kind"), rows)
+
+
+def tests_table(subject: str) -> str:
+    """Return the tests of a subject with what each needs of the inventory."""
+    rows = [
+        (f"`{test.name}`", test.docstring, _codes(test.function.items), needs(test.function))
+        for test in tests()
+        if test.subject == subject
+    ]
+    if not rows:
+        return "None in the suites: the items are judged from files when a run closes."
+    return table(("test", "passes when", "items", "needs"), rows)
+
+
+def needs(function: Function) -> str:
+    """Return the keys of the inventory that a test needs, and the permission to disrupt."""
+    declared = sections.declared()
+    found = [
+        f"{_code('.'.join(declared[name].path))}{' (once for each)' if isinstance(declared[name].said, Each) else ''}"
+        for argument in function.arguments
+        for name in _sections_of(argument)
+    ]
+    if function.disruptive:
+        otherwise = f"; otherwise: {function.otherwise}" if function.otherwise else ""
+        found.append(f"`--allow-disruptive`{otherwise}")
+    return ", ".join(dict.fromkeys(found)) or "nothing"
+
+
+def _sections_of(argument: str) -> Iterator[str]:
+    """Yield the sections that an argument of a test leads to, through fixtures and what they ask for."""
+    declared, source = sections.declared(), fixtures.declared().get(argument)
+    if source is None:
+        yield from (argument,) if argument in declared else ()
+        return
+    for taken in source.arguments:
+        yield from _sections_of(taken)
+    yield from _needed(source.module, argument)
+
+
+@cache
+def _needed(module: str, fixture: str) -> tuple[str, ...]:
+    """Return the names that a fixture passes to `sections.need`."""
+    functions = [
+        node
+        for node in ast.parse(_file_of(module).read_bytes()).body
+        if isinstance(node, ast.FunctionDef) and node.name == fixture
+    ]
+    return tuple(
+        str(call.args[0].value)
+        for function in functions
+        for call in ast.walk(function)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "need"
+        if isinstance(call.args[0], ast.Constant)
+    )
+
+
+def _file_of(module: str) -> Path:
+    found = find_spec(module)
+    return Path(str(found.origin)) if found else Path()
+
+
+def faults_table(subject: str) -> str:
+    """Return the lab's faults of a subject."""
+    rows = [
+        (
+            f"`{fault.name}`",
+            fault.what,
+            ", ".join(f"`{item}` {verdict}" for item, verdict in fault.items.items()),
+        )
+        for fault in faults_of(subject)
+    ]
+    return table(("fault", "what it breaks", "what changes"), rows) if rows else "None."
+
+
+def whole_checklist() -> str:
+    """Return every item of the checklist with what measures it."""
+    parts = []
+    for phase in checklist().phases:
+        mine = [item for item in checklist().items if item.phase == phase.id]
+        rows = [(f"`{item.id}`", item.text, covered(item)) for item in mine]
+        parts.append(f"### {phase.title} (`-m {phase.id}`)\n\n{table(('item', 'line', 'covered by'), rows)}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def covered(item: Item) -> str:
+    """Return the subjects that measure an item, and whether a person attests it."""
+    found = [f"[{subject}](checks/{subject}.md)" for subject in subjects_of(item) if subject != PEOPLE]
+    if item.closing:
+        found.append(
+            f"[{'signatures' if item.closing is Closing.SIGNED else 'issue log'}](checks/{PEOPLE}.md)"
+        )
+    elif attestable(item):
+        found.append(f"[attested](checks/{PEOPLE}.md)")
+    return ", ".join(found) or "not covered yet"
+
+
+def index() -> str:
+    """Return the subjects with the first sentence of each and how many items, tests and faults it has."""
+    rows = []
+    for subject in checks.subjects():
+        described = ast.get_docstring(ast.parse(_file_of(f"{checks.__name__}.{subject}").read_bytes())) or ""
+        mine = [test for test in tests() if test.subject == subject]
+        counts = (str(len(items_of(subject))), str(len(mine)), str(len(faults_of(subject))))
+        rows.append((f"[{subject}]({subject}.md)", " ".join(described.partition("\n\n")[0].split()), *counts))
+    return table(("subject", "what it checks", "items", "tests", "faults"), rows)
+
+
+# Keys of the inventory
+
+
+def keys_tables(subject: str) -> str:
+    """Return the keys that a subject adds to the inventory: a table for each section."""
+    module = checks.part(subject, "section")
+    roots = (
+        []
+        if module is None
+        else [value for value in vars(module).values() if _adds_keys(value, module.__name__)]
+    )
+    if not roots:
+        return "None."
+    parts = []
+    for kind, prefix in ((InventoryKeys, ""), (DatabaseKeys, "database.")):
+        mine = [root for root in roots if issubclass(root, kind)]
+        rows = [row for root in mine for row in _rows(root, subject, prefix)]
+        parts += [table(_COLUMNS, rows)] if rows else []
+        for root in mine:
+            parts += _models_below(root, subject, prefix)
+    return "\n\n".join(parts)
+
+
+def shared_keys() -> str:
+    """Return the keys of the inventory that belong to no subject, and the sections that several subjects use."""
+    parts = [table(_COLUMNS, _rows(Inventory, "", ""))]
+    parts += [*_models_below(Inventory, "", "")]
+    done = {name for part in parts for name in re.findall(r"^### (\w+)$", part, re.MULTILINE)}
+    shared = {model.__name__: model for subject in checks.subjects() for model in _shared_of(subject)}
+    for name in sorted(set(shared) - done):
+        parts.append(_model_part(shared[name], "", ()))
+    return "\n\n".join(parts)
+
+
+_COLUMNS = ("key", "type", "default", "meaning", "weaker when")
+
+
+def _adds_keys(value: object, module: str) -> bool:
+    return (
+        isinstance(value, type)
+        and issubclass(value, InventoryKeys | DatabaseKeys)
+        and value.__module__ == module
+    )
+
+
+def _rows(model: type[BaseModel], subject: str, prefix: str) -> list[tuple[str, ...]]:
+    return [
+        (
+            _code(f"{prefix}{field.alias or name}"),
+            _type(field.annotation, field.metadata, subject),
+            _default(field),
+            str(field.description or ""),
+            _weaker(field),
+        )
+        for name, field in model.model_fields.items()
+    ]
+
+
+def _weaker(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    direction = str(extra.get("weaker", "")) if isinstance(extra, dict) else ""
+    return _WEAKER.get(direction, direction)
+
+
+def _models_below(root: type[BaseModel], subject: str, prefix: str) -> list[str]:
+    """Return a part for each model that a section leads to and that this page describes, each once."""
+    where: dict[type[BaseModel], list[str]] = {}
+    for path, model in _walk(root, prefix, ()):
+        where.setdefault(model, []).append(path)
+    mine = [model for model in where if _page_of(model) == (subject or SHARED)]
+    return [_model_part(model, subject, where[model]) for model in mine]
+
+
+def _shared_of(subject: str) -> Iterator[type[BaseModel]]:
+    module = checks.part(subject, "section")
+    for root in [v for v in vars(module).values() if _adds_keys(v, module.__name__)] if module else []:
+        yield from (model for _, model in _walk(root, "", ()) if _page_of(model) == SHARED)
+
+
+def _model_part(model: type[BaseModel], subject: str, paths: Sequence[str]) -> str:
+    described = " ".join((model.__doc__ or "").partition("\n\n")[0].split())
+    shown = ", ".join(map(_code, paths[:4])) + (" and elsewhere" if len(paths) > 4 else "")
+    at = f" Stands at {shown}." if paths else ""
+    return (
+        f"### {model.__name__}\n\n{_wrapped(described + at)}\n\n{table(_COLUMNS, _rows(model, subject, ''))}"
+    )
+
+
+def _walk(
+    model: type[BaseModel], prefix: str, above: tuple[type, ...]
+) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in model.model_fields.items():
+        here = f"{prefix}{field.alias or name}"
+        for inner in _models_in(field.annotation):
+            if inner not in above:
+                yield here, inner
+                yield from _walk(inner, f"{here}.", (*above, inner))
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _page_of(model: type[BaseModel]) -> str:
+    """Return the name of the page that describes a model."""
+    package = f"{checks.__name__}."
+    module = model.__module__
+    return module.removeprefix(package).partition(".")[0] if module.startswith(package) else SHARED
+
+
+def _type(annotation: object, metadata: Sequence[object], subject: str) -> str:
+    """Return the type of a key in words; sections are links."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if any(mark in metadata for mark in Size.__metadata__[:1]):
+        return "size"
+    if origin is typing.Annotated:
+        return _type(arguments[0], arguments[1:], subject)
+    if origin in (Union, UnionType):
+        members = [_type(member, (), subject) for member in arguments if member is not NoneType]
+        return " or ".join(dict.fromkeys(members))
+    if origin is Literal:
+        return ", ".join(_code(value) for value in arguments)
+    if origin in (list, tuple):
+        inside = _type(arguments[0], (), subject)
+        return f"list of {inside}"
+    if origin is dict:
+        return f"mapping of {_type(arguments[0], (), subject)} to {_type(arguments[1], (), subject)}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        page_name = _page_of(annotation)
+        here = "" if page_name == (subject or SHARED) else f"{page_name}.md"
+        return f"[{annotation.__name__}]({here}#{annotation.__name__.lower()})"
+    return _PLAIN.get(annotation, getattr(annotation, "__name__", str(annotation)))  # type: ignore[call-overload]
+
+
+def _default(field: FieldInfo) -> str:
+    """Return a default as an inventory would write it."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or value is PydanticUndefined:
+        return "–"
+    if any(mark in field.metadata for mark in Size.__metadata__[:1]):
+        return _code(next((f"{value // n}{unit}" for n, unit in _SIZES if value and value % n == 0), value))
+    if isinstance(value, BaseModel):
+        return "its own defaults"
+    return _code(_written(value))
+
+
+def _written(value: object) -> str:
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        whole = (
+            f"{seconds / size:g}{unit}" for size, unit in _UNITS if seconds >= size and seconds % size == 0
+        )
+        return next(whole, f"{seconds * 1000:g}ms")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, BaseModel):
+        return _written(value.model_dump(mode="json", exclude_none=True))
+    return '""' if value == "" else str(value)
+
+
+# Grants
+
+
+def grants_table(subject: str, path: Path) -> str:
+    """Return what the gate's role must be granted for the example of a page. Raises SystemExit for a bad example."""
+    examples = [example(found["text"], path) for found in _EXAMPLE.finditer(path.read_text(encoding="utf-8"))]
+    module = checks.part(subject, "grants")
+    if module is None:
+        return "None."
+    if not examples:
+        raise SystemExit(
+            f"{path} has no example of its section, a fenced block marked yaml, to work grants out for"
+        )
+    rows = [
+        (grant, _codes(need.items), why)
+        for need in module.needs(Handed(examples[0]))
+        for grant, why in [_granted(need)]
+    ]
+    return table(("grant", "items", "what for"), list(dict.fromkeys(rows)))
+
+
+def example(text: str, path: Path) -> Inventory:
+    """Return the example of a page as an inventory; what it lacks around its section is added."""
+    plain = {**_AROUND, **YAML(typ="safe", pure=True).load(text)}
+    plain["database"] = {**_AROUND_DATABASE, **plain.get("database", {})}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{path.stem}.yml"
+        with file.open("w", encoding="utf-8") as stream:
+            YAML(typ="safe", pure=True).dump(plain, stream)
+        try:
+            return loader.load(str(file), Path(folder), []).inventory
+        except loader.InventoryError as error:
+            raise SystemExit(f"the example in {path} is not a valid inventory: {error}") from None
+
+
+def _granted(need: grants.Need) -> tuple[str, str]:
+    match need:
+        case grants.Statistics():
+            return "`GRANT pg_monitor`", "to see settings, statistics and statements of other roles"
+        case grants.ReadEverything():
+            return "`GRANT pg_read_all_data`", "to read what queries and sweeps name"
+        case grants.ReadTable():
+            return f"`GRANT SELECT ON {need.table}`", "to read it"
+        case grants.MarkerRows():
+            return "CREATE in the schema that `writes` names", "for the gate's marker rows"
+        case grants.Statement():
+            return _code(need.sql), need.why
+        case grants.BesideSql():
+            return need.what, "outside of SQL"
+
+
+# Markdown
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _code(value: object) -> str:
+    return f"`{value}`"
+
+
+def _codes(values: Sequence[str]) -> str:
+    return ", ".join(map(_code, values))
+
+
+def _wrapped(text: str, width: int = 100) -> str:
+    lines, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    return "\n".join([*lines, line])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
