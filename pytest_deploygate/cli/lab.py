@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pytest_deploygate.fields.references import lab_folder
+from pytest_deploygate.fields.sources.lab import lab_folder
 from pytest_deploygate.lab import client, cluster, faults, nodes, services, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load, locked
 from pytest_deploygate.problems import nearest

@@ -98,6 +98,7 @@ def _plan(
         last=situation.last,
         absent=tuple(absent),
         remarks=tuple(map(str, checklist.remarks)),
+        notes=tuple(map(str, loaded.notes)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
     )
 
@@ -123,6 +124,7 @@ def _json(found: Plan) -> dict[str, Any]:
         "last_run": found.last.at.isoformat() if found.last.at else None,
         "totals": found.totals,
         "remarks": list(found.remarks),
+        "inventory_notes": list(found.notes),
     }
 
 

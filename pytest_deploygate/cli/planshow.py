@@ -40,6 +40,7 @@ class Plan:
     last: LastTimes
     absent: tuple[str, ...]
     remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     wants_times: bool
 
     @property
@@ -214,6 +215,9 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
             f"Last time {words_for(t['last_s'])} for {known} of them (change {plan.last.change}, "
             f"{plan.last.at:%Y-%m-%d %H:%M} UTC)."
         )
+    if plan.notes:
+        yield Text(f"Keys of the inventory to rename ({len(plan.notes)}):")
+        yield from map(_bullet, plan.notes)
     if plan.remarks:
         yield Text(f"Lines of {plan.checklist} that are no items ({len(plan.remarks)}):")
         for remark in plan.remarks[:_MOST_ITEMS]:

@@ -9,7 +9,7 @@ import click
 from pytest_deploygate.cli import rehearsal_back
 from pytest_deploygate.cli.rehearsal import rehearse
 from pytest_deploygate.cli.repository import find_root
-from pytest_deploygate.fields.references import lab_folder
+from pytest_deploygate.fields.sources.lab import lab_folder
 from pytest_deploygate.lab import releases, story
 from pytest_deploygate.lab.app import NEW_VERSION, OLD_VERSION
 from pytest_deploygate.lab.state import Lab, LabError, load

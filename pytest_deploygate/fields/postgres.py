@@ -7,11 +7,23 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Port, SecretReference, Section
+from pytest_deploygate.fields.types import (
+    Duration,
+    Each,
+    ExistingPath,
+    Port,
+    SecretReference,
+    Section,
+    ShortForm,
+)
 
 
 class Node(Section):
     """One PostgreSQL server. Short form: `db1.example.com` or `db1.example.com:5432`."""
+
+    short_form = ShortForm(
+        "host", r"^[A-Za-z0-9._:%-]+$", examples=("db1.example.com", "db1.example.com:5432")
+    )
 
     name: str = Field(description="how findings call it; the host if left out")
     host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
-from pytest_deploygate.fields.types import Duration, Each, FilePath, Given, InventoryKeys, Port, Section
+from pytest_deploygate.fields.types import (
+    Duration,
+    Each,
+    FilePath,
+    Given,
+    InventoryKeys,
+    Port,
+    Section,
+    ShortForm,
+)
 
 
 def _network(value: object) -> str:
@@ -33,6 +42,8 @@ def networks(values: list[str]) -> list[IPv4Network | IPv6Network]:
 
 class NameServer(Section):
     """A DNS server. Short form: its address."""
+
+    short_form = ShortForm("address", r"^[0-9A-Fa-f.:]+$", examples=("192.0.2.53", "2001:db8::53"))
 
     name: str = Field(
         description="its name as in NS records, or how findings call it; the address if left out"

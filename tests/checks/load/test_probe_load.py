@@ -212,7 +212,7 @@ def test_methods_headers_bodies_and_logins_arrive(monkeypatch, tmp_path):
             "method": "POST",
             "body": '{"a": 1}',
             "headers": {"X-One": "1"},
-            "auth": {"bearer": f"file:{secret}"},
+            "auth": {"token": f"file:{secret}"},
         },
         {"path": "/read", "auth": {"user": "u", "password": f"file:{secret}"}},
         {"path": "/key", "method": "DELETE", "auth": {"header": "X-Key", "value": f"file:{secret}"}},

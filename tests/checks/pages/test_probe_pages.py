@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pytest_deploygate.checks.pages import probe
-from pytest_deploygate.checks.pages.section import Pages
+from pytest_deploygate.checks.pages.section import Pages, PolicyPage
 
 PAGE = """<html><head><title>t</title><style>body{background:url(/bg.png)}</style></head>
 <body><p>Last updated: 14 November 2026</p><img src="data:image/png;base64,AA"><img src="logo.png"><script>var d="2027-01-01"</script>
@@ -66,7 +66,7 @@ def site(tmp_path):
 
 def test_what_a_page_states_and_loads(site):
     """Visible dates alone; what a browser would fetch, but no links and nothing that is in the page."""
-    found = probe.read(f"{site}/page", Pages())
+    found = probe.read(PolicyPage(url=f"{site}/page"), Pages())
     assert found.status == 200
     assert [day.isoformat() for day in found.dates] == ["2026-11-14"]
     assert sorted(found.outside) == ["/bg.png", "logo.png"]
@@ -76,13 +76,13 @@ def test_what_a_page_states_and_loads(site):
 @pytest.mark.parametrize("path", ["broken", "endless"])
 def test_an_answer_that_breaks_off_or_does_not_end_is_no_page(site, path):
     """Neither an exception nor half a page."""
-    found = probe.read(f"{site}/{path}", Pages.model_validate({"timeout": "500ms"}))
+    found = probe.read(PolicyPage(url=f"{site}/{path}"), Pages.model_validate({"timeout": "500ms"}))
     assert found.status is None
     assert found.problem
 
 
 def test_nobody_there_is_no_page():
-    found = probe.read("http://127.0.0.1:1/", Pages.model_validate({"timeout": "500ms"}))
+    found = probe.read(PolicyPage(url="http://127.0.0.1:1/"), Pages.model_validate({"timeout": "500ms"}))
     assert found.status is None
     assert "no connection" in found.problem
 
@@ -102,7 +102,7 @@ def test_the_drill_stops_reads_and_starts_and_its_record_can_be_read(site, tmp_p
     record = probe.drill(pages)
     assert (record.outcome, record.application_down, record.status) == ("good", True, 503)
     assert (tmp_path / "up").exists()
-    kept = probe.maintenance(f"{site}/maintenance", pages, None)
+    kept = probe.maintenance(pages.maintenance, pages, None)
     assert kept.record is not None
     assert kept.record.sha256 == kept.page.sha256
 

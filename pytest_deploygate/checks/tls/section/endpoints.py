@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.guidelines import ProfileName
 from pytest_deploygate.fields.references import as_port
-from pytest_deploygate.fields.types import Duration, ExistingPath, FilePath, Port, Section
+from pytest_deploygate.fields.types import (
+    REFERENCE,
+    Duration,
+    ExistingPath,
+    FilePath,
+    Port,
+    Section,
+    ShortForm,
+)
 
 StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
 KeyKind = Literal["rsa", "ecdsa"]
@@ -27,7 +36,7 @@ def an_address(value: str) -> str:
 
 
 def _port_or_none(value: object) -> int | str:
-    """Read a port or the word `none`; a union would say two mistakes where the lab does not run."""
+    """Read a port or the word `none`; a union would report two mistakes where a reference leads nowhere."""
     if value == "none":
         return "none"
     port = as_port(value)
@@ -43,7 +52,7 @@ PortOrNone = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": "^lab:.+"},
+                REFERENCE,
                 {"const": "none", "type": "string"},
             ]
         }
@@ -54,9 +63,11 @@ PortOrNone = Annotated[
 class Tls(Section):
     """What holds for every endpoint that does not say otherwise."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
+
     profile: ProfileName = Field(default="intermediate", description="Mozilla's profile to compare with")
-    trust: FilePath | None = Field(
-        default=None, description="file with the trusted roots (PEM); left out: those of the platform"
+    ca_file: FilePath | None = Field(
+        default=None, description="file with certificates to trust instead of the system's (PEM)"
     )
     timeout: Duration = Field(default=timedelta(seconds=5), description="for each connection and each answer")
     tries: int = Field(
@@ -96,7 +107,7 @@ class Tls(Section):
 
 
 class ClientCertificate(Section):
-    """The certificate with which the gate is let in where clients must show one."""
+    """The certificate that the gate shows where clients must have one."""
 
     certificate: ExistingPath = Field(description="file with the certificate and its chain (PEM)")
     key: ExistingPath = Field(description="file with the private key (PEM)")
@@ -126,6 +137,11 @@ class Http(Section):
 class Endpoint(Section):
     """One TLS port. Short form: `app.example.com` or `app.example.com:8443`."""
 
+    short_form = ShortForm(
+        "host", r"^[A-Za-z0-9._:-]+$", examples=("app.example.com", "app.example.com:8443")
+    )
+    renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
+
     name: str = Field(description="how findings call it; the host if left out")
     host: str = Field(
         description="name that clients use: it is resolved, sent as SNI and must be in the certificate",
@@ -141,7 +157,7 @@ class Endpoint(Section):
         default=[], description="kinds of keys whose certificates must be offered; left out: at least one"
     )
     profile: ProfileName | None = Field(default=None, description="another profile than `tls.profile`")
-    trust: FilePath | None = Field(default=None, description="other roots than `tls.trust`")
+    ca_file: FilePath | None = Field(default=None, description="instead of `tls.ca_file` (PEM)")
     client_certificate: ClientCertificate | None = Field(
         default=None, description="clients must show a certificate; without one the first read must fail"
     )
