@@ -102,7 +102,7 @@ def _times_words(plan: Plan) -> str:
     if plan.t0 is not None:
         return f"T-0 is {plan.t0:%A %Y-%m-%d}, times are those of {plan.zone}"
     if plan.wants_times:
-        return "No days: the inventory has no schedule; add `schedule: {t0: 2026-12-01, timezone: Europe/Berlin}`"
+        return "No days: the inventory has no timetable; add `timetable: {t0: 2026-12-01, timezone: Europe/Berlin}`"
     return "The checklist's headings name no times"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.checks.privacy.probe import steps
+from pytest_deploygate.checks.privacy.probe import operations
 from pytest_deploygate.checks.privacy.section import PlatformRequest
 from pytest_deploygate.clients import prometheus
 from pytest_deploygate.clients.http import health, sending
@@ -148,7 +148,7 @@ def test_prometheus_is_asked_with_login_headers_and_parameters(got: Got) -> None
 
 def test_a_request_to_the_platform_is_about_the_synthetic_person(got: Got) -> None:
     """The person stands in URL, JSON at any depth and headers; a wrong answer stops the steps."""
-    person = steps.new_subject("ab")
+    person = operations.new_subject("ab")
     request = PlatformRequest.model_validate(
         {
             "url": f"{got.url}/people?mail={{email}}",
@@ -157,13 +157,13 @@ def test_a_request_to_the_platform_is_about_the_synthetic_person(got: Got) -> No
             "contains": "pong",
         }
     )
-    steps._http(request, person, 1)
+    operations._http(request, person, 1)
     assert (got.method, got.path) == ("POST", f"/people?mail={person.email}")
     assert json.loads(got.body) == {"who": {"name": person.name, "numbers": [person.phone]}, "age": 7}
     assert got.headers["x-person"] == person.email
     got.answer = b"queued"
     with pytest.raises(CannotTell, match=r"step 2: POST .* answered 200, body without 'pong'"):
-        steps._http(request, person, 2)
+        operations._http(request, person, 2)
     got.status = 500
     with pytest.raises(CannotTell, match=r"answered 500, expected 200 or 201 or 202 or 204: queued"):
-        steps._http(request, person, 3)
+        operations._http(request, person, 3)

@@ -104,7 +104,7 @@ class LoadEndpoint(HttpRequest):
         return self.name or f"{self.method} {self.path}"
 
 
-class RateStep(Section):
+class RateStage(Section):
     """A part of a rate profile: a steady rate, or one that changes evenly to `to`."""
 
     rate: float = Field(ge=0, le=_MOST_PER_SECOND, description="requests per second (at its start)")
@@ -153,7 +153,7 @@ class Load(Section):
         le=_MOST_PER_SECOND,
         description="requests per second to send (default: the declared peak)",
     )
-    profile: Annotated[list[RateStep], Field(min_length=1)] | None = Field(
+    profile: Annotated[list[RateStage], Field(min_length=1)] | None = Field(
         default=None, description="rates one after another, instead of rate_per_second and duration"
     )
     duration: Duration | None = Field(
@@ -209,24 +209,24 @@ class Load(Section):
         return self.target is not None and (self.allow is not None or self.server is None)
 
     @property
-    def steps(self) -> list[RateStep]:
-        """The plan as steps."""
+    def stages(self) -> list[RateStage]:
+        """The plan as stages."""
         if self.profile:
             return self.profile
         rate = self.rate_per_second or self.peak_per_second or 1.0
         lasts = self.duration or timedelta(seconds=max(10.0, DEFAULT_REQUESTS / rate))
-        return [RateStep(rate=rate, lasts=lasts)]
+        return [RateStage(rate=rate, lasts=lasts)]
 
     @property
     def greatest_rate(self) -> float:
         """The greatest rate planned, per second."""
-        return max(max(step.rate, step.to or 0.0) for step in self.steps)
+        return max(max(stage.rate, stage.to or 0.0) for stage in self.stages)
 
     @property
     def planned_requests(self) -> float:
         """How many requests the plan has."""
         return sum(
-            (s.rate + (s.rate if s.to is None else s.to)) / 2 * s.lasts.total_seconds() for s in self.steps
+            (s.rate + (s.rate if s.to is None else s.to)) / 2 * s.lasts.total_seconds() for s in self.stages
         )
 
     def limits_of(self, endpoint: LoadEndpoint) -> LatencyLimits:

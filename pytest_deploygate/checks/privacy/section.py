@@ -59,6 +59,8 @@ class Operation(Section):
 class AuditTrail(Section):
     """An audited operation on synthetic data, where its record must appear, and who must not change records."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"record": "query"}
+
     table: str = Field(description="schema.name of the table with the records")
     role: Login = Field(
         description="the application's role: it does the operation and must not change records"
@@ -68,7 +70,7 @@ class AuditTrail(Section):
     )
     operation: list[Operation] = Field(min_length=1, description="the audited operation")
     undo: list[Operation] = Field(default=[], description="what removes the synthetic data again")
-    record: str = Field(
+    query: str = Field(
         description="query that finds the operation's records: columns who, what, at (timestamptz) and source"
     )
     who: str | None = Field(
@@ -241,7 +243,7 @@ class Keys(InventoryKeys):
 
     audit_trail: Annotated[
         AuditTrail | None,
-        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}"),
+        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], query: …}"),
     ] = Field(default=None, description="the audit trail and who must not change it")
     data_retention: Annotated[
         DataRetention | None, Given("data_retention", "data_retention: {tables: […], files: […]}")

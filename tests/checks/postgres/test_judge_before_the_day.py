@@ -22,7 +22,7 @@ from pytest_deploygate.checks.postgres.facts import (
 from pytest_deploygate.checks.postgres.judge import after_load, caches, servers
 from pytest_deploygate.checks.postgres.judge import statements as judge_statements
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
-from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
 from pytest_deploygate.checks.privacy.facts import (
     ErasureFacts,
@@ -60,7 +60,7 @@ STATE = ServerState(
     (),
     None,
 )
-SERVERS = Servers.model_validate({"version": "15", "memory": "4GB", "extensions": {"amcheck": "any"}})
+SERVERS = ClusterSettings.model_validate({"version": "15", "memory": "4GB", "extensions": {"amcheck": "any"}})
 
 
 def setting(name, value):
@@ -274,7 +274,7 @@ def test_old_files(facts, verdict, words):
 
 
 AUDIT = AuditTrail.model_validate(
-    {"table": "a.log", "role": {"user": "app"}, "operation": [{"sql": "SELECT 1"}], "record": "SELECT 1"}
+    {"table": "a.log", "role": {"user": "app"}, "operation": [{"sql": "SELECT 1"}], "query": "SELECT 1"}
 )
 RECORD = Record("app", "INSERT a.users", NOW, "10.0.0.1")
 RECORDS = RecordFacts("app", NOW, 0.1, (RECORD,))

@@ -10,7 +10,7 @@ from pytest_deploygate.fields.references import looked_up
 from pytest_deploygate.fields.types import Duration, Section, Size
 
 
-class Servers(Section):
+class ClusterSettings(Section):
     """What is expected of each PostgreSQL server. What durability needs is expected without being named."""
 
     version: str = Field(description="`15` (any minor version) or `15.8`", pattern=r"^(\d+(\.\d+)?|lab:.+)$")
