@@ -28,9 +28,7 @@ class Node(Section):
     name: str = Field(description="how findings call it; the host if left out")
     host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
     port: Port = Field(default=5432, description="TCP port")
-    delayed: Duration | None = Field(
-        default=None, description="recovery_min_apply_delay that is there on purpose"
-    )
+    delayed: Duration | None = Field(default=None, description="intended recovery_min_apply_delay")
     upstream: str | None = Field(
         default=None, description="name of the replica that it streams from, when cascaded on purpose"
     )
@@ -61,10 +59,10 @@ class ConnectionSettings(Section):
     )
     sslrootcert: ExistingPath | None = Field(default=None, description="as libpq")
     connect_timeout: Duration = Field(
-        default=timedelta(seconds=5), description="a server must let us in by then"
+        default=timedelta(seconds=5), description="how long connecting to a server may take"
     )
     statement_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="no statement of ours runs longer"
+        default=timedelta(seconds=30), description="no statement of the gate runs longer"
     )
     primary: Node = Field(description="the node that takes writes")
     replicas: Annotated[

@@ -49,7 +49,7 @@ class MaintenanceDrill(Section):
     """A drill (disruptive): stop the application and fetch the page."""
 
     stop: str = Field(description="command that stops the application")
-    start: str = Field(description="command that starts it again; run whatever happens")
+    start: str = Field(description="command that starts it again; always run, also after an error")
     application: Url = Field(description="URL of the application, to check that it is really down")
     record: FilePath = Field(description="file that keeps the dated record of the last drill")
     max_age: Duration = Field(

@@ -79,11 +79,11 @@ class Tls(Section):
     fail_under: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
         default=timedelta(days=14),
-        description="a certificate fails with less time left than this or a sixth of its lifetime, the smaller of both",
+        description="a certificate fails with less time left than this or a sixth of its lifetime, whichever is smaller",
     )
     warn_under: Duration = Field(
         default=timedelta(days=30),
-        description="a warning below this or a third of the lifetime, the smaller of both",
+        description="a certificate warns with less time left than this or a third of its lifetime, whichever is smaller",
     )
     valid_until: datetime | None = Field(
         default=None,
@@ -114,23 +114,23 @@ class ClientCertificate(Section):
 
 
 class Http(Section):
-    """What an HTTPS endpoint says in its answers."""
+    """What the answers of an HTTPS endpoint must have."""
 
-    path: str = Field(default="/", description="path that is asked for, with GET", pattern="^/")
+    path: str = Field(default="/", description="path that is fetched with GET", pattern="^/")
     redirect_port: PortOrNone = Field(
         default=80, description="port that must redirect to HTTPS, or `none` where plain HTTP is not offered"
     )
     hsts: bool = Field(
         json_schema_extra={"weaker": "false"},
         default=True,
-        description="Strict-Transport-Security must be there, as long as the profile says",
+        description="Strict-Transport-Security must be sent, with at least the max-age of the profile",
     )
     min_score: int = Field(
         json_schema_extra={"weaker": "smaller"},
         default=50,
         ge=0,
         le=145,
-        description="least score of the security headers, as Mozilla's Observatory counts (50 is a C)",
+        description="minimum score of the security headers, as Mozilla's Observatory counts (50 is a C)",
     )
 
 
@@ -150,9 +150,9 @@ class Endpoint(Section):
     port: Port = Field(default=443, description="TCP port")
     addresses: list[Annotated[str, BeforeValidator(an_address)]] = Field(
         default=[],
-        description="addresses to look at, each of them; left out: all that the name resolves to, IPv4 and IPv6",
+        description="addresses to check, each of them; left out: all that the name resolves to, IPv4 and IPv6",
     )
-    starttls: StartTls = Field(default="none", description="protocol in which TLS is asked for")
+    starttls: StartTls = Field(default="none", description="protocol in which TLS is requested (STARTTLS)")
     keys: list[KeyKind] = Field(
         default=[], description="kinds of keys whose certificates must be offered; left out: at least one"
     )
@@ -186,7 +186,7 @@ class Endpoint(Section):
     @classmethod
     def _not_empty(cls, value: list[str]) -> list[str]:
         if not value:
-            raise ValueError("an empty list says nothing; leave the key out")
+            raise ValueError("an empty list has no meaning; leave the key out")
         return value
 
     @model_validator(mode="after")
