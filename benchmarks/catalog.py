@@ -22,7 +22,7 @@ from pytest_deploygate.checks.postgres.probe import after_load, caches, servers,
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.statements import Statements
 from pytest_deploygate.checks.privacy.probe import audit_trail, retention, sweep
-from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.probe.operations import new_subject
 from pytest_deploygate.checks.privacy.section import AuditTrail, Erasure, Retained
 from pytest_deploygate.checks.structure.probe import indexes, partitions
 from pytest_deploygate.checks.structure.section import Partitioned

@@ -1,4 +1,4 @@
-"""Questions to Prometheus' HTTP API. A part of an answer is no answer: what would be missing in it nobody can tell.
+"""Queries to Prometheus' HTTP API. A partial answer counts as none: nobody can tell what is missing in it.
 
 https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -11,66 +11,70 @@ from typing import Any
 
 import requests
 
+from pytest_deploygate.clients.http import sending
+from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.redaction import Secret, redact
+from pytest_deploygate.redaction import redact
 
 _MOST_WORDS = 300
 
 
-def ask(
-    url: str, question: Mapping[str, str], wanted: str, *, bearer: Secret | None, timeout_s: float
-) -> Any:
+def ask(server: Prometheus, question: Mapping[str, str], wanted: str) -> Any:
     """Return the result of an instant query: `wanted` is `matrix` (a list of series) or `scalar` (time and value).
 
     A range selector in it gives raw samples, as they were scraped. Raises CannotTell where Prometheus does not answer,
-    refuses, warns (then a store behind it was not reached, and the answer is a part only) or is something else.
+    refuses, warns (then a store behind it was not reached, and the answer is partial) or is something else.
     """
-    where = f"Prometheus at {url}"
-    headers = {"Authorization": f"Bearer {bearer.reveal()}"} if bearer else {}
+    where = f"Prometheus at {server.url}"
     try:
-        answer = requests.get(
-            f"{url.rstrip('/')}/api/v1/query", params=question, headers=headers, timeout=timeout_s
+        answer = sending.get(
+            server,
+            f"{server.url}/api/v1/query",
+            server.timeout.total_seconds(),
+            params={**server.params, **question},
         )
-    except requests.RequestException as error:
+    except (requests.RequestException, OSError) as error:
         raise CannotTell(f"{where} does not answer ({type(error).__name__}): {_words(error)}") from None
     try:
         told = answer.json()
     except ValueError:
         raise CannotTell(
-            f"{where} answered with HTTP {answer.status_code} and no JSON: is it Prometheus, is a login before it?"
+            f"{where} answered with HTTP {answer.status_code} and no JSON: is it Prometheus, does it ask for a login?"
         ) from None
     if not isinstance(told, dict):
-        raise CannotTell(f"{where} gave no object: is it Prometheus?")
+        raise CannotTell(f"{where} returned no JSON object: is it Prometheus?")
     if told.get("status") != "success":
         said = _words(told.get("error") or f"no reason given, HTTP {answer.status_code}")
         raise CannotTell(f"{where} refused the query {question['query']}: {said}")
     if told.get("warnings"):
         raise CannotTell(
-            f"{where} gave a part only: {_words('; '.join(map(str, told['warnings'])))}; "
-            "what is missing cannot be told, ask again when all its stores answer"
+            f"{where} gave a partial answer: {_words('; '.join(map(str, told['warnings'])))}; "
+            "run this again when all of its stores answer"
         )
     data = told.get("data")
     data = data if isinstance(data, dict) else {}
     if data.get("resultType") != wanted:
         kind = data.get("resultType")
-        raise CannotTell(f"{where} gave a {kind} for {question['query']}, not samples over time ({wanted})")
+        raise CannotTell(
+            f"{where} returned a {kind} for {question['query']}, not samples over time ({wanted})"
+        )
     return _whole(data.get("result"), where)
 
 
 def number(text: object) -> float:
-    """Return a sample's value. Raises CannotTell for what is none, NaN and infinity among it."""
+    """Return a sample's value. Raises CannotTell for what is not a finite number."""
     try:
         value = float(str(text))
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise CannotTell(f"Prometheus holds a sample {text!r}: that is no number to count with")
+        raise CannotTell(f"Prometheus has a sample {text!r}, which is not a finite number")
     return value
 
 
 def _whole(result: object, where: str) -> list[Any]:
     if not isinstance(result, list):
-        raise CannotTell(f"{where} gave no list of results: is it Prometheus?")
+        raise CannotTell(f"{where} returned no list of results: is it Prometheus?")
     return result
 
 

@@ -1,22 +1,28 @@
-"""How an inventory names a health check."""
+"""How an inventory describes a health check."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pytest_deploygate.fields.types import Duration, Section, Text
+from pytest_deploygate.fields.http import HttpRequest, Url
+from pytest_deploygate.fields.types import Duration, Text
 
 
-class HealthCheck(Section):
-    """Something that answers over the network: an HTTP address with a status, or a TCP port."""
+class HealthCheck(HttpRequest):
+    """Something that answers over the network: an HTTP request with a good answer, or a TCP port."""
 
     exactly_one = ("url", "tcp")
 
     name: str = Field(description="how findings call it")
-    url: Text | None = Field(default=None, description="address to GET, e.g. https://old.example.com/healthz")
-    tcp: Text | None = Field(default=None, description="host:port that must take connections")
-    status: int = Field(default=200, ge=100, le=599, description="HTTP status that it must answer")
-    contains: str | None = Field(default=None, description="text that the answer must contain")
-    timeout: Duration = Field(default=timedelta(seconds=5), description="it must answer by then")
+    url: Url | None = Field(default=None, description="address to ask, e.g. https://old.example.com/healthz")
+    tcp: Text | None = Field(default=None, description="host:port that must accept connections")
+    timeout: Duration = Field(default=timedelta(seconds=5), description="how long an answer may take")
+
+    @model_validator(mode="after")
+    def _request_has_url(self) -> Self:
+        if self.tcp is not None and (keys := self.misplaced()):
+            raise ValueError(f"{keys} need `url`; of a `tcp` port only the connection is checked")
+        return self

@@ -7,18 +7,28 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pytest_deploygate.fields.types import Duration, Each, ExistingPath, Port, SecretReference, Section
+from pytest_deploygate.fields.types import (
+    Duration,
+    Each,
+    ExistingPath,
+    Port,
+    SecretReference,
+    Section,
+    ShortForm,
+)
 
 
 class Node(Section):
     """One PostgreSQL server. Short form: `db1.example.com` or `db1.example.com:5432`."""
 
+    short_form = ShortForm(
+        "host", r"^[A-Za-z0-9._:%-]+$", examples=("db1.example.com", "db1.example.com:5432")
+    )
+
     name: str = Field(description="how findings call it; the host if left out")
     host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
     port: Port = Field(default=5432, description="TCP port")
-    delayed: Duration | None = Field(
-        default=None, description="recovery_min_apply_delay that is there on purpose"
-    )
+    delayed: Duration | None = Field(default=None, description="intended recovery_min_apply_delay")
     upstream: str | None = Field(
         default=None, description="name of the replica that it streams from, when cascaded on purpose"
     )
@@ -49,10 +59,10 @@ class ConnectionSettings(Section):
     )
     sslrootcert: ExistingPath | None = Field(default=None, description="as libpq")
     connect_timeout: Duration = Field(
-        default=timedelta(seconds=5), description="a server must let us in by then"
+        default=timedelta(seconds=5), description="how long connecting to a server may take"
     )
     statement_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="no statement of ours runs longer"
+        default=timedelta(seconds=30), description="no statement of the gate runs longer"
     )
     primary: Node = Field(description="the node that takes writes")
     replicas: Annotated[

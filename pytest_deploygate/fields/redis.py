@@ -17,15 +17,18 @@ class Redis(Section):
     password: SecretReference | None = Field(default=None, description="reference to its password")
     tls: bool = Field(default=False, description="connect with TLS")
     databases: list[int] = Field(
-        default=[0], min_length=1, description="numbered databases that are looked at"
+        default=[0], min_length=1, description="numbers of the databases that are read"
     )
     min_hit_ratio: float = Field(
         json_schema_extra={"weaker": "smaller"},
         default=0.8,
         ge=0,
         le=1,
-        description="share of lookups that hit",
+        description="smallest share of lookups that hit",
     )
     min_lookups: int = Field(
-        json_schema_extra={"weaker": "smaller"}, default=1000, ge=1, description="fewer lookups tell nothing"
+        json_schema_extra={"weaker": "smaller"},
+        default=1000,
+        ge=1,
+        description="with fewer lookups the ratio is inconclusive",
     )

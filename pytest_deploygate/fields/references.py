@@ -1,29 +1,27 @@
-"""Values that stand elsewhere: `env:NAME`, `file:PATH`, and `lab:NAME` from the running lab's state.
+"""Values that are kept elsewhere: `scheme:NAME`, where a scheme is one of those in `fields/sources/`.
 
-The validators here are called while an inventory is read. Relative paths are relative to the inventory's file,
-which `reading(...)` announces for the time of the reading.
+The validators here are called while an inventory is read. Relative paths start at the folder of the inventory's file,
+which `reading(...)` announces for as long as it is read.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.fields.sources import Absent, sources
 from pytest_deploygate.redaction import Secret
 
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
-STATE_FILE = "state.json"
-#: A key that any section may have: it is left out where the lab does without the value named.
+#: A key that any section may have: it is left out where the source does without the value named.
 ONLY_WHERE = "only_where"
 NO_FILE = "there is no file or folder"
-#: Stand for a value of the lab and a secret that are not there, where what is missing is only collected.
+#: Stand for a value and a secret that are not there, where what is missing is only collected.
 _NO_VALUE = "1"
 _NO_SECRET = "this-secret-is-not-there-yet"  # noqa: S105 (it is none)
 
@@ -39,6 +37,18 @@ def reading(inventory_file: Path, missing: list[str] | None = None) -> Iterator[
         _missing.reset(other)
 
 
+def pattern(*, secret: bool = False) -> str:
+    """Return the regular expression for references, as the JSON schema has it: to secrets, or to other values."""
+    schemes = [source.scheme for source in sources().values() if secret or source.text]
+    return f"^({'|'.join(schemes)}):.+" if len(schemes) > 1 else f"^{schemes[0]}:.+"
+
+
+def only_where_pattern() -> str:
+    """Return the regular expression for what `only_where` can name."""
+    schemes = [source.scheme for source in sources().values() if source.lacks]
+    return f"^({'|'.join(schemes)}):.+" if len(schemes) > 1 else f"^{schemes[0]}:.+"
+
+
 def _absent(why: str) -> None:
     """Note what a reference leads to and is not there. Raises ValueError unless that is being collected."""
     collected = _missing.get()
@@ -48,83 +58,97 @@ def _absent(why: str) -> None:
         collected.append(why)
 
 
-def lab_folder(start: Path | None = None) -> Path:
-    """Return the lab's state folder: `$DEPLOYGATE_LAB`, else one under /var/tmp named after the project's folder.
-
-    It is outside the project because servers run as another user, who must be able to walk to it, and because
-    socket paths are limited to 107 bytes.
-    """
-    if named := os.environ.get("DEPLOYGATE_LAB"):
-        return Path(named)
-    here = (start or Path.cwd()).resolve()
-    project = next(
-        (folder for folder in (here, *here.parents) if (folder / "inventories" / "lab.yml").is_file()), here
-    )
-    digest = sha256(str(project).encode())[:8]
-    return Path("/var/tmp") / f"deploygate-lab-{os.getuid()}-{digest}"  # noqa: S108 (our own folder, mode 0711)
-
-
-def from_lab(name: str, instead: str = _NO_VALUE) -> str:
-    """Return a value of the running lab, e.g. `db1.port`; `instead` where what is missing is only collected.
-
-    Raises ValueError when no lab runs or it has no such value (with the names it has).
-    """
-    state = lab_folder(_base.get(Path.cwd())) / STATE_FILE
+def _value(scheme: str, name: str, instead: str) -> str:
+    """Return a value that is not secret; `instead` where it is not there and that is only collected."""
+    read = sources()[scheme].text
+    if read is None:
+        raise ValueError(f"{scheme}: holds secrets only")
     try:
-        values: dict[str, object] = json.loads(state.read_text())["values"]
-    except (OSError, ValueError, KeyError):
-        _absent("the lab is not running; start it with `deploygate lab up`")
+        return read(name, _base.get(Path.cwd()))
+    except Absent as absent:
+        _absent(str(absent))
         return instead
-    if name not in values:
-        raise ValueError(f"the lab has no value {name!r}; it has {', '.join(sorted(values))}")
-    return str(values[name])
 
 
-def with_lab(text: str) -> str:
-    """Return a text with each `lab:NAME` in it replaced by its value. Raises ValueError like `from_lab`."""
-    return re.sub(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)+)", lambda found: from_lab(found[1]), text)
+@cache
+def _whole() -> re.Pattern[str]:
+    """Return what a value looks like that is nothing but a reference. `lab:8080` is a host with its port."""
+    return re.compile(rf"({_schemes()}):(?!\d+$)(.+)", re.DOTALL)
 
 
-def lab_lacks(reference: object) -> bool:
-    """Tell whether a running lab does without `lab:NAME`, because a program for it is not installed here.
+@cache
+def _within() -> re.Pattern[str]:
+    """Return what a reference looks like inside a longer text, where its name has a dot."""
+    return re.compile(rf"(?<![A-Za-z0-9])({_schemes()}):([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
 
-    A lab that does not run lacks nothing: that it does not run is said where its values are read.
+
+def _schemes() -> str:
+    return "|".join(source.scheme for source in sources().values() if source.text)
+
+
+def is_reference(value: object) -> bool:
+    """Tell whether a value is nothing but a reference to a value that is not secret."""
+    return isinstance(value, str) and _whole().fullmatch(value) is not None
+
+
+def looked_up(value: object, instead: str = _NO_VALUE) -> object:
+    """Return what a reference leads to, and any other value as it is.
+
+    `instead` stands for a value that is not there, where what is missing is only collected. Raises ValueError
+    where a reference leads nowhere.
     """
-    if not isinstance(reference, str) or not reference.startswith("lab:"):
-        return False
-    state = lab_folder(_base.get(Path.cwd())) / STATE_FILE
-    try:
-        return reference.removeprefix("lab:") not in json.loads(state.read_text())["values"]
-    except (OSError, ValueError, KeyError):
-        return False
+    found = _whole().fullmatch(value) if isinstance(value, str) else None
+    return _value(found[1], found[2], instead) if found else value
+
+
+def looked_up_or_left_out(value: object) -> object:
+    """Return what `looked_up` returns; None where a reference leads to an empty value."""
+    found = looked_up(value)
+    return found if found or not is_reference(value) else None
+
+
+def filled_in(value: object, instead: str = _NO_VALUE) -> object:
+    """Return a text with each reference in it replaced, also in the middle: `http://127.0.0.1:lab:front.port/`.
+
+    `instead` stands for the whole text where that is a reference to a value that is not there. Raises ValueError like
+    `looked_up`.
+    """
+    if not isinstance(value, str) or is_reference(value):
+        return looked_up(value, instead)
+    return _within().sub(lambda found: _value(found[1], found[2], _NO_VALUE), value)
+
+
+def lacks(reference: object) -> bool:
+    """Tell whether the source of `scheme:NAME` does without that value on purpose."""
+    scheme, _, name = reference.partition(":") if isinstance(reference, str) else ("", "", "")
+    source = sources().get(scheme)
+    return bool(source and source.lacks and source.lacks(name, _base.get(Path.cwd())))
 
 
 def as_path(value: object) -> Path:
-    """Read a path; `lab:NAME` is looked up, a relative one starts at the inventory's folder."""
+    """Read a path; a reference is looked up, a relative path starts at the inventory's folder."""
     if isinstance(value, Path):
         return value
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a path")  # noqa: TRY004
-    text = from_lab(value.removeprefix("lab:")) if value.startswith("lab:") else value
-    return _base.get(Path.cwd()) / Path(text).expanduser()
+    return _base.get(Path.cwd()) / Path(str(looked_up(value))).expanduser()
 
 
 def as_existing_path(value: object) -> Path:
     """Read a path as `as_path` does; raises ValueError when nothing is there."""
     path = as_path(value)
-    told = str(value).startswith("lab:") and path.name == _NO_VALUE
-    if not path.exists() and not told:
+    placeholder = is_reference(value) and path.name == _NO_VALUE
+    if not path.exists() and not placeholder:
         _absent(f"{NO_FILE} {path}")
     return path
 
 
 def as_port(value: object) -> int:
-    """Read a port number; `lab:NAME` is looked up."""
-    if isinstance(value, str) and value.startswith("lab:"):
-        value = from_lab(value.removeprefix("lab:"))
-    if isinstance(value, bool) or not str(value).isdigit():
-        raise ValueError(f"{value!r} is not a port number")
-    return int(str(value))
+    """Read a port number; a reference is looked up."""
+    found = looked_up(value)
+    if isinstance(found, bool) or not str(found).isdigit():
+        raise ValueError(f"{found!r} is not a port number")
+    return int(str(found))
 
 
 def as_secret(value: object) -> Secret:
@@ -136,35 +160,24 @@ def as_secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     text = value if isinstance(value, str) else ""
-    kind, _, name = text.partition(":")
-    if kind not in ("env", "file", "lab") or not name:
+    scheme, _, name = text.partition(":")
+    source = sources().get(scheme)
+    if source is None or not name:
         if text:
             Secret(text)
-        raise ValueError("a secret is not written here in clear; write env:NAME or file:PATH")
-    if kind == "lab":
-        name = from_lab(name)
-        if name == _NO_VALUE:
-            return Secret(_NO_SECRET, text)
-    found, why = _from_environment(name) if kind == "env" else _from_file(name)
+        raise ValueError(f"a secret is not written here in clear; write {_advice()}")
+    why = ""
+    try:
+        found = source.secret(name, _base.get(Path.cwd()))
+    except Absent as absent:
+        found, why = "", str(absent)
     if not found:
         _absent(why or f"the secret {text} is empty")
         return Secret(_NO_SECRET, text)
     return Secret(found, text)
 
 
-def _from_environment(name: str) -> tuple[str, str]:
-    """Return a secret, or why it is not there."""
-    found = os.environ.get(name)
-    if found is None:
-        return "", f"the environment variable {name} is not set; export it before the run"
-    return found, ""
-
-
-def _from_file(name: str) -> tuple[str, str]:
-    """Return a secret, or why it is not there."""
-    path = as_path(name)
-    try:
-        return path.read_text().strip(), ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        return "", f"the secret's file {path} cannot be read: {reason}"
+def _advice() -> str:
+    """Return how to write a secret, in words: `env:NAME or file:PATH`."""
+    *others, last = (source.advice for source in sources().values() if source.advice)
+    return f"{', '.join(others)} or {last}" if others else last

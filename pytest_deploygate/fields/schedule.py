@@ -27,7 +27,7 @@ class Schedule(Section):
     @model_validator(mode="after")
     def _line_of_crontab(self) -> Self:
         if self.crontab is not None and not self.command:
-            raise ValueError("`crontab` needs `command`: text that tells the job's line from others")
+            raise ValueError("`crontab` needs `command`: text that only the job's line has")
         return self
 
 

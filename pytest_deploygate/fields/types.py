@@ -1,13 +1,12 @@
-"""The types that inventory fields are made of, and what a field can say of itself beside its description.
+"""The types that inventory fields are made of, and what a field can say about itself beside its description.
 
-Durations are written `30s`, `5m`, `2h`; sizes `16MB`; secrets `env:NAME` or `file:PATH`; values of the running
-lab `lab:NAME`.
+Durations are written `30s`, `5m`, `2h`; sizes `16MB`; secrets and other values that are kept elsewhere as references
+(`env:NAME`, `file:PATH`; see `fields.sources`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +22,10 @@ from pydantic import (
     model_validator,
 )
 
-from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret, from_lab
+from pytest_deploygate.fields import references
+from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret
+from pytest_deploygate.fields.renamed import Renamed, in_new_words
+from pytest_deploygate.fields.sources import sources
 from pytest_deploygate.model import parse_duration, parse_size
 from pytest_deploygate.redaction import Secret
 
@@ -106,8 +108,8 @@ SecretReference = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": "^(env|file|lab):.+",
-            "examples": ["env:DB_PASSWORD", "file:/run/secrets/db"],
+            "pattern": references.pattern(secret=True),
+            "examples": [source.example for source in sources().values() if source.example],
         }
     ),
 ]
@@ -115,31 +117,67 @@ FilePath = Annotated[Path, BeforeValidator(as_path), WithJsonSchema({"type": "st
 ExistingPath = Annotated[
     Path, BeforeValidator(as_existing_path), WithJsonSchema({"type": "string", "format": "path"})
 ]
+#: What the schema says of a reference in the place of a number, a word or a flag.
+REFERENCE: dict[str, Any] = {"type": "string", "pattern": references.pattern()}
 Port = Annotated[
     int,
     BeforeValidator(as_port),
     Field(ge=1, le=65535),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": "^lab:.+"},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, REFERENCE]}),
 ]
+#: Text in which references are looked up, also in the middle of an address.
+Text = Annotated[str, BeforeValidator(references.filled_in), WithJsonSchema({"type": "string"})]
+#: Text in which a reference is looked up; an empty value counts as left out.
+OptionalText = Annotated[
+    str | None,
+    BeforeValidator(references.looked_up_or_left_out),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+]
+#: True or false, or a reference; an empty value counts as left out.
+Flag = Annotated[
+    bool,
+    BeforeValidator(references.looked_up_or_left_out),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, REFERENCE]}),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ShortForm:
+    """Says that a section may be written as one text. `key` is the only one that it cannot do without."""
+
+    key: str
+    pattern: str
+    examples: tuple[str, ...]
 
 
 class Section(BaseModel):
     """A part of the inventory: no unknown key, no change after reading.
 
     Of the keys in `exactly_one` a section has one; `instead` are the words for what to write otherwise.
+    `renamed` has the former names of keys: they are accepted for one version, with a note.
+    `short_form` stands beside the validator that accepts it.
     """
 
     exactly_one: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[str] = ""
+    renamed: ClassVar[Mapping[str, str | Renamed]] = {}
+    short_form: ClassVar[ShortForm | None] = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @classmethod
+    def former_keys(cls) -> dict[str, Renamed]:
+        """Return what was renamed in this section, or in one that it extends, by the old key."""
+        found: dict[str, Renamed] = {}
+        for model in reversed(cls.__mro__):
+            for old, new in vars(model).get("renamed", {}).items():
+                found[old] = new if isinstance(new, Renamed) else Renamed(new)
+        return found
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_keys(cls, value: Any) -> Any:
+        return in_new_words(value, cls.former_keys()) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _has_exactly_one(self) -> Self:
@@ -155,15 +193,3 @@ class InventoryKeys(Section):
 
 class DatabaseKeys(Section):
     """What a subject adds to the inventory's `database` section."""
-
-
-_OF_LAB = re.compile(r"lab:([a-z0-9-]+(?:\.[a-z0-9-]+)*)")
-
-
-def _with_lab(value: object) -> object:
-    """Put values of the running lab in the place of `lab:NAME`, which may stand in the middle of an address."""
-    return _OF_LAB.sub(lambda found: from_lab(found[1]), value) if isinstance(value, str) else value
-
-
-#: Text in which `lab:NAME` is looked up.
-Text = Annotated[str, BeforeValidator(_with_lab), WithJsonSchema({"type": "string"})]

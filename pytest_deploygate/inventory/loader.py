@@ -15,7 +15,9 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pytest_deploygate.fields.references import ONLY_WHERE, lab_lacks, reading
+from pytest_deploygate.fields.references import ONLY_WHERE, lacks, reading
+from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
+from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import sha256
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
@@ -45,11 +47,12 @@ class InventoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An inventory with the file that it came from and that file's SHA-256."""
+    """An inventory with the file that it came from and that file's SHA-256. `notes` are keys to rename in it."""
 
     inventory: Inventory
     file: Path
     sha256: str
+    notes: tuple[Problem, ...] = ()
 
 
 def available(root: Path) -> list[str]:
@@ -95,12 +98,15 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
     except UnicodeDecodeError:
         raise InventoryError([Problem(shown, 0, "is not UTF-8 text")]) from None
     document = _parse(text, shown)
-    with reading(path, missing):
+    former: list[FormerKey] = []
+    with reading(path, missing), noting(former):
         try:
             inventory = composed().model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
-    return Loaded(inventory, path, sha256(raw))
+    former.sort(key=lambda key: key.line)
+    notes = tuple(Problem(shown, key.line, str(key)) for key in former)
+    return Loaded(inventory, path, sha256(raw), notes)
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -137,15 +143,21 @@ def _parse(text: str, shown: str) -> CommentedMap:
     return document
 
 
-def _plain(node: object) -> Any:
-    """Turn ruamel's types into plain ones; what stands under a secret's name is known to redaction from here on."""
-    if isinstance(node, Mapping):
+def _plain(node: object, location: Location = ()) -> Any:
+    """Turn ruamel's types into plain ones; a value under a secret's name is known to redaction from here on.
+
+    Keys remember where they stand, for notes about them.
+    """
+    if isinstance(node, CommentedMap):
+        plain = {}
         for key, value in node.items():
             if str(key).lower() in _SECRET_KEYS and isinstance(value, str) and ":" not in value:
                 Secret(value)
-        return {str(key): _plain(value) for key, value in node.items()}
+            here = (*location, str(key))
+            plain[Key(str(key), node.lc.key(key)[0] + 1, _path(here))] = _plain(value, here)
+        return plain
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [_plain(value, (*location, number)) for number, value in enumerate(node)]
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
@@ -153,7 +165,7 @@ def _plain(node: object) -> Any:
 
 
 def _present(node: Any) -> Any:
-    """Leave out sections and entries whose `only_where: lab:NAME` names what the running lab does without."""
+    """Leave out sections and entries whose `only_where: lab:NAME` names a value that the running lab does not have."""
     if isinstance(node, dict):
         kept = {key: value for key, value in node.items() if not _elsewhere(value)}
         return {key: _present(value) for key, value in kept.items() if key != ONLY_WHERE}
@@ -164,7 +176,7 @@ def _elsewhere(node: object) -> bool:
     """Tell whether a section, or every entry of a list, is for a lab that has more than this one."""
     if isinstance(node, list):
         return bool(node) and all(_elsewhere(entry) for entry in node)
-    return isinstance(node, dict) and lab_lacks(node.get(ONLY_WHERE))
+    return isinstance(node, dict) and lacks(node.get(ONLY_WHERE))
 
 
 def _problems(error: ValidationError, document: CommentedMap, shown: str) -> list[Problem]:
@@ -219,17 +231,19 @@ def _real(location: Location, document: object) -> Location:
 
 def _text(kind: str, location: Location, message: str, document: CommentedMap) -> str:
     if kind == "extra_forbidden":
+        if new := _former_keys(location[:-1]).get(str(location[-1])):
+            return f"this is the old name of `{new.to}`, which is there too; remove it"
         return f"there is no such key{nearest(str(location[-1]), _valid_keys(location[:-1]))}"
     if kind == "missing":
         field = _fields(location[:-1]).get(str(location[-1]))
         about = f" ({field.description})" if field and field.description else ""
         return f"is missing{about}"
     if kind == "too_short":
-        return "is empty; list at least one, or take the key out (its items are then not covered)"
+        return "is empty; list at least one, or remove the key (its items are then not covered)"
     if kind == "string_pattern_mismatch" and location[-1] == "host":
         return "is not a host name or address (user, password and database have keys of their own)"
     if kind in ("model_type", "dict_type") and _at(document, location) is None:
-        return "has nothing under it; add its keys or take the line out"
+        return "has nothing under it; add its keys or remove the line"
     if kind == "union":
         return f"must be {_description(location)}"
     if kind in _MUST_BE:
@@ -286,7 +300,17 @@ def _valid_keys(location: Location) -> list[str]:
 
 
 def _fields(location: Location) -> dict[str, Any]:
-    """Return the fields of the model at a place of the inventory, by following the models' own annotations."""
+    model = _model(location)
+    return dict(model.model_fields) if model else {}
+
+
+def _former_keys(location: Location) -> dict[str, Renamed]:
+    model = _model(location)
+    return model.former_keys() if model and issubclass(model, Section) else {}
+
+
+def _model(location: Location) -> type[BaseModel] | None:
+    """Return the model at a place of the inventory, by following the models' own annotations."""
     model: type[BaseModel] | None = composed()
     for part in location:
         if isinstance(part, int) or model is None:
@@ -294,7 +318,7 @@ def _fields(location: Location) -> dict[str, Any]:
         by_key = {field.alias or name: field for name, field in model.model_fields.items()}
         if part in by_key:
             model = _model_in(by_key[part].annotation)
-    return dict(model.model_fields) if model else {}
+    return model
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

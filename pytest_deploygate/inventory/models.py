@@ -1,15 +1,15 @@
-"""The inventory as a whole: what is about the gate itself, and the keys that each subject adds.
+"""The inventory as a whole: the keys about the gate itself, and those that each subject adds.
 
-Every key but `name` may be left out: its items are then `not_covered`, in words that say what to add. A subject's
+Every key but `name` may be left out: its items are then `not_covered`, with a reason that says what to add. A subject's
 keys are in `checks/<subject>/section`; a new subject is found by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import Field, create_model
 
@@ -40,6 +40,8 @@ class Database(_Whole, ConnectionSettings):
 class Inventory(_Whole):
     """One environment that can be gated."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"schedule": "timetable"}
+
     name: str = Field(description="name of the environment; `--allow-disruptive` must repeat it")
     description: str = Field(default="", description="one line for the report")
     database: Annotated[
@@ -51,7 +53,7 @@ class Inventory(_Whole):
     not_applicable: list[NotApplicable] = Field(
         default=[], description="items that do not apply, with reason"
     )
-    schedule: Timetable | None = Field(
+    timetable: Timetable | None = Field(
         default=None, description="when the change is planned; the plan and the report show its windows"
     )
     contacts: list[Contact] = Field(default=[], description="who to call, by role; shown in the report")

@@ -1,26 +1,27 @@
 """The JSON Schema of the inventory, for editors that complete and check while it is written.
 
-It follows from the models. What only our own reader checks (paths that exist, variables that are set) is not in it.
+It is made from the models. It leaves out what only our own reader can check: paths that exist, variables that are set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from pytest_deploygate.fields.references import ONLY_WHERE
-from pytest_deploygate.fields.types import Section
+from pytest_deploygate.fields.references import ONLY_WHERE, only_where_pattern
+from pytest_deploygate.fields.renamed import Renamed
+from pytest_deploygate.fields.types import Section, ShortForm
 from pytest_deploygate.inventory.models import composed
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ONLY_WHERE = {
     "type": "string",
-    "pattern": "^lab:.+",
-    "description": "leave this out where the lab does without that value",
+    "pattern": only_where_pattern(),
+    "description": "leave this section or entry out where the lab does not have that value",
 }
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -29,7 +30,7 @@ class _AsPeopleWrite(GenerateJsonSchema):
     """Defaults in the forms that the inventory takes: `30s` instead of `PT30S`."""
 
     def encode_default(self, dft: Any) -> Any:
-        """Return a default as it would stand in an inventory; of a section `{}`: its own defaults hold."""
+        """Return a default as an inventory would have it; for a section `{}`: its own defaults hold."""
         if isinstance(dft, timedelta):
             return _duration(dft)
         if isinstance(dft, BaseModel):
@@ -41,16 +42,14 @@ def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) as plain data, keys in a stable order."""
     made = composed().model_json_schema(by_alias=True, schema_generator=_AsPeopleWrite)
     definitions = made.pop("$defs")
-    for model in _sections(Section):
-        if model.exactly_one and model.__name__ in definitions:
-            definitions[model.__name__]["oneOf"] = [{"required": [key]} for key in model.exactly_one]
-    for name, needed, examples in _SHORT_FORMS:
-        definitions[name] = _with_short_form(definitions[name], needed, examples)
-    for section in definitions.values():
-        if "properties" in section:
-            section["properties"][ONLY_WHERE] = _ONLY_WHERE
-        for field in section.get("properties", {}).values():
-            field.pop("weaker", None)  # for our own reports of weakened limits, nothing to an editor
+    # A section with keys of other subjects comes after the one that it extends, which has the same name.
+    for name, model in {model.__name__: model for model in _sections(Section)}.items():
+        if name in definitions:
+            _add_rules(definitions[name], model)
+            definitions[name]["properties"][ONLY_WHERE] = _ONLY_WHERE
+            if model.short_form:
+                definitions[name] = _with_short_form(definitions[name], model.short_form)
+    _add_rules(made, composed())
     return {
         "$schema": DIALECT,
         "$id": "urn:pytest-deploygate:inventory",
@@ -66,20 +65,46 @@ def _sections(model: type[Section]) -> Iterator[type[Section]]:
         yield from _sections(inner)
 
 
-#: Models that may be written as one text, what of them has no default, and how the text looks.
-_SHORT_FORMS = (
-    ("Node", "host", ["db1.example.com", "db1.example.com:5432"]),
-    ("Endpoint", "host", ["app.example.com", "app.example.com:8443"]),
-    ("NameServer", "address", ["192.0.2.53", "2001:db8::53"]),
-)
+def _add_rules(node: dict[str, Any], model: type[Section]) -> None:
+    """Add to a section's schema what only its class variables say: keys that exclude each other, and former keys."""
+    properties, former = node.setdefault("properties", {}), model.former_keys()
+    for field in properties.values():
+        field.pop("weaker", None)  # for our own reports of weakened limits, nothing to an editor
+    rules: list[dict[str, Any]] = []
+    if model.exactly_one:
+        rules.append({"oneOf": [_has(key, former) for key in model.exactly_one]})
+    required = node.pop("required", [])
+    renamed = {new.to for new in former.values()}
+    rules += [_has(key, former) for key in required if key in renamed]
+    if kept := [key for key in required if key not in renamed]:
+        node["required"] = kept
+    for old, new in former.items():
+        if new.unless:
+            # The old name has a meaning of its own beside that key, so it is not deprecated there.
+            both = {"not": {"required": [old, new.to]}}
+            deprecated = {"properties": {old: {"deprecated": True}}} | both
+            rules.append({"if": {"not": {"required": [new.unless]}}, "then": deprecated})
+            continue
+        about = {key: value for key, value in properties[new.to].items() if key != "default"}
+        properties[old] = {**about, "description": f"old name of `{new.to}`", "deprecated": True}
+        rules.append({"not": {"required": [old, new.to]}})
+    if len(rules) == 1:
+        node |= rules[0]
+    elif rules:
+        node["allOf"] = rules
 
 
-def _with_short_form(node: dict[str, Any], needed: str, examples: list[str]) -> dict[str, Any]:
-    """Return a model's schema with its short form, and the name that may be left out."""
-    node["required"] = [needed]
-    # A short form may have a port beside the host.
-    pattern = node["properties"][needed].get("pattern", r"^[0-9A-Fa-f.:]+$").replace("._-]", "._:-]")
-    short = {"type": "string", "pattern": pattern, "examples": examples}
+def _has(key: str, former: Mapping[str, Renamed]) -> dict[str, Any]:
+    """Say that a section has a key, under its name or a former one."""
+    names = [key, *(old for old, new in former.items() if new.to == key and not new.unless)]
+    each: list[dict[str, Any]] = [{"required": [name]} for name in names]
+    return each[0] if len(each) == 1 else {"anyOf": each}
+
+
+def _with_short_form(node: dict[str, Any], form: ShortForm) -> dict[str, Any]:
+    """Return a section's schema with its short form, beside which only one key is required."""
+    node["required"] = [form.key]
+    short = {"type": "string", "pattern": form.pattern, "examples": list(form.examples)}
     return {"title": node.pop("title"), "description": node.pop("description"), "anyOf": [short, node]}
 
 

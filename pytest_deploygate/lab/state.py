@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pytest_deploygate.fields.references import STATE_FILE, lab_folder
+from pytest_deploygate.fields.sources.lab import STATE_FILE, lab_folder
 from pytest_deploygate.redaction import Secret
 
 DATABASE = "platform"

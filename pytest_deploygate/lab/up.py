@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_deploygate.fields.references import STATE_FILE
+from pytest_deploygate.fields.sources.lab import STATE_FILE
 from pytest_deploygate.lab import (
     backups,
     client,

@@ -32,7 +32,7 @@ def plan(switch: DnsSwitch) -> Verified:
     """
     place = f"{switch.primary}:{switch.port}"
     would = (
-        f"replace {switch.record} {switch.type} {', '.join(switch.now)} by {', '.join(switch.to)} (TTL {switch.ttl})"
+        f"replace {switch.name} {switch.type} {', '.join(switch.now)} by {', '.join(switch.to)} (TTL {switch.ttl})"
         f" at {place}, if it is still so"
     )
     seen = _answer(switch, switch.primary, int(switch.port))
@@ -70,7 +70,7 @@ def switch(wanted: DnsSwitch) -> str:
         return ""
     if code == dns.rcode.NXRRSET:
         seen = _answer(wanted, wanted.primary, int(wanted.port))
-        return f"{wanted.record} is {seen}, neither the new side nor the old: somebody changed it; look before you switch"
+        return f"{wanted.name} is {seen}, neither the new side nor the old: somebody changed it; look before you switch"
     return f"{wanted.primary}:{wanted.port} answered {dns.rcode.to_text(code)} to the update"
 
 
@@ -89,7 +89,7 @@ def _is(wanted: DnsSwitch, host: str, port: int) -> Verified:
 
 
 def _answer(wanted: DnsSwitch, host: str, port: int) -> str:
-    query = dns.message.make_query(wanted.record, wanted.type)
+    query = dns.message.make_query(wanted.name, wanted.type)
     try:
         answer = dns.query.udp(query, host, timeout=_TIMEOUT_S, port=port)
     except _FAILURES as error:
@@ -112,7 +112,7 @@ def _keyring(wanted: DnsSwitch) -> dict[dns.name.Name, dns.tsig.Key]:
 
 
 def _relative(wanted: DnsSwitch) -> str:
-    return wanted.record.rstrip(".") + "."
+    return wanted.name.rstrip(".") + "."
 
 
 def _place(text: str) -> tuple[str, int]:

@@ -8,14 +8,14 @@ import requests
 
 from pytest_deploygate.checks.way_back.section.rollback_actions import MaintenancePage
 from pytest_deploygate.clients.host import commands
+from pytest_deploygate.clients.http import sending
 from pytest_deploygate.rollback.verification import Verified
 
-_TIMEOUT_S = 5.0
 _COMMAND_S = 20.0
 
 
 def plan(page: MaintenancePage) -> Verified:
-    """Look whether the flag could be set or taken away on every host, and how the page is now."""
+    """Check whether the flag can be set or removed on every host, and how the page is now."""
     folder = shlex.quote(str(page.flag.parent))
     bad = []
     for host in page.hosts:
@@ -51,19 +51,19 @@ def verify(page: MaintenancePage) -> Verified:
 def _seen(page: MaintenancePage) -> Verified:
     """Look at the page as a user: on is 503 with Retry-After (RFC 9110, 15.6.4 and 10.2.3) and the page's text."""
     try:
-        answer = requests.get(page.url, timeout=_TIMEOUT_S, allow_redirects=False)
-    except requests.RequestException as error:
+        answer = sending.get(page, page.url, page.timeout.total_seconds(), allow_redirects=False)
+    except (requests.RequestException, OSError) as error:
         return Verified(False, f"{page.url} cannot be reached: {type(error).__name__}")
     if page.state == "off":
-        return Verified(answer.status_code == page.status, f"{page.url} answers {answer.status_code}")
+        return Verified(answer.status_code in page.status, f"{page.url} answers {answer.status_code}")
     if answer.status_code != requests.codes.service_unavailable:
         return Verified(False, f"{page.url} answers {answer.status_code}, not with the page (503)")
     if "Retry-After" not in answer.headers:
         return Verified(
             False, f"{page.url} answers 503 without Retry-After: search engines and clients give up"
         )
-    if page.contains is not None and page.contains not in answer.text:
-        return Verified(False, f"{page.url} answers 503 without {page.contains!r} in it")
+    if lacking := [text for text in page.contains if text not in answer.text]:
+        return Verified(False, f"{page.url} answers 503 without {lacking[0]!r} in it")
     return Verified(True, f"{page.url} shows the page (503, Retry-After {answer.headers['Retry-After']})")
 
 

@@ -155,8 +155,8 @@ def _how(step: Step) -> str:
     if step.verify is not None:
         if step.verify.run is not None:
             ways.append(f"`{step.verify.run}`")
-        elif step.verify.endpoint is not None:
-            ways.append(f"{step.verify.endpoint.name} answers")
+        elif step.verify.health is not None:
+            ways.append(f"{step.verify.health.name} answers")
         else:
             ways.append(f"items {', '.join(step.verify.items or [])}")
     return ", ".join(ways) or "nothing"

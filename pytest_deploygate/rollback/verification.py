@@ -31,8 +31,8 @@ def once(verification: Verification, run_items: RunItems) -> Verified:
             verification.run, host=verification.host, within_s=verification.within.total_seconds()
         )
         return Verified(not ran.problem, f"`{ran.command}` {ran.problem or 'ended with 0'}")
-    if verification.endpoint is not None:
-        (seen,) = endpoints.look([verification.endpoint])
+    if verification.health is not None:
+        (seen,) = endpoints.look([verification.health])
         return Verified(seen.good, f"{seen.name} {seen.said}")
     bad = run_items(verification.items or [])
     return Verified(not bad, bad or f"{', '.join(verification.items or [])}: pass")

@@ -120,6 +120,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
     lines += [f"deploygate: {remark}" for remark in found.remarks]
+    lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     if run and run.moved_aside:
         lines.append(f"deploygate: the former journal is in {run.moved_aside}")

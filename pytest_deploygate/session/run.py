@@ -243,12 +243,12 @@ def exit_code(decision: Decision, pytest_status: int, *, foreign_failure: bool) 
 
 
 def _windows(settings: Settings) -> dict[str, list[str]]:
-    """Return start and end of each phase whose heading and the inventory's schedule say when it is planned."""
-    schedule = settings.inventory.schedule
-    if schedule is None:
+    """Return start and end of each phase whose heading and the inventory's timetable say when it is planned."""
+    timetable = settings.inventory.timetable
+    if timetable is None:
         return {}
     found = {
-        phase.id: windows.planned(phase, schedule.t0, schedule.zone) for phase in settings.checklist.phases
+        phase.id: windows.planned(phase, timetable.t0, timetable.zone) for phase in settings.checklist.phases
     }
     return {phase: [w[0].isoformat(), w[1].isoformat()] for phase, w in found.items() if w}
 

@@ -138,7 +138,7 @@ def read(config: pytest.Config) -> Settings:
     )
     _check(settings)
     said = timetable.remarks(
-        loaded.inventory.schedule,
+        loaded.inventory.timetable,
         checklist,
         settings.scope_items,
         config.getoption("--override-freeze"),

@@ -21,7 +21,7 @@ def test_terms(gate, pages, terms):
 
 def _policy(gate, pages, policy):
     def read():
-        return probe.read(policy.url, pages)
+        return probe.read(policy, pages)
 
     gate.judge_confirmed(judge.judge_policy, read(), read, policy)
 
@@ -31,7 +31,7 @@ def test_maintenance_page(gate, pages, maintenance):
     """The page answers 503 with Retry-After, is small, and needs nothing but its server."""
 
     def read():
-        return probe.reads(maintenance.url, pages)
+        return probe.reads(maintenance, pages)
 
     gate.judge_confirmed(judge.judge_maintenance, read(), read, maintenance)
 
@@ -41,5 +41,5 @@ def test_maintenance_page(gate, pages, maintenance):
 def test_maintenance_drill(gate, pages, maintenance, inventory, allow_disruptive):
     """A drill, done now where that is allowed, else on record, saw this page with the application down."""
     drilled = probe.drill(pages, inventory.name) if allow_disruptive and maintenance.drill else None
-    found = probe.maintenance(maintenance.url, pages, drilled, inventory.name)
+    found = probe.maintenance(maintenance, pages, drilled, inventory.name)
     gate.judge(judge.judge_drill, found, maintenance, target="drill")

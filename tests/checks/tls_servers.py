@@ -118,4 +118,4 @@ def endpoint(port: int, **more) -> Endpoint:
 
 
 def settings(folder: Path, **more) -> Tls:
-    return Tls.model_validate({"trust": str(folder / "root.pem"), "timeout": "10s", **more})
+    return Tls.model_validate({"ca_file": str(folder / "root.pem"), "timeout": "10s", **more})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+import pytest_deploygate
 from pytest_deploygate.cli import main
+from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.schema import json_schema
 
 INVENTORIES = Path(__file__).parents[2] / "inventories"
@@ -95,3 +98,14 @@ def test_the_usual_mistakes_are_seen(validator, path, value):
         place = place[part]
     place[path[-1]] = value
     assert list(validator.iter_errors(document))
+
+
+def test_every_section_that_tests_name_is_known():
+    """What `Given` and `Each` say of a field is lost where the field's type is defined further down in its module."""
+    package = Path(pytest_deploygate.__file__).parent
+    sources = [*package.glob("checks/*/section.py"), *package.glob("checks/*/section/*.py")]
+    said = {
+        name for file in sources for name in re.findall(r'\b(?:Given|Each)\(\s*"(\w+)"', file.read_text())
+    }
+    assert len(said) > 30
+    assert said - set(sections.declared()) == set()

@@ -61,7 +61,6 @@ MISTAKES = (
     (("decide", "--wait", "--measure", "1s"), "at least 10 s"),
     (("decide", "--hlep"), "decide --help"),
     (("rollback", "--plan", "--execute"), "mutually exclusive"),
-    (("rollback", "--change", "local"), "plan, execute or after"),
     (("rollback", "plam"), "rollback --help"),
     (("rollback", "plan", "--execute"), "rollback plan --help"),
     (("rollback", "execute"), "--confirm prod"),
@@ -250,7 +249,7 @@ def _forge(file) -> None:
 def test_going_back_is_never_frozen_but_the_next_try_is(red):
     """Inside a freeze the items that verify a step still run; a retry is not appointed into it."""
     freeze = 'freezes: [{start: "2020-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z", reason: holiday sales}]'
-    change(red, "rollback:\n", f"schedule:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
+    change(red, "rollback:\n", f"timetable:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
     deploygate(red, *BACK)
     back = deploygate(red, "rollback", "execute", "--confirm", "prod")
     assert back.code == 23, back.text
@@ -266,7 +265,7 @@ def test_going_back_is_never_frozen_but_the_next_try_is(red):
 
 def test_who_overrides_a_freeze_is_a_role_that_there_is(red):
     freeze = 'freezes: [{start: "2020-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z", reason: holiday sales}]'
-    change(red, "rollback:\n", f"schedule:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
+    change(red, "rollback:\n", f"timetable:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
     ran = red.run("-m", "golive", "--override-freeze=deployment-led: approved in CHG-7")
     assert (ran.code, "did you mean 'deployment-lead'" in ran.text) == (4, True)
     assert red.run("-m", "golive", "--override-freeze=deployment-lead: approved in CHG-7").code == 22

@@ -263,7 +263,7 @@ def test_items_that_do_not_exist_are_a_usage_error_with_the_nearest(good):
 
 FREEZE = """
 name: prod
-schedule:
+timetable:
   t0: 2020-01-01
   freezes: [{start: 2020-01-01T00:00:00Z, end: 2999-01-01T00:00:00Z, reason: holiday sales}]
 """
@@ -290,7 +290,7 @@ def test_outside_its_window_a_phase_warns(good):
     (good.path / "suites" / "checklist.md").write_text(
         text.replace("## Database {", "## Database (T-0, 14:00 - 16:00) {")
     )
-    good.inventory("name: prod\nschedule: {t0: 2020-01-01}\n")
+    good.inventory("name: prod\ntimetable: {t0: 2020-01-01}\n")
     ran = good.run_process("-m", "phase2")
     assert ran.code == 0
     assert "phase2 is planned for Wed 2020-01-01 14:00 to 16:00 UTC and runs outside of it" in good.because()

@@ -46,7 +46,7 @@ def port() -> Iterator[int]:
 
 def switch(port: int, **more: object) -> DnsSwitch:
     given = {
-        "zone": "example.test", "record": "app.example.test", "now": ["192.0.2.20"], "to": ["192.0.2.10"],
+        "zone": "example.test", "name": "app.example.test", "now": ["192.0.2.20"], "to": ["192.0.2.10"],
         "primary": "127.0.0.1", "port": port, "key_name": "k", "key": Secret(KEY, "env:KEY"),
     }  # fmt: skip
     return DnsSwitch.model_validate(given | more)
@@ -67,7 +67,7 @@ def test_a_dns_dry_run_tries_the_key_and_changes_nothing(port):
             "does not take updates: PeerBadSignature",
         ),
         ({"now": ["192.0.2.99"]}, "neither the new side nor the old"),
-        ({"record": "nothing.example.test"}, "neither the new side nor the old"),
+        ({"name": "nothing.example.test"}, "neither the new side nor the old"),
     ],
 )
 def test_a_dns_dry_run_that_would_not_go_through_is_no_good(port, more, says):

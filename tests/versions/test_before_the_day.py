@@ -18,19 +18,19 @@ from pytest_deploygate.checks.postgres.judge import servers as judge_servers
 from pytest_deploygate.checks.postgres.judge import statements as judge_statements
 from pytest_deploygate.checks.postgres.probe import after_load, caches, servers, statements
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
-from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.checks.postgres.section.statements import Buffers, Monitoring, Statements
 from pytest_deploygate.checks.privacy.judge import audit_trail as judge_audit_trail
 from pytest_deploygate.checks.privacy.judge import retention as judge_retention
 from pytest_deploygate.checks.privacy.probe import audit_trail, retention, sweep
-from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.probe.operations import new_subject
 from pytest_deploygate.checks.privacy.section import AuditTrail, Erasure, Retained
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, Judgement
 
 SUBJECT = new_subject("00aa00aa00aa00aa")
 AUDIT = AuditTrail.model_validate(
-    {"table": "app.version", "role": {"user": "plain"}, "operation": [{"sql": "SELECT 1"}], "record": "SELECT 1"}
+    {"table": "app.version", "role": {"user": "plain"}, "operation": [{"sql": "SELECT 1"}], "query": "SELECT 1"}
 )  # fmt: skip
 ERASURE = Erasure.model_validate(
     {"role": {"user": "plain"}, "create": [{"sql": "SELECT 1"}], "erase": [{"sql": "SELECT 1"}],
@@ -62,7 +62,7 @@ def checks(
     cluster: Cluster, retained: Retained, lint: MigrationLint, major: int
 ) -> dict[str, Callable[[], Judgement]]:
     """Every check that reads, by item."""
-    wanted = Servers.model_validate(
+    wanted = ClusterSettings.model_validate(
         {"version": str(major), "memory": "4GB", "checksums": False, "extensions": {"amcheck": "newest"}}
     )
     buffers = Buffers(min_hit_ratio=0, min_blocks=1)

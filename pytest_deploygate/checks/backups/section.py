@@ -1,32 +1,35 @@
-"""The inventory's `backup` section: the tool that takes backups, what is expected of them, and where a restore is tried."""
+"""The inventory's `backup` section: the tool that takes backups, what is expected of them, and where restores are tested."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from pytest_deploygate.fields.references import from_lab
-from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Size
+from pytest_deploygate.fields.references import looked_up
+from pytest_deploygate.fields.types import (
+    REFERENCE,
+    Duration,
+    FilePath,
+    Flag,
+    Given,
+    InventoryKeys,
+    OptionalText,
+    Section,
+    Size,
+)
 
 
-def _looked_up(value: object, instead: str = "1") -> object:
-    """Read `lab:NAME` as that value of the running lab; an empty one counts as left out."""
-    if isinstance(value, str) and value.startswith("lab:"):
-        return from_lab(value.removeprefix("lab:"), instead) or None
-    return value
+def _tool(value: object) -> object:
+    return looked_up(value, instead="pgbackrest")
 
 
-Looked = BeforeValidator(_looked_up)
-_OF_THE_LAB = {"type": "string", "pattern": "^lab:.+"}
 Tool = Annotated[
     Literal["pgbackrest", "barman", "base-backup", "pg-dump"],
-    BeforeValidator(partial(_looked_up, instead="pgbackrest")),
-    WithJsonSchema({"anyOf": [{"enum": ["pgbackrest", "barman", "base-backup", "pg-dump"]}, _OF_THE_LAB]}),
+    BeforeValidator(_tool),
+    WithJsonSchema({"anyOf": [{"enum": ["pgbackrest", "barman", "base-backup", "pg-dump"]}, REFERENCE]}),
 ]
-Flag = Annotated[bool, Looked, WithJsonSchema({"anyOf": [{"type": "boolean"}, _OF_THE_LAB]})]
 
 
 class Scratch(Section):
@@ -36,7 +39,7 @@ class Scratch(Section):
     host: str = Field(
         default="local://", description="testinfra host, e.g. ssh://restore1.example.com; left out: this one"
     )
-    user: Annotated[str | None, Looked] = Field(
+    user: OptionalText = Field(
         default=None,
         description="OS user that the restored server runs as, not root; left out: `backup.user`",
     )
@@ -74,26 +77,26 @@ class Backup(Section):
     config: FilePath | None = Field(default=None, description="configuration file of pgBackRest or Barman")
     repository: FilePath | None = Field(
         default=None,
-        description="folder of the base backups or dumps; pgBackRest and Barman say theirs themselves",
+        description="folder of the base backups or dumps; pgBackRest and Barman know theirs",
     )
     archive: FilePath | None = Field(
         default=None, description="folder of the archived WAL beside base backups"
     )
     restore_command: str | None = Field(
         default=None,
-        description="command that brings a WAL segment, as in postgresql.conf; left out: follows from the tool",
+        description="command that fetches a WAL segment, as in postgresql.conf; left out: the tool's own",
     )
     host: str = Field(
         default="local://", description="testinfra host that the tool runs on, e.g. ssh://backup1.example.com"
     )
-    user: Annotated[str | None, Looked] = Field(
+    user: OptionalText = Field(
         default=None,
         description="OS user that the tool runs as; left out: the one that the host is reached as",
     )
     passfile: FilePath | None = Field(
         default=None, description="libpq password file for the tool (PGPASSFILE)"
     )
-    take: Annotated[str | None, Looked] = Field(
+    take: OptionalText = Field(
         default=None,
         description="command that takes a small backup, run on `host`; pgBackRest (incremental) and Barman know theirs",
     )
@@ -105,7 +108,7 @@ class Backup(Section):
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=26),
-        description="the newest backup of any type is at most this old; after the night, too",
+        description="the newest backup of any type is at most this old, also after the night",
     )
     full_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -182,7 +185,9 @@ class Backup(Section):
     @model_validator(mode="after")
     def _not_root(self) -> Self:
         if self.scratch and self.scratch.user == "root":
-            raise ValueError("`scratch.user` is root, as whom PostgreSQL does not run; name another user")
+            raise ValueError(
+                "`scratch.user` is root, and PostgreSQL refuses to run as root; name another user"
+            )
         return self
 
 

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
-from pytest_deploygate.fields.types import Duration, Each, FilePath, Given, InventoryKeys, Port, Section
+from pytest_deploygate.fields.types import (
+    Duration,
+    Each,
+    FilePath,
+    Given,
+    InventoryKeys,
+    Port,
+    Section,
+    ShortForm,
+)
 
 
 def _network(value: object) -> str:
@@ -33,6 +42,8 @@ def networks(values: list[str]) -> list[IPv4Network | IPv6Network]:
 
 class NameServer(Section):
     """A DNS server. Short form: its address."""
+
+    short_form = ShortForm("address", r"^[0-9A-Fa-f.:]+$", examples=("192.0.2.53", "2001:db8::53"))
 
     name: str = Field(
         description="its name as in NS records, or how findings call it; the address if left out"
@@ -69,10 +80,10 @@ class Standby(Section):
 
 
 class DnsFailover(Section):
-    """A drill (disruptive): make the primary site fail, and see the name point to the standby."""
+    """A drill (disruptive): make the primary site fail, and check that the name points to the standby."""
 
     stop: str = Field(description="command that makes the primary site fail its health check")
-    restore: str = Field(description="command that brings it back; run whatever happens")
+    restore: str = Field(description="command that restores it; always run, also after an error")
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(minutes=2),
@@ -87,7 +98,7 @@ class DnsFailover(Section):
 
 
 class DnsName(Section):
-    """A name that users come by, and what it must resolve to."""
+    """A name that users use, and what it must resolve to."""
 
     exactly_one = ("addresses", "cname")
     instead = "say either `addresses: [192.0.2.10]` (blocks are fine) or `cname: target.example.net`, one of the two"
@@ -153,12 +164,12 @@ class Dns(Section):
         json_schema_extra={"weaker": "smaller"},
         default=2,
         ge=1,
-        description="least number of servers at distinct addresses",
+        description="minimum number of servers at distinct addresses",
     )
     max_ttl: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=300),
-        description="greatest TTL of the names, so that a switch is seen soon",
+        description="greatest TTL of the names, so that a switch takes effect soon",
     )
     same_serial: bool = Field(
         json_schema_extra={"weaker": "false"},
@@ -171,14 +182,14 @@ class Dns(Section):
     signatures_left: Duration = Field(
         default=timedelta(days=2), description="signatures (RRSIG) must be valid that much longer"
     )
-    timeout: Duration = Field(default=timedelta(seconds=3), description="for each question")
+    timeout: Duration = Field(default=timedelta(seconds=3), description="for each query")
     observations: FilePath | None = Field(
         default=None,
-        description="file that keeps what was seen of TTLs, a line each; left out: in the change's folder",
+        description="file that keeps the TTLs that were observed, one per line; left out: in the change's folder",
     )
     names: Annotated[
         list[DnsName], Each("dns_name", "names: [{name: app.example.com, addresses: [192.0.2.10]}]")
-    ] = Field(default=[], description="names that must resolve as said")
+    ] = Field(default=[], description="names that must resolve as stated")
     cutover: Annotated[
         list[Cutover], Each("cutover", "cutover: [{name: app.example.com, addresses: [192.0.2.20]}]")
     ] = Field(default=[], description="names that the change switches")
@@ -187,7 +198,7 @@ class Dns(Section):
     @classmethod
     def _not_empty(cls, value: list[Any]) -> list[Any]:
         if not value:
-            raise ValueError("an empty list says nothing; leave the key out")
+            raise ValueError("an empty list has no meaning; leave the key out")
         return value
 
 

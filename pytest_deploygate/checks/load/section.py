@@ -1,17 +1,19 @@
-"""The inventory's `load` section: which requests at which rate for how long, what must hold, and where that is allowed.
+"""The inventory's `load` section: which requests, at which rate, for how long, their limits, and where load is allowed.
 
 Load is sent only where `allow` repeats the inventory's name. Elsewhere the server's own histograms can be judged.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
+from pytest_deploygate.fields.http import HttpLogin, HttpRequest
+from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.fields.types import (
     Duration,
     ExistingPath,
@@ -19,19 +21,16 @@ from pytest_deploygate.fields.types import (
     Given,
     InventoryKeys,
     Port,
-    SecretReference,
     Section,
     Size,
 )
 
-_METHODS = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: More than a client of one process can keep on time.
 _MOST_PER_SECOND = 50_000
 
 
 class LatencyLimits(Section):
-    """How quick requests must be. A limit holds when the counts show it at the stated confidence."""
+    """How fast requests must be. A limit holds when the counts show it at the stated confidence."""
 
     p50: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -58,27 +57,6 @@ class LatencyLimits(Section):
         return self
 
 
-class LoadAuth(Section):
-    """How requests log in: a bearer token, a user with password, or a header of its own."""
-
-    exactly_one = ("bearer", "user", "header")
-    instead = "say `bearer: env:TOKEN`, or `user` with `password`, or `header` with `value`"
-
-    bearer: SecretReference | None = Field(default=None, description="reference to a bearer token")
-    user: str | None = Field(default=None, description="user of HTTP basic authentication")
-    password: SecretReference | None = Field(default=None, description="reference to that user's password")
-    header: str | None = Field(
-        default=None, description="name of a header that carries a key, e.g. X-Api-Key"
-    )
-    value: SecretReference | None = Field(default=None, description="reference to that header's value")
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if (self.user is None) != (self.password is None) or (self.header is None) != (self.value is None):
-            raise ValueError(self.instead)
-        return self
-
-
 class LoadTarget(Section):
     """The server that gets the load."""
 
@@ -88,14 +66,16 @@ class LoadTarget(Section):
     http: Literal["1.1", "2"] = Field(
         default="1.1", description="HTTP version: 1.1 or 2", coerce_numbers_to_str=True
     )
-    ca_file: ExistingPath | None = Field(default=None, description="certificate authority to trust, PEM")
+    ca_file: ExistingPath | None = Field(
+        default=None, description="file with certificates to trust instead of the system's (PEM)"
+    )
     verify: bool = Field(
         json_schema_extra={"weaker": "false"}, default=True, description="whether the certificate is verified"
     )
     connect_to: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Fa-f.:]+$",
-        description="address to connect to in place of the host's own (before DNS is switched)",
+        description="address to connect to instead of the host's own (before DNS is switched)",
     )
 
     @property
@@ -105,22 +85,17 @@ class LoadTarget(Section):
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}"
 
 
-class LoadEndpoint(Section):
-    """One kind of request, and what a good answer to it is. A quick wrong answer counts as over every limit."""
+class LoadEndpoint(HttpRequest):
+    """One kind of request, and what a good answer to it is. A fast wrong answer counts as over every limit."""
 
     name: str = Field(default="", description="how findings call it (default: method and path)")
     path: str = Field(pattern=r"^/[!-~]*$", description="path with query, as sent: /api/machines?limit=50")
     weight: float = Field(default=1.0, gt=0, description="its share of the traffic, relative to the others")
-    method: _METHODS = Field(default="GET", description="HTTP method")
-    body: str | None = Field(default=None, description="body to send")
-    headers: dict[str, str] = Field(default={}, description="headers to send; secrets belong into `auth`")
-    auth: LoadAuth | None = Field(default=None, description="login of its own, in place of `load.auth`")
-    status: list[int] = Field(default=[200], min_length=1, description="statuses of a good answer")
-    contains: str | None = Field(default=None, description="text that the body of a good answer contains")
-    matches: str | None = Field(default=None, description="regular expression that is found in a good body")
-    timeout: Duration | None = Field(default=None, description="in place of `load.timeout`")
+    auth: HttpLogin | None = Field(default=None, description="login of its own, instead of `load.auth`")
+    ca_file: ExistingPath | None = Field(default=None, description="instead of `load.target.ca_file` (PEM)")
+    timeout: Duration | None = Field(default=None, description="instead of `load.timeout`")
     limits: LatencyLimits | None = Field(
-        default=None, description="limits of its own, in place of `load.limits`"
+        default=None, description="limits of its own, instead of `load.limits`"
     )
 
     @property
@@ -128,40 +103,22 @@ class LoadEndpoint(Section):
         """How findings call it."""
         return self.name or f"{self.method} {self.path}"
 
-    @field_validator("headers")
-    @classmethod
-    def _headers(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if not _HEADER.fullmatch(name) or "\n" in value or "\r" in value:
-                raise ValueError(f"{name!r} is not a header of one line")
-            if name.lower() in ("authorization", "cookie", "proxy-authorization"):
-                raise ValueError(f"{name} carries a secret: use `auth`, with env:NAME or file:PATH")
-        return headers
 
-    @field_validator("matches")
-    @classmethod
-    def _expression(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-        return pattern
-
-
-class RateStep(Section):
+class RateStage(Section):
     """A part of a rate profile: a steady rate, or one that changes evenly to `to`."""
 
-    rate: float = Field(ge=0, le=_MOST_PER_SECOND, description="requests a second (at its start)")
+    rate: float = Field(ge=0, le=_MOST_PER_SECOND, description="requests per second (at its start)")
     to: float | None = Field(
-        default=None, ge=0, le=_MOST_PER_SECOND, description="requests a second at its end, for a ramp"
+        default=None, ge=0, le=_MOST_PER_SECOND, description="requests per second at its end, for a ramp"
     )
     lasts: Duration = Field(description="how long, e.g. 30s")
 
 
-class ServerHistograms(Section):
-    """The server's own latency histograms, read from Prometheus, for where no load may be sent or beside it."""
+class ServerHistograms(Prometheus):
+    """The server's own latency histograms, read from Prometheus: instead of sending load, or beside it."""
 
-    url: str = Field(pattern=r"^https?://[^@\s]+$", description="Prometheus, e.g. http://prometheus:9090")
+    renamed: ClassVar[Mapping[str, str]] = {"bearer": "token"}
+
     metric: str = Field(
         default="http_request_duration_seconds",
         pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
@@ -174,8 +131,6 @@ class ServerHistograms(Section):
     newest_within: Duration = Field(
         default=timedelta(minutes=2), description="how old the newest sample may be"
     )
-    bearer: SecretReference | None = Field(default=None, description="reference to a token for Prometheus")
-    timeout: Duration = Field(default=timedelta(seconds=10), description="longest wait for Prometheus")
 
 
 class Load(Section):
@@ -183,23 +138,23 @@ class Load(Section):
 
     allow: str | None = Field(
         default=None,
-        description="the inventory's name again: load is sent only where somebody wrote that it may be",
+        description="the inventory's name again: load is sent only where this says so",
     )
     target: LoadTarget | None = Field(default=None, description="the server that gets the load")
     endpoints: Annotated[list[LoadEndpoint], Field(min_length=1)] = Field(
         default_factory=list, description="the requests that carry the traffic, with their weights"
     )
     peak_per_second: float | None = Field(
-        default=None, gt=0, description="requests a second that the system must bear: the declared peak"
+        default=None, gt=0, description="requests per second that the system must handle: the declared peak"
     )
     rate_per_second: float | None = Field(
         default=None,
         gt=0,
         le=_MOST_PER_SECOND,
-        description="requests a second to send (default: the declared peak)",
+        description="requests per second to send (default: the declared peak)",
     )
-    profile: Annotated[list[RateStep], Field(min_length=1)] | None = Field(
-        default=None, description="rates one after another, in place of rate_per_second and duration"
+    profile: Annotated[list[RateStage], Field(min_length=1)] | None = Field(
+        default=None, description="rates one after another, instead of rate_per_second and duration"
     )
     duration: Duration | None = Field(
         default=None, description="how long (default: until 5,000 requests are sent, at least 10 s)"
@@ -228,8 +183,8 @@ class Load(Section):
     max_body: Size = Field(
         default=16 << 20, description="largest body that is read; a larger one is an error"
     )
-    auth: LoadAuth | None = Field(default=None, description="how requests log in")
-    limits: LatencyLimits = Field(default=LatencyLimits(), description="how quick requests must be")
+    auth: HttpLogin | None = Field(default=None, description="how requests log in")
+    limits: LatencyLimits = Field(default=LatencyLimits(), description="how fast requests must be")
     baseline: FilePath | None = Field(
         default=None,
         description="an earlier change's folder, or a saved run: slower than that is a regression",
@@ -238,7 +193,7 @@ class Load(Section):
         json_schema_extra={"weaker": "larger"},
         default=0.25,
         gt=0,
-        description="how much slower than the baseline is a regression: 0.25 is a quarter",
+        description="how much slower than the baseline counts as a regression: 0.25 is a quarter",
     )
     server: ServerHistograms | None = Field(default=None, description="the server's own histograms")
 
@@ -254,24 +209,24 @@ class Load(Section):
         return self.target is not None and (self.allow is not None or self.server is None)
 
     @property
-    def steps(self) -> list[RateStep]:
-        """The plan as steps."""
+    def stages(self) -> list[RateStage]:
+        """The plan as stages."""
         if self.profile:
             return self.profile
         rate = self.rate_per_second or self.peak_per_second or 1.0
         lasts = self.duration or timedelta(seconds=max(10.0, DEFAULT_REQUESTS / rate))
-        return [RateStep(rate=rate, lasts=lasts)]
+        return [RateStage(rate=rate, lasts=lasts)]
 
     @property
     def greatest_rate(self) -> float:
         """The greatest rate planned, per second."""
-        return max(max(step.rate, step.to or 0.0) for step in self.steps)
+        return max(max(stage.rate, stage.to or 0.0) for stage in self.stages)
 
     @property
     def planned_requests(self) -> float:
         """How many requests the plan has."""
         return sum(
-            (s.rate + (s.rate if s.to is None else s.to)) / 2 * s.lasts.total_seconds() for s in self.steps
+            (s.rate + (s.rate if s.to is None else s.to)) / 2 * s.lasts.total_seconds() for s in self.stages
         )
 
     def limits_of(self, endpoint: LoadEndpoint) -> LatencyLimits:
@@ -299,9 +254,9 @@ def _contradictions(load: Load) -> list[str]:
     if load.target is not None and not load.endpoints:
         found.append("`target` needs `endpoints`: the requests that carry the traffic")
     if load.target is not None and load.peak_per_second is None:
-        found.append("`peak_per_second` is missing: the requests a second that the system must bear")
+        found.append("`peak_per_second` is missing: the requests per second that the system must handle")
     if load.profile and (load.rate_per_second or load.duration):
-        found.append("`profile` stands in place of `rate_per_second` and `duration`: keep one or the other")
+        found.append("`profile` replaces `rate_per_second` and `duration`: keep one or the other")
     labels = sorted(endpoint.label for endpoint in load.endpoints)
     found += [f"two endpoints are called {a!r}: give one a `name`" for a, b in pairwise(labels) if a == b]
     if load.target is not None and not found:
@@ -342,4 +297,4 @@ class Keys(InventoryKeys):
     load: Annotated[
         Load | None,
         Given("load", "load: {allow: NAME, peak_per_second: 300, target: {host: …}, endpoints: [{path: /}]}"),
-    ] = Field(default=None, description="load to send, and how quick requests must be under it")
+    ] = Field(default=None, description="load to send, and how fast requests must be under it")

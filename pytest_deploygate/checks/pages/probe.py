@@ -11,9 +11,9 @@ from typing import Any
 import requests
 
 from pytest_deploygate.checks.pages.facts import DrillFacts, MaintenanceFacts, Page
-from pytest_deploygate.checks.pages.section import MaintenanceDrill, Pages
+from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, Pages, PublicPage
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.clients.http import bodies
+from pytest_deploygate.clients.http import bodies, sending
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.files import sha256
@@ -26,28 +26,24 @@ _READS = 2
 _CHANGES_S = 30.0
 
 
-def read(url: str, pages: Pages) -> Page:
-    """Read a page; without an answer, or with a server's error, once more. That there is no answer is a value."""
-    page = _read(url, pages)
-    return page if page.status is not None and page.status < 500 else _read(url, pages)
+def read(page: PublicPage, pages: Pages) -> Page:
+    """Fetch a page; without an answer, or with a server's error, once more. That there is no answer is a value."""
+    found = _read(page, pages)
+    return found if found.status is not None and found.status < 500 else _read(page, pages)
 
 
-def reads(url: str, pages: Pages) -> tuple[Page, ...]:
-    """Read a page several times, to see whether it is always the same. That there is no answer is a value."""
-    return tuple(_read(url, pages) for _ in range(_READS))
+def reads(page: PublicPage, pages: Pages) -> tuple[Page, ...]:
+    """Fetch a page several times, to see whether it is always the same. That there is no answer is a value."""
+    return tuple(_read(page, pages) for _ in range(_READS))
 
 
-def _read(url: str, pages: Pages) -> Page:
-    now = datetime.now(UTC)
+def _read(page: PublicPage, pages: Pages) -> Page:
+    now, url = datetime.now(UTC), page.url
+    limit_s = (page.timeout or pages.timeout).total_seconds()
+    access = page if page.ca_file else page.model_copy(update={"ca_file": pages.ca_file})
     try:
-        with requests.get(
-            url,
-            timeout=pages.timeout.total_seconds(),
-            verify=str(pages.trust) if pages.trust else True,
-            stream=True,
-            headers={"User-Agent": "deploygate", "Accept": "text/html"},
-        ) as answer:
-            body = bodies.read(answer, _LARGEST, pages.timeout.total_seconds())
+        with sending.get(access, url, limit_s, stream=True, headers={"Accept": "text/html"}) as answer:
+            body = bodies.read(answer, _LARGEST, limit_s)
     except requests.RequestException as error:
         return Page(url, now, None, _words(error))
     except OSError as error:
@@ -152,19 +148,18 @@ def dates(text: str) -> tuple[date, ...]:
 
 
 def maintenance(
-    url: str, pages: Pages, drilled: Record[DrillFacts] | None, environment: str = ""
+    page: Maintenance, pages: Pages, drilled: Record[DrillFacts] | None, environment: str = ""
 ) -> MaintenanceFacts:
-    """Read the maintenance page, and the record of the last drill unless one was run now.
+    """Fetch the maintenance page, and read the record of the last drill unless one was run now.
 
     That the page or the record cannot be read is a value of the facts; nothing is raised.
     """
-    wanted = pages.maintenance
-    path = wanted.drill.record if wanted and wanted.drill else None
+    path = page.drill.record if page.drill else None
     about = configuration(pages)
     found = drills.evidence(
         path, DrillFacts, ran=drilled, configuration=about, environment=environment, former=_former
     )
-    return MaintenanceFacts(read(url, pages), found)
+    return MaintenanceFacts(read(page, pages), found)
 
 
 def configuration(pages: Pages) -> dict[str, str]:
@@ -191,7 +186,7 @@ def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
     try:
         commands.must(wanted.drill.stop)
         down = _becomes(wanted.drill, pages, up=False)
-        page = _read(wanted.url, pages)
+        page = _read(wanted, pages)
     finally:
         commands.must(wanted.drill.start)
     back = _becomes(wanted.drill, pages, up=True)
@@ -214,10 +209,11 @@ def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
 
 
 def _becomes(settings: MaintenanceDrill, pages: Pages, *, up: bool) -> bool:
-    """Wait until the application answers, or answers no more."""
+    """Wait until the application answers, or no longer answers."""
     deadline = time.monotonic() + _CHANGES_S
+    application = PublicPage(url=settings.application)
     while time.monotonic() < deadline:
-        page = _read(settings.application, pages)
+        page = _read(application, pages)
         if (page.status is not None and page.status < 500) == up:
             return True
         time.sleep(0.1)

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from pytest_deploygate.fields.types import Duration, FilePath, Given, InventoryKeys, Section, Size, Text
-
-#: Stands for a value of a lab that does not run, where what is missing is only collected.
-_NO_VALUE = "1"
-
-
-def _url(value: str) -> str:
-    if not value.startswith(("https://", "http://", _NO_VALUE)):
-        raise ValueError(f"{value!r} is not a URL; write for example https://www.example.com/privacy")
-    return value
-
-
-Url = Annotated[Text, AfterValidator(_url)]
+from pytest_deploygate.fields.http import HttpAccess, Texts, Url
+from pytest_deploygate.fields.types import (
+    Duration,
+    ExistingPath,
+    FilePath,
+    Given,
+    InventoryKeys,
+    Section,
+    Size,
+)
 
 
-class PolicyPage(Section):
-    """A policy page and the date that it must state."""
+class PublicPage(HttpAccess):
+    """A page that is fetched as a browser does, with GET and by following redirects."""
 
     url: Url = Field(description="where it is served")
+    ca_file: ExistingPath | None = Field(default=None, description="instead of `pages.ca_file` (PEM)")
+    timeout: Duration | None = Field(default=None, description="instead of `pages.timeout`")
+
+
+class PolicyPage(PublicPage):
+    """A policy page and the date that it must state."""
+
     not_before: date | None = Field(
         default=None,
         description="the date on the page must not be before this: that of the change of the policy",
@@ -35,17 +40,17 @@ class PolicyPage(Section):
         default=timedelta(days=365),
         description="without `not_before`: the date on the page must not be older than this",
     )
-    contains: list[str] = Field(
-        default=[], description="words that the page must have, e.g. the company's name"
+    contains: Texts = Field(
+        default=[], description="text that a reader must find on it, or a list, e.g. the company's name"
     )
 
 
 class MaintenanceDrill(Section):
-    """A drill (disruptive): stop the application, and fetch the page."""
+    """A drill (disruptive): stop the application and fetch the page."""
 
     stop: str = Field(description="command that stops the application")
-    start: str = Field(description="command that starts it again; run whatever happens")
-    application: Url = Field(description="URL of the application, to see that it is really down")
+    start: str = Field(description="command that starts it again; always run, also after an error")
+    application: Url = Field(description="URL of the application, to check that it is really down")
     record: FilePath = Field(description="file that keeps the dated record of the last drill")
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -54,25 +59,26 @@ class MaintenanceDrill(Section):
     )
 
 
-class Maintenance(Section):
+class Maintenance(PublicPage):
     """The page that users see while the platform is moved."""
 
-    url: Url = Field(description="where it is served")
     max_size: Size = Field(
         json_schema_extra={"weaker": "larger"},
         default=100 * 1024,
         description="greatest size, all in one file",
     )
     drill: MaintenanceDrill | None = Field(
-        default=None, description="how to see that it is served with the application down"
+        default=None, description="how to test that it is served with the application down"
     )
 
 
 class Pages(Section):
-    """Pages that must be there."""
+    """Public pages that must be served."""
 
-    trust: FilePath | None = Field(
-        default=None, description="file with the trusted roots (PEM); left out: those of the platform"
+    renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
+
+    ca_file: FilePath | None = Field(
+        default=None, description="file with certificates to trust instead of the system's (PEM)"
     )
     timeout: Duration = Field(default=timedelta(seconds=10), description="for each page")
     privacy_policy: Annotated[

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from pytest_deploygate.checks.backups.section import Flag
+from pytest_deploygate.fields.http import HttpRequest, Method, Statuses, Url
 from pytest_deploygate.fields.redis import Redis
-from pytest_deploygate.fields.references import with_lab
 from pytest_deploygate.fields.schedule import LastRun, Schedule
 from pytest_deploygate.fields.types import (
     DatabaseKeys,
     Duration,
     Each,
     FilePath,
+    Flag,
     Given,
     InventoryKeys,
     SecretReference,
     Section,
 )
-
-
-def _address(value: object) -> object:
-    return with_lab(value) if isinstance(value, str) else value
 
 
 class Login(Section):
@@ -34,36 +31,35 @@ class Login(Section):
     password: SecretReference | None = Field(default=None, description="reference to its password")
 
 
-class Request(Section):
-    """A request to the platform. `{email}`, `{name}` and `{phone}` stand for the synthetic subject."""
+class PlatformRequest(HttpRequest):
+    """A request to the platform. `{email}`, `{name}` and `{phone}` stand for the synthetic person."""
 
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
-        default="POST", description="HTTP method"
+    renamed: ClassVar[Mapping[str, str]] = {"bearer": "token", "expect": "status"}
+
+    method: Method = Field(default="POST", description="HTTP method")
+    url: Url = Field(description="address, e.g. https://app.example.com/api/people")
+    status: Statuses = Field(
+        default=[200, 201, 202, 204], description="HTTP status of a good answer, or a list of them"
     )
-    url: Annotated[str, BeforeValidator(_address)] = Field(
-        description="address; `lab:NAME` in it is a value of the lab", pattern=r"^https?://"
-    )
-    json_: dict[str, str | int | bool] | None = Field(default=None, alias="json", description="body, as JSON")
-    bearer: SecretReference | None = Field(default=None, description="token for the Authorization header")
-    expect: list[int] = Field(
-        default=[200, 201, 202, 204], min_length=1, description="status codes that are right"
-    )
+    timeout: Duration = Field(default=timedelta(seconds=15), description="how long an answer may take")
 
 
 class Operation(Section):
-    """Something that the platform is asked to do: SQL run as its role, or a request. Exactly one."""
+    """What the platform is asked to do: SQL run as its role, or a request. Exactly one."""
 
     exactly_one = ("sql", "http")
 
     sql: str | None = Field(
         default=None,
-        description="statement; %(email)s, %(name)s and %(phone)s stand for the synthetic subject",
+        description="statement; %(email)s, %(name)s and %(phone)s stand for the synthetic person",
     )
-    http: Request | None = Field(default=None, description="request")
+    http: PlatformRequest | None = Field(default=None, description="request")
 
 
 class AuditTrail(Section):
     """An audited operation on synthetic data, where its record must appear, and who must not change records."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"record": "query"}
 
     table: str = Field(description="schema.name of the table with the records")
     role: Login = Field(
@@ -73,8 +69,8 @@ class AuditTrail(Section):
         default=[], description="other roles of the application that must not be able to change records"
     )
     operation: list[Operation] = Field(min_length=1, description="the audited operation")
-    undo: list[Operation] = Field(default=[], description="what takes the synthetic data away again")
-    record: str = Field(
+    undo: list[Operation] = Field(default=[], description="what removes the synthetic data again")
+    query: str = Field(
         description="query that finds the operation's records: columns who, what, at (timestamptz) and source"
     )
     who: str | None = Field(
@@ -88,7 +84,7 @@ class AuditTrail(Section):
 
 
 class AgedFiles(Section):
-    """Files that must go at an age: rotated logs, exported data, old backups."""
+    """Files that must be deleted at a certain age: rotated logs, exported data, old backups."""
 
     name: str = Field(description="how findings call them")
     path: FilePath = Field(description="folder, on the host")
@@ -105,11 +101,11 @@ class AgedFiles(Section):
 
 
 class Retained(Section):
-    """A table whose rows must go at an age. The job that removes them, its last run, and the rows are looked at."""
+    """A table whose rows must be deleted at a certain age. The job that does so, its last run, and the rows are checked."""
 
     table: str = Field(description="schema.name")
     column: str = Field(description="its time column (timestamptz, timestamp or date)")
-    keep: Duration = Field(description="rows older than this must go")
+    keep: Duration = Field(description="rows older than this must be deleted")
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=1),
@@ -142,7 +138,7 @@ class Retained(Section):
 
 
 class DataRetention(Section):
-    """What must go at an age for the sake of the people in it."""
+    """Personal data that must be deleted at a certain age."""
 
     tables: Annotated[
         list[Retained],
@@ -154,7 +150,7 @@ class DataRetention(Section):
 
 
 class Allowed(Section):
-    """A place where something of the subject must remain."""
+    """A place where data of the person must remain."""
 
     where: str = Field(description="schema.table.column, `log NAME` or `redis NAME`; * as wildcard")
     reason: str = Field(min_length=10, description="why it must remain, for how long")
@@ -165,7 +161,7 @@ class Allowed(Section):
 
 
 class LogFile(Section):
-    """A log that must not hold the subject."""
+    """A log that must not contain the person."""
 
     name: str = Field(description="how findings call it")
     path: FilePath = Field(
@@ -175,30 +171,28 @@ class LogFile(Section):
 
 
 class SearchedRedis(Redis):
-    """A Redis server that is looked through for the subject."""
+    """A Redis server that is searched for the person."""
 
     holds: Flag = Field(
         json_schema_extra={"weaker": "false"},
         default=False,
-        description="the subject must be found here before the erasure: a part of the control",
+        description="the person must be found here before the erasure: part of the control",
     )
-    timeout: Duration = Field(
-        default=timedelta(seconds=30), description="looking through it may take this long"
-    )
+    timeout: Duration = Field(default=timedelta(seconds=30), description="the search may take this long")
 
 
 class Residual(Section):
-    """A kind of backup that holds the subject until it expires."""
+    """A kind of backup that contains the person until it expires."""
 
     name: str = Field(description="how findings call it")
     keep: Duration = Field(description="a backup is deleted when it is this old")
 
 
 class Erasure(Section):
-    """A synthetic person is made, found everywhere, erased, and looked for everywhere again."""
+    """A synthetic person is created, found everywhere, erased, and searched for everywhere again."""
 
     role: Login = Field(description="the application's role, which runs the steps with SQL")
-    create: list[Operation] = Field(min_length=1, description="how the platform makes the person")
+    create: list[Operation] = Field(min_length=1, description="how the platform creates the person")
     erase: list[Operation] = Field(min_length=1, description="how the platform erases the person")
     expected: list[str] = Field(
         min_length=1, description="schema.table.column where the person must be found before: the control"
@@ -210,30 +204,30 @@ class Erasure(Section):
     )
     views: list[str] = Field(
         default=[],
-        description="views that are looked at too (schema.name); TimescaleDB's continuous aggregates always are",
+        description="views that are searched too (schema.name); TimescaleDB's continuous aggregates always are",
     )
     skip: list[Allowed] = Field(
         json_schema_extra={"weaker": "any"},
         default=[],
-        description="tables (schema.name, * as wildcard) that are not looked at, with the reason",
+        description="tables (schema.name, * as wildcard) that are not searched, with the reason",
     )
-    logs: list[LogFile] = Field(default=[], description="log files that are looked at")
+    logs: list[LogFile] = Field(default=[], description="log files that are searched")
     logs_settle: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
         default=timedelta(seconds=2),
-        description="logs are looked at no sooner after the erasure: their writers keep lines back",
+        description="logs are searched no sooner after the erasure: their writers buffer lines",
     )
-    redis: list[SearchedRedis] = Field(default=[], description="Redis servers that are looked at")
+    redis: list[SearchedRedis] = Field(default=[], description="Redis servers that are searched")
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=5),
         description="the erasure must be done by then",
     )
     table_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="looking through one table may take this long"
+        default=timedelta(seconds=30), description="searching one table may take this long"
     )
     backups: list[Residual] = Field(
-        min_length=1, description="backups that hold the person until they expire"
+        min_length=1, description="backups that contain the person until they expire"
     )
 
     @model_validator(mode="after")
@@ -249,14 +243,16 @@ class Keys(InventoryKeys):
 
     audit_trail: Annotated[
         AuditTrail | None,
-        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], record: …}"),
+        Given("audit_trail", "audit_trail: {table: …, role: {…}, operation: […], query: …}"),
     ] = Field(default=None, description="the audit trail and who must not change it")
     data_retention: Annotated[
         DataRetention | None, Given("data_retention", "data_retention: {tables: […], files: […]}")
-    ] = Field(default=None, description="personal data, logs and backups that must go at an age")
+    ] = Field(
+        default=None, description="personal data, logs and backups that must be deleted at a certain age"
+    )
     erasure: Annotated[
         Erasure | None, Given("erasure", "erasure: {role: {…}, create: […], erase: […], expected: […]}")
-    ] = Field(default=None, description="the right to erasure, tried with a synthetic person")
+    ] = Field(default=None, description="the right to erasure, tested with a synthetic person")
 
 
 class InDatabase(DatabaseKeys):
@@ -269,4 +265,4 @@ class InDatabase(DatabaseKeys):
             "retention: [{table: …, column: …, keep: 90d, schedule: {…}, last_run: {…}}]",
             optional=True,
         ),
-    ] = Field(default=None, min_length=1, description="tables whose rows must go at an age")
+    ] = Field(default=None, min_length=1, description="tables whose rows must be deleted at a certain age")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pytest_deploygate.fields.postgres import ConnectionSettings
-from pytest_deploygate.fields.references import from_lab
+from pytest_deploygate.fields.references import looked_up
 from pytest_deploygate.fields.schedule import Schedule
 from pytest_deploygate.fields.types import (
     Duration,
@@ -22,18 +22,13 @@ from pytest_deploygate.fields.types import (
 )
 
 
-def _text(value: object) -> object:
-    """Read text; `lab:NAME` is looked up."""
-    if isinstance(value, str) and value.startswith("lab:"):
-        return from_lab(value.removeprefix("lab:"))
-    return value
-
-
 def _version(value: object) -> object:
-    """Read an expected version; `2.28` alone is a number to YAML, which would turn 2.20 into 2.2."""
+    """Read an expected version; without quotes `2.28` is a number in YAML, which would turn 2.20 into 2.2."""
     if isinstance(value, int | float):
-        raise ValueError(f'put the version in quotes, "{value}": to YAML it is a number, 2.20 would be 2.2')  # noqa: TRY004
-    return _text(value)
+        raise ValueError(  # noqa: TRY004
+            f'put the version in quotes, "{value}": without them it is a number in YAML, and 2.20 would be 2.2'
+        )
+    return looked_up(value)
 
 
 Version = Annotated[
@@ -133,7 +128,7 @@ class Timescale(Section):
         default=None, description="host; left out: the primary", pattern=r"^[A-Za-z0-9._:%-]+$"
     )
     port: Port | None = Field(default=None, description="TCP port; left out: the primary's, or 5432")
-    name: Annotated[str, BeforeValidator(_text)] | None = Field(
+    name: Annotated[str, BeforeValidator(looked_up)] | None = Field(
         default=None, description="database with the hypertables"
     )
     user: str | None = Field(default=None, description="role that the gate logs in as")

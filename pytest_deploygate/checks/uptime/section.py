@@ -1,45 +1,35 @@
-"""The inventory's `uptime` section: what is watched from outside, from when on, and how much may be lost."""
+"""The inventory's `uptime` section: what is watched from outside, since when, and how much downtime is allowed."""
 
 from __future__ import annotations
 
 import glob
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.fields.references import with_lab
+from pytest_deploygate.fields.http import HttpRequest, Url
+from pytest_deploygate.fields.prometheus import Prometheus
+from pytest_deploygate.fields.renamed import Renamed
 from pytest_deploygate.fields.types import (
     Duration,
     Each,
-    ExistingPath,
     FilePath,
     Given,
     InventoryKeys,
     SecretReference,
     Section,
+    Text,
 )
 
 _SELECTOR = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*\s*(\{[^{}]*\})?")
 
 
-class Prometheus(Section):
-    """Where samples of the blackbox exporter are kept, for targets that are not watched by `deploygate watch`."""
-
-    url: str = Field(description="base address, e.g. https://prometheus.example.com")
-    token: SecretReference | None = Field(default=None, description="bearer token")
-    timeout: Duration = Field(default=timedelta(seconds=20), description="how long one question may take")
-
-    @field_validator("url")
-    @classmethod
-    def _an_address(cls, url: str) -> str:
-        return _address(url).rstrip("/")
-
-
-class WatchTarget(Section):
-    """One thing whose uptime counts: an address, a port, a database, or a series of Prometheus."""
+class WatchTarget(HttpRequest):
+    """One thing whose uptime counts: an HTTP request, a port, a database, or a series of Prometheus."""
 
     exactly_one: ClassVar[tuple[str, ...]] = ("url", "tcp", "postgres", "prometheus")
     instead: ClassVar[str] = (
@@ -47,16 +37,20 @@ class WatchTarget(Section):
         "`prometheus: probe_success{…}`"
     )
 
+    #: `body` was the text to expect. No inventory of that time has a `method`, which a body to send needs.
+    renamed: ClassVar[Mapping[str, str | Renamed]] = {
+        "ca": "ca_file",
+        "body": Renamed("contains", unless="method"),
+    }
+
     name: str = Field(min_length=1, max_length=60, description="what findings call it")
-    url: str | None = Field(
-        default=None, description="address that is fetched; `lab:NAME` in it is a value of the lab"
+    url: Url | None = Field(default=None, description="address to ask, e.g. https://app.example.com/healthz")
+    body: str | None = Field(
+        default=None, description="body to send with `method`; text to expect belongs in `contains`"
     )
-    status: int = Field(default=200, ge=100, le=599, description="the HTTP status that counts as up")
-    body: str | None = Field(default=None, description="text that the body must contain to count as up")
-    token: SecretReference | None = Field(default=None, description="bearer token that is sent along")
-    ca: ExistingPath | None = Field(default=None, description="certificates to trust instead of the system's")
-    tcp: str | None = Field(default=None, description="host:port that must take a connection")
-    postgres: str | None = Field(
+    timeout: Duration | None = Field(default=None, description="instead of `uptime.timeout`")
+    tcp: Text | None = Field(default=None, description="host:port that must accept a connection")
+    postgres: Text | None = Field(
         default=None, description="connection URI without a password, e.g. postgresql://user@host/db"
     )
     password: SecretReference | None = Field(default=None, description="password for `postgres`")
@@ -64,15 +58,10 @@ class WatchTarget(Section):
         default=None, description="selector of the series, one for each vantage point: probe_success{…}"
     )
 
-    @field_validator("url")
-    @classmethod
-    def _is_an_address(cls, url: str | None) -> str | None:
-        return None if url is None else _address(with_lab(url))
-
     @field_validator("tcp")
     @classmethod
     def _is_a_place(cls, place: str | None) -> str | None:
-        return None if place is None else _place(with_lab(place))
+        return None if place is None else _place(place)
 
     @field_validator("postgres")
     @classmethod
@@ -83,7 +72,7 @@ class WatchTarget(Section):
             raise ValueError("write it as postgresql://user@host:port/database")
         if re.match(r"postgres(ql)?://[^@/]*:[^@/]*@", uri):
             raise ValueError("a password is not written in the address; write `password: env:NAME` beside it")
-        return with_lab(uri)
+        return uri
 
     @field_validator("prometheus")
     @classmethod
@@ -95,23 +84,35 @@ class WatchTarget(Section):
             )
         return selector
 
+    @model_validator(mode="after")
+    def _request_is_whole(self) -> Self:
+        if self.url is None and (keys := self.misplaced()):
+            raise ValueError(f"{keys} need `url`")
+        if self.sent is not None and "method" not in self.model_fields_set:
+            raise ValueError("a body to send needs `method`, e.g. POST; text to expect belongs in `contains`")
+        return self
+
     @property
     def what(self) -> str:
         """What is asked and what counts as up, in words that hold no secret."""
-        if self.url:
-            return f"{self.url} {self.status}" + (f" {self.body!r}" if self.body else "")
-        return self.tcp or self.postgres or self.prometheus or ""
+        if not self.url:
+            return self.tcp or self.postgres or self.prometheus or ""
+        asked = [] if self.method == "GET" else [self.method]
+        told = [repr(text) for text in self.contains] + ([f"/{self.matches}/"] if self.matches else [])
+        sent = [f"sending {self.sent!r}"] if self.sent is not None else []
+        sent += [f"{name}: {value}" for name, value in sorted(self.headers.items())]
+        return " ".join([*asked, self.url, ",".join(map(str, self.status)), *told, *sent])
 
 
 class Uptime(Section):
-    """The promise of uptime, and what is known of it: records of `deploygate watch`, or Prometheus."""
+    """The promised uptime, and where it is measured: records of `deploygate watch`, or Prometheus."""
 
     t0: datetime | None = Field(
         default=None,
         description="when the window begins: after the announced interruption, e.g. 2026-12-01T02:30:00-05:00",
     )
     window: Duration = Field(
-        json_schema_extra={"weaker": "smaller"}, default=timedelta(hours=24), description="how long it counts"
+        json_schema_extra={"weaker": "smaller"}, default=timedelta(hours=24), description="how long it lasts"
     )
     availability: float = Field(
         json_schema_extra={"weaker": "smaller"},
@@ -122,19 +123,19 @@ class Uptime(Section):
     )
     every: Duration = Field(default=timedelta(seconds=5), description="how often each target is asked")
     timeout: Duration | None = Field(
-        default=None, description="how long an answer may take (default: `every`, at most 5 s)"
+        default=None, description="how long an answer may take (default: `every`, but at most 5 s)"
     )
-    control: str | None = Field(
+    control: Text | None = Field(
         default=None,
-        description="host:port of something else that is always there, e.g. the gateway or the resolver: while it"
-        " cannot be reached either, a failure is the watch's own and counts as unknown",
+        description="host:port of something else that is always up, e.g. the gateway or the resolver: while it"
+        " cannot be reached either, the watch itself is cut off, and a failure counts as unknown",
     )
     vantage_points: int | None = Field(
         json_schema_extra={"weaker": "smaller"},
         default=None,
         ge=1,
-        description="from how many places it is watched (default: as many as there are records); down is what most"
-        " of them see",
+        description="from how many places it is watched (default: as many as there are records); a target is down"
+        " when most of them see it down",
     )
     records: list[FilePath] = Field(
         default=["watch/*.watch"],
@@ -165,15 +166,17 @@ class Uptime(Section):
     @field_validator("control")
     @classmethod
     def _is_a_place(cls, place: str | None) -> str | None:
-        return None if place is None else _place(with_lab(place))
+        return None if place is None else _place(place)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.every <= timedelta(0) or self.window <= timedelta(0):
-            raise ValueError("`every` and `window` must be longer than nothing")
+            raise ValueError("`every` and `window` must be longer than 0")
         if self.timeout is not None and not timedelta(0) < self.timeout <= self.every:
-            raise ValueError("`timeout` must not be longer than `every`: questions would overlap")
+            raise ValueError("`timeout` must not be longer than `every`: requests would overlap")
         names = [target.name for target in self.targets]
+        if slow := [t.name for t in self.targets if t.timeout and not timedelta(0) < t.timeout <= self.every]:
+            raise ValueError(f"`timeout` of {', '.join(slow)} must not be longer than `every`")
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two targets are called {', '.join(sorted(twice))}")
         if self.prometheus is None and any(target.prometheus for target in self.targets):
@@ -189,35 +192,25 @@ class Uptime(Section):
 
     @property
     def budget_s(self) -> float:
-        """How many seconds of the window may be lost."""
+        """How many seconds of downtime the window allows."""
         return round(self.window.total_seconds() * (100 - self.availability) / 100, 6)
 
     @property
     def files(self) -> list[str]:
-        """The records that are there now, each once."""
+        """The records that exist now, each once."""
         found = [path for pattern in self.records for path in sorted(glob.glob(str(pattern)))]  # noqa: PTH207 (absolute)
         return list(dict.fromkeys(found))
-
-
-def _address(url: str) -> str:
-    if not re.match(r"https?://[^/\s]+", url):
-        raise ValueError(f"{url!r} is not an address; write for example https://app.example.com/healthz")
-    if re.match(r"https?://[^/@]*@", url):
-        raise ValueError(
-            "a user or password is not written in the address; write `token: env:NAME` beside it"
-        )
-    return url
 
 
 def _place(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not a place; write host:port")
+        raise ValueError(f"{text!r} is not an address of a port; write host:port")
     return text
 
 
 def too_long(every_s: float, budget_s: float) -> bool:
-    """Tell whether one failed question alone could already be the whole budget: it stands for up to two intervals."""
+    """Tell whether one failed sample alone could use up the budget: it stands for up to two intervals."""
     return 2 * every_s >= budget_s or math.isnan(every_s)
 
 
@@ -226,4 +219,4 @@ class Keys(InventoryKeys):
 
     uptime: Annotated[
         Uptime | None, Given("uptime", "uptime: {targets: [{name: front, url: https://…/healthz}]}")
-    ] = Field(default=None, description="the promise of uptime and its records")
+    ] = Field(default=None, description="the promised uptime, and what is watched for it")

@@ -94,12 +94,13 @@ def _plan(
         change=change,
         scope=expression,
         checklist=str(checklist.file),
-        t0=inventory.schedule.t0 if inventory.schedule else None,
-        zone=inventory.schedule.zone if inventory.schedule else None,
+        t0=inventory.timetable.t0 if inventory.timetable else None,
+        zone=inventory.timetable.zone if inventory.timetable else None,
         phases=tuple(planning.phases(situation, in_scope)),
         last=situation.last,
         absent=tuple(absent),
         remarks=tuple(map(str, checklist.remarks)),
+        notes=tuple(map(str, loaded.notes)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
     )
 
@@ -125,6 +126,7 @@ def _json(found: Plan) -> dict[str, Any]:
         "last_run": found.last.at.isoformat() if found.last.at else None,
         "totals": found.totals,
         "remarks": list(found.remarks),
+        "inventory_notes": list(found.notes),
     }
 
 

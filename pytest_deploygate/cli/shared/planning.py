@@ -166,9 +166,9 @@ def _modified(path: Path) -> float:
 
 
 def _window(phase: Phase, inventory: Inventory) -> tuple[windows.Window | None, str]:
-    if inventory.schedule is None:
+    if inventory.timetable is None:
         return None, ""
-    t0, zone = inventory.schedule.t0, inventory.schedule.zone
+    t0, zone = inventory.timetable.t0, inventory.timetable.zone
     return windows.planned(phase, t0, zone), windows.problem(phase, t0, zone)
 
 

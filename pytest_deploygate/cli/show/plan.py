@@ -40,6 +40,7 @@ class Plan:
     last: LastTimes
     absent: tuple[str, ...]
     remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     wants_times: bool
 
     @property
@@ -101,7 +102,7 @@ def _times_words(plan: Plan) -> str:
     if plan.t0 is not None:
         return f"T-0 is {plan.t0:%A %Y-%m-%d}; times are in {plan.zone}"
     if plan.wants_times:
-        return "No dates: the inventory has no schedule; add `schedule: {t0: 2026-12-01, timezone: Europe/Berlin}`"
+        return "No dates: the inventory has no timetable; add `timetable: {t0: 2026-12-01, timezone: Europe/Berlin}`"
     return "The checklist's headings name no times"
 
 
@@ -214,6 +215,9 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
             f"The last run took {words_for(t['last_s'])} for {known} of them (change {plan.last.change}, "
             f"{plan.last.at:%Y-%m-%d %H:%M} UTC)."
         )
+    if plan.notes:
+        yield Text(f"Keys of the inventory to rename ({len(plan.notes)}):")
+        yield from map(_bullet, plan.notes)
     if plan.remarks:
         yield Text(f"Lines of {plan.checklist} that are not items ({len(plan.remarks)}):")
         for remark in plan.remarks[:_MOST_ITEMS]:

@@ -1,4 +1,4 @@
-"""Whether something answers over the network: HTTP with its status and a text, or a TCP port. Every attempt is kept."""
+"""Whether something answers over the network: an HTTP request with a good answer, or a TCP port. Each attempt is kept."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
+from pytest_deploygate.clients.http import sending
 from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.redaction import redact
 
@@ -78,7 +79,9 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     limit_s = endpoint.timeout.total_seconds()
     deadline = time.monotonic() + limit_s
     try:
-        with requests.get(endpoint.url or "", timeout=limit_s, stream=True, allow_redirects=False) as answer:
+        with sending.send(
+            endpoint, endpoint.url or "", limit_s, stream=True, allow_redirects=False
+        ) as answer:
             body = b""
             for part in answer.iter_content(65536):
                 body += part
@@ -94,10 +97,12 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
         return False, False, f"did not answer within {limit_s:g} s"
     except requests.RequestException as error:
         return False, False, f"cannot be reached: {type(error).__name__}"
-    if answer.status_code != endpoint.status:
-        return True, False, f"answered {answer.status_code}, expected {endpoint.status}"
-    if endpoint.contains is not None and endpoint.contains.encode() not in body:
-        return True, False, f"answered {answer.status_code} without {endpoint.contains!r} in it"
+    except OSError as error:
+        return False, False, f"was not asked: {error}"
+    if answer.status_code not in endpoint.status:
+        return True, False, f"answered {answer.status_code}, expected {endpoint.expected}"
+    if lacking := endpoint.lacking(body.decode(errors="replace")):
+        return True, False, f"answered {answer.status_code}, {lacking}"
     return True, True, f"answered {answer.status_code}"
 
 

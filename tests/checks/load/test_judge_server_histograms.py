@@ -78,5 +78,5 @@ def test_a_server_that_is_not_scraped_any_more_is_not_passed_over():
 
 
 def test_what_is_no_number_is_not_counted():
-    with pytest.raises(CannotTell, match="no number"):
+    with pytest.raises(CannotTell, match="not a finite number"):
         judged(matrix([0, "NaN"], [0, 5000]))

@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from slow_server import Answer, serving
 
 from pytest_deploygate.checks.load.judge import load as judge_load
-from pytest_deploygate.checks.load.probe import schedule
+from pytest_deploygate.checks.load.probe import arrivals
 from pytest_deploygate.checks.load.probe.engine import UNSENT
 from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.probe.sockets import Sockets
-from pytest_deploygate.checks.load.section import Load, RateStep
+from pytest_deploygate.checks.load.section import Load, RateStage
 from pytest_deploygate.checks.load.tally import Tally, highest_equivalent, new_histogram
 from pytest_deploygate.model import CannotTell, Verdict
 
@@ -212,7 +212,7 @@ def test_methods_headers_bodies_and_logins_arrive(monkeypatch, tmp_path):
             "method": "POST",
             "body": '{"a": 1}',
             "headers": {"X-One": "1"},
-            "auth": {"bearer": f"file:{secret}"},
+            "auth": {"token": f"file:{secret}"},
         },
         {"path": "/read", "auth": {"user": "u", "password": f"file:{secret}"}},
         {"path": "/key", "method": "DELETE", "auth": {"header": "X-Key", "value": f"file:{secret}"}},
@@ -321,19 +321,19 @@ def test_calibration_gives_a_floor():
     assert 0 < found.client.floor.p50_s <= found.client.floor.p99_s
 
 
-def test_schedule_of_steps_and_ramps():
-    """A steady step is evenly spaced; a ramp from 0 to 100/s in 10 s brings 500, half of them after 7.07 s."""
-    steady = schedule.plan([RateStep(rate=100, lasts="2s")], [1], 10_000)
+def test_arrivals_in_stages_and_ramps():
+    """A steady stage is evenly spaced; a ramp from 0 to 100/s in 10 s brings 500, half of them after 7.07 s."""
+    steady = arrivals.plan([RateStage(rate=100, lasts="2s")], [1], 10_000)
     assert len(steady.due_s) == 200
     assert steady.due_s[1] - steady.due_s[0] == pytest.approx(0.01)
-    ramp = schedule.plan([RateStep(rate=0, to=100, lasts="10s")], [1], 10_000)
+    ramp = arrivals.plan([RateStage(rate=0, to=100, lasts="10s")], [1], 10_000)
     assert len(ramp.due_s) == 500
     assert ramp.due_s[250] == pytest.approx(7.07, abs=0.02)
-    both = schedule.plan([RateStep(rate=100, lasts="1s"), RateStep(rate=50, lasts="1s")], [3, 1], 10_000)
+    both = arrivals.plan([RateStage(rate=100, lasts="1s"), RateStage(rate=50, lasts="1s")], [3, 1], 10_000)
     assert len(both.due_s) == 150
     assert list(both.due_s) == sorted(both.due_s)
     assert 0.6 < both.endpoint.tolist().count(0) / 150 < 0.9
-    assert len(schedule.plan([RateStep(rate=100, lasts="100s")], [1], 50).due_s) == 50, "the cap"
+    assert len(arrivals.plan([RateStage(rate=100, lasts="100s")], [1], 50).due_s) == 50, "the cap"
 
 
 def test_raw_and_folded_samples_agree():

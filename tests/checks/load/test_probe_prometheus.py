@@ -24,6 +24,7 @@ from pytest_deploygate.checks.uptime import judge as judge_availability
 from pytest_deploygate.checks.uptime.probe import uptime
 from pytest_deploygate.checks.uptime.section import Uptime
 from pytest_deploygate.clients import prometheus
+from pytest_deploygate.fields.prometheus import Prometheus
 from pytest_deploygate.model import CannotTell, Verdict
 
 BINARY = shutil.which("prometheus")
@@ -221,7 +222,7 @@ def test_a_part_of_an_answer_is_none(tmp_path: Path, exporter: Exporter) -> None
     """Where a store behind Prometheus is not reached it answers with success and a warning: that is no answer."""
     nowhere = f"http://127.0.0.1:{free_port()}/read"
     with running(tmp_path, exporter, f"remote_read: [{{url: '{nowhere}', read_recent: true}}]\n") as address:
-        with pytest.raises(CannotTell, match=r"gave a part only: .*remote_read"):
+        with pytest.raises(CannotTell, match=r"gave a partial answer: .*remote_read"):
             server_histograms.server_histogram(histogram(address))
-        with pytest.raises(CannotTell, match="gave a part only"):
-            prometheus.ask(address, {"query": "up[1m]"}, "matrix", bearer=None, timeout_s=10)
+        with pytest.raises(CannotTell, match="gave a partial answer"):
+            prometheus.ask(Prometheus(url=address), {"query": "up[1m]"}, "matrix")

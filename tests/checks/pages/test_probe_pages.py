@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pytest_deploygate.checks.pages import judge, probe
-from pytest_deploygate.checks.pages.section import Pages
+from pytest_deploygate.checks.pages.section import Pages, PolicyPage
 from pytest_deploygate.model import Verdict
 
 PAGE = """<html><head><title>t</title><style>body{background:url(/bg.png)}</style></head>
@@ -69,7 +69,7 @@ def site(tmp_path):
 
 def test_what_a_page_states_and_loads(site):
     """Visible dates alone; what a browser would fetch, but no links and nothing that is in the page."""
-    found = probe.read(f"{site}/page", Pages())
+    found = probe.read(PolicyPage(url=f"{site}/page"), Pages())
     assert found.status == 200
     assert [day.isoformat() for day in found.dates] == ["2026-11-14"]
     assert sorted(found.outside) == ["/bg.png", "logo.png"]
@@ -79,13 +79,13 @@ def test_what_a_page_states_and_loads(site):
 @pytest.mark.parametrize("path", ["broken", "endless"])
 def test_an_answer_that_breaks_off_or_does_not_end_is_no_page(site, path):
     """Neither an exception nor half a page."""
-    found = probe.read(f"{site}/{path}", Pages.model_validate({"timeout": "500ms"}))
+    found = probe.read(PolicyPage(url=f"{site}/{path}"), Pages.model_validate({"timeout": "500ms"}))
     assert found.status is None
     assert found.problem
 
 
 def test_nobody_there_is_no_page():
-    found = probe.read("http://127.0.0.1:1/", Pages.model_validate({"timeout": "500ms"}))
+    found = probe.read(PolicyPage(url="http://127.0.0.1:1/"), Pages.model_validate({"timeout": "500ms"}))
     assert found.status is None
     assert "no connection" in found.problem
 
@@ -105,7 +105,7 @@ def test_the_drill_stops_reads_and_starts_and_its_record_can_be_read(site, tmp_p
     record = probe.drill(pages)
     assert (record.outcome, record.facts.application_down, record.facts.status) == ("good", True, 503)
     assert (tmp_path / "up").exists()
-    kept = probe.maintenance(f"{site}/maintenance", pages, None, "prod")
+    kept = probe.maintenance(pages.maintenance, pages, None, "prod")
     assert kept.drill.record == record
     assert record.facts.sha256 == kept.page.sha256
     assert judge.judge_drill(kept, pages.maintenance).verdict is Verdict.PASS
@@ -114,7 +114,7 @@ def test_the_drill_stops_reads_and_starts_and_its_record_can_be_read(site, tmp_p
 def test_a_record_of_an_earlier_version_is_read(site, tmp_path):
     """It names no configuration, so it no longer counts, and the reason says so."""
     pages = drilled(site, tmp_path, "true", "true")
-    page = probe.read(f"{site}/maintenance", pages)
+    page = probe.read(pages.maintenance, pages)
     old = {
         "at": datetime.now(UTC).isoformat(),
         "status": 503,
@@ -122,7 +122,7 @@ def test_a_record_of_an_earlier_version_is_read(site, tmp_path):
         "application_down": True,
     }
     (tmp_path / "drill.json").write_text(json.dumps(old | {"outcome": "good"}))
-    found = probe.maintenance(f"{site}/maintenance", pages, None, "prod")
+    found = probe.maintenance(pages.maintenance, pages, None, "prod")
     assert found.drill.record.facts.sha256 == page.sha256
     assert "the record names no configuration" in judge.judge_drill(found, pages.maintenance).reason
 
@@ -130,7 +130,7 @@ def test_a_record_of_an_earlier_version_is_read(site, tmp_path):
 def test_a_record_that_is_none_is_said(site, tmp_path):
     pages = drilled(site, tmp_path, "true", "true")
     (tmp_path / "drill.json").write_text("{")
-    found = judge.judge_drill(probe.maintenance(f"{site}/maintenance", pages, None), pages.maintenance)
+    found = judge.judge_drill(probe.maintenance(pages.maintenance, pages, None), pages.maintenance)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "drill.json cannot be read" in found.reason
 

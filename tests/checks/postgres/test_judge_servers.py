@@ -9,7 +9,7 @@ import pytest
 
 from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.checks.postgres.judge import servers
-from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.model import Verdict
 
 MB, GB = 1024**2, 1024**3
@@ -34,7 +34,7 @@ STATE = ServerState(
     (),
     None,
 )
-SERVERS = Servers.model_validate({"version": "15", "memory": "4GB", "extensions": {"amcheck": "any"}})
+SERVERS = ClusterSettings.model_validate({"version": "15", "memory": "4GB", "extensions": {"amcheck": "any"}})
 
 
 def setting(name, value):

@@ -14,7 +14,7 @@ from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 AUDIT = AuditTrail.model_validate(
-    {"table": "a.log", "role": {"user": "app"}, "operation": [{"sql": "SELECT 1"}], "record": "SELECT 1"}
+    {"table": "a.log", "role": {"user": "app"}, "operation": [{"sql": "SELECT 1"}], "query": "SELECT 1"}
 )
 RECORD = Record("app", "INSERT a.users", NOW, "10.0.0.1")
 RECORDS = RecordFacts("app", NOW, 0.1, (RECORD,))

@@ -15,8 +15,8 @@ from scratch_cluster import wait
 
 from pytest_deploygate.checks.postgres.probe.caches import redis
 from pytest_deploygate.checks.privacy.probe.erasure import erase_person
+from pytest_deploygate.checks.privacy.probe.operations import new_subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
-from pytest_deploygate.checks.privacy.probe.steps import new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import sweep
 from pytest_deploygate.checks.privacy.section import Erasure, SearchedRedis
 from pytest_deploygate.clients.postgres.cluster import Cluster

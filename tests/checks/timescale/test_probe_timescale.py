@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pytest_deploygate.checks.privacy.probe.steps import new_subject
+from pytest_deploygate.checks.privacy.probe.operations import new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import sweep
 from pytest_deploygate.checks.privacy.section import Erasure
 from pytest_deploygate.checks.timescale import facts as timescale_facts

@@ -225,7 +225,7 @@ def test_a_scrape_interval_of_a_minute_cannot_pass(prometheus: Prometheus, tmp_p
         ({"status": "success", "data": {"resultType": "vector", "result": []}}, "vector"),
         ({"status": "success", "warnings": ["a store was down"], "data": {}}, "a store was down"),
         (b"<html>login</html>", "no JSON"),
-        ([], "no object"),
+        ([], "no JSON object"),
     ],
 )
 def test_half_an_answer_is_no_answer(

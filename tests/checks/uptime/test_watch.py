@@ -304,8 +304,8 @@ def asked(timeout_s: float = 2.0, control: str | None = None, **target: object) 
 
 def test_up_needs_status_and_body(server: Server) -> None:
     url = f"http://127.0.0.1:{server.port}/"
-    assert asked(url=url, body="ok").up is True
-    assert "without 'fine'" in asked(url=url, body="fine").why
+    assert asked(url=url, contains="ok").up is True
+    assert "without 'fine'" in asked(url=url, contains="fine").why
     assert asked(url=url, status=204).why == "HTTP 200, expected 204"
 
 
@@ -320,7 +320,7 @@ def test_certificates_that_we_lost_are_no_outage(server: Server, tmp_path: Path,
     """The target was not asked, so nothing is known of it."""
     ours = tmp_path / "ca.pem"
     ours.write_text("here when the inventory was read")
-    target = WatchTarget(name="front", url=f"http://127.0.0.1:{server.port}/", ca=ours)
+    target = WatchTarget(name="front", url=f"http://127.0.0.1:{server.port}/", ca_file=ours)
     ours.unlink() if left is None else ours.write_text(left)
     answer = asyncio.run(ask(target, 2.0))
     assert (answer.up, str(ours) in answer.why) == (None, True)

@@ -24,8 +24,8 @@ from time import perf_counter
 
 import pycurl
 
+from pytest_deploygate.checks.load.probe.arrivals import Plan
 from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, failure
-from pytest_deploygate.checks.load.probe.schedule import Plan
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, LoadTarget
 from pytest_deploygate.checks.load.tally import Tally

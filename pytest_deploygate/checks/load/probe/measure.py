@@ -13,9 +13,9 @@ import pycurl
 
 from pytest_deploygate.checks.load import section as inventory
 from pytest_deploygate.checks.load.facts import Client, Floor, LoadRun, PhaseTimes
-from pytest_deploygate.checks.load.probe import schedule
+from pytest_deploygate.checks.load.probe import arrivals
 from pytest_deploygate.checks.load.probe.engine import PHASES, Course, Engine, Look
-from pytest_deploygate.checks.load.section import Load, LoadTarget, RateStep
+from pytest_deploygate.checks.load.section import Load, LoadTarget, RateStage
 from pytest_deploygate.checks.load.tally import Tally
 from pytest_deploygate.model import CannotTell
 
@@ -44,7 +44,7 @@ def send(
         raise CannotTell("`load` has no `target`: there is nothing to send load to")
     _can(target)
     floor, problem = _floor(load) if calibrate else (None, "the client was not calibrated")
-    plan = schedule.plan(load.steps, [e.weight for e in load.endpoints], load.max_requests)
+    plan = arrivals.plan(load.stages, [e.weight for e in load.endpoints], load.max_requests)
     tally = Tally([e.label for e in load.endpoints], load.known_limits_s)
     engine = Engine(load, target, plan, tally, look)
     if watch is not None:
@@ -77,7 +77,7 @@ def _can(target: LoadTarget) -> None:
         )
 
 
-def _client(plan: schedule.Plan, course: Course, floor: Floor | None, problem: str) -> Client:
+def _client(plan: arrivals.Plan, course: Course, floor: Floor | None, problem: str) -> Client:
     lags = sorted(course.lags)
     planned = course.begun if course.stopped else len(plan.due_s)
     span = plan.lasts_s if not course.stopped else max(course.last_begun_s, 1e-9)
@@ -133,7 +133,7 @@ def _calibrate(load: Load, port: int) -> Floor | None:
             "connections": load.connections,
         }
     )
-    plan = schedule.plan([RateStep(rate=rate, lasts=_CALIBRATION)], [1.0], 100_000)
+    plan = arrivals.plan([RateStage(rate=rate, lasts=_CALIBRATION)], [1.0], 100_000)
     tally = Tally(["/"], ())
     Engine(plain, plain.target or LoadTarget(host="127.0.0.1"), plan, tally).run()
     whole, _ = tally.result()

@@ -1,15 +1,15 @@
-"""One endpoint's requests as libcurl handles, and whether an answer is a good one."""
+"""The requests of one endpoint as libcurl handles, and whether an answer is good."""
 
 from __future__ import annotations
 
-import base64
-import re
 import urllib.parse
 from dataclasses import dataclass, field
 
 import pycurl
 
-from pytest_deploygate.checks.load.section import Load, LoadAuth, LoadEndpoint, LoadTarget
+from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
+from pytest_deploygate.clients.http import sending
+from pytest_deploygate.fields.http import HttpLogin
 from pytest_deploygate.redaction import redact
 
 _AGENT = "pytest-deploygate load"
@@ -29,7 +29,7 @@ _FAILED = {
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A handle that sends the same request again and again. `read` is what came of the body where it is looked at."""
+    """A handle that sends the same request again and again. `read` has the body where it is checked."""
 
     curl: pycurl.Curl
     endpoint: LoadEndpoint
@@ -41,7 +41,7 @@ class Exchange:
     read: list[bytes] = field(default_factory=list)
 
     def take(self, chunk: bytes) -> int:
-        """Take a part of the body; libcurl gives up when less than all of it is taken."""
+        """Take a part of the body; libcurl aborts when less than all of it is taken."""
         self.size += len(chunk)
         if self.size > self.most:
             return 0
@@ -50,35 +50,29 @@ class Exchange:
         return len(chunk)
 
     def begin(self, due_s: float) -> None:
-        """Make ready for the next request."""
+        """Get ready for the next request."""
         self.due_s, self.size = due_s, 0
         self.read.clear()
 
     def wrong(self) -> str:
-        """Say what is wrong with the answer that came; empty where it is good."""
+        """Return what is wrong with the answer; empty where it is good."""
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         if status not in self.endpoint.status:
             return f"status {status}"
         if not self.keep:
             return ""
-        body = b"".join(self.read).decode(errors="replace")
-        if self.endpoint.contains is not None and self.endpoint.contains not in body:
-            return f"body without {redact(self.endpoint.contains)!r}"
-        if self.endpoint.matches is not None and not re.search(self.endpoint.matches, body):
-            return f"body does not match {redact(self.endpoint.matches)!r}"
-        return ""
+        return redact(self.endpoint.lacking(b"".join(self.read).decode(errors="replace")))
 
 
 def failure(code: int, message: str) -> str:
-    """Say in few words what libcurl's error means; the same words for the same cause, so that they can be counted."""
+    """Describe libcurl's error briefly; the same words for the same cause, so that they can be counted."""
     return _FAILED.get(code) or redact(message)[:80] or f"libcurl error {code}"
 
 
 def exchange(load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int) -> Exchange:
     """Make a handle for one endpoint. Secrets leave here, into the request, and nowhere else."""
     curl = pycurl.Curl()
-    looked_at = endpoint.contains is not None or endpoint.matches is not None
-    made = Exchange(curl, endpoint, number, load.max_body, looked_at)
+    made = Exchange(curl, endpoint, number, load.max_body, endpoint.looks_at_body)
     curl.setopt(pycurl.URL, target.origin + endpoint.path)
     curl.setopt(pycurl.PATH_AS_IS, 1)
     curl.setopt(pycurl.NOSIGNAL, 1)
@@ -87,10 +81,10 @@ def exchange(load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int
     curl.setopt(pycurl.TCP_NODELAY, 1)
     curl.setopt(pycurl.TIMEOUT_MS, max(1, round((endpoint.timeout or load.timeout).total_seconds() * 1000)))
     curl.setopt(pycurl.WRITEFUNCTION, made.take)
-    curl.setopt(pycurl.HTTPHEADER, _headers(endpoint, endpoint.auth or load.auth))
+    curl.setopt(pycurl.HTTPHEADER, _headers(endpoint, load.auth))
     curl.setopt(pycurl.USERAGENT, _AGENT)
     _method(curl, endpoint)
-    _transport(curl, target)
+    _transport(curl, target, endpoint)
     if load.connections == "cold":
         curl.setopt(pycurl.FRESH_CONNECT, 1)
         curl.setopt(pycurl.FORBID_REUSE, 1)
@@ -99,18 +93,18 @@ def exchange(load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int
 
 
 def _method(curl: pycurl.Curl, endpoint: LoadEndpoint) -> None:
-    if endpoint.body is not None:
-        body = endpoint.body.encode()
+    if endpoint.sent is not None:
+        body = endpoint.sent.encode()
         curl.setopt(pycurl.POST, 1)
         curl.setopt(pycurl.POSTFIELDSIZE, len(body))
         curl.setopt(pycurl.COPYPOSTFIELDS, body)
     if endpoint.method == "HEAD":
         curl.setopt(pycurl.NOBODY, 1)
-    elif endpoint.body is not None or endpoint.method != "GET":
+    elif endpoint.sent is not None or endpoint.method != "GET":
         curl.setopt(pycurl.CUSTOMREQUEST, endpoint.method)
 
 
-def _transport(curl: pycurl.Curl, target: LoadTarget) -> None:
+def _transport(curl: pycurl.Curl, target: LoadTarget, endpoint: LoadEndpoint) -> None:
     if target.http == "1.1":
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
     elif target.scheme == "https":
@@ -119,8 +113,8 @@ def _transport(curl: pycurl.Curl, target: LoadTarget) -> None:
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)
     curl.setopt(pycurl.SSL_VERIFYPEER, int(target.verify))
     curl.setopt(pycurl.SSL_VERIFYHOST, 2 if target.verify else 0)
-    if target.ca_file is not None:
-        curl.setopt(pycurl.CAINFO, str(target.ca_file))
+    if ca_file := endpoint.ca_file or target.ca_file:
+        curl.setopt(pycurl.CAINFO, str(ca_file))
     if target.connect_to is not None:
         port = target.port or (443 if target.scheme == "https" else 80)
         address = f"[{target.connect_to}]" if ":" in target.connect_to else target.connect_to
@@ -128,21 +122,9 @@ def _transport(curl: pycurl.Curl, target: LoadTarget) -> None:
         curl.setopt(pycurl.CONNECT_TO, [f"{host}:{port}:{address}:{port}"])
 
 
-def _headers(endpoint: LoadEndpoint, auth: LoadAuth | None) -> list[str]:
-    found = [f"{name}: {value}" if value else f"{name};" for name, value in endpoint.headers.items()]
-    if endpoint.body is not None and "content-type" not in {name.lower() for name in endpoint.headers}:
-        found.append("Content-Type: application/json")
-    if endpoint.body is not None:
-        found.append("Expect:")
-    return [*found, *_login(auth)]
-
-
-def _login(auth: LoadAuth | None) -> list[str]:
-    if auth is None:
-        return []
-    if auth.bearer is not None:
-        return [f"Authorization: Bearer {auth.bearer.reveal()}"]
-    if auth.user is not None and auth.password is not None:
-        pair = f"{auth.user}:{auth.password.reveal()}".encode()
-        return [f"Authorization: Basic {base64.b64encode(pair).decode()}"]
-    return [f"{auth.header}: {auth.value.reveal()}"] if auth.header and auth.value else []
+def _headers(endpoint: LoadEndpoint, login: HttpLogin | None) -> list[str]:
+    found = [
+        f"{name}: {value}" if value else f"{name};"
+        for name, value in sending.headers(endpoint, login).items()
+    ]
+    return [*found, "Expect:"] if endpoint.sent is not None else found

@@ -82,7 +82,4 @@ def _bound(series: Any) -> float:
 
 
 def _ask(histograms: ServerHistograms, query: str, wanted: str) -> Any:
-    timeout_s = histograms.timeout.total_seconds()
-    return prometheus.ask(
-        histograms.url, {"query": query}, wanted, bearer=histograms.bearer, timeout_s=timeout_s
-    )
+    return prometheus.ask(histograms, {"query": query}, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pytest_deploygate.checks.postgres.facts import ServerState
-from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 
 #: What an acknowledged commit rests on; what makes damage look like data.
@@ -19,7 +19,7 @@ _WHY = {
 _GRANT = "GRANT pg_monitor TO the gate's role"
 
 
-def judge_server(found: ServerState, expected: Servers) -> Judgement:
+def judge_server(found: ServerState, expected: ClusterSettings) -> Judgement:
     """Pass when the server is as the inventory wants it and nothing that durability needs is switched off."""
     parts = [
         _version(found, expected),
@@ -47,13 +47,13 @@ def _part(wrong: str, name: str, value: str | int | None, limit: str) -> Judgeme
     return Judgement(Verdict.FAIL if wrong else Verdict.PASS, wrong, (reading,))
 
 
-def _version(found: ServerState, expected: Servers) -> Judgement:
+def _version(found: ServerState, expected: ClusterSettings) -> Judgement:
     same = found.version == expected.version or found.version.startswith(f"{expected.version}.")
     wrong = "" if same else f"it runs PostgreSQL {found.version}, expected {expected.version}"
     return _part(wrong, "version", found.version, expected.version)
 
 
-def _durability(found: ServerState, expected: Servers) -> Iterator[Judgement]:
+def _durability(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
     wanted = _DURABLE | ({"full_page_writes": "on"} if expected.full_page_writes else {})
     for name, value in wanted.items():
         is_now = found.settings.get(name)
@@ -67,7 +67,7 @@ def _durability(found: ServerState, expected: Servers) -> Iterator[Judgement]:
     yield _part(wrong if commit == "off" else "", "synchronous_commit", commit, "not off")
 
 
-def _checksums(found: ServerState, expected: Servers) -> Judgement:
+def _checksums(found: ServerState, expected: ClusterSettings) -> Judgement:
     value = found.settings.get("data_checksums")
     wrong = ""
     if expected.checksums and value != "on":
@@ -84,7 +84,7 @@ def _checksums(found: ServerState, expected: Servers) -> Judgement:
     return combine(parts)
 
 
-def _preload(found: ServerState, expected: Servers) -> Iterator[Judgement]:
+def _preload(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
     if not expected.preload:
         return
     value = found.settings.get("shared_preload_libraries")
@@ -101,7 +101,7 @@ def _preload(found: ServerState, expected: Servers) -> Iterator[Judgement]:
     yield _part(wrong if missing else "", "shared_preload_libraries", value, ", ".join(expected.preload))
 
 
-def _extensions(found: ServerState, expected: Servers) -> Iterator[Judgement]:
+def _extensions(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
     for name, version in expected.extensions.items():
         there = found.extensions.get(name)
         wrong = ""
@@ -122,7 +122,7 @@ def _in_version(there: str, version: str, newer: str | None) -> bool:
     return version in ("any", there) or there.startswith(f"{version}.")
 
 
-def _settings(found: ServerState, expected: Servers) -> Iterator[Judgement]:
+def _settings(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
     for name, value in expected.settings.items():
         if name not in found.settings:
             yield Judgement(
@@ -136,7 +136,7 @@ def _settings(found: ServerState, expected: Servers) -> Iterator[Judgement]:
         yield _part("" if same else f"{name} is {is_now}, expected {value}", name, is_now, value)
 
 
-def _connections(found: ServerState, expected: Servers) -> Judgement:
+def _connections(found: ServerState, expected: ClusterSettings) -> Judgement:
     value = int(found.settings.get("max_connections") or 0)
     wrong = ""
     if value > expected.max_connections:
@@ -147,7 +147,7 @@ def _connections(found: ServerState, expected: Servers) -> Judgement:
     return _part(wrong, "max_connections", value, f"at most {expected.max_connections}")
 
 
-def _memory(found: ServerState, expected: Servers) -> Judgement:
+def _memory(found: ServerState, expected: ClusterSettings) -> Judgement:
     """Shared buffers and one sort for each connection must fit: a query may take several."""
     buffers, work = found.sizes.get("shared_buffers", 0), found.sizes.get("work_mem", 0)
     workers = int(found.settings.get("autovacuum_max_workers") or 0)
@@ -173,7 +173,7 @@ def _restart(found: ServerState) -> Judgement:
     return _part(wrong if names else "", "pending restart", names or "none", "none")
 
 
-def _ages(found: ServerState, expected: Servers) -> Iterator[Judgement]:
+def _ages(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
     wrong = ""
     if found.xid_age > expected.max_xid_age:
         wrong = (

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
-from pytest_deploygate.checks.postgres.section.servers import Servers
+from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.checks.postgres.section.statements import Caching, Monitoring, Statements
 from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys
@@ -28,7 +28,7 @@ class InDatabase(DatabaseKeys):
     """The keys of `database` about each server and what it counts."""
 
     cluster: Annotated[
-        Servers | None, Given("expected_servers", "cluster: {version: '15', memory: 16GB}")
+        ClusterSettings | None, Given("expected_servers", "cluster: {version: '15', memory: 16GB}")
     ] = Field(default=None, description="what every server must be set to")
     monitoring: Annotated[Monitoring | None, Given("monitoring_queries", "monitoring: {slow_log: 1s}")] = (
         Field(default=None, description="that slow statements are seen")

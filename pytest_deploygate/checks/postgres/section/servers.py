@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from pydantic import Field, field_validator
 
-from pytest_deploygate.fields.references import from_lab
+from pytest_deploygate.fields.references import looked_up
 from pytest_deploygate.fields.types import Duration, Section, Size
 
 
-class Servers(Section):
+class ClusterSettings(Section):
     """What is expected of each PostgreSQL server. What durability needs is expected without being named."""
 
     version: str = Field(description="`15` (any minor version) or `15.8`", pattern=r"^(\d+(\.\d+)?|lab:.+)$")
@@ -54,9 +54,8 @@ class Servers(Section):
     @field_validator("version", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
-        if isinstance(value, str) and value.startswith("lab:"):
-            return from_lab(value.removeprefix("lab:"))
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+        found = looked_up(value)
+        return str(found) if isinstance(found, int | float) and not isinstance(found, bool) else found
 
     @field_validator("extensions", "settings", mode="before")
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from pytest_deploygate.checks.privacy.facts import Record, RecordFacts, RightsFacts
-from pytest_deploygate.checks.privacy.probe.steps import do, new_subject
+from pytest_deploygate.checks.privacy.probe.operations import do, new_subject
 from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.postgres.one_moment import one_moment
@@ -42,7 +42,7 @@ def _undo(cluster: Cluster, wanted: AuditTrail, subject: Any) -> str:
 def _wait(cluster: Cluster, wanted: AuditTrail, values: dict[str, str]) -> tuple[tuple[Record, ...], float]:
     started = time.monotonic()
     while True:
-        found = _records(cluster, wanted.record, values)
+        found = _records(cluster, wanted.query, values)
         spent = time.monotonic() - started
         if found or spent > min(wanted.within, timedelta(minutes=2)).total_seconds():
             return found, spent
@@ -57,11 +57,11 @@ def _records(cluster: Cluster, query: str, values: dict[str, str]) -> tuple[Reco
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except psycopg.Error as error:
             raise CannotTell(
-                f"the `record` query gave no answer: {explain(cluster.primary, error)}"
+                f"the audit trail's `query` failed: {explain(cluster.primary, error)}"
             ) from error
     if lacking := [name for name in ("who", "what", "at", "source") if name not in names]:
         raise CannotTell(
-            f"the `record` query has no column {', '.join(lacking)}; name its columns who, what, at, source"
+            f"the audit trail's `query` has no column {', '.join(lacking)}; name its columns who, what, at, source"
         )
     return tuple(Record(_text(r["who"]), _text(r["what"]), r["at"], _text(r["source"])) for r in rows)
 

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.privacy.facts import ErasureFacts, Sweep
-from pytest_deploygate.checks.privacy.probe.steps import Subject, do, new_subject
+from pytest_deploygate.checks.privacy.probe.operations import Subject, do, new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import look_again, sweep
 from pytest_deploygate.checks.privacy.section import Erasure
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain

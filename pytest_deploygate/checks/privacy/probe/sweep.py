@@ -16,8 +16,8 @@ from typing import Any
 from psycopg import sql
 
 from pytest_deploygate.checks.privacy.facts import Hit, Sweep
+from pytest_deploygate.checks.privacy.probe.operations import Subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
-from pytest_deploygate.checks.privacy.probe.steps import Subject
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster

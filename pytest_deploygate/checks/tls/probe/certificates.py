@@ -35,7 +35,7 @@ _KINDS = ("rsa", "ecdsa")
 
 def measure(endpoint: Endpoint, tls: Tls) -> Certificates:
     """Look at every address of an endpoint. Raises CannotTell when its name does not resolve."""
-    roots = endpoint.trust or tls.trust
+    roots = endpoint.ca_file or tls.ca_file
     timeout_s = tls.timeout.total_seconds()
     found = [
         _address(tls_connection.place(endpoint, address, timeout_s), endpoint, tls, roots)
@@ -168,7 +168,7 @@ def _client(where: Place, roots: Path | None) -> Client:
     try:
         context = client_context(roots)
     except OSError as error:
-        raise CannotTell(f"the trusted roots {roots} cannot be read: {error}; see `tls.trust`") from None
+        raise CannotTell(f"the trusted roots {roots} cannot be read: {error}; see `tls.ca_file`") from None
     try:
         with connect(where) as plain, context.wrap_socket(plain, server_hostname=where.host) as connection:
             return Client(ok=True, code=0, text=connection.version() or "")

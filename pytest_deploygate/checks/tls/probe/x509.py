@@ -148,7 +148,7 @@ def _changed(roots: Path | None) -> int:
         return roots.stat().st_mtime_ns if roots else 0
     except OSError as error:
         raise CannotTell(
-            f"the trusted roots {roots} cannot be read: {error.strerror}; see `tls.trust`"
+            f"the trusted roots {roots} cannot be read: {error.strerror}; see `tls.ca_file`"
         ) from None
 
 
@@ -161,7 +161,7 @@ def _store(roots: str | None, _changed_ns: int) -> crypto.X509Store:
         store.load_locations(roots or paths.cafile, None if roots else paths.capath)
     except (crypto.Error, TypeError):
         where = roots or "the platform's folder"
-        raise CannotTell(f"no trusted roots can be read from {where}; see `tls.trust`") from None
+        raise CannotTell(f"no trusted roots can be read from {where}; see `tls.ca_file`") from None
     return store
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.guidelines import ProfileName
 from pytest_deploygate.fields.references import as_port
-from pytest_deploygate.fields.types import Duration, ExistingPath, FilePath, Port, Section
+from pytest_deploygate.fields.types import (
+    REFERENCE,
+    Duration,
+    ExistingPath,
+    FilePath,
+    Port,
+    Section,
+    ShortForm,
+)
 
 StartTls = Literal["none", "postgresql", "smtp", "imap", "ldap"]
 KeyKind = Literal["rsa", "ecdsa"]
@@ -27,7 +36,7 @@ def an_address(value: str) -> str:
 
 
 def _port_or_none(value: object) -> int | str:
-    """Read a port or the word `none`; a union would say two mistakes where the lab does not run."""
+    """Read a port or the word `none`; a union would report two mistakes where a reference leads nowhere."""
     if value == "none":
         return "none"
     port = as_port(value)
@@ -43,7 +52,7 @@ PortOrNone = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": "^lab:.+"},
+                REFERENCE,
                 {"const": "none", "type": "string"},
             ]
         }
@@ -54,9 +63,11 @@ PortOrNone = Annotated[
 class Tls(Section):
     """What holds for every endpoint that does not say otherwise."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
+
     profile: ProfileName = Field(default="intermediate", description="Mozilla's profile to compare with")
-    trust: FilePath | None = Field(
-        default=None, description="file with the trusted roots (PEM); left out: those of the platform"
+    ca_file: FilePath | None = Field(
+        default=None, description="file with certificates to trust instead of the system's (PEM)"
     )
     timeout: Duration = Field(default=timedelta(seconds=5), description="for each connection and each answer")
     tries: int = Field(
@@ -68,11 +79,11 @@ class Tls(Section):
     fail_under: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
         default=timedelta(days=14),
-        description="a certificate fails with less time left than this or a sixth of its lifetime, the smaller of both",
+        description="a certificate fails with less time left than this or a sixth of its lifetime, whichever is smaller",
     )
     warn_under: Duration = Field(
         default=timedelta(days=30),
-        description="a warning below this or a third of the lifetime, the smaller of both",
+        description="a certificate warns with less time left than this or a third of its lifetime, whichever is smaller",
     )
     valid_until: datetime | None = Field(
         default=None,
@@ -96,35 +107,40 @@ class Tls(Section):
 
 
 class ClientCertificate(Section):
-    """The certificate with which the gate is let in where clients must show one."""
+    """The certificate that the gate shows where clients must have one."""
 
     certificate: ExistingPath = Field(description="file with the certificate and its chain (PEM)")
     key: ExistingPath = Field(description="file with the private key (PEM)")
 
 
 class Http(Section):
-    """What an HTTPS endpoint says in its answers."""
+    """What the answers of an HTTPS endpoint must have."""
 
-    path: str = Field(default="/", description="path that is asked for, with GET", pattern="^/")
+    path: str = Field(default="/", description="path that is fetched with GET", pattern="^/")
     redirect_port: PortOrNone = Field(
         default=80, description="port that must redirect to HTTPS, or `none` where plain HTTP is not offered"
     )
     hsts: bool = Field(
         json_schema_extra={"weaker": "false"},
         default=True,
-        description="Strict-Transport-Security must be there, as long as the profile says",
+        description="Strict-Transport-Security must be sent, with at least the max-age of the profile",
     )
     min_score: int = Field(
         json_schema_extra={"weaker": "smaller"},
         default=50,
         ge=0,
         le=145,
-        description="least score of the security headers, as Mozilla's Observatory counts (50 is a C)",
+        description="minimum score of the security headers, as Mozilla's Observatory counts (50 is a C)",
     )
 
 
 class Endpoint(Section):
     """One TLS port. Short form: `app.example.com` or `app.example.com:8443`."""
+
+    short_form = ShortForm(
+        "host", r"^[A-Za-z0-9._:-]+$", examples=("app.example.com", "app.example.com:8443")
+    )
+    renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
 
     name: str = Field(description="how findings call it; the host if left out")
     host: str = Field(
@@ -134,14 +150,14 @@ class Endpoint(Section):
     port: Port = Field(default=443, description="TCP port")
     addresses: list[Annotated[str, BeforeValidator(an_address)]] = Field(
         default=[],
-        description="addresses to look at, each of them; left out: all that the name resolves to, IPv4 and IPv6",
+        description="addresses to check, each of them; left out: all that the name resolves to, IPv4 and IPv6",
     )
-    starttls: StartTls = Field(default="none", description="protocol in which TLS is asked for")
+    starttls: StartTls = Field(default="none", description="protocol in which TLS is requested (STARTTLS)")
     keys: list[KeyKind] = Field(
         default=[], description="kinds of keys whose certificates must be offered; left out: at least one"
     )
     profile: ProfileName | None = Field(default=None, description="another profile than `tls.profile`")
-    trust: FilePath | None = Field(default=None, description="other roots than `tls.trust`")
+    ca_file: FilePath | None = Field(default=None, description="instead of `tls.ca_file` (PEM)")
     client_certificate: ClientCertificate | None = Field(
         default=None, description="clients must show a certificate; without one the first read must fail"
     )
@@ -170,7 +186,7 @@ class Endpoint(Section):
     @classmethod
     def _not_empty(cls, value: list[str]) -> list[str]:
         if not value:
-            raise ValueError("an empty list says nothing; leave the key out")
+            raise ValueError("an empty list has no meaning; leave the key out")
         return value
 
     @model_validator(mode="after")

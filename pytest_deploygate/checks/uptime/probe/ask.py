@@ -1,4 +1,4 @@
-"""Ask one target once: is it up? Each question opens a connection of its own, as a new user would."""
+"""Ask one target once whether it is up. Each time opens a connection of its own, as a new user would."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import aiohttp
 import psycopg
 
 from pytest_deploygate.checks.uptime.section import WatchTarget
+from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.redaction import redact
 
@@ -21,7 +22,7 @@ _MOST_WORDS = 160
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a question. `up` is None where we could not tell, as with our own network down; `why` says what was wrong."""
+    """The answer of a target. `up` is None where we cannot tell, as with our own network down; `why` says what was wrong."""
 
     up: bool | None
     took_ms: float
@@ -37,8 +38,12 @@ class _CannotAsk(Exception):  # noqa: N818 (nothing was learned about the target
 
 
 async def ask(target: WatchTarget, timeout_s: float, control: str | None = None) -> Answer:
-    """Ask a target, for at most `timeout_s` seconds, and once more as long the control when it is not up. Never raises."""
+    """Ask a target, and when it is not up the control too, each for at most `timeout_s` seconds. Never raises.
+
+    A timeout of the target's own replaces `timeout_s`.
+    """
     began = time.monotonic()
+    timeout_s = target.timeout.total_seconds() if target.timeout else timeout_s
     try:
         why = await _wrong(_question(target), timeout_s)
     except _CannotAsk as ours:
@@ -85,22 +90,21 @@ def _system_said(error: OSError) -> str:
 
 
 async def _http(target: WatchTarget, url: str) -> None:
-    headers = {"User-Agent": "deploygate-watch", "Cache-Control": "no-cache"}
-    if target.token:
-        headers["Authorization"] = f"Bearer {target.token.reveal()}"
+    headers = {"User-Agent": "deploygate-watch", "Cache-Control": "no-cache"} | sending.headers(target)
+    body = target.sent.encode() if target.sent is not None else None
     try:
-        trust = client_context(target.ca)
+        trust = client_context(target.ca_file)
     except OSError as error:
-        raise _CannotAsk(f"{target.ca} cannot be read: {_system_said(error)}") from None
+        raise _CannotAsk(f"{target.ca_file} cannot be read: {_system_said(error)}") from None
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, ssl=trust)) as session,
-        session.get(url, headers=headers, allow_redirects=False) as answer,
+        session.request(target.method, url, headers=headers, data=body, allow_redirects=False) as answer,
     ):
-        body = await _body(answer)
-        if answer.status != target.status:
-            raise _NotUp(f"HTTP {answer.status}, expected {target.status}")
-        if target.body is not None and target.body not in body:
-            raise _NotUp(f"HTTP {answer.status}, but without {target.body!r} in the body")
+        read = await _body(answer)
+        if answer.status not in target.status:
+            raise _NotUp(f"HTTP {answer.status}, expected {target.expected}")
+        if lacking := target.lacking(read):
+            raise _NotUp(f"HTTP {answer.status}, {lacking}")
 
 
 async def _body(answer: aiohttp.ClientResponse) -> str:

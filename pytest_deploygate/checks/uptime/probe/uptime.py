@@ -155,11 +155,7 @@ def _asked(uptime: Uptime, question: dict[str, str]) -> list[dict[str, Any]]:
         raise CannotTell(
             "the inventory does not say where Prometheus is; add `uptime: {prometheus: {url: …}}`"
         )
-    return list(
-        prometheus.ask(
-            where.url, question, "matrix", bearer=where.token, timeout_s=where.timeout.total_seconds()
-        )
-    )
+    return list(prometheus.ask(where, question, "matrix"))
 
 
 def _series_view(entry: dict[str, Any]) -> View:

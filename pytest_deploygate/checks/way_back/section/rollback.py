@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,15 +19,18 @@ from pytest_deploygate.fields.types import Duration, FilePath, Given, Port, Secr
 
 
 class Verification(Section):
-    """How a step is known to have taken. Exactly one; a step without one never counts as done."""
+    """How to verify that a step took effect. Exactly one; a step without one never counts as done."""
 
-    exactly_one = ("run", "endpoint", "items")
+    exactly_one = ("run", "health", "items")
+    renamed: ClassVar[Mapping[str, str]] = {"endpoint": "health"}
 
-    run: str | None = Field(default=None, description="command that ends with 0 once the step has taken")
+    run: str | None = Field(
+        default=None, description="command that exits with 0 once the step has taken effect"
+    )
     host: str = Field(
         default="local://", description="testinfra host where the command runs, e.g. ssh://app1"
     )
-    endpoint: HealthCheck | None = Field(default=None, description="something that must answer")
+    health: HealthCheck | None = Field(default=None, description="something that must answer")
     items: list[str] | None = Field(
         default=None, min_length=1, description="items of the checklist that must pass"
     )
@@ -36,8 +40,10 @@ class Verification(Section):
 class DnsSwitch(Section):
     """A record set, replaced by RFC 2136 dynamic update with TSIG, guarded by a prerequisite on its present value."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"record": "name"}
+
     zone: str = Field(description="zone, e.g. example.com")
-    record: str = Field(description="name, e.g. app.example.com")
+    name: str = Field(description="name of the record set, e.g. app.example.com")
     type: Literal["A", "AAAA", "CNAME"] = Field(default="A", description="type of the record set")
     ttl: int = Field(default=60, ge=1, le=86400, description="TTL of the new record set, in seconds")
     now: list[str] = Field(min_length=1, description="what must stand there before: the new side")
@@ -90,11 +96,11 @@ class Step(Section):
     )
     dns: DnsSwitch | None = Field(default=None, description="switch a record set back")
     haproxy: Haproxy | None = Field(default=None, description="switch servers of a backend")
-    restore: DatabaseRestore | None = Field(default=None, description="the database as it was, into place")
+    restore: DatabaseRestore | None = Field(default=None, description="put the database back as it was")
     redeploy: Redeploy | None = Field(default=None, description="the old version of the application")
     page: MaintenancePage | None = Field(default=None, description="maintenance page on or off")
     verify_only: Literal[True] | None = Field(default=None, description="do nothing, only verify")
-    verify: Verification | None = Field(default=None, description="how it is known to have taken")
+    verify: Verification | None = Field(default=None, description="how to verify that it took effect")
     needs: list[str] = Field(default=[], description="names of earlier steps that must be done first")
     within: Duration = Field(default=timedelta(minutes=5), description="it must be done and verified by then")
     estimate: Duration | None = Field(
@@ -110,7 +116,7 @@ class Step(Section):
 
     @property
     def past_return(self) -> bool:
-        """True for a step after which the new side's writes are gone: one that says so, and any restore."""
+        """True for a step after which the new side's writes are lost: one that says so, and any restore."""
         return self.loses_writes or self.restore is not None
 
 
@@ -124,13 +130,13 @@ class Rerun(Section):
 
 
 class QuickFix(Section):
-    """One attempt at a quick fix: reversible, looked at first, verified by the re-run."""
+    """One attempt at a quick fix: reversible, shown first, verified by the re-run."""
 
     name: str = Field(description="how the record calls it")
-    items: list[str] = Field(min_length=1, description="items that it can mend, * as wildcard")
+    items: list[str] = Field(min_length=1, description="items that it can fix, * as wildcard")
     dry_run: str = Field(description="command that shows what `run` would do, and changes nothing")
-    run: str = Field(description="command that mends")
-    undo: str = Field(description="command that takes it back where the re-run is still red")
+    run: str = Field(description="command that applies the fix")
+    undo: str = Field(description="command that reverts it where the re-run is still red")
     within: Duration = Field(default=timedelta(minutes=3), description="each command ends by then")
 
 
@@ -181,7 +187,7 @@ class Rollback(Section):
     held_for: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(minutes=60),
-        description="a decision to hold is asked for again after this",
+        description="after this, a decision to hold must be made again",
     )
     at_deadline: Literal["escalate", "execute"] = Field(
         default="escalate",
@@ -193,14 +199,14 @@ class Rollback(Section):
     )
     quick_fixes: list[QuickFix] = Field(default=[], description="fixes that may be tried, in this order")
     max_quick_fixes: int = Field(default=1, ge=0, le=5, description="how many of them in one incident")
-    rerun: Rerun = Field(default=Rerun(), description="what is run again to see whether it is over")
+    rerun: Rerun = Field(default=Rerun(), description="what is run again to see whether the incident is over")
     old_side: list[HealthCheck] | None = Field(
-        default=None, min_length=1, description="what shows that the old side can take the users back now"
+        default=None, min_length=1, description="checks that the old side can take the users back now"
     )
     controls: list[HealthCheck] | None = Field(
         default=None,
         min_length=2,
-        description="unrelated things that always answer: several silent at once means that we are blind",
+        description="unrelated things that always answer: when several are silent at once, the gate itself is cut off",
     )
     baseline: Annotated[str | None, Given("baseline_change", "rollback: {baseline: CHANGE-BEFORE}")] = Field(
         default=None,
@@ -231,7 +237,8 @@ class Rollback(Section):
     ] = Field(default=None, description="the old side, to which nobody may write after the cutover")
     steps: list[Step] = Field(default=[], description="the runbook, in order")
     owner: str = Field(
-        default="", description="role that answers for what is left after a rollback, e.g. technical-lead"
+        default="",
+        description="role that is responsible for what is left to do after a rollback, e.g. technical-lead",
     )
     rehearsals: FilePath | None = Field(
         default=None, description="file with how long each step took in rehearsals; written by them"
@@ -248,7 +255,7 @@ class Rollback(Section):
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         except ValueError:
-            raise ValueError(f"{value} is no time; write for example 2026-12-01T22:00:00Z") from None
+            raise ValueError(f"{value} is not a time; write for example 2026-12-01T22:00:00Z") from None
         if value is not None and found.tzinfo is None:
             raise ValueError(f"{value} has no time zone; write for example 2026-12-01T22:00:00Z, in quotes")
         return found.isoformat()

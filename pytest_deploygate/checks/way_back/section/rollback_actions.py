@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Annotated, Literal, Self
+from datetime import datetime, timedelta
+from typing import Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.fields.types import FilePath, Section, Size, Text, _with_lab
+from pytest_deploygate.fields.http import HttpAccess, Statuses, Texts, Url
+from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Section, Size
 
 #: A time that is not written down but follows from the cutover.
 CUTOVER = "cutover"
@@ -37,7 +38,7 @@ class DatabaseRestore(Section):
     host: str = Field(
         default="local://", description="testinfra host of the primary, e.g. ssh://db1.example.com"
     )
-    user: Annotated[str | None, BeforeValidator(_with_lab)] = Field(
+    user: OptionalText = Field(
         default=None, description="OS user that the server runs as, not root; left out: `backup.user`"
     )
     programs: FilePath | None = Field(
@@ -144,16 +145,17 @@ class Redeploy(Section):
         return self
 
 
-class MaintenancePage(Section):
+class MaintenancePage(HttpAccess):
     """A flag file that makes the web server answer with its maintenance page (`if (-f FLAG) { return 503; }`)."""
 
     state: Literal["on", "off"] = Field(description="what is wanted")
     flag: FilePath = Field(description="the file that switches it on by being there")
-    url: Text = Field(description="address that shows the page while it is on (503 with Retry-After)")
-    status: int = Field(
-        default=200, ge=100, le=599, description="status that it answers with while it is off"
+    url: Url = Field(description="address that shows the page while it is on (503 with Retry-After)")
+    status: Statuses = Field(
+        default=[200], description="HTTP status that it answers with while the page is off, or a list of them"
     )
-    contains: str | None = Field(default=None, description="text of the page")
+    contains: Texts = Field(default=[], description="text that the page contains, or a list of such texts")
+    timeout: Duration = Field(default=timedelta(seconds=5), description="how long an answer may take")
     hosts: list[str] = Field(
         default=["local://"], min_length=1, description="testinfra hosts of the web servers"
     )

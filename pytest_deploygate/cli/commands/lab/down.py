@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pytest_deploygate.cli.shared import running_lab
-from pytest_deploygate.fields.references import lab_folder
+from pytest_deploygate.fields.sources.lab import lab_folder
 from pytest_deploygate.lab import up as starting
 
 

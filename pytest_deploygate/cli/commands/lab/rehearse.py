@@ -8,7 +8,7 @@ import click
 
 from pytest_deploygate.cli.shared import lab_way_back, running_lab
 from pytest_deploygate.cli.shared.root import find_root
-from pytest_deploygate.fields.references import lab_folder
+from pytest_deploygate.fields.sources.lab import lab_folder
 from pytest_deploygate.lab.state import load
 
 

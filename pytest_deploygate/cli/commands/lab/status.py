@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pytest_deploygate.cli.shared import options
 from pytest_deploygate.cli.show.columns import columns
-from pytest_deploygate.fields.references import lab_folder
+from pytest_deploygate.fields.sources.lab import lab_folder
 from pytest_deploygate.lab import status as seen
 from pytest_deploygate.lab.state import LabError
 

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from pytest_deploygate.cli.shared import running_lab
-from pytest_deploygate.fields.references import lab_folder
+from pytest_deploygate.fields.sources.lab import lab_folder
 from pytest_deploygate.lab import services
 from pytest_deploygate.lab import up as starting
 

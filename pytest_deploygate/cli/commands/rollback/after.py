@@ -88,7 +88,7 @@ def _retry(text: str | None, inventory: Inventory) -> datetime | None:
         raise Refused(f"--retry {text}: {error}; write for example 2026-12-02T20:00Z") from None
     if when <= utcnow():
         raise Refused(f"--retry {text} is in the past")
-    for freeze in inventory.schedule.freezes if inventory.schedule else ():
+    for freeze in inventory.timetable.freezes if inventory.timetable else ():
         if freeze.start <= when < freeze.end:
             raise Refused(
                 f"--retry {text} is in a freeze until {freeze.end:%Y-%m-%d %H:%M} UTC ({freeze.reason}):"

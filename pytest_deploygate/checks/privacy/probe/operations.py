@@ -1,4 +1,4 @@
-"""Doing what the inventory says as the platform itself: SQL as the application's role, or requests, for a synthetic person."""
+"""What the inventory says, done as the platform itself: SQL as the application's role, or requests, for a synthetic person."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import secrets
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 import requests
 
-from pytest_deploygate.checks.privacy.section import Login, Operation, Request
+from pytest_deploygate.checks.privacy.section import Login, Operation, PlatformRequest
+from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
-
-_REQUEST_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def new_subject(token: str = "") -> Subject:
 
 
 def do(cluster: Cluster, login: Login, steps: Sequence[Operation], subject: Subject) -> None:
-    """Do steps in their order. Raises CannotTell with the step's number and what was answered."""
+    """Run steps in their order. Raises CannotTell with the step's number and what was answered."""
     for number, step in enumerate(steps, 1):
         if step.sql is not None:
             _sql(cluster, login, step.sql, subject, number)
@@ -66,28 +66,34 @@ def _sql(cluster: Cluster, login: Login, statement: str, subject: Subject, numbe
             ) from error
 
 
-def _http(request: Request, subject: Subject, number: int) -> None:
-    body = {k: _filled(v, subject) for k, v in request.json_.items()} if request.json_ is not None else None
-    headers = {"User-Agent": "deploygate"}
-    if request.bearer:
-        headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
+def _http(request: PlatformRequest, subject: Subject, number: int) -> None:
+    filled = request.model_copy(
+        update={
+            "body": _filled(request.body, subject),
+            "json_": _filled(request.json_, subject),
+            "headers": _filled(request.headers, subject),
+        }
+    )
     url = str(_filled(request.url, subject))
+    what = f"step {number}: {request.method} {request.url}"
     try:
-        answer = requests.request(
-            request.method, url, json=body, headers=headers, timeout=_REQUEST_TIMEOUT_S, allow_redirects=False
-        )
-    except requests.RequestException as error:
+        answer = sending.send(filled, url, request.timeout.total_seconds(), allow_redirects=False)
+    except (requests.RequestException, OSError) as error:
+        raise CannotTell(f"{what} failed: {redact(str(error))}") from error
+    if answer.status_code not in request.status:
         raise CannotTell(
-            f"step {number}: {request.method} {request.url} failed: {redact(str(error))}"
-        ) from error
-    if answer.status_code not in request.expect:
-        raise CannotTell(
-            f"step {number}: {request.method} {request.url} answered {answer.status_code}, expected "
-            f"{' or '.join(map(str, request.expect))}: {redact(answer.text[:200])}"
+            f"{what} answered {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"
         )
+    if lacking := request.lacking(answer.text):
+        raise CannotTell(f"{what} answered {answer.status_code}, {redact(lacking)}")
 
 
-def _filled(value: str | int | bool, subject: Subject) -> str | int | bool:
+def _filled(value: Any, subject: Subject) -> Any:
+    """Return a value of JSON with the subject's in each text."""
+    if isinstance(value, dict):
+        return {key: _filled(inner, subject) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, subject) for inner in value]
     if not isinstance(value, str):
         return value
     for name, text in subject.values().items():

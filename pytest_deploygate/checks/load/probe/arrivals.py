@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.load.section import RateStep
+from pytest_deploygate.checks.load.section import RateStage
 
 _SEED = 20_250_101
 
@@ -22,20 +22,20 @@ class Plan:
     lasts_s: float
 
 
-def plan(steps: Sequence[RateStep], weights: Sequence[float], most: int) -> Plan:
-    """Spread requests evenly over each step (over a ramp as its rate has it); at most `most` of them.
+def plan(stages: Sequence[RateStage], weights: Sequence[float], most: int) -> Plan:
+    """Spread requests evenly over each stage (over a ramp as its rate has it); at most `most` of them.
 
     Endpoints are drawn by weight with a fixed seed: in step with nothing on the server, yet repeatable.
     """
     due = array("d")
     began = carried = 0.0
-    for step in steps:
-        lasts = step.lasts.total_seconds()
-        end = step.rate if step.to is None else step.to
-        count = (step.rate + end) / 2 * lasts
+    for stage in stages:
+        lasts = stage.lasts.total_seconds()
+        end = stage.rate if stage.to is None else stage.to
+        count = (stage.rate + end) / 2 * lasts
         number = 1.0 - carried if carried else 0.0
         while number < count - 1e-9 and len(due) < most:
-            due.append(began + _when(number, step.rate, end, lasts))
+            due.append(began + _when(number, stage.rate, end, lasts))
             number += 1.0
         carried = (count - number) % 1.0
         began += lasts

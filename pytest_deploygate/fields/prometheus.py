@@ -1,0 +1,25 @@
+"""How an inventory names a Prometheus server, or another one with its query API, such as Thanos or Mimir."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pydantic import Field, field_validator
+
+from pytest_deploygate.fields.http import HttpAccess, Url
+from pytest_deploygate.fields.types import Duration
+
+
+class Prometheus(HttpAccess):
+    """A server with Prometheus' HTTP API."""
+
+    url: Url = Field(description="base address, e.g. https://prometheus.example.com")
+    params: dict[str, str] = Field(
+        default={}, description="more parameters of each query, e.g. {dedup: 'true'} for Thanos"
+    )
+    timeout: Duration = Field(default=timedelta(seconds=20), description="how long an answer may take")
+
+    @field_validator("url")
+    @classmethod
+    def _without_final_slash(cls, url: str) -> str:
+        return url.rstrip("/")

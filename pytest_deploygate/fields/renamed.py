@@ -1,0 +1,77 @@
+"""Keys that were renamed: the old one is accepted for one version, with a note that names file, line and the new one.
+
+A section says so beside its fields: `renamed = {"old": "new"}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Self
+
+_notes: ContextVar[list[FormerKey] | None] = ContextVar("notes", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """A key's new name. `unless`: where that key stands beside it, the old name has a new meaning and is kept."""
+
+    to: str
+    unless: str = ""
+
+
+class Key(str):
+    """A key as it stands in a file: with its line, and its path from the top of the file."""
+
+    __slots__ = ("line", "path")
+
+    line: int
+    path: str
+
+    def __new__(cls, text: str, line: int = 0, path: str = "") -> Self:
+        """Make a key that is its text for everybody who does not ask where it stands."""
+        made = super().__new__(cls, text)
+        made.line, made.path = line, path
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class FormerKey:
+    """An old key that a file still has."""
+
+    line: int
+    path: str
+    new: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: this key is now called `{self.new}`; the old name is accepted in this version only"
+        )
+
+
+@contextmanager
+def noting(notes: list[FormerKey]) -> Iterator[None]:
+    """Add each old key that is accepted meanwhile to `notes`."""
+    token = _notes.set(notes)
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+
+
+def in_new_words(section: Mapping[str, Any], former: Mapping[str, Renamed]) -> dict[str, Any]:
+    """Return a section with its old keys replaced. One that stands beside its new name is left, and refused as unknown."""
+    made: dict[str, Any] = {}
+    for key, value in section.items():
+        renamed = former.get(key)
+        if renamed is None or renamed.unless in section or renamed.to in section or renamed.to in made:
+            made[key] = value
+            continue
+        made[renamed.to] = value
+        notes = _notes.get()
+        note = FormerKey(getattr(key, "line", 0), getattr(key, "path", key), renamed.to)
+        if notes is not None and note not in notes:
+            notes.append(note)
+    return made

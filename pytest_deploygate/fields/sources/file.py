@@ -1,0 +1,20 @@
+"""`file:PATH`: a secret in a file, as Docker, Kubernetes and systemd provide them. The final newline is not part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytest_deploygate.fields.sources import Absent, Source
+
+
+def secret(name: str, base: Path) -> str:
+    """Return the content of a file. Raises Absent where it cannot be read."""
+    path = base / Path(name).expanduser()
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise Absent(f"the secret's file {path} cannot be read: {reason}") from None
+
+
+SOURCE = Source("file", secret, example="file:/run/secrets/db", advice="file:PATH")

@@ -1,0 +1,63 @@
+"""`lab:NAME`: a value of the running lab (`deploygate lab up`), from the state file that the lab writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from pytest_deploygate.fields.sources import Absent, Source, file
+
+STATE_FILE = "state.json"
+
+
+def lab_folder(start: Path | None = None) -> Path:
+    """Return the lab's state folder: `$DEPLOYGATE_LAB`, else one under /var/tmp named after the project's folder.
+
+    It is outside the project because servers run as another user, who must be able to walk to it, and because
+    socket paths are limited to 107 bytes.
+    """
+    if named := os.environ.get("DEPLOYGATE_LAB"):
+        return Path(named)
+    here = (start or Path.cwd()).resolve()
+    project = next(
+        (folder for folder in (here, *here.parents) if (folder / "inventories" / "lab.yml").is_file()), here
+    )
+    digest = hashlib.sha256(str(project).encode()).hexdigest()[:8]
+    return Path("/var/tmp") / f"deploygate-lab-{os.getuid()}-{digest}"  # noqa: S108 (our own folder, mode 0711)
+
+
+def _values(base: Path) -> dict[str, object] | None:
+    """Return the running lab's values; None where no lab runs."""
+    try:
+        values: dict[str, object] = json.loads((lab_folder(base) / STATE_FILE).read_text())["values"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return values
+
+
+def _text(name: str, base: Path) -> str:
+    values = _values(base)
+    if values is None:
+        raise Absent("the lab is not running; start it with `deploygate lab up`")
+    if name not in values:
+        raise ValueError(f"the lab has no value {name!r}; it has {', '.join(sorted(values))}")
+    return str(values[name])
+
+
+def _secret(name: str, base: Path) -> str:
+    """Return a secret of the lab. Its value is the file that holds the secret, so that the state file holds none."""
+    return file.secret(_text(name, base), base)
+
+
+def _lacks(name: str, base: Path) -> bool:
+    """Tell whether the running lab does without a value, because a program for it is not installed here.
+
+    A lab that does not run lacks nothing: that it does not run is said where its values are read.
+    """
+    values = _values(base)
+    return values is not None and name not in values
+
+
+SOURCE = Source("lab", _secret, text=_text, lacks=_lacks)
