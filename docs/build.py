@@ -177,14 +177,15 @@ def items_of(subject: str) -> list[Item]:
 
 
 def faults_of(subject: str) -> list[Fault]:
-    """Return the faults of a subject: of the tests that a fault names, else of the tests bound to its items."""
-    return [fault for fault in all_faults().values() if subject in _subjects_of_fault(fault)]
+    """Return the faults of a subject: of the tests that a fault names, else of all tests bound to its items."""
+    return [fault for fault in all_faults().values() if subject in set(_subjects_of_fault(fault))]
 
 
-def _subjects_of_fault(fault: Fault) -> set[str]:
-    if named := getattr(fault, "tests", ()):
-        return {test.subject for test in tests() if test.name in named}
-    return {subject for item in checklist().items if item.id in fault.items for subject in subjects_of(item)}
+def _subjects_of_fault(fault: Fault) -> Iterator[str]:
+    for item in fault.items:
+        bound = [test for test in tests() if item in test.function.items]
+        named = [test for test in bound if test.name in fault.tests]
+        yield from (test.subject for test in named or bound)
 
 
 def items_table(subject: str) -> str:

@@ -13,6 +13,7 @@ from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.inventory.loader import InventoryError, load
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.way_back import guards
 from pytest_deploygate.rollback import execution, going_back, hooks, items, runbook
 from pytest_deploygate.rollback.actions import Tools
 
@@ -21,14 +22,14 @@ _BOUND_S = 120.0
 
 
 def rehearse(lab: Lab, root: Path) -> str:
-    """Do what a team does before its day. Return what went wrong, or nothing."""
-    lab.guards["saved"].parent.mkdir(parents=True, exist_ok=True)
+    """Do what a team does before its day. Return what went wrong, else nothing."""
+    guards(lab)["saved"].parent.mkdir(parents=True, exist_ok=True)
     try:
         section = load(INVENTORY, root).inventory.of(way_back.Keys).rollback
     except InventoryError as error:  # there is none, or this machine lacks a server
         return " ".join(str(error).split())
     problem = _baseline(lab, root) or _runbook(lab, root, section)
-    lab.guards["cutover"].write_text(datetime.now(UTC).isoformat() + "\n")
+    guards(lab)["cutover"].write_text(datetime.now(UTC).isoformat() + "\n")
     return problem
 
 
@@ -36,7 +37,7 @@ def _baseline(lab: Lab, root: Path) -> str:
     """Measure, before the change, what could call for a rollback."""
     command = [
         sys.executable, "-m", "pytest", f"--inventory={INVENTORY}", "--items=golive.dns", "--change=before",
-        f"--deploygate-out={lab.guards['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
+        f"--deploygate-out={guards(lab)['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
     ]  # fmt: skip
     done = subprocess.run(
         command, cwd=root, env=os.environ | {"NO_COLOR": "1"}, stdin=subprocess.DEVNULL, capture_output=True,

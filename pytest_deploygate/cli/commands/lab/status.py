@@ -47,6 +47,11 @@ def status(context: click.Context, *, as_json: bool) -> None:
         where = place["where"].removeprefix(f"{state['folder']}/")
         table.add_row(*("" if c is None else str(c) for c in cells), where)
     console.print(table)
+    if state["profiles"]["available"]:
+        up_now = ", ".join(state["profiles"]["up"]) or "none"
+        console.print(
+            f"profiles: {up_now}; there are {', '.join(state['profiles']['available'])}", soft_wrap=True
+        )
     for line in state["missing"]:
         console.print(f"[yellow]–[/] {line}", soft_wrap=True)
     for name in state["faults"]:

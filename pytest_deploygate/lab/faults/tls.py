@@ -34,7 +34,7 @@ EXPIRED = _fault(
 )
 ENDING = _fault(
     "certificate-ending",
-    "the certificates of app.lab.test end in five days of 90",
+    "the certificates of app.lab.test expire in five days of 90",
     _CERTIFICATES,
     "expires in",
     app="ending",
@@ -42,7 +42,7 @@ ENDING = _fault(
 )
 WRONG_NAME = _fault(
     "certificate-wrong-name",
-    "app.lab.test has the certificates of other.lab.test",
+    "app.lab.test serves the certificates of other.lab.test",
     _CERTIFICATES,
     "not for app.lab.test",
     app="wrong-name",
@@ -58,7 +58,7 @@ NO_INTERMEDIATE = _fault(
 )
 OLD_ON_ONE = _fault(
     "certificate-old-on-one-address",
-    "127.0.0.2 was not reloaded after the renewal and has the old certificates",
+    "127.0.0.2 was not reloaded after the renewal and serves the old certificates",
     _CERTIFICATES,
     "different",
     second="old",
@@ -72,12 +72,12 @@ REVOKED = _fault(
     second="revoked",
 )
 CLIENTS_UNASKED = _fault(
-    "mutual-tls-off", "partner.lab.test lets clients in without a certificate", _CERTIFICATES, "without a certificate",
+    "mutual-tls-off", "partner.lab.test accepts clients without a certificate", _CERTIFICATES, "without a certificate",
     verify_clients="optional",
 )  # fmt: skip
 TLS_1_0 = _fault(
     "tls-1.0-on",
-    "app.lab.test agrees to TLS 1.0",
+    "app.lab.test accepts TLS 1.0",
     _TLS,
     "TLSv1.0",
     protocols="TLSv1 TLSv1.2 TLSv1.3",
@@ -85,18 +85,22 @@ TLS_1_0 = _fault(
 )
 WEAK_SUITE = _fault(
     "tls-weak-suite",
-    "app.lab.test agrees to suites without forward secrecy",
+    "app.lab.test accepts suites without forward secrecy",
     _TLS,
     "AES128-SHA",
     suites=f"{_STRONG}:AES128-SHA:AES256-SHA",
 )
 NO_HSTS = _fault("tls-no-hsts", "no answer has Strict-Transport-Security", _TLS, "HSTS", hsts=False)
 NO_REDIRECT = _fault(
-    "tls-no-redirect", "plain HTTP serves the page in clear", _TLS, "does not redirect", redirect=False
+    "tls-no-redirect",
+    "plain HTTP serves the page instead of redirecting",
+    _TLS,
+    "does not redirect",
+    redirect=False,
 )
 NO_STAPLE = _fault(
     "tls-no-staple",
-    "api.lab.test names an OCSP responder and staples no answer",
+    "the certificate of api.lab.test names an OCSP responder, but no answer is stapled",
     _TLS,
     "stapled",
     api_staple="none",

@@ -1,4 +1,4 @@
-"""Faults of the HTTP front: slow, stalling, failing, gone. The replicas take theirs from a file, see `disturbance`."""
+"""Faults of the HTTP front: slow, stalling, failing, down. The replicas read theirs from a file, see `disturbance`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
 
 _NEEDS = (front.FRONT,)
-#: A replica looks every tenth of a second whether something disturbs it.
+#: A replica checks ten times a second whether something disturbs it.
 _NOTICED_S = 0.25
 
 
@@ -45,20 +45,20 @@ DELAY = Fault(
 )
 SLOW_SHARE = Fault(
     "http-slow-2-percent",
-    "every 50th request of each endpoint takes 600 ms longer: the median tells nothing of it",
+    "every 50th request of each endpoint takes 600 ms longer: the median does not show it",
     {"crit.p99": "fail"},
     _disturb(slow_every=50, slow_s=0.6),
     _undisturb,
     says="p99",
     needs=_NEEDS,
 )
-# A stall of S fails p99 in runs shorter than about 100 (S - limit) only. With one in any twenty seconds, 7 % of all
-# requests are over 500 ms, however long the run is and whenever it starts; and with what waits behind it no more than
-# 15 % are over 200 ms, so that the median is still known to be good although so few seconds decide it.
+# A stall of S fails p99 only in runs shorter than about 100 (S - limit). With one in any twenty seconds, 7 % of all
+# requests take over 500 ms, however long the run is and whenever it starts. With those queued behind it no more than
+# 15 % take over 200 ms, so the median is still known to be good although so few seconds decide it.
 STALL = Fault(
     "http-stall",
-    "the application stands still for 2 s in every 20 s (as in a garbage collection); who sends the next request"
-    " only after the answer hardly sees it",
+    "the application stalls for 2 s in every 20 s (as in a garbage collection); a client that sends the next"
+    " request only after the answer hardly sees it",
     {"crit.p99": "fail"},
     _disturb(stall_every_s=20.0, stall_s=2.0),
     _undisturb,
@@ -67,7 +67,7 @@ STALL = Fault(
 )
 ERRORS = Fault(
     "http-errors",
-    "every 50th request of each endpoint is answered with 500, and quickly",
+    "every 50th request of each endpoint is answered quickly, with 500",
     {"crit.p99": "fail"},
     _disturb(error_every=50),
     _undisturb,
@@ -75,7 +75,7 @@ ERRORS = Fault(
     needs=_NEEDS,
 )
 # A quarter of one replica's requests: even where requests alternate in step with the balancer, so that one endpoint
-# always meets app1, its median stays what it was.
+# always reaches app1, its median does not change.
 SLOW_REPLICA = Fault(
     "http-slow-replica",
     "app1 takes 700 ms longer for every fourth request; its health check stays green",
@@ -85,10 +85,10 @@ SLOW_REPLICA = Fault(
     says="p99",
     needs=_NEEDS,
 )
-# The watch of the first seconds is over by then: what is down now counts for the load alone.
+# The watch of the first seconds is over by then: an outage now affects the load only.
 OUTAGE = Fault(
     "http-outage",
-    "the front is down: nginx has ended",
+    "the front is down: nginx has exited",
     {"crit.p50": "fail", "crit.p99": "fail"},
     lambda lab: client.stop(lab, front.FRONT, signal.SIGTERM),
     _start_front,
