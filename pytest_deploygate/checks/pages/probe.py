@@ -156,7 +156,7 @@ def maintenance(
 ) -> MaintenanceFacts:
     """Read the maintenance page, and the record of the last drill unless one was run now.
 
-    That the page does not answer, or that there is no usable record, is a value of the facts; nothing is raised.
+    That the page or the record cannot be read is a value of the facts; nothing is raised.
     """
     wanted = pages.maintenance
     path = wanted.drill.record if wanted and wanted.drill else None

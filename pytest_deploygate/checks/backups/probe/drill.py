@@ -48,8 +48,8 @@ def restore_drill(cluster: Cluster, backups: Backups) -> Evidence:
 def rehearsed(backups: Backups) -> Evidence:
     """Return the record of the last drill or rehearsal, this run's included. Disaster recovery rests on it.
 
-    A rehearsal by people names no configuration, so none is compared. That there is no usable record is a value of the
-    evidence; nothing is raised.
+    A rehearsal by people names no configuration, so none is compared. That there is no usable record is a value of
+    the evidence; nothing is raised.
     """
     return _evidence(backups, None)
 
