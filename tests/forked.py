@@ -20,7 +20,7 @@ from pathlib import Path
 
 from _pytest.assertion import rewrite
 
-from pytest_deploygate import judge, probes
+from pytest_deploygate import checks
 from pytest_deploygate.session import fixtures
 
 TESTS = Path(__file__).parent
@@ -35,9 +35,9 @@ _forks.set_forkserver_preload(
         "pytest_deploygate.cli",
         "pytest_deploygate.session.hooks",
         *(
-            f"{package.__name__}.{module.name}"
-            for package in (fixtures, probes, judge)
-            for module in pkgutil.iter_modules(package.__path__)
+            module.name
+            for package in (fixtures, checks)
+            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         ),
         "frozen",
     ]

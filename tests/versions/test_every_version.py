@@ -28,6 +28,7 @@ from pytest_deploygate.checks.structure.judge import plans as judge_plans
 from pytest_deploygate.checks.structure.judge import tables as judge_tables
 from pytest_deploygate.checks.structure.probe import amcheck, catalog, indexes, partitions, plans
 from pytest_deploygate.checks.structure.section import IndexedQuery, Partitioned
+from pytest_deploygate.checks.structure.snapshot import load_snapshot
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, Judgement
 
@@ -99,7 +100,7 @@ def test_the_snapshot_is_what_is_there(pair, cluster, tmp_path):
     """What is written down of the structure is found again; a changed column is named."""
     path = tmp_path / "s.json"
     catalog.write_snapshot(cluster, ["app"], path)
-    expected = catalog.load_snapshot(path)
+    expected = load_snapshot(path)
     assert expected.server_major == pair.major
     assert {"app.m", "app.part", "app.v", "app.w"} <= set(expected.table_names)
 

@@ -218,7 +218,7 @@ def test_a_killed_drill_leaves_nothing(archived: Archived) -> None:
         scratch.Instance.wait_paused = lambda *_: time.sleep(120)
         database = ConnectionSettings.model_validate({database!r})
         backup = Backup.model_validate({backup!r})
-        drill.evidence(Cluster(database, "deploygate"), Backups(backup))
+        drill.restore_drill(Cluster(database, "deploygate"), Backups(backup))
     """)
     run = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, start_new_session=True

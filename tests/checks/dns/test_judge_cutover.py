@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.dns import Cutover
-from pytest_deploygate.judge.cutover import judge
+from pytest_deploygate.checks.dns.facts import NameAt, NameFacts, Observation, Records, Switch
+from pytest_deploygate.checks.dns.judge.cutover import judge_cutover
+from pytest_deploygate.checks.dns.section import Cutover
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.dns import NameAt, NameFacts, Records
-from pytest_deploygate.probes.dns_history import Observation
-from pytest_deploygate.probes.propagation import Switch
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAME = "app.example.com"
@@ -33,7 +31,7 @@ def server(name="ns1", *, resolver=False, tcp=None, **changes):
 
 
 def judged(*servers, earlier=EARLIER, rounds=2, first_all_s=1.5, cutover=CUTOVER):
-    return judge(Switch(NameFacts(NAME, NOW, servers), rounds, 300.0, first_all_s, earlier), cutover)
+    return judge_cutover(Switch(NameFacts(NAME, NOW, servers), rounds, 300.0, first_all_s, earlier), cutover)
 
 
 def counted(judgement):

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName, NameServer, Standby
-from pytest_deploygate.judge.dns_drill import judge, judge_without_standby
+from pytest_deploygate.checks.dns.facts import DrillRecord
+from pytest_deploygate.checks.dns.judge.drill import judge_failover, judge_without_standby
+from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName, NameServer, Standby
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.dns_drill import DrillRecord
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAME = "app.example.com"
@@ -24,7 +24,7 @@ AGAIN = "run the drill with --allow-disruptive=INVENTORY"
 
 
 def judged(record=RECORD, expected=FAILOVER):
-    return judge((record, NOW, "d1"), expected)
+    return judge_failover((record, NOW, "d1"), expected)
 
 
 def reads_ill(judgement):

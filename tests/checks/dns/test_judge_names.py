@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.dns import Dns, DnsName, NameServer, Standby
-from pytest_deploygate.judge.dns import ExpectedName, Named, judge_name
+from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records
+from pytest_deploygate.checks.dns.judge.names import ExpectedName, Named, judge_name
+from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer, Standby
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.dns import NameAt, NameFacts, Records
-from pytest_deploygate.probes.dns_history import Observation
-from pytest_deploygate.probes.standby import Health
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAME = "app.example.com"

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.dns import Dns, NameServer
-from pytest_deploygate.judge.dns_zone import judge_zone
+from pytest_deploygate.checks.dns.facts import Chain, Signatures, ZoneAt, ZoneFacts
+from pytest_deploygate.checks.dns.judge.zone import judge_zone
+from pytest_deploygate.checks.dns.section import Dns, NameServer
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.dns import ZoneAt, ZoneFacts
-from pytest_deploygate.probes.dns_signatures import Chain, Signatures
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ZONE = "example.com"

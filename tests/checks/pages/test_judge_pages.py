@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.pages import Maintenance, MaintenanceDrill, PolicyPage
-from pytest_deploygate.judge.pages import judge_drill, judge_maintenance, judge_policy
+from pytest_deploygate.checks.pages.facts import MaintenanceFacts, MaintenanceRecord, Page
+from pytest_deploygate.checks.pages.judge import judge_drill, judge_maintenance, judge_policy
+from pytest_deploygate.checks.pages.probe import dates
+from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, PolicyPage
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.pages import MaintenanceFacts, MaintenanceRecord, Page, dates
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 URL = "https://www.example.com/privacy"

@@ -16,6 +16,7 @@ from pytest_deploygate.checks.structure.judge.tables import (
     judge_surplus,
 )
 from pytest_deploygate.checks.structure.probe import catalog
+from pytest_deploygate.checks.structure.snapshot import load_snapshot
 from pytest_deploygate.clients.postgres.cluster import Cluster
 
 MADE = """
@@ -51,7 +52,7 @@ def snapshot(nodes: Scratch, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def said(cluster: Cluster, path: Path) -> str:
     """Judge everything and return the reasons of what fails."""
-    expected = catalog.load_snapshot(path)
+    expected = load_snapshot(path)
     judged = [judge_surplus(catalog.surplus(cluster, expected), ExpectedAll(expected))]
     for name in expected.table_names:
         wanted = ExpectedRelation(expected.relations[name], expected.server_major)
@@ -60,7 +61,7 @@ def said(cluster: Cluster, path: Path) -> str:
 
 
 def test_what_was_written_is_what_is_there(cluster, snapshot, tmp_path):
-    expected = catalog.load_snapshot(snapshot)
+    expected = load_snapshot(snapshot)
     assert expected.table_names == ["cat.m", "cat.r", "cat.v", "cat.w"]
     assert said(cluster, snapshot) == ""
     assert catalog.read(cluster, ["cat"]).children == {}
@@ -146,9 +147,9 @@ def test_a_file_that_is_no_snapshot_is_refused(snapshot, tmp_path, change, words
     document = change(json.loads(snapshot.read_text()))
     (tmp_path / "s.json").write_text(document if isinstance(document, str) else json.dumps(document))
     with pytest.raises(ValueError, match=words):
-        catalog.load_snapshot(tmp_path / "s.json")
+        load_snapshot(tmp_path / "s.json")
 
 
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ValueError, match="cannot be read"):
-        catalog.load_snapshot(tmp_path / "none.json")
+        load_snapshot(tmp_path / "none.json")

@@ -10,14 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.edge import ClientCertificate, Endpoint, Tls
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge.certificates import Expected, judge
+from pytest_deploygate.checks.tls.facts import (
+    Address,
+    Certificate,
+    Certificates,
+    Client,
+    ClientControl,
+    Crl,
+    Entry,
+    Leaf,
+    Staple,
+    Trust,
+)
+from pytest_deploygate.checks.tls.judge.certificates import ExpectedCertificates, judge_certificates
+from pytest_deploygate.checks.tls.section.endpoints import ClientCertificate, Endpoint, Tls
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.certificates import Certificate, Trust
-from pytest_deploygate.probes.mutual import ClientControl, Entry
-from pytest_deploygate.probes.revocation import Crl, Staple
-from pytest_deploygate.probes.tls import Address, Certificates, Client, Leaf
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -65,8 +73,8 @@ def at(*leaves, place=PLACE, **more):
 
 
 def judged(*addresses, endpoint=ENDPOINT, guideline="intermediate", **tls):
-    expected = Expected(endpoint, Tls(**tls), profile(guideline))
-    return judge(Certificates("app", HOST, NOW, addresses), expected)
+    expected = ExpectedCertificates(endpoint, Tls(**tls), profile(guideline))
+    return judge_certificates(Certificates("app", HOST, NOW, addresses), expected)
 
 
 def with_certificate(**changes):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.edge import Http
-from pytest_deploygate.inventory.guidelines import profile, scores
-from pytest_deploygate.judge import csp, headers, observatory
-from pytest_deploygate.probes.http_answers import HttpAnswers, Page
+from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
+from pytest_deploygate.checks.tls.judge import csp, headers, observatory
+from pytest_deploygate.checks.tls.section.endpoints import Http
+from pytest_deploygate.checks.tls.section.guidelines import profile, scores
 
 HOST = "app.example.com"
 HTTP = Http(redirect_port=80)

@@ -10,15 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.inventory.edge import ClientCertificate, Endpoint, Http
-from pytest_deploygate.inventory.guidelines import profile
-from pytest_deploygate.judge.tls import Expected, judge
+from pytest_deploygate.checks.tls.facts import (
+    Address,
+    Agreed,
+    Certificate,
+    Certificates,
+    HttpAnswers,
+    Leaf,
+    Offers,
+    Page,
+    Staple,
+    Trust,
+)
+from pytest_deploygate.checks.tls.judge.protocols import ExpectedProtocols, judge_protocols
+from pytest_deploygate.checks.tls.section.endpoints import ClientCertificate, Endpoint, Http
+from pytest_deploygate.checks.tls.section.guidelines import profile
 from pytest_deploygate.model import Verdict
-from pytest_deploygate.probes.certificates import Certificate, Trust
-from pytest_deploygate.probes.http_answers import HttpAnswers, Page
-from pytest_deploygate.probes.revocation import Staple
-from pytest_deploygate.probes.tls import Address, Certificates, Leaf
-from pytest_deploygate.probes.tls_offers import Agreed, Offers
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HOST = "app.example.com"
@@ -57,7 +64,9 @@ STAPLE = Staple("good", about_this=True, this_update=NOW, next_update=NOW + time
 
 
 def judged(*addresses, endpoint=MAIL, guideline="intermediate", certificates=None):
-    return judge(Offers("app", addresses), Expected(endpoint, profile(guideline), certificates))
+    return judge_protocols(
+        Offers("app", addresses), ExpectedProtocols(endpoint, profile(guideline), certificates)
+    )
 
 
 def reads_ill(judgement):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.inventory.dns import Cutover
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.checks.dns.facts import NameAt, Records, Switch, fits, says
+from pytest_deploygate.checks.dns.section import Cutover
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
-from pytest_deploygate.probes.dns import NameAt, Records
-from pytest_deploygate.probes.propagation import Switch, fits, says
 
 
-def judge(found: Switch, expected: Cutover) -> Judgement:
+def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
     """Pass when every server and resolver gives the new answer alone and the old TTL has expired.
 
     Any other answer is a failure, over one transport too. A transport that was not asked or gave no answer is inconclusive.

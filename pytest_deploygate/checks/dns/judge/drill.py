@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pytest_deploygate.inventory.dns import Dns, DnsFailover, DnsName
+from pytest_deploygate.checks.dns.facts import DrillRecord
+from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.dns_drill import DrillRecord
 
 _AGAIN = "run the drill with --allow-disruptive=INVENTORY"
 
 
-def judge(found: tuple[DrillRecord | None, datetime, str], expected: DnsFailover | None) -> Judgement:
+def judge_failover(
+    found: tuple[DrillRecord | None, datetime, str], expected: DnsFailover | None
+) -> Judgement:
     """Pass on a drill of this run or on record that switched within the limit and came back.
 
     A record of another configuration, from the future, too old, or without its times is inconclusive.

@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pytest_deploygate.inventory.dns import Dns, DnsName
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records, fits
+from pytest_deploygate.checks.dns.section import Dns, DnsName
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
-from pytest_deploygate.probes.dns import NameAt, NameFacts, Records
-from pytest_deploygate.probes.dns_history import Observation
-from pytest_deploygate.probes.propagation import fits
-from pytest_deploygate.probes.standby import Health
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.inventory.dns import Dns
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.checks.dns.facts import ZoneAt, ZoneFacts
+from pytest_deploygate.checks.dns.section import Dns
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
-from pytest_deploygate.probes.dns import ZoneAt, ZoneFacts
 
 
 def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:

@@ -12,13 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.inventory.edge import Endpoint, Tls
-from pytest_deploygate.inventory.guidelines import Profile
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.checks.tls.facts import Address, Certificate, Certificates, Crl, Leaf, Staple
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.checks.tls.section.guidelines import Profile
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
-from pytest_deploygate.probes.certificates import Certificate
-from pytest_deploygate.probes.revocation import Crl, Staple
-from pytest_deploygate.probes.tls import Address, Certificates, Leaf
 
 _WEAK_HASHES = ("md2", "md5", "sha1")
 _DAY = timedelta(days=1)
@@ -40,7 +38,7 @@ _LOOK = "check the chain that is served"
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedCertificates:
     """What is expected of an endpoint's certificates."""
 
     endpoint: Endpoint
@@ -57,7 +55,7 @@ class _Said:
     notes: list[str]
 
 
-def judge(found: Certificates, expected: Expected) -> Judgement:
+def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> Judgement:
     """Pass when every leaf on every address is as expected, and all addresses offer the same certificates.
 
     What could not be determined (no certificate shown, a revocation list that was not read, a missing attempt with a
@@ -92,7 +90,7 @@ def judge(found: Certificates, expected: Expected) -> Judgement:
     )
 
 
-def _address(address: Address, found: Certificates, expected: Expected, said: _Said) -> None:
+def _address(address: Address, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
     if not address.leaves:
         said.unknown.append(
             f"shows no certificate ({address.problem or 'no reason was recorded'}): check that it is up, that no firewall drops "
@@ -113,7 +111,7 @@ def _address(address: Address, found: Certificates, expected: Expected, said: _S
     _control(address, expected, said)
 
 
-def _leaf(leaf: Leaf, found: Certificates, expected: Expected, said: _Said) -> None:
+def _leaf(leaf: Leaf, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
     where = _called(leaf.certificate)
     certificate = leaf.certificate
     expired = certificate.not_after <= found.at
@@ -153,7 +151,9 @@ def _called(certificate: Certificate) -> str:
     return f"{certificate.key.upper()} {name} certificate {certificate.serial[-8:]}"
 
 
-def _lifetime(where: str, certificate: Certificate, at: datetime, expected: Expected, said: _Said) -> None:
+def _lifetime(
+    where: str, certificate: Certificate, at: datetime, expected: ExpectedCertificates, said: _Said
+) -> None:
     """Fail and warn by fractions of the lifetime: 30 days is too much for a certificate that is valid for 47."""
     lifetime, left = certificate.not_after - certificate.not_before, certificate.not_after - at
     fail, warn = min(expected.tls.fail_under, lifetime / 6), min(expected.tls.warn_under, lifetime / 3)
@@ -187,7 +187,7 @@ def _lifetime(where: str, certificate: Certificate, at: datetime, expected: Expe
         )
 
 
-def _needed(certificate: Certificate, at: datetime, expected: Expected) -> timedelta:
+def _needed(certificate: Certificate, at: datetime, expected: ExpectedCertificates) -> timedelta:
     """Return how much longer a certificate must be valid: the limit, and until 24 h after the cutover."""
     lifetime = certificate.not_after - certificate.not_before
     return max(min(expected.tls.fail_under, lifetime / 6), (expected.tls.valid_until or at) + _DAY - at)
@@ -230,7 +230,7 @@ def _order(where: str, leaf: Leaf, said: _Said) -> None:
         said.notes.append(f"{where}: the root is sent too, which no client needs")
 
 
-def _revoked(where: str, leaf: Leaf, at: datetime, expected: Expected, said: _Said) -> None:
+def _revoked(where: str, leaf: Leaf, at: datetime, expected: ExpectedCertificates, said: _Said) -> None:
     """A list that was read decides, else a stapled answer; a certificate that offers neither gets a note."""
     staple, crl = leaf.staple, leaf.crl
     if staple is not None and staple.about_this and staple.status == "revoked":
@@ -281,7 +281,7 @@ def _no_use_of_staple(staple: Staple, at: datetime) -> str:
     return ""
 
 
-def _control(address: Address, expected: Expected, said: _Said) -> None:
+def _control(address: Address, expected: ExpectedCertificates, said: _Said) -> None:
     control = address.control
     if control is None:
         if expected.endpoint.client_certificate is not None:
@@ -340,7 +340,7 @@ def _differences(found: Certificates) -> Iterator[Said]:
                 )
 
 
-def _kinds(found: Certificates, expected: Expected) -> Iterator[Said]:
+def _kinds(found: Certificates, expected: ExpectedCertificates) -> Iterator[Said]:
     for kind in expected.endpoint.keys:
         for address in found.addresses:
             if address.leaves and kind not in {leaf.certificate.key for leaf in address.leaves}:
@@ -350,7 +350,7 @@ def _kinds(found: Certificates, expected: Expected) -> Iterator[Said]:
                 )
 
 
-def _readings(found: Certificates, expected: Expected) -> Iterator[Reading]:
+def _readings(found: Certificates, expected: ExpectedCertificates) -> Iterator[Reading]:
     yield Reading("addresses", len(found.addresses))
     for address in found.addresses:
         for leaf in address.leaves:

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from pytest_deploygate.inventory.edge import Endpoint
-from pytest_deploygate.inventory.guidelines import Profile
-from pytest_deploygate.judge import headers
-from pytest_deploygate.judge.places import Said, listed
+from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Leaf, Offers
+from pytest_deploygate.checks.tls.judge import headers
+from pytest_deploygate.checks.tls.section.endpoints import Endpoint
+from pytest_deploygate.checks.tls.section.guidelines import Profile
+from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict
-from pytest_deploygate.probes.tls import Certificates, Leaf
-from pytest_deploygate.probes.tls_offers import Agreed, Offers
 
 _MOST = 4
 #: What every address is asked for; a version without an outcome was not asked, which is not the same as off.
@@ -27,7 +26,7 @@ _GROUP_BITS = {"secp224r1": 224, "prime192v1": 192, "sect163k1": 163, "sect233r1
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedProtocols:
     """What is expected of an endpoint's TLS.
 
     `certificates` show what is stapled; without them stapling is not judged, and a note says so.
@@ -38,7 +37,7 @@ class Expected:
     certificates: Certificates | None = None
 
 
-def judge(found: Offers, expected: Expected) -> Judgement:
+def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     """Pass when no address agrees to more than the profile allows, and its HTTP headers are as expected.
 
     What was not asked or not answered (a version, the suites of one, groups, HTTP, a certificate to staple for) is
@@ -91,7 +90,7 @@ def judge(found: Offers, expected: Expected) -> Judgement:
     )
 
 
-def _address(found: Agreed, expected: Expected) -> Iterator[str]:
+def _address(found: Agreed, expected: ExpectedProtocols) -> Iterator[str]:
     profile = expected.profile
     accepted = _accepted(found)
     old = [version for version in accepted if version not in profile.protocols]
@@ -212,7 +211,7 @@ def _staple(leaf: Leaf, at: datetime) -> Iterator[str]:
         yield f"{where}: the stapled OCSP answer expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
 
 
-def _readings(found: Agreed, expected: Expected) -> Iterator[Reading]:
+def _readings(found: Agreed, expected: ExpectedProtocols) -> Iterator[Reading]:
     where = found.address
     allowed = expected.profile.protocols
     for version, outcome in found.protocols.items():
