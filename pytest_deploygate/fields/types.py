@@ -139,7 +139,7 @@ class Section(BaseModel):
     exactly_one: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[str] = ""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
     @model_validator(mode="after")
     def _has_exactly_one(self) -> Self:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.session.declared import Function, functions_in
+from pytest_deploygate.session import declared
+from pytest_deploygate.session.declared import Function, TestFile
 
 _PACKAGE = Path(str(resources.files("pytest_deploygate")))
 #: The folder of the suites, and how their node ids begin wherever the package is installed.
@@ -26,10 +27,16 @@ def checklist() -> Path:
     return SUITES / "checklist.md"
 
 
+def files() -> Iterator[TestFile]:
+    """Yield the files of the suites."""
+    for file in sorted(SUITES.glob("test_*.py")):
+        yield declared.read(file, NODES + file.name)
+
+
 def functions() -> Iterator[Function]:
     """Yield the bound test functions of the suites."""
-    for file in sorted(SUITES.glob("test_*.py")):
-        yield from functions_in(file, NODES + file.name)
+    for file in files():
+        yield from file.functions
 
 
 def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Function]:
@@ -43,10 +50,12 @@ def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Functio
     return left
 
 
-def collect(session: pytest.Session, wanted: Collection[str]) -> Iterator[pytest.Item]:
-    """Collect the files of suites that have a test of an item in `wanted`."""
-    names = {f.test.partition("::")[0] for f in functions() if set(f.items) & set(wanted)}
-    for name in sorted(names):
+def collect(
+    session: pytest.Session, found: Sequence[Function], wanted: Collection[str]
+) -> Iterator[pytest.Item]:
+    """Collect the files of suites that have a test of an item in `wanted`; `found` are the tests of the run."""
+    names = {f.test.partition("::")[0] for f in found if set(f.items) & set(wanted)}
+    for name in sorted(name for name in names if name.startswith(NODES)):
         module: pytest.Module = pytest.Module.from_parent(
             session, path=SUITES / name.removeprefix(NODES), nodeid=name
         )
