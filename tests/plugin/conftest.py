@@ -14,8 +14,11 @@ from typing import Any
 import forked
 import pytest
 
-# The modules of a run stay loaded between runs in one process, which makes each of them quick.
-import pytest_deploygate.session.hooks  # noqa: F401
+# The modules of a run stay loaded between runs in one process, which makes each of them quick. Those that a run
+# imports only when it needs them must stay too: pytester drops what a run imported, and a class would be there twice.
+import pytest_deploygate.session.hooks
+import pytest_deploygate.session.incident_actions
+import pytest_deploygate.session.sign_off  # noqa: F401
 from pytest_deploygate import redaction
 
 CHECKLIST = """\

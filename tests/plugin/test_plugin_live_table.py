@@ -15,8 +15,8 @@ import time
 from pytest_deploygate.lab import dns_server
 
 SUITE = """
-from pytest_deploygate.judge import cutover as judge_cutover
-from pytest_deploygate.probes import propagation
+from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
+from pytest_deploygate.checks.dns.probe import propagation
 
 @pytest.mark.item("c.errors")
 def test_switched(gate, dns, cutover, dns_observations, show_propagation):
