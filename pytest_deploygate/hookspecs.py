@@ -83,7 +83,7 @@ def pytest_deploygate_rollback_verify(step: Step) -> bool | None:
 def pytest_deploygate_post_rollback(verified: bool, tasks: Sequence[str]) -> None:
     """Be told that a rollback ended. `verified` is false when a step failed; `tasks` are the tasks that remain.
 
-    Called at the end of `deploygate rollback --execute` and of `--rollback=execute`, each time. Without one, or where
+    Called at the end of `deploygate rollback execute` and of `--rollback=execute`, each time. Without one, or where
     it raises, nothing is different.
     """
 

@@ -8,7 +8,7 @@ measurement is judged (`Judgement`), the gate adds who, when and what evidence (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -240,7 +240,7 @@ class NotCovered(Exception):  # noqa: N818 (it is an answer, not an error)
 
 
 class Outcome(StrEnum):
-    """The decision: go on, do not go on, go back."""
+    """The decision: proceed, do not proceed, roll back."""
 
     GO = "GO"
     HOLD = "HOLD"
@@ -267,6 +267,21 @@ class Decision:
     rules: tuple[Rule, ...]
     at: datetime
     counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Weakening:
+    """A setting that asks for less than its default or the shipped checklist does; `text` is a sentence about it.
+
+    `items` are the ids of the items that it bears on. Empty means unknown: it then counts for every scope.
+    """
+
+    text: str
+    items: tuple[str, ...] = ()
+
+    def bears_on(self, scope: Container[str]) -> bool:
+        """Tell whether it may bear on one of these items. What is unknown may."""
+        return not self.items or any(item in scope for item in self.items)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")

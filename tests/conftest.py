@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from places import server_folder
 
-from pytest_deploygate.lab import processes
+from pytest_deploygate.lab import leftovers
 
 pytest_plugins = ["pytester"]
 # A run that is told to end (CI's time limit) tears down as with Ctrl-C: its servers would outlive it.
@@ -53,5 +53,5 @@ def lab_place() -> Iterator[Path]:
     folder = server_folder("dglab-")
     folder.chmod(0o711)
     yield folder
-    processes.end_all(folder)  # a test that was interrupted leaves its lab behind
+    leftovers.end_all(folder)  # a test that was interrupted leaves its lab behind
     shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_deploygate.cli.rehearsal import rehearse
+from pytest_deploygate.cli.shared.lab_drills import rehearse
 from pytest_deploygate.lab import up
 from pytest_deploygate.lab.state import Lab
 

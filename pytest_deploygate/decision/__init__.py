@@ -1,1 +1,1 @@
-"""Findings, policy and circumstances in; GO, HOLD or ROLLBACK with reasons out."""
+"""Turn findings, policy and circumstances into GO, HOLD or ROLLBACK, with reasons."""

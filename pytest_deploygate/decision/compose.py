@@ -1,4 +1,4 @@
-"""From findings to one result an item: over targets the worst counts, and nothing found is never a pass."""
+"""Compose findings into one result per item: the worst target counts, and an item without findings never passes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, about, deferred, worst
 
-#: Tests that bring a person's half of an item begin with this; all others bring the machine's.
+#: Prefix of the tests that contribute a person's part of an item; all others contribute the measured part.
 ATTESTATION_TESTS = "checklist.md::"
-#: What is judged when a run closes: the issue log and the sign-off.
+#: Prefix of what is judged at the end of a run: the issue log and the sign-off.
 CLOSING_TESTS = "closing::"
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What became of one item: the worst of its targets, with the findings that stand, worst first.
+    """The result of one item: the verdict of its worst target, and its current findings, worst first.
 
-    `earlier` counts findings of the same change that later ones replaced. `complete` is false when a test bound to the
-    item yielded no finding.
+    `earlier` is the number of findings of the same change that newer ones replaced. `complete` is false when a test bound
+    to the item yielded no finding.
     """
 
     item: Item
@@ -32,19 +32,19 @@ class ItemResult:
 
     @property
     def confirmed(self) -> bool:
-        """True when every failure behind a `fail` was seen more than once."""
+        """True when every failure behind a `fail` was observed more than once."""
         failed = [f for f in self.findings if f.verdict is Verdict.FAIL]
         return bool(failed) and all(f.confirmed for f in failed)
 
     @property
     def deferred_to(self) -> str:
-        """The phase after which it can be measured, when that alone is why it is inconclusive; else empty."""
+        """The phase after which it can be measured, if that is the only reason why it is inconclusive; else empty."""
         waits = self.verdict is Verdict.INCONCLUSIVE and self.complete
         return deferred(self.findings) if waits else ""
 
 
 def measured_red(result: ItemResult) -> bool:
-    """Tell whether a test of the machine's half failed, and not only what people had to do."""
+    """Return whether a measurement failed, not only something that people had to do."""
     return any(
         finding.verdict is Verdict.FAIL and not finding.test.startswith((ATTESTATION_TESTS, CLOSING_TESTS))
         for finding in result.findings
@@ -62,9 +62,9 @@ def results(
 ) -> list[ItemResult]:
     """Compose every item of the checklist.
 
-    `scope` are the item ids that the run speaks for, `findings` those that stand now (all of them count: a test
-    that judged one target twice is as bad as its worse judgement), `tests_of` the tests bound to an item,
-    `not_applicable` the inventory's reasons by item id, `earlier` how many findings of an item newer ones replaced.
+    `scope` holds the ids of the items that the run covers. `findings` are the current ones; all of them count, so a test
+    that judged one target twice is as bad as the worse judgement. `tests_of` maps items to their tests, `not_applicable`
+    items to the inventory's reasons, `earlier` items to the number of findings that newer ones replaced.
     """
     in_scope = set(scope)
     by_item: defaultdict[str, list[Finding]] = defaultdict(list)
@@ -108,7 +108,7 @@ def _result(
         and all(finding.test.startswith(ATTESTATION_TESTS) for finding in findings)
     ):
         verdict = Verdict.NOT_COVERED
-        reason = "a person attests it, but no test measures the machine's half of it"
+        reason = "a person attests it, but no test measures its automated part"
     if silent and in_scope and WORST_FIRST.index(verdict) > WORST_FIRST.index(Verdict.NOT_COVERED):
         verdict = Verdict.NOT_COVERED
         reason = f"{len(silent)} of its tests yielded no finding: {', '.join(silent[:3])}"
@@ -119,14 +119,14 @@ def _nothing(item: Item, silent: Sequence[str]) -> str:
     if silent:
         return f"its test did not run or yielded no finding: {', '.join(silent[:3])}"
     if item.kind is Kind.MANUAL:
-        return "a person must attest it and nobody has"
+        return "a person must attest it, and nobody has"
     if item.kind is Kind.HYBRID:
-        return "needs a test and a person's attestation; there is neither"
+        return "it needs a test and a person's attestation, and has neither"
     return "no test is bound to it"
 
 
 def _reason(findings: Sequence[Finding], verdict: Verdict) -> str:
-    """Say why in one line: the reason of the only or the first decisive target, and how many more there are."""
+    """Return the reason in one line: that of the first decisive target, and how many more there are."""
     decisive = [finding for finding in findings if finding.verdict is verdict]
     first = decisive[0]
     if verdict is Verdict.PASS and len(decisive) > 1:

@@ -1,4 +1,4 @@
-"""Incident events as lines of the journal (kind `incident`), and back."""
+"""Write incident events as lines of the journal (kind `incident`), and read them back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KIND = "incident"
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """Return an event as the journal keeps it."""
+    """Return an event in the form that the journal stores."""
     plain = {
         "incident": event.incident,
         "what": event.what.value,
@@ -29,12 +29,12 @@ def to_json(event: Event) -> dict[str, Any]:
 
 
 def events(entries: Sequence[Entry]) -> list[Event]:
-    """Return the incident events of a journal. Raises JournalError for one that this version cannot read."""
+    """Return the incident events of a journal. Raises JournalError if this version cannot read one."""
     return [event(entry) for entry in entries if entry.kind == KIND]
 
 
 def event(entry: Entry) -> Event:
-    """Read one. Raises JournalError."""
+    """Read one event. Raises JournalError."""
     body = entry.body
     try:
         return Event(
@@ -51,5 +51,5 @@ def event(entry: Entry) -> Event:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(
-            f"line {entry.seq} of the journal is no incident that can be read: {error!r}"
+            f"line {entry.seq} of the journal is not a readable incident event: {error!r}"
         ) from None

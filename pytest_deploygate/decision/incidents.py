@@ -1,11 +1,11 @@
-"""The state of an incident: a pure function of its events in the journal, the policy's times and the present.
+"""The state of an incident: a pure function of its events in the journal, the policy's times and the current time.
 
 An incident is a critical or major failure in a phase in which users are on the new system. It opens once: 15 minutes
-to decide, 30 to roll back, 60 to clean up (the policy's times). A re-run never resets its clock, and an incident whose
-items turn red again after it was over goes on with the clock that it had.
+to decide, 30 to roll back, 60 to clean up (the policy's times). A re-run never resets its clock. An incident whose items
+fail again after it was closed continues with its original clock.
 
-At the end of a clock the policy's action is due. Nobody needs to be looking: `due` gives what should have been written
-down by now, and whoever comes next writes it, with how late that is.
+When a clock expires, the policy's action is due. Nobody has to be watching: `due` returns what should have been recorded
+by now, and the next command that runs records it, together with how late it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_deploygate.moments import Moment, elapsed_s
 
 
 class State(StrEnum):
-    """Where an incident is."""
+    """The states of an incident."""
 
     ASSESSING = "assessing"
     FIXING = "fixing"
@@ -31,12 +31,12 @@ class State(StrEnum):
     ROLLBACK_FAILED = "rollback failed"
 
 
-#: States in which nothing is asked of anybody any more.
+#: States in which nothing is left to do.
 OVER = (State.PASSED, State.ROLLED_BACK)
 
 
 class What(StrEnum):
-    """What happened to an incident. `deadline` is what nobody did in time."""
+    """What happened to an incident. `deadline` means that nobody acted in time."""
 
     OPENED = "opened"
     OBSERVED = "observed"  # a run of the gate; `says` is its decision
@@ -44,17 +44,17 @@ class What(StrEnum):
     FIX_DONE = "fix done"
     DECIDED = "decided"  # by a person, or by a policy's deadline
     DEADLINE = "deadline"
-    ROLLED_BACK = "rolled back"  # every step done and verified
+    ROLLED_BACK = "rolled back"  # every step was done and verified
     ROLLBACK_FAILED = "rollback failed"
     AFTER_DONE = "after done"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `says` is GO, HOLD or ROLLBACK where something was decided or observed.
+    """One event of an incident. `says` is GO, HOLD or ROLLBACK if something was decided or observed.
 
-    `by` is a role, `gate` (a run) or `deadline`. `late_s` is how long after it was due a deadline was written down.
-    `signature` is the armour of an SSH signature over a person's decision; empty: not signed.
+    `by` is a role, `gate` (a run) or `deadline`. `late_s` is how late the expiry of a deadline was recorded.
+    `signature` is the armoured SSH signature of a person's decision; empty if it is not signed.
     """
 
     incident: str
@@ -71,9 +71,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The policy's clocks in seconds. `execute_at_deadline` must be written by hand: the default escalates.
+    """The policy's clocks in seconds. `execute_at_deadline` must be set explicitly: the default is to escalate.
 
-    `fixes` is how many quick fixes may be tried.
+    `fixes` is the number of quick fixes that may be tried.
     """
 
     decide_s: float = 900.0
@@ -86,7 +86,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident as it stands. `clock` is what is running now: its name, when it began, and how long it may take."""
+    """The current state of an incident. `clock` is the running clock: its name, when it started, and its length."""
 
     id: str
     state: State
@@ -94,18 +94,18 @@ class Incident:
     items: tuple[str, ...]
     clock: tuple[str, Moment, float] | None
     fixes: int = 0
-    expired: tuple[str, ...] = ()  # clocks whose end was acted on
+    expired: tuple[str, ...] = ()  # clocks whose expiry was acted on
     recommended: str = ""
-    advised: str = ""  # what the newest run of the gate said
+    advised: str = ""  # what the latest run of the gate said
     events: tuple[Event, ...] = field(default=(), repr=False)
 
     @property
     def over(self) -> bool:
-        """True when nothing is asked of anybody any more."""
+        """True when nothing is left to do."""
         return self.state in OVER
 
     def left_s(self, now: Moment) -> float | None:
-        """Return the seconds that the running clock has left, negative when it is over; None without a clock."""
+        """Return the seconds left on the running clock, negative once it has expired; None without a clock."""
         if self.clock is None:
             return None
         _, began, allowed = self.clock
@@ -113,7 +113,7 @@ class Incident:
 
 
 def all_of(events: Sequence[Event], times: Times) -> list[Incident]:
-    """Return every incident of a change, in the order in which they opened."""
+    """Return all incidents of a change, in the order in which they opened."""
     found: dict[str, Incident] = {}
     for event in events:
         before = found.get(event.incident)
@@ -137,20 +137,20 @@ def all_of(events: Sequence[Event], times: Times) -> list[Incident]:
 
 
 def standing(events: Sequence[Event], times: Times) -> Incident | None:
-    """Return the incident that is not over; None when all are."""
+    """Return the incident that is not over; None if all are."""
     return next((incident for incident in reversed(all_of(events, times)) if not incident.over), None)
 
 
 def _after(incident: Incident, event: Event, times: Times) -> Incident:
-    """Return the incident after one more event. What does not fit the state it is in changes nothing."""
+    """Return the incident after one more event. An event that does not fit the current state changes nothing."""
     match event.what:
-        case What.OPENED:  # red again: it goes on with the clock that it had
+        case What.OPENED:  # failed again: it continues with its original clock
             again = replace(incident, items=_joined(incident, event), advised=event.says)
             return _asked_again(again, times)
         case What.OBSERVED:
             return replace(_observed(incident, event, times), advised=event.says)
         case What.FIX_BEGUN if incident.state in (State.ASSESSING, State.HELD):
-            return replace(incident, state=State.FIXING, fixes=incident.fixes + 1)  # its clock runs on
+            return replace(incident, state=State.FIXING, fixes=incident.fixes + 1)  # its clock keeps running
         case What.FIX_DONE if incident.state is State.FIXING:
             return replace(incident, state=State.RERUNNING)
         case What.DECIDED if incident.state not in (State.PASSED, State.ROLLED_BACK, State.AFTER):
@@ -167,13 +167,13 @@ def _after(incident: Incident, event: Event, times: Times) -> Incident:
 
 
 def _timed(incident: Incident, state: State, clock: tuple[str, Moment, float]) -> Incident:
-    """Start a clock: its end is still to be acted on, whatever became of an earlier clock of that name."""
+    """Start a clock. Its expiry has not been acted on, whatever happened to an earlier clock of the same name."""
     expired = tuple(name for name in incident.expired if name != clock[0])
     return replace(incident, state=state, clock=clock, expired=expired)
 
 
 def _asked_again(incident: Incident, times: Times) -> Incident:
-    """Put the question again, with the clock that was opened once: where that is over, its end is due at once."""
+    """Ask for a decision again, on the original clock: if that has expired, its action is due at once."""
     return _timed(incident, State.ASSESSING, ("decide", incident.opened, times.decide_s))
 
 
@@ -182,7 +182,7 @@ def _joined(incident: Incident, event: Event) -> tuple[str, ...]:
 
 
 def _observed(incident: Incident, event: Event, times: Times) -> Incident:
-    """A run of the gate: good ends the assessment; what turned worse while somebody holds takes the question up again."""
+    """Apply a run of the gate: GO ends the assessment; a worse result during a HOLD asks for a decision again."""
     if incident.state in (State.ROLLING_BACK, State.AFTER, State.ROLLBACK_FAILED, *OVER):
         return incident
     if event.says == "GO":
@@ -190,7 +190,7 @@ def _observed(incident: Incident, event: Event, times: Times) -> Incident:
     after = replace(incident, items=_joined(incident, event))
     if incident.clock is None or incident.clock[0] == "decide":
         return replace(after, state=State.ASSESSING)
-    # Somebody holds, or nobody decided in time. Whoever held knew what the run before advised about these items.
+    # A HOLD was decided, or nobody decided in time. Whoever held knew what the previous run advised on these items.
     new = set(event.items) - set(incident.items)
     worse = event.says == "ROLLBACK" and (incident.advised != "ROLLBACK" or new)
     return _asked_again(after, times) if worse else replace(after, state=State.HELD)
@@ -203,7 +203,7 @@ def _decided(incident: Incident, event: Event, times: Times) -> Incident:
         case "HOLD" if incident.state is not State.ROLLBACK_FAILED:
             return _timed(incident, State.HELD, ("hold", event.at, times.held_s))
         case "ROLLBACK" if incident.clock and incident.clock[0] == "roll back":
-            return replace(incident, state=State.ROLLING_BACK)  # decided once more: its 30 minutes run on
+            return replace(incident, state=State.ROLLING_BACK)  # decided again: its 30 minutes keep running
         case "ROLLBACK":
             return _timed(incident, State.ROLLING_BACK, ("roll back", event.at, times.rollback_s))
     return incident
@@ -216,16 +216,16 @@ def _expired(incident: Incident, event: Event, times: Times) -> Incident:
     after = replace(incident, expired=(*incident.expired, name), recommended=event.says)
     if name == "decide":
         return replace(after, state=State.HELD, clock=("hold", event.at, times.held_s))
-    if name == "hold":  # it is asked for again and again, each time with a whole clock
+    if name == "hold":  # asked again at each expiry, each time with a full clock
         return replace(after, clock=("hold", event.at, times.held_s))
-    return after  # an overrun is written down and never breaks off a rollback that is half done
+    return after  # an overrun is recorded and never aborts a rollback that has begun
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the policy needs to know at a deadline: whether ROLLBACK's conditions hold now, and past what point.
+    """What the policy needs to know at a deadline: whether the conditions of ROLLBACK are met now.
 
-    `may_return` is false past the point of no return, None when nobody knows: then nothing is executed.
+    `may_return` is false past the point of no return and None if that is unknown; in both cases nothing is executed.
     """
 
     conditions_hold: bool
@@ -233,7 +233,7 @@ class Ask:
 
 
 def due(incident: Incident, times: Times, now: Moment, ask: Ask) -> list[Event]:
-    """Return what a deadline has to write down by now: nothing while the clock runs, or once it was acted on."""
+    """Return the events that a deadline has to record by now; none while the clock runs or once it was acted on."""
     left = incident.left_s(now)
     if left is None or left > 0 or incident.clock is None:
         return []
@@ -248,7 +248,7 @@ def due(incident: Incident, times: Times, now: Moment, ask: Ask) -> list[Event]:
     ]
     if name == "decide" and says == "ROLLBACK" and times.execute_at_deadline:
         if ask.may_return:
-            reason = "the policy says to execute at the deadline, and the conditions of ROLLBACK hold"
+            reason = "the policy executes at the deadline, and the conditions of ROLLBACK are met"
             found.append(
                 Event(incident.id, What.DECIDED, now, "deadline", "ROLLBACK", reason, late_s=max(0.0, -left))
             )
@@ -256,11 +256,11 @@ def due(incident: Incident, times: Times, now: Moment, ask: Ask) -> list[Event]:
             past = (
                 "writes would be lost"
                 if ask.may_return is False
-                else "whether writes would be lost is not known"
+                else "it is unknown whether writes would be lost"
             )
             found[0] = replace(
                 found[0],
-                reason=f"{found[0].reason}; not executed at the deadline: {past}, which needs a named person",
+                reason=f"{found[0].reason}; not executed at the deadline: {past}, and that needs the decision of a named person",
             )
     return found
 
@@ -268,13 +268,13 @@ def due(incident: Incident, times: Times, now: Moment, ask: Ask) -> list[Event]:
 def _why(clock: str, says: str, times: Times) -> str:
     match clock:
         case "decide" if says == "ROLLBACK":
-            return "nobody decided in time: ROLLBACK is recommended, its conditions hold; escalate"
+            return "nobody decided in time: ROLLBACK is recommended, its conditions are met; escalate"
         case "decide":
-            return "nobody decided in time: HOLD, the conditions of ROLLBACK do not hold or are not known; escalate"
+            return "nobody decided in time: HOLD, the conditions of ROLLBACK are not met or unknown; escalate"
         case "hold":
-            return (
-                f"held for {times.held_s / 60:.0f} min without an end: escalate again; {says} is recommended"
-            )
+            return f"on HOLD for {times.held_s / 60:.0f} min without a decision: escalate again; {says} is recommended"
         case "roll back":
-            return f"the rollback takes longer than {times.rollback_s / 60:.0f} min: escalate; it goes on"
-    return f"the work after the rollback takes longer than {times.after_s / 60:.0f} min: escalate; it goes on"
+            return f"the rollback takes longer than {times.rollback_s / 60:.0f} min: escalate; it continues"
+    return (
+        f"the work after the rollback takes longer than {times.after_s / 60:.0f} min: escalate; it continues"
+    )

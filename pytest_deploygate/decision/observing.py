@@ -1,4 +1,4 @@
-"""From a run's decision to events of incidents: one opens, goes on, or is over. Pure."""
+"""Turn the decision of a run into incident events: an incident opens, continues or ends. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ GATE = "gate"
 def red_items(results: Sequence[ItemResult], phases: Sequence[str], start: str) -> tuple[str, ...]:
     """Return the critical and major items that a test measured as failed in a phase from `start` on.
 
-    From there on users are on the new system. What only people left undone (an attestation, the issue log, a
-    signature) is no incident.
+    From there on users are on the new system. Something that only people left undone (an attestation, the issue log, a
+    signature) is not an incident.
     """
     reached = phases[phases.index(start) :] if start in phases else ()
     return tuple(
@@ -39,10 +39,10 @@ def observe(
     scope: Sequence[str],
     now: Moment,
 ) -> list[Event]:
-    """Return what a run means for the incidents of its change.
+    """Return the events that a run adds to the incidents of its change.
 
-    `red` are the items that `red_items` gives, `scope` all item ids that the run speaks for. A GO ends an incident
-    only when the run measured every item that it is about.
+    `red` are the items that `red_items` returns, `scope` the ids of all items that the run covers. A GO ends an incident
+    only if the run covered every item of that incident.
     """
     current = standing(events, times)
     if current is not None:
@@ -60,9 +60,9 @@ def observe(
 
 
 def _again(known: Sequence[Incident], red: Sequence[str]) -> Incident | None:
-    """Return the newest incident that was about one of these items: it reopens, with the clock that it had.
+    """Return the latest incident about one of these items: it reopens with its original clock.
 
-    One that was rolled back is at its end: what is red after the next try is an incident of its own.
+    An incident that was rolled back is closed: a failure in the next attempt is a new incident.
     """
     may = [incident for incident in known if incident.state is not State.ROLLED_BACK]
     return next((incident for incident in reversed(may) if set(incident.items) & set(red)), None)

@@ -1,6 +1,6 @@
 """GO, HOLD or ROLLBACK: a pure function of item results, policy and circumstances, with the rules that decided.
 
-HOLD means do not go on; ROLLBACK means go back, and needs more than a red item: see `_rollback`.
+HOLD means stop here. ROLLBACK means return to the old side, and needs more than a failed item: see `_rollback`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pytest_deploygate.decision.compose import ItemResult, measured_red
-from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict
+from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict, words_for_count
 
 #: Exit codes of a run, by what they mean.
 EXIT_GO, EXIT_FAILED, EXIT_WAIVERS, EXIT_HOLD = 0, 1, 20, 21
 EXIT_ROLLBACK, EXIT_BACK, EXIT_BACK_FAILED, EXIT_INCOMPLETE = 22, 23, 24, 25
-#: When several apply the first of these counts.
+#: If several apply, the first of these counts.
 EXIT_PRECEDENCE = (
     EXIT_BACK_FAILED,
     EXIT_BACK,
@@ -29,7 +29,7 @@ EXIT_PRECEDENCE = (
     EXIT_GO,
 )
 
-#: The rule that says whether going back is advised, with the answer to each of its conditions.
+#: The rule that says whether a rollback is advised, with the answer to each of its conditions.
 CONDITIONS = "rollback conditions"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
@@ -37,11 +37,11 @@ _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a rollback depends on beside the findings. None is unknown, and unknown never allows a rollback.
+    """What a rollback depends on apart from the findings. None means unknown, and unknown never allows a rollback.
 
-    `red_before`: items that were red in the baseline, `measured_before` those that it knows of. `old_side_healthy`: the old system can take the users back
-    now. `blind`: several unrelated subjects were unreachable at once, so our runner or network is suspect. `seen` says
-    in words what the answers rest on, by `baseline`, `old_side` and `controls`.
+    `red_before`: items that failed in the baseline; `measured_before`: items that the baseline measured.
+    `old_side_healthy`: the old system can take the users back now. `blind`: several unrelated subjects were unreachable
+    at once, so our runner or network is suspect. `seen` describes the evidence, by `baseline`, `old_side` and `controls`.
     """
 
     red_before: frozenset[str] | None = None
@@ -53,7 +53,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is missing from the evidence: `silent` bound tests without a finding, `lost` what could not be kept."""
+    """Gaps in the evidence: `silent` are bound tests without a finding, `lost` is evidence that could not be stored."""
 
     silent: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class GoneBack:
-    """What came of a rollback that this run executed: `verified` is None when it was not begun. `why` in words."""
+    """The result of a rollback that this run executed. `verified` is None if it was not started; `why` gives the reason."""
 
     verified: bool | None
     why: str
@@ -71,7 +71,7 @@ class GoneBack:
 class Question:
     """Everything that a decision depends on.
 
-    `phases` is the checklist's order of phases, `before` says which phases before this scope lack a valid GO.
+    `phases` are the checklist's phases in order; `before` says which phases before this scope lack a valid GO.
     """
 
     scope: str
@@ -88,7 +88,7 @@ class Question:
 
 
 def decide(question: Question) -> Decision:
-    """Decide, and list every rule that had a say, the deciding ones first."""
+    """Decide, and list every rule that applied, the deciding ones first."""
     mine = [result for result in question.results if result.in_scope]
     rules: list[Rule] = []
     codes: set[int] = set()
@@ -150,7 +150,7 @@ def _unknown(mine: Sequence[ItemResult], phases: Sequence[str]) -> Said:
     weighty = [r for r in mine if r.item.severity in _WEIGHTY]
     reached = max((_order(phases, r.item.phase) for r in mine), default=-1)
     unclear = [r for r in weighty if r.verdict is Verdict.INCONCLUSIVE]
-    # A phase that the checklist does not have never comes: nothing is deferred to it.
+    # A phase that is not in the checklist never comes: nothing can be deferred to it.
     later = [r for r in unclear if r.deferred_to in phases and reached <= phases.index(r.deferred_to)]
     now = [r for r in unclear if r not in later]
     if now:
@@ -158,11 +158,14 @@ def _unknown(mine: Sequence[ItemResult], phases: Sequence[str]) -> Said:
         said.append((rule, EXIT_HOLD))
     for phase in dict.fromkeys(r.deferred_to for r in later):
         these = [r for r in later if r.deferred_to == phase]
-        text = f"cannot be measured before {phase}, run again after it: {_some(these)}"
-        said.append((Rule("deferred items do not hold yet", Outcome.GO, text, _ids(these)), EXIT_GO))
+        text = f"cannot be measured before {phase}; run again after it: {_some(these)}"
+        said.append(
+            (Rule("deferred items do not hold before their phase", Outcome.GO, text, _ids(these)), EXIT_GO)
+        )
     uncovered = [r for r in weighty if r.verdict is Verdict.NOT_COVERED]
     if uncovered:
-        text = f"nothing covers {len(uncovered)} critical or major items: {_some(uncovered)}"
+        number = words_for_count(len(uncovered), "item is", "items are")
+        text = f"{number} not covered, critical or major: {_some(uncovered)}"
         said.append((Rule("what is not covered holds", Outcome.HOLD, text, _ids(uncovered)), EXIT_HOLD))
     return said
 
@@ -198,7 +201,7 @@ def _timed(remarks: Sequence[str]) -> Said:
 
 
 def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
-    """Rules that hold nothing but must be seen."""
+    """Return the rules that never hold, but must be listed."""
     said: Said = []
     minor = [
         r
@@ -207,18 +210,18 @@ def _listed(mine: Sequence[ItemResult], waived_exit: bool) -> Said:
         and r.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
     ]
     if minor:
-        text = f"not good, but minor, so listed only: {_some(minor)}"
-        rule = Rule("minor items are listed and do not hold", Outcome.GO, text, _ids(minor))
+        text = f"minor and not passed: {_some(minor)}"
+        rule = Rule("minor items do not hold", Outcome.GO, text, _ids(minor))
         said.append((rule, EXIT_GO))
     waived = [r for r in mine if r.verdict is Verdict.WAIVED]
     if waived:
-        text = f"waived for now: {_some(waived)}"
+        text = f"waived: {_some(waived)}"
         rule = Rule("waived items do not hold while the waiver lasts", Outcome.GO, text, _ids(waived))
         said.append((rule, EXIT_WAIVERS if waived_exit else EXIT_GO))
     good = [r for r in mine if r.verdict.good]
     if good:
-        text = f"{len(good)} of {len(mine)} items in scope are as the checklist wants them"
-        said.append((Rule("measured and good", Outcome.GO, text), EXIT_GO))
+        text = f"{len(good)} of {len(mine)} items in scope meet the checklist"
+        said.append((Rule("passed, attested or not applicable", Outcome.GO, text), EXIT_GO))
     return said
 
 
@@ -230,18 +233,20 @@ def _gone_back(ended: GoneBack | None) -> Said:
     if ended is None:
         return []
     if ended.verified is None:
-        return [(Rule("a rollback needs what it needs", Outcome.ROLLBACK, ended.why), EXIT_ROLLBACK)]
+        return [
+            (Rule("prerequisites of the rollback are not met", Outcome.ROLLBACK, ended.why), EXIT_ROLLBACK)
+        ]
     if ended.verified:
         return [(Rule("rolled back and verified", Outcome.ROLLBACK, ended.why), EXIT_BACK)]
     return [(Rule("the rollback failed", Outcome.ROLLBACK, ended.why), EXIT_BACK_FAILED)]
 
 
 def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
-    """Advise ROLLBACK when every condition holds; where one does not or is unknown, say which, and hold.
+    """Advise ROLLBACK if every condition is met. If one is not met or unknown, name it and HOLD.
 
     The conditions: a critical item failed in a phase from `rollback_from` on (before that no user is on the new
-    system), its failure was seen twice, it was not red before the change, the old side is healthy now, and we are
-    not blind.
+    system), the failure was observed twice, the item did not fail before the change, the old side is healthy now, and
+    our own view is sound.
     """
     start = _order(question.phases, question.rollback_from)
     red = [
@@ -257,7 +262,7 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
     facts = question.circumstances
     new = red if facts.red_before is None else [r for r in red if r.item.id not in facts.red_before]
     if not new:
-        text = f"{_some(red)} failed, and was red before the change too: no reason to go back"
+        text = f"{_some(red)} failed, and failed before the change as well: no reason to roll back"
         return [(Rule(CONDITIONS, Outcome.HOLD, text, _ids(red)), EXIT_FAILED)]
     if facts.measured_before is not None:
         new = [r for r in new if r.item.id in facts.measured_before] or new
@@ -266,14 +271,14 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
     answers = "; ".join(part.said for part in parts)  # see `short`
     unmet = [part.unmet for part in parts if not part.holds]
     if unmet:
-        text = f"{_some(new)} failed after {question.rollback_from} began; not yet: {'; '.join(unmet)} ({answers})"
+        text = f"{_some(new)} failed after {question.rollback_from} began; ROLLBACK is not advised: {'; '.join(unmet)} ({answers})"
         return [(Rule(CONDITIONS, Outcome.HOLD, text, _ids(new)), EXIT_FAILED)]
-    text = f"{_some(new)} failed twice, was green before, and the old side is healthy now ({answers})"
+    text = f"{_some(new)} failed twice, passed before the change, and the old side is healthy now ({answers})"
     return [(Rule(CONDITIONS, Outcome.ROLLBACK, text, _ids(new)), EXIT_ROLLBACK)]
 
 
 def short(rule: Rule) -> str:
-    """Return what a rule says without the answers to each condition."""
+    """Return the reason of a rule without the answers to each condition."""
     return rule.because.partition(_ANSWERS)[0]
 
 
@@ -282,7 +287,7 @@ _ANSWERS = " (seen twice?"
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One condition of ROLLBACK: whether it holds (None: unknown), the question, what it rests on, and why not."""
+    """One condition of ROLLBACK: whether it is met (None: unknown), the question, its evidence, and why it is not met."""
 
     holds: bool | None
     question: str
@@ -291,12 +296,12 @@ class _Part:
 
     @property
     def said(self) -> str:
-        answer = {True: "yes", False: "no", None: "not known"}[self.holds]
+        answer = {True: "yes", False: "no", None: "unknown"}[self.holds]
         return f"{self.question}? {answer}" + (f", {self.rests_on}" if self.rests_on else "")
 
 
 def _parts(new: Sequence[ItemResult], facts: Circumstances) -> tuple[_Part, ...]:
-    """Answer each condition about the items that failed. Unknown is no yes."""
+    """Answer each condition for the items that failed. Unknown never counts as yes."""
     ids = {r.item.id for r in new}
     known = facts.measured_before is None or bool(ids & facts.measured_before)
     green = None if facts.red_before is None or not known else True
@@ -305,17 +310,17 @@ def _parts(new: Sequence[ItemResult], facts: Circumstances) -> tuple[_Part, ...]
         _Part(any(r.confirmed for r in new), "seen twice", "", "the failure was not confirmed by a repeat"),
         _Part(
             green,
-            "green before the change",
+            "passed before the change",
             seen.get("baseline", ""),
-            "there is no baseline, so it may have been red before"
+            "there is no baseline, so it may have failed before the change"
             if facts.red_before is None
-            else "the baseline did not measure it, so it may have been red before",
+            else "the baseline did not measure it, so it may have failed before the change",
         ),
         _Part(
             facts.old_side_healthy,
             "old side healthy now",
             seen.get("old_side", ""),
-            "the old side's health is unknown"
+            "the health of the old side is unknown"
             if facts.old_side_healthy is None
             else "the old side is not healthy",
         ),
@@ -323,7 +328,7 @@ def _parts(new: Sequence[ItemResult], facts: Circumstances) -> tuple[_Part, ...]
             None if facts.blind is None else not facts.blind,
             "our own view sound",
             seen.get("controls", ""),
-            "whether our own view is sound is unknown"
+            "it is unknown whether our own view is sound"
             if facts.blind is None
             else "several unrelated subjects are unreachable: our runner or network is suspect",
         ),

@@ -1,7 +1,7 @@
-"""What stands now, computed from the journal alone: the results of all items and the question to decide.
+"""The current results of all items and the question to decide, computed from the journal alone.
 
-The last `run` entry carries the frame (checklist, scope, what does not apply, which tests are kept); `bound` says which
-tests there are; `test` entries bring the findings. Nothing else is looked at, so it can be computed again anywhere.
+The last `run` entry holds the frame (checklist, scope, items that do not apply, kept tests), `bound` lists the tests, and
+`test` entries hold the findings. Nothing else is read, so the result can be computed again anywhere.
 """
 
 from __future__ import annotations
@@ -17,20 +17,30 @@ from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision import compose, rules
 from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import Entry, JournalError, Segment, TestRecord, segments
-from pytest_deploygate.model import Finding, Item, Kind, Outcome, Phase, Severity, Verdict, words_for
+from pytest_deploygate.model import (
+    Finding,
+    Item,
+    Kind,
+    Outcome,
+    Phase,
+    Severity,
+    Verdict,
+    Weakening,
+    words_for,
+)
 
 WHOLE = "the whole checklist"
-#: The phase whose items speak of the whole change and not of a step of it.
+#: The phase whose items are about the whole change, not about one step.
 OUTSIDE_CHAIN = "criteria"
-#: The kind of line that says what a rollback depends on beside the findings.
+#: Kind of the line that says what a rollback depends on apart from the findings.
 CIRCUMSTANCES = "circumstances"
-#: The kind of line that says how a rollback ended that a run executed.
+#: Kind of the line that says how a rollback executed by a run ended.
 GONE_BACK = "gone back"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a run was about, as its `run` entry says."""
+    """What a run was about, from its `run` entry."""
 
     run: str
     change: str
@@ -48,7 +58,7 @@ class Frame:
     waived_exit: bool
     kept: tuple[str, ...]
     waivers: tuple[Waiver, ...]
-    weakenings: tuple[str, ...]
+    weakenings: tuple[Weakening, ...]
     chained: bool
     decision_valid_s: float
     times: Times
@@ -57,7 +67,7 @@ class Frame:
 
 
 def frame(begin: Mapping[str, Any]) -> Frame:
-    """Read a `run` entry. Raises JournalError when it is of a version that this one cannot read."""
+    """Read a `run` entry. Raises JournalError if this version cannot read it."""
     try:
         checklist = begin["checklist"]
         return Frame(
@@ -77,7 +87,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             waived_exit=begin["waived_exit"],
             kept=tuple(begin["kept"]),
             waivers=tuple(_waiver(waiver) for waiver in begin["waivers"]),
-            weakenings=tuple(begin["weakenings"]),
+            weakenings=tuple(_weakening(weakening) for weakening in begin["weakenings"]),
             windows={
                 phase: (datetime.fromisoformat(start), datetime.fromisoformat(end))
                 for phase, (start, end) in begin["windows"].items()
@@ -96,13 +106,18 @@ def _item(plain: Mapping[str, Any]) -> Item:
     return Item(**{**known, "severity": Severity(known["severity"]), "kind": Kind(known["kind"])})
 
 
+def _weakening(plain: str | Mapping[str, Any]) -> Weakening:
+    """Read a weakening; earlier versions wrote the sentence alone, without the items that it bears on."""
+    return Weakening(plain) if isinstance(plain, str) else Weakening(plain["text"], tuple(plain["items"]))
+
+
 def _waiver(plain: Mapping[str, Any]) -> Waiver:
     times = {name: datetime.fromisoformat(plain[name]) for name in ("created", "expires")}
     return Waiver(**{**plain, **times})
 
 
 def joined(segment: Segment) -> list[TestRecord]:
-    """Return one record a test: what its teardown or a repetition added stands with what it found."""
+    """Return one record per test: findings of its teardown or of a repetition are added to its own."""
     found: dict[str, TestRecord] = {}
     for test in segment.tests:
         before = found[test.test].findings if test.test in found else ()
@@ -111,12 +126,12 @@ def joined(segment: Segment) -> list[TestRecord]:
 
 
 def newest(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
-    """Return what each test found in the newest run that it was part of."""
+    """Return what each test found in the latest run that it was part of."""
     return {test.test: test.findings for segment in runs for test in joined(segment)}
 
 
 def chain(runs: Sequence[Segment]) -> list[Segment]:
-    """Return the last run and those that it resumed, oldest first."""
+    """Return the last run and the runs that it resumed, oldest first."""
     found: list[Segment] = []
     for segment in reversed(runs):
         found.append(segment)
@@ -126,16 +141,16 @@ def chain(runs: Sequence[Segment]) -> list[Segment]:
 
 
 def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]] | None:
-    """Return item ids by bound test of a run; None where the run did not come to know them."""
+    """Return the item ids of each bound test of a run; None if the run ended before it collected them."""
     found = [entry for entry in entries if entry.kind == "bound" and entry.body.get("run") == run]
     return {test: tuple(items) for test, items in found[-1].body["tests"]} if found else None
 
 
 def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
-    """Compose every item of the checklist of the last run. Raises JournalError on a journal without a run."""
+    """Compose every item of the last run's checklist. Raises JournalError if the journal has no run."""
     runs = segments(entries)
     if not runs:
-        raise JournalError("the journal holds no run yet")
+        raise JournalError("the journal has no run yet")
     about = frame(runs[-1].begin)
     in_scope = set(about.scope)
     tests_of: defaultdict[str, list[str]] = defaultdict(list)
@@ -161,7 +176,7 @@ def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
 
 
 def _told(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
-    """Return what each test found in the newest run in which it could tell: a busy moment in between refutes nothing."""
+    """Return what each test found in its latest conclusive run: an inconclusive run in between refutes nothing."""
     return {
         test.test: test.findings
         for segment in runs
@@ -171,7 +186,7 @@ def _told(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
 
 
 def _repeated(result: compose.ItemResult, before: Mapping[str, Sequence[Finding]]) -> compose.ItemResult:
-    """Count a failure as confirmed that the same test saw on the same target when it could tell before: seen twice."""
+    """Confirm failures that the same test also saw on the same target in its last conclusive run."""
     if result.verdict is not Verdict.FAIL or not result.in_scope:
         return result
     failed = {
@@ -187,7 +202,7 @@ def _repeated(result: compose.ItemResult, before: Mapping[str, Sequence[Finding]
 
 
 def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.ItemResult:
-    """Apply a waiver of the whole item where its verdict is worse than its findings', or it has none."""
+    """Apply a waiver of the whole item if its verdict is worse than those of its findings, or it has no finding."""
     if result.verdict is not Verdict.NOT_COVERED:
         return result
     whole = Finding(result.item.id, "", result.verdict, result.reason, "", at, 0.0)
@@ -198,7 +213,7 @@ def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.I
 def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult], at: datetime) -> list[str]:
     """Return what the phases before the last run's scope lack for this change: a valid GO, or a deferred measurement.
 
-    The criteria are no part of the chain. A phase counts as decided by a run whose scope held all of its items.
+    The criteria are not part of the chain. A run decides a phase if its scope contains all items of that phase.
     """
     runs = segments(entries)
     about = frame(runs[-1].begin)
@@ -228,7 +243,7 @@ def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult
 
 
 def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str]) -> list[str]:
-    """Say which items were deferred to a phase that is behind us by now and have not been measured since."""
+    """Name the items that were deferred to a phase that is over by now and have not been measured since."""
     due = [
         r
         for r in composed
@@ -244,7 +259,7 @@ def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str
 
 
 def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rules.Question:
-    """Return the question that the last run puts to the rules; `lost` is evidence that could not be kept."""
+    """Return the question that the last run asks the rules; `lost` is evidence that could not be stored."""
     about = frame(segments(entries)[-1].begin)
     composed = results(entries)
     tests = bound_tests(entries, about.run)
@@ -254,7 +269,7 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
     ]
     gone = list(dict.fromkeys(lost))
     if tests is None:
-        gone.append("collecting did not finish, so which tests should have run is unknown")
+        gone.append("collection did not finish, so it is unknown which tests should have run")
     return rules.Question(
         scope=about.expression or WHOLE,
         results=composed,
@@ -271,13 +286,13 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
 
 
 def _gone_back(entries: Sequence[Entry], run: str) -> rules.GoneBack | None:
-    """Return what came of a rollback that this run executed, None where it executed none."""
+    """Return the result of the rollback that this run executed; None if it executed none."""
     found = [entry.body for entry in entries if entry.kind == GONE_BACK and entry.body.get("run") == run]
     return rules.GoneBack(found[-1]["verified"], found[-1]["why"]) if found else None
 
 
 def circumstances(entries: Sequence[Entry], run: str) -> rules.Circumstances:
-    """Return what a run's `circumstances` line says; all of it unknown where it has none."""
+    """Return the circumstances that a run recorded; all unknown if it recorded none."""
     found = [entry.body for entry in entries if entry.kind == CIRCUMSTANCES and entry.body.get("run") == run]
     if not found:
         return rules.Circumstances()
@@ -296,5 +311,5 @@ def circumstances(entries: Sequence[Entry], run: str) -> rules.Circumstances:
 
 
 def _looks(seen: Sequence[Mapping[str, Any]]) -> str:
-    """Say what looking at some endpoints gave."""
+    """Describe what was seen of some endpoints."""
     return ", ".join(f"{one['name']}: {one['said']}" for one in seen)

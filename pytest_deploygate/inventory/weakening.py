@@ -1,12 +1,13 @@
-"""Where an inventory is looser than the defaults: each is shown and counted like a waiver.
+"""Settings of an inventory that are weaker than their defaults. Each is shown, and counts like a waiver.
 
-Which direction is the weaker one stands at the field, as `json_schema_extra={"weaker": …}`: `larger`, `smaller`,
-`false` or `null`; what is left out keeps its default and is never weaker.
+The field says which direction is weaker, as `json_schema_extra={"weaker": …}`: `larger`, `smaller`, `false`, `null` or
+`any`. A setting that is left out keeps its default and is never weaker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import BaseModel
@@ -17,19 +18,29 @@ from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.model import words_for
 
 
-def weakenings(inventory: Inventory) -> list[str]:
-    """Return a sentence for each setting that is weaker than its default."""
-    return list(_within(inventory, ""))
+@dataclass(frozen=True, slots=True)
+class Weaker:
+    """A setting that is weaker than its default: its path by field names, without names of entries, and a sentence."""
+
+    path: tuple[str, ...]
+    text: str
 
 
-def _within(section: BaseModel, path: str) -> Iterator[str]:
+def weaker(inventory: Inventory) -> list[Weaker]:
+    """Return each setting that is weaker than its default."""
+    return list(_within(inventory, (), ""))
+
+
+def _within(section: BaseModel, path: tuple[str, ...], label: str) -> Iterator[Weaker]:
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
-        where = f"{path}.{field.alias or name}" if path else (field.alias or name)
+        here = (*path, name)
+        where = f"{label}.{field.alias or name}" if label else (field.alias or name)
         if _is_weaker(field, value):
-            yield f"{where} is {_said(value)}, by default {_said(field.get_default(call_default_factory=True))}"
-        for label, inner in _sections(where, value):
-            yield from _within(inner, label)
+            default = field.get_default(call_default_factory=True)
+            yield Weaker(here, f"{where} is {_said(value)}, by default {_said(default)}")
+        for inner_label, inner in _sections(where, value):
+            yield from _within(inner, here, inner_label)
 
 
 def _sections(where: str, value: object) -> Iterator[tuple[str, BaseModel]]:

@@ -2,12 +2,12 @@
 
 Run as `python -m pytest_deploygate.lab.app FOLDER NAME`, where FOLDER is the lab's and NAME that of the replica.
 It answers on `/api/machines`, `/api/sensors/{id}/readings` (GET, and POST of one value), `/api/people` and `/api/erasures`
-(see `people`), `/healthz` (this process is alive) and `/version`. It works through PgBouncer, or on the primary where the
-lab has none. A database that does not answer is a 503, and so is one whose tables are those of another version: version 2
-calls a machine's line `production_line`.
+(see `people`), `/healthz` (this process is alive) and `/version`. It connects through PgBouncer, or to the primary where the
+lab has none. It answers 503 when the database does not answer or has the tables of another version: version 2 calls a
+machine's line `production_line`.
 
-What the faults do to it stands in `disturbance.json` of the folder, see `Disturbance`; a change counts within a tenth
-of a second, and without the file nothing is disturbed.
+What the faults do to it is in `disturbance.json` in the folder, see `Disturbance`. A change takes effect within a tenth of
+a second; without the file nothing is disturbed.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from aiohttp import web
 
 from pytest_deploygate.lab.disturbance import FILE, Disturbance, read
 from pytest_deploygate.lab.people import People
+from pytest_deploygate.lab.services import pooler
 from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, load
 
 OLD_VERSION, NEW_VERSION = "1.4.2", "2.0.0"
@@ -35,7 +36,7 @@ OLD_VERSION, NEW_VERSION = "1.4.2", "2.0.0"
 NEW_REPLICAS = ("next1", "next2")
 _CONNECTIONS = 6
 _PATIENCE_S = 5.0
-#: A connection that was idle for longer is tried before it is used.
+#: A connection that was idle for longer is tested before use.
 _TRUSTED_S = 0.5
 _MACHINES = {
     OLD_VERSION: "SELECT id, code, name, line, status FROM platform.machines ORDER BY code",
@@ -55,16 +56,16 @@ Rows = list[tuple[Any, ...]]
 
 
 class Database:
-    """A few connections, opened when they are first needed and again after they broke."""
+    """A small pool of connections, opened on first use and reopened after they broke."""
 
     def __init__(self, lab: Lab) -> None:
-        port = lab.ports.get("pgbouncer", lab.ports[PRIMARY])
+        port = lab.ports.get(pooler.NAME, lab.ports[PRIMARY])
         self._where = {"host": HOST, "port": port, "dbname": DATABASE, "user": "platform_app"}
         self._password = lab.password("platform_app")
         self._idle: asyncio.LifoQueue[psycopg.AsyncConnection[tuple[Any, ...]] | None] = asyncio.LifoQueue()
         for _ in range(_CONNECTIONS):
             self._idle.put_nowait(None)
-        # A connection that is gone takes its entry with it.
+        # The entry of a connection goes with it.
         self._used_at: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
     async def ask(self, query: str, parameters: tuple[object, ...] = ()) -> Rows:
@@ -85,7 +86,7 @@ class Database:
                 self._idle.put_nowait(connection if whole else None)
 
     async def _alive(self, connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> bool:
-        """Tell whether a connection that was idle can be used: the pooler may have been started anew meanwhile."""
+        """Return whether an idle connection is still usable: the pooler may have been restarted."""
         if connection.closed:
             return False
         if time.monotonic() - self._used_at.get(connection, 0.0) < _TRUSTED_S:
@@ -112,7 +113,7 @@ class Database:
 
 @dataclass(slots=True)
 class Replica:
-    """One replica: its handlers, and what disturbs it at the moment."""
+    """One replica: its handlers, and what disturbs it now."""
 
     name: str
     file: Path
@@ -140,7 +141,7 @@ class Replica:
         return web.json_response({"sensor": sensor, "readings": found})
 
     async def add_reading(self, request: web.Request) -> web.Response:
-        """Keep a reading of a sensor, taken now: `{"value": 51.5}`."""
+        """Store a reading of a sensor, taken now: `{"value": 51.5}`."""
         try:
             value = float((await request.json())["value"])
         except (ValueError, KeyError, TypeError):
@@ -149,7 +150,7 @@ class Replica:
         return web.json_response({"at": rows[0][0].isoformat()}, status=201)
 
     async def health(self, _request: web.Request) -> web.Response:
-        """Say that this process answers; the load balancer asks."""
+        """Say that this process is alive, for the load balancer."""
         return web.Response(text="ok\n")
 
     async def version(self, _request: web.Request) -> web.Response:
@@ -157,13 +158,13 @@ class Replica:
         return web.json_response({"version": self.version_number, "replica": self.name})
 
     async def follow(self) -> None:
-        """Look for a changed disturbance, again and again."""
+        """Poll for a changed disturbance."""
         while True:
             self.disturbance = read(self.file, self.name)
             await asyncio.sleep(0.1)
 
     async def disturb(self, path: str) -> web.Response | None:
-        """Hold a request up as the disturbance says; return an answer where it is to fail."""
+        """Delay a request as the disturbance says; return a response where it must fail."""
         now = self.disturbance
         if wait := now.stalled_for(time.monotonic()):
             await asyncio.sleep(wait)
@@ -210,7 +211,7 @@ def main(folder: Path, name: str) -> None:
     lab = load(folder, up=False)
     replica = Replica(name, folder / FILE, Database(lab), Disturbance(), Counter())
     people = People(lab, replica.database.ask, lambda: replica.disturbance)
-    # Signals are left to the system: they end the process at once, without a wait for connections.
+    # Default signal handlers: they end the process at once, without waiting for connections.
     web.run_app(
         application(replica, people),
         host=HOST,

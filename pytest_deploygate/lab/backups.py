@@ -1,7 +1,8 @@
-"""Backups of the lab: pgBackRest where it is installed, else base backups beside a copied WAL archive."""
+"""Backups of the lab: pgBackRest where it is installed, else base backups and a copied WAL archive."""
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 
 from pytest_deploygate.lab import nodes, processes
@@ -9,6 +10,8 @@ from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, STANZA, Lab
 
 ROLE = "platform_backup"
 _KEPT = 2
+#: Folders in the private one, made when the lab comes up.
+FOLDERS = ("archive", "backups", "repo", "scratch")
 _CONFIGURATION = """[global]
 repo1-path={private}/repo
 repo1-cipher-type=aes-256-cbc
@@ -33,8 +36,38 @@ pg1-database={database}
 """
 
 
+def values(lab: Lab) -> dict[str, str]:
+    """Return what inventories can refer to."""
+    tool = bool(lab.pgbackrest)
+    found = {
+        "backup.status": str(lab.job_status("full-backup")),
+        "backup.tool": "pgbackrest" if tool else "base-backup",
+        "backup.config": str(lab.pgbackrest_config),
+        "backup.repository": str(lab.private / repository(lab)[-1]),
+        "backup.archive": str(lab.private / "archive"),
+        "backup.encrypted": "true" if tool else "false",
+        "backup.user": lab.user or "",
+        "backup.passfile": str(lab.pgpass),
+        "backup.take": "" if tool else _take_command(lab),
+        "backup.record": str(lab.restore_record),
+        "backup.scratch": str(lab.private / "scratch"),
+        "backup.programs": str(lab.servers),
+    }
+    return found | (
+        {"pgbackrest.config": str(lab.pgbackrest_config), "pgbackrest.stanza": STANZA} if tool else {}
+    )
+
+
+def _take_command(lab: Lab) -> str:
+    """Return a command that takes a small backup where no tool knows one: a base backup that is discarded."""
+    kept = shlex.quote(str(lab.private / "backups" / "trial.part"))
+    source = f"-h {HOST} -p {lab.ports[PRIMARY]} -U {ROLE}"
+    tool = shlex.quote(lab.tool("pg_basebackup"))
+    return f"rm -rf {kept} && {tool} {source} -D {kept} -c fast -X stream && rm -rf {kept}"
+
+
 def prepare(lab: Lab) -> None:
-    """Make the repository: the tool's configuration and stanza, or the folders of the plain way.
+    """Prepare the repository: pgBackRest's configuration and stanza; base backups need none.
 
     The server must be running. Raises LabError when pgBackRest cannot serve this server.
     """

@@ -1,4 +1,4 @@
-"""Talking to the supervisor."""
+"""Commands to the supervisor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from pytest_deploygate.lab.state import Lab, LabError
 from pytest_deploygate.lab.supervisor import SOCKET, Program
 
-#: How a node goes down: as an operator would, or as a crash would (no checkpoint, nothing flushed).
+#: How a node stops: as an operator stops it, or as in a crash (no checkpoint, nothing flushed).
 FAST, CRASH = signal.SIGINT, signal.SIGQUIT
 
 
 def ask(folder: Path, request: dict[str, Any], timeout_s: float = 40.0) -> dict[str, Any]:
-    """Send one command and return the answer. Raises LabError when nobody answers or it was refused."""
+    """Send one command and return the answer. Raises LabError when nobody answers or the command is refused."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout_s)
@@ -29,14 +29,14 @@ def ask(folder: Path, request: dict[str, Any], timeout_s: float = 40.0) -> dict[
         raise LabError("the lab is not running; start it with `deploygate lab up`") from None
     except OSError as error:
         raise LabError(f"the lab's supervisor does not answer: {error}") from None
-    answer: dict[str, Any] = json.loads(line or b'{"ok": false, "error": "it hung up"}')
+    answer: dict[str, Any] = json.loads(line or b'{"ok": false, "error": "it closed the connection"}')
     if not answer.pop("ok"):
         raise LabError(f"the lab's supervisor refused: {answer['error']}")
     return answer
 
 
 def start(lab: Lab, name: str, program: Program | None = None) -> int:
-    """Start a server and return its process id; nothing happens when it runs."""
+    """Start a server and return its process id; nothing happens when it is running."""
     request: dict[str, Any] = {"do": "start", "name": name}
     if program is not None:
         request["program"] = asdict(program)
@@ -69,7 +69,7 @@ def status(folder: Path) -> dict[str, Any]:
 
 
 def running(folder: Path) -> bool:
-    """Tell whether a supervisor answers in this folder."""
+    """Return whether a supervisor answers in this folder."""
     try:
         status(folder)
     except LabError:

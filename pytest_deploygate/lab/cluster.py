@@ -1,4 +1,4 @@
-"""The cluster as a whole: laid out from the seed, brought back to it, or brought back to its roles."""
+"""The cluster as a whole: set up from the seed, reset to it, or returned to its roles."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pytest_deploygate.lab import (
     repository,
     schedule,
     seed,
+    services,
     sql,
 )
 from pytest_deploygate.lab.state import NODES, PRIMARY, REPLICAS, Lab, LabError
@@ -20,7 +21,7 @@ _FAILED = "SELECT failed_count FROM pg_stat_archiver"
 
 
 def keep_seed(lab: Lab) -> None:
-    """Copy the stopped primary, its backups and its archive aside: what `reset` goes back to."""
+    """Copy the stopped primary, its backups and its archive aside: the state that `reset` restores."""
     processes.run(["/bin/mkdir", str(lab.seed)], user=lab.user)
     copies.data(lab, lab.data(PRIMARY), lab.seed / PRIMARY)
     for name in backups.repository(lab):
@@ -30,13 +31,13 @@ def keep_seed(lab: Lab) -> None:
 
 
 def lay_out(lab: Lab) -> None:
-    """Make the primary from the stopped one's data, the replicas as copies of it, and start them all."""
+    """Copy the data of the stopped primary to the replicas and start all nodes."""
     copies.data(lab, lab.data(PRIMARY), *(lab.data(name) for name in REPLICAS))
     bring_up(lab)
 
 
 def bring_up(lab: Lab) -> None:
-    """Configure the stopped nodes for their roles, start them and wait until replication flows."""
+    """Configure the stopped nodes for their roles, start them and wait until the replicas stream."""
     for name in NODES:
         nodes.configure(lab, name, primary=name == PRIMARY)
     nodes.start(lab, PRIMARY)
@@ -46,7 +47,7 @@ def bring_up(lab: Lab) -> None:
 
 
 def reset(lab: Lab) -> None:
-    """Bring everything back to what it was when the lab came up: data, backups, archive, schedule. No fault is left."""
+    """Restore the state in which the lab came up: data, backups, archive, schedule. No fault is left."""
     nodes.stop(lab, *NODES, crash=True)
     copies.data(lab, lab.seed / PRIMARY, *(lab.data(name) for name in NODES))
     for name in backups.repository(lab):
@@ -61,10 +62,10 @@ def reset(lab: Lab) -> None:
 
 
 def rebuild(lab: Lab, source: str) -> None:
-    """Bring the cluster back to its roles (db1 primary) with the data of `source`, which may have been promoted.
+    """Return the cluster to its roles (db1 primary) with the data of `source`, which may have been promoted.
 
-    The others are thrown away and made again from it, so its timeline goes on on db1. A new backup begins in the
-    background: the older ones belong to the timeline before.
+    The other nodes are discarded and copied from it, so db1 continues its timeline. A new backup begins in the
+    background: the older ones belong to the previous timeline.
     """
     if source not in NODES:
         raise LabError(f"there is no node {source!r}; there are {', '.join(NODES)}")
@@ -73,7 +74,7 @@ def rebuild(lab: Lab, source: str) -> None:
         nodes.promote(lab, source)
     nodes.stop(lab, *(name for name in NODES if name != source), crash=True)
     if source != PRIMARY:
-        # pgBackRest takes WAL from db1 only; a server that ends tries three times, a second apart. What waits comes along.
+        # pgBackRest accepts WAL from db1 only; a server that shuts down tries three times, a second apart. What waits is copied.
         sql.execute(lab, "ALTER SYSTEM SET archive_command = ''", "SELECT pg_reload_conf()", node=source)
     nodes.stop(lab, source)
     copies.data(lab, lab.data(source), *(lab.data(name) for name in NODES if name != source))
@@ -84,7 +85,7 @@ def rebuild(lab: Lab, source: str) -> None:
 
 
 def rebuild_replica(lab: Lab, name: str) -> None:
-    """Throw a replica away and make it again by pg_basebackup from the running primary."""
+    """Discard a replica and create it again with pg_basebackup from the running primary."""
     nodes.stop(lab, name, crash=True)
     data = str(lab.data(name))
     processes.run(["/bin/rm", "-rf", data], user=lab.user)
@@ -109,14 +110,16 @@ def catch_up(lab: Lab) -> None:
 
 
 def restart_services(lab: Lab) -> None:
-    """Start what has ended of the servers beside PostgreSQL."""
+    """Start the servers beside PostgreSQL that have exited, and reset each service."""
     for name in client.status(lab.folder)["servers"]:
         if name not in NODES:
             client.start(lab, name)
+    for service in services.running(lab):
+        service.reset(lab)
 
 
 def forget_archiver(lab: Lab) -> None:
-    """Let the statistics of the archiver begin anew, and let it archive a segment, so that they tell something.
+    """Reset the statistics of the archiver and archive a segment, so that they are not empty.
 
     The primary's data may come from another node, and its counters with it: pgBackRest, which knows db1 as the only
     primary, refuses the files of a promoted replica.
@@ -126,7 +129,7 @@ def forget_archiver(lab: Lab) -> None:
 
 
 def ailments(lab: Lab) -> list[str]:
-    """Return what keeps the cluster from being whole, in words; nothing when it is."""
+    """Return what is wrong with the cluster, in words; nothing when it is whole."""
     found = []
     for name, server in client.status(lab.folder)["servers"].items():
         if server["exit_code"] is not None:
@@ -144,8 +147,8 @@ def ailments(lab: Lab) -> list[str]:
     return found
 
 
-def mend(lab: Lab) -> None:
-    """Start what has stopped; reset when that does not make the cluster whole."""
+def repair(lab: Lab) -> None:
+    """Start what has stopped; reset the lab when that does not make the cluster whole."""
     for name, server in client.status(lab.folder)["servers"].items():
         if server["exit_code"] is not None:
             if name in NODES:

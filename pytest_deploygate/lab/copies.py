@@ -1,7 +1,7 @@
-"""Folders of the lab made like one another: what is the same in both stays, so that going back is quick.
+"""Making one folder of the lab like another. What is the same in both stays, so that a reset is quick.
 
-A folder that is thrown away and copied anew is slow to make on ext4, and for five minutes: the kernel passes over every
-inode that was deleted in that time, one by one, for each new file.
+Removing a folder and copying it again is slow on ext4: for five minutes the kernel passes over every deleted inode, one
+by one, for each new file.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pytest_deploygate.lab import processes
 from pytest_deploygate.lab.state import Lab
 
 _EVERYTHING = 'wanted() { find . ! -type d -printf "$1"; }\n'
-# Of a server that was shut down only the segment of its last checkpoint is needed, and what is not archived yet. The
-# others, kept to be used again, would be most of what is copied. What belongs to one server only stays behind.
+# A server that was shut down needs only the segment of its last checkpoint and those that are not archived yet. The
+# others are kept for reuse and would be most of what is copied. What belongs to one server only is left out.
 _DATA = r"""
 wanted() {
   find . ! -type d ! -path './pg_wal/0*' ! -path './pg_replslot/*' ! -path './postmaster.*' ! -path ./standby.signal -printf "$1"
@@ -28,12 +28,12 @@ wanted() {
   done
 }
 """
-# Whatever writes to a file sets its time; `cp -a` takes the time over. So the same size and time are the same content.
+# Every write to a file sets its time, and `cp -a` preserves the time. So the same size and time mean the same content.
 _MIRROR = r"""
 umask 077
 mkdir -p "$2"
 lists="$2.lists"
-rm -rf "$lists"  # of a copy that was killed
+rm -rf "$lists"  # left by a copy that was killed
 mkdir "$lists"
 trap 'rm -rf "$lists"' EXIT
 cd "$1"
@@ -42,7 +42,7 @@ find . -type d ! -path './pg_replslot/*' >"$lists/folders"
 cd "$2"
 find . ! -type d -printf '%p|%s|%T@\n' >"$lists/there"
 find . -depth -type d >"$lists/folders-there"
-# No pipes: a shell sees only the last one's failure, and half a copy must not look like a whole one.
+# No pipes: a shell sees only the failure of the last command, and half a copy must not look complete.
 lacking='FILENAME == ARGV[1] { known[$1]; next } !($1 in known) { print $1 }'
 changed='FILENAME == ARGV[1] { known[$1] = $0; next } known[$1] != $0 { print $1 }'
 awk -F'|' "$lacking" "$lists/wanted" "$lists/there" >"$lists/remove"
@@ -58,7 +58,7 @@ xargs -r -d '\n' -a "$lists/copy" cp -a --reflink=auto --parents -t "$2"
 
 
 def data(lab: Lab, source: Path, *targets: Path) -> None:
-    """Make data folders like that of a stopped server, side by side, without what belongs to one server only."""
+    """Make data folders like that of a stopped server, in parallel, without what belongs to one server only."""
 
     def like(target: Path) -> None:
         _run(lab, f"controldata=$3\n{_DATA}{_MIRROR}", source, target, lab.tool("pg_controldata"))

@@ -1,7 +1,7 @@
-"""What a fault does to the application's replicas: one small file, so that it outlives a crash of anybody.
+"""What a fault does to the application's replicas: one small file, so that it survives a crash of any process.
 
-`disturbance.json` maps the name of a replica, or `*` for all, to the fields of `Disturbance`. Who writes it replaces
-it whole; who cannot read it is not disturbed.
+`disturbance.json` maps the name of a replica, or `*` for all, to the fields of `Disturbance`. It is always
+replaced whole; a replica that cannot read it is not disturbed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FILE = "disturbance.json"
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """How a replica misbehaves; as made here, not at all.
+    """How a replica misbehaves; by default not at all.
 
     `delay_s` holds up each request of the API. `slow_s` holds up every `slow_every`-th of an endpoint, and every
     `error_every`-th is answered with 500: exact shares, so that a check with few samples sees them, too. A stall
@@ -35,16 +35,16 @@ class Disturbance:
     logs_people: bool = False
 
     def delay_of(self, number: int) -> float:
-        """Return for how many seconds the request of this number (from 1, of its endpoint) is held up."""
+        """Return by how many seconds the request with this number (from 1, per endpoint) is delayed."""
         slow = self.slow_every and number % self.slow_every == 0
         return self.delay_s + (self.slow_s if slow else 0.0)
 
     def fails(self, number: int) -> bool:
-        """Tell whether the request of this number is answered with 500."""
+        """Return whether the request with this number is answered with 500."""
         return bool(self.error_every) and number % self.error_every == 0
 
     def stalled_for(self, now_s: float) -> float:
-        """Return how long the stall that is on at `now_s` (monotonic clock, the same for all processes) lasts on."""
+        """Return how long the stall at `now_s` (monotonic clock, the same for all processes) still lasts."""
         if not self.stall_every_s:
             return 0.0
         return max(0.0, self.stall_s - now_s % self.stall_every_s)
@@ -60,10 +60,10 @@ def read(file: Path, replica: str) -> Disturbance:
 
 
 def write(lab: Lab, told: Mapping[str, Mapping[str, float]]) -> None:
-    """Disturb replicas (`*`: all of them), each as its fields say."""
+    """Disturb replicas (`*`: all) as the fields say."""
     write_whole(lab.folder / FILE, {name: dict(fields) for name, fields in told.items()})
 
 
 def end(lab: Lab) -> None:
-    """Disturb nobody any more."""
+    """End all disturbances."""
     (lab.folder / FILE).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 Run as `python -m pytest_deploygate.lab.dns_server CONFIG.json`. The file has `role`, `address`, `port`; of a primary
 `zone`, `text`, `key` (name, base64 secret) and `transfer`; of a secondary and a resolver `upstream` (address, port).
 A primary takes signed updates (RFC 2136), a secondary copies the zone ten times a second, a resolver keeps answers for
-their TTL. It is no server for anything but a lab.
+their TTL. It is meant for a lab only.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Server:
 
     @property
     def keyring(self) -> dict[dns.name.Name, dns.tsig.Key] | None:
-        """The keys whose updates are taken."""
+        """The keys whose updates are accepted."""
         key = self.settings.get("key")
         return dns.tsigkeyring.from_text({key[0]: key[1]}) if key else None
 
@@ -80,7 +80,7 @@ class Server:
 
     @staticmethod
     def _not_authentic(raw: bytes, error: dns.rcode.Rcode) -> bytes:
-        """Answer what was signed with a key that is not ours; the signature over it means nothing (RFC 8945, 5.2)."""
+        """Answer a message that was signed with an unknown key; its signature means nothing (RFC 8945, 5.2)."""
         asked = dns.message.from_wire(raw, keyring=False)
         made = dns.message.make_response(asked)
         made.set_rcode(dns.rcode.NOTAUTH)
@@ -168,7 +168,7 @@ class Server:
         return made
 
     def copy(self) -> None:
-        """Copy the zone from the primary again and again; what cannot be copied stays as it was."""
+        """Copy the zone from the primary periodically; what cannot be copied stays as it was."""
         address, port = self.settings["upstream"]
         while self.settings.get("zone"):
             with contextlib.suppress(*_FAILURES):

@@ -1,4 +1,4 @@
-"""The application behind the lab's edge: `/` and `/health`, and a maintenance page that asks the database (a fault).
+"""The application behind the lab's edge: `/` and `/health`, and a maintenance page that needs the database (a fault).
 
 Run as `python -m pytest_deploygate.lab.edge_app FOLDER`.
 """
@@ -14,7 +14,7 @@ from pytest_deploygate.lab.state import HOST, Lab, load
 
 
 def serve(lab: Lab) -> None:
-    """Answer until we are ended."""
+    """Serve until the process is ended."""
 
     class Answers(BaseHTTPRequestHandler):
         """One request."""

@@ -1,4 +1,4 @@
-"""The lab's failover: looks at the primary site's health and moves the name to the standby by a signed DNS update.
+"""The lab's failover: checks the health of the primary site and moves the name to the standby with a signed DNS update.
 
 Run as `python -m pytest_deploygate.lab.failover_controller FOLDER`.
 """
@@ -15,12 +15,12 @@ from pytest_deploygate.lab.services import dns
 from pytest_deploygate.lab.state import HOST, Lab, LabError, load
 
 _EVERY_S = 0.2
-#: So many bad answers in a row move the name: one lost request is no outage.
+#: The number of bad answers in a row that moves the name: one lost request is no outage.
 _BAD = 3
 
 
 def control(lab: Lab) -> None:
-    """Watch until we are ended."""
+    """Watch until the process is ended."""
     bad, here = 0, True
     while True:
         bad = 0 if _healthy(lab) else bad + 1

@@ -1,6 +1,6 @@
 """The platform's scheduled jobs: `python -m pytest_deploygate.lab.jobs FOLDER JOB`, as the crontab has it.
 
-Each writes how it went to `jobs/JOB.json` in the lab's folder: `{"job", "started", "finished", "exit_code"}` (times
+Each writes the result of its run to `jobs/JOB.json` in the lab's folder: `{"job", "started", "finished", "exit_code"}` (times
 ISO 8601 in UTC), with `"error"` where it failed.
 """
 
@@ -14,8 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from pytest_deploygate.lab import backups, client, processes, schedule, sql
-from pytest_deploygate.lab.services import timescale
+from pytest_deploygate.lab import backups, client, processes, schedule, services, sql
 from pytest_deploygate.lab.state import Lab, LabError, load, write_whole
 
 
@@ -27,21 +26,21 @@ def _call(function: str) -> Callable[[Lab], None]:
     return call
 
 
-JOBS: dict[str, Callable[[Lab], None]] = {
+#: Those of the cluster; the services have their own.
+_JOBS: dict[str, Callable[[Lab], None]] = {
     "full-backup": backups.take,
     "refresh-readings-hourly": _call("platform.refresh_readings_hourly()"),
     "ensure-partitions": _call("platform.ensure_partitions()"),
     "apply-retention": _call("platform.apply_retention()"),
-    timescale.JOB: timescale.run_jobs,
 }
 
 
 def run(lab: Lab, job: str) -> int:
-    """Run a job here and write how it went. Returns its exit code; the reason of a failure goes to stderr."""
+    """Run a job here and write its status file. Returns its exit code; the reason of a failure goes to stderr."""
     started = datetime.now(UTC)
     error = ""
     try:
-        JOBS[job](lab)
+        (_JOBS.get(job) or services.jobs(lab)[job].run)(lab)
     except (LabError, psycopg.Error) as reason:
         error = " ".join(str(reason).split())
         print(f"{started.isoformat()} {job}: {error}", file=sys.stderr)  # noqa: T201 (to its log)
@@ -56,12 +55,12 @@ def run(lab: Lab, job: str) -> int:
 
 
 def run_now(lab: Lab, job: str, timeout_s: float = 120.0) -> None:
-    """Run a job as its line in the crontab does, now. Raises LabError when it fails."""
+    """Run a job now, as its line in the crontab does. Raises LabError when it fails."""
     processes.run(shlex.split(schedule.command(lab, job)), user=None, timeout_s=timeout_s)
 
 
 def run_soon(lab: Lab, job: str) -> None:
-    """Have the supervisor run a job in the background, as the crontab would. Raises LabError when it cannot be asked."""
+    """Have the supervisor run a job in the background, as the crontab would. Raises LabError when the supervisor cannot be reached."""
     client.run(lab, schedule.command(lab, job))
 
 

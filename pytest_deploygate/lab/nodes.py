@@ -1,4 +1,4 @@
-"""PostgreSQL nodes: their configuration, their start and stop, and the roles they are in."""
+"""PostgreSQL nodes: their configuration, start and stop, and their roles."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def archive_command(lab: Lab) -> str:
 def configure(
     lab: Lab, node: str, *, primary: bool, synchronous: bool = True, archiving: bool = True
 ) -> None:
-    """Write a node's configuration and tell it whether it is a replica; what ALTER SYSTEM left is dropped.
+    """Write a node's configuration as primary or replica; settings of ALTER SYSTEM are discarded.
 
-    A replica waits for nobody once it is promoted: the others do not stream from it then.
+    A replica waits for no standby once it is promoted: the others do not stream from it then.
     """
     text = _CONFIGURATION.format(
         host=HOST,
@@ -97,7 +97,7 @@ def put(lab: Lab, path: Path, content: str) -> None:
 
 
 def program(lab: Lab, node: str) -> Program:
-    """Return how a node is started."""
+    """Return the program of a node."""
     return Program([lab.tool("postgres"), "-D", str(lab.data(node))], lab.user)
 
 
@@ -124,7 +124,7 @@ def _ready(lab: Lab, node: str) -> bool:
 
 
 def stop(lab: Lab, *names: str, crash: bool = False) -> None:
-    """Stop nodes, side by side: as an operator would, or at once as a crash would."""
+    """Stop nodes in parallel: as an operator stops them, or at once as in a crash."""
     known = client.status(lab.folder)["servers"]
     number = client.CRASH if crash else client.FAST
     with ThreadPoolExecutor(len(NODES)) as pool:
@@ -140,7 +140,7 @@ def log_end(lab: Lab, name: str) -> str:
 
 
 def create_slots(lab: Lab, replicas: Iterable[str] = REPLICAS) -> None:
-    """Make the replicas' slots on the primary; those that are there stay."""
+    """Create the replicas' slots on the primary, unless they exist."""
     for name in replicas:
         sql.execute(
             lab,
@@ -150,17 +150,17 @@ def create_slots(lab: Lab, replicas: Iterable[str] = REPLICAS) -> None:
 
 
 def promote(lab: Lab, node: str) -> None:
-    """Promote a replica and wait until it takes writes."""
+    """Promote a replica and wait until it accepts writes."""
     sql.execute(lab, "SELECT pg_promote(true, 20)", node=node)
 
 
 def in_recovery(lab: Lab, node: str) -> bool:
-    """Tell whether a node is a replica now."""
+    """Return whether a node is a replica now."""
     return bool(sql.value(lab, "SELECT pg_is_in_recovery()", node=node))
 
 
 def initialise(lab: Lab) -> None:
-    """Make the primary's empty data folder, with data checksums and no way in without a password."""
+    """Initialise the primary's data folder, with data checksums and no login without a password."""
     password = lab.private / "initdb.password"
     put(lab, password, lab.password(SUPERUSER).reveal() + "\n")
     argv = [

@@ -1,6 +1,6 @@
-"""The system that was there before: a small database beside the platform's, from which the users have moved away.
+"""The previous system: a small database beside the platform's, which users no longer use.
 
-Nobody writes to it, and it is read-only by default: what a cutover leaves behind.
+Nobody writes to it, and it is read-only by default, as a cutover leaves it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ANALYZE legacy.orders;
 
 
 def create(lab: Lab) -> None:
-    """Make it, with two hundred orders of the days before."""
+    """Create it, with two hundred orders of earlier days."""
     name = quoted.Identifier(DATABASE)
     with sql.connect(lab, database="postgres") as connection:
         connection.execute(quoted.SQL("CREATE DATABASE {}").format(name))
@@ -36,7 +36,7 @@ def create(lab: Lab) -> None:
 
 
 def fence(lab: Lab) -> None:
-    """Let sessions begin read-only from now on."""
+    """Make new sessions read-only."""
     with sql.connect(lab, database="postgres") as connection:
         connection.execute(
             quoted.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
@@ -46,7 +46,7 @@ def fence(lab: Lab) -> None:
 
 
 def order(lab: Lab, rows: int) -> None:
-    """Place orders there as a client that never heard of the cutover: it asks for a transaction that writes."""
+    """Place orders like a client that does not know of the cutover: it asks for a read-write transaction."""
     options = "-c default_transaction_read_only=off"
     with sql.connect(lab, role="platform_app", database=DATABASE, options=options) as connection:
         connection.execute(
@@ -55,7 +55,7 @@ def order(lab: Lab, rows: int) -> None:
 
 
 def forget(lab: Lab) -> None:
-    """Take the late orders away again."""
+    """Remove the late orders."""
     options = "-c default_transaction_read_only=off"
     with sql.connect(lab, database=DATABASE, options=options) as connection:
         connection.execute("DELETE FROM legacy.orders WHERE placed_at > now() - interval '1 day'")

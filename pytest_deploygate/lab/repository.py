@@ -1,4 +1,4 @@
-"""Changes of the lab's backup repository that faults make: kept aside, aged, emptied, damaged, put back."""
+"""Changes that faults make to the lab's backup repository: copied aside, aged, emptied, damaged, put back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ printf "\\$(printf %03o $(( byte ^ 1 )))" | dd of="$file" bs=1 seek=$at conv=not
 
 
 def keep(lab: Lab) -> None:
-    """Copy the backups (not the WAL archive, which goes on) aside, for `put_back`."""
+    """Copy the backups aside for `put_back`, without the WAL archive, which continues."""
     _sh(
         lab, 'rm -rf "$2" && cp -a --reflink=auto "$1" "$2"', str(_folder(lab)), f"{lab.private}/kept-backups"
     )
@@ -42,14 +42,14 @@ def flip_bytes(lab: Lab) -> None:
 
 
 def damage_manifests(lab: Lab) -> None:
-    """Flip one bit in every backup's manifest, its copy too."""
+    """Flip one bit in every backup's manifest and in its copy."""
     found = _sh(lab, "find \"$1\" -name 'backup.manifest*' -o -name backup_manifest", str(_folder(lab)))
     for file in found.splitlines():
         _sh(lab, _DAMAGE, file)
 
 
 def age(lab: Lab, by: timedelta) -> None:
-    """Let every backup be older by so much, in the repository's own account of it."""
+    """Make every backup look this much older in the repository's own records."""
     seconds = int(by.total_seconds())
     if not lab.pgbackrest:
         script = 'for m in "$1"/*/backup_manifest; do touch -d "@$(( $(stat -c %Y "$m") - $2 ))" "$m"; done'
@@ -65,7 +65,7 @@ def age(lab: Lab, by: timedelta) -> None:
 
 
 def empty(lab: Lab) -> None:
-    """Let the repository hold no backup, while WAL goes on being archived."""
+    """Remove all backups from the repository; WAL is still archived."""
     if lab.pgbackrest:
         _rewrite(lab, lambda line: "" if re.match(r"\d{8}-\d{6}F", line) else line)
     else:
@@ -82,7 +82,7 @@ def archive_file(lab: Lab, segment: str) -> str:
 
 
 def switch(lab: Lab) -> str:
-    """Write a little, switch to a new segment, wait until the old one is archived; return its name."""
+    """Write a little, switch to a new segment, wait until the old one is archived, and return its name."""
     segment = str(
         sql.execute(
             lab,
@@ -96,7 +96,7 @@ def switch(lab: Lab) -> str:
 
 
 def archive_with(lab: Lab, command: str | None) -> None:
-    """Change archive_command on the primary; None takes the change back and waits until archiving works again."""
+    """Change archive_command on the primary; None reverts the change and waits until archiving works again."""
     change = "RESET archive_command" if command is None else f"SET archive_command = '{command}'"
     sql.execute(lab, f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()", node=PRIMARY)
     shown = "SELECT current_setting('archive_command')"
@@ -111,7 +111,7 @@ def _folder(lab: Lab) -> str:
 
 
 def _rewrite(lab: Lab, change: Callable[[str], str]) -> None:
-    """Change lines of pgBackRest's `backup.info` and give it the checksum that fits."""
+    """Change lines of pgBackRest's `backup.info` and update its checksum."""
     lines = [change(line) for line in backups.pgbackrest(lab, "repo-get", _INFO).splitlines()]
     body = [line for line in lines if not line.startswith("backrest-checksum=")]
     text = "\n".join([*body, f'backrest-checksum="{_checksum(body)}"', ""])

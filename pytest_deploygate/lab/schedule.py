@@ -1,4 +1,4 @@
-"""The lab's crontab: written, read, switched off and on a line at a time, and asked what is due."""
+"""The lab's crontab: writing it, switching single lines off and on, and finding what is due."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from pathlib import Path
 
 from cronsim import CronSim, CronSimError
 
+from pytest_deploygate.lab import services
 from pytest_deploygate.lab.state import Lab, LabError
 
-#: Job and when it runs. The commands are those of `jobs.py`.
+#: The jobs of the cluster and when they run. The commands are those of `jobs.py`; the services have jobs of their own.
 JOBS = {
     "full-backup": "30 2 * * *",
     "refresh-readings-hourly": "* * * * *",
     "ensure-partitions": "* * * * *",
     "apply-retention": "20 3 * * *",
 }
-#: Jobs of what only some labs have: the program (`Lab.programs`) that needs it run from outside, and when.
-JOBS_OF = {"timescale-jobs": ("timescale", "node", "* * * * *")}
 _OFF = "#off# "
 
 
@@ -31,11 +30,7 @@ def command(lab: Lab, job: str) -> str:
 
 def write(lab: Lab) -> None:
     """Write the crontab with every job on."""
-    jobs = JOBS | {
-        job: when
-        for job, (name, program, when) in JOBS_OF.items()
-        if Path(lab.programs.get(name, "")).name == program
-    }
+    jobs = JOBS | {job: how.when for job, how in services.jobs(lab).items()}
     lines = [f"{when} {command(lab, job)}" for job, when in jobs.items()]
     lab.crontab.write_text(
         "# The platform's scheduled jobs. The lab's supervisor runs them.\n" + "\n".join(lines) + "\n"
@@ -43,12 +38,12 @@ def write(lab: Lab) -> None:
 
 
 def switch_off(lab: Lab, job: str) -> None:
-    """Comment a job's line out."""
+    """Comment out a job's line."""
     _rewrite(lab, job, lambda line: line if line.startswith(_OFF) else _OFF + line)
 
 
 def switch_on(lab: Lab, job: str) -> None:
-    """Bring a job's line back."""
+    """Enable a job's line again."""
     _rewrite(lab, job, lambda line: line.removeprefix(_OFF))
 
 
@@ -68,9 +63,9 @@ def next_minute() -> datetime:
 
 
 def due(crontab: Path, minute: datetime) -> list[str]:
-    """Return the commands whose time is `minute`. A file that is not there has none.
+    """Return the commands whose time is `minute`. A missing file has none.
 
-    Raises ValueError for a line whose time fields mean nothing.
+    Raises ValueError for a line with invalid time fields.
     """
     if not crontab.exists():
         return []

@@ -108,7 +108,7 @@ SELECT setval(pg_get_serial_sequence('platform.machines', 'id'), 12),
 
 
 def create_roles(lab: Lab) -> None:
-    """Make the database, its roles with their passwords, its two schemas and its extensions."""
+    """Create the database, its roles with their passwords, its two schemas and its extensions."""
     with sql.connect(lab, database="postgres") as connection:
         for role in LOGINS:
             if role != SUPERUSER:
@@ -148,7 +148,7 @@ def migrate(lab: Lab, revision: str = "head") -> None:
 
 
 def fill(lab: Lab) -> None:
-    """Generate the data, on the server: the same for the same five minutes.
+    """Generate the data on the server; it is the same within the same five minutes.
 
     Foreign keys are not checked row by row, as bulk loads do it (session_replication_role): twice as fast.
     """
@@ -167,7 +167,7 @@ def fill(lab: Lab) -> None:
     sql.execute(lab, "ANALYZE")
 
 
-#: What the platform asks all day long.
+#: The queries of the platform.
 _WORK = (
     "SELECT count(*) FROM platform.readings",
     "SELECT recorded_at, value FROM platform.readings WHERE sensor_id = 7 AND recorded_at > now() - interval '1 day'",
@@ -177,7 +177,7 @@ _WORK = (
 
 
 def work(lab: Lab) -> None:
-    """Ask what the platform asks, so that statistics of statements and caches tell something."""
+    """Run the platform's queries, so that the statistics of statements and caches are not empty."""
     with sql.connect(lab, role="platform_app") as connection:
         for _ in range(12):
             for query in _WORK:

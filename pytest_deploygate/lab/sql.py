@@ -1,4 +1,4 @@
-"""The lab's own way into its databases, as superuser or as one of the platform's roles."""
+"""The lab's own connections to its databases, as superuser or as one of the platform's roles."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def execute(
 ) -> list[TupleRow]:
     """Run statements as superuser, each in a transaction of its own; return the last one's rows.
 
-    Raises LabError with the server's words.
+    Raises LabError with the server's message.
     """
     rows: list[TupleRow] = []
     try:
@@ -68,7 +68,7 @@ def value(lab: Lab, query: str, *, node: str = PRIMARY) -> Any:
 
 
 def wait_until(what: str, ask: Callable[[], bool], within_s: float = 20.0) -> None:
-    """Ask again and again until the answer is yes. Raises LabError naming `what` when it never is."""
+    """Poll until the condition holds. Raises LabError that names `what` when it does not."""
     deadline = time.monotonic() + within_s
     while not ask():
         if time.monotonic() > deadline:
@@ -100,7 +100,7 @@ def wait_streaming(lab: Lab, replicas: Sequence[str] = REPLICAS, within_s: float
 
 
 def analyze(lab: Lab, table: str) -> None:
-    """Analyze a table that was written anew, until that counts: what a session changed is reported after its end."""
+    """Analyze a table that was rewritten until its statistics say so: a session reports its changes only when it ends."""
 
     def analyzed() -> bool:
         execute(lab, f"ANALYZE {table}")

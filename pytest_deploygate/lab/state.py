@@ -1,7 +1,7 @@
 """What is known of a lab: where its folder is, which ports and programs it uses, which faults are in it.
 
-`Lab` is the handle that everything else in this package takes. It is saved as `state.json` once the lab is ready;
-the `values` in it are what inventories refer to as `lab:NAME`.
+`Lab` is the handle that everything else in this package takes. It is saved as `lab.json`. `state.json` is written once
+the lab is ready; its `values` are what inventories refer to as `lab:NAME`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ PRIMARY = "db1"
 REPLICAS = ("db2", "db3")
 NODES = (PRIMARY, *REPLICAS)
 SUPERUSER = "postgres"
-#: Roles that log in, each with a password of its own in a file of mode 0600.
+#: Roles that log in, each with its own password in a file of mode 0600.
 LOGINS = (
     SUPERUSER,
     "platform_owner",
@@ -37,7 +36,7 @@ LOGINS = (
     "deploygate",
 )
 
-#: Set by a command that holds the folder, for commands that it starts itself.
+#: Set by a command that holds the folder, for the commands that it starts.
 _HELD = "DEPLOYGATE_LAB_HELD"
 
 
@@ -52,7 +51,8 @@ class LabError(Exception):
 class Lab:
     """A lab's folder, its programs and its ports. `user` is None where servers run as ourselves.
 
-    `programs` has the path of each executable that the services need, by its name.
+    `programs` has the path of each executable that the services need, by its name. `missing` has a line for each thing
+    that the lab does without. `profiles` are those that it was started with.
     """
 
     folder: Path
@@ -63,6 +63,7 @@ class Lab:
     pgbackrest: str | None
     programs: dict[str, str]
     missing: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
     @property
     def private(self) -> Path:
@@ -71,12 +72,12 @@ class Lab:
 
     @property
     def sockets(self) -> Path:
-        """Where the servers' unix sockets are."""
+        """The folder of the servers' unix sockets."""
         return self.private / "run"
 
     @property
     def seed(self) -> Path:
-        """The copy that `lab reset` goes back to."""
+        """The copy that `lab reset` restores."""
         return self.private / "seed"
 
     @property
@@ -111,29 +112,21 @@ class Lab:
         return Secret(self.secret_file(role).read_text().strip(), f"lab:password.{role}")
 
     def job_status(self, job: str) -> Path:
-        """Return the file where a scheduled job writes how its last run went."""
+        """Return the status file of a scheduled job's last run."""
         return self.folder / "jobs" / f"{job}.json"
 
     @property
     def failover_record(self) -> Path:
-        """Where the failover drill leaves its dated record."""
+        """The dated record of the failover drill."""
         return self.folder / "failover-drill.json"
 
     @property
     def restore_record(self) -> Path:
-        """Where the restore drill leaves its dated record."""
+        """The dated record of the restore drill."""
         return self.folder / "restore-drill.json"
 
-    @property
-    def take_command(self) -> str:
-        """The command that takes a small backup where no tool knows one: a base backup that is thrown away again."""
-        kept = shlex.quote(str(self.private / "backups" / "trial.part"))
-        source = f"-h {HOST} -p {self.ports[PRIMARY]} -U platform_backup"
-        tool = shlex.quote(self.tool("pg_basebackup"))
-        return f"rm -rf {kept} && {tool} {source} -D {kept} -c fast -X stream && rm -rf {kept}"
-
     def values(self) -> dict[str, str]:
-        """Return what inventories can refer to as `lab:NAME`."""
+        """Return what inventories can refer to of the cluster as `lab:NAME`; the whole is in `lab/values.py`."""
         found = {
             "host": HOST,
             "postgresql.major": self.version.partition(".")[0],
@@ -141,47 +134,14 @@ class Lab:
             "crontab": str(self.crontab),
             "alembic.scripts": str(alembic_scripts()),
             "failover.record": str(self.failover_record),
-            "backup.status": str(self.job_status("full-backup")),
             "retention.status": str(self.job_status("apply-retention")),
             "logs": str(self.folder / "log"),
             "db1.data": str(self.data(PRIMARY)),
-            "cutover": str(self.folder / "cutover"),
-            "lost-writes": str(self.folder / "lost-writes.csv"),
-            "rehearsals": str(self.folder / "jobs" / "rollback-rehearsals.json"),
             "log.db1": str(self.folder / "log" / f"{PRIMARY}.log"),
             "upcoming": str(self.folder / "upcoming"),
-            "pooling.record": str(self.folder / "pooling-pressure.json"),
         }
         found |= {f"{name}.port": str(port) for name, port in self.ports.items()}
-        found |= {f"password.{role}": str(self.secret_file(role)) for role in LOGINS}
-        found |= {
-            "backup.tool": "pgbackrest" if self.pgbackrest else "base-backup",
-            "backup.config": str(self.pgbackrest_config),
-            "backup.repository": str(self.private / ("repo" if self.pgbackrest else "backups")),
-            "backup.archive": str(self.private / "archive"),
-            "backup.encrypted": "true" if self.pgbackrest else "false",
-            "backup.user": self.user or "",
-            "backup.passfile": str(self.pgpass),
-            "backup.take": "" if self.pgbackrest else self.take_command,
-            "backup.record": str(self.restore_record),
-            "backup.scratch": str(self.private / "scratch"),
-            "backup.programs": str(self.servers),
-        }
-        if self.pgbackrest:
-            found |= {"pgbackrest.config": str(self.pgbackrest_config), "pgbackrest.stanza": STANZA}
-        return found | {f"guards.{name}": str(path) for name, path in self.guards.items()}
-
-    @property
-    def guards(self) -> dict[str, Path]:
-        """What the guards of the way back look at: the record before the change, rehearsals, when users moved here."""
-        folder = self.folder / "guards"
-        names = {
-            "baseline": "before",
-            "rehearsals": "rehearsals.json",
-            "cutover": "cutover",
-            "saved": "saved/rows.csv",
-        }
-        return {name: folder / file for name, file in names.items()}
+        return found | {f"password.{role}": str(self.secret_file(role)) for role in LOGINS}
 
     def save(self) -> None:
         """Write `lab.json`, from which jobs and later commands load this handle."""
@@ -189,7 +149,7 @@ class Lab:
         write_whole(self.folder / LAB_FILE, own | {"servers": str(self.servers)})
 
     def ready(self, supervisor_pid: int, values: dict[str, str]) -> None:
-        """Write `state.json`: from now on the lab counts as up, and inventories find their values."""
+        """Write `state.json`: from then on the lab counts as up, and inventories find their values."""
         state = {"values": values, "supervisor": supervisor_pid, "since": time.time()}
         write_whole(self.folder / STATE_FILE, state)
 
@@ -201,7 +161,7 @@ class Lab:
             return []
 
     def record_faults(self, names: Sequence[str]) -> None:
-        """Write down which faults are in the lab."""
+        """Record which faults are in the lab."""
         write_whole(self.folder / "faults.json", list(names))
 
 
@@ -211,7 +171,7 @@ def alembic_scripts() -> Path:
 
 
 def load(folder: Path | None = None, *, up: bool = True) -> Lab:
-    """Return the lab in `folder` (default: this project's). `up=False`: also while it is still coming up.
+    """Return the lab in `folder` (default: this project's). With `up=False` also one that is still starting.
 
     Raises LabError when there is none.
     """
@@ -220,7 +180,8 @@ def load(folder: Path | None = None, *, up: bool = True) -> Lab:
         if up:
             (folder / STATE_FILE).stat()
         own = json.loads((folder / LAB_FILE).read_text())
-        own |= {"folder": folder, "servers": Path(own["servers"]), "missing": tuple(own["missing"])}
+        own |= {"folder": folder, "servers": Path(own["servers"])}
+        own |= {name: tuple(own[name]) for name in ("missing", "profiles")}
         return Lab(**own)
     except FileNotFoundError:
         raise LabError("the lab is not running; start it with `deploygate lab up`") from None
@@ -243,7 +204,7 @@ def write_whole(path: Path, content: object, mode: int = 0o644) -> None:
 
 @contextmanager
 def held_for_children(folder: Path) -> Iterator[None]:
-    """While we hold the folder, let lab commands that we start work on it without waiting for us."""
+    """Let the lab commands that we start work on the folder that we hold, without waiting for us."""
     os.environ[_HELD] = str(folder)
     try:
         yield
@@ -253,7 +214,7 @@ def held_for_children(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path, wait_s: float = 60.0) -> Iterator[None]:
-    """Hold the lab's folder alone, so that two `lab up`, or a heal and a reset, do not meet.
+    """Lock the lab's folder, so that two `lab up`, or a heal and a reset, do not run at once.
 
     Raises LabError when somebody else holds it for longer than `wait_s` seconds.
     """

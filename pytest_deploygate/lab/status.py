@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_deploygate.lab import backups, client, services
-from pytest_deploygate.lab.state import NODES, PRIMARY, load
+from pytest_deploygate.lab import backups, client, services, values
+from pytest_deploygate.lab.state import NODES, PRIMARY, Lab, load
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Something of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
+    """A part of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
 
     name: str
     what: str
@@ -23,31 +23,38 @@ class Place:
 
 
 def places(folder: Path) -> list[Place]:
-    """Tell what runs where. Raises LabError when the lab is not up."""
+    """Return what runs where. Raises LabError when the lab is not up."""
     lab = load(folder)
     status = client.status(folder)
     found = [Place("supervisor", "holds the others", "running", None, status["pid"], str(folder))]
-    beside = {name: service for service in services.running(lab) for name in service.servers}
     for name, server in status["servers"].items():
         ended = server["exit_code"]
+        what, where = _described(lab, name)
         found.append(
             Place(
                 name,
-                beside[name].servers[name]
-                if name in beside
-                else f"PostgreSQL {lab.version} {'primary' if name == PRIMARY else 'replica'}"
-                if name in NODES
-                else "application, version 2",
+                what,
                 "running" if ended is None else "stopped" if ended == 0 else f"exited ({ended})",
                 lab.ports.get(name),
                 server["pid"] if ended is None else None,
-                str(beside[name].where(lab) if name in beside else lab.data(name) if name in NODES else ""),
+                where,
             )
         )
-    where = lab.private / backups.repository(lab)[-1]
+    repository = lab.private / backups.repository(lab)[-1]
     tool = "pgBackRest" if lab.pgbackrest else "pg_basebackup"
-    found.append(Place("backups", f"{tool}, by the crontab", "scheduled", None, None, str(where)))
+    found.append(Place("backups", f"{tool}, by the crontab", "scheduled", None, None, str(repository)))
     return found
+
+
+def _described(lab: Lab, server: str) -> tuple[str, str]:
+    """Return what a server is, and where its files are."""
+    if server in NODES:
+        role = "primary" if server == PRIMARY else "replica"
+        return f"PostgreSQL {lab.version} {role}", str(lab.data(server))
+    for service in services.running(lab):
+        if what := service.says(server):
+            return what, str(service.where(lab))
+    return "", ""
 
 
 def as_json(folder: Path) -> dict[str, Any]:
@@ -62,5 +69,6 @@ def as_json(folder: Path) -> dict[str, Any]:
         ],
         "missing": list(lab.missing),
         "faults": lab.faults(),
-        "values": services.values(lab, services.running(lab)),
+        "profiles": {"up": list(lab.profiles), "available": services.known_profiles()},
+        "values": values.of(lab, services.running(lab)),
     }

@@ -1,7 +1,7 @@
-"""The story of a rollback on real servers: version 2 goes live, breaks, the gate says ROLLBACK, and it is gone back.
+"""The story of a rollback on real servers: version 2 goes live, breaks, the gate says ROLLBACK, and version 1 comes back.
 
-Every decision is made by the commands that people use (`pytest`, `deploygate decide`, `deploygate rollback`), run as
-they would run them; what they said is in `story.log`.
+Every decision is made with the commands that people use (`pytest`, `deploygate decide`, `deploygate rollback`); their
+output is in `story.log`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pytest_deploygate.lab.users import Users
 
 BEFORE, CHANGE = "version-1", "version-2"
 ITEM = "crit.p50"
-#: What is wrong with version 2: every request takes so much longer.
+#: What is wrong with version 2: every request takes this much longer.
 _DELAY_S = 0.4
-#: The story's load: it shares the machine with its users, two versions and a restore. Text of the inventory, and what for.
+#: The story's load: it shares the machine with its users, two versions and a restore. Maps text of the inventory to its replacement.
 _LIGHTER = {"peak_per_second: 400": "peak_per_second: 60", "duration: 10s": "duration: 6s"}
 _BOUND_S = 300.0
 _GO, _HOLD_FAILED, _ROLLBACK, _BACK = 0, 1, 22, 23
@@ -35,10 +35,10 @@ def tell(
     folder: Path, root: Path, inventory: str, out: Path, drills: Callable[[Lab], None], *, keep: bool,
     interrupt: bool = False,
 ) -> None:  # fmt: skip
-    """Tell the story on the lab in `folder`, which is started where it does not run; `out` is emptied for it. Raises LabError.
+    """Run the story on the lab in `folder`, which is started if necessary; `out` is emptied first. Raises LabError.
 
-    `drills` runs on a lab that was started for it: without their records its replication does not verify.
-    `interrupt`: the rollback is killed (SIGKILL) three times, and each time gone on with by the same command.
+    `drills` runs on a lab that was started here: without their records replication cannot be verified.
+    With `interrupt` the rollback is killed (SIGKILL) three times and continued each time by the same command.
     """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -78,18 +78,18 @@ def lighter_inventory(root: Path, name: str, out: Path) -> str:
 
 def _lab(telling: Telling, folder: Path, drills: Callable[[Lab], None]) -> Lab:
     if not (folder / "state.json").exists():
-        telling.say("the lab does not run: starting it (half a minute)")
+        telling.say("the lab is not running: starting it (half a minute)")
     lab, _ = up.up(folder, lambda _what, _seconds: None, drills)
     if lab.faults():
-        raise LabError(f"the lab is broken by {', '.join(lab.faults())}: `deploygate lab heal` first")
+        raise LabError(f"the lab has the fault {', '.join(lab.faults())}: `deploygate lab heal` first")
     if releases.cutover_file(lab).exists():
-        telling.say("an earlier story is still in the lab: clearing it away")
+        telling.say("an earlier story is still in the lab: removing it")
         releases.forget(lab)
     return lab
 
 
 def _go_live(telling: Telling, lab: Lab, busy: Users) -> None:
-    """Measure a baseline with version 1, deploy version 2, let it break, and have the gate say ROLLBACK."""
+    """Measure a baseline with version 1, deploy version 2, let it break, and let the gate decide on ROLLBACK."""
     releases.start_before(lab)
     telling.say(f"version {OLD_VERSION} serves users at {front.OLD_HOST}; the gate measures the baseline")
     telling.detail(
@@ -110,7 +110,7 @@ def _go_live(telling: Telling, lab: Lab, busy: Users) -> None:
     words = ["decide", "rollback", "--role=deployment-lead", "--name=the lab's deployment lead"]
     words.append(f"--reason={reason}")
     telling.run(["pytest_deploygate", *words, *of_change(telling)], _ROLLBACK)
-    telling.say("the deployment lead decides: ROLLBACK; the executive sponsor answers for what is lost")
+    telling.say("the deployment lead decides: ROLLBACK; the executive sponsor accepts the loss")
 
 
 def of_change(telling: Telling) -> list[str]:
@@ -125,11 +125,11 @@ def _decided(telling: Telling, said: Sequence[str]) -> None:
 
 
 def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> None:
-    """Go the runbook, look where users are afterwards, and write what follows."""
+    """Execute the runbook, check where users are afterwards, and write the follow-up."""
     began = time.monotonic()
     words = [
         "rollback",
-        "--execute",
+        "execute",
         "--confirm=lab",
         f"--inventory={telling.inventory}",
         *of_change(telling),
@@ -140,7 +140,7 @@ def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> No
     address = users.where(lab)
     version = users.version(lab, address)
     if version != OLD_VERSION:
-        raise LabError(f"users are led to {address} and meet {version}, not version {OLD_VERSION}")
+        raise LabError(f"users reach {version} at {address}, expected version {OLD_VERSION}")
     before = busy.accepted.get(front.OLD_HOST, 0)
     sql.wait_until(
         "a reading of a user at the old address", lambda: busy.accepted[front.OLD_HOST] > before, 20.0
@@ -148,18 +148,18 @@ def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> No
     said = f"ROLLED BACK and verified in {took:.0f} s: users write to version {version} at {address} again"
     telling.say(said, "bold green")
     telling.detail(
-        f"{busy.accepted.get(HOST, 0)} readings of version 2 are taken back and saved, {busy.refused} were refused"
+        f"{busy.accepted.get(HOST, 0)} readings of version 2 were rolled back and saved, {busy.refused} were refused"
     )
     retry = f"--retry={datetime.now(UTC) + timedelta(days=7):%Y-%m-%dT20:00Z}"
-    after = ["rollback", "--after", retry, f"--inventory={telling.inventory}", *of_change(telling)]
+    after = ["rollback", "after", retry, f"--inventory={telling.inventory}", *of_change(telling)]
     telling.run(["pytest_deploygate", *after], _GO)
 
 
 def _kills(lab: Lab) -> list[Kill]:
-    """Return where the rollback is killed: between two steps, within the restore, while a command of a step runs."""
+    """Return where the rollback is killed: between two steps, during the restore, and during a command of a step."""
     beside = lab.data(PRIMARY).with_name(f"{PRIMARY}.restoring") / "data" / "PG_VERSION"
     return [
         Kill("new side fenced: done", "between two steps"),
         Kill("database back: begun", "in the middle of the restore", beside.exists),
-        Kill("replicas again: begun", "while the replicas are made again"),
+        Kill("replicas again: begun", "while the replicas are rebuilt"),
     ]

@@ -1,8 +1,8 @@
 """The process that holds the lab: starts servers as its children, runs the schedule, takes commands.
 
 Run as `python -m pytest_deploygate.lab.supervisor FOLDER`. Its standard input is a pipe from `lab up`: when that
-closes before the word `ready` came through, everything is ended. Its children ask the kernel to be told when it
-dies, so a supervisor that is killed takes them along.
+closes before the word `ready` came through, everything is ended. Its children ask the kernel for a signal when it
+dies, so they end with a supervisor that is killed.
 
 Commands are one JSON object a line on the unix socket `supervisor.sock` in the folder, mode 0600; the answer is one
 JSON object: `{"ok": true, …}` or `{"ok": false, "error": "…"}`.
@@ -40,7 +40,7 @@ class Program:
 
 @dataclass(slots=True)
 class Running:
-    """A server's program and its process, which may have ended."""
+    """A server's program and its process, which may have exited."""
 
     program: Program
     process: subprocess.Popen[bytes]
@@ -57,7 +57,7 @@ class Supervisor:
         self.over = asyncio.Event()
 
     def start(self, name: str, program: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Start a server, as told or as it was started before."""
+        """Start a server with the given program, or with that of its last start."""
         before = self.servers.get(name)
         if before and before.process.poll() is None:
             return {"pid": before.process.pid, "already": True}
@@ -89,7 +89,7 @@ class Supervisor:
         return {}
 
     def forget(self, name: str) -> dict[str, Any]:
-        """Know nothing of a server that has ended any more: its absence is no outage. Nothing happens to one unknown."""
+        """Forget a server that has exited, so that its absence is no outage. An unknown one is ignored."""
         running = self.servers.get(name)
         if running is not None and running.process.poll() is None:
             raise ValueError(f"{name} is running: stop it first")
@@ -97,7 +97,7 @@ class Supervisor:
         return {}
 
     def status(self) -> dict[str, Any]:
-        """Tell what runs."""
+        """Return what runs."""
         return {
             "pid": os.getpid(),
             "jobs": [command for command, process in self.jobs.items() if process.poll() is None],
@@ -108,7 +108,7 @@ class Supervisor:
         }
 
     async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do one command."""
+        """Execute one command."""
         match request:
             case {"do": "start", "name": str(name)}:
                 return self.start(name, request.get("program"))
@@ -129,7 +129,7 @@ class Supervisor:
         raise ValueError(f"there is no such command: {request}")
 
     async def end(self) -> None:
-        """End all servers and jobs at once: what they hold is thrown away with the lab."""
+        """End all servers and jobs at once: their data is removed with the lab."""
         everything = [(r.process, r.program.death_signal) for r in self.servers.values()]
         everything += [(process, signal.SIGQUIT) for process in self.jobs.values()]
         alive = [(process, number) for process, number in everything if process.poll() is None]
@@ -138,7 +138,7 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
                 process.send_signal(number)
-        # Side by side: one that does not end must not make the others wait for theirs.
+        # In parallel: a process that does not end must not delay the others.
         await asyncio.gather(*(self._surely_ended(process) for process, _ in alive))
 
     async def _surely_ended(self, process: subprocess.Popen[bytes]) -> None:
@@ -148,7 +148,7 @@ class Supervisor:
             await self._ended(process, 2.0)
 
     async def run_schedule(self) -> None:
-        """Start the crontab's jobs in their minutes. The file is read anew each minute, as cron does."""
+        """Start the crontab's jobs when they are due. The file is read again each minute, as cron does."""
         while True:
             minute = schedule.next_minute()
             await asyncio.sleep(max(0.0, minute.timestamp() - time.time()) + 0.05)
@@ -199,7 +199,7 @@ class Supervisor:
 
 
 async def serve(folder: Path) -> None:
-    """Hold the lab until it is told to end, gets SIGTERM, or `lab up` dies before it was ready."""
+    """Hold the lab until it is told to end, receives SIGTERM, or `lab up` dies before the lab is ready."""
     supervisor = Supervisor(folder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):

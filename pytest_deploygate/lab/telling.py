@@ -1,4 +1,4 @@
-"""How the story is told: lines with the time since its begin, and commands of ours run as people would run them."""
+"""Output of the story: lines with the time since its start, and our commands run as people would run them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Where a rollback is killed: once it printed `after`, as soon as `when` says so. `where` is that in words."""
+    """Where a rollback is killed: after it printed `after`, as soon as `when` holds. `where` says that in words."""
 
     after: str
     where: str
     when: Callable[[], bool] = lambda: True
 
     def wait(self) -> None:
-        """Wait for the moment, for a while at most."""
+        """Wait for the moment, but not forever."""
         deadline = time.monotonic() + _PATIENCE_S
         while not self.when() and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -41,7 +41,7 @@ class Kill:
 
 @dataclass(slots=True)
 class Telling:
-    """Prints the story, a line a thing that happened with the time since its begin, and runs its commands."""
+    """Prints the story, one line per event with the time since its start, and runs its commands."""
 
     root: Path
     inventory: str
@@ -56,11 +56,11 @@ class Telling:
         self.console.print(f"{clock}  {text}", style=style, markup=False, soft_wrap=True)
 
     def detail(self, text: str) -> None:
-        """Print a line that belongs to the one before."""
+        """Print a line that belongs to the previous one."""
         self.console.print(f"       {text}", style="dim", markup=False, soft_wrap=True)
 
     def run(self, words: Sequence[str], *expected: int) -> int:
-        """Run a command of ours and return its exit code. Raises LabError where that is not one of those expected."""
+        """Run one of our commands and return its exit code. Raises LabError unless the code is expected."""
         with self._log(words) as log, self._begin(words) as process:
             said, _ = process.communicate(timeout=_BOUND_S)
             log.write(f"{said}\n(exit code {process.returncode})\n\n")
@@ -68,9 +68,9 @@ class Telling:
         return process.returncode
 
     def follow(self, words: Sequence[str], expected: int, kills: Sequence[Kill] = ()) -> None:
-        """Run a rollback and tell each of its steps as it ends; kill it where that is asked for, and run it again.
+        """Run a rollback and print each step as it ends; kill it where `kills` says so, and run it again.
 
-        Raises LabError where its last run ends otherwise than expected.
+        Raises LabError unless its last run ends as expected.
         """
         for kill in kills:
             self._followed(words, kill)
@@ -106,7 +106,9 @@ class Telling:
         for _ in range(_MEASURED_AGAIN):
             if self.run(words, expected, _NOT_KNOWN) == expected:
                 break
-            self.detail("the gate cannot tell: this machine is too busy to measure response times; once more")
+            self.detail(
+                "the gate is inconclusive: this machine is too busy to measure response times; trying again"
+            )
         else:
             self.run(words, expected)
         found = json.loads((self.out / change / "verdicts.json").read_text())["decision"]

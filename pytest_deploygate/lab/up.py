@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +22,7 @@ from pytest_deploygate.lab import (
     client,
     cluster,
     jobs,
+    leftovers,
     nodes,
     processes,
     programs,
@@ -29,45 +30,49 @@ from pytest_deploygate.lab import (
     seed,
     services,
     sql,
+    values,
 )
 from pytest_deploygate.lab.state import LOGINS, NODES, PRIMARY, Lab, LabError, held_for_children, load, locked
 
-#: Told what was done, and how long it took in seconds.
+#: Called with what was done and how long it took in seconds.
 Say = Callable[[str, float], None]
 _LONGEST_SOCKET = 107
 _LONGEST_RECREATION = 3
 
 
-def up(folder: Path, say: Say, hook: Callable[[Lab], None] = lambda _: None) -> tuple[Lab, bool]:
-    """Bring the lab up in `folder`; return it, and whether it had to be started.
+def up(
+    folder: Path, say: Say, hook: Callable[[Lab], None] = lambda _: None, profiles: Sequence[str] = ()
+) -> tuple[Lab, bool]:
+    """Start the lab in `folder` with the services of `profiles`; return it, and whether it had to be started.
 
     `hook` is called with the lab once it is ready, while its folder is still held; commands that it starts work on
-    the lab all the same. Raises LabError; nothing is left running then.
+    the lab all the same. Raises LabError, also for a lab that runs without one of the profiles; what was started is
+    ended then.
     """
     for _ in range(_LONGEST_RECREATION):
         _own_folder(folder)
         with locked(folder):
             if client.running(folder) and _is_up(folder):
-                return load(folder), False
+                return _with(load(folder), profiles), False
             clear(folder)
-        # Clearing removed the folder that the lock was on: take the new one's.
+        # Clearing removed the folder that was locked: lock the new one.
         _own_folder(folder)
         with locked(folder):
             if any(folder.iterdir()):
                 continue
-            lab = _build(folder, say, hook)
+            lab = _build(folder, say, hook, profiles)
         return lab, True
-    raise LabError(f"several commands are bringing the lab in {folder} up and down at once")
+    raise LabError(f"several commands are starting and stopping the lab in {folder} at once")
 
 
 def down(folder: Path) -> bool:
-    """End the lab and remove its folder; return whether there was anything. Works for a lab that lost its folder."""
+    """End the lab and remove its folder; return whether there was one. Works for a lab that lost its folder."""
     there = folder.exists()
     if there:
         _check_owner(folder)
         with locked(folder):
             return clear(folder) or there
-    return bool(processes.end_all(folder))
+    return bool(leftovers.end_all(folder))
 
 
 def clear(folder: Path) -> bool:
@@ -75,14 +80,25 @@ def clear(folder: Path) -> bool:
     try:
         client.ask(folder, {"do": "end"}, timeout_s=3.0)
         deadline = time.monotonic() + 8.0
-        while any(p.supervisor for p in processes.belonging_to(folder)) and time.monotonic() < deadline:
+        while any(p.supervisor for p in leftovers.belonging_to(folder)) and time.monotonic() < deadline:
             time.sleep(0.03)
         ended = True
     except LabError:
         ended = False
-    ended = bool(processes.end_all(folder)) or ended
+    ended = bool(leftovers.end_all(folder)) or ended
     shutil.rmtree(folder)
     return ended
+
+
+def _with(lab: Lab, profiles: Sequence[str]) -> Lab:
+    """Return a lab that runs. Raises LabError where it lacks one of the profiles."""
+    if lacking := [name for name in profiles if name not in lab.profiles]:
+        wanted = ",".join(dict.fromkeys([*lab.profiles, *profiles]))
+        raise LabError(
+            f"the lab runs without the profile {lacking[0]}, and profiles are chosen when it starts:"
+            f" `deploygate lab down`, then `deploygate lab up --with {wanted}`"
+        )
+    return lab
 
 
 def _is_up(folder: Path) -> bool:
@@ -93,13 +109,13 @@ def _is_up(folder: Path) -> bool:
     return True
 
 
-def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
+def _build(folder: Path, say: Say, hook: Callable[[Lab], None], profiles: Sequence[str]) -> Lab:
     found = programs.find()
     user = programs.servers_user()
     supervisor = _supervise(folder)
     try:
         with _step(say, f"PostgreSQL {found.version} from {found.servers}"):
-            lab = _furnish(folder, found, user)
+            lab = _furnish(folder, found, user, profiles)
         beside = services.running(lab)
         begun: dict[str, Future[float]] = {}
         drilled = [service for service in beside if not service.late]
@@ -111,7 +127,7 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             seed.migrate(lab)
         with _step(say, "data: machines, sensors, readings by day, hourly aggregate"):
             seed.fill(lab)
-        # The backup mostly waits, for the server and the archive.
+        # The backup spends most of its time waiting for the server and the archive.
         _begin(lab, [service for service in late if service.alone], begun)
         with _step(say, f"backup: {'pgBackRest' if lab.pgbackrest else 'pg_basebackup'}"):
             lab = _first_backup(lab)
@@ -123,12 +139,12 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
             seed.work(lab)
         _begin(lab, [service for service in drilled if not service.alone], begun)
         _await(drilled, begun, say)
-        lab.ready(supervisor.pid, services.values(lab, drilled))
+        lab.ready(supervisor.pid, values.of(lab, drilled))
         _begin(lab, [service for service in late if not service.alone], begun)
         with held_for_children(folder):
             hook(lab)
         _await(late, begun, say)
-        lab.ready(supervisor.pid, services.values(lab, beside))
+        lab.ready(supervisor.pid, values.of(lab, beside))
         for service in beside:
             service.once_up(lab)
         _release(supervisor)
@@ -136,13 +152,13 @@ def _build(folder: Path, say: Say, hook: Callable[[Lab], None]) -> Lab:
         (folder / STATE_FILE).unlink(missing_ok=True)
         supervisor.kill()
         supervisor.wait()
-        processes.end_all(folder)
+        leftovers.end_all(folder)
         raise
     return lab
 
 
 def _begin(lab: Lab, wanted: list[services.Service], begun: dict[str, Future[float]]) -> None:
-    """Start services side by side, each after those that it needs; `begun` gets a future of the seconds it took."""
+    """Start services in parallel, each after those that it needs; `begun` gets futures of the seconds it took."""
 
     def start(service: services.Service) -> float:
         for name in service.after:
@@ -159,7 +175,10 @@ def _begin(lab: Lab, wanted: list[services.Service], begun: dict[str, Future[flo
 
 def _await(wanted: list[services.Service], begun: dict[str, Future[float]], say: Say) -> None:
     for service in wanted:
-        say(f"{service.name}: {'; '.join(service.servers.values())}", begun[service.name].result())
+        say(
+            ": ".join(filter(None, (service.name, "; ".join(service.servers.values())))),
+            begun[service.name].result(),
+        )
 
 
 @contextmanager
@@ -169,9 +188,9 @@ def _step(say: Say, what: str) -> Iterator[None]:
     say(what, time.monotonic() - began)
 
 
-def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
-    """Make the folders, passwords and ports."""
-    tools, beside, missing = _beside()
+def _furnish(folder: Path, found: programs.Programs, user: str | None, profiles: Sequence[str]) -> Lab:
+    """Create the folders and passwords, and choose the ports."""
+    tools, beside, missing = _beside(profiles)
     names = [*NODES, *(port for service in beside for port in service.ports)]
     servers = programs.reachable(found.servers, user, folder / "servers")
     lab = Lab(
@@ -183,16 +202,17 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
         found.pgbackrest,
         tools,
         (*found.missing, *missing),
+        tuple(profiles),
     )
     for name in ("secrets", "jobs", "upcoming"):
         (folder / name).mkdir(mode=0o711)
-    for role in LOGINS:
-        with os.fdopen(os.open(lab.secret_file(role), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+    for name in (*LOGINS, *(secret for service in beside for secret in service.secrets)):
+        with os.fdopen(os.open(lab.secret_file(name), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(24))
     lab.private.mkdir(mode=0o700)
     if user is not None:
         shutil.chown(lab.private, user)
-    makes = [str(lab.private / name) for name in ("run", "archive", "backups", "repo", "scratch")]
+    makes = [str(lab.private / name) for name in ("run", *backups.FOLDERS)]
     processes.run(["/bin/mkdir", *makes], user=user)
     entries = "".join(f"*:*:*:{r}:{lab.password(r).reveal()}\n" for r in ("replicator", backups.ROLE))
     nodes.put(lab, lab.pgpass, entries)
@@ -200,18 +220,21 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None) -> Lab:
     return lab
 
 
-def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
+def _beside(profiles: Sequence[str]) -> tuple[dict[str, str], list[services.Service], list[str]]:
     """Return the programs of the services, those services that can run, and a line for each that cannot."""
     tools: dict[str, str] = {}
     can: list[services.Service] = []
     missing = []
-    for service in services.all_services():
+    everything = {service.name: service for service in services.all_services()}
+    for service in everything.values():
+        if not service.asked_for(profiles):
+            continue
         found = {name: service.find(name) for name in service.programs}
         lacking = [name for name, path in found.items() if path is None]
-        absent = [name for name in service.after if name not in [other.name for other in can]]
+        absent = [everything[name] for name in service.after if everything[name] not in can]
         if lacking or absent:
-            what = next(iter(service.servers.values())).partition(",")[0]
-            why = programs.why_not() if lacking else f"there is no {', '.join(absent)}"
+            what = next(iter(service.servers.values()), service.name).partition(",")[0]
+            why = programs.why_not() if lacking else _absent(absent[0], profiles)
             missing.append(f"no {what} ({why}): {service.missing}")
             continue
         tools |= {name: path for name, path in found.items() if path}
@@ -219,9 +242,16 @@ def _beside() -> tuple[dict[str, str], list[services.Service], list[str]]:
     return tools, can, missing
 
 
+def _absent(service: services.Service, profiles: Sequence[str]) -> str:
+    """Say why a service that another one needs is not there."""
+    if service.asked_for(profiles):
+        return f"there is no {service.name}"
+    return f"it needs {service.name}: add --with {service.profiles[0]}"
+
+
 def _first_start(lab: Lab) -> None:
     with ThreadPoolExecutor(1) as pool:
-        # SQLAlchemy takes a while to import; the server takes as long to initialise.
+        # Importing SQLAlchemy takes about as long as initialising the server.
         importing = pool.submit(__import__, "alembic.command")
         nodes.initialise(lab)
         importing.exception()
@@ -232,13 +262,11 @@ def _first_start(lab: Lab) -> None:
 
 
 def _first_backup(lab: Lab) -> Lab:
-    """Make the repository, falling back to base backups, and take the first backup as the schedule will."""
+    """Prepare the repository, with base backups as fallback, and take the first backup as the schedule does."""
     try:
         backups.prepare(lab)
     except LabError as error:
-        reason = (
-            f"no pgBackRest (it cannot serve PostgreSQL {lab.version}: {error}): base backups take its place"
-        )
+        reason = f"no pgBackRest (it cannot serve PostgreSQL {lab.version}: {error}): base backups replace it"
         lab = replace(lab, pgbackrest=None, missing=(*lab.missing, reason))
         lab.save()
     nodes.configure(lab, PRIMARY, primary=True, synchronous=False)
@@ -279,37 +307,41 @@ def _supervise(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _release(supervisor: subprocess.Popen[bytes]) -> None:
-    """Tell the supervisor that the lab is ready: from now on it stays when we end."""
+    """Tell the supervisor that the lab is ready: from now on it outlives us."""
     if supervisor.stdin:
         supervisor.stdin.write(b"ready")
         supervisor.stdin.close()
-    # It outlives us on purpose; subprocess would warn that it still runs.
+    # It outlives us on purpose; subprocess would warn that it is still running.
     supervisor.returncode = 0
 
 
 def _own_folder(folder: Path) -> None:
     socket_path = folder / "data" / "run" / ".s.PGSQL.00000.lock"
     if len(os.fsencode(socket_path)) > _LONGEST_SOCKET:
-        raise LabError(f"{folder} is too long a path for unix sockets; set DEPLOYGATE_LAB to a shorter one")
+        raise LabError(f"{folder} is too long for unix sockets; set DEPLOYGATE_LAB to a shorter path")
     try:
         folder.mkdir(mode=0o711, parents=True)
         folder.chmod(0o711)
     except FileExistsError:
         _check_owner(folder)
     except OSError as error:
-        raise LabError(f"the lab's folder {folder} cannot be made: {error.strerror}") from None
+        raise LabError(f"the lab's folder {folder} cannot be created: {error.strerror}") from None
 
 
 def _check_owner(folder: Path) -> None:
     if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.geteuid():
-        raise LabError(f"{folder} is not a folder of ours; move it away or set DEPLOYGATE_LAB to another one")
-    strange = {p.name for p in folder.iterdir()} - _KNOWN
+        raise LabError(
+            f"{folder} does not belong to us; move it away or set DEPLOYGATE_LAB to another folder"
+        )
+    known = {*_KNOWN, *(name for service in services.all_services() for name in service.leaves)}
+    strange = {p.name for p in folder.iterdir()} - known
     if strange and not (folder / "lab.json").exists():
         raise LabError(
-            f"{folder} holds other things ({', '.join(sorted(strange)[:3])}); set DEPLOYGATE_LAB elsewhere"
+            f"{folder} contains other files ({', '.join(sorted(strange)[:3])}); set DEPLOYGATE_LAB to another folder"
         )
 
 
+#: Names in the lab's folder that belong to the cluster; a service names its own in its module.
 _KNOWN = {
     "log",
     "secrets",
@@ -319,7 +351,6 @@ _KNOWN = {
     "upcoming",
     "lab.json",
     "state.json",
-    "front.watch",  # comes again by itself when a folder is lost while the watch begins
     "supervisor.sock",
     "crontab",
 }
@@ -339,4 +370,4 @@ def _free_ports(count: int) -> list[int]:
             found.append(port)
         if len(found) == count:
             return found
-    raise LabError("there are no free ports between 20000 and 32000")
+    raise LabError("no free ports between 20000 and 32000 were found")

@@ -1,4 +1,4 @@
-"""Users of the platform while a story runs: they ask DNS where it is, and send a reading there a few times a second."""
+"""Users of the platform while a story runs: they resolve its name and send a reading there a few times a second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SENSOR = 7
 
 
 class Users:
-    """They work as long as the context lasts. `accepted` counts readings that were taken, by the address that took them."""
+    """Active as long as the context lasts. `accepted` counts the readings that were accepted, by address."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -45,13 +45,13 @@ class Users:
 
 
 def where(lab: Lab) -> str:
-    """Return the address to which DNS leads users now; empty without an answer."""
+    """Return the address that DNS gives users now; empty without an answer."""
     answer = dns.ask(lab, dns.SECONDARY, dns.SWITCHED, "A")
     return next((str(rrset[0]) for rrset in answer.answer), "") if answer else ""
 
 
 def version(lab: Lab, address: str) -> str:
-    """Return the version of the application that users meet at an address; what stands in its way otherwise."""
+    """Return the version of the application that answers users at an address, or why there is none."""
     try:
         with urllib.request.urlopen(
             f"http://{address}:{lab.ports[front.FRONT]}/version", timeout=3

@@ -1,1 +1,1 @@
-"""What leaves: signoff.html, verdicts.json, junit.xml and the terminal summary, each a pure function of a Record."""
+"""All output: signoff.html, verdicts.json, junit.xml and the terminal summary, each a pure function of a Record."""

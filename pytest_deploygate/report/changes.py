@@ -1,6 +1,6 @@
-"""What is different between two records: verdicts, waivers, weakenings, and numbers that moved beyond their noise.
+"""The differences between two records: verdicts, waivers, weakenings, and numbers that moved beyond their noise.
 
-Only items in the scope of both are compared; what left or joined the scope is named, never counted as covered.
+Only items in the scope of both are compared. Items that left or joined the scope are named, never counted as covered.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from enum import StrEnum
 from pytest_deploygate.checklist.records import time_words
 from pytest_deploygate.checklist.waivers import Waiver, scope
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Finding, Reading, Verdict, worst
+from pytest_deploygate.model import Finding, Reading, Verdict, Weakening, worst
 from pytest_deploygate.report import noise, words
 
 
 class Kind(StrEnum):
-    """What kind of difference it is, in the order in which they are shown."""
+    """The kind of a difference, in the order in which they are shown."""
 
     FAILING = "newly failing"
     UNCOVERED = "newly uncovered"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `was` and `now` are a verdict, a value or a time in words; `text` is the whole sentence."""
+    """One difference. `was` and `now` are a verdict, a value or a time in words; `text` is a whole sentence."""
 
     kind: Kind
     item: str
@@ -45,11 +45,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is compared: results of all items, waivers, weakenings. Times are those of the record."""
+    """One side of a comparison: the results of all items, waivers, weakenings. Times are those of the record."""
 
     results: Sequence[ItemResult]
     waivers: Sequence[Waiver] = ()
-    weakenings: Sequence[str] = ()
+    weakenings: Sequence[Weakening] = ()
 
 
 #: Earlier values of a reading, oldest first, by item, target and name.
@@ -57,7 +57,7 @@ History = Mapping[tuple[str, str, str], Sequence[float]]
 
 
 def compare(before: Side, after: Side, earlier: History) -> tuple[Change, ...]:
-    """Return what changed from one to the other, most urgent kinds first, then in the order of the checklist."""
+    """Return what changed between the two, most urgent kinds first, then in the order of the checklist."""
     found = [*_items(before, after, earlier), *_waivers(before, after), *_weakenings(before, after)]
     order = list(Kind)
     return tuple(sorted(found, key=lambda change: order.index(change.kind)))
@@ -76,12 +76,12 @@ def _items(before: Side, after: Side, earlier: History) -> Iterator[Change]:
             yield from _verdicts(was, now)
             yield from _moved(was, now, earlier)
         elif was.in_scope != now.in_scope:
-            said = "joined the scope" if now.in_scope else "is out of scope now: nothing is known of it"
+            said = "joined the scope" if now.in_scope else "is out of scope now: its state is unknown"
             yield _scope(now, said, words.verdict(was.verdict) if was.in_scope else "out of scope",
                          words.verdict(now.verdict) if now.in_scope else "out of scope")  # fmt: skip
     for gone in before.results:
         if gone.in_scope and gone.item.id not in seen:
-            yield _scope(gone, "is gone from the checklist", words.verdict(gone.verdict), "gone")
+            yield _scope(gone, "was removed from the checklist", words.verdict(gone.verdict), "removed")
 
 
 def _scope(result: ItemResult, said: str, was: str, now: str) -> Change:
@@ -97,7 +97,7 @@ _BECAME = {
 
 
 def _verdicts(was: ItemResult, now: ItemResult) -> Iterator[Change]:
-    """Compare an item's verdicts; where they are the same, and not good, those of its targets."""
+    """Compare the verdicts of an item; if they are the same and not good, those of its targets."""
     if was.verdict is not now.verdict:
         yield _verdict(now.item.id, "", was.verdict, now.verdict, now.reason)
     elif not now.verdict.good:
@@ -148,7 +148,7 @@ def _reading(
     was, now = words.measured(old), words.measured(new)
     before, after = as_number(old.value), as_number(new.value)
     if before is None or after is None or old.unit != new.unit:
-        if new.limit:  # a word that nothing judges (a plan, a time) changes from run to run
+        if new.limit:  # a word without a limit (a plan, a time) changes from run to run
             text = f"{where}: {name} was {was} and is {now} (limit {new.limit})"
             yield Change(Kind.MOVED, item, target, text, was, now)
         return
@@ -165,7 +165,7 @@ def _percent(before: float, after: float) -> str:
 
 
 def as_number(value: object) -> float | None:
-    """Return a measured number; None for words, yes and no, what was not measured and what is not finite."""
+    """Return a measured number; None for words, yes and no, values that were not measured and non-finite ones."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
@@ -184,10 +184,10 @@ def _waivers(before: Side, after: Side) -> Iterator[Change]:
                 waiver, f"waiver {longer}, approved by {waiver.approver}", _until(old[key]), _until(waiver)
             )
         elif old[key] != waiver:
-            yield _waiver(waiver, "waiver written anew", _until(old[key]), _until(waiver))
+            yield _waiver(waiver, "waiver rewritten", _until(old[key]), _until(waiver))
     for key, waiver in old.items():
         if key not in new:
-            yield _waiver(waiver, "waiver is gone", _until(waiver), "none")
+            yield _waiver(waiver, "waiver was removed", _until(waiver), "none")
 
 
 def _waiver(waiver: Waiver, said: str, was: str, now: str) -> Change:
@@ -201,6 +201,14 @@ def _until(waiver: Waiver) -> str:
 
 
 def _weakenings(before: Side, after: Side) -> Iterator[Change]:
-    for said in after.weakenings:
-        if said not in before.weakenings:
-            yield Change(Kind.WEAKER, "", "", said, "", "weaker than the checklist")
+    """Compare weakenings by their sentences. Those that bear on no item in scope are one change."""
+    known = {weakening.text for weakening in before.weakenings}
+    scope = {r.item.id for r in after.results if r.in_scope}
+    new = [weakening for weakening in after.weakenings if weakening.text not in known]
+    now = "weaker than the checklist"
+    for weakening in new:
+        if weakening.bears_on(scope):
+            yield Change(Kind.WEAKER, "", "", weakening.text, "", now)
+    if others := [weakening.text for weakening in new if not weakening.bears_on(scope)]:
+        said = words.count(len(others), "weakening bears", "weakenings bear")
+        yield Change(Kind.WEAKER, "", "", f"{said} on no item in scope: {'; '.join(others)}", "", now)

@@ -1,4 +1,4 @@
-"""The record of a change, from its journal alone: what is rendered now can be rendered again and compared."""
+"""Build the record of a change from its journal alone, so that a report can be rendered again and compared."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.journal import FILE, Entry, JournalError, Segment, segments
-from pytest_deploygate.model import words_for
+from pytest_deploygate.model import Weakening, words_for
 from pytest_deploygate.report import added, changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
-#: Kinds of journal entries that have a place of their own in the report.
+#: Kinds of journal entries that have their own place in the report.
 _PLACED = frozenset({"run", "bound", "test", "decision", "end", added.SECTION, added.CLASSIFIED})
-#: Where an entry of a kind that this version does not know says what it is, the first that it has.
+#: Keys that may describe an entry of an unknown kind; the first that it has is used.
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
 
@@ -54,7 +54,7 @@ def build(entries: Sequence[Entry]) -> Record:
 
 
 def history(runs: Sequence[Segment]) -> changes.History:
-    """Return every number that these runs measured, oldest first, by item, target and name."""
+    """Return all numbers that these runs measured, oldest first, by item, target and name."""
     found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for segment in runs:
         for test in segment.tests:
@@ -66,10 +66,13 @@ def history(runs: Sequence[Segment]) -> changes.History:
     return found
 
 
-def _weakenings(about: standing.Frame) -> tuple[str, ...]:
+def _weakenings(about: standing.Frame) -> tuple[Weakening, ...]:
     return (
         *about.weakenings,
-        *(f"{item} is declared not applicable: {why}" for item, why in about.not_applicable.items()),
+        *(
+            Weakening(f"{item} is declared not applicable: {why}", (item,))
+            for item, why in about.not_applicable.items()
+        ),
     )
 
 
@@ -88,13 +91,13 @@ def _provenance(last: Segment, about: standing.Frame, head: str) -> Provenance:
 
 
 def _clock(seen: Mapping[str, Any]) -> str:
-    """Say how far the host's clock may be off."""
+    """Say how far off the host's clock may be."""
     if seen.get("synchronised") is None:
-        return "not known: the kernel could not be asked"
+        return "unknown: the kernel could not be asked"
     if not seen["synchronised"]:
-        return "not synchronised, says the kernel: times here may differ from other hosts' by any amount"
+        return "not synchronised, according to the kernel: times may differ from those of other hosts by any amount"
     offset, most = words_for(abs(float(seen["offset_s"]))), words_for(float(seen["max_error_s"]))
-    return f"synchronised, offset {offset}, at most {most} off, by the kernel's estimate"
+    return f"synchronised, offset {offset}, at most {most} off by the estimate of the kernel"
 
 
 def _run(segment: Segment) -> Run:
@@ -112,7 +115,7 @@ def _run(segment: Segment) -> Run:
 
 
 def _measured(runs: Sequence[Segment], about: standing.Frame) -> Iterator[Measured]:
-    """Yield each run's time in each phase. Items that the last run's checklist does not have are left out."""
+    """Yield the time of each run in each phase. Items that are not in the last run's checklist are left out."""
     phase_of = {item.id: item.phase for item in about.items}
     for segment in runs:
         times: defaultdict[str, list[datetime]] = defaultdict(list)
@@ -125,10 +128,10 @@ def _measured(runs: Sequence[Segment], about: standing.Frame) -> Iterator[Measur
 
 
 def _events(entries: Sequence[Entry], runs: Sequence[Segment]) -> Iterator[Event]:
-    """Yield what the tables of runs and items do not show: runs that broke off, and entries of other kinds."""
+    """Yield what the tables of runs and items do not show: interrupted runs, and entries of other kinds."""
     for segment in runs:
         if segment.ended is None:
-            text = f"the run of {segment.started:%H:%M:%S} UTC broke off without an end"
+            text = f"the run of {segment.started:%H:%M:%S} UTC was interrupted"
             mine = [entry.at for entry in entries if entry.body.get("run") == segment.run]
             yield Event(max(mine, default=segment.started), "incident", text)
     for entry in entries:
@@ -141,7 +144,7 @@ def _events(entries: Sequence[Entry], runs: Sequence[Segment]) -> Iterator[Event
 
 
 def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Side) -> Previous | None:
-    """Return the newest earlier run that shares scope with the last one, and what changed since it."""
+    """Return the latest earlier run with items in common, and what changed since."""
     scope = {result.item.id for result in now.results if result.in_scope}
     for index in range(len(runs) - 2, -1, -1):
         segment = runs[index]
@@ -151,7 +154,7 @@ def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Si
         try:
             about = standing.frame(segment.begin)
             old: list[ItemResult] = standing.results(before)
-        except JournalError:  # written by another version: the report of this run must not break on it
+        except JournalError:  # written by another version: this run must still be reported
             return None
         return Previous(
             started=segment.started,
@@ -165,7 +168,7 @@ def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Si
 
 
 def _up_to(entries: Sequence[Entry], segment: Segment) -> list[Entry]:
-    """Return the entries before a run began."""
+    """Return the entries before a run started."""
     found: list[Entry] = []
     for entry in entries:
         if entry.kind == "run" and entry.body["run"] == segment.run:

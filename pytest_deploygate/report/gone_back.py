@@ -1,4 +1,4 @@
-"""A rollback as the report tells it: when it was decided and by whom, each step with its time, what was lost."""
+"""A rollback as the report shows it: when it was decided and by whom, each step with its time, what was lost."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pytest_deploygate.journal import Entry, segments
 from pytest_deploygate.model import words_for
 from pytest_deploygate.report.record import GoneBack, Loss, StepBack
 
-#: The journal's kinds of lines that this module tells; the words of `rollback` lines are `rollback.progress.Mark`.
+#: Kinds of journal lines that this module reads; the marks of `rollback` lines are `rollback.progress.Mark`.
 KINDS = frozenset({"rollback", "loss", "incident", "platform", "circumstances", "gone back", "after"})
 
 
 def newest(entries: Sequence[Entry]) -> GoneBack | None:
-    """Return the newest rollback, None where none was begun. What another version wrote otherwise is left out."""
+    """Return the latest rollback, None if none was started. What another version wrote differently is left out."""
     begun = [e for e in entries if e.kind == "rollback" and e.body.get("mark") == "begun"]
     if not begun:
         return None
@@ -36,7 +36,7 @@ def newest(entries: Sequence[Entry]) -> GoneBack | None:
 
 
 def said(entry: Entry) -> str:
-    """Say a line of the journal in the list of what happened; empty: it is told elsewhere or says nothing."""
+    """Describe a line of the journal for the list of events; empty if it is shown elsewhere or says nothing."""
     body = entry.body
     if entry.kind == "incident":
         who = f"{body.get('name')} ({body.get('by')})" if body.get("name") else str(body.get("by", ""))
@@ -48,11 +48,11 @@ def said(entry: Entry) -> str:
         step = f" {body['step']}" if body.get("step") else ""
         return f"{body.get('mark')}{step}"
     if entry.kind == "circumstances":
-        healthy = {True: "healthy", False: "NOT healthy", None: "not known"}[body.get("old_side_healthy")]
+        healthy = {True: "healthy", False: "NOT healthy", None: "unknown"}[body.get("old_side_healthy")]
         return f"old side {healthy}; baseline: {body.get('baseline')}"
     if entry.kind == "after":
-        return f"{len(body.get('tasks', ()))} tasks written down" + (
-            f"; next try {body['retry']}" if body.get("retry") else ""
+        return f"{len(body.get('tasks', ()))} tasks recorded" + (
+            f"; next attempt {body['retry']}" if body.get("retry") else ""
         )
     return str(body.get("said") or body.get("why") or "")
 
@@ -63,7 +63,7 @@ def _incidents(entries: Sequence[Entry]) -> list[Incident]:
 
 
 def _course(events: Sequence[Event]) -> Iterator[tuple[datetime, str]]:
-    """Yield what led to it: opened, what the gate observed, what was decided and by whom."""
+    """Yield what led to it: the opening, what the gate observed, what was decided and by whom."""
     opened = events[0].at.wall
     for event in events:
         who = f"{event.name} ({event.by})" if event.name else event.by
@@ -83,7 +83,7 @@ def _course(events: Sequence[Event]) -> Iterator[tuple[datetime, str]]:
 
 
 def _steps(lines: Sequence[Entry], planned: str) -> Iterator[StepBack]:
-    """Yield every step of the runbook in its order, also those that were not reached."""
+    """Yield every step of the runbook in order, including those that were not reached."""
     names = [name for name in planned.split("\n") if name]
     names += [e.body["step"] for e in lines if e.body["step"] and e.body["step"] not in names]
     for name in dict.fromkeys(names):
@@ -117,14 +117,14 @@ def _losses(entries: Sequence[Entry], name: str) -> Iterator[Loss]:
 
 
 def _tasks(entries: Sequence[Entry]) -> Iterator[tuple[str, str, datetime]]:
-    """Yield what `deploygate rollback --after` wrote down last: what, by whom, until when."""
+    """Yield the tasks that `deploygate rollback after` last recorded: what, by whom, until when."""
     found = [e.body for e in entries if e.kind == "after"]
     for task in found[-1]["tasks"] if found else ():
         yield str(task["title"]), str(task["owner"]), datetime.fromisoformat(task["due"])
 
 
 def _platform(entries: Sequence[Entry], name: str) -> Iterator[tuple[str, bool, str]]:
-    """Yield how the platform was when the rollback stopped: a step, whether it has taken, and what was seen."""
+    """Yield the state of the platform when the rollback stopped: a step, whether it took effect, what was observed."""
     found = [e.body for e in entries if e.kind == "platform" and e.body.get("rollback") == name]
     for one in found[-1]["seen"] if found else ():
         yield str(one["step"]), bool(one["good"]), str(one["said"])

@@ -1,13 +1,13 @@
-"""Who comes first: the items of a record grouped and ordered as every output of the report layer needs them."""
+"""Group and order the items of a record for all outputs of the report layer."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict
+from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict, Weakening
 from pytest_deploygate.report.record import ItemResult, Record
-from pytest_deploygate.report.words import SEVERITIES
+from pytest_deploygate.report.words import BESIDE, SEVERITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,21 @@ class PhaseGroup:
 
 
 def in_scope(record: Record) -> tuple[ItemResult, ...]:
-    """Return the items that the decision speaks for."""
+    """Return the items that the decision covers."""
     return tuple(r for r in record.items if r.in_scope)
 
 
+def weakenings(record: Record) -> tuple[tuple[Weakening, ...], tuple[Weakening, ...]]:
+    """Split the weakenings into those that bear on an item in scope, or may, and those that bear on none."""
+    scope = {r.item.id for r in record.items if r.in_scope}
+    return (
+        tuple(w for w in record.weakenings if w.bears_on(scope)),
+        tuple(w for w in record.weakenings if not w.bears_on(scope)),
+    )
+
+
 def by_phase(record: Record) -> tuple[PhaseGroup, ...]:
-    """Group all items by phase; a phase that the record does not list stands at the end under its id."""
+    """Group all items by phase. A phase that the record does not list comes last, under its id."""
     known = {p.id: p for p in record.phases}
     for result in record.items:
         known.setdefault(result.item.phase, Phase(result.item.phase, result.item.phase))
@@ -44,20 +53,20 @@ def by_phase(record: Record) -> tuple[PhaseGroup, ...]:
 
 
 def held(record: Record) -> frozenset[str]:
-    """Return the ids of the items that a rule held against: the decision alone knows. With none, all of them."""
+    """Return the ids of the items that made a rule hold. Without a decision, return all of them."""
     if record.decision is None:
         return frozenset(r.item.id for r in record.items)
     return frozenset(i for rule in record.decision.rules if rule.says is not Outcome.GO for i in rule.items)
 
 
 def deferred(result: ItemResult, against: Container[str]) -> str:
-    """Return the phase until which an inconclusive item does not hold, or nothing. `against` is `held(record)`."""
+    """Return the phase until which an inconclusive item does not hold, else nothing. `against` is `held(record)`."""
     waits = result.verdict is Verdict.INCONCLUSIVE and result.item.id not in against
     return result.deferred_to if waits else ""
 
 
 def weight(result: ItemResult, against: Container[str]) -> tuple[int, int, int]:
-    """Order items that are not a pass: what can hold first, then by verdict, then by severity."""
+    """Sort key of items that did not pass: those that can hold first, then by verdict, then by severity."""
     light = result.item.severity is Severity.MINOR or bool(deferred(result, against))
     return (
         int(light),
@@ -67,21 +76,27 @@ def weight(result: ItemResult, against: Container[str]) -> tuple[int, int, int]:
 
 
 def not_good(results: Iterable[ItemResult], against: Container[str]) -> tuple[ItemResult, ...]:
-    """Return the items that somebody has to do something about, heaviest first."""
+    """Return the items that need action, most severe first."""
     return tuple(sorted((r for r in results if not r.verdict.good), key=lambda r: weight(r, against)))
 
 
 def bad_findings(result: ItemResult) -> tuple[Finding, ...]:
-    """Return the findings of an item that are no pass, worst first."""
+    """Return the findings of an item that are not good, worst first."""
     return tuple(f for f in result.findings if not f.verdict.good)
 
 
 def good_findings(result: ItemResult) -> tuple[Finding, ...]:
-    """Return the findings of an item that are a pass."""
+    """Return the findings of an item that are good."""
     return tuple(f for f in result.findings if f.verdict.good)
 
 
-def deciding(rules: Iterable[Rule], outcome: Outcome) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """Split rules into those that say what was decided and the others that had a say."""
-    known = tuple(rules)
-    return tuple(r for r in known if r.says is outcome), tuple(r for r in known if r.says is not outcome)
+def deciding(rules: Iterable[Rule], outcome: Outcome) -> tuple[Rule, ...]:
+    """Return the rules that led to the decision."""
+    return tuple(r for r in rules if r.says is outcome)
+
+
+def beside(rules: Iterable[Rule], outcome: Outcome) -> tuple[tuple[str, tuple[Rule, ...]], ...]:
+    """Return the other rules under headings that say what they mean for the decision; none reads like a second one."""
+    others = [r for r in rules if r.says is not outcome]
+    groups = ((BESIDE[says], tuple(r for r in others if r.says is says)) for says in BESIDE)
+    return tuple((heading, some) for heading, some in groups if some)

@@ -29,8 +29,8 @@ _REASON_AT_MOST = 4000
 def render(record: Record) -> str:
     """Return the document. Same record and version, same bytes.
 
-    It has no script, loads nothing, and stays under `view.LIMIT` bytes for any checklist up to several thousand
-    items: where that needs it, items are shown in brief, and the document says so.
+    It has no script, loads nothing, and stays under `view.LIMIT` bytes for checklists of up to several thousand items. If
+    that requires it, items are shown in brief, and the document says so.
     """
     known = cleaned(record)
     text = ""
@@ -50,13 +50,13 @@ def _finished(record: Record, room: int) -> str:
         style=_STYLE_GOES_HERE,
         style_digest=digest,
     )
-    # The values were masked before: masking the page would break it where a weak secret is a word of HTML.
+    # The values are already masked. Masking the page would break it if a weak secret is a word of HTML.
     return plain(body).replace(_STYLE_GOES_HERE, css, 1)
 
 
 @functools.cache
 def _style() -> tuple[str, str]:
-    """Return the style sheet and its SHA-256 as a Content-Security-Policy writes it."""
+    """Return the style sheet and its SHA-256 in the form of a Content-Security-Policy."""
     css = _file("signoff.css")
     return css, base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
 
@@ -66,7 +66,7 @@ def _file(name: str) -> str:
 
 
 class _Compiled(bccache.FileSystemBytecodeCache):
-    """The templates compiled, where Python keeps the modules beside them; a place that takes no files is none."""
+    """Compiled templates, kept where Python keeps its compiled modules. A folder that is not writable is not used."""
 
     def __init__(self) -> None:
         beside = Path(str(resources.files("pytest_deploygate.report") / "templates" / "x.py"))
@@ -78,7 +78,7 @@ class _Compiled(bccache.FileSystemBytecodeCache):
     def get_bucket(
         self, environment: jinja2.Environment, name: str, filename: str | None, source: str
     ) -> bccache.Bucket:
-        """Jinja knows a compiled template by its source alone; what it was compiled with counts as well."""
+        """Jinja identifies a compiled template by its source alone; include what it was compiled with."""
         made_with = (
             jinja2.__version__, __version__, environment.autoescape, environment.trim_blocks,
             environment.lstrip_blocks,
@@ -118,6 +118,8 @@ def _template() -> jinja2.Template:
     )
     environment.globals.update(
         count=words.count,
+        listed=functools.partial(words.listed, most=view.ITEMS_PER_RULE),
+        elsewhere=words.elsewhere,
         took=words_for,
         moved=changes.Kind.MOVED.value,
         span=words.span,
@@ -138,7 +140,7 @@ def _template() -> jinja2.Template:
 
 
 def _long(text: str) -> str:
-    """Cut a text only where nobody would read on, and say where the rest is."""
+    """Shorten a text only beyond a length that nobody reads, and say where the rest is."""
     if len(text) <= _REASON_AT_MOST:
         return text
     return f"{text[:_REASON_AT_MOST]}… ({len(text) - _REASON_AT_MOST:,} more characters in verdicts.json)"

@@ -1,8 +1,8 @@
 """`junit.xml`, as Jenkins' schema has it: one test case for each item and target in scope, and one for the decision.
 
-JUnit has fewer states than we do, and CI shows skipped as green. So of critical and major items all that is fail,
-inconclusive or not covered is a failure; of minor items, waived ones and those that do not apply it is skipped; a
-plain pass is a pass or an attestation only. The decision's own case keeps a HOLD red where every item is green.
+JUnit has fewer states than we do, and CI shows skipped as green. So a critical or major item that failed, is inconclusive
+or is not covered is a failure; minor items, waived items and those that do not apply are skipped; only a pass or an
+attestation passes. The case of the decision keeps a HOLD red even if every item is green.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pytest_deploygate.report import grouping, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
 from pytest_deploygate.report.record import ItemResult, Record
 
-#: What XML 1.0 cannot hold, even escaped.
+#: Characters that XML 1.0 cannot contain, even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A test case: `state` is `failure`, `skipped` or nothing; `kind` is the verdict behind it."""
+    """A test case. `state` is `failure`, `skipped` or empty; `kind` is the verdict behind it."""
 
     group: str
     name: str
@@ -36,7 +36,7 @@ class _Case:
 
 
 def build(record: Record) -> str:
-    """Return the XML text with its declaration, UTF-8. Control characters and secrets do not get into it."""
+    """Return the XML text with its declaration in UTF-8, without control characters and secrets."""
     known = cleaned(record)
     suites = [_suite(known, "decision", [_decision_case(known)])]
     for group in grouping.by_phase(known):
@@ -101,7 +101,7 @@ def _element(case: _Case) -> ET.Element:
 
 
 def _cases(result: ItemResult) -> Iterator[_Case]:
-    """Yield a case for each target, and one for the item itself where its verdict is worse than all of them."""
+    """Yield a case for each target, and one for the item itself if its verdict is worse than all of them."""
     for finding in result.findings:
         yield _case(result, _governed(result, finding), finding)
     worst = min((WORST_FIRST.index(f.verdict) for f in result.findings), default=len(WORST_FIRST))
@@ -110,7 +110,7 @@ def _cases(result: ItemResult) -> Iterator[_Case]:
 
 
 def _governed(result: ItemResult, finding: Finding) -> Verdict:
-    """Return the verdict that counts for a target: a bad one of a waived item is waived, never a plain pass."""
+    """Return the verdict that counts for a target: a bad target of a waived item is waived, never a plain pass."""
     if not finding.verdict.good and result.verdict in (Verdict.WAIVED, Verdict.NOT_APPLICABLE):
         return result.verdict
     return finding.verdict
@@ -138,7 +138,7 @@ def _case(result: ItemResult, verdict: Verdict, finding: Finding | None) -> _Cas
 
 
 def _state(verdict: Verdict, severity: Severity) -> str:
-    """Map a verdict to JUnit's states. What is not known to be good is never a plain pass."""
+    """Map a verdict to a JUnit state. Only a good verdict is a plain pass."""
     if verdict in (Verdict.PASS, Verdict.ATTESTED):
         return ""
     if verdict in (Verdict.WAIVED, Verdict.NOT_APPLICABLE) or severity is Severity.MINOR:
@@ -163,7 +163,7 @@ def _decision_case(record: Record) -> _Case:
     """Return the case of the decision: red unless it is GO."""
     decision = record.decision
     outcome = decision.outcome if decision else None
-    rules, _ = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     because = " ".join(rule.because for rule in rules) or "no decision was reached"
     return _Case(
         group="deploygate",

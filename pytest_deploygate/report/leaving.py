@@ -1,7 +1,7 @@
-"""The one point through which every text leaves the report layer: secrets masked, nothing that hides or spoofs.
+"""Every text leaves the report layer through here: secrets are masked, and nothing hidden or spoofed remains.
 
-The values are masked, not the finished text: there, escaping (`&` as `&amp;`) or wrapping at the terminal's width would
-have taken a secret apart, and a weak secret that is a word of the format (`test`, `class`) would break the format.
+Values are masked, not the finished text: escaping (`&` as `&amp;`) or wrapping at the terminal's width would have split a
+secret there, and a weak secret that is a word of the format (`test`, `class`) would break the format.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_deploygate.report.record import Record
 
 T = TypeVar("T")
 
-#: Control characters (terminal escapes among them), signs that turn the reading direction, halves of surrogate pairs.
+#: Control characters (including terminal escapes), marks that change the text direction, halves of surrogate pairs.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
 )
@@ -26,17 +26,17 @@ _MARK = "\ufffd"
 
 
 def plain(text: str) -> str:
-    """Return the text with every character that cannot be seen, or that moves others, replaced by �."""
+    """Return the text with every character that is invisible, or moves others, replaced by �."""
     return _UNSEEN.sub(_MARK, text.replace("\r\n", "\n"))
 
 
 def leaving(text: str) -> str:
-    """Return a finished text as it may leave: plain, and with every known secret masked."""
+    """Return a text as it may leave: plain, with every known secret masked."""
     return redact(plain(text))
 
 
 def cleaned(record: Record) -> Record:
-    """Return the record with every text in it plain and masked; the same object where nothing was to do."""
+    """Return the record with every text in it plain and masked; the same object if there was nothing to do."""
     texts: list[str] = []
     _collect(record, texts)
     joined = "\n".join(texts)
@@ -46,7 +46,7 @@ def cleaned(record: Record) -> Record:
 
 
 def _collect(value: Any, into: list[str]) -> None:
-    """Append every text inside a value. By exact type first: this runs over some hundred thousand values."""
+    """Append every text inside a value. Exact types come first: this visits some hundred thousand values."""
     kind: Any = type(value)
     if kind is str:
         into.append(value)
@@ -62,12 +62,12 @@ def _collect(value: Any, into: list[str]) -> None:
 
 @functools.cache
 def _fields(kind: type) -> tuple[str, ...]:
-    """Return the names of a dataclass's fields, of any other type none."""
+    """Return the field names of a dataclass; none for any other type."""
     return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
 def _mapped(value: T, change: Callable[[str], str]) -> T:
-    """Return a value of the same type with `change` applied to each text inside."""
+    """Return a value of the same type with `change` applied to every text inside."""
     result: Any = value
     if isinstance(value, Enum):
         pass

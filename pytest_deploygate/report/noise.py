@@ -1,8 +1,8 @@
-"""How much a measurement moves when nothing changed: from earlier runs where there are enough, else a stated bound.
+"""How much a measurement varies when nothing changed: from earlier runs if there are enough, else a stated bound.
 
-With `ENOUGH` earlier values or more: three scaled median absolute deviations around their median (for normal noise
-99.7 % lie inside), and never less than `FLOOR` of the median, because few values repeat by chance. With fewer there is
-no way to know: a relative bound of `BOUND` stands in, and every sentence says so.
+With `ENOUGH` earlier values or more, the band is three scaled median absolute deviations around their median (99.7 % of
+normal noise lies inside), but at least `FLOOR` of the median, because a few values may agree by chance. With fewer values
+the noise is unknown: the relative bound `BOUND` is used instead, and every sentence says so.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _SCALE = 1.4826  # median absolute deviation to standard deviation, for normal n
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Where a value may lie without having moved, and in words where that is from."""
+    """The range in which a value has not moved, and where the range comes from."""
 
     low: float
     high: float
     source: str
 
     def holds(self, value: float) -> bool:
-        """Tell whether a value lies inside."""
+        """Return whether a value lies inside."""
         return self.low <= value <= self.high
 
 
 def band(before: float, earlier: Sequence[float]) -> Band:
-    """Return the band around the value `before`; `earlier` are all values before it, itself not among them."""
+    """Return the band around the value `before`; `earlier` are all values before it, without itself."""
     known = [*earlier, before]
     if len(known) < ENOUGH:
         wide = abs(before) * BOUND

@@ -1,12 +1,10 @@
-"""What the report layer is given: everything that the journal and the decision know of one change, as one value.
+"""The input of the report layer: everything that the journal and the decision say about one change, as one value.
 
-The report layer reads no file, asks no clock and judges nothing: two renderings of one `Record` by one version of the
-tool are the same bytes. Whoever owns the journal builds it with a function of this shape, pure but for its arguments:
+The report layer reads no file and no clock, and judges nothing: two renderings of the same `Record` by the same version
+of the tool are identical byte for byte. `from_journal.build` makes it.
 
-    def record(journal: Journal, checklist: Checklist, inventory: Inventory, decision: Decision | None) -> Record
-
-All times are aware and in UTC. Texts may hold anything, also HTML, escape sequences and secrets: `cleaned` and the
-renderers see to that.
+All times are aware and in UTC. Texts may contain anything, including HTML, escape sequences and secrets: `cleaned` and
+the renderers handle that.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from datetime import datetime
 
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Decision, Outcome, Phase
+from pytest_deploygate.model import Decision, Outcome, Phase, Weakening
 from pytest_deploygate.report.changes import Change
 
 __all__ = ["Contact", "Event", "ItemResult", "Measured", "Previous", "Provenance", "Record", "Run"]
@@ -26,7 +24,7 @@ __all__ = ["Contact", "Event", "ItemResult", "Measured", "Previous", "Provenance
 class Run:
     """One segment of the journal: one run of the gate for this change.
 
-    `finished` is None and `interrupted` true where the run was killed. `versions` are pairs such as
+    `finished` is None and `interrupted` true if the run was killed. `versions` are pairs such as
     `("pytest", "9.0.1")`. `scope` is what that run's `-m` named.
     """
 
@@ -43,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """When one run measured items of a phase: from the first measurement's beginning to the last one's end."""
+    """When one run measured items of a phase: from the start of the first measurement to the end of the last."""
 
     phase: str
     start: datetime
@@ -61,7 +59,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Who to call for a role, as the inventory has it."""
+    """Whom to call for a role, from the inventory."""
 
     role: str
     name: str = ""
@@ -71,7 +69,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The run before the last one of the same change, and what is different since. `outcome` is None: undecided."""
+    """The run of the same change before the last one, and what changed since. `outcome` is None if it was undecided."""
 
     started: datetime
     scope: str
@@ -81,9 +79,9 @@ class Previous:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where the report comes from, so that it can be computed again and compared. Digests are SHA-256 in hex.
+    """The origin of the report, so that it can be computed again and compared. Digests are SHA-256 in hex.
 
-    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far the host's clock may be off.
+    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far off the host's clock may be.
     """
 
     tool: str
@@ -126,8 +124,8 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class GoneBack:
-    """A rollback. `ended` is None until every step was verified. `course` is what led to it, `platform` how each step's
-    subject was when it stopped: a step, whether it has taken, what was seen. `tasks` are what remains, by whom, until when.
+    """A rollback. `ended` is None until every step is verified. `course` is what led to it. `platform` is the state when
+    it stopped: a step, whether it took effect, what was observed. `tasks` is the remaining work: what, by whom, until when.
     """
 
     began: datetime
@@ -142,16 +140,16 @@ class GoneBack:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One change as reported. `items` and `phases` are in the order of the checklist, all of them, in scope or not.
+    """One change as reported. `items` and `phases` are all of the checklist's, in its order, in scope or not.
 
-    The verdict of an item governs: it may be better than its worst finding (waived, not applicable) and worse than
-    all of them (a target expected and not seen). Its findings are the latest of each target, worst first.
-    `scope` is what `-m` named, in words (empty: the whole checklist). `decision` is None where none was reached.
-    `weakenings` are sentences, one for each limit, severity or scope that is weaker than the checklist's own.
-    `windows` are phases with planned start and end, where headings and the inventory's schedule say so.
+    The verdict of an item counts: it may be better than its worst finding (waived, not applicable) and worse than all of
+    them (an expected target was not seen). Its findings are the latest of each target, worst first.
+    `scope` is what `-m` named, in words (empty: the whole checklist). `decision` is None if none was reached.
+    `weakenings` are limits, severities and scopes that are weaker than the checklist's own.
+    `windows` are phases with their planned start and end, if headings and the inventory's schedule give them.
     `planned` are the ids of items that this version has no check for, whatever the inventory says.
-    `measured` are all runs' times, phase by phase; `events` what else happened; `roles` who must sign. `sections` are
-    what hooks of the repository add, as title and text; `calls` whom to call after a rollback, in this order.
+    `measured` are the times of all runs by phase, `events` other events, `roles` the roles that must sign. `sections` are
+    added by hooks of the repository, as title and text; `calls` says whom to call after a rollback, in this order.
     """
 
     change: str
@@ -163,7 +161,7 @@ class Record:
     items: tuple[ItemResult, ...]
     runs: tuple[Run, ...]
     provenance: Provenance
-    weakenings: tuple[str, ...] = ()
+    weakenings: tuple[Weakening, ...] = ()
     planned: tuple[str, ...] = ()
     windows: tuple[tuple[str, datetime, datetime], ...] = ()
     measured: tuple[Measured, ...] = ()

@@ -1,4 +1,4 @@
-"""The result files of a change: what they are called and how each is made of a record."""
+"""The result files of a change: their names, and how each is rendered from a record."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ NAMES = tuple(_RENDERERS)
 
 
 def render(record: Record) -> dict[str, str]:
-    """Return each file's text by its name; redacted, the same for the same record and version."""
+    """Return the text of each file by name: redacted, and identical for the same record and version."""
     return {name: text(record) for name, text in _RENDERERS.items()}

@@ -1,4 +1,4 @@
-"""When each phase was planned and when it was measured, and the picture of it."""
+"""When each phase was planned and measured, and the timeline of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.plots import timeline
 from pytest_deploygate.report.record import Record
 
-#: What happens in a rollback has a table of its own: so many marks would hide the others.
+#: Events of a rollback have their own table: so many marks would hide the others.
 _STEPS = frozenset({"rollback", "loss", "circumstances", "gone back", "after"})
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseTimes:
-    """A phase's times in words. `late` says how far measured times lie outside the plan, or nothing."""
+    """The times of a phase in words. `late` says how far measured times lie outside the plan, or nothing."""
 
     phase: Phase
     planned: str
@@ -82,13 +82,13 @@ def _marks(record: Record) -> Iterator[timeline.Mark]:
         if event.kind not in _STEPS:
             yield timeline.Mark(event.at, event.kind, "incident")
     if record.gone_back is not None:
-        yield timeline.Mark(record.gone_back.began, "going back", "rollback")
+        yield timeline.Mark(record.gone_back.began, "rollback", "rollback")
         if record.gone_back.ended:
             yield timeline.Mark(record.gone_back.ended, "rolled back", "rollback")
 
 
 def _decided(record: Record, phase: str) -> str:
-    """Say the newest decision of a run whose scope names this phase alone; others are in the table of events."""
+    """Return the latest decision of a run whose scope is exactly this phase; others are in the list of events."""
     known = [run for run in record.runs if run.scope == phase and run.outcome]
     return known[-1].outcome.value if known and known[-1].outcome else ""
 
@@ -103,7 +103,7 @@ def _late(window: tuple[datetime, datetime] | None, spans: list[tuple[datetime, 
 
 
 def counts(record: Record) -> tuple[tuple[str, tuple[tuple[Verdict, int], ...]], ...]:
-    """Return verdict counts by severity, for those severities that are in scope."""
+    """Return the counts of verdicts by severity, for the severities in scope."""
     inside = grouping.in_scope(record)
     found = (
         (s.value, words.tally(r.verdict for r in inside if r.item.severity is s)) for s in words.SEVERITIES

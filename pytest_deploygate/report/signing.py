@@ -1,4 +1,4 @@
-"""The people of a record: what they attested and waived, who must sign, whom to call."""
+"""People in a record: what they attested and waived, who must sign, whom to call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.report.record import Contact, Record
 
 @dataclass(frozen=True, slots=True)
 class WaiverShown:
-    """A waiver with where it stood when the decision was taken. `items` are those that it kept from holding."""
+    """A waiver with its state at the time of the decision. `used` is true if an item in scope was waived by it."""
 
     waiver: Waiver
     state: str
@@ -22,14 +22,14 @@ class WaiverShown:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A role that must sign, with its contact where the inventory has one."""
+    """A role that must sign, with its contact if the inventory has one."""
 
     role: str
     contact: Contact | None
 
 
 def waivers(record: Record) -> tuple[WaiverShown, ...]:
-    """Return the waivers of this change and inventory, those that expire first on top."""
+    """Return the waivers of this change and inventory, the first to expire first."""
     at = _at(record)
     mine = [
         w for w in record.waivers if w.change in ("", record.change) and w.inventory in ("", record.inventory)
@@ -42,7 +42,7 @@ def waivers(record: Record) -> tuple[WaiverShown, ...]:
 
 
 def attestations(record: Record) -> tuple[tuple[Item, Finding], ...]:
-    """Return what people attested in the scope, in the order of the checklist."""
+    """Return what people attested in scope, in the order of the checklist."""
     return tuple(
         (r.item, f) for r in record.items if r.in_scope for f in r.findings if f.verdict is Verdict.ATTESTED
     )
@@ -59,7 +59,7 @@ def _is_waived(verdict: Verdict, findings: tuple[Finding, ...]) -> bool:
 
 
 def _at(record: Record) -> datetime | None:
-    """Return when the record's last run began: waivers count as they stood then."""
+    """Return when the last run started: waivers count in their state at that time."""
     return record.runs[-1].started if record.runs else None
 
 
@@ -69,5 +69,5 @@ def _state(waiver: Waiver, at: datetime | None) -> str:
     if waiver.expires <= at:
         return f"EXPIRED {words_for(at - waiver.expires)} before the run"
     if waiver.created > at:
-        return "not begun"
+        return "not yet in force"
     return f"active, {words_for(waiver.expires - at)} left"

@@ -1,23 +1,25 @@
-"""What the terminal shows at the end of a run, to be read at night in 80 columns: what is wrong, then the decision.
+"""The summary at the end of a run, readable at night in 80 columns: first what is wrong, then the decision.
 
-Passes are counted only. Colours repeat what words say already, and go away where nobody looks (no terminal, NO_COLOR).
+Passes are only counted. Colours repeat what the words say, and are left out without a terminal or with NO_COLOR.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
+import re
 import shlex
 from collections.abc import Container, Iterator
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
-from pytest_deploygate.model import Finding, Outcome, Verdict
-from pytest_deploygate.report import grouping, words
+from pytest_deploygate.model import Finding, Outcome, Rule, Verdict
+from pytest_deploygate.report import causes, grouping, words
+from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned, leaving
 from pytest_deploygate.report.record import ItemResult, Record
 from pytest_deploygate.report.view import exit_words, scope_words
@@ -29,28 +31,26 @@ _STYLE = {
     Verdict.WAIVED: "bold cyan",
 }
 _OUTCOME_STYLE = {Outcome.GO: "bold green", Outcome.HOLD: "bold yellow", Outcome.ROLLBACK: "bold red"}
-#: Targets of one item and items of one verdict that are named; of more, it says how many.
+#: Targets of one item, and items of one verdict, that are named; the rest are counted.
 MOST_TARGETS = 10
 MOST_ITEMS = 60
 _MOST_REASON = 600
-#: A reason up to this long is repeated; of a longer one, this much.
+#: A reason up to this length is repeated; a longer one is shortened to it.
 _SHORT_REASON = 70
 
 
 def summary(record: Record, report: str = "signoff.html") -> list[RenderableType]:
-    """Return what to print, for a rich Console.
+    """Return what to print on a rich Console.
 
-    `report` is the path of signoff.html as the person can open it; empty where it could not be written.
+    `report` is the path of signoff.html as the user can open it; empty if it could not be written.
     """
     known = cleaned(record)
     inside = grouping.in_scope(known)
     parts: list[RenderableType] = []
     against = grouping.held(known)
-    bad = grouping.not_good(inside, against)
-    for (light, verdict), some in itertools.groupby(
-        bad, key=lambda r: (grouping.weight(r, against)[0], r.verdict)
-    ):
-        parts.extend(_group(verdict, bool(light), list(some), against))
+    bad = causes.grouped(grouping.not_good(inside, against), against)
+    for (light, verdict), some in itertools.groupby(bad, key=lambda cause: _heading(cause, against)):
+        parts.extend(_group(verdict, light, list(some), against))
     parts.extend(_counted(known, inside))
     parts.extend(_decision(known))
     parts.extend(_next(known, leaving(report) if report else ""))
@@ -58,7 +58,7 @@ def summary(record: Record, report: str = "signoff.html") -> list[RenderableType
 
 
 def text(record: Record, report: str = "signoff.html", *, width: int = 80, colour: bool = False) -> str:
-    """Return the summary as finished text, without a line longer than `width`, colour codes only if asked for."""
+    """Return the summary as text, no line longer than `width`, with colour codes only on request."""
     out = io.StringIO()
     console = Console(
         file=out,
@@ -71,28 +71,76 @@ def text(record: Record, report: str = "signoff.html", *, width: int = 80, colou
         legacy_windows=False,
     )
     console.print(Group(*summary(record, report)))
-    # Trailing blanks of wrapped lines only get in the way of copying.
+    # Trailing blanks of wrapped lines get in the way of copying.
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
+def _heading(cause: Cause, against: Container[str]) -> tuple[bool, Verdict]:
+    """Return the heading of a cause: whether it is only listed, and its verdict. Its most severe item counts."""
+    first = cause.results[0]
+    return bool(grouping.weight(first, against)[0]), first.verdict
+
+
 def _group(
-    verdict: Verdict, light: bool, results: list[ItemResult], against: Container[str]
+    verdict: Verdict, light: bool, known: list[Cause], against: Container[str]
 ) -> Iterator[RenderableType]:
-    title = words.verdict(verdict) + (" (listed only, does not hold)" if light else "")
-    yield Line(
-        Text(f"{title}: {len(results)}", style=_STYLE[verdict]), align="left", characters="-", style="dim"
-    )
+    title = words.verdict(verdict) + (" (listed, does not hold)" if light else "")
+    number = sum(len(cause.results) for cause in known)
+    yield Line(Text(f"{title}: {number}", style=_STYLE[verdict]), align="left", characters="-", style="dim")
     said: dict[str, str] = {}
-    for result in results[:MOST_ITEMS]:
-        yield from _item(result, grouping.deferred(result, against), said)
-    if len(results) > MOST_ITEMS:
-        yield Text(f"  and {words.count(len(results) - MOST_ITEMS, 'more item')}: all are in the report")
+    for cause in known[:MOST_ITEMS]:
+        until = grouping.deferred(cause.results[0], against)
+        yield from _shared(cause, until) if cause.shared else _item(cause.results[0], until, said)
+    if left := sum(len(cause.results) for cause in known[MOST_ITEMS:]):
+        yield Text(f"  and {words.count(left, 'more item')}: all are in the report")
+
+
+def _shared(cause: Cause, until: str) -> Iterator[RenderableType]:
+    """Show items that share a cause: how many, why, and the command for all of them, else their ids."""
+    verdict = cause.results[0].verdict
+    head = Text("  ")
+    head.append(words.verdict(verdict), style=_STYLE[verdict])
+    head.append(f"  {causes.title(cause)}", style="bold")
+    yield head
+    yield _indented(cause.said, 6)
+    commands = cause.commands(MOST_ITEMS)
+    if not commands:
+        yield Padding(Text(", ".join(cause.ids[:MOST_ITEMS]), overflow="fold"), (0, 0, 0, 6))
+    for command in commands:
+        yield _Command(command, 6)
+    if len(cause.ids) > MOST_ITEMS:
+        yield _indented(
+            f"and {words.count(len(cause.ids) - MOST_ITEMS, 'more item')}: all are in the report", 6
+        )
+    if until:
+        yield _indented(_deferred(until), 6)
+
+
+class _Command:
+    """A command to copy: broken between words, with a backslash at the end of each line, as a shell accepts it."""
+
+    def __init__(self, text: str, by: int) -> None:
+        self._words = re.findall(r"(?:'[^']*'|[^\s'])+", text)
+        self._by = by
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        room = options.max_width - self._by - 4
+        lines: list[str] = []
+        for word in self._words:
+            if lines and len(lines[-1]) + 1 + len(word) <= room:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+        for n, line in enumerate(lines):
+            indent = " " * (self._by + (2 if n else 0))
+            end = " \\" if n < len(lines) - 1 else ""
+            yield Text(f"{indent}{line}{end}", no_wrap=True, overflow="ignore")
 
 
 def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[RenderableType]:
     """Show an item: one head line, then each bad target with its reason, indented and wrapped.
 
-    `said` has each reason's item: a reason that many items share (a dead host) is printed once and named afterwards.
+    `said` maps reasons to items: a reason that several items share is printed once and referred to afterwards.
     """
     head = Text("  ")
     head.append(words.verdict(result.verdict), style=_STYLE[result.verdict])
@@ -107,7 +155,11 @@ def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[Rend
     else:
         yield from _targets(bad, result.item.id, said)
     if until:
-        yield _indented(f"Deferred: does not hold until {until}, measure it again there.", 6)
+        yield _indented(_deferred(until), 6)
+
+
+def _deferred(until: str) -> str:
+    return f"Deferred: does not hold until {until}; measure it again there."
 
 
 def _targets(bad: tuple[Finding, ...], item: str, said: dict[str, str]) -> Iterator[RenderableType]:
@@ -123,7 +175,7 @@ def _targets(bad: tuple[Finding, ...], item: str, said: dict[str, str]) -> Itera
 
 
 def _once(reason: str, item: str, said: dict[str, str]) -> str:
-    """Return a reason, or who said it already where the same long words stand above."""
+    """Return a reason, or a reference to the item above that already gave the same long one."""
     first = said.setdefault(reason, item)
     if first == item or len(reason) <= _SHORT_REASON:
         return reason
@@ -138,24 +190,33 @@ def _counted(record: Record, inside: tuple[ItemResult, ...]) -> Iterator[Rendera
     yield Line(characters="-", style="dim")
     found = words.tally_words(r.verdict for r in inside)
     yield Text(
-        f"{words.count(len(inside), 'item')} in scope{': ' + found if found else ': nothing was looked at'}."
+        f"{words.count(len(inside), 'item')} in scope{': ' + found if found else ': nothing was measured'}."
     )
     groups = [g for g in grouping.by_phase(record) if g.outside]
     if groups:
         number = sum(len(g.outside) for g in groups)
         where = words.listed((g.phase.id for g in groups), most=12)
-        yield Text(f"{words.count(number, 'item')} out of scope, not looked at: {where}.")
-    if record.weakenings:
-        yield Text(f"{words.count(len(record.weakenings), 'setting')} weaker than the checklist:")
-        for weakening in record.weakenings[:MOST_TARGETS]:
-            yield _indented(weakening, 2)
+        yield Text(f"{words.count(number, 'item')} out of scope, not measured: {where}.")
+    yield from _weaker(record)
+
+
+def _weaker(record: Record) -> Iterator[RenderableType]:
+    bearing, others = grouping.weakenings(record)
+    if bearing:
+        yield Text(f"{words.count(len(bearing), 'setting')} weaker than the checklist:")
+        for weakening in bearing[:MOST_TARGETS]:
+            yield _indented(weakening.text, 2)
+        if len(bearing) > MOST_TARGETS:
+            yield _indented(f"and {len(bearing) - MOST_TARGETS} more: all are in the report", 2)
+    if others:
+        yield Text(words.elsewhere(len(others), more=bool(bearing)) + ": see the report.")
 
 
 def _decision(record: Record) -> Iterator[RenderableType]:
     decision = record.decision
     yield Line(characters="=", style="dim")
     if decision is None:
-        yield Text("NO DECISION: nothing was decided, do not go on.", style="bold red")
+        yield Text("NO DECISION: nothing was decided, do not proceed.", style="bold red")
         return
     head = Text(decision.outcome.value, style=_OUTCOME_STYLE[decision.outcome])
     head.append(
@@ -166,13 +227,18 @@ def _decision(record: Record) -> Iterator[RenderableType]:
         style="not bold",
     )
     yield head
-    rules, others = grouping.deciding(decision.rules, decision.outcome)
-    for rule in (*rules, *others):
-        unnamed = [item for item in rule.items if item not in rule.because]
-        named = f" [{words.listed(unnamed, most=5)}]" if len(unnamed) == len(rule.items) > 0 else ""
-        said = "" if rule in rules else f"({rule.says.value}) "
-        yield _bullet(f"{said}{rule.because}{named}")
+    for rule in grouping.deciding(decision.rules, decision.outcome):
+        yield _because(rule)
+    for heading, rules in grouping.beside(decision.rules, decision.outcome):
+        yield Text(f"{heading}:")
+        yield from map(_because, rules)
     yield Text(f"Exit code {exit_words(record)}.")
+
+
+def _because(rule: Rule) -> RenderableType:
+    unnamed = [item for item in rule.items if item not in rule.because]
+    named = f" [{words.listed(unnamed, most=5)}]" if len(unnamed) == len(rule.items) > 0 else ""
+    return _bullet(f"{rule.because}{named}")
 
 
 def _bullet(text: str) -> RenderableType:
@@ -185,8 +251,8 @@ def _bullet(text: str) -> RenderableType:
 
 def _next(record: Record, report: str) -> Iterator[RenderableType]:
     yield Text("")
-    # A path is for copying: it stays on one line even where it is longer than the terminal is wide.
-    where = report or "none: it could not be written (reason above); an older one does not speak for this run"
+    # A path is for copying: it stays on one line even if that is wider than the terminal.
+    where = report or "none: it could not be written (reason above); an older report is not about this run"
     yield Text(f"Report: {where}", no_wrap=bool(report), overflow="ignore" if report else "fold")
     yield Text(f"Next:   {_step(record)}", overflow="fold")
     if command := _command(record):
@@ -194,17 +260,17 @@ def _next(record: Record, report: str) -> Iterator[RenderableType]:
 
 
 def _step(record: Record) -> str:
-    """Say what to do now."""
+    """Return the next step."""
     decision = record.decision
     if decision is None or decision.exit_code == 25:
         return "evidence is missing; run again to complete it:"
     if decision.outcome is Outcome.GO:
-        return "attach the report to the change ticket and go on."
+        return "attach the report to the change ticket and proceed."
     if decision.outcome is Outcome.ROLLBACK:
         return _after_rollback(decision.exit_code, record.change)
     if decision.exit_code == 21:
-        return "bring what is not known (reasons above), then run again:"
-    return "mend what failed (reasons above), then run again:"
+        return "resolve what is unknown (reasons above), then run again:"
+    return "fix what failed (reasons above), then run again:"
 
 
 def _command(record: Record) -> str:
@@ -214,18 +280,18 @@ def _command(record: Record) -> str:
     phases = expression.removesuffix(", ") if items else record.scope
     scope = f"-m {shlex.quote(phases)} " if phases else ""
     scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
-    # What was good before the evidence broke off is in the journal; --resume keeps it.
+    # What passed before the evidence was interrupted is in the journal; --resume keeps it.
     resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
     return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}{resume}"
 
 
 def _after_rollback(code: int, change: str) -> str:
-    """Say what comes after a ROLLBACK decision: advised, verified, or failed."""
+    """Return the next step after a ROLLBACK: it was advised, verified, or failed."""
     if code == 23:
-        return f"`deploygate decide --change {change}` shows the clock for what comes after: issues, status, retry."
+        return f"`deploygate decide --change {change}` shows the clock for the remaining work: issues, status, retry."
     if code == 24:
-        return f"mend the cause, then `deploygate rollback --execute --change {change}`: what is done is not done twice."
+        return f"fix the cause, then `deploygate rollback execute --change {change}`: finished steps are not repeated."
     return (
         f"the deployment lead decides: `deploygate decide rollback --change {change} --role ROLE --reason TEXT`;"
-        " this run has only advised it."
+        " this run only advises it."
     )

@@ -1,4 +1,4 @@
-"""`verdicts.json`: the same figures for programs. Keys are stable; new ones may join, none goes or changes its meaning."""
+"""`verdicts.json`: the same figures for programs. Keys are stable: new ones may be added, none is removed or redefined."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pytest_deploygate.model import Decision, Finding, Reading, Scalar, Verdict
+from pytest_deploygate.report import grouping
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import ItemResult, Record
 
-#: Version of the shape, for readers that want to be sure.
+#: Version of the format.
 SCHEMA = 1
 
 
 def build(record: Record) -> dict[str, Any]:
-    """Return the verdicts as plain data: one entry an item, all items, in the order of the checklist.
+    """Return the verdicts as plain data: one entry per item, all items, in the order of the checklist.
 
-    `measurements` of an item are those of its worst target; `targets` holds every target with its own.
-    Secrets are masked already.
+    `measurements` of an item are those of its worst target; `targets` has every target with its own. `weakenings_in_scope`
+    are those of `weakenings` that bear, or may bear, on an item in scope. Secrets are already masked.
     """
     known = cleaned(record)
     return {
@@ -28,7 +29,8 @@ def build(record: Record) -> dict[str, Any]:
         "inventory": known.inventory,
         "decision": _decision(known.decision, known),
         "items": [_item(result) for result in known.items],
-        "weakenings": list(known.weakenings),
+        "weakenings": [weakening.text for weakening in known.weakenings],
+        "weakenings_in_scope": [weakening.text for weakening in grouping.weakenings(known)[0]],
         "provenance": {
             "tool": known.provenance.tool,
             "python": known.provenance.python,
@@ -46,7 +48,7 @@ def text(record: Record) -> str:
 
 
 def _decision(decision: Decision | None, record: Record) -> dict[str, Any]:
-    """Return the decision; where there is none, the same keys with null, never a GO."""
+    """Return the decision. If there is none, return the same keys with null, never a GO."""
     if decision is None:
         return {
             "outcome": None,
@@ -120,10 +122,10 @@ def _reading(reading: Reading) -> dict[str, Any]:
 
 
 def _number(value: Scalar) -> Scalar:
-    """Write what JSON has no number for as a word: `inf`, `nan`."""
+    """Write numbers that JSON cannot represent as words: `inf`, `nan`."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def iso(when: datetime) -> str:
-    """Write a time as JSON has it: ISO 8601 in UTC, `Z` at the end."""
+    """Format a time as ISO 8601 in UTC with a final `Z`."""
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,14 +1,14 @@
-"""What the page shows, computed from the record: the template only places it.
+"""What the page shows, computed from the record: the template only lays it out.
 
-The page stays under a megabyte. Items that need somebody come in full first, then the passes in the order of the
-checklist, as long as there is room; the rest is shown in one line each, and the page says so.
+The page stays under a megabyte. Items that need action are shown in full first, then the passes in the order of the
+checklist, while there is room. The rest is shown in one line each, and the page says so.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,23 +25,25 @@ from pytest_deploygate.model import (
     Series,
     Severity,
     Verdict,
+    Weakening,
 )
-from pytest_deploygate.report import changes, grouping, schedule, signing, words
+from pytest_deploygate.report import causes, changes, grouping, schedule, signing, words
+from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.changes import Change
 from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import ItemResult, Record
 
-#: Bytes that the page may have. Measured in UTF-8, style included.
+#: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000
-#: Passes with more targets than this are folded away (and unfolded in print).
+#: Passes with more targets than this are folded (and unfolded in print).
 FOLD_OVER = 3
-#: Items that a rule names and links; of more, it says how many.
+#: Items that a rule names and links; the rest are counted.
 ITEMS_PER_RULE = 12
-#: Characters of a text in a row.
+#: Maximum length of a text in a row.
 BRIEF = 90
-#: Changes of a kind, attestations and events that are listed; of more, it says how many.
+#: Changes of a kind, attestations and events that are listed; the rest are counted.
 CHANGES, ATTESTED, EVENTS = 20, 60, 100
-#: Items that need somebody that are named on top, in one line each.
+#: Items that need action, or causes that items share, that are named at the top in one line each.
 GLANCE = 40
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
@@ -49,7 +51,7 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One item as shown. `full` is false where there was no room for its readings."""
+    """One item as shown. `full` is false if there was no room for its readings."""
 
     result: ItemResult
     anchor: str
@@ -60,34 +62,41 @@ class Card:
 
     @property
     def item(self) -> Item:
-        """The box of the checklist."""
+        """The item of the checklist."""
         return self.result.item
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of the item, the one that counts."""
+        """The verdict that counts for the item."""
         return self.result.verdict
 
     @property
     def named(self) -> bool:
-        """True where findings have targets that tell them apart."""
+        """True if the findings have targets that distinguish them."""
         found = self.result.findings
         return len(found) > 1 or any(f.target for f in found)
 
     @property
     def own_reason(self) -> bool:
-        """True where the item says more than its first finding."""
+        """True if the item's own reason says more than its first finding."""
         found = self.result.findings
         return not found or found[0].reason != self.result.reason or found[0].verdict is not self.verdict
 
     @property
     def drawn(self) -> bool:
-        """True where a finding has a picture: its card stands open."""
+        """True if a finding has a figure: its card is open."""
         return any(f.figures for f in self.result.findings)
 
     @property
+    def measured(self) -> bool:
+        """True if a finding rests on a measurement. If nothing was measured, the reason is all there is to show."""
+        return any(
+            f.verdict is not Verdict.NOT_COVERED or f.readings or f.notes for f in self.result.findings
+        )
+
+    @property
     def fold(self) -> bool:
-        """True where the good targets are too many to stand open."""
+        """True if there are too many good targets to show them open."""
         return len(self.good) > FOLD_OVER or bool(self.bad)
 
 
@@ -95,20 +104,38 @@ Blocks = tuple[tuple[bool, tuple[Card, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A cause as shown: of a single item, or shared by several items, with one anchor for all."""
+
+    cause: Cause
+    cards: tuple[Card, ...]
+    anchor: str
+    blocks: Blocks
+
+    @property
+    def title(self) -> str:
+        """The number of items, with their severities."""
+        return causes.title(self.cause)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Items that need somebody, under one heading, as blocks of rows (nothing measured to show) or of cards."""
+    """Items that need action, under one heading: shared causes, and between them blocks of single items.
+
+    A block consists of rows (nothing measured to show) or of cards.
+    """
 
     title: str
     about: str
     size: int
-    blocks: Blocks
+    parts: tuple[tuple[Shown | None, Blocks], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseView:
     """A phase: its items in scope as blocks (rows or cards, in order), and those out of scope.
 
-    `above` counts those that stand in brief among the items that need somebody, and are not named twice.
+    `above` counts the items that are already listed in brief under the items that need action, and are not repeated.
     """
 
     phase: Phase
@@ -119,7 +146,7 @@ class PhaseView:
 
     @property
     def summary(self) -> str:
-        """Its verdicts in words."""
+        """The tally of its verdicts."""
         return words.tally_words(r.verdict for r in self.inside)
 
 
@@ -132,10 +159,10 @@ class Page:
     means: str
     outcome_class: str
     rules: tuple[Rule, ...]
-    other_rules: tuple[Rule, ...]
+    beside: tuple[tuple[str, tuple[Rule, ...]], ...]
     groups: tuple[Group, ...]
-    glance: tuple[Card, ...]
-    bad: int
+    glance: tuple[Shown, ...]
+    unseen: int
     phases: tuple[PhaseView, ...]
     tally: tuple[tuple[Verdict, int], ...]
     bar: Markup
@@ -155,21 +182,24 @@ class Page:
     waiting: int
     brief: int
     anchors: dict[str, str]
+    weaker: tuple[Weakening, ...]
+    weaker_elsewhere: tuple[Weakening, ...]
 
 
 def _means(decision: Decision | None) -> str:
     if decision is None:
-        return "Nothing was decided: do not go on."
+        return "Nothing was decided: do not proceed."
     return words.AFTERWARDS.get(decision.exit_code) or words.MEANS[decision.outcome]
 
 
 def page(record: Record, room: int) -> Page:
-    """Lay the page out with `room` bytes for what is shown in full."""
+    """Compute the page, with `room` bytes for items that are shown in full."""
     decision = record.decision
     inside = grouping.in_scope(record)
     against = grouping.held(record)
-    rules, other = grouping.deciding(decision.rules, decision.outcome) if decision else ((), ())
+    rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     bad = _deciding_first(grouping.not_good(inside, against), rules, against)
+    known = causes.grouped(bad, against)
     in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
     planned = frozenset(record.planned)
     anchors = _anchors(record.items, in_full | {i for rule in rules for i in rule.items[:ITEMS_PER_RULE]})
@@ -177,17 +207,20 @@ def page(record: Record, room: int) -> Page:
         r.item.id: _card(r, anchors.get(r.item.id, ""), r.item.id in in_full, grouping.deferred(r, against))
         for r in record.items
     }
+    shown = tuple(_shown(n, cause, cards) for n, cause in enumerate(known, start=1))
+    glance = [s for s in shown if s.anchor][:GLANCE]
     tally = words.tally(r.verdict for r in inside)
+    weaker, elsewhere = grouping.weakenings(record)
     return Page(
         record=record,
         headline=decision.outcome.value if decision else "NO DECISION",
         means=_means(decision),
         outcome_class=decision.outcome.value.lower() if decision else "none",
         rules=rules,
-        other_rules=other,
-        groups=tuple(_groups([cards[r.item.id] for r in bad])),
-        glance=tuple(c for r in bad if (c := cards[r.item.id]).anchor)[:GLANCE],
-        bad=len(bad),
+        beside=grouping.beside(decision.rules, decision.outcome) if decision else (),
+        groups=tuple(_groups(shown)),
+        glance=tuple(glance),
+        unseen=len(bad) - sum(len(s.cards) for s in glance),
         phases=tuple(_phase(g, cards) for g in grouping.by_phase(record)),
         tally=tally,
         bar=coverage.draw(tally) if tally else Markup(),
@@ -207,13 +240,15 @@ def page(record: Record, room: int) -> Page:
         waiting=sum(1 for r in inside if r.item.id in planned),
         brief=sum(1 for r in inside if r.findings and r.item.id not in in_full),
         anchors=anchors,
+        weaker=weaker,
+        weaker_elsewhere=elsewhere,
     )
 
 
 def _deciding_first(
     bad: Iterable[ItemResult], rules: Iterable[Rule], against: Container[str]
 ) -> tuple[ItemResult, ...]:
-    """Order items of the same weight and verdict so that those that decided come first."""
+    """Within the same weight and verdict, put the items first that decided."""
     named = {item for rule in rules for item in rule.items}
     return tuple(sorted(bad, key=lambda r: (*grouping.weight(r, against)[:2], r.item.id not in named)))
 
@@ -224,18 +259,18 @@ def _changes(record: Record) -> tuple[tuple[changes.Kind, tuple[Change, ...]], .
 
 
 def scope_words(record: Record) -> str:
-    """Name the scope; the whole checklist is a scope too."""
+    """Return the name of the scope, which may be the whole checklist."""
     return (record.decision.scope if record.decision else "") or record.scope or "the whole checklist"
 
 
 def exit_words(record: Record) -> str:
-    """Say the exit code with its meaning, `21 (HOLD, nothing failed but something is not known)`."""
+    """Return the exit code with its meaning: `21 (HOLD, nothing failed but something is unknown)`."""
     code = record.decision.exit_code if record.decision else 25
     return f"{code} ({words.EXIT[code]})" if code in words.EXIT else str(code)
 
 
 def safe_path(path: str) -> bool:
-    """Tell whether an evidence path may become a link: relative, plain, never out of the folder."""
+    """Return whether an evidence path may become a link: relative, plain, and inside the folder."""
     return bool(_PLAIN_PATH.fullmatch(path)) and ".." not in path
 
 
@@ -251,7 +286,7 @@ def _card(result: ItemResult, anchor: str, full: bool, deferred: str) -> Card:
 
 
 def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str, str]:
-    """Give the items that are linked to an anchor: the id where that is plain, a number where it is not."""
+    """Return anchors for the items that are linked to: the id if it is plain, else a number."""
     return {
         r.item.id: f"item-{r.item.id}" if _PLAIN_ID.fullmatch(r.item.id) else f"item--{n}"
         for n, r in enumerate(results, start=1)
@@ -259,12 +294,17 @@ def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str,
     }
 
 
-def _groups(bad: list[Card]) -> Iterable[Group]:
-    """Cut the items that need somebody into headings, in the order that they already have."""
-    for (light, verdict), cards in itertools.groupby(
-        bad, key=lambda c: (c.item.severity is Severity.MINOR or bool(c.deferred), c.verdict)
-    ):
-        found = tuple(cards)
+def _shown(number: int, cause: Cause, cards: Mapping[str, Card]) -> Shown:
+    mine = tuple(cards[item] for item in cause.ids)
+    rows = {c.item.id for c in mine if not c.full or not c.measured}
+    anchor = f"cause-{number}" if cause.shared else mine[0].anchor
+    return Shown(cause, mine, anchor, _blocks(mine, rows))
+
+
+def _groups(known: Iterable[Shown]) -> Iterable[Group]:
+    """Split what needs action into groups with headings, keeping its order."""
+    for (light, verdict), some in itertools.groupby(known, key=lambda shown: _heading(shown.cards[0])):
+        found = tuple(some)
         title = {
             Verdict.FAIL: "Failed",
             Verdict.INCONCLUSIVE: "Inconclusive",
@@ -274,13 +314,27 @@ def _groups(bad: list[Card]) -> Iterable[Group]:
         about = words.MEANING[verdict]
         if light:
             title += ", listed only"
-            about += "; minor or deferred items do not hold this scope"
-        rows = {c.item.id for c in found if not c.full or not c.result.findings}
-        yield Group(title, about, len(found), _blocks(found, rows))
+            about += "; minor and deferred items do not hold this scope"
+        yield Group(title, about, sum(len(shown.cards) for shown in found), tuple(_parts(found)))
+
+
+def _heading(card: Card) -> tuple[bool, Verdict]:
+    return card.item.severity is Severity.MINOR or bool(card.deferred), card.verdict
+
+
+def _parts(found: Iterable[Shown]) -> Iterator[tuple[Shown | None, Blocks]]:
+    """Yield each shared cause by itself, and the single items between them as one run of blocks."""
+    for shared, some in itertools.groupby(found, key=lambda shown: shown.cause.shared):
+        if shared:
+            yield from ((shown, shown.blocks) for shown in some)
+        else:
+            runs = itertools.chain.from_iterable(shown.blocks for shown in some)
+            merged = itertools.groupby(runs, key=lambda block: block[0])
+            yield None, tuple((rows, tuple(c for _, cards in these for c in cards)) for rows, these in merged)
 
 
 def _blocks(cards: Iterable[Card], rows: Container[str]) -> Blocks:
-    """Cut cards into runs of rows and of cards, keeping their order."""
+    """Split cards into runs of rows and of cards, keeping their order."""
     runs = itertools.groupby(cards, key=lambda c: c.item.id in rows)
     return tuple((as_rows, tuple(some)) for as_rows, some in runs)
 
@@ -299,7 +353,7 @@ def _phase(group: grouping.PhaseGroup, cards: dict[str, Card]) -> PhaseView:
 
 
 def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int) -> frozenset[str]:
-    """Choose who is shown in full: those that need somebody first, then the others, while there is room."""
+    """Choose the items that are shown in full: those that need action first, then the others, while there is room."""
     left = room - sum(_brief_bytes(r) for r in inside)
     chosen: set[str] = set()
     for result in itertools.chain(bad, (r for r in inside if r.verdict.good)):
@@ -311,14 +365,14 @@ def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: in
 
 
 def _bytes(text: str) -> int:
-    """Guess what a text takes once it is escaped and encoded, on the safe side."""
+    """Estimate the size of a text once it is escaped and encoded, rounding up."""
     if text.isascii():
         return len(text) + 5 * sum(map(text.count, "<>&\"'"))
     return 3 * len(text)
 
 
 def _brief_bytes(result: ItemResult) -> int:
-    """Guess what a row takes."""
+    """Estimate the size of a row."""
     return (
         (75 if result.verdict.good else 45)
         + len(result.item.id)
@@ -332,7 +386,7 @@ def _outside_bytes(result: ItemResult) -> int:
 
 
 def _full_bytes(result: ItemResult) -> int:
-    """Guess what an item takes beyond its row when everything measured is shown."""
+    """Estimate how much more than its row an item takes if everything measured is shown."""
     return (
         1300
         + 5 * len(result.item.id)
@@ -355,7 +409,7 @@ def _finding_bytes(finding: Finding) -> int:
 
 
 def _figure_bytes(figure: Figure) -> int:
-    """Guess what a picture and the words beside it take."""
+    """Estimate the size of a figure and the text beside it."""
     match figure:
         case Distribution():
             points = min(len(figure.points), 160)

@@ -1,4 +1,4 @@
-"""How the report says things: verdicts, outcomes, exit codes, numbers and times as a person reads them."""
+"""The wording of the report: verdicts, outcomes, exit codes, numbers and times for a human reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_deploygate.model import WORST_FIRST, Outcome, Reading, Scalar, Sever
 
 MEANING: dict[Verdict, str] = {
     Verdict.FAIL: "measured, and the criterion is not met",
-    Verdict.INCONCLUSIVE: "looked at, and it cannot be told: too little seen, unreachable, no permission",
+    Verdict.INCONCLUSIVE: "looked at without a result: too little data, unreachable, no permission",
     Verdict.NOT_COVERED: "nothing ran for this item, so nothing is known",
     Verdict.WAIVED: "a named person accepts the risk until a date",
     Verdict.ATTESTED: "a named person vouches for it, with evidence",
@@ -19,20 +19,26 @@ MEANING: dict[Verdict, str] = {
     Verdict.NOT_APPLICABLE: "the inventory says, with reason and owner, that it does not apply here",
 }
 MEANS: dict[Outcome, str] = {
-    Outcome.GO: "Go on.",
-    Outcome.HOLD: "Do not go on.",
-    Outcome.ROLLBACK: "Go back.",
+    Outcome.GO: "Proceed.",
+    Outcome.HOLD: "Do not proceed.",
+    Outcome.ROLLBACK: "Roll back.",
 }
-#: What an exit code means once a rollback was executed.
+#: What a rule that did not decide means for the decision.
+BESIDE: dict[Outcome, str] = {
+    Outcome.ROLLBACK: "Asks for a rollback",
+    Outcome.HOLD: "Would hold by itself",
+    Outcome.GO: "Listed, does not hold",
+}
+#: The meaning of an exit code after a rollback was executed.
 AFTERWARDS: dict[int, str] = {
-    23: "Gone back, and verified.",
-    24: "Going back FAILED: see how the platform stands.",
+    23: "Rolled back and verified.",
+    24: "The rollback FAILED: see the state of the platform below.",
 }
 EXIT: dict[int, str] = {
     0: "GO",
     1: "HOLD, an item failed",
     20: "GO with waivers",
-    21: "HOLD, nothing failed but something is not known",
+    21: "HOLD, nothing failed but something is unknown",
     22: "ROLLBACK decided",
     23: "rolled back and verified",
     24: "rollback failed or not verified",
@@ -43,12 +49,12 @@ SEVERITIES: tuple[Severity, ...] = tuple(Severity)
 
 
 def verdict(value: Verdict) -> str:
-    """Say a verdict: `not covered`."""
+    """Return a verdict in words: `not covered`."""
     return value.value.replace("_", " ")
 
 
 def number(value: Scalar) -> str:
-    """Say a value: `200,000`, `0.25`, `yes`; what is None was not measured."""
+    """Format a value: `200,000`, `0.25`, `yes`; None was not measured."""
     if value is None:
         return "not measured"
     if isinstance(value, bool):
@@ -63,7 +69,7 @@ def number(value: Scalar) -> str:
 
 
 def measured(reading: Reading) -> str:
-    """Say what was measured with its unit: `16 MB`, `99.9%`."""
+    """Format a measured value with its unit: `16 MB`, `99.9%`."""
     text = number(reading.value)
     if not reading.unit or reading.value is None:
         return text
@@ -71,45 +77,51 @@ def measured(reading: Reading) -> str:
 
 
 def met(reading: Reading) -> str:
-    """Say how a reading stands to its limit. `not judged` where no limit applies."""
+    """Say whether a reading meets its limit; `not judged` if it has none."""
     return {True: "met", False: "NOT met", None: "not judged"}[reading.ok]
 
 
 def moment(when: datetime | None) -> str:
-    """Say a time in UTC to the second: `2026-03-14 14:03:11 UTC`."""
+    """Format a time in UTC to the second: `2026-03-14 14:03:11 UTC`."""
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if when else "unknown"
 
 
 def between(start: datetime, end: datetime) -> str:
-    """Say from when to when, in UTC: `2026-03-14 14:03 to 16:00 UTC`."""
+    """Format a span of time in UTC: `2026-03-14 14:03 to 16:00 UTC`."""
     first, last = start.astimezone(UTC), end.astimezone(UTC)
     until = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%Y-%m-%d %H:%M}"
     return f"{first:%Y-%m-%d %H:%M} to {until} UTC"
 
 
 def span(start: datetime, end: datetime | None) -> str:
-    """Say how long it took, `4 min`."""
+    """Format how long something took: `4 min`."""
     return words_for(end - start) if end else "unknown"
 
 
 def count(n: int, one: str, many: str = "") -> str:
-    """Say a number of things: `1 item`, `1,200 items`."""
+    """Format a number of things: `1 item`, `1,200 items`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def elsewhere(n: int, *, more: bool) -> str:
+    """Return the line for weakenings of other scopes: `12 further weakenings bear on no item in scope`."""
+    further = "further " if more else ""
+    return count(n, f"{further}weakening bears", f"{further}weakenings bear") + " on no item in scope"
+
+
 def tally(verdicts: Iterable[Verdict]) -> tuple[tuple[Verdict, int], ...]:
-    """Count verdicts, worst first, those that occur."""
+    """Count the verdicts that occur, worst first."""
     found = Counter(verdicts)
     return tuple((v, found[v]) for v in WORST_FIRST if found[v])
 
 
 def tally_words(verdicts: Iterable[Verdict]) -> str:
-    """Say a tally: `1 fail, 7 pass`."""
+    """Format a tally: `1 fail, 7 pass`."""
     return ", ".join(f"{n:,} {verdict(v)}" for v, n in tally(verdicts))
 
 
 def listed(parts: Iterable[str], most: int = 6) -> str:
-    """Join with commas; past `most` say how many more: `a, b and 3 more`."""
+    """Join with commas; past `most`, say how many more there are: `a, b and 3 more`."""
     known = list(parts)
     if len(known) <= most:
         return ", ".join(known)
@@ -117,7 +129,7 @@ def listed(parts: Iterable[str], most: int = 6) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut a text on one line, between words where there are any, saying so with an ellipsis."""
+    """Shorten a text on one line, between words where possible, and mark it with an ellipsis."""
     one_line = " ".join(text.split())
     if len(one_line) <= most:
         return one_line
@@ -127,5 +139,5 @@ def shortened(text: str, most: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say how long something took: `0.25 s`, `4 min`, `3 h`, `12 d`."""
+    """Format a duration: `0.25 s`, `4 min`, `3 h`, `12 d`."""
     return words_for(seconds)

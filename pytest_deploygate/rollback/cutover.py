@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pytest_deploygate.checks.way_back import section as way_back
-from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.model import CannotTell
 
 
-def declared(inventory: Inventory) -> datetime | None:
-    """Return `rollback.cutover`, else what stands in `rollback.cutover_file`; None where neither says a time.
+def declared(section: Rollback | None) -> datetime | None:
+    """Return what the `rollback` section says: `cutover`, else what `cutover_file` holds; None where neither says a time.
 
     No file means that nothing was switched yet. Raises CannotTell for a file that holds no time with a zone.
     """
-    section = inventory.of(way_back.Keys).rollback
     if section is None or (section.cutover is None and section.cutover_file is None):
         return None
     file = section.cutover_file

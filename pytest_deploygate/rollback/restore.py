@@ -18,6 +18,7 @@ from pytest_deploygate.checks.backups.facts import BackupSet
 from pytest_deploygate.checks.backups.probe import scratch, tools
 from pytest_deploygate.checks.backups.probe.scratch import Programs
 from pytest_deploygate.checks.backups.probe.tools import Tool
+from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.checks.way_back.section.rollback_actions import CUTOVER, DatabaseRestore
 from pytest_deploygate.clients.host import commands
@@ -197,7 +198,7 @@ def _choose(restore: Restore, tool: Tool) -> BackupSet:
     """Return the newest backup from before the wanted moment. Raises CannotTell."""
     if not tool.recovers:
         raise CannotTell(f"{tool.name}: dumps stand at one moment only; restore by a command (`run`)")
-    limit = _moment(restore) or cutover.declared(restore.inventory)
+    limit = _moment(restore) or cutover.declared(restore.inventory.of(way_back.Keys).rollback)
     usable = [one for one in tool.backups() if not one.error and (limit is None or one.finished <= limit)]
     if not usable:
         before = f" from before {limit:%Y-%m-%d %H:%M:%S} UTC" if limit else ""
@@ -212,7 +213,7 @@ def _moment(restore: Restore) -> datetime | None:
         return None
     if time != CUTOVER:
         return datetime.fromisoformat(time).astimezone(UTC)
-    found = cutover.declared(restore.inventory)
+    found = cutover.declared(restore.inventory.of(way_back.Keys).rollback)
     if found is None:
         raise CannotTell("when the new side took over is not known: say `rollback.cutover` or `cutover_file`")
     return found

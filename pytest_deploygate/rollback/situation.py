@@ -106,12 +106,12 @@ def _loses(may_return: bool | None) -> str:
     return words[may_return]
 
 
-def cutover(entries: Sequence[Entry], inventory: Inventory) -> datetime | None:
+def cutover(entries: Sequence[Entry], section: Rollback | None) -> datetime | None:
     """Return when the new side took over: as the inventory says, else the begin of the first run with users on it.
 
     Raises CannotTell.
     """
-    if declared := declared_cutover.declared(inventory):
+    if declared := declared_cutover.declared(section):
         return declared
     about = standing.frame(_last_run(entries).begin)
     phases = [phase.id for phase in about.phases]
@@ -127,7 +127,7 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     if section is None or not any(step.past_return for step in section.steps):
         return None
     try:
-        began = cutover(entries, inventory)
+        began = cutover(entries, section)
     except CannotTell as unknown:
         return Lost(None, None, str(unknown))
     if began is None:

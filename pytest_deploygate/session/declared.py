@@ -17,7 +17,8 @@ from pathlib import Path
 class Function:
     """A test function with the items it is bound to, its arguments, and whether it disturbs.
 
-    `otherwise` is what a disruptive one does where disturbing is not allowed; empty: nothing.
+    `otherwise` is what a disruptive one does where disturbing is not allowed; empty: nothing. `reads` are the names
+    that its body reads, each with its attributes, such as `inventory.uptime`.
     """
 
     test: str
@@ -25,6 +26,7 @@ class Function:
     arguments: tuple[str, ...] = ()
     disruptive: bool = False
     otherwise: str = ""
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,27 @@ def _function(
         tuple(argument.arg for argument in given if argument.arg != "self"),
         bool(disruptive),
         "".join(str(v.value) for v in otherwise if isinstance(v, ast.Constant)),
+        names_read(node),
     )
+
+
+def names_read(function: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, ...]:
+    """Return the names that a function's body reads, each once, with its attributes: `inventory.writes`."""
+    return tuple(dict.fromkeys(name for statement in function.body for name in _reads(statement)))
+
+
+def _reads(node: ast.AST) -> Iterator[str]:
+    """Yield every name below a node with the attributes read from it: `inventory.writes.schema_`, `inventory`."""
+    attributes: list[str] = []
+    inner = node
+    while isinstance(inner, ast.Attribute):
+        attributes.insert(0, inner.attr)
+        inner = inner.value
+    if isinstance(inner, ast.Name):
+        yield ".".join((inner.id, *attributes))
+        return
+    for child in ast.iter_child_nodes(inner):
+        yield from _reads(child)
 
 
 def _assigned_marks(tree: ast.Module) -> tuple[ast.expr, ...]:

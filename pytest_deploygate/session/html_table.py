@@ -80,8 +80,8 @@ def _safe(said: str) -> str:
 def _decision(record: Record | None, report: str) -> str:
     decision = record.decision if record else None
     if record is None or decision is None:
-        return "<h2>deploygate: NO DECISION, do not go on</h2>"
-    rules, _ = grouping.deciding(decision.rules, decision.outcome)
+        return "<h2>deploygate: NO DECISION, do not proceed</h2>"
+    rules = grouping.deciding(decision.rules, decision.outcome)
     colour = _COLOUR[decision.outcome.value]
     reasons = "".join(f"<li>{_safe(rule.because)}</li>" for rule in rules)
     counted = words.tally_words(r.verdict for r in grouping.in_scope(record))

@@ -210,7 +210,7 @@ class Run:
                 "times": dataclasses.asdict(incident.times(settings.inventory)),
             },
             "waivers": [gate.plain(waiver) for waiver in settings.waivers],
-            "weakenings": settings.weakenings,
+            "weakenings": [dataclasses.asdict(weakening) for weakening in settings.weakenings],
             "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
             "clock": dataclasses.asdict(own_clock.read()),
             "records": _digests(settings),

@@ -21,9 +21,10 @@ from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
+from pytest_deploygate.model import Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import scope, shipped, suites, timetable
+from pytest_deploygate.session import bearing, scope, shipped, suites, timetable
 
 T = TypeVar("T")
 DEFAULT_CHANGE = "local"
@@ -47,7 +48,7 @@ class Settings:
     attestations: tuple[Attestation, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     issue_log: IssueLog | None = None
-    weakenings: tuple[str, ...] = ()
+    weakenings: tuple[Weakening, ...] = ()
     ticked: Path | None = None
     only: tuple[str, ...] = ()
     execute_rollback: bool = False
@@ -103,7 +104,8 @@ def read(config: pytest.Config) -> Settings:
     try:
         loaded = load(str(config.getoption("--inventory")), root)
         ours = checklist_parser.load(shipped.checklist())
-        bound = {item for function in suites.functions_of(config) for item in function.items}
+        functions = suites.functions_of(config)
+        bound = {item for function in functions for item in function.items}
         file = _checklist_file(config)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
@@ -133,7 +135,7 @@ def read(config: pytest.Config) -> Settings:
         issue_log=records.issue_log,
         weakenings=(
             *comparison.weakenings(checklist, ours),
-            *inventory_weakening.weakenings(loaded.inventory),
+            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), functions),
         ),
     )
     _check(settings)

@@ -1,1 +1,1 @@
-"""Sign-off: each role signs one report, and anybody can check that offline without trusting this machine."""
+"""Sign-off: each role signs the same report, and anybody can verify that offline without trusting this machine."""

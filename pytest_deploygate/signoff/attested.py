@@ -1,4 +1,4 @@
-"""The files that people attested with: what an attestation names by SHA-256 must still be what stands in the repository."""
+"""Evidence of attestations: a file that an attestation names by SHA-256 must still be unchanged in the repository."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.signoff import folder
 
-#: The target of a finding that a person's attestation gave.
+#: The target of findings that come from attestations.
 _TARGET = "attestation"
 
 
 def counted(entries: tuple[Entry, ...]) -> frozenset[str]:
-    """Return the items whose newest attestation finding was good: only for those was the evidence as attested."""
+    """Return the items whose latest attestation finding was good: only for those was the evidence as attested."""
     newest = {
         str(found["item"]): Verdict(found["verdict"])
         for entry in entries
@@ -30,7 +30,7 @@ def counted(entries: tuple[Entry, ...]) -> frozenset[str]:
 
 
 def altered(root: Path, paths: Collection[str], items: Collection[str]) -> Iterator[str]:
-    """Say of each file that the attestations `paths` (below `root`) name for one of `items` how it is not as attested."""
+    """Yield what is wrong with files that the attestations `paths` (below `root`) name as evidence for `items`."""
     for path in sorted(paths):
         record = _record(root / path)
         if record.get("item") not in items:
@@ -41,7 +41,7 @@ def altered(root: Path, paths: Collection[str], items: Collection[str]) -> Itera
 
 
 def _record(file: Path) -> Mapping[str, object]:
-    # Its digest is compared elsewhere; what is no attestation any more is wrong there already.
+    # The digest of the record itself is compared elsewhere, so a file that is no longer an attestation is caught there.
     try:
         read = YAML(typ="safe", pure=True).load(file.read_bytes())
     except (OSError, YAMLError, ValueError):
@@ -58,9 +58,9 @@ def _named(record: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 
 def _why(root: Path, file: str, sha: str) -> str:
     if not folder.inside(file):
-        return "lies outside of the repository"
+        return "is outside the repository"
     try:
         there = hashlib.sha256((root / file).read_bytes()).hexdigest()
     except OSError:
         return f"is missing below {root}"
-    return "" if there == sha else f"was altered: its SHA-256 is {there[:12]}…, attested is {sha[:12]}…"
+    return "" if there == sha else f"was altered: its SHA-256 is {there[:12]}…, attested was {sha[:12]}…"

@@ -1,7 +1,7 @@
-"""Signatures on people's decisions about an incident: made over what the journal says, and over the place where it stands.
+"""Signatures on people's decisions about an incident. They cover what the journal says and its place in the journal.
 
-What is signed is computed from the journal and stored nowhere else: a decision of which one word was altered, or that
-was moved to another change, incident or line, is not what its signature was made over.
+The signed text is computed from the journal and stored nowhere else. If one word of a decision is altered, or it is moved
+to another change, incident or line, its signature no longer matches.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check
 
 NAMESPACE = "deploygate-decision"
 SCHEMA = "deploygate-decision/1"
-#: Who decides without being a person: a policy's deadline, a run, a hook.
+#: Deciders that are not people: a policy's deadline, a run, a hook.
 NOBODY = ("deadline", "gate", "hook")
 
 State = Literal["signed", "unsigned", "altered", "untrusted"]
@@ -29,7 +29,7 @@ State = Literal["signed", "unsigned", "altered", "untrusted"]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A person's decision with what became of its signature. `line` is its place in the journal; `why` is in words."""
+    """A person's decision with the state of its signature. `line` is its line in the journal; `why` explains the state."""
 
     line: int
     event: Event
@@ -38,13 +38,13 @@ class Decided:
 
     @property
     def text(self) -> str:
-        """The decision in words, with what is to be said of its signature."""
+        """The decision in words, with the state of its signature."""
         who = f"{self.event.name} ({self.event.by})" if self.event.name else self.event.by
         return f"{self.event.says} by {who} at {self.event.at.wall:%Y-%m-%d %H:%M:%S} UTC (line {self.line}): {self.why}"
 
 
 def statement(event: Event, change: str, inventory: str, head: str) -> bytes:
-    """Return what is signed: canonical JSON (sorted keys, no spaces, one line feed). `head` is the line before it."""
+    """Return what is signed: canonical JSON (sorted keys, no spaces, one final newline). `head` is the preceding line's hash."""
     plain = {
         "schema": SCHEMA,
         "change": change,
@@ -63,13 +63,13 @@ def statement(event: Event, change: str, inventory: str, head: str) -> bytes:
 
 
 def sign(event: Event, change: str, inventory: str, head: str, key: Path) -> str:
-    """Return the signature of a decision that is about to be written after the line `head`. Raises ssh.SshError."""
+    """Return the signature of a decision that is about to be appended after `head`. Raises ssh.SshError."""
     raw = statement(event, change, inventory, head)
     return ssh.as_stored(ssh.sign(raw, key, NAMESPACE)).decode()
 
 
 def read(entries: Sequence[Entry], allowed: Path | None, at: datetime) -> list[Decided]:
-    """Return people's decisions in a journal, each with what became of its signature. Raises JournalError, ssh.SshError."""
+    """Return people's decisions in a journal with the state of their signatures. Raises JournalError, ssh.SshError."""
     found = []
     for index, entry in enumerate(entries):
         if entry.kind != incident_log.KIND:
@@ -85,10 +85,10 @@ def _checked(
     entries: Sequence[Entry], index: int, event: Event, allowed: Path | None, at: datetime
 ) -> tuple[State, str]:
     if not event.signature:
-        return "unsigned", "not signed, so anybody who can write the journal may have written it"
+        return "unsigned", "not signed: anybody who can write the journal may have written it"
     begun = segments(entries[:index])
     if not begun:
-        return "altered", "it was ALTERED: no run stands before it"
+        return "altered", "it was ALTERED: there is no run before it"
     begin = begun[-1].begin
     head = entries[index - 1].sha256 if index else GENESIS
     raw, armour = (
@@ -97,7 +97,7 @@ def _checked(
     )
     made = ssh.made_by(raw, armour, NAMESPACE)
     if not made.key:
-        return "altered", f"it was ALTERED since it was signed, or moved here from elsewhere: {made.problem}"
+        return "altered", f"it was ALTERED after it was signed, or moved here from elsewhere: {made.problem}"
     if allowed is None or not allowed.is_file():
         return "untrusted", f"signed by {made.key}; trust not established: there is no allowed-signers file"
     if why := untrusted(raw, event.signature, event, allowed, at):
@@ -106,7 +106,7 @@ def _checked(
 
 
 def untrusted(raw: bytes, armour: str, event: Event, allowed: Path, at: datetime) -> str:
-    """Return why the key of a signature may not decide in the role, when it did and at `at`; empty: it may."""
+    """Return why the key of a signature may not decide in the role, then and at `at`; empty if it may."""
     why = ssh.refused(raw, armour.encode(), event.by, allowed, (event.at.wall, at), NAMESPACE)
     key = ssh.made_by(raw, armour.encode(), NAMESPACE).key
     return f"the key {key} {why} in {allowed}: it may not decide as {event.by}" if why else ""

@@ -1,4 +1,4 @@
-"""A change's folder as it was read at one moment: bytes of what is small, digests of what may be large."""
+"""A snapshot of a change's folder: the contents of small files, the digests of files that may be large."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The folder's contents. Paths are relative to `folder`; a file that is not there is in no mapping.
+    """The contents of the folder. Paths are relative to `folder`; a missing file is in no mapping.
 
     `evidence` holds the SHA-256 of each file below `evidence/`; `signatures` the bytes by file name.
     """
@@ -37,11 +37,11 @@ class Taken:
 
 
 class FolderError(Exception):
-    """The folder cannot be read; the text says what and why."""
+    """The folder cannot be read; the message says what and why."""
 
 
 def take(folder: Path) -> Taken:
-    """Read a change's folder. Raises FolderError: not there, or a file in it cannot be read."""
+    """Read a change's folder. Raises FolderError if it does not exist or a file in it cannot be read."""
     if not folder.is_dir():
         raise FolderError(f"there is no folder {folder}")
     try:
@@ -59,7 +59,7 @@ def take(folder: Path) -> Taken:
 
 
 def before_run(taken: Taken, run: str) -> Taken:
-    """Return the folder as if the journal ended before a run began: that run looks at what was there before it."""
+    """Return the folder as if the journal ended before a run: that run judges what was there before it."""
     entries, _ = journal.parse(taken.journal or b"", taken.folder / journal.FILE)
     begins = next((e.seq for e in entries if e.kind == "run" and e.body.get("run") == run), None)
     if begins is None:
@@ -96,12 +96,12 @@ def _signature_files(place: Path) -> Iterator[Path]:
 
 @functools.lru_cache(maxsize=4)
 def chain(raw: bytes, path: Path) -> tuple[Entry, ...]:
-    """Verify a journal's chain, its last line included. Raises JournalError."""
+    """Verify the hash chain of a journal, including its last line. Raises JournalError."""
     entries, whole = journal.parse(raw, path)
     if whole != len(raw):
         raise JournalError(
-            f"{path}:{len(entries) + 1}: the last line is not finished: the run was killed while it wrote, or the line "
-            "was cut. Run again with --resume"
+            f"{path}:{len(entries) + 1}: the last line is incomplete: the run was killed while writing it, or the line "
+            "was cut off. Run again with --resume"
         )
     if not entries:
         raise JournalError(f"{path} is empty")
@@ -116,11 +116,11 @@ def rendered(raw: bytes, path: Path) -> Mapping[str, bytes]:
 
 
 def digest(raw: bytes | None) -> str:
-    """Return the SHA-256 of some bytes, of a missing file nothing."""
+    """Return the SHA-256 of some bytes; empty for a missing file."""
     return "" if raw is None else hashlib.sha256(raw).hexdigest()
 
 
 def inside(path: str) -> bool:
-    """Tell whether a recorded path stays within the folder."""
+    """Return whether a recorded path stays inside the folder."""
     parts = PurePosixPath(path)
     return bool(path) and not parts.is_absolute() and ".." not in parts.parts

@@ -1,4 +1,4 @@
-"""The item `hand.sign-off`: have all roles signed this very report?"""
+"""The item `hand.sign-off`: have all roles signed exactly this report?"""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pytest_deploygate.signoff.result import VerifyResult
 
 
 def judge(result: VerifyResult, criterion: object = None) -> Judgement:
-    """Pass when the folder verifies and every role has signed. Pure; `criterion` is not looked at: the roles to sign
-    are in the result, and there is nothing to tune.
+    """Pass if the folder verifies and every role has signed. Pure. `criterion` is ignored: the roles are in the result,
+    and there is nothing to configure.
 
-    Nobody has signed yet: `not_covered`. Nobody can say whose keys they are: `inconclusive`. All else is `fail`.
+    Nobody has signed yet: `not_covered`. The owners of the keys are unknown: `inconclusive`. Everything else: `fail`.
     """
     del criterion
     readings = tuple(_reading(role, result) for role in result.roles)
@@ -18,9 +18,9 @@ def judge(result: VerifyResult, criterion: object = None) -> Judgement:
     first = result.first
     if result.ok:
         seen = "" if result.decision == "GO" else f"; they signed a {result.decision} as seen"
-        reason = f"all {len(result.roles)} roles have signed this very report{seen}"
+        reason = f"all {len(result.roles)} roles have signed exactly this report{seen}"
         return Judgement(Verdict.PASS, reason, readings, notes, confirmed=True)
-    why = first.text if first else f"not signed: {', '.join(result.missing) or 'nobody is named to sign'}"
+    why = first.text if first else f"not signed: {', '.join(result.missing) or 'no role is named to sign'}"
     others = sum(1 for check in result.checks if check.ok is False) - 1
     more = f" (and {others} more: `deploygate verify --all`)" if others > 0 else ""
     return Judgement(_verdict(result), f"{why}{more}", readings, notes)

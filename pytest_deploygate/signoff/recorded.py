@@ -1,4 +1,4 @@
-"""Checks of what was recorded: the journal's chain, the evidence, the result files, people's records."""
+"""Checks of the record: the hash chain of the journal, the evidence, the result files, people's records."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pytest_deploygate.signoff.folder import REPORT, RESULTS, Taken
 from pytest_deploygate.signoff.result import BROKEN, Check
 
 _SHOWN = 3
-#: Folders whose files decide about verdicts.
+#: Folders whose files influence verdicts.
 _BINDING = (attestations.FOLDER, waivers.FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
 class Stands:
-    """What a journal whose chain holds says: change, scope and decision of its last run, and who must sign."""
+    """What a journal with an intact chain says: change, scope and decision of its last run, and who must sign."""
 
     entries: tuple[Entry, ...]
     change: str
@@ -43,17 +43,17 @@ class Stands:
 
     @property
     def outcome(self) -> str:
-        """GO, HOLD, ROLLBACK, or nothing where the run ended without a decision."""
+        """GO, HOLD or ROLLBACK; empty if the run ended without a decision."""
         return self.decision.outcome.value if self.decision else ""
 
     @property
     def same_version(self) -> bool:
-        """True when this version of the tool wrote the results, so that it can write them again."""
+        """True if this version of the tool wrote the results, so that it can render them again."""
         return self.version == pytest_deploygate.__version__
 
 
 def read(taken: Taken) -> Stands:
-    """Read the journal. Raises JournalError: not there, the chain is broken, or there is no run in it that can be read."""
+    """Read the journal. Raises JournalError if it is missing, its chain is broken, or it has no readable run."""
     path = taken.folder / journal.FILE
     if taken.journal is None:
         raise JournalError(f"there is no journal {path}")
@@ -63,17 +63,17 @@ def read(taken: Taken) -> Stands:
 
 @contextlib.contextmanager
 def shaped(path: Path) -> Iterator[None]:
-    """Turn what a journal holds in a place where it cannot be into a JournalError: a forger may write anything."""
+    """Turn malformed journal content into a JournalError: a forger may write anything."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        raise JournalError(f"{path} holds an entry that this version cannot read: {error!r}") from None
+        raise JournalError(f"{path} has an entry that this version cannot read: {error!r}") from None
 
 
 def _read(entries: tuple[Entry, ...], path: Path) -> Stands:
     runs = journal.segments(entries)
     if not runs:
-        raise JournalError(f"{path} holds no run")
+        raise JournalError(f"{path} has no run")
     about, decision = standing.frame(runs[-1].begin), runs[-1].decision
     return Stands(
         entries=entries,
@@ -87,7 +87,7 @@ def _read(entries: tuple[Entry, ...], path: Path) -> Stands:
 
 
 def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
-    """Compare every evidence file that any finding names, also of earlier runs, with its digest."""
+    """Compare every evidence file that a finding names, including earlier runs, with its digest."""
     try:
         with shaped(taken.folder / journal.FILE):
             named = _named(stands.entries)
@@ -107,7 +107,7 @@ def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
 
 
 def _named(entries: tuple[Entry, ...]) -> dict[str, set[str]]:
-    """Return the digests recorded for each evidence file (more than one where findings contradict each other)."""
+    """Return the digests recorded for each evidence file (more than one if findings contradict each other)."""
     named: dict[str, set[str]] = {}
     for entry in entries:
         for found in entry.body.get("findings", ()) if entry.kind == "test" else ():
@@ -118,7 +118,7 @@ def _named(entries: tuple[Entry, ...]) -> dict[str, set[str]]:
 
 def _wrong(path: str, digests: set[str], there: Mapping[str, str]) -> str:
     if not folder.inside(path):
-        return f"{path}: a finding names evidence outside of the folder"
+        return f"{path}: a finding names evidence outside the folder"
     if path not in there:
         return f"{path} is missing"
     if digests != {there[path]}:
@@ -127,7 +127,7 @@ def _wrong(path: str, digests: set[str], there: Mapping[str, str]) -> str:
 
 
 def results(taken: Taken, stands: Stands) -> Iterator[Check]:
-    """Compute the result files again from the journal and compare, where this is the version that wrote them."""
+    """Render the result files again from the journal and compare them, if this version wrote them."""
     for name in RESULTS:
         if name not in taken.results:
             yield Check(_check_name(name), False, f"{name} is missing", BROKEN)
@@ -135,26 +135,26 @@ def results(taken: Taken, stands: Stands) -> Iterator[Check]:
         yield Check(
             "results",
             None,
-            f"not computed again: pytest-deploygate {stands.version or 'of an unknown version'} wrote them, this is "
-            f"{pytest_deploygate.__version__}; only digests that were signed are compared",
+            f"not rendered again: pytest-deploygate {stands.version or 'of an unknown version'} wrote them, this is "
+            f"{pytest_deploygate.__version__}; only signed digests are compared",
         )
         return
     try:
         with shaped(taken.folder / journal.FILE):
             again = folder.rendered(taken.journal or b"", taken.folder / journal.FILE)
     except JournalError as error:
-        yield Check("results", False, f"they cannot be computed from the journal: {error}", BROKEN)
+        yield Check("results", False, f"they cannot be rendered from the journal: {error}", BROKEN)
         return
     for name, raw in taken.results.items():
         if raw == again[name]:
-            yield Check(_check_name(name), True, f"{name} is what the journal gives, byte for byte")
+            yield Check(_check_name(name), True, f"{name} matches the journal byte for byte")
         else:
             where = _first_difference(raw, again[name])
             yield Check(
                 _check_name(name),
                 False,
-                f"{name} is not what the journal gives: line {where} was altered, or the results are of another run "
-                f"(`deploygate report` writes them anew)",
+                f"{name} does not match the journal: line {where} was altered, or the results are from another run "
+                f"(`deploygate report` writes them again)",
                 BROKEN,
             )
 
@@ -171,13 +171,15 @@ def _first_difference(one: bytes, other: bytes) -> int:
 
 
 def records(stands: Stands, root: Path | None) -> Iterator[Check]:
-    """Compare attestations and waivers that the last run counted with (`records` of its entry: SHA-256 by path) with
-    the files below `root`. The issue log is written on after a run, so a change of it is a note.
+    """Compare the attestations and waivers that the last run used (`records` of its entry: SHA-256 by path) with the
+    files below `root`. The issue log is edited after a run as well, so a change of it is only a note.
     """
     begin = [entry for entry in stands.entries if entry.kind == "run"][-1].body
     named = begin.get("records") or {}
     if not isinstance(named, Mapping):
-        yield Check("records", False, "the journal names the records in a form that nobody wrote", BROKEN)
+        yield Check(
+            "records", False, "the journal lists the records in a form that this tool never writes", BROKEN
+        )
         return
     if named and root is None:
         yield Check(
@@ -205,9 +207,9 @@ def records(stands: Stands, root: Path | None) -> Iterator[Check]:
 
 def _record_wrong(root: Path, path: str, sha: str) -> str:
     if not folder.inside(path):
-        return f"{path}: the journal names a record outside of the repository"
+        return f"{path}: the journal names a record outside the repository"
     try:
         there = hashlib.sha256((root / path).read_bytes()).hexdigest()
     except OSError:
-        return f"{path} is missing below {root}; the run counted with it"
-    return "" if there == sha else f"{path} was changed since the run counted with it"
+        return f"{path} is missing below {root}; the run used it"
+    return "" if there == sha else f"{path} was changed since the run used it"

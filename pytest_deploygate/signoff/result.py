@@ -1,4 +1,4 @@
-"""What verifying a folder gives: checks in their order, who signed, and the exit code that follows."""
+"""The result of verifying a folder: the checks in order, who signed, and the exit code."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 BROKEN = 25
-"""Exit code: what was recorded is not what is there."""
+"""Exit code: the files do not match the record."""
 UNSIGNED = 26
-"""Exit code: a signature is missing, wrong, or nobody can say whether to trust it."""
+"""Exit code: a signature is missing, invalid, or its trust cannot be established."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `ok` is None where it could not be, or only tells something (a note).
+    """One check. `ok` is None if it could not be made or is only a note.
 
-    `code` is the exit code that a failed one means.
+    `code` is the exit code if it fails.
     """
 
     name: str
@@ -26,8 +26,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """One role's signature. `key` is its fingerprint, empty where the signature is not valid; `trusted` is true where
-    it is valid, about this very report, and its key may sign in that role.
+    """The signature of one role. `key` is its fingerprint, empty if the signature is invalid. `trusted` is true if it is
+    valid, covers exactly this report, and its key may sign in that role.
     """
 
     role: str
@@ -41,7 +41,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """All checks of one folder, in order. `roles` are those that must sign, `head` the hash of the journal's last line."""
+    """All checks of one folder, in order. `roles` must sign; `head` is the hash of the journal's last line."""
 
     folder: str
     change: str
@@ -54,12 +54,12 @@ class VerifyResult:
 
     @property
     def first(self) -> Check | None:
-        """The first thing that is wrong."""
+        """The first check that failed."""
         return next((check for check in self.checks if check.ok is False), None)
 
     @property
     def ok(self) -> bool:
-        """True when everything was checked and nothing is wrong; nothing looked at is never true."""
+        """True if everything was checked and nothing is wrong. Without any check it is never true."""
         return self.first is None and bool(self.checks) and bool(self.roles) and not self.missing
 
     @property
@@ -70,7 +70,7 @@ class VerifyResult:
 
     @property
     def exit_code(self) -> int:
-        """0 verified and complete, 25 evidence broken, 26 sign-off missing, invalid or not to be trusted."""
+        """0: verified and complete; 25: evidence broken; 26: sign-off missing, invalid or not trusted."""
         codes = {check.code for check in self.checks if check.ok is False}
         if BROKEN in codes:
             return BROKEN

@@ -1,4 +1,4 @@
-"""Checks of the signatures in a folder: about this very report, valid, by keys that may, by all roles."""
+"""Checks of the signatures in a folder: on exactly this report, valid, by permitted keys, by all roles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JSON, _SIG = ".json", ".json.sig"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One role's two files. `said` is None where the statement cannot be read; `problem` then says why."""
+    """The two files of one role. `said` is None if the statement cannot be read; `problem` then says why."""
 
     role: str
     raw: bytes
@@ -36,12 +36,12 @@ class Found:
 
     @property
     def valid(self) -> bool:
-        """True when the statement can be read and the signature was made over it, by whomever."""
+        """True if the statement is readable and the signature matches it, whoever made it."""
         return self.said is not None and bool(self.made.key)
 
 
 def found(taken: Taken) -> list[Found]:
-    """Read the signatures of a folder. Raises ssh.SshError: there is no ssh-keygen."""
+    """Read the signatures of a folder. Raises ssh.SshError if there is no ssh-keygen."""
     roles = dict.fromkeys(_role(name) for name in taken.signatures if name.endswith((_JSON, _SIG)))
     return [_found(taken, role) for role in roles]
 
@@ -71,16 +71,16 @@ def _found(taken: Taken, role: str) -> Found:
 
 
 def head(stands: Stands, signatures: Sequence[Found]) -> Iterator[Check]:
-    """Look for the signed head in the journal: the chain alone shows neither a cut tail nor a full rewrite."""
+    """Look for the signed head in the journal: the chain alone reveals neither a truncated tail nor a full rewrite."""
     known = {entry.sha256: entry.seq for entry in stands.entries}
     said = [one.said for one in signatures if one.said and one.valid and one.said.change == stands.change]
     wrong = [one for one in said if known.get(one.journal_head) != one.journal_lines]
     for one in wrong:
         lines = len(stands.entries)
         how = (
-            f"it was cut: {lines} lines are left of {one.journal_lines}"
+            f"it was truncated: {lines} of {one.journal_lines} lines are left"
             if lines < one.journal_lines
-            else "it was rewritten, or begun anew with --fresh"
+            else "it was rewritten, or started again with --fresh"
         )
         text = f"this is not the journal that {one.role} signed (head {one.journal_head[:12]}…): {how}"
         yield Check("signed head", False, text, BROKEN)
@@ -88,16 +88,14 @@ def head(stands: Stands, signatures: Sequence[Found]) -> Iterator[Check]:
         yield Check(
             "signed head",
             None,
-            "no signature holds the journal's head: a cut tail or a full rewrite would not show",
+            "no signature names the head of the journal: a truncated tail or a full rewrite would go unnoticed",
         )
     elif not wrong:
-        yield Check(
-            "signed head", True, f"the journal holds the head that {len(said)} of the signatures name"
-        )
+        yield Check("signed head", True, f"the journal has the head that {len(said)} of the signatures name")
 
 
 def digests(taken: Taken, stands: Stands, signatures: Sequence[Found]) -> Iterator[Check]:
-    """Compare the result files with the digests in statements about the journal as it is now."""
+    """Compare the result files with the digests in the statements about the current journal."""
     for one in signatures:
         if one.said is None or not one.valid or one.said.journal_head != stands.head:
             continue
@@ -150,7 +148,7 @@ def _contradiction(stands: Stands, found_one: Found, at: datetime) -> str:
 
 
 def _stale(stands: Stands, said: Statement) -> str:
-    """Say that the journal went on after the signature, and with what."""
+    """Say that the journal continued after the signature, and how."""
     after = next((e for e in stands.entries if e.kind == "run" and e.seq > said.journal_lines), None)
     if after is None:
         return f"it signs line {said.journal_lines} of the journal, which ends at line {len(stands.entries)}; sign again"
@@ -161,14 +159,14 @@ def _stale(stands: Stands, said: Statement) -> str:
 
 
 def armour(signatures: Sequence[Found]) -> Iterator[Check]:
-    """Refuse what ssh-keygen would not have written, although it would still verify."""
+    """Reject armour that ssh-keygen would not have written, even if it still verifies."""
     for one in signatures:
         if one.armour and not one.made.canonical:
             yield Check("armour", False, f"{one.file}.sig: {one.made.problem}", UNSIGNED)
 
 
 def validity(signatures: Sequence[Found]) -> Iterator[Check]:
-    """Tell which signatures were made over their statements."""
+    """Check which signatures match their statements."""
     for one in signatures:
         if one.made.key:
             yield Check("signature", True, f"{one.file} was signed by the key {one.made.key}")
@@ -182,18 +180,20 @@ def validity(signatures: Sequence[Found]) -> Iterator[Check]:
 
 
 def untrusted_file(folder: Path, allowed: Path | None) -> str:
-    """Return why an allowed-signers file establishes no trust, or nothing."""
+    """Return why an allowed-signers file does not establish trust; empty if it does."""
     if allowed is None:
-        return "there is no allowed-signers file; name one from outside of the folder with --allowed-signers"
+        return "there is no allowed-signers file; name one from outside the folder with --allowed-signers"
     if not allowed.is_file():
-        return f"there is no allowed-signers file {allowed}; make it, or name another with --allowed-signers"
+        return (
+            f"there is no allowed-signers file {allowed}; create it, or name another with --allowed-signers"
+        )
     if allowed.resolve().is_relative_to(folder.resolve()):
-        return f"{allowed} lies in the folder that it would vouch for: whoever forged the one wrote the other"
+        return f"{allowed} is inside the folder that it would vouch for: whoever forged the one could write the other"
     return ""
 
 
 def trust(folder: Path, signatures: Sequence[Found], allowed: Path | None, at: datetime) -> Iterator[Check]:
-    """Ask the allowed-signers file whether each key may sign in its role, when it signed and at `at`."""
+    """Check with the allowed-signers file that each key may sign in its role, when it signed and at `at`."""
     if why := untrusted_file(folder, allowed):
         yield Check("trust", False, f"trust not established: {why}", UNSIGNED)
         return
@@ -209,10 +209,10 @@ def trust(folder: Path, signatures: Sequence[Found], allowed: Path | None, at: d
 
 
 def shared_keys(signatures: Sequence[Found]) -> Iterator[Check]:
-    """Refuse one key in two roles; tell of one name in two."""
+    """Reject one key in two roles; note one name in two roles."""
     for one, other in _pairs(signatures):
         if one.made.key and one.made.key == other.made.key:
-            text = f"{one.role} and {other.role} were signed with one key, {one.made.key}: two roles are two people"
+            text = f"{one.role} and {other.role} were signed with the same key, {one.made.key}: two roles need two people"
             yield Check("separate keys", False, text, UNSIGNED)
         elif one.said and other.said and one.said.name.casefold() == other.said.name.casefold():
             yield Check(
@@ -229,9 +229,9 @@ def _pairs(signatures: Sequence[Found]) -> Iterator[tuple[Found, Found]]:
 
 
 def complete(roles: Sequence[str], signatures: Sequence[Found]) -> Iterator[Check]:
-    """Tell which roles have not signed, and who signed in a role that there is not."""
+    """Report roles that have not signed, and signatures in unknown roles."""
     if not roles:
-        text = "nobody is named to sign: the checklist has no sign-off lines; give --roles"
+        text = "no role is named to sign: the checklist has no sign-off lines; use --roles"
         yield Check("roles", False, text, UNSIGNED)
         return
     for one in signatures:
@@ -252,7 +252,7 @@ def complete(roles: Sequence[str], signatures: Sequence[Found]) -> Iterator[Chec
 
 
 def as_signed(one: Found, *, trusted: bool) -> Signed:
-    """Return a signature as results show it."""
+    """Return a signature as the results show it."""
     if one.said is None:
         return Signed(one.role, "", None, "", "", one.made.key, trusted=False)
     said = one.said

@@ -1,4 +1,4 @@
-"""Sign a report in a role. What is signed is looked at first and never touched."""
+"""Sign a report in a role. The report is verified first and never modified."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from pytest_deploygate.signoff.verify import recorded_checks
 
 _AGREES = "I have read this report and agree with its decision"
 _SEEN = "I have read this report and know its decision"
-#: Exit code for what the signer has to put right: the role, the key, the reason.
+#: Exit code for what the signer has to correct: the role, the key, the reason.
 REFUSED = 2
 
 
 class RefusedToSign(Exception):  # noqa: N818 (it is an answer, not an error)
-    """Nothing was signed; the text says why and what to do. `code` is the exit code."""
+    """Nothing was signed; the message says why and what to do. `code` is the exit code."""
 
     def __init__(self, text: str, code: int = REFUSED) -> None:
         super().__init__(text)
@@ -61,7 +61,7 @@ def sign(
 ) -> SignedNow:
     """Sign the report in `folder` as `role`. Raises RefusedToSign.
 
-    `roles` are those that sign; None takes those that the journal names.
+    `roles` are the roles that sign; None takes those that the journal names.
     """
     if not folder.is_dir():
         raise RefusedToSign(
@@ -92,7 +92,7 @@ def sign(
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against runs and other signers: the report must not change under a signature."""
+    """Lock the folder against runs and other signers: the report must not change while it is signed."""
     try:
         lock = (folder / ".lock").open("a+")
     except OSError as error:
@@ -106,7 +106,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _looked_at(folder: Path) -> tuple[Taken, Stands]:
-    """Read the folder; refuse one that does not verify now, or whose report cannot be compared with its journal."""
+    """Read the folder; reject it if it does not verify, or if its report cannot be compared with its journal."""
     try:
         taken = folders.take(folder)
     except folders.FolderError as error:
@@ -118,7 +118,7 @@ def _looked_at(folder: Path) -> tuple[Taken, Stands]:
     if not stands.same_version:
         raise RefusedToSign(
             f"pytest-deploygate {stands.version} wrote this report and this is {pytest_deploygate.__version__}, which cannot "
-            "tell whether it is the journal's: sign with that version, or run again"
+            "check it against the journal: sign with that version, or run again"
         )
     return taken, stands
 
@@ -126,7 +126,7 @@ def _looked_at(folder: Path) -> tuple[Taken, Stands]:
 def _role(role: str, roles: Sequence[str]) -> str:
     mine = slug(role)
     if not roles:
-        raise RefusedToSign("nobody is named to sign: the checklist has no sign-off lines; give --roles")
+        raise RefusedToSign("no role is named to sign: the checklist has no sign-off lines; use --roles")
     if mine not in roles:
         raise RefusedToSign(f"there is no role {role!r}{nearest(mine, roles)}")
     return mine
@@ -143,7 +143,7 @@ def _statement(taken: Taken, stands: Stands, role: str, name: str, meaning: str,
             f"the decision is {stands.outcome}: it can be signed as seen, not as agreed to; say why with --reason TEXT"
         )
     if not name.strip():
-        raise RefusedToSign("say who signs with --name")
+        raise RefusedToSign("use --name to say who signs")
     return Statement(
         change=stands.change,
         inventory=stands.inventory,
@@ -168,11 +168,11 @@ def _clean(text: str) -> str:
 
 
 def _mine_before(role: str, others: Sequence[Found], stands: Stands) -> Found | None:
-    """Return an earlier signature of the role, of a report that has changed since. One of this report stays."""
+    """Return an earlier signature of the role if the report changed since. Raises RefusedToSign if it did not."""
     mine = next((one for one in others if one.role == role), None)
     if mine and mine.valid and mine.said and mine.said.journal_head == stands.head:
         raise RefusedToSign(
-            f"{role} has signed this report: {mine.said.name} at {mine.said.at:%Y-%m-%d %H:%M} UTC. To sign anew, remove "
+            f"{role} has signed this report: {mine.said.name} at {mine.said.at:%Y-%m-%d %H:%M} UTC. To sign again, remove "
             f"{mine.file} and {mine.file}.sig first"
         )
     return mine
@@ -182,7 +182,7 @@ def _check_key(key: str, role: str, others: Sequence[Found]) -> None:
     for one in others:
         if one.made.key == key and one.role != role:
             raise RefusedToSign(
-                f"this key signed as {one.role} already ({one.file}): two roles are two people with two keys"
+                f"this key already signed as {one.role} ({one.file}): two roles need two people with two keys"
             )
 
 

@@ -1,6 +1,6 @@
 """SSH signatures through `ssh-keygen -Y`: made with a key file or an agent, checked offline.
 
-Three questions are kept apart: is the file written as ssh-keygen writes it, was it made over these bytes by the key
+Three questions are kept apart: does the file have the form that ssh-keygen writes, does it match these bytes and the key
 that it names, and may that key sign in this role.
 """
 
@@ -27,17 +27,17 @@ _MAGIC = b"SSHSIG"
 _VERSION = 1
 _CHECK_S = 10
 _AT_LINE = re.compile(r":(\d+): (.{1,80})")
-#: A person may have to find a passphrase or to touch a token.
+#: A person may have to enter a passphrase or touch a token.
 _SIGN_S = 180
 
 
 class SshError(Exception):
-    """ssh-keygen cannot do what was asked; the text says why and what to do."""
+    """ssh-keygen failed; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """How a signature was made: by which key (`SHA256:…` as `ssh-keygen -l` prints it), or why it is none."""
+    """Who made a signature: the key (`SHA256:…` as `ssh-keygen -l` prints it), or why it is invalid."""
 
     key: str = ""
     problem: str = ""
@@ -45,15 +45,15 @@ class Made:
 
 
 def sign(message: bytes, key: Path, namespace: str = NAMESPACE) -> bytes:
-    """Sign with a private key, or with a public one whose private half is in the agent. Raises SshError.
+    """Sign with a private key, or with a public key whose private key is in the agent. Raises SshError.
 
-    ssh-keygen itself asks for passphrases, at the terminal.
+    ssh-keygen itself asks for passphrases at the terminal.
     """
     if not key.is_file():
         raise SshError(
             f"there is no key {key}; name a private key, or a public one whose private half is in the agent"
         )
-    # A token's "touch me" is printed to a terminal only when ssh-keygen sees one.
+    # ssh-keygen asks to touch a token only if its standard error is a terminal.
     said = None if sys.stderr.isatty() else subprocess.PIPE
     done = _run(["sign", "-q", "-n", namespace, "-f", str(key)], message, _SIGN_S, said, where={})
     if done.returncode != 0:
@@ -69,7 +69,7 @@ def sign(message: bytes, key: Path, namespace: str = NAMESPACE) -> bytes:
 
 @functools.lru_cache(maxsize=64)
 def made_by(message: bytes, signature: bytes, namespace: str = NAMESPACE) -> Made:
-    """Tell which key signed these bytes; nothing is said yet about whether it may. Raises SshError: no ssh-keygen."""
+    """Return which key signed these bytes, permitted or not. Raises SshError if there is no ssh-keygen."""
     if not canonical(signature):
         return Made(
             problem="not written as ssh-keygen writes it: changed line ends, or something after its end",
@@ -96,7 +96,7 @@ def refused(
     moments: Sequence[datetime],
     namespace: str = NAMESPACE,
 ) -> str:
-    """Return why the signer may not sign in this role, by the allowed-signers file, or nothing.
+    """Return why the signer may not sign in this role according to the allowed-signers file; empty if it may.
 
     The role is the principal. The key must be allowed at each of `moments`; times in the file count as UTC.
     """
@@ -128,7 +128,7 @@ def _why(said: str, moment: datetime, namespace: str) -> str:
 
 
 def _public_key(blob: bytes, namespace: str) -> bytes | None:
-    """Return the public key inside a signature, None where the parts are not exactly those of an SSHSIG of ours."""
+    """Return the public key inside a signature; None if its parts are not exactly those of our SSHSIG."""
     head = _MAGIC + struct.pack(">I", _VERSION)
     if not blob.startswith(head):
         return None
@@ -146,7 +146,7 @@ def _public_key(blob: bytes, namespace: str) -> bytes | None:
 
 
 def _fingerprint(public: bytes) -> str:
-    """Return the fingerprint of a public key; of a certificate that of the key which it certifies."""
+    """Return the fingerprint of a public key; for a certificate, that of the certified key."""
     (size,) = struct.unpack(">I", public[:4])
     kind = public[4 : 4 + size]
     if b"-cert-" not in kind:
@@ -178,7 +178,7 @@ def _run_any(
     said: int | None,
     where: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    # Without a zone of its own a time in an allowed-signers file would mean something else on each machine.
+    # A time without a zone in an allowed-signers file would otherwise mean something else on each machine.
     extra = {"TZ": "UTC", "LC_ALL": "C"} if where is None else where
     try:
         return subprocess.run(
@@ -203,9 +203,9 @@ def _words(said: bytes) -> str:
 
 
 def as_stored(signature: bytes) -> bytes:
-    """Return a signature in the one armour that is accepted. Raises SshError when there is none in it."""
+    """Return a signature in the only accepted armour. Raises SshError if it is not a signature."""
     try:
         blob = base64.b64decode("".join(signature.decode("ascii").split("\n")[1:-2]), validate=True)
     except ValueError:
-        raise SshError("ssh-keygen gave something that is no signature") from None
+        raise SshError("the output of ssh-keygen is not a signature") from None
     return armoured(blob).encode()

@@ -1,7 +1,7 @@
-"""What a role signs: a small JSON statement that names the report, the journal and the decision by their digests.
+"""What a role signs: a small JSON statement that identifies report and journal by digest, with the decision.
 
-The file is canonical: sorted keys, no spaces, UTF-8, one line feed at its end. There is one way to write a statement,
-so two files that differ are two statements.
+The file is canonical: sorted keys, no spaces, UTF-8, one final newline. There is only one way to write a statement, so
+two different files are two different statements.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _DIGESTS = ("report_sha256", "verdicts_sha256", "junit_sha256", "journal_head")
 
 
 class StatementError(Exception):
-    """A file is no statement; the text says why."""
+    """A file is not a statement; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One role's word on one report. Digests are SHA-256 in hex, `at` is in UTC, `scope` as the decision names it.
+    """The statement of one role on one report. Digests are SHA-256 in hex, `at` is in UTC, `scope` is the decision's.
 
-    `journal_head` is the hash of the journal's line number `journal_lines`, its last one when this was signed.
+    `journal_head` is the hash of line `journal_lines` of the journal, the last one at the time of signing.
     """
 
     change: str
@@ -56,24 +56,24 @@ def _time(at: datetime) -> str:
 
 
 def parse(raw: bytes) -> Statement:
-    """Read a statement back. Raises StatementError on anything that `to_bytes` would have written otherwise."""
+    """Read a statement. Raises StatementError for anything that `to_bytes` would not have written exactly so."""
     try:
         plain = json.loads(raw)
         if plain.pop("schema") != SCHEMA:
-            raise StatementError(f"is not of the form {SCHEMA}, the one that this version reads")
+            raise StatementError(f"does not have the schema {SCHEMA}, which this version reads")
         statement = Statement(**{**plain, "at": datetime.fromisoformat(plain["at"])})
         written = to_bytes(statement)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise StatementError("is no sign-off statement") from None
+        raise StatementError("is not a sign-off statement") from None
     if wrong := _wrong(statement):
-        raise StatementError(f"is no sign-off statement: {wrong} is not what it must be")
+        raise StatementError(f"is not a sign-off statement: {wrong} has an invalid value")
     if written != raw:
-        raise StatementError("is not written as `deploygate sign` writes it, so it was changed since")
+        raise StatementError("is not in the form that `deploygate sign` writes, so it was changed since")
     return statement
 
 
 def _wrong(statement: Statement) -> str:
-    """Return the name of the first field that holds the wrong kind of thing, or nothing."""
+    """Return the name of the first field with a value of the wrong kind, or nothing."""
     for field in dataclasses.fields(statement):
         value = getattr(statement, field.name)
         if field.name == "at":

@@ -1,4 +1,4 @@
-"""Verify a change's folder offline: nothing is asked of a server, and nothing in the folder vouches for itself."""
+"""Verify a change's folder offline: no server is asked, and nothing in the folder vouches for itself."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def verify(
     at: datetime | None = None,
     before_run: str = "",
 ) -> VerifyResult:
-    """Check a change's folder and say all that is wrong with it, in order. Never raises for what is in the folder.
+    """Check a change's folder and report everything that is wrong, in order. Never raises because of its contents.
 
-    `roles` (slugs) are those that must sign; None takes those that the journal names. `root` is the repository with
-    attestations and waivers. Keys must be allowed at `at` (default: now) and when they signed. With `before_run` the
-    folder is judged as it was before that run began: for a run that looks at the sign-off of what went before.
+    `roles` (slugs) must sign; None takes those that the journal names. `root` is the repository with attestations and
+    waivers. Keys must be allowed at `at` (default: now) and at the time of signing. With `before_run` the folder is
+    judged as it was before that run: for a run that checks the sign-off of earlier runs.
     """
     try:
         taken = folders.take(folder)
@@ -49,7 +49,7 @@ def examine(
     root: Path | None = None,
     at: datetime | None = None,
 ) -> VerifyResult:
-    """Check a folder that was read already."""
+    """Check a folder that has already been read."""
     moment = at or utcnow()
     stands, broken = _stands(taken)
     try:
@@ -75,7 +75,7 @@ def examine(
 
 
 def recorded_checks(taken: Taken) -> Iterator[Check]:
-    """Check what was recorded, signatures aside: what must hold before anybody signs."""
+    """Check the record without the signatures: it must be intact before anybody signs."""
     stands, broken = _stands(taken)
     yield from broken
     if stands:
@@ -88,7 +88,7 @@ def _stands(taken: Taken) -> tuple[Stands | None, tuple[Check, ...]]:
         stands = recorded.read(taken)
     except JournalError as error:
         return None, (Check("journal", False, str(error), BROKEN),)
-    return stands, (Check("journal", True, f"the chain of {len(stands.entries)} lines holds"),)
+    return stands, (Check("journal", True, f"the chain of {len(stands.entries)} lines is intact"),)
 
 
 def _walk(
@@ -134,7 +134,7 @@ def _completeness(stands: Stands | None, found: Sequence[Found], roles: Sequence
 def _trusted(
     taken: Taken, stands: Stands | None, found: Sequence[Found], allowed: Path | None, at: datetime
 ) -> set[str]:
-    """Return the roles whose signature says, about this very report, what may be believed."""
+    """Return the roles whose signature on exactly this report can be trusted."""
     if stands is None:
         return set()
     doubled = {

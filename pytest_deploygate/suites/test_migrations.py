@@ -14,7 +14,7 @@ def test_migrations_are_at_the_head(gate, postgres, migrations):
 
 
 @pytest.mark.item("guard.migration-lint")
-def test_migrations_do_no_harm(gate, postgres, migration_lint, sections):
+def test_migrations_do_no_harm(gate, postgres, migration_lint, migration_tool):
     """No migration would rewrite, scan or lock a large table, or wait without limit for its lock."""
-    found = probe.pending_migrations(postgres, migration_lint, sections.get("migrations"))
+    found = probe.pending_migrations(postgres, migration_lint, migration_tool)
     gate.judge(judge.judge_lint, found, migration_lint)

@@ -47,7 +47,7 @@ def test_the_worst_of_the_targets_counts(verdicts):
     [
         (Kind.AUTOMATED, (), "no test is bound to it"),
         (Kind.AUTOMATED, ("t::x",), "its test did not run or yielded no finding: t::x"),
-        (Kind.MANUAL, (), "a person must attest it and nobody has"),
+        (Kind.MANUAL, (), "a person must attest it, and nobody has"),
         (Kind.HYBRID, (), "attestation"),
     ],
 )

@@ -232,7 +232,10 @@ def test_a_breach_while_a_person_is_asked_is_acted_on_at_the_same_deadline():
 
 @pytest.mark.parametrize(
     ("may_return", "words"),
-    [(False, "writes would be lost"), (None, "is not known, which needs a named person")],
+    [
+        (False, "writes would be lost"),
+        (None, "it is unknown whether writes would be lost, and that needs the decision of a named person"),
+    ],
 )
 def test_a_deadline_that_must_not_execute_says_why(may_return, words):
     times = Times(execute_at_deadline=True)

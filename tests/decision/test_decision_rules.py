@@ -196,7 +196,7 @@ def test_deferred_items_hold_once_their_phase_is_behind(scope_phases, deferred_t
     )
     assert decision.exit_code == code
     if not code:
-        assert "cannot be measured before phase4, run again after it: i.0" in said(decision)
+        assert "cannot be measured before phase4; run again after it: i.0" in said(decision)
 
 
 def test_minor_items_are_listed():
@@ -240,10 +240,10 @@ def test_of_several_codes_the_first_in_the_order_wins(codes):
 @pytest.mark.parametrize(
     ("facts", "why"),
     [
-        ({"red_before": None}, "there is no baseline, so it may have been red before"),
-        ({"old_side_healthy": None}, "the old side's health is unknown"),
+        ({"red_before": None}, "there is no baseline, so it may have failed before the change"),
+        ({"old_side_healthy": None}, "the health of the old side is unknown"),
         ({"old_side_healthy": False}, "the old side is not healthy"),
-        ({"blind": None}, "whether our own view is sound is unknown"),
+        ({"blind": None}, "it is unknown whether our own view is sound"),
         ({"blind": True}, "our runner or network is suspect"),
     ],
 )
@@ -279,7 +279,7 @@ def test_red_before_the_change_is_no_reason_to_go_back():
     before = replace(SURE, red_before=frozenset({"i.0"}))
     alone = ask(red, circumstances=before)
     assert (alone.outcome, alone.exit_code) == (Outcome.HOLD, 1)
-    assert "was red before the change too" in said(alone)
+    assert "failed before the change as well" in said(alone)
     both = ask(red, red, circumstances=before)
     assert both.outcome is Outcome.ROLLBACK
     assert both.rules[0].items == ("i.1",)

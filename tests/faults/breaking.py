@@ -1,34 +1,40 @@
-"""Which gate run shows a fault, which healthy run it is compared with, and what has to come of it."""
+"""Which run of the gate shows a fault, which healthy run it is compared with, and what the result must be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_deploygate.checklist import parser
-from pytest_deploygate.lab import cluster, faults, schedule, sql
+from pytest_deploygate.lab import client, cluster, drilling, faults, schedule, sql
+from pytest_deploygate.lab.faults import pooling
+from pytest_deploygate.lab.services import dns, edge, pooler
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.model import Verdict, worst
 from pytest_deploygate.session import shipped
 
 ROOT = Path(__file__).parents[2]
 ALL = faults.all_faults()
-BOUND = {item for function in shipped.functions() for item in function.items}
+#: The items that each test function of the shipped suites is bound to.
+BOUND_TESTS = {f.test.rpartition("::")[2]: f.items for f in shipped.functions()}
+BOUND = {item for items in BOUND_TESTS.values() for item in items}
 CHECKLIST = parser.load(shipped.checklist())
 
-#: Items that are measured in response times: beside other work nobody can tell whose slowness it was.
+#: Items that are measured in response times: other work on the machine makes them inconclusive.
 TIMED = {"crit.p50", "crit.p99"}
-#: Items that an inventory of their own measures: on the lab's own nobody asks that they pass.
+#: Items that another inventory than the lab's own measures: on the lab's own they need not pass.
 ELSEWHERE = {item for fault in ALL.values() if fault.inventory != "lab" for item in fault.items}
-#: What a drill shows: a restore, and pressure on the pooler. Other faults' runs rest on the record of the healthy one.
+#: What a drill measures: a restore, and pressure on the pooler. The runs of other faults rely on the healthy run's record.
 DRILLED = {"db.restore", "db.pooling"}
 PHASE2 = {item.id for item in CHECKLIST.items if item.phase == "phase2"}
 
 
 def of_phase2(fault: faults.Fault) -> bool:
-    """Tell whether a fault breaks an item of phase 2; these have a module of their own, and so a lab."""
+    """Whether a fault breaks an item of phase 2; these have their own module, and so their own lab."""
     return bool(PHASE2 & set(fault.items))
 
 
@@ -37,8 +43,29 @@ def named(some: Iterable[faults.Fault]) -> list[object]:
     return [pytest.param(f, id=f.name, marks=[pytest.mark.quiet] if needs_quiet(f) else []) for f in some]
 
 
+def bound_to(item: str) -> list[str]:
+    """The test functions that an item is bound to."""
+    return [test for test, items in BOUND_TESTS.items() if item in items]
+
+
+def turned_red_by(fault: faults.Fault) -> set[str]:
+    """The tests that a fault must turn red: those that it names, and the only test of an item where there is one."""
+    bound = [bound_to(item) for item in fault.items]
+    return {*fault.tests, *(tests[0] for tests in bound if len(tests) == 1)}
+
+
+def not_good(items: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The test functions with a finding that is not good, in one of these items of a run's verdicts."""
+    return {
+        target["test"].partition("[")[0].rpartition("::")[2]
+        for item in items.values()
+        for target in item["targets"]
+        if target["verdict"] in (Verdict.FAIL.value, Verdict.INCONCLUSIVE.value)
+    }
+
+
 def needs_quiet(fault: faults.Fault) -> bool:
-    """Tell whether a gate run about this fault measures response times."""
+    """Whether a gate run about this fault measures response times."""
     return bool(TIMED & set(fault.items)) or "criteria" in scope_of(fault)
 
 
@@ -49,7 +76,7 @@ def scope_of(fault: faults.Fault) -> str:
 
 
 def inventory_of(fault: faults.Fault) -> tuple[str, ...]:
-    """The options that choose what a fault's run is about; none for the lab's own inventory."""
+    """The options that select what a fault's run measures; none for the lab's own inventory."""
     if fault.inventory == "lab":
         return ()
     theirs = sorted({i for other in ALL.values() if other.inventory == fault.inventory for i in other.items})
@@ -57,7 +84,7 @@ def inventory_of(fault: faults.Fault) -> tuple[str, ...]:
 
 
 def machine_half(item: dict[str, object]) -> str:
-    """The verdict of what was measured: a hybrid item needs a person too, whom nobody invents for a lab."""
+    """The verdict of what was measured: a hybrid item also needs a person, and attestations are not invented for a lab."""
     if item["kind"] != "hybrid":
         return str(item["verdict"])
     return str(worst(Verdict(t["verdict"]) for t in item["targets"] if t["target"] != "attestation"))
@@ -72,7 +99,7 @@ def everything(*, phase2: bool, quiet: bool) -> str:
 
 
 def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
-    """The scope and the options of the healthy run that a fault's run is compared with: few, since each takes its time."""
+    """The scope and the options of the healthy run that a fault's run is compared with; there are few, as each takes long."""
     if options := inventory_of(fault):
         return " or ".join(phase.id for phase in CHECKLIST.phases if phase.id != "preflight"), options
     return everything(phase2=of_phase2(fault), quiet=needs_quiet(fault)), ()
@@ -81,7 +108,7 @@ def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
 def changes_exactly_what_it_declares(
     fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
-    """Break, run, mend, compare."""
+    """Break, run, heal, compare."""
     if lacking := [service for service in fault.needs if service not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
     whole, options = run_of(fault)
@@ -93,9 +120,11 @@ def changes_exactly_what_it_declares(
         code, items = run_gate(scope, *options, inventory=inventory)
     finally:
         faults.heal(lab)
-    fault.heals(lab)  # what is not broken any more comes to no harm
+    fault.heals(lab)  # healing again does no harm
     changed = {i: item["verdict"] for i, item in items.items() if item["verdict"] != before[i]}
     assert changed == dict(fault.items), {i: items[i]["reason"] for i in {*changed, *fault.items}}
+    red = not_good({item: items[item] for item in fault.items})
+    assert red >= turned_red_by(fault), f"no finding of theirs is red: {sorted(turned_red_by(fault) - red)}"
     assert code == (1 if "fail" in changed.values() else 21)
     reasons = " ".join(
         str(text)
@@ -105,8 +134,89 @@ def changes_exactly_what_it_declares(
     assert fault.says.lower() in reasons.lower(), reasons
 
 
+@dataclass(frozen=True)
+class Harmless:
+    """What looks like a fault and is none; `change` may also assert that a drill ended well."""
+
+    name: str
+    scope: str
+    change: faults.Change
+    undo: faults.Change
+    needs: tuple[str, ...] = ()
+
+
+def _drill_name(lab: Lab) -> None:
+    client.stop(lab, dns.CONTROLLER)
+    client.start(lab, dns.CONTROLLER)
+    assert drilling.fail_over_name(lab) == "good"
+
+
+def _drill_page(lab: Lab) -> None:
+    edge.change(lab, maintenance="application")
+    edge.restore(lab, "maintenance")
+    assert drilling.show_maintenance_page(lab) == "good"
+
+
+def _drill_database(lab: Lab) -> None:
+    assert drilling.fail_over_database(lab) == "good"
+
+
+def _write_pooler_anew(lab: Lab) -> None:
+    """Another size that fits, in the expected mode."""
+    pooling.configure(default_pool_size=14, pool_mode="transaction")(lab)
+
+
+#: Beside each fault that only one test of its item sees: the same change made well.
+HARMLESS = (
+    Harmless(
+        "table in a schema of its own",
+        "phase2",
+        faults.by_sql(
+            "CREATE SCHEMA imports",
+            "CREATE TABLE imports.machines_before_import AS TABLE platform.machines",
+            "GRANT USAGE, CREATE ON SCHEMA imports TO PUBLIC",
+        ),
+        faults.by_sql("DROP SCHEMA IF EXISTS imports CASCADE"),
+    ),
+    Harmless("failover drill of the database, once more", "phase2", _drill_database, cluster.catch_up),
+    Harmless(
+        "failover of the name, once more",
+        "preflight and infrastructure",
+        _drill_name,
+        edge.switched,
+        (dns.CONTROLLER, edge.NAME),
+    ),
+    Harmless("drill of the page, once more", "morning", _drill_page, edge.switched, (edge.NAME,)),
+    Harmless(
+        "pooler with another size",
+        "preflight and database",
+        _write_pooler_anew,
+        pooling.as_started,
+        (pooler.NAME,),
+    ),
+)
+
+
+def harmless(*, phase2: bool) -> list[object]:
+    """The parameters of a test of what is harmless, for one module."""
+    return [pytest.param(one, id=one.name) for one in HARMLESS if (one.scope == "phase2") is phase2]
+
+
+def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    """Change, run, undo, compare."""
+    if lacking := [server for server in one.needs if server not in lab.ports]:
+        pytest.skip(f"this lab does without {', '.join(lacking)}")
+    before = healthy(everything(phase2=one.scope == "phase2", quiet=False), ())
+    try:
+        one.change(lab)
+        _, items = run_gate(one.scope)
+    finally:
+        one.undo(lab)
+    assert {i: v["reason"] for i, v in items.items() if v["verdict"] != before[i]} == {}
+
+
 def is_as_before(scope: str, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
-    """Mending, and mending twice, left nothing behind: the same verdicts as before the first fault."""
+    """Healing, and healing twice, left nothing behind: the same verdicts as before the first fault."""
     assert cluster.ailments(lab) == []
     assert all(f"#off# {when}" not in lab.crontab.read_text() for when in schedule.JOBS.values())
     assert sql.value(lab, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0

@@ -10,9 +10,10 @@ import pytest
 from shared_lab import shared_lab
 
 from faults.breaking import BOUND, ELSEWHERE, ROOT, machine_half
-from pytest_deploygate.cli import rehearsal_back
+from pytest_deploygate.cli.shared import lab_way_back as rehearsal_back
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.way_back import guards
 
 Verdicts = dict[str, dict[str, object]]
 
@@ -27,8 +28,8 @@ def lab(lab_place: Path) -> Iterator[Lab]:
 def inventories(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lab's own inventory with a shorter write load, `drilled.yml`; what is judged stays the same.
 
-    And `on-record.yml`, which rests on the last restore and the last pressure on the pooler: together they take longer
-    than all else that is measured before the day.
+    And `on-record.yml`, which relies on the last restore and the last pressure on the pooler: together they take longer
+    than everything else that is measured before the day.
     """
     folder = tmp_path_factory.mktemp("inventory")
     text = (ROOT / "inventories" / "lab.yml").read_text()
@@ -83,7 +84,7 @@ def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
         if (key := (scope, *options)) not in known:
             if "criteria" in scope and front.FRONT in lab.ports:
                 front.wait_watched(lab)
-            if options and not lab.guards["cutover"].exists():
+            if options and not guards(lab)["cutover"].exists():
                 assert rehearsal_back.rehearse(lab, ROOT) == ""
             _, items = run_gate(scope, *options)
             mine = BOUND if options else BOUND - ELSEWHERE

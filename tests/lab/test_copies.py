@@ -1,4 +1,4 @@
-"""Folders made like one another: what is the same stays, everything else is as in the source."""
+"""Making one folder like another: what is the same stays, everything else becomes as in the source."""
 
 from __future__ import annotations
 

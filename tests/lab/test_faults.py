@@ -1,13 +1,15 @@
-"""Faults are found without a registry, break what they say, and are mended. The gate's view of them: tests/faults."""
+"""Faults are found without a registry, break what they say, and heal. How the gate sees them: tests/faults."""
 
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from pytest_deploygate.cli.lab import lab as command
+from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import cluster, faults, schedule
 from pytest_deploygate.lab.state import Lab, LabError
 
@@ -30,6 +32,24 @@ def test_the_list_has_two_faults_for_each_item_of_phase_2() -> None:
         assert sum(f"phase2.{item}" in entry["items"] for entry in listed) >= 2
 
 
+def test_a_fault_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a folder of its own: it is listed and found by name, and two of one name are refused."""
+    (tmp_path / "toys.py").write_text(
+        "from pytest_deploygate.lab.faults import Fault, by_sql\n"
+        "BROKEN = Fault('toy-broken', 'a toy is broken', {'toy.item': 'fail'}, by_sql(), by_sql(), 'toy')\n"
+    )
+    monkeypatch.setattr(faults, "__path__", [*faults.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{faults.__name__}.toys", raising=False)
+    assert faults.all_faults()["toy-broken"].items == {"toy.item": "fail"}
+    listed = json.loads(CliRunner().invoke(command, ["fault", "--json"]).output)
+    assert {"name": "toy-broken", "items": {"toy.item": "fail"}, "what": "a toy is broken"} in listed
+    (tmp_path / "toys_too.py").write_text((tmp_path / "toys.py").read_text())
+    with pytest.raises(LabError, match="two faults are called toy-broken"):
+        faults.all_faults()
+    for name in ("toys", "toys_too"):
+        sys.modules.pop(f"{faults.__name__}.{name}", None)
+
+
 def test_a_misspelt_fault_names_the_nearest() -> None:
     result = CliRunner().invoke(command, ["fault", "replica-stoped"])
     assert result.exit_code == 2
@@ -40,7 +60,7 @@ def test_a_broken_lab_is_not_broken_further_by_accident(lab: Lab) -> None:
     known = faults.all_faults()
     try:
         faults.put_in(lab, known["table-extra-grant"])
-        with pytest.raises(LabError, match="broken already by table-extra-grant"):
+        with pytest.raises(LabError, match="has the fault table-extra-grant already"):
             faults.put_in(lab, known["index-duplicate"])
         faults.put_in(lab, known["index-duplicate"], also=True)
         assert lab.faults() == ["table-extra-grant", "index-duplicate"]
@@ -51,12 +71,12 @@ def test_a_broken_lab_is_not_broken_further_by_accident(lab: Lab) -> None:
     assert lab.faults() == []
 
 
-#: One that SQL mends, one of the schedule, one that goes back to the seed. The gate's view of all: tests/faults.
+#: One healed by SQL, one of the schedule, one healed by a reset. How the gate sees all of them: tests/faults.
 SOME = ("index-duplicate", "backup-timer-disabled", "two-primaries")
 
 
 @pytest.mark.parametrize("name", SOME)
-def test_a_fault_can_be_put_in_and_mended_twice(lab: Lab, name: str) -> None:
+def test_a_fault_can_be_injected_and_healed_twice(lab: Lab, name: str) -> None:
     fault = faults.all_faults()[name]
     try:
         faults.put_in(lab, fault)

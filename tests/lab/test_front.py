@@ -1,4 +1,4 @@
-"""The lab's HTTP front: two replicas behind HAProxy behind nginx, each disturbed as a fault says, and gone with the lab."""
+"""The lab's HTTP front: two replicas behind HAProxy behind nginx, each disturbed as a fault says, and ended with the lab."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from pytest_deploygate.lab import client, disturbance, processes, sql
+from pytest_deploygate.lab import client, disturbance, leftovers, sql
 from pytest_deploygate.lab.disturbance import Disturbance
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
@@ -43,7 +43,7 @@ def test_it_answers_from_the_database(lab: Lab) -> None:
 
 
 def test_people_are_made_and_erased_with_the_token_alone(lab: Lab) -> None:
-    """Without the token, or without an address, nothing is done; with both the person comes and goes."""
+    """Without the token, or without an address, nothing is done; with both a person is created and erased."""
     token = lab.secret_file("api").read_text().strip()
     person = {"email": "front-test@example.com", "name": "Front Test", "phone": "+1-555-0"}
     assert post(lab, "/api/people", person, "wrong") == 401
@@ -111,9 +111,9 @@ def test_the_watch_of_the_first_seconds_is_kept(lab: Lab) -> None:
 
 
 def test_what_is_left_of_the_front_is_found_by_its_folder(lab: Lab) -> None:
-    """`lab down` without the supervisor's help ends these, too."""
+    """`lab down` ends these without the supervisor, too."""
     servers = client.status(lab.folder)["servers"]
-    found = {process.pid for process in processes.belonging_to(lab.folder)}
+    found = {process.pid for process in leftovers.belonging_to(lab.folder)}
     for name in (*front.REPLICAS, front.BALANCER, front.FRONT):
         pid = servers[name]["pid"]
         os.kill(pid, 0)

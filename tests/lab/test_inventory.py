@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_committed_snapshot_is_the_labs_structure(lab: Lab, tmp_path: Path) -> None:
-    """Day partitions and the server's version must not show in it."""
+    """Day partitions and the server's version must not appear in it."""
     inventory = loader.load("lab", ROOT).inventory
     assert inventory.database
     assert inventory.writes

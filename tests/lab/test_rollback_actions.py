@@ -32,7 +32,7 @@ def inventory(lab: Lab) -> Inventory:
 
 @pytest.fixture
 def tools(inventory: Inventory) -> Tools:
-    """Tools of a rollback that is under way."""
+    """Tools of a rollback in progress."""
     hooks = load(ROOT / "tests", lambda where, what: pytest.fail(f"{where}: {what}"))
     return Tools("nothing-deployed", hooks, lambda _items: "", inventory, "r")
 

@@ -1,4 +1,4 @@
-"""The crontab: what is due in a minute, and single lines off and on."""
+"""The crontab: what is due in a minute, and switching single lines off and on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole rollback on real servers: as the story tells it, and killed three times on its way."""
+"""The whole rollback on real servers: as in the story, and killed three times on its way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def out(lab: Lab, tmp_path: Path) -> Iterator[Path]:
-    """A folder for the story; whatever came of it, the lab is as before afterwards."""
+    """A folder for the story; whatever happens, the lab is as before afterwards."""
     if front.FRONT not in lab.ports:
         pytest.skip("this lab has no HTTP front")
     front.wait_watched(lab)  # it would see the maintenance page as an outage
@@ -38,8 +38,8 @@ def journal(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(900)
-def test_a_rollback_that_is_killed_three_times_is_gone_on_with_and_ends_verified(lab: Lab, out: Path) -> None:
-    """SIGKILL between two steps, within the restore, within a command: each time the same command goes on.
+def test_a_rollback_that_is_killed_three_times_is_continued_and_ends_verified(lab: Lab, out: Path) -> None:
+    """SIGKILL between two steps, within the restore, within a command: each time the same command continues.
 
     The gate opens the incident (a certificate for another name at the new address), a person decides.
     """
@@ -68,14 +68,14 @@ def test_a_rollback_that_is_killed_three_times_is_gone_on_with_and_ends_verified
     assert len(Path(saved["saved"]).read_text().splitlines()) == saved["rows"] + 1, "a heading, and each row"
     assert list(lab.private.glob("db1.before-rollback-*")), "the old data is kept aside"
     report = (folder / "signoff.html").read_text()
-    for said in ("The rollback", "DNS back", "done, verified", "Gone back, and verified.", "What remains"):
+    for said in ("The rollback", "DNS back", "done, verified", "Rolled back and verified.", "What remains"):
         assert said in report
 
 
 @pytest.mark.quiet
 @pytest.mark.timeout(900)
 def test_the_story_is_told_to_its_end(lab: Lab, out: Path) -> None:
-    """The gate says GO before, then HOLD, then ROLLBACK; the rollback ends verified, the report tells it."""
+    """The gate says GO before, then HOLD, then ROLLBACK; the rollback ends verified, the report shows it."""
     story.tell(lab.folder, ROOT, "lab", out, lambda _: None, keep=False)
     decided = [
         line["decision"]["outcome"] for line in journal(out / story.CHANGE) if line["kind"] == "decision"

@@ -1,4 +1,4 @@
-"""The lab comes up, tells what it is, and is gone afterwards, however it ends."""
+"""The lab starts, says what it is, and leaves nothing behind, however it ends."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pytest_deploygate.cli.lab import lab as command
-from pytest_deploygate.lab import client, cluster, nodes, processes, programs, sql, status, up
+from pytest_deploygate.cli.commands.lab import lab as command
+from pytest_deploygate.lab import client, cluster, leftovers, nodes, processes, programs, sql, status, up
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
-CLI = "from pytest_deploygate.cli.lab import lab; lab()"
+CLI = "from pytest_deploygate.cli.commands.lab import lab; lab()"
 ROOT = Path(__file__).parents[2]
 
 
@@ -118,7 +118,7 @@ def test_secrets_are_ours_alone(lab: Lab) -> None:
 def test_up_a_second_time_finds_it_running(lab: Lab) -> None:
     result = CliRunner().invoke(command, ["up"])
     assert result.exit_code == 0, result.output
-    assert "runs already" in result.output
+    assert "already running" in result.output
 
 
 def test_status_names_every_server(lab: Lab) -> None:
@@ -133,7 +133,7 @@ def test_status_names_every_server(lab: Lab) -> None:
 
 
 def test_the_schedule_is_run(lab: Lab) -> None:
-    """The every-minute jobs run by themselves; one that met a primary that was just down runs well a minute later."""
+    """The every-minute jobs run by themselves; one that fails while the primary is down succeeds a minute later."""
     files = [lab.job_status(job) for job in ("refresh-readings-hourly", "ensure-partitions")]
     wait_for(lambda: all(f.exists() and json.loads(f.read_text())["exit_code"] == 0 for f in files), 150)
 
@@ -164,12 +164,12 @@ def test_nothing_runs_soon_after_kill_9(lab_place: Path, after_s: float) -> None
     process = start_up(folder)
     wait_for(lambda: client.running(folder), 60)
     time.sleep(after_s)
-    assert processes.belonging_to(folder)
+    assert leftovers.belonging_to(folder)
     process.kill()
     process.wait()
     assert process.stdout
     process.stdout.close()
-    wait_for(lambda: not processes.belonging_to(folder), 30)
+    wait_for(lambda: not leftovers.belonging_to(folder), 30)
     with pytest.raises(LabError, match="not running"):
         load(folder)
     assert up.down(folder)
@@ -190,7 +190,7 @@ def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
         # The supervisor and its servers outlive `lab up`, and the supervisor takes them with it.
         supervisor = client.status(folder)["pid"]
         os.kill(supervisor, signal.SIGKILL)
-        wait_for(lambda: not processes.belonging_to(folder), 30)
+        wait_for(lambda: not leftovers.belonging_to(folder), 30)
         with pytest.raises(LabError, match="not running"):
             status.places(folder)
     finally:
@@ -204,11 +204,11 @@ def test_a_lab_that_lost_its_folder_is_found_and_ended(lab_place: Path) -> None:
     said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
     folder.rename(lab_place / "elsewhere")
-    assert processes.belonging_to(folder)
+    assert leftovers.belonging_to(folder)
     folder.mkdir(exist_ok=True)
     (folder / "front.watch").touch()  # as by a watch that begins only now
     assert up.down(folder)
-    assert not processes.belonging_to(folder)
+    assert not leftovers.belonging_to(folder)
     assert not folder.exists()
 
 
@@ -216,16 +216,16 @@ def test_somebody_elses_folder_is_left_alone(lab_place: Path) -> None:
     folder = lab_place / "home"
     folder.mkdir()
     (folder / "letters.txt").write_text("dear")
-    with pytest.raises(LabError, match="holds other things"):
+    with pytest.raises(LabError, match="contains other files"):
         up.up(folder, lambda _what, _seconds: None)
-    with pytest.raises(LabError, match="holds other things"):
+    with pytest.raises(LabError, match="contains other files"):
         up.down(folder)
     assert (folder / "letters.txt").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes user")
 def test_programs_in_a_place_that_servers_may_not_walk_to_are_copied(lab_place: Path) -> None:
-    """A virtual environment under /root is such a place; the libraries beside the package are needed too."""
+    """A virtual environment under /root is such a place; the libraries beside the package are needed, too."""
     found = programs._wheel_servers()
     assert found
     hidden = lab_place / "hidden"

@@ -8,10 +8,12 @@ import shutil
 import subprocess
 
 import pytest
+from click.testing import CliRunner
 from test_plugin_hooks import deployed, deploygate, state
 from test_plugin_incident import listening
 
 from pytest_deploygate import journal
+from pytest_deploygate.cli import main
 from pytest_deploygate.journal import _own, _sealed
 
 __all__ = ["deployed", "listening"]
@@ -52,19 +54,23 @@ MISTAKES = (
     (("decide", "hold"), "say who decides"),
     (("decide", "hold", "--role", "deployment-lead"), "say why"),
     (("decide", "hold", "--role", "deploymentlead", "--reason", "a b"), "did you mean 'deployment-lead'"),
-    (("decide", "--wait", "--rerun"), "two things"),
+    (("decide", "--wait", "--rerun"), "mutually exclusive"),
     (("decide", "--reason", "a b"), "belong to a decision"),
     (("decide", "--measure", "1m"), "belongs to --wait"),
     (("decide", "--wait", "--measure", "often"), "is not a duration"),
     (("decide", "--wait", "--measure", "1s"), "at least 10 s"),
     (("decide", "--hlep"), "decide --help"),
-    (("rollback", "--plan", "--execute"), "two things"),
-    (("rollback", "--execute"), "--confirm prod"),
-    (("rollback", "--execute", "--confirm", "prd"), "--confirm prod"),
-    (("rollback", "--done"), "belongs to --after"),
-    (("rollback", "--execute", "--confirm", "prod", "--accept-loss"), "needs --role"),
-    (("rollback", "--after", "--retry", "2020-01-01T00:00Z"), "is over"),
-    (("rollback", "--after", "--retry", "soon"), "write for example"),
+    (("rollback", "--plan", "--execute"), "mutually exclusive"),
+    (("rollback", "--change", "local"), "plan, execute or after"),
+    (("rollback", "plam"), "rollback --help"),
+    (("rollback", "plan", "--execute"), "rollback plan --help"),
+    (("rollback", "execute"), "--confirm prod"),
+    (("rollback", "execute", "--confirm", "prd"), "--confirm prod"),
+    (("rollback", "execute", "--done"), "rollback execute --help"),
+    (("rollback", "execute", "--confirm", "prod", "--accept-loss"), "needs --role"),
+    (("rollback", "execute", "--confirm", "prod", "--role", "deployment-lead"), "belong to --accept-loss"),
+    (("rollback", "after", "--retry", "2020-01-01T00:00Z"), "is in the past"),
+    (("rollback", "after", "--retry", "soon"), "write for example"),
 )
 
 
@@ -78,11 +84,44 @@ def test_bad_input_is_one_sentence_and_exit_4(red):
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (("--plan", "--json"), ("plan", "--json"), 0),
+        (("--json", "--plan"), ("plan", "--json"), 0),
+        (("--execute", "--confirm", "prod"), ("execute", "--confirm", "prod"), 1),
+        (("--after", "--done"), ("after", "--done"), 1),
+        (("--execute", "--confirm", "prd"), ("execute", "--confirm", "prd"), 4),
+        (("--after", "--confirm", "prod"), ("after", "--confirm", "prod"), 4),
+    ],
+)
+def test_an_old_spelling_of_rollback_does_the_same_and_says_the_new_one(red, old, new, code):
+    before = CliRunner().invoke(main, ["rollback", *old], prog_name="deploygate")
+    now = CliRunner().invoke(main, ["rollback", *new], prog_name="deploygate")
+    said = f"`{old[0] if old[0] != '--json' else old[1]}` is a command now: deploygate rollback {' '.join(new)}\n"
+    assert (before.exit_code, before.stdout, before.stderr) == (code, now.stdout, said + now.stderr)
+    assert now.exit_code == code
+
+
+def test_a_rollback_is_executed_and_followed_up_in_the_old_spelling(red):
+    deploygate(red, *BACK)
+    assert deploygate(red, "rollback", "--execute", "--confirm", "prod").code == 23
+    assert deploygate(red, "rollback", "--after", "--done").code == 0
+    assert state(red) == "rolled back"
+
+
+def test_a_runbook_that_takes_too_long_is_exit_1_in_both_spellings(red):
+    change(red, "rollback:\n", "rollback:\n  rollback_within: 1ms\n")
+    for word in ("plan", "--plan"):
+        said = deploygate(red, "rollback", word)
+        assert (said.code, "does NOT fit" in said.text) == (1, True)
+
+
 def test_what_cannot_be_now_says_why_and_what_comes_first(red):
-    said = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    said = deploygate(red, "rollback", "execute", "--confirm", "prod")
     assert (said.code, "decide rollback --role ROLE" in said.text) == (1, True)
-    said = deploygate(red, "rollback", "--after", "--done")
-    assert (said.code, "only what was rolled back can be --done" in said.text) == (1, True)
+    said = deploygate(red, "rollback", "after", "--done")
+    assert (said.code, "--done is for an incident that was rolled back" in said.text) == (1, True)
     assert deploygate(red, *BACK).code == 22
     assert deploygate(red, *HOLD).code == 21, "no step is done yet: it can be called off"
 
@@ -90,7 +129,7 @@ def test_what_cannot_be_now_says_why_and_what_comes_first(red):
 def test_a_rollback_that_is_half_done_cannot_be_called_off(red):
     change(red, '"echo 1 > version"', '"echo 3 > version"')
     deploygate(red, *BACK)
-    assert deploygate(red, "rollback", "--execute", "--confirm", "prod").code == 24
+    assert deploygate(red, "rollback", "execute", "--confirm", "prod").code == 24
     for decision in (HOLD, ("decide", "go", *HOLD[2:])):
         said = deploygate(red, *decision)
         assert (said.code, "has begun (done: maintenance page on)" in " ".join(said.text.split())) == (
@@ -119,7 +158,7 @@ def test_nobody_decided_and_the_next_command_writes_it_down_with_how_late_that_i
     change(deployed, "decide_within: 0s", "decide_within: 0s\n  held_for: 0s")
     deployed.run("-m", "golive")
     late = [e for e in events(deployed) if e["what"] == "deadline"][-1]
-    assert "held for 0 min without an end: escalate again" in late["reason"]
+    assert "on HOLD for 0 min without a decision: escalate again" in late["reason"]
     assert late["late_s"] > 0
 
 
@@ -128,7 +167,7 @@ def test_wait_executes_at_the_deadline_where_that_is_written(deployed):
     change(deployed, "rollback:\n", "rollback:\n  decide_within: 3s\n  at_deadline: execute\n")
     deployed.run("-m", "golive")
     said = deploygate(deployed, "decide", "--wait")
-    assert (said.code, "the deadline's policy is to execute" in said.text) == (23, True), said.text
+    assert (said.code, "the policy executes at the deadline" in said.text) == (23, True), said.text
     assert [e["by"] for e in events(deployed) if e["what"] in ("deadline", "decided")] == [
         "deadline",
         "deadline",
@@ -172,8 +211,8 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
     assert "which may decide as deployment-lead" in deploygate(red, "decide").text
     _forge(red.out / "journal.jsonl")
     shown = deploygate(red, "decide")
-    assert "it was ALTERED since it was signed" in shown.text
-    for words in (("rollback", "--execute", "--confirm", "prod"), BACK):
+    assert "it was ALTERED after it was signed" in shown.text
+    for words in (("rollback", "execute", "--confirm", "prod"), BACK):
         refused = deploygate(red, *words)
         assert (refused.code, "ALTERED" in refused.text) == (25, True)
     verified = deploygate(red, "verify")
@@ -187,10 +226,10 @@ def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
     deploygate(red, *BACK)
     change(red, "rollback:\n", "rollback:\n  signed_decisions: true\n")
     refused = deploygate(red, *HOLD)
-    assert (refused.code, "decisions are signed here" in refused.text) == (4, True)
-    refused = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    assert (refused.code, "decisions must be signed here" in refused.text) == (4, True)
+    refused = deploygate(red, "rollback", "execute", "--confirm", "prod")
     assert state(red) == "rolling back"
-    assert (refused.code, "not signed, so anybody" in " ".join(refused.text.split())) == (25, True)
+    assert (refused.code, "not signed: anybody" in " ".join(refused.text.split())) == (25, True)
 
 
 def _forge(file) -> None:
@@ -213,11 +252,11 @@ def test_going_back_is_never_frozen_but_the_next_try_is(red):
     freeze = 'freezes: [{start: "2020-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z", reason: holiday sales}]'
     change(red, "rollback:\n", f"schedule:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
     deploygate(red, *BACK)
-    back = deploygate(red, "rollback", "--execute", "--confirm", "prod")
+    back = deploygate(red, "rollback", "execute", "--confirm", "prod")
     assert back.code == 23, back.text
-    refused = deploygate(red, "rollback", "--after", "--retry", "2030-01-01T00:00Z")
+    refused = deploygate(red, "rollback", "after", "--retry", "2030-01-01T00:00Z")
     assert (refused.code, "holiday sales" in refused.text) == (4, True)
-    done = deploygate(red, "rollback", "--after")
+    done = deploygate(red, "rollback", "after")
     for words in ("call 1. deployment-lead: +15550100", "call 2. operations-manager", "appoint the next try"):
         assert words in done.text
     page = (red.out / "signoff.html").read_text()

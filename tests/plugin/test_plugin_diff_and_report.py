@@ -48,7 +48,7 @@ def test_diff_report_and_exports_of_real_runs(two: Project) -> None:
     assert (folder / "signoff.html").read_text(encoding="utf-8") == page
 
     said = CliRunner().invoke(main, ["report", "--change", "two", "--format", "markdown"])
-    assert said.stdout.startswith("## HOLD: Do not go on.")
+    assert said.stdout.startswith("## HOLD: Do not proceed.")
     done = CliRunner().invoke(main, ["report", "--change", "two", "--format", "sarif", "--output", "x.sarif"])
     assert done.exit_code == 0
     assert json.loads((two.path / "x.sarif").read_text())["version"] == "2.1.0"

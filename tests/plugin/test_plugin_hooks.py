@@ -85,7 +85,7 @@ def test_a_whole_way_back_is_told(deployed):
     """Decided, begun, ended: each at least once; `post_rollback` gets the tasks that remain."""
     red(deployed, CALLED)
     deploygate(deployed, "decide", "rollback", "--role", "deployment-lead", "--reason", "errors for all")
-    assert deploygate(deployed, "rollback", "--execute", "--confirm", "prod").code == 23
+    assert deploygate(deployed, "rollback", "execute", "--confirm", "prod").code == 23
     for words in (
         "notify decided",
         "notify rollback begun",

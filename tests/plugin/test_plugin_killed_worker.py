@@ -19,7 +19,7 @@ def test_a_killed_worker_is_25(project: Project, restarts: str) -> None:
     assert project.verdicts()["decision"]["outcome"] == "HOLD"
     assert project.verdict("b.migrations") not in ("pass", "waived", "attested", "not_applicable")
     assert "test_migrations" in ran.text
-    assert "GO: go on" not in ran.text
+    assert "GO: proceed" not in ran.text
 
 
 def test_after_the_worker_is_mended_resume_is_go(project: Project) -> None:

@@ -20,7 +20,7 @@ from pytest_deploygate.checks.dns.probe import propagation
 
 @pytest.mark.item("c.errors")
 def test_switched(gate, dns, cutover, dns_observations, show_propagation):
-    gate.judge(judge_cutover.judge, propagation.watch(dns, cutover, dns_observations, show_propagation), cutover)
+    gate.judge(judge_cutover.judge_cutover, propagation.watch(dns, cutover, dns_observations, show_propagation), cutover)
 """
 ZONE = """$ORIGIN example.test.
 $TTL 60

@@ -29,7 +29,7 @@ def rows(text: str) -> dict[str, list[str]]:
 def test_the_decision_stands_on_top_and_findings_in_the_rows(project: Project) -> None:
     project.suite(GOOD.replace("says(gate)", 'says(gate, "fail", "worse <b>than</b> wanted", 7)', 1))
     text = page(project)
-    assert "deploygate: HOLD, Do not go on." in text
+    assert "deploygate: HOLD, Do not proceed." in text
     assert "signoff.html" in text
     assert "THIS TABLE IS INCOMPLETE" not in text
     found = next(cells for test, cells in rows(text).items() if "test_migrations" in test)

@@ -19,6 +19,7 @@ from pytest_deploygate.model import (
     Rule,
     Severity,
     Verdict,
+    Weakening,
     worst,
 )
 from pytest_deploygate.report.record import ItemResult, Provenance, Record, Run
@@ -276,7 +277,14 @@ def hold() -> Record:
             journal_head=digest("journal"),
             journal_path="deploygate-out/CHG-2026-0314/journal.jsonl",
         ),
-        weakenings=("phase2.aggregates: max_age is 4 h in the inventory, the checklist asks for 2 h.",),
+        weakenings=(
+            Weakening(
+                "database.aggregates[public.readings_hourly].max_age is 4 h, by default 2 h",
+                ("phase2.aggregates",),
+            ),
+            Weakening("uptime.window is 30 s, by default 24 h", ("crit.uptime",)),
+            Weakening("pages.timeout is 30 s, by default 10 s", ("comp.privacy-policy", "comp.terms")),
+        ),
         planned=tuple(r.item.id for r in results if not r.in_scope),
     )
 
@@ -380,6 +388,6 @@ def hostile() -> Record:
         inventory=EVIL + long[:200],
         description=EVIL,
         items=tuple(spoil(r) for r in record.items),
-        weakenings=(EVIL + long,),
+        weakenings=(Weakening(EVIL + long), Weakening(EVIL + long, (EVIL,))),
         runs=tuple(dataclasses.replace(r, who=EVIL + long[:200], host=EVIL) for r in record.runs),
     )

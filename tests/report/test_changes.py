@@ -9,7 +9,7 @@ import pytest
 import sample
 from sample_night import _waiver
 
-from pytest_deploygate.model import Item, Kind, Reading, Severity, Verdict
+from pytest_deploygate.model import Item, Kind, Reading, Severity, Verdict, Weakening
 from pytest_deploygate.report import changes, noise
 from pytest_deploygate.report.changes import Kind as Changed
 from pytest_deploygate.report.record import ItemResult
@@ -67,8 +67,8 @@ def test_another_target_that_fails_is_newly_failing_though_the_item_failed_befor
 def test_what_left_the_scope_is_not_known_and_not_fixed() -> None:
     ((kind, text),) = compared(result(Verdict.FAIL), result(Verdict.FAIL, inside=False))
     assert kind is Changed.SCOPE
-    assert "nothing is known of it" in text
-    assert compared(result(Verdict.FAIL), None)[0] == (Changed.SCOPE, "x.y is gone from the checklist")
+    assert "its state is unknown" in text
+    assert compared(result(Verdict.FAIL), None)[0] == (Changed.SCOPE, "x.y was removed from the checklist")
     assert compared(None, result(Verdict.PASS))[0][0] is Changed.SCOPE
 
 
@@ -117,9 +117,29 @@ def test_waivers_new_lengthened_and_gone() -> None:
         ((), (one,), "new waiver by operations-manager, approved by deployment-lead"),
         ((one,), (longer,), "waiver lengthened"),
         ((longer,), (one,), "waiver shortened"),
-        ((one,), (dataclasses.replace(one, reason="another reason"),), "waiver written anew"),
-        ((one,), (), "waiver is gone"),
+        ((one,), (dataclasses.replace(one, reason="another reason"),), "waiver rewritten"),
+        ((one,), (), "waiver was removed"),
     ):
         (change,) = changes.compare(changes.Side((), before), changes.Side((), after), {})
         assert change.kind is Changed.WAIVER
         assert said in change.text
+
+
+def test_new_weakenings_that_bear_on_nothing_in_scope_are_one_change() -> None:
+    weaker = (
+        Weakening("here", ("x.y",)),
+        Weakening("anywhere"),
+        Weakening("a", ("o.a",)),
+        Weakening("b", ("o.b",)),
+    )
+    mine = (result(Verdict.PASS),)
+    found = changes.compare(changes.Side(mine, (), weaker[:0]), changes.Side(mine, (), weaker), {})
+    assert [(c.kind, c.text) for c in found] == [
+        (Changed.WEAKER, "here"),
+        (Changed.WEAKER, "anywhere"),
+        (Changed.WEAKER, "2 weakenings bear on no item in scope: a; b"),
+    ]
+    assert (
+        changes.compare(changes.Side(mine, (), (Weakening("here"),)), changes.Side(mine, (), weaker[:1]), {})
+        == ()
+    )

@@ -23,7 +23,7 @@ from sarif import loader
 from pytest_deploygate import redaction
 from pytest_deploygate.model import Item, Kind, Severity, Verdict
 from pytest_deploygate.redaction import Secret
-from pytest_deploygate.report import junit, verdicts
+from pytest_deploygate.report import causes, grouping, junit, verdicts
 from pytest_deploygate.report.exports import cases, ctrf, hdf, in_toto, markdown, sarif
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import ItemResult, Record
@@ -167,8 +167,8 @@ def test_markdown_is_one_table_of_plain_text(name: str) -> None:
     }
     assert not any(t.type.startswith("html") for t in tokens)
     rows = sum(1 for t in tokens if t.type == "tr_open") - any(t.type == "tr_open" for t in tokens)
-    bad = sum(1 for r in record.items if r.in_scope and not r.verdict.good)
-    assert rows == bad
+    bad = grouping.not_good(grouping.in_scope(record), grouping.held(record))
+    assert rows == len(causes.grouped(bad, grouping.held(record)))
 
 
 def test_markdown_stays_within_a_comment_and_counts_what_it_leaves_out() -> None:

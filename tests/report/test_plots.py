@@ -34,7 +34,7 @@ def picture(figure: Distribution | Series | Spans) -> ET.Element:
         ),
         (8.0, 9.5, 7.0, "limit 7 ms, the whole range is over it"),
         (8.0, 9.5, 9.0, "limit 9 ms, which lies inside the range"),
-        (None, None, 10.0, "p90 is 9 ms, how exactly is not known; limit 10 ms; highest 10 ms"),
+        (None, None, 10.0, "p90 is 9 ms, precision unknown; limit 10 ms; highest 10 ms"),
         (8.0, None, 10.0, "(true value at least 8 ms); limit 10 ms, which lies inside"),
         (None, 9.5, 10.0, "(true value at most 9.5 ms); limit 10 ms, the whole range is under it"),
     ],

@@ -127,13 +127,13 @@ def test_a_failed_target_shows_even_where_its_item_is_attested() -> None:
 
 def test_an_empty_scope_says_that_nothing_was_looked_at() -> None:
     text = html.render(dataclasses.replace(sample.go(), items=(), phases=(), runs=()))
-    assert "No item is in scope, so nothing was looked at." in text
+    assert "No item is in scope, so nothing was measured." in text
     assert "every item in scope passed" not in text
 
 
 def test_inconclusive_is_counted_as_unknown() -> None:
     text = html.render(sample.hold())
-    assert "4 of 8</b> items in scope passed. Not known: 1 inconclusive and 1 not covered." in text
+    assert "4 of 8</b> items in scope passed. Unknown: 1 inconclusive and 1 not covered." in text
 
 
 def test_what_a_rule_held_against_is_not_called_deferred() -> None:

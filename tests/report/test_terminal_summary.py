@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 import sample
+import sample_night
 
-from pytest_deploygate.model import Verdict
+from pytest_deploygate.model import Verdict, Weakening
 from pytest_deploygate.report import terminal
+from pytest_deploygate.report.record import Record
 
 
 def test_worst_first_then_the_decision_then_what_to_do() -> None:
@@ -19,12 +21,12 @@ def test_worst_first_then_the_decision_then_what_to_do() -> None:
         "not covered  major  phase2.backup-jobs",
         "inconclusive  major  phase2.indexes",
         "8 items in scope: 2 fail, 1 inconclusive, 1 not covered, 4 pass.",
-        "108 items out of scope, not looked at:",
-        "HOLD: do not go on. Scope phase2, change CHG-2026-0314, inventory prod.",
+        "108 items out of scope, not measured:",
+        "HOLD: do not proceed. Scope phase2, change CHG-2026-0314, inventory prod.",
         "2 items failed, 1 of them critical. [phase2.replication, phase2.aggregates]",
         "Exit code 1 (HOLD, an item failed).",
         "Report: deploygate-out/CHG-2026-0314/signoff.html",
-        "Next:   mend what failed",
+        "Next:   fix what failed",
         "pytest -m phase2 --inventory prod --change CHG-2026-0314",
     ]
     places = [text.find(part) for part in order]
@@ -38,7 +40,7 @@ def test_passes_are_only_counted() -> None:
     assert "infra.servers" not in text
     go = terminal.text(sample.go())
     assert len(go.splitlines()) < 14
-    assert "GO: go on." in go
+    assert "GO: proceed." in go
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])
@@ -76,7 +78,7 @@ def test_a_flood_is_counted() -> None:
 
 def test_no_decision_says_do_not_go_on() -> None:
     text = terminal.text(dataclasses.replace(sample.go(), decision=None))
-    assert "NO DECISION: nothing was decided, do not go on." in text
+    assert "NO DECISION: nothing was decided, do not proceed." in text
     assert "pytest -m phase2" in text
 
 
@@ -85,17 +87,16 @@ def test_the_command_is_quoted() -> None:
     assert "pytest -m 'phase2 and database' --inventory prod --change 'a; rm -rf x'" in terminal.text(record)
 
 
-def test_a_reason_that_many_share_is_said_once() -> None:
-    """A dead host is the reason of every item: its targets share a line, and later items point to the first."""
+def _all(verdict: Verdict, reason: str) -> Record:
+    """Phase 2 with one verdict and one reason for every item and target."""
     record = sample.hold()
-    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; see whether it hangs or a firewall drops packets"
     items = tuple(
         dataclasses.replace(
             r,
-            verdict=Verdict.INCONCLUSIVE,
+            verdict=verdict,
             reason=reason,
             findings=tuple(
-                dataclasses.replace(f, verdict=Verdict.INCONCLUSIVE, reason=reason, target=target)
+                dataclasses.replace(f, verdict=verdict, reason=reason, target=target)
                 for f in r.findings[:1]
                 for target in ("alerts", "users")
             ),
@@ -104,10 +105,22 @@ def test_a_reason_that_many_share_is_said_once() -> None:
         else r
         for r in record.items
     )
-    text = terminal.text(dataclasses.replace(record, items=items), width=200)
-    assert text.count(reason) <= 2  # one of each heading: those that hold and those that are only listed
-    assert "alerts, users (inconclusive)" in text
-    assert "the same as " in text
+    return dataclasses.replace(record, items=items)
+
+
+def test_items_of_one_dead_host_are_one_line_and_so_are_those_that_are_deferred() -> None:
+    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; see whether it hangs or a firewall drops packets"
+    text = terminal.text(_all(Verdict.INCONCLUSIVE, reason), width=200)
+    assert text.count(reason) <= 2
+    assert "inconclusive  7 items (" in text
+
+
+def test_a_long_reason_of_several_failed_items_is_said_once_and_named_afterwards() -> None:
+    reason = "the certificate of app.example.com:443 expired 3 d ago; renew it with `certbot renew` on the edge host"
+    text = terminal.text(_all(Verdict.FAIL, reason), width=200)
+    assert text.count(reason) == 1
+    assert "alerts, users (fail)" in text
+    assert text.count("the same as phase2.") == 7
 
 
 def test_missing_evidence_is_completed_with_resume_and_no_report_is_named_that_is_not_there() -> None:
@@ -117,3 +130,44 @@ def test_missing_evidence_is_completed_with_resume_and_no_report_is_named_that_i
     assert "--change CHG-2026-0314 --resume" in text
     assert "Report: none" in text
     assert "--resume" not in terminal.text(record)
+
+
+def test_weakenings_of_other_scopes_are_one_line_and_unknown_ones_are_not_among_them() -> None:
+    record = sample.hold()
+    unknown = Weakening("policy.max_waivers is 9, by default 5")
+    text = terminal.text(dataclasses.replace(record, weakenings=(*record.weakenings, unknown)))
+    assert "2 settings weaker than the checklist:" in text
+    assert "max_age is 4 h, by default 2 h" in text
+    assert unknown.text in text
+    assert "2 further weakenings bear on no item in scope: see the report." in text
+    assert "uptime.window" not in text
+
+
+def test_weakenings_that_all_bear_on_nothing_in_scope_are_not_called_further() -> None:
+    record = sample.hold()
+    text = terminal.text(dataclasses.replace(record, weakenings=record.weakenings[1:2]))
+    assert "1 weakening bears on no item in scope: see the report." in text
+    assert "weaker than the checklist" not in text
+
+
+def test_rules_that_did_not_decide_do_not_look_like_a_second_decision() -> None:
+    text = terminal.text(sample.hold())
+    assert "(GO)" not in text
+    assert len([line for line in text.splitlines() if line.startswith("GO")]) == 0
+    listed = text.index("Listed, does not hold:")
+    assert text.index("HOLD: do not proceed.") < text.index("2 items failed") < listed
+    assert (
+        listed
+        < text.index("1 inconclusive item cannot be measured before phase 4")
+        < text.index("Exit code 1")
+    )
+
+
+def test_a_rollback_says_which_rules_would_hold_by_themselves() -> None:
+    text = terminal.text(sample_night.bad())
+    assert "(HOLD)" not in text
+    assert text.index("Would hold by itself:") < text.index("20 items failed, 10 of them critical")
+
+
+def test_a_go_has_no_rules_beside_it() -> None:
+    assert "does not hold" not in terminal.text(sample.go())

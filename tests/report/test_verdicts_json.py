@@ -86,3 +86,9 @@ def test_the_text_is_json_whatever_was_measured() -> None:
     read = json.loads(verdicts.text(dataclasses.replace(record, items=odd)), parse_constant=pytest.fail)
     replication = next(i for i in read["items"] if i["id"] == "phase2.replication")
     assert [m["value"] for m in replication["measurements"]] == ["inf", "nan"]
+
+
+def test_all_weakenings_are_listed_and_those_that_bear_on_the_scope_named() -> None:
+    built = verdicts.build(sample.hold())
+    assert len(built["weakenings"]) == 3
+    assert built["weakenings_in_scope"] == built["weakenings"][:1]

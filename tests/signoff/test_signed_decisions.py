@@ -76,7 +76,7 @@ def test_one_altered_word_is_found_out(keys, key, value):
     made = signed(keys)
     found = seen([BEGUN, Entry(2, AT, made.kind, {**made.body, key: value}, made.sha256)], keys)
     assert found.state == "altered"
-    assert "it was ALTERED since it was signed, or moved here from elsewhere" in found.why
+    assert "it was ALTERED after it was signed, or moved here from elsewhere" in found.why
 
 
 def test_a_decision_of_another_change_or_another_line_does_not_count(keys):

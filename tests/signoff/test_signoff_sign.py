@@ -138,12 +138,12 @@ def test_unknown_role(go, keys):
 def test_roles_given(go, keys):
     """A role that only `roles` names."""
     assert sign(go, "cto", keys[LEAD], name="x", roles=("cto",)).missing == ()
-    assert "nobody is named to sign" in str(refused(go, "cto", keys[LEAD], roles=()))
+    assert "no role is named to sign" in str(refused(go, "cto", keys[LEAD], roles=()))
 
 
 def test_one_key_in_two_roles(go, keys):
     sign(go, LEAD, keys[LEAD], name="A person")
-    assert "this key signed as deployment-lead already" in str(refused(go, TECH, keys[LEAD]))
+    assert "this key already signed as deployment-lead" in str(refused(go, TECH, keys[LEAD]))
 
 
 def test_signed_already(go, keys, tmp_path):
@@ -193,7 +193,7 @@ def test_a_report_that_is_not_the_journals(go, project, keys):
     shutil.copy(project / "deploygate-out" / "CHG-2" / "signoff.html", go)
     why = refused(go, LEAD, keys[LEAD])
     assert why.code == 25
-    assert "signoff.html is not what the journal gives" in str(why)
+    assert "signoff.html does not match the journal" in str(why)
     run_gate(project, "CHG-1")
     (go / "signoff.html").write_bytes(earlier)
     assert refused(go, LEAD, keys[LEAD]).code == 25

@@ -107,7 +107,7 @@ def test_journal_cut_at_its_end(signed):
     results_again(signed.folder)
     result = verify(signed.folder, signed.allowed)
     assert (result.exit_code, result.first.name) == (25, "signed head")
-    assert "cut: 5 lines are left of 6" in result.first.text
+    assert "truncated: 5 of 6 lines are left" in result.first.text
 
 
 def test_journal_rewritten_as_a_whole(signed):
@@ -147,7 +147,7 @@ def test_unfinished_last_line(signed):
     with (signed.folder / FILE).open("ab") as stream:
         stream.write(b'{"at":')
     result = verify(signed.folder, signed.allowed)
-    assert "not finished" in result.first.text
+    assert "incomplete" in result.first.text
     assert result.exit_code == 25
 
 
@@ -218,7 +218,7 @@ def test_evidence_outside_of_the_folder(signed, path):
 
     rewrite(signed.folder, point)
     texts = [check.text for check in verify(signed.folder, signed.allowed).checks if check.name == "evidence"]
-    assert any("outside of the folder" in text for text in texts)
+    assert any("outside the folder" in text for text in texts)
 
 
 def test_report_altered(signed):

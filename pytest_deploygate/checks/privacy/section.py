@@ -104,6 +104,43 @@ class AgedFiles(Section):
     host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
 
 
+class Retained(Section):
+    """A table whose rows must go at an age. The job that removes them, its last run, and the rows are looked at."""
+
+    table: str = Field(description="schema.name")
+    column: str = Field(description="its time column (timestamptz, timestamp or date)")
+    keep: Duration = Field(description="rows older than this must go")
+    slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(days=1),
+        description="a row may be this much older than `keep`, e.g. one partition and one run of the job",
+    )
+    partman: str | None = Field(
+        default=None, description="schema of pg_partman, when its part_config holds the policy of this table"
+    )
+    policy: str | None = Field(
+        default=None,
+        description="query that returns the interval after which the job removes rows (interval)",
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="where the job that removes rows is scheduled"
+    )
+    last_run: LastRun | None = Field(default=None, description="where its last run is recorded")
+    job_slack: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(hours=2),
+        description="how much later than scheduled the job may have finished",
+    )
+
+    @model_validator(mode="after")
+    def _has_job(self) -> Self:
+        if self.partman is None and (self.schedule is None or self.last_run is None):
+            raise ValueError(
+                "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
+            )
+        return self
+
+
 class DataRetention(Section):
     """What must go at an age for the sake of the people in it."""
 
@@ -204,43 +241,6 @@ class Erasure(Section):
         wrong = [place for place in self.expected if place.count(".") != 2]
         if wrong:
             raise ValueError(f"`expected` names columns as schema.table.column, not {wrong[0]}")
-        return self
-
-
-class Retained(Section):
-    """A table whose rows must go at an age. The job that removes them, its last run, and the rows are looked at."""
-
-    table: str = Field(description="schema.name")
-    column: str = Field(description="its time column (timestamptz, timestamp or date)")
-    keep: Duration = Field(description="rows older than this must go")
-    slack: Duration = Field(
-        json_schema_extra={"weaker": "larger"},
-        default=timedelta(days=1),
-        description="a row may be this much older than `keep`, e.g. one partition and one run of the job",
-    )
-    partman: str | None = Field(
-        default=None, description="schema of pg_partman, when its part_config holds the policy of this table"
-    )
-    policy: str | None = Field(
-        default=None,
-        description="query that returns the interval after which the job removes rows (interval)",
-    )
-    schedule: Schedule | None = Field(
-        default=None, description="where the job that removes rows is scheduled"
-    )
-    last_run: LastRun | None = Field(default=None, description="where its last run is recorded")
-    job_slack: Duration = Field(
-        json_schema_extra={"weaker": "larger"},
-        default=timedelta(hours=2),
-        description="how much later than scheduled the job may have finished",
-    )
-
-    @model_validator(mode="after")
-    def _has_job(self) -> Self:
-        if self.partman is None and (self.schedule is None or self.last_run is None):
-            raise ValueError(
-                "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
-            )
         return self
 
 

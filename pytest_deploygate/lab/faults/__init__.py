@@ -1,19 +1,21 @@
-"""Named faults: each breaks one thing in the lab for real, says which items must notice, and can be mended.
+"""Named faults: each breaks one thing in the lab for real, says which items and tests must notice, and can be healed.
 
-A fault is a `Fault` value at the top of any module of this package; nothing else has to be edited to add one.
+A fault is a `Fault` value at the top of any module of this package, which are named after the subjects of the checks;
+nothing else has to be edited to add one.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from pytest_deploygate.lab import client, cluster, schedule, sql
+from pytest_deploygate.lab import client, cluster, schedule, services, sql, way_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
 
-#: Something done to the lab; what it returns does not matter.
+#: A change of the lab; what it returns does not matter.
 Change = Callable[[Lab], object]
 
 
@@ -21,10 +23,11 @@ Change = Callable[[Lab], object]
 class Fault:
     """One thing that can be wrong. `items` maps exactly those items that change to the verdict they must get.
 
-    `breaks` and `heals` take the running lab; healing twice, or what is not broken, does no harm. `says` is what one
-    of the reasons must name, so that a tired person knows where to look. `needs` are services of the lab without
-    which it cannot be put in. `scope` is a narrower `-m` than the phases of its items, for a test of it; `inventory` is
-    the one that measures them, where that is not the lab's own.
+    `breaks` and `heals` take the running lab; healing twice, or healing what is not broken, does no harm. `says` is what
+    one of the reasons must contain, so that a tired person knows where to look. `tests` are the test functions of the
+    suites that must have a finding which is not good; an item that only one test is bound to needs no name here. `needs`
+    are servers of the lab without which the fault cannot be injected. `scope` is a narrower `-m` than the phases of its
+    items, for a test of it; `inventory` is the one that measures them, where that is not the lab's own.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Fault:
     breaks: Change
     heals: Change
     says: str
+    tests: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     scope: str = ""
     inventory: str = "lab"
@@ -55,14 +59,31 @@ def by_sql(*statements: str, node: str = PRIMARY) -> Change:
     return lambda lab: sql.execute(lab, *statements, node=node)
 
 
+def keep_aside(file: Path) -> None:
+    """Copy a file, so that `put_back` finds it; one that is not there needs no copy."""
+    if file.exists():
+        aside(file).write_bytes(file.read_bytes())
+
+
+def put_back(file: Path) -> None:
+    """Replace a file, or a missing folder, by what was kept aside; nothing happens where nothing was."""
+    if aside(file).exists():
+        aside(file).replace(file)
+
+
+def aside(file: Path) -> Path:
+    """Return where a file or folder is kept meanwhile."""
+    return file.with_name(f"{file.name}.aside")
+
+
 def silence(lab: Lab, job: str) -> None:
-    """Comment a job's line out of the crontab and wait until a run that has begun is over."""
+    """Comment out a job's line in the crontab and wait until a run that has begun is over."""
     schedule.switch_off(lab, job)
     wait_for_job(lab, job)
 
 
 def wait_for_job(lab: Lab, job: str) -> None:
-    """Wait until no run of a job is on its way: it could undo what is broken next."""
+    """Wait until no run of a job is active: it could undo what is broken next."""
     sql.wait_until(
         f"end of the running job {job}",
         lambda: not any(c.endswith(f" {job}") for c in client.status(lab.folder)["jobs"]),
@@ -70,27 +91,38 @@ def wait_for_job(lab: Lab, job: str) -> None:
 
 
 def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
-    """Break the lab. Raises LabError when a fault is in it already, unless `also`."""
+    """Inject a fault. Raises LabError when the lab has one already, unless `also`."""
     present = lab.faults()
     if lacking := [name for name in fault.needs if name not in lab.ports]:
-        raise LabError(f"the fault {fault.name} needs {', '.join(lacking)}, which this lab does without")
+        raise LabError(
+            f"the fault {fault.name} needs {', '.join(lacking)}, which this lab does without{_how_to_add(lab, lacking)}"
+        )
     if fault.name in present:
-        raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` mends it")
+        raise LabError(f"the fault {fault.name} is in the lab already; `deploygate lab heal` removes it")
     if present and not also:
         raise LabError(
-            f"the lab is broken already by {', '.join(present)}; `deploygate lab heal` first, or say --also"
+            f"the lab has the fault {', '.join(present)} already; run `deploygate lab heal` first, or add --also"
         )
-    if fault.inventory != "lab" and not lab.guards["cutover"].exists():
-        raise LabError(f"the fault {fault.name} is about the way back: `deploygate lab rehearse` first")
-    # Written down first: a fault that fails half way has to be healed too.
+    if fault.inventory != "lab" and not way_back.guards(lab)["cutover"].exists():
+        raise LabError(f"the fault {fault.name} is about the way back: run `deploygate lab rehearse` first")
+    # Recorded first: a fault that fails half way must be healed too.
     lab.record_faults([*present, fault.name])
     fault.breaks(lab)
 
 
-def heal(lab: Lab, name: str | None = None) -> list[str]:
-    """Mend one fault, or all that are in the lab, the newest first; then see to it that the cluster is whole.
+def _how_to_add(lab: Lab, lacking: Sequence[str]) -> str:
+    """Say with which profiles the lab would have these servers; nothing where no profile adds them."""
+    wanted = [
+        s for s in services.all_services() if not s.asked_for(lab.profiles) and set(s.ports) & set(lacking)
+    ]
+    profiles = dict.fromkeys([*lab.profiles, *(service.profiles[0] for service in wanted)])
+    return f": `deploygate lab up --with {','.join(profiles)}`" if wanted else ""
 
-    Returns the names of those mended. What cannot be mended by itself is mended by going back to the seed.
+
+def heal(lab: Lab, name: str | None = None) -> list[str]:
+    """Heal one fault, or all that are in the lab, the newest first; then make sure that the cluster is whole.
+
+    Returns the names of those healed. What cannot be healed by itself is healed by resetting the lab.
     """
     known = all_faults()
     present = lab.faults()
@@ -103,5 +135,5 @@ def heal(lab: Lab, name: str | None = None) -> list[str]:
         left = [n for n in lab.faults() if n != each]
         lab.record_faults(left)
     if not lab.faults():
-        cluster.mend(lab)
+        cluster.repair(lab)
     return wanted

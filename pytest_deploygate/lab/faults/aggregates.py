@@ -13,7 +13,7 @@ _OLD_BUCKET = "(SELECT max(bucket) - interval '3 days' FROM platform.readings_ho
 
 
 def _lock_out(lab: Lab) -> None:
-    """Take the job's login away: it goes on being started, and fails."""
+    """Revoke the job's login: it is still started, and fails."""
     sql.execute(lab, "ALTER ROLE platform_jobs NOLOGIN")
     wait_for_job(lab, _JOB)
     sql.execute(lab, _AGE)
@@ -33,18 +33,19 @@ def _reschedule(lab: Lab) -> None:
 
 
 def _recompute(lab: Lab) -> None:
-    """Write all rows anew, and leave fresh statistics behind: a check of stale ones would see it."""
+    """Rewrite all rows and refresh the statistics: a check of stale ones would see it."""
     sql.execute(lab, "SELECT platform.refresh_readings_hourly('-infinity')")
     sql.analyze(lab, "platform.readings_hourly")
 
 
 STALE = Fault(
     "aggregate-stale",
-    "the refresh job has failed for three hours: its role may not log in any more",
+    "the refresh job has failed for three hours: its role may no longer log in",
     _ITEMS,
     _lock_out,
     _let_in,
     says="refresh",
+    tests=("test_aggregate_is_fresh_and_right",),
 )
 UNSCHEDULED = Fault(
     "aggregate-unscheduled",
@@ -53,6 +54,7 @@ UNSCHEDULED = Fault(
     _unschedule,
     _reschedule,
     says="commented",
+    tests=("test_aggregate_is_fresh_and_right",),
 )
 WRONG_BUCKET = Fault(
     "aggregate-wrong-bucket",
@@ -64,14 +66,16 @@ WRONG_BUCKET = Fault(
     ),
     _recompute,
     says="1 of",
+    tests=("test_aggregate_is_fresh_and_right",),
 )
 MISSING_BUCKET = Fault(
     "aggregate-missing-bucket",
-    "one bucket of about 17,000 is not there",
+    "one bucket of about 17,000 is missing",
     _ITEMS,
     lambda lab: sql.execute(
         lab, f"DELETE FROM platform.readings_hourly WHERE sensor_id = 9 AND bucket = {_OLD_BUCKET}"
     ),
     _recompute,
     says="missing",
+    tests=("test_aggregate_is_fresh_and_right",),
 )

@@ -1,9 +1,9 @@
-"""Faults of the schema version."""
+"""Faults of the schema version, and migrations that would do harm."""
 
 from __future__ import annotations
 
 from pytest_deploygate.lab import sql
-from pytest_deploygate.lab.faults import Fault
+from pytest_deploygate.lab.faults import Change, Fault
 from pytest_deploygate.lab.state import Lab, LabError, alembic_scripts
 
 _ITEMS = {"phase2.migrations": "fail"}
@@ -34,6 +34,15 @@ def _heal(lab: Lab) -> None:
     _versions(lab, _scripted()[0])
 
 
+def _upcoming(name: str, text: str) -> Change:
+    """Return a change that adds a pending migration."""
+    return lambda lab: (lab.folder / "upcoming" / name).write_text(text)
+
+
+def _withdraw(name: str) -> Change:
+    return lambda lab: (lab.folder / "upcoming" / name).unlink(missing_ok=True)
+
+
 BEHIND = Fault(
     "migration-behind",
     "the database is one migration behind the code",
@@ -44,7 +53,7 @@ BEHIND = Fault(
 )
 UNKNOWN = Fault(
     "migration-unknown",
-    "the database is at a revision that the code does not know",
+    "the database is at a revision that is unknown to the code",
     _ITEMS,
     lambda lab: _versions(lab, "00badc0ffee0"),
     _heal,
@@ -52,9 +61,30 @@ UNKNOWN = Fault(
 )
 NONE = Fault(
     "migration-none",
-    "the version table is empty, as after a restore that left it out",
+    "the version table is empty, as after a restore without it",
     _ITEMS,
     _versions,
     _heal,
     says="no row",
+)
+REWRITES = Fault(
+    "migration-rewrites-table",
+    "the next migration would rewrite platform.readings under an exclusive lock",
+    {"guard.migration-lint": "fail"},
+    _upcoming(
+        "0002_wider.sql",
+        "SET lock_timeout = '5s';\nALTER TABLE platform.readings ALTER COLUMN quality TYPE integer;\n",
+    ),
+    _withdraw("0002_wider.sql"),
+    says="rewrites the table",
+    scope="phase2 and guard",
+)
+LOCKS = Fault(
+    "migration-locks-table",
+    "the next migration builds an index that blocks writes, without a lock_timeout",
+    {"guard.migration-lint": "fail"},
+    _upcoming("0003_index.sql", "CREATE INDEX readings_value_idx ON platform.readings (value);\n"),
+    _withdraw("0003_index.sql"),
+    says="CONCURRENTLY",
+    scope="phase2 and guard",
 )

@@ -12,14 +12,14 @@ from pytest_deploygate.lab.state import Lab
 _SCOPE = "preflight and database"
 
 
-def _resize(size: int, reserve: int) -> Change:
-    """Return a change of the pool's size in pgbouncer.ini, with the restart that empties the pools."""
+def configure(**settings: int | str) -> Change:
+    """Return a change of settings in pgbouncer.ini, with the restart that empties the pools."""
 
     def change(lab: Lab) -> None:
         pooler.start(lab)
         text = pooler.where(lab).read_text()
-        text = re.sub(r"default_pool_size = \d+", f"default_pool_size = {size}", text)
-        text = re.sub(r"reserve_pool_size = \d+", f"reserve_pool_size = {reserve}", text)
+        for name, value in settings.items():
+            text = re.sub(rf"^{name} = .+$", f"{name} = {value}", text, flags=re.MULTILINE)
         nodes.put(lab, pooler.where(lab), text)
         client.stop(lab, pooler.NAME)
         client.start(lab, pooler.NAME)
@@ -27,38 +27,60 @@ def _resize(size: int, reserve: int) -> Change:
     return change
 
 
-def _again(lab: Lab) -> None:
+def as_started(lab: Lab) -> None:
+    """Start PgBouncer with the configuration that it came up with."""
     client.stop(lab, pooler.NAME)
     pooler.start(lab)
 
 
 DOWN = Fault(
     "pooler-down",
-    "PgBouncer is down; the server behind it is well",
+    "PgBouncer is down; the server behind it is up",
     {"db.pooling": "fail"},
     lambda lab: client.stop(lab, pooler.NAME),
-    _again,
+    as_started,
     says="pgbouncer is down",
+    tests=(
+        "test_pools_fit_the_server",
+        "test_pooler_works",
+        "test_more_clients_than_the_server_takes",
+    ),
     needs=(pooler.NAME,),
     scope=_SCOPE,
 )
 ONE = Fault(
     "pool-size-one",
-    "PgBouncer has a pool of one connection: everybody waits for everybody",
+    "PgBouncer has a pool of one connection: clients wait for each other",
     {"db.pooling": "fail"},
-    _resize(1, 0),
-    _again,
+    configure(default_pool_size=1, reserve_pool_size=0),
+    as_started,
     says="pool of 1",
+    tests=("test_more_clients_than_the_server_takes",),
     needs=(pooler.NAME,),
     scope=_SCOPE,
 )
 TOO_LARGE = Fault(
     "pools-over-server-limit",
-    "PgBouncer's pools may ask for more connections than the server takes",
+    "PgBouncer's pools may open more connections than the server accepts",
     {"db.pooling": "fail"},
-    _resize(50, 5),
-    _again,
+    configure(default_pool_size=50, reserve_pool_size=5),
+    as_started,
     says="too many clients",
+    tests=(
+        "test_pools_fit_the_server",
+        "test_more_clients_than_the_server_takes",
+    ),
+    needs=(pooler.NAME,),
+    scope=_SCOPE,
+)
+SESSION_MODE = Fault(
+    "pooler-session-mode",
+    "PgBouncer pools by session: each client holds a server connection until it leaves",
+    {"db.pooling": "fail"},
+    configure(pool_mode="session"),
+    as_started,
+    says="pools by session, expected transaction",
+    tests=("test_pooler_works",),
     needs=(pooler.NAME,),
     scope=_SCOPE,
 )

@@ -1,17 +1,18 @@
-"""Faults of replication. Each is done to real servers."""
+"""Faults of replication, on real servers."""
 
 from __future__ import annotations
 
 import os
 import signal
 
-from pytest_deploygate.lab import client, cluster, nodes, processes, sql
-from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab import client, cluster, drilling, nodes, processes, sql
+from pytest_deploygate.lab.faults import Change, Fault, by_sql, keep_aside, put_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
 
 _ITEMS = {"phase2.replication": "fail", "db.replication": "fail"}
 _SCOPE = "phase2 or preflight and database"
 _LEFT_OVER = "db4"
+_PROMOTE = "pg_promote(boolean, integer)"
 _TABLE = "deploygate.deploygate_replication"
 
 
@@ -27,7 +28,7 @@ def _thaw_receiver(lab: Lab) -> None:
 
 
 def _setting(node: str, setting: str, value: str | None) -> Change:
-    """Return a change of one setting by ALTER SYSTEM and a reload; None takes it back."""
+    """Return a change of one setting by ALTER SYSTEM and a reload; None resets it."""
     change = f"RESET {setting}" if value is None else f"SET {setting} = '{value}'"
     return lambda lab: sql.execute(lab, f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()", node=node)
 
@@ -52,7 +53,7 @@ def _drop_slot(lab: Lab) -> None:
 
 
 def _hide_rows(lab: Lab) -> None:
-    """Let db3 answer as if it had skipped every 25th row: a policy that knows on which server it runs.
+    """Make db3 answer as if it had skipped every 25th row, with a policy that depends on the server it runs on.
 
     A physical replica cannot be made to skip rows and stay up; to a reader, this is the same.
     """
@@ -81,9 +82,27 @@ def _show_rows(lab: Lab) -> None:
 
 
 def _end_second_primary(lab: Lab) -> None:
-    """Go back to the seed: db3 has archived a timeline of its own, which would mislead a restore."""
+    """Reset the lab: db3 has archived a timeline of its own, which would mislead a restore."""
     if not nodes.in_recovery(lab, "db3"):
         cluster.reset(lab)
+
+
+def _drill_without_promotion(lab: Lab) -> None:
+    """Revoke the right to promote, and run the drill: db1 is stopped, and no replica can take over."""
+    keep_aside(lab.failover_record)
+    sql.execute(lab, f"REVOKE EXECUTE ON FUNCTION {_PROMOTE} FROM deploygate")
+    sql.wait_streaming(lab)
+    outcome = drilling.fail_over_database(lab)
+    nodes.start(lab, PRIMARY)
+    sql.wait_streaming(lab)
+    cluster.catch_up(lab)
+    if outcome != "not_promoted":
+        raise LabError(f"the drill ended as {outcome} although its role may not promote")
+
+
+def _allow_promotion(lab: Lab) -> None:
+    sql.execute(lab, f"GRANT EXECUTE ON FUNCTION {_PROMOTE} TO deploygate")
+    put_back(lab.failover_record)
 
 
 def _start(name: str) -> Change:
@@ -97,11 +116,17 @@ def _start(name: str) -> Change:
 STOPPED = Fault(
     "replica-stopped",
     "db3 is down",
-    # What cannot be asked cannot be told: its schema version is unknown, too.
+    # A node that is down cannot be asked: its schema version is unknown, too.
     {**_ITEMS, "phase2.migrations": "inconclusive", "db.cluster": "inconclusive"},
     lambda lab: nodes.stop(lab, "db3"),
     _start("db3"),
     says="db3",
+    tests=(
+        "test_server_is_set_right",
+        "test_one_primary",
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope=_SCOPE,
 )
 FROZEN = Fault(
@@ -111,61 +136,77 @@ FROZEN = Fault(
     _freeze_receiver,
     _thaw_receiver,
     says="db3",
+    tests=(
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope=_SCOPE,
 )
 PAUSED = Fault(
     "replay-paused",
-    "replay is paused on db2: it receives everything and shows nothing of it",
-    # Nobody can be looked for on a replica that shows nothing new.
+    "replay is paused on db2: it receives all changes and shows none",
+    # The sweep for a person needs a replica that shows new rows.
     {**_ITEMS, "comp.erasure": "inconclusive"},
     by_sql("SELECT pg_wal_replay_pause()", node="db2"),
     by_sql("SELECT pg_wal_replay_resume()", node="db2"),
     says="pg_wal_replay_resume",
+    tests=(
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope="phase2 or preflight and (database or compliance)",
 )
 SLOT = Fault(
     "slot-inactive",
-    "a slot of a replica that is gone holds WAL on the primary",
+    "the slot of a removed replica retains WAL on the primary",
     _ITEMS,
     _leave_slot,
     _drop_slot,
     says="slot",
+    tests=("test_one_primary",),
     scope=_SCOPE,
 )
 SLOTLESS = Fault(
     "replica-without-slot",
-    "db2 streams without its slot, which holds WAL meanwhile",
+    "db2 streams without its slot, which retains WAL meanwhile",
     _ITEMS,
     _setting("db2", "primary_slot_name", ""),
     _heal_setting("db2", "primary_slot_name"),
     says="primary_slot_name",
+    tests=("test_replica_streams",),
     scope=_SCOPE,
 )
 UNBOUNDED = Fault(
     "slot-wal-unbounded",
-    "slots may hold WAL until the disk is full: max_slot_wal_keep_size is -1",
+    "slots may retain WAL until the disk is full: max_slot_wal_keep_size is -1",
     _ITEMS,
     _setting(PRIMARY, "max_slot_wal_keep_size", "-1"),
     _heal_setting(PRIMARY, "max_slot_wal_keep_size"),
     says="max_slot_wal_keep_size",
+    tests=("test_one_primary",),
     scope=_SCOPE,
 )
 ASYNCHRONOUS = Fault(
     "replication-asynchronous",
-    "commits wait for no replica any more: a crash of db1 loses acknowledged writes",
+    "commits no longer wait for a replica: a crash of db1 loses acknowledged writes",
     _ITEMS,
     _setting(PRIMARY, "synchronous_standby_names", ""),
     _heal_setting(PRIMARY, "synchronous_standby_names"),
     says="commits",
+    tests=("test_one_primary",),
     scope=_SCOPE,
 )
 TWO_PRIMARIES = Fault(
     "two-primaries",
-    "db3 was promoted while db1 goes on: both take writes",
+    "db3 was promoted while db1 is still running: both accept writes",
     _ITEMS,
     lambda lab: nodes.promote(lab, "db3"),
     _end_second_primary,
     says="2 nodes take writes",
+    tests=(
+        "test_one_primary",
+        "test_replica_streams",
+    ),
     scope=_SCOPE,
 )
 DELAYED = Fault(
@@ -175,6 +216,10 @@ DELAYED = Fault(
     _setting("db3", "recovery_min_apply_delay", "1min"),
     _heal_setting("db3", "recovery_min_apply_delay"),
     says="recovery_min_apply_delay",
+    tests=(
+        "test_replica_streams",
+        "test_acknowledged_writes_arrive",
+    ),
     scope=_SCOPE,
 )
 SKIPS = Fault(
@@ -184,5 +229,15 @@ SKIPS = Fault(
     _hide_rows,
     _show_rows,
     says="acknowledged",
+    tests=("test_acknowledged_writes_arrive",),
     scope=_SCOPE,
+)
+DRILL_FAILED = Fault(
+    "failover-drill-failed",
+    "no replica took over in the last failover drill: the gate's role may no longer promote",
+    {"phase2.replication": "fail"},
+    _drill_without_promotion,
+    _allow_promotion,
+    says="permission denied for function pg_promote",
+    tests=("test_failover_drill",),
 )

@@ -1,4 +1,4 @@
-"""Faults of TimescaleDB: policies that do not do their work, aggregates that are wrong, chunks of another width."""
+"""Faults of TimescaleDB: policies that do not work, wrong aggregates, chunks of another width."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFRESH = "CALL refresh_continuous_aggregate('telemetry.readings_hourly', {firs
 
 
 def by_sql(*statements: str) -> Change:
-    """Return a change that runs statements there, each in a transaction of its own."""
+    """Return a change that runs statements on that server, each in a transaction of its own."""
     return lambda lab: execute(lab, *statements)
 
 
@@ -30,7 +30,7 @@ def _alter(proc: str, change: str) -> str:
 
 
 def _strand_old_chunk(lab: Lab) -> None:
-    """Leave a chunk that retention had to drop; it is compressed and aggregated, so that nothing else is wrong."""
+    """Leave a chunk that retention should have dropped; it is compressed and aggregated, so that nothing else is wrong."""
     execute(
         lab,
         _alter("policy_retention", "scheduled => false"),
@@ -76,7 +76,7 @@ def _change_bucket(by: str) -> Change:
 
 
 def _recompute_late(lab: Lab) -> None:
-    """Touch the raw rows of the bucket, so that a refresh sees that it has to be made anew."""
+    """Touch the raw rows of the bucket, so that a refresh recomputes it."""
     execute(
         lab,
         f"UPDATE telemetry.readings SET value = value WHERE recorded_at >= {_LATE} - interval '1 day' AND recorded_at"
@@ -107,7 +107,7 @@ def _run_jobs_again(lab: Lab) -> None:
 
 NO_RETENTION = Fault(
     "timescale-no-retention",
-    "telemetry.readings has no retention policy any more",
+    "telemetry.readings no longer has a retention policy",
     _RETENTION,
     by_sql("SELECT remove_retention_policy('telemetry.readings')"),
     by_sql(
@@ -115,16 +115,18 @@ NO_RETENTION = Fault(
         " schedule_interval => interval '1 hour', if_not_exists => true)"
     ),
     says="no retention policy",
+    tests=("test_timescale_retention",),
     needs=_NEEDS,
     scope=_BEFORE,
 )
 OLD_CHUNK = Fault(
     "timescale-old-chunk",
-    "the retention policy was switched off, a chunk of forty days ago is still there",
+    "the retention policy was switched off, and a chunk from forty days ago is still there",
     _RETENTION,
     _strand_old_chunk,
     _drop_old_chunk,
     says="1 of",
+    tests=("test_timescale_retention",),
     needs=_NEEDS,
     scope=_BEFORE,
 )
@@ -135,6 +137,7 @@ CHUNK_INTERVAL = Fault(
     by_sql("SELECT set_chunk_time_interval('telemetry.readings', interval '7 days')"),
     by_sql("SELECT set_chunk_time_interval('telemetry.readings', interval '1 day')"),
     says="7 d wide",
+    tests=("test_timescale_hypertable",),
     needs=_NEEDS,
     scope=_BOTH,
 )
@@ -151,16 +154,18 @@ NO_COLUMNSTORE = Fault(
         "SELECT compress_chunk(c, true) FROM show_chunks('telemetry.readings', older_than => interval '7 days') AS c",
     ),
     says="not compressed",
+    tests=("test_timescale_columnstore",),
     needs=_NEEDS,
     scope=_BOTH,
 )
 STALE = Fault(
     "timescale-aggregate-stale",
-    "the refresh policy is switched off, five hours of newer rows are not in the aggregate",
+    "the refresh policy is switched off, and five hours of newer rows are not in the aggregate",
     _AGGREGATES,
     _let_newer_rows_come,
     _take_newer_rows_back,
     says="stale",
+    tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )
 WRONG_BUCKET = Fault(
@@ -170,15 +175,17 @@ WRONG_BUCKET = Fault(
     _change_bucket("+ 0.5"),
     _recompute_late,
     says="1 of",
+    tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )
 LATE_ROWS = Fault(
     "timescale-late-rows",
-    "rows of five days ago came in, the refresh policy looks back three days",
+    "rows from five days ago arrived late, but the refresh policy looks back only three days",
     _AGGREGATES,
     by_sql(f"INSERT INTO telemetry.readings SELECT {_LATE}, 5, 1000"),
     _take_late_rows_back,
     says="looks back 3 d only",
+    tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )
 NOBODY_RUNS_JOBS = Fault(
@@ -188,6 +195,7 @@ NOBODY_RUNS_JOBS = Fault(
     _stop_running_jobs,
     _run_jobs_again,
     says="nothing runs TimescaleDB's jobs",
+    tests=("test_timescale_extension",),
     needs=_NEEDS,
     scope=_BEFORE,
 )

@@ -1,4 +1,4 @@
-"""Faults of uptime: what the record of the watch on the front says, and whether it can be believed."""
+"""Faults of uptime: what the record of the watch on the front says, and whether it can be trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _kept(lab: Lab) -> Path:
 
 
 def _put_aside(lab: Lab) -> Record:
-    """Put the record of the lab's first seconds aside once it is whole, and return what it says."""
+    """Move the record of the lab's first seconds aside once it is complete, and return its content."""
     front.wait_watched(lab)
     front.record(lab).replace(_kept(lab))
     return read(_kept(lab))
@@ -35,10 +35,10 @@ def _bring_back(lab: Lab) -> None:
 
 
 def _watch_an_outage(lab: Lab) -> None:
-    """End nginx, watch that for some seconds as a user would, and start it again."""
+    """Stop nginx, watch the outage for some seconds as a user would, and start nginx again."""
     inventory = front.lab_inventory(Path.cwd())
     if inventory is None:
-        raise LabError("there is no inventories/lab.yml here that says what to watch")
+        raise LabError("there is no inventories/lab.yml here, so it is unknown what to watch")
     _put_aside(lab)
     client.stop(lab, front.FRONT, signal.SIGTERM)
     try:
@@ -60,14 +60,14 @@ def _watch_an_outage(lab: Lab) -> None:
         client.start(lab, front.FRONT)
 
 
-def _mend(lab: Lab) -> None:
+def _start_front(lab: Lab) -> None:
     client.start(lab, front.FRONT)
     _bring_back(lab)
     front.wait_whole(lab)
 
 
 def _rewrite(lab: Lab, change: str) -> None:
-    """Write the record anew with a few seconds in its middle that are not seen, or in which the front is down."""
+    """Rewrite the record with a few seconds in its middle that were not seen, or in which the front is down."""
     found = _put_aside(lab)
     header = {
         "inventory": found.inventory,
@@ -96,7 +96,7 @@ def _entry(sample: Sample, *, up: bool) -> dict[str, object]:
 
 
 def _touch_up(lab: Lab) -> None:
-    """Let the record tell of an outage, and then change that line by line into `up`."""
+    """Write an outage into the record, and then change each of its lines to `up`."""
     _rewrite(lab, "down")
     text = front.record(lab).read_text()
     front.record(lab).write_text(text.replace('"up":false', '"up":true'))
@@ -107,7 +107,7 @@ OUTAGE = Fault(
     "the watch saw the front down for 6 s of its window; it is up again now",
     {"crit.uptime": "fail"},
     _watch_an_outage,
-    _mend,
+    _start_front,
     says="the budget of 3 s is spent",
     needs=_NEEDS,
 )
@@ -122,7 +122,7 @@ GAP = Fault(
 )
 CHANGED = Fault(
     "uptime-record-changed",
-    "somebody changed the outage in the record of the watch into `up`",
+    "the outage in the record of the watch was changed to `up`",
     {"crit.uptime": "inconclusive"},
     _touch_up,
     _bring_back,

@@ -1,14 +1,14 @@
-"""Faults of the way back: what was red before is not known, a rollback would lose too much, the old system is in use."""
+"""Faults of the way back: no record from before the change, too much loss in a rollback, the old system in use."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from pytest_deploygate.lab import old_system
-from pytest_deploygate.lab.faults import Change, Fault, by_sql
+from pytest_deploygate.lab.faults import Change, Fault, aside, by_sql, keep_aside, put_back
 from pytest_deploygate.lab.state import Lab, LabError
+from pytest_deploygate.lab.way_back import guards
 
 INVENTORY = "lab-guards"
 #: Without these the inventory's items cannot be measured.
@@ -16,47 +16,38 @@ _NEEDS = ("dns-primary", "edge-app")
 _BASELINE, _REHEARSALS, _SAVED = "baseline", "rehearsals", "saved"
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.aside")
-
-
 def _put_aside(name: str) -> Change:
     def change(lab: Lab) -> None:
-        lab.guards[name].rename(_aside(lab.guards[name]))
+        folder = guards(lab)[name]
+        folder.rename(aside(folder))
 
     return change
 
 
 def _put_back(name: str) -> Change:
-    def change(lab: Lab) -> None:
-        if (aside := _aside(lab.guards[name])).exists():
-            aside.replace(lab.guards[name])
-
-    return change
+    return lambda lab: put_back(guards(lab)[name])
 
 
 def _alter_baseline(lab: Lab) -> None:
-    """Change a word in the middle of the baseline's journal, as somebody would who wants it to have been red."""
-    journal = lab.guards[_BASELINE] / "journal.jsonl"
-    _aside(journal).write_bytes(journal.read_bytes())
+    """Change a word in the middle of the baseline's journal, as if an item had been red before."""
+    journal = guards(lab)[_BASELINE] / "journal.jsonl"
+    keep_aside(journal)
     journal.write_bytes(journal.read_bytes().replace(b'"verdict":"pass"', b'"verdict":"fail"', 1))
 
 
 def _restore_baseline(lab: Lab) -> None:
-    journal = lab.guards[_BASELINE] / "journal.jsonl"
-    if _aside(journal).exists():
-        _aside(journal).replace(journal)
+    put_back(guards(lab)[_BASELINE] / "journal.jsonl")
 
 
 def _rehearsals(lab: Lab, *, days_ago: float, seconds: float) -> None:
-    """Write a rehearsal of that age in which each step took that long, beside the true one."""
-    file = lab.guards[_REHEARSALS]
+    """Write a rehearsal of that age in which each step took that long, and keep the true one aside."""
+    file = guards(lab)[_REHEARSALS]
     if not file.is_file():
         raise LabError(f"the runbook was not rehearsed when the lab came up: there is no {file}")
     true = json.loads(file.read_text())["rehearsals"][-1]
     at = datetime.now(UTC) - timedelta(days=days_ago)
     made = {"at": at.isoformat(), "took_s": dict.fromkeys(true["took_s"], seconds)}
-    _aside(file).write_text(file.read_text())
+    keep_aside(file)
     file.write_text(json.dumps({"rehearsals": [made]}))
 
 
@@ -75,7 +66,7 @@ MANY = Fault(
 )
 UNCOUNTED = Fault(
     "rollback-loss-unknown",
-    "a column was renamed, so that what the new side has accepted cannot be counted any more",
+    "a column was renamed, so what the new side has accepted can no longer be counted",
     {"guard.loss-if-rolled-back": "inconclusive"},
     by_sql("ALTER TABLE platform.messages RENAME COLUMN sent_at TO sent"),
     by_sql(
@@ -88,10 +79,10 @@ UNCOUNTED = Fault(
 )
 NOWHERE = Fault(
     "rollback-export-nowhere",
-    "the folder is gone in which lost rows would be saved",
+    "the folder for the export of lost rows is missing",
     {"guard.loss-if-rolled-back": "fail"},
-    lambda lab: lab.guards[_SAVED].parent.rmdir(),
-    lambda lab: lab.guards[_SAVED].parent.mkdir(exist_ok=True),
+    lambda lab: guards(lab)[_SAVED].parent.rmdir(),
+    lambda lab: guards(lab)[_SAVED].parent.mkdir(exist_ok=True),
     says="there is no folder",
     needs=_NEEDS,
     inventory=INVENTORY,
@@ -108,7 +99,7 @@ STALE_CLIENT = Fault(
 )
 UNSEEN = Fault(
     "old-system-unseen",
-    "the gate may not look at the old system any more",
+    "the gate may no longer connect to the old system",
     {"guard.old-side-fenced": "inconclusive"},
     by_sql(f"REVOKE CONNECT ON DATABASE {old_system.DATABASE} FROM PUBLIC"),
     by_sql(f"GRANT CONNECT ON DATABASE {old_system.DATABASE} TO PUBLIC"),
@@ -118,7 +109,7 @@ UNSEEN = Fault(
 )
 NO_BASELINE = Fault(
     "baseline-missing",
-    "the record of what was red before the change is gone",
+    "the record of what was red before the change is missing",
     {"guard.baseline": "inconclusive"},
     _put_aside(_BASELINE),
     _put_back(_BASELINE),

@@ -1,18 +1,20 @@
-"""What the lab runs beside PostgreSQL: each module here is one service; a new one is found by itself.
+"""What the lab runs beside PostgreSQL: each module of this package defines one service, and a new one is found by itself.
 
-A service that lacks its program is left out, and its line in `missing` tells so.
+Everything that concerns a service is in its module: programs, ports, secrets, values for inventories, scheduled jobs,
+and what `lab down` has to end. A service whose program is missing is left out, and its `missing` says what that costs.
+Further folders with such modules can be appended to this package's `__path__`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_deploygate.lab.programs import tool
-from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.state import Lab, LabError
 
 
 def nothing(_lab: Lab) -> None:
@@ -20,21 +22,46 @@ def nothing(_lab: Lab) -> None:
 
 
 def no_values(_lab: Lab) -> dict[str, str]:
-    """Say that inventories refer to nothing of this service but its ports."""
+    """Return no values: inventories refer only to the ports of this service."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A scheduled job: the time fields of its line in the crontab, and the function that the line runs."""
+
+    when: str
+    run: Callable[[Lab], None]
+
+
+def no_jobs(_lab: Lab) -> dict[str, Job]:
+    """Return no scheduled jobs."""
     return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One or more servers of the lab that come and go together. They start side by side, each after those in `after`.
+    """One or more servers of the lab that start and stop together.
 
-    `servers` maps each server's name, which is also that of its port (`lab:NAME.port`), to what it is. `programs` are
-    the executables that it needs, by the name in `Lab.programs`. `missing` says what is not covered without them. `start`
-    is called once, when the cluster is up, and tells the supervisor how to start each server; `where` gives the place
-    that `lab status` shows. `once_up` is called when the whole lab is up and the failover drill is over. `find` returns
-    the path of one of `programs`, None where it is not there. One that is `alone` needs nothing of the cluster and starts
-    beside it; those in its `after` must be so too. No drill needs one that is `late`: it starts while the drills run, or, when
-    it is `alone` too, while the first backup does; both mostly wait.
+    What it consists of: `servers` maps the name of each server, which is also the name of its port (`lab:NAME.port`), to
+    a description; `more_servers` are those that run only at times, and `more_ports` are ports without a server of their
+    own. `programs` are the executables that it needs, by the name in `Lab.programs`; `find` returns the path of one of
+    them, or None. `missing` says what is not covered without them. `secrets` are files with a random password that the
+    lab makes first (`lab:password.NAME`).
+
+    How it starts: `start` is called once and tells the supervisor how to run each server. Services start side by side,
+    each after those in `after`. One that is `alone` does not need the cluster and starts beside it; those in its `after`
+    must be `alone` too. One that is `late` is not needed by the drills: it starts while they run, or, when it is also
+    `alone`, during the first backup. `once_up` is called when the whole lab is up and the drills are over. `reset` is
+    called when the lab goes back to the state that it came up in.
+
+    What others see of it: `where` is the place that `lab status` shows, `values` are the `lab:NAME` values beside ports
+    and secrets, `jobs` are its lines in the crontab. It belongs to the lab by default, or only to the `profiles` that
+    it names (`lab up --with PROFILE`).
+
+    What `lab down` ends when the supervisor cannot: processes with the name of one of `programs` or `processes`, and
+    `python -m` with one of `modules`, if they name the lab's folder or work in it. `leaves` are files that may appear
+    in the lab's folder after the folder was removed.
     """
 
     name: str
@@ -46,19 +73,35 @@ class Service:
     values: Callable[[Lab], Mapping[str, str]] = no_values
     after: tuple[str, ...] = ()
     once_up: Callable[[Lab], None] = nothing
-    more_ports: tuple[str, ...] = field(default=())
+    reset: Callable[[Lab], None] = nothing
+    jobs: Callable[[Lab], Mapping[str, Job]] = no_jobs
+    more_servers: Mapping[str, str] = field(default_factory=dict)
+    more_ports: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     find: Callable[[str], str | None] = tool
     alone: bool = False
     late: bool = False
+    profiles: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
 
     @property
     def ports(self) -> tuple[str, ...]:
-        """The names of all the ports that it wants."""
-        return (*self.servers, *self.more_ports)
+        """The names of all the ports that it needs."""
+        return (*self.servers, *self.more_servers, *self.more_ports)
+
+    def asked_for(self, profiles: Iterable[str]) -> bool:
+        """Return whether it belongs to a lab that was started with these profiles."""
+        return not self.profiles or not set(self.profiles).isdisjoint(profiles)
+
+    def says(self, server: str) -> str | None:
+        """Return the description of one of its servers; None where the server is not one of them."""
+        return self.servers.get(server) or self.more_servers.get(server)
 
 
 def all_services() -> list[Service]:
-    """Return every service of this package, each after those that it needs."""
+    """Return every service of this package, each after those that it needs. Raises LabError."""
     found: dict[str, Service] = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
@@ -68,6 +111,10 @@ def all_services() -> list[Service]:
 
     def place(service: Service) -> None:
         for name in service.after:
+            if name not in found:
+                raise LabError(
+                    f"the service {service.name} starts after {name}, but there is no such service"
+                )
             place(found[name])
         ordered.setdefault(service.name, service)
 
@@ -78,14 +125,18 @@ def all_services() -> list[Service]:
 
 def running(lab: Lab) -> list[Service]:
     """Return the services that this lab has."""
-    return [service for service in all_services() if all(port in lab.ports for port in service.ports)]
+    return [
+        service
+        for service in all_services()
+        if service.asked_for(lab.profiles) and all(port in lab.ports for port in service.ports)
+    ]
 
 
-def values(lab: Lab, beside: list[Service]) -> dict[str, str]:
-    """Return what inventories can refer to as `lab:NAME`, with these services; `without.SERVICE` for each not installed."""
-    found = lab.values()
-    for service in beside:
-        found |= service.values(lab)
-    installed = [service.name for service in running(lab)]
-    found |= {f"without.{s.name}": "true" for s in all_services() if s.name not in installed}
-    return found
+def known_profiles() -> list[str]:
+    """Return the names of all profiles that a service belongs to."""
+    return sorted({profile for service in all_services() for profile in service.profiles})
+
+
+def jobs(lab: Lab) -> dict[str, Job]:
+    """Return the scheduled jobs of the services that this lab has."""
+    return {name: job for service in running(lab) for name, job in service.jobs(lab).items()}

@@ -1,7 +1,7 @@
 """The zone lab.test on a primary and a secondary, a caching resolver, and the controller of the failover.
 
-BIND where it is installed, else our small server. All are on one address at different ports: BIND serves only addresses
-that an interface has. Records are changed by signed dynamic updates (RFC 2136), as a cutover does it.
+BIND where it is installed, else our small server. All listen on one address at different ports: BIND serves only addresses
+of an interface. Records are changed by signed dynamic updates (RFC 2136), as in a cutover.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pytest_deploygate.lab.supervisor import Program
 PRIMARY, SECONDARY, RESOLVER, CONTROLLER = "dns-primary", "dns-secondary", "dns-resolver", "failover"
 ZONE = "lab.test"
 STANDBY = "127.0.0.2"
-#: The name that the controller moves, the one that the cutover switched, and where that was before.
+#: The name that the controller moves, the one that the cutover switched, and its address before.
 FAILING_OVER, SWITCHED, OLD = f"app.{ZONE}", f"platform.{ZONE}", "127.0.0.9"
 TTL = 60
 _KEY = "deploygate-lab"
@@ -105,7 +105,7 @@ def start(lab: Lab) -> None:
 
 
 def forget_high(lab: Lab) -> None:
-    """Write what an earlier run of the gate would have: the old answer a week ago, the new one since yesterday."""
+    """Write what earlier runs of the gate would have observed: the old answer a week ago, the new one since yesterday."""
     now = datetime.now(UTC)
     file = Path(values(lab)["dns.observations"])
     lines = [
@@ -117,7 +117,7 @@ def forget_high(lab: Lab) -> None:
 
 
 def update(lab: Lab, *records: tuple[str, int, str, str]) -> None:
-    """Replace records (name, TTL, type, value) on the primary by one signed update. Raises LabError."""
+    """Replace records (name, TTL, type, value) on the primary with one signed update. Raises LabError."""
     keys = dns.tsigkeyring.from_text({_KEY: _secret_file(lab).read_text()})
     made = dns.update.UpdateMessage(ZONE, keyring=keys)
     for name, ttl, kind, value in records:
@@ -125,13 +125,13 @@ def update(lab: Lab, *records: tuple[str, int, str, str]) -> None:
     try:
         answer = dns.query.tcp(made, HOST, port=lab.ports[PRIMARY], timeout=5)
     except (OSError, dns.exception.DNSException) as error:
-        raise LabError(f"the DNS update was not taken: {error}") from None
+        raise LabError(f"the DNS update failed: {error}") from None
     if answer.rcode() != dns.rcode.NOERROR:
         raise LabError(f"the DNS update was refused: {dns.rcode.to_text(answer.rcode())}")
 
 
 def point(lab: Lab, name: str, address: str, *, ttl: int = TTL) -> None:
-    """Let a name point to an address."""
+    """Point a name to an address."""
     update(lab, (name, ttl, "A", address))
 
 
@@ -143,7 +143,7 @@ def settle(lab: Lab) -> None:
 
 
 def again(lab: Lab, server: str, **changed: bool) -> None:
-    """Start a server anew: `transfer=False` gives the zone to nobody, `serve=False` does not serve it. Raises LabError."""
+    """Restart a server: with `transfer=False` it refuses zone transfers, with `serve=False` it does not serve the zone. Raises LabError."""
     client.stop(lab, server)
     _configure(lab, server, **changed)
     client.start(lab, server, _program(lab, server))
@@ -159,7 +159,7 @@ def ask(lab: Lab, server: str, name: str = ZONE, kind: str = "SOA") -> dns.messa
 
 
 def serial(lab: Lab, server: str) -> int | None:
-    """Return the serial that a server has."""
+    """Return the serial of the zone on a server."""
     answer = ask(lab, server)
     return (
         next((r[0].serial for r in answer.answer if r.rdtype == dns.rdatatype.SOA), None) if answer else None
@@ -279,5 +279,7 @@ SERVICE = Service(
     where=where,
     values=values,
     after=("edge",),
+    processes=("named",),
+    modules=("pytest_deploygate.lab.dns_server", "pytest_deploygate.lab.failover_controller"),
     alone=True,
 )

@@ -1,6 +1,6 @@
 """The edge: nginx with TLS, its certificates, a small application behind it, the policy pages and the maintenance page.
 
-Everything that a fault changes is a switch in `Switches`; `change` writes the configuration and starts nginx anew.
+Everything that a fault changes is a switch in `Switches`; `change` writes the configuration and restarts nginx.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DOMAIN = "lab.test"
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """What can be wrong with the edge; the defaults are those of a healthy one."""
+    """What can be wrong with the edge; the defaults are healthy."""
 
     generation: int = 0
     app: str = "good"  # or expired, ending, wrong-name, no-intermediate, revoked
@@ -80,7 +80,7 @@ def values(lab: Lab) -> dict[str, str]:
 
 
 def public(lab: Lab) -> Path:
-    """Return the folder of what the gate itself reads; the servers' own folder is closed to others."""
+    """Return the folder with the files that the gate itself reads; it has no access to the servers' own folder."""
     return lab.folder / "jobs"
 
 
@@ -111,11 +111,11 @@ def start(lab: Lab) -> None:
 
 
 def change(lab: Lab, **switches: object) -> None:
-    """Turn switches, start nginx anew, and wait until it works with them. Raises LabError."""
+    """Set switches, restart nginx, and wait until it uses them. Raises LabError."""
     now = switched(lab)
     wanted = replace(now, generation=now.generation + 1, **switches)  # type: ignore[arg-type]
     _write(lab, wanted)
-    # Started anew: a single process cannot reload, and workers would outlive a master that is killed.
+    # Restarted: a single process cannot reload, and workers would outlive a master that is killed.
     client.stop(lab, NAME)
     client.start(lab, NAME)
     try:
@@ -125,17 +125,17 @@ def change(lab: Lab, **switches: object) -> None:
 
 
 def restore(lab: Lab, *names: str) -> None:
-    """Turn switches back to what is healthy."""
+    """Set switches back to their healthy values."""
     change(lab, **{field.name: field.default for field in fields(Switches) if field.name in names})
 
 
 def switched(lab: Lab) -> Switches:
-    """Return how the switches stand."""
+    """Return the current switches."""
     return Switches(**json.loads((folder(lab) / "switches.json").read_text()))
 
 
 def generation(lab: Lab) -> int:
-    """Return the number of the configuration that nginx works with; -1 while it does not answer."""
+    """Return the number of the configuration that nginx uses; -1 while it does not answer."""
     with (
         contextlib.suppress(OSError, ValueError),
         urllib.request.urlopen(f"http://{HOST}:{lab.ports['edge-http']}/generation", timeout=2) as answer,
@@ -196,15 +196,15 @@ def _certificates(lab: Lab) -> dict[str, str]:
     revoked = []
     for kind, key in keys.items():
         good = authority.leaf(own, key, app)
-        taken_back = authority.leaf(own, key, app)
-        revoked.append(taken_back.serial_number)
+        revoked_one = authority.leaf(own, key, app)
+        revoked.append(revoked_one.serial_number)
         made = {
             "good": good,
             "expired": authority.leaf(own, key, app, age_d=91, left_d=-1),
             "ending": authority.leaf(own, key, app, age_d=85, left_d=5),
             "wrong-name": authority.leaf(own, key, [f"other.{DOMAIN}"]),
             "old": authority.leaf(own, key, app, age_d=50, left_d=40),
-            "revoked": taken_back,
+            "revoked": revoked_one,
         }
         written |= {
             f"app-{name}.{kind}.pem": authority.pem(one, own.intermediate) for name, one in made.items()
@@ -277,5 +277,7 @@ SERVICE = Service(
     where=where,
     values=values,
     more_ports=("edge-http", "edge-api", "edge-partner", "edge-new", "edge-pages"),
+    processes=("nginx",),
+    modules=("pytest_deploygate.lab.edge_app",),
     alone=True,
 )

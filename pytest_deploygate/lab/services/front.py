@@ -1,14 +1,12 @@
 """The platform's HTTP front: nginx, behind it HAProxy with health checks, behind that two replicas of the application.
 
-The platform has two addresses: the new one (127.0.0.1), to which the cutover has led users, and the old one, behind
-which stand the replicas of version 1 only. The replicas of version 2 run while it is deployed; in between they are in
-maintenance. Where a flag file is, nginx answers everything with the maintenance page.
+The platform has two addresses: the new one (127.0.0.1), where users are since the cutover, and the old one, which only
+the replicas of version 1 serve. The replicas of version 2 run while it is deployed and are in maintenance otherwise. While
+a flag file exists, nginx answers every request with the maintenance page.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 import shlex
 import socket
 import sys
@@ -30,6 +28,7 @@ FRONT = "front"
 #: The address of the platform before the cutover, as `dns.OLD`.
 OLD_HOST = "127.0.0.9"
 _STATS = "haproxy-stats"
+_RECORD = "front.watch"
 _HAPROXY = """global
     maxconn 2000
     stats socket {socket} mode 600 level admin
@@ -133,9 +132,7 @@ def where(lab: Lab) -> Path:
 
 
 def start(lab: Lab) -> None:
-    """Write the configurations, start all four side by side and wait until a request comes through. Raises LabError."""
-    with os.fdopen(os.open(lab.secret_file(TOKEN), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(24))
+    """Write the configurations, start all four in parallel and wait until a request succeeds. Raises LabError."""
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
     nodes.put(lab, where(lab) / "nginx.conf", _nginx(lab))
@@ -170,7 +167,7 @@ def _nginx(lab: Lab) -> str:
 
 
 def _programs(lab: Lab) -> dict[str, Program]:
-    """Return how each is started. The replicas run as ourselves: only we can read the Python packages for sure."""
+    """Return the program of each server. The replicas run as our own user, who can read the Python packages for sure."""
     balancer = [lab.programs["haproxy"], "-db", "-f", str(where(lab) / "haproxy.cfg")]
     front = [
         lab.programs["nginx"],
@@ -183,25 +180,25 @@ def _programs(lab: Lab) -> dict[str, Program]:
     ]
     replicas = {name: replica(lab, name) for name in REPLICAS}
     return replicas | {
-        # SIGQUIT makes HAProxy tell of its memory, and nginx wait for its connections.
+        # SIGQUIT makes HAProxy dump its memory pools, and nginx wait for its connections.
         BALANCER: Program(balancer, lab.user, death_signal=SIGKILL),
         FRONT: Program(front, lab.user, death_signal=SIGTERM),
     }
 
 
 def replica(lab: Lab, name: str) -> Program:
-    """Return how a replica of the application is started, of version 1 or 2 by its name."""
+    """Return the program of a replica of the application; its name decides on version 1 or 2."""
     argv = [sys.executable, "-m", "pytest_deploygate.lab.app", str(lab.folder), name]
     return Program(argv, death_signal=SIGTERM)
 
 
 def whole(lab: Lab) -> bool:
-    """Tell whether both replicas are up and a request comes through."""
+    """Return whether both replicas are up and a request succeeds."""
     return set(replicas_up(lab)) == set(REPLICAS) and answers(lab)
 
 
 def wait_whole(lab: Lab) -> None:
-    """Wait until both replicas are up and a request comes through. Raises LabError."""
+    """Wait until both replicas are up and a request succeeds. Raises LabError."""
     sql.wait_until("an answer of both replicas through the front", lambda: whole(lab), 15.0)
 
 
@@ -219,7 +216,7 @@ def replicas_up(lab: Lab, backend: str = "replicas") -> list[str]:
 
 
 def answers(lab: Lab) -> bool:
-    """Tell whether a request comes through the whole front."""
+    """Return whether a request succeeds through the whole front."""
     try:
         with urllib.request.urlopen(f"http://{HOST}:{lab.ports[FRONT]}/healthz", timeout=1.0) as answer:
             return bool(answer.status == 200)
@@ -228,19 +225,19 @@ def answers(lab: Lab) -> bool:
 
 
 def record(lab: Lab) -> Path:
-    """Return the record of the watch that sees the front in the lab's first seconds."""
-    return lab.folder / "front.watch"
+    """Return the record of the watch on the front in the lab's first seconds."""
+    return lab.folder / _RECORD
 
 
 def watch(lab: Lab) -> None:
-    """Watch the front from now on for the window of the lab's inventory, as a user would, in the background.
+    """Watch the front in the background, as a user would, for the window in the lab's inventory.
 
     A lab that is a minute old was not watched for 24 hours, so its inventory has a short window, which the report
-    counts as a weakening; no record is made up.
+    counts as a weakening; no record is invented.
     """
     inventory = lab_inventory(Path.cwd())
     if inventory is not None:
-        # The supervisor keeps nothing of our environment; the watch must look into this very lab.
+        # The supervisor does not pass our environment on; the watch must use this lab.
         words = ["env", f"DEPLOYGATE_LAB={lab.folder}", sys.executable, "-m", "pytest_deploygate", "watch"]
         words += ["--inventory", str(inventory)]
         client.run(lab, shlex.join([*words, "--vantage", "lab", "--t0", "now", "--record", str(record(lab))]))
@@ -290,5 +287,9 @@ SERVICE = Service(
     where=where,
     values=values,
     once_up=watch,
-    more_ports=(_STATS, *NEW_REPLICAS),
+    more_servers=dict.fromkeys(NEW_REPLICAS, "application, version 2"),
+    more_ports=(_STATS,),
+    secrets=(TOKEN,),
+    modules=("pytest_deploygate.lab.app",),
+    leaves=(_RECORD,),  # reappears when the folder is lost while the watch begins
 )

@@ -59,6 +59,11 @@ def _answers(lab: Lab) -> bool:
         return False
 
 
+def values(lab: Lab) -> dict[str, str]:
+    """Return what inventories refer to beside the port."""
+    return {"pooling.record": str(lab.folder / "pooling-pressure.json")}
+
+
 SERVICE = Service(
     name=NAME,
     servers={NAME: "PgBouncer, transaction mode"},
@@ -66,4 +71,5 @@ SERVICE = Service(
     missing="connection pooling is not covered; apt install pgbouncer",
     start=start,
     where=where,
+    values=values,
 )

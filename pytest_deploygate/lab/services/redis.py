@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import secrets
 import socket
 from pathlib import Path
 from signal import SIGTERM
@@ -41,8 +39,6 @@ def secret(lab: Lab) -> Path:
 
 def start(lab: Lab) -> None:
     """Write the configuration, start Redis and wait until it takes connections. Raises LabError."""
-    with os.fdopen(os.open(secret(lab), os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-        file.write(secrets.token_urlsafe(24))
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     configuration = where(lab) / "redis.conf"
     text = _CONFIGURATION.format(
@@ -69,23 +65,24 @@ def _answers(lab: Lab) -> bool:
 
 
 def _find(name: str) -> str | None:
-    """The server is of no use without the client library, which is an extra."""
+    """Look for the server, which is of no use without the client library (an extra)."""
     return tool(name) if importlib.util.find_spec("redis") else None
 
 
 def values(lab: Lab) -> dict[str, str]:
-    """Return what inventories can refer to beside the port. Only the application, behind the front, writes to it."""
-    return {"password.redis": str(secret(lab)), "redis.holds": "true" if "front" in lab.ports else "false"}
+    """Return what inventories refer to beside port and password. Only the application, behind the front, writes to it."""
+    return {"redis.holds": "true" if "front" in lab.ports else "false"}
 
 
 SERVICE = Service(
     name=NAME,
     servers={NAME: "Redis, the profiles of people"},
     programs=(_PROGRAM,),
-    missing="the erasure is not tried on a cache; apt install redis-server, pip install redis",
+    missing="erasure from a cache is not covered; apt install redis-server, pip install redis",
     start=start,
     where=where,
     values=values,
     find=_find,
+    secrets=(NAME,),
     alone=True,
 )

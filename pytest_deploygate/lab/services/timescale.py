@@ -1,7 +1,7 @@
 """TimescaleDB with the platform's telemetry: a server of its own beside the cluster.
 
-Where the system's PostgreSQL has the extension it is a PostgreSQL of that kind, with background workers. Elsewhere it is
-PGlite (PostgreSQL and TimescaleDB in WebAssembly) under Node.js, which has none: the crontab runs the jobs.
+Where the system's PostgreSQL has the extension it is such a PostgreSQL, with background workers. Elsewhere it is
+PGlite (PostgreSQL and TimescaleDB in WebAssembly) under Node.js, without background workers: the crontab runs the jobs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from pytest_deploygate.lab import client, nodes, processes, programs, sql
-from pytest_deploygate.lab.services import Service
+from pytest_deploygate.lab.services import Job, Service
 from pytest_deploygate.lab.state import HOST, SUPERUSER, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
 
@@ -42,12 +42,12 @@ def find(_name: str) -> str | None:
 
 
 def outside(lab: Lab) -> bool:
-    """Tell whether the crontab must run the jobs: PGlite has no background workers."""
+    """Return whether the crontab must run the jobs: PGlite has no background workers."""
     return Path(lab.programs.get(NAME, "")).name == "node"
 
 
 def where(lab: Lab) -> Path:
-    """Return the data folder, or of PGlite, which keeps its data in memory, its program."""
+    """Return the data folder, or the program of PGlite, which keeps its data in memory."""
     return _own_files(lab) / "server.mjs" if outside(lab) else lab.data(NAME)
 
 
@@ -73,7 +73,7 @@ def start(lab: Lab) -> None:
 
 
 def seed(lab: Lab) -> None:
-    """Fill it with telemetry that ends six hours ago; what was there before goes."""
+    """Fill it with telemetry that ends six hours ago, replacing what is there."""
     execute(lab, "DROP SCHEMA IF EXISTS telemetry CASCADE", *(_OWN / "seed.sql").read_text().split(";\n"))
 
 
@@ -92,11 +92,16 @@ def execute(lab: Lab, *statements: str) -> list[tuple[object, ...]]:
 
 
 def run_jobs(lab: Lab) -> None:
-    """Run all jobs that are on, as the crontab does where there are no background workers. Raises LabError."""
+    """Run all enabled jobs, as the crontab does where there are no background workers. Raises LabError."""
     found = execute(
         lab, "SELECT job_id FROM timescaledb_information.jobs WHERE scheduled AND job_id >= 1000 ORDER BY 1"
     )
     execute(lab, *(f"CALL run_job({job})" for (job,) in found))
+
+
+def jobs(lab: Lab) -> dict[str, Job]:
+    """Return the line of the crontab that runs the jobs where there are no background workers."""
+    return {JOB: Job("* * * * *", run_jobs)} if outside(lab) else {}
 
 
 def values(lab: Lab) -> dict[str, str]:
@@ -126,7 +131,7 @@ def _answers(lab: Lab) -> bool:
 
 def _server_with_extension() -> str | None:
     """Return the newest of the system's PostgreSQL servers that has the extension's files."""
-    if programs.tool("sh") is None:  # only what pip brings was asked for
+    if programs.tool("sh") is None:  # only wheels may be used
         return None
     for servers in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         asked = [str(servers / "pg_config"), "--sharedir"]
@@ -184,7 +189,9 @@ SERVICE = Service(
     start=start,
     where=where,
     values=values,
+    jobs=jobs,
     find=find,
+    processes=("node",),
     alone=True,
     late=True,
 )

@@ -1,4 +1,4 @@
-"""What all exports say alike: the verdict of an item that counts, its bad targets, and the decision as a case of its own."""
+"""Shared by all exports: the verdict of an item that counts, its bad targets, and the decision as a case of its own."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pytest_deploygate.model import Finding, Outcome, Severity, Verdict, worst
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.record import ItemResult, Record
 
-#: Id of the decision where a format has only items: a HOLD stays red where every item is green.
+#: Id of the decision in formats that only know items: it keeps a HOLD red even if every item is green.
 DECISION = "deploygate.decision"
 _PASSES = (Verdict.PASS, Verdict.ATTESTED)
 _OPEN = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
 
 
 def verdict(result: ItemResult) -> Verdict:
-    """Return the verdict of an item; a pass over a target that is none is not believed."""
+    """Return the verdict of an item. A pass with a target that did not pass is not trusted."""
     bad = [f.verdict for f in result.findings if f.verdict in _OPEN]
     return worst(bad) if bad and result.verdict in _PASSES else result.verdict
 
 
 def passes(value: Verdict) -> bool:
-    """Tell whether a verdict may be written as passed."""
+    """Return whether a verdict may be exported as passed."""
     return value in _PASSES
 
 
 def holds(result: ItemResult) -> bool:
-    """Tell whether an item is red for programs: unknown weighs like failed where its severity can hold."""
+    """Return whether an item is red for programs: unknown counts like failed unless the item is minor."""
     value = verdict(result)
     return value is Verdict.FAIL or (value in _OPEN and result.item.severity is not Severity.MINOR)
 
@@ -38,17 +38,16 @@ def bad_findings(result: ItemResult) -> tuple[Finding, ...]:
 
 
 def message(result: ItemResult) -> str:
-    """Say an item's verdict with severity and reason, `fail (critical): …`."""
+    """Return the verdict of an item with severity and reason: `fail (critical): …`."""
     return f"{words.verdict(verdict(result))} ({result.item.severity.value}): {result.reason}"
 
 
 def decided(record: Record) -> tuple[bool, str]:
-    """Return whether the decision is GO, and what it says; none is not GO."""
+    """Return whether the decision is GO, and its text. No decision is not GO."""
     decision = record.decision
     if decision is None:
-        return False, "NO DECISION: nothing was decided, do not go on"
-    rules, _ = grouping.deciding(decision.rules, decision.outcome)
-    because = " ".join(rule.because for rule in rules)
+        return False, "NO DECISION: nothing was decided, do not proceed"
+    because = " ".join(rule.because for rule in grouping.deciding(decision.rules, decision.outcome))
     return decision.outcome is Outcome.GO, f"{decision.outcome.value}: {because}"
 
 
@@ -58,5 +57,5 @@ def version(record: Record) -> str:
 
 
 def dumped(plain: dict[str, Any]) -> str:
-    """Write JSON as all exports do: UTF-8, no NaN, one line feed at the end."""
+    """Return JSON as all exports write it: UTF-8, no NaN, one final newline."""
     return json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

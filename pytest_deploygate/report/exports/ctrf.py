@@ -1,6 +1,6 @@
 """CTRF (Common Test Report Format): a test for each item in scope, and one for the decision.
 
-The format has no state for "unknown": inconclusive and not covered are `failed` where they hold, `skipped` where minor.
+The format has no state for "unknown": inconclusive and not covered are `failed` if they hold, `skipped` if minor.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def text(record: Record) -> str:
 
 
 def state(result: ItemResult) -> str:
-    """Return CTRF's state of an item."""
+    """Return the CTRF state of an item."""
     if cases.passes(cases.verdict(result)):
         return "passed"
     return "failed" if cases.holds(result) else "skipped"

@@ -1,6 +1,6 @@
 """HDF (MITRE Heimdall's InSpec exec JSON): a control for each item in scope, and one for the decision.
 
-Heimdall calls a control passed when one result passed and the others were skipped, so a control that is no pass holds
+Heimdall calls a control passed if one result passed and the others were skipped, so a control that did not pass contains
 only its bad targets. Not covered and waived become `Not Reviewed`, inconclusive `Profile Error`, not applicable has impact 0.
 """
 

@@ -1,7 +1,7 @@
 """in-toto Statement v1 with a test-result predicate v0.1, unsigned: its subject is `verdicts.json` by digest.
 
-The predicate has no list of tests that did not run, so all that is not a pass is in `failedTests`, waived items too: the
-spec's `warnedTests` are passes. Items that do not apply are in no list.
+The predicate has no list of tests that did not run, so everything that is not a pass is in `failedTests`, including waived
+items: `warnedTests` are passes by the specification. Items that do not apply are in no list.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SARIF 2.1.0 (OASIS): a result for each target that is not good, for code scanning and security dashboards.
 
-Readers such as GitHub's know no state "unknown" and show every result as an alert, so passes are left out and counted
-in the run's properties; fail, inconclusive and not covered are results of kind `fail`, waived ones are suppressed.
+Readers such as GitHub have no state "unknown" and show every result as an alert. So passes are left out and counted in the
+properties of the run; fail, inconclusive and not covered are results of kind `fail`, and waived results are suppressed.
 """
 
 from __future__ import annotations

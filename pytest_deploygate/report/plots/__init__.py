@@ -1,4 +1,4 @@
-"""Pictures of what has a shape, as SVG written by hand: no script, no style attribute, readable without either.
+"""Plots as hand-written SVG: no script, no style attribute, readable without either.
 
-Each kind has a module with `draw` (the picture) and `words` (the number and the limit, which stand beside it).
+Each kind has a module with `draw` (the picture) and `words` (the number and the limit beside it).
 """

@@ -1,8 +1,8 @@
-"""What all plots are drawn on: an SVG as wide as its place, whose letters keep their size on a phone and on paper.
+"""The base of all plots: an SVG as wide as its container, whose text keeps its size on a phone and on paper.
 
-Horizontal places are per cent of the width, vertical ones are pixels. Curves live in an inner SVG of 1000 units that
-is stretched to the width, with strokes that are not. Colours are classes of the style sheet; the attributes beside
-them are what is left where a ticket system strips it.
+Horizontal positions are per cent of the width, vertical ones are pixels. Curves are in an inner SVG of 1000 units that is
+stretched to the width, with strokes that are not stretched. Colours are classes of the style sheet; the attributes beside
+them remain if a ticket system strips it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from pytest_deploygate.report import words
 
-#: What shapes look like where the style sheet is stripped.
+#: The look of shapes if the style sheet is stripped.
 _PLAIN = {
     "planned": "#c9cfd6",
     "measured": "#0a4fa3",
@@ -33,7 +33,7 @@ WIDE = 1000
 
 
 def picture(title: str, height: int, parts: Iterable[Markup]) -> Markup:
-    """Return the whole picture; `title` says in words what it shows."""
+    """Return the whole picture; `title` says what it shows."""
     return Markup('<svg class="plot" role="img" width="100%" height="{}"><title>{}</title>{}</svg>').format(
         height, title, Markup().join(parts)
     )
@@ -54,7 +54,7 @@ def path(points: str, kind: str, *, colour: str = "currentColor") -> Markup:
 
 
 def text(x: float, y: float, said: str, *, anchor: str = "start", kind: str = "") -> Markup:
-    """Return words at `x` per cent and `y` pixels, cut to what a phone has room for. `anchor`: start, middle, end."""
+    """Return text at `x` per cent and `y` pixels, shortened to fit a phone. `anchor`: start, middle, end."""
     named = Markup(' class="{}"').format(kind) if kind else ""
     colour = "#fff" if kind == "inside" else "currentColor"
     return Markup('<text x="{}%" y="{}" font-size="12" text-anchor="{}" fill="{}"{}>{}</text>').format(
@@ -85,7 +85,7 @@ def upright(x: float, top: float, bottom: float, kind: str) -> Markup:
 
 
 def short(number: float) -> str:
-    """Return a place with as many digits as the eye can tell apart."""
+    """Format a position with as many digits as the eye can distinguish."""
     return f"{number:.2f}".rstrip("0").rstrip(".") if number else "0"
 
 
@@ -102,7 +102,7 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Say a value with its unit: `431 ms`, `99.9%`."""
+    """Format a value with its unit: `431 ms`, `99.9%`."""
     said = words.number(float(f"{value:.4g}"))
     if not unit:
         return said
@@ -110,7 +110,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def clock(start: str, at_s: float, *, seconds: bool = True) -> str:
-    """Say the time `at_s` seconds after an ISO time, `14:03:11`; without a start how many seconds it is."""
+    """Format the time `at_s` seconds after an ISO time: `14:03:11`; without a start, the seconds."""
     try:
         when = datetime.fromisoformat(start) + timedelta(seconds=at_s)
     except (ValueError, OverflowError):

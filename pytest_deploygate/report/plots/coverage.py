@@ -1,4 +1,4 @@
-"""How much of the scope is covered, and by what: a bar of verdicts, and counts by severity."""
+"""How much of the scope is covered: a bar of verdicts, and counts by severity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.report import words as say
 from pytest_deploygate.report.plots.canvas import box, picture, text
 
 Tally = Sequence[tuple[Verdict, int]]
-#: Colours where a ticket system strips the style sheet; else that decides.
+#: Colours if a ticket system strips the style sheet, which overrides them.
 COLOURS = {
     Verdict.FAIL: "#a8201a",
     Verdict.INCONCLUSIVE: "#7d4a00",
@@ -26,12 +26,12 @@ _LEAST, _HEIGHT = 1.5, 26
 
 
 def draw(tally: Tally) -> Markup:
-    """Return the bar; a piece is never too thin to be seen, and wide ones name themselves."""
+    """Return the bar. No piece is too thin to see, and wide pieces are labelled."""
     return picture(f"Items in scope by verdict: {words(tally)}", _HEIGHT, _parts(tally))
 
 
 def words(tally: Tally) -> str:
-    """Say the counts: `2 fail, 1 not covered, 5 pass`."""
+    """Format the counts: `2 fail, 1 not covered, 5 pass`."""
     return ", ".join(f"{n:,} {say.verdict(v)}" for v, n in tally)
 
 

@@ -1,4 +1,4 @@
-"""How a quantity is spread: value by percentile, on the scale of nines on which latencies are read.
+"""The distribution of a quantity: value by percentile, on the scale of nines that is usual for latencies.
 
 The curve must pass under the limit where the limit's percentile stands; the bar there is the range in which the true
 quantile lies. After G. Tene's HdrHistogram plots: a linear scale would put everything that matters into one pixel.
@@ -33,7 +33,7 @@ _EDGE = 0.96  # of the width, for the largest value: its share of all is 1, whic
 
 
 def draw(figure: Distribution) -> Markup:
-    """Return the picture; of no points an empty one that says so."""
+    """Return the picture; without points an empty one that says so."""
     points = _finite(figure)
     if not points:
         return picture(f"{figure.title}: no samples", 40, [text(0, 24, "no samples: nothing to draw")])
@@ -42,7 +42,7 @@ def draw(figure: Distribution) -> Markup:
 
 
 def words(figure: Distribution) -> str:
-    """Say the quantile, the range in which it lies, and the limit."""
+    """Describe the quantile, the range in which it lies, and the limit."""
     points = _finite(figure)
     if not points:
         return "no samples, so nothing is known"
@@ -58,7 +58,7 @@ def words(figure: Distribution) -> str:
 
 
 def at(figure: Distribution, share: float) -> float | None:
-    """Return the smallest value that `share` of all lie at or below; None where the points do not reach it."""
+    """Return the smallest value that `share` of all lie at or below; None if the points do not reach it."""
     return next((value for value, below in _finite(figure) if below >= share - 1e-12), None)
 
 
@@ -69,11 +69,11 @@ def _range(figure: Distribution) -> str:
         return f" (true value at least {quantity(figure.low, figure.unit)})"
     if figure.high is not None:
         return f" (true value at most {quantity(figure.high, figure.unit)})"
-    return ", how exactly is not known"
+    return ", precision unknown"
 
 
 def _stands(figure: Distribution) -> str:
-    """Say where the range lies, seen from the limit."""
+    """Say where the range lies relative to the limit."""
     assert figure.limit is not None  # noqa: S101 (the caller asked)
     if figure.high is not None and figure.high <= figure.limit:
         return ", the whole range is under it"
@@ -89,7 +89,7 @@ def _name(share: float) -> str:
 
 
 def short_share(share: float) -> str:
-    """Say a share as people name percentiles: `99.9`."""
+    """Format a share like a percentile: `99.9`."""
     return f"{share * 100:.6g}"
 
 
@@ -98,7 +98,7 @@ def _finite(figure: Distribution) -> list[tuple[float, float]]:
 
 
 class _Scale:
-    """Places of shares (per cent of the width) and values (pixels)."""
+    """Positions of shares (per cent of the width) and values (pixels)."""
 
     def __init__(self, points: list[tuple[float, float]], figure: Distribution) -> None:
         last = max([s for _, s in points if s < 1] + [0.9, min(figure.quantile or 0, 1 - 1e-7)])
@@ -160,7 +160,7 @@ def _labels(figure: Distribution, scale: _Scale) -> Iterator[Markup]:
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Keep as many points as can be seen, evenly over the nines, the last one among them."""
+    """Keep as many points as can be seen, evenly over the nines, including the last one."""
     if len(points) <= _MOST_POINTS:
         return points
     step = _nines(points[-2][1]) / (_MOST_POINTS - 2)

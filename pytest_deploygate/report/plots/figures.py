@@ -1,4 +1,4 @@
-"""A figure of a judgement as the page shows it: its picture, its title, and in words what the picture shows."""
+"""A figure of a judgement as the page shows it: picture, title, and a description in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.report.plots import distribution, series, spans
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A picture with what stands beside it."""
+    """A picture with its title and description."""
 
     title: str
     words: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A quantity over time. Where nothing was seen the line breaks: what is not known is not drawn."""
+"""A quantity over time. The line breaks where there is no data: what is unknown is not drawn."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from pytest_deploygate.report.plots.canvas import (
 )
 
 _TOP, _BOTTOM, _HEIGHT = 22, 148, 170
-#: Lines that are drawn; each has a look of its own, so that nobody needs colours to tell them apart.
+#: Lines that are drawn. Each has its own style, so that they can be distinguished without colours.
 LOOKS = ("solid", "dashed", "dotted", "dash-dotted")
 _MOST_STEPS = 250
 Seen = list[tuple[float, float]]
 
 
 def draw(figure: Series) -> Markup:
-    """Return the picture; where nothing was seen at all an empty one that says so."""
+    """Return the picture; without any data an empty one that says so."""
     seen = [point for line in figure.lines for point in _seen(line)]
     if not seen:
         return picture(f"{figure.title}: nothing was seen", 40, [text(0, 24, "nothing was seen")])
@@ -39,7 +39,7 @@ def draw(figure: Series) -> Markup:
 
 
 def words(figure: Series) -> list[str]:
-    """Say each line in a sentence: extremes with their time, how long over the limit, what was not seen."""
+    """Describe each line in a sentence: extremes with their time, samples over the limit, gaps."""
     said = [_line_words(line, figure, n) for n, line in enumerate(figure.lines[: len(LOOKS)])]
     if (more := len(figure.lines) - len(LOOKS)) > 0:
         said.append(f"{say.count(more, 'more line')}: not drawn, all are in the evidence")
@@ -47,7 +47,7 @@ def words(figure: Series) -> list[str]:
 
 
 def gaps(line: Line) -> list[tuple[float, float]]:
-    """Return from when to when a line saw nothing, in seconds since the start."""
+    """Return the gaps of a line, in seconds since the start."""
     found: list[tuple[float, float]] = []
     last, open_at = (line.points[0][0] if line.points else 0.0), None
     for at, value in line.points:
@@ -142,7 +142,7 @@ def _time_axis(start: str, first: float, last: float, y: float) -> Iterator[Mark
 
 
 def _pieces(line: Line) -> Iterator[Seen]:
-    """Cut a line at its gaps, and thin each piece so that its highest and lowest points stay."""
+    """Split a line at its gaps, and thin each piece so that its highest and lowest points remain."""
     piece: Seen = []
     for at, value in line.points:
         if value is not None and math.isfinite(value):

@@ -1,4 +1,4 @@
-"""What was the case when: one bar a row, a piece for each state. What nobody saw stays empty."""
+"""States over time: one bar per row, a piece for each state. Unobserved time stays empty."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pytest_deploygate.report import words as say
 from pytest_deploygate.report.plots.canvas import box, clock, picture, text
 
 _ROW, _BAR, _AXIS = 42, 18, 20
-#: The least width of what is not good, in percent: about 3 pixels on a telephone.
+#: Minimum width of a bad piece, in per cent: about 3 pixels on a phone.
 _SEEN = 0.9
-#: What is drawn first and last; the rest lies between.
+#: States that are drawn first and last; the rest lies between.
 _LAST = {"pass": 0, "fail": 2}
 _LOOK = {"up": "pass", "down": "fail", "unknown": "unknown", "degraded": "inconclusive"}
 _OTHER = ("attested", "waived", "not_covered", "not_applicable")
-#: Rows that are drawn, and pieces of one row; more cannot be told apart.
+#: Rows that are drawn, and pieces of one row; more cannot be distinguished.
 MOST_ROWS, MOST_PIECES = 12, 300
 
 
@@ -30,7 +30,7 @@ def draw(figure: Spans) -> Markup:
 
 
 def words(figure: Spans) -> list[str]:
-    """Say each row in a sentence: how long each state lasted, and how long nobody saw."""
+    """Describe each row in a sentence: how long each state lasted, and how long was unobserved."""
     said = [_row_words(name, pieces, figure) for name, pieces in figure.rows[:MOST_ROWS]]
     if (more := len(figure.rows) - MOST_ROWS) > 0:
         said.append(f"{say.count(more, 'more row')}: not drawn, all are in the evidence")
@@ -55,7 +55,7 @@ def _parts(figure: Spans) -> Iterator[Markup]:
         top = number * _ROW + 18
         yield text(0, top - 4, name, kind="name")
         yield box(0, top, 100, _BAR, "track")
-        # What is not good comes last and is never thinner than an eye sees: two minutes of a day can decide.
+        # Bad pieces come last and are never too thin to see: two minutes of a day can decide.
         for start, end, state in sorted(
             pieces[:MOST_PIECES], key=lambda piece: _LAST.get(looks[piece[2]], 1)
         ):

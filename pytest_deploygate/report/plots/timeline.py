@@ -1,4 +1,4 @@
-"""The change on a time axis: each phase as planned and as measured, decisions and incidents where they happened."""
+"""The change on a time axis: each phase as planned and as measured, with decisions and incidents."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pytest_deploygate.report.plots.timescale import Interval, TimeScale, scale
 _ROW, _BAR, _TOP = 38, 9, 4
 _MOST_RUNS, _MOST_MARKS = 60, 60
 _LETTERS = 16  # of a name: half of a phone's width
-#: Whose name is written first where there is no room for all.
+#: Marks that are named first if there is no room for all names.
 _WEIGHT = ("rollback", "hold", "incident", "go")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A phase: when it was planned (None: nobody said) and when its items were measured, run by run."""
+    """A phase: its planned time (None if not given) and when its items were measured, run by run."""
 
     name: str
     planned: Interval | None
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at one time. `label` is a word or two; `look` is `go`, `hold`, `rollback` or `incident`."""
+    """An event. `label` is a word or two; `look` is `go`, `hold`, `rollback` or `incident`."""
 
     at: datetime
     label: str
@@ -38,7 +38,7 @@ class Mark:
 
 
 def draw(rows: Sequence[Row], marks: Sequence[Mark]) -> Markup:
-    """Return the picture; without any time an empty text."""
+    """Return the picture; empty without any time."""
     shown = [row for row in rows if row.planned or row.measured]
     times = [*(row.planned for row in shown if row.planned)]
     times += [one for row in shown for one in row.measured]
@@ -52,7 +52,7 @@ def draw(rows: Sequence[Row], marks: Sequence[Mark]) -> Markup:
 
 
 def words(rows: Sequence[Row], marks: Sequence[Mark]) -> str:
-    """Say what the picture shows in one line; the table beside it has the times."""
+    """Describe the picture in one line; the table beside it has the times."""
     planned = say.count(sum(1 for row in rows if row.planned), "phase")
     measured = say.count(sum(1 for row in rows if row.measured), "phase")
     happened = say.count(len(marks), "decision or incident", "decisions and incidents")
@@ -92,7 +92,7 @@ def _interval(one: Interval, y: float, time: TimeScale, kind: str) -> Markup:
 
 
 def _marks(marks: Sequence[Mark], top: float, bottom: float, time: TimeScale) -> Iterator[Markup]:
-    """Draw a line through all phases for each, and name it below unless a weightier neighbour stands there."""
+    """Draw a line through all phases for each mark, and label it below unless a more important one is there."""
     taken: list[tuple[int, float, float]] = []
     for mark in sorted(marks, key=lambda m: (_WEIGHT.index(m.look), m.at)):
         x = time.x(mark.at)
@@ -102,7 +102,7 @@ def _marks(marks: Sequence[Mark], top: float, bottom: float, time: TimeScale) ->
         label = say.shortened(mark.label, _LETTERS)
         wide = 1.3 * len(label) + 3
         left = x - {"end": wide, "middle": wide / 2, "start": 0.0}[anchor]
-        # Two lines for names; where both are taken the list beside the picture alone names it.
+        # Two lines of labels; if both are taken, only the list beside the picture names the mark.
         free = (n for n in (0, 1) if all(n != m or left + wide <= a or left >= b for m, a, b in taken))
         if (line := next(free, None)) is not None:
             taken.append((line, left, left + wide))
@@ -116,7 +116,7 @@ def _dot(x: float, y: float, look: str) -> Markup:
 
 
 def _axis(time: TimeScale, height: int) -> Iterator[Markup]:
-    """Name the beginning and end of each busy piece; dates below, where the day changes."""
+    """Label the start and end of each busy piece; dates below, where the day changes."""
     day = None
     for one in time.stretches:
         wide = one.width > 22

@@ -1,4 +1,4 @@
-"""A time axis on which hours without anything are short: a change's days would otherwise leave its minutes no room."""
+"""A time axis with idle hours cut short: otherwise the days of a change would leave no room for its minutes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 Interval = tuple[datetime, datetime]
-#: Idle time longer than this is cut to a notch, which the axis shows as a break.
+#: Idle time longer than this is reduced to a notch, which the axis shows as a break.
 IDLE = timedelta(hours=2)
 _NOTCH = 4.0
 _PAD = timedelta(minutes=4)
@@ -16,7 +16,7 @@ _LEAST = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A busy piece of time and where it lies, in per cent of the width."""
+    """A busy piece of time and its position, in per cent of the width."""
 
     start: datetime
     end: datetime
@@ -31,7 +31,7 @@ class TimeScale:
     stretches: tuple[Stretch, ...]
 
     def x(self, when: datetime) -> float:
-        """Return the place of a time; of an idle one the nearest edge."""
+        """Return the position of a time; for an idle time the nearest edge."""
         last = 0.0
         for one in self.stretches:
             if when < one.start:
@@ -44,12 +44,12 @@ class TimeScale:
 
     @property
     def breaks(self) -> list[float]:
-        """The places where idle time was cut out."""
+        """The positions where idle time was cut out."""
         return [one.x - _NOTCH / 2 for one in self.stretches[1:]]
 
 
 def scale(times: Iterable[Interval]) -> TimeScale:
-    """Lay out the intervals and moments that are to be seen."""
+    """Lay out the intervals and moments to show."""
     busy = _busy(sorted((start - _PAD, end + _PAD) for start, end in times))
     room = 100.0 - _NOTCH * max(len(busy) - 1, 0)
     lengths = [(end - start).total_seconds() for start, end in busy]

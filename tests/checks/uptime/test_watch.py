@@ -175,7 +175,7 @@ def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server:
 def test_without_t0_nothing_is_watched(inventory: Path) -> None:
     done = watch(inventory)
     assert done.returncode == 4
-    assert "nobody says when the window begins" in done.stderr
+    assert "it is not known when the window begins" in done.stderr
     assert not record_of(inventory).exists()
 
 
@@ -350,4 +350,4 @@ def test_ctrl_c_ends_a_watch_politely(inventory: Path) -> None:
     watch.send_signal(signal.SIGINT)
     said, _ = watch.communicate(timeout=10)
     assert watch.returncode == 0
-    assert "the same command goes on" in said
+    assert "the same command continues it" in said

@@ -29,7 +29,7 @@ FITS = Fits(timedelta(minutes=30), timedelta(days=90))
     ("more", "verdict", "words"),
     [
         ({}, "pass", "the last at 2026-03-03 22:00 UTC"),
-        ({"problems": ("the steps take 40 min",)}, "fail", "rollback --plan"),
+        ({"problems": ("the steps take 40 min",)}, "fail", "rollback plan"),
         (
             {"steps": (replace(STEP, problems=("nothing verifies it",)),)},
             "fail",

@@ -62,7 +62,7 @@ def judge_runbook(found: PlanSeen, expected: Fits) -> Judgement:
     wrong = [*found.problems, *(f"{step.name}: {p}" for step in found.steps for p in step.problems)]
     if wrong:
         more = f" (and {len(wrong) - _NAMED} more)" if len(wrong) > _NAMED else ""
-        reason = f"{'; '.join(wrong[:_NAMED])}{more}; `deploygate rollback --plan` shows it"
+        reason = f"{'; '.join(wrong[:_NAMED])}{more}; `deploygate rollback plan` shows it"
         return Judgement(Verdict.FAIL, reason, readings, notes, confirmed=True)
     unclear = list(_unclear(found, expected))
     if unclear:
@@ -77,7 +77,7 @@ def judge_runbook(found: PlanSeen, expected: Fits) -> Judgement:
 
 
 def _unclear(found: PlanSeen, expected: Fits) -> Iterator[str]:
-    rehearse = "go back once on staging with this runbook (`deploygate rollback --execute`), which writes rollback.rehearsals"
+    rehearse = "go back once on staging with this runbook (`deploygate rollback execute`), which writes rollback.rehearsals"
     if found.rehearsed_at is None:
         yield f"it was never rehearsed, so its {words_for(found.estimate_s)} are a hope: {rehearse}"
         return

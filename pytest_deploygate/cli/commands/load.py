@@ -1,0 +1,223 @@
+"""Send the inventory's load now and judge the response times."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from pytest_deploygate.checks.load import section as load_section
+from pytest_deploygate.checks.load.facts import LoadRun
+from pytest_deploygate.checks.load.judge import load as judge_load
+from pytest_deploygate.checks.load.judge import regression
+from pytest_deploygate.checks.load.probe import baselines
+from pytest_deploygate.checks.load.probe.engine import Engine
+from pytest_deploygate.checks.load.probe.measure import send
+from pytest_deploygate.checks.load.section import Load, allowed
+from pytest_deploygate.checks.load.tally import WHOLE
+from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared.inventories import read
+from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.cli.show.load import Live, text
+from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, worst
+from pytest_deploygate.problems import nearest
+from pytest_deploygate.redaction import redact_values
+from pytest_deploygate.session.gate import plain
+
+_EXITS = {Verdict.PASS: 0, Verdict.FAIL: 1}
+_NOT_KNOWN = 21
+Judged = tuple[str, str, Judgement]
+
+
+@click.command()
+@options.inventory
+@click.option("--rate", type=float, metavar="N", help="Requests per second. Default: the inventory's.")
+@click.option("--duration", metavar="DURATION", help="How long, e.g. 30s. Default: the inventory's.")
+@click.option(
+    "--endpoint", "endpoints", multiple=True, metavar="NAME", help="Only this endpoint; repeatable."
+)
+@click.option("--cold", is_flag=True, help="Open a new connection for every request.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    help="Compare with this saved run, or with the run in the folder of an earlier change.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Save the run, as a baseline for later.",
+)
+@options.as_json
+def load(
+    inventory: str,
+    rate: float | None,
+    duration: str | None,
+    endpoints: tuple[str, ...],
+    cold: bool,
+    baseline: Path | None,
+    save: Path | None,
+    as_json: bool,
+) -> None:
+    """Send load at a fixed rate and judge p50 and p99 from counts of requests.
+
+    Requests are sent by the clock (open loop) and timed from when they were due, so a stall counts in full. Nothing
+    is sent unless the inventory says `load: {allow: ITS-NAME}`. Ctrl-C stops at once and shows the results so far.
+    Exit 0: pass. 1: fail. 21: inconclusive. 4: refused.
+
+    \b
+    deploygate load --inventory staging
+    deploygate load --inventory staging --rate 500 --duration 60s --save before.json
+    deploygate load --inventory staging --baseline before.json
+    deploygate load --inventory staging --baseline deploygate-out/CHG-1200 --json
+    """
+    name, plan = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
+    try:
+        run = _run(plan, name, live=not as_json)
+    except CannotTell as unknown:
+        raise click.ClickException(str(unknown)) from None
+    judged = list(_judged(run, plan))
+    if save is not None:
+        _save(run, save)
+    if as_json:
+        click.echo(json.dumps(_as_json(run, judged), indent=2))
+    else:
+        click.echo(text(run, judged))
+    verdict = worst(judgement.verdict for _, _, judgement in judged)
+    raise SystemExit(_EXITS.get(verdict, _NOT_KNOWN))
+
+
+def _plan(
+    inventory: str,
+    rate: float | None,
+    duration: str | None,
+    endpoints: tuple[str, ...],
+    *,
+    cold: bool,
+    baseline: Path | None,
+) -> tuple[str, Load]:
+    """Return the inventory's name and its load as changed by the command line. Raises Refused (exit 4)."""
+    loaded = read(inventory)
+    found, name = loaded.inventory.of(load_section.Keys).load, loaded.inventory.name
+    if found is None or found.target is None:
+        raise Refused(
+            f"{loaded.file} has no `load` with a `target`; add load: {{allow: {name}, target: …, endpoints: …}}"
+        )
+    if refused := allowed(found, name):
+        raise Refused(refused)
+    changes: dict[str, Any] = {}
+    if rate is not None or duration is not None:
+        changes |= {"profile": None, "rate_per_second": rate or found.greatest_rate}
+        changes["duration"] = _duration(duration) if duration else found.duration
+    if endpoints:
+        labels = [e.label for e in found.endpoints]
+        if unknown := [e for e in endpoints if e not in labels]:
+            raise Refused(f"the inventory has no endpoint {unknown[0]!r}{nearest(unknown[0], labels)}")
+        changes["endpoints"] = [e for e in found.endpoints if e.label in endpoints]
+    if cold:
+        changes["connections"] = "cold"
+    if baseline is not None:
+        changes["baseline"] = baseline
+    # The inventory sets the cap; if it names none, its own plan is the cap.
+    cap = found.max_per_second or found.greatest_rate
+    try:
+        given = {key: getattr(found, key) for key in type(found).model_fields}
+        return name, Load.model_validate(given | {"max_per_second": cap} | changes)
+    except ValidationError as error:
+        said = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+        raise Refused(f"this load is refused: {said}; the inventory's `max_per_second` is the cap") from None
+
+
+def _duration(given: str) -> timedelta:
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise Refused(f"--duration: {error}") from None
+
+
+def _run(plan: Load, name: str, *, live: bool) -> LoadRun:
+    picture = Live(plan) if live and sys.stderr.isatty() else None
+    started: list[Engine] = []
+
+    def watch(engine: Engine) -> None:
+        started.append(engine)
+        if picture is not None:
+            picture.start(engine)
+
+    with _stopping(started):
+        try:
+            return send(plan, name, look=judge_load.look(plan), watch=watch)
+        finally:
+            if picture is not None:
+                picture.close()
+
+
+@contextmanager
+def _stopping(engines: list[Engine]) -> Iterator[None]:
+    """Let Ctrl-C end the load at once and keep the results so far; a second Ctrl-C ends the command."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        if not engines:
+            raise KeyboardInterrupt
+        engines[0].abandon()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _judged(run: LoadRun, plan: Load) -> Iterator[Judged]:
+    for criterion in judge_load.latency_criteria(run, plan):
+        yield (
+            criterion.endpoint,
+            criterion.name,
+            judge_load.judge_latency(run.only(criterion.endpoint), criterion),
+        )
+    if plan.baseline is not None:
+        pair = regression.Pair(run.only(WHOLE), baselines.baseline(plan.baseline, WHOLE))
+        for against in regression.regression_criteria(plan):
+            yield "baseline", against.name, regression.judge_regression(pair, against)
+
+
+def _save(run: LoadRun, file: Path) -> None:
+    try:
+        file.write_text(json.dumps({"measurement": redact_values(plain(run))}, indent=1) + "\n")
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _as_json(run: LoadRun, judged: list[Judged]) -> dict[str, Any]:
+    """Return stable keys: verdict, criteria, and the run as evidence has it."""
+    found: dict[str, Any] = {
+        "verdict": worst(judgement.verdict for _, _, judgement in judged).value,
+        "criteria": [
+            {
+                "endpoint": e,
+                "criterion": q,
+                "verdict": j.verdict.value,
+                "reason": j.reason,
+                "notes": list(j.notes),
+            }
+            for e, q, j in judged
+        ],
+        "run": plain(run),
+    }
+    masked: dict[str, Any] = redact_values(found)
+    return masked

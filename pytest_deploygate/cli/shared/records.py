@@ -1,0 +1,33 @@
+"""Records that a command writes: their time, their names, whole files."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+
+def present() -> datetime:
+    """Return the present in UTC, in whole seconds as in records."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def free_file(folder: Path, stem: str) -> Path:
+    """Return a path for a new record that does not exist yet."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "", stem)[:120]
+    names = [plain, *(f"{plain}-{n}" for n in range(2, 1000))]
+    return next(path for name in names if not (path := folder / f"{name}.yml").exists())
+
+
+def write(path: Path, text: str) -> None:
+    """Write a new record, whole or not at all. Raises click.ClickException."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None

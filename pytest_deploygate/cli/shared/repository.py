@@ -1,0 +1,51 @@
+"""The repository that a command works in, with the checklist as its runs see it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_deploygate.checklist import comparison, parser
+from pytest_deploygate.checklist.parser import Checklist, ChecklistError
+from pytest_deploygate.checklist.records import RecordsError
+from pytest_deploygate.cli.shared import options, suites
+from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.cli.shared.root import find_root
+from pytest_deploygate.redaction import redact
+from pytest_deploygate.session import shipped
+from pytest_deploygate.session import suites as bound_suites
+
+
+def repository(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `root` and `checklist`, from the current folder and `--checklist`."""
+
+    @options.checklist
+    @functools.wraps(command)
+    def inner(*args: Any, file: Path | None, **given: Any) -> None:
+        root = find_root(Path.cwd())
+        with plainly():
+            command(*args, root=root, checklist=resolved(root, file), **given)
+
+    return inner
+
+
+def resolved(root: Path, file: Path | None) -> Checklist:
+    """Return the checklist as a run of this repository sees it: an item without a test is attested by a person."""
+    told = suites.read(root)
+    own = root / "suites" / "checklist.md"
+    ours = parser.load(shipped.checklist())
+    found = parser.load(file or own) if file or own.is_file() else ours
+    bound = bound_suites.functions(root, told.places, told.patterns)
+    return comparison.resolved(found, ours, {item for function in bound for item in function.items})
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Turn problems in files into one message and exit 4, as a run does."""
+    try:
+        yield
+    except (RecordsError, ChecklistError) as error:
+        raise Refused(redact(f"\n{error}")) from None

@@ -1,0 +1,26 @@
+"""The root of the repository that a command works in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CONFIGURATION = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+
+
+def find_root(start: Path) -> Path:
+    """Return the folder in which pytest would run: the nearest one upwards with suites or a pytest configuration."""
+    for folder in (start, *start.parents):
+        if (folder / "suites" / "checklist.md").is_file() or _configured(folder):
+            return folder
+    return start
+
+
+def _configured(folder: Path) -> bool:
+    for name in _CONFIGURATION:
+        try:
+            text = (folder / name).read_text(errors="replace")
+        except OSError:
+            continue
+        if name == "pytest.ini" or "[tool.pytest" in text or "[pytest]" in text or "[tool:pytest]" in text:
+            return True
+    return False

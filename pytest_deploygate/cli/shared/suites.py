@@ -1,0 +1,86 @@
+"""Where pytest looks for tests: `testpaths` and `python_files` of its configuration, read without starting it."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import iniconfig
+
+from pytest_deploygate.cli.shared.refusals import Refused
+
+_PYTHON_FILES = ("test_*.py", "*_test.py")
+#: In pytest's order: the first file that configures it counts. `pytest.ini` counts even when it is empty.
+_INI = (
+    ("pytest.ini", "pytest"),
+    (".pytest.ini", "pytest"),
+    ("tox.ini", "pytest"),
+    ("setup.cfg", "tool:pytest"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Suites:
+    """Folders (relative to the root, wildcards allowed) and patterns of test files; `markers` are those registered."""
+
+    places: tuple[str, ...]
+    patterns: tuple[str, ...] = _PYTHON_FILES
+    markers: tuple[str, ...] = ()
+
+
+def read(root: Path) -> Suites:
+    """Read pytest's configuration below `root`. Raises Refused when it cannot be read."""
+    told = _configuration(root)
+    lines = told.get("markers", "")
+    markers = lines.splitlines() if isinstance(lines, str) else [str(line) for line in lines]
+    return Suites(
+        places=_words(told.get("testpaths", "")),
+        patterns=_words(told.get("python_files", "")) or _PYTHON_FILES,
+        markers=tuple(m.partition(":")[0].partition("(")[0].strip() for m in markers if m.strip()),
+    )
+
+
+def _configuration(root: Path) -> Mapping[str, Any]:
+    for name in ("pytest.toml", ".pytest.toml"):
+        if (root / name).is_file():
+            return _table(_toml(root / name), "pytest")
+    for name, section in _INI[:2]:
+        if (root / name).is_file():
+            return _ini(root / name, section) or {}
+    if (root / "pyproject.toml").is_file():
+        tool = _table(_toml(root / "pyproject.toml"), "tool")
+        if "pytest" in tool:
+            table = _table(tool, "pytest")
+            return _table(table, "ini_options") or table
+    for name, section in _INI[2:]:
+        if (root / name).is_file() and (told := _ini(root / name, section)) is not None:
+            return told
+    return {}
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = document.get(key, {})
+    return found if isinstance(found, dict) else {}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} cannot be read: {error}") from None
+
+
+def _ini(path: Path, section: str) -> Mapping[str, Any] | None:
+    try:
+        found = iniconfig.IniConfig(str(path))
+    except (OSError, ValueError, iniconfig.ParseError) as error:
+        raise Refused(f"{path} cannot be read: {error}") from None
+    return dict(found[section].items()) if section in found else None
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(shlex.split(value)) if isinstance(value, str) else tuple(map(str, value))  # type: ignore[call-overload]

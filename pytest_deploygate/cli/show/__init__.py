@@ -1,0 +1,1 @@
+"""How commands print what they found: pictures on a terminal, tables and lines."""

@@ -1,0 +1,88 @@
+"""`deploygate init`: what it writes can be used at once, and nothing of the user's is overwritten unasked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_deploygate.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def init(*words):
+    return CliRunner().invoke(main, ["init", *words])
+
+
+def contents(folder):
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()
+    }
+
+
+def test_what_is_written_can_be_planned(folder):
+    done = init()
+    assert done.exit_code == 0, done.output
+    assert {
+        "pytest.ini",
+        "allowed_signers.example",
+        ".github/workflows/deploygate.yml",
+        "ci/deploygate.gitlab-ci.yml",
+        "suites/checklist.md",
+        "waivers/.gitkeep",
+    } <= contents(folder).keys()
+    assert (folder / ".gitignore").read_text() == "deploygate-out/\n"
+    planned = CliRunner().invoke(main, ["plan", "-m", "phase2", "--inventory", "staging.example", "--json"])
+    assert planned.exit_code == 0, planned.output
+    plan = json.loads(planned.output)
+    assert "phase2.migrations" in [item["id"] for phase in plan["phases"] for item in phase["items"]]
+    assert any("STAGING_DB_PASSWORD" in words for words in plan["missing"])
+
+
+def test_json_lists_every_file_that_was_written(folder):
+    told = json.loads(init("release", "--json").output)
+    assert told["folder"] == "release"
+    assert sorted(told["files"]) == sorted(contents(folder / "release"))
+
+
+def test_nothing_is_overwritten_unless_asked(folder):
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -q\n")
+    done = init()
+    assert (done.exit_code, "pytest.ini" in done.output) == (4, True)
+    assert contents(folder).keys() == {"pytest.ini"}
+    assert init("--force").exit_code == 0
+    assert "testpaths" in (folder / "pytest.ini").read_text()
+
+
+def test_gitignore_is_completed_once(folder):
+    (folder / ".gitignore").write_text("*.pyc")
+    assert init().exit_code == 0
+    assert init("--force").exit_code == 0
+    assert (folder / ".gitignore").read_text() == "*.pyc\ndeploygate-out/\n"
+
+
+def test_your_own_checklist_gets_ids_and_no_suites(folder):
+    (folder / "ours.md").write_text("## Switch\n- [ ] Stop the old system\n")
+    assert init("gate", "--from-checklist", "ours.md").exit_code == 0
+    text = (folder / "gate" / "suites" / "checklist.md").read_text()
+    assert text.startswith("## Switch")
+    assert "- [ ] Stop the old system {#" in text
+    assert list((folder / "gate" / "suites").glob("test_*.py")) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"# No items\n", "ours.md"), (b"\xff\xfe- [ ] x\n", "is not UTF-8 text")],
+    ids=["no items", "not text"],
+)
+def test_a_checklist_that_cannot_be_used_is_refused(folder, content, says):
+    (folder / "ours.md").write_bytes(content)
+    done = init("gate", "--from-checklist", "ours.md")
+    assert (done.exit_code, says in done.output) == (4, True)
+    assert not (folder / "gate").exists()

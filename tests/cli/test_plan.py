@@ -1,0 +1,84 @@
+"""`deploygate plan`: what a run would do, from files alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from small_repository import files
+
+from pytest_deploygate.cli import main
+
+SUITE = """\
+import pytest
+
+@pytest.mark.item("db.pooling")
+def test_pooling(gate): ...
+
+@pytest.mark.item("db.restore")
+@pytest.mark.disruptive(otherwise="the record of the last drill is judged")
+def test_restore(gate): ...
+"""
+
+
+@pytest.fixture
+def planned(root):
+    """The suite has two tests; the other items have none."""
+    (root / "pytest.ini").write_text("[pytest]\ntestpaths = suites\n")
+    (root / "suites" / "test_suite.py").write_text(SUITE)
+    return root
+
+
+def plan(*words):
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["plan", "--inventory", "prod", *words])
+    return done.exit_code, done.output
+
+
+def items(*words):
+    code, text = plan("--json", *words)
+    assert code == 0, text
+    return {item["id"]: item for phase in json.loads(text)["phases"] for item in phase["items"]}
+
+
+def test_what_runs_what_is_disruptive_and_what_is_missing(planned):
+    found = items()
+    names = [test["test"] for test in found["db.pooling"]["tests"]]
+    assert [name for name in names if name.startswith("suites/")] == ["suites/test_suite.py::test_pooling"]
+    assert "pytest_deploygate/suites/test_pooling.py::test_pooler_works" in names
+    assert found["db.restore"]["disruptive"]
+    assert found["sec.audit"]["attest"]["roles"] == ["security-lead"]
+    assert found["sec.audit"]["missing"]
+    code, text = plan()
+    assert code == 0
+    assert "Nothing was run and nothing was connected to." in text
+    assert "test_restore disruptive" in text
+    assert "--allow-disruptive=production" in text
+    assert "6 items: 3 automated, 1 hybrid, 2 manual; 2 tests to run." in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert files(planned, "deploygate-out") == []
+
+
+def test_only_what_is_in_scope(planned):
+    assert items("-m", "phase1").keys() == {"phase1.logs", "phase1.issues"}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("-m", "phase11"), "phase11"),
+        (("-m", "phase1 and"), "-m 'phase1 and': expected"),
+        (("--inventory", "prd"), "did you mean 'prod'"),
+        (("--checklist", "none.md"), "none.md"),
+    ],
+)
+def test_mistakes_are_exit_4(planned, words, says):
+    code, text = plan(*words)
+    assert (code, says in text) == (4, True), text
+
+
+def test_not_applicable_must_name_an_item_of_the_checklist(planned):
+    entry = "not_applicable: [{item: db.poling, reason: there is no pooler here, owner: technical-lead}]\n"
+    (planned / "inventories" / "prod.yml").write_text(f"name: production\n{entry}")
+    code, text = plan()
+    assert (code, "no item 'db.poling'" in text) == (4, True), text

@@ -1,0 +1,65 @@
+"""`deploygate waive`, as typed: what is wrong is refused before anything is written."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from small_repository import checklist, files, run
+
+from pytest_deploygate.checklist import waivers
+
+WAIVE = {
+    "--owner": "The database admin",
+    "--approver": "The operations manager",
+    "--reason": "the pooler is replaced next week",
+    "--ticket": "OPS-17",
+    "--expires": "7d",
+}
+
+
+def test_waive_writes_what_the_gate_accepts(root):
+    done = run("waive", "db.pooling", WAIVE, target="pool*", change="CHG-1")
+    assert done.exit_code == 0, done.output
+    assert "from then on it fails unless it is fixed" in done.output
+    (one,) = waivers.load_all(root, checklist(root))
+    assert one.covers("db.pooling", "pool1", "any", "CHG-1")
+    assert one.expires - one.created == timedelta(days=7)
+    told = json.loads(run("waive", "sec.pentest", WAIVE, json=True).output)
+    assert told["file"].startswith("waivers/sec.pentest--")
+
+
+@pytest.mark.parametrize(
+    ("item", "changed", "says"),
+    [
+        ("db.poling", {}, "did you mean 'db.pooling'?"),
+        ("db.restore", {}, "is marked .non-waivable"),
+        ("db.pooling", {"approver": "the DATABASE admin"}, "another person must approve"),
+        ("db.pooling", {"reason": "later"}, "at least 15 characters"),
+        ("db.pooling", {"ticket": "TBD"}, "is a placeholder"),
+        ("db.pooling", {"expires": "91d"}, "90 d is the longest"),
+        ("db.pooling", {"cap": "0"}, "0 waivers may be active at once"),
+    ],
+)
+def test_waive_refuses(root, item, changed, says):
+    done = run("waive", item, WAIVE, **changed)
+    assert done.exit_code == 2
+    assert says in " ".join(done.output.split())
+    assert files(root, "waivers") == []
+
+
+def test_waive_the_same_again(root):
+    assert run("waive", "db.pooling", WAIVE).exit_code == 0
+    done = run("waive", "db.pooling", WAIVE)
+    assert "change that file instead" in " ".join(done.output.split())
+    assert len(files(root, "waivers")) == 1
+
+
+def test_invalid_files_are_exit_4_as_in_a_run(root):
+    assert run("waive", "db.pooling", WAIVE, checklist="none.md").exit_code == 4
+    (root / "waivers").mkdir()
+    (root / "waivers" / "a.yml").write_text("itm: x")
+    done = run("waive", "db.pooling", WAIVE)
+    assert done.exit_code == 4
+    assert "waivers/a.yml:1: there is no key 'itm'" in done.output
