@@ -1,8 +1,8 @@
 """The gate and the commands, each run in a process of its own that has its modules loaded already.
 
-To start Python and to read the modules takes more than half of a small run's time, and the tests make hundreds of runs. So each
-is a fork of a process in which nothing but imports has happened. What a start itself does is tested where
-`subprocess` is used.
+Starting Python and importing the modules takes more than half of the time of a small run, and the tests make hundreds
+of runs. So each is a fork of a process in which nothing but imports has happened. Tests of the start itself use
+`subprocess`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(
     [
         "pytest",
-        "hypothesis",  # its plugin reads it at the end of every run
+        "hypothesis",  # its pytest plugin imports it at the end of every run
         "alembic",
         "redis",
         "pytest_deploygate.cli",
@@ -54,9 +54,9 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Do as `python -m MODULE ARGUMENTS` does; `env` is the whole environment, that of this process unless given.
+    """Do what `python -m MODULE ARGUMENTS` does. `env` is the whole environment; default: that of this process.
 
-    Raises subprocess.TimeoutExpired (after killing it) when it does not end in time.
+    Raises subprocess.TimeoutExpired, after killing the process, when it does not end in time.
     """
     command = [module, *map(str, arguments)]
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
@@ -77,7 +77,7 @@ def run(
 
 @contextlib.contextmanager
 def _tests_on_the_path() -> Iterator[None]:
-    """Let the process that is forked, which the first run starts, find `frozen`; Python 3.11 does not hand on sys.path."""
+    """Let the fork server, which the first run starts, find `frozen`: Python 3.11 does not pass on sys.path."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *([before] if before else [])])
     try:
@@ -98,11 +98,11 @@ def _run(command: list[str], cwd: Path, env: dict[str, str], out: Path, err: Pat
     os.environ.clear()
     os.environ.update(env)
     sys.argv = command
-    # What pytest put there for the tests of this folder is not there for a user's run.
+    # A user's run does not have the folders that pytest added for these tests.
     sys.path[:] = [
         str(cwd),
         *(place for place in sys.path if place and TESTS not in (Path(place), *Path(place).parents)),
     ]
-    # pytest wants to rewrite the asserts of plugins, and warns of those that are imported already.
+    # pytest rewrites the asserts of plugins, and warns about plugins that were imported before.
     rewrite.AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
     runpy.run_module(command[0], run_name="__main__", alter_sys=True)

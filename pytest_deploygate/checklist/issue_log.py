@@ -5,7 +5,6 @@ An entry with a placeholder (`owner: TODO`) is a stub: it can be loaded, it is i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from pytest_deploygate.checklist.records import (
     read_file,
     time_words,
 )
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import Severity
 from pytest_deploygate.problems import Problem
 
@@ -188,10 +188,8 @@ def _stub_text(stub: Stub, indent: int, now: datetime) -> str:
 
 
 def _replace(path: Path, content: bytes, shown: str) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise RecordsError([Problem(shown, 0, f"cannot be written: {error.strerror}")]) from None

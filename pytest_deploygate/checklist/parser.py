@@ -7,13 +7,13 @@ derived from heading and text. Lines under a heading with `.sign-off` are roles.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.checklist.markdown import Line, What, lines
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import Item, Kind, Phase, Severity
 from pytest_deploygate.problems import Problem, nearest
 
@@ -104,12 +104,12 @@ def load(file: Path) -> Checklist:
         raise ChecklistError([Problem(str(file), 0, f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ChecklistError([Problem(str(file), 0, "is not UTF-8 text")]) from None
-    return _Parser(file).parse(text, hashlib.sha256(raw).hexdigest())
+    return _Parser(file).parse(text, sha256(raw))
 
 
 def parse(text: str, file: Path) -> Checklist:
     """Parse a checklist's text; `file` is its name in problems. Raises ChecklistError."""
-    return _Parser(file).parse(text, hashlib.sha256(text.encode()).hexdigest())
+    return _Parser(file).parse(text, sha256(text.encode()))
 
 
 def attributes(text: str) -> Attributes:

@@ -6,7 +6,6 @@ the way: YAML reads `2021-07-07` as a date and `no` as false. Mistakes are colle
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import unicodedata
@@ -20,6 +19,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.problems import Problem, nearest
 
 #: Stands where a time could not be read; its record is never built.
@@ -93,7 +93,7 @@ def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
         why = f": {error.problem}" if isinstance(error, MarkedYAMLError) and error.problem else ""
         problems.append(Problem(shown, line, f"this is not YAML{why}"))
         return None
-    return Document(shown, hashlib.sha256(raw).hexdigest(), node)
+    return Document(shown, sha256(raw), node)
 
 
 class Fields:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.markdown import LINE_END, NOTE, What, lines, without_note
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import Finding, Item, Verdict
 
 #: Verdicts for which a box is ticked.
@@ -84,9 +85,7 @@ def write(checklist: Path, target: Path, results: Sequence[Result], at: datetime
     """Write the ticked checklist to `target`, byte for byte but for the ticks. Raises OSError, TickError."""
     text = ticked(checklist.read_bytes().decode(), results, at)
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.part")
-    unfinished.write_bytes(text.encode())
-    unfinished.replace(target)
+    write_whole(target, text)
 
 
 def _parts(text: str) -> list[list[str]]:

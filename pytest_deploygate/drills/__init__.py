@@ -1,1 +1,1 @@
-"""Drills: the dated record that one leaves."""
+"""Drills: the dated record that each one writes, and what all of them are judged by."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
+class Named(Protocol):
+    """The inventory as far as a subject's fixture may see it."""
+
+    @property
+    def name(self) -> str:
+        """The name of the environment."""
+
+
 class Sections(Protocol):
     """The sections of the run's inventory by the names that their fields give (`Given`, `Each`)."""
 

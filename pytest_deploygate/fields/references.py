@@ -6,7 +6,6 @@ which `reading(...)` announces for the time of the reading.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.redaction import Secret
 
 _base: ContextVar[Path] = ContextVar("base")
@@ -60,7 +60,7 @@ def lab_folder(start: Path | None = None) -> Path:
     project = next(
         (folder for folder in (here, *here.parents) if (folder / "inventories" / "lab.yml").is_file()), here
     )
-    digest = hashlib.sha256(str(project).encode()).hexdigest()[:8]
+    digest = sha256(str(project).encode())[:8]
     return Path("/var/tmp") / f"deploygate-lab-{os.getuid()}-{digest}"  # noqa: S108 (our own folder, mode 0711)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.fields.references import ONLY_WHERE, lab_lacks, reading
+from pytest_deploygate.files import sha256
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
@@ -100,7 +100,7 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
             inventory = composed().model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
-    return Loaded(inventory, path, hashlib.sha256(raw).hexdigest())
+    return Loaded(inventory, path, sha256(raw))
 
 
 def _shown(path: Path, root: Path) -> str:

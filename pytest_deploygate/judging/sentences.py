@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 #: Where something is, and what; an empty place stands for the whole.
 Said = tuple[str, str]
+#: A reason names at most this many sentences.
+MOST = 4
 
 
-def listed(said: Iterable[Said], most: int = 4) -> str:
+def listed(said: Iterable[Said], most: int = MOST) -> str:
     """Join sentences, each with all the places that it is true of; at most `most`, and how many more there are."""
     places: dict[str, list[str]] = {}
     for where, what in said:

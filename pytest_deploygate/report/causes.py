@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.report import grouping, words
-from pytest_deploygate.report.record import ItemResult
 
 #: Verdicts whose reason may be the same for many items.
 _UNKNOWN = (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict, Weakening
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 from pytest_deploygate.report.words import BESIDE, SEVERITIES
 
 

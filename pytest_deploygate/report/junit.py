@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from xml.etree import ElementTree as ET
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Severity, Verdict
 from pytest_deploygate.report import grouping, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 #: Characters that XML 1.0 cannot contain, even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

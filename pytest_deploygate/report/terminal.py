@@ -17,11 +17,12 @@ from rich.rule import Rule as Line
 from rich.table import Table
 from rich.text import Text
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Finding, Outcome, Rule, Verdict
 from pytest_deploygate.report import causes, grouping, words
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned, leaving
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 from pytest_deploygate.report.view import exit_words, scope_words
 
 _STYLE = {

@@ -7,10 +7,11 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Decision, Finding, Reading, Scalar, Verdict
 from pytest_deploygate.report import grouping
 from pytest_deploygate.report.leaving import cleaned
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 #: Version of the format.
 SCHEMA = 1

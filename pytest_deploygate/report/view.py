@@ -14,6 +14,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
     Decision,
     Distribution,
@@ -31,7 +32,7 @@ from pytest_deploygate.report import causes, changes, grouping, schedule, signin
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.changes import Change
 from pytest_deploygate.report.plots import coverage
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 #: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000

@@ -12,6 +12,7 @@ from statistics import median
 
 from pytest_deploygate.checks.way_back.judge.rollback_plan import StepSeen
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import actions
 from pytest_deploygate.rollback.actions import Tools
@@ -82,9 +83,7 @@ def remember(file: Path, took_s: Mapping[str, float], at: datetime | None = None
     """Add a rehearsal to the file: when, and how long each step took; the newest `most` are kept. Raises OSError."""
     known = [*_rehearsals(file), (at or datetime.now(UTC), {name: round(s, 3) for name, s in took_s.items()})]
     plain = {"rehearsals": [{"at": when.isoformat(), "took_s": dict(steps)} for when, steps in known[-most:]]}
-    unfinished = file.with_name(f".{file.name}.part")
-    unfinished.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(file)
+    write_whole(file, json.dumps(plain, indent=1, sort_keys=True) + "\n")
 
 
 def _rehearsals(file: Path | None) -> list[tuple[datetime, Mapping[str, float]]]:

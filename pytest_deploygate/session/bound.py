@@ -6,7 +6,6 @@ Under pytest-xdist the workers collect and the controller writes the journal, so
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.session.scope import markers_of
 
@@ -74,10 +74,7 @@ def _place(test: pytest.Item) -> str:
 def leave_for_controller(folder: Path, run: str, tests: Sequence[BoundTest]) -> None:
     """Write the list where the controller of this run finds it; all workers write the same."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = _file(folder, run)
-    unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps([[bound.test, bound.items] for bound in tests]))
-    unfinished.replace(path)
+    write_whole(_file(folder, run), json.dumps([[bound.test, bound.items] for bound in tests]))
 
 
 def take_from_workers(folder: Path, run: str) -> list[BoundTest] | None:

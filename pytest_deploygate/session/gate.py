@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import re
 import time
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import BaseModel
 
+from pytest_deploygate.files import sha256, write_whole
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.judging.repeats import repeated, unrepeated
 from pytest_deploygate.model import CannotTell, Evidence, Finding, Judgement, Verdict, words_for
@@ -142,15 +142,13 @@ class Gate:
         masked = redact_values(plain(content))
         text = json.dumps(masked, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         raw = text.encode(errors="backslashreplace")
-        digest = hashlib.sha256(raw).hexdigest()
+        digest = sha256(raw)
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
         path = self.out / "evidence" / f"{stem}--{digest[:12]}.json"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                unfinished = path.with_suffix(f".{time.monotonic_ns()}.part")
-                unfinished.write_bytes(raw)
-                unfinished.replace(path)
+                write_whole(path, raw)
         except OSError as error:
             raise EvidenceLost(f"evidence {path.name} cannot be written: {error.strerror}") from None
         return Evidence(path.relative_to(self.out).as_posix(), digest, kind)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import getpass
-import hashlib
 import os
 import platform
 import secrets
@@ -22,6 +20,7 @@ import pytest_deploygate
 from pytest_deploygate import journal
 from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import incident_log, rules, standing
+from pytest_deploygate.files import sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -277,7 +276,7 @@ def _digests(settings: Settings) -> dict[str, str]:
     files += [waiver.file for waiver in settings.waivers]
     if settings.issue_log and settings.issue_log.exists:
         files.append(settings.issue_log.file)
-    return {file: hashlib.sha256((settings.root / file).read_bytes()).hexdigest() for file in files}
+    return {file: sha256((settings.root / file).read_bytes()) for file in files}
 
 
 def _who() -> str:
@@ -316,12 +315,7 @@ def _write_results(folder: Path, record: Record) -> str | None:
     try:
         closing.keep_signed(folder)
         for name, text in results.render(record).items():
-            unfinished = folder / f".{name}.part"
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(folder / name)
+            write_whole(folder / name, text)
     except OSError as error:
-        for name in results.NAMES:
-            with contextlib.suppress(OSError):
-                (folder / f".{name}.part").unlink(missing_ok=True)
         return f"the results cannot be written to {folder}: {error.strerror}; make room and run again with --resume"
     return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.signoff import folder
@@ -60,7 +60,7 @@ def _why(root: Path, file: str, sha: str) -> str:
     if not folder.inside(file):
         return "is outside the repository"
     try:
-        there = hashlib.sha256((root / file).read_bytes()).hexdigest()
+        there = sha256((root / file).read_bytes())
     except OSError:
         return f"is missing below {root}"
     return "" if there == sha else f"was altered: its SHA-256 is {there[:12]}…, attested was {sha[:12]}…"

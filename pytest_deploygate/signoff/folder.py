@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pytest_deploygate import journal
+from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.report import from_journal, results
 
@@ -117,7 +118,7 @@ def rendered(raw: bytes, path: Path) -> Mapping[str, bytes]:
 
 def digest(raw: bytes | None) -> str:
     """Return the SHA-256 of some bytes; empty for a missing file."""
-    return "" if raw is None else hashlib.sha256(raw).hexdigest()
+    return "" if raw is None else sha256(raw)
 
 
 def inside(path: str) -> bool:

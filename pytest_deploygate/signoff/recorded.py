@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision import standing
+from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.model import Decision
 from pytest_deploygate.signoff import attested, folder
@@ -209,7 +209,7 @@ def _record_wrong(root: Path, path: str, sha: str) -> str:
     if not folder.inside(path):
         return f"{path}: the journal names a record outside the repository"
     try:
-        there = hashlib.sha256((root / path).read_bytes()).hexdigest()
+        there = sha256((root / path).read_bytes())
     except OSError:
         return f"{path} is missing below {root}; the run used it"
     return "" if there == sha else f"{path} was changed since the run used it"

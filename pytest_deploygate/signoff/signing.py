@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest_deploygate
 from pytest_deploygate.checklist.parser import slug
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import Outcome
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -200,8 +201,6 @@ def _store(folder: Path, role: str, raw: bytes, armour: bytes) -> Path:
     place = folder / SIGNATURES
     place.mkdir(exist_ok=True)
     file = place / f"{role}.json"
-    for path, content in ((file, raw), (place / f"{role}.json.sig", armour)):
-        unfinished = path.with_name(f".{path.name}.part")
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+    write_whole(file, raw)
+    write_whole(place / f"{role}.json.sig", armour)
     return file

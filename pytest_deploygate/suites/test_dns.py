@@ -32,14 +32,15 @@ def test_name(gate, dns, dns_name, dns_observations):
 
 @pytest.mark.item("infra.dns-failover")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
-def test_dns_failover(gate, dns, dns_name, allow_disruptive):
+def test_dns_failover(gate, dns, dns_name, inventory, allow_disruptive):
     """A drill, done now where that is allowed, else on record, made the name point to the standby in time."""
     target = f"failover of {dns_name.name}"
     if dns_name.standby is None:
         gate.judge(judge.judge_without_standby, dns_name, dns, target=target)
         return
-    drilled = probe.failover_drill(dns, dns_name) if allow_disruptive and dns_name.failover else None
-    found = probe.failover_evidence(dns, dns_name, drilled)
+    now = allow_disruptive and dns_name.failover
+    drilled = probe.failover_drill(dns, dns_name, inventory.name) if now else None
+    found = probe.failover_evidence(dns, dns_name, drilled, inventory.name)
     gate.judge(judge.judge_failover, found, dns_name.failover, target=target)
 
 

@@ -41,7 +41,9 @@ def test_acknowledged_writes_arrive(gate, postgres, replication, replica):
 def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive):
     """A drill, done now where that is allowed, else on record, lost no acknowledged write and was quick enough."""
     failover = replication.failover
-    drilled = probe.failover_drill(postgres, failover, replication.load) if allow_disruptive else None
+    drilled = None
+    if allow_disruptive:
+        drilled = probe.failover_drill(postgres, failover, replication.load, inventory.name)
     gate.judge(
         judge.judge_failover,
         probe.failover_evidence(postgres, failover, drilled, inventory.name),

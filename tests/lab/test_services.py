@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from pytest_deploygate.cli.commands.lab import lab as command
 
+from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import cluster, faults, jobs, leftovers, services, up, values
 from pytest_deploygate.lab.faults import Fault
 from pytest_deploygate.lab.state import Lab, LabError

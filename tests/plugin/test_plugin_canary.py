@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from conftest import GOOD, Project
+from project import GOOD, Project
 
 CANARY = "c4nary-in-the-c0al-mine"
 LEAKS = """

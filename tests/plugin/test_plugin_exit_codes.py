@@ -6,7 +6,7 @@ from pathlib import Path
 
 import forked
 import pytest
-from conftest import Ran
+from project import Ran
 
 
 def one(body: str, marks: str = "", item: str = "b.migrations") -> str:

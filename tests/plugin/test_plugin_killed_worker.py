@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import GOOD, Project
+from project import GOOD, Project
 
 KILLS_ITSELF = GOOD.replace(
     "def test_migrations(gate):", "def test_migrations(gate):\n    os.kill(os.getpid(), signal.SIGKILL)"

@@ -15,12 +15,12 @@ import time
 from pytest_deploygate.lab import dns_server
 
 SUITE = """
-from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
-from pytest_deploygate.checks.dns.probe import propagation
+from pytest_deploygate.checks.dns import judge as judge_dns, probe
 
 @pytest.mark.item("c.errors")
 def test_switched(gate, dns, cutover, dns_observations, show_propagation):
-    gate.judge(judge_cutover.judge_cutover, propagation.watch(dns, cutover, dns_observations, show_propagation), cutover)
+    found = probe.watch(dns, cutover, dns_observations, show_propagation)
+    gate.judge(judge_dns.judge_cutover, found, cutover)
 """
 ZONE = """$ORIGIN example.test.
 $TTL 60

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Project
+from project import Project
 
 TWO = """
 @pytest.mark.item("b.migrations", "b.tables")

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from conftest import GOOD, Project
+from project import GOOD, Project
 
 
 def page(project: Project, *args: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from sample_items import PHASES, items
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
     Decision,
     Evidence,
@@ -22,7 +23,7 @@ from pytest_deploygate.model import (
     Weakening,
     worst,
 )
-from pytest_deploygate.report.record import ItemResult, Provenance, Record, Run
+from pytest_deploygate.report.record import Provenance, Record, Run
 
 START = datetime(2026, 3, 14, 14, 3, 11, tzinfo=UTC)
 

@@ -13,6 +13,7 @@ from sample import START, digest, finding
 from sample_items import PHASES, items
 
 from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
     Decision,
     Distribution,
@@ -33,7 +34,7 @@ from pytest_deploygate.model import (
 from pytest_deploygate.report.changes import Change
 from pytest_deploygate.report.changes import Kind as Changed
 from pytest_deploygate.report.leaving import _mapped
-from pytest_deploygate.report.record import Contact, Event, ItemResult, Measured, Previous, Record, Run
+from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Record, Run
 
 ROLES = ("deployment-lead", "technical-lead", "operations-manager", "customer-success", "executive-sponsor")
 MANUAL = frozenset(

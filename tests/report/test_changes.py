@@ -9,10 +9,10 @@ import pytest
 import sample
 from sample_night import _waiver
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Item, Kind, Reading, Severity, Verdict, Weakening
 from pytest_deploygate.report import changes, noise
 from pytest_deploygate.report.changes import Kind as Changed
-from pytest_deploygate.report.record import ItemResult
 
 ITEM = Item("x.y", "text", "phase2", Severity.MAJOR, Kind.AUTOMATED)
 

@@ -21,12 +21,13 @@ from markdown_it import MarkdownIt
 from sarif import loader
 
 from pytest_deploygate import redaction
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Item, Kind, Severity, Verdict
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.report import causes, grouping, junit, verdicts
 from pytest_deploygate.report.exports import cases, ctrf, hdf, in_toto, markdown, sarif
 from pytest_deploygate.report.exports.formats import FORMATS
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 RECORDS = {
     "hold": sample.hold,

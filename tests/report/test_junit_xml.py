@@ -8,9 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 import sample
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Item, Kind, Severity, Verdict
 from pytest_deploygate.report import junit
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 # element: (attributes that must be there, those that may, children that may), after jenkins-junit.xsd
 SCHEMA = {

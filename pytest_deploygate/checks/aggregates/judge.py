@@ -8,6 +8,7 @@ from datetime import timedelta
 from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
 from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.judge import judge_schedule
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 __all__ = ["judge"]
@@ -42,45 +43,40 @@ def _schedule(found: AggregateFacts) -> Judgement:
 
 def _freshness(found: AggregateFacts, expected: Aggregate) -> Judgement:
     limit = f"at most {words_for(expected.max_age)}"
-    wrong: list[str] = []
-    readings: list[Reading] = []
+    said = Collector(confirmed=True)
     if expected.refreshed is not None:
         age = found.now - found.refreshed_at if found.refreshed_at else None
         good = age is not None and -_CLOCKS <= age <= expected.max_age
-        readings.append(
+        said.read(
             Reading("last refresh", "never" if age is None else f"{words_for(age)} ago", limit=limit, ok=good)
         )
         if age is not None and age < -_CLOCKS:
-            return Judgement(
-                Verdict.INCONCLUSIVE,
+            said.unknown(
                 f"the last refresh of {found.relation} is recorded {words_for(-age)} in the future: a clock is wrong, "
-                "or the query `refreshed` returns something else",
-                tuple(readings),
+                "or the query `refreshed` returns something else"
             )
-        if age is None:
-            wrong.append(
+        elif age is None:
+            said.wrong(
                 f"{found.relation} was never refreshed: see the log of the job that refreshes it, then run it by hand"
             )
         elif not good:
-            wrong.append(
+            said.wrong(
                 f"the last refresh of {found.relation} was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the log of the job"
-                " that refreshes it, mend it, and run it by hand"
+                " that refreshes it, fix the cause, and run it by hand"
             )
     behind = _behind_s(found, expected)
     if behind is not None:
         good = behind <= expected.max_age.total_seconds()
-        readings.append(
+        said.read(
             Reading("raw rows after the newest bucket", words_for(max(behind, 0.0)), limit=limit, ok=good)
         )
         if not good:
-            wrong.append(
+            said.wrong(
                 f"raw rows reach {words_for(behind)} past the newest bucket (limit {words_for(expected.max_age)})"
             )
     if found.newest_bucket is None:
-        wrong.append(f"{found.relation} has no bucket, its raw table has rows: refresh it")
-    if wrong:
-        return Judgement(Verdict.FAIL, "; ".join(wrong), tuple(readings), confirmed=True)
-    return Judgement(Verdict.PASS, "fresh", tuple(readings))
+        said.wrong(f"{found.relation} has no bucket, its raw table has rows: refresh it")
+    return said.judgement(lambda: "fresh")
 
 
 def _behind_s(found: AggregateFacts, expected: Aggregate) -> float | None:

@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never said so).
+    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never reported it).
 
     `gap` are segments missing between `since` (the newest full backup) and the marker.
     """
@@ -110,7 +110,7 @@ class BackupSet:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The repository. `encryption` is empty where there is none, None where it cannot be told; so is `retention`.
+    """The repository. `encryption` is empty where there is none, None where that is unknown; so is `retention`.
 
     `free_bytes` is None where it has no file system that we can ask (an object store); `problem` says why.
     """
@@ -144,23 +144,18 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class DrillRecord:
-    """What a restore drill found. None stands for what was not reached.
+class RestoreFacts:
+    """What a restore drill found, or what people wrote down after a rehearsal of their own. None stands for what was not reached.
 
-    `outcome` is `good`, or the step that failed: `restore` (the tool), `start` (the server), `marker` (recovery did not
-    come to it), `isolation`, `indexes`, `contents`. `rto_s` runs from the first command of the restore until the
-    restored server answers at the marker; `rpo_s` is the most that could be lost (archive_timeout and how long a
-    segment takes into the archive, or a streaming receiver's lag, or a dump's age). `left` is what could not be compared.
+    The record's `outcome` is `good`, or the step that failed: `restore` (the tool), `start` (the server), `marker` (recovery
+    did not reach it), `isolation`, `indexes`, `contents`. `rto_s` runs from the first command of the restore until the
+    restored server answers at the marker. `rpo_s` is the most that could be lost: archive_timeout plus the time that a
+    segment takes into the archive, or a streaming receiver's lag, or a dump's age. `left` is what could not be compared.
     """
 
-    date: datetime
-    outcome: str
     rto_s: float | None = None
     rpo_s: float | None = None
-    reason: str = ""
     by: str = "restore drill"
-    digest: str = ""
-    configuration: dict[str, str] = field(default_factory=dict)
     backup: str = ""
     backup_finished: datetime | None = None
     marker_at: datetime | None = None
@@ -181,16 +176,3 @@ class DrillRecord:
     left: tuple[str, ...] = ()
     isolation: dict[str, str] = field(default_factory=dict)
     swept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DrillEvidence:
-    """A record (None: there is none, `problem` says why), the configuration now, and the time of looking."""
-
-    record: DrillRecord | None
-    path: str
-    problem: str
-    ran_now: bool
-    digest: str
-    configuration: dict[str, str]
-    now: datetime

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_deploygate.checks.backups.probe.seen import Backups
-from pytest_deploygate.fields.handed import Sections
+from pytest_deploygate.fields.handed import Named, Sections
 
 
 @pytest.fixture(scope="session")
-def backups(sections: Sections) -> Backups:
-    """The backups of the inventory; the tool is asked once a run, and a restore is made once."""
+def backups(sections: Sections, inventory: Named) -> Backups:
+    """The backups of the inventory; the tool is asked once a run, and one restore is done."""
     partitioned = sections.get("partitioned") or ()
-    return Backups(sections.need("backups"), {table.table: table.column for table in partitioned})
+    time_columns = {table.table: table.column for table in partitioned}
+    return Backups(sections.need("backups"), time_columns, inventory.name)

@@ -112,16 +112,15 @@ def says(server: NameAt) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class DrillRecord:
-    """What a drill found. Seconds from the stop; None for what was not reached. `digest` is of names, servers, commands."""
+class FailoverFacts:
+    """What a drill found: seconds from the stop until every server gave the standby, and from the restore until none did.
+
+    None for what was not reached.
+    """
 
     name: str
-    at: datetime
-    digest: str
     switched_s: float | None
     back_s: float | None
-    outcome: str
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from pytest_deploygate.drills.record import Evidence
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """One read of a page. `status` is None where there was no answer and `problem` says why.
 
-    `outside` are the addresses of what it loads beside itself (styles, scripts, images, frames, fonts).
+    `outside` are the addresses of what else it loads (styles, scripts, images, frames, fonts).
     """
 
     url: str
@@ -29,15 +31,12 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class MaintenanceRecord:
-    """What a drill found: the page with the application down. `sha256` is of the page's body then."""
+class DrillFacts:
+    """What a drill found of the page with the application down. `sha256` is of the page's body then."""
 
-    at: datetime
     status: int | None
     sha256: str
     application_down: bool
-    outcome: str
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +44,4 @@ class MaintenanceFacts:
     """The maintenance page now, and the drill of this run or on record."""
 
     page: Page
-    record: MaintenanceRecord | None
+    drill: Evidence[DrillFacts]

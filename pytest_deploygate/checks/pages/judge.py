@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from pytest_deploygate.checks.pages.facts import MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
+from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
 __all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
 
 #: Two reads that are alike show that nothing generates the page.
 _LEAST_READS = 2
-_AGAIN = "run the drill with --allow-disruptive=INVENTORY"
 
 
 def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
@@ -149,52 +148,39 @@ def _waits(page: Page) -> bool:
 def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
     """Pass when a drill of this run or on record saw this very page served with the application down.
 
-    A record from the future, too old, of another page, or one that contradicts its own outcome is inconclusive.
+    A record of another environment, configuration or page, from the future, too old, or one that contradicts its own
+    outcome is inconclusive.
     """
-    record, page = found.record, found.page
+    page = found.page
     if expected.drill is None:
         reason = (
             f"whether {expected.url} is served with the application down was never tested: add "
             "`drill: {stop: …, start: …, …}`"
         )
         return Judgement(Verdict.INCONCLUSIVE, reason)
-    if record is None:
-        reason = f"there is no record of a drill in {expected.drill.record}; {_AGAIN}"
-        return Judgement(Verdict.INCONCLUSIVE, reason)
-    age: timedelta = page.at - record.at
-    when = datetime.strftime(record.at.astimezone(UTC), "%Y-%m-%d %H:%M UTC")
-    limit = words_for(expected.drill.max_age)
-    ok = timedelta(0) <= age <= expected.drill.max_age
-    readings = (
-        Reading("outcome of the drill", record.outcome, limit="good", ok=record.outcome == "good"),
-        Reading("age of the drill", words_for(age), limit=f"at most {limit}", ok=ok),
-    )
-    if record.outcome != "good":
-        outcome = record.outcome or "no outcome was recorded"
-        return Judgement(Verdict.FAIL, f"the drill of {when} failed: {outcome}; {_AGAIN}", readings)
-    if not record.application_down or record.status != 503 or not record.sha256:
-        reason = (
-            f"the record of the drill of {when} ({expected.drill.record}) does not show that the page answered 503 with "
-            f"the application down; {_AGAIN}"
+    again = rerun(found.drill.environment)
+    drill = counted(found.drill, expected.drill.max_age, "maintenance drill", again, readings=lambda _: ())
+    if isinstance(drill, Judgement):
+        return drill
+    seen, on, unknown = drill.record.facts, when(drill.record), ""
+    if not seen.application_down or seen.status != 503 or not seen.sha256:
+        unknown = (
+            f"the record of the drill of {on} ({expected.drill.record}) does not show that the page answered 503 with "
+            f"the application down; {again}"
         )
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
-    if page.status is None:
-        reason = (
+    elif page.status is None:
+        unknown = (
             f"{expected.url} could not be read ({page.problem or 'no reason was recorded'}), so whether it is the page of "
-            f"the drill of {when} is unknown: check that it is up"
+            f"the drill of {on} is unknown: check that it is up"
         )
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
-    if record.sha256 != page.sha256:
-        reason = f"{expected.url} has changed since the drill of {when}; {_AGAIN}"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
-    if age < timedelta(0):
-        reason = f"the drill on record is dated {when}, which is in the future; {_AGAIN}"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
-    if not ok:
-        reason = f"the drill on record is {words_for(age)} old, limit {limit}; {_AGAIN}"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings)
-    done = "just now" if record.fresh else f"on {when}"
-    return Judgement(Verdict.PASS, f"{expected.url} was served with the application down {done}", readings)
+    elif seen.sha256 != page.sha256:
+        unknown = f"{expected.url} has changed since the drill of {on}; {again}"
+    if unknown:
+        return Judgement(Verdict.INCONCLUSIVE, unknown, drill.readings)
+    done = "just now" if found.drill.ran_now else f"on {on}"
+    return Judgement(
+        Verdict.PASS, f"{expected.url} was served with the application down {done}", drill.readings
+    )
 
 
 def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:

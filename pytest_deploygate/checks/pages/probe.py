@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
 from datetime import UTC, date, datetime
 from html.parser import HTMLParser
-from pathlib import Path
+from typing import Any
 
 import requests
 
-from pytest_deploygate.checks.pages.facts import MaintenanceFacts, MaintenanceRecord, Page
+from pytest_deploygate.checks.pages.facts import DrillFacts, MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import MaintenanceDrill, Pages
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import bodies
+from pytest_deploygate.drills import record as drills
+from pytest_deploygate.drills.record import Record
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import CannotTell
 
 __all__ = ["drill", "maintenance", "read", "reads"]
@@ -62,7 +63,7 @@ def _read(url: str, pages: Pages) -> Page:
         retry_after=answer.headers.get("Retry-After"),
         content_type=answer.headers.get("Content-Type", ""),
         size_bytes=len(body),
-        sha256=hashlib.sha256(body).hexdigest(),
+        sha256=sha256(body),
         text=visible[:20_000],
         dates=dates(visible),
         outside=tuple(dict.fromkeys(seen.outside)),
@@ -150,31 +151,34 @@ def dates(text: str) -> tuple[date, ...]:
     return tuple(day for _, day in sorted(found))
 
 
-def maintenance(url: str, pages: Pages, drilled: MaintenanceRecord | None) -> MaintenanceFacts:
-    """Read the maintenance page, and the record of the last drill unless there was one now. Raises CannotTell."""
+def maintenance(
+    url: str, pages: Pages, drilled: Record[DrillFacts] | None, environment: str = ""
+) -> MaintenanceFacts:
+    """Read the maintenance page, and the record of the last drill unless one was run now."""
     wanted = pages.maintenance
-    record = drilled or (_recorded(wanted.drill.record) if wanted and wanted.drill else None)
-    return MaintenanceFacts(read(url, pages), record)
+    path = wanted.drill.record if wanted and wanted.drill else None
+    about = configuration(pages)
+    found = drills.evidence(
+        path, DrillFacts, ran=drilled, configuration=about, environment=environment, former=_former
+    )
+    return MaintenanceFacts(read(url, pages), found)
 
 
-def _recorded(file: Path) -> MaintenanceRecord | None:
-    try:
-        kept = json.loads(file.read_text())
-        return MaintenanceRecord(
-            datetime.fromisoformat(kept["at"]),
-            kept["status"],
-            kept["sha256"],
-            kept["application_down"],
-            kept["outcome"],
-        )
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CannotTell(f"the drill's record {file} cannot be read: {error}") from None
+def configuration(pages: Pages) -> dict[str, str]:
+    """Return what a drill's result depends on: the page, the application, and the command that stops it."""
+    wanted = pages.maintenance
+    if wanted is None or wanted.drill is None:
+        return {}
+    return {"page": wanted.url, "application": wanted.drill.application, "stop": wanted.drill.stop}
 
 
-def drill(pages: Pages) -> MaintenanceRecord:
-    """Stop the application, see that it is down, read the page, and start the application whatever happens."""
+def _former(raw: dict[str, Any]) -> dict[str, Any]:
+    """Earlier versions wrote `at`, and nothing about the configuration."""
+    return raw | {"date": raw["at"]} if "at" in raw else raw
+
+
+def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
+    """Stop the application, see that it is down, read the page, and always start the application again."""
     wanted = pages.maintenance
     if wanted is None or wanted.drill is None:
         raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")
@@ -185,23 +189,21 @@ def drill(pages: Pages) -> MaintenanceRecord:
     finally:
         commands.must(wanted.drill.start)
     back = _becomes(wanted.drill, pages, up=True)
-    outcome = "good"
+    problem = ""
     if not down:
-        outcome = f"{wanted.drill.application} still answered after the stop, so nothing was shown"
+        problem = f"{wanted.drill.application} still answered after the stop, so nothing was shown"
     elif page.status != 503:
-        outcome = f"with the application down the page answered {page.status or page.problem}, expected 503"
+        problem = f"with the application down the page answered {page.status or page.problem}, expected 503"
     elif not back:
-        outcome = f"{wanted.drill.application} did not answer again within {_CHANGES_S:.0f} s of the start: look at it now"
-    record = MaintenanceRecord(datetime.now(UTC), page.status, page.sha256, down, outcome, fresh=True)
-    kept = {"at": record.at.isoformat(), "status": record.status, "sha256": record.sha256}
-    try:
-        wanted.drill.record.write_text(
-            json.dumps(kept | {"application_down": down, "outcome": outcome}, indent=1)
-        )
-    except OSError as error:
-        raise CannotTell(
-            f"the drill's record {wanted.drill.record} cannot be written: {error.strerror}"
-        ) from None
+        problem = f"{wanted.drill.application} did not answer again within {_CHANGES_S:.0f} s of the start: look at it now"
+    record = drills.made(
+        DrillFacts(page.status, page.sha256, down),
+        "failed" if problem else drills.GOOD,
+        configuration(pages),
+        reason=problem,
+        environment=environment,
+    )
+    drills.write(wanted.drill.record, record)
     return record
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class PoolFacts:
 
 @dataclass(frozen=True, slots=True)
 class PoolerFacts:
-    """One pooler. `size` is what one role's pool of our database may take, reserve pool included.
+    """One pooler. `size` is the most that one role's pool of our database may take, reserve pool included.
 
     `most` is what all its pools together may take of the server: `roles` times `size`, or the database's own cap.
     `problem` is set when the console did not answer; `refused` when nothing listens there.
@@ -53,8 +52,8 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class PressureFacts:
-    """A pressure test. `failed` clients got an error or none of their answers; `most_servers` is the most connections
-    that were seen on the server serving them. `age` is that of a record.
+    """A pressure test. `failed` clients got an error or no answer at all; `most_servers` is the most connections
+    that were seen on the server serving them.
     """
 
     pooler: str
@@ -66,5 +65,3 @@ class PressureFacts:
     first_error: str
     slowest_s: float
     most_servers: int | None
-    on_record: bool = False
-    age: timedelta | None = None

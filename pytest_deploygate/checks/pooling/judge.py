@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PressureFacts
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
+from pytest_deploygate.drills.judging import counted, rerun, when
+from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 __all__ = ["judge_capacity", "judge_pooler", "judge_pressure"]
@@ -112,68 +117,93 @@ def _roles(found: PoolerFacts, expected: Pooler) -> Judgement:
     )
 
 
-def judge_pressure(found: PressureFacts, expected: Pressure) -> Judgement:
+def judge_pressure(found: Evidence[PressureFacts], expected: Pressure) -> Judgement:
     """Pass when more clients than the server takes all got their answers in time over fewer connections."""
-    if found.on_record and found.age is not None and found.age > expected.max_age:
+    again = f"{rerun(found.environment)}, or set `opt_in: {found.environment or 'INVENTORY'}`"
+    test = counted(
+        found,
+        expected.max_age,
+        "pressure test",
+        again,
+        readings=lambda record: _pressure_readings(record.facts, expected),
+        failure=_unanswered,
+    )
+    if isinstance(test, Judgement):
+        return replace(test, confirmed=test.verdict is Verdict.FAIL)
+    facts, readings, limit = test.record.facts, test.readings, expected.answer_within
+    if facts.clients <= facts.max_connections:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"the pressure test on record is {words_for(found.age)} old, limit {words_for(expected.max_age)}: run it "
-            "again with --allow-disruptive",
-        )
-    if found.clients <= found.max_connections:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"{found.clients} clients do not go over the server's {found.max_connections} connections, so nothing was "
+            f"{facts.clients} clients do not go over the server's {facts.max_connections} connections, so nothing was "
             "put under pressure: raise `clients` and `cap`",
+            readings,
         )
-    limit_s = expected.answer_within.total_seconds()
-    readings = (
-        Reading("clients", found.clients, limit=f"more than {found.max_connections}"),
-        Reading("clients that got all answers", found.clients - found.failed, limit=str(found.clients),
-                ok=found.failed == 0),
-        Reading("answers", found.answers, limit="at least one each", ok=found.answers >= found.clients),
-        Reading("slowest answer", round(found.slowest_s, 2), "s", f"at most {words_for(limit_s)}",
-                found.slowest_s <= limit_s),
-        Reading("most server connections", found.most_servers, limit=f"at most {found.pool_size}",
-                ok=None if found.most_servers is None else found.most_servers <= found.pool_size),
-    )  # fmt: skip
-    if found.failed:
+    if facts.answers < facts.clients:
+        return Judgement(
+            Verdict.INCONCLUSIVE, f"only {facts.answers} answers came for {facts.clients} clients", readings
+        )
+    if facts.slowest_s > limit.total_seconds():
         return Judgement(
             Verdict.FAIL,
-            f"{found.failed} of {found.clients} clients through {found.pooler} got no answer, first: "
-            f"{found.first_error}; see max_client_conn, query_wait_timeout and the pooler's log",
-            readings, confirmed=True,
-        )  # fmt: skip
-    if found.answers < found.clients:
-        return Judgement(
-            Verdict.INCONCLUSIVE, f"only {found.answers} answers came for {found.clients} clients", readings
-        )
-    if found.slowest_s > limit_s:
-        return Judgement(
-            Verdict.FAIL,
-            f"{found.clients} clients through {found.pooler}: the slowest answer took {words_for(found.slowest_s)}, "
-            f"limit {words_for(limit_s)}: the pool of {found.pool_size} is too small for statements of "
+            f"{facts.clients} clients through {facts.pooler}: the slowest answer took {words_for(facts.slowest_s)}, "
+            f"limit {words_for(limit)}: the pool of {facts.pool_size} is too small for statements of "
             f"{words_for(expected.hold)}; raise default_pool_size as far as max_connections allows",
-            readings, confirmed=True,
-        )  # fmt: skip
-    if found.most_servers is None or found.most_servers == 0:
+            readings,
+            confirmed=True,
+        )
+    if facts.most_servers is None or facts.most_servers == 0:
         return Judgement(
             Verdict.INCONCLUSIVE,
             "all clients were answered, but how many server connections they used could not be seen: GRANT pg_monitor "
             "TO the gate's role",
             readings,
         )
-    if found.most_servers > found.pool_size:
+    if facts.most_servers > facts.pool_size:
         return Judgement(
             Verdict.FAIL,
-            f"{found.most_servers} server connections were open for a pool of {found.pool_size}: {found.pooler} does "
-            "not hold its limit, or another pooler uses the same role",
+            f"{facts.most_servers} server connections were open for a pool of {facts.pool_size}: {facts.pooler} does "
+            "not keep its limit, or another pooler uses the same role",
             readings,
         )
+    on = "" if found.ran_now else f"; on record, {when(test.record)}"
     return Judgement(
         Verdict.PASS,
-        f"{found.clients} clients (the server takes {found.max_connections}) all got answers, {found.answers} in all, "
-        f"the slowest in {words_for(found.slowest_s)}, over {found.most_servers} server connections"
-        + (f"; on record, {words_for(found.age)} ago" if found.on_record and found.age else ""),
+        f"{facts.clients} clients (the server takes {facts.max_connections}) all got answers, {facts.answers} in all, "
+        f"the slowest in {words_for(facts.slowest_s)}, over {facts.most_servers} server connections{on}",
         readings,
+    )
+
+
+def _unanswered(record: Record[PressureFacts]) -> str:
+    facts = record.facts
+    if not facts.failed:
+        return ""
+    return (
+        f"{facts.failed} of {facts.clients} clients through {facts.pooler} got no answer, first: {facts.first_error}; see "
+        "max_client_conn, query_wait_timeout and the pooler's log"
+    )
+
+
+def _pressure_readings(facts: PressureFacts, expected: Pressure) -> Iterator[Reading]:
+    limit = expected.answer_within
+    yield Reading("clients", facts.clients, limit=f"more than {facts.max_connections}")
+    yield Reading(
+        "clients that got all answers",
+        facts.clients - facts.failed,
+        limit=str(facts.clients),
+        ok=facts.failed == 0,
+    )
+    yield Reading("answers", facts.answers, limit="at least one each", ok=facts.answers >= facts.clients)
+    yield Reading(
+        "slowest answer",
+        round(facts.slowest_s, 2),
+        "s",
+        f"at most {words_for(limit)}",
+        facts.slowest_s <= limit.total_seconds(),
+    )
+    yield Reading(
+        "most server connections",
+        facts.most_servers,
+        limit=f"at most {facts.pool_size}",
+        ok=None if facts.most_servers is None else facts.most_servers <= facts.pool_size,
     )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class DrillRecord:
-    """What a drill found. Times in seconds from the stop of the primary; None for what was not reached.
+class FailoverFacts:
+    """What a failover drill found. Times are in seconds from the stop of the primary; None for what was not reached.
 
-    `configuration` describes the cluster the drill was made on, `digest` is its SHA-256. `outcome` is one of
-    `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`, `unproven`, `not_restored`.
+    The record's `outcome` is one of `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`,
+    `unproven`, `not_restored`.
     """
 
-    date: datetime
-    digest: str
-    configuration: dict[str, str]
-    outcome: str
-    reason: str
     promoted: str = ""
     acknowledged: int = 0
     indeterminate: int = 0
@@ -27,20 +22,6 @@ class DrillRecord:
     phantom: int = 0
     writable_after_s: float | None = None
     restored_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DrillEvidence:
-    """The record there is (None: none, `problem` says why), the configuration now, and the time of looking."""
-
-    record: DrillRecord | None
-    path: str
-    problem: str
-    configuration: dict[str, str]
-    digest: str
-    ran_now: bool
-    environment: str
-    now: datetime
 
 
 @dataclass(frozen=True, slots=True)

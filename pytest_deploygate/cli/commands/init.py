@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
 from pytest_deploygate.cli.shared import options
@@ -17,6 +18,8 @@ from pytest_deploygate.session import shipped
 
 _STARTER = {
     "pytest.ini": "pytest.ini",
+    "conftest.py": "conftest.py",
+    "suites/test_own.py": "test_own.py",
     "inventories/staging.example.yml": "staging.example.yml",
     "allowed_signers.example": "allowed_signers.example",
     ".github/workflows/deploygate.yml": "deploygate.github.yml",
@@ -24,6 +27,8 @@ _STARTER = {
 }
 _EMPTY = ("attestations/.gitkeep", "waivers/.gitkeep", "issues/.gitkeep")
 _IGNORED = "deploygate-out/\n"
+#: The item of `suites/test_own.py`.
+_OWN = "own.free-disk"
 
 
 @click.command()
@@ -32,12 +37,14 @@ _IGNORED = "deploygate-out/\n"
     "--from-checklist",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Your own checklist: each of its items gets an id; nothing else in it changes.",
+    help="Your own checklist: each of its items gets an id, and the example's item is added at its end.",
 )
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @options.as_json
 def init(folder: Path, from_checklist: Path | None, force: bool, as_json: bool) -> None:
-    """Write suites, checklist, an example inventory and CI files into DIR (default: the current folder).
+    """Write a checklist, an example inventory and check, a conftest.py and CI files into DIR (default: here).
+
+    The shipped suites are not copied: they run from the package, beside the tests in DIR/suites.
 
     \b
     deploygate init
@@ -79,16 +86,40 @@ def _files(from_checklist: Path | None) -> dict[str, str]:
     files["inventories/inventory.schema.json"] = (
         json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     )
-    files["suites/checklist.md"] = shipped.checklist().read_text()
+    text = shipped.checklist().read_text(encoding="utf-8")
     if from_checklist is not None:
         try:
-            files["suites/checklist.md"] = identified(from_checklist.read_bytes().decode())
+            text = identified(from_checklist.read_bytes().decode())
         except ChecklistError as error:
-            text = "\n".join(str(problem) for problem in error.problems)
-            raise Refused("\n" + text.replace("checklist:", f"{from_checklist}:")) from None
+            said = "\n".join(str(problem) for problem in error.problems)
+            raise Refused("\n" + said.replace("checklist:", f"{from_checklist}:")) from None
         except UnicodeDecodeError:
             raise Refused(f"{from_checklist} is not UTF-8 text") from None
+    if not any(phase.id == "phase2" for phase in parser.parse(text, Path("checklist")).phases):
+        files = {name: content.replace("pytest -m phase2 ", "pytest ") for name, content in files.items()}
+    files["suites/checklist.md"] = _with_own_item(
+        text, (starter / "own_items.md").read_text(encoding="utf-8")
+    )
     return files | dict.fromkeys(_EMPTY, "")
+
+
+def _with_own_item(text: str, own: str) -> str:
+    """Add the example's item at the end of a checklist: in phase2 where there is one, so that the CI files run it.
+
+    Raises Refused where what is added would not be read, because a block of code or a comment is not closed.
+    """
+    known = parser.parse(text, Path("checklist"))
+    if known.get(_OWN):
+        return text
+    end = "\r\n" if "\r\n" in text else "\n"
+    phase = "phase2" if any(phase.id == "phase2" for phase in known.phases) else "own"
+    added = own.replace("PHASE", phase).replace("\n", end)
+    longer = text + ("" if text.endswith("\n") else end) + added
+    if parser.parse(longer, Path("checklist")).get(_OWN) is None:
+        raise Refused(
+            "the checklist ends within a block of code or a comment, so no item can be added: close it"
+        )
+    return longer
 
 
 def _ignore(path: Path) -> None:

@@ -28,6 +28,7 @@ from pytest_deploygate.cli.shared import options
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show.load import Live, text
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, worst
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact_values
@@ -198,7 +199,7 @@ def _judged(run: LoadRun, plan: Load) -> Iterator[Judged]:
 
 def _save(run: LoadRun, file: Path) -> None:
     try:
-        file.write_text(json.dumps({"measurement": redact_values(plain(run))}, indent=1) + "\n")
+        write_whole(file, json.dumps({"measurement": redact_values(plain(run))}, indent=1) + "\n")
     except OSError as error:
         raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
 

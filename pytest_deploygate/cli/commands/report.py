@@ -10,6 +10,7 @@ import click
 from pytest_deploygate import journal
 from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.root import find_root
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import Record
@@ -62,7 +63,7 @@ def report(change: str, out: Path | None, form: str | None, output: Path | None,
 
 def _results(record: Record, folder: Path) -> list[str]:
     for name, text in results.render(record).items():
-        _write(folder / name, text)
+        write_whole(folder / name, text)
     return list(results.NAMES)
 
 
@@ -71,12 +72,5 @@ def _export(record: Record, form: str, output: Path | None) -> list[str]:
     if output is None:
         click.echo(text, nl=False)
         return []
-    _write(output, text)
+    write_whole(output, text)
     return [str(output)]
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)

@@ -8,21 +8,20 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pytest_deploygate.checks.backups import section as backups_section
-from pytest_deploygate.checks.backups.facts import DrillRecord
 from pytest_deploygate.checks.backups.probe import drill as restore_drill
 from pytest_deploygate.checks.backups.probe.seen import Backups
-from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.checks.dns import section as dns_section
 from pytest_deploygate.checks.dns.probe import drill as dns_drill
 from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.checks.pages import probe as drilled_pages
 from pytest_deploygate.checks.pages import section as pages_section
-from pytest_deploygate.checks.replication import facts as replication_facts
 from pytest_deploygate.checks.replication import section as replication_section
 from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.drills.record import Record
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.loader import InventoryError, available
 from pytest_deploygate.inventory.loader import load as load_inventory
@@ -60,12 +59,16 @@ def _rehearse_database(inventory: Inventory) -> list[tuple[str, float]]:
         if replication.failover:
             began = time.monotonic()
             outcome = _outcome(
-                lambda: _said(failover.failover_drill(cluster, replication.failover, replication.load))
+                lambda: _said(
+                    failover.failover_drill(cluster, replication.failover, replication.load, inventory.name)
+                )
             )
             found.append((f"failover drill, on record: {outcome}", time.monotonic() - began))
         if (backup := inventory.of(backups_section.Keys).backup) and backup.scratch:
             began = time.monotonic()
-            outcome = _outcome(lambda: _restore(cluster, backup, _time_columns(inventory)))
+            outcome = _outcome(
+                lambda: _restore(cluster, Backups(backup, _time_columns(inventory), inventory.name))
+            )
             found.append((f"restore drill, on record: {outcome}", time.monotonic() - began))
     return found
 
@@ -82,11 +85,11 @@ def _time_columns(inventory: Inventory) -> dict[str, str]:
     return {p.table: p.column for p in partitioned} if isinstance(partitioned, list) else {}
 
 
-def _restore(cluster: Cluster, backup: Backup, time_columns: dict[str, str]) -> str:
-    return _said(restore_drill.restore_drill(cluster, Backups(backup, time_columns)).record)
+def _restore(cluster: Cluster, backups: Backups) -> str:
+    return _said(restore_drill.restore_drill(cluster, backups).record)
 
 
-def _said(record: replication_facts.DrillRecord | DrillRecord | None) -> str:
+def _said(record: Record[Any] | None) -> str:
     """Return the outcome, with the reason if it is not good."""
     if record is None:
         return "none"
@@ -100,16 +103,16 @@ def _rehearse_edge(inventory: Inventory) -> list[tuple[str, float]]:
     for name in dns.names if dns else ():
         if dns is not None and name.failover is not None:
             began = time.monotonic()
-            outcome = _outcome(partial(_fail_over, dns, name))
+            outcome = _outcome(partial(_fail_over, dns, name, inventory.name))
             found.append((f"failover of {name.name}, on record: {outcome}", time.monotonic() - began))
     if (pages := inventory.of(pages_section.Keys).pages) and pages.maintenance and pages.maintenance.drill:
         began = time.monotonic()
-        outcome = _outcome(lambda: drilled_pages.drill(pages).outcome)
+        outcome = _outcome(lambda: _said(drilled_pages.drill(pages, inventory.name)))
         found.append(
             (f"maintenance page with the application down, on record: {outcome}", time.monotonic() - began)
         )
     return found
 
 
-def _fail_over(settings: Dns, name: DnsName) -> str:
-    return dns_drill.failover_drill(settings, name).outcome
+def _fail_over(settings: Dns, name: DnsName, environment: str) -> str:
+    return _said(dns_drill.failover_drill(settings, name, environment))

@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_deploygate import journal
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.decision import rules, standing
+from pytest_deploygate.files import write_whole
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Writer, utcnow
 from pytest_deploygate.report import from_journal, results
@@ -37,9 +38,7 @@ def render(writer: Writer, folder: Path) -> str:
     try:
         closing.keep_signed(folder)
         for name, text in results.render(from_journal.build(writer.entries)).items():
-            unfinished = folder / f".{name}.part"
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(folder / name)
+            write_whole(folder / name, text)
     except OSError as error:
         return (
             f"the report cannot be written: {error.strerror}; `deploygate report` writes it from the journal"

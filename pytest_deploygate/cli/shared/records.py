@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+
+from pytest_deploygate.files import write_whole
 
 
 def present() -> datetime:
@@ -24,10 +25,8 @@ def free_file(folder: Path, stem: str) -> Path:
 
 def write(path: Path, text: str) -> None:
     """Write a new record, whole or not at all. Raises click.ClickException."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None

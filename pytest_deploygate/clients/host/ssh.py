@@ -9,11 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
-import hashlib
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from pytest_deploygate.files import sha256
 
 #: A host that says nothing for 15 s is gone; ssh then ends with 255.
 _ALIVE = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
@@ -27,7 +28,7 @@ def options(host: str) -> dict[str, object]:
     folder = _folder()
     if folder is None:
         return {"ssh_extra_args": _ALIVE}
-    name = hashlib.sha256(host.encode()).hexdigest()[:16]
+    name = sha256(host.encode())[:16]
     return {"ssh_extra_args": _ALIVE, "controlpath": str(folder / name), "controlpersist": _KEEP_S}
 
 

@@ -177,7 +177,7 @@ OLD_REHEARSAL = Fault(
     {"infra.disaster-recovery": "fail"},
     _record(_older),
     _put_record_back,
-    says="120 d ago",
+    says="is 120 d old",
     scope=_REPOSITORY,
 )
 SLOW_REHEARSAL = Fault(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Finding, Outcome, Severity, Verdict, worst
 from pytest_deploygate.report import grouping, words
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 #: Id of the decision in formats that only know items: it keeps a HOLD red even if every item is green.
 DECISION = "deploygate.decision"

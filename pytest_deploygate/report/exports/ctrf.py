@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Finding
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.exports import cases
 from pytest_deploygate.report.leaving import cleaned
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 SPEC = "0.0.0"
 _STATES = ("passed", "failed", "skipped", "pending", "other")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Finding, Severity, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.exports import cases
 from pytest_deploygate.report.leaving import cleaned
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 from pytest_deploygate.report.verdicts import iso
 
 _IMPACT = {Severity.CRITICAL: 0.9, Severity.MAJOR: 0.7, Severity.MINOR: 0.3}

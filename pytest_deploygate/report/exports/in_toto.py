@@ -6,9 +6,9 @@ items: `warnedTests` are passes by the specification. Items that do not apply ar
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.report import grouping, verdicts
 from pytest_deploygate.report.exports import cases
@@ -22,7 +22,7 @@ PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 def text(record: Record) -> str:
     """Return the statement as the text of a file."""
     known = cleaned(record)
-    digest = hashlib.sha256(verdicts.text(record).encode()).hexdigest()
+    digest = sha256(verdicts.text(record).encode())
     return cases.dumped(
         {
             "_type": STATEMENT,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.report import causes, grouping, view, words
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 #: Maximum size of the text in bytes: the limit of a comment, less what a tool adds around it.
 LIMIT = 60_000

@@ -6,15 +6,16 @@ properties of the run; fail, inconclusive and not covered are results of kind `f
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import Finding, Severity, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.exports import cases
 from pytest_deploygate.report.leaving import cleaned
-from pytest_deploygate.report.record import ItemResult, Record
+from pytest_deploygate.report.record import Record
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {Severity.CRITICAL: "error", Severity.MAJOR: "error", Severity.MINOR: "warning"}
@@ -121,4 +122,4 @@ def _location(line: int) -> dict[str, Any]:
 
 
 def _digest(item: str, target: str) -> str:
-    return hashlib.sha256(f"{item}\0{target}".encode()).hexdigest()
+    return sha256(f"{item}\0{target}".encode())

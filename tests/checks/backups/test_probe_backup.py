@@ -129,11 +129,12 @@ def test_base_backup_is_listed_verified_and_restored_while_the_source_is_written
         over.set()
         writer.join()
     assert found is not None
-    assert (found.outcome, found.differs, found.catalog_differs) == ("good", (), ()), found.reason
-    assert found.marker_found
-    assert found.rows >= 20_000
-    assert (found.isolation["listen_addresses"], found.isolation["archive_mode"]) == ("", "off")
-    assert found.indexes
+    assert found.outcome == "good", found.reason
+    facts = found.facts
+    assert (facts.differs, facts.catalog_differs, facts.marker_found) == ((), (), True)
+    assert facts.rows >= 20_000
+    assert (facts.isolation["listen_addresses"], facts.isolation["archive_mode"]) == ("", "off")
+    assert facts.indexes
     assert leftovers(archived) == []
 
 
@@ -311,7 +312,7 @@ def test_barman_is_listed_verified_and_restored(archived: Archived, barman: Back
     record = drill.restore_drill(archived.cluster, barman).record
     assert record is not None
     assert record.outcome == "good", record.reason
-    assert record.marker_found
+    assert record.facts.marker_found
     assert leftovers(archived) == []
 
 
@@ -336,8 +337,8 @@ def test_dump_is_verified_and_loaded(archived: Archived) -> None:
     assert verified(backups, full=True).verification.problems == ()  # type: ignore[union-attr]
     record = drill.restore_drill(archived.cluster, backups).record
     assert record is not None
-    assert (record.outcome, record.rows >= 20_000) == ("good", True), record
-    assert record.rpo_s is not None
+    assert (record.outcome, record.facts.rows >= 20_000) == ("good", True), record
+    assert record.facts.rpo_s is not None
     assert leftovers(archived) == []
     archived.sh(
         f"head -c 60000 {archived.path('dumps')}/a.dump >{archived.path('dumps')}/b.dump; touch {archived.path('dumps')}/b.dump"

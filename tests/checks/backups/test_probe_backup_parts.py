@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.checks.backups.facts import DrillRecord
-from pytest_deploygate.checks.backups.probe import barman, contents, pgbackrest, record, wal
+from pytest_deploygate.checks.backups.facts import RestoreFacts
+from pytest_deploygate.checks.backups.probe import barman, contents, pgbackrest, wal
 from pytest_deploygate.checks.backups.probe.contents import Chosen, Contents, Table, compare
+from pytest_deploygate.drills import record as drills
 from pytest_deploygate.model import CannotTell
 
 SIZE = 16 * 1024**2
@@ -149,27 +148,35 @@ def test_a_tablespace_is_never_restored_to_where_production_has_it():
     assert barman.tablespaces({"tablespaces": None}) == ()
 
 
-def test_a_record_comes_back_as_it_was_written(tmp_path: Path):
-    written = DrillRecord(
-        datetime(2026, 3, 1, tzinfo=UTC), "good", 1.5, 2.5, differs=("a",), isolation={"a": "b"}
-    )
-    record.write(tmp_path / "deep" / "r.json", written)
-    assert record.read(tmp_path / "deep" / "r.json") == (written, "")
-    assert replace(written, rto_s=None) != written
-
-
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "text",
     [
-        ("{", "cannot be read"),
-        ("[]", "cannot be read"),
-        (json.dumps({"outcome": "good"}), "cannot be read"),
-        (json.dumps({"date": "2026-03-01T00:00:00", "outcome": "good"}), "without time zone"),
-        (json.dumps({"date": "2026-03-01T00:00:00Z", "outcome": "good", "rto_s": "5"}), "no number"),
+        '{"date": "2026-03-01T00:00:00Z", "outcome": "good", "rto_s": 60, "rpo_s": 1.5}',
+        '{"date": "2026-03-01T00:00:00+01:00", "outcome": "good", "rto_s": 60, "rpo_s": 1.5, "by": "A. Person", "ours": 1}',
+        # Written by an earlier version.
+        json.dumps(
+            {
+                "backup": "F1", "backup_finished": "2026-02-28T01:00:00+00:00", "by": "restore drill", "catalog_differs": [],
+                "catalog_lines": 50, "compared_s": 0.5, "configuration": {"version": "15"}, "copied_s": 1.0,
+                "date": "2026-03-01T00:00:00+00:00", "differs": [], "digest": "d", "index_problem": "", "indexes": 7,
+                "isolation": {"archive_mode": "off"}, "left": ["a"], "marker_at": "2026-03-01T00:00:00+00:00",
+                "marker_found": True, "outcome": "good", "reason": "", "recovered_s": 1.0, "rows": 1000, "rpo_s": 1.5,
+                "rto_s": 60.0, "sampled": [], "swept": [], "tables": 5, "total_s": 3.0, "uncertain_rows": 0,
+            }
+        ),
     ],
-)
-def test_a_record_that_is_none_says_why(tmp_path: Path, text: str, words: str):
+)  # fmt: skip
+def test_a_record_of_people_or_of_an_earlier_version_is_read(tmp_path: Path, text: str):
     (tmp_path / "r.json").write_text(text)
-    found, problem = record.read(tmp_path / "r.json")
+    found, problem = drills.read(tmp_path / "r.json", RestoreFacts)
+    assert found is not None, problem
+    assert (found.outcome, found.facts.rto_s, found.facts.rpo_s) == ("good", 60.0, 1.5)
+    assert found.date.date().isoformat() == "2026-03-01"
+
+
+@pytest.mark.parametrize("rto", ['"5"', "true", "NaN", "[1]"])
+def test_seconds_that_are_no_number_are_no_record(tmp_path: Path, rto: str):
+    (tmp_path / "r.json").write_text(f'{{"date": "2026-03-01T00:00:00Z", "outcome": "good", "rto_s": {rto}}}')
+    found, problem = drills.read(tmp_path / "r.json", RestoreFacts)
     assert found is None
-    assert words in problem
+    assert "number" in problem

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_deploygate.checks.pages.facts import MaintenanceFacts, MaintenanceRecord, Page
+from pytest_deploygate.checks.pages.facts import DrillFacts, MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.judge import judge_drill, judge_maintenance, judge_policy
 from pytest_deploygate.checks.pages.probe import dates
 from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, PolicyPage
+from pytest_deploygate.drills.record import Evidence, Record, digest
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -57,7 +58,27 @@ def test_dates_as_people_write_them():
 DRILL = MaintenanceDrill(stop="a", start="b", application=URL, record=Path("drill.json"))
 WANTED = Maintenance(url=URL, drill=DRILL)
 READY = replace(PAGE, status=503, retry_after="1800")
-RECORD = MaintenanceRecord(NOW - timedelta(days=1), 503, "a", application_down=True, outcome="good")
+ABOUT = {"page": URL, "stop": "a"}
+RECORD = Record(
+    NOW - timedelta(days=1),
+    "good",
+    DrillFacts(503, "a", application_down=True),
+    configuration=ABOUT,
+    digest=digest(ABOUT),
+)
+
+
+def drilled(page, record, expected=WANTED):
+    found = Evidence(
+        record, "there is no record drill.json", "drill.json", ran_now=False, configuration=ABOUT, environment="prod", now=NOW
+    )  # fmt: skip
+    return judge_drill(MaintenanceFacts(page, found), expected)
+
+
+def having(**changes):
+    own = {name: value for name, value in changes.items() if hasattr(RECORD.facts, name)}
+    other = {name: value for name, value in changes.items() if name not in own}
+    return replace(RECORD, facts=replace(RECORD.facts, **own), **other)
 
 
 @pytest.mark.parametrize(
@@ -87,22 +108,22 @@ def test_the_maintenance_page(reads, verdict, says):
     [
         (READY, RECORD, Verdict.PASS, "served with the application down"),
         (READY, None, Verdict.INCONCLUSIVE, "no record"),
-        (READY, replace(RECORD, sha256="x"), Verdict.INCONCLUSIVE, "has changed"),
-        (READY, replace(RECORD, at=NOW - timedelta(days=99)), Verdict.INCONCLUSIVE, "99 d old"),
-        (READY, replace(RECORD, outcome="it answered 502"), Verdict.FAIL, "502"),
+        (READY, having(sha256="x"), Verdict.INCONCLUSIVE, "has changed"),
+        (READY, having(date=NOW - timedelta(days=99)), Verdict.INCONCLUSIVE, "99 d old"),
+        (READY, having(outcome="it answered 502"), Verdict.FAIL, "502"),
         (replace(READY, status=None, problem="no answer"), RECORD, Verdict.INCONCLUSIVE, "no answer"),
     ],
 )
 def test_the_drill_of_the_maintenance_page(page, record, verdict, says):
     """Nothing drilled, long ago, or another page is not a pass; a drill is not done twice, so nothing is confirmed."""
-    judgement = judge_drill(MaintenanceFacts(page, record), WANTED)
+    judgement = drilled(page, record)
     assert judgement.verdict is verdict
     assert says in judgement.reason
     assert not judgement.confirmed
 
 
 def test_without_a_drill_the_page_was_not_seen_with_the_application_down():
-    judgement = judge_drill(MaintenanceFacts(READY, None), WANTED.model_copy(update={"drill": None}))
+    judgement = drilled(READY, None, WANTED.model_copy(update={"drill": None}))
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert "was never tested: add `drill:" in judgement.reason
 
@@ -216,9 +237,12 @@ def test_a_cookie_is_a_note():
     ("changes", "verdict", "says", "bad"),
     [
         ({}, Verdict.PASS, "on 2026-11-23 12:00 UTC", []),
-        ({"at": NOW - timedelta(days=90)}, Verdict.PASS, "on 2026-08-26", []),
-        ({"at": NOW - timedelta(days=90, seconds=1)}, Verdict.INCONCLUSIVE, "90 d old, limit 90 d", ["age of the drill"]),
-        ({"at": NOW + timedelta(days=1)}, Verdict.INCONCLUSIVE, "2026-11-25 12:00 UTC, which is in the future", ["age of the drill"]),
+        ({"date": NOW - timedelta(days=90)}, Verdict.PASS, "on 2026-08-26", []),
+        ({"date": NOW - timedelta(days=90, seconds=1)}, Verdict.INCONCLUSIVE, "90 d old, limit 90 d", ["date of the drill"]),
+        ({"date": NOW + timedelta(days=1)}, Verdict.INCONCLUSIVE, "2026-11-25 12:00 UTC, which is in the future", ["date of the drill"]),
+        ({"environment": "staging"}, Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'", []),
+        ({"configuration": ABOUT | {"stop": "b"}, "digest": "x"}, Verdict.INCONCLUSIVE, "stop was 'b', is 'a'", ["configuration"]),
+        ({"configuration": {}, "digest": ""}, Verdict.INCONCLUSIVE, "the record names no configuration", ["configuration"]),
         ({"application_down": False}, Verdict.INCONCLUSIVE, "does not show that the page answered 503", []),
         ({"status": 200}, Verdict.INCONCLUSIVE, "(drill.json) does not show", []),
         ({"status": None}, Verdict.INCONCLUSIVE, "does not show", []),
@@ -229,7 +253,7 @@ def test_a_cookie_is_a_note():
 )  # fmt: skip
 def test_each_deviation_of_a_drill_is_named(changes, verdict, says, bad):
     """A record that contradicts its own outcome shows nothing; readings agree."""
-    judgement = judge_drill(MaintenanceFacts(READY, replace(RECORD, **changes)), WANTED)
+    judgement = drilled(READY, having(**changes))
     assert judgement.verdict is verdict
     assert says in judgement.reason
     assert reads_ill(judgement) == bad
@@ -246,12 +270,12 @@ PAGES = st.builds(
     dates=st.sampled_from([(), (date(2026, 11, 14),)]),
 )
 RECORDS = st.none() | st.builds(
-    MaintenanceRecord,
+    Record,
     st.sampled_from([NOW, NOW - timedelta(days=99), NOW + timedelta(days=1)]),
-    st.sampled_from([None, 503]),
-    st.sampled_from(["", "a"]),
-    st.booleans(),
     st.sampled_from(["", "good"]),
+    st.builds(DrillFacts, st.sampled_from([None, 503]), st.sampled_from(["", "a"]), st.booleans()),
+    configuration=st.just(ABOUT),
+    digest=st.sampled_from([digest(ABOUT), ""]),
 )
 
 
@@ -266,10 +290,11 @@ def test_only_pages_that_were_read_pass(reads, record):
     for page in reads:
         policy = judge_policy(page, POLICY)
         assert (policy.verdict is Verdict.PASS) == (page.status == 200 and bool(page.dates))
-        drill = judge_drill(MaintenanceFacts(page, record), WANTED)
+        drill = drilled(page, record)
         if drill.verdict is Verdict.PASS:
             assert page.status is not None
-            assert record == MaintenanceRecord(NOW, 503, page.sha256, application_down=True, outcome="good")
+            assert (record.date, record.outcome, record.digest) == (NOW, "good", digest(ABOUT))
+            assert record.facts == DrillFacts(503, page.sha256, application_down=True)
         judgements += [policy, drill]
     for judgement in judgements:
         assert judgement.reason

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
-from pytest_deploygate.checks.pages import probe
+from pytest_deploygate.checks.pages import judge, probe
 from pytest_deploygate.checks.pages.section import Pages
+from pytest_deploygate.model import Verdict
 
 PAGE = """<html><head><title>t</title><style>body{background:url(/bg.png)}</style></head>
 <body><p>Last updated: 14 November 2026</p><img src="data:image/png;base64,AA"><img src="logo.png"><script>var d="2027-01-01"</script>
@@ -100,11 +103,36 @@ def drilled(site, tmp_path, stop, start):
 def test_the_drill_stops_reads_and_starts_and_its_record_can_be_read(site, tmp_path):
     pages = drilled(site, tmp_path, f"rm {tmp_path}/up", f"touch {tmp_path}/up")
     record = probe.drill(pages)
-    assert (record.outcome, record.application_down, record.status) == ("good", True, 503)
+    assert (record.outcome, record.facts.application_down, record.facts.status) == ("good", True, 503)
     assert (tmp_path / "up").exists()
-    kept = probe.maintenance(f"{site}/maintenance", pages, None)
-    assert kept.record is not None
-    assert kept.record.sha256 == kept.page.sha256
+    kept = probe.maintenance(f"{site}/maintenance", pages, None, "prod")
+    assert kept.drill.record == record
+    assert record.facts.sha256 == kept.page.sha256
+    assert judge.judge_drill(kept, pages.maintenance).verdict is Verdict.PASS
+
+
+def test_a_record_of_an_earlier_version_is_read(site, tmp_path):
+    """It names no configuration, so it no longer counts, and the reason says so."""
+    pages = drilled(site, tmp_path, "true", "true")
+    page = probe.read(f"{site}/maintenance", pages)
+    old = {
+        "at": datetime.now(UTC).isoformat(),
+        "status": 503,
+        "sha256": page.sha256,
+        "application_down": True,
+    }
+    (tmp_path / "drill.json").write_text(json.dumps(old | {"outcome": "good"}))
+    found = probe.maintenance(f"{site}/maintenance", pages, None, "prod")
+    assert found.drill.record.facts.sha256 == page.sha256
+    assert "the record names no configuration" in judge.judge_drill(found, pages.maintenance).reason
+
+
+def test_a_record_that_is_none_is_said(site, tmp_path):
+    pages = drilled(site, tmp_path, "true", "true")
+    (tmp_path / "drill.json").write_text("{")
+    found = judge.judge_drill(probe.maintenance(f"{site}/maintenance", pages, None), pages.maintenance)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "drill.json cannot be read" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -115,4 +143,5 @@ def test_a_drill_that_did_not_go_as_meant_says_so(site, tmp_path, monkeypatch, s
     """An application that did not stop, and one that did not come back."""
     monkeypatch.setattr(probe, "_CHANGES_S", 1.0)
     record = probe.drill(drilled(site, tmp_path, stop.format(tmp_path), start))
-    assert says in record.outcome
+    assert record.outcome == "failed"
+    assert says in record.reason

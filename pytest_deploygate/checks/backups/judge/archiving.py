@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pytest_deploygate.checks.backups.facts import Archiver, Archiving
 from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 #: Segments that wait are usual while one is being copied; more of them pile up.
@@ -25,26 +26,18 @@ def judge_archiving(found: Archiving, expected: Backup) -> Judgement:
             "(pgBackRest, Barman, or archive_command with base backups)",
             readings,
         )
-    wrong = [*_not_archived(found, expected), *_failing(found), *_gap(found)]
-    if wrong:
-        return Judgement(Verdict.FAIL, "; ".join(wrong), readings, confirmed=True)
+    said = Collector(confirmed=True)
+    said.wrong(*_not_archived(found, expected), *_failing(found), *_gap(found))
+    said.read(*readings)
     if found.gap_problem:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"whether the archive has a gap cannot be told: {found.gap_problem}",
-            readings,
+        said.unknown(f"whether the archive has a gap is unknown: {found.gap_problem}")
+    if _unbounded(found.after):
+        said.note("archive_timeout is 0: a quiet server archives nothing for hours")
+    return said.judgement(
+        lambda: (
+            f"segment {found.mark.segment} was in the archive {words_for(found.archived_s or 0.0)} after its switch; all "
+            f"{found.checked} segments since {found.since} are there"
         )
-    notes = (
-        ("archive_timeout is 0: a quiet server archives nothing for hours",)
-        if _unbounded(found.after)
-        else ()
-    )
-    return Judgement(
-        Verdict.PASS,
-        f"segment {found.mark.segment} was in the archive {words_for(found.archived_s or 0.0)} after its switch; all "
-        f"{found.checked} segments since {found.since} are there",
-        readings,
-        notes,
     )
 
 

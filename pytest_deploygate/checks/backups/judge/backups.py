@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Store, Trial, Verified
 from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
 _CLOCKS = timedelta(minutes=5)
@@ -30,31 +31,25 @@ def judge_repository(found: Repository, expected: Backup) -> Judgement:
             (Reading("full backups", 0, limit=f"at least {expected.keep}", ok=False),),
         )
     store = found.store
-    wrong = [
+    newest, said = found.newest_full, Collector(about=found.tool)
+    said.wrong(
         *_too_old(found.newest, "newest backup", expected.max_age, found.now),
-        *_too_old(found.newest_full, "newest full backup", expected.full_age, found.now),
+        *_too_old(newest, "newest full backup", expected.full_age, found.now),
         *([f"the newest backup {found.newest.label}: {found.newest.error}"] if found.newest.error else []),
         *_kept(found, expected),
         *_encryption(store, expected),
-        *_room(store, found.newest_full, expected),
-    ]
-    readings = tuple(_readings(found, found.newest, found.newest_full, store, expected))
-    if wrong:
-        return Judgement(Verdict.FAIL, f"{found.tool}: " + "; ".join(wrong), readings)
-    if unknown := list(_unknown(store, expected)):
-        return Judgement(Verdict.INCONCLUSIVE, f"{found.tool}: " + "; ".join(unknown), readings)
-    notes = (
-        ()
-        if store.retention is not None
-        else ("plain backups carry no retention of their own: who removes old ones?",)
+        *_room(store, newest, expected),
     )
-    return Judgement(
-        Verdict.PASS,
-        f"{found.full_count} full backups, the newest {words_for(found.now - found.newest_full.finished)} old, "
-        f"{store.encryption or 'not encrypted'}; that it can be restored is db.restore's to show",
-        readings,
-        notes,
-    )  # fmt: skip
+    said.unknown(*_unknown(store, expected))
+    said.read(*_readings(found, found.newest, newest, store, expected))
+    if store.retention is None:
+        said.note("plain backups carry no retention of their own: who removes old ones?")
+    return said.judgement(
+        lambda: (
+            f"{found.full_count} full backups, the newest {words_for(found.now - newest.finished)} old, "
+            f"{store.encryption or 'not encrypted'}; that it can be restored is db.restore's to show"
+        )
+    )
 
 
 def judge_final(found: Verified, expected: Backup) -> Judgement:
@@ -177,7 +172,7 @@ def _room(store: Store, newest: BackupSet, expected: Backup) -> Iterator[str]:
 def _unknown(store: Store, expected: Backup) -> Iterator[str]:
     if expected.encrypted and store.encryption is None:
         yield (
-            f"whether the volume of {store.where} is encrypted cannot be told here; `encrypted: false` says that it need not be"
+            f"whether the volume of {store.where} is encrypted is unknown here; `encrypted: false` says that it need not be"
         )
     if store.free_bytes is None and expected.min_free is not None:
         yield f"free space is unknown: {store.problem}"

@@ -1,29 +1,31 @@
 """The restore drill: the newest backup, restored to a scratch server, recovered to a marker, compared with its source.
 
-It reads the source and writes one marker row; it never touches the production server otherwise. What it can see to
-be wrong with the backup is in the record; what keeps it from trying (no space, no programs, no permission) is
-CannotTell.
+It reads the source and writes one marker row; otherwise it never touches the production server. What it finds wrong with
+the backup is in the record. What keeps it from trying (no space, no programs, no permission) is CannotTell.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from typing import Any
 
-from pytest_deploygate.checks.backups.facts import BackupSet, DrillEvidence, DrillRecord, Mark
-from pytest_deploygate.checks.backups.probe import archiving, contents, dump_drill, record, scratch, source
+from pytest_deploygate.checks.backups.facts import BackupSet, Mark, RestoreFacts
+from pytest_deploygate.checks.backups.probe import archiving, contents, dump_drill, scratch, source
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.probe.source import Facts, Marked
 from pytest_deploygate.checks.backups.section import Scratch
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.drills import record as drills
 from pytest_deploygate.model import CannotTell
 
-#: WAL that lies in a recovering server at a time, beside its data.
+Record = drills.Record[RestoreFacts]
+Evidence = drills.Evidence[RestoreFacts]
+#: WAL that a recovering server holds at a time, beside its data.
 _MOST_WAL_BYTES = 1024**3
-# What went wrong lies with this host, not with the backup.
+# The cause is this host, not the backup.
 _OURS = (
     "No space left on device",
     "Permission denied",
@@ -33,37 +35,46 @@ _OURS = (
 )
 
 
-def restore_drill(cluster: Cluster, backups: Backups) -> DrillEvidence:
-    """Do the drill where the inventory names a scratch place, once a run; else return the record of the last one.
+def restore_drill(cluster: Cluster, backups: Backups) -> Evidence:
+    """Run the drill, once a run, if the inventory names a scratch place; else return the record of the last one.
 
     Raises CannotTell when it could not be tried.
     """
     if backups.criteria.scratch is not None:
         return backups.once("drill", lambda: _drilled(cluster, backups))
-    about = configuration(cluster, backups, source.facts(cluster).major)
-    return replace(rehearsed(backups), digest=record.digest(about), configuration=about)
+    return _evidence(backups, configuration(cluster, backups, source.facts(cluster).major))
 
 
-def rehearsed(backups: Backups) -> DrillEvidence:
-    """Return the record of the last drill or rehearsal as it is now, this run's included: disaster recovery rests on it."""
-    path = backups.criteria.record
-    found, problem = record.read(path) if path else (None, "the inventory names no `backup.record`")
-    return DrillEvidence(found, str(path or ""), problem, False, "", {}, datetime.now(UTC))
+def rehearsed(backups: Backups) -> Evidence:
+    """Return the record of the last drill or rehearsal, this run's included. Disaster recovery rests on it.
+
+    A rehearsal by people names no configuration, so none is compared.
+    """
+    return _evidence(backups, None)
 
 
 def configuration(cluster: Cluster, backups: Backups, major: int) -> dict[str, str]:
-    """Describe what a drill's result depends on; no address, no secret."""
+    """Return what a drill's result depends on; no address."""
     return {"database": cluster.settings.name, "tool": backups.tool.name, "version": str(major)}
 
 
-def _drilled(cluster: Cluster, backups: Backups) -> DrillEvidence:
+def _evidence(backups: Backups, about: dict[str, str] | None, ran: Record | None = None) -> Evidence:
+    return drills.evidence(
+        backups.criteria.record,
+        RestoreFacts,
+        ran=ran,
+        configuration=about,
+        environment=backups.environment,
+    )
+
+
+def _drilled(cluster: Cluster, backups: Backups) -> Evidence:
     facts = source.facts(cluster)
     about = configuration(cluster, backups, facts.major)
     found = _Drill(cluster, backups, facts, about).run()
     if backups.criteria.record:
-        record.write(backups.criteria.record, found)
-    path = str(backups.criteria.record or "")
-    return DrillEvidence(found, path, "", True, record.digest(about), about, datetime.now(UTC))
+        drills.write(backups.criteria.record, found)
+    return _evidence(backups, about, found)
 
 
 class _Drill:
@@ -77,12 +88,10 @@ class _Drill:
             self.criteria.host, self.criteria.user or backups.criteria.user, self.tool.place.env
         )
         self.began = time.monotonic()
-        self.record = DrillRecord(
-            datetime.now(UTC).replace(microsecond=0), "", digest=record.digest(about), configuration=about
-        )
+        self.record: Record = drills.made(RestoreFacts(), "", about, environment=backups.environment)
 
-    def run(self) -> DrillRecord:
-        """Drill. Raises CannotTell before anything was made when it cannot be tried."""
+    def run(self) -> Record:
+        """Run the drill. Raises CannotTell before anything is made if it cannot be tried."""
         newest, folder = self._newest(), str(self.criteria.folder)
         self._not_root()
         programs = scratch.programs(self.place, str(self.criteria.programs or ""), self.facts.major)
@@ -91,10 +100,9 @@ class _Drill:
         self._now(backup=newest.label, backup_finished=newest.finished, swept=swept)
         if not self.tool.recovers:
             with Instance(self.place, folder) as instance:
-                told = dump_drill.drill(
-                    self.cluster, self.backups, newest, instance, programs, self.place, self.record
-                )
-            return self._now(**told, total_s=round(time.monotonic() - self.began, 3))
+                told = dump_drill.drill(self.cluster, self.backups, newest, instance, programs, self.place)
+            self._end(told.outcome, told.reason)
+            return self._now(**told.facts, total_s=round(time.monotonic() - self.began, 3))
         marked = source.marked(self.cluster, self.backups, self.criteria.table_size)
         self._now(marker_at=marked.mark.at, left=self._left(marked))
         self._now(rpo_s=self._rpo_s(marked))
@@ -154,13 +162,15 @@ class _Drill:
         if not self._recovered(instance, programs, marked.mark):
             return
         elapsed = time.monotonic() - began
-        self._now(rto_s=round(elapsed, 3), recovered_s=round(elapsed - (self.record.copied_s or 0.0), 3))
+        self._now(
+            rto_s=round(elapsed, 3), recovered_s=round(elapsed - (self.record.facts.copied_s or 0.0), 3)
+        )
         began = time.monotonic()
         if self._isolated(instance, programs) and self._compared(instance, programs, marked):
             self._indexes(instance, programs)
         self._now(compared_s=round(time.monotonic() - began, 3))
         if not self.record.outcome:
-            self._now(outcome="good")
+            self._end(drills.GOOD)
 
     def _settings(self, instance: Instance, mark: Mark, restore_command: str) -> dict[str, str]:
         """Return the scratch server's configuration: no archiving, no network, nobody to stream from, nothing to write."""
@@ -191,13 +201,13 @@ class _Drill:
         query = f"SELECT count(*) FROM {_quoted(schema)}.{_quoted(table)} WHERE run = '{mark.run}'"  # noqa: S608 (ours)
         row = instance.psql(programs, role, database, query, 60)
         self._now(marker_found=row.code == 0 and row.output.strip() == "1")
-        if not self.record.marker_found:
+        if not self.record.facts.marker_found:
             self._failed(
                 "marker",
                 f"the marker row of {mark.at:%H:%M:%S} UTC is not in the restored database",
                 row.said,
             )
-        return bool(self.record.marker_found)
+        return bool(self.record.facts.marker_found)
 
     def _isolated(self, instance: Instance, programs: Programs) -> bool:
         """Ask the restored server itself that nobody reaches it, that it archives nothing, and that it is read-only."""
@@ -270,10 +280,13 @@ class _Drill:
         if step in ("restore", "start") and any(words in said for words in _OURS):
             raise CannotTell(f"{what} on {self.place.name}, for a reason of that host: {said}")
         if not self.record.outcome:
-            self._now(outcome=step, reason=f"{what}: {said}" if said else what)
+            self._end(step, f"{what}: {said}" if said else what)
 
-    def _now(self, **more: object) -> DrillRecord:
-        self.record = replace(self.record, **more)  # type: ignore[arg-type]
+    def _end(self, outcome: str, reason: str = "") -> None:
+        self.record = replace(self.record, outcome=outcome, reason=reason)
+
+    def _now(self, **facts: Any) -> Record:
+        self.record = replace(self.record, facts=replace(self.record.facts, **facts))
         return self.record
 
 

@@ -1,8 +1,8 @@
 """The restore drill for dumps: loaded into a new server, and compared as far as a dump can be.
 
-A dump stands at the moment at which it was begun. Tables that have not changed since must be equal; a table that
-differs may have been written since, so it is compared up to that moment where the inventory's `partitioning` names
-its time column, else it is left out by name.
+A dump shows the moment at which it was begun. Tables that have not changed since must be equal. A table that differs may
+have been written since, so it is compared up to that moment if the inventory's `partitioning` names its time column;
+otherwise it is left out by name.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-from pytest_deploygate.checks.backups.facts import BackupSet, DrillRecord
+from pytest_deploygate.checks.backups.facts import BackupSet
 from pytest_deploygate.checks.backups.probe import contents
 from pytest_deploygate.checks.backups.probe.contents import Contents, Table
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.drills.record import GOOD
 from pytest_deploygate.model import CannotTell
 
 #: Rows this close to the dump's beginning may have been committed after it.
@@ -30,6 +33,15 @@ _SETTINGS = {
     "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "archive_mode": "off",
     "wal_level": "minimal", "max_wal_senders": "0", "timezone": "UTC", "cluster_name": "deploygate restore drill",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How the drill ended, and the facts that it found."""
+
+    outcome: str
+    reason: str
+    facts: Mapping[str, Any]
 
 
 def restore(
@@ -82,9 +94,8 @@ def drill(
     instance: Instance,
     programs: Programs,
     place: Place,
-    blank: DrillRecord,
-) -> dict[str, object]:
-    """Restore and compare; return the fields of the record that follow from it. Raises CannotTell."""
+) -> Told:
+    """Restore and compare; return what the record says of it. Raises CannotTell."""
     database = cluster.settings.name
     roles = [
         row[0]
@@ -92,12 +103,9 @@ def drill(
     ]
     problem, took = restore(instance, programs, place, backups, newest, roles, database)
     age_s = (datetime.now(UTC) - newest.started).total_seconds()
-    found: dict[str, object] = {"copied_s": round(took, 3), "rpo_s": round(age_s, 3)}
+    found: dict[str, Any] = {"copied_s": round(took, 3), "rpo_s": round(age_s, 3)}
     if problem:
-        return found | {
-            "outcome": "restore",
-            "reason": f"pg_restore could not load {newest.label}: {problem}",
-        }
+        return Told("restore", f"pg_restore could not load {newest.label}: {problem}", found)
     whole_bytes = backups.criteria.scratch.table_size if backups.criteria.scratch else 0
     try:
         with contextlib.closing(cluster.connect(cluster.primary)) as connection:
@@ -112,10 +120,7 @@ def drill(
             script = contents.script(connection, tables)
             told = instance.psql(programs, "postgres", database, script, 3600)
             if told.code:
-                return found | {
-                    "outcome": "contents",
-                    "reason": f"the loaded dump cannot be read: {told.said}",
-                }
+                return Told("contents", f"the loaded dump cannot be read: {told.said}", found)
             there = contents.parse(told.output)
             suspects = [t for t in tables if there.tables.get(t.label) != now.tables.get(t.label)]
             wrong, unknown = _closely(connection, instance, programs, database, suspects, closed, there)
@@ -123,18 +128,18 @@ def drill(
         raise CannotTell(f"the source cannot be read: {explain(cluster.primary, error)}") from error
     compared = len(tables) - len(unknown)
     rows = sum(n for t in tables if t.label not in unknown for n, _ in there.tables.get(t.label, {}).values())
-    return found | {
+    found |= {
         "rto_s": round(took, 3), "marker_found": None, "tables": compared, "rows": rows, "differs": tuple(wrong),
         "left": (*chosen.left_out, *large, *(f"{u} (written since the dump, or not as then)" for u in unknown)),
-        "outcome": "contents" if wrong else "good", "reason": "; ".join(wrong[:4]), "date": blank.date,
     }  # fmt: skip
+    return Told("contents" if wrong else GOOD, "; ".join(wrong[:4]), found)
 
 
 def _closely(
     connection: psycopg.Connection[tuple[object, ...]], instance: Instance, programs: Programs, database: str,
     suspects: list[Table], closed: Mapping[str, tuple[str, datetime]], there: Contents,
 ) -> tuple[list[str], list[str]]:  # fmt: skip
-    """Compare tables that differ up to the dump's moment; return what is wrong, and what cannot be told."""
+    """Compare tables that differ up to the dump's moment; return what is wrong, and what cannot be compared."""
     wrong, unknown = [], []
     for table in suspects:
         if table.label not in there.tables:

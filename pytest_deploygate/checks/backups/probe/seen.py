@@ -16,14 +16,16 @@ T = TypeVar("T")
 
 
 class Backups:
-    """The `backup` section with its tool; answers are remembered, that there was none too.
+    """The `backup` section with its tool. Answers are remembered, also that there was none.
 
     `time_columns` names the time column of tables (schema.name) whose older rows no longer change: a restored dump is
-    compared with those rows where newer ones were written since.
+    compared with those rows where newer ones were written since. `environment` is the inventory's name.
     """
 
-    def __init__(self, criteria: Backup, time_columns: Mapping[str, str] | None = None) -> None:
-        self.criteria = criteria
+    def __init__(
+        self, criteria: Backup, time_columns: Mapping[str, str] | None = None, environment: str = ""
+    ) -> None:
+        self.criteria, self.environment = criteria, environment
         self.time_columns = dict(time_columns or {})
         self.tool: Tool = tool(criteria)
         self._answers: dict[str, object] = {}

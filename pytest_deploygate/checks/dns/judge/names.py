@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records, fits
 from pytest_deploygate.checks.dns.section import Dns, DnsName
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.sentences import MOST
+from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +40,27 @@ def judge_name(found: Named, expected: ExpectedName) -> Judgement:
     A transport that was not asked or gave no answer, an answer without a TTL, and an alias whose target no server or
     resolver gave are inconclusive.
     """
-    wrong: list[Said] = []
-    unknown: list[Said] = []
-    notes: list[str] = []
+    said = Collector(most=MOST)
     for server in found.facts.servers:
-        unknown += [(server.server, text) for text in _unanswered(server)]
+        said.unknown(*_unanswered(server), where=server.server)
         for records in server.over:
             if _answered(records):
-                wrong += [
-                    (server.server, text) for text in _records(records, expected, resolver=server.resolver)
-                ]
-                wrong += [(server.server, text) for text in _ttl(records, expected, resolver=server.resolver)]
-    unknown += [("", text) for text in _unresolved(found.facts, expected)]
-    wrong += [("", text) for text in _caa(found.facts, expected)]
-    _standby(found, expected, wrong, unknown)
-    if expected.switching and not wrong:
-        _settled(found, expected, unknown, notes)
-    readings = tuple(_readings(found, expected))
-    if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes))
-    if unknown:
-        return Judgement(Verdict.INCONCLUSIVE, listed(unknown), readings, tuple(notes))
+                said.wrong(*_records(records, expected, resolver=server.resolver), where=server.server)
+                said.wrong(*_ttl(records, expected, resolver=server.resolver), where=server.server)
+    said.unknown(*_unresolved(found.facts, expected))
+    said.wrong(*_caa(found.facts, expected))
+    _standby(found, expected, said)
+    if expected.switching and not said.failed:
+        _settled(found, expected, said)
+    said.read(*_readings(found, expected))
+    return said.judgement(lambda: _agreed(found))
+
+
+def _agreed(found: Named) -> str:
     ttl = max(r.ttl_s or 0 for s in found.facts.servers for r in s.over)
     standby = f", the standby {found.standby.place} is healthy" if found.standby else ""
-    return Judgement(
-        Verdict.PASS,
-        f"{words_for_count(len(found.facts.servers), 'server agrees', 'servers agree')} over UDP and TCP, TTL at most {ttl} s{standby}",
-        readings,
-        tuple(notes),
-    )
+    servers = words_for_count(len(found.facts.servers), "server agrees", "servers agree")
+    return f"{servers} over UDP and TCP, TTL at most {ttl} s{standby}"
 
 
 def _answered(records: Records) -> bool:
@@ -140,33 +133,27 @@ def _caa(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
             yield f"CAA allows {allowed} to issue for {found.name}, not {issuer}, so the next renewal will fail: add {issuer}"
 
 
-def _standby(found: Named, expected: ExpectedName, wrong: list[Said], unknown: list[Said]) -> None:
+def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:
     if expected.name.standby is None:
         return
     health = found.standby
     if health is None:
-        unknown.append(("", f"the standby {expected.name.standby.address} was not asked: run this again"))
+        said.unknown(f"the standby {expected.name.standby.address} was not asked: run this again")
     elif health.status is None and health.primary_status is None:
-        unknown.append(
-            (
-                "",
-                f"the standby {health.place} does not answer ({health.problem}), nor does the active site: check the network from here",
-            )
+        said.unknown(
+            f"the standby {health.place} does not answer ({health.problem}), nor does the active site: check the network from here"
         )
     elif health.status != 200:
         answer = (
             f"answers {health.status}" if health.status is not None else f"does not answer ({health.problem})"
         )
-        wrong.append(
-            (
-                "",
-                f"the standby {health.place} {answer} on {health.path}, expected 200 ({words_for_count(health.attempts, 'attempt', 'attempts')}), so a failover "
-                "would not work: bring it up",
-            )
+        said.wrong(
+            f"the standby {health.place} {answer} on {health.path}, expected 200 ({words_for_count(health.attempts, 'attempt', 'attempts')}), so a failover "
+            "would not work: bring it up"
         )
 
 
-def _settled(found: Named, expected: ExpectedName, unknown: list[Said], notes: list[str]) -> None:
+def _settled(found: Named, expected: ExpectedName, said: Collector) -> None:
     """The TTL must have been low for as long as the highest earlier TTL: resolvers may keep that answer so long."""
     limit_s = expected.dns.max_ttl.total_seconds()
     now = found.facts.at
@@ -175,11 +162,11 @@ def _settled(found: Named, expected: ExpectedName, unknown: list[Said], notes: l
             f"this is the first observation of {found.facts.name}: how long its TTL has been low is unknown; "
             "run this again with the same change before the cutover"
         )
-        unknown.append(("", what))
+        said.unknown(what)
         return
     high = [seen for seen in found.earlier if seen.ttl_s > limit_s]
     if not high:
-        notes.append(f"TTL of {found.facts.name} seen low since {found.earlier[0].at:%Y-%m-%d %H:%M} UTC")
+        said.note(f"TTL of {found.facts.name} seen low since {found.earlier[0].at:%Y-%m-%d %H:%M} UTC")
         return
     last = max(high, key=lambda seen: seen.at + timedelta(seconds=seen.ttl_s))
     over = last.at + timedelta(seconds=last.ttl_s)
@@ -188,7 +175,7 @@ def _settled(found: Named, expected: ExpectedName, unknown: list[Said], notes: l
             f"the TTL of {found.facts.name} was {last.ttl_s} s on {last.at:%Y-%m-%d %H:%M} UTC (limit {limit_s:.0f} s): resolvers may "
             f"keep that answer until {over:%Y-%m-%d %H:%M} UTC; do not switch before"
         )
-        unknown.append(("", what))
+        said.unknown(what)
 
 
 def _readings(found: Named, expected: ExpectedName) -> Iterator[Reading]:

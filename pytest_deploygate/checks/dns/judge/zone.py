@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from pytest_deploygate.checks.dns.facts import ZoneAt, ZoneFacts
 from pytest_deploygate.checks.dns.section import Dns
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.sentences import MOST
+from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
 
 
 def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
@@ -21,43 +22,38 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
     server that answers did not tell: serial, NS records, recursion, DNSSEC. A transfer without an answer is a note where
     the server did answer other questions over TCP, and so is a delegation that the inventory gives no way to read.
     """
-    wrong: list[Said] = []
-    unknown: list[Said] = []
-    notes: list[str] = []
+    said = Collector(most=MOST)
     for server in found.servers:
         if server.problem:
-            unknown.append((server.server, f"{server.problem}: check the server and the network to it"))
+            said.unknown(f"{server.problem}: check the server and the network to it", where=server.server)
             continue
-        wrong += [(server.server, text) for text in _served(server, expected)]
-        unknown += [(server.server, text) for text in _untold(server)]
-        _signatures(server, found, expected, wrong, unknown)
+        said.wrong(*_served(server, expected), where=server.server)
+        said.unknown(*_untold(server), where=server.server)
+        _signatures(server, found, expected, said)
         if server.transfer not in ("refused", "allowed") and _speaks_tcp(server):
-            notes.append(f"{server.server}: a zone transfer (AXFR) got no answer, which counts as refused")
+            said.note(f"{server.server}: a zone transfer (AXFR) got no answer, which counts as refused")
     if found.unnamed:
-        notes.append(f"not asked, because `dns.servers` does not name them: {', '.join(found.unnamed)}")
-    wrong += [("", text) for text in [*_together(found, expected), *_delegated(found)]]
-    _chain(found, expected, wrong, unknown, notes)
-    _delegation_read(found, expected, unknown, notes)
-    readings = tuple(_zone_readings(found))
+        said.note(f"not asked, because `dns.servers` does not name them: {', '.join(found.unnamed)}")
+    said.wrong(*[*_together(found, expected), *_delegated(found)])
+    _chain(found, expected, said)
+    _delegation_read(found, expected, said)
+    said.read(*_zone_readings(found))
     answering = [server for server in found.servers if not server.problem]
-    if answering:
-        wrong += [
-            (s.server, f"does not answer ({s.problem}), others do, and that delays users: bring it up")
-            for s in found.servers
-            if s.problem
-        ]
-    if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes))
-    if unknown or not answering:
-        reason = listed(unknown) or "there is no server to ask"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(notes))
+    if not found.servers:
+        said.unknown("there is no server to ask")
+    for server in found.servers if answering else ():
+        if server.problem:
+            said.wrong(
+                f"does not answer ({server.problem}), others do, and that delays users: bring it up",
+                where=server.server,
+            )
+    return said.judgement(lambda: _serving(found, answering))
+
+
+def _serving(found: ZoneFacts, answering: list[ZoneAt]) -> str:
     signed = {s.signatures.state for s in answering if s.signatures}
-    return Judgement(
-        Verdict.PASS,
-        f"{words_for_count(len(answering), 'server serves', 'servers serve')} {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed))}",
-        readings,
-        tuple(notes),
-    )
+    servers = words_for_count(len(answering), "server serves", "servers serve")
+    return f"{servers} {found.zone} at serial {answering[0].serial}, DNSSEC {', '.join(sorted(signed))}"
 
 
 def _served(server: ZoneAt, expected: Dns) -> Iterator[str]:
@@ -91,75 +87,64 @@ def _speaks_tcp(server: ZoneAt) -> bool:
     return server.signatures is not None and server.signatures.state != "unclear"
 
 
-def _signatures(
-    server: ZoneAt, found: ZoneFacts, expected: Dns, wrong: list[Said], unknown: list[Said]
-) -> None:
+def _signatures(server: ZoneAt, found: ZoneFacts, expected: Dns, said: Collector) -> None:
     signed = server.signatures
     if signed is None or not server.authoritative:
         return
     if signed.state == "unsigned":
         if expected.dnssec:
-            wrong.append((server.server, f"{expected.zone} is not signed (DNSSEC): sign it"))
+            said.wrong(f"{expected.zone} is not signed (DNSSEC): sign it", where=server.server)
     elif signed.state in ("broken", "expired"):
-        wrong.append(
-            (
-                server.server,
-                f"DNSSEC is {signed.state} ({signed.detail}): validating resolvers answer SERVFAIL; sign the zone again",
-            )
+        said.wrong(
+            f"DNSSEC is {signed.state} ({signed.detail}): validating resolvers answer SERVFAIL; sign the zone again",
+            where=server.server,
         )
     elif signed.state != "valid":
-        unknown.append((server.server, f"DNSSEC could not be read: {signed.detail or signed.state}"))
+        said.unknown(f"DNSSEC could not be read: {signed.detail or signed.state}", where=server.server)
     elif signed.until is None:
-        unknown.append((server.server, "DNSSEC is valid, but when its signatures expire is unknown"))
+        said.unknown("DNSSEC is valid, but when its signatures expire is unknown", where=server.server)
     elif signed.until - found.at < expected.signatures_left:
-        wrong.append(
-            (
-                server.server,
-                f"signatures expire {signed.until:%Y-%m-%d %H:%M} UTC, they must be valid for another "
-                f"{words_for(expected.signatures_left)}: re-sign the zone",
-            )
+        said.wrong(
+            f"signatures expire {signed.until:%Y-%m-%d %H:%M} UTC, they must be valid for another "
+            f"{words_for(expected.signatures_left)}: re-sign the zone",
+            where=server.server,
         )
 
 
-def _chain(found: ZoneFacts, expected: Dns, wrong: list[Said], unknown: list[Said], notes: list[str]) -> None:
+def _chain(found: ZoneFacts, expected: Dns, said: Collector) -> None:
     """DS records in the parent zone that match no key break the zone for everybody who validates."""
     chain = found.chain
     if chain is None:
         return
     signed = any(s.signatures is not None and s.signatures.state != "unsigned" for s in found.servers)
     if chain.state == "broken":
-        wrong.append(
-            (
-                "",
-                f"{chain.detail}: validating resolvers answer SERVFAIL; publish matching DS records in the parent zone, or "
-                "remove them there",
-            )
+        said.wrong(
+            f"{chain.detail}: validating resolvers answer SERVFAIL; publish matching DS records in the parent zone, or "
+            "remove them there"
         )
     elif chain.state == "none":
         if expected.dnssec:
-            wrong.append(
-                ("", f"{found.zone} has no DS record in the parent zone, so nobody validates it: publish one")
+            said.wrong(
+                f"{found.zone} has no DS record in the parent zone, so nobody validates it: publish one"
             )
         elif signed:
-            notes.append(f"{found.zone} is signed, but the parent zone has no DS record: nobody validates it")
+            said.note(f"{found.zone} is signed, but the parent zone has no DS record: nobody validates it")
     elif chain.state != "fits":
         text = f"whether the parent zone has a DS record for {found.zone} is unknown: {chain.detail}"
         if signed or expected.dnssec:
-            unknown.append(("", text))
+            said.unknown(text)
         else:
-            notes.append(text)
+            said.note(text)
 
 
-def _delegation_read(found: ZoneFacts, expected: Dns, unknown: list[Said], notes: list[str]) -> None:
+def _delegation_read(found: ZoneFacts, expected: Dns, said: Collector) -> None:
     if found.delegation_problem or (expected.parent and not found.delegated):
         problem = found.delegation_problem or "the parent zone was not asked"
-        unknown.append(
-            ("", f"the delegation of {found.zone} could not be read: {problem}; check `dns.parent`")
-        )
+        said.unknown(f"the delegation of {found.zone} could not be read: {problem}; check `dns.parent`")
     if expected.parent and found.chain is None:
-        unknown.append(("", f"DS records of {found.zone} were not looked up: run this again"))
+        said.unknown(f"DS records of {found.zone} were not looked up: run this again")
     if not expected.parent:
-        notes.append(f"delegation and DS records of {found.zone} were not compared: `dns.parent` is not set")
+        said.note(f"delegation and DS records of {found.zone} were not compared: `dns.parent` is not set")
 
 
 def _together(found: ZoneFacts, expected: Dns) -> Iterator[str]:

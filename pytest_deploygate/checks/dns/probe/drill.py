@@ -1,53 +1,72 @@
-"""The failover of a name really happening: the primary site is stopped, the servers are watched, it is brought back.
+"""The failover of a name, really done: the primary site is stopped, the servers are watched, and it is brought back.
 
-Disruptive: `drill` is called only where that was allowed. It leaves a dated record; `evidence` reads the last one.
+Disruptive: `failover_drill` is called only where that is allowed, and writes a dated record. `failover_evidence` reads
+the last one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
-from pytest_deploygate.checks.dns.facts import DrillRecord
+from pytest_deploygate.checks.dns.facts import FailoverFacts
 from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.clients.host import commands
+from pytest_deploygate.drills import record as drills
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import CannotTell
 
+Record = drills.Record[FailoverFacts]
+Evidence = drills.Evidence[FailoverFacts]
 _PAUSE_S = 0.1
 
 
 def failover_evidence(
-    settings: Dns, wanted: DnsName, drilled: DrillRecord | None
-) -> tuple[DrillRecord | None, datetime, str]:
-    """Return the drill of this run or the one on record, the time, and the digest that a record must have."""
-    now, digest = datetime.now(UTC), digest_of(settings, wanted)
-    if drilled or wanted.failover is None:
-        return drilled, now, digest
-    file = wanted.failover.record
-    try:
-        kept = json.loads(file.read_text())
-        return DrillRecord(**kept | {"at": datetime.fromisoformat(kept["at"]), "fresh": False}), now, digest
-    except FileNotFoundError:
-        return None, now, digest
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise CannotTell(f"the drill's record {file} cannot be read: {error}") from None
+    settings: Dns, wanted: DnsName, drilled: Record | None, environment: str = ""
+) -> Evidence:
+    """Return the drill of this run, else the record of the last one. `environment` is the inventory's name."""
+    now = drills.described(configuration(settings, wanted))
+
+    def former(raw: dict[str, Any]) -> dict[str, Any]:
+        """Earlier versions wrote `at`, and a digest of the configuration without its settings."""
+        if "at" not in raw:
+            return raw
+        same = raw.get("digest") == _former_digest(settings, wanted)
+        return (
+            raw | {"date": raw["at"]} | ({"configuration": now, "digest": drills.digest(now)} if same else {})
+        )
+
+    return drills.evidence(
+        wanted.failover.record if wanted.failover else None,
+        FailoverFacts,
+        ran=drilled,
+        configuration=now,
+        environment=environment,
+        former=former,
+    )
 
 
-def digest_of(settings: Dns, wanted: DnsName) -> str:
-    """Return the digest of what a drill's result depends on: zone, names of servers, standby, commands."""
-    failover = wanted.failover
-    parts = [settings.zone, wanted.name, sorted(server.name for server in settings.servers)]
-    parts += [wanted.standby.address if wanted.standby else "", failover.stop if failover else ""]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def configuration(settings: Dns, wanted: DnsName) -> dict[str, str]:
+    """Return what a drill's result depends on: the zone, its servers, the standby, and the command that stops the site."""
+    return {
+        "zone": settings.zone,
+        "name": wanted.name,
+        "servers": ", ".join(sorted(server.name for server in settings.servers)),
+        "standby": wanted.standby.address if wanted.standby else "",
+        "stop": wanted.failover.stop if wanted.failover else "",
+    }
 
 
-def failover_drill(settings: Dns, wanted: DnsName) -> DrillRecord:
-    """Stop the primary site, wait for the standby in every authoritative answer, and bring it back whatever happens."""
+def _former_digest(settings: Dns, wanted: DnsName) -> str:
+    zone, name, _, standby, stop = configuration(settings, wanted).values()
+    servers = sorted(server.name for server in settings.servers)
+    return sha256(json.dumps([zone, name, servers, standby, stop]).encode())
+
+
+def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Record:
+    """Stop the primary site, wait for the standby in every authoritative answer, and always bring it back."""
     failover, standby = wanted.failover, wanted.standby
     if failover is None or standby is None:
         raise CannotTell(f"a drill for {wanted.name} needs `standby` and `failover` in the inventory")
@@ -57,25 +76,29 @@ def failover_drill(settings: Dns, wanted: DnsName) -> DrillRecord:
             f"{wanted.name} points to the standby {standby.address} already; bring the primary site back first"
         )
     switched = back = None
-    outcome = "good"
+    problem = ""
     try:
         began = time.monotonic()
         commands.must(failover.stop)
         switched = _wait(settings, wanted, {standby.address}, failover, began)
         if switched is None:
-            outcome = f"{wanted.name} did not point to {standby.address} in time"
+            problem = f"{wanted.name} did not point to {standby.address} in time"
     except CannotTell as error:
-        outcome = str(error)
+        problem = str(error)
     finally:
         began = time.monotonic()
         commands.must(failover.restore)
         back = _wait(settings, wanted, before, failover, began)
-    if outcome == "good" and back is None:
-        outcome = f"{wanted.name} did not come back to {', '.join(sorted(before))} in time"
-    record = DrillRecord(
-        wanted.name, datetime.now(UTC), digest_of(settings, wanted), switched, back, outcome, fresh=True
+    if not problem and back is None:
+        problem = f"{wanted.name} did not come back to {', '.join(sorted(before))} in time"
+    record = drills.made(
+        FailoverFacts(wanted.name, switched, back),
+        "failed" if problem else drills.GOOD,
+        configuration(settings, wanted),
+        reason=problem,
+        environment=environment,
     )
-    _keep(failover.record, record)
+    drills.write(failover.record, record)
     return record
 
 
@@ -101,10 +124,3 @@ def _wait(
             return round(elapsed, 3)
         time.sleep(_PAUSE_S)
     return None
-
-
-def _keep(file: Path, record: DrillRecord) -> None:
-    try:
-        file.write_text(json.dumps(asdict(record) | {"at": record.at.isoformat()}, indent=1))
-    except OSError as error:
-        raise CannotTell(f"the drill's record {file} cannot be written: {error.strerror}") from None

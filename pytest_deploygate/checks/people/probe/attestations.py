@@ -1,4 +1,4 @@
-"""What stands behind an item's attestations now: digests of the evidence, signatures, findings files, the time."""
+"""What an item's attestations rest on now: digests of the evidence, signatures, findings files, the time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pytest_deploygate.checks.people.facts import (
     BackingSeen,
 )
 from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
+from pytest_deploygate.files import sha256
 
 SIGNERS = "allowed_signers"
 _CHUNK = 64 * 1024
@@ -70,7 +71,7 @@ def _seen(root: Path, one: Attestation, signers: Path, fetch: bool, timeout_s: f
             raw, path.with_name(f"{path.name}.sig"), signers, (one.role, one.name), NAMESPACE
         ),
         findings=sarif.measure(root / one.findings.file, one.findings.file) if one.findings else None,
-        changed=hashlib.sha256(raw).hexdigest() != one.sha256,
+        changed=sha256(raw) != one.sha256,
     )
 
 

@@ -1,6 +1,6 @@
-"""The pressure test of a pooler: more clients than the server takes ask at once, for a stated moment.
+"""The pressure test of a pooler: for a given time more clients than the server takes ask at once.
 
-It does not begin where the pools could ask for more than the server takes: the clients of others would be refused.
+It does not begin if the pools could take more connections than the server has: clients of others would be refused.
 Each client connects, asks `pg_sleep(hold)` until the time is over, and leaves; meanwhile the server's connections
 of our role are counted. Nothing is written.
 """
@@ -8,28 +8,27 @@ of our role are counted. Nothing is written.
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 
-from pytest_deploygate.checks.pooling.facts import PressureFacts
+from pytest_deploygate.checks.pooling.facts import Capacity, PressureFacts
 from pytest_deploygate.checks.pooling.probe.console import capacity, login
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.drills import record as drills
+from pytest_deploygate.model import CannotTell, words_for
 from pytest_deploygate.redaction import redact
 
-FORMAT = "deploygate-pooling-pressure/1"
+Evidence = drills.Evidence[PressureFacts]
 _LONGEST = timedelta(seconds=60)
-#: PgBouncer hands a client's application_name on to the server connection that serves it.
+#: PgBouncer passes a client's application_name to the server connection that serves it.
 _NAME = "deploygate-pressure"
 _SERVERS = """
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name = %s
@@ -45,26 +44,74 @@ class _Client:
 
 def under_pressure(
     cluster: Cluster, pooling: Pooling, pooler: Pooler, environment: str, *, allowed: bool
-) -> PressureFacts:
-    """Put a pooler under pressure where that is allowed, else read the record of the last time.
+) -> Evidence:
+    """Put a pooler under pressure if that is allowed, else read the record of the last time.
 
-    Raises CannotTell where neither is possible, or where pressure could hurt.
+    Raises CannotTell if neither is possible, or if pressure could do harm.
     """
     pressure = pooling.pressure
     if pressure is None:
         raise CannotTell(
             "the pooler was not put under pressure: add `pressure: {clients: …, record: FILE}` to database.pooling"
         )
-    if not allowed and pressure.opt_in != environment:
-        return _on_record(pressure, pooler, environment)
-    facts = _press(cluster, pooling, pooler, pressure)
-    if pressure.record:
-        _write(pressure.record, facts, environment)
-    return facts
-
-
-def _press(cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressure) -> PressureFacts:
     whole = capacity(cluster, pooling)
+    about = drills.described(configuration(whole, pooler, pressure))
+    ran = None
+    if allowed or pressure.opt_in == environment:
+        facts = _press(cluster, pooling, pooler, pressure, whole)
+        outcome = "failed" if facts.failed else drills.GOOD
+        ran = drills.made(facts, outcome, about, reason=facts.first_error, environment=environment)
+        if pressure.record:
+            drills.write(pressure.record, ran, of=pooler.name)
+    return drills.evidence(
+        pressure.record,
+        PressureFacts,
+        ran=ran,
+        configuration=about,
+        environment=environment,
+        of=pooler.name,
+        former=lambda raw: _former(raw, about),
+    )
+
+
+def configuration(whole: Capacity, pooler: Pooler, pressure: Pressure) -> dict[str, str]:
+    """Return what the result depends on: the server's limit, the pool, and how many clients ask for how long."""
+    mine = next(p for p in whole.poolers if p.name == pooler.name)
+    return {
+        "pooler": pooler.name,
+        "max_connections": str(whole.max_connections),
+        "pool size": str(mine.size) if not mine.problem else f"unknown ({mine.problem})",
+        "pool mode": mine.mode,
+        "clients": str(min(pressure.clients, pressure.cap)),
+        "hold": words_for(pressure.hold),
+    }
+
+
+def _former(raw: dict[str, Any], now: dict[str, str]) -> dict[str, Any]:
+    """Earlier versions wrote one environment per file and no configuration; what they measured of it must be as now."""
+    if raw.get("format") != "deploygate-pooling-pressure/1":
+        return raw
+    found = {}
+    for name, facts in raw["poolers"].items():
+        then = now | {
+            "max_connections": str(facts["max_connections"]),
+            "pool size": str(facts["pool_size"]),
+            "clients": str(facts["clients"]),
+        }
+        found[name] = facts | {
+            "date": facts["at"],
+            "environment": raw["inventory"],
+            "outcome": "failed" if facts["failed"] else drills.GOOD,
+            "reason": facts["first_error"],
+            "configuration": then,
+            "digest": drills.digest(then),
+        }
+    return {"drills": found}
+
+
+def _press(
+    cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressure, whole: Capacity
+) -> PressureFacts:
     mine = next(p for p in whole.poolers if p.name == pooler.name)
     if mine.problem:
         raise CannotTell(
@@ -74,7 +121,7 @@ def _press(cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressur
     if sum(p.most for p in whole.poolers) + pooling.direct > room:
         raise CannotTell(
             f"{pooler.name} was not put under pressure: its pools could take more than the {room} connections of "
-            f"{whole.node}, and others would be refused; mend the sizes first"
+            f"{whole.node}, and others would be refused; lower the sizes first"
         )
     clients = min(pressure.clients, pressure.cap)
     if mine.max_clients and clients > mine.max_clients:
@@ -151,41 +198,3 @@ def _counted(cluster: Cluster) -> Iterator[_Count]:
     finally:
         done.set()
         thread.join(10.0)
-
-
-def _on_record(pressure: Pressure, pooler: Pooler, environment: str) -> PressureFacts:
-    step = f"run it with --allow-disruptive={environment}, or set `opt_in: {environment}`"
-    if pressure.record is None:
-        raise CannotTell(f"{pooler.name} was not put under pressure and `pressure` names no record: {step}")
-    try:
-        record = json.loads(pressure.record.read_text())
-        if record["format"] != FORMAT or record["inventory"] != environment:
-            raise CannotTell(f"{pressure.record} is no record of a pressure test of {environment}: {step}")
-        facts = record["poolers"][pooler.name]
-        age = datetime.now(UTC) - datetime.fromisoformat(facts.pop("at"))
-        return PressureFacts(**facts, on_record=True, age=age)
-    except OSError as error:
-        raise CannotTell(
-            f"no pressure test of {pooler.name} is on record ({error.strerror}): {step}"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise CannotTell(f"{pressure.record} cannot be read as a record ({error}): {step}") from None
-
-
-def _write(file: Path, facts: PressureFacts, environment: str) -> None:
-    try:
-        record = json.loads(file.read_text())
-    except (OSError, ValueError):
-        record = {}
-    if record.get("format") != FORMAT or record.get("inventory") != environment:
-        record = {"format": FORMAT, "inventory": environment, "poolers": {}}
-    kept = {
-        name: getattr(facts, name) for name in PressureFacts.__slots__ if name not in ("on_record", "age")
-    }
-    record["poolers"][facts.pooler] = kept | {"at": datetime.now(UTC).isoformat()}
-    beside = file.with_suffix(".part")
-    try:
-        beside.write_text(json.dumps(record, indent=1) + "\n")
-        beside.replace(file)
-    except OSError as error:
-        raise CannotTell(f"the record {file} cannot be written: {error.strerror}") from None

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from pytest_deploygate.checks.postgres.facts import AfterLoadFacts, Sequence
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for_count
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.model import Judgement, Reading, words_for_count
 
 _NAMED = 4
 #: What is in a list, one and several, and what to do about it.
@@ -51,29 +52,24 @@ _LISTS = {
 
 def judge_after_load(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
     """Pass when nothing is left behind, and something was loaded at all."""
-    wrong = [*_sequences(found, expected), *_lists(found)]
-    readings = tuple(_readings(found, expected))
-    notes = (f"left out by the inventory: {', '.join(found.ignored)}",) if found.ignored else ()
-    if wrong:
-        return Judgement(Verdict.FAIL, f"{found.node}: {'; '.join(wrong)}", readings, notes)
+    said = Collector(about=found.node)
+    said.wrong(*_sequences(found, expected), *_lists(found))
+    said.read(*_readings(found, expected))
+    if found.ignored:
+        said.note(f"left out by the inventory: {', '.join(found.ignored)}")
     if found.unread:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"{found.node}: {words_for_count(len(found.unread), 'sequence', 'sequences')} could not be looked at: {'; '.join(found.unread[:_NAMED])}",
-            readings, notes,
-        )  # fmt: skip
+        count = words_for_count(len(found.unread), "sequence", "sequences")
+        said.unknown(f"{count} could not be read: {'; '.join(found.unread[:_NAMED])}")
     if not found.with_rows:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"none of the {found.tables} tables on {found.node} has rows, which proves nothing: run again after phase 4",
-            readings, notes, deferred_to="phase4",
-        )  # fmt: skip
-    return Judgement(
-        Verdict.PASS,
-        f"{found.node}: {len(found.sequences)} sequences are past their columns, {found.with_rows} tables with rows are "
-        "analyzed, constraints validated, triggers on",
-        readings,
-        notes,
+        said.unknown(
+            f"none of the {found.tables} tables has rows, which proves nothing: run again after phase 4",
+            deferred_to="phase4",
+        )
+    return said.judgement(
+        lambda: (
+            f"{found.node}: {len(found.sequences)} sequences are past their columns, {found.with_rows} tables with rows "
+            "are analyzed, constraints validated, triggers on"
+        )
     )
 
 

@@ -1,14 +1,12 @@
 """The failover drill: stop the primary under write load, promote the best replica, look for every acknowledged write.
 
-Disruptive: `drill` is called only where that was allowed. It leaves a dated record; `evidence` reads the record
-and what the configuration is now.
+Disruptive: `failover_drill` is called only where that is allowed, and writes a dated record. `failover_evidence` reads
+the record and the current configuration.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import shlex
 import shutil
@@ -16,26 +14,30 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from pytest_deploygate.checks.replication.facts import DrillEvidence, DrillRecord
+from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import Ledger, Load, present
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import forget
+from pytest_deploygate.drills import record as drills
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 
+Record = drills.Record[FailoverFacts]
+Evidence = drills.Evidence[FailoverFacts]
 COMMAND_BOUND_S = 120.0
 RESTORED_BOUND_S = 60.0
-#: A stop that is not felt by the writers for so long did not stop the primary.
+#: If the writers do not notice the stop for this long, it did not stop the primary.
 _FELT_S = 5.0
 _POSITION = (
     "SELECT greatest((pg_last_wal_receive_lsn() - '0/0')::bigint, (pg_last_wal_replay_lsn() - '0/0')::bigint),"
@@ -44,8 +46,8 @@ _POSITION = (
 
 
 def failover_evidence(
-    cluster: Cluster, failover: Failover | None, ran: DrillRecord | None = None, environment: str = ""
-) -> DrillEvidence:
+    cluster: Cluster, failover: Failover | None, ran: Record | None = None, environment: str = ""
+) -> Evidence:
     """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
 
     Raises NotCovered where there is no replica, CannotTell when the configuration cannot be read.
@@ -54,21 +56,22 @@ def failover_evidence(
         raise NotCovered(
             "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
         )
-    now = configuration(cluster, failover)
-    path = str(failover.record) if failover else ""
-    record, problem = (ran, "") if ran else read_record(failover.record) if failover else (None, "")
-    return DrillEvidence(
-        record, path, problem, now, digest(now), ran is not None, environment, datetime.now(UTC)
+    return drills.evidence(
+        failover.record if failover else None,
+        FailoverFacts,
+        ran=ran,
+        configuration=configuration(cluster, failover),
+        environment=environment,
     )
 
 
 def configuration(cluster: Cluster, failover: Failover | None) -> dict[str, str]:
-    """Describe what a drill's result depends on: names, roles, settings, versions, commands; no address, no secret."""
+    """Return what a drill's result depends on: names, roles, settings, versions, commands; no address."""
     primary = read_server(cluster, cluster.primary)
     if not primary.answered:
         raise CannotTell(primary.problem)
     database = cluster.settings
-    facts = {
+    found = {
         "database": database.name,
         "primary": database.primary.name,
         "replicas": ", ".join(
@@ -80,59 +83,29 @@ def configuration(cluster: Cluster, failover: Failover | None) -> dict[str, str]
         "synchronous_commit": primary.synchronous_commit,
     }
     if failover:
-        facts |= {"stop_primary": failover.stop_primary, "promote": failover.promote or "pg_promote()"}
-    return {name: redact(value) for name, value in facts.items()}
+        found |= {"stop_primary": failover.stop_primary, "promote": failover.promote or "pg_promote()"}
+    return found
 
 
-def digest(facts: dict[str, str]) -> str:
-    """Return the SHA-256 of a configuration: the same facts give the same digest, in any order."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def read_record(path: Path) -> tuple[DrillRecord | None, str]:
-    """Read a record; return it or why there is none."""
-    try:
-        raw = json.loads(path.read_text())
-        known = {f.name for f in fields(DrillRecord)}
-        record = DrillRecord(
-            **{k: v for k, v in raw.items() if k in known} | {"date": datetime.fromisoformat(raw["date"])}
-        )
-    except FileNotFoundError:
-        return None, f"there is no record {path}"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return None, f"the record {path} cannot be read: {type(error).__name__}: {error}"
-    if record.date.tzinfo is None:
-        return None, f"the record {path} has a date without time zone"
-    return record, ""
-
-
-def write_record(path: Path, record: DrillRecord) -> None:
-    """Write a record whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(asdict(record) | {"date": record.date.isoformat()}, indent=2, sort_keys=True)
-    beside.write_text(redact(text) + "\n")
-    beside.replace(path)
-
-
-def failover_drill(cluster: Cluster, failover: Failover | None, plan: WriteLoad | None) -> DrillRecord:
-    """Do the drill, under the writes of `plan`, and write its record. Whatever happens, a promoted cluster is restored.
+def failover_drill(
+    cluster: Cluster, failover: Failover | None, plan: WriteLoad | None, environment: str = ""
+) -> Record:
+    """Run the drill under the writes of `plan` and write its record. A cluster that was promoted is always restored.
 
     Raises CannotTell when it cannot begin: no `failover` section, no `writes`, a node that does not answer.
     """
     if failover is None:
         raise CannotTell(
-            "there is no `failover` section under `database.replication`, so no drill can be made"
+            "there is no `failover` section under `database.replication`, so no drill can be run"
         )
-    facts = configuration(cluster, failover)
-    blank = DrillRecord(datetime.now(UTC).replace(microsecond=0), digest(facts), facts, "", "")
+    blank = drills.made(FailoverFacts(), "", configuration(cluster, failover), environment=environment)
     refusal = _not_synchronous(cluster)
     if refusal:
         # Nothing was done, so the record of an earlier drill stays.
         return replace(blank, outcome="not_synchronous", reason=refusal)
     record = _Drill(cluster, failover, plan or WriteLoad(), blank).run()
     forget(cluster)
-    write_record(failover.record, record)
+    drills.write(failover.record, record)
     return record
 
 
@@ -153,11 +126,11 @@ def _not_synchronous(cluster: Cluster) -> str:
 class _Drill:
     """One drill, step by step; `record` grows with it."""
 
-    def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: DrillRecord) -> None:
+    def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: Record) -> None:
         self.cluster, self.failover, self.plan, self.record = cluster, failover, plan, blank
         self.stopped_at = 0.0
 
-    def run(self) -> DrillRecord:
+    def run(self) -> Record:
         with markers.rows(self.cluster) as (_, mine):
             load = Load(self.cluster, self.cluster.primary, self._plan(), mine)
             stop = threading.Timer(self._lead_s(), self._stop, [load])
@@ -175,25 +148,25 @@ class _Drill:
             except CannotTell as unknown:
                 self._end("not_promoted", str(unknown))
             finally:
-                if self.record.writable_after_s is not None and chosen:
+                if self.record.facts.writable_after_s is not None and chosen:
                     markers.clean(self.cluster, chosen, mine)
                     self._restore(chosen)
         if not self.record.outcome:
-            self._end("good", f"no acknowledged write was lost, {self.record.promoted} took over")
+            self._end("good", f"no acknowledged write was lost, {self.record.facts.promoted} took over")
         return self.record
 
     def _lead_s(self) -> float:
-        """Return for how long is written before the stop."""
+        """Return how long the load runs before the stop."""
         return self.plan.duration.total_seconds() / 2
 
     def _plan(self) -> WriteLoad:
-        """Write until the stop is felt: the command may take its time, the load must be running when it strikes."""
+        """Write until the stop is noticed: the command may take a while, and the load must be running when it takes effect."""
         return self.plan.model_copy(
             update={"duration": self.plan.duration + timedelta(seconds=COMMAND_BOUND_S)}
         )
 
     def _end(self, outcome: str, reason: str) -> None:
-        """Enter an outcome; the first bad one stays, a later one adds its reason."""
+        """Set the outcome; the first one stays, a later one adds its reason."""
         before = self.record
         self.record = replace(
             before,
@@ -201,20 +174,24 @@ class _Drill:
             reason=redact(f"{before.reason}; {reason}" if before.reason else reason),
         )
 
+    def _found(self, **facts: Any) -> None:
+        """Add to what the drill found."""
+        self.record = replace(self.record, facts=replace(self.record.facts, **facts))
+
     def _stop(self, load: Load) -> None:
         self.stopped_at = time.monotonic()
         problem = run_command(self.failover.stop_primary)
         if not load.ended.wait(_FELT_S):
             load.ended.set()
-            problem = problem or f"writes went on for {_FELT_S:g} s after the stop"
+            problem = problem or f"writes continued for {_FELT_S:g} s after the stop"
         if problem:
             self._end("not_promoted", f"the primary could not be stopped: {problem}")
 
     def _choose(self) -> Node:
-        """Return the replica that has most, once nothing arrives any more.
+        """Return the replica with the highest position, once nothing arrives any more.
 
-        After its receiver died a replica's receive position may read as a segment's beginning, so the greater of
-        received and replayed counts, when it has stood still and the receiver is gone.
+        After its receiver has ended, a replica may report the start of a segment as its receive position. So the greater
+        of received and replayed counts, once it no longer changes and the receiver has ended.
         """
         candidates = [n for n in self.cluster.replicas if not n.delayed and not n.upstream]
         deadline = time.monotonic() + self.failover.within.total_seconds()
@@ -255,7 +232,7 @@ class _Drill:
                 raise CannotTell(f"{node.name} was promoted but takes no writes: {why}")
             time.sleep(0.05)
         after = time.monotonic() - self.stopped_at
-        self.record = replace(self.record, promoted=node.name, writable_after_s=round(after, 3))
+        self._found(promoted=node.name, writable_after_s=round(after, 3))
         limit = self.failover.within.total_seconds()
         if after > limit:
             self._end("too_slow", f"{node.name} took writes after {after:.1f} s, limit {limit:g} s")
@@ -273,8 +250,7 @@ class _Drill:
     def _compare(self, node: Node, ledger: Ledger, mine: markers.Rows) -> None:
         ids = present(self.cluster, node, mine)
         missing = ledger.acknowledged - ids
-        self.record = replace(
-            self.record,
+        self._found(
             acknowledged=len(ledger.acknowledged),
             indeterminate=len(ledger.indeterminate),
             missing=len(missing),
@@ -286,7 +262,7 @@ class _Drill:
                 "lost", f"{node.name} lacks {len(missing)} of {len(ledger.acknowledged)} acknowledged writes"
             )
         elif not ledger.acknowledged:
-            self._end("unproven", "no write was acknowledged before the stop, so nothing was proven")
+            self._end("unproven", "no write was acknowledged before the stop, so nothing was shown")
 
     def _restore(self, node: Node) -> None:
         began = time.monotonic()
@@ -296,7 +272,7 @@ class _Drill:
         while not problem:
             why = self._roles()
             if not why:
-                self.record = replace(self.record, restored_after_s=round(time.monotonic() - began, 3))
+                self._found(restored_after_s=round(time.monotonic() - began, 3))
                 return
             if time.monotonic() > deadline:
                 problem = why
@@ -306,7 +282,7 @@ class _Drill:
         )
 
     def _roles(self) -> str:
-        """Say what keeps the cluster from its roles, or nothing."""
+        """Say which node does not have its role back, or nothing."""
         servers = [read_server(self.cluster, node) for node in self.cluster.nodes]
         for server in servers:
             wanted = server.node != self.cluster.primary.name
@@ -322,7 +298,7 @@ class _Drill:
 
 def run_command(command: str, node: Node | None = None) -> str:
     """Run a command of the inventory, without a shell; return what went wrong, or nothing. `{node}` is the node's name."""
-    # Programs installed beside this one (`deploygate` itself) are found without an activated environment, too.
+    # Programs installed beside this one (`deploygate` itself) are found even if the environment is not activated.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     words = [word.replace("{node}", node.name if node else "") for word in shlex.split(command)]
     if not words:

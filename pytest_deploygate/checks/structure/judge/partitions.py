@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.structure.facts import Partition, Partitions
 from pytest_deploygate.checks.structure.section import Partitioned
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 #: Months and quarters are not all of one length.
@@ -44,33 +45,27 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
             Verdict.INCONCLUSIVE,
             f"bounds that are no point of time cannot be judged: {'; '.join(found.unread[:_MOST])}",
         )
-    wrong = [
+    said = Collector(about=found.table, confirmed=True)
+    said.wrong(
         *_gaps(found.ranges),
         *_widths(found.ranges, expected.interval),
         *_open(found),
         *_ahead(found, expected),
-    ]
-    wrong += [*_default(found), *_pruning(found)]
-    readings = tuple(_readings(found, expected))
-    if wrong:
-        return Judgement(Verdict.FAIL, f"{found.table}: " + "; ".join(wrong), readings, confirmed=True)
+        *_default(found),
+        *_pruning(found),
+    )
+    said.read(*_readings(found, expected))
     if found.scanned == 0:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"{found.table}: the plan of a query over one partition's time reads no partition, which tells nothing of pruning",
-            readings,
+        said.unknown(
+            "the plan of a query over one partition's time reads no partition, so pruning was not shown"
         )
-    if found.scanned is None:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"{found.table}: no partition has two bounds, so pruning could not be tried",
-            readings,
+    elif found.scanned is None:
+        said.unknown("no partition has two bounds, so pruning could not be tried")
+    return said.judgement(
+        lambda: (
+            f"{len(found.ranges)} partitions of {words_for(expected.interval)}, no gap, "
+            f"{words_for(_reach(found) - found.now)} ahead; a query over one reads {found.scanned} of {found.total}"
         )
-    return Judgement(
-        Verdict.PASS,
-        f"{len(found.ranges)} partitions of {words_for(expected.interval)}, no gap, "
-        f"{words_for(_reach(found) - found.now)} ahead; a query over one reads {found.scanned} of {found.total}",
-        readings,
     )
 
 

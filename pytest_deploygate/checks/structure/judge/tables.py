@@ -124,7 +124,7 @@ def _reason(what: str, wrong: list[tuple[str, str]]) -> str:
     plural = "difference" if len(wrong) == 1 else "differences"
     return (
         f"{what} has {len(wrong)} {plural} from the snapshot: {said}{more}. "
-        "Mend the database, or review a new snapshot"
+        "Fix the database, or review a new snapshot"
     )
 
 

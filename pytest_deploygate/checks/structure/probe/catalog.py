@@ -2,7 +2,7 @@
 
 A structure is a tree of plain lines: relation -> aspect ("column id", "constraint x", "owner", "grant to app", ...)
 -> text. Two structures are compared line by line, and a snapshot is a JSON file whose diff a reviewer can read.
-Partitions are left out: they come and go; how one deviates from its parent is told with the parent.
+Partitions are left out, since they come and go. How one deviates from its parent is part of the parent.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pytest_deploygate.checks.structure.snapshot import FORMAT, Aspects, Index, 
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
+from pytest_deploygate.files import write_whole
 
 _INDEXES = """
 SELECT n.nspname || '.' || c.relname, i.indrelid::int8, pg_get_indexdef(i.indexrelid)
@@ -39,7 +40,7 @@ def own_schemas(cluster: Cluster) -> list[str]:
 
 
 def live(cluster: Cluster, schemas: Sequence[str]) -> Structure:
-    """Return the structure as it stands on the primary, read once a session. Raises CannotTell."""
+    """Return the structure of the primary, read once a session. Raises CannotTell."""
     return once(cluster, f"structure {sorted(schemas)}", lambda: read(cluster, schemas))
 
 
@@ -131,7 +132,7 @@ def relation(cluster: Cluster, snapshot: Structure, name: str) -> Relation:
 
 
 def surplus(cluster: Cluster, snapshot: Structure) -> Surplus:
-    """Return what is there beside the snapshot's tables, with the sequences' aspects. Raises CannotTell."""
+    """Return what exists besides the snapshot's tables, with the sequences' aspects. Raises CannotTell."""
     now = live(cluster, snapshot.schemas)
     return Surplus(snapshot.schemas, now.relations, now.others, now.extensions, now.server_major)
 
@@ -150,7 +151,5 @@ def write_snapshot(cluster: Cluster, schemas: Sequence[str], path: Path) -> Stru
             index.name: {"table": index.table, "definition": index.definition} for index in structure.indexes
         },
     }
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     return structure

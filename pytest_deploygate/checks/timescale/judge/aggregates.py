@@ -10,6 +10,7 @@ from pytest_deploygate.checks.aggregates.judge import said_of
 from pytest_deploygate.checks.timescale.facts import AggregateFacts
 from pytest_deploygate.checks.timescale.judge.jobs import MOST_INTERVALS, health
 from pytest_deploygate.checks.timescale.section import ContinuousAggregate
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
 
@@ -51,14 +52,10 @@ def _policy(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
         )
         reading = Reading("refresh policy", "none", limit="one", ok=False)
         return Judgement(Verdict.FAIL, "; ".join(wrong), (reading,), confirmed=True)
-    state = health(found.job, found.now, outside_scheduler=found.outside_scheduler)
-    if wrong or state.wrong:
-        return Judgement(
-            Verdict.FAIL, "; ".join((*wrong, *state.wrong)), state.readings, state.notes, confirmed=True
-        )
-    if state.unknown:
-        return Judgement(Verdict.INCONCLUSIVE, "; ".join(state.unknown), state.readings, state.notes)
-    return Judgement(Verdict.PASS, f"{found.job.name} refreshes it", state.readings, state.notes)
+    said, job = Collector(confirmed=True), found.job
+    said.wrong(*wrong)
+    health(job, found.now, outside_scheduler=found.outside_scheduler).add_to(said)
+    return said.judgement(lambda: f"{job.name} refreshes it")
 
 
 def limit(found: AggregateFacts, expected: ContinuousAggregate) -> timedelta | None:
@@ -193,7 +190,7 @@ def _notes(found: AggregateFacts) -> Iterator[str]:
     start = found.job.spans.get("start_offset") if found.job else None
     drops = found.drops_raw_after
     if found.job is not None and drops is not None and (start is None or start > drops):
-        reach = words_for(start) if start else "for ever"
+        reach = words_for(start) if start else "forever"
         yield (
             f"the refresh looks back {reach}, raw rows are dropped after {words_for(drops)}: refreshing dropped ranges deletes "
             "their buckets; make start_offset shorter than drop_after"

@@ -10,6 +10,7 @@ from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 from pytest_deploygate.checks.timescale.judge.jobs import health
 from pytest_deploygate.checks.timescale.section import Timescale
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
 #: TimescaleDB's own housekeeping: it concerns nobody's rows, and telemetry fails wherever it may not go out.
@@ -67,31 +68,24 @@ def _versions(found: Extension, section: Timescale) -> Judgement:
         )
         for database, version in found.versions.items()
     )
-    wrong = []
+    said = Collector(confirmed=True)
+    said.read(*readings)
     for database, version in found.versions.items():
         if version is None:
-            wrong.append(
+            said.wrong(
                 f"the database {database} has no timescaledb extension: CREATE EXTENSION timescaledb there"
             )
         elif not matches(version, section.version):
-            wrong.append(
+            said.wrong(
                 f"timescaledb is {version} in the database {database}, expected {section.version}: ALTER EXTENSION "
                 "timescaledb UPDATE as the first statement of a new session (psql -X), or correct the inventory"
-            )  # fmt: skip
-    if wrong:
-        return Judgement(Verdict.FAIL, "; ".join(wrong), readings, confirmed=True)
-    if found.unseen:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            "; ".join(
-                f"the version in {database} is unknown: {why}" for database, why in found.unseen.items()
-            ),
-            readings,
-        )
+            )
+    for database, why in found.unseen.items():
+        said.unknown(f"the version in {database} is unknown: {why}")
     versions = ", ".join(sorted({v for v in found.versions.values() if v}))
-    return Judgement(
-        Verdict.PASS, f"timescaledb {versions} in {', '.join(found.versions)} on PostgreSQL {found.server_version}", readings
-    )  # fmt: skip
+    return said.judgement(
+        lambda: f"timescaledb {versions} in {', '.join(found.versions)} on PostgreSQL {found.server_version}"
+    )
 
 
 def _licence(found: Extension, section: Timescale) -> Judgement:
@@ -153,24 +147,16 @@ def _runs(found: Extension, section: Timescale) -> Judgement:
 def _others(found: Extension, expected: Expected) -> Judgement:
     """Judge jobs that nobody named: actions of the platform, and policies that the inventory does not know."""
     outside = expected.section.scheduler is not None
-    wrong: list[str] = []
-    unknown: list[str] = []
-    readings: list[Reading] = []
     others = [
         j for j in found.jobs if (j.proc, j.table) not in expected.judged_elsewhere and j.proc not in _OWN
     ]
+    if not others:
+        return Judgement(Verdict.PASS, "")
+    said = Collector(confirmed=True)
     for job in others:
-        state = health(job, found.now, outside_scheduler=outside)
         about = f" of {job.table}" if job.table else ""
-        wrong += [f"{words}{about}" for words in state.wrong]
-        unknown += state.unknown
-        readings += state.readings
-    if wrong:
-        return Judgement(Verdict.FAIL, "; ".join(wrong), tuple(readings), confirmed=True)
-    if unknown:
-        return Judgement(Verdict.INCONCLUSIVE, "; ".join(unknown), tuple(readings))
-    reason = f"{len(others)} other job{'s' if len(others) != 1 else ''}, none fails" if others else ""
-    return Judgement(Verdict.PASS, reason, tuple(readings))
+        health(job, found.now, outside_scheduler=outside).add_to(said, about)
+    return said.judgement(lambda: f"{len(others)} other job{'s' if len(others) != 1 else ''}, none fails")
 
 
 def _notes(found: Extension) -> Iterator[str]:

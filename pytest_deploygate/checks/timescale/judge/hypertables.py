@@ -8,7 +8,8 @@ from pytest_deploygate.checks.timescale.facts import Dimension, Hypertable
 from pytest_deploygate.checks.timescale.judge.jobs import same
 from pytest_deploygate.checks.timescale.judge.policies import interval, no_hypertable
 from pytest_deploygate.checks.timescale.section import Hypertable as Expected
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.model import Judgement, Reading, words_for
 
 
 def judge_hypertable(found: Hypertable, expected: Expected) -> Judgement:
@@ -16,53 +17,45 @@ def judge_hypertable(found: Hypertable, expected: Expected) -> Judgement:
     if refused := no_hypertable(found):
         return refused
     time = found.dimensions[0]
-    wrong = [
+    said = Collector(confirmed=True)
+    said.wrong(
         *_time(found, expected, time),
         *_space(found, expected),
         *_ahead(found, expected),
         *_pruning(found),
-    ]
-    good = time.interval is not None and same(time.interval, expected.chunk_interval)
-    readings = [
-        Reading("chunk interval", _said(time), limit=words_for(expected.chunk_interval), ok=good),
-        Reading("chunks", len(found.chunks)),
-    ]
-    if found.scanned is not None:
-        readings.append(
-            Reading("chunks read for one chunk's time", found.scanned, limit="those of that time", ok=not list(_pruning(found)))
-        )  # fmt: skip
-    notes = tuple(_notes(found, expected))
-    if wrong:
-        return Judgement(Verdict.FAIL, "; ".join(wrong), tuple(readings), notes, confirmed=True)
+    )
+    said.read(*_readings(found, expected, time))
+    said.note(*_notes(found, expected))
     if not found.chunks:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
+        said.unknown(
             f"{found.table} has no chunk, so nothing is known of pruning: run again after phase 4",
-            tuple(readings),
-            notes,
             deferred_to="phase4",
         )
-    if found.problem:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"{found.table}: whether queries prune is unknown: {found.problem}",
-            tuple(readings),
-            notes,
+    elif found.problem:
+        said.unknown(f"{found.table}: whether queries prune is unknown: {found.problem}")
+    elif not found.scanned:
+        said.unknown(
+            f"{found.table}: the plan of a query over one chunk's time reads no chunk, so pruning was not shown"
         )
-    if found.scanned is None or found.scanned == 0:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            f"{found.table}: the plan of a query over one chunk's time reads no chunk, which tells nothing of pruning",
-            tuple(readings),
-            notes,
+    return said.judgement(
+        lambda: (
+            f"{found.table}: chunks of {_said(time)} over {time.column}, {len(found.chunks)} of them; a query over one "
+            f"chunk's time reads {found.scanned}"
         )
-    return Judgement(
-        Verdict.PASS,
-        f"{found.table}: chunks of {_said(time)} over {time.column}, {len(found.chunks)} of them; a query over one chunk's "
-        f"time reads {found.scanned}",
-        tuple(readings),
-        notes,
     )
+
+
+def _readings(found: Hypertable, expected: Expected, time: Dimension) -> Iterator[Reading]:
+    good = time.interval is not None and same(time.interval, expected.chunk_interval)
+    yield Reading("chunk interval", _said(time), limit=words_for(expected.chunk_interval), ok=good)
+    yield Reading("chunks", len(found.chunks))
+    if found.scanned is not None:
+        yield Reading(
+            "chunks read for one chunk's time",
+            found.scanned,
+            limit="those of that time",
+            ok=not list(_pruning(found)),
+        )
 
 
 def _said(time: Dimension) -> str:

@@ -1,6 +1,6 @@
 """Health of TimescaleDB's jobs: that one is scheduled, ran, succeeded, and did so lately.
 
-A policy that exists is not a policy that works: judges of policies look at what it left undone, too.
+A policy that exists is not a policy that works, so judges of policies also look at what it left undone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.timescale.facts import Job
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading, words_for
 
 #: A job may have missed one run: restarts and long runs of others do that.
@@ -19,18 +20,25 @@ _MOST_WORDS = 160
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is wrong with a job, what cannot be told yet, and what was read; both empty: it is well."""
+    """What is wrong with a job, what is unknown yet, and what was read; both empty: it is healthy."""
 
     wrong: tuple[str, ...]
     unknown: tuple[str, ...]
     readings: tuple[Reading, ...]
     notes: tuple[str, ...] = ()
 
+    def add_to(self, said: Collector, about: str = "") -> None:
+        """Add all of it to what a judge says; `about` follows what is wrong."""
+        said.wrong(*(f"{words}{about}" for words in self.wrong))
+        said.unknown(*self.unknown)
+        said.read(*self.readings)
+        said.note(*self.notes)
+
 
 def health(job: Job, now: datetime, *, outside_scheduler: bool = False) -> Health:
     """Judge one job by `timescaledb_information.job_stats`.
 
-    What an outside scheduler runs by `CALL run_job(…)` leaves no statistics: then only that it is on can be judged.
+    A job that an outside scheduler runs by `CALL run_job(…)` leaves no statistics: then only that it is on can be judged.
     """
     if not job.scheduled:
         readings = (Reading(job.name, "switched off", limit="scheduled", ok=False),)
@@ -52,7 +60,7 @@ def health(job: Job, now: datetime, *, outside_scheduler: bool = False) -> Healt
 
 
 def _ran(job: Job, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what is wrong with a job's runs, and what cannot be told while its first run goes on."""
+    """Return what is wrong with a job's runs, and what is unknown while its first run is in progress."""
     running = job.state == "Running"
     if job.last_started is None:
         due = f", it is due at {job.next_start:%Y-%m-%d %H:%M} UTC" if job.next_start else ""

@@ -8,11 +8,12 @@ from datetime import timedelta
 from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, RETENTION, Chunk, Hypertable, Job
 from pytest_deploygate.checks.timescale.judge.jobs import Health, health, of_kind, same
 from pytest_deploygate.checks.timescale.section import ChunkRetention, Columnstore
+from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
 def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:
-    """Pass when a policy drops chunks of the age expected, runs well, and no chunk is left that it had to drop."""
+    """Pass when a policy drops chunks of the expected age, runs well, and no chunk is left that it should have dropped."""
     if refused := no_hypertable(found):
         return refused
     job = of_kind(found.jobs, RETENTION)
@@ -20,7 +21,7 @@ def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:
         add = f"SELECT add_retention_policy('{found.table}', INTERVAL '{interval(expected.drop_after)}')"
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} has no retention policy, rows stay for ever: {add}",
+            f"{found.table} has no retention policy, rows stay forever: {add}",
             (Reading("retention policy", "none", limit=words_for(expected.drop_after), ok=False),),
         )
     drops = job.spans.get("drop_after")
@@ -28,7 +29,7 @@ def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"{job.name} drops chunks of {found.table} by {_config(job)}, not by the age of their rows: whether rows of "
-            f"{words_for(expected.drop_after)} are dropped cannot be told",
+            f"{words_for(expected.drop_after)} are dropped is unknown",
         )
     left = _overdue(found, expected.drop_after + job.interval + expected.slack)
     wrong = []
@@ -68,8 +69,8 @@ def judge_columnstore(found: Hypertable, expected: Columnstore) -> Judgement:
     if after is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{job.name} compresses chunks of {found.table} by {_config(job)}, not by the age of their rows: nothing can be "
-            "told of their age",
+            f"{job.name} compresses chunks of {found.table} by {_config(job)}, not by the age of their rows: their age "
+            "is unknown",
         )
     left = [c for c in _overdue(found, expected.after + job.interval + expected.slack) if not c.compressed]
     if not same(after, expected.after):
@@ -92,7 +93,7 @@ def judge_columnstore(found: Hypertable, expected: Columnstore) -> Judgement:
 
 
 def no_hypertable(found: Hypertable) -> Judgement | None:
-    """Say so where the table does not exist, is no hypertable, or is one over integers, which cannot be judged by age."""
+    """Return a judgement if the table does not exist, is no hypertable, or is one over integers, which have no age."""
     if not found.exists:
         return Judgement(
             Verdict.FAIL,
@@ -106,7 +107,7 @@ def no_hypertable(found: Hypertable) -> Judgement | None:
     if found.dimensions[0].kind == "Time" and found.dimensions[0].interval is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.table} is a hypertable over the integers of {found.dimensions[0].column}: ages cannot be told of them; "
+            f"{found.table} is a hypertable over the integers of {found.dimensions[0].column}: their age is unknown; "
             "name a query in `database.validation` instead",
         )
     return None
@@ -116,20 +117,16 @@ def _folded(
     found: Hypertable, wrong: Sequence[str], job: Health, readings: tuple[Reading, ...], good: str
 ) -> Judgement:
     """Put together what is wrong with the policy's work and with its job; without chunks it proves nothing yet."""
-    read = (*readings, *job.readings)
-    if wrong or job.wrong:
-        return Judgement(Verdict.FAIL, "; ".join((*wrong, *job.wrong)), read, job.notes, confirmed=True)
-    if job.unknown:
-        return Judgement(Verdict.INCONCLUSIVE, "; ".join(job.unknown), read, job.notes)
+    said = Collector(confirmed=True)
+    said.wrong(*wrong)
+    said.read(*readings)
+    job.add_to(said)
     if not found.chunks:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
+        said.unknown(
             f"{found.table} has no chunk, so its policy had nothing to do: run again after phase 4",
-            read,
-            job.notes,
             deferred_to="phase4",
         )
-    return Judgement(Verdict.PASS, good, read, job.notes)
+    return said.judgement(lambda: good)
 
 
 def _overdue(found: Hypertable, age: timedelta) -> list[Chunk]:
@@ -167,7 +164,7 @@ def _config(job: Job) -> str:
 
 
 def interval(span: timedelta) -> str:
-    """Say a span as SQL takes it."""
+    """Return a span as SQL takes it."""
     days, rest = divmod(span, timedelta(days=1))
     return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{int(span.total_seconds())} seconds"
 

@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from pytest_deploygate.checks.tls.facts import Address, Certificate, Certificates, Crl, Leaf, Staple
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.checks.tls.section.guidelines import Profile
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.sentences import MOST, Said
+from pytest_deploygate.model import Judgement, Reading, words_for
 
 _WEAK_HASHES = ("md2", "md5", "sha1")
 _DAY = timedelta(days=1)
@@ -62,31 +63,28 @@ def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> J
     client certificate) is inconclusive. The connection of an ordinary client is a cross-check: where it could not connect
     at all, that is a note.
     """
-    wrong: list[Said] = []
-    unknown: list[Said] = []
-    notes: list[str] = []
+    all_said = Collector(most=MOST)
     for address in found.addresses:
         said = _Said([], [], [])
         _address(address, found, expected, said)
-        wrong += [(address.address, text) for text in said.wrong]
-        unknown += [(address.address, text) for text in said.unknown]
-        notes += [f"{address.address}: {text}" for text in said.notes]
-    wrong += [*_differences(found), *_kinds(found, expected)]
-    readings = tuple(_readings(found, expected))
-    if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)))
-    if unknown or not found.addresses:
-        reason = listed(unknown) or f"{found.host} has no address"
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings, tuple(dict.fromkeys(notes)))
+        all_said.wrong(*said.wrong, where=address.address)
+        all_said.unknown(*said.unknown, where=address.address)
+        all_said.note(*said.notes, where=address.address)
+    for where, text in [*_differences(found), *_kinds(found, expected)]:
+        all_said.wrong(text, where=where)
+    if not found.addresses:
+        all_said.unknown(f"{found.host} has no address")
+    all_said.read(*_readings(found, expected))
+    return all_said.judgement(lambda: _good(found))
+
+
+def _good(found: Certificates) -> str:
     leaves = {leaf.certificate.sha256: leaf.certificate for a in found.addresses for leaf in a.leaves}
     ends = min(certificate.not_after for certificate in leaves.values())
     kinds = ", ".join(sorted({c.key.upper() for c in leaves.values()}))
-    return Judgement(
-        Verdict.PASS,
+    return (
         f"{len(leaves)} certificate{'s' * (len(leaves) != 1)} ({kinds}) on {len(found.addresses)} "
-        f"address{'es' * (len(found.addresses) != 1)}, the first expires in {words_for(ends - found.at)} ({ends:%Y-%m-%d})",
-        readings,
-        tuple(dict.fromkeys(notes)),
+        f"address{'es' * (len(found.addresses) != 1)}, the first expires in {words_for(ends - found.at)} ({ends:%Y-%m-%d})"
     )
 
 

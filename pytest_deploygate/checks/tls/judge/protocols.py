@@ -13,8 +13,9 @@ from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Leaf, Offer
 from pytest_deploygate.checks.tls.judge import headers
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 from pytest_deploygate.checks.tls.section.guidelines import Profile
-from pytest_deploygate.judging.sentences import Said, listed
-from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.sentences import MOST
+from pytest_deploygate.model import Judgement, Reading
 
 _MOST = 4
 #: What every address is asked for; a version without an outcome was not asked, which is not the same as off.
@@ -43,51 +44,39 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     What was not asked or not answered (a version, the suites of one, groups, HTTP, a certificate to staple for) is
     inconclusive.
     """
-    wrong: list[Said] = []
-    unknown: list[Said] = []
-    notes = [f"not probed: {', '.join(found.not_probed)}"]
+    said = Collector(most=MOST)
+    said.note(f"not probed: {', '.join(found.not_probed)}")
     for address in found.addresses:
         if address.problem:
-            unknown.append(
-                (
-                    address.address,
-                    f"agreed to no TLS version ({address.problem}): check that it is up and that this is a TLS port",
-                )
+            said.unknown(
+                f"agreed to no TLS version ({address.problem}): check that it is up and that this is a TLS port",
+                where=address.address,
             )
             continue
-        wrong += [(address.address, text) for text in _address(address, expected)]
-        unknown += [(address.address, text) for text in _unanswered(address)]
-        notes += [f"{address.address}: {text}" for text in _notes(address, expected.profile)]
+        said.wrong(*_address(address, expected), where=address.address)
+        said.unknown(*_unanswered(address), where=address.address)
+        said.note(*_notes(address, expected.profile), where=address.address)
         if (web := expected.endpoint.web) and expected.endpoint.client_certificate:
-            notes.append("HTTP headers were not examined: clients must show a certificate")
+            said.note("HTTP headers were not examined: clients must show a certificate")
         elif web:
             more = headers.look(address.http, web, expected.profile, expected.endpoint.host)
-            wrong += [(address.address, text) for text in more.wrong]
-            unknown += [(address.address, text) for text in more.unknown]
-            notes += [f"{address.address}: {text}" for text in more.notes]
+            said.wrong(*more.wrong, where=address.address)
+            said.unknown(*more.unknown, where=address.address)
+            said.note(*more.notes, where=address.address)
     if expected.endpoint.stapling and expected.certificates is not None:
-        _stapling(expected.certificates, wrong, unknown)
+        _stapling(expected.certificates, said)
     elif expected.endpoint.stapling:
-        notes.append("stapled OCSP answers were not examined")
-    readings = tuple(reading for address in found.addresses for reading in _readings(address, expected))
-    if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(dict.fromkeys(notes)))
-    if unknown or not found.addresses:
-        return Judgement(
-            Verdict.INCONCLUSIVE,
-            listed(unknown)
-            or f"{found.endpoint} has no address: add it to `addresses`, or fix its name in DNS",
-            readings,
-            tuple(dict.fromkeys(notes)),
-        )
+        said.note("stapled OCSP answers were not examined")
+    if not found.addresses:
+        said.unknown(f"{found.endpoint} has no address: add it to `addresses`, or fix its name in DNS")
+    said.read(*(reading for address in found.addresses for reading in _readings(address, expected)))
+    return said.judgement(lambda: _good(found, expected))
+
+
+def _good(found: Offers, expected: ExpectedProtocols) -> str:
     versions = sorted({v for a in found.addresses for v in a.suites})
     count = len({suite for a in found.addresses for suites in a.suites.values() for suite in suites})
-    return Judgement(
-        Verdict.PASS,
-        f"{', '.join(versions)} with {count} suites, all within {expected.profile.title}",
-        readings,
-        tuple(dict.fromkeys(notes)),
-    )
+    return f"{', '.join(versions)} with {count} suites, all within {expected.profile.title}"
 
 
 def _address(found: Agreed, expected: ExpectedProtocols) -> Iterator[str]:
@@ -179,22 +168,19 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
         yield f"the server closes the connection without an alert, which counts as off, for {'; '.join(silent)}"
 
 
-def _stapling(certificates: Certificates, wrong: list[Said], unknown: list[Said]) -> None:
+def _stapling(certificates: Certificates, said: Collector) -> None:
     """An OCSP answer must be stapled, fresh and about this certificate, where it names a responder."""
     for address in certificates.addresses:
         if not address.leaves:
             why = address.problem or "no reason was recorded"
-            unknown.append(
-                (
-                    address.address,
-                    f"whether an OCSP answer is stapled is unknown: no certificate was shown ({why})",
-                )
+            said.unknown(
+                f"whether an OCSP answer is stapled is unknown: no certificate was shown ({why})",
+                where=address.address,
             )
-        wrong += [
-            (address.address, text) for leaf in address.leaves for text in _staple(leaf, certificates.at)
-        ]
+        for leaf in address.leaves:
+            said.wrong(*_staple(leaf, certificates.at), where=address.address)
     if not certificates.addresses:
-        unknown.append(("", "whether an OCSP answer is stapled is unknown: no certificate was looked for"))
+        said.unknown("whether an OCSP answer is stapled is unknown: no certificate was looked for")
 
 
 def _staple(leaf: Leaf, at: datetime) -> Iterator[str]:

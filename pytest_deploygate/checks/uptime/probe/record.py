@@ -2,7 +2,7 @@
 
 A line is 16 hex digits, a space and a JSON object. The digits are the beginning of the SHA-256 of the digits of the
 line before and the JSON, so a line that is changed, missing or put in breaks the chain. Only the last line may be
-unfinished: it is cut off when the watch goes on. Objects are
+unfinished: it is cut off when the watch continues. Objects are
 
     {"watch": 1, "inventory": …, "vantage": …, "t0": seconds since 1970, "targets": {name: what is asked}}   first
     {"run": 1, "at": …, "until": …, "every_s": 5.0, "pid": …}                       each start of the watch
@@ -14,7 +14,6 @@ unfinished: it is cut off when the watch goes on. Objects are
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import time
@@ -22,6 +21,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from pytest_deploygate.files import sha256
 
 VERSION = 1
 _DIGITS = 16
@@ -94,7 +95,7 @@ def read(file: Path | str) -> Record:
             )
         entries.append(entry)
         head, good = digits, good + len(line) + 1
-    return _record(str(file), entries, good, head, torn=bool(rest), sha256=hashlib.sha256(raw).hexdigest())
+    return _record(str(file), entries, good, head, torn=bool(rest), sha256=sha256(raw))
 
 
 def _checked(line: bytes, head: str) -> tuple[dict[str, Any] | None, str]:
@@ -117,7 +118,7 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _digits(head: str, text: bytes) -> str:
-    return hashlib.sha256(head.encode() + text).hexdigest()[:_DIGITS]
+    return sha256(head.encode() + text)[:_DIGITS]
 
 
 def _record(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import statistics
@@ -17,6 +16,7 @@ from pytest_deploygate.checks.uptime.probe.record import Record, RecordError, Ru
 from pytest_deploygate.checks.uptime.probe.stretches import Point, stretches
 from pytest_deploygate.checks.uptime.section import Uptime, WatchTarget
 from pytest_deploygate.clients import prometheus
+from pytest_deploygate.files import sha256
 from pytest_deploygate.model import CannotTell
 
 _MOST_REASONS = 3
@@ -171,7 +171,7 @@ def _series_view(entry: dict[str, Any]) -> View:
     return View(
         vantage=labels,
         source=f"Prometheus {{{labels}}}",
-        sha256=hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest(),
+        sha256=sha256(json.dumps(entry, sort_keys=True).encode()),
         every_s=every_s,
         t0=None,
         stretches=stretches(known) if steps else (),

@@ -1,0 +1,81 @@
+"""Collects what a judge finds, and makes one judgement of it: wrong before unknown, and a pass only when measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pytest_deploygate.judging.sentences import Said, listed
+from pytest_deploygate.model import Judgement, Reading, Verdict, deferred
+
+
+@dataclass(slots=True)
+class Collector:
+    """What is wrong, what is unknown, what is worth a note, and what was read.
+
+    `about` stands before the reason of what is not good. At most `most` sentences are given, None for all of them.
+    `confirmed` is that of a failure: the observation was repeated, or need not be.
+    """
+
+    about: str = ""
+    most: int | None = None
+    confirmed: bool = False
+    _wrong: list[Said] = field(default_factory=list)
+    _unknown: list[tuple[Said, str]] = field(default_factory=list)
+    _notes: list[str] = field(default_factory=list)
+    _readings: list[Reading] = field(default_factory=list)
+
+    def wrong(self, *sentences: str, where: str = "") -> None:
+        """Add what is wrong, at a place."""
+        self._wrong += [(where, text) for text in sentences]
+
+    def unknown(self, *sentences: str, where: str = "", deferred_to: str = "") -> None:
+        """Add what could not be determined, at a place; `deferred_to` is the phase after which it can be."""
+        self._unknown += [((where, text), deferred_to) for text in sentences]
+
+    def note(self, *sentences: str, where: str = "") -> None:
+        """Add warnings that change no verdict."""
+        self._notes += [f"{where}: {text}" if where else text for text in sentences]
+
+    def read(self, *readings: Reading) -> None:
+        """Add what was read."""
+        self._readings += readings
+
+    @property
+    def failed(self) -> bool:
+        """True once something is wrong."""
+        return bool(self._wrong)
+
+    def judgement(self, good: Callable[[], str]) -> Judgement:
+        """Fail if anything is wrong, else be inconclusive if anything is unknown or nothing was read, else pass.
+
+        `good` returns the sentence of a pass, and is called for nothing else. Raises ValueError for an empty one.
+        """
+        if self._wrong:
+            return self._judgement(Verdict.FAIL, self._words(self._wrong), confirmed=self.confirmed)
+        if self._unknown:
+            parts = [Judgement(Verdict.INCONCLUSIVE, "", deferred_to=phase) for _, phase in self._unknown]
+            words = self._words([said for said, _ in self._unknown])
+            return self._judgement(Verdict.INCONCLUSIVE, words, deferred_to=deferred(parts))
+        if not self._readings:
+            return self._judgement(Verdict.INCONCLUSIVE, self._words([("", "nothing was measured")]))
+        sentence = good()
+        if not sentence:
+            raise ValueError("a pass needs a sentence that says what was measured")
+        return self._judgement(Verdict.PASS, sentence)
+
+    def _words(self, said: list[Said]) -> str:
+        words = listed(said, len(said) if self.most is None else self.most)
+        return f"{self.about}: {words}" if self.about else words
+
+    def _judgement(
+        self, verdict: Verdict, reason: str, *, deferred_to: str = "", confirmed: bool = False
+    ) -> Judgement:
+        return Judgement(
+            verdict,
+            reason,
+            tuple(self._readings),
+            tuple(dict.fromkeys(self._notes)),
+            deferred_to=deferred_to,
+            confirmed=confirmed,
+        )
