@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from conftest import Project
 
 IMPORTED = "from pathlib import Path\nIMPORTED = (Path(__file__).parent / 'imported').touch()\n"
