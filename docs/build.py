@@ -43,7 +43,7 @@ from pytest_deploygate.lab.faults import Fault, all_faults
 from pytest_deploygate.model import Closing, Item
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.session import fixtures, shipped
-from pytest_deploygate.session.declared import Function, functions_in
+from pytest_deploygate.session.declared import Function
 
 DOCS = Path(__file__).parent
 COMMAND = ".venv/bin/python docs/build.py"
@@ -152,13 +152,13 @@ def checklist() -> Checklist:
 def tests() -> tuple[Test, ...]:
     """Return the tests of the suites."""
     found = []
-    for name, file in shipped.files().items():
+    for read in shipped.files():
         docstrings = {
             node.name: (ast.get_docstring(node) or "").partition("\n\n")[0]
-            for node in ast.walk(ast.parse(file.read_bytes()))
+            for node in ast.walk(ast.parse(read.file.read_bytes()))
             if isinstance(node, ast.FunctionDef)
         }
-        for function in functions_in(file, name):
+        for function in read.functions:
             short = function.test.rpartition("::")[2]
             subject = file.stem.removeprefix("test_")
             found.append(Test(subject, short, function, " ".join(docstrings[short].split())))

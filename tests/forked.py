@@ -34,6 +34,8 @@ _forks.set_forkserver_preload(
         "redis",
         "pytest_deploygate.cli",
         "pytest_deploygate.session.hooks",
+        "pytest_deploygate.session.incident_actions",
+        "pytest_deploygate.session.sign_off",
         *(
             module.name
             for package in (fixtures, checks)

@@ -18,7 +18,7 @@ from pytest_deploygate.session import shipped
 
 PACKAGE = "pytest_deploygate"
 SUBJECTS = checks.subjects()
-SUITES = sorted(shipped.files().values())
+SUITES = sorted(read.file for read in shipped.files())
 _UNIT = re.compile(r"_(s|ms|bytes|days|per_second|ratio|port)$")
 
 

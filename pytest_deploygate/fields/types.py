@@ -163,7 +163,7 @@ class Section(BaseModel):
     renamed: ClassVar[Mapping[str, str | Renamed]] = {}
     short_form: ClassVar[ShortForm | None] = None
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
     @classmethod
     def former_keys(cls) -> dict[str, Renamed]:

@@ -6,18 +6,15 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_deploygate import journal
 from pytest_deploygate.checks.people.judge import issue_log as judge_issue_log
 from pytest_deploygate.checks.people.judge.issue_log import Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
 from pytest_deploygate.journal import Entry, utcnow
-from pytest_deploygate.model import Closing, Finding, Item, Judgement, Verdict
+from pytest_deploygate.model import Closing, Finding, Item, Judgement
 from pytest_deploygate.report import results
 from pytest_deploygate.session.settings import Settings
 from pytest_deploygate.signoff import folder as signed_folder
-from pytest_deploygate.signoff import judge as judge_signoff
-from pytest_deploygate.signoff import verify
 
 
 def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -28,32 +25,20 @@ def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
 def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Finding]:
     """Judge the items that close a run, where they are in scope; `entries` is the journal so far."""
     mine = _items(settings)
-    composed = standing.results(entries) if mine else []
-    return [
-        _finding(item, "sign-off", _sign_off(settings, entries, run))
-        if item.closing is Closing.SIGNED
-        else _finding(item, "issue log", _issue_log(item, settings, composed))
-        for item in mine
-    ]
+    about_the_log = [item for item in mine if item.closing is not Closing.SIGNED]
+    composed = standing.results(entries) if about_the_log else []
+    found = [_finding(item, "issue log", _issue_log(item, settings, composed)) for item in about_the_log]
+    for item in mine:
+        if item.closing is Closing.SIGNED:
+            from pytest_deploygate.session import sign_off  # noqa: PLC0415 (one item of all reads signatures)
+
+            found.append(_finding(item, "sign-off", sign_off.judge(settings, entries, run)))
+    return found
 
 
 def _items(settings: Settings) -> list[Item]:
     ids = settings.scope_items
     return [item for item in settings.checklist.items if item.id in ids and item.closing]
-
-
-def _sign_off(settings: Settings, entries: Sequence[Entry], run: str) -> Judgement:
-    """Judge the signatures on the report as it was before this run."""
-    if not any(segment.decision for segment in journal.segments(entries) if segment.run != run):
-        return Judgement(
-            Verdict.NOT_COVERED,
-            "nobody can have signed: this change has no report from before this run; "
-            "run its phases, have the report signed (`deploygate sign`), then run handover again",
-        )
-    found = verify.verify(
-        settings.out, settings.root / "allowed_signers", None, root=settings.root, before_run=run
-    )
-    return judge_signoff.judge(found)
 
 
 def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -> Judgement:

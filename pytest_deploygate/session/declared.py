@@ -29,21 +29,34 @@ class Function:
     reads: tuple[str, ...] = ()
 
 
-def functions_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> list[Function]:
-    """Return the bound test functions of the files below `root` that pytest would collect."""
-    found: dict[str, Function] = {}
-    for file in sorted(set(_files(root, places, patterns))):
-        found.update({f.test: f for f in functions_in(file, file.relative_to(root).as_posix())})
-    return list(found.values())
+@dataclass(frozen=True, slots=True)
+class TestFile:
+    """A file with its bound test functions.
+
+    `only_bound`: its text shows that it holds no other test, so nothing is missed where none of its items is in scope.
+    """
+
+    __test__ = False
+
+    file: Path
+    functions: tuple[Function, ...]
+    only_bound: bool = False
 
 
-def functions_in(file: Path, name: str) -> Iterator[Function]:
-    """Yield the bound test functions of one file, whose node ids begin with `name`."""
+def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> Iterator[Path]:
+    """Yield the files below `root` that pytest would collect."""
+    yield from sorted(set(_files(root, places, patterns)))
+
+
+def read(file: Path, name: str) -> TestFile:
+    """Read one file, whose node ids begin with `name`."""
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return  # pytest reports a file that it cannot read
-    yield from _bound(tree, f"{name}::", _assigned_marks(tree))
+        return TestFile(file, ())  # pytest reports a file that it cannot read
+    marks = _assigned_marks(tree)
+    only_bound = all(map(_plain, marks)) and all(_only_bound(node, marks) for node in tree.body)
+    return TestFile(file, tuple(_bound(tree, f"{name}::", marks)), only_bound)
 
 
 def left_out(declared: dict[str, tuple[str, ...]], collected: list[str]) -> dict[str, tuple[str, ...]]:
@@ -69,6 +82,48 @@ def _bound(tree: ast.AST, prefix: str, outer: tuple[ast.expr, ...]) -> Iterator[
             ids = tuple(name for mark in marks for name in _ids(mark))
             if ids:
                 yield _function(prefix + node.name, ids, node, marks)
+
+
+def _only_bound(node: ast.stmt, outer: tuple[ast.expr, ...], *, in_class: bool = False) -> bool:
+    """Tell whether a statement makes no test but bound ones; where that is not plain to see it does not."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            marks = (*outer, *node.decorator_list)
+            bound = any(map(_ids, marks)) and all(map(_plain, marks))
+            return bound or not node.name.startswith("test")
+        case ast.ClassDef(bases=[], keywords=[]) if node.name.startswith("Test"):
+            marks = (*outer, *node.decorator_list)
+            return all(map(_plain, marks)) and all(_only_bound(n, marks, in_class=True) for n in node.body)
+        case ast.ClassDef():  # with bases it may be a unittest.TestCase, which has any name
+            return not node.name.startswith("Test") and not node.bases and not node.keywords
+        case ast.Import():
+            return not any(_like_a_test(name.asname or "") for name in node.names)
+        case ast.ImportFrom():
+            return not any(name.name == "*" or _like_a_test(name.asname or name.name) for name in node.names)
+        case ast.Assign():
+            names = [target.id if isinstance(target, ast.Name) else "*" for target in node.targets]
+            return not any(n == "*" or _like_a_test(n) or (in_class and n == "pytestmark") for n in names)
+        case ast.Expr():
+            return isinstance(node.value, ast.Constant)
+        case _:
+            return isinstance(node, ast.Pass)
+
+
+def _like_a_test(name: str) -> bool:
+    return name.startswith(("test", "Test")) or name == "pytest_plugins"
+
+
+def _plain(mark: ast.expr) -> bool:
+    """Tell whether a mark is written as `pytest.mark.…`; an `item` one with plain strings alone."""
+    called = mark.func if isinstance(mark, ast.Call) else mark
+    root: ast.expr = called
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    if root is called or not isinstance(root, ast.Name) or root.id != "pytest":
+        return False
+    if _named(mark) == "item":
+        return isinstance(mark, ast.Call) and not mark.keywords and len(_ids(mark)) == len(mark.args) > 0
+    return not any(isinstance(inner, ast.keyword) and inner.arg == "marks" for inner in ast.walk(mark))
 
 
 def _function(

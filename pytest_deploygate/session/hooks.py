@@ -41,6 +41,8 @@ _RECORD = pytest.StashKey[Record]()
 _LEFT = pytest.StashKey[set[str]]()
 #: Whether the shipped suites and the checklist are collected beside what pytest was given.
 _WHOLE = pytest.StashKey[bool]()
+#: The repository's own test files that have no test of the scope.
+_IDLE = pytest.StashKey[set[Path]]()
 
 
 def wake(config: pytest.Config) -> None:
@@ -54,6 +56,8 @@ def wake(config: pytest.Config) -> None:
     functions = suites.functions_of(config, found.item_ids)
     config.stash[_LEFT] = needs.left_to_others(functions, found.inventory)
     config.stash[_WHOLE] = _whole(config)
+    by_item = scope.by_item_alone(found.expression, found.checklist)
+    config.stash[_IDLE] = suites.idle_files(config, found.item_ids, found.scope_items) if by_item else set()
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
@@ -85,7 +89,9 @@ def _whole(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave to `pytest_collection_modifyitems` what is collected there."""
+    """Leave to `pytest_collection_modifyitems` what is collected there, and out what has no test of the scope."""
+    if collection_path in config.stash[_IDLE]:
+        return True
     checklist = config.stash[SETTINGS].checklist.file
     if config.stash[_WHOLE] and (shipped.is_suite(collection_path) or collection_path == checklist):
         return True
@@ -155,7 +161,7 @@ def pytest_collection_modifyitems(
     """Bind tests to items before anything is deselected, and leave out what `--resume` keeps."""
     found = config.stash[SETTINGS]
     if config.stash[_WHOLE]:
-        items[:0] = shipped.collect(session, found.scope_items)
+        items[:0] = shipped.collect(session, suites.functions_of(config), found.scope_items)
         items += session.genitems(manual.file_of(found.checklist, session))
     items[:] = [
         item

@@ -9,8 +9,6 @@ import pytest
 
 from pytest_deploygate.checklist.attestations import attestable
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.checks.people.judge import attestations as judge_attestations
-from pytest_deploygate.checks.people.probe import attestations as probe_attestations
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS
 from pytest_deploygate.model import Item
 from pytest_deploygate.session.gate import GATE
@@ -46,6 +44,10 @@ class AttestedItem(pytest.Item):
 
     def runtest(self) -> None:
         """Look at the attestations of this item and judge them."""
+        # The probe brings the HTTP client along. A run without such items does not need it.
+        from pytest_deploygate.checks.people.judge import attestations as judge_attestations  # noqa: PLC0415
+        from pytest_deploygate.checks.people.probe import attestations as probe_attestations  # noqa: PLC0415
+
         settings = self.config.stash[SETTINGS]
         item = settings.checklist.get(self.name)
         if item is None:

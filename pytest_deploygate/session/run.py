@@ -8,6 +8,7 @@ import os
 import platform
 import secrets
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +22,7 @@ from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import incident_log, rules, standing
 from pytest_deploygate.files import sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
-from pytest_deploygate.model import Decision
+from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.rollback.hooks import Hooks
@@ -94,11 +95,12 @@ class Run:
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
-        for kind, body in incident.circumstances(self.settings, self._writer.entries):
-            self._append(kind, {"run": self.id, **body})
+        red = incident.red(self._writer.entries)
+        if red:
+            self._look_around()
         decision = self._decide()
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
-        self._ask_hooks(decision)
+        self._ask_hooks(decision, red)
         decision = self._go_back(decision)
         for kind, body in taking_part.sections(self.hooks):
             self._append(kind, {"run": self.id, **body})
@@ -112,16 +114,27 @@ class Run:
         # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
 
-    def _ask_hooks(self, decision: Decision) -> None:
+    def _look_around(self) -> None:
+        """Journal what a rollback would depend on now."""
+        from pytest_deploygate.session import incident_actions  # noqa: PLC0415 (only for runs with an incident)
+
+        for kind, body in incident_actions.circumstances(self.settings):
+            self._append(kind, {"run": self.id, **body})
+
+    def _ask_hooks(self, decision: Decision, red: Sequence[str]) -> None:
         """Say what the run means for incidents, act on clocks that are over, and let hooks take part in both."""
-        new = list(incident.observed(self._writer.entries, decision))
+        new = incident.observed(self._writer.entries, decision, red)
         for event in new:
             self._append(incident_log.KIND, incident_log.to_json(event))
+        if not incident_log.events(self._writer.entries):
+            return
+        from pytest_deploygate.session import incident_actions  # noqa: PLC0415 (only for runs with an incident)
+
         try:
             for kind, body in taking_part.opened(self._writer, self.settings.change, self.hooks, new):
                 self._append(kind, {"run": self.id, **body})
-            taking_part.overdue(self._writer, self.settings, self.hooks)
-            taking_part.decided(self._writer, self.settings, decision, self.hooks)
+            incident_actions.overdue(self._writer, self.settings, self.hooks)
+            incident_actions.decided(self._writer, self.settings, decision, self.hooks)
         except JournalError as error:
             self.lost.append(str(error))
 
@@ -137,8 +150,12 @@ class Run:
 
     def _go_back(self, decision: Decision) -> Decision:
         """Execute the rollback that was decided, where that was asked for; return the decision that stands then."""
+        if decision.outcome is not Outcome.ROLLBACK or not self.settings.execute_rollback:
+            return decision
+        from pytest_deploygate.session import incident_actions  # noqa: PLC0415 (only for runs that go back)
+
         try:
-            line = incident.gone_back(self.settings, self._writer, decision, self.hooks)
+            line = incident_actions.gone_back(self.settings, self._writer, self.hooks)
         except JournalError as error:
             self.lost.append(str(error))
             return decision

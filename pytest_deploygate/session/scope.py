@@ -12,7 +12,7 @@ from pytest_deploygate.decision.standing import WHOLE
 from pytest_deploygate.model import Item
 from pytest_deploygate.problems import nearest
 
-__all__ = ["WHOLE", "check", "item_ids", "markers_of"]
+__all__ = ["WHOLE", "by_item_alone", "check", "item_ids", "markers_of"]
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _WORDS = {"and", "or", "not", "True", "False", "None"}
@@ -31,6 +31,12 @@ def check(expression: str, checklist: Checklist, registered: list[str]) -> None:
         if name not in _WORDS and name not in valid:
             hint = nearest(name, [*phases, *checklist.areas])
             raise pytest.UsageError(f"-m {expression!r}: there is no phase, area or marker {name!r}{hint}")
+
+
+def by_item_alone(expression: str, checklist: Checklist) -> bool:
+    """Tell whether `-m` names only phases and areas: tests without an item in scope are then not selected."""
+    names = {name for item in checklist.items for name in markers_of(item)}
+    return set(_NAME.findall(expression)) - _WORDS <= names
 
 
 def item_ids(expression: str, checklist: Checklist) -> tuple[str, ...]:

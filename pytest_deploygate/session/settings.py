@@ -106,7 +106,9 @@ def read(config: pytest.Config) -> Settings:
         ours = checklist_parser.load(shipped.checklist())
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
-        checklist = comparison.resolved(checklist_parser.load(_checklist_file(config)), ours, bound)
+        file = _checklist_file(config)
+        given = ours if file == ours.file else checklist_parser.load(file)
+        checklist = comparison.resolved(given, ours, bound)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(f"\n{error}\n") from None
     change = str(config.getoption("--change"))

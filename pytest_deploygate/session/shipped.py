@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate import suites
-from pytest_deploygate.session.declared import Function, functions_in
+from pytest_deploygate.session import declared
+from pytest_deploygate.session.declared import Function, TestFile
 
 #: How node ids of the suites begin, wherever the package is installed.
 NODES = f"{suites.__name__.replace('.', '/')}/"
@@ -24,16 +25,16 @@ def checklist() -> Path:
     return next(file for folder in _folders() if (file := folder / "checklist.md").is_file())
 
 
-def files() -> dict[str, Path]:
-    """Return the files of the suites by the beginning of their node ids, sorted by name."""
-    found = (file for folder in _folders() for file in folder.glob("test_*.py"))
-    return {NODES + file.name: file for file in sorted(found, key=lambda file: file.name)}
+def files() -> Iterator[TestFile]:
+    """Yield the files of the suites, sorted by name."""
+    for name, path in _paths().items():
+        yield declared.read(path, name)
 
 
 def functions() -> Iterator[Function]:
     """Yield the bound test functions of the suites."""
-    for name, file in files().items():
-        yield from functions_in(file, name)
+    for file in files():
+        yield from file.functions
 
 
 def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Function]:
@@ -47,11 +48,13 @@ def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Functio
     return left
 
 
-def collect(session: pytest.Session, wanted: Collection[str]) -> Iterator[pytest.Item]:
-    """Collect the files of suites that have a test of an item in `wanted`."""
-    known = files()
-    names = {f.test.partition("::")[0] for f in functions() if set(f.items) & set(wanted)}
-    for name in sorted(names):
+def collect(
+    session: pytest.Session, found: Sequence[Function], wanted: Collection[str]
+) -> Iterator[pytest.Item]:
+    """Collect the files of suites that have a test of an item in `wanted`; `found` are the tests of the run."""
+    known = _paths()
+    names = {f.test.partition("::")[0] for f in found if set(f.items) & set(wanted)}
+    for name in sorted(names & set(known)):
         module: pytest.Module = pytest.Module.from_parent(session, path=known[name], nodeid=name)
         yield from session.genitems(module)
 
@@ -72,6 +75,12 @@ def keep_bound(item: pytest.Item, known: Collection[str]) -> bool:
 def is_suite(path: Path) -> bool:
     """Return whether a file or folder is within the suites."""
     return any(path == folder or folder in path.parents for folder in _folders())
+
+
+def _paths() -> dict[str, Path]:
+    """Return the files of the suites by the beginning of their node ids."""
+    found = (file for folder in _folders() for file in folder.glob("test_*.py"))
+    return {NODES + file.name: file for file in sorted(found, key=lambda file: file.name)}
 
 
 def _folders() -> list[Path]:

@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pytest_deploygate.session import declared, shipped
-from pytest_deploygate.session.declared import Function
+from pytest_deploygate.session.declared import Function, TestFile
+
+#: The test files of a run, read once.
+_FILES = pytest.StashKey[list[TestFile]]()
 
 
 def functions(root: Path, places: Sequence[str], patterns: Sequence[str]) -> list[Function]:
     """Return all bound test functions: those of the files below `root` that pytest would collect, and the shipped ones."""
-    own = declared.functions_below(root, places, patterns)
-    return list({function.test: function for function in (*shipped.functions(), *own)}.values())
+    return _functions((*shipped.files(), *_own(root, places, patterns)))
 
 
 def functions_of(config: pytest.Config, known: Collection[str] | None = None) -> list[Function]:
     """Return the bound test functions of a pytest run; `known` are the items of its checklist (None: all count)."""
-    found = functions(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
+    found = _functions(_files_of(config))
     return found if known is None else shipped.asked_for(found, known)
 
 
 def items_by_test(found: Sequence[Function]) -> dict[str, tuple[str, ...]]:
     """Return item ids by test function, such as `pytest_deploygate/suites/test_structure.py::test_table_structure`."""
     return {function.test: function.items for function in found}
+
+
+def idle_files(config: pytest.Config, known: Collection[str], wanted: Collection[str]) -> set[Path]:
+    """Return the repository's own test files that need not be imported: bound tests alone, none of an item in `wanted`.
+
+    A file that names an item which is not among the `known` ones is a mistake, which `bound.bind` reports.
+    """
+    if any(config.getini(name) != [start] for name, start in _PREFIXES.items()):
+        return set()  # other functions and classes than those that were looked for may be tests
+    found = set()
+    for test_file in _files_of(config):
+        items = {item for function in test_file.functions for item in function.items}
+        if items and test_file.only_bound and items <= set(known) and not items & set(wanted):
+            found.add(test_file.file)
+    return found
+
+
+_PREFIXES = {"python_functions": "test", "python_classes": "Test"}
+
+
+def _files_of(config: pytest.Config) -> list[TestFile]:
+    if _FILES not in config.stash:
+        own = _own(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
+        config.stash[_FILES] = [*shipped.files(), *own]
+    return config.stash[_FILES]
+
+
+def _own(root: Path, places: Sequence[str], patterns: Sequence[str]) -> Iterator[TestFile]:
+    for file in declared.files_below(root, places, patterns):
+        if not shipped.is_suite(file):
+            yield declared.read(file, file.relative_to(root).as_posix())
+
+
+def _functions(files: Sequence[TestFile]) -> list[Function]:
+    return list({function.test: function for file in files for function in file.functions}.values())

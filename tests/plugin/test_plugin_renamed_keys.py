@@ -6,7 +6,7 @@ import json
 
 from click.testing import CliRunner
 
-from conftest import GOOD, Project
+from project import GOOD, Project
 from pytest_deploygate.cli import main
 
 OLD = "name: prod\ntls:\n  trust: ca.pem\n"

@@ -7,7 +7,7 @@ import pytest
 from pytest_deploygate.inventory.weakening import Weaker
 from pytest_deploygate.session import bearing
 from pytest_deploygate.session import shipped as shipped_suites
-from pytest_deploygate.session.declared import Function, functions_below
+from pytest_deploygate.session.declared import Function, read
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_what_a_body_reads_is_taken_from_its_source(tmp_path) -> None:
         "def test_own(gate, inventory, postgres):\n"
         "    gate.judge(f(inventory), [postgres.settings.name], x=inventory.uptime)\n"
     )
-    (found,) = functions_below(tmp_path, ["test_own.py"], ["test_*.py"])
+    (found,) = read(tmp_path / "test_own.py", "test_own.py").functions
     assert set(found.reads) == {
         "gate.judge",
         "f",
