@@ -332,12 +332,12 @@ def main(words: list[str]) -> None:
     else:
         commit, files = changed_files(ROOT, base)
         found = selected(files, Tree(ROOT))
-        said = f"{len(files)} files differ from {commit[:12]}"
+        said = f"files that differ from {commit[:12]}: {len(files)}"
         if found.whole:
             said += f"; everything, because {found.whole}"
     chosen = arguments(found, faults_of(found.subjects) if found.subjects and not found.whole else ())
     if not found.whole:
-        said += f"; {len(chosen)} paths and faults to run"
+        said += f"; paths and faults to run: {len(chosen)}"
     sys.stderr.write(f"bin/test --changed: {said}\n")
     sys.stdout.write("".join(f"{path}\n" for path in chosen))
 
