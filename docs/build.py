@@ -160,7 +160,7 @@ def tests() -> tuple[Test, ...]:
         }
         for function in read.functions:
             short = function.test.rpartition("::")[2]
-            subject = file.stem.removeprefix("test_")
+            subject = read.file.stem.removeprefix("test_")
             found.append(Test(subject, short, function, " ".join(docstrings[short].split())))
     return tuple(found)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-
 from project import Project
 
 IMPORTED = "from pathlib import Path\nIMPORTED = (Path(__file__).parent / 'imported').touch()\n"

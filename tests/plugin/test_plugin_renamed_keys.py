@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from click.testing import CliRunner
-
 from project import GOOD, Project
+
 from pytest_deploygate.cli import main
 
 OLD = "name: prod\ntls:\n  trust: ca.pem\n"
