@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_deploygate.checklist import parser
+from pytest_deploygate.fields.sources.lab import STATE_FILE
 from pytest_deploygate.lab import client, cluster, drilling, faults, schedule, sql
 from pytest_deploygate.lab.faults import pooling
 from pytest_deploygate.lab.services import dns, edge, pooler
@@ -105,6 +108,19 @@ def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
     return everything(phase2=of_phase2(fault), quiet=needs_quiet(fault)), ()
 
 
+@contextlib.contextmanager
+def records_kept(lab: Lab) -> Iterator[None]:
+    """Put back the records of drills that a broken lab overwrites: other faults' runs rely on those of the healthy one."""
+    values = json.loads((lab.folder / STATE_FILE).read_text())["values"]
+    files = [Path(values[name]) for name in ("backup.record", "pooling.record")]
+    kept = {file: file.read_bytes() for file in files if file.is_file()}
+    try:
+        yield
+    finally:
+        for file, content in kept.items():
+            file.write_bytes(content)
+
+
 def changes_exactly_what_it_declares(
     fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
 ) -> None:
@@ -116,8 +132,11 @@ def changes_exactly_what_it_declares(
     scope = whole if options else scope_of(fault)
     faults.put_in(lab, fault)
     try:
-        inventory = "drilled" if DRILLED & set(fault.items) else "on-record"
-        code, items = run_gate(scope, *options, inventory=inventory)
+        if DRILLED & set(fault.items):
+            with records_kept(lab):
+                code, items = run_gate(scope, *options, inventory="drilled")
+        else:
+            code, items = run_gate(scope, *options, inventory="on-record")
     finally:
         faults.heal(lab)
     fault.heals(lab)  # healing again does no harm
