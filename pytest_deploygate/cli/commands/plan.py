@@ -12,7 +12,7 @@ import pytest
 
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.cli.shared import arguments, options, planning, repository, suites
+from pytest_deploygate.cli.shared import arguments, options, planning, pytest_configuration, repository
 from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
@@ -20,8 +20,7 @@ from pytest_deploygate.cli.show import plan as planshow
 from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
-from pytest_deploygate.session import scope, shipped
-from pytest_deploygate.session import suites as bound_suites
+from pytest_deploygate.session import scope, shipped, suites
 
 #: Marks of pytest and its plugins here, besides those that the configuration registers.
 _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametrize", "usefixtures")
@@ -61,9 +60,9 @@ def _plan(
     root: Path, file: Path | None, loaded: Loaded, expression: str, change: str, absent: list[str]
 ) -> Plan:
     now = datetime.now(UTC)
-    told = suites.read(root)
+    told = pytest_configuration.read(root)
     checklist = repository.resolved(root, file)
-    found = bound_suites.functions(root, told.places, told.patterns)
+    found = suites.functions(root, told.places, told.patterns)
     functions = shipped.asked_for(found, [item.id for item in checklist.items])
     try:
         scope.check(expression, checklist, [*_MARKS, *told.markers])

@@ -11,12 +11,11 @@ from typing import Any
 from pytest_deploygate.checklist import comparison, parser
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError
-from pytest_deploygate.cli.shared import options, suites
+from pytest_deploygate.cli.shared import options, pytest_configuration
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import shipped
-from pytest_deploygate.session import suites as bound_suites
+from pytest_deploygate.session import shipped, suites
 
 
 def repository(command: Callable[..., None]) -> Callable[..., None]:
@@ -34,11 +33,11 @@ def repository(command: Callable[..., None]) -> Callable[..., None]:
 
 def resolved(root: Path, file: Path | None) -> Checklist:
     """Return the checklist as a run of this repository sees it: an item without a test is attested by a person."""
-    told = suites.read(root)
+    told = pytest_configuration.read(root)
     own = root / "suites" / "checklist.md"
     ours = parser.load(shipped.checklist())
     found = parser.load(file or own) if file or own.is_file() else ours
-    bound = bound_suites.functions(root, told.places, told.patterns)
+    bound = suites.functions(root, told.places, told.patterns)
     return comparison.resolved(found, ours, {item for function in bound for item in function.items})
 
 
