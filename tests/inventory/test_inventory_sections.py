@@ -14,7 +14,7 @@ def below(model):
         yield from below(inner)
 
 sections.declared()
-print([model.__name__ for model in below(Section) if not model.__pydantic_complete__])
+print([model.__name__ for model in below(Section) if not model.__pydantic_fields_complete__])
 """
 
 
