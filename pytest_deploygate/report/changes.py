@@ -71,17 +71,28 @@ def _items(before: Side, after: Side, earlier: History) -> Iterator[Change]:
         seen.add(now.item.id)
         if was is None:
             if now.in_scope:
-                yield _scope(now, "is new in the checklist", "", words.verdict(now.verdict))
+                yield _scope(now, _NEW, "", words.verdict(now.verdict))
         elif was.in_scope and now.in_scope:
             yield from _verdicts(was, now)
             yield from _moved(was, now, earlier)
         elif was.in_scope != now.in_scope:
-            said = "joined the scope" if now.in_scope else "is out of scope now: its state is unknown"
+            said = _JOINED if now.in_scope else _LEFT
             yield _scope(now, said, words.verdict(was.verdict) if was.in_scope else "out of scope",
                          words.verdict(now.verdict) if now.in_scope else "out of scope")  # fmt: skip
     for gone in before.results:
         if gone.in_scope and gone.item.id not in seen:
-            yield _scope(gone, "was removed from the checklist", words.verdict(gone.verdict), "removed")
+            yield _scope(gone, _REMOVED, words.verdict(gone.verdict), "removed")
+
+
+_JOINED, _LEFT = "joined the scope", "is out of scope now: its state is unknown"
+_NEW, _REMOVED = "is new in the checklist", "was removed from the checklist"
+#: The same of several items.
+_PLURAL = {
+    _JOINED: "joined the scope",
+    _LEFT: "are out of scope now, so their state is unknown",
+    _NEW: "are new in the checklist",
+    _REMOVED: "were removed from the checklist",
+}
 
 
 def _scope(result: ItemResult, said: str, was: str, now: str) -> Change:
@@ -162,6 +173,30 @@ def _reading(
 
 def _percent(before: float, after: float) -> str:
     return f" ({(after - before) / abs(before):+.0%})" if before else ""
+
+
+#: More changes of the scope than these are one line: a run of another phase moves a hundred items.
+_MOST_ONE_BY_ONE = 5
+
+
+def grouped(found: Sequence[Change]) -> Iterator[Change]:
+    """Yield the changes in their order; many items that joined or left the scope in the same way are one of them."""
+    alike: dict[str, list[str]] = {}
+    for change in found:
+        if change.kind is Kind.SCOPE:
+            alike.setdefault(_how(change), []).append(change.item)
+    for change in found:
+        items = alike.get(_how(change), []) if change.kind is Kind.SCOPE else []
+        if len(items) <= _MOST_ONE_BY_ONE:
+            yield change
+        elif change.item == items[0]:
+            names = f"{', '.join(items[:_MOST_ONE_BY_ONE])} and {len(items) - _MOST_ONE_BY_ONE} more"
+            text = f"{len(items)} items {_PLURAL[_how(change)]}: {names}"
+            yield Change(Kind.SCOPE, "", "", text, change.was, change.now)
+
+
+def _how(change: Change) -> str:
+    return change.text.removeprefix(change.item).strip()
 
 
 def as_number(value: object) -> float | None:

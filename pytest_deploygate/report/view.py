@@ -255,7 +255,7 @@ def _deciding_first(
 
 
 def _changes(record: Record) -> tuple[tuple[changes.Kind, tuple[Change, ...]], ...]:
-    found = record.previous.changes if record.previous else ()
+    found = changes.grouped(record.previous.changes) if record.previous else ()
     return tuple((kind, tuple(some)) for kind, some in itertools.groupby(found, key=lambda c: c.kind))
 
 

@@ -143,3 +143,19 @@ def test_new_weakenings_that_bear_on_nothing_in_scope_are_one_change() -> None:
         changes.compare(changes.Side(mine, (), (Weakening("here"),)), changes.Side(mine, (), weaker[:1]), {})
         == ()
     )
+
+
+def test_many_items_that_leave_the_scope_are_one_line_of_the_report():
+    """A run of another phase moves a hundred items: their number, how, and the first of them, in the place of the first."""
+    few = [changes.Change(Changed.SCOPE, f"a.{n}", "", f"a.{n} joined the scope") for n in range(5)]
+    many = [
+        changes.Change(Changed.SCOPE, f"b.{n}", "", f"b.{n} is out of scope now: its state is unknown")
+        for n in range(7)
+    ]
+    failing = changes.Change(Changed.FAILING, "c.1", "", "c.1: pass before, fail now")
+    moved = changes.Change(Changed.MOVED, "c.2", "", "c.2: lag went from 1 to 9")
+    found = list(changes.grouped([failing, *many, *few, moved]))
+    assert (found[0], found[2:]) == (failing, [*few, moved])
+    assert found[1].text == (
+        "7 items are out of scope now, so their state is unknown: b.0, b.1, b.2, b.3, b.4 and 2 more"
+    )
