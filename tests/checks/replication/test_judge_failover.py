@@ -1,4 +1,4 @@
-"""A drill counts when it is recent, of this configuration, and lost nothing."""
+"""A drill counts if it is recent, of this configuration, and lost nothing."""
 
 from __future__ import annotations
 

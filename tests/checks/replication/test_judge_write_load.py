@@ -1,4 +1,4 @@
-"""What the load showed of a replica, each cause with its number and limit."""
+"""What the load showed about a replica, each cause with its number and limit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_replica_with_every_id_passes():
     ("changed", "verdict", "words"),
     [
         ({"load": replace(LOAD, hung=True, acknowledged=12)}, Verdict.FAIL, "did not return within 5 s and was cancelled after 12"),
-        ({"load": replace(LOAD, hung=True, synchronous_standby_names="")}, Verdict.FAIL, "see locks"),
+        ({"load": replace(LOAD, hung=True, synchronous_standby_names="")}, Verdict.FAIL, "check locks"),
         ({"load": replace(LOAD, missing_on_primary=3)}, Verdict.FAIL, "primary itself lost 3 of 999"),
         ({"problem": "db2 refused"}, Verdict.INCONCLUSIVE, "db2 refused"),
         ({"load": replace(LOAD, acknowledged=0, problem="disk full")}, Verdict.INCONCLUSIVE, "disk full"),
