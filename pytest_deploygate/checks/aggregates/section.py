@@ -43,7 +43,7 @@ class Aggregate(Section):
     max_buckets: int = Field(
         default=2000,
         ge=1,
-        description="most buckets to recompute; of more, a sample is taken and the finding says so",
+        description="maximum number of buckets to recompute; if there are more, a sample is compared, as the finding states",
     )
 
 

@@ -36,7 +36,7 @@ def test_a_replica_with_every_id_passes():
          "lacks 7 of 999 acknowledged writes (first missing id 40) 10.1 s after the load, limit 10 s"),
         ({"missing": 999, "first_missing": (1,), "drained_s": None}, Verdict.FAIL, "none of them arrived"),
         ({"drained_s": None, "waited_s": 10.2}, Verdict.FAIL, "had not caught up 10.2 s after the load"),
-        ({"phantom": 1}, Verdict.FAIL, "1 rows of this run that nobody wrote"),
+        ({"phantom": 1}, Verdict.FAIL, "1 rows of this run that were never written"),
         ({"lag_bytes_max": 32 * 1024**2}, Verdict.FAIL, "fell 32 MB behind under load, limit 16 MB"),
         ({"load": replace(LOAD, problem="db1 went away")}, Verdict.INCONCLUSIVE, "ended early: db1 went away"),
         ({"lag_bytes_max": None, "samples": 0}, Verdict.INCONCLUSIVE, "never sampled"),

@@ -14,7 +14,7 @@ _TEXT = 90
 
 
 def judge_monitoring(found: MonitoringFacts, expected: Monitoring) -> Judgement:
-    """Pass when pg_stat_statements is loaded, installed and counting, and slow statements are logged."""
+    """Pass if pg_stat_statements is loaded, installed and counting, and slow statements are logged."""
     parts = [*([_counting(found)] if expected.statements else []), _slow_log(found, expected)]
     return combine(parts)
 

@@ -64,7 +64,7 @@ def _bad(facts: FailoverFacts, criterion: Failover) -> str:
             f"{words_for(criterion.within)}"
         )
     if facts.phantom:
-        return f"{facts.promoted} had {facts.phantom} rows that nobody wrote"
+        return f"{facts.promoted} had {facts.phantom} rows that were never written"
     return ""
 
 

@@ -211,7 +211,7 @@ def synchronous(facts: PrimaryFacts, criterion: Replication) -> Judgement:
     if wanted and not asked:
         return Judgement(
             Verdict.FAIL,
-            f"commits on {server.node} do not wait for a replica ({words}), but the inventory says `synchronous: true`: "
+            f"commits on {server.node} do not wait for a replica ({words}), but the inventory sets `synchronous: true`: "
             "a crash of the primary loses acknowledged writes; set synchronous_standby_names and reload, or correct the "
             "inventory",
             readings,
@@ -225,7 +225,7 @@ def synchronous(facts: PrimaryFacts, criterion: Replication) -> Judgement:
     if wanted is False and asked:
         return Judgement(
             Verdict.FAIL,
-            f"commits on {server.node} wait for a replica ({words}), but the inventory says `synchronous: false`",
+            f"commits on {server.node} wait for a replica ({words}), but the inventory sets `synchronous: false`",
             readings,
         )
     return Judgement(Verdict.PASS, "", readings)

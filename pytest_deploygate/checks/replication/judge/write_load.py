@@ -41,7 +41,7 @@ def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> J
     if measurement.phantom:
         return verdict(
             Verdict.FAIL,
-            f"{name} has {measurement.phantom} rows of this run that nobody wrote: it is not a copy of the primary",
+            f"{name} has {measurement.phantom} rows of this run that were never written: it is not a copy of the primary",
         )
     if measurement.lag_bytes_max is not None and measurement.lag_bytes_max > criterion.max_lag:
         return verdict(
