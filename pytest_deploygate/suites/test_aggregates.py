@@ -1,4 +1,4 @@
-"""Aggregates that are kept beside their raw rows."""
+"""Aggregates that are stored beside their raw rows."""
 
 from __future__ import annotations
 

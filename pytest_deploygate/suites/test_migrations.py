@@ -1,4 +1,4 @@
-"""Migrations: at which version the database is, and what pending ones would do to it."""
+"""Migrations: the version of the database, and what pending ones would do to it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def test_migrations_are_at_the_head(gate, postgres, migrations):
 
 @pytest.mark.item("guard.migration-lint")
 def test_migrations_do_no_harm(gate, postgres, migration_lint, migration_tool):
-    """No migration would rewrite, scan or lock a large table, or wait without limit for its lock."""
+    """No migration would rewrite, scan or lock a large table, or wait indefinitely for its lock."""
     found = probe.pending_migrations(postgres, migration_lint, migration_tool)
     gate.judge(judge.judge_lint, found, migration_lint)

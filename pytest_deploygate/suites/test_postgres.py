@@ -1,4 +1,4 @@
-"""The servers: settings, what they count, caches, validation queries, and what a bulk load leaves behind."""
+"""The servers: settings, statistics, caches, validation queries, and what a bulk load leaves behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_slow_statements_are_seen(gate, postgres, monitoring_queries):
 
 @pytest.mark.item("phase2.validation")
 def test_validation_query(gate, postgres, validation_query):
-    """The query gives the expected answer."""
+    """The query returns the expected answer."""
     gate.judge(judge.judge_validation, probe.answer(postgres, validation_query), validation_query)
 
 
@@ -33,13 +33,13 @@ def test_nothing_is_left_of_the_load(gate, postgres, after_load):
 
 @pytest.mark.item("stab.slow-queries")
 def test_no_slow_statement(gate, postgres, statement_bounds):
-    """No statement that runs often is over the mean and p99 bounds; the worst ten are in the report."""
+    """No frequent statement exceeds the mean or p99 bound; the worst ten are in the report."""
     gate.judge(judge.judge_slow, probe.counted_statements(postgres, statement_bounds), statement_bounds)
 
 
 @pytest.mark.item("stab.caching")
 def test_caches_hit(gate, postgres, caching):
-    """PostgreSQL's buffers and each Redis server find enough of what they are asked for."""
+    """PostgreSQL's buffers and each Redis server reach their minimum hit ratio."""
     if caching.buffers:
         gate.judge(judge.judge_cache, probe.buffers(postgres), caching.buffers, target="buffers")
     for cache in caching.redis:

@@ -9,7 +9,7 @@ from pytest_deploygate.checks.replication import judge, probe
 
 @pytest.mark.item("db.replication", "phase2.replication")
 def test_one_primary(gate, postgres, replication):
-    """Exactly one node takes writes, no slot holds WAL for nobody, commits wait as the inventory says."""
+    """Exactly one node takes writes, no unused slot holds WAL, commits wait as the inventory states."""
     gate.judge(
         judge.judge_cluster,
         probe.primary(postgres, replication.patience_s),
@@ -39,7 +39,7 @@ def test_acknowledged_writes_arrive(gate, postgres, replication, replica):
 @pytest.mark.item("phase2.replication")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
 def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive):
-    """A drill, done now where that is allowed, else on record, lost no acknowledged write and was quick enough."""
+    """A drill, run now if allowed, else on record, lost no acknowledged write and was fast enough."""
     failover = replication.failover
     drilled = None
     if allow_disruptive:

@@ -1,3 +1,3 @@
-"""Aggregates that are kept beside their raw rows are fresh and equal a recomputation."""
+"""Aggregates that are stored beside their raw rows are fresh and equal a recomputation."""
 
 __all__ = ["judge", "probe"]

@@ -1,4 +1,4 @@
-"""What is measured of aggregates, as frozen values: no I/O, no limit."""
+"""What is measured of aggregates, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Stored buckets against recomputed ones, in rows. Of `buckets_total` complete buckets `buckets` were looked at."""
+    """Stored buckets against recomputed ones, in rows. `buckets` of `buckets_total` complete buckets were compared."""
 
     start: datetime
     end: datetime
@@ -38,10 +38,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class AggregateFacts:
-    """An aggregate as it stands. `absent` names what does not exist; then nothing else was read.
+    """An aggregate as it is. `absent` names what does not exist; then nothing else was read.
 
-    `newest_raw` and `newest_bucket` are not later than `now` (unless all rows are): rows of a clock that runs ahead
-    must not make a stale aggregate look fresh. `problem` says why there is no comparison although rows are there.
+    `newest_raw` and `newest_bucket` are not later than `now` (unless all rows are): rows from a clock that runs ahead
+    must not make a stale aggregate look fresh. `problem` states why there is no comparison although there are rows.
     """
 
     relation: str

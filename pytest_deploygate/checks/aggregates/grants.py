@@ -1,4 +1,4 @@
-"""What the checks of this subject must be granted."""
+"""The privileges that the checks of this subject need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from pytest_deploygate.fields.handed import Sections
 
 
 def needs(sections: Sections) -> Iterator[Need]:
-    """Yield what the sections that the inventory has need."""
+    """Yield what the sections of the inventory need."""
     if sections.get("aggregate"):
         yield ReadEverything(("phase2.aggregates",))

@@ -1,4 +1,4 @@
-"""Aggregates: scheduled, refreshed within the bound, reaching the newest raw rows, and equal to a recomputation."""
+"""Judge aggregates: scheduled, recently refreshed, up to the newest raw rows, and equal to a recomputation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CLOCKS = timedelta(minutes=5)
 
 
 def judge(found: AggregateFacts, expected: Aggregate) -> Judgement:
-    """Pass when the refresh is scheduled and recent and every compared bucket equals its recomputation."""
+    """Pass if the refresh is scheduled and recent, and every compared bucket equals its recomputation."""
     if found.absent:
-        return Judgement(Verdict.FAIL, f"{found.absent} does not exist; was it migrated?")
+        return Judgement(Verdict.FAIL, f"{found.absent} does not exist; has it been migrated?")
     if found.newest_raw is None:
         empty = Judgement(
             Verdict.INCONCLUSIVE,
@@ -35,7 +35,7 @@ def _schedule(found: AggregateFacts) -> Judgement:
     if found.schedule is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"what refreshes {found.relation} is unknown: name it in the inventory, "
+            f"it is unknown what refreshes {found.relation}: name it in the inventory, "
             "`schedule: {crontab: FILE, command: TEXT}`, `systemd_timer` or `pg_cron`",
         )
     return judge_schedule(f"the refresh of {found.relation}", found.schedule)
@@ -52,16 +52,16 @@ def _freshness(found: AggregateFacts, expected: Aggregate) -> Judgement:
         )
         if age is not None and age < -_CLOCKS:
             said.unknown(
-                f"the last refresh of {found.relation} is recorded {words_for(-age)} in the future: a clock is wrong, "
+                f"the last refresh of {found.relation} is {words_for(-age)} in the future: a clock is wrong, "
                 "or the query `refreshed` returns something else"
             )
         elif age is None:
             said.wrong(
-                f"{found.relation} was never refreshed: see the log of the job that refreshes it, then run it by hand"
+                f"{found.relation} was never refreshed: check the log of the job that refreshes it, then run it by hand"
             )
         elif not good:
             said.wrong(
-                f"the last refresh of {found.relation} was {words_for(age)} ago (limit {words_for(expected.max_age)}): see the log of the job"
+                f"the last refresh of {found.relation} was {words_for(age)} ago (limit {words_for(expected.max_age)}): check the log of the job"
                 " that refreshes it, fix the cause, and run it by hand"
             )
     behind = _behind_s(found, expected)
@@ -72,10 +72,10 @@ def _freshness(found: AggregateFacts, expected: Aggregate) -> Judgement:
         )
         if not good:
             said.wrong(
-                f"raw rows reach {words_for(behind)} past the newest bucket (limit {words_for(expected.max_age)})"
+                f"raw rows reach {words_for(behind)} past the newest bucket (limit {words_for(expected.max_age)}): refresh it"
             )
     if found.newest_bucket is None:
-        said.wrong(f"{found.relation} has no bucket, its raw table has rows: refresh it")
+        said.wrong(f"{found.relation} has no bucket although its raw table has rows: refresh it")
     return said.judgement(lambda: "fresh")
 
 
@@ -133,13 +133,13 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
 
 
 def said_of(difference: Difference) -> str:
-    """Say where a bucket differs, and in what."""
+    """Return where a bucket differs, and in which values."""
     where = f"{difference.bucket:%Y-%m-%d %H:%M} UTC {difference.key}".strip()
     if difference.state != "different":
         return f"{where} is {difference.state}"
     stored, fresh = difference.stored, difference.recomputed
     changed = [
-        f"{name} {stored.get(name)} for {fresh.get(name)}"
+        f"{name} {stored.get(name)} instead of {fresh.get(name)}"
         for name in fresh
         if stored.get(name) != fresh.get(name)
     ]

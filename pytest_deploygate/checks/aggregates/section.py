@@ -1,4 +1,4 @@
-"""Aggregates that must equal a recomputation, as the inventory names them."""
+"""The inventory's aggregates that must equal a recomputation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, Section
 
 
 class Aggregate(Section):
-    """A continuous aggregate (or a table or materialized view kept as one) that must equal its raw rows."""
+    """A continuous aggregate (or a table or materialized view used as one) that must equal its raw rows."""
 
     relation: str = Field(description="schema.name of the aggregate")
     bucket: str = Field(description="its bucket column (timestamptz)")
     width: Duration = Field(description="width of a bucket")
     key: list[str] = Field(description="its other key columns, e.g. [sensor_id]")
     recompute: str = Field(
-        description="query over the raw rows that gives the same columns for buckets from %(start)s to before %(end)s"
+        description="query over the raw rows that returns the same columns for buckets from %(start)s to before %(end)s"
     )
     source: str = Field(
-        description="schema.name of the raw table, whose newest rows say how far it must reach"
+        description="schema.name of the raw table, whose newest rows determine how far it must reach"
     )
     time_column: str = Field(description="time column of the raw table")
     refreshed: str | None = Field(
@@ -32,16 +32,18 @@ class Aggregate(Section):
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=2),
-        description="its last refresh may be this old",
+        description="maximum age of its last refresh",
     )
     tolerance: float = Field(
         json_schema_extra={"weaker": "larger"},
         default=1e-9,
         ge=0,
-        description="relative difference that floats may have",
+        description="relative difference allowed between floats",
     )
     max_buckets: int = Field(
-        default=2000, ge=1, description="buckets recomputed; more are sampled, and the finding says so"
+        default=2000,
+        ge=1,
+        description="maximum number of buckets to recompute; if there are more, a sample is compared, as the finding states",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is measured of the schema's version and of pending migrations, as frozen values: no I/O, no limit."""
+"""What is measured of the schema's version and of pending migrations, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_deploygate.checks.migrations.statements import Statement
 
 @dataclass(frozen=True, slots=True)
 class Referenced:
-    """A table that a foreign key of a statement points to: it is locked, too. `size_bytes` is None where it is not there."""
+    """A table that a foreign key references: it is locked as well. `size_bytes` is None if it does not exist."""
 
     table: str
     size_bytes: int | None
@@ -18,10 +18,9 @@ class Referenced:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement of a migration, the table that it touches (empty: none that is known), and that table's size.
+    """One statement of a migration, the table that it touches (empty if unknown), and that table's size.
 
-    `size_bytes` is None where the table is not there yet: made by the migration itself, or misspelt.
-    `not_null_checked`: a validated CHECK (column IS NOT NULL) saves the scan of SET NOT NULL.
+    `size_bytes` is None if the table does not exist yet: created by the migration itself, or misspelt.
     """
 
     file: str
@@ -34,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class LintFacts:
-    """All statements in their order. `sources` says what was read; `pending` is false when nothing is left to run."""
+    """All statements in order. `sources` names the migrations that were read."""
 
     sources: tuple[str, ...]
     steps: tuple[Step, ...]
@@ -44,7 +43,7 @@ class LintFacts:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One migration of the script folder; `down` are the revisions that it needs first."""
+    """One migration of the script folder; `down` are the revisions that must be applied before it."""
 
     id: str
     down: tuple[str, ...]
@@ -63,10 +62,10 @@ class Scripts:
 
 @dataclass(frozen=True, slots=True)
 class NodeVersion:
-    """What one node says.
+    """What one node reports.
 
-    `missing` is true where the version table is not there. `dirty` is None where it was not asked or where
-    the answer was neither true nor false (then `problem` says so). `problem` is set when it could not be read.
+    `missing` is true if the version table does not exist. `dirty` is None if it was not queried, or if the answer
+    was neither true nor false (see `problem`). `problem` is set if the node could not be read.
     """
 
     node: str
@@ -80,7 +79,7 @@ class NodeVersion:
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersions:
-    """All nodes, primary first, beside the versions that are expected. `scripts` is None for a plain query."""
+    """All nodes, primary first, and the expected versions. `scripts` is None for a plain query."""
 
     source: str
     expected: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What pending migrations are found with."""
+"""The migration tool of the inventory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from pytest_deploygate.fields.handed import Sections
 
 @pytest.fixture(scope="session")
 def migration_tool(sections: Sections) -> Migrations | None:
-    """The `database.migrations` section, which says what is applied; None where the inventory has none."""
+    """The `database.migrations` section, which states what is applied; None if the inventory has none."""
     found: Migrations | None = sections.get("migrations")
     return found

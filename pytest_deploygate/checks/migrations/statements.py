@@ -1,4 +1,4 @@
-"""SQL text cut into statements, without comments: quotes, dollar quotes and nested comments are respected."""
+"""Split SQL text into statements without comments; quotes, dollar quotes and nested comments are respected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Statement:
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """Cut a text at its semicolons. What does not end (a string, a comment) reaches to the end of the text."""
+    """Split a text at its semicolons. An unterminated string or comment extends to the end of the text."""
     whole: list[str] = []
     bare: list[str] = []
     at, start = 0, -1

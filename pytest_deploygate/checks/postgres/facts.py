@@ -1,4 +1,4 @@
-"""What is measured of the servers, as frozen values: no I/O, no limit."""
+"""What is measured on the servers, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A sequence that gives a column its values. `given` is the last value given, None when none was yet.
+    """A sequence that supplies a column's values. `given` is the last value it returned, None if there was none yet.
 
     `highest` is the column's largest value in the sequence's direction, None for an empty table.
     """
@@ -27,9 +27,9 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class AfterLoadFacts:
-    """What was found. Each list names relations or `relation: part`; `unread` could not be looked at, with reasons.
+    """The findings. Each list names relations or `relation: part`; `unread` lists what could not be read, with reasons.
 
-    `tables` and `with_rows` are counts: where nothing has rows, nothing was loaded yet.
+    `tables` and `with_rows` are counts: if no table has rows, nothing has been loaded yet.
     """
 
     node: str
@@ -49,7 +49,7 @@ class AfterLoadFacts:
 
 @dataclass(frozen=True, slots=True)
 class CacheFacts:
-    """A cache: lookups that hit and that missed since it began to count. `evicted` is None where it has no such count."""
+    """A cache: its hits and misses since it started counting. `evicted` is None if it keeps no such count."""
 
     name: str
     what: str
@@ -61,7 +61,7 @@ class CacheFacts:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """One server. `settings` are values as SHOW prints them, sizes in `bytes`; `None` stands for what is hidden.
+    """One server. `settings` holds values as SHOW prints them, `sizes` bytes; `None` means hidden.
 
     `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
     indexes were built. `prepared` is the oldest prepared transaction: its name and age.
@@ -85,9 +85,9 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringFacts:
-    """What can be seen of slow statements. `loaded` is None where the setting is hidden.
+    """How visible slow statements are. `loaded` is None if the setting is hidden.
 
-    `counted` are the calls that were counted for two statements of ours; None where the view cannot be read
+    `counted` is the number of calls counted for two statements of ours; None if the view cannot be read
     (`problem`). `slow_log_ms` is log_min_duration_statement, `explain_ms` auto_explain's; negative: off.
     """
 
@@ -118,7 +118,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class StatementFacts:
-    """The statements of this database since `since`, the costliest first. `hidden` ones belong to roles we may not see."""
+    """The statements of this database since `since`, slowest first. `hidden` counts those of roles we may not see."""
 
     node: str
     now: datetime
@@ -131,9 +131,9 @@ class StatementFacts:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The first rows of an answer, at most MOST_ROWS; `more` where there were others.
+    """The first rows of an answer, at most MOST_ROWS; `more` is true if there were others.
 
-    `empty` is the table whose rows the answer depends on, when that has none.
+    `empty` is the table that the answer depends on, if it has no rows.
     """
 
     query: str

@@ -12,7 +12,7 @@ from pytest_deploygate.fields.handed import Sections
 
 @pytest.fixture(scope="session")
 def postgres(sections: Sections, writes_schema: str | None) -> Iterator[Cluster]:
-    """The database cluster of the inventory; one connection a node, reused by all tests."""
+    """The database cluster of the inventory; one connection per node, reused by all tests."""
     cluster = Cluster(sections.need("postgres"), writes_schema)
     yield cluster
     cluster.close()

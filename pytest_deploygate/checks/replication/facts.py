@@ -1,4 +1,4 @@
-"""What is measured of replication and failover, as frozen values: no I/O, no limit."""
+"""What is measured of replication and failover, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class FailoverFacts:
-    """What a failover drill found. Times are in seconds from the stop of the primary; None for what was not reached.
+    """What a failover drill found. Times are in seconds since the primary was stopped; None for what was not reached.
 
     The record's `outcome` is one of `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`,
     `unproven`, `not_restored`.
@@ -26,10 +26,10 @@ class FailoverFacts:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """A replica watched until it had the primary's position and the marker row, or patience (`waited_s`) ended.
+    """A replica watched until it had the primary's position and the marker row, or the wait (`waited_s`) was over.
 
     `caught_up_s` is the time until it had replayed the primary's position (received it, on a delayed replica);
-    0 when it was there at the first look, None when it did not come. `marker_s` is the same for the marker row.
+    0 if it was there at the first poll, None if it never was. `marker_s` is the same for the marker row.
     """
 
     waited_s: float = 0.0
@@ -43,7 +43,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class PrimaryFacts:
-    """The cluster as one: the node called primary, the others, and the slots and standbys that belong to no replica.
+    """The cluster as a whole: the declared primary, the other nodes, and slots and standbys that belong to no replica.
 
     `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
     `streaming` names the replicas that some node of the cluster sends to.
@@ -62,7 +62,7 @@ class PrimaryFacts:
 class ReplicaFacts:
     """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
 
-    `marker_problem` says why no marker row could be written; `upstream_problem` why the upstream did not answer.
+    `marker_problem` is why no marker row could be written; `upstream_problem` why the upstream did not answer.
     """
 
     server: Server
@@ -79,7 +79,7 @@ class ReplicaFacts:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """A row of pg_stat_replication. Ages in seconds at the time of the query; None where the server says NULL."""
+    """A row of pg_stat_replication. Ages in seconds at the time of the query; None where the server returns NULL."""
 
     pid: int
     application: str
@@ -108,10 +108,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What one node says of itself. `problem` is set when it did not answer; then nothing else is known.
+    """What one node reports about itself. `problem` is set if it did not answer; then nothing else is known.
 
     `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
-    max_slot_wal_keep_size (-1: no limit). `sees_all` is false when the role lacks pg_read_all_stats (pg_monitor).
+    max_slot_wal_keep_size (-1: no limit). `sees_all` is false if the role lacks pg_read_all_stats (pg_monitor).
     """
 
     node: str
@@ -135,20 +135,20 @@ class Server:
 
     @property
     def answered(self) -> bool:
-        """True when the node could be asked."""
+        """True if the node could be queried."""
         return not self.problem
 
     @property
     def writable(self) -> bool:
-        """True when it is known not to be in recovery."""
+        """True if it is known not to be in recovery."""
         return self.answered and not self.in_recovery
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFacts:
-    """What the load did. `refused` rows were rolled back with an error; `hung` is true when a commit never returned.
+    """What the load did. `refused` rows were rolled back with an error; `hung` is true if a commit never returned.
 
-    `missing_on_primary` counts acknowledged ids that the primary itself does not have afterwards (None: not asked).
+    `missing_on_primary` counts acknowledged ids that the primary itself does not have afterwards (None: not queried).
     """
 
     planned_s: float
@@ -168,10 +168,10 @@ class LoadFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaUnderLoad:
-    """One replica: its greatest lag during the load, and what it had of it when it was drained or patience ended.
+    """One replica: its greatest lag during the load, and which writes it had once drained or after the wait.
 
     `drained_s` is the time after the load until it had the primary's last position and every acknowledged id,
-    None when it never had. `phantom` counts ids that it has and nobody wrote. On a delayed replica only the
+    None if it never had. `phantom` counts ids on it that were never written. On a delayed replica only the
     position is compared (`ids_read` is false).
     """
 

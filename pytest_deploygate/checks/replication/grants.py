@@ -1,4 +1,4 @@
-"""What the checks of this subject must be granted."""
+"""The privileges that the checks of this subject need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.fields.handed import Sections
 
 
 def needs(sections: Sections) -> Iterator[Need]:
-    """Yield what the sections that the inventory has need."""
+    """Yield what the sections of the inventory need."""
     yield Statistics(("db.replication", "phase2.replication"))
     yield MarkerRows(("db.replication", "phase2.replication"))
     failover = sections.get("replication").failover

@@ -14,7 +14,7 @@ class WriteLoad(Section):
     """Writes made while replication is watched. Needs `writes.schema`."""
 
     duration: Duration = Field(
-        json_schema_extra={"weaker": "smaller"}, default=timedelta(seconds=2), description="for how long"
+        json_schema_extra={"weaker": "smaller"}, default=timedelta(seconds=2), description="how long to write"
     )
     writers: int = Field(default=2, ge=1, le=64, description="connections that write")
     rows_per_second: int = Field(
@@ -23,11 +23,11 @@ class WriteLoad(Section):
 
 
 class Failover(Section):
-    """The failover drill (`--allow-disruptive`): how to fail over and how to come back; commands run here."""
+    """The failover drill (`--allow-disruptive`): how to fail over and back; commands run on this machine."""
 
     stop_primary: str = Field(description="command that stops the primary at once, as a crash would")
     promote: str | None = Field(
-        default=None, description="command that promotes {node}; left out: SELECT pg_promote() on it"
+        default=None, description="command that promotes {node}; default: SELECT pg_promote() on it"
     )
     restore: str = Field(
         description="command that brings the cluster back to this inventory's roles, {node} being the promoted one"
@@ -51,12 +51,12 @@ class Replication(Section):
     max_lag: Size = Field(
         json_schema_extra={"weaker": "larger"},
         default=16 * 1024**2,
-        description="bytes a replica may be behind",
+        description="bytes that a replica may be behind",
     )
     max_lag_time: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=10),
-        description="time a replica may be behind",
+        description="time that a replica may be behind",
     )
     marker_within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -66,7 +66,7 @@ class Replication(Section):
     max_reply_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=20),
-        description="age of a receiver's last reply; a frozen one stays silent",
+        description="maximum age of a receiver's last reply; a frozen receiver stays silent",
     )
     max_slot_wal: Size = Field(
         json_schema_extra={"weaker": "larger"}, default=1024**3, description="WAL that a slot may retain"
@@ -74,21 +74,22 @@ class Replication(Section):
     slots: bool = Field(
         json_schema_extra={"weaker": "false"},
         default=True,
-        description="each replica streams through a replication slot",
+        description="each replica must stream through a replication slot",
     )
     synchronous: bool | None = Field(
-        default=None, description="commits wait for a replica; left out: reported, not judged"
+        default=None,
+        description="whether commits must wait for a replica; if omitted, reported but not judged",
     )
     load: WriteLoad | None = Field(
         json_schema_extra={"weaker": "null"},
         default=WriteLoad(),
-        description="writes made while watching; `null`: none",
+        description="writes made while replication is watched; `null`: none",
     )
     failover: Failover | None = Field(default=None, description="the failover drill")
 
     @property
     def patience_s(self) -> float:
-        """How long the probe waits for a replica: as long as the wider of its bounds in time, in seconds."""
+        """How long the probe waits for a replica, in seconds: the larger of its two time bounds."""
         return max(self.max_lag_time, self.marker_within).total_seconds()
 
 

@@ -1,4 +1,4 @@
-"""What is measured of the structure, as frozen values: no I/O, no limit."""
+"""What is measured of the structure, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pytest_deploygate.checks.structure.snapshot import Aspects
 
 @dataclass(frozen=True, slots=True)
 class Amcheck:
-    """What bt_index_check said: `corrupt` maps index to the server's words.
+    """What bt_index_check reported: `corrupt` maps indexes to the server's messages.
 
-    `left_out` maps an index to why it was not looked at on purpose (its size), `unchecked` to what kept us from it
-    (time, a lock, a permission).
+    `left_out` maps indexes that were skipped on purpose to the reason (size), `unchecked` those that could not be
+    checked (time, a lock, a permission).
     """
 
     checked: int
@@ -26,7 +26,7 @@ class Amcheck:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """One relation as it stands: `aspects` is None where it does not exist; `partitions` are those that deviate."""
+    """One relation as it is: `aspects` is None if it does not exist; `partitions` are those that deviate."""
 
     name: str
     aspects: Aspects | None
@@ -36,7 +36,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """What stands in the schemas beside the relations of a snapshot, and the functions, types and schemas."""
+    """What the schemas contain. `others` are functions, types and the schemas themselves."""
 
     schemas: tuple[str, ...]
     relations: Mapping[str, Aspects]
@@ -46,11 +46,11 @@ class Surplus:
 
 
 def differences(expected: Aspects, found: Aspects) -> list[tuple[str, str]]:
-    """Return aspect and words for each difference, in the order of the expected side."""
+    """Return aspect and description of each difference, in the order of the expected side."""
     said = []
     for name, text in expected.items():
         if name not in found:
-            said.append((name, f"{text} expected, it is missing"))
+            said.append((name, f"{text} expected, but missing"))
         elif found[name] != text:
             said.append((name, _difference(name, text, found[name])))
     said += [(name, f"not expected, found {text}") for name, text in found.items() if name not in expected]
@@ -68,17 +68,17 @@ def _difference(name: str, expected: str, found: str) -> str:
         extra = ", ".join(p for p in given if p not in wanted)
         missing = ", ".join(p for p in wanted if p not in given)
         parts = [f"{extra} not expected"] if extra else []
-        parts += [f"{missing} expected, it is missing"] if missing else []
+        parts += [f"{missing} expected, but missing"] if missing else []
         return f"{'; '.join(parts)} (found {found})"
     return f"{expected} expected, found {found}"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """An index as it stands. `shape` is the same for two indexes of a table that do the same work.
+    """An index as it is. Two redundant indexes of a table have the same `shape`.
 
-    `constraint` names the constraint that the index serves; `building` is true while CREATE INDEX or REINDEX works
-    on it; `collation_mismatch` names collations whose library has changed since.
+    `constraint` names the constraint that the index enforces; `building` is true while CREATE INDEX or REINDEX is
+    working on it; `collation_mismatch` names collations whose library has changed since.
     """
 
     name: str
@@ -97,9 +97,9 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class Indexes:
-    """All indexes of the database outside the system schemas, and those of the system that are not valid.
+    """All indexes of the database outside the system schemas, and invalid ones of the system.
 
-    `stale_collation` says how the database's own collation differs from the library's, None where it does not.
+    `stale_collation` states how the database's own collation differs from the library's; None if it does not.
     """
 
     found: tuple[IndexState, ...]
@@ -117,10 +117,10 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Partitions:
-    """A table's partitioning as it stands. `kind` is None for a missing table, else table, range, list or hash.
+    """A table's partitioning as it is. `kind` is None for a missing table, else table, range, list or hash.
 
-    `unread` are bounds that are no single point of time. `default_rows` is None without a default partition and
-    capped at MOST_DEFAULT_ROWS. `scanned` of `total` partitions are read by a query over one interval.
+    `unread` lists bounds that are not a single point in time. `default_rows` is None without a default partition and
+    capped at MOST_DEFAULT_ROWS. A query over one interval reads `scanned` of `total` partitions.
     """
 
     table: str
@@ -137,11 +137,11 @@ class Partitions:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the planner would run a query. `used` are indexes (partitions' folded into their parent's), `scanned`
-    maps sequentially scanned relations to their size in pages, as it is now.
+    """How the planner would run a query. `used` are indexes (those of partitions count as their parent's), `scanned`
+    maps sequentially scanned relations to their current size in pages.
 
     `possible` are the indexes it would use if it had to avoid scans, `unavoidable` the relations that it would scan
-    even then: no index serves the query there. `absent` is true where the index that must be used does not exist.
+    even then, because no index serves the query. `absent` is true if the required index does not exist.
     """
 
     name: str

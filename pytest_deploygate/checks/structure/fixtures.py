@@ -17,6 +17,6 @@ def snapshot(tables: Tables) -> Structure:
 
 @pytest.fixture(scope="session")
 def expected_indexes(sections: Sections) -> tuple[Index, ...]:
-    """The indexes of the snapshot file; none where the inventory has no snapshot."""
+    """The indexes of the snapshot file; none if the inventory has no snapshot."""
     tables: Tables | None = sections.get("tables")
     return load_snapshot(tables.snapshot).indexes if tables else ()

@@ -1,4 +1,4 @@
-"""What the checks of this subject must be granted."""
+"""The privileges that the checks of this subject need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.fields.handed import Sections
 
 
 def needs(sections: Sections) -> Iterator[Need]:
-    """Yield what the sections that the inventory has need."""
+    """Yield what the sections of the inventory need."""
     indexes = sections.get("indexes")
     if indexes is None or indexes.amcheck:
         items = ("phase2.indexes",)
@@ -23,5 +23,5 @@ def needs(sections: Sections) -> Iterator[Need]:
     if indexes and indexes.queries:
         yield ReadEverything(("phase2.indexes",))
     if sections.get("partitioned"):
-        # Rows of a default partition are counted on that partition, which has privileges of its own.
+        # The rows of a default partition are counted on that partition, which has its own privileges.
         yield ReadEverything(("db.partitioning", "phase2.partitioning"))

@@ -27,11 +27,11 @@ class Tables(Section):
 class IndexedQuery(Section):
     """A query whose plan must use an index."""
 
-    name: str = Field(description="how findings call it")
+    name: str = Field(description="name used in findings")
     sql: str = Field(description="the query; it is explained, never executed")
     uses: str | None = Field(
         default=None,
-        description="index (schema.name or name) that the plan must use; left out: any index, no sequential scan",
+        description="index (schema.name or name) that the plan must use; if omitted, any index and no sequential scan",
     )
 
 
@@ -39,7 +39,7 @@ class Indexes(Section):
     """What is expected of indexes beyond the snapshot."""
 
     expected: list[str] = Field(
-        default=[], description="indexes that must exist, schema.name, beside those of the snapshot"
+        default=[], description="indexes that must exist, schema.name, besides those of the snapshot"
     )
     queries: Annotated[
         list[IndexedQuery], Each("indexed_query", "queries: [{name: …, sql: SELECT …, uses: INDEX}]")
@@ -52,7 +52,7 @@ class Indexes(Section):
     amcheck_max_size: Size = Field(
         json_schema_extra={"weaker": "smaller"},
         default=1024**3,
-        description="indexes larger than this are not read by amcheck and said to be left out",
+        description="indexes larger than this are not checked by amcheck; the finding lists them",
     )
 
 

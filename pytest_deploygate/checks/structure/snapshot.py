@@ -19,7 +19,7 @@ Aspects = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index of the snapshot: `definition` as pg_get_indexdef gives it."""
+    """An index of the snapshot: `definition` as pg_get_indexdef returns it."""
 
     name: str
     table: str
@@ -28,7 +28,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What stands in some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
+    """The contents of some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
 
     `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions.
     """
@@ -51,7 +51,7 @@ _KINDS = (*TABLE_LIKE, "sequence")
 
 
 def load_snapshot(path: Path) -> Structure:
-    """Read a snapshot file. Raises ValueError that says what is wrong with it and how to make another."""
+    """Read a snapshot file. Raises ValueError, with what is wrong and how to create another."""
     again = "write it again with `deploygate snapshot`"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def load_snapshot(path: Path) -> Structure:
     if strange := [f"{name} is a {kind!r}" for name, kind in kinds.items() if kind not in _KINDS]:
         raise ValueError(f"the snapshot {path} is damaged ({strange[0]}); {again}")
     if not structure.schemas or not structure.table_names:
-        raise ValueError(f"the snapshot {path} has no table in it; {again} and name its schemas")
+        raise ValueError(f"the snapshot {path} contains no table; {again} and name its schemas")
     return structure
 
 
@@ -93,7 +93,7 @@ def _major(value: object) -> int:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"a text is expected, not {value!r}")
+        raise TypeError(f"text is expected, not {value!r}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""An aggregate is good when it is scheduled, refreshed in time, and equals its raw rows in every compared bucket."""
+"""An aggregate passes if it is scheduled, refreshed in time, and equals its raw rows in every compared bucket."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_sample_is_said_in_reason_and_note():
         (replace(GOOD, newest_bucket=NOW - 5 * HOUR), ["past the newest bucket (limit 30 min)"]),
         (replace(GOOD, newest_bucket=None), ["has no bucket"]),
         (replace(GOOD, schedule=ScheduleFacts("crontab", "/x", enabled=False, detail="line 3 is commented out")), ["switched off", "line 3"]),
-        (compared("different"), ["1 of 2880 rows differ", "1 different", "2026-02-28 09:10 UTC k=5 has n 11 for 12"]),
+        (compared("different"), ["1 of 2880 rows differ", "1 different", "2026-02-28 09:10 UTC k=5 has n 11 instead of 12"]),
         (compared("missing"), ["1 missing", "k=5 is missing"]),
         (compared("extra", buckets=100), ["1 extra", "100 of 720 buckets compared"]),
     ],

@@ -1,4 +1,4 @@
-"""Aggregates on a real server: one wrong bucket among thousands is found, whatever the way in which it is wrong."""
+"""Aggregates on a real server: one wrong bucket among thousands is found, whatever is wrong with it."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_refresh_and_absence(cluster, filled, aggregate, change, verdict, words)
 
 
 def test_a_newest_bucket_that_was_stored_half_way_is_no_difference(cluster, filled, aggregate):
-    """Without `refreshed` nobody knows whether the newest stored bucket was complete when it was stored."""
+    """Without `refreshed` it is unknown whether the newest bucket was complete when it was stored."""
     filled("UPDATE agg.hourly SET n = 1 WHERE bucket = (SELECT max(bucket) FROM agg.hourly)")
     found = read(cluster, aggregate(refreshed=None)).comparison
     assert found is not None
@@ -137,7 +137,7 @@ def test_a_newest_bucket_that_was_stored_half_way_is_no_difference(cluster, fill
 
 
 def test_rows_that_arrive_right_after_a_bucket_ended_are_no_difference(cluster, filled, aggregate):
-    """A row of the last minute before the refresh may be committed after the refresh looked."""
+    """A row of the last minute before the refresh may be committed after the refresh read."""
     filled(
         "UPDATE agg.refreshed SET at = date_trunc('hour', now()) + interval '1 second';"
         "INSERT INTO agg.raw VALUES (1, date_trunc('hour', now()) - interval '1 second', 5)"
@@ -165,7 +165,7 @@ def test_a_sample_says_so_is_repeatable_and_has_the_newest(cluster, filled, aggr
     ("more", "words"),
     [
         ({"recompute": "SELECT sensor_id FROM agg.raw"}, "lacks bucket"),
-        ({"recompute": "SELECT sensor_id, at AS bucket FROM agg.raw"}, "no column beside"),
+        ({"recompute": "SELECT sensor_id, at AS bucket FROM agg.raw"}, "no column besides"),
         ({"recompute": "SELECT nothing FROM agg.raw"}, 'column "nothing" does not exist'),
         ({"refreshed": "SELECT 'yesterday'"}, "must return a timestamptz"),
     ],
@@ -218,7 +218,7 @@ def test_buckets_older_than_the_raw_rows_are_not_compared(cluster, filled, aggre
 
 
 def test_integers_are_compared_exactly(cluster, filled, aggregate):
-    """One in ten thousand million is within a float's tolerance; a count has none."""
+    """One in ten billion is within a float's tolerance; counts have no tolerance."""
     filled("UPDATE agg.hourly SET n = n + 10000000000")
     many = RECOMPUTE.replace("count(*)", "10000000000 + count(*)")
     assert judged(cluster, aggregate(recompute=many)).verdict is Verdict.PASS
@@ -227,7 +227,7 @@ def test_integers_are_compared_exactly(cluster, filled, aggregate):
 
 
 def test_one_reading_of_long_ago_does_not_thin_the_sample(cluster, filled, aggregate):
-    """Years without rows count for nothing; the stray reading's bucket is missing, and that is found."""
+    """Years without rows take no share of the sample, so a missing bucket is found."""
     filled("INSERT INTO agg.raw VALUES (1, '2001-01-01 10:05+00', 5)")
     filled("INSERT INTO agg.hourly VALUES (1, '2001-01-01 10:00+00', 1, 5)")
     found = read(cluster, aggregate(max_buckets=1000)).comparison

@@ -1,4 +1,4 @@
-"""What no rule knows is not taken as harmless; what is known does not raise an alarm."""
+"""What no rule covers is not assumed to be harmless; known statements raise no alarm."""
 
 from __future__ import annotations
 

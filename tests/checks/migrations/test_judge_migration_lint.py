@@ -1,4 +1,4 @@
-"""Migrations judged before they run: what locks, rewrites or drops, and what may."""
+"""Migrations judged before they run: what must not lock, rewrite or drop, and what may."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What squawk, the best known linter of PostgreSQL migrations, warns of as harmful never passes here; nor what it misses.
+"""What squawk, the best known linter of PostgreSQL migrations, reports as harmful never passes; nor what it misses.
 
-Rules of its that are about taste (prefer-*, robust statements, names, statement_timeout) are not asked.
+Its rules about style (prefer-*, robust statements, names, statement_timeout) are not considered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HARMFUL = {
     "require-concurrent-index-creation", "require-concurrent-index-deletion", "require-concurrent-partition-detach",
     "require-concurrent-reindex", "require-lock-timeout",
 }  # fmt: skip
-#: Statements that squawk warns of, each by one of those rules.
+#: Statements that squawk warns about, each with one of those rules.
 KNOWN_TO_SQUAWK = (
     "ALTER TABLE a.t ADD COLUMN u uuid DEFAULT gen_random_uuid()",
     "ALTER TABLE a.t ADD COLUMN x int GENERATED ALWAYS AS (y * 2) STORED",
@@ -58,7 +58,7 @@ KNOWN_TO_SQUAWK = (
     "BEGIN; CREATE INDEX CONCURRENTLY i ON a.t (x); COMMIT",
     "ALTER DOMAIN a.d ADD CONSTRAINT c CHECK (VALUE > 0)",
 )
-#: Statements that hurt as well, by PostgreSQL's manual.
+#: Statements that are harmful as well, according to PostgreSQL's manual.
 MORE = (
     "ALTER TABLE a.t ADD COLUMN x int CHECK (x > 0)",
     "ALTER TABLE a.t ADD x int NOT NULL",
@@ -102,7 +102,7 @@ def lint(text: str):
 
 @pytest.mark.parametrize("text", [*KNOWN_TO_SQUAWK, *MORE])
 def test_what_hurts_does_not_pass(text: str) -> None:
-    """With a lock_timeout, on a large table; a foreign key of a new, empty column needs its lock alone."""
+    """With a lock_timeout, on a large table; a foreign key on a new, empty column only needs its lock."""
     expected = Verdict.PASS if text in HARMLESS else Verdict.FAIL
     if text.startswith("ALTER DOMAIN"):
         expected = Verdict.INCONCLUSIVE
@@ -117,18 +117,18 @@ def test_what_does_not_hurt_passes(text: str) -> None:
 
 
 def test_every_table_that_a_foreign_key_points_to_is_named() -> None:
-    """Both are locked by a new table: none is hidden behind the first."""
+    """A new table locks both; the second is not hidden behind the first."""
     text = (
         "CREATE TABLE a.n (t_id int REFERENCES a.t (id), u_id int, FOREIGN KEY (u_id) REFERENCES a.u ON DELETE CASCADE,"
         " up int REFERENCES a.t)"
     )
     found = lint(text)
-    assert "for its lock on a.t and a.u, and everybody" in found.reason
+    assert "for its lock on a.t and a.u, and other sessions" in found.reason
     assert lint(LIMITED + text).verdict is Verdict.PASS
 
 
 def test_the_statements_are_those_that_squawk_knows(tmp_path: Path) -> None:
-    """squawk itself warns of each by a rule about harm, and of none that is listed as harmless beside the foreign key."""
+    """squawk itself warns about each with one of the harmful rules."""
     squawk = shutil.which("squawk", path=str(Path(sys.executable).parent))
     if squawk is None:
         pytest.skip("squawk is not installed: pip install squawk-cli")

@@ -1,4 +1,4 @@
-"""Migration tools' own tables: made here as the tools' documentation shows them (label: not by the tools themselves)."""
+"""Migration tools' own tables: created here as the tools document them, not by the tools themselves."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ TABLES = {
 }
 NAMES = {"flyway": "flyway_schema_history", "django": "django_migrations", "golang-migrate": "schema_migrations",
          "rails": "schema_migrations", "liquibase": "databasechangelog"}  # fmt: skip
-#: A script that is pending, and the statement that makes a migration half done.
+#: A pending script of each tool, and below the statement that leaves a migration half done.
 PENDING = {
     "flyway": ("V3__three.sql", ""), "django": ("shop/migrations/0003_last.py", ""), "golang-migrate": ("000013_c.up.sql", ""),
     "rails": ("20260301120000_c.rb", ""), "liquibase": ("d.yaml", "databaseChangeLog:\n- changeSet: {id: 3, author: ann}\n"),
@@ -156,5 +156,5 @@ def test_an_empty_folder_cannot_tell(cluster, made, tmp_path):
 
 
 def test_scripts_and_expect_are_one_of_two():
-    with pytest.raises(ValueError, match="one of the two"):
+    with pytest.raises(ValueError, match="needs exactly one of"):
         Migrations.model_validate({"tool": "flyway"})

@@ -16,7 +16,7 @@ VERSION = 'revision = "{0}"\ndown_revision = {1!r}\nbranch_labels = None\ndepend
 
 
 def scripts(folder, *chain):
-    """Write version files; each is (revision, what it needs)."""
+    """Write version files; each is (revision, down_revision)."""
     (folder / "versions").mkdir(parents=True, exist_ok=True)
     (folder / "env.py").write_text("")
     for revision, down in chain:
@@ -63,7 +63,7 @@ def test_the_head_on_every_node_passes(cluster, section, table):
     [
         (["b2"], "1 pending (c3)"),
         ([], "all 3 migrations are pending"),
-        (["zz"], "is at zz, which is no revision"),
+        (["zz"], "is at zz, which is not a revision"),
     ],
 )
 def test_a_database_that_is_not_at_the_head_fails(cluster, section, table, versions, words):
@@ -107,7 +107,7 @@ def test_a_replica_that_does_not_replay_fails(nodes, cluster, section, table):
         ("SELECT false", Verdict.PASS, "at 7"),
         ("SELECT true WHERE false", Verdict.PASS, "at 7"),
         ("SELECT 'perhaps'", Verdict.INCONCLUSIVE, "neither true nor false"),
-        ("SELECT x FROM nowhere", Verdict.INCONCLUSIVE, "the `dirty` query gave no answer"),
+        ("SELECT x FROM nowhere", Verdict.INCONCLUSIVE, "the `dirty` query failed"),
     ],
 )
 def test_a_query_tells_version_and_dirt(cluster, dirty, verdict, words):

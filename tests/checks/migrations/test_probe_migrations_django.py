@@ -74,7 +74,7 @@ def judged(cluster: Cluster, folder: Path) -> Judgement:
 
 
 def test_djangos_own_migrate(cluster: Cluster, migrate: Callable[..., None], tmp_path: Path) -> None:
-    """One of two is pending until the second has run; gone back to nothing both are."""
+    """One of two is pending until the second has run; after migrating to zero, both are."""
     migrate("0001_initial")
     half = judged(cluster, tmp_path)
     assert half.verdict is Verdict.FAIL

@@ -1,4 +1,4 @@
-"""The judge of caches: the hit ratio, and how many lookups make one."""
+"""The judge of caches: the hit ratio, and how many lookups it needs."""
 
 from __future__ import annotations
 

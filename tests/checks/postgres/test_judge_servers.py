@@ -42,7 +42,7 @@ def setting(name, value):
 
 
 def test_a_sound_server_passes():
-    """As it is, and where extensions must be in the newest version that the server has."""
+    """Also if extensions must have the newest version that the server provides."""
     newest = SERVERS.model_copy(update={"extensions": {"amcheck": "newest"}})
     assert servers.judge_server(STATE, newest).verdict is Verdict.PASS
     assert servers.judge_server(STATE, SERVERS).verdict is Verdict.PASS
@@ -56,7 +56,7 @@ def test_a_sound_server_passes():
         (setting("fsync", "off"), {}, "fsync is off"),
         (setting("full_page_writes", "off"), {}, "full_page_writes is off"),
         (setting("synchronous_commit", "off"), {}, "synchronous_commit is off"),
-        (setting("zero_damaged_pages", "on"), {}, "silently emptied"),
+        (setting("zero_damaged_pages", "on"), {}, "silently zeroed"),
         (setting("data_checksums", "off"), {}, "pg_checksums --enable"),
         (replace(STATE, checksum_failures=2), {}, "2 pages failed their checksum"),
         (setting("shared_preload_libraries", ""), {}, "not in shared_preload_libraries"),

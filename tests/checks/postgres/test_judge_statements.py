@@ -42,7 +42,7 @@ FACTS = StatementFacts("db1", NOW, NOW - timedelta(days=1), 0, "gate", 0, (FAST,
 
 
 def test_p99_is_estimated_and_never_over_the_maximum():
-    """Of a log-normal with mean 5 and deviation 5 the p99 is about 24; with few calls it is the maximum."""
+    """A log-normal distribution with mean 5 and deviation 5 has a p99 of about 24; with few calls it is the maximum."""
     assert judge_statements.p99_ms(FAST) == pytest.approx(24.5, abs=1)
     assert judge_statements.p99_ms(replace(FAST, max_ms=10.0)) == 10.0
     assert judge_statements.p99_ms(replace(FAST, calls=20)) == 900.0
@@ -56,7 +56,7 @@ def test_p99_is_estimated_and_never_over_the_maximum():
         (replace(FACTS, statements=(FAST, replace(SLOW, calls=2))), {}, Verdict.PASS, "none over"),
         (replace(FACTS, statements=(FAST, replace(SLOW, role="gate"))), {}, Verdict.PASS, "none over"),
         (replace(FACTS, statements=(FAST, SLOW)), {"allowed": [{"contains": "SELECT slow", "reason": "a nightly report"}]},
-         Verdict.PASS, "beyond 1 allowed"),
+         Verdict.PASS, "except 1 allowed"),
         (replace(FACTS, statements=(FAST, replace(FAST, calls=10))), {}, Verdict.FAIL, "p99 about 0.9 s"),
         (replace(FACTS, statements=()), {}, Verdict.INCONCLUSIVE, "holds no statement"),
         (replace(FACTS, hidden=4), {}, Verdict.INCONCLUSIVE, "4 are hidden"),

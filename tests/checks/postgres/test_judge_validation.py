@@ -1,4 +1,4 @@
-"""An answer is the value, lies in the range, or is nothing; what is empty, NULL or of another kind never passes."""
+"""An answer equals the value, lies in the range, or has no rows; empty, NULL or another type never passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each database probe answers to a role that has only pg_monitor, that has nothing, and that has `deploygate grants`."""
+"""What each database probe returns for a role with only pg_monitor, with nothing, and with `deploygate grants`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CREATE TABLE perm.spare PARTITION OF perm.parted DEFAULT;
 
 
 def durable(cluster: Cluster) -> ServerState:
-    """The primary as it is, but for fsync, which the tests' servers do without."""
+    """Return the primary as it is except for fsync, which is off on the tests' servers."""
     state = servers.server_state(cluster, cluster.primary)
     return replace(state, settings={**state.settings, "fsync": "on"})
 
@@ -91,7 +91,7 @@ BLIND = {"db.retention", "db.partitioning", "guard.after-load"}
 
 @pytest.fixture
 def role(nodes) -> Iterator[Callable[..., Cluster]]:
-    """Make a login with some grants and give a cluster that uses it."""
+    """Create a login role with some grants and return a cluster that uses it."""
     clean = "DROP OWNED BY perm_gate; DROP ROLE perm_gate; DROP OWNED BY perm_app; DROP ROLE perm_app;"
     nodes.sql("db1", "CREATE ROLE perm_gate LOGIN; CREATE ROLE perm_app")
     nodes.sql("db1", SETUP)
@@ -111,7 +111,7 @@ def role(nodes) -> Iterator[Callable[..., Cluster]]:
 
 
 def judged(check: Callable[[Cluster], Judgement], cluster: Cluster) -> Judgement:
-    """As the gate records it: what could not be told is inconclusive; any other exception fails this test."""
+    """Judge as the gate does: CannotTell is inconclusive; any other exception fails the test."""
     try:
         return check(cluster)
     except CannotTell as unknown:
@@ -120,7 +120,7 @@ def judged(check: Callable[[Cluster], Judgement], cluster: Cluster) -> Judgement
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_a_role_with_nothing_is_told_what_to_grant(role, name):
-    """Never a trace, never a pass on what was hidden; what needs a grant says so."""
+    """Never a traceback, never a pass on what is hidden; a check that needs a grant names it."""
     found = judged(CHECKS[name], role())
     if name in BLIND | {"stab.slow-queries"}:
         assert found.verdict is Verdict.INCONCLUSIVE, found.reason
@@ -152,7 +152,7 @@ def test_hidden_libraries_are_inconclusive_not_missing(role):
 
 
 def test_the_printed_grants_are_enough(role, nodes, tmp_path):
-    """A role that has what `deploygate grants` prints, and no more, answers all of them."""
+    """A role that has what `deploygate grants` prints, and no more, is enough for all of them."""
     file = tmp_path / "least.yml"
     file.write_text(
         "name: least\ndatabase:\n  name: postgres\n  user: perm_gate\n  primary: 127.0.0.1\n  indexes: {amcheck: false}\n"
@@ -190,7 +190,7 @@ def test_grants_say_what_backups_and_caches_need(tmp_path):
 
 
 def test_a_locked_table_is_a_bounded_inconclusive(nodes, role):
-    """ACCESS EXCLUSIVE elsewhere: the read ends with its lock timeout and says so."""
+    """If another session holds ACCESS EXCLUSIVE, the read ends with its lock timeout and reports that."""
     nodes.sql("db1", "GRANT pg_read_all_data TO perm_gate")
     cluster = Cluster(nodes.database(user="perm_gate", statement_timeout="400ms"), None)
     with psycopg.connect(
@@ -216,7 +216,7 @@ def test_every_statement_is_bounded_and_read_only(cluster):
 
 
 def test_statements_do_not_grow_with_the_tables(nodes, role, monkeypatch):
-    """Thirty tables more, and the probes send as many statements as before."""
+    """With thirty more tables, the probes send no more statements than before."""
 
     def count() -> int:
         sent = 0

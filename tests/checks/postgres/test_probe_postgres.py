@@ -1,4 +1,4 @@
-"""The way to a node: one that hangs costs its timeout once, not once a test; one that refuses is asked each time."""
+"""Connecting to a node: one that hangs costs its timeout once, not per test; one that refuses is retried each time."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def cluster(port: int) -> Cluster:
 
 @contextmanager
 def hanging() -> Iterator[tuple[int, socket.socket]]:
-    """A port that takes connections and never says a word."""
+    """Listen on a port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server.getsockname()[1], server
 
 
 def callers(server: socket.socket) -> int:
-    """Say how many connections waited at the port, and take them."""
+    """Return how many connections waited at the port, and accept them."""
     taken = 0
     while True:
         try:
@@ -53,7 +53,7 @@ def why(some: Cluster, **more: bool) -> str:
 
 
 def test_a_node_that_hangs_is_waited_for_once() -> None:
-    """The second ask and a query answer at once with the same reason, without a connection; `afresh` makes one."""
+    """A second attempt and a query fail at once with the same reason, without connecting; `afresh` connects."""
     with hanging() as (port, server):
         some = cluster(port)
         first = why(some)
@@ -68,7 +68,7 @@ def test_a_node_that_hangs_is_waited_for_once() -> None:
 
 
 def test_a_node_that_hung_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once to confirm, then less often; so that one that came back is seen."""
+    """It is retried once to confirm, then less often, so that a recovered node is noticed."""
     monkeypatch.setattr(postgres, "SILENT_FOR_S", (0.0, 60.0))
     with hanging() as (port, server):
         some = cluster(port)
@@ -78,7 +78,7 @@ def test_a_node_that_hung_is_asked_again_after_a_while(monkeypatch: pytest.Monke
 
 
 def test_a_node_that_refuses_is_asked_each_time() -> None:
-    """A server that restarts refuses for a moment: it must be seen when it is back."""
+    """A server that restarts refuses for a moment: its return must be noticed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     some = cluster(port)

@@ -1,4 +1,4 @@
-"""Validation queries on a real server: bounded, read-only, with the server's own words when they cannot be run."""
+"""Validation queries on a real server: bounded, read-only, with the server's own message if they cannot be run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A drill counts when it is recent, of this configuration, and lost nothing."""
+"""A drill counts if it is recent, of this configuration, and lost nothing."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_proves_nothing_is_inconclusive_and_says_how_to_run_it(given, crite
         ({"acknowledged": 0}, "proves nothing"),
         ({"writable_after_s": None}, "proves nothing"),
         ({"writable_after_s": 31.0}, "only after 31 s, limit 30 s"),
-        ({"phantom": 2}, "2 rows that nobody wrote"),
+        ({"phantom": 2}, "2 rows that were never written"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("ran_now", [True, False])

@@ -51,7 +51,7 @@ def test_a_good_replica_passes_and_shows_its_numbers():
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"server": replace(SERVER, system_identifier="78")}, ["db2 is another cluster", "78", "77"]),
+        ({"server": replace(SERVER, system_identifier="78")}, ["db2 belongs to another cluster", "78", "77"]),
         ({"server": replace(SERVER, in_recovery=False)}, ["takes writes of its own (a second primary)", "fence"]),
         ({"server": DOWN, "standby": None, "slot": replace(SLOT, active=False, retained_bytes=1024**3)},
          ["db2 is down", "refused", "slot db2 holds 1 GB for it"]),
@@ -88,7 +88,7 @@ def test_what_is_broken_fails_with_its_cause(changed, words):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"server": DOWN}, "streams, but cannot be asked for the marker row"),
+        ({"server": DOWN}, "streams, but cannot be queried for the marker row"),
         ({"standby": None, "upstream_problem": "db1 refused"}, "whether db2 streams is unknown: db1 refused"),
         ({"standby": replace(STANDBY, state="")}, "pg_monitor"),
         ({"standby": None, "primary": replace(PRIMARY, sees_all=False)}, "pg_monitor"),
@@ -161,7 +161,7 @@ NO_RECEIVER = replace(SERVER, receiver="")
         ({"primary": replace(PRIMARY, slot_wal_limit_mb=-1)}, None, ["max_slot_wal_keep_size is -1 on db1"]),
         ({"primary": replace(PRIMARY, synchronous_standby_names="")}, True, ["do not wait for a replica", "`synchronous: true`"]),
         ({"primary": replace(PRIMARY, synchronous_commit="local")}, True, ["do not wait", "synchronous_commit local"]),
-        ({"standbys": ()}, None, ["wait for a replica that is not there", "hang"]),
+        ({"standbys": ()}, None, ["wait for a replica that is not connected", "hang"]),
         ({}, False, ["`synchronous: false`"]),
     ],
 )  # fmt: skip

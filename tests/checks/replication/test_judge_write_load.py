@@ -1,4 +1,4 @@
-"""What the load showed of a replica, each cause with its number and limit."""
+"""What the load showed about a replica, each cause with its number and limit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_replica_with_every_id_passes():
     ("changed", "verdict", "words"),
     [
         ({"load": replace(LOAD, hung=True, acknowledged=12)}, Verdict.FAIL, "did not return within 5 s and was cancelled after 12"),
-        ({"load": replace(LOAD, hung=True, synchronous_standby_names="")}, Verdict.FAIL, "see locks"),
+        ({"load": replace(LOAD, hung=True, synchronous_standby_names="")}, Verdict.FAIL, "check locks"),
         ({"load": replace(LOAD, missing_on_primary=3)}, Verdict.FAIL, "primary itself lost 3 of 999"),
         ({"problem": "db2 refused"}, Verdict.INCONCLUSIVE, "db2 refused"),
         ({"load": replace(LOAD, acknowledged=0, problem="disk full")}, Verdict.INCONCLUSIVE, "disk full"),
@@ -36,7 +36,7 @@ def test_a_replica_with_every_id_passes():
          "lacks 7 of 999 acknowledged writes (first missing id 40) 10.1 s after the load, limit 10 s"),
         ({"missing": 999, "first_missing": (1,), "drained_s": None}, Verdict.FAIL, "none of them arrived"),
         ({"drained_s": None, "waited_s": 10.2}, Verdict.FAIL, "had not caught up 10.2 s after the load"),
-        ({"phantom": 1}, Verdict.FAIL, "1 rows of this run that nobody wrote"),
+        ({"phantom": 1}, Verdict.FAIL, "1 rows of this run that were never written"),
         ({"lag_bytes_max": 32 * 1024**2}, Verdict.FAIL, "fell 32 MB behind under load, limit 16 MB"),
         ({"load": replace(LOAD, problem="db1 went away")}, Verdict.INCONCLUSIVE, "ended early: db1 went away"),
         ({"lag_bytes_max": None, "samples": 0}, Verdict.INCONCLUSIVE, "never sampled"),

@@ -46,7 +46,7 @@ PART = replace(A, name="app.p1_a", table="app.p1", shape="9 | 1", partition_of="
         (states(replace(PART, valid=False)), "app.p1_a: is invalid on app.p1"),
         (states(replace(A, name="pg_toast.x_ccnew", valid=False)), "pg_toast.x_ccnew"),
         (states(a=replace(A, collation_mismatch="de-x")), "another version of collation de-x"),
-        (states(stale_collation="made with version 1, the library has 2"), "REFRESH COLLATION VERSION"),
+        (states(stale_collation="created with version 1, the library has 2"), "REFRESH COLLATION VERSION"),
         (states(replace(A, name="app.a2")), "app.a2: does the same work as app.a on app.t"),
         (
             states(PART, replace(PART, name="app.p1_own", partition_of=None)),
@@ -62,7 +62,7 @@ def test_what_is_wrong_is_named(found, words):
 
 
 def test_twins_of_a_parent_are_told_once():
-    """The parts of two equal parents are no finding of their own."""
+    """The partitions' indexes of two redundant parent indexes are not reported separately."""
     twin = replace(A, name="app.a2")
     said = judge_indexes(states(twin, PART, replace(PART, name="app.p1_a2", partition_of="app.a2")), EXPECTED)
     assert "app.a2: does the same work" in said.reason
@@ -85,7 +85,7 @@ def test_many_faults_are_counted():
 
 
 def test_one_that_is_being_built_cannot_be_told_yet():
-    """Until it is finished it is neither good nor bad; what is wrong beside it counts."""
+    """Until it is finished it is neither good nor bad; other problems still count."""
     building = replace(A, valid=False, building=True)
     said = judge_indexes(states(a=building), EXPECTED)
     assert said.verdict is Verdict.INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""Partitions are good when they have the width, no gap, reach ahead, lose nothing to the default, and are pruned."""
+"""Partitions pass if they have the width, no gap, reach ahead, leave the default empty, and are pruned."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def test_what_is_as_expected_passes(facts):
         (replace(GOOD, key="RANGE (at, id)"), "expected RANGE (at)"),
         (replace(GOOD, ranges=()), "no range partition"),
         (without(-3), "gap from 2026-03-01 00:00 to 2026-03-02 00:00 UTC"),
-        (without(1), "the last one in a row ends 2026-03-05 00:00 UTC"),
-        (without(0), "there is none even for now"),
+        (without(1), "the last contiguous one ends 2026-03-05 00:00 UTC"),
+        (without(0), "there is none for now"),
         (without(2, 3, 4), "for 2 d ahead of now"),
         (replace(GOOD, ranges=(*RANGES[:-1], replace(RANGES[-1], end=None))), "a.p4 has no end (MAXVALUE)"),
         (replace(GOOD, ranges=(replace(RANGES[0], start=RANGES[0].start - 9 * DAY), *RANGES[1:])), "1 of 10 partitions are not 24 h wide, first a.p-5 (10 d)"),
@@ -68,7 +68,7 @@ def test_what_is_wrong_fails(facts, words):
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        (replace(GOOD, unread=("a.odd: FOR VALUES FROM (1) TO (2)",)), "no point of time"),
+        (replace(GOOD, unread=("a.odd: FOR VALUES FROM (1) TO (2)",)), "not a point in time"),
         (replace(GOOD, scanned=None), "pruning could not be tried"),
         (replace(GOOD, scanned=0), "reads no partition"),
     ],

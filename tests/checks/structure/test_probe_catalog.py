@@ -1,4 +1,4 @@
-"""The structure on real PostgreSQL: written, read back, and each way in which it can differ made and seen."""
+"""The structure on real PostgreSQL: written, read back, and every kind of difference made and detected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def snapshot(nodes: Scratch, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def said(cluster: Cluster, path: Path) -> str:
-    """Judge everything and return the reasons of what fails."""
+    """Judge everything and return the reasons of the failures."""
     expected = load_snapshot(path)
     judged = [judge_surplus(catalog.surplus(cluster, expected), ExpectedAll(expected))]
     for name in expected.table_names:
@@ -119,7 +119,7 @@ def test_red(nodes, cluster, snapshot, breaks, heals, words):
     ],
 )
 def test_green(nodes, snapshot, harmless):
-    """Indexes are another item's; partitions come and go; the reader's own path changes no text."""
+    """Indexes belong to another item; partitions come and go; the reader's search_path changes no text."""
     nodes.sql("db1", harmless[0])
     cluster = Cluster(nodes.database())
     try:
@@ -137,7 +137,7 @@ def test_green(nodes, snapshot, harmless):
         (lambda _: [], "is not a snapshot of this version"),
         (lambda d: d | {"format": "x"}, "is not a snapshot of this version"),
         (lambda d: {k: v for k, v in d.items() if k != "relations"}, "is damaged"),
-        (lambda d: d | {"relations": {}}, "has no table in it"),
+        (lambda d: d | {"relations": {}}, "contains no table"),
         (lambda d: d | {"relations": {"cat.m": {"owner": "o"}}}, "is damaged"),
         (lambda d: d | {"relations": {"cat.m": {"kind": "tabel"}}}, "cat.m is a 'tabel'"),
         (lambda d: d | {"relations": {"cat.m": {"kind": "table", "owner": 3}}}, "is damaged"),

@@ -1,4 +1,4 @@
-"""Indexes on real PostgreSQL: each way in which one can be wrong is made there and then seen."""
+"""Indexes on real PostgreSQL: every kind of problem is created and detected."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_red(nodes, cluster, breaks, heals, words):
 
 
 def test_different_ones_are_no_twins(nodes, cluster):
-    """Another predicate, order, uniqueness or expression makes another index."""
+    """Indexes that differ in predicate, order, uniqueness or expression are not redundant."""
     nodes.sql("db1", "CREATE INDEX w1 ON app.u (n) WHERE n > 5; CREATE INDEX w2 ON app.u (n DESC)")
     nodes.sql("db1", "CREATE UNIQUE INDEX w3 ON app.u (n); CREATE INDEX w4 ON app.u ((n + 1))")
     try:
@@ -124,14 +124,14 @@ def test_collation_of_the_database(nodes):
             german = Cluster(nodes.database(name="german"))
             found = indexes.index_states(german).stale_collation
             german.close()
-            assert (found or "").startswith("made with version 0" if version else "")
+            assert (found or "").startswith("created with version 0" if version else "")
             assert bool(found) == bool(version)
     finally:
         nodes.sql("db1", "DROP DATABASE german WITH (FORCE)")
 
 
 def test_definitions_name_everything_in_full(nodes, cluster):
-    """As in the snapshot, which is read with the same path: a role's own path would change the text."""
+    """As in the snapshot, which is read with the same search_path: a role's own one would change the text."""
     nodes.sql("db1", "CREATE FUNCTION app.f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'")
     nodes.sql("db1", "CREATE INDEX u_f ON app.u (app.f(n)); ALTER ROLE gate SET search_path = app, public")
     try:
@@ -145,11 +145,11 @@ def test_definitions_name_everything_in_full(nodes, cluster):
     ("sql", "uses", "verdict", "words"),
     [
         ("SELECT * FROM app.u WHERE n = 5", "app.u_n", "pass", "uses app.u_n"),
-        # A bitmap scan's node names no schema; aaa.u_n has the same name.
+        # The node of a bitmap scan names no schema, and aaa.u_n has the same name.
         ("SELECT * FROM app.u WHERE n IN (5, 90) OR id = 7", "app.u_n", "pass", "uses app.u_n"),
         ("SELECT * FROM app.u WHERE email LIKE '%7'", "app.u_n", "fail", "scans app.u ("),
         ("SELECT * FROM app.u WHERE id = 5", "u_pkey", "pass", "u_pkey"),
-        ("SELECT * FROM app.u WHERE id = 5", "app.u_n", "fail", "uses app.u_pkey in its place"),
+        ("SELECT * FROM app.u WHERE id = 5", "app.u_n", "fail", "uses app.u_pkey instead"),
         ("SELECT * FROM app.u WHERE id = 5", "app.gone", "fail", "does not exist"),
         ("SELECT * FROM app.p WHERE d = '2024-05-05'", "app.p_d", "pass", "uses app.p_d"),
         ("SELECT * FROM app.empty", "app.empty_n", "inconclusive", "run again after phase 4"),

@@ -1,4 +1,4 @@
-"""Partitions on a real server: bounds, gaps, what is ahead, the default partition counted, pruning seen in a plan."""
+"""Partitions on a real server: bounds, gaps, partitions ahead, rows in the default partition, pruning in a plan."""
 
 from __future__ import annotations
 
@@ -56,13 +56,15 @@ def test_a_table_by_day_passes_and_prunes(cluster, made):
     assert found.verdict is Verdict.PASS, found.reason
 
 
-@pytest.mark.parametrize(("n", "words"), [(-4, "gap from"), (1, "ahead of now"), (0, "not even for now")])
+@pytest.mark.parametrize(
+    ("n", "words"), [(-4, "gap from"), (1, "ahead of now"), (0, "there is none for now")]
+)
 def test_a_day_without_partition_fails(cluster, made, n, words):
     made(f"DROP TABLE {day(made, n)}")
     found = judged(cluster, wanted())
     assert found.verdict is Verdict.FAIL
     assert "gap from" in found.reason
-    assert words.replace("not even", "none even") in found.reason
+    assert words in found.reason
 
 
 def test_rows_in_the_default_partition_are_counted_without_analyze(cluster, made):
@@ -92,7 +94,7 @@ def test_what_is_not_as_expected_fails_with_words(cluster, made, more, words):
 
 
 def test_an_open_end_is_no_partition_of_the_width(cluster, made):
-    """All that comes later falls into it, as into a default partition, without anybody noticing."""
+    """All later rows go into it unnoticed, as into a default partition."""
     made(f"DROP TABLE {day(made, 5)}")
     made("DO $$ BEGIN EXECUTE format('CREATE TABLE part.rest PARTITION OF part.t FOR VALUES FROM (%L) TO (MAXVALUE)',"
          " ((now() AT TIME ZONE 'UTC')::date + 5)::timestamp AT TIME ZONE 'UTC'); END $$")  # fmt: skip
@@ -118,7 +120,7 @@ def test_no_permission_cannot_tell(cluster, made):
 
 
 def test_partitions_of_partitions_and_a_dates_style_of_its_own(nodes, cluster, made):
-    """A day that is split by key is still one day of the table."""
+    """A day that is split by hash is still one partition of the table."""
     today = day(made, 0)
     made(f"DROP TABLE {today}; SET timezone = 'UTC';"
          f"DO $$ BEGIN EXECUTE format('CREATE TABLE {today} PARTITION OF part.t FOR VALUES FROM (%L) TO (%L) PARTITION BY HASH (id)',"

@@ -1,4 +1,4 @@
-"""Observes; never sees a limit."""
+"""Probes: they observe and never see a limit."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Aggregates kept beside raw rows: how fresh they are, and where they differ from a recomputation.
+"""Read how fresh stored aggregates are, and where they differ from a recomputation of the raw rows.
 
-All is read in one REPEATABLE READ snapshot, and only buckets that were complete at the last refresh are compared, so
-that rows which arrive meanwhile make no difference.
+Everything is read in one REPEATABLE READ snapshot, and only buckets that were complete at the last refresh are
+compared, so that rows which arrive meanwhile make no difference.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, expl
 from pytest_deploygate.model import CannotTell
 
 MOST_EXAMPLES = 5
-#: Rows stamped this shortly before a refresh may have been committed after it had looked.
+#: Rows with a time this shortly before a refresh may have been committed after it had read.
 _SETTLE = timedelta(minutes=5)
-_EPOCH = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday, as date_bin's origin for weeks
+_EPOCH = datetime(2000, 1, 3, tzinfo=UTC)  # a Monday, as the origin of weeks in date_bin
 
 
 def read(cluster: Cluster, aggregate: Aggregate) -> AggregateFacts:
@@ -64,7 +64,7 @@ def _read(
     try:
         return replace(facts, comparison=compare(connection, aggregate, query, *span))
     except psycopg.Error as error:
-        # How fresh it is has been read; that is worth telling although the comparison did not end.
+        # Freshness has been read and is worth reporting although the comparison failed.
         return replace(facts, problem=explain(cluster.primary, error))
 
 
@@ -82,7 +82,7 @@ def extent(connection: Connection, relation: str, column: str) -> tuple[datetime
     for value in row:
         if value is not None and not (isinstance(value, datetime) and value.tzinfo):
             raise CannotTell(
-                f"{relation}.{column} must be a timestamptz to be compared, its oldest value is {value!r}"
+                f"{relation}.{column} must be a timestamptz to be compared; its oldest value is {value!r}"
             )
     return row[0], row[1]
 
@@ -94,7 +94,7 @@ def _refreshed(connection: Connection, aggregate: Aggregate) -> datetime | None:
     value = row[0] if row else None
     if value is not None and not (isinstance(value, datetime) and value.tzinfo):
         raise CannotTell(
-            f"{aggregate.relation}: the query `refreshed` must return a timestamptz, it returned {value!r}"
+            f"{aggregate.relation}: the query `refreshed` must return a timestamptz; it returned {value!r}"
         )
     return value
 
@@ -106,10 +106,10 @@ def comparable(
     oldest_bucket: datetime,
     until: datetime,
 ) -> tuple[datetime, datetime] | None:
-    """Return start and end of the buckets that can be compared; None when none is complete.
+    """Return start and end of the buckets that can be compared; None if none is complete.
 
-    Where retention has dropped raw rows, older buckets remain and the first with raw rows may be partial. Ends are
-    counted from buckets that are stored near them: by days of local time they are not all of one width.
+    If retention has dropped raw rows, older buckets remain, and the first with raw rows may be partial. Both ends are
+    aligned with stored buckets nearby, because days of local time vary in width.
     """
     width = aggregate.width
     start = oldest_bucket + (oldest_raw - oldest_bucket) // width * width
@@ -136,7 +136,7 @@ def compare(
     blocks = [(start, end, total)]
     seed = ""
     if total > aggregate.max_buckets:
-        # Another sample for each newest bucket, the same one when it is looked at again.
+        # A new sample for each newest bucket; the same sample if it is compared again.
         seed = f"{aggregate.relation} {end.isoformat()}"
         total, blocks = sample(connection, aggregate, start, end, seed)
         seed = seed if sum(block[2] for block in blocks) < total else ""

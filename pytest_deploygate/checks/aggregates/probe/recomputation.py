@@ -1,4 +1,4 @@
-"""The query that compares an aggregate's stored buckets with a recomputation, and a sample of buckets to compare."""
+"""Compose the query that compares stored buckets with a recomputation, and choose a sample of buckets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def relation_name(relation: str) -> sql.Identifier:
     return sql.Identifier(*relation.split(".", 1))
 
 
-#: start, end (not included), and how many buckets there are between them.
+#: start, end (exclusive), and the number of buckets between them.
 Block = tuple[datetime, datetime, int]
 
 _STORED = """
@@ -40,10 +40,10 @@ SELECT place::int8, at FROM n WHERE place = ANY(%(places)s)
 def sample(
     connection: Connection, aggregate: Aggregate, start: datetime, end: datetime, seed: str
 ) -> tuple[int, list[Block]]:
-    """Return how many buckets are stored, and blocks of them: all, or the newest and randomly chosen others.
+    """Return the number of stored buckets, and blocks of them: all, or the newest and randomly chosen others.
 
-    Blocks begin and end at stored buckets, so that buckets of any width are whole, years without rows count for
-    nothing, and what is missing between two stored ones is in a block.
+    Blocks begin and end at stored buckets. So buckets of any width are whole, years without rows take no share of
+    the sample, and a bucket missing between two stored ones is in a block.
     """
     names = {"bucket": sql.Identifier(aggregate.bucket), "stored": relation_name(aggregate.relation)}
     bounds = {"start": start, "end": end}
@@ -55,7 +55,7 @@ def sample(
     newest = total - length
     places = range(0, newest - length + 1, length)
     wanted = min(len(places), max(0, aggregate.max_buckets // length - 1))
-    chosen = [*sorted(random.Random(seed).sample(places, wanted)), newest]  # noqa: S311 (a sample, no secret)
+    chosen = [*sorted(random.Random(seed).sample(places, wanted)), newest]  # noqa: S311 (a sample, not a secret)
     edges = sorted({edge for place in chosen for edge in (place, place + length)})
     found = connection.execute(sql.SQL(_PLACES).format(**names), {**bounds, "places": edges}).fetchall()
     at = {int(place): when for place, when in found} | {total: end}
@@ -65,16 +65,16 @@ def sample(
 def comparison_query(connection: Connection, aggregate: Aggregate) -> sql.Composed:
     """Compose the comparison: a full join by bucket and key, counted, with the first differences.
 
-    Takes start, end, tolerance and most. Raises CannotTell when `recompute` gives other columns than it must.
+    Its parameters are start, end, tolerance and most. Raises CannotTell if `recompute` returns the wrong columns.
     """
     recompute = sql.SQL(aggregate.recompute.strip().rstrip(";"))
     columns = _columns(connection, recompute)
     lacking = [name for name in (aggregate.bucket, *aggregate.key) if name not in columns]
     values = [name for name in columns if name != aggregate.bucket and name not in aggregate.key]
     if lacking or not values:
-        what = f"lacks {', '.join(lacking)}" if lacking else "has no column beside bucket and key"
+        what = f"lacks {', '.join(lacking)}" if lacking else "has no column besides bucket and key"
         raise CannotTell(
-            f"{aggregate.relation}: the query `recompute` {what}; it must give the aggregate's columns"
+            f"{aggregate.relation}: the query `recompute` {what}; it must return the aggregate's columns"
         )
     listed = _identifiers(columns)
     of_table = sql.SQL("SELECT {} FROM {}").format(listed, relation_name(aggregate.relation))
@@ -127,15 +127,15 @@ def _key(names: list[str]) -> sql.Composable:
 
 
 def _differs(name: str, types: set[int], *, numeric: bool) -> sql.Composed:
-    """Compare a column: floats within the tolerance, numeric ones too where one is given, all else exactly.
+    """Compare a column: floats within the tolerance, numerics too if one is set, everything else exactly.
 
-    Counts and sums of integers are exact: of ten thousand million readings one may not go missing.
+    Counts and sums of integers are exact: not one of ten billion readings may go missing.
     """
     column = sql.Identifier(name)
     kind = "float8" if types & _FLOATS else "numeric" if numeric and _NUMERIC in types else ""
     if not kind:
         return sql.SQL("s.{c} IS DISTINCT FROM f.{c}").format(c=column)
-    # NaN and infinity are within any tolerance of everything, arithmetically: they equal themselves alone.
+    # Arithmetically, NaN and infinity are within any tolerance of everything, so they must only equal themselves.
     return sql.SQL(
         "(s.{c} IS DISTINCT FROM f.{c} AND (s.{c} IS NULL OR f.{c} IS NULL"
         " OR s.{c}::text IN ('NaN', 'Infinity', '-Infinity') OR f.{c}::text IN ('NaN', 'Infinity', '-Infinity')"
@@ -143,7 +143,7 @@ def _differs(name: str, types: set[int], *, numeric: bool) -> sql.Composed:
     ).format(c=column, k=sql.SQL(kind))
 
 
-# Rows as JSON only where they differ: a million equal ones need no memory. Doubled rows are told by their number.
+# Only rows that differ become JSON: a million equal ones need no memory. Duplicate rows are numbered to tell them apart.
 _COMPARISON = """
 WITH s AS (
   SELECT {columns}, row_number() OVER (PARTITION BY {keys}) AS "deploygate nth"

@@ -1,4 +1,4 @@
-"""Judges, pure: a measurement and a criterion in, a judgement out."""
+"""Pure judges: a measurement and a criterion in, a judgement out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which SQL is known to rewrite, scan and lock nothing for long, so that all the rest is never taken as harmless.
+"""The SQL that is known not to rewrite, scan or lock anything for long. Nothing else is assumed to be harmless.
 
 Sources: PostgreSQL's manual, "Explicit Locking" and the notes of ALTER TABLE and CREATE INDEX.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-# Statements that make something new, change catalog entries alone, or write rows as any user does.
+# Statements that create something new, change only catalog entries, or write rows like any user.
 _STATEMENTS = re.compile(
     r"^(SET|RESET|SHOW|BEGIN|START TRANSACTION|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|NOTIFY|COMMENT ON|GRANT|REVOKE"
     r"|INSERT INTO|COPY|ANALYZE|VACUUM(?!.*\bFULL\b)|(UPDATE|DELETE FROM)\b.*\bWHERE"
@@ -21,7 +21,7 @@ _STATEMENTS = re.compile(
     r"|LOCK\b.*\bIN (ACCESS|ROW) SHARE MODE)\b",
     re.IGNORECASE,
 )
-# Parts of ALTER TABLE that hold their lock for a moment only.
+# Actions of ALTER TABLE that hold their lock only for a moment.
 _ACTIONS = re.compile(
     r"^(ADD (?!CONSTRAINT\b|CHECK\b|FOREIGN\b|PRIMARY\b|UNIQUE\b|EXCLUDE\b)(COLUMN )?|ADD .*\b(NOT VALID|USING INDEX)\b"
     r"|VALIDATE CONSTRAINT|DROP CONSTRAINT|RENAME CONSTRAINT"
@@ -35,7 +35,7 @@ _ALTER = re.compile(
 _READS = re.compile(r"^(SELECT|WITH|VALUES|TABLE)\b(?!.*\b(UPDATE|DELETE|INTO)\b)", re.IGNORECASE)
 _CALLS = re.compile(r"([\w.$]+) ?\(")
 _DEFAULT = re.compile(r"\bDEFAULT\b(.*)$", re.IGNORECASE)
-# Functions that change and lock nothing, and words before a bracket that are none.
+# Functions that change and lock nothing, and keywords that may precede a parenthesis.
 _FUNCTIONS = {
     "setval", "nextval", "currval", "lastval", "set_config", "current_setting", "count", "min", "max", "sum", "avg",
     "coalesce", "nullif", "greatest", "least", "now", "transaction_timestamp", "statement_timestamp", "lower", "upper",
@@ -47,13 +47,13 @@ _FUNCTIONS = {
 
 
 def pieces(statement: str) -> list[str]:
-    """Return the actions of an ALTER TABLE as statements of their own; any other statement is one piece."""
+    """Return the actions of an ALTER TABLE as separate statements; any other statement is one piece."""
     found = _ALTER.match(statement)
     return [f"{found[1]} {action}" for action in parts(found[4])] if found else [statement]
 
 
 def unknown(statement: str, judged: Callable[[str], bool]) -> Iterator[str]:
-    """Yield the parts of a statement (strings emptied) that no rule judges and that are not known as harmless."""
+    """Yield the parts of a statement (strings emptied) that no rule judges and that are not known to be harmless."""
     if _ALTER.match(statement):
         for whole in pieces(statement):
             action = _ALTER.match(whole)
@@ -64,7 +64,7 @@ def unknown(statement: str, judged: Callable[[str], bool]) -> Iterator[str]:
 
 
 def parts(text: str) -> Iterator[str]:
-    """Cut at the commas that are in no brackets and no quoted name."""
+    """Split at the commas outside brackets and quoted names."""
     depth, quoted, start = 0, False, 0
     for at, character in enumerate(text):
         if character == '"':

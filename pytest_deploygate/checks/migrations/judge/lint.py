@@ -1,7 +1,7 @@
 """Judge migrations before they run: what would rewrite, scan or lock a table that is not small.
 
-The rules are those of PostgreSQL's manual (ALTER TABLE, CREATE INDEX, Explicit Locking), each with the way around it.
-What no rule knows and what is not known as harmless makes the verdict inconclusive: it is never passed over.
+The rules are those of PostgreSQL's manual (ALTER TABLE, CREATE INDEX, Explicit Locking), each with an alternative.
+A statement that no rule covers and that is not known to be harmless makes the verdict inconclusive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A pattern over a statement without its strings, what it does, and the way around. `always`: whatever the size."""
+    """A pattern for statements with emptied strings, what they do, and the alternative. `always`: at any size."""
 
     name: str
     pattern: re.Pattern[str]
@@ -46,20 +46,20 @@ _RULES = (
           "rewrites the table under ACCESS EXCLUSIVE", "add a column, fill it in batches, switch over", rewrites=True),
     _rule("volatile-default", r"^ALTER TABLE .*\bADD (COLUMN )?.*\bDEFAULT\b[^,]*\b(random|gen_random_uuid|uuid_generate\w*"
           r"|clock_timestamp|nextval|timeofday)\s*\(",
-          "rewrites the table under ACCESS EXCLUSIVE", "add it without default, fill in batches", rewrites=True),
+          "rewrites the table under ACCESS EXCLUSIVE", "add it without a default, then fill it in batches", rewrites=True),
     _rule("changes-expression", r"^ALTER TABLE .*\bALTER (COLUMN )?\S+ SET EXPRESSION\b",
           "rewrites the table under ACCESS EXCLUSIVE", "add a plain column and fill it in batches", rewrites=True),
     _rule("adds-identity-or-stored", r"^ALTER TABLE .*\bADD (COLUMN )?.*(\b(small|big)?serial\b|GENERATED .* AS (IDENTITY|\(.*STORED))",
           "rewrites the table under ACCESS EXCLUSIVE", "add a plain column and fill it in batches", rewrites=True),
     _rule("rewrites-table", r"^(VACUUM\b.*\bFULL\b|CLUSTER\b|ALTER TABLE .*\bSET (LOGGED|UNLOGGED|TABLESPACE|ACCESS METHOD)\b)",
-          "rewrites the table under ACCESS EXCLUSIVE", "use pg_repack, or a window", rewrites=True),
+          "rewrites the table under ACCESS EXCLUSIVE", "use pg_repack, or a maintenance window", rewrites=True),
     _rule("locks-for-index", r"^CREATE (UNIQUE )?INDEX (?!CONCURRENTLY)", "blocks writes until the index is built",
           "CREATE INDEX CONCURRENTLY, outside a transaction"),
     _rule("locks-for-reindex", r"^(REINDEX (?!.*CONCURRENTLY)|DROP INDEX (?!CONCURRENTLY))",
-          "blocks the table meanwhile", "say CONCURRENTLY"),
+          "blocks the table while it runs", "use CONCURRENTLY"),
     _rule("validates-constraint", r"^ALTER TABLE .*\bADD (CONSTRAINT \S+ )?(CHECK|FOREIGN KEY)\b(?!.*NOT VALID)",
           "scans the table under a lock", "ADD … NOT VALID, then VALIDATE CONSTRAINT in a second step"),
-    # A new column is checked by reading the table; a foreign key of one without default needs no look at rows.
+    # Checking a new column reads the whole table; a foreign key on one without a default reads no rows.
     _rule("adds-checked-column", r"^ALTER TABLE .*\bADD " + _COLUMN + r".*(\bCHECK ?\(|\bDEFAULT (?!NULL).*\bREFERENCES\b"
           r"|\bREFERENCES\b.*\bDEFAULT (?!NULL))",
           "scans the table under ACCESS EXCLUSIVE", "add the column alone, then the constraint NOT VALID, then VALIDATE it"),
@@ -67,19 +67,19 @@ _RULES = (
           r"|" + _COLUMN + r".*\b(PRIMARY KEY|UNIQUE)\b)",
           "builds an index under ACCESS EXCLUSIVE", "CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX"),
     _rule("scans-for-not-null", r"^ALTER TABLE .*\bSET NOT NULL\b", "scans the table under ACCESS EXCLUSIVE",
-          "a CHECK (… IS NOT NULL) NOT VALID, validated first"),
+          "first add a CHECK (… IS NOT NULL) NOT VALID and validate it"),
     _rule("adds-not-null-without-default", r"^ALTER TABLE .*\bADD " + _COLUMN + r"(?!.*\b(DEFAULT|GENERATED|(small|big)?serial)\b).*\bNOT NULL\b",
           "fails on a table with rows", "give it a constant default", always=True),
     _rule("updates-all-rows", r"^(UPDATE|DELETE FROM)\b(?!.*\bWHERE\b)", "writes every row in one transaction",
           "do it in batches", rewrites=True),
     _rule("refreshes-view", r"^REFRESH MATERIALIZED VIEW (?!CONCURRENTLY)", "blocks readers of the view",
-          "say CONCURRENTLY (it needs a unique index)"),
+          "use CONCURRENTLY (it needs a unique index)"),
     _rule("detaches-partition", r"^ALTER TABLE .*\bDETACH PARTITION (?!.*\b(CONCURRENTLY|FINALIZE)\b)",
-          "locks the whole table and the partition under ACCESS EXCLUSIVE", "say CONCURRENTLY, outside a transaction"),
+          "locks the whole table and the partition under ACCESS EXCLUSIVE", "use CONCURRENTLY, outside a transaction"),
     _rule("takes-lock", r"^LOCK\b(?!.*\bIN (ACCESS|ROW) SHARE MODE\b)", "holds a lock until its transaction ends",
           "let each statement take the lock that it needs"),
     _rule("drops", r"^(DROP (TABLE|SCHEMA|DATABASE)\b|TRUNCATE\b|ALTER TABLE .*\bDROP (COLUMN )?(?!CONSTRAINT|DEFAULT|NOT|EXPRESSION|IDENTITY)\S+)",
-          "removes data that the old version may still need", "do it in a release after the old version is gone", always=True),
+          "removes data that the old version may still need", "do it in a release after the old version is retired", always=True),
     _rule("renames", r"^(ALTER TABLE .*\b(RENAME (?!CONSTRAINT\b)|SET SCHEMA\b)|ALTER SCHEMA \S+ RENAME\b)",
           "breaks the old version while it still runs",
           "add the new name beside the old one", always=True),
@@ -100,7 +100,7 @@ _UNKNOWN = "unknown-statement"
 
 
 def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
-    """Pass when no statement would rewrite, scan or lock a table over the size that the inventory calls small."""
+    """Pass if no statement would rewrite, scan or lock a table larger than what the inventory calls small."""
     hits = [hit for step in found.steps for hit in _hits(step, found, lint)]
     allowed = [h for h in hits if _allowed(h, lint)]
     bad = [h for h in hits if h not in allowed]
@@ -112,14 +112,14 @@ def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
     readings = (
         Reading("migrations read", len(found.sources)),
         Reading("statements", len(found.steps)),
-        Reading("that would hurt", len(bad), limit="0", ok=not bad),
-        Reading("of unknown effect", len(unknown), limit="0", ok=None if unknown else True),
+        Reading("harmful statements", len(bad), limit="0", ok=not bad),
+        Reading("statements of unknown effect", len(unknown), limit="0", ok=None if unknown else True),
     )
     if bad:
         return Judgement(Verdict.FAIL, _listed(bad), readings, notes)
     if unknown:
         reason = (
-            f"{_listed(unknown)}: read what it does and name it under `database.migration_lint.allowed` "
+            f"{_listed(unknown)}: review what it does and list it under `database.migration_lint.allowed` "
             f"with its file, `rule: {_UNKNOWN}` and the reason"
         )
         return Judgement(Verdict.INCONCLUSIVE, reason, readings, notes)
@@ -140,12 +140,12 @@ def _listed(hits: list[tuple[Step, str, str]]) -> str:
 
 
 def _unclear(step: Step, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
-    """Yield (step, rule, words) for what nobody here knows; a table known to be small or new cannot be hurt."""
+    """Yield (step, rule, text) for statements that no rule covers; a small or new table cannot be harmed."""
     if step.made_here or (step.table and not _over(step, lint)):
         return
     for part in known_sql.unknown(step.statement.bare, _judged):
         said = part if len(part) <= _SHOWN else part[:_SHOWN] + "…"
-        yield step, _UNKNOWN, f"{_at(step)} [{_UNKNOWN}] what this does to tables cannot be told: {said}"
+        yield step, _UNKNOWN, f"{_at(step)} [{_UNKNOWN}] its effect on tables is unknown: {said}"
 
 
 def _judged(statement: str) -> bool:
@@ -153,11 +153,11 @@ def _judged(statement: str) -> bool:
 
 
 def _hits(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
-    """Yield (step, rule, words) for what a statement would do. A table made by the same migrations is empty."""
+    """Yield (step, rule, text) for what a statement would do. A table created by the same migrations is empty."""
     if _CONCURRENTLY.match(step.statement.bare) and _in_transaction(step, found):
         yield (
             step, "concurrently-in-transaction",
-            f"{_at(step)} [concurrently-in-transaction] fails: CONCURRENTLY cannot run inside of a transaction: end it before",
+            f"{_at(step)} [concurrently-in-transaction] fails: CONCURRENTLY cannot run inside a transaction: commit before it",
         )  # fmt: skip
     if not step.made_here:
         yield from _by_rules(step, found, lint)
@@ -181,13 +181,13 @@ def _by_rules(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tup
         if rule.rewrites and size is not None and limit is not None and found.replicas and size > limit:
             wal = (
                 f"; its WAL of about {words_for_bytes(size)} is over max_slot_wal_keep_size "
-                f"({words_for_bytes(limit)}): replicas that lag are lost"
+                f"({words_for_bytes(limit)}): lagging replicas are lost"
             )
         yield step, rule.name, f"{_at(step)} [{rule.name}] {rule.does}: {large}: {rule.instead}{wal}"
 
 
 def _without_timeout(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
-    """Yield what would wait without limit for its locks: on its own table, and on those that foreign keys point to."""
+    """Yield statements that would wait indefinitely for locks, on their own table or on those that foreign keys reference."""
     if not _LOCKS.match(step.statement.bare) or _has_timeout(step, found, lint):
         return
     large = [step.table or "a table"] if _locks_its_own(step) and _over(step, lint) else []
@@ -197,20 +197,20 @@ def _without_timeout(step: Step, found: LintFacts, lint: MigrationLint) -> Itera
     asked = words_for(lint.lock_timeout) if lint.lock_timeout else ""
     yield (
         step, "lock-timeout",
-        f"{_at(step)} [lock-timeout] waits without limit for its lock on {' and '.join(dict.fromkeys(large))}, and "
-        f"everybody queues behind it: SET lock_timeout = '{asked}' before it",
+        f"{_at(step)} [lock-timeout] waits indefinitely for its lock on {' and '.join(dict.fromkeys(large))}, and "
+        f"other sessions queue behind it: SET lock_timeout = '{asked}' before it",
     )  # fmt: skip
 
 
 def _locks_its_own(step: Step) -> bool:
-    """A new table is locked by nobody else; one that it becomes a partition of is there already."""
+    """Return whether others may use the locked table: not if it is new. For a new partition, it is the parent."""
     if step.made_here:
         return False
     return bool(step.table) or not step.referenced
 
 
 def _in_transaction(step: Step, found: LintFacts) -> bool:
-    """Tell whether a transaction that the file itself began is open at a statement."""
+    """Return whether a transaction that the file itself began is open at a statement."""
     inside = False
     for other in found.steps:
         if other is step:

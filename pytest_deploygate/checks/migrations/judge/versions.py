@@ -13,9 +13,11 @@ _NAMED = 3
 
 
 def judge_versions(measurement: SchemaVersions, criterion: Migrations) -> Judgement:
-    """Pass when every node is at exactly the expected head, nothing pending, unknown or half done."""
+    """Pass if every node is at exactly the expected head, with nothing pending, unknown or half done."""
     if not measurement.expected or not measurement.nodes:
-        return Judgement(Verdict.INCONCLUSIVE, "no schema version is expected, so none can be compared")
+        return Judgement(
+            Verdict.INCONCLUSIVE, "no schema version is expected, so there is nothing to compare"
+        )
     parts = [_scripts(measurement.scripts)] if measurement.scripts else []
     primary, replicas = measurement.nodes[0], measurement.nodes[1:]
     first = _node(primary, primary, measurement, criterion)
@@ -35,7 +37,7 @@ def judge_versions(measurement: SchemaVersions, criterion: Migrations) -> Judgem
 
 
 def _like(node: NodeVersion, primary: NodeVersion) -> bool:
-    """Tell whether a replica shows exactly what the primary shows: it replicates, the trouble is the primary's."""
+    """Return whether a replica shows exactly what the primary shows: it replicates, so the problem is the primary's."""
     return (node.versions, node.missing, node.dirty) == (
         primary.versions,
         primary.missing,
@@ -44,7 +46,7 @@ def _like(node: NodeVersion, primary: NodeVersion) -> bool:
 
 
 def pending(revisions: Iterable[Revision], at: Iterable[str]) -> tuple[str, ...]:
-    """Return the revisions that are not applied when a database is at `at`, oldest first."""
+    """Return the revisions that are not yet applied if a database is at `at`, oldest first."""
     ordered = tuple(revisions)
     applied = _with_ancestors(ordered, at)
     return tuple(r.id for r in ordered if r.id not in applied)
@@ -65,7 +67,7 @@ def _with_ancestors(revisions: tuple[Revision, ...], at: Iterable[str]) -> set[s
 def _scripts(scripts: Scripts) -> Judgement:
     """Fail a folder whose history forks: Alembic then refuses `upgrade head`. Separate histories are fine."""
     heads = scripts.heads
-    readings = (Reading("heads in the script folder", len(heads), limit="one a history"),)
+    readings = (Reading("heads in the script folder", len(heads), limit="one per history"),)
     forks = [
         (one, other)
         for i, one in enumerate(heads)
@@ -129,7 +131,7 @@ def _node(
 
 def _missing_means(measurement: SchemaVersions, criterion: Migrations) -> str:
     if measurement.scripts is None:
-        return "no migration ever ran here, or the query names another table"
+        return "no migration has ever run here, or the query names another table"
     return (
         f"all {len(measurement.scripts.revisions)} migrations are pending; run `alembic upgrade head`, or set "
         f"`version_table` if it is not {criterion.version_table}"
@@ -137,7 +139,7 @@ def _missing_means(measurement: SchemaVersions, criterion: Migrations) -> str:
 
 
 def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions) -> str:
-    """Say what is wrong with a node's version; nothing when it is at the expected head."""
+    """Return what is wrong with a node's version; empty if it is at the expected head."""
     if node.versions == measurement.expected:
         return ""
     at, head = ", ".join(node.versions), ", ".join(measurement.expected)
@@ -145,7 +147,7 @@ def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions)
         return (
             f"{node.node} is at {at or 'no version'} while the primary {primary.node} is at "
             f"{', '.join(primary.versions) or 'no version'}: it does not replay what the primary wrote; "
-            "see its replication first"
+            "check its replication first"
         )
     scripts = measurement.scripts
     if not node.versions:
@@ -162,20 +164,20 @@ def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions)
     unknown = [version for version in node.versions if version not in known]
     if unknown:
         return (
-            f"{node.node} is at {', '.join(unknown)}, which is no revision of {scripts.folder}: the database was "
+            f"{node.node} is at {', '.join(unknown)}, which is not a revision of {scripts.folder}: the database was "
             "migrated from other code; deploy the code that has it, or see `alembic history`"
         )
     left = pending(scripts.revisions, node.versions)
     if left:
         return f"{node.node}: {len(left)} pending ({_some(left)}); it is at {at}, head is {head}; run `alembic upgrade head`"
     return (
-        f"{node.node} lists {at} where only {head} is expected: the version table has a row too many; "
+        f"{node.node} lists {at} where only {head} is expected: the version table has one row too many; "
         "see `alembic current`"
     )
 
 
 def _differs(node: NodeVersion, measurement: SchemaVersions) -> str:
-    """Say what is pending and what is unknown where a tool lists every migration; of one version each, both."""
+    """Return what is pending and what is unexpected if a tool lists every migration; for single versions, both."""
     missing = tuple(v for v in measurement.expected if v not in node.versions)
     unknown = tuple(v for v in node.versions if v not in measurement.expected)
     if len(measurement.expected) == 1 and len(node.versions) == 1:
@@ -184,9 +186,7 @@ def _differs(node: NodeVersion, measurement: SchemaVersions) -> str:
     if missing:
         said.append(f"{len(missing)} pending ({_some(missing)}): run the migrations")
     if unknown:
-        said.append(
-            f"{len(unknown)} that the expected ones do not have ({_some(unknown)}): migrated from other code"
-        )
+        said.append(f"{len(unknown)} unexpected ({_some(unknown)}): migrated from other code")
     return f"{node.node} by {measurement.source}: {'; '.join(said)}"
 
 

@@ -1,4 +1,4 @@
-"""Migrations read before they run: their statements, and how large the tables that they touch are now."""
+"""Read migrations before they run: their statements, and the current sizes of the tables that they touch."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _REFERENCES = re.compile(r"\bREFERENCES\s+(?:ONLY\s+)?(" + _NAME + ")", re.IGNOR
 
 
 def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:
-    """Read the migrations and the sizes. Raises CannotTell where a file or the primary cannot be read, NotCovered."""
+    """Read the migrations and the sizes. Raises CannotTell if a file or the primary cannot be read, or NotCovered."""
     texts = _files(lint.files)
     if migrations and migrations.alembic and lint.alembic:
         texts += _alembic(cluster, migrations, lint.alembic_since)
     if not texts:
         raise CannotTell(
-            "there is no migration to read: `files` match nothing; name the files that are about to run"
+            "there is no migration to read: `files` matches nothing; name the files that are about to run"
             if lint.files
             else "there is no migration to read: name `files`, or `migrations: {alembic: FOLDER}`"
         )
@@ -75,7 +75,7 @@ def _table(statement: Statement) -> str:
 
 
 def referenced_by(statement: Statement) -> tuple[str, ...]:
-    """Return the tables that the foreign keys of a statement point to, each once."""
+    """Return the tables that the foreign keys of a statement reference, each once."""
     if not _FOREIGN_KEYS.match(statement.bare):
         return ()
     return tuple(dict.fromkeys(_plain(name) for name in _REFERENCES.findall(statement.bare)))

@@ -3,9 +3,9 @@
 The layouts are those that each tool documents or creates:
 - Flyway `flyway_schema_history`: installed_rank, version, description, type, script, checksum, …, success. A failed
   row is a half-done migration; a version may be repeated by `undo` rows.
-- Django `django_migrations`: id, app, name, applied. Each app has a history of its own; the head is all of them.
+- Django `django_migrations`: id, app, name, applied. Each app has its own history; the head is all of them.
 - golang-migrate `schema_migrations`: one row, version and dirty.
-- Rails `schema_migrations`: version, one row a migration.
+- Rails `schema_migrations`: version, one row per migration.
 - Liquibase `databasechangelog`: id, author, filename, …, exectype; `databasechangeloglock.locked` while it runs.
 """
 
@@ -29,9 +29,9 @@ Query = str | sql.Composable
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A migration tool: its table, what to ask it, and how its scripts' versions are read from their folder.
+    """A migration tool: its table, the queries for it, and how its scripts' versions are read from their folder.
 
-    `all_rows`: every migration has its row, so the versions are all of them; else the one row is the head. `upgrade` is
+    `all_rows`: every migration has a row, so the versions are all rows; otherwise the only row is the head. `upgrade` is
     the command that applies what is pending.
     """
 
@@ -57,7 +57,7 @@ def _flyway(folder: Path) -> Iterable[str]:
 
 
 def _plain_version(version: str) -> str:
-    """Write a version as Flyway compares it: without leading zeros and without zeros at its end."""
+    """Normalize a version as Flyway compares it: without leading zeros and trailing zero parts."""
     parts = [str(int(part)) for part in version.split(".")]
     while len(parts) > 1 and parts[-1] == "0":
         parts.pop()
@@ -76,7 +76,7 @@ def _rails(folder: Path) -> Iterable[str]:
 
 
 def _django(folder: Path) -> Iterable[str]:
-    """Read `APP/migrations/NAME.py` below a project; files that `replaces` squashes name stand for those, too."""
+    """Read `APP/migrations/NAME.py` below a project; squashed migrations count as well as those they replace."""
     for file in folder.rglob("migrations/*.py"):
         if found := _DJANGO.fullmatch(file.name):
             yield f"{file.parent.parent.name}.{found['version']}"
@@ -104,7 +104,7 @@ def _liquibase_yaml(file: Path) -> Iterable[str]:
 TOOLS = {
     "flyway": Tool(
         "flyway_schema_history",
-        # Versions whose newest row is a success and no undo; repeatable migrations have no version.
+        # Versions whose newest row is a success and not an undo; repeatable migrations have no version.
         "SELECT regexp_replace(version, '(^|[.])0+([0-9])', '\\1\\2', 'g') FROM (SELECT DISTINCT ON (version) version,"
         " success, type FROM {table} WHERE version IS NOT NULL AND type NOT IN ('SCHEMA', 'DELETE')"
         " ORDER BY version, installed_rank DESC) newest WHERE success AND type NOT LIKE 'UNDO%'",
@@ -136,7 +136,7 @@ TOOLS = {
     "liquibase": Tool(
         "databasechangelog",
         "SELECT author || ':' || id FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN')",
-        # The lock is held while it runs, and stays after a crash.
+        # The lock is held while it runs, and remains after a crash.
         "SELECT locked FROM {lock}",
         _liquibase,
         True,
@@ -154,7 +154,7 @@ def questions(migrations: Migrations) -> tuple[str, Query, Query | None]:
     table = sql.Identifier(*parts)
     versions: sql.Composable = sql.SQL(tool.versions).format(table=table)
     if tool.all_rows and migrations.expect is not None:
-        # The head alone is expected: what came before it is the tool's business.
+        # Only the head is expected: what precedes it is left to the tool.
         wanted = [migrations.expect] if isinstance(migrations.expect, str) else list(migrations.expect)
         versions = sql.SQL("SELECT version FROM ({}) AS applied (version) WHERE version = ANY({})").format(
             versions, sql.Literal(wanted)
@@ -164,7 +164,7 @@ def questions(migrations: Migrations) -> tuple[str, Query, Query | None]:
 
 
 def expected(migrations: Migrations) -> tuple[str, ...]:
-    """Return the versions that the scripts folder asks for. Raises CannotTell where it has none or cannot be read."""
+    """Return the versions in the scripts folder. Raises CannotTell if it has none or cannot be read."""
     tool, folder = TOOLS[migrations.tool or ""], migrations.scripts
     if folder is None:
         return ()

@@ -1,4 +1,4 @@
-"""Which schema version each node is at, and which versions there are. Observes; `judge.migrations` judges."""
+"""Read which schema version each node is at, and which versions exist."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
 
 
 def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
-    """Read the version rows on every node, side by side.
+    """Read the version rows on all nodes in parallel.
 
-    Raises CannotTell when the script folder or the primary cannot be read, NotCovered without Alembic.
+    Raises CannotTell if the script folder or the primary cannot be read, NotCovered without Alembic.
     """
     scripts = read_scripts(migrations.alembic) if migrations.alembic else None
     dirty: str | sql.Composable | None = migrations.dirty
@@ -60,7 +60,7 @@ def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
 def read_scripts(folder: Path) -> Scripts:
     """Read Alembic's script folder with Alembic itself.
 
-    Raises NotCovered when Alembic is not installed, CannotTell when the folder cannot be read or is empty.
+    Raises NotCovered if Alembic is not installed, CannotTell if the folder cannot be read or is empty.
     """
     try:
         from alembic.script import ScriptDirectory  # noqa: PLC0415 (an extra)
@@ -83,7 +83,7 @@ def read_scripts(folder: Path) -> Scripts:
             f"Alembic cannot load the versions in {folder}: {type(error).__name__}: {error}"
         ) from error
     if not found:
-        raise CannotTell(f"there is no migration in {folder}/versions, so no version can be expected")
+        raise CannotTell(f"there is no migration in {folder}/versions, so the expected version is unknown")
     revisions = tuple(Revision(s.revision, _needs(s), (s.doc or "").strip()) for s in reversed(found))
     return Scripts(str(folder), revisions, heads, tuple(str(w.message) for w in caught))
 
@@ -103,7 +103,7 @@ def _read_until(
     dirty: str | sql.Composable | None,
     wanted: tuple[str, ...],
 ) -> NodeVersion:
-    """Read a replica, again for a moment while it differs from the primary: replay may be just behind."""
+    """Read a replica, and retry briefly while it differs from the primary: replay may be just behind."""
     deadline = time.monotonic() + (0 if node.delayed else _PATIENCE_S)
     while True:
         answer = _read(cluster, node, query, dirty)
@@ -128,11 +128,11 @@ def _read(
 
 
 def _dirty(cluster: Cluster, node: Node, query: str | sql.Composable) -> tuple[bool | None, str]:
-    """Ask the `dirty` query. No row and NULL mean that nothing is half done: it must return true to say so."""
+    """Run the `dirty` query. Only true means that a migration is half done; no row and NULL do not."""
     try:
         answers = [row[0] for row in cluster.rows(node, query)]
     except CannotTell as unknown:
-        return None, f"the `dirty` query gave no answer: {unknown}"
+        return None, f"the `dirty` query failed: {unknown}"
     words = [("" if a is None else str(a)).strip().lower() for a in answers]
     if any(word in _TRUE for word in words):
         return True, ""

@@ -1,4 +1,4 @@
-"""What an inventory says of it."""
+"""The sections of an inventory for this subject."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class InDatabase(DatabaseKeys):
     ] = Field(default=None, description="the expected schema version")
     migration_lint: Annotated[
         MigrationLint | None, Given("migration_lint", "migration_lint: {files: [migrations/*.sql]}")
-    ] = Field(default=None, description="migrations that are read before they run")
+    ] = Field(default=None, description="migrations to check before they run")

@@ -10,11 +10,11 @@ from pytest_deploygate.fields.types import ExistingPath, Section
 
 
 class Migrations(Section):
-    """Where the expected schema version stands: a tool's own table and scripts, or a query and what it must return."""
+    """Where the expected schema version comes from: a tool's own table and scripts, or a query and what it must return."""
 
     exactly_one = ("alembic", "tool", "query")
     instead = (
-        "say one of `alembic: FOLDER`, `tool: flyway` (or another) with `scripts: FOLDER` or `expect: VERSION`, "
+        "set one of `alembic: FOLDER`, `tool: flyway` (or another) with `scripts: FOLDER` or `expect: VERSION`, "
         "or `query: SELECT …` with `expect: VERSION`"
     )
 
@@ -28,10 +28,10 @@ class Migrations(Section):
         default=None, description="the tool's folder of migrations, from which the expected ones are read"
     )
     version_table: str = Field(
-        default="", description="the tool's table, with schema if needed; left out: the tool's own default"
+        default="", description="the tool's table, with schema if needed; default: the tool's own"
     )
     query: str | None = Field(
-        default=None, description="query that returns the version(s) the database is at, one a row"
+        default=None, description="query that returns the version(s) the database is at, one per row"
     )
     expect: str | list[str] | None = Field(default=None, description="version(s) that the query must return")
     dirty: str | None = Field(
@@ -44,8 +44,8 @@ class Migrations(Section):
             raise ValueError("`query` needs `expect`: the version that the query must return")
         if self.tool is not None and (self.scripts is None) == (self.expect is None):
             raise ValueError(
-                f"`tool: {self.tool}` needs `scripts: FOLDER` or `expect: VERSION`, one of the two"
+                f"`tool: {self.tool}` needs exactly one of `scripts: FOLDER` and `expect: VERSION`"
             )
         if self.tool is None and self.scripts is not None:
-            raise ValueError("`scripts` belongs to `tool`; Alembic's folder is named by `alembic`")
+            raise ValueError("`scripts` belongs to `tool`; Alembic's folder is set with `alembic`")
         return self

@@ -10,12 +10,12 @@ from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, words_for_count
 
 _NAMED = 4
-#: What is in a list, one and several, and what to do about it.
+#: What each list holds, in singular and plural, and what to do about it.
 _LISTS = {
     "unanalyzed": (
-        "table never analyzed since it has rows",
-        "tables never analyzed since they have rows",
-        "ANALYZE them, plans are guesses until then",
+        "table with rows that was never analyzed",
+        "tables with rows that were never analyzed",
+        "ANALYZE them; plans are guesses until then",
     ),
     "stale": (
         "table changed by more than half since it was analyzed",
@@ -25,7 +25,7 @@ _LISTS = {
     "not_valid": (
         "constraint not validated",
         "constraints not validated",
-        "ALTER TABLE … VALIDATE CONSTRAINT; old rows may break it",
+        "ALTER TABLE … VALIDATE CONSTRAINT; existing rows may violate it",
     ),
     "switched_off": (
         "trigger or foreign key switched off",
@@ -51,12 +51,12 @@ _LISTS = {
 
 
 def judge_after_load(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
-    """Pass when nothing is left behind, and something was loaded at all."""
+    """Pass if something was loaded and it left nothing behind."""
     said = Collector(about=found.node)
     said.wrong(*_sequences(found, expected), *_lists(found))
     said.read(*_readings(found, expected))
     if found.ignored:
-        said.note(f"left out by the inventory: {', '.join(found.ignored)}")
+        said.note(f"ignored by the inventory: {', '.join(found.ignored)}")
     if found.unread:
         count = words_for_count(len(found.unread), "sequence", "sequences")
         said.unknown(f"{count} could not be read: {'; '.join(found.unread[:_NAMED])}")
@@ -74,7 +74,7 @@ def judge_after_load(found: AfterLoadFacts, expected: AfterLoad) -> Judgement:
 
 
 def used(sequence: Sequence) -> float:
-    """Return the share of a sequence's range that is used up, 0 to 1; of one that counts down, from its top."""
+    """Return the used share of a sequence's range, 0 to 1; a descending sequence is measured from its top."""
     if sequence.given is None or sequence.last <= sequence.first:
         return 0.0
     done = sequence.given - sequence.first if sequence.increment > 0 else sequence.last - sequence.given
@@ -82,7 +82,7 @@ def used(sequence: Sequence) -> float:
 
 
 def behind(sequence: Sequence) -> bool:
-    """Tell whether the next value collides with one that is in the column already."""
+    """Return whether the next value would collide with one that is already in the column."""
     if sequence.highest is None:
         return False
     if sequence.increment > 0:
@@ -97,7 +97,7 @@ def _sequences(found: AfterLoadFacts, expected: AfterLoad) -> Iterator[str]:
     if late:
         said = [f"{s.name} is at {s.given or 'its start'}, {s.column} has {s.highest}" for s in late[:_NAMED]]
         yield (
-            f"{words_for_count(len(late), 'sequence is behind its column', 'sequences are behind their columns')}, so that "
+            f"{words_for_count(len(late), 'sequence is behind its column', 'sequences are behind their columns')}, so "
             f"inserts fail: {'; '.join(said)}{_more(late)}: "
             "SELECT setval(sequence, max(column)) for each"
         )
@@ -126,7 +126,7 @@ def _readings(found: AfterLoadFacts, expected: AfterLoad) -> Iterator[Reading]:
     late = sum(map(behind, found.sequences))
     yield Reading("sequences behind their column", late, limit="0", ok=late == 0)
     most = max(map(used, found.sequences), default=0.0)
-    yield Reading("most of a sequence used", round(most, 4), limit=f"at most {expected.max_sequence_used}",
+    yield Reading("largest used share of a sequence", round(most, 4), limit=f"at most {expected.max_sequence_used}",
                   ok=most <= expected.max_sequence_used)  # fmt: skip
     for name, (_, many, _) in _LISTS.items():
         count = len(getattr(found, name))

@@ -9,16 +9,16 @@ from pytest_deploygate.model import Judgement, Reading, Verdict
 
 
 def judge_cache(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:
-    """Pass when enough lookups were counted and the share that hit is over its floor."""
+    """Pass if enough lookups were counted and the hit ratio is at or above its floor."""
     if floor is None:
-        return Judgement(Verdict.INCONCLUSIVE, f"{found.name}: the inventory names no floor for {found.what}")
+        return Judgement(Verdict.INCONCLUSIVE, f"{found.name}: the inventory sets no floor for {found.what}")
     enough = floor.min_blocks if isinstance(floor, Buffers) else floor.min_lookups
     total = found.hits + found.misses
     if total < enough:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.what} on {found.name} was asked {total} times since it counts, at least {enough} are needed: "
-            "look again when the platform has worked for a while",
+            f"{found.what} on {found.name} has counted {total} lookups, at least {enough} are needed: "
+            "run again after the platform has been in use for a while",
         )
     ratio = found.hits / total
     readings = [Reading(f"{found.name} hit ratio", round(ratio, 4), limit=f"at least {floor.min_hit_ratio}",
@@ -29,7 +29,7 @@ def judge_cache(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:
         step = (
             "raise shared_buffers, or find the statement that reads whole tables in pg_stat_statements (shared_blks_read)"
             if isinstance(floor, Buffers)
-            else "raise maxmemory if keys are evicted, else look at what is asked for and never stored"
+            else "raise maxmemory if keys are evicted, else find the keys that are requested but never stored"
         )
         return Judgement(
             Verdict.FAIL,
@@ -37,5 +37,5 @@ def judge_cache(found: CacheFacts, floor: Buffers | Redis | None) -> Judgement:
             tuple(readings),
         )
     return Judgement(
-        Verdict.PASS, f"{found.what} on {found.name}: {ratio:.1%} of {total} hit", tuple(readings)
+        Verdict.PASS, f"{found.what} on {found.name}: {ratio:.1%} of {total} lookups hit", tuple(readings)
     )

@@ -1,4 +1,4 @@
-"""Judge how a server is set: version, durability, checksums, memory, and what ages or waits for a restart."""
+"""Judge a server's configuration: version, durability, checksums, memory, ages, and pending restarts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 
-#: What an acknowledged commit rests on; what makes damage look like data.
+#: Settings that acknowledged commits depend on, and those that make damage look like data.
 _DURABLE = {"fsync": "on", "zero_damaged_pages": "off", "ignore_checksum_failure": "off"}
 _WHY = {
     "fsync": "a crash of the machine can destroy the database",
-    "zero_damaged_pages": "damaged pages are silently emptied",
-    "ignore_checksum_failure": "damaged pages are read as if they were good",
+    "zero_damaged_pages": "damaged pages are silently zeroed",
+    "ignore_checksum_failure": "damaged pages are read as if they were intact",
     "full_page_writes": "a crash in the middle of a page write destroys the page",
 }
 _GRANT = "GRANT pg_monitor TO the gate's role"
 
 
 def judge_server(found: ServerState, expected: ClusterSettings) -> Judgement:
-    """Pass when the server is as the inventory wants it and nothing that durability needs is switched off."""
+    """Pass if the server is configured as the inventory requires and nothing that durability needs is switched off."""
     parts = [
         _version(found, expected),
         *_durability(found, expected),
@@ -113,7 +113,7 @@ def _extensions(found: ServerState, expected: ClusterSettings) -> Iterator[Judge
             wrong = (
                 f"the extension {name} is at {there}, expected {version}{have}: ALTER EXTENSION {name} UPDATE"
             )
-        yield _part(wrong, f"extension {name}", there or "not there", version)
+        yield _part(wrong, f"extension {name}", there or "not installed", version)
 
 
 def _in_version(there: str, version: str, newer: str | None) -> bool:
@@ -127,7 +127,7 @@ def _settings(found: ServerState, expected: ClusterSettings) -> Iterator[Judgeme
         if name not in found.settings:
             yield Judgement(
                 Verdict.INCONCLUSIVE,
-                f"the server shows no setting {name}: it is misspelt, its library is not loaded, or hidden ({_GRANT})",
+                f"the server shows no setting {name}: it is misspelt, its library is not loaded, or it is hidden ({_GRANT})",
             )
             continue
         is_now = found.settings[name]
@@ -148,7 +148,7 @@ def _connections(found: ServerState, expected: ClusterSettings) -> Judgement:
 
 
 def _memory(found: ServerState, expected: ClusterSettings) -> Judgement:
-    """Shared buffers and one sort for each connection must fit: a query may take several."""
+    """Require room for shared_buffers and one work_mem per connection, although a query may take several."""
     buffers, work = found.sizes.get("shared_buffers", 0), found.sizes.get("work_mem", 0)
     workers = int(found.settings.get("autovacuum_max_workers") or 0)
     upkeep = found.sizes.get("maintenance_work_mem", 0)
@@ -162,14 +162,14 @@ def _memory(found: ServerState, expected: ClusterSettings) -> Judgement:
         wrong = (
             f"it may use {words} of {limit} memory: shared_buffers {words_for_bytes(buffers)} + {connections} "
             f"connections x work_mem {words_for_bytes(work)} + {workers} autovacuum workers x maintenance_work_mem "
-            f"{words_for_bytes(upkeep)}; lower one of them, or the kernel ends the server under load"
+            f"{words_for_bytes(upkeep)}; lower one of them, or the kernel kills the server under load"
         )
     return _part(wrong, "memory it may use", words, f"at most {limit}")
 
 
 def _restart(found: ServerState) -> Judgement:
     names = ", ".join(found.pending_restart)
-    wrong = f"{names} was changed but waits for a restart: it runs with the old value; restart it in a window"
+    wrong = f"{names} was changed but waits for a restart: it runs with the old value; restart it in a maintenance window"
     return _part(wrong if names else "", "pending restart", names or "none", "none")
 
 
@@ -178,19 +178,19 @@ def _ages(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
     if found.xid_age > expected.max_xid_age:
         wrong = (
             f"the oldest transaction id is {found.xid_age:,} old, limit {expected.max_xid_age:,}: vacuum cannot "
-            "freeze; look for old transactions, slots and prepared transactions before the server stops taking writes"
+            "freeze; look for old transactions, slots and prepared transactions before the server stops accepting writes"
         )
     yield _part(wrong, "age of the oldest transaction id", found.xid_age, f"at most {expected.max_xid_age}")
     if found.collations:
         yield _part(
-            f"the collation library changed since {', '.join(found.collations)} was used for indexes: REINDEX what "
-            "sorts text, then ALTER COLLATION … REFRESH VERSION (ALTER DATABASE … for the database's)",
+            f"the collation library changed since {', '.join(found.collations)} was used for indexes: REINDEX "
+            "indexes on text, then ALTER COLLATION … REFRESH VERSION (ALTER DATABASE … for the database's)",
             "collations", ", ".join(found.collations), "as when indexes were built",
         )  # fmt: skip
     if found.prepared and found.prepared[1] > expected.max_prepared_age:
         name, age = found.prepared
         yield _part(
             f"the prepared transaction {name!r} is {words_for(age)} old, limit {words_for(expected.max_prepared_age)}: "
-            "it holds locks and keeps vacuum from cleaning; COMMIT PREPARED or ROLLBACK PREPARED it",
+            "it holds locks and keeps vacuum from removing dead rows; COMMIT PREPARED or ROLLBACK PREPARED it",
             "oldest prepared transaction", words_for(age), f"at most {words_for(expected.max_prepared_age)}",
         )  # fmt: skip

@@ -14,7 +14,7 @@ _TEXT = 90
 
 
 def judge_monitoring(found: MonitoringFacts, expected: Monitoring) -> Judgement:
-    """Pass when pg_stat_statements is loaded, installed and counting, and slow statements are logged."""
+    """Pass if pg_stat_statements is loaded, installed and counting, and slow statements are logged."""
     parts = [*([_counting(found)] if expected.statements else []), _slow_log(found, expected)]
     return combine(parts)
 
@@ -25,7 +25,7 @@ def _counting(found: MonitoringFacts) -> Judgement:
         Reading("pg_stat_statements loaded", "hidden" if found.loaded is None else found.loaded, limit="yes",
                 ok=found.loaded),
         Reading("extension installed", found.installed, limit="yes", ok=found.installed),
-        Reading("of 2 statements counted", counted, limit="2", ok=None if counted is None else counted >= 2),
+        Reading("test statements counted", counted, limit="2", ok=None if counted is None else counted >= 2),
     )  # fmt: skip
 
     def verdict(what: Verdict, reason: str) -> Judgement:
@@ -39,7 +39,7 @@ def _counting(found: MonitoringFacts) -> Judgement:
     if not found.installed:
         return verdict(
             Verdict.FAIL,
-            f"the extension pg_stat_statements is missing in the database on {found.node}: "
+            f"the extension pg_stat_statements is missing from the database on {found.node}: "
             "CREATE EXTENSION pg_stat_statements",
         )
     if found.track == "none":
@@ -47,7 +47,9 @@ def _counting(found: MonitoringFacts) -> Judgement:
             Verdict.FAIL, "pg_stat_statements.track is none: nothing is counted; set it to top and reload"
         )
     if counted is None:
-        return verdict(Verdict.INCONCLUSIVE, f"whether pg_stat_statements counts is unknown: {found.problem}")
+        return verdict(
+            Verdict.INCONCLUSIVE, f"cannot tell whether pg_stat_statements counts: {found.problem}"
+        )
     if counted < 2:
         return verdict(
             Verdict.FAIL,
@@ -64,7 +66,7 @@ def _slow_log(found: MonitoringFacts, expected: Monitoring) -> Judgement:
         return Judgement(Verdict.PASS, "", (Reading("slow statements logged", value),))
     limit = words_for(expected.slow_log)
     ok = bool(on) and min(on) <= expected.slow_log.total_seconds() * 1000
-    readings = (Reading("slow statements logged", value, limit=f"over at most {limit}", ok=ok),)
+    readings = (Reading("slow statements logged", value, limit=f"threshold at most {limit}", ok=ok),)
     if ok:
         return Judgement(Verdict.PASS, f"statements {value} are logged", readings)
     step = f"ALTER SYSTEM SET log_min_duration_statement = '{limit}' and reload"
@@ -77,19 +79,19 @@ def _slow_log(found: MonitoringFacts, expected: Monitoring) -> Judgement:
 
 
 def p99_ms(statement: Statement) -> float:
-    """Reckon the p99 from mean and deviation as of a log-normal distribution, never over the maximum.
+    """Estimate the p99 from mean and deviation, assuming a log-normal distribution; never above the maximum.
 
     pg_stat_statements keeps no quantiles. With fewer than 100 calls the p99 is the maximum itself.
     """
     if statement.calls < 100 or statement.mean_ms <= 0:
         return statement.max_ms
     variance = math.log(1 + (statement.deviation_ms / statement.mean_ms) ** 2)
-    reckoned = statement.mean_ms * math.exp(2.326 * math.sqrt(variance) - variance / 2)
-    return min(reckoned, statement.max_ms)
+    estimate = statement.mean_ms * math.exp(2.326 * math.sqrt(variance) - variance / 2)
+    return min(estimate, statement.max_ms)
 
 
 def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
-    """Pass when no statement that runs often is over the bounds, those allowed by the inventory aside."""
+    """Pass if no frequent statement exceeds the bounds, except those that the inventory allows."""
     ignored = {*bounds.ignore_roles, found.own_role}
     theirs = [s for s in found.statements if s.role not in ignored]
     often = [s for s in theirs if s.calls >= bounds.min_calls]
@@ -101,14 +103,14 @@ def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"pg_stat_statements on {found.node} holds no statement of the application with {bounds.min_calls} calls or "
-            f"more{hidden}: look again when it has worked for a while",
+            f"more{hidden}: run again after it has been in use for a while",
             notes=tuple(notes),
         )
     if found.since and found.now - found.since < bounds.min_since:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"the statistics were reset {words_for(found.now - found.since)} ago, at least "
-            f"{words_for(bounds.min_since)} are needed: look again later",
+            f"{words_for(bounds.min_since)} are needed: run again later",
             notes=tuple(notes),
         )
     slow = [s for s in often if _over(s, bounds)]
@@ -137,7 +139,7 @@ def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
     return Judgement(
         Verdict.PASS,
         f"{len(often)} statements, none over {words_for(bounds.max_mean)} mean or {words_for(bounds.max_p99)} p99"
-        + (f" beyond {len(known)} allowed" if known else ""),
+        + (f" except {len(known)} allowed" if known else ""),
         readings,
         tuple(notes),
     )

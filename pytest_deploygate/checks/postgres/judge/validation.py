@@ -1,4 +1,4 @@
-"""Validation queries: the answer is the value, lies in the range, or there is none, as the inventory says."""
+"""Judge validation queries: the answer must equal a value, lie in a range, or have no rows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pytest_deploygate.checks.postgres.facts import Answer
 from pytest_deploygate.checks.postgres.section.validation import Expectation, ValidationQuery
 from pytest_deploygate.model import Judgement, Reading, Scalar, Verdict
 
-_NEXT = "look at the rows behind it: mend them, or correct `expect` in the inventory"
+_NEXT = "inspect the rows behind it and fix them, or correct `expect` in the inventory"
 
 
 def judge_validation(found: Answer, query: ValidationQuery) -> Judgement:
-    """Pass when the answer is as expected and the table that it depends on has rows."""
+    """Pass if the answer is as expected and the table that it depends on has rows."""
     if found.empty:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -24,12 +24,12 @@ def judge_validation(found: Answer, query: ValidationQuery) -> Judgement:
     if query.expect == "nothing":
         return _nothing(found, query)
     if not found.rows:
-        return _fail("no row", query, "the query returned no row, a value was expected")
+        return _fail("no row", query, "the query returned no row")
     if len(found.rows) > 1 or len(found.rows[0]) > 1:
         shape = f"{len(found.rows)}{' or more' if found.more else ''} rows of {len(found.rows[0])} columns"
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"the query returned {shape}, where one value is compared: let it return one row with one column",
+            f"the query returned {shape}, but a single value is needed: make it return one row with one column",
             (Reading("answer", shape, limit="one value", ok=False),),
         )
     value = found.rows[0][0]
@@ -64,17 +64,17 @@ def _compare(value: Any, query: ValidationQuery) -> Judgement:
         return _fail(value, query, f"the answer is {_shown(value)}")
     if _equal(value, expected):
         return _pass(value, query)
-    # A text and a number may look the same.
+    # Text and a number may look the same.
     kind = f" ({_kind(value)}, not {_kind(expected)})" if str(value) == str(expected) else ""
     return _fail(value, query, f"the answer is {_shown(value)}{kind}")
 
 
 def _kind(value: object) -> str:
-    return "text" if isinstance(value, str) else "a truth value" if isinstance(value, bool) else "a number"
+    return "text" if isinstance(value, str) else "a boolean" if isinstance(value, bool) else "a number"
 
 
 def _equal(value: Any, expected: bool | float | str) -> bool:
-    """Compare by kind: a truth value equals no number, a number no text."""
+    """Compare by type: a boolean never equals a number, a number never equals text."""
     if isinstance(expected, bool) or isinstance(value, bool):
         return isinstance(value, bool) and value is expected
     if isinstance(expected, int | float):

@@ -1,6 +1,6 @@
-"""What bulk loads leave behind: sequences, statistics, constraints, triggers, replica identity, unlogged tables.
+"""Read what bulk loads leave behind: sequences, statistics, constraints, triggers, replica identity, unlogged tables.
 
-Six statements over the catalog, and one for each hundred sequences; no table is read but at the end of its key.
+Six catalog queries, and one for each hundred sequences. Tables are read only at the ends of their sequences' columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_deploygate.model import CannotTell
 _BATCH = 100
 
 
-# Own relations: not the system's, not an extension's, of the schemas that are wanted.
+# The user's relations in the wanted schemas: not the system's, not an extension's.
 _OWN = """
 own AS MATERIALIZED (
     SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relkind, c.relpersistence, c.relreplident,
@@ -29,7 +29,7 @@ own AS MATERIALIZED (
             AND d.deptype = 'e')
 )
 """
-# -1 (0 before 14) is what reltuples says until the first ANALYZE or VACUUM. Empty tables need none.
+# reltuples is -1 (0 before 14) until the first ANALYZE or VACUUM. Empty tables need none.
 _TABLES = f"""
 WITH {_OWN}, leaves AS (
     SELECT DISTINCT a.relid AS root FROM own o CROSS JOIN LATERAL pg_partition_ancestors(o.oid) a
@@ -64,7 +64,7 @@ WHERE o.relkind = 'r' AND (%(all)s OR o.name IN (SELECT name FROM published))
         SELECT FROM pg_index i WHERE i.indrelid = o.oid AND i.indisprimary AND i.indisvalid)))
 ORDER BY 1
 """  # noqa: S608 (constants of this file)
-# last_value is NULL here until the first value is given; seq.is_called is then false.
+# The last value is NULL until the sequence returns its first value, while is_called is false.
 _SEQUENCES = f"""
 WITH {_OWN} SELECT o.name, t.name, a.attname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
     pg_sequence_last_value(o.oid), has_sequence_privilege(o.oid, 'SELECT') OR has_sequence_privilege(o.oid, 'USAGE'),
@@ -79,7 +79,7 @@ _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
 
 def left_by_load(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
-    """Look at the primary's catalog and at the ends of its sequences. Raises CannotTell."""
+    """Read the primary's catalog and the ends of its sequences. Raises CannotTell."""
     parameters = {"own": cluster.writes_schema, "schemas": wanted.schemas, "all": wanted.replica_identity}
     ignored: set[str] = set()
 
@@ -102,7 +102,7 @@ def left_by_load(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
         tables=len(tables),
         with_rows=len(filled),
         sequences=tuple(sequences),
-        # Before 14 ANALYZE writes no row count for a partitioned table itself: its partitions tell.
+        # Before 14, ANALYZE stores no row count for a partitioned table itself, only for its partitions.
         unanalyzed=tuple(
             sorted(row[0] for row in filled if row[4] <= unknown and not (old and row[1] == "p"))
         ),
@@ -128,7 +128,7 @@ def _sequences(cluster: Cluster, rows: list[tuple[Any, ...]]) -> tuple[list[Sequ
 
 
 def _highest(cluster: Cluster, batch: list[tuple[Any, ...]], unread: list[str]) -> dict[str, int | None]:
-    """Ask a batch in one statement; where that fails, one by one, so that a locked table hides only itself."""
+    """Query a batch in one statement; if that fails, one by one, so that a locked table hides only itself."""
     try:
         return dict(cluster.rows(cluster.primary, _ends(batch)))
     except CannotTell as unknown:
@@ -155,6 +155,6 @@ def _ends(batch: list[tuple[Any, ...]]) -> sql.Composed:
 
 def _sequence(row: tuple[Any, ...], highest: int | None) -> Sequence:
     name, table, column, increment, first, last, cycles, given, *_, column_type = row
-    # A bigint sequence behind an integer column ends where the column does.
+    # A bigint sequence of an integer column is limited by the column's type.
     largest = _LARGEST.get(column_type, last)
     return Sequence(name, f"{table}.{column}", given, highest, increment, first, min(last, largest), cycles)

@@ -17,7 +17,7 @@ SELECT blks_hit, blks_read, stats_reset::text FROM pg_stat_database WHERE datnam
 
 
 def buffers(cluster: Cluster) -> CacheFacts:
-    """Read the buffer cache's counts of this database on the primary. Raises CannotTell."""
+    """Read this database's buffer cache counters on the primary. Raises CannotTell."""
     rows = cluster.rows(cluster.primary, _BUFFERS)
     if not rows:
         raise CannotTell(f"{cluster.primary.name} has no row in pg_stat_database for this database")
@@ -26,7 +26,7 @@ def buffers(cluster: Cluster) -> CacheFacts:
 
 
 def redis(cache: Redis) -> CacheFacts:
-    """Read a Redis server's counts. Raises CannotTell, NotCovered without the client library."""
+    """Read a Redis server's counters. Raises CannotTell, or NotCovered without the client library."""
     with redis_client(cache) as client:
         try:
             info: dict[str, Any] = client.info("stats")

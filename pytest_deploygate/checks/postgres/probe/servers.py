@@ -1,6 +1,6 @@
-"""How each server is set: version, settings, checksums, extensions, and what ages or waits for a restart.
+"""Read how each server is configured: version, settings, checksums, extensions, ages, and pending restarts.
 
-One statement a node, once a session. What the gate's role may not see is None, and `hidden` says what to grant.
+Each node is read once per session. What the gate's role may not see is None, and `hidden` names it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SELECT pg_is_in_recovery(),
     (SELECT gid FROM pg_prepared_xacts ORDER BY prepared LIMIT 1),
     (SELECT clock_timestamp() - min(prepared) FROM pg_prepared_xacts)
 """
-# Since 15 the database itself has a collation version, too.
+# Since 15, the database itself has a collation version too.
 _DATABASE_COLLATION = """
 SELECT datcollate FROM pg_database WHERE datname = current_database()
     AND datcollversion <> pg_database_collation_actual_version(oid)
@@ -37,12 +37,12 @@ _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "8kB": 8192, "16MB": 16 * 1024**2}
 
 
 def server_state(cluster: Cluster, node: Node) -> ServerState:
-    """Return how a node is set. Raises CannotTell."""
+    """Return how a node is configured. Raises CannotTell."""
     return once(cluster, f"server {node.name}", lambda: _state(cluster, node))
 
 
 def setting(cluster: Cluster, node: Node, name: str) -> str | None:
-    """Return one setting; None where there is none of that name or it is hidden from us. Raises CannotTell."""
+    """Return one setting; None if it does not exist or is hidden from us. Raises CannotTell."""
     return server_state(cluster, node).settings.get(name)
 
 

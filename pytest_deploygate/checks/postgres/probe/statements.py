@@ -1,4 +1,4 @@
-"""pg_stat_statements: whether it counts, what it holds, and whether slow statements are logged."""
+"""Read pg_stat_statements: whether it counts, what it holds, and whether slow statements are logged."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.model import CannotTell
 
-#: A statement that nobody else sends.
-#: Of an unusual shape: statements of one shape are counted under the words of the first, and names make no shape.
+#: A statement that nobody else sends. Its structure is unusual, too: statements of the same structure are counted
+#: under the text of the first one, and names are not part of the structure.
 _MARK = (
     "SELECT /* deploygate: does pg_stat_statements count? */ count(*)"
     " FROM (VALUES (1), (2), (3)) AS marks (mark) WHERE mark IN (1, 2) AND mark <> 2"
@@ -27,11 +27,11 @@ _MOST = 2000
 
 
 def monitoring(cluster: Cluster) -> MonitoringFacts:
-    """Look at what makes slow statements visible on the primary. Raises CannotTell."""
+    """Read what makes slow statements visible on the primary. Raises CannotTell."""
     state = servers.server_state(cluster, cluster.primary)
     preload = state.settings.get("shared_preload_libraries")
     loaded = None if preload is None else "pg_stat_statements" in preload
-    # Its settings are only there when it is loaded.
+    # Its settings exist only if it is loaded.
     loaded = True if "pg_stat_statements.track" in state.settings else loaded
     schema = _schema(cluster)
     counted, problem = _counting(cluster, schema) if schema and loaded is not False else (None, "")
@@ -69,7 +69,7 @@ def _counting(cluster: Cluster, schema: str) -> tuple[int | None, str]:
 
 
 def counted_statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
-    """Read the statements of this database on the primary. Raises CannotTell where there is no such view."""
+    """Read the statements of this database on the primary. Raises CannotTell if the view does not exist."""
     return once(cluster, "statements", lambda: _statements(cluster, bounds))
 
 
@@ -81,7 +81,7 @@ def _statements(cluster: Cluster, bounds: Statements) -> StatementFacts:
             f"{node.name} has no pg_stat_statements in database {cluster.settings.name}: add it to "
             "shared_preload_libraries, restart, CREATE EXTENSION pg_stat_statements"
         )
-    # The names of the time columns are those since 13.
+    # The time columns have had these names since 13.
     query = f"""
 SELECT s.queryid, coalesce(r.rolname, '?'), s.query, s.calls, s.mean_exec_time, s.stddev_exec_time, s.max_exec_time,
        s.total_exec_time
@@ -105,7 +105,7 @@ ORDER BY s.calls >= %(calls)s DESC, s.mean_exec_time DESC LIMIT {_MOST}
 
 
 def _reset(cluster: Cluster, schema: str) -> tuple[datetime | None, int]:
-    """Return since when it counts and how often entries were evicted; 13 does not know."""
+    """Return when counting began and how often entries were evicted; version 13 records neither."""
     try:
         rows = cluster.rows(
             cluster.primary,

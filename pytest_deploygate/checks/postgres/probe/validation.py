@@ -1,4 +1,4 @@
-"""Validation queries: what one query of the inventory answers."""
+"""Run the validation queries of the inventory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def answer(cluster: Cluster, query: ValidationQuery) -> Answer:
         table = sql.Identifier(*query.empty_means.split("."))
         there = cluster.value(cluster.primary, sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table))
         if not there:
-            # Not run: over no rows many a query divides by zero, which would hide that the table is empty.
+            # Not run: without rows many queries divide by zero, which would hide that the table is empty.
             return Answer(query.name, (), more=False, empty=query.empty_means)
     # On the first line, so that the server's LINE 3 is the third line of the query.
     bounded = f"SELECT * FROM ({query.sql.strip().rstrip(';')}\n) AS answer LIMIT {MOST_ROWS + 1}"  # noqa: S608 (the inventory's own query)

@@ -1,4 +1,4 @@
-"""The inventory's `database.cluster` section: what every server of the cluster must be set to."""
+"""The inventory's `database.cluster` section: the configuration that every server must have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_deploygate.fields.types import Duration, Section, Size
 
 
 class ClusterSettings(Section):
-    """What is expected of each PostgreSQL server. What durability needs is expected without being named."""
+    """What is expected of each PostgreSQL server. What durability needs is always expected."""
 
     version: str = Field(description="`15` (any minor version) or `15.8`", pattern=r"^(\d+(\.\d+)?|lab:.+)$")
     memory: Size = Field(description="memory of the machine or instance that the server may use, e.g. 16GB")
@@ -19,21 +19,21 @@ class ClusterSettings(Section):
         json_schema_extra={"weaker": "larger"},
         default=500,
         ge=1,
-        description="max_connections may be this large; more clients belong behind a pooler",
+        description="largest max_connections allowed; more clients belong behind a pooler",
     )
     preload: list[str] = Field(
-        default=["pg_stat_statements"], description="libraries that shared_preload_libraries must hold"
+        default=["pg_stat_statements"], description="libraries that shared_preload_libraries must contain"
     )
     extensions: dict[str, str] = Field(
         default={},
-        description="extensions of the database with their versions; `any`, or `newest`: what the server's packages bring",
+        description="extensions of the database with their versions; `any`, or `newest`: what the server's packages provide",
     )
     settings: dict[str, str] = Field(
         default={},
         description="more settings and their values, as SHOW prints them, e.g. {wal_level: logical}",
     )
     checksums: bool = Field(
-        json_schema_extra={"weaker": "false"}, default=True, description="data pages carry checksums"
+        json_schema_extra={"weaker": "false"}, default=True, description="data pages must have checksums"
     )
     full_page_writes: bool = Field(
         json_schema_extra={"weaker": "false"},
@@ -43,12 +43,12 @@ class ClusterSettings(Section):
     max_xid_age: int = Field(
         json_schema_extra={"weaker": "larger"},
         default=1_000_000_000,
-        description="age(datfrozenxid) may be this large; at 2.1 billion the server stops taking writes",
+        description="largest age(datfrozenxid) allowed; at 2.1 billion the server stops accepting writes",
     )
     max_prepared_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=1),
-        description="a prepared transaction may be this old; it holds locks and the vacuum horizon",
+        description="maximum age of a prepared transaction; it holds locks and holds back vacuum",
     )
 
     @field_validator("version", mode="before")

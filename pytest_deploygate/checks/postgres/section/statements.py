@@ -11,7 +11,7 @@ from pytest_deploygate.fields.types import Duration, Section
 
 
 class Monitoring(Section):
-    """What must be there so that slow statements are seen."""
+    """What is required so that slow statements are seen."""
 
     statements: bool = Field(
         json_schema_extra={"weaker": "false"},
@@ -26,20 +26,20 @@ class Monitoring(Section):
 
 
 class AllowedStatement(Section):
-    """A statement that is known to be slow and may be."""
+    """A statement that is known to be slow and allowed to be."""
 
     contains: str = Field(
-        min_length=8, description="text of the statement, blanks as pg_stat_statements has them"
+        min_length=8, description="text that the statement contains, with whitespace as single spaces"
     )
     reason: str = Field(min_length=10, description="why it may be slow")
 
     def __str__(self) -> str:
-        """Say it as the report lists weakenings."""
+        """Format it for the report's list of weakenings."""
         return f"{self.contains!r} ({self.reason})"
 
 
 class Statements(Section):
-    """Bounds for what pg_stat_statements holds of this database."""
+    """Bounds for this database's statements in pg_stat_statements."""
 
     max_mean: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -49,7 +49,7 @@ class Statements(Section):
     max_p99: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(milliseconds=500),
-        description="p99, reckoned from mean and deviation where the maximum is over it",
+        description="p99 that a statement may take, estimated from mean and deviation",
     )
     min_calls: int = Field(
         json_schema_extra={"weaker": "larger"},
@@ -60,7 +60,7 @@ class Statements(Section):
     min_since: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
         default=timedelta(0),
-        description="statistics must cover at least this long",
+        description="statistics must cover at least this time",
     )
     ignore_roles: list[str] = Field(
         json_schema_extra={"weaker": "any"}, default=[], description="roles whose statements are not judged"
@@ -86,12 +86,12 @@ class Buffers(Section):
         json_schema_extra={"weaker": "smaller"},
         default=10_000,
         ge=1,
-        description="fewer blocks than this tell nothing",
+        description="with fewer blocks the result is inconclusive",
     )
 
 
 class Caching(Section):
-    """Floors for hit ratios."""
+    """Minimum hit ratios of caches."""
 
     buffers: Buffers | None = Field(
         default=Buffers(), description="PostgreSQL's buffer cache; `null`: not judged"

@@ -1,4 +1,4 @@
-"""Queries with the answers that they must give."""
+"""Queries with the answers that they must return."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Expectation(Section):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("say `min`, `max` or both")
+            raise ValueError("set `min`, `max` or both")
         return self
 
 
 class ValidationQuery(Section):
-    """A query with the answer it must give. It runs in a read-only transaction."""
+    """A query with the answer it must return. It runs in a read-only transaction."""
 
-    name: str = Field(description="how findings call it")
+    name: str = Field(description="name used in findings")
     sql: str = Field(description="a query that returns one value, or rows when `expect` is nothing")
     expect: Literal["nothing"] | Expectation | bool | int | float | str = Field(
         description="the value, a range {min, max}, or `nothing`: no row at all"
     )
     empty_means: str | None = Field(
         default=None,
-        description="table that must have rows for the answer to mean anything; empty: inconclusive until phase 4",
+        description="table that must have rows for the answer to mean anything; if empty, inconclusive until phase 4",
     )

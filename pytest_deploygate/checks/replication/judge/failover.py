@@ -1,4 +1,4 @@
-"""Judge the failover drill: the one of this run, or the record of one that is recent and of the same cluster."""
+"""Judge the failover drill: that of this run, or a recent record from the same cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
 def judge_failover(measurement: Evidence[FailoverFacts], criterion: Failover | None) -> Judgement:
-    """Pass when a drill on this configuration, at most `max_age` ago, lost nothing and was quick enough."""
+    """Pass if a drill on this configuration, at most `max_age` ago, lost nothing and was fast enough."""
     how = rerun(measurement.environment)
     if criterion is None:
         return Judgement(
@@ -38,7 +38,7 @@ def judge_failover(measurement: Evidence[FailoverFacts], criterion: Failover | N
         return Judgement(Verdict.FAIL, f"failover drill of {on}: {bad}", drill.readings)
     return Judgement(
         Verdict.PASS,
-        f"failover drill of {on}: {facts.promoted} had all {facts.acknowledged} acknowledged writes and took "
+        f"failover drill of {on}: {facts.promoted} had all {facts.acknowledged} acknowledged writes and accepted "
         f"writes after {words_for(facts.writable_after_s or 0.0)}",
         drill.readings,
     )
@@ -55,16 +55,16 @@ def _lost(record: Record[FailoverFacts]) -> str:
 
 
 def _bad(facts: FailoverFacts, criterion: Failover) -> str:
-    """Say what is wrong with the facts of a drill that ended well, or return an empty string."""
+    """Return what is wrong with the facts of a drill that ended well; empty if nothing is."""
     if not facts.acknowledged or facts.writable_after_s is None:
         return "its record proves nothing: no acknowledged write, or no time until writable"
     if facts.writable_after_s > criterion.within.total_seconds():
         return (
-            f"{facts.promoted} took writes only after {words_for(facts.writable_after_s)}, limit "
+            f"{facts.promoted} accepted writes only after {words_for(facts.writable_after_s)}, limit "
             f"{words_for(criterion.within)}"
         )
     if facts.phantom:
-        return f"{facts.promoted} had {facts.phantom} rows that nobody wrote"
+        return f"{facts.promoted} had {facts.phantom} rows that were never written"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The single judgements of a replica that streams: slot, reply, lag, marker, delay; and synchronous commit."""
+"""The individual judgements of a streaming replica: slot, reply, lag, marker, delay; and of synchronous commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WAITING_COMMITS = ("on", "remote_apply", "remote_write")
 
 
 def slot(facts: ReplicaFacts, criterion: Replication) -> Judgement:
-    """Judge its slot: there (if wanted), active, its WAL safe and bounded."""
+    """Judge its slot: it must exist (if required) and be active, with its WAL safe and bounded."""
     name, one = facts.server.node, facts.slot
     limit = words_for_bytes(criterion.max_slot_wal)
     if one is None:
@@ -20,7 +20,7 @@ def slot(facts: ReplicaFacts, criterion: Replication) -> Judgement:
             return Judgement(
                 Verdict.FAIL,
                 f"{name} streams without a replication slot: {facts.upstream} may remove WAL it still needs; set "
-                "primary_slot_name on it, or say `slots: false` under `replication`",
+                "primary_slot_name on it, or set `slots: false` under `replication`",
                 (Reading(f"{name} slot", "none", limit="active", ok=False),),
             )
         return Judgement(Verdict.PASS, "", (Reading(f"{name} slot", "none"),))
@@ -49,7 +49,7 @@ def slot(facts: ReplicaFacts, criterion: Replication) -> Judgement:
     if one.retained_bytes > criterion.max_slot_wal:
         return Judgement(
             Verdict.FAIL,
-            f"slot {one.name} of {name} holds {held} of WAL, limit {limit}: the replica is too slow, see its disk "
+            f"slot {one.name} of {name} holds {held} of WAL, limit {limit}: the replica is too slow; check its disk "
             "and network",
             readings,
         )
@@ -80,7 +80,7 @@ def reply(facts: ReplicaFacts, criterion: Replication) -> Judgement:
 
 
 def apply_delay(facts: ReplicaFacts) -> Judgement:
-    """Judge that nothing holds replay back but what the inventory declares."""
+    """Judge that nothing delays replay except what the inventory declares."""
     name, server = facts.server.node, facts.server
     declared, actual = facts.declared_delay or timedelta(0), server.apply_delay
     if not server.answered:
@@ -120,7 +120,7 @@ def lag(facts: ReplicaFacts, criterion: Replication) -> Judgement:
     behind = watch.behind_bytes
     seconds = watch.caught_up_s if watch.caught_up_s is not None else watch.waited_s
     late = watch.caught_up_s is None
-    # A marker row that did not come tells the cause itself.
+    # If the marker row did not arrive, its own judgement names the cause.
     cause = (
         _cause(facts) if watch.marker_s is not None or facts.marker_problem or facts.declared_delay else ""
     )
@@ -133,7 +133,7 @@ def lag(facts: ReplicaFacts, criterion: Replication) -> Judgement:
     if watch.problem or behind is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"the lag of {name} is unknown: {watch.problem or 'the primary gave no position'}", readings,
+            f"the lag of {name} is unknown: {watch.problem or 'the primary returned no position'}", readings,
         )  # fmt: skip
     if behind > limit:
         return Judgement(
@@ -150,8 +150,8 @@ def lag(facts: ReplicaFacts, criterion: Replication) -> Judgement:
     if late:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{name} had not {what} the primary's position after {words_for(watch.waited_s)}, when we stopped "
-            f"looking; the limit is {words_for(limit_s)}{cause}",
+            f"{name} had not {what} the primary's position after {words_for(watch.waited_s)}, when the gate stopped "
+            f"waiting; the limit is {words_for(limit_s)}{cause}",
             readings,
         )
     if seconds > limit_s:
@@ -163,7 +163,7 @@ def lag(facts: ReplicaFacts, criterion: Replication) -> Judgement:
 
 
 def marker(facts: ReplicaFacts, criterion: Replication) -> Judgement:
-    """Judge the marker row, written on the primary, read on the replica: the one proof that it replicates."""
+    """Judge the marker row, written on the primary, read on the replica: the only proof that it replicates."""
     name, watch = facts.server.node, facts.watch
     limit_s = criterion.marker_within.total_seconds()
     if facts.marker_problem or watch.problem:
@@ -196,7 +196,7 @@ def marker(facts: ReplicaFacts, criterion: Replication) -> Judgement:
 
 
 def synchronous(facts: PrimaryFacts, criterion: Replication) -> Judgement:
-    """Judge whether commits wait for a replica, by what the inventory says (nothing: only reported)."""
+    """Judge whether commits wait for a replica as the inventory states; if it states nothing, only report it."""
     server = facts.primary
     partners = [s.application for s in facts.standbys if s.sync_state in ("sync", "quorum")]
     asked = bool(server.synchronous_standby_names) and server.synchronous_commit in _WAITING_COMMITS
@@ -211,28 +211,28 @@ def synchronous(facts: PrimaryFacts, criterion: Replication) -> Judgement:
     if wanted and not asked:
         return Judgement(
             Verdict.FAIL,
-            f"commits on {server.node} do not wait for a replica ({words}), but the inventory says `synchronous: true`: "
+            f"commits on {server.node} do not wait for a replica ({words}), but the inventory sets `synchronous: true`: "
             "a crash of the primary loses acknowledged writes; set synchronous_standby_names and reload, or correct the "
             "inventory",
             readings,
         )
     if asked and not partners:
         reason = (
-            f"commits on {server.node} wait for a replica that is not there: {words}; writes hang until one of them "
+            f"commits on {server.node} wait for a replica that is not connected: {words}; writes hang until one of them "
             "streams again"
         )
         return Judgement(Verdict.FAIL, reason, readings)
     if wanted is False and asked:
         return Judgement(
             Verdict.FAIL,
-            f"commits on {server.node} wait for a replica ({words}), but the inventory says `synchronous: false`",
+            f"commits on {server.node} wait for a replica ({words}), but the inventory sets `synchronous: false`",
             readings,
         )
     return Judgement(Verdict.PASS, "", readings)
 
 
 def _cause(facts: ReplicaFacts) -> str:
-    """Say what most likely holds the replica up, with the next step."""
+    """Return what most likely delays the replica, with the next step."""
     standby, watch = facts.standby, facts.watch
     if facts.server.replay_paused:
         return ": its replay is paused"
@@ -247,9 +247,9 @@ def _cause(facts: ReplicaFacts) -> str:
     if watch.unreplayed_bytes:
         return (
             f": it received the WAL but has {words_for_bytes(watch.unreplayed_bytes)} left to replay; look for a "
-            "long query in conflict, or a slow disk"
+            "long conflicting query, or a slow disk"
         )
-    return ": see its log and the network to it"
+    return ": check its log and the network to it"
 
 
 def _round(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Judge streaming replication: the cluster as one (`judge_cluster`) and each replica (`judge_replica`)."""
+"""Judge streaming replication: the cluster as a whole (`judge_cluster`) and each replica (`judge_replica`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GRANT = "GRANT pg_monitor TO the gate's role"
 
 
 def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgement:
-    """Pass when exactly one node takes writes, no slot of nobody holds WAL, and commits wait as they should."""
+    """Pass if exactly one node takes writes, no unused slot holds WAL, and commits wait as required."""
     roles = _one_primary(measurement)
     if roles.verdict is not Verdict.PASS:
         return roles
@@ -65,7 +65,7 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"{writable[0]} takes writes, but the inventory's primary is {name}, which does not answer "
-            f"({facts.primary.problem}): keep {name} from coming back as a second primary, correct the inventory",
+            f"({facts.primary.problem}): keep {name} from coming back as a second primary, and correct the inventory",
             readings,
         )
     if not facts.primary.answered:
@@ -79,17 +79,17 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
             )
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"the primary cannot be asked, though replicas still receive from it: {facts.primary.problem}",
+            f"the primary cannot be queried, though replicas still receive from it: {facts.primary.problem}",
             readings,
         )
     if silent:
-        # A node that cannot be asked might take writes; whether it must answer is judged with the replica.
+        # A node that cannot be queried might take writes; whether it must answer is judged with the replica.
         unknown = [s for s in silent if s.node not in facts.streaming]
         if unknown:
             names = ", ".join(s.node for s in unknown)
             return Judgement(
                 Verdict.INCONCLUSIVE,
-                f"{name} takes writes; whether {names} does too is unknown, because it cannot be asked: "
+                f"{name} takes writes; whether {names} does too is unknown, because it cannot be queried: "
                 + "; ".join(s.problem for s in unknown),
                 readings,
             )
@@ -97,7 +97,7 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
 
 
 def _foreign_slot(one: Slot, facts: PrimaryFacts, criterion: Replication) -> Judgement:
-    """Judge a slot that belongs to no expected replica: it holds WAL all the same."""
+    """Judge a slot that belongs to no expected replica: it still holds WAL."""
     held, limit = words_for_bytes(one.retained_bytes), words_for_bytes(criterion.max_slot_wal)
     at = facts.primary.node
     reading = Reading(f"slot {one.name} retains", held, limit=f"active, at most {limit}",
@@ -110,7 +110,7 @@ def _foreign_slot(one: Slot, facts: PrimaryFacts, criterion: Replication) -> Jud
     if one.wal_status not in ("reserved", "extended"):
         return Judgement(
             Verdict.FAIL,
-            f"slot {one.name} on {at} is {one.wal_status}: its WAL is gone or going; its consumer must be rebuilt, "
+            f"slot {one.name} on {at} is {one.wal_status}: its WAL was or will be removed; its consumer must be rebuilt, "
             f"or drop it: {drop}",
             (reading,),
         )
@@ -147,15 +147,15 @@ def _slot_limit(facts: PrimaryFacts, criterion: Replication) -> Judgement:
 
 def _extra(standby: Standby) -> str:
     return (
-        f"one more standby streams that the inventory does not name: {standby.application or 'no name'} from "
+        f"a standby that the inventory does not name is streaming: {standby.application or 'no name'} from "
         f"{standby.address or 'a local socket'}, {standby.state or 'state hidden'}"
     )
 
 
 def judge_replica(measurement: ReplicaFacts, criterion: Replication) -> Judgement:
-    """Pass when the replica streams from where it should and the marker row was read on it, all within bounds.
+    """Pass if the replica streams from its upstream and the marker row was read on it, all within bounds.
 
-    The first cause counts: a replica that does not stream at all is not told its lag, too.
+    Only the first cause is reported: the lag of a replica that does not stream at all is of no interest.
     """
     broken = _broken(measurement)
     if broken:
@@ -169,14 +169,14 @@ def judge_replica(measurement: ReplicaFacts, criterion: Replication) -> Judgemen
     if measurement.server.answered:
         held = [lag(measurement, criterion), marker(measurement, criterion)]
         if Verdict.FAIL in (parts[1].verdict, parts[3].verdict):
-            # Paused or delayed replay or a silent receiver is the cause; what follows is shown, not said again.
+            # Paused or delayed replay or a silent receiver is the cause; its effects are shown as readings only.
             held = [replace(part, reason="") for part in held]
         parts += held
     else:
         parts.append(
             Judgement(
                 Verdict.INCONCLUSIVE,
-                f"{measurement.server.node} streams, but cannot be asked for the marker row: {measurement.server.problem}",
+                f"{measurement.server.node} streams, but cannot be queried for the marker row: {measurement.server.problem}",
             )
         )
     folded = combine(parts)
@@ -188,7 +188,7 @@ def judge_replica(measurement: ReplicaFacts, criterion: Replication) -> Judgemen
 
 
 def _broken(facts: ReplicaFacts) -> Judgement | None:
-    """Say why there is no replication to measure, or nothing."""
+    """Return why there is no replication to measure, or None."""
     server, primary, name = facts.server, facts.primary, facts.server.node
 
     def fail(reason: str, value: str, limit: str) -> Judgement:
@@ -196,13 +196,13 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
 
     if server.answered and primary.answered and server.system_identifier != primary.system_identifier:
         return fail(
-            f"{name} is another cluster: system identifier {server.system_identifier}, {primary.node} has "
+            f"{name} belongs to another cluster: system identifier {server.system_identifier}, {primary.node} has "
             f"{primary.system_identifier}: rebuild it from {primary.node}, or correct the inventory",
             f"system identifier {server.system_identifier}", primary.system_identifier,
         )  # fmt: skip
     if server.writable:
         return fail(
-            f"{name} is no replica: it is not in recovery and takes writes of its own (a second primary): fence it, "
+            f"{name} is not a replica: it is not in recovery and takes writes of its own (a second primary): fence it, "
             f"then rebuild it from {primary.node}", "takes writes", "in recovery",
         )  # fmt: skip
     if facts.standby:
@@ -210,7 +210,7 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
     if facts.upstream_problem:
         if server.answered and not server.receiver:
             return fail(
-                f"{name} receives nothing and its upstream {facts.upstream} cannot be asked: {facts.upstream_problem}",
+                f"{name} receives nothing and its upstream {facts.upstream} cannot be queried: {facts.upstream_problem}",
                 "no WAL receiver", "streaming",
             )  # fmt: skip
         unknown = f"whether {name} streams is unknown: {facts.upstream_problem}"
@@ -253,8 +253,8 @@ def _streams(facts: ReplicaFacts) -> Judgement:
     if standby.state != "streaming":
         return Judgement(
             Verdict.FAIL,
-            f"{name} is in state {standby.state}, not streaming: it is still catching up, or its receiver restarts "
-            "again and again; see its log",
+            f"{name} is in state {standby.state}, not streaming: it is still catching up, or its receiver keeps "
+            "restarting; see its log",
             tuple(readings),
         )
     if facts.seen_on != facts.upstream:

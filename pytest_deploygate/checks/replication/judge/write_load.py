@@ -1,4 +1,4 @@
-"""Judge a replica under write load: its lag meanwhile, and that every acknowledged write is on it afterwards."""
+"""Judge a replica under write load: its lag during the load, and that it has every acknowledged write afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, word
 
 
 def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> Judgement:
-    """Pass when the replica kept within the lag bound and has every acknowledged id in time."""
+    """Pass if the replica stayed within the lag bound and had every acknowledged id in time."""
     load, name = measurement.load, measurement.node
     readings = _readings(measurement, criterion)
 
@@ -21,14 +21,14 @@ def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> J
         return verdict(
             Verdict.FAIL,
             f"the primary itself lost {load.missing_on_primary} of {load.acknowledged} acknowledged writes: stop, and "
-            "look at its log and disk",
+            "check its log and disk",
         )
     if measurement.problem:
         return verdict(Verdict.INCONCLUSIVE, f"{name} could not be watched: {measurement.problem}")
     if not load.acknowledged:
         return verdict(
             Verdict.INCONCLUSIVE,
-            f"no write was acknowledged, so none can be looked for: {load.problem or 'no row was due in the time'}",
+            f"no write was acknowledged, so there is nothing to look for: {load.problem or 'no row was due in that time'}",
         )
     if measurement.missing:
         return verdict(Verdict.FAIL, _missing(measurement, criterion))
@@ -41,7 +41,7 @@ def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> J
     if measurement.phantom:
         return verdict(
             Verdict.FAIL,
-            f"{name} has {measurement.phantom} rows of this run that nobody wrote: it is not a copy of the primary",
+            f"{name} has {measurement.phantom} rows of this run that were never written: it is not a copy of the primary",
         )
     if measurement.lag_bytes_max is not None and measurement.lag_bytes_max > criterion.max_lag:
         return verdict(
@@ -61,7 +61,7 @@ def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> J
     notes = (
         ()
         if measurement.ids_read
-        else (f"{name} is delayed on purpose: it received all WAL, ids not read yet",)
+        else (f"{name} is delayed on purpose: it received all WAL; its rows were not read",)
     )
     has = f"all {load.acknowledged} acknowledged writes" if measurement.ids_read else "the WAL of all writes"
     return verdict(
@@ -74,7 +74,7 @@ def _hung(load: LoadFacts) -> str:
         f": synchronous_standby_names is '{load.synchronous_standby_names}' and too few of those replicas are "
         "streaming; start them, or writes stay blocked"
         if load.synchronous_standby_names
-        else ": see locks and I/O on the primary"
+        else ": check locks and I/O on the primary"
     )
     return (
         f"a commit did not return within {words_for(load.commit_bound_s)} and was cancelled after "
@@ -89,7 +89,7 @@ def _missing(measurement: ReplicaUnderLoad, criterion: Replication) -> str:
         f"{name} lacks {measurement.missing} of {measurement.load.acknowledged} acknowledged writes (first missing id "
         f"{first}) {words_for(measurement.waited_s)} after the load, limit {words_for(criterion.max_lag_time)}: "
         + (
-            "it skipped rows or is far behind; compare it with the primary, rebuild it if it does not catch up"
+            "it skipped rows or is far behind; compare it with the primary, and rebuild it if it does not catch up"
             if skipped
             else "none of them arrived; see the replica's own finding"
         )

@@ -1,6 +1,6 @@
 """The failover drill: stop the primary under write load, promote the best replica, look for every acknowledged write.
 
-Disruptive: `failover_drill` is called only where that is allowed, and writes a dated record. `failover_evidence` reads
+Disruptive: `failover_drill` is called only if that is allowed, and writes a dated record. `failover_evidence` reads
 the record and the current configuration.
 """
 
@@ -50,7 +50,7 @@ def failover_evidence(
 ) -> Evidence:
     """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
 
-    Raises NotCovered where there is no replica, CannotTell when the configuration cannot be read.
+    Raises NotCovered if there is no replica, CannotTell if the configuration cannot be read.
     """
     if not cluster.replicas:
         raise NotCovered(
@@ -66,7 +66,7 @@ def failover_evidence(
 
 
 def configuration(cluster: Cluster, failover: Failover | None) -> dict[str, str]:
-    """Return what a drill's result depends on: names, roles, settings, versions, commands; no address."""
+    """Return what a drill's result depends on: names, roles, settings, versions, commands; no addresses."""
     primary = read_server(cluster, cluster.primary)
     if not primary.answered:
         raise CannotTell(primary.problem)
@@ -90,9 +90,9 @@ def configuration(cluster: Cluster, failover: Failover | None) -> dict[str, str]
 def failover_drill(
     cluster: Cluster, failover: Failover | None, plan: WriteLoad | None, environment: str = ""
 ) -> Record:
-    """Run the drill under the writes of `plan` and write its record. A cluster that was promoted is always restored.
+    """Run the drill under the writes of `plan` and write its record. After a promotion, the cluster is always restored.
 
-    Raises CannotTell when it cannot begin: no `failover` section, no `writes`, a node that does not answer.
+    Raises CannotTell if it cannot begin: no `failover` section, no `writes`, a node that does not answer.
     """
     if failover is None:
         raise CannotTell(
@@ -110,7 +110,7 @@ def failover_drill(
 
 
 def _not_synchronous(cluster: Cluster) -> str:
-    """Say why zero loss cannot be claimed here, or nothing."""
+    """Return why zero loss cannot be claimed here; empty if it can."""
     server = read_server(cluster, cluster.primary)
     waiting = server.synchronous_commit in ("on", "remote_apply")
     partners = [s for s in read_standbys(cluster, cluster.primary) if s.sync_state in ("sync", "quorum")]
@@ -188,7 +188,7 @@ class _Drill:
             self._end("not_promoted", f"the primary could not be stopped: {problem}")
 
     def _choose(self) -> Node:
-        """Return the replica with the highest position, once nothing arrives any more.
+        """Return the replica with the highest position, once no more WAL arrives.
 
         After its receiver has ended, a replica may report the start of a segment as its receive position. So the greater
         of received and replayed counts, once it no longer changes and the receiver has ended.
@@ -201,7 +201,7 @@ class _Drill:
             seen = {name: row for name, row in answers.items() if not isinstance(row, CannotTell)}
             if not seen:
                 raise CannotTell(
-                    "no replica can be asked for its position: " + "; ".join(map(str, answers.values()))
+                    "no replica can be queried for its position: " + "; ".join(map(str, answers.values()))
                 )
             now = {name: int(row[0] or 0) for name, row in seen.items()}
             quiet = all(row[1] == 0 for row in seen.values())
@@ -235,7 +235,7 @@ class _Drill:
         self._found(promoted=node.name, writable_after_s=round(after, 3))
         limit = self.failover.within.total_seconds()
         if after > limit:
-            self._end("too_slow", f"{node.name} took writes after {after:.1f} s, limit {limit:g} s")
+            self._end("too_slow", f"{node.name} accepted writes after {after:.1f} s, limit {limit:g} s")
 
     def _try_to_write(self, node: Node) -> str:
         try:
@@ -262,7 +262,7 @@ class _Drill:
                 "lost", f"{node.name} lacks {len(missing)} of {len(ledger.acknowledged)} acknowledged writes"
             )
         elif not ledger.acknowledged:
-            self._end("unproven", "no write was acknowledged before the stop, so nothing was shown")
+            self._end("unproven", "no write was acknowledged before the stop, so nothing was proven")
 
     def _restore(self, node: Node) -> None:
         began = time.monotonic()
@@ -278,11 +278,11 @@ class _Drill:
                 problem = why
             time.sleep(0.1)
         self._end(
-            "not_restored", f"the cluster does not have its roles back: {problem}; {node.name} was promoted"
+            "not_restored", f"the roles of the cluster were not restored: {problem}; {node.name} was promoted"
         )
 
     def _roles(self) -> str:
-        """Say which node does not have its role back, or nothing."""
+        """Return which node does not have its role back; empty if all do."""
         servers = [read_server(self.cluster, node) for node in self.cluster.nodes]
         for server in servers:
             wanted = server.node != self.cluster.primary.name
@@ -297,7 +297,7 @@ class _Drill:
 
 
 def run_command(command: str, node: Node | None = None) -> str:
-    """Run a command of the inventory, without a shell; return what went wrong, or nothing. `{node}` is the node's name."""
+    """Run a command of the inventory without a shell; return what went wrong or nothing. `{node}` is the node's name."""
     # Programs installed beside this one (`deploygate` itself) are found even if the environment is not activated.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
     words = [word.replace("{node}", node.name if node else "") for word in shlex.split(command)]
@@ -309,7 +309,7 @@ def run_command(command: str, node: Node | None = None) -> str:
             env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_BOUND_S, check=False
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return f"`{command}` did not end within {COMMAND_BOUND_S:g} s"
+        return f"`{command}` did not finish within {COMMAND_BOUND_S:g} s"
     except OSError as error:
         return f"`{command}` cannot be run: {error.strerror}"
     if done.returncode:

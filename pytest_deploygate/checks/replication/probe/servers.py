@@ -1,4 +1,4 @@
-"""What each server says about replication: one query for itself, one for its standbys, one for its slots."""
+"""Read what each server reports about replication: itself, its standbys and its slots, with one query each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FROM pg_replication_slots ORDER BY slot_name
 
 
 def read_server(cluster: Cluster, node: Node) -> Server:
-    """Ask one node about itself; that it cannot be asked is a value."""
+    """Query one node about itself; if that fails, the reason is part of the value."""
     try:
         row = cluster.rows(node, _SERVER)[0]
     except CannotTell as unknown:
@@ -79,7 +79,7 @@ def read_server(cluster: Cluster, node: Node) -> Server:
 
 
 def read_standbys(cluster: Cluster, node: Node) -> tuple[Standby, ...]:
-    """Return who streams from a node. Raises CannotTell."""
+    """Return the standbys that stream from a node. Raises CannotTell."""
     return tuple(
         Standby(r[0], r[1] or "", r[2] or "", r[3], r[4], r[5], r[6], r[7], r[8], r[9] or "")
         for r in cluster.rows(node, _STANDBYS)
@@ -94,7 +94,7 @@ def read_slots(cluster: Cluster, node: Node) -> tuple[Slot, ...]:
 
 
 def _application(conninfo: str | None) -> str:
-    """Take the application name out of a receiver's conninfo (the server has hidden its password)."""
+    """Extract the application name from a receiver's conninfo, in which the server hides the password."""
     if not conninfo:
         return ""
     try:

@@ -1,7 +1,7 @@
 """Streaming replication of a whole cluster, gathered once: who streams from whom, how far behind, a marker row.
 
-`primary` and `replica` give the slices that tests judge. Nothing here knows a limit; the inventory's bounds
-only say how long to be patient.
+`primary` and `replica` return the parts that tests judge. Nothing here knows a limit; the inventory's bounds
+only determine how long to wait.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _LONGEST_PATIENCE_S = 30.0
-# Read before the marker's commit, which flushes it. pg_current_wal_lsn() after it may lie within a record of somebody's
+# Read before the marker's commit, which flushes it. pg_current_wal_lsn() after it may lie within a record of another
 # open transaction, which no replica replays before something else is flushed.
 _BEHIND_THE_ROW = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint"
 _POSITION = """
@@ -42,7 +42,7 @@ SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint, (pg_last_wal_receive_lsn() - 
 
 @dataclass(frozen=True, slots=True)
 class Replication:
-    """Everything at once: the primary's facts and those of each replica, in the inventory's order."""
+    """All facts: those of the primary and of each replica, in the inventory's order."""
 
     primary: PrimaryFacts
     replicas: tuple[ReplicaFacts, ...]
@@ -50,7 +50,7 @@ class Replication:
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """Standbys and slots of one node, or why they are not known."""
+    """Standbys and slots of one node, or why they are unknown."""
 
     standbys: tuple[Standby, ...] = ()
     slots: tuple[Slot, ...] = ()
@@ -60,7 +60,7 @@ class _Sight:
 def primary(cluster: Cluster, patience_s: float) -> PrimaryFacts:
     """Return what is judged of the cluster as a whole. A marker row may take `patience_s` to arrive.
 
-    Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
+    Raises NotCovered if the inventory names no replica, CannotTell if no node can be reached.
     """
     return observe(cluster, patience_s).primary
 
@@ -68,16 +68,16 @@ def primary(cluster: Cluster, patience_s: float) -> PrimaryFacts:
 def replica(cluster: Cluster, node: Node, patience_s: float) -> ReplicaFacts:
     """Return what is judged of one replica. A marker row may take `patience_s` to arrive.
 
-    Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
+    Raises NotCovered if the inventory names no replica, CannotTell if no node can be reached.
     """
     facts = observe(cluster, patience_s)
     return next(r for r in facts.replicas if r.server.node == node.name)
 
 
 def observe(cluster: Cluster, patience_s: float) -> Replication:
-    """Look at the whole cluster, once a session; wait up to `patience_s` for what each replica has yet to receive.
+    """Observe the whole cluster, once per session; wait up to `patience_s` for what each replica has yet to receive.
 
-    Raises NotCovered where the inventory names no replica, CannotTell when no node can be reached.
+    Raises NotCovered if the inventory names no replica, CannotTell if no node can be reached.
     """
     return once(cluster, "replication", lambda: _observe(cluster, patience_s))
 
@@ -151,9 +151,9 @@ def _facts(
     server, top = servers
     upstream = node.upstream or top.node
     seen_on, standby = found
-    sight = sights.get(upstream, _Sight(problem=f"{upstream} is no node of the inventory"))
+    sight = sights.get(upstream, _Sight(problem=f"{upstream} is not a node of the inventory"))
     slots = sights[seen_on].slots if seen_on else sight.slots
-    # A replica that streams without a slot may still have one of its name, left inactive: that is its own, too.
+    # A replica that streams without a slot may still have an inactive one of its name, which is also its own.
     names = {standby.slot} if standby and standby.slot else {_plain(node.name)}
     slot = next((s for s in slots if s.name in names or _plain(s.name) in names), None)
     return ReplicaFacts(
@@ -183,9 +183,9 @@ def _find(
 
 
 def match(node: Node, server: Server, standbys: Iterable[Standby], nodes: Iterable[Node]) -> Standby | None:
-    """Tell which of some standbys is the node: by the slot or name that its receiver uses, else by its own name.
+    """Return the standby that is the node: by the slot or name that its receiver uses, else by its own name.
 
-    The address counts only where no other node and no other standby has it.
+    The address counts only if no other node and no other standby has it.
     """
     rows = tuple(standbys)
     own = {_plain(name) for name in (node.name, server.cluster_name) if name}
@@ -207,7 +207,7 @@ def match(node: Node, server: Server, standbys: Iterable[Standby], nodes: Iterab
 
 
 def _plain(name: str) -> str:
-    """Make a name comparable: slot names have no capitals, dashes or dots."""
+    """Normalize a name for comparison: slot names have no capitals, dashes or dots."""
     return name.lower().replace("-", "_").replace(".", "_")
 
 
@@ -223,7 +223,7 @@ def _addresses(node: Node) -> set[str]:
 def _watch_all(
     cluster: Cluster, servers: dict[str, Server], patience_s: float
 ) -> tuple[dict[str, Watch], str]:
-    """Write a marker row, watch all replicas side by side, delete the marker. Returns why there was none, too."""
+    """Write a marker row, watch all replicas in parallel, delete the marker. Also returns why there was none."""
     if not servers[cluster.primary.name].writable:
         why = servers[cluster.primary.name].problem or f"{cluster.primary.name} is in recovery"
         return _watches(cluster, servers, None, 0, patience_s), f"no marker row was written: {why}"
@@ -259,7 +259,7 @@ def _watches(
 def _watch(
     cluster: Cluster, node: Node, server: Server, mine: markers.Rows | None, target: int, patience_s: float
 ) -> Watch:
-    """Poll one replica. One that cannot come (no receiver, paused, not in recovery) is looked at once."""
+    """Poll one replica. One that cannot catch up (no receiver, paused, not in recovery) is polled once."""
     patience = min(patience_s, _LONGEST_PATIENCE_S)
     hopeless = not server.in_recovery or not server.receiver or server.replay_paused
     began = time.monotonic()
@@ -284,7 +284,7 @@ def _watch(
 
 
 def _has_marker(cluster: Cluster, node: Node, mine: markers.Rows) -> bool:
-    """Look for the marker; a table that has not been replayed yet means not yet."""
+    """Look for the marker; if its table has not been replayed yet, neither has the marker."""
     try:
         return bool(cluster.rows(node, mine.ids(), (mine.run,)))
     except CannotTell as unknown:

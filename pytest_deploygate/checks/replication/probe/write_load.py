@@ -1,4 +1,4 @@
-"""Writes while replication is watched, and where they are afterwards.
+"""Write while replication is watched, and look for the writes afterwards.
 
 An id is acknowledged only after its COMMIT returned without a warning: PostgreSQL lets a commit that waits for
 synchronous replicas return when it is cancelled, with a warning that it is not replicated. Such an id, and one
@@ -26,7 +26,7 @@ from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 
-#: A commit that takes longer hangs; nobody's application waits that long.
+#: A commit that takes longer hangs; no application waits that long.
 COMMIT_BOUND_S = 5.0
 _SHOWN = 10
 _REPLAYED = (
@@ -79,13 +79,13 @@ class Load:
         self.lasted_s = 0.0
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self.began = time.monotonic()
         for thread in (*self._threads, self._watchdog):
             thread.start()
 
     def finish(self) -> Ledger:
-        """Wait for the end: the plan's duration and at most the bound of a commit, twice."""
+        """Wait for the end: the plan's duration plus at most twice the bound of a commit."""
         deadline = self.began + self.plan.duration.total_seconds() + 2 * COMMIT_BOUND_S + 5
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -115,7 +115,7 @@ class Load:
                 return
 
     def _one(self, writer: _Writer, number: int) -> bool:
-        """Write one id and enter what became of it; false ends the load."""
+        """Write one id and record the outcome; false ends the load."""
         ledger, writer.warning = self.ledger, ""
         writer.since = began = time.monotonic()
         bucket, problem = ledger.acknowledged, ""
@@ -124,7 +124,7 @@ class Load:
             if writer.warning:
                 bucket, problem = ledger.indeterminate, writer.warning
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            # Broken in the middle, or the server went down: the commit may have happened or not.
+            # The connection broke or the server went down: the commit may or may not have happened.
             known = isinstance(error, psycopg.errors.DiskFull | psycopg.errors.LockNotAvailable)
             bucket, problem = (ledger.refused if known else ledger.indeterminate), explain(self.node, error)
         except psycopg.Error as error:
@@ -163,22 +163,22 @@ def _open(cluster: Cluster, node: Node, index: int) -> _Writer:
 def under_write_load(
     cluster: Cluster, replica: Node, plan: WriteLoad | None, patience_s: float
 ) -> ReplicaUnderLoad:
-    """Return one replica's slice of the load, which runs once a session.
+    """Return one replica's part of the load, which runs once per session.
 
-    Raises NotCovered where the inventory says `load: null`, CannotTell without `writes` or when nothing can be written.
+    Raises NotCovered if the inventory sets `load: null`, CannotTell without `writes` or if nothing can be written.
     """
     return run(cluster, plan, patience_s)[replica.name]
 
 
 def run(cluster: Cluster, plan: WriteLoad | None, patience_s: float) -> dict[str, ReplicaUnderLoad]:
-    """Write as planned, watch every replica meanwhile, then look for every acknowledged id for up to `patience_s`."""
+    """Write as planned, watch every replica during the load, then look for every acknowledged id for up to `patience_s`."""
     return once(cluster, "write load", lambda: _run(cluster, plan, patience_s))
 
 
 def _run(cluster: Cluster, plan: WriteLoad | None, patience_s: float) -> dict[str, ReplicaUnderLoad]:
     if plan is None:
         raise NotCovered(
-            "the inventory says `load: null` under `replication`; remove it to write under watch"
+            "the inventory sets `load: null` under `replication`; remove it to test replicas under write load"
         )
     with markers.rows(cluster) as (_, mine):
         load = Load(cluster, cluster.primary, plan, mine)
@@ -253,7 +253,7 @@ def _drain(
     lag: tuple[int, int | None],
     patience_s: float,
 ) -> ReplicaUnderLoad:
-    """Wait until the replica has the last position and every acknowledged id, or patience ends."""
+    """Wait until the replica has the last position and every acknowledged id, or the wait is over."""
     facts, target = wanted
     began = time.monotonic()
     missing: set[int] = set()
@@ -288,7 +288,7 @@ def _drain(
 
 
 def _ids_or_none(cluster: Cluster, node: Node, mine: markers.Rows) -> set[int]:
-    """Return the ids on a node; a table that is not there has none."""
+    """Return the ids on a node; a missing table has none."""
     try:
         return present(cluster, node, mine)
     except CannotTell as unknown:

@@ -1,4 +1,4 @@
-"""amcheck: every B-tree is in the order that its definition says."""
+"""Judge amcheck's result: every B-tree must be in the order of its definition."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _MOST = 5
 
 
 def judge_amcheck(found: Amcheck | None, expected: bool) -> Judgement:
-    """Pass when amcheck looked at every index that is not too large and found all in order.
+    """Pass if amcheck checked every index that is not too large and found no corruption.
 
-    `expected`: the inventory wants amcheck.
+    `expected` is whether the inventory requires amcheck.
     """
     if found is None or not expected:
         return Judgement(Verdict.NOT_APPLICABLE, "switched off by the inventory (indexes.amcheck: false)")
@@ -23,16 +23,16 @@ def judge_amcheck(found: Amcheck | None, expected: bool) -> Judgement:
             ok=found.checked > 0 and not found.unchecked,
         ),
         Reading("corrupt", len(found.corrupt), limit="0", ok=not found.corrupt),
-        Reading("left out as too large", len(found.left_out)),
+        Reading("skipped as too large", len(found.left_out)),
         Reading("not checked", len(found.unchecked), limit="0", ok=not found.unchecked),
         Reading("time", found.duration_s, "s"),
     )  # fmt: skip
-    notes = (f"left out: {_listed(found.left_out)}",) if found.left_out else ()
+    notes = (f"skipped: {_listed(found.left_out)}",) if found.left_out else ()
     if found.corrupt:
         return Judgement(
             Verdict.FAIL,
-            f"amcheck finds {len(found.corrupt)} corrupt: {_listed(found.corrupt)}. REINDEX INDEX CONCURRENTLY, and look "
-            "for the cause (collation change, disk, memory)",
+            f"amcheck found {len(found.corrupt)} corrupt: {_listed(found.corrupt)}. REINDEX INDEX CONCURRENTLY, and find "
+            "the cause (collation change, disk, memory)",
             readings,
             notes,
             confirmed=True,
@@ -41,7 +41,7 @@ def judge_amcheck(found: Amcheck | None, expected: bool) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"{len(found.unchecked)} of {found.checked + len(found.unchecked)} B-tree indexes could not be checked: "
-            f"{_listed(found.unchecked)}. Give it time (statement_timeout), or a lower indexes.amcheck_max_size",
+            f"{_listed(found.unchecked)}. Raise statement_timeout, or lower indexes.amcheck_max_size",
             readings,
             notes,
         )
@@ -58,7 +58,7 @@ def judge_amcheck(found: Amcheck | None, expected: bool) -> Judgement:
             notes,
         )
     return Judgement(
-        Verdict.PASS, f"amcheck finds no fault in {found.checked} B-tree indexes", readings, notes
+        Verdict.PASS, f"amcheck found no corruption in {found.checked} B-tree indexes", readings, notes
     )
 
 

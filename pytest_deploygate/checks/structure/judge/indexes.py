@@ -1,4 +1,4 @@
-"""Indexes: the expected ones are there as defined, and none is invalid, doubled or built for another collation."""
+"""Judge indexes: the expected ones exist as defined; none is invalid, redundant or built for another collation."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pytest_deploygate.checks.structure.snapshot import Index
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5
-#: Name of an index and what is wrong with it.
+#: Names of indexes and what is wrong with each.
 Wrong = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedIndexes:
-    """Indexes that must exist: with their definitions (from the snapshot) or by name alone (from the inventory)."""
+    """Indexes that must exist: with a definition (from the snapshot) or only by name (from the inventory)."""
 
     defined: tuple[Index, ...]
     named: tuple[str, ...]
 
 
 def judge_indexes(found: Indexes, expected: ExpectedIndexes) -> Judgement:
-    """Pass when all expected indexes are there as defined, and no index is invalid or does another's work."""
+    """Pass if all expected indexes exist as defined, and no index is invalid or redundant."""
     by_name = {state.name: state for state in found.found}
     wanted = list(dict.fromkeys([index.name for index in expected.defined] + list(expected.named)))
     if not wanted:
@@ -36,15 +36,15 @@ def judge_indexes(found: Indexes, expected: ExpectedIndexes) -> Judgement:
     broken, doubled, collations = _broken(found), _doubled(found, wanted), _collations(found)
     wrong = [*missing, *redefined, *broken, *doubled, *collations]
     building = [
-        (s.name, f"is being built on {s.table} right now: wait for it, then run again")
+        (s.name, f"is being built on {s.table} right now: wait until it is finished, then run again")
         for s in found.found
         if s.building and not _sound(s)
     ]
     notes = _notes(found, expected, wanted)
     readings = (
-        Reading("expected indexes", len(wanted), limit="all there, as defined", ok=not missing + redefined),
+        Reading("expected indexes", len(wanted), limit="all exist as defined", ok=not missing + redefined),
         Reading("indexes seen", len(found.found), limit="none invalid", ok=not broken + building),
-        Reading("doing another's work", len(doubled), limit="0", ok=not doubled),
+        Reading("redundant", len(doubled), limit="0", ok=not doubled),
         Reading("built for another collation", len(collations), limit="0", ok=not collations),
         *(Reading(name, text, limit="as expected", ok=False) for name, text in wrong),
         *(Reading(name, text) for name, text in building),
@@ -55,7 +55,7 @@ def judge_indexes(found: Indexes, expected: ExpectedIndexes) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, _listed(building), readings, notes)
     return Judgement(
         Verdict.PASS,
-        f"{len(wanted)} expected indexes are there as defined; of {len(found.found)} none is invalid or doubled",
+        f"{len(wanted)} expected indexes exist as defined; of {len(found.found)} none is invalid or redundant",
         readings,
         notes,
     )
@@ -72,7 +72,7 @@ def _sound(state: IndexState) -> bool:
 
 def _missing(by_name: dict[str, IndexState], wanted: list[str]) -> Wrong:
     return [
-        (name, "is missing; create it (CREATE INDEX CONCURRENTLY keeps writes going)")
+        (name, "is missing; create it (CREATE INDEX CONCURRENTLY does not block writes)")
         for name in wanted
         if name not in by_name
     ]
@@ -83,7 +83,7 @@ def _redefined(by_name: dict[str, IndexState], defined: tuple[Index, ...]) -> Wr
         (
             index.name,
             (
-                f"is defined otherwise: expected {index.definition}, found {by_name[index.name].definition}; recreate it, "
+                f"has another definition: expected {index.definition}, found {by_name[index.name].definition}; recreate it, "
                 "or review a new snapshot"
             ),
         )
@@ -100,7 +100,7 @@ def _broken(found: Indexes) -> Wrong:
         flags = (("invalid", state.valid), ("not ready", state.ready), ("not live", state.live))
         what = ", ".join(word for word, good in flags if not good)
         words = (
-            f"is {what} on {state.table}: queries do not use it, writes may pay for it; "
+            f"is {what} on {state.table}: queries do not use it, but writes may maintain it; "
             f"REINDEX INDEX CONCURRENTLY {state.name}, or DROP INDEX CONCURRENTLY {state.name}"
         )
         wrong.append((state.name, words))
@@ -126,7 +126,7 @@ def _collations(found: Indexes) -> Wrong:
 
 
 def _doubled(found: Indexes, wanted: list[str]) -> Wrong:
-    """Return indexes that do the same work on the same table; where all are partitions', their parents' tell it."""
+    """Return redundant indexes of a table; if all belong to partitions, only their parents' indexes are reported."""
     alike: defaultdict[str, list[IndexState]] = defaultdict(list)
     for state in found.found:
         if state.valid:
@@ -137,7 +137,7 @@ def _doubled(found: Indexes, wanted: list[str]) -> Wrong:
             states, key=lambda s: (s.partition_of is None, s.constraint is None, s.name not in wanted, s.name)
         )
         wrong += [
-            (s.name, f"does the same work as {keep.name} on {s.table}: each write pays for both; drop one")
+            (s.name, f"does the same work as {keep.name} on {s.table}: each write maintains both; drop one")
             for s in others
             if s.partition_of is None
         ]
@@ -145,7 +145,7 @@ def _doubled(found: Indexes, wanted: list[str]) -> Wrong:
 
 
 def _notes(found: Indexes, expected: ExpectedIndexes, wanted: list[str]) -> tuple[str, ...]:
-    """Say which indexes of the snapshot's schemas stand in no list; partitions' own are left out."""
+    """Name the indexes of the snapshot's schemas that are not listed, except those of partitions."""
     if not expected.defined:
         return ()
     schemas = {index.name.partition(".")[0] for index in expected.defined}

@@ -1,4 +1,4 @@
-"""Partitioning: ranges of the expected width without a gap, some ahead of now, none that fell through, and pruning."""
+"""Judge partitioning: width, gaps, partitions ahead of now, rows in the default partition, and pruning."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
-#: Months and quarters are not all of one length.
+#: Months and quarters vary in length.
 _CALENDAR_SLACK = timedelta(days=3)
 _MOST = 4
 
 
 def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
-    """Pass when the table is range-partitioned on the column as expected, and will still be tomorrow."""
+    """Pass if the table is range-partitioned on the column as expected, now and for the time ahead."""
     if found.kind is None:
         return Judgement(
-            Verdict.FAIL, f"{found.table} does not exist; was it migrated, is it in this schema?"
+            Verdict.FAIL, f"{found.table} does not exist; has it been migrated, and is it in this schema?"
         )
     if found.kind != "range":
         what = "is an ordinary table" if found.kind == "table" else f"is partitioned by {found.kind}"
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} {what}, expected RANGE ({expected.column}): it cannot be partitioned in place, plan a move",
+            f"{found.table} {what}, expected RANGE ({expected.column}): it cannot be partitioned "
+            "in place; plan to move its rows to a new table",
             (Reading("partitioning", found.kind, limit=f"RANGE ({expected.column})", ok=False),),
         )
     if not re.fullmatch(rf'RANGE \("?{re.escape(expected.column)}"?\)', found.key):
@@ -38,12 +39,13 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
         )
     if not found.ranges and not found.unread:
         return Judgement(
-            Verdict.FAIL, f"{found.table} has no range partition: every insert fails or goes to the default"
+            Verdict.FAIL,
+            f"{found.table} has no range partition: every insert fails or goes to the default partition",
         )
     if found.unread:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"bounds that are no point of time cannot be judged: {'; '.join(found.unread[:_MOST])}",
+            f"bounds that are not a point in time cannot be judged: {'; '.join(found.unread[:_MOST])}",
         )
     said = Collector(about=found.table, confirmed=True)
     said.wrong(
@@ -57,7 +59,7 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
     said.read(*_readings(found, expected))
     if found.scanned == 0:
         said.unknown(
-            "the plan of a query over one partition's time reads no partition, so pruning was not shown"
+            "the plan of a query over one partition's time reads no partition, so pruning was not tested"
         )
     elif found.scanned is None:
         said.unknown("no partition has two bounds, so pruning could not be tried")
@@ -70,7 +72,7 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
 
 
 def _reach(found: Partitions) -> datetime:
-    """Return until when inserts find a partition without a gap from now on."""
+    """Return the end of the contiguous partitions that cover now."""
     reach = found.now
     for part in found.ranges:
         if (part.start is None or part.start <= reach) and (part.end is None or part.end > reach):
@@ -93,7 +95,7 @@ def _readings(found: Partitions, expected: Partitioned) -> Iterator[Reading]:
         yield Reading(
             "partitions read for one interval",
             found.scanned,
-            limit="1, the one of that interval",
+            limit="1, that of the interval",
             ok=found.scanned == 1,
         )
 
@@ -103,7 +105,7 @@ def _gaps(ranges: tuple[Partition, ...]) -> Iterator[str]:
         if before.end is not None and after.start is not None and before.end < after.start:
             yield (
                 f"gap from {before.end:%Y-%m-%d %H:%M} to {after.start:%Y-%m-%d %H:%M} UTC between {before.name} and "
-                f"{after.name}: create the partition before rows need it"
+                f"{after.name}: create the partition before rows arrive for it"
             )
 
 
@@ -128,7 +130,7 @@ def _open(found: Partitions) -> Iterator[str]:
     for part in found.ranges:
         if part.end is None:
             yield (
-                f"{part.name} has no end (MAXVALUE): all later rows fall into it, as into a default partition; split it "
+                f"{part.name} has no end (MAXVALUE): all later rows go into it, as into a default partition; split it "
                 "into partitions of the interval"
             )
 
@@ -138,13 +140,13 @@ def _ahead(found: Partitions, expected: Partitioned) -> Iterator[str]:
     if reach - found.now >= expected.ahead:
         return
     until = (
-        "there is none even for now"
+        "there is none for now"
         if reach == found.now
-        else f"the last one in a row ends {reach:%Y-%m-%d %H:%M} UTC"
+        else f"the last contiguous one ends {reach:%Y-%m-%d %H:%M} UTC"
     )
     yield (
         f"partitions must exist for {words_for(expected.ahead)} ahead of now, {until}: "
-        "run the job that makes them, and see why it did not"
+        "run the job that creates them, and find out why it did not run"
     )
 
 
@@ -152,8 +154,8 @@ def _default(found: Partitions) -> Iterator[str]:
     if found.default_rows:
         rows = "1 row is" if found.default_rows == 1 else f"{found.default_rows} rows are"
         yield (
-            f"{rows} in the default partition {found.default}: no partition was there for their time, "
-            "or their time is wrong; move them before a partition for it can be made"
+            f"{rows} in the default partition {found.default}: no partition existed for their time, "
+            "or their time is wrong; move them before creating a partition for it"
         )
 
 
@@ -161,5 +163,5 @@ def _pruning(found: Partitions) -> Iterator[str]:
     if found.scanned is not None and found.scanned > 1:
         yield (
             f"a query over one partition's time reads {found.scanned} of {found.total}: nothing is pruned; "
-            "is enable_partition_pruning on, does the column's type fit?"
+            "is enable_partition_pruning on, and does the column's type match?"
         )

@@ -1,4 +1,4 @@
-"""Plans: the query uses the index that it was made for."""
+"""Judge plans: each query must use the index that was created for it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pytest_deploygate.checks.structure.facts import Plan
 from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
-#: A table of fewer pages is read whole as fast as by an index; the planner is right to scan it.
+#: Reading a table with fewer pages is as fast as using an index; the planner is right to scan it.
 FEW_PAGES = 32
 
 
 def judge_plan(found: Plan, query: IndexedQuery) -> Judgement:
-    """Pass when the plan uses the named index, or, where none is named, some index and no scan of a large table."""
+    """Pass if the plan uses the named index or, if none is named, any index without scanning a large table."""
     wanted = query.uses
     large = {name: pages for name, pages in found.scanned.items() if pages >= FEW_PAGES}
     scans = ", ".join(f"{name} ({_pages(pages)})" for name, pages in (large or found.scanned).items())
@@ -45,12 +45,12 @@ def judge_plan(found: Plan, query: IndexedQuery) -> Judgement:
     if wanted and found.used:
         return Judgement(
             Verdict.FAIL,
-            f"{wanted} is not used: the plan uses {', '.join(found.used)} in its place",
+            f"{wanted} is not used: the plan uses {', '.join(found.used)} instead",
             readings,
             confirmed=True,
         )
     return Judgement(
-        Verdict.INCONCLUSIVE, "the plan reads no table at all; is this the query that was meant?", readings
+        Verdict.INCONCLUSIVE, "the plan reads no table at all; is this the intended query?", readings
     )
 
 
@@ -63,7 +63,7 @@ def _scanning(
         return Judgement(
             Verdict.FAIL,
             f"{wanted or 'no index'} {'does not serve' if wanted else 'serves'} {query.name!r}: the plan scans {scans}, "
-            "even when it is told to avoid that; create an index for it, or change the query",
+            "even with enable_seqscan = off; create an index for it, or change the query",
             readings,
             confirmed=True,
         )
@@ -72,14 +72,14 @@ def _scanning(
         other = ", ".join(found.possible) or "none"
         return Judgement(
             Verdict.FAIL,
-            f"{lead}: the plan scans {scans}, although an index could serve ({other}); ANALYZE the table, then see "
-            "whether the query asks for too large a part of it",
+            f"{lead}: the plan scans {scans}, although an index could serve ({other}); ANALYZE the table, then check "
+            "whether the query reads too large a part of it",
             readings,
             confirmed=True,
         )
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"{scans}: too few rows, so the planner rightly scans and the index proves nothing: run again after phase 4",
+        f"{scans}: too few rows, so the planner is right to scan and the index is not tested: run again after phase 4",
         readings,
         deferred_to="phase4",
     )

@@ -1,4 +1,4 @@
-"""Structures against the snapshot: every difference is a failure and is listed with what was expected and found."""
+"""Compare structures with the snapshot: every difference is a failure, listed with what was expected and found."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class ExpectedRelation:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedAll:
-    """What the schemas must hold altogether."""
+    """What the schemas must contain as a whole."""
 
     snapshot: Structure
     ignore: tuple[str, ...] = ()
 
 
 def judge_relation(found: Relation, expected: ExpectedRelation) -> Judgement:
-    """Pass when the relation and its partitions are exactly as the snapshot has them."""
+    """Pass if the relation and its partitions are exactly as in the snapshot."""
     if _ignored(found.name, expected.ignore):
         return Judgement(
-            Verdict.NOT_APPLICABLE, "left out by the inventory's tables.ignore: it was not compared"
+            Verdict.NOT_APPLICABLE, "ignored by the inventory (tables.ignore): it was not compared"
         )
     if found.aspects is None:
         return Judgement(
             Verdict.FAIL,
-            f"{found.name} does not exist; the snapshot has it as a {expected.aspects.get('kind', 'table')}",
+            f"{found.name} does not exist; in the snapshot it is a {expected.aspects.get('kind', 'table')}",
             (Reading("relation", "missing", limit="as in the snapshot", ok=False),),
         )
     wrong = differences(expected.aspects, found.aspects) + list(found.partitions.items())
@@ -56,7 +56,7 @@ def judge_relation(found: Relation, expected: ExpectedRelation) -> Judgement:
 
 
 def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
-    """Pass when the schemas hold nothing beside the snapshot; sequences, functions, types and schema grants equal it."""
+    """Pass if the schemas contain nothing besides the snapshot, with the same sequences, functions, types and grants."""
     snapshot = expected.snapshot
     wrong = [
         (name, f"not expected, this {aspects['kind']} is not in the snapshot")
@@ -80,10 +80,10 @@ def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
         )
     return Judgement(
         Verdict.PASS,
-        f"schema {schemas}: no relation beside the snapshot's {len(snapshot.relations)}; its {len(sequences)} "
-        f"sequences and {len(snapshot.others)} functions, types and schemas are as there",
+        f"schema {schemas}: no relation besides the snapshot's {len(snapshot.relations)}; its {len(sequences)} "
+        f"sequences and {len(snapshot.others)} functions, types and schemas match",
         (
-            Reading("relations", len(found.relations), limit="none beside the snapshot's", ok=True),
+            Reading("relations", len(found.relations), limit="none besides the snapshot's", ok=True),
             Reading(
                 "sequences, functions, types and schemas compared",
                 len(sequences) + len(snapshot.others),
@@ -99,14 +99,14 @@ def _compared(expected: Mapping[str, Aspects], found: Mapping[str, Aspects]) -> 
     wrong = []
     for name, aspects in expected.items():
         if name not in found:
-            wrong.append((name, "expected, it is missing"))
+            wrong.append((name, "expected, but missing"))
         else:
             wrong += [(f"{name}: {aspect}", text) for aspect, text in differences(aspects, found[name])]
     return wrong
 
 
 def _extension_notes(found: Surplus, snapshot: Structure) -> tuple[str, ...]:
-    """Say which extensions differ: their objects are left to them, so they are a note and no failure."""
+    """Note which extensions differ: their objects are not compared, so this is not a failure."""
     if not snapshot.extensions:
         return ()
     return tuple(
@@ -136,5 +136,5 @@ def _version_note(found: int, expected: int) -> tuple[str, ...]:
     if found == expected:
         return ()
     return (
-        f"the snapshot is of PostgreSQL {expected}, the server is {found}: texts of definitions may differ by version",
+        f"the snapshot was made on PostgreSQL {expected}, the server is {found}: definitions may be worded differently",
     )

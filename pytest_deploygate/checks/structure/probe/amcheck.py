@@ -1,4 +1,4 @@
-"""What amcheck says of the B-tree indexes: whether their order is what their definition says."""
+"""Verify with amcheck that B-tree indexes are in the order of their definition."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ORDER BY 3, 2
 def verify_indexes(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) -> Amcheck:
     """Check every valid B-tree up to `max_size` bytes with bt_index_check, small ones first, within `budget_s`.
 
-    Raises CannotTell when the extension is not there or may not be used, with the words that make it so.
+    Raises CannotTell, with the statements to run, if the extension is missing or may not be used.
     """
     primary = cluster.primary
     schema = cluster.value(primary, _EXTENSION)
@@ -68,5 +68,5 @@ def verify_indexes(cluster: Cluster, max_size: int, budget_s: float = BUDGET_S) 
                 raise CannotTell(f"amcheck may not be used by {cluster.settings.user}: {grant}") from cause
             elif cluster.value(primary, "SELECT EXISTS (SELECT FROM pg_class WHERE oid = %s)", (oid,)):
                 unchecked[name] = str(unknown)
-            # An index that was dropped since it was listed is nobody's concern.
+            # Otherwise the index has been dropped since it was listed: ignore it.
     return Amcheck(checked, corrupt, left_out, unchecked, round(time.monotonic() - started, 3))

@@ -1,4 +1,4 @@
-"""The catalog's rows as plain lines, aspect -> text: what `catalog` compares and snapshot files hold."""
+"""Turn catalog rows into plain lines, aspect -> text, for comparison and for snapshot files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Row = tuple[Any, ...]
 #: oid of the relation, name of the aspect, its text.
 Line = tuple[int, str, str]
 
-# Partitions come with their parents, in whatever schema they are. What belongs to an extension is the extension's.
+# Partitions are read with their parents, in whichever schema they are. Objects of extensions are left out.
 RELATIONS = """
 WITH RECURSIVE wanted AS (
   SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -47,8 +47,8 @@ _SEQUENCES = """
 SELECT s.seqrelid::int8, format_type(s.seqtypid, NULL), s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle
 FROM pg_sequence s WHERE s.seqrelid = ANY(%(oids)s::oid[])
 """
-# No NOT NULL rows: PostgreSQL 18 has them here, older ones do not; the column's line says it. No rows with a parent:
-# a foreign key to a partitioned table has one for each of its partitions.
+# No NOT NULL rows: only PostgreSQL 18 and later have them here, and the column's line shows it. No rows with a parent:
+# a foreign key to a partitioned table has one for each partition.
 _CONSTRAINTS = """
 SELECT conrelid::int8, conname, pg_get_constraintdef(oid), convalidated
 FROM pg_constraint
@@ -58,7 +58,7 @@ _TRIGGERS = """
 SELECT tgrelid::int8, tgname, pg_get_triggerdef(oid), tgenabled::text
 FROM pg_trigger WHERE tgrelid = ANY(%(oids)s::oid[]) AND NOT tgisinternal
 """
-# Foreign keys are enforced by internal triggers, which `ALTER TABLE … DISABLE TRIGGER ALL` (a data load) switches off.
+# Foreign keys are enforced by internal triggers, which `ALTER TABLE … DISABLE TRIGGER ALL` disables.
 _ENFORCEMENT = """
 SELECT t.tgrelid::int8, coalesce(c.conname, t.tgname), min(t.tgenabled::text)
 FROM pg_trigger t LEFT JOIN pg_constraint c ON c.oid = t.tgconstraint
@@ -80,8 +80,8 @@ SELECT polrelid::int8, polname, polcmd::text, polpermissive,
   pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)
 FROM pg_policy WHERE polrelid = ANY(%(oids)s::oid[])
 """
-# A NULL acl means the owner's defaults: expanded, so that "never granted" and "granted and revoked" look alike.
-# MAINTAIN came with PostgreSQL 17 and would make each owner differ.
+# A NULL acl means the owner's defaults. It is expanded, so that "never granted" and "granted and revoked" look alike.
+# MAINTAIN is new in PostgreSQL 17 and would make every owner differ.
 _GRANTS = """
 SELECT o.oid::int8, o.col, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
   string_agg(DISTINCT g.privilege_type || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ')
@@ -135,7 +135,7 @@ WHERE n.nspname = ANY(%(schemas)s) GROUP BY 1, 2, 3
 
 
 def relation_aspects(row: Row) -> dict[str, str]:
-    """Return the lines that a relation's own row gives."""
+    """Return the lines from a relation's own row."""
     _, _, kind, owner, unlogged, security, forced, key, view, options, server, _ = row
     said = {
         "kind": kind,
@@ -151,7 +151,7 @@ def relation_aspects(row: Row) -> dict[str, str]:
 
 
 def lines(ask: Ask, oids: Sequence[int]) -> Iterator[Line]:
-    """Read what hangs on relations: columns in their order, the rest by name."""
+    """Read the parts of relations: columns in their order, the rest by name."""
     yield from map(_column, ask(_COLUMNS, {"oids": oids}))
     yield from map(_sequence, ask(_SEQUENCES, {"oids": oids}))
     for query, line in _PARTS:
@@ -181,7 +181,7 @@ def _sequence(row: Row) -> Line:
 
 
 def _constraint(row: Row) -> Line:
-    # pg_get_constraintdef says NOT VALID itself for some kinds.
+    # pg_get_constraintdef includes NOT VALID only for some kinds.
     text = str(row[2])
     return int(row[0]), f"constraint {row[1]}", text if row[3] or "NOT VALID" in text else f"{text} NOT VALID"
 
@@ -235,8 +235,8 @@ _PARTS: tuple[tuple[str, Callable[[Row], Line]], ...] = (
 
 
 def others(ask: Ask, schemas: Sequence[str], server_major: int) -> dict[str, dict[str, str]]:
-    """Read what is no relation: functions, types and the schemas themselves, each with its lines."""
-    # Functions with a body in the SQL standard's form have no source text; only from 14 on there are any.
+    """Read what is not a relation: functions, types and the schemas themselves, each with its lines."""
+    # Functions with an SQL-standard body (since 14) have no source text.
     body = "pg_get_function_sqlbody(p.oid)" if server_major >= 14 else "NULL"
     wanted = {"schemas": list(schemas)}
     found = dict(map(_function, ask(_FUNCTIONS.format(body=body), wanted)))

@@ -1,4 +1,4 @@
-"""Indexes: which there are in the whole database, and in what state."""
+"""Read all indexes of the database and their state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
 
-# Expressions are compared as text: the stored trees differ in where they stood in the statement.
+# Expressions are compared as text: the stored trees contain their position in the statement.
 _STATES = """
 SELECT n.nspname || '.' || c.relname, tn.nspname || '.' || t.relname, pg_get_indexdef(i.indexrelid),
   i.indisvalid, i.indisready, i.indislive,
@@ -38,12 +38,12 @@ SELECT datcollversion, pg_database_collation_actual_version(oid) FROM pg_databas
 
 
 def index_states(cluster: Cluster) -> Indexes:
-    """Return every index of the primary, read once a session. Raises CannotTell."""
+    """Return every index of the primary, read once per session. Raises CannotTell."""
     return once(cluster, "indexes", lambda: _states(cluster))
 
 
 def _states(cluster: Cluster) -> Indexes:
-    # The same path as the snapshot's: definitions name operator classes and functions by it.
+    # The same search_path as for the snapshot: it decides how definitions name operator classes and functions.
     with one_moment(cluster, cluster.primary, search_path="pg_catalog") as ask:
         return Indexes(tuple(IndexState(*row) for row in ask(_STATES)), _stale_collation(ask))
 
@@ -54,11 +54,11 @@ def _stale_collation(ask: Ask) -> str | None:
     made, now = ask(_DATABASE_COLLATION)[0]
     if made is None or now is None or made == now:
         return None
-    return f"made with version {made}, the library has {now}"
+    return f"created with version {made}, the library has {now}"
 
 
 def topmost(name: str, parents: Mapping[str, str | None]) -> str:
-    """Return the index of the partitioned table that a partition's index belongs to; the name itself for others."""
+    """Return the partitioned table's index that a partition's index belongs to, or the name itself."""
     while parent := parents.get(name):
         name = parent
     return name

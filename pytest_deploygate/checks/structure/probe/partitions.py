@@ -1,4 +1,4 @@
-"""Native range partitions of a table: their bounds, rows that fell into the default one, and whether queries prune."""
+"""Read a table's native range partitions: bounds, rows in the default partition, and whether queries prune."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _read(ask: Ask, partitioned: Partitioned) -> Partitions:
         unread=unread,
         default=default,
         default_rows=_count(ask, default) if default else None,
-        # Of another key the bounds are no times of the column; the judge says that the key is wrong.
+        # With another key the bounds are not times of the column; the judge reports the wrong key.
         scanned=_scanned(ask, partitioned, ranges, now) if partitioned.column in key else None,
         total=len(children),
     )
@@ -90,7 +90,7 @@ def _partition(name: str, bounds: re.Match[str]) -> Partition | None:
 
 
 def _moment(text: str) -> datetime | None:
-    """Read a bound as PostgreSQL writes it with the time zone UTC. Raises ValueError for what is no time."""
+    """Parse a bound as PostgreSQL writes it with the time zone UTC. Raises ValueError if it is not a time."""
     if text in ("MINVALUE", "MAXVALUE"):
         return None
     when = datetime.fromisoformat(text.strip("'"))
@@ -98,7 +98,7 @@ def _moment(text: str) -> datetime | None:
 
 
 def _count(ask: Ask, default: str) -> int:
-    """Count the rows of the default partition for real: the statistics say -1 before ANALYZE."""
+    """Count the rows of the default partition itself: statistics are -1 before ANALYZE."""
     table = sql.Identifier(*default.split(".", 1))
     query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) rows").format(table, MOST_DEFAULT_ROWS)
     return int(ask(query)[0][0])

@@ -1,4 +1,4 @@
-"""Plans: which indexes the planner would use for a query; it is explained, never executed."""
+"""Read which indexes the planner would use for a query; it is explained, never executed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _explain(
 
 
 def _nodes(node: dict[str, Any], schema: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield nodes with their schema; a bitmap index scan has that of the heap scan above it."""
+    """Yield nodes with their schema; a bitmap index scan takes that of the heap scan above it."""
     schema = node.get("Schema", schema)
     yield node, schema
     for inner in node.get("Plans", []):
