@@ -7,16 +7,11 @@ the record and the current configuration.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import shutil
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,6 +20,7 @@ from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import Ledger, Load, present
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
+from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import forget
@@ -297,22 +293,10 @@ class _Drill:
 
 
 def run_command(command: str, node: Node | None = None) -> str:
-    """Run a command of the inventory without a shell; return what went wrong or nothing. `{node}` is the node's name."""
-    # Programs installed beside this one (`deploygate` itself) are found even if the environment is not activated.
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
-    words = [word.replace("{node}", node.name if node else "") for word in shlex.split(command)]
-    if not words:
+    """Run a command of the inventory; return what went wrong, or nothing. `{node}` in it is replaced by the node's name."""
+    if not command.strip():
         return "the command in the inventory is empty"
-    try:
-        done = subprocess.run(
-            [shutil.which(words[0], path=path) or words[0], *words[1:]],
-            env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=COMMAND_BOUND_S, check=False
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"`{command}` did not finish within {COMMAND_BOUND_S:g} s"
-    except OSError as error:
-        return f"`{command}` cannot be run: {error.strerror}"
-    if done.returncode:
-        tail = " ".join((done.stderr or done.stdout).split())[-300:]
-        return redact(f"`{command}` ended with exit code {done.returncode}: {tail}")
-    return ""
+    ran = commands.run(
+        command.replace("{node}", shlex.quote(node.name) if node else ""), within_s=COMMAND_BOUND_S
+    )
+    return f"`{ran.command}` {ran.problem}" if ran.problem else ""
