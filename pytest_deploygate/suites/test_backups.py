@@ -9,13 +9,13 @@ from pytest_deploygate.checks.backups import judge, probe
 
 @pytest.mark.item("infra.backup-system", "phase1.backup")
 def test_backup_repository(gate, backups):
-    """The tool has a young full backup, encrypted, with a retention and room for the next."""
+    """The tool has a recent full backup, encrypted, with a retention and room for the next."""
     gate.judge(judge.judge_repository, probe.repository(backups), backups.criteria, target="repository")
 
 
 @pytest.mark.item("db.continuous-backup")
 def test_wal_is_archived(gate, postgres, backups):
-    """A marker's WAL segment comes into the archive in time; none since the last full backup is missing."""
+    """A marker's WAL segment reaches the archive in time; none since the last full backup is missing."""
     gate.judge(judge.judge_archiving, probe.archive_marker(postgres, backups), backups.criteria)
 
 
@@ -31,10 +31,10 @@ def test_disaster_recovery_was_rehearsed(gate, backups):
     gate.judge(judge.judge_rehearsal, probe.rehearsed(backups), backups.criteria)
 
 
-# The restore point of the day is made again at phase4.start, after the freeze.
+# The restore point of the day is created again at phase4.start, after the freeze.
 @pytest.mark.item("day.final-backup")
 def test_final_backup(gate, backups):
-    """A full backup of this morning is there and verifies."""
+    """A full backup of this morning exists and verifies."""
     gate.judge(judge.judge_final, probe.verified(backups, full=True), backups.criteria)
 
 
@@ -46,5 +46,5 @@ def test_small_backup_completes(gate, backups):
 
 @pytest.mark.item("after.backup")
 def test_backup_of_the_night(gate, backups):
-    """The night's backup is there and verifies."""
+    """The night's backup exists and verifies."""
     gate.judge(judge.judge_night, probe.verified(backups, full=False), backups.criteria)

@@ -1,4 +1,4 @@
-"""Personal data: it goes at its age, changes to it are recorded, a person can be erased."""
+"""Personal data: it is deleted in time, changes to it are recorded, a person can be erased."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""TimescaleDB: the extension runs, hypertables are cut as expected, policies do their work, aggregates are right.
+"""TimescaleDB: the extension runs, hypertables are as expected, policies do their work, aggregates are correct.
 
-An inventory without a `timescale` section loses nothing: these tests are then left out wherever another test covers
-the same item.
+Without a `timescale` section in the inventory, these tests are left out wherever another test covers the same item.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ def test_timescale_extension(gate, timescale):
 
 @pytest.mark.item("db.partitioning", "phase2.partitioning")
 def test_timescale_hypertable(gate, timescale, hypertable):
-    """The table is a hypertable with the dimensions and chunk width expected; queries over a time read few chunks."""
+    """The table is a hypertable with the dimensions and chunk width expected; queries over a time range read few chunks."""
     found = timescale.hypertable(hypertable.table)
     gate.judge(judge.judge_hypertable, found, hypertable, target=f"timescale {hypertable.table}")
 
@@ -42,7 +41,7 @@ def test_timescale_retention(gate, timescale, chunk_retention):
 
 @pytest.mark.item("phase2.aggregates")
 def test_timescale_aggregate(gate, timescale, continuous_aggregate):
-    """The continuous aggregate is refreshed by its policy, far enough, and equals a recomputation of its raw rows."""
+    """The continuous aggregate is refreshed by its policy, far enough, and equals a recomputation from its raw rows."""
     found = timescale.aggregate(continuous_aggregate.view)
     target = f"timescale {continuous_aggregate.view}"
     gate.judge(judge.judge_aggregate, found, continuous_aggregate, target=target)

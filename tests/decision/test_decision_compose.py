@@ -104,7 +104,7 @@ def test_reasons_are_one_line():
     [
         ("db1", "db1: fsync is off", "db1: fsync is off"),
         ("timescale a.t", "a.t has no policy", "a.t has no policy"),
-        ("arithmetic", "the pools may ask for more", "arithmetic: the pools may ask for more"),
+        ("arithmetic", "the pools may open more", "arithmetic: the pools may open more"),
         ("", "nothing is named", "nothing is named"),
     ],
 )

@@ -127,8 +127,8 @@ def test_a_restore_without_room_is_refused_before_anything_is_touched(
     )
     looked = actions.plan(greedy, tools)
     assert not looked.good
-    assert "no restore was begun" in looked.said
-    assert "no restore was begun" in actions.do(greedy, tools)
+    assert "no restore was started" in looked.said
+    assert "no restore was started" in actions.do(greedy, tools)
     assert not database.restore.data.with_name(f"{PRIMARY}.restoring").exists()
 
 

@@ -1,3 +1,3 @@
-"""Backups are there, WAL is archived without a gap, and the newest backup really restores."""
+"""Backups exist, WAL is archived without gaps, and the newest backup really restores."""
 
 __all__ = ["judge", "probe"]

@@ -1,4 +1,4 @@
-"""What is measured of backups, archiving and restores, as frozen values: no I/O, no limit."""
+"""Measurements of backups, archiving and restores, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Archiver:
-    """The server's own account. `streamed_lag_s` is that of a WAL receiver of the backup tool, None without one."""
+    """The archiver's state in the server. `streamed_lag_s` is that of the backup tool's WAL receiver, None without one."""
 
     mode: str
     timeout_s: int
@@ -26,7 +26,7 @@ class Archiver:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A marker row of `run` with the position after its commit, and the segment that was switched away after it."""
+    """A marker row of `run` with the position after its commit, and the segment that ended with the switch after it."""
 
     run: str
     table: str
@@ -37,7 +37,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    """What came of one marker. `stored` is whether the segment is in the archive (None: the server never reported it).
+    """The result for one marker. `stored` is whether the segment is in the archive (None: the server never reported it).
 
     `gap` are segments missing between `since` (the newest full backup) and the marker.
     """
@@ -58,9 +58,9 @@ class Archiving:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What there is: the newest backup, the newest full one, how many full ones, and the store.
+    """The newest backup, the newest full one, how many full ones, and the store.
 
-    `unreachable` says why nothing could be seen; then the rest is empty.
+    `unreachable` states why nothing could be read; the rest is then empty.
     """
 
     tool: str
@@ -75,7 +75,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The newest full backup and what the tool's own check says of it; None where there is nothing to check."""
+    """The newest full backup and the result of the tool's own check; None if there is nothing to check."""
 
     tool: str
     now: datetime
@@ -86,9 +86,9 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class BackupSet:
-    """One backup that ended. `size_bytes` is what it takes when restored, `stored_bytes` what it takes in the repository.
+    """One completed backup. `size_bytes` is its size when restored, `stored_bytes` its size in the repository.
 
-    `error` is what the tool itself says is wrong with it. `first_wal` and `last_wal` are the segments without which
+    `error` is what the tool itself reports as wrong with it. `first_wal` and `last_wal` are the segments without which
     it is not consistent (empty for a dump).
     """
 
@@ -110,9 +110,9 @@ class BackupSet:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The repository. `encryption` is empty where there is none, None where that is unknown; so is `retention`.
+    """The repository. `encryption` is empty if there is none, None if that is unknown; the same holds for `retention`.
 
-    `free_bytes` is None where it has no file system that we can ask (an object store); `problem` says why.
+    `free_bytes` is None if it has no file system that we can query (an object store); `problem` says why.
     """
 
     where: str
@@ -124,7 +124,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the tool's own check of a backup said. It proves less than a restore does."""
+    """The result of the tool's own check of a backup. It proves less than a restore does."""
 
     label: str
     how: str
@@ -134,7 +134,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A backup that was tried. `label` is the new backup where the tool lists it; `problem` is empty for a good one."""
+    """An attempt to take a backup. `label` is the new backup if the tool lists it; `problem` is empty for a good one."""
 
     command: str
     took_s: float
@@ -145,12 +145,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class RestoreFacts:
-    """What a restore drill found, or what people wrote down after a rehearsal of their own. None stands for what was not reached.
+    """What a restore drill found, or what people recorded after a rehearsal of their own. None means not reached.
 
     The record's `outcome` is `good`, or the step that failed: `restore` (the tool), `start` (the server), `marker` (recovery
     did not reach it), `isolation`, `indexes`, `contents`. `rto_s` runs from the first command of the restore until the
-    restored server answers at the marker. `rpo_s` is the most that could be lost: archive_timeout plus the time that a
-    segment takes into the archive, or a streaming receiver's lag, or a dump's age. `left` is what could not be compared.
+    restored server answers at the marker. `rpo_s` is the most that could be lost: archive_timeout plus the time until a
+    segment is in the archive, or a streaming receiver's lag, or a dump's age. `left` is what could not be compared.
     """
 
     rto_s: float | None = None

@@ -10,7 +10,7 @@ from pytest_deploygate.fields.handed import Named, Sections
 
 @pytest.fixture(scope="session")
 def backups(sections: Sections, inventory: Named) -> Backups:
-    """The backups of the inventory; the tool is asked once a run, and one restore is done."""
+    """The backups of the inventory; the tool is queried once per run, and one restore is done."""
     partitioned = sections.get("partitioned") or ()
     time_columns = {table.table: table.column for table in partitioned}
     return Backups(sections.need("backups"), time_columns, inventory.name)

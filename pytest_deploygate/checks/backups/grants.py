@@ -1,4 +1,4 @@
-"""What the checks of this subject must be granted."""
+"""Privileges that the checks of this subject need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.fields.handed import Sections
 
 
 def needs(sections: Sections) -> Iterator[Need]:
-    """Yield what the sections that the inventory has need."""
+    """Yield what the inventory's sections need."""
     backup = sections.get("backups")
     if backup is None:
         return
@@ -23,7 +23,7 @@ def needs(sections: Sections) -> Iterator[Need]:
     who = backup.user or "a user who may read the repository"
     yield BesideSql(
         ("infra.backup-system", "db.continuous-backup", "day.final-backup", "phase1.backup", "after.backup"),
-        f"a shell on {backup.host} as {who}, where {backup.tool} answers",
+        f"a shell on {backup.host} as {who}, where {backup.tool} works",
     )
     if backup.scratch:
         yield ReadEverything(("db.restore",))

@@ -35,7 +35,7 @@ Tool = Annotated[
 class Scratch(Section):
     """Where the restore drill puts the restored server. It is removed afterwards, after a crash too."""
 
-    folder: FilePath = Field(description="folder in which the drill makes and removes a folder of its own")
+    folder: FilePath = Field(description="folder in which the drill creates and removes a folder of its own")
     host: str = Field(
         default="local://", description="testinfra host, e.g. ssh://restore1.example.com; left out: this one"
     )
@@ -45,14 +45,14 @@ class Scratch(Section):
     )
     programs: FilePath | None = Field(
         default=None,
-        description="folder with postgres, pg_ctl and psql; left out: looked for by the server's version",
+        description="folder with postgres, pg_ctl and psql; left out: found by the server's version",
     )
     spare: Size = Field(
         json_schema_extra={"weaker": "smaller"},
         default=512 * 1024**2,
         description="space that must stay free on that file system while the drill runs",
     )
-    within: Duration = Field(default=timedelta(hours=2), description="the drill gives up after this long")
+    within: Duration = Field(default=timedelta(hours=2), description="time limit of the drill")
     table_size: Size = Field(
         json_schema_extra={"weaker": "smaller"},
         default=1024**3,
@@ -80,7 +80,7 @@ class Backup(Section):
         description="folder of the base backups or dumps; pgBackRest and Barman know theirs",
     )
     archive: FilePath | None = Field(
-        default=None, description="folder of the archived WAL beside base backups"
+        default=None, description="folder of the archived WAL that belongs to base backups"
     )
     restore_command: str | None = Field(
         default=None,
@@ -103,12 +103,12 @@ class Backup(Section):
     take_within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(minutes=30),
-        description="that small backup must be complete by then",
+        description="that small backup must complete within this time",
     )
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=26),
-        description="the newest backup of any type is at most this old, also after the night",
+        description="the newest backup of any type is at most this old, also the morning after",
     )
     full_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -118,13 +118,13 @@ class Backup(Section):
     final_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=12),
-        description="on the morning of the day the newest full backup is at most this old",
+        description="on the morning of the deployment the newest full backup is at most this old",
     )
     keep: int = Field(
         json_schema_extra={"weaker": "smaller"},
         default=1,
         ge=1,
-        description="full backups that must be there",
+        description="number of full backups that must exist",
     )
     retention: bool = Field(
         json_schema_extra={"weaker": "false"},
@@ -147,7 +147,7 @@ class Backup(Section):
     rto: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=4),
-        description="recovery time objective: a restore must be done by then",
+        description="recovery time objective: a restore must complete within this time",
     )
     rpo: Duration = Field(
         json_schema_extra={"weaker": "larger"},

@@ -1,3 +1,3 @@
-"""Scheduled jobs are enabled, ran when they should have run, and succeeded."""
+"""Scheduled jobs are enabled, ran when due, and succeeded."""
 
 __all__ = ["judge", "probe"]

@@ -1,4 +1,4 @@
-"""What is measured of scheduled jobs, as frozen values: no I/O, no limit."""
+"""Measurements of scheduled jobs, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class LastRunFacts:
-    """The last run that ended. `found` is false when there never was one.
+    """The last completed run. `found` is false if there has been none.
 
-    `succeeded` is None where the record does not tell. `exit_code` is None where the source has none.
+    `succeeded` is None if the record does not show it. `exit_code` is None if the source has none.
     """
 
     kind: str
@@ -25,11 +25,11 @@ class LastRunFacts:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFacts:
-    """A schedule as found. `expressions` are its cron times (one a line that names the job) in `zone`.
+    """A schedule as found. `expressions` are its cron expressions (one per line that names the job), in time zone `zone`.
 
-    A systemd timer has no expressions but `last_due` and `next_due`. `enabled` is false for a line that is
-    commented out, a timer that is disabled or not active, an inactive pg_cron job; `detail` says which.
-    `wrong` names what keeps the scheduler from taking the entry.
+    A systemd timer has `last_due` and `next_due` instead of expressions. `enabled` is false for a line that is
+    commented out, a timer that is disabled or not active, or an inactive pg_cron job; `detail` says which.
+    `wrong` states why the scheduler rejects the entry.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class ScheduleFacts:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A scheduled job: where it is scheduled, how its last run went, and when we looked."""
+    """A scheduled job: its schedule, its last run, and the time of the measurement."""
 
     job: str
     schedule: ScheduleFacts

@@ -1,4 +1,4 @@
-"""What the checks of this subject must be granted."""
+"""Privileges that the checks of this subject need."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pytest_deploygate.fields.handed import Sections
 
 
 def needs(sections: Sections) -> Iterator[Need]:
-    """Yield what the sections that the inventory has need."""
+    """Yield what the inventory's sections need."""
     if sections.get("backup_job"):
         yield BesideSql(
-            ("phase2.backup-jobs",), "a shell that reads crontab or timer and the record of the last run"
+            ("phase2.backup-jobs",),
+            "a shell that can read the crontab or timer and the record of the last run",
         )

@@ -1,4 +1,4 @@
-"""Judge a scheduled job: that it is scheduled, that its last run succeeded, and that it ran when it was due."""
+"""Judge a scheduled job: it is scheduled, its last run succeeded, and it ran when it was due."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECONDS = re.compile(r"(\d+) seconds?")
 
 
 def judge(measurement: JobFacts, criterion: BackupJob) -> Judgement:
-    """Pass when the job is scheduled and switched on, and its last run succeeded and is not older than its schedule."""
+    """Pass when the job is scheduled and switched on, and its last run succeeded and is as recent as its schedule requires."""
     planned = judge_schedule(measurement.job, measurement.schedule)
     ran = _last_run(measurement.job, measurement.last_run, measurement.now)
     parts = [planned, ran]
@@ -32,11 +32,11 @@ def judge(measurement: JobFacts, criterion: BackupJob) -> Judgement:
 
 
 def judge_schedule(job: str, facts: ScheduleFacts) -> Judgement:
-    """Judge the schedule alone: there, taken by its scheduler, switched on."""
+    """Judge the schedule alone: it exists, its scheduler accepts it, and it is switched on."""
     when = ", ".join(facts.expressions) or (facts.next_due.isoformat() if facts.next_due else "")
     readings = (
         Reading(f"{job} schedule", f"{facts.where}: {when or facts.detail or facts.wrong or 'no time'}",
-                limit="there and on", ok=None if facts.problem else facts.found and facts.enabled and not facts.wrong),
+                limit="scheduled and switched on", ok=None if facts.problem else facts.found and facts.enabled and not facts.wrong),
     )  # fmt: skip
 
     def verdict(what: Verdict, reason: str) -> Judgement:
@@ -47,7 +47,7 @@ def judge_schedule(job: str, facts: ScheduleFacts) -> Judgement:
     if not facts.found:
         return verdict(
             Verdict.FAIL,
-            f"{job} is not scheduled: {facts.where}: {facts.detail}; add it, it will not run by itself",
+            f"{job} is not scheduled: {facts.where}: {facts.detail}; add it, or the job will not run",
         )
     if not facts.enabled:
         steps = {
@@ -64,10 +64,11 @@ def judge_schedule(job: str, facts: ScheduleFacts) -> Judgement:
     if facts.kind == "systemd":
         if not facts.has_next:
             return verdict(
-                Verdict.FAIL, f"{facts.where} of {job} is active but will not fire again: see its OnCalendar"
+                Verdict.FAIL,
+                f"{facts.where} of {job} is active but will not fire again: check its OnCalendar",
             )
     elif not facts.expressions:
-        return verdict(Verdict.INCONCLUSIVE, f"{facts.where} tells no time for {job}")
+        return verdict(Verdict.INCONCLUSIVE, f"{facts.where} has no run time for {job}")
     return verdict(Verdict.PASS, f"scheduled in {facts.where} ({when or 'by interval'})")
 
 
@@ -93,11 +94,11 @@ def _last_run(job: str, facts: LastRunFacts, now: datetime) -> Judgement:
         code = f" with exit code {facts.exit_code}" if facts.exit_code is not None else ""
         return verdict(
             Verdict.FAIL,
-            f"the last run of {job} failed{code} on {words} ({facts.where}){because}; mend the cause and run it by hand",
+            f"the last run of {job} failed{code} on {words} ({facts.where}){because}; fix the cause and run it by hand",
         )
     if facts.succeeded is None or finished is None:
         return verdict(
-            Verdict.INCONCLUSIVE, f"{facts.where} does not tell how the last run of {job} ended{because}"
+            Verdict.INCONCLUSIVE, f"{facts.where} does not record how the last run of {job} ended{because}"
         )
     if finished > now + _CLOCKS:
         return verdict(
@@ -111,19 +112,19 @@ def _last_run(job: str, facts: LastRunFacts, now: datetime) -> Judgement:
 
 
 def _in_time(measurement: JobFacts, criterion: BackupJob) -> Judgement:
-    """Compare the last run with the newest time that it was due, slack given."""
+    """Compare the last run with the latest time at which it was due, allowing for slack."""
     job, finished, slack = measurement.job, measurement.last_run.finished, criterion.slack
     try:
         due = last_due(measurement.schedule, measurement.now - slack)
     except (CronSimError, ValueError, KeyError, StopIteration) as error:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"when {job} was due last is unknown ({measurement.schedule.where}, time zone {measurement.schedule.zone}): {error}",
+            f"when {job} was last due is unknown ({measurement.schedule.where}, time zone {measurement.schedule.zone}): {error}",
         )
     if due is None or finished is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"when {job} was due last is unknown: {measurement.schedule.where} has not fired yet",
+            f"when {job} was last due is unknown: {measurement.schedule.where} has not fired yet",
         )
     age, words = measurement.now - finished, due.strftime("%Y-%m-%d %H:%M %Z")
     reading = Reading(f"{job} age of last run", round(age.total_seconds()), "s",
@@ -132,22 +133,22 @@ def _in_time(measurement: JobFacts, criterion: BackupJob) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"the last run of {job} ended {words_for(age)} ago, but it was due on {words} and the slack of "
-            f"{words_for(slack)} is over: see why the scheduler did not start it, then run it by hand",
+            f"{words_for(slack)} has passed: find out why the scheduler did not start it, then run it by hand",
             (reading,),
         )
     return Judgement(Verdict.PASS, "", (reading,))
 
 
 def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
-    """Return the newest time at or before `until` at which the job was due; None when that is not known.
+    """Return the latest time at or before `until` at which the job was due; None if that is unknown.
 
-    Raises CronSimError, ValueError or KeyError for a time or zone that means nothing.
+    Raises CronSimError, ValueError or KeyError for an invalid time or zone.
     """
     if schedule.kind == "systemd":
         due, following = schedule.last_due, schedule.next_due
         if due is None or due <= until:
             return due
-        # It fired a moment ago and may still run: the time before that counts, one interval earlier.
+        # It fired a moment ago and may still be running: use the time before that, one interval earlier.
         return due - (following - due) if following and following > due else None
     return max((_cron_due(e, until, schedule.zone) for e in schedule.expressions), default=None)
 
@@ -155,6 +156,6 @@ def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
 def _cron_due(expression: str, until: datetime, zone: str) -> datetime:
     if seconds := _SECONDS.fullmatch(expression):
         return until - timedelta(seconds=int(seconds[1]))
-    # pg_cron writes $ for the last day of the month, cronsim L. One second on, because the end is not included.
+    # pg_cron writes $ for the last day of the month, cronsim L. One second later, because the end is exclusive.
     after = until.astimezone(ZoneInfo(zone)).replace(microsecond=0) + timedelta(seconds=1)
     return next(CronSim(expression.replace("$", "L"), after, reverse=True))

@@ -1,4 +1,4 @@
-"""Scheduled backups as the inventory names them."""
+"""The inventory's `database.backups` section: scheduled backups."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, Section
 
 
 class BackupJob(Section):
-    """A scheduled backup: that it is scheduled, that it ran, that it succeeded."""
+    """A scheduled backup: its schedule and its last run."""
 
-    name: str = Field(description="how findings call it")
+    name: str = Field(description="name used in findings")
     schedule: Schedule = Field(description="where it is scheduled")
     last_run: LastRun = Field(description="where its last run is recorded")
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=2),
-        description="how much later than scheduled a run may have finished",
+        description="how long after its scheduled time a run may finish",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is measured of attestations, findings files and their signatures, as frozen values: no I/O, no limit."""
+"""Measurements of attestations, findings files and their signatures, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytest_deploygate.checklist.attestations import Attestation, Backing
 
 @dataclass(frozen=True, slots=True)
 class BackingSeen:
-    """One file or URL of evidence now. `found` is its SHA-256, empty when that is not known.
+    """One file or URL of evidence in its current state. `found` is its SHA-256, empty if unknown.
 
-    `missing`: the file is not there. `problem`: it could not be read or fetched. `asked` is false for a URL that
-    was not fetched, `status` its HTTP status.
+    `missing`: the file does not exist. `problem`: it could not be read or fetched. `asked` is false for a URL that
+    was not fetched; `status` is its HTTP status.
     """
 
     backing: Backing
@@ -28,18 +28,18 @@ class BackingSeen:
 
 @dataclass(frozen=True, slots=True)
 class AttestationSeen:
-    """One attestation with what stands behind it."""
+    """One attestation with its evidence, signature and findings file."""
 
     attestation: Attestation
     evidence: tuple[BackingSeen, ...]
     signature: SignatureSeen
     findings: SarifSeen | None = None
-    changed: bool = False  # the file itself is another one than that which was loaded
+    changed: bool = False  # the file itself differs from the one that was loaded
 
 
 @dataclass(frozen=True, slots=True)
 class AttestationsSeen:
-    """All attestations of one item (of any change and inventory), for a run of this change and inventory, at a time."""
+    """All attestations of one item (of any change and inventory), for a run of this change and inventory at `now`."""
 
     item: str
     change: str
@@ -60,10 +60,10 @@ class OpenResult:
 
 @dataclass(frozen=True, slots=True)
 class SarifSeen:
-    """What one file says. `problem` says why it says nothing that counts; the figures mean nothing then.
+    """The contents of one file. `problem` states why it cannot be used; its counts then have no meaning.
 
-    `open` counts results by level that are neither suppressed nor gone since the baseline; `undecided` those of
-    kind open or review. `examples` are the first open ones, worst first.
+    `open` counts results by level, without those suppressed or absent since the baseline; `undecided` counts
+    results of kind open or review. `examples` are the first open ones, worst first.
     """
 
     file: str
@@ -81,8 +81,8 @@ State = Literal["none", "good", "bad", "unlisted", "unchecked"]
 
 @dataclass(frozen=True, slots=True)
 class SignatureSeen:
-    """What became of a signature: `none` there is none; `good` by `identity`; `bad` not for these bytes or damaged;
-    `unlisted` right, but the key is not listed for any of the identities; `unchecked` could not be checked.
+    """The result of a signature check: `none`: not signed; `good`: by `identity`; `bad`: damaged or for other bytes;
+    `unlisted`: valid, but the key is not listed for any of the identities; `unchecked`: could not be checked.
     """
 
     state: State

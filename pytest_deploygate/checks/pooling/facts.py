@@ -1,4 +1,4 @@
-"""What is measured of poolers, as frozen values: no I/O, no limit."""
+"""Measurements of poolers, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """One pool (a database and a role): how large it may grow, in which mode, who waits and for how long."""
+    """One pool (a database and a role): its mode, its clients, how long they wait, and its server connections."""
 
     database: str
     user: str
@@ -20,9 +20,9 @@ class PoolFacts:
 
 @dataclass(frozen=True, slots=True)
 class PoolerFacts:
-    """One pooler. `size` is the most that one role's pool of our database may take, reserve pool included.
+    """One pooler. `size` is the maximum size of one role's pool for our database, including the reserve pool.
 
-    `most` is what all its pools together may take of the server: `roles` times `size`, or the database's own cap.
+    `most` is how many server connections all its pools may open: `roles` times `size`, or the database's own cap.
     `problem` is set when the console did not answer; `refused` when nothing listens there.
     """
 
@@ -41,7 +41,7 @@ class PoolerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the primary takes, and what its poolers together may ask of it."""
+    """How many connections the primary accepts, and how many its poolers may open in total."""
 
     node: str
     max_connections: int
@@ -52,8 +52,8 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class PressureFacts:
-    """A pressure test. `failed` clients got an error or no answer at all; `most_servers` is the most connections
-    that were seen on the server serving them.
+    """A pressure test. `failed` clients got an error or no answer at all; `most_servers` is the highest number of
+    server connections seen serving them.
     """
 
     pooler: str

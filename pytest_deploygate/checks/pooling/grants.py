@@ -1,4 +1,4 @@
-"""What the checks of this subject must be granted."""
+"""Privileges that the checks of this subject need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.fields.handed import Sections
 
 
 def needs(sections: Sections) -> Iterator[Need]:
-    """Yield what the sections that the inventory has need."""
+    """Yield what the inventory's sections need."""
     yield Statistics(("db.pooling",))
     if pooling := sections.get("pooling"):
         names = ", ".join(pooler.name for pooler in pooling.poolers)

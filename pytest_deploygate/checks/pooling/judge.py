@@ -17,14 +17,14 @@ _STATS_USERS = "name the gate's role in `stats_users` of pgbouncer.ini and RELOA
 
 
 def judge_capacity(found: Capacity, expected: Pooling) -> Judgement:
-    """Pass when all pools and direct connections fit under what the server takes, less the reserve."""
+    """Pass when all pools and direct connections fit within the server's limit, less the reserve."""
     unknown = [p for p in found.poolers if p.problem]
     if unknown:
         names = "; ".join(f"{p.name}: {p.problem}" for p in unknown)
         return Judgement(Verdict.INCONCLUSIVE, f"how large the pools may grow is unknown: {names}")
     if not found.poolers or found.max_connections <= 0:
         return Judgement(
-            Verdict.INCONCLUSIVE, f"{found.node} shows no max_connections, or there is no pooler"
+            Verdict.INCONCLUSIVE, f"{found.node} reports no max_connections, or there is no pooler"
         )
     usable = found.max_connections - found.reserved - expected.reserve
     pools = sum(pooler.most for pooler in found.poolers)
@@ -35,13 +35,13 @@ def judge_capacity(found: Capacity, expected: Pooling) -> Judgement:
         f"superusers - {expected.reserve} reserve) on {found.node}"
     )
     readings = (
-        Reading("connections that may be asked for", asked, limit=f"at most {usable}", ok=asked <= usable),
+        Reading("connections that may be opened", asked, limit=f"at most {usable}", ok=asked <= usable),
         Reading("client connections now", found.in_use),
     )
     if asked > usable:
         return Judgement(
             Verdict.FAIL,
-            f"the pools may ask for more than the server takes: {sum_words}: under load clients get 'too many clients'; "
+            f"the pools may open more connections than the server accepts: {sum_words}: under load clients get 'too many clients'; "
             "lower default_pool_size or set max_db_connections",
             readings,
         )
@@ -54,14 +54,14 @@ def judge_pooler(found: PoolerFacts, expected: Pooler) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"{found.name} is down: {expected.host}:{expected.port} refuses connections, though the server behind it "
-            "answers from here; start it, clients cannot reach the database through it",
+            "answers from here; start it: clients cannot reach the database through it",
             (Reading(found.name, "refuses connections", limit="answers", ok=False),),
         )
     if found.problem:
         why = found.problem.lower()
         hint = f"; {_STATS_USERS}" if "not allowed" in why or "admin" in why or "permission" in why else ""
         return Judgement(
-            Verdict.INCONCLUSIVE, f"{found.name}'s console gave no answer: {found.problem}{hint}"
+            Verdict.INCONCLUSIVE, f"{found.name}'s console could not be queried: {found.problem}{hint}"
         )
     return combine([_mode(found, expected), *_waiting(found, expected), _roles(found, expected)])
 
@@ -78,7 +78,7 @@ def _mode(found: PoolerFacts, expected: Pooler) -> Judgement:
     if found.mode != expected.mode:
         return Judgement(
             Verdict.FAIL,
-            f"{found.name} pools by {found.mode}, expected {expected.mode}: set pool_mode and RELOAD",
+            f"{found.name} uses {found.mode} pooling, expected {expected.mode}: set pool_mode and RELOAD",
             (reading,),
         )
     return Judgement(Verdict.PASS, f"{found.name}: {found.mode} mode, nobody waits", (reading,))
@@ -110,7 +110,7 @@ def _roles(found: PoolerFacts, expected: Pooler) -> Judgement:
     if len(found.roles_seen) > expected.roles:
         notes = (
             f"{found.name} has pools for {len(found.roles_seen)} roles ({', '.join(found.roles_seen)}), the inventory "
-            f"says {expected.roles}: the arithmetic uses {len(found.roles_seen)}",
+            f"expects {expected.roles}: the calculation uses {len(found.roles_seen)}",
         )
     return Judgement(
         Verdict.PASS, "", (Reading(f"{found.name} largest demand", found.most, "connections"),), notes
@@ -134,13 +134,15 @@ def judge_pressure(found: Evidence[PressureFacts], expected: Pressure) -> Judgem
     if facts.clients <= facts.max_connections:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{facts.clients} clients do not go over the server's {facts.max_connections} connections, so nothing was "
-            "put under pressure: raise `clients` and `cap`",
+            f"{facts.clients} clients do not exceed the server's {facts.max_connections} connections, so the test put no "
+            "pressure on the pooler: raise `clients` and `cap`",
             readings,
         )
     if facts.answers < facts.clients:
         return Judgement(
-            Verdict.INCONCLUSIVE, f"only {facts.answers} answers came for {facts.clients} clients", readings
+            Verdict.INCONCLUSIVE,
+            f"only {facts.answers} answers arrived for {facts.clients} clients",
+            readings,
         )
     if facts.slowest_s > limit.total_seconds():
         return Judgement(
@@ -154,7 +156,7 @@ def judge_pressure(found: Evidence[PressureFacts], expected: Pressure) -> Judgem
     if facts.most_servers is None or facts.most_servers == 0:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            "all clients were answered, but how many server connections they used could not be seen: GRANT pg_monitor "
+            "all clients were answered, but how many server connections they used could not be counted: GRANT pg_monitor "
             "TO the gate's role",
             readings,
         )
@@ -162,13 +164,13 @@ def judge_pressure(found: Evidence[PressureFacts], expected: Pressure) -> Judgem
         return Judgement(
             Verdict.FAIL,
             f"{facts.most_servers} server connections were open for a pool of {facts.pool_size}: {facts.pooler} does "
-            "not keep its limit, or another pooler uses the same role",
+            "not respect its limit, or another pooler uses the same role",
             readings,
         )
     on = "" if found.ran_now else f"; on record, {when(test.record)}"
     return Judgement(
         Verdict.PASS,
-        f"{facts.clients} clients (the server takes {facts.max_connections}) all got answers, {facts.answers} in all, "
+        f"{facts.clients} clients (the server accepts {facts.max_connections}) all got answers, {facts.answers} in total, "
         f"the slowest in {words_for(facts.slowest_s)}, over {facts.most_servers} server connections{on}",
         readings,
     )
@@ -179,7 +181,7 @@ def _unanswered(record: Record[PressureFacts]) -> str:
     if not facts.failed:
         return ""
     return (
-        f"{facts.failed} of {facts.clients} clients through {facts.pooler} got no answer, first: {facts.first_error}; see "
+        f"{facts.failed} of {facts.clients} clients through {facts.pooler} got no answer, first error: {facts.first_error}; see "
         "max_client_conn, query_wait_timeout and the pooler's log"
     )
 

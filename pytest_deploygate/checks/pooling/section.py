@@ -1,4 +1,4 @@
-"""The inventory's `database.pooling` section: the poolers in front of the primary, and the pressure test of them."""
+"""The inventory's `database.pooling` section: the poolers in front of the primary, and their pressure test."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pytest_deploygate.fields.types import (
 
 
 class Pressure(Section):
-    """More clients than the server takes, for a moment, through the pooler.
+    """A short test with more clients than the server accepts, through the pooler.
 
-    It runs where `opt_in` repeats the inventory's name, or with `--allow-disruptive`; else its dated record counts.
+    It runs if `opt_in` is the inventory's name, or with `--allow-disruptive`; otherwise its dated record is judged.
     """
 
-    clients: int = Field(ge=2, le=5000, description="clients at once; more than the server's max_connections")
-    cap: int = Field(
-        default=200, ge=2, le=5000, description="never more clients than this, whatever `clients` says"
+    clients: int = Field(
+        ge=2, le=5000, description="concurrent clients; more than the server's max_connections"
     )
+    cap: int = Field(default=200, ge=2, le=5000, description="upper bound for `clients`")
     duration: Duration = Field(
-        default=timedelta(seconds=1), description="for how long they ask, at most 60 s"
+        default=timedelta(seconds=1), description="how long they run statements, at most 60 s"
     )
     hold: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
@@ -40,12 +40,12 @@ class Pressure(Section):
     answer_within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=3),
-        description="every answer must be there by then, connecting included",
+        description="every answer must arrive within this time, connecting included",
     )
     opt_in: str = Field(
         default="", description="the inventory's name: this environment may be put under pressure"
     )
-    record: FilePath | None = Field(default=None, description="file where a run leaves its dated record")
+    record: FilePath | None = Field(default=None, description="file to which a run writes its dated record")
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=90),
@@ -54,9 +54,9 @@ class Pressure(Section):
 
 
 class Pooler(Section):
-    """One PgBouncer. The gate logs in to its console as the database's `user`, which `stats_users` must name."""
+    """One PgBouncer. The gate logs in to its console as the database's `user`, who must be in `stats_users`."""
 
-    name: str = Field(description="how findings call it")
+    name: str = Field(description="name used in findings")
     host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
     port: Port = Field(default=6432, description="TCP port")
     user: str | None = Field(
@@ -69,7 +69,7 @@ class Pooler(Section):
         default=None, description="its name for the database; left out: the database's name"
     )
     mode: Literal["session", "transaction", "statement"] = Field(
-        default="transaction", description="pool mode that is expected"
+        default="transaction", description="expected pool mode"
     )
     roles: int = Field(
         default=1, ge=1, description="roles that connect through it: PgBouncer keeps a pool for each"
@@ -77,24 +77,24 @@ class Pooler(Section):
     max_wait: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=1),
-        description="a client may have waited this long for a server connection",
+        description="how long a client may wait for a server connection",
     )
 
 
 class Pooling(Section):
-    """The poolers, what else connects, and how much of the server must stay free."""
+    """The poolers, other connections, and how many connections must stay free."""
 
     poolers: Annotated[
         list[Pooler], Each("pooler", "poolers: [{name: pgbouncer, host: pool1.example.com, roles: 2}]")
     ] = Field(min_length=1, description="every pooler that connects to the primary")
     direct: int = Field(
-        default=0, ge=0, description="connections that go past the poolers: jobs, exporters, people"
+        default=0, ge=0, description="connections that bypass the poolers: jobs, exporters, people"
     )
     reserve: int = Field(
         json_schema_extra={"weaker": "smaller"},
         default=5,
         ge=0,
-        description="connections that must stay free beside superuser_reserved_connections",
+        description="connections that must stay free in addition to superuser_reserved_connections",
     )
     pressure: Pressure | None = Field(
         json_schema_extra={"weaker": "null"}, default=None, description="the pressure test"

@@ -1,3 +1,3 @@
-"""Personal data is removed at its age, audited operations are recorded, and a person can be erased."""
+"""Personal data is deleted in time, audited operations are recorded, and a person can be erased."""
 
 __all__ = ["judge", "probe"]

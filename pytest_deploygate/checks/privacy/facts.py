@@ -1,4 +1,4 @@
-"""What is measured of retention, audit trails and erasure, as frozen values: no I/O, no limit."""
+"""Measurements of retention, audit trails and erasure, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_deploygate.checks.jobs.facts import JobFacts
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One audit record: who, what, when, from where; None where it does not tell."""
+    """One audit record: who, what, when, from where; None if it is not recorded."""
 
     who: str | None
     what: str | None
@@ -20,7 +20,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class RecordFacts:
-    """The audited operation: its records, how long they took (None: none came), and when it began on the server."""
+    """The audited operation: its records, how long we waited for them, and when it began by the server's clock."""
 
     role: str
     began: datetime
@@ -31,9 +31,9 @@ class RecordFacts:
 
 @dataclass(frozen=True, slots=True)
 class RightsFacts:
-    """What the application's roles could do to records. `ways` are (role, how) pairs, in words.
+    """How the application's roles could change records. `ways` are (role, how) pairs, in words.
 
-    `exists` is false where there is no such table. `missing_roles` are roles that the server does not know.
+    `exists` is false if there is no such table. `missing_roles` are roles that the server does not have.
     """
 
     table: str
@@ -46,9 +46,9 @@ class RightsFacts:
 
 @dataclass(frozen=True, slots=True)
 class ErasureFacts:
-    """One erasure from beginning to end. `after` is None when the erasure itself did not succeed (`problem`).
+    """One erasure from beginning to end. `after` is None if the erasure itself failed (`problem`).
 
-    `left_behind` are persons of earlier runs that crashed, erased now; `email` is the synthetic person's.
+    `left_behind` counts persons of earlier, crashed runs that were erased now; `email` is the synthetic person's.
     """
 
     email: str
@@ -76,8 +76,8 @@ class Hit:
 class Sweep:
     """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
 
-    `unread` are places that could not be looked at, with the reason: the sweep is not whole then. `databases` are the
-    server's others, which nobody looked at.
+    `unread` are places that could not be searched, with the reason: the sweep is then incomplete. `databases` are the
+    server's other databases, which were not searched.
     """
 
     node: str
@@ -94,9 +94,9 @@ MOST_ROWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class PartmanPolicy:
-    """A table's row of pg_partman's part_config. `found` is false where it has none.
+    """A table's row in pg_partman's part_config. `found` is false if it has none.
 
-    `said` is the retention as it stands there: partitions by number have one that is no interval. Source: pg_partman's
+    `said` is the retention as stored there; for partitions by number it is not an interval. Source: pg_partman's
     reference, "part_config" (the columns read here are the same in 4 and 5).
     """
 
@@ -111,8 +111,8 @@ class PartmanPolicy:
 class RetentionFacts:
     """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
 
-    `policy` is the interval that the job follows, None where it was not asked or the query had no row
-    (`policy_asked`). `job` is None where pg_partman's maintenance does the work.
+    `policy` is the interval that the job follows, None if it was not queried or the query returned no row
+    (`policy_asked`). `job` is None if pg_partman's maintenance does the work.
     """
 
     table: str
@@ -130,7 +130,7 @@ class RetentionFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileAges:
-    """Files below a folder: how many, how many are older than allowed, and the oldest. `problem`: it cannot be read."""
+    """Files below a folder: how many, how many are older than allowed, and the oldest. `problem`: why it cannot be read."""
 
     name: str
     where: str

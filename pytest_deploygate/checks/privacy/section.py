@@ -63,13 +63,13 @@ class AuditTrail(Section):
 
     table: str = Field(description="schema.name of the table with the records")
     role: Login = Field(
-        description="the application's role: it does the operation and must not change records"
+        description="the application's role: it performs the operation and must not change records"
     )
     more_roles: list[str] = Field(
         default=[], description="other roles of the application that must not be able to change records"
     )
     operation: list[Operation] = Field(min_length=1, description="the audited operation")
-    undo: list[Operation] = Field(default=[], description="what removes the synthetic data again")
+    undo: list[Operation] = Field(default=[], description="steps that remove the synthetic data")
     query: str = Field(
         description="query that finds the operation's records: columns who, what, at (timestamptz) and source"
     )
@@ -79,23 +79,23 @@ class AuditTrail(Section):
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=5),
-        description="the record must be there by then",
+        description="the record must appear within this time",
     )
 
 
 class AgedFiles(Section):
     """Files that must be deleted at a certain age: rotated logs, exported data, old backups."""
 
-    name: str = Field(description="how findings call them")
+    name: str = Field(description="name used in findings")
     path: FilePath = Field(description="folder, on the host")
-    pattern: str = Field(default="*", description="names that count, as `find -name` takes them")
+    pattern: str = Field(default="*", description="names of files to check, as for `find -name`")
     keep: Duration = Field(
-        description="no file may have been written longer ago than this",
+        description="no file may have been written earlier than this long ago",
     )
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=1),
-        description="how much older it may be",
+        description="how much older a file may be",
     )
     host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
 
@@ -125,14 +125,14 @@ class Retained(Section):
     job_slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(hours=2),
-        description="how much later than scheduled the job may have finished",
+        description="how long after its scheduled time the job may finish",
     )
 
     @model_validator(mode="after")
     def _has_job(self) -> Self:
         if self.partman is None and (self.schedule is None or self.last_run is None):
             raise ValueError(
-                "say `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
+                "set `partman: SCHEMA`, or `schedule` and `last_run` of the job that removes rows"
             )
         return self
 
@@ -156,14 +156,14 @@ class Allowed(Section):
     reason: str = Field(min_length=10, description="why it must remain, for how long")
 
     def __str__(self) -> str:
-        """Say it as the report lists weakenings."""
+        """Return the text for the report's list of weakenings."""
         return f"{self.where} ({self.reason})"
 
 
 class LogFile(Section):
     """A log that must not contain the person."""
 
-    name: str = Field(description="how findings call it")
+    name: str = Field(description="name used in findings")
     path: FilePath = Field(
         description="the file, or a folder of logs, on the host; compressed ones are not read"
     )
@@ -178,14 +178,14 @@ class SearchedRedis(Redis):
         default=False,
         description="the person must be found here before the erasure: part of the control",
     )
-    timeout: Duration = Field(default=timedelta(seconds=30), description="the search may take this long")
+    timeout: Duration = Field(default=timedelta(seconds=30), description="time limit of the search")
 
 
 class Residual(Section):
     """A kind of backup that contains the person until it expires."""
 
-    name: str = Field(description="how findings call it")
-    keep: Duration = Field(description="a backup is deleted when it is this old")
+    name: str = Field(description="name used in findings")
+    keep: Duration = Field(description="age at which a backup is deleted")
 
 
 class Erasure(Section):
@@ -215,16 +215,16 @@ class Erasure(Section):
     logs_settle: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
         default=timedelta(seconds=2),
-        description="logs are searched no sooner after the erasure: their writers buffer lines",
+        description="logs are searched no sooner than this after the erasure: their writers buffer lines",
     )
     redis: list[SearchedRedis] = Field(default=[], description="Redis servers that are searched")
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=5),
-        description="the erasure must be done by then",
+        description="the erasure must complete within this time",
     )
     table_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="searching one table may take this long"
+        default=timedelta(seconds=30), description="time limit for searching one table"
     )
     backups: list[Residual] = Field(
         min_length=1, description="backups that contain the person until they expire"

@@ -1,4 +1,4 @@
-"""What is measured of TimescaleDB, as frozen values: no I/O, no limit."""
+"""Measurements of TimescaleDB, as frozen values: no I/O, no limits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Span = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class AggregateFacts:
-    """A continuous aggregate as it stands. `definition` is None where there is none of that name.
+    """A continuous aggregate as it stands. `exists` is false if there is none of that name.
 
-    `watermark` is the end of what is materialised, None where nothing is. `pending` are ranges that the next run of
-    its policy will refresh, `out_of_reach` changed ranges that the policy's window does not reach any more.
+    `watermark` is the end of what is materialised, None if nothing is. `pending` are ranges that the next run of
+    its policy will refresh, `out_of_reach` changed ranges that the policy's window no longer reaches.
     `drops_raw_after` is the raw hypertable's retention. `problem` says why there is no comparison.
     """
 
@@ -49,7 +49,7 @@ REFRESH = "policy_refresh_continuous_aggregate"
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A chunk of a hypertable over time. `start` and `end` are None where its dimension is of integers."""
+    """A chunk of a hypertable over time. `start` and `end` are None if its dimension is of integers."""
 
     name: str
     start: datetime | None
@@ -59,7 +59,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """A dimension: by time (`interval`; None where it is of integers) or by hash (`partitions`)."""
+    """A dimension: by time (`interval`; None if it is of integers) or by hash (`partitions`)."""
 
     column: str
     kind: str
@@ -69,7 +69,7 @@ class Dimension:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a hypertable is compressed: columns as they stand in SQL, `recorded_at DESC`."""
+    """How a hypertable is compressed: columns as written in SQL, `recorded_at DESC`."""
 
     segmentby: tuple[str, ...]
     orderby: tuple[str, ...]
@@ -77,10 +77,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job with how it went. `table` is the hypertable or continuous aggregate (schema.name) it works on, or empty.
+    """A job and its last run. `table` is the hypertable or continuous aggregate (schema.name) it works on, or empty.
 
-    Times are None where there never was one. `state` is Running, Paused or Scheduled; `status` Success, Failed or
-    None; `error` the newest message, where the gate's role may read it.
+    Times are None if there was no such run. `state` is Running, Paused or Scheduled; `status` Success, Failed or
+    None; `error` the latest message, if the gate's role may read it.
     """
 
     id: int
@@ -101,7 +101,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """How reasons call it."""
+        """The name used in reasons."""
         return f"job {self.id} ({self.proc})"
 
 
@@ -118,17 +118,17 @@ class Hypertable:
     settings: Settings | None = None
     jobs: tuple[Job, ...] = ()
     outside_scheduler: bool = False
-    #: How many chunks a query over one chunk's time reads; None where it could not be explained, `problem` says why.
+    #: How many chunks a query over one chunk's time reads; None if EXPLAIN failed: `problem` says why.
     scanned: int | None = None
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """The extension in one server. `versions` maps each database to its version, None where it is not installed.
+    """The extension in one server. `versions` maps each database to its version, None if it is not installed.
 
     `library` is the newest version that the server could load. `workers` are the kinds of background workers that
-    run; None where the gate's role may not see them. `unseen` says why a database could not be read.
+    run; None if the gate's role may not see them. `unseen` says why a database could not be read.
     """
 
     now: datetime

@@ -50,16 +50,16 @@ class SpaceDimension(Section):
 
 
 class Hypertable(Section):
-    """A table that must be a hypertable, cut into chunks of one width."""
+    """A table that must be a hypertable, divided into chunks of one width."""
 
     table: str = Field(description="schema.name")
     column: str = Field(description="its time column")
     chunk_interval: Duration = Field(description="width of a chunk")
-    space: list[SpaceDimension] = Field(default=[], description="dimensions by hash beside that of time")
+    space: list[SpaceDimension] = Field(default=[], description="dimensions by hash in addition to time")
     ahead: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=7),
-        description="no chunk may begin later than this from now: rows there come from a wrong clock",
+        description="no chunk may begin further in the future than this: such rows come from a wrong clock",
     )
 
 
@@ -71,7 +71,7 @@ class ChunkRetention(Section):
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=_SLACK,
-        description="how much longer than that and the policy's own interval a chunk may stay",
+        description="how long past that age and the policy's own interval a chunk may stay",
     )
 
 
@@ -87,7 +87,7 @@ class Columnstore(Section):
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=_SLACK,
-        description="how much longer than that and the policy's own interval a chunk may stay uncompressed",
+        description="how long past that age and the policy's own interval a chunk may stay uncompressed",
     )
 
 
@@ -99,7 +99,7 @@ class ContinuousAggregate(Section):
     width: Duration = Field(description="width of a bucket")
     key: list[str] = Field(default=[], description="its other GROUP BY columns, e.g. [sensor_id]")
     real_time: bool | None = Field(
-        default=None, description="whether it adds newest raw rows when read; left out: either"
+        default=None, description="whether it adds the newest raw rows when read; left out: either"
     )
     max_age: Duration | None = Field(
         default=None,
@@ -110,19 +110,21 @@ class ContinuousAggregate(Section):
         json_schema_extra={"weaker": "larger"},
         default=1e-9,
         ge=0,
-        description="relative difference that floats may have",
+        description="relative difference allowed for floats",
     )
     max_buckets: int = Field(
-        default=500, ge=1, description="buckets recomputed; more are sampled, and the finding says so"
+        default=500,
+        ge=1,
+        description="buckets recomputed at most; of more, a sample is taken and the finding says so",
     )
 
 
 class OutsideScheduler(Schedule):
-    """What calls `run_job` where TimescaleDB's own background workers are off on purpose."""
+    """What calls `run_job` if TimescaleDB's own background workers are off on purpose."""
 
 
 class Timescale(Section):
-    """TimescaleDB. What is left out of how to connect is as in `database`."""
+    """TimescaleDB. Connection settings that are left out are those of `database`."""
 
     host: str | None = Field(
         default=None, description="host; left out: the primary", pattern=r"^[A-Za-z0-9._:%-]+$"
@@ -137,20 +139,18 @@ class Timescale(Section):
         default=None, description="as libpq"
     )
     sslrootcert: ExistingPath | None = Field(default=None, description="as libpq")
-    version: Version = Field(
-        description='version that the extension must have, "2.28" (any patch) or "2.28.3"'
-    )
+    version: Version = Field(description='required version of the extension, "2.28" (any patch) or "2.28.3"')
     license: Literal["timescale", "apache"] = Field(
         default="timescale",
         description="timescaledb.license; under `apache` there are no policies, no aggregates, no columnstore",
     )
     databases: list[str] = Field(
-        default=[], description="further databases of the server that must have it in the same version"
+        default=[], description="other databases of the server that must have it in the same version"
     )
     scheduler: OutsideScheduler | None = Field(
         json_schema_extra={"weaker": "any"},
         default=None,
-        description="what runs the jobs where background workers are off on purpose; left out: those workers must run",
+        description="what runs the jobs if background workers are off on purpose; left out: those workers must run",
     )
     hypertables: Annotated[
         list[Hypertable] | None,
@@ -183,9 +183,9 @@ class Timescale(Section):
         return self
 
     def server(self, of: ConnectionSettings | None, database: str | None = None) -> ConnectionSettings:
-        """Return how to connect to the server, or to another `database` of it.
+        """Return the connection settings of the server, or of another `database` on it.
 
-        Raises ValueError where neither this section nor `database` says where or as whom.
+        Raises ValueError if neither this section nor `database` gives the host, the database and the user.
         """
         said = {
             field: getattr(self, field)

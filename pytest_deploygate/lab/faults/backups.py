@@ -258,7 +258,7 @@ UNREACHABLE = Fault(
     {"phase1.backup": "fail"},
     _hide_repository,
     _show_repository,
-    says="cannot be seen",
+    says="cannot be reached",
     tests=("test_small_backup_completes",),
     scope="phase1",
 )

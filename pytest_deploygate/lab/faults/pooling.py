@@ -79,7 +79,7 @@ SESSION_MODE = Fault(
     {"db.pooling": "fail"},
     configure(pool_mode="session"),
     as_started,
-    says="pools by session, expected transaction",
+    says="uses session pooling, expected transaction",
     tests=("test_pooler_works",),
     needs=(pooler.NAME,),
     scope=_SCOPE,

@@ -184,7 +184,7 @@ LATE_ROWS = Fault(
     _AGGREGATES,
     by_sql(f"INSERT INTO telemetry.readings SELECT {_LATE}, 5, 1000"),
     _take_late_rows_back,
-    says="looks back 3 d only",
+    says="looks back only 3 d",
     tests=("test_timescale_aggregate",),
     needs=_NEEDS,
 )

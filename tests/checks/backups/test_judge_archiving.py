@@ -1,4 +1,4 @@
-"""Archiving: that the server says so is not enough, a gap is a gap, and dumps are not continuous."""
+"""Archiving: the server's word is not enough, a gap is a failure, and dumps are not continuous."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_archive_timeout_zero_is_noted():
         ),
         (replace(GOOD, stored=False), "not in the archive"),
         (replace(GOOD, archived_s=90.0), "limit 60 s"),
-        (replace(GOOD, after=replace(STATE, failed=1)), "failed 1 times while we watched"),
+        (replace(GOOD, after=replace(STATE, failed=1)), "failed 1 times during the check"),
         (replace(GOOD, before=FAILED, after=FAILED), "last run failed"),
-        (replace(GOOD, after=replace(STATE, waiting=40)), "40 segments wait"),
+        (replace(GOOD, after=replace(STATE, waiting=40)), "40 segments are waiting"),
         (replace(GOOD, gap=(SEGMENT,)), SEGMENT),
-        (replace(GOOD, continuous=False), "no continuous backup"),
+        (replace(GOOD, continuous=False), "not a continuous backup"),
     ],
 )
 def test_what_is_wrong_fails(found, words):

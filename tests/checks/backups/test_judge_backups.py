@@ -1,4 +1,4 @@
-"""Repository, final, nightly and small backups: what is missing, old, in the clear, unverified or unknown is never a pass."""
+"""Repository, final, nightly and small backups: what is missing, old, unencrypted, unverified or unknown never passes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_encryption_that_cannot_be_told_is_inconclusive():
 
 
 def test_free_space_that_was_asked_for_and_is_unknown_is_inconclusive():
-    found = replace(GOOD, store=replace(STORE, free_bytes=None, problem="s3 storage does not tell it"))
+    found = replace(GOOD, store=replace(STORE, free_bytes=None, problem="s3 storage does not report it"))
     expected = EXPECTED.model_copy(update={"min_free": 10**9})
     assert backups.judge_repository(found, expected).verdict is Verdict.INCONCLUSIVE
 

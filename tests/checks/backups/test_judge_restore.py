@@ -1,4 +1,4 @@
-"""A restore counts when it came to the marker, equals its source, and is within the objectives; a record while it is young."""
+"""A restore counts if it reached the marker, equals its source, and meets the objectives; a record while it is recent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real base backups, real Barman and real dumps of a real server: listed, verified, restored, compared; and what a kill -9 leaves."""
+"""Real base backups, real Barman and real dumps of a real server: listed, verified, restored, compared; and what a kill -9 leaves behind."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_flipped_byte_is_found_by_the_manifest(archived: Archived) -> None:
 
 
 def test_a_missing_segment_is_a_gap_and_ends_the_recovery(archived: Archived) -> None:
-    """Both the listing and the restore notice one segment less."""
+    """Both the listing and the restore notice a missing segment."""
     first = archiving.archive_marker(archived.cluster, archived.base())
     assert (first.stored, first.gap) == (True, ())
     segment = first.mark.segment
@@ -175,17 +175,17 @@ def test_a_missing_segment_is_a_gap_and_ends_the_recovery(archived: Archived) ->
 
 
 def test_no_restore_begins_without_room_for_it(archived: Archived) -> None:
-    """The refusal names what is free and what is needed, and nothing was made."""
+    """The refusal names the free and the needed space, and nothing was created."""
     backups = archived.base(
         scratch={"folder": archived.path("scratch"), "programs": str(archived.server.bin), "spare": "900TB"}
     )
-    with pytest.raises(CannotTell, match=r"no restore was begun.*free"):
+    with pytest.raises(CannotTell, match=r"no restore was started.*free"):
         drill.restore_drill(archived.cluster, backups)
     assert leftovers(archived) == []
 
 
 def test_root_cannot_run_a_restored_server(archived: Archived) -> None:
-    """Where we would be root, the drill says which key names another user."""
+    """If we are root, the drill names the key that sets another user."""
     if os.getuid() != 0:
         pytest.skip("only root has this problem")
     backups = archived.base(user=None)
@@ -201,7 +201,7 @@ def test_programs_of_another_version_are_refused(archived: Archived) -> None:
 
 
 def test_a_killed_drill_leaves_nothing(archived: Archived) -> None:
-    """After kill -9 of the run in the middle, the guard ends the restored server and removes its folder."""
+    """After kill -9 of the run in the middle, the guard stops the restored server and removes its folder."""
     node = f"127.0.0.1:{archived.server.ports['db1']}"
     database = {"name": "postgres", "user": "gate", "sslmode": "disable", "primary": node}
     backup = {
@@ -239,10 +239,10 @@ def test_a_killed_drill_leaves_nothing(archived: Archived) -> None:
 
 
 def test_what_a_crashed_host_left_is_removed_by_the_next_drill(archived: Archived) -> None:
-    """A folder whose guard is gone is swept; one whose guard lives is left alone."""
+    """A folder whose guard has ended is swept; one whose guard is running is left alone."""
     place = Place("local://", archived.server.user)
     dead = archived.path("scratch/dgr-dead0000")
-    # The id that stands there belongs to another server by now, as it does after a reboot.
+    # The id in the file belongs to another server by now, as can happen after a reboot.
     other = archived.sh(f"head -n 1 {archived.path('db1')}/postmaster.pid").strip()
     left = f"mkdir -p {dead}/data && echo 999999 >{dead}/guard && echo {other} >{dead}/data/postmaster.pid"
     archived.sh(f"{left} && touch -d '1 hour ago' {dead}")
@@ -255,7 +255,7 @@ def test_what_a_crashed_host_left_is_removed_by_the_next_drill(archived: Archive
 
 
 def test_a_small_backup_by_the_inventorys_command(archived: Archived) -> None:
-    """Its exit code and words are what counts; where no command is known that is said."""
+    """Its exit code and output are what counts; a missing command is reported."""
     good = archived.base(take=f"touch {shlex.quote(archived.path('taken'))}")
     assert trial.take_backup(good).problem == ""
     assert "no space" in trial.take_backup(archived.base(take="echo no space >&2; exit 3")).problem
@@ -265,7 +265,7 @@ def test_a_small_backup_by_the_inventorys_command(archived: Archived) -> None:
 
 @pytest.fixture(scope="module")
 def barman(archived: Archived) -> Backups:
-    """Real Barman with the server `main`, whose WAL comes by archive_command."""
+    """Real Barman with the server `main`, which receives WAL by archive_command."""
     import shutil
 
     if shutil.which("barman") is None:
@@ -292,7 +292,7 @@ def barman(archived: Archived) -> Backups:
     archived.sh(
         f"mkdir -p {home}/conf.d {home}/main/incoming && cat >{home}/barman.conf <<'EOF'\n{text}\nEOF"
     )
-    # A backup is refused before a first segment is there: cron would fetch it in the background, this waits for it.
+    # A backup is refused before a first segment has arrived: cron would fetch it in the background, this waits for it.
     waits = "switch-wal --force --archive --archive-timeout 50 main"
     archived.sh(
         f"cd {home}; barman -c barman.conf cron; barman -c barman.conf {waits}; barman -c barman.conf backup main"
@@ -301,7 +301,7 @@ def barman(archived: Archived) -> Backups:
 
 
 def test_barman_is_listed_verified_and_restored(archived: Archived, barman: Backups) -> None:
-    """Barman's newest backup comes to a marker written just before, with WAL from its own archive."""
+    """Barman's newest backup reaches a marker written just before, with WAL from its own archive."""
     newest = barman.listed()[-1]
     assert (newest.kind, len(newest.first_wal)) == ("full", 24)
     store = barman.tool.store()
@@ -323,7 +323,7 @@ def test_barman_takes_a_backup_now(barman: Backups) -> None:
 
 
 def test_a_barman_server_that_is_not_there_is_said(archived: Archived, barman: Backups) -> None:
-    """A misspelt server name is no empty list."""
+    """A misspelt server name is not an empty list."""
     wrong = archived.backups("barman", server="mian", config=str(barman.criteria.config))
     with pytest.raises(CannotTell, match="mian"):
         wrong.listed()
@@ -349,7 +349,7 @@ def test_dump_is_verified_and_loaded(archived: Archived) -> None:
 
 
 def test_reading_all_of_it_takes_few_statements(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One marker costs the primary no more than a state before, after, and while waiting: nothing per segment."""
+    """For one marker the primary is queried for its state before, after, and while waiting: nothing per segment."""
     asked: list[str] = []
     rows = Cluster.rows
     monkeypatch.setattr(Cluster, "rows", lambda self, *a: asked.append(str(a[1])) or rows(self, *a))

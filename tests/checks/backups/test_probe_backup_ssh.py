@@ -1,4 +1,4 @@
-"""The restore drill on another host, over a real sshd on loopback: the same commands, a lease in place of our process."""
+"""The restore drill on another host, over a real sshd on loopback: the same commands, with a lease in place of our process."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_a_backup_on_another_host_is_restored_there(archived: Archived, host: st
 
 
 def test_a_folder_whose_lease_ran_out_is_removed_there(archived: Archived, host: str) -> None:
-    """A run that was killed renews nothing: its guard on the other host ends the server and removes the folder."""
+    """A killed run does not renew its lease: its guard on the other host stops the server and removes the folder."""
     place = Place(host, archived.server.user)
     instance = scratch.Instance(place, archived.path("scratch"))
     instance.__enter__()
-    instance._over.set()  # nobody renews it any more
+    instance._over.set()  # no longer renewed
     lease, guard = Path(instance.root, "lease"), Path(instance.root, "guard")
     deadline = time.monotonic() + 60
     while not guard.exists() and time.monotonic() < deadline:
@@ -63,7 +63,7 @@ def test_a_folder_whose_lease_ran_out_is_removed_there(archived: Archived, host:
 
 
 def test_a_host_that_cannot_be_reached_is_named(archived: Archived, host: str) -> None:
-    """No trace and no pass: which host, and what ssh said. Nothing of the connection's options is in the text."""
+    """Neither a traceback nor a pass: the error names the host and ssh's message, but no connection options."""
     closed = host.replace(host.rpartition(":")[2].partition("?")[0], "1")
     with pytest.raises(CannotTell, match=r"127\.0\.0\.1:1 .*refused") as unknown:
         there(archived, closed).listed()
@@ -71,7 +71,7 @@ def test_a_host_that_cannot_be_reached_is_named(archived: Archived, host: str) -
 
 
 def test_a_key_that_is_not_taken_is_said(archived: Archived, host: str, tmp_path: Path) -> None:
-    """A host that refuses our key is inconclusive with that word."""
+    """A host that refuses our key is inconclusive, with ssh's message."""
     other = tmp_path / "config"
     known = host.partition("ssh_config=")[2].replace("ssh_config", "known_hosts")
     other.write_text(

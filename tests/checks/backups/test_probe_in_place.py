@@ -1,4 +1,4 @@
-"""Data folders change places by two renames, and where a crash left them is seen from what is there."""
+"""Data folders are swapped by two renames, and the state after a crash is recognised from the folders that exist."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def which(folder: Folder) -> str:
 
 
 def test_the_old_folder_is_kept_aside_under_its_name(folder, tmp_path):
-    """After the swap the state says which restore is in use."""
+    """After the swap the state shows which restore is in use."""
     assert folder.state().ready == note(tmp_path)
     assert folder.swap(note(tmp_path)).code == 0
     assert which(folder) == "restored"
@@ -48,7 +48,7 @@ def test_the_old_folder_is_kept_aside_under_its_name(folder, tmp_path):
 
 
 def test_a_crash_between_the_two_renames_is_gone_on_with(folder, tmp_path):
-    """The folder in use is gone, the restored one waits: the second rename is all that is left."""
+    """The folder in use was moved away, the restored one waits: only the second rename is left."""
     Path(folder.data).rename(tmp_path / "db.before-rollback-x")
     state = folder.state()
     assert (state.there, state.ready) == (False, note(tmp_path))
@@ -57,14 +57,14 @@ def test_a_crash_between_the_two_renames_is_gone_on_with(folder, tmp_path):
 
 
 def test_what_was_kept_aside_before_is_never_overwritten(folder, tmp_path):
-    """A folder of the dated name is there already: nothing moves."""
+    """A folder with the dated name already exists: nothing is moved."""
     (tmp_path / "db.before-rollback-x").mkdir()
     assert folder.swap(note(tmp_path)).code != 0
     assert which(folder) == "old"
 
 
 def test_what_a_crash_left_working_is_ended_and_removed(folder):
-    """A command that goes on writing into the folder beside would spoil the next restore."""
+    """A command that continues to write into the folder beside would spoil the next restore."""
     left = subprocess.Popen(["tail", "-f", f"{folder.beside}/data/which"], stdout=subprocess.DEVNULL)
     folder.clear()
     assert left.wait(60) != 0
@@ -73,7 +73,7 @@ def test_what_a_crash_left_working_is_ended_and_removed(folder):
 
 
 def test_a_folder_that_is_none_of_ours_stays(folder):
-    """Without our mark it is somebody's; it is named, and not removed."""
+    """Without our mark it belongs to someone else: it is reported, not removed."""
     (Path(folder.beside) / ".deploygate").unlink()
     assert folder.state().foreign
     with pytest.raises(CannotTell, match="none of ours"):
@@ -82,7 +82,7 @@ def test_a_folder_that_is_none_of_ours_stays(folder):
 
 
 def test_tablespaces_and_a_folder_that_cannot_be_renamed_are_seen(folder, tmp_path):
-    """They are said before anything is begun."""
+    """They are reported before anything is started."""
     (Path(folder.data) / "pg_tblspc").mkdir()
     (Path(folder.data) / "pg_tblspc" / "16400").symlink_to(tmp_path)
     (tmp_path / "link").symlink_to(folder.data)
@@ -91,7 +91,7 @@ def test_tablespaces_and_a_folder_that_cannot_be_renamed_are_seen(folder, tmp_pa
 
 
 def test_a_running_server_is_seen_and_a_stale_process_id_is_none(folder):
-    """After a crash of the machine the id may be anybody's: only a postgres counts."""
+    """After a crash of the machine the id may be any process's: only a postgres counts."""
     file = Path(folder.data) / "postmaster.pid"
     with subprocess.Popen(["sleep", "60"]) as sleeper:
         file.write_text(f"{sleeper.pid}\n{folder.data}\n")

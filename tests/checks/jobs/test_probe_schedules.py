@@ -1,4 +1,4 @@
-"""Crontabs and status files for real, systemd and pgBackRest from samples, pg_cron where it is installed."""
+"""Real crontabs and status files; systemd and pgBackRest from samples; pg_cron if it is installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import Verdict
 
-# Samples written in the form that systemd documents for `TZ=UTC systemctl show NAME --property=…`. They were not recorded:
+# Samples in the form that systemd documents for `TZ=UTC systemctl show NAME --property=…`. They are not recordings:
 # no machine of this project runs systemd.
 TIMER = """LoadState=loaded
 UnitFileState=enabled
@@ -32,7 +32,7 @@ ExecMainStatus=0
 ExecMainExitTimestamp=Tue 2026-03-03 02:41:10 UTC
 ActiveState=inactive
 """
-# A sample in the form of `pgbackrest info --output=json` (2.45), shortened to what is read; the values are made up.
+# A sample in the form of `pgbackrest info --output=json` (2.45), reduced to what is read; the values are made up.
 INFO = [
     {
         "name": "main",
@@ -83,7 +83,7 @@ def test_lines_that_do_not_count_are_told_apart(text, found, enabled, detail):
 
 def test_what_cron_does_not_take_is_wrong():
     assert "line 1 has no valid time: '61 2 * * *'" in crontab("61 2 * * * run-backup\n").wrong
-    assert "may not have" in crontab("1 2 * * * run-backup\n", path="/etc/cron.d/backup.cron").wrong
+    assert "not allowed in names" in crontab("1 2 * * * run-backup\n", path="/etc/cron.d/backup.cron").wrong
 
 
 def test_the_zone_of_a_crontab_counts():
@@ -126,13 +126,13 @@ LINE = "* * * * * run-backup\n"
         (LINE, ended(2, error="no space"), Verdict.FAIL, "failed with exit code 2"),
         (LINE, None, Verdict.FAIL, "nightly never ran"),
         ("#" + LINE, ended(), Verdict.FAIL, "line 1 is commented out"),
-        (None, ended(), Verdict.FAIL, "the file is not there"),
-        (LINE, {"finished": "2026-01-01T00:00:00Z", "exit_code": 0}, Verdict.FAIL, "slack of 2 h is over"),
-        (LINE, "{", Verdict.INCONCLUSIVE, "is not understood"),
+        (None, ended(), Verdict.FAIL, "the file does not exist"),
+        (LINE, {"finished": "2026-01-01T00:00:00Z", "exit_code": 0}, Verdict.FAIL, "slack of 2 h has passed"),
+        (LINE, "{", Verdict.INCONCLUSIVE, "is invalid"),
         (LINE, {"finished": "2026-01-01T00:00:00", "exit_code": 0}, Verdict.INCONCLUSIVE, "has no time zone"),
         (LINE, {"finished": "2026-01-01T00:00:00Z"}, Verdict.INCONCLUSIVE, "exit_code"),
         (LINE, {"finished": "2026-01-01T00:00:00Z", "exit_code": "0"}, Verdict.INCONCLUSIVE, "not a number"),
-        (LINE, [], Verdict.INCONCLUSIVE, "is not understood"),
+        (LINE, [], Verdict.INCONCLUSIVE, "is invalid"),
     ],
 )
 def test_a_crontab_with_a_status_file(files, lines, status, verdict, words):
@@ -194,7 +194,7 @@ def test_a_timer_is_read_from_a_sample():
         ("LoadState=loaded", "LoadState=masked", "enabled", False),
         ("NextElapseUSecRealtime=Wed 2026-03-04 02:30:00 UTC", "NextElapseUSecRealtime=", "has_next", False),
         ("LastTriggerUSec=Tue 2026-03-03 02:30:04 UTC", "LastTriggerUSec=n/a", "last_due", None),
-        (TIMER, "", "problem", "systemctl told nothing about backup.timer"),
+        (TIMER, "", "problem", "systemctl returned nothing about backup.timer"),
     ],
 )
 def test_a_timer_that_does_not_run_is_read_from_a_sample(old, new, attribute, value):
@@ -242,18 +242,18 @@ def test_what_pgbackrest_complains_of_is_told():
     lost = [{"name": "main", "status": {"code": 3, "message": "missing stanza data"}, "backup": []}]
     assert "missing stanza data" in last_runs.parse_pgbackrest(json.dumps(lost), "main", None).problem
     assert "no such stanza" in last_runs.parse_pgbackrest("[]", "main", None).problem
-    assert "not understood" in last_runs.parse_pgbackrest("nonsense", "main", None).problem
+    assert "cannot be parsed" in last_runs.parse_pgbackrest("nonsense", "main", None).problem
 
 
 def test_pg_cron_that_is_not_there_is_unknown(cluster):
     one = job({"pg_cron": "nightly"}, {"pg_cron": "nightly"})
     found = judge(schedules.job(cluster, one), one)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "pg_cron is not in the database postgres" in found.reason
+    assert "pg_cron is not installed in the database postgres" in found.reason
 
 
 def test_pg_cron_for_real():
-    """One minute's edge is not waited for: runs are entered as pg_cron does, the catalog is the extension's own."""
+    """Runs are inserted as pg_cron does, to avoid waiting for the next minute; the catalog is the extension's own."""
     if not list(binaries().parent.glob("lib/pg_cron.so")):
         pytest.skip("pg_cron is not installed here")
     one = job({"pg_cron": "nightly"}, {"pg_cron": "nightly"})

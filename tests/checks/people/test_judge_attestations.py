@@ -1,4 +1,4 @@
-"""A person's word counts when role, time, evidence, signature and findings are right; each wrong one has its reason."""
+"""An attestation counts if role, time, evidence, signature and findings are right; each failure has its own reason."""
 
 from __future__ import annotations
 
@@ -89,17 +89,17 @@ def test_nobody_is_not_covered_with_the_command_to_type():
     [
         (said(valid_until=NOW), Verdict.FAIL, "expired on 2026-03-04T12:00:00Z"),
         (said(valid_until=NOW - timedelta(days=9)), Verdict.FAIL, "9 d ago"),
-        (said(at=NOW + timedelta(hours=1)), Verdict.FAIL, "yet to come"),
+        (said(at=NOW + timedelta(hours=1)), Verdict.FAIL, "which is in the future"),
         (said(role="technical-lead"), Verdict.FAIL, "attested in the role technical-lead, but sec.audit must be"),
         (with_file(found=B), Verdict.FAIL, f"its SHA-256 was {A} and is {B} now"),
-        (with_file(found="", missing=True), Verdict.FAIL, f"reports/audit.pdf (SHA-256 {A}) of attestations/one.yml is gone"),
+        (with_file(found="", missing=True), Verdict.FAIL, f"reports/audit.pdf (SHA-256 {A}) of attestations/one.yml is missing"),
         (with_file(found="", problem="cannot be read: Permission denied"), Verdict.INCONCLUSIVE, "Permission denied"),
         (replace(GOOD, evidence=()), Verdict.FAIL, "names no evidence"),
-        (replace(GOOD, changed=True), Verdict.FAIL, "was changed while this ran"),
+        (replace(GOOD, changed=True), Verdict.FAIL, "was changed during this run"),
         (replace(GOOD, signature=SignatureSeen("bad", detail="x")), Verdict.FAIL, "changed after signing"),
         (replace(GOOD, signature=SignatureSeen("unlisted")), Verdict.FAIL, "lists neither for security-lead"),
-        (with_url(status=404), Verdict.FAIL, "is gone (HTTP 404)"),
-        (with_url(status=500), Verdict.INCONCLUSIVE, "answered HTTP 500"),
+        (with_url(status=404), Verdict.FAIL, "does not exist (HTTP 404)"),
+        (with_url(status=500), Verdict.INCONCLUSIVE, "returned HTTP 500"),
         (with_url(problem="did not answer: ConnectionError"), Verdict.INCONCLUSIVE, "ConnectionError"),
         (with_url(sha256=A, status=200, found=B), Verdict.FAIL, f"was {A} and is {B}"),
         (with_url(sha256=A, status=403), Verdict.INCONCLUSIVE, "HTTP 403"),
@@ -116,8 +116,8 @@ def test_each_wrong_thing_has_its_reason(one, verdict, says):
 @pytest.mark.parametrize(
     ("one", "says"),
     [
-        (with_url(asked=False), "was not looked at"),
-        (with_url(status=401), "asks for a login"),
+        (with_url(asked=False), "was not fetched"),
+        (with_url(status=401), "requires a login"),
         (replace(GOOD, signature=SignatureSeen("unchecked", detail="no file")), "trust is not established"),
         (said(valid_until=NOW + timedelta(days=2)), "expires in 2 d"),
     ],

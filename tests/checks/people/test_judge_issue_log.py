@@ -1,4 +1,4 @@
-"""Everything that is not green has an entry with owner and decision, and nothing weighty is open at the end."""
+"""Everything that is not green has an entry with owner and decision, and nothing serious is open at the end."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def item(item_id="phase1.logs"):
         (seen(ENTRY), Verdict.PASS, "all 1 are documented"),
         (seen(replace(ENTRY, target="web1")), Verdict.PASS, "documented"),
         (seen(bad=()), Verdict.PASS, "all 7 items are green"),
-        (seen(), Verdict.FAIL, "phase1.logs [web1] is failed and has no entry in issues/CHG-1.yml"),
+        (seen(), Verdict.FAIL, "phase1.logs [web1] is failing and has no entry in issues/CHG-1.yml"),
         (seen(replace(ENTRY, target="web2")), Verdict.FAIL, "has no entry"),
         (seen(replace(ENTRY, incomplete=("owner",))), Verdict.FAIL, "CHG-1.yml:1: phase1.logs is a stub: fill in owner"),
-        (seen(replace(ENTRY, closed=NOW)), Verdict.FAIL, "is closed, but it is failed: open it again"),
+        (seen(replace(ENTRY, closed=NOW)), Verdict.FAIL, "is closed, but it is failing: reopen it"),
         (seen(replace(ENTRY, closed=NOW), ENTRY), Verdict.PASS, "documented"),
         (seen(bad=(), items=0), Verdict.INCONCLUSIVE, "has a verdict yet"),
     ],

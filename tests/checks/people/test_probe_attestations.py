@@ -1,4 +1,4 @@
-"""What backs an attestation, with real files, real SSH keys and a real web server."""
+"""What supports an attestation, with real files, real SSH keys and a real web server."""
 
 from __future__ import annotations
 
@@ -83,19 +83,19 @@ def test_altered_and_missing_evidence(tmp_path, one):
     assert sha256(b"report") in judged.reason
     assert sha256(b"Report") in judged.reason
     (tmp_path / "audit.pdf").unlink()
-    assert "is gone" in verdict(tmp_path, one).reason
+    assert "is missing" in verdict(tmp_path, one).reason
 
 
 def test_evidence_that_is_no_file(tmp_path, one):
     (tmp_path / "audit.pdf").unlink()
     (tmp_path / "audit.pdf").symlink_to("/dev/zero")
     judged = verdict(tmp_path, one)
-    assert (judged.verdict, "audit.pdf is no file" in judged.reason) == (Verdict.INCONCLUSIVE, True)
+    assert (judged.verdict, "audit.pdf is not a file" in judged.reason) == (Verdict.INCONCLUSIVE, True)
 
 
 def test_the_attestation_itself_changed_since_it_was_loaded(tmp_path, one):
     (tmp_path / one.file).write_bytes(TEXT + b"#")
-    assert "was changed while this ran" in verdict(tmp_path, one).reason
+    assert "was changed during this run" in verdict(tmp_path, one).reason
 
 
 def test_a_findings_file_is_evidence_too(tmp_path, one):
@@ -189,7 +189,7 @@ def test_urls_are_fetched_when_asked(tmp_path, one, web, path, digest, expected,
     judged = verdict(tmp_path, backed, fetch=True)
     assert judged.verdict is expected
     assert says in judged.reason
-    assert "was not looked at" in verdict(tmp_path, backed).notes[0]
+    assert "was not fetched" in verdict(tmp_path, backed).notes[0]
 
 
 def test_a_url_that_does_not_answer(tmp_path, one):

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 as the standard has it: levels from rules, suppressions, baselines, scans that did not finish."""
+"""SARIF 2.1.0 as the standard defines it: levels from rules, suppressions, baselines, scans that did not finish."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ def test_a_clean_scan_passes_and_one_to_review_is_inconclusive():
         (log(externalPropertyFileReferences={"results": [{}]}), "in other files"),
         (log(result(level="high")), "unknown level"),
         (log(result(kind="bad")), "unknown kind"),
-        (log("x"), "a result that is no object"),
-        (log(result(suppressions={})), "suppressions that is no list"),
-        (log(result(rule={"toolComponent": {"index": "x"}})), "has a shape"),
+        (log("x"), "a result that is not an object"),
+        (log(result(suppressions={})), "suppressions that is not a list"),
+        (log(result(rule={"toolComponent": {"index": "x"}})), "structure of SARIF"),
     ],
 )
 def test_what_says_nothing_is_inconclusive(content, says):

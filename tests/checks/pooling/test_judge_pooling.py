@@ -43,7 +43,7 @@ def test_several_poolers_add_up_and_an_unknown_one_is_inconclusive():
         (POOLER, Verdict.PASS, "nobody waits"),
         (replace(POOLER, refused=True, problem="refused"), Verdict.FAIL, "p is down"),
         (replace(POOLER, problem="not allowed"), Verdict.INCONCLUSIVE, "stats_users"),
-        (replace(POOLER, mode="session"), Verdict.FAIL, "pools by session"),
+        (replace(POOLER, mode="session"), Verdict.FAIL, "uses session pooling"),
         (replace(POOLER, paused=True), Verdict.FAIL, "paused"),
         (
             replace(POOLER, pools=(PoolFacts("d", "a", "transaction", 3, 7, 4.0, 3),)),
@@ -79,11 +79,11 @@ def pressed(facts, *, ran_now=True, **changes):
 @pytest.mark.parametrize(
     ("facts", "verdict", "words"),
     [
-        (PRESSURE, Verdict.PASS, "80 clients (the server takes 60) all got answers"),
+        (PRESSURE, Verdict.PASS, "80 clients (the server accepts 60) all got answers"),
         (replace(PRESSURE, failed=3, first_error="no more connections"), Verdict.FAIL, "3 of 80 clients"),
         (replace(PRESSURE, slowest_s=9.0), Verdict.FAIL, "pool of 20 is too small"),
         (replace(PRESSURE, most_servers=31), Verdict.FAIL, "31 server connections"),
-        (replace(PRESSURE, clients=50), Verdict.INCONCLUSIVE, "do not go over"),
+        (replace(PRESSURE, clients=50), Verdict.INCONCLUSIVE, "do not exceed"),
         (replace(PRESSURE, answers=2), Verdict.INCONCLUSIVE, "only 2 answers"),
         (replace(PRESSURE, most_servers=None), Verdict.INCONCLUSIVE, "pg_monitor"),
     ],

@@ -1,4 +1,4 @@
-"""The record of a pressure test: one of an earlier version counts while what it measured is as now."""
+"""The record of a pressure test: one of an earlier version counts while the settings it measured are unchanged."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def earlier(tmp_path, inventory="prod", **changes):
 @pytest.mark.parametrize(
     ("changes", "verdict", "says"),
     [
-        ({}, Verdict.PASS, "all got answers, 400 in all"),
+        ({}, Verdict.PASS, "all got answers, 400 in total"),
         ({"inventory": "staging"}, Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'"),
         ({"pool_size": 50}, Verdict.INCONCLUSIVE, "pool size was '50', is '20'"),
         ({"max_connections": 70}, Verdict.INCONCLUSIVE, "max_connections was '70', is '60'"),
         ({"clients": 70}, Verdict.INCONCLUSIVE, "clients was '70', is '80'"),
-        ({"failed": 2, "first_error": "timeout"}, Verdict.FAIL, "2 of 80 clients through p got no answer, first: timeout"),
+        ({"failed": 2, "first_error": "timeout"}, Verdict.FAIL, "2 of 80 clients through p got no answer, first error: timeout"),
         ({"at": "2020-01-01T00:00:00Z"}, Verdict.INCONCLUSIVE, "limit 90 d"),
     ],
 )  # fmt: skip

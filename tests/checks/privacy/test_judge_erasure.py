@@ -33,14 +33,14 @@ def after(*hits, **more):
         (after("s.users.email"), Verdict.FAIL, "only marked as deleted"),
         (after("s.old.body"), Verdict.FAIL, "the erasure itself wrote it there"),
         (replace(after("s.old.body"), before=replace(BEFORE, hits=(*BEFORE.hits, Hit("s.old.body", 1)))), Verdict.FAIL,
-         "the erasure forgets this place"),
+         "the erasure misses this place"),
         (replace(ERASED, before=replace(BEFORE, hits=())), Verdict.INCONCLUSIVE, "the control failed"),
         (replace(ERASED, after=None, problem="refused"), Verdict.FAIL, "the erasure itself failed: refused"),
         (after(unread=("s.secret: not readable: GRANT pg_read_all_data",)), Verdict.INCONCLUSIVE, "GRANT pg_read_all_data"),
     ],
 )  # fmt: skip
 def test_erasure(facts, verdict, words):
-    """As the parameters say; each backup is named with the day from which it no longer has this person."""
+    """As parametrized; each backup is listed with the day from which it no longer holds this person."""
     found = erasure.judge_erasure(facts, ERASURE)
     assert found.verdict is verdict, found.reason
     assert words in found.reason
@@ -48,7 +48,7 @@ def test_erasure(facts, verdict, words):
 
 
 def test_erasure_looks_beside_the_database():
-    """A key or a line that stays is named with where it is and what to do; a cache that should hold the person is a control."""
+    """A key or line that remains is reported with its place and the next step; a cache that should hold the person is a control."""
     wider = Erasure.model_validate(
         ERASURE.model_dump(exclude={"redis", "logs"})
         | {
@@ -70,6 +70,6 @@ def test_erasure_looks_beside_the_database():
         replace(whole, after=replace(BEFORE, hits=(Hit("log app", 2, "/a.log"),))), wider
     )
     assert "log app (2 lines, first /a.log)" in logged.reason
-    assert "log an id in its place" in logged.reason
+    assert "log an id instead" in logged.reason
     others = erasure.judge_erasure(replace(whole, before=replace(before, databases=("crm",))), wider)
-    assert any("other databases of db2 were not looked at: crm" in note for note in others.notes)
+    assert any("other databases of db2 were not searched: crm" in note for note in others.notes)

@@ -1,4 +1,4 @@
-"""The judge of retention: files that are older than they may be."""
+"""The judge of retention: files that are older than allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pg_partman for real (4.7 on PostgreSQL 15): its policy and what its maintenance left, its partitions, and each way to be wrong."""
+"""Real pg_partman (4.7 on PostgreSQL 15): its policy, what its maintenance left, its partitions, and every misconfiguration."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def judged(cluster: Cluster):
 
 
 def test_rows_past_the_retention_fail_until_its_maintenance_has_run(cluster: Cluster, made: Callable) -> None:
-    """The policy alone is no pass; after run_maintenance the old partitions are gone and it is one."""
+    """The policy alone does not pass; once run_maintenance has dropped the old partitions, it does."""
     before = judged(cluster)
     assert before.verdict is Verdict.FAIL
     assert "rows are older than 10 d + 24 h slack" in before.reason
@@ -92,8 +92,8 @@ def test_maintenance_that_no_longer_makes_partitions_is_seen(cluster: Cluster, m
 
 
 def test_a_retention_that_is_no_interval_is_said(cluster: Cluster, made: Callable) -> None:
-    """Partitions by number have a number as retention: that cannot be compared, and is no trace."""
+    """Partitions by number have a number as retention: it cannot be compared, and must not end in a traceback."""
     made("UPDATE partman.part_config SET retention = 'a lot'")
     found = judged(cluster)
     assert found.verdict is Verdict.FAIL
-    assert "is no interval: 'a lot'" in found.reason
+    assert "is not an interval: 'a lot'" in found.reason

@@ -92,7 +92,7 @@ def test_what_cannot_be_read_is_named_not_passed_over(cluster, made):
 
 
 def test_a_locked_table_is_named_and_the_others_are_read(cluster, made, nodes):
-    """ACCESS EXCLUSIVE elsewhere costs its time limit and hides that table alone; without a replica the primary is read."""
+    """An ACCESS EXCLUSIVE lock costs that table's time limit and hides only that table; without a replica the primary is read."""
     made(f"INSERT INTO er.people (email) VALUES ('{SUBJECT.email}')")
     alone = {"statement_timeout": timedelta(seconds=2), "replicas": None}
     brief = Cluster(cluster.settings.model_copy(update=alone))
@@ -194,7 +194,7 @@ def test_redis_is_looked_through_and_its_hits_counted(cluster, made, redis_serve
 
 
 def test_one_key_among_thousands_is_found_in_any_database(redis_server):
-    """Keys are read in batches, expired ones among them; the time for it is bounded."""
+    """Keys are read in batches, expired ones among them; the search has a time limit."""
     cache = SearchedRedis.model_validate({**redis_server, "databases": [0, 3]})
     with redis_client(cache, 3) as client:
         client.mset({f"key:{n}": "x" * 20 for n in range(3000)})
@@ -202,12 +202,12 @@ def test_one_key_among_thousands_is_found_in_any_database(redis_server):
         client.set("gone", SUBJECT.email, px=1)
     time.sleep(0.01)
     assert keys_with(cache, SUBJECT.needles()) == ["mail:1 (database 3)"]
-    with pytest.raises(CannotTell, match=r"its time was over after \d+ of 3001 keys"):
+    with pytest.raises(CannotTell, match=r"its time was up after \d+ of 3001 keys"):
         keys_with(cache.model_copy(update={"timeout": timedelta(0)}), SUBJECT.needles())
 
 
 def test_redis_without_permission_names_what_it_needs(redis_server):
-    """A user who may not read values gives no answer, and no pass."""
+    """A user who may not read values makes it inconclusive, not a pass."""
     cache = SearchedRedis.model_validate(redis_server)
     with redis_client(cache) as client:
         client.set("key", "value")

@@ -1,4 +1,4 @@
-"""Judges of TimescaleDB. Rows marked `recorded` are those of a real TimescaleDB 2.28.3 on PostgreSQL 15, with its workers."""
+"""Judges of TimescaleDB. Rows marked `recorded` come from a real TimescaleDB 2.28.3 on PostgreSQL 15, with its workers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FAILED = replace(GOOD, last_success=None, status="Failed", failures=4,
     ],
 )
 def test_health_of_a_job(job, outside, wrong):
-    """Not scheduled, no run, no success, a success older than two intervals; from outside only that it is on."""
+    """Not scheduled, no run, no success, a success older than two intervals; with an outside scheduler, only that it is switched on."""
     found = health(job, NOW, outside_scheduler=outside)
     assert bool(found.wrong) == bool(wrong)
     assert wrong in "; ".join(found.wrong)
@@ -92,7 +92,7 @@ RETAINED = ChunkRetention.model_validate({"table": "public.t", "drop_after": "7d
     [
         (TABLE, "pass", "drops chunks of public.t after 7 d"),
         (replace(TABLE, exists=False), "fail", "does not exist"),
-        (replace(TABLE, hypertable=False), "fail", "no hypertable"),
+        (replace(TABLE, hypertable=False), "fail", "not a hypertable"),
         (replace(TABLE, jobs=()), "fail", "add_retention_policy('public.t', INTERVAL '7 days')"),
         (
             replace(TABLE, jobs=(replace(GOOD, spans={"drop_after": 9 * D}),)),
@@ -105,7 +105,7 @@ RETAINED = ChunkRetention.model_validate({"table": "public.t", "drop_after": "7d
             "drop_created_before 7 days",
         ),
         (replace(TABLE, chunks=chunks(12, 9, 1)), "fail", "2 of 3 chunks"),
-        (replace(TABLE, chunks=chunks(8, 1)), "pass", "none is past that"),
+        (replace(TABLE, chunks=chunks(8, 1)), "pass", "none of 2 is overdue"),
         (replace(TABLE, jobs=(FAILED,)), "fail", "is Failed (4 failures)"),
         (replace(TABLE, chunks=()), "inconclusive", "run again after phase 4"),
         (
@@ -185,7 +185,7 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
 @pytest.mark.parametrize(
     ("found", "verdict", "words"),
     [
-        (FRESH, "pass", "24 rows of public.h equal"),
+        (FRESH, "pass", "24 rows of public.h match"),
         (replace(FRESH, exists=False), "fail", "no continuous aggregate public.h"),
         (replace(FRESH, job=None), "fail", "add_continuous_aggregate_policy"),
         (replace(FRESH, job=replace(REFRESH, scheduled=False)), "fail", "switched off"),
@@ -193,7 +193,11 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
         (replace(FRESH, watermark=NOW - 5 * H), "fail", "stale: raw rows reach 5 h past its watermark"),
         (replace(FRESH, watermark=None), "fail", "nothing of public.h is materialised"),
         (replace(FRESH, newest_raw=None), "inconclusive", "public.t has no rows"),
-        (replace(FRESH, comparisons=(OTHER,)), "fail", "has n 6 for 7. No change of raw rows explains it"),
+        (
+            replace(FRESH, comparisons=(OTHER,)),
+            "fail",
+            "has n 6 for 7. No change to the raw rows explains it",
+        ),
         (
             replace(FRESH, comparisons=(OTHER,)),
             "fail",
@@ -202,7 +206,7 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
         (
             replace(FRESH, comparisons=(OTHER,), out_of_reach=LATE),
             "fail",
-            "its policy looks back 3 d only: CALL refresh_continuous_aggregate('public.h', "
+            "its policy looks back only 3 d: CALL refresh_continuous_aggregate('public.h', "
             f"'{NOW - 5 * D - H}', '{NOW - 5 * D + H}')",
         ),
         (replace(FRESH, comparisons=()), "inconclusive", "none is complete yet"),
@@ -215,13 +219,13 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
     ],
 )
 def test_continuous_aggregate(found, verdict, words):
-    """A policy that runs, a watermark near the raw rows by the policy's own promise, and right buckets."""
+    """A policy that runs, a watermark near the raw rows as the policy promises, and correct buckets."""
     judged = timescale_aggregates.judge_aggregate(found, WANTED)
     assert (judged.verdict, words in judged.reason) == (verdict, True), judged.reason
 
 
 def test_a_refresh_that_deletes_what_retention_dropped_is_noted():
-    """A window longer than the raw rows' life deletes buckets when it refreshes dropped ranges."""
+    """A window longer than the raw rows' lifetime deletes buckets when it refreshes dropped ranges."""
     judged = timescale_aggregates.judge_aggregate(replace(FRESH, drops_raw_after=D), WANTED)
     assert judged.verdict == "pass"
     assert "deletes" in judged.notes[0]
@@ -232,7 +236,7 @@ SECTION = Timescale.model_validate(
     {"version": "2.28", "retention": [{"table": "public.t", "drop_after": "7d"}]}
 )
 WORKERS = ("TimescaleDB Background Worker Launcher", "TimescaleDB Background Worker Scheduler")
-#: recorded: what a database of 2.28.3 says, its own housekeeping jobs included.
+#: recorded: a database of 2.28.3, including its own housekeeping jobs.
 TELEMETRY = replace(NEW, id=1, proc="policy_telemetry", table="", spans={})
 HEALTHY = Extension(
     NOW, "15.20", {"platform": "2.28.3"}, {}, "2.28.3", "timescale", WORKERS, 16, 8, (TELEMETRY, GOOD)
@@ -258,7 +262,7 @@ ACTION = replace(FAILED, id=1005, proc="platform.roll_up", table="")
     ],
 )  # fmt: skip
 def test_extension(found, verdict, words):
-    """Version in every database, licence, workers, and jobs that no other check looks at."""
+    """Version in every database, licence, workers, and jobs that no other check covers."""
     judged = judge_timescale.judge_extension(found, judge_timescale.expected(SECTION))
     assert (judged.verdict, words in judged.reason) == (verdict, True), judged.reason
     assert any("max_worker_processes is 8" in note for note in judged.notes) == (verdict == "pass")
@@ -270,5 +274,5 @@ def test_extension(found, verdict, words):
      ("2.28.30", "2.28.3", False)],
 )  # fmt: skip
 def test_versions(version, wanted, same):
-    """2.28 asks for any patch of 2.28, 2.2 does not."""
+    """2.28 accepts any patch of 2.28; 2.2 does not."""
     assert judge_timescale.matches(version, wanted) is same

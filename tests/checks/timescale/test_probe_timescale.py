@@ -1,6 +1,6 @@
-"""TimescaleDB on the real extension (2.23 in PGlite): catalog, policies, aggregates recomputed. No workers there.
+"""TimescaleDB with the real extension (2.23 in PGlite, which has no workers): catalog, policies, aggregates recomputed.
 
-Tests whose name says `recorded` read rows as TimescaleDB's own definitions of its views give them.
+Tests with `recorded` in their name read rows in the form that TimescaleDB's own view definitions give.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def aggregate(cluster, section) -> AggregateFacts:
 
 
 def test_the_catalog(cluster, section):
-    """Dimension, chunks, settings and policies as they were made; a query over a day reads one chunk."""
+    """Dimension, chunks, settings and policies as created; a query over a day reads one chunk."""
     found = table(cluster)
     assert [(d.column, d.kind, d.interval.days) for d in found.dimensions] == [("recorded_at", "Time", 1)]
     assert len(found.chunks) in (12, 13)
@@ -135,7 +135,7 @@ def test_extension_and_version(cluster, section):
 
 
 def test_a_person_left_in_a_continuous_aggregate_is_found(cluster, port):
-    """Erased from the raw rows, the person stays in the aggregate's buckets: it is looked at without being named."""
+    """Erased from the raw rows, the person stays in the aggregate's buckets, which are searched without being named."""
     person = new_subject("0123456789abcdef")
     sql(port, "CREATE SCHEMA IF NOT EXISTS door", "CREATE TABLE door.visits (at timestamptz NOT NULL, who text)",
         "SELECT create_hypertable('door.visits', 'at')",
@@ -159,7 +159,7 @@ def test_a_person_left_in_a_continuous_aggregate_is_found(cluster, port):
 
 
 def test_clients_side_by_side_get_their_own_answers(port):
-    """PGlite is one session for all clients; two workers of a run must not meet in the middle of a query."""
+    """PGlite is one session for all clients; two workers of a run must not interfere with each other's queries."""
 
     def asks(client: int) -> list[int]:
         got = []
@@ -225,7 +225,7 @@ def test_changes_that_the_next_refresh_takes_in_are_left_out(port, cluster, sect
         sql(port, late.format("5 days"))
         judged = timescale_aggregates.judge_aggregate(aggregate(cluster, section), section.aggregates[0])
         assert judged.verdict == "fail"
-        assert "looks back 3 d only" in judged.reason
+        assert "looks back only 3 d" in judged.reason
     finally:
         sql(port, gone, refresh)
     assert (
@@ -235,10 +235,10 @@ def test_changes_that_the_next_refresh_takes_in_are_left_out(port, cluster, sect
 
 
 def test_an_ordinary_table_and_a_missing_one(port, cluster):
-    """Neither is taken for a hypertable without chunks."""
+    """Neither is mistaken for a hypertable without chunks."""
     sql(port, "CREATE TABLE telemetry.plain (at timestamptz)")
     wanted = {"column": "at", "chunk_interval": "1d"}
-    for name, words in (("telemetry.plain", "no hypertable"), ("telemetry.nothing", "does not exist")):
+    for name, words in (("telemetry.plain", "not a hypertable"), ("telemetry.nothing", "does not exist")):
         found = probe.hypertable(cluster, name, ["telemetry.plain", "telemetry.nothing"])
         judged = timescale_hypertables.judge_hypertable(
             found, Hypertable.model_validate({"table": name, **wanted})
@@ -247,7 +247,7 @@ def test_an_ordinary_table_and_a_missing_one(port, cluster):
 
 
 def test_without_the_extension(nodes):
-    """A database without it cannot be told of, and says what to do; its version is a failure."""
+    """Without it, a table cannot be judged and the error names the next step; the missing version is a failure."""
     cluster = Cluster(nodes.database())
     with pytest.raises(CannotTell, match="CREATE EXTENSION timescaledb"):
         probe.hypertable(cluster, "public.t", ["public.t"])
@@ -261,7 +261,7 @@ def test_without_the_extension(nodes):
 
 
 class Recorded:
-    """Answers as a server would, by the words of the query; TimescaleDB 2.11's views, or 2.13's."""
+    """Answers like a server, depending on the text of the query; with the views of TimescaleDB 2.11 or 2.13."""
 
     def __init__(self, views: set[str], settings: list[tuple]) -> None:
         self.views, self.settings, self.asked = views, settings, []

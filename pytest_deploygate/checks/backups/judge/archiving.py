@@ -10,19 +10,19 @@ from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
-#: Segments that wait are usual while one is being copied; more of them pile up.
+#: A few waiting segments are normal while one is being copied; more mean that they pile up.
 _MOST_WAITING = 8
 _MOST = 4
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def judge_archiving(found: Archiving, expected: Backup) -> Judgement:
-    """Pass when a marker's segment was archived in time and every segment since the last full backup is there."""
+    """Pass when a marker's segment was archived in time and every segment since the last full backup is present."""
     readings = tuple(_readings(found, expected))
     if not found.continuous:
         return Judgement(
             Verdict.FAIL,
-            f"{found.tool} are no continuous backup: what was written since the last one is lost with the server; archive WAL "
+            f"{found.tool} are not a continuous backup: what was written since the last one is lost with the server; archive WAL "
             "(pgBackRest, Barman, or archive_command with base backups)",
             readings,
         )
@@ -36,7 +36,7 @@ def judge_archiving(found: Archiving, expected: Backup) -> Judgement:
     return said.judgement(
         lambda: (
             f"segment {found.mark.segment} was in the archive {words_for(found.archived_s or 0.0)} after its switch; all "
-            f"{found.checked} segments since {found.since} are there"
+            f"{found.checked} segments since {found.since} are in the archive"
         )
     )
 
@@ -50,12 +50,12 @@ def _not_archived(found: Archiving, expected: Backup) -> Iterator[str]:
     if found.archived_s is None:
         off = " (archive_mode is off)" if found.after.mode == "off" else ""
         yield (
-            f"segment {segment} was switched away and is not archived, limit {words_for(limit_s)}{off}: look at the server's "
+            f"segment {segment} was completed but is not archived, limit {words_for(limit_s)}{off}: check the server's "
             f"log for archive_command{_last_failure(found.after)}"
         )
     elif found.stored is False:
         yield (
-            f"the server says that segment {segment} is archived, but it is not in the archive of {found.tool}: "
+            f"the server reports segment {segment} as archived, but it is not in the archive of {found.tool}: "
             "archive_command returns 0 without storing anything, or stores elsewhere"
         )
     elif found.archived_s > limit_s:
@@ -71,11 +71,11 @@ def _last_failure(now: Archiver) -> str:
 def _failing(found: Archiving) -> Iterator[str]:
     now = found.after
     if now.failed > found.before.failed:
-        yield f"archive_command failed {now.failed - found.before.failed} times while we watched"
+        yield f"archive_command failed {now.failed - found.before.failed} times during the check"
     elif now.last_failed_at and now.last_failed_at > (now.last_archived_at or _NEVER):
         yield f"archive_command's last run failed{_last_failure(now)}"
     if now.waiting > _MOST_WAITING:
-        yield f"{now.waiting} segments wait to be archived and fill pg_wal"
+        yield f"{now.waiting} segments are waiting to be archived and fill pg_wal"
 
 
 def _gap(found: Archiving) -> Iterator[str]:
@@ -97,9 +97,9 @@ def _readings(found: Archiving, expected: Backup) -> Iterator[Reading]:
     yield Reading(
         "segments missing", len(found.gap), limit="0", ok=None if found.gap_problem else not found.gap
     )
-    yield Reading("segments looked for", found.checked)
+    yield Reading("segments checked", found.checked)
     yield Reading(
-        "failures while watching",
+        "failures during the check",
         now.failed - found.before.failed,
         limit="0",
         ok=now.failed == found.before.failed,

@@ -1,4 +1,4 @@
-"""The repository and its backups: there, young, kept, encrypted, with room, verified; and a small one taken now."""
+"""The repository and its backups: present, recent, retained, encrypted, with room, verified; and a small one taken now."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ _CLOCKS = timedelta(minutes=5)
 
 
 def judge_repository(found: Repository, expected: Backup) -> Judgement:
-    """Pass when a usable full backup is there, young enough, encrypted, kept by a rule, with room for the next ones."""
+    """Pass when a usable full backup exists, recent and encrypted, with a retention and room for the next ones."""
     if found.unreachable:
         return Judgement(
             Verdict.FAIL,
-            f"the backups cannot be seen, so nobody could restore one now: {found.unreachable}",
+            f"the backups cannot be reached, so none could be restored now: {found.unreachable}",
             (Reading("backup host", found.host, limit="answers", ok=False),),
         )
     if found.newest is None or found.newest_full is None or found.store is None:
-        kind = (
-            "no backup" if found.newest is None else "no full backup, and others are worth nothing without it"
-        )
+        kind = "no backup" if found.newest is None else "no full backup, and others are useless without it"
         return Judgement(
             Verdict.FAIL,
-            f"{found.tool} has {kind}: take a full one now, and see why the schedule did not",
+            f"{found.tool} has {kind}: take a full one now, and find out why the schedule did not",
             (Reading("full backups", 0, limit=f"at least {expected.keep}", ok=False),),
         )
     store = found.store
@@ -43,23 +41,23 @@ def judge_repository(found: Repository, expected: Backup) -> Judgement:
     said.unknown(*_unknown(store, expected))
     said.read(*_readings(found, found.newest, newest, store, expected))
     if store.retention is None:
-        said.note("plain backups carry no retention of their own: who removes old ones?")
+        said.note("plain backups have no retention of their own: make sure that old ones are removed")
     return said.judgement(
         lambda: (
             f"{found.full_count} full backups, the newest {words_for(found.now - newest.finished)} old, "
-            f"{store.encryption or 'not encrypted'}; that it can be restored is db.restore's to show"
+            f"{store.encryption or 'not encrypted'}; whether it can be restored is tested by db.restore"
         )
     )
 
 
 def judge_final(found: Verified, expected: Backup) -> Judgement:
-    """Pass when the newest full backup is of this morning and its tool's own check finds nothing wrong with it."""
+    """Pass when the newest full backup is from this morning and its tool's own check finds nothing wrong with it."""
     return _judge_verified(found, expected.final_age, "full backup", "take one now, before the day begins")
 
 
 def judge_night(found: Verified, expected: Backup) -> Judgement:
-    """Pass when the night's backup is there and verifies."""
-    return _judge_verified(found, expected.max_age, "backup", "look at the job's log, then take one now")
+    """Pass when the night's backup exists and verifies."""
+    return _judge_verified(found, expected.max_age, "backup", "check the job's log, then take one now")
 
 
 def judge_trial(found: Trial, expected: Backup) -> Judgement:
@@ -74,7 +72,7 @@ def judge_trial(found: Trial, expected: Backup) -> Judgement:
             found.took_s <= limit_s,
         ),
         Reading(
-            "new backup", found.label or ("none" if found.listed else "made by the inventory's own command")
+            "new backup", found.label or ("none" if found.listed else "taken by the inventory's own command")
         ),
     )
     if found.problem:
@@ -86,11 +84,11 @@ def judge_trial(found: Trial, expected: Backup) -> Judgement:
     if found.took_s > limit_s:
         return Judgement(
             Verdict.FAIL,
-            f"the small backup took {words_for(found.took_s)}, limit {words_for(limit_s)}: see what slows the repository",
+            f"the small backup took {words_for(found.took_s)}, limit {words_for(limit_s)}: find out what slows the repository",
             readings,
         )
     return Judgement(
-        Verdict.PASS, f"a small backup taken now was complete after {words_for(found.took_s)}", readings
+        Verdict.PASS, f"a small backup taken now completed after {words_for(found.took_s)}", readings
     )
 
 
@@ -114,7 +112,7 @@ def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -
         *([backup.error] if backup.error else []),
     ]
     if bad:
-        # What is too old names the backup itself.
+        # A reason about age names the backup itself.
         about = found.tool if old else f"{found.tool}, {backup.label}"
         next_step = (
             advice
@@ -138,11 +136,11 @@ def _too_old(backup: BackupSet, what: str, limit: timedelta, now: datetime) -> I
     when = f"{backup.finished:%Y-%m-%d %H:%M} UTC"
     if age > limit:
         yield (
-            f"the {what} ({backup.label}) is of {when}, {words_for(age)} ago, limit {words_for(limit)}: see why "
+            f"the {what} ({backup.label}) is from {when}, {words_for(age)} ago, limit {words_for(limit)}: find out why "
             "the job did not run or failed"
         )
     elif age < -_CLOCKS:
-        yield f"the {what} ({backup.label}) is of {when}, in the future: a clock is wrong"
+        yield f"the {what} ({backup.label}) is from {when}, in the future: a clock is wrong"
 
 
 def _kept(found: Repository, expected: Backup) -> Iterator[str]:
@@ -155,7 +153,7 @@ def _kept(found: Repository, expected: Backup) -> Iterator[str]:
 def _encryption(store: Store, expected: Backup) -> Iterator[str]:
     if expected.encrypted and store.encryption == "":
         yield (
-            f"the repository {store.where} is not encrypted: whoever reads it has every row; set a cipher "
+            f"the repository {store.where} is not encrypted: whoever can read it has every row; set a cipher "
             "(pgBackRest: repo1-cipher-type) or put it on an encrypted volume"
         )
 
@@ -164,7 +162,7 @@ def _room(store: Store, newest: BackupSet, expected: Backup) -> Iterator[str]:
     needed = _needed_bytes(newest, expected)
     if store.free_bytes is not None and store.free_bytes < needed:
         yield (
-            f"{store.where} has {words_for_bytes(store.free_bytes)} free, needed are {words_for_bytes(needed)}: the next "
+            f"{store.where} has {words_for_bytes(store.free_bytes)} free, but {words_for_bytes(needed)} are needed: the next "
             "backup may not fit"
         )
 
@@ -172,7 +170,7 @@ def _room(store: Store, newest: BackupSet, expected: Backup) -> Iterator[str]:
 def _unknown(store: Store, expected: Backup) -> Iterator[str]:
     if expected.encrypted and store.encryption is None:
         yield (
-            f"whether the volume of {store.where} is encrypted is unknown here; `encrypted: false` says that it need not be"
+            f"whether the volume of {store.where} is encrypted cannot be determined here; `encrypted: false` states that it need not be"
         )
     if store.free_bytes is None and expected.min_free is not None:
         yield f"free space is unknown: {store.problem}"

@@ -1,4 +1,4 @@
-"""The restore drill, and the record of a rehearsal that disaster recovery rests on."""
+"""The restore drill, and the record of the rehearsal on which disaster recovery relies."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pytest_deploygate.drills.judging import common_readings, counted, doubt, fa
 from pytest_deploygate.drills.record import Evidence, Record
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
-#: More rows than this share in parts that changed with the marker, and the comparison proves too little.
+#: If more than this share of rows is in parts that changed at the marker, the comparison proves too little.
 _MOST_UNCERTAIN = 0.1
 _ADVICE = {
     "restore": "do not rely on it: restore an older one by hand, and take a new full backup",
     "start": "restore it by hand and read the whole log",
     "marker": "a segment is missing or damaged between the backup and now (db.continuous-backup): take a full backup now",
     "indexes": "the source may be damaged too: run amcheck there, REINDEX, take a full backup",
-    "contents": "do not rely on this backup: find out whether source or copy is right before overwriting anything",
+    "contents": "do not rely on this backup: find out whether the source or the copy is right before overwriting anything",
     "isolation": "nothing was compared; report this",
 }
 
 
 def judge_restore(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
-    """Pass when the newest backup was restored, reached the marker, equals its source, and was quick enough."""
+    """Pass when the newest backup was restored, reached the marker, equals its source, and was fast enough."""
     if found.record is None or not found.ran_now:
         return _on_record(found, expected)
     record, facts = found.record, found.record.facts
@@ -39,7 +39,7 @@ def judge_restore(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
     return Judgement(
         Verdict.PASS,
         f"{facts.backup} was restored in {words_for(facts.rto_s or 0.0)} and equals its source: {facts.rows} rows of "
-        f"{facts.tables} tables, catalog{indexes}; at most {words_for(facts.rpo_s or 0.0)} would be lost",
+        f"{facts.tables} tables, catalog{indexes}; at most {words_for(facts.rpo_s or 0.0)} could be lost",
         readings,
         notes,
     )
@@ -48,7 +48,7 @@ def judge_restore(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
 def judge_rehearsal(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
     """Pass when the last rehearsal is recent enough and its measured RTO and RPO are within the objectives.
 
-    Disaster recovery claims that there is one, so no rehearsal, or an old one, is a failure.
+    Disaster recovery requires a rehearsal, so none, or an old one, is a failure.
     """
     record = found.record
     how = "run the restore drill (`backup.scratch`), or write the record of a rehearsal: date, outcome, rto_s, rpo_s"
@@ -64,7 +64,7 @@ def judge_rehearsal(found: Evidence[RestoreFacts], expected: Backup) -> Judgemen
     if facts.rto_s is None or (facts.rpo_s is None and not record.digest):
         return Judgement(
             Verdict.FAIL,
-            f"the record of {when(record)} names no measured RTO and RPO (rto_s, rpo_s): {how}",
+            f"the record of {when(record)} has no measured RTO and RPO (rto_s, rpo_s): {how}",
             readings,
         )
     if wrong := list(_objectives(facts, expected)):
@@ -78,7 +78,7 @@ def judge_rehearsal(found: Evidence[RestoreFacts], expected: Backup) -> Judgemen
 
 
 def _on_record(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
-    """Judge a record if no drill runs here: it counts while it is recent and of this very configuration."""
+    """Judge a record if no drill runs here: it counts while it is recent and of the same configuration."""
     drill = counted(
         found,
         expected.record_age,
@@ -100,12 +100,12 @@ def _objectives(facts: RestoreFacts, expected: Backup) -> Iterator[str]:
     if facts.rto_s is not None and facts.rto_s > expected.rto.total_seconds():
         copied = f" (copying {words_for(facts.copied_s)})" if facts.copied_s is not None else ""
         yield (
-            f"the restore took {words_for(facts.rto_s)}{copied}, RTO objective {words_for(expected.rto)}: more processes, a "
+            f"the restore took {words_for(facts.rto_s)}{copied}, RTO objective {words_for(expected.rto)}: use more processes, a "
             "nearer repository or a standby"
         )
     if facts.rpo_s is None:
         yield (
-            "what could be lost has no bound: archive_timeout is 0 and nothing streams; set archive_timeout below the RPO "
+            "the possible loss has no bound: archive_timeout is 0 and nothing streams; set archive_timeout below the RPO "
             f"objective ({words_for(expected.rpo)})"
         )
     elif facts.rpo_s > expected.rpo.total_seconds():
@@ -116,9 +116,9 @@ def _objectives(facts: RestoreFacts, expected: Backup) -> Iterator[str]:
 
 
 def _unproven(facts: RestoreFacts) -> str:
-    """Say why a drill that went well proves nothing, or return an empty string."""
+    """Say why a good drill proves nothing, or return an empty string."""
     if facts.rto_s is None or (facts.marker_at is not None and not facts.marker_found):
-        return "its record does not say that the restored server reached the marker"
+        return "its record does not state that the restored server reached the marker"
     if facts.rows == 0:
         return f"{facts.tables} tables were compared and all are empty: zero rows prove nothing; run again after phase 4"
     if facts.index_problem:
@@ -126,7 +126,7 @@ def _unproven(facts: RestoreFacts) -> str:
     if facts.uncertain_rows > facts.rows * _MOST_UNCERTAIN:
         return (
             f"{facts.uncertain_rows} of {facts.rows} rows changed at the time of the marker and could not be compared: run it "
-            "again when less is written"
+            "again when there are fewer writes"
         )
     return ""
 
@@ -138,7 +138,7 @@ def _notes(facts: RestoreFacts) -> tuple[str, ...]:
     if facts.sampled:
         found.append(f"compared by their first and last blocks only: {', '.join(facts.sampled[:6])}")
     if facts.swept:
-        found.append(f"removed what an earlier drill had left behind: {', '.join(facts.swept)}")
+        found.append(f"removed what an earlier drill left behind: {', '.join(facts.swept)}")
     return tuple(found)
 
 
@@ -166,7 +166,7 @@ def _readings(record: Record[RestoreFacts], expected: Backup) -> Iterator[Readin
     for name, seconds in (
         ("copied in", facts.copied_s),
         ("recovered in", facts.recovered_s),
-        ("drill in all", facts.total_s),
+        ("whole drill", facts.total_s),
     ):
         if seconds is not None:
             yield Reading(name, seconds, "s")

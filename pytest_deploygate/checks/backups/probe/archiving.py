@@ -1,6 +1,6 @@
-"""Continuous archiving: a marker is written, its segment switched and looked for in the archive, which has no gap.
+"""Continuous archiving: write a marker, switch its segment, look for it in the archive, and check for gaps.
 
-That archive_command returned 0 is not enough: the segment must be in the archive under its name.
+An archive_command that returned 0 is not enough: the segment must be in the archive under its name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def state(cluster: Cluster) -> Archiver:
 
 
 def mark(connection: Connection, mine: markers.Rows) -> Mark:
-    """Write a marker row and switch to a new segment. Raises CannotTell without the right to switch."""
+    """Write a marker row and switch to a new segment. Raises CannotTell without the privilege to switch."""
     connection.execute("SET synchronous_commit = local")
     connection.execute(mine.insert(), (mine.run, 1))
     row = connection.execute("SELECT (pg_current_wal_lsn() - '0/0')::bigint, clock_timestamp()").fetchone()
@@ -48,7 +48,7 @@ def mark(connection: Connection, mine: markers.Rows) -> Mark:
             "the gate's role may not switch WAL segments; `GRANT EXECUTE ON FUNCTION pg_switch_wal() TO` it"
         ) from None
     if row is None or switched is None:
-        raise CannotTell("the primary gave no position for the marker")
+        raise CannotTell("the primary returned no position for the marker")
     return Mark(mine.run, ".".join(mine.table._obj), row[1], int(row[0]), switched[0])  # noqa: SLF001
 
 
@@ -70,9 +70,9 @@ def archive_marker(cluster: Cluster, backups: Backups) -> Archiving:
 
 
 def wait(cluster: Cluster, backups: Backups, made: Mark, began: float) -> tuple[float | None, bool | None]:
-    """Wait until the marker's segment is archived; return after how long, and whether it is in the archive.
+    """Wait until the marker's segment is archived; return how long it took, and whether it is in the archive.
 
-    Where the server archives by streaming, or not at all, only the archive itself can tell.
+    If the server archives by streaming, or not at all, only the archive itself can show it.
     """
     deadline = began + backups.criteria.archived_within.total_seconds()
     segment_bytes = 0
@@ -89,7 +89,7 @@ def wait(cluster: Cluster, backups: Backups, made: Mark, began: float) -> tuple[
         if time.monotonic() > deadline:
             return None, None
         if now.mode != "off" and now.failed and _failing(now):
-            # One more try of the archiver (it tries three times a second apart), not the whole bound.
+            # Wait for one more attempt of the archiver (it tries three times, a second apart), not the whole bound.
             deadline = min(deadline, began + 4.0)
         time.sleep(_LISTING_S if now.mode == "off" else _POLL_S)
 
@@ -110,7 +110,7 @@ def _gap(found: Archiving, backups: Backups) -> Archiving:
     try:
         full = [each for each in backups.listed() if each.full and each.first_wal]
         if not full:
-            return replace(found, gap_problem="there is no full backup from which on WAL could be complete")
+            return replace(found, gap_problem="there is no full backup from which WAL could be complete")
         there = backups.tool.segments()
     except CannotTell as unknown:
         return replace(found, gap_problem=str(unknown))

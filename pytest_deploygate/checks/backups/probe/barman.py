@@ -30,7 +30,7 @@ class Barman:
         self.name = f"Barman server {self.server}"
 
     def backups(self) -> tuple[BackupSet, ...]:
-        """Return the backups that ended, oldest first."""
+        """Return the completed backups, oldest first."""
         listed = self._json("list-backups", self.server)
         found = [
             b["backup_id"]
@@ -43,7 +43,7 @@ class Barman:
         return tuple(sorted((s for s in sets if s), key=lambda s: s.finished))
 
     def store(self) -> Store:
-        """Return folder, retention and free space, as `show-servers` tells them; Barman 3.4 encrypts nothing itself."""
+        """Return folder, retention and free space from `show-servers`; Barman 3.4 encrypts nothing itself."""
         shown = self._shown()
         folder = str(shown.get("backup_directory", ""))
         retention = str(shown.get("retention_policy") or "")
@@ -53,13 +53,13 @@ class Barman:
             str(shown.get("encryption") or "").replace("None", "") or volume_encryption(self.place, folder),
             "" if retention in _NO_RETENTION else retention,
             free,
-            "" if free is not None else f"df tells nothing of {folder}",
+            "" if free is not None else f"df returned nothing for {folder}",
         )
 
     def segments(self) -> frozenset[str]:
         """Return the segments in the archive by listing its folder; `check` passes if any was ever archived.
 
-        What has come in and waits for `barman cron` is archived first: only then can it be restored.
+        Segments that have arrived and wait for `barman cron` are archived first: only then can they be restored.
         """
         self._run("archive-wal", self.server, bound_s=60)
         folder = str(self._shown().get("wals_directory", ""))
@@ -69,7 +69,7 @@ class Barman:
         return wal.names(done.output)
 
     def verify(self, backup: BackupSet) -> Verification:
-        """Run `check-backup` (its WAL is there) and `verify-backup` (files against the manifest, where there is one)."""
+        """Run `check-backup` (its WAL exists) and `verify-backup` (files against the manifest, if there is one)."""
         began = time.monotonic()
         problems = []
         for command in ("check-backup", "verify-backup"):
@@ -78,7 +78,7 @@ class Barman:
                 problems.append(f"{command}: {done.said}")
         if any("backup_manifest" in p and "No such file" in p for p in problems):
             raise CannotTell(
-                f"{self.name}: {backup.label} has no manifest to verify it by; `barman generate-manifest {self.server} "
+                f"{self.name}: {backup.label} has no manifest to verify it with; `barman generate-manifest {self.server} "
                 f"{backup.label}` writes one"
             )
         return Verification(
@@ -86,7 +86,7 @@ class Barman:
         )
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
-        """Recover into `target`, every tablespace below it: without a rule Barman puts them where production has them."""
+        """Recover into `target`, every tablespace below it: without a rule Barman restores them to their production paths."""
         raw = self._json("show-backup", self.server, backup.label)
         spaces = tablespaces(_inside(raw, self.server))
         rules = [part for name in spaces for part in ("--tablespace", f"{name}:{target}.tablespaces/{name}")]
@@ -95,12 +95,12 @@ class Barman:
         )
 
     def restore_command(self, target: str) -> str:
-        """Fetch WAL with `get-wal`, which takes no notice of where it is called from."""
+        """Fetch WAL with `get-wal`, which does not depend on the folder it is called from."""
         _ = target
         return f'{self._words("get-wal", self.server)} %f >"%p"'
 
     def take_command(self) -> str:
-        """Take a backup; how small it is is Barman's `reuse_backup`."""
+        """Take a backup; Barman's `reuse_backup` decides how small it is."""
         return self._words("backup", self.server)
 
     def _shown(self) -> dict[str, Any]:
@@ -126,11 +126,13 @@ class Barman:
 
 
 def _inside(shown: Any, server: str) -> Any:
-    """Return what Barman's JSON says of a server. Raises CannotTell where it says an error."""
+    """Return the part of Barman's JSON about a server. Raises CannotTell if it reports an error."""
     if isinstance(shown, dict) and server in shown:
         return shown[server]
     said = shown.get("_ERROR") or shown.get("_EXCEPTION") if isinstance(shown, dict) else ""
-    raise CannotTell(f"Barman tells nothing of the server {server}: {' '.join(map(str, said or []))[:300]}")
+    raise CannotTell(
+        f"Barman returned nothing about the server {server}: {' '.join(map(str, said or []))[:300]}"
+    )
 
 
 def tablespaces(shown: Any) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def tablespaces(shown: Any) -> tuple[str, ...]:
 
 
 def parse_backup(shown: Any, server: str) -> BackupSet | None:
-    """Read `barman -f json show-backup`; None for one that did not end. Pure. Raises CannotTell."""
+    """Read `barman -f json show-backup`; None for one that is not complete. Pure. Raises CannotTell."""
     raw = _inside(shown, server)
     base = raw.get("base_backup_information", {})
     if raw.get("status") not in ("DONE", "WAITING_FOR_WALS"):
@@ -158,11 +160,11 @@ def parse_backup(shown: Any, server: str) -> BackupSet | None:
             error="some of its WAL has not arrived" if raw["status"] == "WAITING_FOR_WALS" else "",
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise CannotTell(f"Barman server {server}: a backup is not understood: {error!r}") from None
+        raise CannotTell(f"Barman server {server}: a backup cannot be parsed: {error!r}") from None
 
 
 def _moment(base: dict[str, Any], name: str) -> datetime:
-    """Read a time: as seconds where Barman gives them (from 3.5 on), else as text with its zone."""
+    """Read a time: as seconds if Barman provides them (from 3.5 on), else as text with its zone."""
     stamp = base.get(f"{name}_timestamp")
     if stamp is not None:
         return datetime.fromtimestamp(float(stamp), UTC)

@@ -1,4 +1,4 @@
-"""Plain base backups (pg_basebackup, format plain) in a folder, and the WAL archive beside them."""
+"""Plain base backups (pg_basebackup, format plain) in a folder, and their WAL archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
 
-# A line a backup: name, its end (the manifest is written last), its size, start and WAL from backup_label, WAL range.
+# One line per backup: name, its end (the manifest is written last), its size, start and WAL from backup_label, WAL range.
 _LIST = """
 cd {} || exit 9
 for each in */; do
@@ -55,7 +55,7 @@ class BaseBackup:
         self.name = f"base backups in {self.folder}"
 
     def backups(self) -> tuple[BackupSet, ...]:
-        """Return the whole backups, oldest first. One without a manifest never ended, or cannot be verified."""
+        """Return the complete backups, oldest first. One without a manifest is incomplete, or cannot be verified."""
         done = self.place.run(_LIST, self.folder, timeout_s=60)
         if done.code:
             raise CannotTell(f"{self.folder} on {self.place.name} cannot be listed: {done.said}")
@@ -65,13 +65,13 @@ class BaseBackup:
     def store(self) -> Store:
         """Return free space and encryption of the volume; plain backups have no encryption or retention of their own."""
         free = free_bytes(self.place, self.folder)
-        problem = "" if free is not None else f"df tells nothing of {self.folder}"
+        problem = "" if free is not None else f"df returned nothing for {self.folder}"
         return Store(self.folder, volume_encryption(self.place, self.folder), None, free, problem)
 
     def segments(self) -> frozenset[str]:
         """Return the segments in the archive folder, compressed or not."""
         if not self.archive:
-            raise CannotTell("the archive has no folder that could be listed; name it with `backup.archive`")
+            raise CannotTell("the archive has no folder that can be listed; name it with `backup.archive`")
         done = self.place.run("ls -1 {}", self.archive, timeout_s=60)
         if done.code:
             raise CannotTell(
@@ -83,7 +83,7 @@ class BaseBackup:
         return frozenset(line[:24] for line in whole if wal.SEGMENT.match(line) and ".backup" not in line)
 
     def verify(self, backup: BackupSet) -> Verification:
-        """Run pg_verifybackup: every file against the manifest's checksums, and the WAL that the backup brings."""
+        """Run pg_verifybackup: every file against the manifest's checksums, and the WAL that the backup contains."""
         began = time.monotonic()
         found = self.place.run(
             "PATH={}:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH; pg_verifybackup -q {}",
@@ -108,12 +108,12 @@ class BaseBackup:
         return by.run(_COPY, f"{self.folder}/{backup.label}", target, timeout_s=24 * 3600)
 
     def restore_command(self, target: str) -> str:
-        """Copy from the archive folder, or what the inventory says."""
+        """Copy from the archive folder, or use the inventory's command."""
         _ = target
         return self.fetch or f'cp {words(self.archive)}/%f "%p"'
 
     def take_command(self) -> str:
-        """Return what the inventory says: how base backups are taken is nobody's convention."""
+        """Return the inventory's command: there is no convention for taking base backups."""
         return self.take
 
 
@@ -130,7 +130,7 @@ def _backup(fields: list[str]) -> BackupSet | None:
     where = _LSN.search(last)
     end = ""
     if where and wal.SEGMENT.fullmatch(first):
-        # The size of a segment is not in the label; the end is near the start, in segments of the usual 16 MB.
+        # The segment size is not in the label; the end is near the start, assuming segments of the default 16 MB.
         position = (int(where[1], 16) << 32) + int(where[2], 16)
         end = wal.at(int(first[:8], 16), max(position - 1, 0), 16 * 1024**2)
     return BackupSet(label, "full", began, finished, size, size, first, end)

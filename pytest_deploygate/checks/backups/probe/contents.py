@@ -1,9 +1,9 @@
-"""What stands in a database, as digests that two servers can be compared by.
+"""The contents of a database, as digests by which two servers can be compared.
 
-The source goes on being written. So it is read in two snapshots, one taken just before the marker and one just
-after; each table is cut into parts by the hash of its rows. A part that is the same in both snapshots was the same at
-the marker, and must be so in the restored database; a part that changed in those milliseconds must be as before or as
-after, and counts as uncertain where it is neither.
+The source continues to be written, so it is read in two snapshots, one taken just before the marker and one just
+after; each table is divided into parts by the hash of its rows. A part that is the same in both snapshots was the same
+at the marker, and must be the same in the restored database; a part that changed in those milliseconds must be as
+before or as after, and counts as uncertain if it is neither.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETTINGS = (
     " SET bytea_output = 'hex'; SET xmloption = 'content'; SET search_path = pg_catalog; SET lock_timeout = '5s';"
     " SET max_parallel_workers_per_gather = 0; SET row_security = off;"
 )
-# Tables of the users, without what recovery empties (unlogged) or never had (temporary, foreign), and the gate's own.
+# User tables, without those that recovery empties (unlogged) or never has (temporary, foreign), and the gate's own.
 _TABLES = """
 SELECT n.nspname, c.relname, pg_table_size(c.oid), c.relpages,
     has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid), c.relpersistence
@@ -32,7 +32,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1, 2
 """
-#: One line for each thing of the catalog that a restore must bring: kind, name, definition.
+#: One line per catalog object that a restore must contain: kind, name, definition.
 CATALOG = """
 SELECT 'relation', n.nspname || '.' || c.relname, concat_ws(' ', c.relkind, c.relpersistence, pg_get_userbyid(c.relowner), c.relacl)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -111,14 +111,14 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The tables to compare, and those left out with why."""
+    """The tables to compare, and those left out, with the reason."""
 
     tables: tuple[Table, ...]
     left_out: tuple[str, ...]
 
 
 def choose(connection: Connection, own_schema: str, whole_bytes: int, own_table: str = "") -> Chosen:
-    """Decide which tables are compared, whole or by blocks. The gate's own marker table changes meanwhile and is left out."""
+    """Decide which tables are compared, whole or by blocks. The gate's own marker table changes during the drill and is left out."""
     tables, left_out = [], []
     for schema, name, size, pages, readable, persistence in connection.execute(_TABLES.encode()).fetchall():
         label = f"{schema}.{name}"
@@ -136,7 +136,7 @@ def choose(connection: Connection, own_schema: str, whole_bytes: int, own_table:
 
 
 def read(connection: Connection, tables: Iterable[Table]) -> Contents:
-    """Read digests on a connection that is in a snapshot already."""
+    """Read digests on a connection that is already in a snapshot."""
     found = {}
     for table in tables:
         row = connection.execute(table.digest()).fetchone()
@@ -147,7 +147,7 @@ def read(connection: Connection, tables: Iterable[Table]) -> Contents:
 
 
 def script(connection: Connection, tables: Iterable[Table]) -> str:
-    """Return a psql script that prints the same of the restored database: `t`, label, parts; `c`, kind, name, definition."""
+    """Return a psql script that prints the same for the restored database: `t`, label, parts; `c`, kind, name, definition."""
     lines = [SETTINGS, "SET statement_timeout = 0;"]
     for table in tables:
         digest = table.digest().as_string(connection)
@@ -157,7 +157,7 @@ def script(connection: Connection, tables: Iterable[Table]) -> str:
 
 
 def parse(output: str) -> Contents:
-    """Read what that script printed. Pure. Raises CannotTell."""
+    """Parse the output of that script. Pure. Raises CannotTell."""
     tables: dict[str, Parts] = {}
     catalog = set()
     for line in output.splitlines():
@@ -167,7 +167,7 @@ def parse(output: str) -> Contents:
             case ["c", kind, name, definition]:
                 catalog.add((kind, name, definition))
             case _:
-                raise CannotTell(f"the restored server answered something else: {line[:200]}")
+                raise CannotTell(f"the restored server returned something unexpected: {line[:200]}")
     return Contents(tables, frozenset(catalog))
 
 
@@ -177,9 +177,9 @@ def _parts(text: str) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison showed. `differs` has a line for each table; rows are counted in the restored database.
+    """The result of a comparison. `differs` has a line for each table; rows are counted in the restored database.
 
-    `uncertain_rows` stand in parts that changed at the very moment of the marker and are neither as before nor as after.
+    `uncertain_rows` are in parts that changed at the very moment of the marker and are neither as before nor as after.
     """
 
     tables: int
@@ -199,7 +199,7 @@ def compare(before: Contents, after: Contents, restored: Contents, chosen: Chose
         mine = restored.tables.get(label)
         if mine is None:
             if label in before.tables:
-                differs.append(f"{label} is not there")
+                differs.append(f"{label} is missing")
             continue
         rows += sum(n for n, _ in mine.values())
         wrong, unknown = _table(before.tables.get(label, {}), after.tables[label], mine)
@@ -219,7 +219,7 @@ def compare(before: Contents, after: Contents, restored: Contents, chosen: Chose
 
 
 def _table(before: Parts, after: Parts, restored: Parts) -> tuple[str, int]:
-    """Return how a table differs (empty: it does not), and how many rows cannot be told."""
+    """Return how a table differs (empty: it does not), and how many rows are uncertain."""
     none = (0, "0")
     unknown, wrong_parts, expected, found = 0, 0, 0, 0
     for part in range(PARTS):
@@ -237,7 +237,7 @@ def _table(before: Parts, after: Parts, restored: Parts) -> tuple[str, int]:
         if found != expected
         else ""
     )
-    return change or f"as many rows, but other values in {wrong_parts} of {PARTS} parts", unknown
+    return change or f"the same number of rows, but other values in {wrong_parts} of {PARTS} parts", unknown
 
 
 def _lines(things: Iterable[tuple[str, str, str]], what: str) -> Iterator[str]:

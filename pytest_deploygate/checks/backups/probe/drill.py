@@ -1,7 +1,7 @@
 """The restore drill: the newest backup, restored to a scratch server, recovered to a marker, compared with its source.
 
 It reads the source and writes one marker row; otherwise it never touches the production server. What it finds wrong with
-the backup is in the record. What keeps it from trying (no space, no programs, no permission) is CannotTell.
+the backup is in the record. What prevents the attempt (no space, no programs, no permission) is CannotTell.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pytest_deploygate.model import CannotTell
 
 Record = drills.Record[RestoreFacts]
 Evidence = drills.Evidence[RestoreFacts]
-#: WAL that a recovering server holds at a time, beside its data.
+#: WAL that a recovering server holds at a time, in addition to its data.
 _MOST_WAL_BYTES = 1024**3
 # The cause is this host, not the backup.
 _OURS = (
@@ -36,9 +36,9 @@ _OURS = (
 
 
 def restore_drill(cluster: Cluster, backups: Backups) -> Evidence:
-    """Run the drill, once a run, if the inventory names a scratch place; else return the record of the last one.
+    """Run the drill, once per run, if the inventory names a scratch place; else return the record of the last one.
 
-    Raises CannotTell when it could not be tried.
+    Raises CannotTell if it could not be tried.
     """
     if backups.criteria.scratch is not None:
         return backups.once("drill", lambda: _drilled(cluster, backups))
@@ -46,16 +46,16 @@ def restore_drill(cluster: Cluster, backups: Backups) -> Evidence:
 
 
 def rehearsed(backups: Backups) -> Evidence:
-    """Return the record of the last drill or rehearsal, this run's included. Disaster recovery rests on it.
+    """Return the record of the last drill or rehearsal, this run's included. Disaster recovery relies on it.
 
-    A rehearsal by people names no configuration, so none is compared. That there is no usable record is a value of
-    the evidence; nothing is raised.
+    A rehearsal by people names no configuration, so none is compared. Never raises: that there is no usable
+    record is a value of the evidence.
     """
     return _evidence(backups, None)
 
 
 def configuration(cluster: Cluster, backups: Backups, major: int) -> dict[str, str]:
-    """Return what a drill's result depends on; no address."""
+    """Return what a drill's result depends on, without addresses."""
     return {"database": cluster.settings.name, "tool": backups.tool.name, "version": str(major)}
 
 
@@ -92,7 +92,7 @@ class _Drill:
         self.record: Record = drills.made(RestoreFacts(), "", about, environment=backups.environment)
 
     def run(self) -> Record:
-        """Run the drill. Raises CannotTell before anything is made if it cannot be tried."""
+        """Run the drill. Raises CannotTell before anything is created if it cannot be tried."""
         newest, folder = self._newest(), str(self.criteria.folder)
         self._not_root()
         programs = scratch.programs(self.place, str(self.criteria.programs or ""), self.facts.major)
@@ -122,13 +122,13 @@ class _Drill:
     def _newest(self) -> BackupSet:
         sets = self.backups.listed()
         if not sets:
-            raise CannotTell(f"{self.tool.name} has no backup that could be restored: take a full one")
+            raise CannotTell(f"{self.tool.name} has no backup to restore: take a full one")
         return sets[-1]
 
     def _not_root(self) -> None:
         if self.place.whoami == "root":
             raise CannotTell(
-                f"PostgreSQL does not run as root, and that is who we are on {self.place.name}: name another user with "
+                f"PostgreSQL refuses to run as root, and we are root on {self.place.name}: name another user with "
                 "`backup.scratch.user` (the one that the backup tool runs as)"
             )
 
@@ -140,7 +140,7 @@ class _Drill:
         return (*marked.chosen.left_out, *([others] if self.facts.other_databases else []))
 
     def _rpo_s(self, marked: Marked) -> float | None:
-        """Return the most that could be lost; None where there is no bound."""
+        """Return the most that could be lost; None if there is no bound."""
         now = archiving.state(self.cluster)
         if now.streamed_lag_s is not None:
             return round(now.streamed_lag_s, 3)
@@ -174,7 +174,7 @@ class _Drill:
             self._end(drills.GOOD)
 
     def _settings(self, instance: Instance, mark: Mark, restore_command: str) -> dict[str, str]:
-        """Return the scratch server's configuration: no archiving, no network, nobody to stream from, nothing to write."""
+        """Return the scratch server's configuration: no archiving, no network, no upstream, read-only."""
         position = f"{mark.position >> 32:X}/{mark.position & 0xFFFFFFFF:X}"
         return base_settings(instance, self.facts) | {
             "restore_command": restore_command,
@@ -194,9 +194,10 @@ class _Drill:
         role = self.facts.superuser
         done = instance.wait_paused(programs, role, database, f"SELECT {paused}", bound_s)
         if done.code:
-            what = "ended" if done.code == 7 else f"did not come to the marker within {bound_s:.0f} s"
+            what = "ended before" if done.code == 7 else "did not reach"
+            late = "" if done.code == 7 else f" within {bound_s:.0f} s"
             when = f"{mark.at:%H:%M:%S} UTC (segment {mark.segment})"
-            self._failed("marker", f"recovery {what} before the marker of {when}", instance.log())
+            self._failed("marker", f"recovery {what} the marker of {when}{late}", instance.log())
             return False
         schema, table = mark.table.split(".", 1)
         query = f"SELECT count(*) FROM {_quoted(schema)}.{_quoted(table)} WHERE run = '{mark.run}'"  # noqa: S608 (ours)
@@ -211,7 +212,7 @@ class _Drill:
         return bool(self.record.facts.marker_found)
 
     def _isolated(self, instance: Instance, programs: Programs) -> bool:
-        """Ask the restored server itself that nobody reaches it, that it archives nothing, and that it is read-only."""
+        """Check on the restored server that it is unreachable, archives nothing, and is in recovery."""
         names = (
             "listen_addresses",
             "archive_mode",
@@ -232,7 +233,7 @@ class _Drill:
         good = values.get("listen_addresses") == "" and values.get("archive_mode") == "off"
         good = good and values.get("primary_conninfo") == "" and values.get("in_recovery") == "t"
         if not good:
-            self._failed("isolation", "the restored server is not cut off", str(values or done.said))
+            self._failed("isolation", "the restored server is not isolated", str(values or done.said))
         return good
 
     def _compared(self, instance: Instance, programs: Programs, marked: Marked) -> bool:
@@ -258,7 +259,7 @@ class _Drill:
             return
         if self.facts.amcheck_schema is None:
             self._now(
-                index_problem=f"amcheck is not in database {self.cluster.settings.name}: CREATE EXTENSION amcheck"
+                index_problem=f"amcheck is not installed in database {self.cluster.settings.name}: CREATE EXTENSION amcheck"
             )
             return
         query = _INDEXES.format(schema=_quoted(self.facts.amcheck_schema))
@@ -277,9 +278,9 @@ class _Drill:
             )
 
     def _failed(self, step: str, what: str, said: str) -> None:
-        """End the record with a step's failure. Raises CannotTell where the cause is the scratch host, not the backup."""
+        """End the record with a step's failure. Raises CannotTell if the cause is the scratch host, not the backup."""
         if step in ("restore", "start") and any(words in said for words in _OURS):
-            raise CannotTell(f"{what} on {self.place.name}, for a reason of that host: {said}")
+            raise CannotTell(f"{what} on {self.place.name}, because of that host: {said}")
         if not self.record.outcome:
             self._end(step, f"{what}: {said}" if said else what)
 

@@ -1,8 +1,8 @@
 """The restore drill for dumps: loaded into a new server, and compared as far as a dump can be.
 
-A dump shows the moment at which it was begun. Tables that have not changed since must be equal. A table that differs may
+A dump shows the moment at which it began. Tables that have not changed since must be equal. A table that differs may
 have been written since, so it is compared up to that moment if the inventory's `partitioning` names its time column;
-otherwise it is left out by name.
+otherwise it is left out, and named.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How the drill ended, and the facts that it found."""
+    """The outcome of the drill, and the facts that it found."""
 
     outcome: str
     reason: str
@@ -53,14 +53,14 @@ def restore(
     roles: list[str],
     database: str,
 ) -> tuple[str, float]:
-    """Make a server in `instance` and load the dump; return what went wrong (empty: nothing) and the seconds it took."""
+    """Create a server in `instance` and load the dump; return what went wrong (empty: nothing) and the seconds it took."""
     began = time.monotonic()
     done = backups.tool.restore(newest, instance.data, place)
     if not done.code:
         init = "rmdir {} && {} -D {} -U postgres -A trust -E UTF8 --locale=C -N --no-instructions"
         done = place.run(init, instance.data, f"{programs.folder}/initdb", instance.data, timeout_s=120)
     if done.code:
-        raise CannotTell(f"no server for the dump could be made on {place.name}: {done.said}")
+        raise CannotTell(f"no server for the dump could be created on {place.name}: {done.said}")
     own = {"unix_socket_directories": instance.sockets, "data_directory": instance.data}
     own |= {"hba_file": f"{instance.root}/hba.conf", "ident_file": f"{instance.root}/ident.conf"}
     if instance.start(programs, _SETTINGS | own, recover=False).code:
@@ -95,7 +95,7 @@ def drill(
     programs: Programs,
     place: Place,
 ) -> Told:
-    """Restore and compare; return what the record says of it. Raises CannotTell."""
+    """Restore and compare; return what the record contains of it. Raises CannotTell."""
     database = cluster.settings.name
     roles = [
         row[0]
@@ -130,7 +130,7 @@ def drill(
     rows = sum(n for t in tables if t.label not in unknown for n, _ in there.tables.get(t.label, {}).values())
     found |= {
         "rto_s": round(took, 3), "marker_found": None, "tables": compared, "rows": rows, "differs": tuple(wrong),
-        "left": (*chosen.left_out, *large, *(f"{u} (written since the dump, or not as then)" for u in unknown)),
+        "left": (*chosen.left_out, *large, *(f"{u} (written since the dump, or different from it)" for u in unknown)),
     }  # fmt: skip
     return Told("contents" if wrong else GOOD, "; ".join(wrong[:4]), found)
 

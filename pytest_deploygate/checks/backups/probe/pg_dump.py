@@ -1,4 +1,4 @@
-"""Dumps by `pg_dump` (custom format, `*.dump`) in a folder: for small databases. They stand at one moment only."""
+"""Dumps by `pg_dump` (custom format, `*.dump`) in a folder: for small databases. They hold a single point in time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
 
 _PATH = "PATH=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH;"
-# A line a dump: name, size, when it was last written, when it was begun (the header that pg_restore prints).
+# One line per dump: name, size, when it was last written, when it began (from the header that pg_restore prints).
 _LIST = (
     _PATH
     + """
@@ -54,7 +54,7 @@ class PgDump:
     def store(self) -> Store:
         """Return free space and encryption of the volume."""
         free = free_bytes(self.place, self.folder)
-        problem = "" if free is not None else f"df tells nothing of {self.folder}"
+        problem = "" if free is not None else f"df returned nothing for {self.folder}"
         return Store(self.folder, volume_encryption(self.place, self.folder), None, free, problem)
 
     def segments(self) -> frozenset[str]:
@@ -62,15 +62,15 @@ class PgDump:
         return frozenset()
 
     def verify(self, backup: BackupSet) -> Verification:
-        """Read the whole dump: a byte that does not decompress is found, one that does is not."""
+        """Read the whole dump: damage that prevents decompression is found, other damage is not."""
         began = time.monotonic()
         command = f"{_PATH} pg_restore -f /dev/null {{}}"
         done = self.place.run(command, f"{self.folder}/{backup.label}", timeout_s=3600)
         problems = tuple(filter(None, (backup.error, done.said if done.code else "")))
-        return Verification(backup.label, "pg_restore to nowhere", problems, time.monotonic() - began)
+        return Verification(backup.label, "pg_restore to /dev/null", problems, time.monotonic() - began)
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
-        """Copy the dump beside `target`: it is loaded into a new server, which the drill makes there."""
+        """Copy the dump beside `target`: it is loaded into a new server, which the drill creates there."""
         return by.run("cp {} {}", f"{self.folder}/{backup.label}", f"{target}.dump", timeout_s=3600)
 
     def restore_command(self, target: str) -> str:
@@ -79,7 +79,7 @@ class PgDump:
         return ""
 
     def take_command(self) -> str:
-        """Return what the inventory says."""
+        """Return the inventory's command."""
         return self.take
 
 

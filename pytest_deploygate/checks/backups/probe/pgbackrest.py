@@ -34,7 +34,7 @@ class PgBackRest:
         self.name = f"pgBackRest stanza {self.stanza}"
 
     def backups(self) -> tuple[BackupSet, ...]:
-        """Return the usable backups, oldest first, as `info` tells them."""
+        """Return the usable backups, oldest first, from `info`."""
         return parse_backups(self._info(), self.stanza)
 
     def store(self) -> Store:
@@ -48,13 +48,13 @@ class PgBackRest:
         if settings.get("repo1-host") or kind not in ("posix", "cifs"):
             at = settings.get("repo1-host") or f"{kind} storage"
             return Store(
-                f"{path} on {at}", encryption, ", ".join(retention), None, f"{at} does not tell it here"
+                f"{path} on {at}", encryption, ", ".join(retention), None, f"{at} does not report it here"
             )
         free = free_bytes(self.place, path)
         if not encryption:
             encryption = volume_encryption(self.place, path) or ""
         return Store(
-            path, encryption, ", ".join(retention), free, "" if free else f"df tells nothing of {path}"
+            path, encryption, ", ".join(retention), free, "" if free else f"df returned nothing for {path}"
         )
 
     def segments(self) -> frozenset[str]:
@@ -67,7 +67,7 @@ class PgBackRest:
         return wal.names(done.output)
 
     def verify(self, backup: BackupSet) -> Verification:
-        """Run `verify`. Its exit code is always 0 in some versions (2.45), so its words count."""
+        """Run `verify`. Its exit code is always 0 in some versions (2.45), so its output counts."""
         began = time.monotonic()
         done = self._run("verify", "--output=text", "--verbose", "--log-level-console=warn", bound_s=3600)
         how = "pgbackrest verify (every file's checksum)"
@@ -77,13 +77,13 @@ class PgBackRest:
         if done.code and not problems:
             problems = (done.said,)
         if not done.output.strip() and not problems:
-            raise CannotTell(f"{self.name}: verify said nothing at all")
+            raise CannotTell(f"{self.name}: verify printed nothing at all")
         return Verification(backup.label, how, problems, time.monotonic() - began)
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
-        """Restore a set into `target`; recovery is not its part, so that it works alike in all versions."""
+        """Restore a set into `target`, without configuring recovery, so that it works the same in all versions."""
         argv = [f"--set={backup.label}", f"--pg1-path={target}", "--type=none", "--log-level-console=warn"]
-        # Without a retry: a damaged file stays damaged, and the second try would come 15 s later.
+        # Without a retry: a damaged file stays damaged, and the second attempt would start 15 s later.
         argv += [f"--tablespace-map-all={target}.tablespaces", "--process-max=2", "--job-retry=0"]
         return self._run("restore", *argv, by=by, bound_s=24 * 3600)
 
@@ -106,11 +106,11 @@ class PgBackRest:
         try:
             found: list[dict[str, Any]] = json.loads(done.output)
         except ValueError:
-            raise CannotTell(f"{self.name}: its info is not understood: {done.said}") from None
+            raise CannotTell(f"{self.name}: its info cannot be parsed: {done.said}") from None
         return found
 
     def _settings(self) -> dict[str, str]:
-        """Return the settings of the configuration file that are about repositories."""
+        """Return the repository settings of the configuration file."""
         path = self.config or "/etc/pgbackrest/pgbackrest.conf"
         done = self.place.run("cat {} | grep -E '^repo1-(path|type|host|retention)'", path)
         pairs = (line.partition("=") for line in done.output.splitlines())
@@ -127,7 +127,7 @@ class PgBackRest:
 
 
 def parse_backups(info: list[dict[str, Any]], stanza: str) -> tuple[BackupSet, ...]:
-    """Read `pgbackrest info --output=json`; only backups that ended are in it. Pure. Raises CannotTell."""
+    """Read `pgbackrest info --output=json`; it lists completed backups only. Pure. Raises CannotTell."""
     found = next((s for s in info if s.get("name") == stanza), None)
     if found is None:
         return ()
@@ -140,7 +140,7 @@ def parse_backups(info: list[dict[str, Any]], stanza: str) -> tuple[BackupSet, .
             )
         return tuple(_backup(b) for b in sorted(found["backup"], key=lambda b: int(b["timestamp"]["stop"])))
     except (KeyError, TypeError, ValueError) as error:
-        raise CannotTell(f"pgBackRest stanza {stanza}: its info is not understood: {error!r}") from None
+        raise CannotTell(f"pgBackRest stanza {stanza}: its info cannot be parsed: {error!r}") from None
 
 
 def _backup(raw: dict[str, Any]) -> BackupSet:
@@ -151,7 +151,7 @@ def _backup(raw: dict[str, Any]) -> BackupSet:
         started=datetime.fromtimestamp(int(raw["timestamp"]["start"]), UTC),
         finished=datetime.fromtimestamp(int(raw["timestamp"]["stop"]), UTC),
         size_bytes=int(raw["info"]["size"]),
-        # A bundled repository of a block-incremental backup has no `size` from 2.46 on, only what it added.
+        # A bundled repository of a block-incremental backup has no `size` from 2.46 on, only the added size.
         stored_bytes=int(stored.get("size", stored.get("delta", 0))),
         first_wal=raw["archive"]["start"] or "",
         last_wal=raw["archive"]["stop"] or "",
@@ -160,7 +160,7 @@ def _backup(raw: dict[str, Any]) -> BackupSet:
 
 
 def _said(text: str, label: str) -> list[str]:
-    """Return what verify found wrong with a backup, the full one that it stands on, or the WAL archive. Pure."""
+    """Return what verify found wrong with a backup, the full one that it depends on, or the WAL archive. Pure."""
     found: list[tuple[str, str]] = []
     about, ours = "", False
     for line in map(str.strip, text.splitlines()):
@@ -176,7 +176,7 @@ def _said(text: str, label: str) -> list[str]:
             found.append(("", said[1]))
     if not found and not about and re.search(r"^status: error", text, re.MULTILINE):
         found.append(("", "status: error"))
-    # What is wrong with one backup is said in one piece, and the backup that was asked for is not named again.
+    # The problems of one backup are joined, and the backup in question is not named again.
     told: dict[str, list[str]] = {}
     for of, what in found:
         told.setdefault("" if of == f"backup: {label}" else of, []).append(what)

@@ -1,8 +1,8 @@
-"""A scratch server for a restore: its own folder, a unix socket as its only way in, and a guard that removes it.
+"""A scratch server for a restore: its own folder, a unix socket as its only entry point, and a guard that removes it.
 
-The guard is a small shell process of its own session on the scratch host. It ends the server and removes the folder
-when the run that made them is gone (kill -9 included). What a guard could not remove (the host crashed), the next
-drill in the same folder does.
+The guard is a small shell process in its own session on the scratch host. It stops the server and removes the folder
+when the run that created them has ended (kill -9 included). What a guard could not remove (the host crashed), the next
+drill in the same folder removes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pytest_deploygate.model import CannotTell, words_for_bytes
 PREFIX = "dgr-"
 _LONGEST_SOCKET = 107
 _LEASE_S = 30.0
-# Ends what works in a folder, the server first so that its children go with it, and removes the folder. A process is
-# ended only where its command line names the folder: after a crash of the host its id may be another server's.
+# Kills the processes working in a folder, the server first so that its children end with it, and removes the folder. A
+# process is killed only if its command line names the folder: after a host crash its id may be another server's.
 _REMOVE = """
 remove() {
   server=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
@@ -42,7 +42,7 @@ remove() {
   done
 }
 """
-# $1 folder, $2 process of the run ('' where it is on another host: then the lease must be renewed), $3 its start time.
+# $1 folder, $2 process of the run ('' if it is on another host: then the lease must be renewed), $3 its start time.
 _GUARD = (
     _REMOVE
     + """
@@ -98,7 +98,7 @@ class Programs:
 
 
 class Instance:
-    """A folder on a host with a data folder in it, guarded from the moment it is there."""
+    """A folder on a host with a data folder in it, guarded as soon as it exists."""
 
     def __init__(self, place: Place, folder: str) -> None:
         self.place = place
@@ -108,7 +108,7 @@ class Instance:
         self._over = threading.Event()
         if len(os.fsencode(f"{self.sockets}/.s.PGSQL.5432.lock")) > _LONGEST_SOCKET:
             raise CannotTell(
-                f"`scratch.folder` {folder} is too long a path for a unix socket; name a shorter one"
+                f"`scratch.folder` {folder} is too long for the path of a unix socket; name a shorter one"
             )
 
     def __enter__(self) -> Self:
@@ -121,7 +121,7 @@ class Instance:
         )
         if made.code:
             raise CannotTell(
-                f"the scratch folder {self.root} on {self.place.name} cannot be made: {made.said}"
+                f"the scratch folder {self.root} on {self.place.name} cannot be created: {made.said}"
             )
         mine = _process() if self.place.host == "local://" else ("", "")
         begin = "setsid -f sh -c {} guard {} {} {} </dev/null >/dev/null 2>&1"
@@ -135,7 +135,7 @@ class Instance:
         self.place.run(_REMOVE + "remove {}", self.root, timeout_s=300)
 
     def _renew(self) -> None:
-        """Keep the lease while we are there: a guard on another host cannot see our process."""
+        """Renew the lease while we are running: a guard on another host cannot see our process."""
         while not self._over.wait(_LEASE_S):
             try:
                 self.place.run("touch {}", f"{self.root}/lease", timeout_s=20)
@@ -143,7 +143,7 @@ class Instance:
                 continue
 
     def start(self, programs: Programs, settings: Mapping[str, str], *, recover: bool) -> Done:
-        """Configure the server, for this folder alone, and start it without waiting until it takes connections."""
+        """Configure the server, for this folder alone, and start it without waiting until it accepts connections."""
         lines = "".join(
             f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items()
         )
@@ -170,7 +170,7 @@ class Instance:
         )  # fmt: skip
 
     def wait_paused(self, programs: Programs, role: str, database: str, state: str, within_s: float) -> Done:
-        """Wait until recovery is paused. Exit code 7: the server ended; 8: it never came to that within the time."""
+        """Wait until recovery is paused. Exit code 7: the server ended; 8: it was not paused within the time."""
         until = f"{self.root}/until"
         self.place.run("echo $(( $(date +%s) + {} )) >{}", str(int(within_s)), until)
         return self.place.run(
@@ -179,7 +179,7 @@ class Instance:
         )  # fmt: skip
 
     def log(self) -> str:
-        """Return what the server's log says is wrong, its last lines where nothing stands out, and the last WAL it got."""
+        """Return the errors in the server's log, or its last lines if there are none, and the last WAL segment it received."""
         log = f"{self.root}/log"
         quiet = "starting up|not yet accepting|shutting down"
         done = self.place.run(
@@ -191,12 +191,12 @@ class Instance:
             "grep -oE 'restored log file \"[0-9A-F]{24}\"' {} | tail -n 1", log
         ).output.strip()
         lines = [re.sub(r"^[-0-9]+ [:.0-9]+ \w+ \[\d+\] ", "", line) for line in done.output.splitlines()]
-        return " / ".join([line.strip() for line in lines] + ([f"the last it got: {got}"] if got else []))[
-            :500
-        ]
+        return " / ".join(
+            [line.strip() for line in lines] + ([f"the last it received: {got}"] if got else [])
+        )[:500]
 
     def psql(self, programs: Programs, role: str, database: str, script: str, bound_s: float) -> Done:
-        """Run a script as `role`; rows come unaligned, fields separated by tabs."""
+        """Run a script as `role`; rows are unaligned, with fields separated by tabs."""
         return self.place.run(
             "printf %s {} | {} -X -q -A -t -F \"$(printf '\\t')\" -v ON_ERROR_STOP=1 -h {} -p 5432 -U {} -d {} -f -",
             script, f"{programs.folder}/psql", self.sockets, role, database, timeout_s=bound_s,
@@ -204,7 +204,7 @@ class Instance:
 
 
 def sweep(place: Place, folder: str) -> tuple[str, ...]:
-    """Remove what drills left in `folder` whose guard is gone, too; return those folders. Raises CannotTell."""
+    """Remove what drills whose guard has ended left in `folder`; return those folders. Raises CannotTell."""
     made = place.run("mkdir -p {} && test -w {}", folder, folder)
     if made.code:
         raise CannotTell(
@@ -214,13 +214,15 @@ def sweep(place: Place, folder: str) -> tuple[str, ...]:
 
 
 def room(place: Place, folder: str, needed_bytes: int, spare_bytes: int) -> int:
-    """Return the space that is free. Raises CannotTell where a restore of this size would not fit: nothing was begun."""
+    """Return the free space. Raises CannotTell if a restore of this size would not fit: nothing was started."""
     free = free_bytes(place, folder)
     if free is None:
-        raise CannotTell(f"df does not tell the free space of {folder} on {place.name}; nothing was restored")
+        raise CannotTell(
+            f"df does not report the free space of {folder} on {place.name}; nothing was restored"
+        )
     if free < needed_bytes + spare_bytes:
         raise CannotTell(
-            f"no restore was begun: {folder} on {place.name} has {words_for_bytes(free)} free, the restore takes about "
+            f"no restore was started: {folder} on {place.name} has {words_for_bytes(free)} free, the restore takes about "
             f"{words_for_bytes(needed_bytes)} and {words_for_bytes(spare_bytes)} must stay free (`scratch.spare`); make room "
             "or name another folder"
         )
@@ -228,7 +230,7 @@ def room(place: Place, folder: str, needed_bytes: int, spare_bytes: int) -> int:
 
 
 def programs(place: Place, named: str, major: int) -> Programs:
-    """Return PostgreSQL's programs of the same major version. Raises CannotTell where there are none."""
+    """Return PostgreSQL's programs of the same major version. Raises CannotTell if there are none."""
     done = place.run(_FIND, named or "/none", str(major), str(major))
     lines = done.output.split("\n")
     if done.code or len(lines) < 2:
@@ -246,7 +248,7 @@ def programs(place: Place, named: str, major: int) -> Programs:
 
 
 def _process() -> tuple[str, str]:
-    """Return our process id and its start time in clock ticks, which tell us from a later process of the same id."""
+    """Return our process id and its start time in clock ticks, which distinguish us from a later process with the same id."""
     try:
         return str(os.getpid()), Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
     except (OSError, IndexError):

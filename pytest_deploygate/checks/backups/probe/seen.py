@@ -1,4 +1,4 @@
-"""The backups of an inventory as one run sees them: the tool is asked once, whoever needs its answers."""
+"""The backups of an inventory as one run sees them: the tool is queried once for all tests."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 class Backups:
-    """The `backup` section with its tool. Answers are remembered, also that there was none.
+    """The `backup` section with its tool. Answers are remembered, and so are failures to answer.
 
     `time_columns` names the time column of tables (schema.name) whose older rows no longer change: a restored dump is
-    compared with those rows where newer ones were written since. `environment` is the inventory's name.
+    compared by those rows if newer ones were written since. `environment` is the inventory's name.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Backups:
 
 
 def repository(backups: Backups) -> Repository:
-    """Look at the repository. That it cannot be reached is a value: where there should be backups, that is a finding."""
+    """Read the repository. That it cannot be reached is a value: if backups are expected, it is a finding."""
     now = datetime.now(UTC)
     made, place = backups.tool, backups.tool.place
     try:

@@ -1,4 +1,4 @@
-"""The source's side of a restore drill: two snapshots around a marker, and what a scratch server has to know of it."""
+"""The source's side of a restore drill: two snapshots around a marker, and what a scratch server must know about it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SELECT current_setting('server_version_num')::int / 10000,
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a scratch server must know. `libraries` is None where the gate's role may not read them."""
+    """What a scratch server must know. `libraries` is None if the gate's role may not read them."""
 
     major: int
     superuser: str
@@ -50,7 +50,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The marker, how long its segment took into the archive, and the source's contents around it."""
+    """The marker, how long its segment took to reach the archive, and the source's contents around it."""
 
     mark: Mark
     archived_s: float | None
@@ -67,7 +67,7 @@ def facts(cluster: Cluster) -> Facts:
         cluster.primary, _FACTS, (list(_AT_LEAST),)
     )[0]
     if superuser is None:
-        raise CannotTell("no superuser may log in on the source, so nobody could look into a restored server")
+        raise CannotTell("no superuser may log in on the source, so a restored server could not be inspected")
     return Facts(major, superuser, libraries, amcheck, dict(at_least), others or "")
 
 

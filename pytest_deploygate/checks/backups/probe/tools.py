@@ -1,4 +1,4 @@
-"""What every backup tool can be asked, and the one that an inventory names."""
+"""The interface of all backup tools, and the tool that an inventory names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pytest_deploygate.clients.host.place import Done, Place
 
 
 class Tool(Protocol):
-    """A backup tool. Each method raises CannotTell where the tool cannot be asked."""
+    """A backup tool. Each method raises CannotTell if the tool cannot be queried."""
 
     place: Place
     name: str
-    #: False for a tool whose backups stand at one moment only (dumps).
+    #: False for a tool whose backups hold a single point in time (dumps).
     recovers: bool
 
     def backups(self) -> tuple[BackupSet, ...]:
@@ -39,11 +39,11 @@ class Tool(Protocol):
         ...
 
     def restore_command(self, target: str) -> str:
-        """Return the `restore_command` with which a server in `target` gets its WAL."""
+        """Return the `restore_command` with which a server in `target` fetches its WAL."""
         ...
 
     def take_command(self) -> str:
-        """Return the command that takes a small backup; empty where the tool has none."""
+        """Return the command that takes a small backup; empty if the tool has none."""
         ...
 
 
@@ -66,14 +66,14 @@ def tool(backup: Backup) -> Tool:
 
 
 def free_bytes(place: Place, folder: str) -> int | None:
-    """Return the space free for us on a folder's file system; None where it cannot be asked."""
+    """Return the space available to us on a folder's file system; None if it is unknown."""
     done = place.run("df -P -B1 {} | tail -n 1", folder, timeout_s=20)
     fields = done.output.split()
     return int(fields[3]) if done.code == 0 and len(fields) >= 6 and fields[3].isdigit() else None
 
 
 def volume_encryption(place: Place, folder: str) -> str | None:
-    """Return `dm-crypt` when the folder's volume is encrypted below, empty when it is not, None when it cannot be told."""
+    """Return `dm-crypt` if the folder is on an encrypted volume, empty if it is not, None if that is unknown."""
     done = place.run(
         'source=$(findmnt -no SOURCE -T {}) && case "$source" in /dev/*) lsblk -sno TYPE "$source";; *) exit 9;; esac',
         folder,

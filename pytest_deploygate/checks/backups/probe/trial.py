@@ -1,4 +1,4 @@
-"""A small backup, taken now: the whole way from the server to the repository works."""
+"""A small backup, taken now: the whole path from the server to the repository works."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pytest_deploygate.checks.backups.facts import Trial
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.model import CannotTell
 
-#: Another backup may be on its way; a small one waits for it so long.
+#: Another backup may be running; a small one waits for it this long.
 _PATIENCE_S = 45.0
 _BUSY = ("unable to acquire lock", "another backup", "already running")
 
 
 def take_backup(backups: Backups) -> Trial:
-    """Take a small backup and look for it. Raises CannotTell where no command is known or another backup runs."""
+    """Take a small backup and look for it. Raises CannotTell if no command is known or another backup is running."""
     command = backups.criteria.take or backups.tool.take_command()
     if not command:
         raise CannotTell(
-            f"how {backups.tool.name} takes a small backup is not known; name the command: `backup: {{take: …}}`"
+            f"how {backups.tool.name} takes a small backup is unknown; name the command: `backup: {{take: …}}`"
         )
     before = {each.label for each in backups.listed()}
     bound_s = backups.criteria.take_within.total_seconds() + 60
@@ -30,7 +30,7 @@ def take_backup(backups: Backups) -> Trial:
             break
         if time.monotonic() - began > _PATIENCE_S:
             raise CannotTell(
-                f"another backup has been running for {_PATIENCE_S:.0f} s: run this again when it ended"
+                f"another backup has been running for {_PATIENCE_S:.0f} s: run this again when it has ended"
             )
         time.sleep(1.0)
     took = time.monotonic() - started
@@ -38,7 +38,7 @@ def take_backup(backups: Backups) -> Trial:
         return Trial(command, took, f"it did not end within {bound_s:.0f} s")
     if done.code:
         return Trial(command, took, done.said)
-    if backups.criteria.take:  # what a command of the inventory leaves behind is its own affair
+    if backups.criteria.take:  # what the inventory's own command creates is not checked
         return Trial(command, took, "", listed=False)
     backups.forget()
     new = [each.label for each in backups.listed() if each.label not in before]

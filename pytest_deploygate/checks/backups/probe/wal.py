@@ -13,7 +13,7 @@ _IN_TEXT = re.compile(r"(?<![0-9A-F])([0-9A-F]{24})(?![0-9A-F.])(?!\.partial|\.b
 
 
 def names(text: str) -> frozenset[str]:
-    """Return the segments named in a listing of files; `.partial` and `.backup` files are none."""
+    """Return the segments named in a listing of files; `.partial` and `.backup` files are not segments."""
     return frozenset(_IN_TEXT.findall(text))
 
 
@@ -36,9 +36,9 @@ def at(timeline: int, position: int, segment_bytes: int) -> str:
 def missing(
     there: Collection[str], first: str, last: str, segment_bytes: int, most: int = 1_000_000
 ) -> tuple[str, ...]:
-    """Return the segments that a recovery from `first` to `last` needs and that are not there.
+    """Return the segments that a recovery from `first` to `last` needs and that are missing.
 
-    Where the timeline changes, a segment is needed of one of the timelines between. `most` bounds the walk.
+    Where the timeline changes, a segment of any of the timelines in between is enough. `most` bounds the loop.
     """
     timelines = range(int(first[:8], 16), int(last[:8], 16) + 1)
     begin, end = number(first, segment_bytes), number(last, segment_bytes)

@@ -1,4 +1,4 @@
-"""How a job's last run went, from where the job or its scheduler records it."""
+"""The result of a job's last run, as recorded by the job or its scheduler."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SERVICE = "LoadState,Result,ExecMainStatus,ExecMainExitTimestamp,ActiveState"
 
 
 def read_last_run(cluster: Cluster, last_run: LastRun, run: Shell) -> LastRunFacts:
-    """Read a last run of any kind; that it cannot be read is a value."""
+    """Read a last run of any kind. A failure to read it is returned as a value."""
     try:
         if last_run.pgbackrest is not None:
             return _pgbackrest(run, last_run)
@@ -36,7 +36,7 @@ def read_last_run(cluster: Cluster, last_run: LastRun, run: Shell) -> LastRunFac
 def _pgbackrest(run: Shell, last_run: LastRun) -> LastRunFacts:
     stanza, config = last_run.pgbackrest or "", last_run.pgbackrest_config
     more = (f"--config={config}",) if config else ()
-    # Without a bound of its own a repository on a host that hangs would hold us.
+    # Without a timeout of its own, a repository on a hanging host would block us.
     code, text, errors = run(
         "timeout 60 pgbackrest %s --output=json" + " %s" * (1 + len(more)),
         "info",
@@ -54,14 +54,14 @@ def _pgbackrest(run: Shell, last_run: LastRun) -> LastRunFacts:
 
 
 def parse_pgbackrest(text: str, stanza: str, kind: str | None) -> LastRunFacts:
-    """Read `pgbackrest info --output=json`. Only backups that ended are in it. Pure."""
+    """Read `pgbackrest info --output=json`. It lists completed backups only. Pure."""
     where = f"pgBackRest stanza {stanza}"
     try:
         found = [s for s in json.loads(text) if s["name"] == stanza]
         status = found[0]["status"] if found else {"code": 1, "message": "no such stanza"}
         backups = [b for s in found for b in s.get("backup", ()) if kind in (None, b["type"])]
         newest = max(backups, key=lambda b: int(b["timestamp"]["stop"]), default=None)
-        # 0 is ok, 2 is `no valid backups`, which is a run that never was; the others mean that the repository is not readable.
+        # 0 is ok; 2 is `no valid backups`, so there was no run; the others mean that the repository cannot be read.
         if status["code"] not in (0, 2):
             return LastRunFacts("pgbackrest", where, problem=f"{where}: {status['message']}")
         if newest is None:
@@ -79,7 +79,7 @@ def parse_pgbackrest(text: str, stanza: str, kind: str | None) -> LastRunFacts:
             + (", with page checksum errors" if bad_pages else ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return LastRunFacts("pgbackrest", where, problem=f"{where}: its info is not understood: {error!r}")
+        return LastRunFacts("pgbackrest", where, problem=f"{where}: its info cannot be parsed: {error!r}")
 
 
 def _status_file(run: Shell, path: PurePath) -> LastRunFacts:
@@ -95,7 +95,7 @@ def parse_status(text: str, where: str) -> LastRunFacts:
     """Read a job's status file: `{"finished": ISO time with zone, "exit_code": int, "error": text}`. Pure."""
 
     def unknown(why: str) -> LastRunFacts:
-        return LastRunFacts("status file", where, problem=f"{where} is not understood: {why}")
+        return LastRunFacts("status file", where, problem=f"{where} is invalid: {why}")
 
     try:
         status = json.loads(text)
@@ -123,13 +123,13 @@ def parse_service(text: str, unit: str) -> LastRunFacts:
     """Read what `TZ=UTC systemctl show SERVICE` prints. Pure."""
     shown = unit_properties(text.splitlines())
     if not shown.get("LoadState"):
-        return LastRunFacts("systemd", unit, problem=f"systemctl told nothing about {unit}")
+        return LastRunFacts("systemd", unit, problem=f"systemctl returned nothing about {unit}")
     if shown["LoadState"] != "loaded":
         return LastRunFacts("systemd", unit, found=False, detail=f"the unit is {shown['LoadState']}")
     finished = unit_time(shown.get("ExecMainExitTimestamp", ""))
     if finished is None:
         return LastRunFacts(
-            "systemd", unit, found=False, detail=f"no end of a run is known ({shown.get('ActiveState', '')})"
+            "systemd", unit, found=False, detail=f"no completed run is known ({shown.get('ActiveState', '')})"
         )
     status, result = shown.get("ExecMainStatus", ""), shown.get("Result", "")
     code = int(status) if status.isdigit() else None
@@ -152,7 +152,7 @@ def _pg_cron(cluster: Cluster, job: str) -> LastRunFacts:
     except CannotTell as unknown:
         if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
             return LastRunFacts(
-                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.settings.name}"
+                "pg_cron", where, problem=f"pg_cron is not installed in the database {cluster.settings.name}"
             )
         raise
     if hidden:
@@ -160,7 +160,7 @@ def _pg_cron(cluster: Cluster, job: str) -> LastRunFacts:
             "pg_cron", where, problem=f"{where}: its runs are not visible to {cluster.settings.user}"
         )
     if not rows:
-        return LastRunFacts("pg_cron", where, found=False, detail="no run of it has ended")
+        return LastRunFacts("pg_cron", where, found=False, detail="it has no completed run")
     status, message, ended = rows[0]
     words = redact(" ".join(str(message or "").split()))
     return LastRunFacts("pg_cron", where, finished=ended, succeeded=status == "succeeded", detail=words)

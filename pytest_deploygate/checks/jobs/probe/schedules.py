@@ -1,7 +1,7 @@
-"""Where recurring jobs are scheduled and how their last run went: crontab, systemd, pg_cron, pgBackRest, status file.
+"""Schedules of recurring jobs and their last runs: crontab, systemd, pg_cron, pgBackRest, status file.
 
-Files and commands are read on the schedule's host through testinfra. What could not be read is a `problem`;
-what is not there is `found` = false: the judge tells them apart.
+Files are read and commands run on the schedule's host through testinfra. What could not be read is a `problem`;
+what does not exist has `found` = false. The judge distinguishes the two.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TIMER = (
 
 
 def job(cluster: Cluster, job: BackupJob) -> JobFacts:
-    """Look at a backup job on its host. What cannot be read is a value of the facts; nothing is raised."""
+    """Inspect a backup job on its host. Never raises: what cannot be read is a value in the facts."""
     return JobFacts(
         job.name,
         read_schedule(cluster, job.schedule),
@@ -52,7 +52,7 @@ def job(cluster: Cluster, job: BackupJob) -> JobFacts:
 
 
 def read_schedule(cluster: Cluster, schedule: Schedule) -> ScheduleFacts:
-    """Look at a schedule of any kind."""
+    """Read a schedule of any kind."""
     if schedule.crontab is not None:
         return _crontab(shell(schedule.host), schedule.crontab, schedule.command or "", schedule.host)
     if schedule.systemd_timer is not None:
@@ -65,7 +65,7 @@ def _crontab(run: Shell, path: PurePath, command: str, host: str) -> ScheduleFac
     try:
         code, text, errors = run("LC_ALL=C cat %s", str(path))
         if code and "No such file" in errors:
-            return ScheduleFacts("crontab", where, found=False, detail="the file is not there")
+            return ScheduleFacts("crontab", where, found=False, detail="the file does not exist")
         if code:
             return ScheduleFacts("crontab", where, problem=f"{where} cannot be read: {errors}")
         _, zone, _ = run("readlink -f /etc/localtime")
@@ -78,7 +78,7 @@ def _crontab(run: Shell, path: PurePath, command: str, host: str) -> ScheduleFac
 def parse_crontab(text: str, command: str, where: str, zone: str, path: PurePath) -> ScheduleFacts:
     """Find the lines of a crontab whose command contains `command`.
 
-    `zone` is the host's time zone; CRON_TZ before the line counts more. Pure.
+    `zone` is the host's time zone; CRON_TZ before the line takes precedence. Pure.
     """
     expressions: list[str] = []
     off = ""
@@ -98,7 +98,7 @@ def parse_crontab(text: str, command: str, where: str, zone: str, path: PurePath
             return ScheduleFacts(
                 "crontab",
                 where,
-                wrong=f"line {number} has no valid time: {expression!r}, so cron does not take it",
+                wrong=f"line {number} has no valid time: {expression!r}, so cron rejects it",
             )
         expressions.append(expression)
     if not expressions:
@@ -106,7 +106,7 @@ def parse_crontab(text: str, command: str, where: str, zone: str, path: PurePath
         return ScheduleFacts("crontab", where, found=bool(off), enabled=not off, zone=zone, detail=detail)
     ignored = str(path.parent) == "/etc/cron.d" and not re.fullmatch(r"[A-Za-z0-9_-]+", path.name)
     wrong = (
-        f"cron ignores the file: {path.name} has a character that names in /etc/cron.d may not have"
+        f"cron ignores the file: {path.name} has a character that is not allowed in names in /etc/cron.d"
         if ignored
         else ""
     )
@@ -114,7 +114,7 @@ def parse_crontab(text: str, command: str, where: str, zone: str, path: PurePath
 
 
 def _entry(line: str) -> tuple[str, str]:
-    """Split a line into time and the rest. `@daily` and its like become five fields."""
+    """Split a line into time and command. `@daily` and the like become five fields."""
     words = line.split(None, 1)
     if words and words[0].startswith("@"):
         return _NICKNAMES.get(words[0].lower(), words[0]), words[1] if len(words) > 1 else ""
@@ -123,7 +123,7 @@ def _entry(line: str) -> tuple[str, str]:
 
 
 def _was_entry(line: str, command: str) -> bool:
-    """Tell a line that was switched off from a remark that mentions the command."""
+    """Tell whether a comment is an entry that was switched off, not just a remark that mentions the command."""
     words = line.lstrip("# \t").partition(command)[0].split()
     return any(
         _valid(" ".join(words[i : i + 5])) or words[i].lower() in _NICKNAMES for i in range(len(words))
@@ -155,7 +155,7 @@ def parse_timer(text: str, unit: str) -> ScheduleFacts:
     shown = unit_properties(text.splitlines())
     state = shown.get("LoadState", "")
     if not state:
-        return ScheduleFacts("systemd", unit, problem=f"systemctl told nothing about {unit}")
+        return ScheduleFacts("systemd", unit, problem=f"systemctl returned nothing about {unit}")
     if state != "loaded":
         masked = state == "masked"
         return ScheduleFacts("systemd", unit, found=masked, enabled=not masked, detail=f"the unit is {state}")
@@ -165,7 +165,7 @@ def parse_timer(text: str, unit: str) -> ScheduleFacts:
         if file_state not in ("enabled", "enabled-runtime", "static", "generated")
         else []
     )
-    off += [f"it is {active or 'in no known state'}"] if active != "active" else []
+    off += [f"it is {active or 'in an unknown state'}"] if active != "active" else []
     following = unit_time(shown.get("NextElapseUSecRealtime", ""))
     monotonic = shown.get("NextElapseUSecMonotonic", "") not in ("", "infinity", "n/a", "0")
     return ScheduleFacts(
@@ -192,8 +192,8 @@ def _pg_cron(cluster: Cluster, job: str) -> ScheduleFacts:
     except CannotTell as unknown:
         if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
             return ScheduleFacts(
-                "pg_cron", where, problem=f"pg_cron is not in the database {cluster.settings.name}; it lives in "
-                "the one that cron.database_name says",
+                "pg_cron", where, problem=f"pg_cron is not installed in the database {cluster.settings.name}; it is "
+                "in the one that cron.database_name names",
             )  # fmt: skip
         return ScheduleFacts("pg_cron", where, problem=str(unknown))
     if not rows:

@@ -1,4 +1,4 @@
-"""An item is attested when a person in the right role says so, the evidence is what it was, and the time is not up."""
+"""An item is attested when a person in the right role attested it, the evidence is unchanged, and it has not expired."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pytest_deploygate.model import Item, Judgement, Reading, Verdict, combine, 
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """What an item needs: an attestation by each of `roles` (none: by any role), each by another person.
+    """What an item needs: an attestation by each of `roles` (none: by any role), each by a different person.
 
-    `signed`: an SSH signature must stand beside it. `remind`: so long before the end a note says that it is near.
+    `signed`: it must have an SSH signature. `remind`: a note announces the expiry this long before.
     """
 
     item: str
@@ -37,7 +37,7 @@ class Needed:
 class _Judged:
     seen: AttestationSeen
     judgement: Judgement
-    findings_bad: bool  # its findings file says that the item does not hold
+    findings_bad: bool  # its findings file does not pass
 
 
 def judge(seen: AttestationsSeen, needed: Needed) -> Judgement:
@@ -73,20 +73,20 @@ def _elsewhere(one: AttestationSeen) -> str:
 
 
 def _twice(people: Sequence[str]) -> str:
-    """Return a name that stands twice, or nothing."""
+    """Return a name that occurs twice, or an empty string."""
     return next((a for n, a in enumerate(people) for b in people[:n] if same_person(a, b)), "")
 
 
 def _for_role(
     role: str, judged: Sequence[_Judged], needed: Needed, seen: AttestationsSeen
 ) -> tuple[Judgement, str]:
-    """Judge one role's part; return it with the name of who attested. `judged` stands newest first."""
+    """Judge one role's part; return it with the name of the person who attested. `judged` is sorted newest first."""
     mine = [one for one in judged if not role or one.seen.attestation.role == role]
     if not mine:
         return _nobody(role, judged, needed, seen), ""
     good = next((one for one in mine if one.judgement.verdict is Verdict.ATTESTED), None)
     chosen = good or mine[0]
-    # A newer scan that found something is not undone by an older one that did not.
+    # An older clean scan does not override a newer one with findings.
     newer = mine[: mine.index(chosen)]
     chosen = next((one for one in newer if one.findings_bad), chosen)
     notes = [f"{one.seen.attestation.file} does not count: {one.judgement.reason}"
@@ -122,7 +122,7 @@ def _one(one: AttestationSeen, now: datetime, needed: Needed) -> _Judged:
     findings = None
     if one.findings and said.findings:
         findings = judge_sarif.judge(one.findings, Allowed(said.findings.allowed))
-        if one.evidence[-1].missing:  # said already, as evidence that is gone
+        if one.evidence[-1].missing:  # already reported as missing evidence
             findings = None
     parts = [*_times(one, now), *_backings(one), *_signature(one, needed)]
     if findings and findings.verdict is not Verdict.PASS:
@@ -146,16 +146,16 @@ def _one(one: AttestationSeen, now: datetime, needed: Needed) -> _Judged:
 def _times(one: AttestationSeen, now: datetime) -> Iterator[Judgement]:
     said = one.attestation
     if said.at > now + CLOCK_SLACK:
-        yield Judgement(Verdict.FAIL, f"{said.file} is dated {time_words(said.at)}, which is yet to come")
+        yield Judgement(Verdict.FAIL, f"{said.file} is dated {time_words(said.at)}, which is in the future")
     if now >= said.valid_until:
         ago = words_for(now - said.valid_until)
         yield Judgement(
             Verdict.FAIL,
             f"the attestation of {said.name} ({said.role}) expired on {time_words(said.valid_until)}, {ago} ago: "
-            f"look at it again and renew it with `deploygate attest {said.item}` ({said.file})",
+            f"review it again and renew it with `deploygate attest {said.item}` ({said.file})",
         )
     if one.changed:
-        yield Judgement(Verdict.FAIL, f"{said.file} was changed while this ran: run again")
+        yield Judgement(Verdict.FAIL, f"{said.file} was changed during this run: run again")
 
 
 def _reminder(one: AttestationSeen, now: datetime, needed: Needed) -> Iterator[str]:
@@ -176,7 +176,7 @@ def _file(seen: BackingSeen, one: AttestationSeen) -> Judgement:
     if seen.missing:
         return Judgement(
             Verdict.FAIL,
-            f"the evidence {file} (SHA-256 {wanted}) of {one.attestation.file} is gone: put it back or attest anew",
+            f"the evidence {file} (SHA-256 {wanted}) of {one.attestation.file} is missing: restore it or attest again",
         )
     if seen.problem:
         return Judgement(Verdict.INCONCLUSIVE, f"the evidence {file} {seen.problem}")
@@ -189,22 +189,24 @@ def _altered(where: str, wanted: str, found: str, one: AttestationSeen) -> Judge
     return Judgement(
         Verdict.FAIL,
         f"the evidence {where} is not what was attested in {one.attestation.file}: its SHA-256 was {wanted} and is "
-        f"{found} now; bring it back, or look at it and attest anew",
+        f"{found} now; restore it, or review it and attest again",
     )
 
 
 def _url(seen: BackingSeen, one: AttestationSeen) -> Judgement:
     url = seen.backing.url
     if not seen.asked:
-        return Judgement(Verdict.ATTESTED, "", notes=(f"{url} was not looked at",))
+        return Judgement(Verdict.ATTESTED, "", notes=(f"{url} was not fetched",))
     if seen.problem or seen.status is None:
         return Judgement(Verdict.INCONCLUSIVE, f"the evidence {url} {seen.problem or 'did not answer'}")
     if seen.status in (404, 410):
-        return Judgement(Verdict.FAIL, f"the evidence {url} is gone (HTTP {seen.status}): mend the link")
+        return Judgement(
+            Verdict.FAIL, f"the evidence {url} does not exist (HTTP {seen.status}): fix the link"
+        )
     if seen.status in (401, 403) and not seen.backing.sha256:
-        return Judgement(Verdict.ATTESTED, "", notes=(f"{url} answers, and asks for a login",))
+        return Judgement(Verdict.ATTESTED, "", notes=(f"{url} answers, but requires a login",))
     if seen.status != 200:
-        return Judgement(Verdict.INCONCLUSIVE, f"the evidence {url} answered HTTP {seen.status}")
+        return Judgement(Verdict.INCONCLUSIVE, f"the evidence {url} returned HTTP {seen.status}")
     if seen.backing.sha256 and seen.found != seen.backing.sha256:
         return _altered(url, seen.backing.sha256, seen.found, one)
     return Judgement(Verdict.ATTESTED, "")
@@ -218,7 +220,7 @@ def _signature(one: AttestationSeen, needed: Needed) -> Iterator[Judgement]:
         command = f"ssh-keygen -Y sign -n deploygate-attestation -f KEY {said.file}"
         yield Judgement(Verdict.FAIL, f"{said.file} is not signed, and must be: `{command}`")
     elif seen.state == "unchecked":
-        text = f"the signature of {said.file} was not checked, trust is not established: {seen.detail}"
+        text = f"the signature of {said.file} was not checked, so trust is not established: {seen.detail}"
         verdict = Verdict.INCONCLUSIVE if needed.signed else Verdict.ATTESTED
         yield Judgement(verdict, text, notes=(text,))
     elif seen.state == "unlisted":
@@ -230,7 +232,7 @@ def _signature(one: AttestationSeen, needed: Needed) -> Iterator[Judgement]:
     else:
         yield Judgement(
             Verdict.FAIL,
-            f"the signature of {said.file} is not for this text ({seen.detail}): it was changed after signing, "
+            f"the signature of {said.file} does not match its text ({seen.detail}): it was changed after signing, "
             "have it signed again",
         )
 
@@ -244,7 +246,7 @@ def _readings(one: AttestationSeen, now: datetime) -> Iterator[Reading]:
     for seen in one.evidence:
         backing = seen.backing
         if backing.url:
-            status = "not looked at" if not seen.asked else f"HTTP {seen.status or '-'}"
+            status = "not fetched" if not seen.asked else f"HTTP {seen.status or '-'}"
             yield Reading(f"evidence {backing.url}", seen.found or status, limit=backing.sha256)
         else:
             ok = seen.found == backing.sha256

@@ -23,9 +23,9 @@ class BadItem:
 
 @dataclass(frozen=True, slots=True)
 class IssueLogSeen:
-    """The log of a change and what it should speak of. `items_seen`: items of the phase that have a verdict.
+    """The log of a change and what it must cover. `items_seen`: items of the phase that have a verdict.
 
-    `exists` is false when there is no such file.
+    `exists` is false if there is no such file.
     """
 
     file: str
@@ -52,11 +52,11 @@ class NothingOpen:
 def bad_of(
     item: Item, findings: Sequence[Finding], verdict: Verdict | None = None, reason: str = ""
 ) -> tuple[BadItem, ...]:
-    """Return what of an item is not green: its bad targets, or itself when nothing was found.
+    """Return the parts of an item that are not green: its bad targets, or the item itself if it has no findings.
 
-    `verdict` and `reason` are the item's as a whole where they are known: it can be bad with every target good
-    (one of its tests stayed silent). What can be measured only after a later phase (`deferred_to`) is left out:
-    that phase measures it again.
+    `verdict` and `reason` are those of the whole item, if known: it can be bad although every target is good (one of
+    its tests reported nothing). What can be measured only after a later phase (`deferred_to`) is left out: that phase
+    measures it again.
     """
     if item.about_the_log:
         return ()
@@ -74,7 +74,7 @@ def bad_of(
 
 
 def undocumented(bad_items: Iterable[BadItem], entries: Sequence[Issue]) -> list[BadItem]:
-    """Return what has no entry at all, stubs and closed ones counted as entries: a stub is to be made for these."""
+    """Return what has no entry at all and needs a stub. Stubs and closed entries count as entries."""
     return [bad for bad in bad_items if not any(entry.about(bad.item, bad.target) for entry in entries)]
 
 
@@ -90,11 +90,11 @@ def judge_documented(seen: IssueLogSeen, criterion: Documented) -> Judgement:
     if not seen.items_seen:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"no item of {criterion.phase} has a verdict yet, so nobody can know its issues: run it first",
+            f"no item of {criterion.phase} has a verdict yet, so its issues are unknown: run it first",
         )
     problems = list(_problems(seen))
     readings = (
-        Reading("items looked at", seen.items_seen),
+        Reading("items checked", seen.items_seen),
         Reading("not green", len(seen.bad_items)),
         Reading("of these not documented", len(problems), limit="0", ok=not problems),
     )
@@ -114,7 +114,7 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     if not seen.exists:
         return Judgement(
             Verdict.NOT_COVERED,
-            f"there is no issue log {seen.file}: `deploygate issues --write` makes it; a file with `[]` says that "
+            f"there is no issue log {seen.file}: `deploygate issues --write` creates it; a file with `[]` records that "
             "there were no issues",
         )
     weighty = SEVERITIES[: SEVERITIES.index(criterion.blocking) + 1]
@@ -127,7 +127,7 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     )
     problems = [
         f"{_where(seen, entry)} {entry.item}: {entry.severity} and open, owner {entry.owner}: "
-        "solve it and write `closed`, or lower it with a reason"
+        "resolve it and set `closed`, or lower its severity with a reason"
         for entry in blocking
     ]
     problems += list(_problems(seen))
@@ -141,7 +141,7 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
 
 
 def _problems(seen: IssueLogSeen) -> Iterable[str]:
-    """Yield what is wrong with the log about each bad item; at least one complete, open entry makes it right."""
+    """Yield what is wrong with the log for each bad item; one complete, open entry is enough."""
     for bad in seen.bad_items:
         mine = [entry for entry in seen.entries if entry.about(bad.item, bad.target)]
         name = f"{bad.item} [{bad.target}]" if bad.target else bad.item
@@ -151,7 +151,7 @@ def _problems(seen: IssueLogSeen) -> Iterable[str]:
         if stubs:
             yield _incomplete(seen, stubs[0])
         elif mine:
-            yield f"{_where(seen, mine[0])} {name} is closed, but it is {_word(bad.verdict)}: open it again"
+            yield f"{_where(seen, mine[0])} {name} is closed, but it is {_word(bad.verdict)}: reopen it"
         else:
             yield f"{name} is {_word(bad.verdict)} and has no entry in {seen.file}"
 
@@ -165,7 +165,7 @@ def _where(seen: IssueLogSeen, entry: Issue) -> str:
 
 
 def _word(verdict: Verdict) -> str:
-    return {Verdict.FAIL: "failed", Verdict.NOT_COVERED: "not covered"}.get(verdict, verdict.value)
+    return {Verdict.FAIL: "failing", Verdict.NOT_COVERED: "not covered"}.get(verdict, verdict.value)
 
 
 def _some(problems: Sequence[str]) -> str:

@@ -18,14 +18,14 @@ class Allowed:
 
 
 def judge(seen: SarifSeen, allowed: Allowed) -> Judgement:
-    """Judge one file. What is no SARIF, or a scan that did not finish, is inconclusive."""
+    """Judge one file. A file that is not SARIF, or a scan that did not finish, is inconclusive."""
     if seen.problem:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"the findings file {seen.file} {seen.problem}: export it again from the scanner",
         )
     if allowed.level not in LEVELS:
-        return Judgement(Verdict.INCONCLUSIVE, f"the allowed level {allowed.level!r} is none of SARIF's")
+        return Judgement(Verdict.INCONCLUSIVE, f"the allowed level {allowed.level!r} is not a SARIF level")
     readings = tuple(_readings(seen, allowed))
     over = {level: n for level in _above(allowed) if (n := seen.open.get(level, 0))}
     if over:
@@ -33,14 +33,14 @@ def judge(seen: SarifSeen, allowed: Allowed) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"{seen.file}: {counts} open, where {allowed.level} is the highest level allowed; "
-            f"the first: {_example(seen)}. Mend it and scan again, or suppress it in the scanner with a reason",
+            f"the first: {_example(seen)}. Fix it and scan again, or suppress it in the scanner with a reason",
             readings,
         )
     if seen.undecided:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{seen.file}: {seen.undecided} results wait for a person to say whether they are a problem "
-            "(kind open or review): decide them and export the file again",
+            f"{seen.file}: {seen.undecided} results need a person to decide whether they are a problem "
+            "(kind open or review): review them and export the file again",
             readings,
         )
     return Judgement(Verdict.PASS, f"{', '.join(seen.tools)}: nothing open above {allowed.level}", readings)

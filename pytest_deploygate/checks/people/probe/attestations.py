@@ -1,4 +1,4 @@
-"""What an item's attestations rest on now: digests of the evidence, signatures, findings files, the time."""
+"""What currently supports an item's attestations: digests of the evidence, signatures, findings files, the time."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def measure(
     timeout_s: float = 10.0,
     now: datetime | None = None,
 ) -> AttestationsSeen:
-    """Look at what backs the attestations of an item (others in `attestations` are left out).
+    """Check what supports the attestations of an item (other items in `attestations` are ignored).
 
     `signers` is the allowed-signers file (default `allowed_signers` below `root`). URLs are fetched only with
-    `fetch`. Never raises: what cannot be looked at is a value.
+    `fetch`. Never raises: what cannot be checked is a value.
     """
     listed = signers or root / SIGNERS
     return AttestationsSeen(
@@ -78,8 +78,8 @@ def _seen(root: Path, one: Attestation, signers: Path, fetch: bool, timeout_s: f
 def _file(root: Path, backing: Backing) -> BackingSeen:
     path = root / backing.file
     try:
-        if path.exists() and not path.is_file():  # a folder, or a device that never ends
-            return BackingSeen(backing, problem="is no file")
+        if path.exists() and not path.is_file():  # a folder, or an endless device
+            return BackingSeen(backing, problem="is not a file")
         return BackingSeen(backing, found=digest(path))
     except (FileNotFoundError, NotADirectoryError):
         return BackingSeen(backing, missing=True)

@@ -1,6 +1,6 @@
-"""What a findings file in SARIF 2.1.0 says: how many results are open at each level, and whether the scan finished.
+"""Reads a findings file in SARIF 2.1.0: how many results are open at each level, and whether the scan finished.
 
-Sections in comments are those of the OASIS standard.
+Section numbers in comments refer to the OASIS standard.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _MOST_BYTES = 100 * 1024**2
 _MOST_EXAMPLES = 5
 _LEVELS = ("none", "note", "warning", "error")
 _KINDS = ("pass", "open", "informational", "notApplicable", "review", "fail")
-#: Kinds (3.27.9) that are no problem, and those that a person still has to look at.
+#: Kinds (3.27.9) that are not a problem, and those that a person still has to review.
 _HARMLESS = ("pass", "informational", "notApplicable")
 _UNDECIDED = ("open", "review")
 
 
 class _NotSarifError(Exception):
-    """The file is not SARIF 2.1.0, or says that its scan did not finish."""
+    """The file is not SARIF 2.1.0, or states that its scan did not finish."""
 
 
 def measure(path: Path, shown: str = "") -> SarifSeen:
@@ -48,7 +48,7 @@ def read(raw: bytes, name: str) -> SarifSeen:
     except _NotSarifError as error:
         return SarifSeen(name, problem=str(error))
     except (TypeError, KeyError):  # a list where an object belongs, deep inside
-        return SarifSeen(name, problem="has a shape that SARIF 2.1.0 does not have")
+        return SarifSeen(name, problem="does not have the structure of SARIF 2.1.0")
 
 
 def _log(log: Any, name: str) -> SarifSeen:
@@ -56,7 +56,7 @@ def _log(log: Any, name: str) -> SarifSeen:
         raise _NotSarifError('is not SARIF 2.1.0 (no `"version": "2.1.0"` at its top)')
     runs = log.get("runs")
     if not isinstance(runs, list) or not runs:
-        raise _NotSarifError("holds no run, so nothing was scanned")
+        raise _NotSarifError("contains no run, so nothing was scanned")
     found = [one for run in runs for one in _run(_object(run, "a run"))]
     worst_first = sorted(
         (result for state, result in found if state == "open"), key=lambda r: -_LEVELS.index(r.level)
@@ -79,7 +79,7 @@ def _run(run: dict[str, Any]) -> Iterator[tuple[str, OpenResult]]:
     """Yield every result of a run with its state: open, suppressed, undecided, harmless."""
     tool = _tool(run)
     if any(i.get("executionSuccessful") is not True for i in _objects(run, "invocations")):
-        raise _NotSarifError(f"says that {tool} did not finish (executionSuccessful is not true)")
+        raise _NotSarifError(f"states that {tool} did not finish (executionSuccessful is not true)")
     references = run.get("externalPropertyFileReferences")
     if isinstance(references, dict) and references.get("results"):
         raise _NotSarifError(f"keeps the results of {tool} in other files; write them into one")
@@ -112,7 +112,7 @@ def _suppressed(result: dict[str, Any]) -> bool:
 
 
 class _Rules:
-    """The rules of a run, from which a result without a level takes its own (3.27.10)."""
+    """The rules of a run, from which a result without a level takes its level (3.27.10)."""
 
     def __init__(self, run: dict[str, Any]) -> None:
         tool = run["tool"]
@@ -180,7 +180,7 @@ def _place(result: dict[str, Any]) -> str:
 
 def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _NotSarifError(f"has {what} that is no object")
+        raise _NotSarifError(f"has {what} that is not an object")
     return value
 
 
@@ -189,5 +189,5 @@ def _objects(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise _NotSarifError(f"has {key} that is no list")
+        raise _NotSarifError(f"has {key} that is not a list")
     return [_object(entry, f"an entry of {key}") for entry in value]

@@ -1,4 +1,4 @@
-"""Detached SSH signatures (`ssh-keygen -Y`): which of some identities signed these bytes, if any."""
+"""Detached SSH signatures (`ssh-keygen -Y`): which of the given identities signed these bytes, if any."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _run(message: bytes, verb: str, *arguments: str) -> tuple[bool, str]:
 
 
 def canonical(raw: bytes) -> bool:
-    """Tell whether a signature is written exactly as ssh-keygen does: other line ends or text after it verify too,
-    and a file that can be changed without notice is no record.
+    """Tell whether a signature is written exactly as ssh-keygen writes it: other line endings or trailing text would
+    verify too, and a file that can be changed unnoticed is not a record.
     """
     try:
         lines = raw.decode("ascii").split("\n")
@@ -77,7 +77,7 @@ def canonical(raw: bytes) -> bool:
 
 
 def armoured(blob: bytes) -> str:
-    """Return a signature's bytes in the armour that ssh-keygen writes."""
+    """Return a signature's bytes in armour as ssh-keygen writes it."""
     text = base64.b64encode(blob).decode()
     lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
     return "\n".join([_BEGIN, *lines, _END, ""])

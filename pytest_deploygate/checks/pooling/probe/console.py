@@ -1,6 +1,6 @@
-"""PgBouncer's admin console: its configuration, databases and pools, and what the server behind it takes.
+"""PgBouncer's admin console: its configuration, databases and pools, and the connection limit of the server behind it.
 
-The console knows the simple query protocol only (`ClientCursor`), and answers some numbers as text.
+The console supports only the simple query protocol (`ClientCursor`), and returns some numbers as text.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _RESERVED = ("superuser_reserved_connections", "reserved_connections")
 
 
 def pooler(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
-    """Ask a pooler's console once a session; that it cannot be asked is a value."""
+    """Query a pooler's console, once per session. A failure is a value."""
     return once(cluster, f"pooler {pooler.name}", lambda: _facts(cluster, pooler))
 
 
 def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
-    """Put the pools of all poolers beside what the primary takes. Raises CannotTell without the primary."""
+    """Return the pools of all poolers and the primary's limits. Raises CannotTell without the primary."""
     state = servers.server_state(cluster, cluster.primary)
     in_use = cluster.value(
         cluster.primary, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
@@ -43,7 +43,7 @@ def capacity(cluster: Cluster, pooling: Pooling) -> Capacity:
 
 
 def login(cluster: Cluster, pooler: Pooler, database: str) -> dict[str, Any]:
-    """Return how to connect to the pooler, for psycopg."""
+    """Return psycopg's parameters for a connection to the pooler."""
     section = cluster.settings
     password = pooler.password or section.password
     return {

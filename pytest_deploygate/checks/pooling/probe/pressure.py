@@ -1,8 +1,8 @@
-"""The pressure test of a pooler: for a given time more clients than the server takes ask at once.
+"""The pressure test of a pooler: for a given time, more clients than the server accepts run statements at once.
 
-It does not begin if the pools could take more connections than the server has: clients of others would be refused.
-Each client connects, asks `pg_sleep(hold)` until the time is over, and leaves; meanwhile the server's connections
-of our role are counted. Nothing is written.
+It does not start if the pools could open more connections than the server has: other clients would be refused.
+Each client connects, runs `pg_sleep(hold)` until the time is up, and disconnects; meanwhile the server connections
+of the test are counted. Nothing is written.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class _Client:
 def under_pressure(
     cluster: Cluster, pooling: Pooling, pooler: Pooler, environment: str, *, allowed: bool
 ) -> Evidence:
-    """Put a pooler under pressure if that is allowed, else read the record of the last time.
+    """Put a pooler under pressure if that is allowed, else read the record of the last run.
 
-    Raises CannotTell if neither is possible, or if pressure could do harm.
+    Raises CannotTell if neither is possible, or if the test could do harm.
     """
     pressure = pooling.pressure
     if pressure is None:
@@ -75,7 +75,7 @@ def under_pressure(
 
 
 def configuration(whole: Capacity, pooler: Pooler, pressure: Pressure) -> dict[str, str]:
-    """Return what the result depends on: the server's limit, the pool, and how many clients ask for how long."""
+    """Return what the result depends on: the server's limit, the pool, the number of clients, and how long a statement takes."""
     mine = next(p for p in whole.poolers if p.name == pooler.name)
     return {
         "pooler": pooler.name,
@@ -88,7 +88,7 @@ def configuration(whole: Capacity, pooler: Pooler, pressure: Pressure) -> dict[s
 
 
 def _former(raw: dict[str, Any], now: dict[str, str]) -> dict[str, Any]:
-    """Earlier versions wrote one environment per file and no configuration; what they measured of it must be as now."""
+    """Convert a record of earlier versions, with one environment per file and no configuration but what was measured."""
     if raw.get("format") != "deploygate-pooling-pressure/1":
         return raw
     found = {}
@@ -115,18 +115,18 @@ def _press(
     mine = next(p for p in whole.poolers if p.name == pooler.name)
     if mine.problem:
         raise CannotTell(
-            f"{pooler.name} was not put under pressure, its console does not answer: {mine.problem}"
+            f"{pooler.name} was not put under pressure: its console cannot be queried: {mine.problem}"
         )
     room = whole.max_connections - whole.reserved
     if sum(p.most for p in whole.poolers) + pooling.direct > room:
         raise CannotTell(
-            f"{pooler.name} was not put under pressure: its pools could take more than the {room} connections of "
-            f"{whole.node}, and others would be refused; lower the sizes first"
+            f"{pooler.name} was not put under pressure: its pools could open more than the {room} connections of "
+            f"{whole.node}, and other clients would be refused; lower the sizes first"
         )
     clients = min(pressure.clients, pressure.cap)
     if mine.max_clients and clients > mine.max_clients:
         raise CannotTell(
-            f"{clients} clients are more than max_client_conn of {pooler.name} ({mine.max_clients}): lower `clients`"
+            f"{clients} clients exceed max_client_conn of {pooler.name} ({mine.max_clients}): lower `clients`"
         )
     with _counted(cluster) as servers:
         found = _ask_all(cluster, pooler, pressure, clients)
@@ -138,7 +138,7 @@ def _press(
         mine.size,
         sum(client.answers for client in found),
         len(bad),
-        next((client.error for client in bad if client.error), "no answer in the time") if bad else "",
+        next((client.error for client in bad if client.error), "no answer in time") if bad else "",
         max((client.slowest_s for client in found), default=0.0),
         servers.most,
     )
@@ -154,7 +154,7 @@ def _ask_all(cluster: Cluster, pooler: Pooler, pressure: Pressure, clients: int)
 
 
 def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float) -> _Client:
-    """Connect and ask until the time is over; at least once, however late the first connection is."""
+    """Connect and run statements until the time is up; at least one, however late the connection is."""
     client = _Client()
     began = time.monotonic()
     try:
@@ -175,7 +175,7 @@ def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float) -> 
 
 
 class _Count:
-    """The most connections of ours on the primary while a block runs; None where they cannot be counted."""
+    """The highest number of our connections on the primary while a block runs; None if they cannot be counted."""
 
     def __init__(self) -> None:
         self.most: int | None = None

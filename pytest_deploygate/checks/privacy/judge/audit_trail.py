@@ -13,13 +13,9 @@ _NAMED = 4
 
 
 def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
-    """Pass when the operation left a record in time that says who, what, when and from where."""
+    """Pass when the operation left a record in time that states who, what, when and from where."""
     limit = words_for(expected.within)
-    notes = (
-        (f"the synthetic person was not taken away again: {found.undo_problem}",)
-        if found.undo_problem
-        else ()
-    )
+    notes = (f"the synthetic person was not removed: {found.undo_problem}",) if found.undo_problem else ()
     reading = Reading(
         "records of the operation", len(found.records), limit="at least 1", ok=bool(found.records)
     )
@@ -27,7 +23,7 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"an audited operation of {found.role} left no record in {expected.table} within {limit}: is the audit trigger "
-            "there and switched on, does the `record` query look in the right place?",
+            "installed and enabled, does `query` search the right place?",
             (reading,), notes, confirmed=True,
         )  # fmt: skip
     who = expected.who or found.role
@@ -58,11 +54,14 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
         Reading("when", record.at.isoformat() if record.at else None, limit="time of the operation",
                 ok=not any(w.startswith("when") for w in wrong)),
         Reading("from where", record.source, limit="recorded", ok=bool(record.source)),
-        Reading("record was there after", round(found.waited_s, 2), "s", f"at most {limit}"),
+        Reading("record appeared after", round(found.waited_s, 2), "s", f"at most {limit}"),
     )  # fmt: skip
     if wrong:
         return Judgement(
-            Verdict.FAIL, f"the record in {expected.table} is not whole: {'; '.join(wrong)}", readings, notes
+            Verdict.FAIL,
+            f"the record in {expected.table} is incomplete or wrong: {'; '.join(wrong)}",
+            readings,
+            notes,
         )
     return Judgement(
         Verdict.PASS, f"{record.what} by {record.who} from {record.source} was recorded", readings, notes
@@ -84,7 +83,7 @@ def judge_rights(found: RightsFacts, expected: AuditTrail) -> Judgement:
         Reading("owner", found.owner),
     )
     if found.ways:
-        # A right that comes by a membership is one that the role has: the membership says it.
+        # A privilege that comes by membership also shows as the role's own: report the membership only.
         by = {
             f"{role} {how.partition(' by membership')[0]}"
             for role, how in found.ways

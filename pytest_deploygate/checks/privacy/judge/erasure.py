@@ -1,4 +1,4 @@
-"""Judge an erasure: found everywhere before, nowhere after but where it is allowed; backups with their expiry."""
+"""Judge an erasure: the person is found everywhere before, and afterwards only where allowed; backups expire later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     """Pass when the person was in every expected place before, and afterwards only where the inventory allows it."""
     notes = (*_residuals(found, expected), *_skipped(found.before, expected))
     if found.left_behind:
-        notes += (f"{found.left_behind} synthetic persons of runs that crashed were erased first",)
+        notes += (f"{found.left_behind} synthetic persons of crashed runs were erased first",)
     seen = {hit.place for hit in found.before.hits}
     control = [*expected.expected, *(f"redis {cache.name}" for cache in expected.redis if cache.holds)]
     lacking = [place for place in control if place not in seen]
@@ -26,7 +26,7 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"the control failed: the synthetic person was not found in {', '.join(lacking)} before the erasure (found in "
-            f"{where}), so that finding nothing afterwards would prove nothing: correct `create` or `expected`",
+            f"{where}), so finding nothing afterwards would prove nothing: correct `create` or `expected`",
             (Reading("expected places with the person before", len(control) - len(lacking),
                      limit=str(len(control)), ok=False),), notes,
         )  # fmt: skip
@@ -40,9 +40,9 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     readings = (
         Reading("places with the person before", len(seen), limit=f"at least the {len(control)} expected",
                 ok=True),
-        Reading("places with the person after", len(left), limit="0 beside those allowed", ok=not left),
-        Reading("tables looked at", found.after.tables),
-        Reading("Redis servers and logs looked at", len(expected.redis) + len(expected.logs)),
+        Reading("places with the person after", len(left), limit="0 besides those allowed", ok=not left),
+        Reading("tables searched", found.after.tables),
+        Reading("Redis servers and logs searched", len(expected.redis) + len(expected.logs)),
         Reading("erasure done after", round(found.took_s, 2), "s", f"at most {words_for(expected.within)}"),
     )  # fmt: skip
     if left:
@@ -54,7 +54,7 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
         more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"the person is gone from {found.after.tables} tables, but {len(unread)} places could not be looked at: "
+            f"the person is absent from {found.after.tables} tables, but {len(unread)} places could not be searched: "
             f"{'; '.join(unread[:_NAMED])}{more}",
             readings, notes,
         )  # fmt: skip
@@ -65,7 +65,7 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     ]
     return Judgement(
         Verdict.PASS,
-        f"found in {len(seen)} places, erased, and gone from all columns of {found.after.tables} tables on "
+        f"found in {len(seen)} places, erased, and then absent from all columns of {found.after.tables} tables on "
         f"{found.after.node}"
         + (f" and from {', '.join(beside)}" if beside else "")
         + (f"; kept as allowed: {', '.join(kept)}" if kept else ""),
@@ -94,14 +94,14 @@ def _said(hit: Hit) -> str:
 def _hint(hit: Hit, before: set[str], expected: Erasure) -> str:
     """Say what to do about a place that still holds the person."""
     if hit.place.startswith("redis "):
-        return "the erasure forgets this cache: have it delete the key, or allow it with the reason"
+        return "the erasure misses this cache: have it delete the key, or allow it with a reason"
     if hit.place.startswith("log "):
-        return "the platform logs people's data: log an id in its place and remove those lines, or allow it with the reason"
+        return "the platform logs people's data: log an id instead and remove those lines, or allow it with a reason"
     if hit.place in expected.expected:
         return "a row of this table was not erased, or only marked as deleted: delete or overwrite it"
     if hit.place not in before:
-        return "the erasure itself wrote it there: record a digest instead, or allow it with the reason"
-    return "the erasure forgets this place; add it there, or to `allowed` with the reason"
+        return "the erasure itself wrote it there: record a digest instead, or allow it with a reason"
+    return "the erasure misses this place; add it there, or to `allowed` with a reason"
 
 
 def _allowed(hit: Hit, allowed: list[Allowed]) -> bool:
@@ -122,7 +122,7 @@ def _residuals(found: ErasureFacts, expected: Erasure) -> Iterator[str]:
 
 def _skipped(before: Sweep, expected: Erasure) -> Iterator[str]:
     if before.databases:
-        yield f"other databases of {before.node} were not looked at: {', '.join(before.databases)}"
+        yield f"other databases of {before.node} were not searched: {', '.join(before.databases)}"
     for table in before.skipped:
         reason = next((e.reason for e in expected.skip if fnmatchcase(table, e.where)), "")
-        yield f"not looked at, by the inventory: {table} ({reason})"
+        yield f"not searched, as the inventory states: {table} ({reason})"

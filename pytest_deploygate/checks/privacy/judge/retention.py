@@ -1,4 +1,4 @@
-"""Judge retention: a policy that exists and works, rows that are gone, files that are gone."""
+"""Judge retention: the policy exists and works, and old rows and files are deleted."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _policy(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
     elif found.policy is None:
         yield Judgement(
             Verdict.FAIL,
-            f"there is no retention policy for it (expected {words_for(wanted.keep)}): rows stay forever; add one",
+            f"there is no retention policy for it (expected {words_for(wanted.keep)}): rows are never deleted; add one",
             readings,
         )
     elif found.policy != wanted.keep:
@@ -72,7 +72,8 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
         return
     if not policy.found:
         yield Judgement(
-            Verdict.FAIL, f"pg_partman has no row for it in {wanted.partman}.part_config: rows stay forever"
+            Verdict.FAIL,
+            f"pg_partman has no row for it in {wanted.partman}.part_config: rows are never deleted",
         )
         return
     said = words_for(policy.retention) if policy.retention else policy.said or "none"
@@ -85,7 +86,7 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
     if policy.said and policy.retention is None:
         yield Judgement(
             Verdict.FAIL,
-            f"pg_partman's retention for it is no interval: {policy.said!r}, expected {words_for(wanted.keep)}: UPDATE "
+            f"pg_partman's retention for it is not an interval: {policy.said!r}, expected {words_for(wanted.keep)}: UPDATE "
             "part_config",
             (reading,),
         )
@@ -118,10 +119,10 @@ def _rows(found: RetentionFacts, wanted: Retained) -> Judgement:
         Reading(f"{found.table} rows older than {bound}", found.old_rows, limit="0", ok=found.old_rows == 0),
     )
     if found.old_rows:
-        oldest = f", the oldest of {found.oldest:%Y-%m-%d %H:%M} UTC" if found.oldest else ""
+        oldest = f", the oldest from {found.oldest:%Y-%m-%d %H:%M} UTC" if found.oldest else ""
         return Judgement(
             Verdict.FAIL,
-            f"{count} rows are older than {bound}{oldest}: the job does not remove them; see why it leaves them behind, "
+            f"{count} rows are older than {bound}{oldest}: the job does not remove them; find out why it leaves them behind, "
             "then run it by hand",
             readings,
         )
@@ -136,7 +137,7 @@ def _rows(found: RetentionFacts, wanted: Retained) -> Judgement:
 
 
 def judge_files(found: FileAges, wanted: AgedFiles) -> Judgement:
-    """Pass when there are files and none was last written longer ago than allowed."""
+    """Pass when there are files and none was last written earlier than allowed."""
     if found.problem:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -158,7 +159,7 @@ def judge_files(found: FileAges, wanted: AgedFiles) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"{found.name}: {found.old} of {found.files} files are older than {bound}, the oldest is {found.oldest} "
-            f"({words_for(age)}): see logrotate or the job that removes them ({found.where})",
+            f"({words_for(age)}): check logrotate or the job that removes them ({found.where})",
             readings,
         )
     return Judgement(

@@ -1,6 +1,6 @@
 """The audit trail: an audited operation with its record, and who could change records, read from privileges.
 
-Nothing is tried on the records themselves: ownership, membership, grants, partitions and triggers tell.
+No change of records is attempted: ownership, memberships, grants, partitions and triggers are read instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytest_deploygate.model import CannotTell
 
 
 def audited_operation(cluster: Cluster, wanted: AuditTrail) -> RecordFacts:
-    """Do the audited operation as the application and wait for its record. Raises CannotTell when it cannot be done."""
+    """Perform the audited operation as the application and wait for its record. Raises CannotTell if it fails."""
     subject = new_subject()
     began: datetime = cluster.value(cluster.primary, "SELECT clock_timestamp()")
     do(cluster, wanted.role, wanted.operation, subject)
@@ -75,7 +75,7 @@ SELECT c.oid::int8, pg_get_userbyid(c.relowner), n.nspname, pg_get_userbyid(n.ns
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
 """
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
-# Members of a role can take it on by SET ROLE, inherited or not: 'MEMBER' counts. The partitions belong to the table.
+# Members of a role can use SET ROLE, inherited or not, so 'MEMBER' counts. Partitions count as part of the table.
 _WAYS = """
 WITH parts AS (
     SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relowner, c.relnamespace FROM pg_class c
@@ -104,7 +104,7 @@ SELECT DISTINCT app, 'may UPDATE columns of ' || p.name FROM reach CROSS JOIN pa
 WHERE has_any_column_privilege(reach.oid, p.oid, 'UPDATE') AND NOT has_table_privilege(reach.oid, p.oid, 'UPDATE')
 ORDER BY 1, 2
 """
-# A trigger or rule that changes what is written, a foreign key that deletes records with what they are about.
+# A trigger or rule that changes what is written, a foreign key that deletes records with the row they refer to.
 _PARTS = """
 SELECT 'trigger', t.tgname, p.proname || CASE WHEN t.tgenabled = 'D' THEN ' (off)' ELSE '' END, pg_get_userbyid(p.proowner)
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
@@ -137,7 +137,7 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
                 ways.append(
                     (
                         "everybody",
-                        f"writes past the rule {name} on {wanted.table}, which changes what is recorded",
+                        f"writes through the rule {name} on {wanted.table}, which changes what is recorded",
                     )
                 )
             elif kind == "foreign key":

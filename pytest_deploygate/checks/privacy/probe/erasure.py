@@ -1,7 +1,7 @@
-"""The right to erasure, tried: a synthetic person is made, found, erased through the platform, and looked for again.
+"""The right to erasure, tested: a synthetic person is created, found, erased through the platform, and searched for again.
 
 The person's token is kept in the schema that `writes` names until the erasure is done, so that a run after a crash
-erases who was left behind.
+can erase the person left behind.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TABLE = "deploygate_subjects"
 
 
 def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
-    """Make, find, erase, look again. Raises CannotTell when the person could not be made or the first sweep failed."""
+    """Create, find, erase, search again. Raises CannotTell if the person could not be created or the first sweep failed."""
     patient = Cluster(
         cluster.settings.model_copy(update={"statement_timeout": erasure.table_timeout}),
         cluster.writes_schema,
@@ -49,14 +49,14 @@ def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
         _wait(patient, erasure, before, subject)
         took_s = time.monotonic() - began
         if erasure.logs:
-            # Writers of logs keep lines back for a moment; what is not written yet is not found.
+            # Log writers buffer lines for a moment; what is not yet written cannot be found.
             time.sleep(max(0.0, erasure.logs_settle.total_seconds() - took_s))
         after = sweep(patient, erasure, subject)
         return ErasureFacts(subject.email, datetime.now(UTC), before, after, took_s, "", left_behind)
 
 
 def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject) -> None:
-    """Wait until the places that must be empty are, or the time for it is over: erasures may work in the background."""
+    """Wait until the places that must be empty are empty, or time is up: erasures may work in the background."""
     allowed = {entry.where for entry in erasure.allowed}
     places = [hit.place for hit in before.hits if hit.place not in allowed]
     deadline = time.monotonic() + erasure.within.total_seconds()
@@ -67,7 +67,7 @@ def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject) -
 
 @contextlib.contextmanager
 def _kept(cluster: Cluster, erasure: Erasure) -> Iterator[tuple[Subject, int]]:
-    """Give a new person whose token is kept until it is erased; erase first whom a crash left behind."""
+    """Yield a new person whose token is kept until the erasure; first erase persons that a crash left behind."""
     token = secrets.token_hex(8)
     try:
         connection, schema = cluster.writer(cluster.primary)
@@ -104,7 +104,7 @@ def _erase_left(
     connection: psycopg.Connection[tuple[object, ...]],
     table: sql.Identifier,
 ) -> int:
-    """Erase those whose run is over for sure; one whose erasure fails stays on the list."""
+    """Erase persons whose run has certainly ended; if the erasure fails, the person stays on the list."""
     old = connection.execute(
         sql.SQL(
             "SELECT token FROM {} WHERE made_at < now() - interval '10 minutes' ORDER BY 1 LIMIT 50"

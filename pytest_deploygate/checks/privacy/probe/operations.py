@@ -1,4 +1,4 @@
-"""What the inventory says, done as the platform itself: SQL as the application's role, or requests, for a synthetic person."""
+"""Runs the inventory's steps as the platform itself: SQL as the application's role, or requests, for a synthetic person."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Subject:
     phone: str
 
     def values(self) -> dict[str, str]:
-        """Return what steps refer to."""
+        """Return the values that steps refer to."""
         return {"email": self.email, "name": self.name, "phone": self.phone}
 
     def needles(self) -> tuple[str, ...]:
         """Return what to look for, in lower case; also as bytea shows it."""
         plain = tuple(value.lower() for value in self.values().values())
-        # bytea keeps upper and lower case apart: both spellings that were sent, and the lowered one.
+        # Lower-casing bytea's hex text does not change its content: search for each value as sent, and in lower case.
         spelt = {value.encode().hex() for value in (*self.values().values(), *plain)}
         return (*plain, *sorted(spelt))
 
@@ -46,7 +46,7 @@ def new_subject(token: str = "") -> Subject:
 
 
 def do(cluster: Cluster, login: Login, steps: Sequence[Operation], subject: Subject) -> None:
-    """Run steps in their order. Raises CannotTell with the step's number and what was answered."""
+    """Run steps in order. Raises CannotTell with the step's number and the answer."""
     for number, step in enumerate(steps, 1):
         if step.sql is not None:
             _sql(cluster, login, step.sql, subject, number)
@@ -62,7 +62,7 @@ def _sql(cluster: Cluster, login: Login, statement: str, subject: Subject, numbe
             connection.execute(statement.encode(), subject.values())
         except psycopg.Error as error:
             raise CannotTell(
-                f"step {number}, as {login.user}, did not succeed: {explain(cluster.primary, error)}"
+                f"step {number}, as {login.user}, failed: {explain(cluster.primary, error)}"
             ) from error
 
 
@@ -82,14 +82,14 @@ def _http(request: PlatformRequest, subject: Subject, number: int) -> None:
         raise CannotTell(f"{what} failed: {redact(str(error))}") from error
     if answer.status_code not in request.status:
         raise CannotTell(
-            f"{what} answered {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"
+            f"{what} returned {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"
         )
     if lacking := request.lacking(answer.text):
-        raise CannotTell(f"{what} answered {answer.status_code}, {redact(lacking)}")
+        raise CannotTell(f"{what} returned {answer.status_code}, {redact(lacking)}")
 
 
 def _filled(value: Any, subject: Subject) -> Any:
-    """Return a value of JSON with the subject's in each text."""
+    """Return a JSON value with the subject's values filled in everywhere."""
     if isinstance(value, dict):
         return {key: _filled(inner, subject) for key, inner in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""Looking for a synthetic person in a Redis server: in every key's name and in its value.
+"""Search a Redis server for a synthetic person: in every key's name and value.
 
-Keys are scanned and read in batches; SCAN returns every key that is there the whole time. Nothing is written.
+Keys are scanned and read in batches; SCAN returns every key that exists throughout the scan. Nothing is written.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pytest_deploygate.redaction import redact
 
 MOST_KEYS = 1_000_000
 _BATCH = 500
-#: How the value of each type of key is read whole.
+#: The command that reads the whole value of each type of key.
 _READ = {
     b"string": ("GET",),
     b"hash": ("HGETALL",),
@@ -30,7 +30,7 @@ _READ = {
 def keys_with(cache: SearchedRedis, needles: Sequence[str]) -> list[str]:
     """Return the keys that hold one of the needles (lower case), as text, each with its database.
 
-    Raises CannotTell: more keys or more time than the bound, a type that cannot be looked into, no permission.
+    Raises CannotTell: more keys or time than the limit, a key type that cannot be searched, no permission.
     """
     wanted = [needle.encode() for needle in needles]
     deadline = time.monotonic() + cache.timeout.total_seconds()
@@ -54,7 +54,7 @@ def _contents(client: Any, database: int, deadline: float) -> Iterator[tuple[byt
     """Yield each key with its name and value as one text in lower case."""
     there = client.dbsize()
     if there > MOST_KEYS:
-        raise CannotTell(f"database {database} has {there} keys, at most {MOST_KEYS} are looked through")
+        raise CannotTell(f"database {database} has {there} keys, at most {MOST_KEYS} are searched")
     cursor, done = 0, 0
     while True:
         cursor, keys = client.scan(cursor, count=_BATCH)
@@ -64,16 +64,16 @@ def _contents(client: Any, database: int, deadline: float) -> Iterator[tuple[byt
         if cursor == 0:
             return
         if time.monotonic() > deadline:
-            raise CannotTell(f"database {database}: its time was over after {done} of {there} keys")
+            raise CannotTell(f"database {database}: its time was up after {done} of {there} keys")
 
 
 def _values(client: Any, keys: Sequence[bytes]) -> list[Any]:
-    """Read the values of a batch in two round trips; a key that has gone since is empty."""
+    """Read the values of a batch in two round trips; a key that has disappeared since is empty."""
     kinds = _together(client, [("TYPE", key) for key in keys])
     strange = next((kind for kind in kinds if kind not in _READ and kind != b"none"), None)
     if strange is not None:
-        raise CannotTell(f"a key of type {strange.decode()} cannot be looked into")
-    # What has expired since needs an answer in its place.
+        raise CannotTell(f"a key of type {strange.decode()} cannot be searched")
+    # A key that has expired since still needs an answer in its position.
     reads = [(_READ[kind][0], key, *_READ[kind][1:]) if kind in _READ else ("EXISTS", key)
              for key, kind in zip(keys, kinds, strict=True)]  # fmt: skip
     return _together(client, reads)
@@ -88,7 +88,7 @@ def _together(client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
 
 
 def _flat(value: Any) -> Iterator[bytes]:
-    """Yield the texts in an answer, however deep; numbers and nothing are none."""
+    """Yield the texts in an answer at any depth; numbers and None are skipped."""
     if isinstance(value, bytes):
         yield value
     elif isinstance(value, str):

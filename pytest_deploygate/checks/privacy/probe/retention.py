@@ -1,4 +1,4 @@
-"""Retention: the job that removes rows, the policy that it follows, and the rows that should be gone; files by age."""
+"""Retention: the job that removes rows, the policy that it follows, and rows that should have been deleted; files by age."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OLD = """
 SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM {table} WHERE {column} < {edge} LIMIT {most}) AS old),
     (SELECT min({column}) FROM {table} WHERE {column} < {edge}), EXISTS (SELECT FROM {table})
 """
-# What is older than keep and slack; timestamps without a zone are taken as UTC, which the session has.
+# Older than keep and slack; timestamps without a zone are taken as UTC, the session's time zone.
 _EDGE = "now() - {age}::interval"
 _PARTMAN = """
 SELECT retention, automatic_maintenance, retention_keep_table FROM {schema}.part_config WHERE parent_table = %s
@@ -30,7 +30,7 @@ SELECT retention, automatic_maintenance, retention_keep_table FROM {schema}.part
 
 
 def retained_rows(cluster: Cluster, wanted: Retained) -> RetentionFacts:
-    """Look at a table's retention on the primary. Raises CannotTell when the table cannot be read at all."""
+    """Read a table's retention on the primary. Raises CannotTell if the table cannot be read at all."""
     job = _job(cluster, wanted)
     partman = _partman(cluster, wanted) if wanted.partman else None
     policy, problem = _policy(cluster, wanted)
@@ -133,10 +133,10 @@ def _interval(cluster: Cluster, text: str | None) -> timedelta | None:
 
 
 def file_ages(files: AgedFiles) -> FileAges:
-    """Look at the age of files on their host, by the time they were last written. That they cannot be read is a value."""
+    """Read the age of files on their host, by modification time. A failure is a value."""
     now, where = datetime.now(UTC), f"{files.path}/{files.pattern} on {files.host}"
     try:
-        # %T@ is GNU find's; a folder that lacks and one without permission both give an error and no lines.
+        # %T@ needs GNU find; a missing folder and one without permission both give an error and no lines.
         code, text, errors = shell(files.host)(
             "timeout 30 find %s -type f -name %s -printf %s", str(files.path), files.pattern, r"%T@ %P\n"
         )
@@ -144,7 +144,7 @@ def file_ages(files: AgedFiles) -> FileAges:
         return FileAges(files.name, where, now, 0, 0, "", None, str(unknown))
     if code != 0:
         return FileAges(
-            files.name, where, now, 0, 0, "", None, f"find ended with {code}: {errors or json.dumps(text)}"
+            files.name, where, now, 0, 0, "", None, f"find exited with {code}: {errors or json.dumps(text)}"
         )
     found = sorted(_line(line) for line in text.splitlines() if " " in line)
     edge = (now - files.keep - files.slack).timestamp()

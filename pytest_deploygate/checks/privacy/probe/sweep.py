@@ -1,8 +1,8 @@
-"""Looking for a synthetic person everywhere: every column of every table, log files, Redis.
+"""Search for a synthetic person everywhere: every column of every table, log files, Redis.
 
-A table is looked at by its rows' text (`t::text`), so that JSON, arrays and composites are seen, too; partitions and
-chunks with their parent. Tables whose columns are all numbers, times, booleans or enums cannot hold text and are
-counted, not read. Nothing is written; each table is a statement of its own with its own time limit.
+A table is searched by its rows' text (`t::text`), which includes JSON, arrays and composites; partitions and chunks
+are searched with their parent. Tables whose columns are all numbers, times, booleans or enums cannot hold text and
+are counted, not read. Nothing is written; each table is read by a statement of its own with its own time limit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
-#: The gate's own tables, which hold no more of a person than a token.
+#: The gate's own tables, which hold nothing of a person but a token.
 GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
 
@@ -47,11 +47,11 @@ SELECT coalesce(cell.key, '?'), count(*)
 FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t)) AS cell ON lower(cell.value) ~ {pattern}
 WHERE lower(t::text) ~ {pattern} GROUP BY 1 ORDER BY 1
 """
-# Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of a
-# transaction that is still open, which no replica replays before something else is flushed; the id that this statement
-# takes is committed behind the position, and so both are sent.
+# Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of an
+# open transaction, which no replica replays before more WAL is flushed; this statement takes a transaction id whose
+# commit record follows the position, so both are sent.
 _REACHABLE = "SELECT pg_current_wal_insert_lsn()::text FROM pg_current_xact_id()"
-# TimescaleDB's continuous aggregates are views that the sweep reads without being told.
+# TimescaleDB's continuous aggregates are views that the sweep always reads.
 _AGGREGATES_THERE = "SELECT to_regclass('timescaledb_information.continuous_aggregates') IS NOT NULL"
 _AGGREGATES = "SELECT view_schema || '.' || view_name FROM timescaledb_information.continuous_aggregates"
 _OTHER_DATABASES = """
@@ -61,7 +61,7 @@ _REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, true)"
 
 
 def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
-    """Look everywhere: on a replica that has caught up where there is one. Raises CannotTell without a table list."""
+    """Search everywhere, on a replica that has caught up if there is one. Raises CannotTell without a table list."""
     node = _caught_up(cluster)
     pattern = "|".join(re.escape(needle) for needle in subject.needles())
     found_tables = tables(cluster, node, [*erasure.views, *_aggregates(cluster, node)])
@@ -107,7 +107,7 @@ def _aggregates(cluster: Cluster, node: Node) -> list[str]:
 
 
 def tables(cluster: Cluster, node: Node, views: Sequence[str]) -> list[tuple[Any, ...]]:
-    """List what a sweep looks at: schema, name, persistence, rows filtered, readable, may hold text. Raises CannotTell."""
+    """List what a sweep searches: schema, name, persistence, rows filtered, readable, may hold text. Raises CannotTell."""
     gate = {"own": cluster.writes_schema or "", "gate": list(GATE_TABLES)}
     return cluster.rows(node, _TABLES, {"views": list(views), **gate})
 
@@ -137,15 +137,15 @@ def _caught_up(cluster: Cluster) -> Node:
     while not cluster.value(node, _REPLAYED, (position,)):
         if time.monotonic() > deadline:
             raise CannotTell(
-                f"{node.name} did not replay the primary's position within {_CATCH_UP_S:.0f} s, so a sweep on it tells "
-                "nothing: see its replication first"
+                f"{node.name} did not replay the primary's position within {_CATCH_UP_S:.0f} s, so a sweep on it is "
+                "inconclusive: check its replication first"
             )
         time.sleep(0.05)
     return node
 
 
 def _elsewhere(erasure: Erasure, subject: Subject) -> Iterator[Hit | str]:
-    """Look into Redis servers and log files: yield where the person is, or, as text, what could not be looked at."""
+    """Search Redis servers and log files: yield where the person is or, as text, what could not be searched."""
     for cache in erasure.redis:
         place = f"redis {cache.name}"
         try:
@@ -163,13 +163,13 @@ def _elsewhere(erasure: Erasure, subject: Subject) -> Iterator[Hit | str]:
 
 
 def _in_log(log: LogFile, subject: Subject) -> dict[str, int]:
-    """Return how many lines of each file, of a folder all below it, hold the person."""
+    """Return how many lines of each file (in a folder: of all files below it) hold the person."""
     values = subject.values().values()
     command = "timeout 60 grep -r -c -i -F -H -a" + " -e %s" * len(values) + " -- %s"
     code, text, errors = shell(log.host)(command, *values, str(log.path))
     if code not in (0, 1) or errors:
         raise CannotTell(
-            f"{log.path} on {log.host} cannot be searched: {errors or f'grep ended with {code}'}"
+            f"{log.path} on {log.host} cannot be searched: {errors or f'grep exited with {code}'}"
         )
     counted = (line.rpartition(":") for line in text.splitlines())
     return {file: int(lines) for file, _, lines in counted if lines.isdigit() and int(lines)}

@@ -41,14 +41,14 @@ def judge_aggregate(found: AggregateFacts, expected: ContinuousAggregate) -> Jud
 def _policy(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     wrong = []
     if expected.real_time is not None and expected.real_time != found.real_time:
-        words = {True: "adds the newest raw rows when read", False: "gives materialised buckets only"}
+        words = {True: "adds the newest raw rows when read", False: "returns materialised buckets only"}
         wrong.append(
             f"{found.view} {words[found.real_time]}, expected that it {words[expected.real_time]}: ALTER MATERIALIZED VIEW "
             f"{found.view} SET (timescaledb.materialized_only = {str(not expected.real_time).lower()})"
         )
     if found.job is None:
         wrong.append(
-            f"{found.view} has no refresh policy, nothing refreshes it: SELECT add_continuous_aggregate_policy('{found.view}', …)"
+            f"{found.view} has no refresh policy, so nothing refreshes it: SELECT add_continuous_aggregate_policy('{found.view}', …)"
         )
         reading = Reading("refresh policy", "none", limit="one", ok=False)
         return Judgement(Verdict.FAIL, "; ".join(wrong), (reading,), confirmed=True)
@@ -59,7 +59,7 @@ def _policy(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
 
 
 def limit(found: AggregateFacts, expected: ContinuousAggregate) -> timedelta | None:
-    """Return how far raw rows may be past the watermark: what the inventory says, else what the policy promises."""
+    """Return how far raw rows may be past the watermark: the inventory's limit, else what the policy promises."""
     if expected.max_age is not None:
         return expected.max_age
     if found.job is None:
@@ -74,7 +74,7 @@ def _fresh(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     if found.watermark is None:
         return Judgement(
             Verdict.FAIL,
-            f"nothing of {found.view} is materialised, {found.raw} has rows: CALL refresh_continuous_aggregate('{found.view}', "
+            f"nothing of {found.view} is materialised, but {found.raw} has rows: CALL refresh_continuous_aggregate('{found.view}', "
             "NULL, NULL)",
             (Reading("watermark", "none", ok=False),),
             confirmed=True,
@@ -85,7 +85,7 @@ def _fresh(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"raw rows reach {words_for(max(behind, timedelta(0)))} past the watermark of {found.view}; without a refresh "
-            "policy and `max_age` nothing says how far they may",
+            "policy or `max_age` there is no limit for that",
         )
     good = behind <= allowed
     reading = Reading(
@@ -99,7 +99,7 @@ def _fresh(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     return Judgement(
         Verdict.FAIL,
         f"{found.view} is stale: raw rows reach {words_for(behind)} past its watermark {found.watermark:%Y-%m-%d %H:%M} UTC "
-        f"(limit {words_for(allowed)}); see why its refresh does not run, then CALL refresh_continuous_aggregate('{found.view}', …)",
+        f"(limit {words_for(allowed)}); find out why its refresh does not run, then CALL refresh_continuous_aggregate('{found.view}', …)",
         (reading,),
         confirmed=True,
     )
@@ -109,15 +109,17 @@ def _right(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     if found.problem:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.view} could not be compared with its raw rows: {found.problem}; SELECT on {found.raw} is needed, and "
-            f"time: lower max_buckets (now {expected.max_buckets}) or raise statement_timeout",
+            f"{found.view} could not be compared with its raw rows: {found.problem}; it needs SELECT on {found.raw} and "
+            f"enough time: lower max_buckets (now {expected.max_buckets}) or raise statement_timeout",
         )
     if found.watermark is None:
         return Judgement(Verdict.INCONCLUSIVE, "nothing to compare: nothing is materialised")
     compared = [c for c in found.comparisons if c.rows]
     rows = sum(c.rows for c in compared)
     if not rows:
-        waiting = f"all that could be compared waits for the next refresh ({len(found.pending)} ranges)"
+        waiting = (
+            f"everything that could be compared waits for the next refresh ({len(found.pending)} ranges)"
+        )
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"no bucket of {found.view} was compared: "
@@ -138,25 +140,25 @@ def _right(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
     )
     notes = (f"a sample: {of_all}; raise max_buckets to compare all",) if buckets < total else ()
     if not wrong:
-        good = f"{rows} rows of {found.view} equal their raw rows ({of_all})"
+        good = f"{rows} rows of {found.view} match their raw rows ({of_all})"
         return Judgement(Verdict.PASS, good, readings, notes)
     parts = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
     first = "; ".join(said_of(e) for c in compared for e in c.examples)[:400]
     return Judgement(
         Verdict.FAIL,
-        f"{wrong} of {rows} rows of {found.view} differ from their raw rows ({parts}; {of_all}): {first}. {_mend(found, expected.width)}",
+        f"{wrong} of {rows} rows of {found.view} differ from their raw rows ({parts}; {of_all}): {first}. {_repair(found, expected.width)}",
         readings,
         notes,
         confirmed=True,
     )
 
 
-def _mend(found: AggregateFacts, width: timedelta) -> str:
-    """Say what to do: rows that came later than the policy looks back need a refresh by hand."""
+def _repair(found: AggregateFacts, width: timedelta) -> str:
+    """Say what to do: rows that arrived too late for the policy's window need a refresh by hand."""
     if found.out_of_reach:
         low, high = found.out_of_reach[0][0], found.out_of_reach[-1][1]
         start = found.job.spans.get("start_offset") if found.job else None
-        back = f", its policy looks back {words_for(start)} only" if start else ""
+        back = f", its policy looks back only {words_for(start)}" if start else ""
         when = f"at {_minute(low)}" if low == high else f"from {_minute(low)} to {_minute(high)}"
         return (
             f"Raw rows {when} UTC changed after they were materialised{back}: "
@@ -164,14 +166,14 @@ def _mend(found: AggregateFacts, width: timedelta) -> str:
         )
     examples = [example.bucket for c in found.comparisons for example in c.examples]
     if not examples:
-        return "No change of raw rows explains it: find out who wrote there"
+        return "No change to the raw rows explains it: find out who wrote there"
     by_hand = _by_hand(found.view, min(examples), max(examples) + width)
     others = "" if len(examples) == _wrong(found) else ", then the others"
-    return f"No change of raw rows explains it: find out who wrote there, then {by_hand} (force => true from 2.19 on){others}"
+    return f"No change to the raw rows explains it: find out who wrote there, then {by_hand} (force => true from 2.19 on){others}"
 
 
 def _by_hand(view: str, start: datetime, end: datetime) -> str:
-    """The statement that refreshes all buckets that lie whole between two moments."""
+    """Return the statement that refreshes all buckets that lie entirely between two moments."""
     first, last = (moment.astimezone(UTC).isoformat(" ", "seconds") for moment in (start, end))
     return f"CALL refresh_continuous_aggregate('{view}', '{first}', '{last}')"
 
@@ -190,8 +192,8 @@ def _notes(found: AggregateFacts) -> Iterator[str]:
     start = found.job.spans.get("start_offset") if found.job else None
     drops = found.drops_raw_after
     if found.job is not None and drops is not None and (start is None or start > drops):
-        reach = words_for(start) if start else "forever"
+        reach = words_for(start) if start else "without limit"
         yield (
-            f"the refresh looks back {reach}, raw rows are dropped after {words_for(drops)}: refreshing dropped ranges deletes "
+            f"the refresh looks back {reach}, but raw rows are dropped after {words_for(drops)}: refreshing dropped ranges deletes "
             "their buckets; make start_offset shorter than drop_after"
         )

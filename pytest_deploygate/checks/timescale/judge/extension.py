@@ -1,4 +1,4 @@
-"""The extension: version in every database, licence, background workers, and jobs that no other check looks at."""
+"""The extension: version in every database, licence, background workers, and jobs that no other check covers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
-#: TimescaleDB's own housekeeping: it concerns nobody's rows, and telemetry fails wherever it may not go out.
+#: TimescaleDB's own housekeeping: it affects no user's rows, and telemetry fails where outbound traffic is blocked.
 _OWN = ("policy_telemetry", "policy_job_stat_history_retention", "policy_process_hypertable_invalidations")
-_STEP = "are timescaledb in shared_preload_libraries, and max_worker_processes large enough? then restart the server"
+_STEP = "check that timescaledb is in shared_preload_libraries and max_worker_processes is large enough, then restart the server"
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The section, and the policies (proc, table) that checks of their own judge."""
+    """The section, and the policies (proc, table) that have checks of their own."""
 
     section: Timescale
     judged_elsewhere: AbstractSet[tuple[str, str]]
 
 
 def expected(section: Timescale) -> Expected:
-    """Return what is expected of the extension by a section."""
+    """Return what a section expects of the extension."""
     return Expected(
         section,
         {(RETENTION, entry.table) for entry in section.retention or ()}
@@ -54,7 +54,7 @@ def judge_extension(found: Extension, expected: Expected) -> Judgement:
 
 
 def matches(version: str, wanted: str) -> bool:
-    """Tell whether `2.28.3` is what `2.28` (any patch) or `2.28.3` asks for; `2.2` does not ask for `2.28`."""
+    """Tell whether a version matches: `2.28.3` matches `2.28` (any patch) and `2.28.3`; `2.28` does not match `2.2`."""
     return version == wanted or version.startswith((f"{wanted}.", f"{wanted}-"))
 
 
@@ -107,7 +107,7 @@ def _licence(found: Extension, section: Timescale) -> Judgement:
     return Judgement(
         Verdict.FAIL,
         f"timescaledb.license is {found.license}, expected {section.license}{lost}; set it in postgresql.conf and reload (an "
-        "Apache build of the package cannot have the other)",
+        "Apache build of the package has no other)",
         (reading,),
         confirmed=True,
     )
@@ -116,7 +116,7 @@ def _licence(found: Extension, section: Timescale) -> Judgement:
 def _runs(found: Extension, section: Timescale) -> Judgement:
     if section.scheduler is not None:
         if found.schedule is None:
-            return Judgement(Verdict.INCONCLUSIVE, "what runs the jobs from outside was not looked at")
+            return Judgement(Verdict.INCONCLUSIVE, "the outside scheduler that runs the jobs was not checked")
         judged = judge_schedule("TimescaleDB's jobs (run_job)", found.schedule)
         if judged.verdict is Verdict.PASS:
             return judged
@@ -125,7 +125,7 @@ def _runs(found: Extension, section: Timescale) -> Judgement:
     if found.workers is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            "whether TimescaleDB's background workers run cannot be seen: GRANT pg_read_all_stats (or pg_monitor) to the "
+            "whether TimescaleDB's background workers run is unknown: GRANT pg_read_all_stats (or pg_monitor) to the "
             "gate's role",
         )
     lacking = [kind for kind in ("Launcher", "Scheduler") if not any(w.endswith(kind) for w in found.workers)]
@@ -145,7 +145,7 @@ def _runs(found: Extension, section: Timescale) -> Judgement:
 
 
 def _others(found: Extension, expected: Expected) -> Judgement:
-    """Judge jobs that nobody named: actions of the platform, and policies that the inventory does not know."""
+    """Judge jobs that no section names: actions of the platform, and policies that are not in the inventory."""
     outside = expected.section.scheduler is not None
     others = [
         j for j in found.jobs if (j.proc, j.table) not in expected.judged_elsewhere and j.proc not in _OWN
@@ -165,13 +165,13 @@ def _notes(found: Extension) -> Iterator[str]:
         if newest and version and newest != version:
             yield f"the server has timescaledb {newest} installed, {database} is still at {version}"
     for job in _housekeeping(found):
-        yield f"{job.name}, TimescaleDB's own housekeeping, last ended as {job.status}: {job.error or 'see the log'}"
+        yield f"{job.name}, TimescaleDB's own housekeeping, last ended with status {job.status}: {job.error or 'see the log'}"
     if found.workers and found.max_workers and found.max_processes:
         needed = found.max_workers + 3
         if found.max_processes < needed:
             yield (
                 f"max_worker_processes is {found.max_processes}, timescaledb.max_background_workers {found.max_workers}: "
-                f"under load jobs wait; at least {needed} and the parallel workers are recommended"
+                f"under load jobs wait; at least {needed} plus the parallel workers are recommended"
             )
 
 

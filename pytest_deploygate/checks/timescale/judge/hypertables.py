@@ -1,4 +1,4 @@
-"""Hypertables: the dimensions and chunk width expected, no chunk of a wrong clock, and queries that read few chunks."""
+"""Hypertables: dimensions and chunk width as expected, no chunk from a wrong clock, and queries that read few chunks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_deploygate.model import Judgement, Reading, words_for
 
 
 def judge_hypertable(found: Hypertable, expected: Expected) -> Judgement:
-    """Pass when the table is a hypertable as expected and a query over one chunk's time leaves the others alone."""
+    """Pass when the table is a hypertable as expected and a query over one chunk's time reads no other chunk."""
     if refused := no_hypertable(found):
         return refused
     time = found.dimensions[0]
@@ -28,7 +28,7 @@ def judge_hypertable(found: Hypertable, expected: Expected) -> Judgement:
     said.note(*_notes(found, expected))
     if not found.chunks:
         said.unknown(
-            f"{found.table} has no chunk, so nothing is known of pruning: run again after phase 4",
+            f"{found.table} has no chunk, so pruning cannot be tested: run again after phase 4",
             deferred_to="phase4",
         )
     elif found.problem:
@@ -84,13 +84,13 @@ def _ahead(found: Hypertable, expected: Expected) -> Iterator[str]:
     late = [c for c in found.chunks if c.start is not None and c.start > found.now + expected.ahead]
     if late and late[-1].start is not None:
         yield (
-            f"{len(late)} chunks of {found.table} begin more than {words_for(expected.ahead)} from now, the last at "
-            f"{late[-1].start:%Y-%m-%d %H:%M} UTC: rows in {late[-1].name} come from a wrong clock, move or delete them"
+            f"{len(late)} chunks of {found.table} begin more than {words_for(expected.ahead)} in the future, the last at "
+            f"{late[-1].start:%Y-%m-%d %H:%M} UTC: rows in {late[-1].name} come from a wrong clock; move or delete them"
         )
 
 
 def _pruning(found: Hypertable) -> Iterator[str]:
-    """Chunks of several dimensions share a time; more than all partitions together means that nothing is pruned."""
+    """Chunks of a space dimension share a time range; reading more chunks than partitions means that nothing is pruned."""
     partitions = 1
     for dimension in found.dimensions[1:]:
         partitions *= dimension.partitions or 1
@@ -108,5 +108,5 @@ def _notes(found: Hypertable, expected: Expected) -> Iterator[str]:
     if odd and odd[0].start and odd[0].end:
         yield (
             f"{len(odd)} of {len(found.chunks)} chunks are not {words_for(expected.chunk_interval)} wide, first {odd[0].name} "
-            f"({words_for(odd[0].end - odd[0].start)}): a changed interval holds for new chunks only"
+            f"({words_for(odd[0].end - odd[0].start)}): a changed interval applies to new chunks only"
         )

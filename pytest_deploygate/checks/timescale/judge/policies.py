@@ -1,4 +1,4 @@
-"""Retention and columnstore policies: there, as expected, run well, and nothing left undone."""
+"""Retention and columnstore policies: they exist as expected, run well, and leave nothing undone."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:
         add = f"SELECT add_retention_policy('{found.table}', INTERVAL '{interval(expected.drop_after)}')"
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} has no retention policy, rows stay forever: {add}",
+            f"{found.table} has no retention policy, so rows stay forever: {add}",
             (Reading("retention policy", "none", limit=words_for(expected.drop_after), ok=False),),
         )
     drops = job.spans.get("drop_after")
     if drops is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{job.name} drops chunks of {found.table} by {_config(job)}, not by the age of their rows: whether rows of "
+            f"{job.name} drops chunks of {found.table} by {_config(job)}, not by the age of their rows: whether rows older than "
             f"{words_for(expected.drop_after)} are dropped is unknown",
         )
     left = _overdue(found, expected.drop_after + job.interval + expected.slack)
@@ -41,16 +41,16 @@ def judge_retention(found: Hypertable, expected: ChunkRetention) -> Judgement:
     if left:
         wrong.append(
             f"{len(left)} of {len(found.chunks)} chunks of {found.table} are older than "
-            f"{words_for(expected.drop_after)} and were not dropped, the oldest ended {_day(left[0])}: see why {job.name} "
+            f"{words_for(expected.drop_after)} and were not dropped, the oldest ended {_day(left[0])}: find out why {job.name} "
             f"left them, then CALL run_job({job.id})"
         )
     readings = (
         Reading(
             "drops after", words_for(drops), limit=words_for(expected.drop_after), ok=same(drops, expected.drop_after)
         ),
-        Reading("chunks past their time", len(left), limit="0", ok=not left),
+        Reading("chunks past retention", len(left), limit="0", ok=not left),
     )  # fmt: skip
-    good = f"{job.name} drops chunks of {found.table} after {words_for(drops)}; of {len(found.chunks)} none is past that"
+    good = f"{job.name} drops chunks of {found.table} after {words_for(drops)}; none of {len(found.chunks)} is overdue"
     return _folded(found, wrong, health(job, found.now, outside_scheduler=found.outside_scheduler), readings, good)  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def judge_columnstore(found: Hypertable, expected: Columnstore) -> Judgement:
     job = of_kind(found.jobs, COLUMNSTORE)
     if job is None:
         add = f"add_compression_policy('{found.table}', INTERVAL '{interval(expected.after)}')"
-        wrong.append(f"{found.table} has no columnstore policy, no chunk gets compressed: SELECT {add}")
+        wrong.append(f"{found.table} has no columnstore policy, so no chunk is compressed: SELECT {add}")
         reading = Reading("columnstore policy", "none", limit=words_for(expected.after), ok=False)
         return Judgement(Verdict.FAIL, "; ".join(wrong), (reading,))
     after = job.spans.get("compress_after")
@@ -80,29 +80,29 @@ def judge_columnstore(found: Hypertable, expected: Columnstore) -> Judgement:
     if left:
         wrong.append(
             f"{len(left)} chunks of {found.table} are older than {words_for(expected.after)} and not compressed, the "
-            f"oldest ended {_day(left[0])}: see why {job.name} left them, then CALL run_job({job.id})"
+            f"oldest ended {_day(left[0])}: find out why {job.name} left them, then CALL run_job({job.id})"
         )
     compressed = sum(chunk.compressed for chunk in found.chunks)
     readings = (
         Reading("compresses after", words_for(after), limit=words_for(expected.after), ok=same(after, expected.after)),
         Reading("chunks compressed", f"{compressed} of {len(found.chunks)}"),
-        Reading("chunks that should be", len(left), limit="0", ok=not left),
+        Reading("chunks that should be compressed", len(left), limit="0", ok=not left),
     )  # fmt: skip
     good = f"{job.name} compresses chunks of {found.table} after {words_for(after)}: {compressed} of {len(found.chunks)} are"
     return _folded(found, wrong, health(job, found.now, outside_scheduler=found.outside_scheduler), readings, good)  # fmt: skip
 
 
 def no_hypertable(found: Hypertable) -> Judgement | None:
-    """Return a judgement if the table does not exist, is no hypertable, or is one over integers, which have no age."""
+    """Return a judgement if the table does not exist, is not a hypertable, or is one over integers, which have no age."""
     if not found.exists:
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} does not exist, or not for the gate's role; was it migrated, is it in this database?",
+            f"{found.table} does not exist, or is not visible to the gate's role; was it migrated, is it in this database?",
         )
     if not found.hypertable:
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} is no hypertable: SELECT create_hypertable('{found.table}', …) before rows come in",
+            f"{found.table} is not a hypertable: SELECT create_hypertable('{found.table}', …) before rows arrive",
         )
     if found.dimensions[0].kind == "Time" and found.dimensions[0].interval is None:
         return Judgement(
@@ -116,7 +116,7 @@ def no_hypertable(found: Hypertable) -> Judgement | None:
 def _folded(
     found: Hypertable, wrong: Sequence[str], job: Health, readings: tuple[Reading, ...], good: str
 ) -> Judgement:
-    """Put together what is wrong with the policy's work and with its job; without chunks it proves nothing yet."""
+    """Combine what is wrong with the policy's work and with its job; without chunks the result is inconclusive."""
     said = Collector(confirmed=True)
     said.wrong(*wrong)
     said.read(*readings)
@@ -151,7 +151,7 @@ def _settings(found: Hypertable, expected: Columnstore) -> list[str]:
 
 
 def _plain(column: str) -> str:
-    """Compare `"recorded_at" desc nulls first` and `recorded_at DESC`: that is what DESC means."""
+    """Return `"recorded_at" desc nulls first` as `recorded_at DESC`, which means the same."""
     words = column.replace('"', "").split()
     rest = " ".join(words[1:]).upper().replace("ASC", "").strip()
     default = "DESC NULLS FIRST" if rest.startswith("DESC") else "NULLS LAST"
@@ -160,11 +160,11 @@ def _plain(column: str) -> str:
 
 def _config(job: Job) -> str:
     keys = [key for key in job.config if key not in ("hypertable_id", "mat_hypertable_id")]
-    return ", ".join(f"{key} {job.config[key]}" for key in keys) or "nothing that is known"
+    return ", ".join(f"{key} {job.config[key]}" for key in keys) or "an unknown setting"
 
 
 def interval(span: timedelta) -> str:
-    """Return a span as SQL takes it."""
+    """Return a span as an SQL interval."""
     days, rest = divmod(span, timedelta(days=1))
     return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{int(span.total_seconds())} seconds"
 

@@ -1,9 +1,9 @@
 """Continuous aggregates: how far they are materialised, and where stored buckets differ from their raw rows.
 
 A sample of buckets is recomputed with the aggregate's own definition (the view's query over the raw hypertable), in one
-REPEATABLE READ snapshot. Compared are buckets below the watermark: what lies beyond is computed when it is read. Ranges
-that the invalidation log names and that the policy's next run will refresh are left out; those that it never reaches
-are compared, because nobody else will mend them. Needs SELECT on the aggregate and on its raw hypertable.
+REPEATABLE READ snapshot. Only buckets below the watermark are compared: later ones are computed when they are read.
+Ranges in the invalidation log that the policy's next run will refresh are left out; those that it never reaches are
+compared, because nothing else will fix them. Needs SELECT on the aggregate and on its raw hypertable.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _read(
         watermark=watermark,
         newest_raw=extent(connection, found.raw, _time_column(known, found.raw))[1],
         pending=_cut(changed, window, watermark),
-        # The log's first entry, from ever to the first refresh, is there for every aggregate.
+        # Every aggregate has the log's first entry, from the beginning of time to the first refresh.
         out_of_reach=_cut([c for c in changed if c[0] > _FIRST], (_FIRST, window[0]), watermark),
         drops_raw_after=_drops(known, found.raw),
     )
@@ -104,13 +104,13 @@ def _compare(
     found: timescale.Aggregate,
     facts: AggregateFacts,
 ) -> tuple[Comparison, ...]:
-    """Compare what lies between the ranges that are pending, from the first whole bucket to the watermark."""
+    """Compare everything but the pending ranges, from the first whole bucket to the watermark."""
     as_table = _as_aggregate(expected, found, _time_column(known, found.raw))
     oldest_raw = extent(connection, found.raw, as_table.time_column)[0]
     oldest_bucket = extent(connection, found.view, expected.bucket)[0]
     if oldest_raw is None or facts.watermark is None:
         return ()
-    # Where nothing is stored every raw row's bucket is missing; buckets begin where the epoch's do.
+    # If nothing is stored, every raw row's bucket is missing; buckets are aligned with the epoch.
     first = oldest_bucket or _floor(oldest_raw, expected.width)
     whole = comparable(connection, as_table, oldest_raw, min(first, oldest_raw), facts.watermark)
     if whole is None:
@@ -124,7 +124,7 @@ def _compare(
 
 
 def _as_aggregate(expected: ContinuousAggregate, found: timescale.Aggregate, time_column: str) -> Aggregate:
-    """Return it as an aggregate that is recomputed by its own definition, cut to the buckets asked for."""
+    """Return it as an aggregate that is recomputed by its own definition, limited to the buckets requested."""
     definition = found.definition.strip().rstrip(";").replace("%", "%%")
     bucket = '"' + expected.bucket.replace('"', '""') + '"'
     return Aggregate(
@@ -132,7 +132,7 @@ def _as_aggregate(expected: ContinuousAggregate, found: timescale.Aggregate, tim
         bucket=expected.bucket,
         width=expected.width,
         key=expected.key,
-        recompute=f"SELECT * FROM ({definition}) deploygate_raw WHERE {bucket} >= %(start)s AND {bucket} < %(end)s",  # noqa: S608 (the view's own words)
+        recompute=f"SELECT * FROM ({definition}) deploygate_raw WHERE {bucket} >= %(start)s AND {bucket} < %(end)s",  # noqa: S608 (the view's own definition)
         source=found.raw,
         time_column=time_column,
         tolerance=expected.tolerance,
@@ -143,7 +143,7 @@ def _as_aggregate(expected: ContinuousAggregate, found: timescale.Aggregate, tim
 def _time_column(known: Catalog, raw: str) -> str:
     dimensions = known.dimensions.get(raw, ())
     if not dimensions or dimensions[0].interval is None:
-        raise CannotTell(f"{raw} has no time dimension that is of time: its aggregates cannot be recomputed")
+        raise CannotTell(f"{raw} has no dimension of a time type: its aggregates cannot be recomputed")
     return dimensions[0].column
 
 
@@ -153,7 +153,7 @@ def _drops(known: Catalog, raw: str) -> timedelta | None:
 
 
 def _window(job: Job | None, now: datetime, width: timedelta) -> Span:
-    """Return what the policy's next run refreshes: whole buckets between its two offsets. Without a policy nothing."""
+    """Return what the policy's next run refreshes: whole buckets between its two offsets. Without a policy, nothing."""
     if job is None or not job.scheduled:
         return _LAST, _LAST
     start, end = job.spans.get("start_offset"), job.spans.get("end_offset")
@@ -169,7 +169,7 @@ def _cut(changed: list[Span], to: Span, watermark: datetime | None) -> tuple[Spa
 
 
 def _without(whole: Span, gaps: tuple[Span, ...], width: timedelta) -> list[Span]:
-    """Return what is left of a span when every bucket that a gap touches is taken out."""
+    """Return what is left of a span without the buckets that a gap touches."""
     left, start = [], whole[0]
     for low, high in sorted(gaps):
         begins = whole[0] + (low - whole[0]) // width * width
@@ -187,7 +187,7 @@ def _floor(when: datetime, width: timedelta) -> datetime:
 
 
 def _moment(value: int) -> datetime:
-    """Read TimescaleDB's internal time: microseconds since 1970 in UTC; what no calendar holds is cut."""
+    """Read TimescaleDB's internal time: microseconds since 1970 in UTC; values out of range are clamped."""
     try:
         return min(max(_EPOCH + timedelta(microseconds=value), _FIRST), _LAST)
     except OverflowError:

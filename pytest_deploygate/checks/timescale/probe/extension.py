@@ -1,9 +1,9 @@
-"""TimescaleDB as its own catalog tells it: extension, licence, workers, hypertables with their chunks, jobs.
+"""TimescaleDB's own catalog: extension, licence, workers, hypertables with their chunks, jobs.
 
-All is read in one transaction over one connection, which is closed again at once: tests judge slices of it. Needs no
-more than a login: the catalog is open to everybody. Names of background workers need `pg_read_all_stats`. Views and columns are those of
-TimescaleDB 2.11 to 2.28: `compression_settings` gave way to `hypertable_compression_settings`, then
-`hypertable_columnstore_settings`; the policy's `proc_name` is `policy_compression` in all of them.
+Everything is read in one transaction over one connection, which is then closed; tests judge parts of the result. A
+login is enough: everyone may read the catalog. Names of background workers need `pg_read_all_stats`. Views and columns
+are those of TimescaleDB 2.11 to 2.28: `compression_settings` was replaced by `hypertable_compression_settings`, then
+by `hypertable_columnstore_settings`; the policy's `proc_name` is `policy_compression` in all of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What one database says of itself; everything but `now` is empty where it has no extension."""
+    """The catalog of one database; everything but `now` is empty if the extension is not installed."""
 
     now: datetime
     server_version: str
@@ -65,7 +65,7 @@ SELECT now(), current_setting('server_version'),
   current_setting('timescaledb.license', true), current_setting('timescaledb.max_background_workers', true),
   current_setting('max_worker_processes')
 """
-# Without pg_read_all_stats the columns of others' processes are NULL: a worker that cannot be seen is not a missing one.
+# Without pg_read_all_stats, columns of other roles' processes are NULL: an invisible worker is not a missing one.
 _WORKERS = """
 SELECT pg_has_role('pg_read_all_stats', 'USAGE'),
   array(SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'TimescaleDB Background Worker%'
@@ -89,7 +89,7 @@ SELECT view_schema || '.' || view_name, m.mat_hypertable_id,
 FROM timescaledb_information.continuous_aggregates c JOIN _timescaledb_catalog.continuous_agg m
   ON m.user_view_schema = c.view_schema AND m.user_view_name = c.view_name
 """
-# psycopg cannot load infinite times. A span that is no interval (an integer, for integer time) stays NULL.
+# psycopg cannot load infinite times. A span that is not an interval (an integer, for integer time) stays NULL.
 _JOBS = """
 SELECT j.job_id, j.proc_schema || '.' || j.proc_name, coalesce(j.hypertable_schema || '.' || j.hypertable_name, ''),
   j.schedule_interval, j.scheduled, coalesce(j.config, '{}'), nullif(s.last_run_started_at, '-infinity'),
@@ -102,7 +102,7 @@ FROM timescaledb_information.jobs j LEFT JOIN timescaledb_information.job_stats 
 LEFT JOIN (SELECT DISTINCT ON (job_id) job_id, err_message FROM timescaledb_information.job_errors
   ORDER BY job_id, finish_time DESC NULLS FIRST) e USING (job_id) ORDER BY 1
 """
-# The newest view that there is; the oldest has a row for each column.
+# The newest view that exists is read; the oldest has a row per column.
 _SETTINGS_VIEWS = ("hypertable_columnstore_settings", "hypertable_compression_settings")
 _SETTINGS = """
 SELECT n.nspname || '.' || c.relname, s.segmentby, s.orderby FROM timescaledb_information.{view} s
@@ -138,7 +138,7 @@ def read(ask: Ask, tables: Sequence[str]) -> Catalog:
     visible, kinds = ask(_WORKERS)[0]
     found = [Aggregate(*row) for row in ask(_AGGREGATES)]
     views = {aggregate.materialization: aggregate.view for aggregate in found}
-    # An aggregate over an aggregate has that one's materialization as its raw rows.
+    # An aggregate over another aggregate has the other's materialization as its raw rows.
     aggregates = {a.view: replace(a, raw=views.get(a.raw, a.raw)) for a in found}
     wanted = [aggregates[name].materialization if name in aggregates else name for name in tables]
     dimensions: dict[str, tuple[Dimension, ...]] = _grouped(ask(_DIMENSIONS), views, Dimension)
@@ -165,7 +165,7 @@ def read(ask: Ask, tables: Sequence[str]) -> Catalog:
 
 
 def hypertable(cluster: Cluster, table: str, tables: Sequence[str], *, outside: bool = False) -> Hypertable:
-    """Return what the catalog says of one table (or continuous aggregate). Raises CannotTell."""
+    """Return the catalog's facts of one table (or continuous aggregate). Raises CannotTell."""
     found = catalog(cluster, tables)
     if found.version is None:
         raise CannotTell(_without(cluster.settings))
@@ -189,7 +189,7 @@ def _without(server: ConnectionSettings) -> str:
     node = server.primary
     return (
         f"the extension timescaledb is not installed in the database {server.name} on {node.host}:{node.port}, "
-        "so nothing of it can be read: CREATE EXTENSION timescaledb, or name the right database in `timescale`"
+        "so it cannot be checked: CREATE EXTENSION timescaledb, or name the right database in `timescale`"
     )
 
 
@@ -199,7 +199,7 @@ def extension(
     others: Mapping[str, Cluster],
     schedule: ScheduleFacts | None,
 ) -> Extension:
-    """Return what runs and in which version, also in other databases of the server. Raises CannotTell."""
+    """Return versions, also in other databases of the server, with workers and jobs. Raises CannotTell."""
     found = catalog(cluster, tables)
     versions = {cluster.settings.name: found.version}
     unseen: dict[str, str] = {}
@@ -251,7 +251,7 @@ def _whole(text: str | None) -> int | None:
 def _grouped(
     rows: Sequence[tuple[Any, ...]], views: Mapping[str, str], kind: type[Any]
 ) -> dict[str, tuple[Any, ...]]:
-    """Collect rows by their first column; a materialization's table goes by the name of its view."""
+    """Collect rows by their first column; a materialization's table is listed under the name of its view."""
     found: dict[str, list[Any]] = {}
     for table, *rest in rows:
         found.setdefault(views.get(table, table), []).append(kind(*rest))
