@@ -256,10 +256,14 @@ def test_going_back_is_never_frozen_but_the_next_try_is(red):
     refused = deploygate(red, "rollback", "after", "--retry", "2030-01-01T00:00Z")
     assert (refused.code, "holiday sales" in refused.text) == (4, True)
     done = deploygate(red, "rollback", "after")
-    for words in ("call 1. deployment-lead: +15550100", "call 2. operations-manager", "appoint the next try"):
+    for words in (
+        "call 1. deployment-lead: +15550100",
+        "call 2. operations-manager",
+        "schedule the next attempt",
+    ):
         assert words in done.text
     page = (red.out / "signoff.html").read_text()
-    for words in ("in this order", "<li>deployment-lead: +15550100", "appoint the next try"):
+    for words in ("in this order", "<li>deployment-lead: +15550100", "schedule the next attempt"):
         assert words in page
 
 

@@ -51,7 +51,7 @@ def kept(writer: Writer) -> list[int | None]:
 
 def test_nobody_loses_rows_that_nobody_answers_for(writer, rows, tmp_path):
     """Nothing is begun, nothing is exported."""
-    with pytest.raises(Unsaved, match=r"12 rows .* needs a named person"):
+    with pytest.raises(Unsaved, match=r"12 rows .* a named person must accept"):
         made(writer, tmp_path, None).answered()
     assert not (tmp_path / "lost.csv").exists()
 

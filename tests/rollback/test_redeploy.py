@@ -144,7 +144,7 @@ def test_a_compose_project_is_started_with_the_old_image(stand_in, tmp_path):
     assert (tmp_path / "image").read_text() == "web:1.4.2"
 
 
-@pytest.mark.parametrize("array", [True, False], ids=["an array", "an object a line"])
+@pytest.mark.parametrize("array", [True, False], ids=["an array", "one object per line"])
 @pytest.mark.parametrize(
     ("container", "good"),
     [
@@ -158,7 +158,7 @@ def test_a_compose_project_is_started_with_the_old_image(stand_in, tmp_path):
 def test_a_compose_project_counts_once_every_service_is_up_with_the_old_image(
     stand_in, tmp_path, container, good, array
 ):
-    """Compose prints an array, or since 2.21 an object a line."""
+    """Compose prints an array, or since 2.21 one object per line."""
     text = json.dumps([container]) if array else json.dumps(container)
     stand_in("docker", **{"*": f"printf '%s\\n' {shlex.quote(text)}"})
     assert redeploy.verify(compose(tmp_path)).good is good
@@ -188,11 +188,11 @@ def test_the_link_leads_to_the_old_release_and_the_units_are_restarted(stand_in,
 
 
 def test_a_unit_that_runs_since_before_the_switch_runs_the_new_version(stand_in, releases):
-    """A crash between the link and the restart: it has not taken."""
+    """A crash between switching the link and the restart: the step has not taken effect."""
     stand_in("systemctl", **{"show*": "echo @1", "*": ":"})
     assert redeploy.deploy(systemd(releases), 5.0) == ""
     found = redeploy.verify(systemd(releases))
-    assert (found.good, "since before the link was switched" in found.said) == (False, True)
+    assert (found.good, "was started before the link was switched" in found.said) == (False, True)
 
 
 def test_without_the_old_release_nothing_is_switched(stand_in, releases):

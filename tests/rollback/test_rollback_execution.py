@@ -227,7 +227,7 @@ def test_hooks_do_and_verify_steps_and_an_error_in_one_is_no_success(tmp_path):
     theirs = step(tmp_path, "theirs", run="exit 1", verify=None, within="1s")
     raises = step(tmp_path, "raises", run="true", verify=None, within="1s")
     ended = execution.execute(Writer(tmp_path / "out"), "r", [theirs, raises], tools)
-    why = "nothing verifies this step: its hook broke off, RuntimeError: no route"
+    why = "this step could not be verified: its hook failed, RuntimeError: no route"
     assert (ended.failed, ended.why) == ("raises", why)
     assert said[0] == "pytest_deploygate_rollback_verify: RuntimeError: no route"
 
@@ -263,8 +263,8 @@ def test_an_error_in_one_hook_stops_no_other(tmp_path):
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("raise OSError('no such file')", "broke off, so the runbook may lack some: OSError"),
-        ("return ['restart']", "'restart' is no Step"),
+        ("raise OSError('no such file')", "failed, so the runbook may be incomplete: OSError"),
+        ("return ['restart']", "'restart' is not a Step"),
         ("return [Step(name='a', run='true')] * 2", "two steps are called 'a'"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_conftest_that_cannot_be_loaded_is_complained_of(tmp_path):
     said: list[str] = []
     hooks = load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
     assert "ModuleNotFoundError" in said[0]
-    with pytest.raises(going_back.Refusal, match="may give steps of the runbook"):
+    with pytest.raises(going_back.Refusal, match="may add steps to the runbook"):
         going_back.steps(Rollback(), hooks)
 
 
