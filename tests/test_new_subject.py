@@ -373,8 +373,8 @@ def test_the_schema_has_its_key(toys: Toys):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("toyz: {box: toys.txt}", "toyz: there is no such key; did you mean 'toys'?"),
-        ("toys: {box: toys.txt, at_last: 4}", "toys.at_last: there is no such key; did you mean 'at_least'?"),
+        ("toyz: {box: toys.txt}", "toyz: no such key; did you mean 'toys'?"),
+        ("toys: {box: toys.txt, at_last: 4}", "toys.at_last: no such key; did you mean 'at_least'?"),
     ],
 )
 def test_a_misspelt_key_gets_the_nearest_name(toys: Toys, line: str, said: str):

@@ -192,24 +192,24 @@ def test_a_derived_id_does_not_hang_on_its_neighbours(parse):
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("# A\n- [ ] One {.critcal}\n", [":2: there is no item property .critcal; did you mean 'critical'?"]),
+        ("# A\n- [ ] One {.critcal}\n", [":2: unknown item property .critcal; did you mean 'critical'?"]),
         (
             "# A\n- [ ] One {#A.B}\n",
-            [":2: '#A.B' is neither #id (small letters, digits, - _ .), .property nor"],
+            [":2: '#A.B' is neither #id (lowercase letters, digits, - _ .), .property nor"],
         ),
         ("# A\n- [ ] One {#a..b}\n", [":2: '#a..b' is neither"]),
         (
             "# A\n- [ ] One {#x}\n- [ ] Two {#x}\n",
-            [":3: the id x is taken by line 2; set another with {#id}"],
+            [":3: the id x is already used in line 2; set another with {#id}"],
         ),
         (
             "# A\n- [ ] One {.majr}\n- [ ] Two {.minr}\n",
             [
-                ":2: there is no item property .majr; did you mean 'major'?",
-                ":3: there is no item property .minr",
+                ":2: unknown item property .majr; did you mean 'major'?",
+                ":3: unknown item property .minr",
             ],
         ),
-        ("", [": has no items; an item is a line like `- [ ] Verify backups`"]),
+        ("", [": has no items; write each as a line such as `- [ ] Verify backups`"]),
         ("# Only\n\ntext\n", [": has no items"]),
         (b"# A\n- [ ] \xff\n", [": is not UTF-8 text"]),
     ],

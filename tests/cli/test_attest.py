@@ -103,7 +103,7 @@ def test_attest_from_a_folder_below(root, monkeypatch):
         ("sec.audit", {"name": "TODO"}, "is a placeholder"),
         ("sec.audit", {"evidence": "reports/none.pdf"}, "there is no such file"),
         ("sec.audit", {"evidence": "/etc/passwd"}, "is not below"),
-        ("sec.audit", {"evidence": "https://u:p@wiki.example"}, "holds a user or password"),
+        ("sec.audit", {"evidence": "https://u:p@wiki.example"}, "contains a user or password"),
         ("sec.audit", {"evidence": None}, "at least one file"),
         ("sec.audit", {"findings": "reports/audit.pdf"}, "is not JSON"),
         ("sec.audit", {"valid_until": "2021-07-07"}, "is in the past"),

@@ -120,9 +120,9 @@ def test_sources_tell_absent_from_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"body": "a", "json": {}}, "`body` or `json`, not both"),
+        ({"body": "a", "json": {}}, "`body` and `json` are mutually exclusive"),
         ({"headers": {"Cookie": "a=b"}}, "Cookie carries a secret: use `token` or `auth`"),
-        ({"headers": {"X-A": "b\nc"}}, "is not a header of one line"),
+        ({"headers": {"X-A": "b\nc"}}, "is not a one-line header"),
         ({"status": 99}, "99 is not an HTTP status"),
         ({"status": []}, "at least 1 item"),
         ({"matches": "("}, "is not a regular expression"),
@@ -139,10 +139,13 @@ def test_a_request_that_makes_no_sense_is_refused(keys, says):
     ("keys", "says"),
     [
         ({"url": "ftp://a"}, "is not a URL"),
-        ({"url": "https://u:p@a.example.com/"}, "a user or password is not written in a URL"),
+        ({"url": "https://u:p@a.example.com/"}, "a URL must not contain a user or password"),
         ({"tcp": "a:1", "status": 204, "token": "env:PATH"}, "`status`, `token` need `url`"),
-        ({"url": "https://a.example.com", "tcp": "a:1"}, "say one of `url`, `tcp`"),
-        ({"url": "https://a.example.com", "token": "env:PATH", "auth": {"token": "env:PATH"}}, "not both"),
+        ({"url": "https://a.example.com", "tcp": "a:1"}, "set exactly one of `url`, `tcp`"),
+        (
+            {"url": "https://a.example.com", "token": "env:PATH", "auth": {"token": "env:PATH"}},
+            "`token` and `auth` are mutually exclusive",
+        ),
     ],
 )
 def test_a_health_check_that_makes_no_sense_is_refused(keys, says):

@@ -117,13 +117,13 @@ database:
 """
     )
     expected = [
-        (2, "databse: there is no such key; did you mean 'database'?"),
+        (2, "databse: no such key; did you mean 'database'?"),
         (3, "database.name: is missing (name of the database)"),
-        (4, "database.nam: there is no such key; did you mean 'name'?"),
-        (6, "database.passwrd: there is no such key; did you mean 'password'?"),
-        (7, "database.password: a secret is not written here in clear; write env:NAME or file:PATH"),
+        (4, "database.nam: no such key; did you mean 'name'?"),
+        (6, "database.passwrd: no such key; did you mean 'password'?"),
+        (7, "database.password: secrets must not be in plaintext here; write env:NAME or file:PATH"),
         (8, "database.primary.host: is not a host name or address (user, password and database have keys"),
-        (8, "database.primary.prt: there is no such key; did you mean 'port'?"),
+        (8, "database.primary.prt: no such key; did you mean 'port'?"),
         (10, "database.replicas[0].port: must be less than or equal to 65535"),
         (11, "database.replicas[1].port: 'abc' is not a port number"),
         (12, "database.connect_timeout: 5 has no unit; write for example 500ms, 30s, 5m or 2h"),
@@ -131,8 +131,8 @@ database:
         (14, "database.replication.max_lag: '16 XB' is not a size; write for example 512kB"),
         (14, "database.replication.slots: must be true or false"),
         (16, "database.backups[0].schedule: `crontab` needs `command`"),
-        (16, "database.backups[0].last_run: say one of `pgbackrest`, `status_file`"),
-        (18, "database.validation[0].expect.minn: there is no such key; did you mean 'min'?"),
+        (16, "database.backups[0].last_run: set exactly one of `pgbackrest`, `status_file`"),
+        (18, "database.validation[0].expect.minn: no such key; did you mean 'min'?"),
         (19, "database.validation[1].expect: must be the value, a range {min, max}, or `nothing`"),
     ]
     assert len(lines) == len(expected)
@@ -144,8 +144,8 @@ database:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("name: x\nname: y\n", "inventories/x.yml:2: the key 'name' stands twice"),
-        (f"{BASE}  user: c\n", "inventories/x.yml:5: the key 'user' stands twice"),
+        ("name: x\nname: y\n", "inventories/x.yml:2: duplicate key 'name'"),
+        (f"{BASE}  user: c\n", "inventories/x.yml:5: duplicate key 'user'"),
         ("name: [x\n", "inventories/x.yml:2: this is not YAML: expected"),
         ("name: x\n\tdatabase: y\n", "inventories/x.yml:2: this is not YAML: found character '\\t'"),
         ("name: x\n---\nname: y\n", "inventories/x.yml:2: this is not YAML"),
@@ -159,20 +159,23 @@ database:
         ("description: x\n", "inventories/x.yml:1: name: is missing (name of the environment"),
         ("name: 3\n", "inventories/x.yml:1: name: must be text; put it in quotes"),
         ("name: 2026-01-01\n", "inventories/x.yml:1: name: must be text; put it in quotes"),
-        ("name: x\n1: 2\n", "inventories/x.yml:2: 1: there is no such key"),
+        ("name: x\n1: 2\n", "inventories/x.yml:2: 1: no such key"),
         (
             f"{BASE}  primary: db1\n  replicas: []\n",
-            "inventories/x.yml:6: database.replicas: is empty; list at least",
+            "inventories/x.yml:6: database.replicas: is empty; add at least",
         ),
         (
             f"{BASE}  primary: db1\n  replicas: db2\n",
             "inventories/x.yml:6: database.replicas: must be a list",
         ),
-        (f"{BASE}  primary: [db1]\n", "inventories/x.yml:5: database.primary: must hold keys with values"),
-        (f"{BASE}  primary:\n", "inventories/x.yml:5: database.primary: has nothing under it; add its keys"),
+        (
+            f"{BASE}  primary: [db1]\n",
+            "inventories/x.yml:5: database.primary: must be a mapping of keys to values",
+        ),
+        (f"{BASE}  primary:\n", "inventories/x.yml:5: database.primary: has no value; add its keys"),
         (
             f"{BASE}  primary: db1\n  replicas: [db1]\n",
-            "inventories/x.yml:2: database: two nodes are called db1",
+            "inventories/x.yml:2: database: two nodes are named db1",
         ),
         (
             f"{BASE}  primary: db1\n  replication: {{max_lag_time: -5s}}\n",
@@ -184,7 +187,7 @@ database:
         ),
         (
             f"{BASE}  primary: db1\n  tables: {{snapshot: nope.json}}\n",
-            "inventories/x.yml:6: database.tables.snapshot: there is no file or folder",
+            "inventories/x.yml:6: database.tables.snapshot: no such file or folder",
         ),
         (
             f"{BASE}  primary: db1\n  migrations: {{query: SELECT 1}}\n",
@@ -206,7 +209,7 @@ def test_one_mistake_is_one_sentence(write, monkeypatch, tmp_path, text, says):
 def test_two_unknown_keys_are_two_problems(write):
     """Two mistakes of the same sort in one section are both named, each on its line."""
     assert [
-        line.partition(": there")[0] for line in write("name: x\nwrites: {schema: s}\naaa: 1\nbbb: 2\n")
+        line.partition(": no such")[0] for line in write("name: x\nwrites: {schema: s}\naaa: 1\nbbb: 2\n")
     ] == [
         "inventories/x.yml:3: aaa",
         "inventories/x.yml:4: bbb",
@@ -270,7 +273,7 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(write, text):
         ("file:.", "cannot be read: Is a directory"),
         ("file:binary", "binary cannot be read: not text"),
         ("file:empty", "the secret file:empty is empty"),
-        ("'env:'", "a secret is not written here in clear"),
+        ("'env:'", "secrets must not be in plaintext here"),
     ],
 )
 def test_a_secret_that_cannot_be_had(write, tmp_path, monkeypatch, reference, says):
@@ -296,7 +299,7 @@ def test_a_secret_from_a_file_beside_the_inventory(write, tmp_path):
 def test_finding_the_file(tmp_path, monkeypatch):
     """By name (.yml and .yaml) or by path; a name or path that is not there is answered with the nearest one."""
     folder = tmp_path / "inventories"
-    with pytest.raises(InventoryError, match="there are no files in inventories/ yet"):
+    with pytest.raises(InventoryError, match="inventories/ is empty"):
         load("prod", tmp_path)
     folder.mkdir()
     (folder / "prod.yml").write_text("name: prod\n")
@@ -312,7 +315,7 @@ def test_finding_the_file(tmp_path, monkeypatch):
         load("prdo", tmp_path)
     with pytest.raises(InventoryError, match="valid here: prod, staging"):
         load("zzz", tmp_path)
-    with pytest.raises(InventoryError, match=r"there is no such inventory file; did you mean 'prod'\?"):
+    with pytest.raises(InventoryError, match=r"no such inventory file; did you mean 'prod'\?"):
         load("inventories/prodd.yml", tmp_path)
     with pytest.raises(InventoryError, match="is a folder, not an inventory file"):
         load(str(folder) + "/", tmp_path)

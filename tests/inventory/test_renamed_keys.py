@@ -207,7 +207,7 @@ def test_the_old_key_is_read_with_a_note(write, section, old, text, value, path,
     new = SECTIONS[section].former_keys()[old].to
     line = line_of(filled, old)
     assert str(note) == (
-        f"inventories/x.yml:{line}: {path}: this key is now called `{new}`; the old name is accepted in this version only"
+        f"inventories/x.yml:{line}: {path}: this key was renamed to `{new}`; the old name is accepted in this version only"
     )
 
 

@@ -54,7 +54,7 @@ def test_all_good_is_go(good):
         ("pytest.fail('said so')", 1, "fail", "said so"),
         ("raise CannotTell('db1 refuses us')", 21, "inconclusive", "db1 refuses us"),
         ("raise NotCovered('add a section')", 21, "not_covered", "add a section"),
-        ("raise RuntimeError('our bug')", 21, "inconclusive", "the check itself broke off"),
+        ("raise RuntimeError('our bug')", 21, "inconclusive", "the check itself failed with an error"),
         ("says(gate); raise RuntimeError('our bug')", 21, "inconclusive", "our bug"),
         ("pytest.skip('not today')", 21, "not_covered", "the test was skipped: not today"),
         ("says(gate); pytest.skip('not today')", 21, "not_covered", "not today"),
@@ -62,7 +62,7 @@ def test_all_good_is_go(good):
         ("raise SystemExit(0)", 21, "inconclusive", "SystemExit"),
         ("raise BaseException('base')", 21, "inconclusive", "base"),
         ("judge.x", 21, "inconclusive", "AttributeError"),
-        ("gate.judge(lambda m, c: None, 1, 2)", 21, "inconclusive", "broke off"),
+        ("gate.judge(lambda m, c: None, 1, 2)", 21, "inconclusive", "failed with an error"),
         ("pass", 25, "not_covered", "yielded no finding"),
         ("return", 25, "not_covered", "yielded no finding"),
     ],
@@ -284,7 +284,7 @@ def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
     (good.path / "ticked.md").write_text("")
     code, text = _in(project, "--ticked", "../ticked.md")
     assert code == 4
-    assert "write it with the equals sign" in text
+    assert "write it with an equals sign" in text
     code, text = _in(project, "--ticked=../ticked.md")
     assert code == 0, text
 

@@ -293,4 +293,7 @@ def test_outside_its_window_a_phase_warns(good):
     good.inventory("name: prod\ntimetable: {t0: 2020-01-01}\n")
     ran = good.run_process("-m", "phase2")
     assert ran.code == 0
-    assert "phase2 is planned for Wed 2020-01-01 14:00 to 16:00 UTC and runs outside of it" in good.because()
+    assert (
+        "phase2 is planned for Wed 2020-01-01 14:00 to 16:00 UTC and runs outside that window"
+        in good.because()
+    )
