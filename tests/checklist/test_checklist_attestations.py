@@ -1,4 +1,4 @@
-"""Attestation files: everything that can be wrong with one is said, with its line, and nothing is guessed."""
+"""Attestation files: every mistake in one is reported, with its line, and nothing is guessed."""
 
 from __future__ import annotations
 

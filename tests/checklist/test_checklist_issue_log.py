@@ -1,4 +1,4 @@
-"""The issue log: stubs load and are incomplete, mistakes are said, and adding stubs leaves what stands there alone."""
+"""The issue log: stubs load as incomplete, mistakes are reported, and adding stubs leaves existing content unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waivers: another person's consent, a ticket, an end, and a result that stays shown."""
+"""Waivers: another person's approval, a ticket, an end, and a result that is still shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checklists as teams have them: each list line becomes an item, a role or a remark, and none is lost."""
+"""Checklists as teams write them: each list line becomes an item, a role or a remark, and none is lost."""
 
 from __future__ import annotations
 

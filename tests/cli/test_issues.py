@@ -1,4 +1,4 @@
-"""`deploygate issues`, as typed: what is not green and has no entry in the issue log."""
+"""`deploygate issues`, as typed: items that are not green and have no entry in the issue log."""
 
 from __future__ import annotations
 

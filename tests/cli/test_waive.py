@@ -1,4 +1,4 @@
-"""`deploygate waive`, as typed: what is wrong is refused before anything is written."""
+"""`deploygate waive`, as typed: invalid input is rejected before anything is written."""
 
 from __future__ import annotations
 

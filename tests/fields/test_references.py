@@ -1,4 +1,4 @@
-"""References: sources are found by being there, read whole or inside an address, and missing values can be collected."""
+"""References: sources are discovered, resolved alone or inside an address, and missing values can be collected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_sources_are_the_modules_of_their_folder():
 
 
 def test_a_new_source_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A module in the folder is read, recommended and part of the pattern, without an edit anywhere."""
+    """A new module in the folder is used, recommended and part of the pattern, without any other edit."""
     (tmp_path / "vaulted.py").write_text(
         "from pytest_deploygate.fields.sources import Source\n"
         "SOURCE = Source('vaulted', lambda name, base: name[::-1], advice='vaulted:PATH', text=lambda name, base: name)\n"
@@ -106,7 +106,7 @@ def test_what_is_missing_is_collected_once(tmp_path, monkeypatch):
 
 
 def test_a_source_of_secrets_only_is_not_read_as_text():
-    """`env:` in a text stays as it is: a command line may well have it."""
+    """`env:` inside a text stays unchanged: a command line may contain it."""
     assert references.filled_in("run --with env:HOME") == "run --with env:HOME"
     assert sources.sources()["env"].text is None
 

@@ -1,4 +1,4 @@
-"""The inventory: what is right loads; what is wrong is said all at once, with line and nearest name, no secret echoed."""
+"""The inventory: valid files load; all mistakes are reported at once, with line and nearest name, and no secret."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BASE = "name: x\ndatabase:\n  name: a\n  user: b\n"
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    """Secrets of one test are unknown to the next."""
+    """Forget the secrets of earlier tests."""
     monkeypatch.setattr(redaction, "_known", set())
 
 
 @pytest.fixture
 def write(tmp_path):
-    """Write inventories/x.yml and return what loading it says: the inventory, or the problems as lines."""
+    """Write inventories/x.yml and load it; return the inventory, or the problems as lines."""
 
     def write_and_load(text: str | bytes):
         (tmp_path / "inventories").mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def write(tmp_path):
 
 
 def test_the_smallest_useful_inventory_has_ten_lines(write, monkeypatch):
-    """Ten lines load: short forms of nodes, a secret from the environment, defaults for all the rest."""
+    """Ten lines load: short forms of nodes, a secret from the environment, defaults for everything else."""
     monkeypatch.setenv("STAGING_DB_PASSWORD", "hunter2")
     found = write(SMALLEST)
     assert len(SMALLEST.splitlines()) == 10
@@ -67,7 +67,7 @@ def test_the_smallest_useful_inventory_has_ten_lines(write, monkeypatch):
 
 
 def test_it_comes_with_its_file_and_digest(tmp_path, write):
-    """What was loaded says from which file, and the SHA-256 of exactly those bytes."""
+    """A loaded inventory has its file and the SHA-256 of exactly those bytes."""
     write("name: x\n")
     loaded = load("x", tmp_path)
     assert loaded.file == tmp_path / "inventories" / "x.yml"
@@ -86,13 +86,13 @@ def test_it_comes_with_its_file_and_digest(tmp_path, write):
     ],
 )
 def test_short_forms_of_a_node(write, node, name, host, port):
-    """A node is a host, host:port, an IPv6 address or keys; its name is the host where it has none."""
+    """A node is a host, host:port, an IPv6 address or keys; its name defaults to the host."""
     primary = write(f"{BASE}  primary: {node}\n").database.primary
     assert (primary.name, primary.host, primary.port) == (name, host, port)
 
 
 def test_every_problem_is_said_at_once(write):
-    """Sixteen mistakes of all sorts are sixteen lines, in the file's order, each with line, place and what to write."""
+    """Sixteen different mistakes give sixteen lines, in file order, each with line, key and what to write."""
     lines = write(
         """\
 name: x
@@ -200,14 +200,14 @@ database:
     ],
 )
 def test_one_mistake_is_one_sentence(write, monkeypatch, tmp_path, text, says):
-    """Each mistake alone is exactly one line that names file, line, place and what to write."""
+    """Each mistake alone gives exactly one line with file, line, key and what to write."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
     (line,) = write(text)
     assert line.startswith(says)
 
 
 def test_two_unknown_keys_are_two_problems(write):
-    """Two mistakes of the same sort in one section are both named, each on its line."""
+    """Two mistakes of the same kind in one section are both reported, each with its line."""
     assert [
         line.partition(": no such")[0] for line in write("name: x\nwrites: {schema: s}\naaa: 1\nbbb: 2\n")
     ] == [
@@ -217,7 +217,7 @@ def test_two_unknown_keys_are_two_problems(write):
 
 
 def test_one_cause_in_many_places_is_said_once(write, monkeypatch, tmp_path):
-    """That the lab is not running is said once, with the other lines that need it."""
+    """That the lab is not running is reported once, with the other lines that need it."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
     (line,) = write(
         f"{BASE}  primary: {{host: a, port: lab:a.port}}\n  replicas:\n  - {{host: b, port: lab:b.port}}\n"
@@ -226,7 +226,7 @@ def test_one_cause_in_many_places_is_said_once(write, monkeypatch, tmp_path):
 
 
 def test_the_labs_own_inventory_says_one_thing_without_a_lab(monkeypatch, tmp_path):
-    """Its values of every type are the lab's: none is blamed for what it would be; a plan can be made before it runs."""
+    """Lab values of any type give no type errors while the lab is down; a plan can be made before it runs."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
     with pytest.raises(InventoryError) as refused:
         load("lab", ROOT)
@@ -257,7 +257,7 @@ def test_the_labs_own_inventory_says_one_thing_without_a_lab(monkeypatch, tmp_pa
     ],
 )
 def test_a_secret_in_clear_is_refused_and_not_repeated(write, text):
-    """A password written in the file, in a URL, in a wrong place or as broken YAML is refused; no message holds it."""
+    """A password in the file, in a URL, under a wrong key or in broken YAML is rejected; no message contains it."""
     lines = write(text)
     assert isinstance(lines, list)
     assert "geheim42" not in "\n".join(lines)
@@ -277,7 +277,7 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(write, text):
     ],
 )
 def test_a_secret_that_cannot_be_had(write, tmp_path, monkeypatch, reference, says):
-    """A variable not set, a file that is missing, no text or empty: said with the name, on the line."""
+    """A variable that is not set, a missing, binary or empty file: reported with its name and line."""
     monkeypatch.delenv("NOT_SET_HERE", raising=False)
     monkeypatch.setenv("EMPTY_HERE", "")
     (tmp_path / "inventories").mkdir()
@@ -289,7 +289,7 @@ def test_a_secret_that_cannot_be_had(write, tmp_path, monkeypatch, reference, sa
 
 
 def test_a_secret_from_a_file_beside_the_inventory(write, tmp_path):
-    """A relative path starts at the inventory's folder; the final newline does not belong to the secret."""
+    """A relative path starts at the inventory's folder; the final newline is not part of the secret."""
     (tmp_path / "inventories").mkdir()
     (tmp_path / "inventories" / "pw").write_text("hunter2\n")
     assert write(f"{BASE}  primary: db1\n  password: file:pw\n").database.password.reveal() == "hunter2"
@@ -297,7 +297,7 @@ def test_a_secret_from_a_file_beside_the_inventory(write, tmp_path):
 
 
 def test_finding_the_file(tmp_path, monkeypatch):
-    """By name (.yml and .yaml) or by path; a name or path that is not there is answered with the nearest one."""
+    """By name (.yml and .yaml) or by path; for an unknown name or path the nearest one is suggested."""
     folder = tmp_path / "inventories"
     with pytest.raises(InventoryError, match="inventories/ is empty"):
         load("prod", tmp_path)
@@ -323,7 +323,7 @@ def test_finding_the_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["staging.example", "prod.example"])
 def test_the_examples_load(monkeypatch, name):
-    """The committed examples load once their variables are set, and ask for them by name before."""
+    """The committed examples load once their variables are set; before that the errors name them."""
     with pytest.raises(InventoryError, match=r"the environment variable \w+_DB_PASSWORD is not set"):
         load(name, ROOT)
     monkeypatch.setenv("STAGING_DB_PASSWORD", "hunter2")

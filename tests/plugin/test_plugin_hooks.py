@@ -15,7 +15,7 @@ __all__ = ["listening"]
 
 @pytest.fixture
 def deployed(project, listening, monkeypatch):
-    """Version 1 was measured before the change; version 2, which is red, is deployed now. All in this process."""
+    """Version 1 was measured before the change; version 2, which is red, is now deployed. All in this process."""
     monkeypatch.chdir(project.path)
     project.inventory(INVENTORY.format(port=listening.getsockname()[1], run="echo 1 > version"))
     project.suite(SUITE)
@@ -35,7 +35,7 @@ def state(project) -> str:
     return json.loads(deploygate(project, "decide", "--json").text)["incident"]["state"]
 
 
-#: Each hook leaves a line that says how it was called.
+#: Each hook writes a line that shows how it was called.
 CALLED = """
 from pathlib import Path
 LOG = Path(__file__).parent / "called"
@@ -82,7 +82,7 @@ def test_an_opened_incident_is_told_and_classified_once(deployed):
 
 
 def test_a_whole_way_back_is_told(deployed):
-    """Decided, begun, ended: each at least once; `post_rollback` gets the tasks that remain."""
+    """Decided, begun, ended: each at least once; `post_rollback` gets the remaining tasks."""
     red(deployed, CALLED)
     deploygate(deployed, "decide", "rollback", "--role", "deployment-lead", "--reason", "errors for all")
     assert deploygate(deployed, "rollback", "execute", "--confirm", "prod").code == 23

@@ -1,4 +1,4 @@
-"""A dry run whose server does not answer has failed: a plan that could not look is no plan. With a small DNS server."""
+"""A dry run whose server does not answer fails: without reading the current state there is no plan. Uses a small DNS server."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_server_that_does_not_answer_is_no_plan(tmp_path):
 
 
 def test_a_server_that_closes_the_connection_has_not_taken_the_update(port, monkeypatch):
-    """Over UDP it answers, over TCP it hangs up: seen where a proxy stands before the primary."""
+    """It answers over UDP and hangs up over TCP, as seen with a proxy in front of the primary."""
     monkeypatch.setattr(dns_server._Tcp, "handle", lambda self: self.rfile.read(2))
     looked = dns_switch.plan(switch(port))
     assert (looked.good, "closed the connection without answering" in looked.said) == (False, True)

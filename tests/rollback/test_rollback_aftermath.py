@@ -1,4 +1,4 @@
-"""What follows a rollback is rendered from what was found, with owners, times and a calendar entry."""
+"""Documents after a rollback are rendered from the results, with owners, times and a calendar entry."""
 
 from __future__ import annotations
 
