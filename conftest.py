@@ -12,14 +12,14 @@ ROOT = Path(__file__).parent
 
 @pytest.hookimpl
 def pytest_deploygate_report_section() -> tuple[str, str] | None:
-    """Name the commit of the checks: a report of a run from source says which source that was.
+    """Name the commit of the checks, so that a report of a run from source identifies that source.
 
-    A release says so by its version; a working tree needs its commit, and whether something in it was changed.
+    A release is identified by its version; a working tree by its commit and whether it has changes.
     Without git, or in an unpacked archive, there is no section.
     """
     if not (ROOT / ".git").exists():
         return None
-    # No optional locks: reports are made beside other uses of git, which must not wait for us.
+    # No optional locks: other git commands that run at the same time must not wait for this one.
     command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=5, check=False)

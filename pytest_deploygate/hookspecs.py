@@ -1,8 +1,8 @@
-"""The hooks of pytest-deploygate. A `conftest.py` at the top of a repository or in `suites/` implements any of them.
+"""The hooks of pytest-deploygate. A `conftest.py` at the top of a repository or in `suites/` can implement any of them.
 
-In a pytest run with `--inventory` plugins may, too. They are called by those runs, by `deploygate decide` and by
-`deploygate rollback`, each implementation by itself: an error in one is said, written to the journal, and stops no
-other. It never changes a verdict, and never makes anything good.
+So can plugins in a pytest run with `--inventory`. Hooks are called by those runs, by `deploygate decide` and by
+`deploygate rollback`, each implementation separately: an error in one is printed, written to the journal, and does
+not stop the others. A hook never changes a verdict and never makes anything good.
 """
 
 from __future__ import annotations
@@ -12,96 +12,97 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:  # every pytest run reads this file, also those that gate nothing
+if TYPE_CHECKING:  # every pytest run imports this file, even without the gate
     from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Step
     from pytest_deploygate.model import Decision, Finding
 
 
 @pytest.hookspec
 def pytest_deploygate_classify(finding: Finding) -> str | None:
-    """Say more about a finding that is not good: a cause, an owner, a link to a runbook.
+    """Add information to a finding that is not good: a cause, an owner, a link to a runbook.
 
-    Called by a run, once for each such finding when an incident opens. All implementations are asked; what they say
-    stands in the report. Without one nothing is added; one that raises adds nothing.
+    Called by a run, once for each such finding when an incident opens. All implementations are called; their answers are
+    shown in the report. Without one nothing is added; one that raises adds nothing.
     """
 
 
 @pytest.hookspec
 def pytest_deploygate_quickfix(items: Sequence[str]) -> QuickFix | None:
-    """Offer a quick fix for the red items, after those of the inventory. None: nothing to offer.
+    """Offer a quick fix for the red items, after those of the inventory. None: no fix to offer.
 
-    Called by `deploygate decide --quick-fix`. Without one, or where it raises, there are those of the inventory.
+    Called by `deploygate decide --quick-fix`. Without one, or if it raises, only those of the inventory exist.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_deploygate_rerun(items: Sequence[str]) -> Sequence[str] | None:
-    """Say which items a re-run has to measure beside the red ones, which are always measured.
+    """Return the items that a re-run must measure in addition to the red ones, which are always measured.
 
     Called by `deploygate decide --rerun`, `--wait --measure` and after a quick fix. Without an answer: those that
-    depend on the red ones, and the invariants of the inventory.
+    depend on the red ones, and the inventory's invariants.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_deploygate_decide(decision: Decision) -> str | None:
-    """Say GO, HOLD or ROLLBACK in the place of a person who is asked; the answer is journalled as the hook's.
+    """Decide GO, HOLD or ROLLBACK in place of a person; the answer is journalled as the hook's.
 
     Called by a run, while an incident is assessed. It can be as strict as the rules or stricter, never milder: GO over
-    a HOLD is refused and said. ROLLBACK executes nothing by itself. Without an answer, or where it raises, people decide.
+    a HOLD is refused and reported. ROLLBACK by itself executes nothing. Without an answer, or if it raises, people decide.
     """
 
 
 @pytest.hookspec
 def pytest_deploygate_rollback_steps() -> Sequence[Step] | None:
-    """Give further steps of the runbook; they come after those of the inventory, in the order of the plugins.
+    """Add steps to the runbook; they run after those of the inventory, in the order of the plugins.
 
-    Called by `deploygate rollback`, by `--rollback=execute` and by the check of `day.rollback-plan`. Without one the
-    inventory's steps are all. Where it raises, or gives what is no Step, nothing is begun: steps would be missing.
+    Called by `deploygate rollback`, by `--rollback=execute` and by the check of `day.rollback-plan`. Without one
+    there are only the inventory's steps. If it raises, or returns something that is not a Step, nothing is begun: steps
+    would be missing.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_deploygate_rollback_execute(step: Step) -> str | None:
-    """Do a step in place of what the inventory says. Return what went wrong, or an empty text when it was done.
+    """Do a step instead of the inventory's action. Return what went wrong, or an empty text if it was done.
 
-    Called for each step that is not done yet. None from everybody: the inventory's action is taken. It must bear being
-    called again after a crash unless the step says `idempotent: false`. Where it raises the step has failed.
+    Called for each step that is not done yet. If all return None, the inventory's action runs. It must be safe to call
+    again after a crash unless the step sets `idempotent: false`. If it raises, the step has failed.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_deploygate_rollback_verify(step: Step) -> bool | None:
-    """Say whether a step has taken.
+    """Tell whether a step has taken effect.
 
-    Called where the step has no verification of its own. None from everybody, or where it raises, means that it was
-    NOT verified, and the rollback has not succeeded.
+    Called if the step has no verification of its own. If all return None, or one raises, the step was NOT verified and
+    the rollback has not succeeded.
     """
 
 
 @pytest.hookspec
 def pytest_deploygate_post_rollback(verified: bool, tasks: Sequence[str]) -> None:
-    """Be told that a rollback ended. `verified` is false when a step failed; `tasks` are the tasks that remain.
+    """Called when a rollback has ended. `verified` is false if a step failed; `tasks` are the remaining tasks.
 
-    Called at the end of `deploygate rollback execute` and of `--rollback=execute`, each time. Without one, or where
-    it raises, nothing is different.
+    Called each time `deploygate rollback execute` or `--rollback=execute` ends. Without one, or if it raises, nothing
+    changes.
     """
 
 
 @pytest.hookspec
 def pytest_deploygate_notify(event: str, text: str) -> None:
-    """Pass on what people must know: an incident opened, a deadline passed, a rollback began or ended.
+    """Notify people: an incident opened, a deadline passed, a rollback began or ended.
 
-    Called by runs, `decide` and `rollback`, at least once for each event: after a crash maybe twice. `event` is one of
-    `opened`, `deadline`, `decided`, `rollback begun`, `rollback ended`. Without one nobody is told by us; an error is
-    written down and nothing waits for it.
+    Called by runs, `decide` and `rollback`, at least once for each event, after a crash possibly twice. `event` is one
+    of `opened`, `deadline`, `decided`, `rollback begun`, `rollback ended`. Without one nobody is notified; an error is
+    recorded and nothing waits for it.
     """
 
 
 @pytest.hookspec
 def pytest_deploygate_report_section() -> tuple[str, str] | None:
-    """Give a section of the report: its title and its text (plain text; paragraphs with an empty line between).
+    """Add a section to the report: its title and its text (plain text; paragraphs separated by an empty line).
 
-    Called at the end of a run and kept in the journal, so that the report can be made again. Without one, or where it
-    raises, there is no section. It has no say in the decision.
+    Called at the end of a run and stored in the journal, so that the report can be rebuilt. Without one, or if it
+    raises, there is no section. It does not influence the decision.
     """

@@ -1,9 +1,9 @@
-"""The journal: append-only JSON lines, each with the hash of the one before, fsynced. The only truth.
+"""The journal: append-only JSON lines, each with the hash of the one before, fsynced. The only source of truth.
 
 Line: `{"at": ISO 8601 UTC, "kind": …, …, "prev": sha256 of the line before, "seq": n, "own": sha256 of this line up to
-here}`: with `own` last a damage is seen in the last line too, which no other line vouches for. Kinds: `run` (a segment
-begins), `test` (one test's findings, written as one line so that a killed run never leaves half of them),
-`decision`, `end` (a segment ended by itself). Everything else (decision, report, exit code) is computed from here.
+here}`. `own` comes last so that damage is detected in the last line too, which no other line covers. Kinds: `run`
+(a segment begins), `test` (one test's findings, written as one line so that a killed run never leaves half of them),
+`decision`, `end` (a segment ended by itself). Everything else (decision, report, exit code) is computed from the journal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pytest_deploygate.model import (
 from pytest_deploygate.redaction import redact_values
 
 GENESIS = "0" * 64
-#: Keys whose values are our own words, times and digests: no secret stands there, and masking would break reading.
+#: Keys whose values are our own words, times and digests: they contain no secret, and masking would break reading.
 _OURS = frozenset(
     {"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "signature", "verdict"}
 )
@@ -46,11 +46,11 @@ FILE = "journal.jsonl"
 
 
 class JournalError(Exception):
-    """The journal cannot be read or written; the text says which line, why and what to do."""
+    """The journal cannot be read or written; the message names the line, the cause and the next step."""
 
 
 class UnwritableError(JournalError):
-    """The disk is full or the folder cannot be written: evidence cannot be kept (exit code 25)."""
+    """The disk is full or the folder is not writable: evidence cannot be stored (exit code 25)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +65,15 @@ class Entry:
 
 
 def utcnow() -> datetime:
-    """Return the present as an aware time in UTC, to the millisecond (what the journal keeps)."""
+    """Return the current time, aware and in UTC, to the millisecond (the journal's precision)."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def read(folder: Path) -> tuple[list[Entry], int]:
-    """Read and verify a change's journal; return entries and the length in bytes of what is whole.
+    """Read and verify a change's journal; return its entries and the length in bytes of its complete lines.
 
-    An unfinished last line (a killed run) is left out. Raises JournalError where the chain is broken.
+    An unfinished last line (a killed run) is left out. Raises JournalError if the chain is broken.
     """
     path = folder / FILE
     try:
@@ -86,9 +86,9 @@ def read(folder: Path) -> tuple[list[Entry], int]:
 
 
 def parse(raw: bytes, path: Path) -> tuple[list[Entry], int]:
-    """Verify a journal's bytes as `read` does; `path` is for the words of an error.
+    """Verify a journal's bytes as `read` does; `path` is for error messages.
 
-    Lines end in a line feed and nothing else: any other line end is a change that their hashes must show.
+    Lines end in a line feed only: any other line end is a change that the hashes must show.
     """
     whole = raw.rfind(b"\n") + 1
     entries: list[Entry] = []
@@ -116,7 +116,7 @@ def _parse(line: bytes, number: int, previous: str, path: Path) -> Entry:
         ) from None
     if not line.endswith(_sealed(own)) or own != _own(line[: -len(_sealed(own))] + b"}"):
         raise JournalError(
-            f"{path}:{number}: this line is not as it was written; the record was damaged or edited. "
+            f"{path}:{number}: this line was changed after it was written; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"
         )
     if seq != number or prev != previous:
@@ -124,7 +124,7 @@ def _parse(line: bytes, number: int, previous: str, path: Path) -> Entry:
             f"{path}:{number}: the chain is broken here: a line before this one was changed, added or removed. "
             "Move the folder aside (--fresh) and run again"
         )
-    del body["own"]  # how a line is sealed is nobody's business but ours
+    del body["own"]  # the seal is internal to the journal
     return Entry(seq, at, kind, body, hashlib.sha256(line).hexdigest())
 
 
@@ -139,7 +139,7 @@ def _sealed(own: str) -> bytes:
 
 
 def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
-    """Lock a file for us alone. A killed writer's child may hold it for the moment until it becomes its program."""
+    """Lock a file exclusively. A killed writer's child may hold the lock for a moment, until it executes its program."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
@@ -153,7 +153,7 @@ def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
 
 
 class Writer:
-    """The one writer of a change's journal; holds a lock on the folder while it lives."""
+    """The only writer of a change's journal; holds a lock on the folder while open."""
 
     def __init__(self, folder: Path) -> None:
         """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable."""
@@ -166,7 +166,7 @@ class Writer:
         if not _locked(self._lock):
             self._lock.close()
             raise JournalError(
-                f"another run is writing to {folder}; wait for it, or use --change ID for a change of your own"
+                f"another run is writing to {folder}; wait for it, or use --change ID to start a separate change"
             ) from None
         try:
             self.entries, self._size = read(folder)
@@ -186,13 +186,13 @@ class Writer:
         return self.entries[-1].sha256 if self.entries else GENESIS
 
     def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
-        """Write one entry and wait until it is on the disk. Raises JournalError (disk full); nothing half stays."""
+        """Write one entry and wait until it is on disk. Raises JournalError (disk full) and leaves no partial line."""
         at = utcnow()
         seq = len(self.entries) + 1
         record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
         masked = redact_values(record, keep=_OURS)
         text = json.dumps(masked, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-        unsealed = text.encode(errors="backslashreplace")  # half a surrogate pair becomes JSON's own escape
+        unsealed = text.encode(errors="backslashreplace")  # a lone surrogate becomes a JSON escape
         line = unsealed[:-1] + _sealed(_own(unsealed))
         try:
             self._file.write(line + b"\n")
@@ -202,7 +202,7 @@ class Writer:
             self._take_back()
             raise UnwritableError(
                 f"the journal {self.folder / FILE} cannot be written: {error.strerror}; "
-                "make room and run again with --resume, nothing recorded so far is lost"
+                "free disk space and run again with --resume; nothing recorded so far is lost"
             ) from None
         self._size += len(line) + 1
         entry = Entry(seq, at, kind, json.loads(unsealed), hashlib.sha256(line).hexdigest())
@@ -210,7 +210,7 @@ class Writer:
         return entry
 
     def _take_back(self) -> None:
-        """Cut off what a failed write left, so that the next line does not begin in the middle of one."""
+        """Cut off what a failed write left, so that the next line does not start in the middle of another."""
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
@@ -219,14 +219,14 @@ class Writer:
             self._file = (self.folder / FILE).open("ab")
 
     def close(self) -> None:
-        """Close the file and give the lock back."""
+        """Close the file and release the lock."""
         with contextlib.suppress(OSError):
             self._file.close()
         self._lock.close()
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    """Return a finding as the journal keeps it: plain JSON types, times in ISO 8601."""
+    """Return a finding as the journal stores it: plain JSON types, times in ISO 8601."""
     plain = dataclasses.asdict(finding)
     plain["at"] = finding.at.isoformat()
     plain["verdict"] = finding.verdict.value
@@ -236,7 +236,7 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 
 
 def finding_from_json(plain: Mapping[str, Any]) -> Finding:
-    """Read a finding back. Raises JournalError on anything that is not one."""
+    """Read a finding back. Raises JournalError for anything else."""
     try:
         return Finding(
             item=plain["item"],
@@ -269,7 +269,7 @@ def _figure(plain: Mapping[str, Any]) -> Figure:
             )
         case "spans":
             return Spans(**own | {"rows": _frozen(own["rows"])})
-    raise ValueError(f"there is no figure of kind {plain['kind']!r}")
+    raise ValueError(f"unknown kind of figure {plain['kind']!r}")
 
 
 def _frozen(value: Any) -> Any:
@@ -278,7 +278,7 @@ def _frozen(value: Any) -> Any:
 
 
 def decision_to_json(decision: Decision) -> dict[str, Any]:
-    """Return a decision as the journal and verdicts.json keep it."""
+    """Return a decision as the journal and verdicts.json store it."""
     plain = dataclasses.asdict(decision)
     plain["at"] = decision.at.isoformat()
     plain["outcome"] = decision.outcome.value
@@ -288,7 +288,7 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
 
 
 def decision_from_json(plain: Mapping[str, Any]) -> Decision:
-    """Read a decision back. Raises JournalError on anything that is not one."""
+    """Read a decision back. Raises JournalError for anything else."""
     try:
         return Decision(
             outcome=Outcome(plain["outcome"]),
@@ -309,7 +309,7 @@ def decision_from_json(plain: Mapping[str, Any]) -> Decision:
 class TestRecord:
     """The findings of one test in one run."""
 
-    __test__ = False  # pytest: this is no test
+    __test__ = False  # not a pytest test class
 
     run: str
     test: str
@@ -329,7 +329,7 @@ class Segment:
 
 
 def segments(entries: Sequence[Entry]) -> list[Segment]:
-    """Return the runs of a journal in the order in which they began."""
+    """Return the runs of a journal in the order they began."""
     return [_segment(entry, entries) for entry in entries if entry.kind == "run"]
 
 

@@ -1,8 +1,7 @@
-"""The words of the product as frozen values. No I/O, no clock, no judgement.
+"""The vocabulary of the product as frozen values. No I/O, no clock, no judging.
 
-Everything that passes from one layer to the next is one of these: an `Item` of the checklist is measured, the
-measurement is judged (`Judgement`), the gate adds who, when and what evidence (`Finding`), and findings become a
-`Decision`.
+Layers exchange only these values: a checklist `Item` is measured, the measurement is judged (`Judgement`), the gate
+adds test, time and evidence (`Finding`), and findings become a `Decision`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Scalar = str | int | float | bool | None
 
 
 class Verdict(StrEnum):
-    """What became of an item. Unknown is neither pass nor fail."""
+    """The result of an item. Unknown is neither pass nor fail."""
 
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
@@ -29,21 +28,21 @@ class Verdict(StrEnum):
 
     @property
     def good(self) -> bool:
-        """True when nobody has to do anything about it."""
+        """True if it needs no action."""
         return self in (Verdict.PASS, Verdict.ATTESTED, Verdict.NOT_APPLICABLE)
 
 
-#: From worst to best; over the targets of an item the worst counts.
+#: From worst to best; the worst of an item's targets counts.
 WORST_FIRST: tuple[Verdict, ...] = tuple(Verdict)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst of some verdicts; of none, `not_covered`: nothing ran is never a pass."""
+    """Return the worst of the verdicts; `not_covered` if there are none: a run of nothing is never a pass."""
     return min(verdicts, key=WORST_FIRST.index, default=Verdict.NOT_COVERED)
 
 
 class Severity(StrEnum):
-    """How much a bad item weighs: critical and major hold, minor is listed."""
+    """The weight of a bad item: critical and major cause a HOLD, minor is only listed."""
 
     CRITICAL = "critical"
     MAJOR = "major"
@@ -51,7 +50,7 @@ class Severity(StrEnum):
 
 
 class Kind(StrEnum):
-    """Who brings the evidence: the machine (A), machine and person (H), a person (M)."""
+    """Who provides the evidence: the machine (A), machine and person (H), a person (M)."""
 
     AUTOMATED = "automated"
     HYBRID = "hybrid"
@@ -59,7 +58,7 @@ class Kind(StrEnum):
 
 
 class Closing(StrEnum):
-    """What decides an item when a run closes, in the place of tests and attestations.
+    """What decides an item when a run closes, instead of tests and attestations.
 
     `documented`: everything in its phase that is not green has an entry in the issue log. `resolved`: no blocking entry
     of the log is open. `signed`: all roles of the checklist have signed the report.
@@ -82,22 +81,22 @@ class Item:
     area: str = ""
     line: int = 0
     waivable: bool = True
-    role: str = ""  # who must attest it; empty: any of the checklist's roles
+    role: str = ""  # the role that must attest it; empty: any of the checklist's roles
     closing: Closing | None = None
 
     @property
     def about_the_log(self) -> bool:
-        """True where the issue log decides the item; such an item is not looked for in the log itself."""
+        """True if the issue log decides the item; such an item needs no entry in the log itself."""
         return self.closing in (Closing.DOCUMENTED, Closing.RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A heading of the checklist that can be run with `-m`.
+    """A checklist heading that can be run with `-m`.
 
-    `window` is the planned time as written there, `day` the `T-7 days` of a heading above it. A `read_only` phase changes
-    nothing on the platform, so it may run in a freeze. The items of a `whole_change` phase are about the whole change and
-    not about a step of it, so no other phase waits for its decision.
+    `window` is the planned time as written, `day` the `T-7 days` of a heading above it. A `read_only` phase changes
+    nothing on the platform, so it may run in a freeze. The items of a `whole_change` phase concern the whole change and
+    not one step of it, so no other phase waits for its decision.
     """
 
     id: str
@@ -110,9 +109,9 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One thing that was measured, beside its limit, as a person reads it.
+    """One measured value with its limit, in readable form.
 
-    `ok` is None where the reading informs and no limit applies.
+    `ok` is None if the reading is informational and has no limit.
     """
 
     name: str
@@ -124,10 +123,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How a measured quantity is spread, for a plot.
+    """The distribution of a measured quantity, for a plot.
 
-    `points` are (value, share of all at or below it), rising in both. `quantile` is the share that must lie under
-    `limit`; `low` and `high` bound where the true quantile lies, None where that is not known.
+    `points` are (value, share at or below it), both increasing. `quantile` is the share that must be below `limit`;
+    `low` and `high` are the bounds of the true quantile, None if not known.
     """
 
     title: str
@@ -141,7 +140,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a `Series`: (time in seconds since the start, value); None where nothing was seen: a gap."""
+    """One line of a `Series`: (seconds since the start, value); None is a gap."""
 
     name: str
     points: tuple[tuple[float, float | None], ...]
@@ -149,7 +148,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A quantity over time, for a plot. `start` is the time of second 0, in ISO 8601 (UTC); empty where it is not known."""
+    """A quantity over time, for a plot. `start` is the time of second 0, in ISO 8601 (UTC); empty if not known."""
 
     title: str
     unit: str
@@ -160,9 +159,9 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """What was the case when, for a plot: rows of (from, to, state), in seconds since `start`.
+    """States over time, for a plot: rows of (from, to, state), in seconds since `start`.
 
-    States are words such as `up`, `down`, `unknown`. `until` is the end of what should have been seen.
+    States are words such as `up`, `down`, `unknown`. `until` is the end of the expected observation.
     """
 
     title: str
@@ -171,16 +170,17 @@ class Spans:
     start: str = ""
 
 
-#: What a judgement can be illustrated with.
+#: The plots that a judgement can have.
 Figure = Distribution | Series | Spans
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge says of one measurement. `reason` is a sentence that a tired person can act on.
+    """A judge's result for one measurement. `reason` is a sentence that a tired person can act on.
 
-    `notes` are warnings that change no verdict. `figures` are what the report draws beside the readings. `deferred_to` names the phase after which an inconclusive
-    item can be measured (zero rows before the data arrives). `confirmed` is true when the observation was repeated.
+    `notes` are warnings that do not change the verdict. `figures` are plotted in the report. `deferred_to` names the
+    phase after which an inconclusive item can be measured (zero rows before the data arrives). `confirmed` is true if the
+    observation was repeated.
     """
 
     verdict: Verdict
@@ -193,7 +193,7 @@ class Judgement:
 
 
 def combine(judgements: Iterable[Judgement]) -> Judgement:
-    """Fold several judgements about one target into one: worst verdict, its reasons first, all readings.
+    """Combine several judgements about one target: worst verdict, its reasons first, all readings.
 
     Example: `combine([passed, failed]).verdict` is `fail` and its reason is that of the failed one.
     """
@@ -212,10 +212,10 @@ def combine(judgements: Iterable[Judgement]) -> Judgement:
 
 
 def deferred(parts: Iterable[Judgement | Finding]) -> str:
-    """Return the phase to which an item with these parts is deferred, or nothing.
+    """Return the phase to which an item with these parts is deferred, or an empty text.
 
-    It is deferred only when every part that is not good is inconclusive and deferred to the same phase. One unknown
-    that no later phase clears up makes the whole unknown now.
+    It is deferred only if every part that is not good is inconclusive and deferred to the same phase. One unknown
+    that no later phase resolves makes the whole item unknown now.
     """
     said = {p.deferred_to if p.verdict is Verdict.INCONCLUSIVE else "" for p in parts if not p.verdict.good}
     return said.pop() if len(said) == 1 else ""
@@ -223,7 +223,7 @@ def deferred(parts: Iterable[Judgement | Finding]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A file of the out folder that backs a finding. `path` is relative to that folder."""
+    """A file in the out folder that supports a finding. `path` is relative to that folder."""
 
     path: str
     sha256: str
@@ -251,14 +251,14 @@ class Finding:
 
 
 class CannotTell(Exception):  # noqa: N818 (it is an answer, not an error)
-    """Raised by a probe that could measure nothing at all: unreachable, refused, timed out, no permission.
+    """Raised by a probe that could not measure anything: unreachable, refused, timed out, no permission.
 
-    Ends as `inconclusive` with this text, which says where, why and what to do.
+    Becomes `inconclusive` with this text, which says where, why and what to do.
     """
 
 
 class NotCovered(Exception):  # noqa: N818 (it is an answer, not an error)
-    """Raised where the inventory says nothing about an item. Ends as `not_covered`; the text says what to add."""
+    """Raised if the inventory lacks what an item needs. Becomes `not_covered`; the text says what to add."""
 
 
 class Outcome(StrEnum):
@@ -271,7 +271,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule of the policy that had a say in the decision, with what it looked at."""
+    """A policy rule that took part in the decision, with its inputs."""
 
     name: str
     says: Outcome
@@ -281,7 +281,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """GO, HOLD or ROLLBACK for a scope, with the rules that decided, at a time, and the exit code it means."""
+    """GO, HOLD or ROLLBACK for a scope at a time, with the rules that decided and the exit code."""
 
     outcome: Outcome
     scope: str
@@ -293,16 +293,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Weakening:
-    """A setting that asks for less than its default or the shipped checklist does; `text` is a sentence about it.
+    """A setting that requires less than its default or the shipped checklist; `text` is a sentence about it.
 
-    `items` are the ids of the items that it bears on. Empty means unknown: it then counts for every scope.
+    `items` are the ids of the items that it affects. Empty means unknown: it then counts for every scope.
     """
 
     text: str
     items: tuple[str, ...] = ()
 
     def bears_on(self, scope: Container[str]) -> bool:
-        """Tell whether it may bear on one of these items. What is unknown may."""
+        """Tell whether it may affect one of these items. If unknown, it may."""
         return not self.items or any(item in scope for item in self.items)
 
 
@@ -311,9 +311,9 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 864
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `90s`, `5m`, `1h30m`, `2d`. Raises ValueError with the forms that work.
+    """Parse `90s`, `5m`, `1h30m`, `2d`. Raises ValueError with the accepted forms.
 
-    A bare number is refused: nobody can tell seconds from minutes at three in the morning.
+    A bare number is rejected: nobody can tell seconds from minutes at three in the morning.
     """
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
@@ -322,7 +322,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def words_for(span: timedelta | float) -> str:
-    """Say a duration (timedelta or seconds) as people do: `0.25 s`, `4 min`, `3 h`, `12 d`."""
+    """Format a duration (timedelta or seconds) for people: `0.25 s`, `4 min`, `3 h`, `12 d`."""
     seconds = span.total_seconds() if isinstance(span, timedelta) else span
     for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
         if abs(seconds) >= 2 * size:
@@ -334,7 +334,7 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)i?B\s*")
 
 
 def parse_size(text: str) -> int:
-    """Read `16MB`, `1GB`, `512kB` into bytes, powers of 1024 as PostgreSQL counts them."""
+    """Parse `16MB`, `1GB`, `512kB` into bytes, powers of 1024 as in PostgreSQL."""
     found = _SIZE.fullmatch(text)
     if not found:
         raise ValueError(f"{text!r} is not a size; write for example 512kB, 16MB or 1GB")
@@ -342,18 +342,18 @@ def parse_size(text: str) -> int:
 
 
 def words_for_count(count: int, one: str, many: str) -> str:
-    """Write a count with what is counted: `1 sequence is`, `2 sequences are`."""
+    """Format a count with its noun: `1 sequence is`, `2 sequences are`."""
     return f"{count} {one if count == 1 else many}"
 
 
 def about(target: str, reason: str) -> str:
-    """Write a target before a reason, unless the reason begins with it: nothing is named twice."""
+    """Prefix a reason with its target, unless it begins with it already."""
     name = target.rpartition(" ")[2]
     return reason if not target or reason.startswith((target, name)) else f"{target}: {reason}"
 
 
 def words_for_bytes(size: float) -> str:
-    """Say a size as people do: `512 B`, `16 MB`, `1.5 GB` (powers of 1024)."""
+    """Format a size for people: `512 B`, `16 MB`, `1.5 GB` (powers of 1024)."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if abs(size) >= 1024**power:
             return f"{size / 1024**power:.3g} {unit}"

@@ -1,6 +1,6 @@
-"""pytest's side: options, and the waking up. Asleep (and cheap to import) unless `--inventory` is given.
+"""The pytest plugin: its options and activation. Inactive (and cheap to import) unless `--inventory` is given.
 
-Awake, `session.hooks` joins as a plugin of its own, with the fixtures and all that a run does.
+When active, it registers `session.hooks` as a plugin of its own, with the fixtures and everything a run does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _conflicts: list[str] = []
 
 @pytest.hookimpl(trylast=True)
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add our options; another plugin that has one of them is named when ours are used."""
+    """Add our options; a conflict with another plugin is reported only when ours are used."""
     _conflicts.clear()
     try:
         _add_options(parser)
@@ -25,90 +25,90 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Announce our hooks."""
+    """Register our hook specifications."""
     from pytest_deploygate import hookspecs  # noqa: PLC0415 (its types are not needed by runs that gate nothing)
 
     pluginmanager.add_hookspecs(hookspecs)
 
 
 def _add_options(parser: pytest.Parser) -> None:
-    """Add the options. Raises ValueError when another plugin has one of the names."""
+    """Add the options. Raises ValueError if another plugin already defines one of them."""
     group = parser.getgroup("deploygate", "deploygate: a deployment checklist that runs")
     group.addoption(
         "--inventory",
         metavar="NAME|PATH",
-        help="the environment to gate: a name in inventories/ or a file. Example: pytest -m phase2 --inventory prod",
+        help="environment to gate: a name in inventories/ or the path of a file. Example: pytest -m phase2 --inventory prod",
     )
     group.addoption(
         "--checklist",
         metavar="FILE",
-        help="Markdown checklist whose items count (default: suites/checklist.md, else the one shipped)",
+        help="Markdown checklist to run (default: suites/checklist.md, else the shipped one)",
     )
     group.addoption(
         "--change",
         metavar="ID",
         default="local",
-        help="id of the change; its runs share a folder and a journal (default: local)",
+        help="ID of the change; its runs share one folder and one journal (default: local)",
     )
     group.addoption(
-        "--deploygate-out", metavar="DIR", help="folder for results (default: deploygate-out/<change>/)"
+        "--deploygate-out", metavar="DIR", help="output folder (default: deploygate-out/<change>/)"
     )
     group.addoption(
         "--resume",
         action="store_true",
-        help="go on with this change's last run: tests that were good in it are kept, all others run",
+        help="continue this change's last run: keep tests that were good in it, run all others",
     )
     group.addoption(
-        "--fresh", action="store_true", help="move this change's folder aside and begin a new journal"
+        "--fresh", action="store_true", help="move this change's folder aside and start a new journal"
     )
     group.addoption(
         "--allow-disruptive",
         metavar="NAME",
-        help="run checks that disturb (failover drills); must repeat the inventory's name",
+        help="run disruptive checks, such as failover drills; NAME must be the inventory's name",
     )
     group.addoption(
         "--items",
         metavar="ID[,ID]",
-        help="run only these items of the checklist; the decision speaks for them alone. Example: --items golive.dns",
+        help="run only these checklist items; the decision covers only them. Example: --items golive.dns",
     )
     group.addoption(
         "--rollback",
         choices=("advise", "execute"),
         default="advise",
-        help="what a ROLLBACK decision does: advise (default), or execute the inventory's runbook at once",
+        help="what to do on a ROLLBACK decision: advise (default), or execute the inventory's runbook at once",
     )
     group.addoption(
         "--override-freeze",
         metavar="ROLE:REASON",
-        help="run although the inventory's schedule freezes deployments now; role and reason stand in the record",
+        help="run during a deployment freeze of the inventory's schedule; role and reason are recorded",
     )
     group.addoption(
         "--ticked",
         metavar="FILE",
-        help="give the checklist back to FILE with its boxes ticked and the verdicts behind them",
+        help="write the checklist to FILE with its boxes ticked and a verdict after each item",
     )
     group.addoption(
-        "--waived-exit", action="store_true", help="exit 20 instead of 0 for a GO that rests on waivers"
+        "--waived-exit", action="store_true", help="exit with 20 instead of 0 if a GO depends on waivers"
     )
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Wake up when `--inventory` is given: read everything that can be wrong before anything runs."""
+    """Activate if `--inventory` is given: read and check all input before anything runs."""
     config.addinivalue_line("markers", "item(id, ...): binds a test to items of the deployment checklist")
     config.addinivalue_line(
-        "markers", "disruptive: disturbs the platform; runs only with --allow-disruptive=NAME"
+        "markers", "disruptive: disrupts the platform; runs only with --allow-disruptive=NAME"
     )
-    config.addinivalue_line("markers", "alone: must not be disturbed (load); no other test runs beside it")
+    config.addinivalue_line("markers", "alone: must not be disturbed (load); no other test runs meanwhile")
     if not config.getoption("--inventory", None) or config.option.help or config.option.version:
         return
     if _conflicts:
         raise pytest.UsageError(
-            f"another plugin owns an option of pytest-deploygate ({_conflicts[0]}); "
-            "switch it off for this run, for example with -p no:ansible"
+            f"another plugin already defines an option of pytest-deploygate ({_conflicts[0]}); "
+            "disable it for this run, for example with -p no:ansible"
         )
     with startup.quickly():
-        # Imported here: a pytest run that gates nothing must not pay for what the gate needs.
+        # Imported here: a pytest run without the gate must not pay for its imports.
         from pytest_deploygate.session import hooks  # noqa: PLC0415
 
         hooks.wake(config)
@@ -116,7 +116,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuse tests of a checklist without an inventory: they would all look skipped or deselected."""
+    """Reject checklist tests without an inventory: they would all look skipped or deselected."""
     if not config.getoption("--inventory", None) and any(item.get_closest_marker("item") for item in items):
         folder = config.rootpath / "inventories"
         names = ", ".join(sorted(_names(folder))) or "none yet"

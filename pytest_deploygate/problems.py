@@ -1,4 +1,4 @@
-"""Mistakes in files that people write: said with file, line and the nearest valid name."""
+"""Mistakes in files that people write, reported with file, line and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file. `line` counts from 1; 0 where the file as a whole is meant."""
+    """One mistake in a file. `line` counts from 1; 0 means the file as a whole."""
 
     file: str
     line: int
@@ -21,7 +21,7 @@ class Problem:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or the list of valid names when none is near, or nothing when there are none."""
+    """Return `; did you mean 'x'?`, the list of valid names if none is close, or nothing if there are none."""
     names = list(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

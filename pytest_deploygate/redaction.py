@@ -1,6 +1,6 @@
-"""Secrets: one wrapper type that hides them, one function that takes them out of a text.
+"""Secrets: one wrapper type that hides them, one function that masks them in a text.
 
-A secret enters through `Secret(...)` and is known from then on; everything that the product writes (journal,
+A secret is wrapped in `Secret(...)` and known from then on; everything that the product writes (journal,
 report, evidence, terminal) passes through `redact`.
 """
 
@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 _MASK = "[secret]"
-_LONG_NUMBER = 6  # a shorter number is too common to be masked wherever it stands
+_LONG_NUMBER = 6  # a shorter number is too common to be masked everywhere
 _known: set[str] = set()
 
 
 class Secret:
-    """A secret value. Only `reveal()` shows it; printing, logging or comparing reprs does not."""
+    """A secret value. Only `reveal()` returns it; printing, logging or comparing reprs does not show it."""
 
     __slots__ = ("_value", "source")
 
@@ -29,7 +29,7 @@ class Secret:
             _known.update(_forms(value))
 
     def reveal(self) -> str:
-        """Return the value itself: call it where the value leaves for its server, nowhere else."""
+        """Return the value itself: call this only where the value is sent to its server."""
         return self._value
 
     def __repr__(self) -> str:
@@ -44,11 +44,11 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> str:
-        raise TypeError("a secret is not pickled")
+        raise TypeError("a secret cannot be pickled")
 
 
 def _forms(value: str) -> set[str]:
-    """Return the ways in which a value shows up in texts: itself, in a URL, encoded, escaped in JSON, SQL or a repr."""
+    """Return the forms in which a value appears in texts: plain, in a URL, encoded, escaped in JSON, SQL or a repr."""
     raw = value.encode(errors="surrogateescape")
     escaped = {
         value.encode("unicode_escape", errors="surrogateescape").decode(),
@@ -64,7 +64,7 @@ def _forms(value: str) -> set[str]:
 
 
 def _inside_base64(raw: bytes) -> set[str]:
-    """Return what the value looks like inside a longer text in base64, such as `user:password` in a header."""
+    """Return the forms of the value inside a longer base64 text, such as `user:password` in a header."""
     if len(raw) < 6:
         return set()
     found = set()
@@ -75,7 +75,7 @@ def _inside_base64(raw: bytes) -> set[str]:
 
 
 def redact(text: str) -> str:
-    """Return the text with every known secret masked, longest first so that no tail of one stays behind."""
+    """Return the text with every known secret masked, longest first so that no part of one remains."""
     for value in sorted(_known, key=len, reverse=True):
         if value in text:
             text = text.replace(value, _MASK)
@@ -83,10 +83,10 @@ def redact(text: str) -> str:
 
 
 def redact_values(value: Any, *, keep: frozenset[str] = frozenset()) -> Any:
-    """Return JSON data with the texts in it masked, so that its structure stays whole whatever the secret is.
+    """Return JSON data with its texts masked; the structure stays intact whatever the secret is.
 
-    What stands under a key of `keep` (our own words, digests, times) stays as it is, and so do all keys. A weak
-    password such as `test` or `pass` would otherwise take a record apart.
+    Values under a key in `keep` (our own words, digests, times) stay unchanged, and so do all keys. A weak password
+    such as `test` or `pass` would otherwise make a record unreadable.
     """
     if isinstance(value, str):
         return redact(value)

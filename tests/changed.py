@@ -1,12 +1,12 @@
-"""Which tests a change touches, for `bin/test --changed [REV]`: prints what to give to pytest, one a line.
+"""Which tests a change affects, for `bin/test --changed [REV]`: prints arguments for pytest, one per line.
 
 - A subject (its folder in `checks/`, its suite, its module of faults): its tests and its faults, those of the subjects
   that import it, the tests of the layers that import it and of the inventory, and test files that use it.
 - Another layer: its own tests, and every test file that uses it or a layer above that imports it.
 - A page: the tests of pages, and tests that name it. A test: itself. A helper of tests: the tests of its folder.
-- The ground that everything stands on, the helpers at the top of `tests/`, and whatever no rule knows: everything.
+- The base modules used by everything, the helpers at the top of `tests/`, and files without a rule: everything.
 
-Layers and imports are read from the source, so nothing has to be listed here for a new subject or layer.
+Layers and imports are read from the source, so a new subject or layer needs no entry here.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "pytest_deploygate"
-#: Layers that everything stands on.
+#: Layers that everything depends on.
 GROUND = {"__init__", "model", "fields", "clients", "hookspecs", "startup", "plugin"}
-#: The forks' helper prepares for all that a test may run; each test says itself what it runs.
+#: The fork helper prepares for everything a test may run; each test itself names what it runs.
 PREPARES = "forked"
-#: What a merge base is looked for with, the first that is there: the main branch as others have it, then ours.
+#: Candidates for the merge base, the first that exists: the remote main branch, then the local one.
 MAIN = ("main@{upstream}", "origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 _LAYER = re.compile(rf"\b{PACKAGE}\.(\w+)")
@@ -43,7 +43,7 @@ _RUNS_COMMAND = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to run: paths, and the faults of subjects. With `whole`, which says why, everything."""
+    """What to run: paths, and the faults of subjects. If `whole` gives a reason, everything."""
 
     paths: frozenset[str] = frozenset()
     subjects: frozenset[str] = frozenset()
@@ -121,14 +121,14 @@ class Tree:
         imported = (name.split(".") for name in _IMPORT.findall(text))
         helpers = {names[-1] for names in imported if names[0] != PACKAGE} - {PREPARES}
         helping = [self.modules[name] for name in helpers if name in self.modules]
-        # The conftest.py at the top is loaded by all, and what all need of the lab is tested with the lab.
+        # The top conftest.py is loaded by all, and the parts of the lab that all need are tested with the lab.
         folders = [folder.as_posix() for folder in PurePosixPath(path).parents][:-2]
         helping += [f"{folder}/conftest.py" for folder in folders if f"{folder}/conftest.py" in self.sources]
         return found.union(*(self._uses(helper, seen) for helper in helping))
 
     @cached_property
     def modules(self) -> dict[str, str]:
-        """The files of tests by the name of their module; a conftest is imported by nobody."""
+        """The files of tests by the name of their module; a conftest is never imported."""
         return {
             PurePosixPath(path).stem: path
             for path in self.sources
@@ -150,7 +150,7 @@ class Tree:
 
 
 def selected(files: Iterable[str], tree: Tree) -> Selection:
-    """Return what changed files touch."""
+    """Return what changed files affect."""
     found = Selection()
     for file in files:
         found |= _selected(file, tree)
@@ -162,7 +162,7 @@ def _selected(file: str, tree: Tree) -> Selection:
     everything = Selection(whole=f"{file} changed")
     match path.parts:
         case ("benchmarks", *_):
-            return Selection()  # the static checks read them; nothing else does
+            return Selection()  # only the static checks read them
         case ("docs", *_):
             return Selection(tree.there("tests/docs", *tree.naming(path.name)))
         case (_,) if path.suffix == ".md":
@@ -178,7 +178,7 @@ def _selected(file: str, tree: Tree) -> Selection:
 
 
 def _of_tests(path: PurePosixPath, tree: Tree) -> Selection | None:
-    """Return what a file of the tests touches; None: everything."""
+    """Return what a test file affects; None: everything."""
     if _is_test(path):
         return Selection(tree.there(path.as_posix(), *tree.importing(path.stem)))
     if path.parent == PurePosixPath("tests"):
@@ -188,7 +188,7 @@ def _of_tests(path: PurePosixPath, tree: Tree) -> Selection | None:
 
 
 def _of_package(path: PurePosixPath, layer: str, inner: list[str], tree: Tree) -> Selection | None:
-    """Return what a file of the package touches; None: everything."""
+    """Return what a package file affects; None: everything."""
     match (layer, *inner):
         case ("checks", subject, _, *_):
             return _of_subject(subject, tree)
@@ -205,7 +205,7 @@ def _of_package(path: PurePosixPath, layer: str, inner: list[str], tree: Tree) -
 
 
 def _of_subject(subject: str, tree: Tree) -> Selection | None:
-    """Return what a subject touches; None for a name that is no subject, or no longer one."""
+    """Return what a subject affects; None for a name that is not, or no longer, a subject."""
     if not (tree.root / PACKAGE / "checks" / subject / "__init__.py").exists():
         return None
     subjects = _closure(subject, tree.subjects_above)
@@ -216,7 +216,7 @@ def _of_subject(subject: str, tree: Tree) -> Selection | None:
 
 
 def _of_layer(layer: str, tree: Tree) -> Selection | None:
-    """Return what a layer touches; None where no test is found: that would not mean that it is tested."""
+    """Return what a layer affects; None if no test is found, which does not mean that none is needed."""
     layers = _closure(layer, tree.layers_above)
     using = [path for path, used in tree.used.items() if used & layers]
     paths = tree.there(f"tests/{layer}", f"tests/test_{layer}.py", *using)
@@ -224,7 +224,7 @@ def _of_layer(layer: str, tree: Tree) -> Selection | None:
 
 
 def _closure(start: str, above: Mapping[str, set[str]]) -> set[str]:
-    """Return a name and all that depend on it, directly or not."""
+    """Return a name and everything that depends on it, directly or not."""
     found, left = set(), [start]
     while left:
         name = left.pop()
@@ -260,7 +260,7 @@ def _names(lists: Iterable[str]) -> set[str]:
 
 
 def arguments(selection: Selection, faults: Iterable[str] = ()) -> list[str]:
-    """Return what to give to pytest: no path twice, and none below a folder that is given."""
+    """Return the arguments for pytest: no path twice, and none below a folder already listed."""
     if selection.whole:
         return ["tests"]
     wanted = {*selection.paths, *faults}
@@ -273,7 +273,7 @@ def arguments(selection: Selection, faults: Iterable[str] = ()) -> list[str]:
 
 
 def faults_of(subjects: Collection[str]) -> list[str]:
-    """Return the node ids of the faults of the items that the suites of these subjects are bound to."""
+    """Return the node ids of the faults for the items bound in these subjects' suites."""
     from pytest_deploygate.lab.faults import all_faults
     from pytest_deploygate.session import shipped
 
@@ -323,7 +323,7 @@ def _started(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def main(words: list[str]) -> None:
-    """Print what to give to pytest; nothing where no test is touched. The reason goes to standard error."""
+    """Print the arguments for pytest; nothing if no test is affected. The reason goes to standard error."""
     parser = argparse.ArgumentParser(prog="bin/test --changed")
     parser.add_argument("base", nargs="?", default="", metavar="REV")
     base = parser.parse_args(words).base

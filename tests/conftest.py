@@ -11,11 +11,11 @@ from places import server_folder
 from pytest_deploygate.lab import leftovers
 
 pytest_plugins = ["pytester"]
-# A run that is told to end (CI's time limit) tears down as with Ctrl-C: its servers would outlive it.
+# A run that is terminated (CI's time limit) tears down as with Ctrl-C, or its servers would outlive it.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-#: What takes longest, and so comes first under pytest-xdist: else one worker would end long after the others.
+#: The slowest tests run first under pytest-xdist, or one worker would finish long after the others.
 _LONGEST = (
     "tests/faults/",
     "tests/lab/",
@@ -27,18 +27,18 @@ _LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let the longest come first, under pytest-xdist."""
+    """Run the slowest tests first, under pytest-xdist."""
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep on one worker what shares something dear: all the lab's own tests, and else those of a file.
+    """Keep tests with expensive shared fixtures on one worker: all of the lab's own tests, otherwise those of a file.
 
     Not by `xdist_group`: pytest-xdist 3.8 marks groups in node ids, which pytest 9 no longer lets it change.
     """
-    from xdist.scheduler import LoadScopeScheduling  # an extra; this hook is called by pytest-xdist itself
+    from xdist.scheduler import LoadScopeScheduling  # an extra; only pytest-xdist calls this hook
 
     class ByLab(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
@@ -49,9 +49,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 @pytest.fixture(scope="session")
 def lab_place() -> Iterator[Path]:
-    """A folder of our own for labs: servers run as another user, who must be able to walk to it."""
+    """A separate folder for labs: servers run as another user, who must be able to reach it."""
     folder = server_folder("dglab-")
     folder.chmod(0o711)
     yield folder
-    leftovers.end_all(folder)  # a test that was interrupted leaves its lab behind
+    leftovers.end_all(folder)  # an interrupted test leaves its lab behind
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,8 +1,7 @@
-"""The gate and the commands, each run in a process of its own that has its modules loaded already.
+"""The gate and the commands, each run in its own process with modules already loaded.
 
-Starting Python and importing the modules takes more than half of the time of a small run, and the tests make hundreds
-of runs. So each is a fork of a process in which nothing but imports has happened. Tests of the start itself use
-`subprocess`.
+Starting Python and importing the modules takes more than half the time of a small run, and the tests make hundreds
+of runs. So each is a fork of a process that has done nothing but imports. Tests of the start itself use `subprocess`.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Do what `python -m MODULE ARGUMENTS` does. `env` is the whole environment; default: that of this process.
+    """Run the equivalent of `python -m MODULE ARGUMENTS`. `env` is the whole environment; default: that of this process.
 
-    Raises subprocess.TimeoutExpired, after killing the process, when it does not end in time.
+    Raises subprocess.TimeoutExpired, after killing the process, if it does not exit in time.
     """
     command = [module, *map(str, arguments)]
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
@@ -77,7 +76,7 @@ def run(
 
 @contextlib.contextmanager
 def _tests_on_the_path() -> Iterator[None]:
-    """Let the fork server, which the first run starts, find `frozen`: Python 3.11 does not pass on sys.path."""
+    """Make `frozen` importable in the fork server, which the first run starts: Python 3.11 does not pass on sys.path."""
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), *([before] if before else [])])
     try:

@@ -1,4 +1,4 @@
-"""Imported last before forks are made: what is loaded by now is not looked through for garbage, nor copied by that."""
+"""Imported last before forking: objects loaded by now are exempt from garbage collection, which would copy their pages."""
 
 import gc
 

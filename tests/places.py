@@ -11,10 +11,10 @@ _ROOM = 6 * 1024**3
 
 
 def server_folder(prefix: str) -> Path:
-    """Make a folder that the servers' user can walk to: in memory where there is room, else on disk.
+    """Create a folder that the servers' user can reach: in memory if there is room, else on disk.
 
-    These tests make and throw away thousands of files, for which ext4 is slow: it passes over every inode that was deleted
-    in the last minutes.
+    These tests create and delete thousands of files, which is slow on ext4: it skips over every inode deleted in the last
+    minutes.
     """
     memory = Path("/dev/shm")
     roomy = (

@@ -1,4 +1,4 @@
-"""A lab that the tests of a folder share: it ends with the last of them, and takes nothing from the others."""
+"""A lab shared by the tests of a folder: it stops after the last of them and does not affect other labs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.lab.state import Lab
 
 
 def shared_lab(place: Path) -> Iterator[Lab]:
-    """Yield a lab that runs; DEPLOYGATE_LAB names it."""
+    """Yield a running lab; DEPLOYGATE_LAB points to it."""
     before = os.environ.get("DEPLOYGATE_LAB")
     folder = place / "shared"
     os.environ["DEPLOYGATE_LAB"] = str(folder)
@@ -28,4 +28,4 @@ def shared_lab(place: Path) -> Iterator[Lab]:
 
 
 def _silently(_what: str, _seconds: float) -> None:
-    """Say nothing of the lab's progress."""
+    """Ignore the lab's progress."""

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose answers a test programs: how long each takes, its status and its body."""
+"""A real HTTP server on loopback with programmable responses: delay, status and body."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Answer:
 
 @dataclass
 class Server:
-    """`answer` gets the number of the request and the seconds since the first; `seen` are request heads and bodies."""
+    """`answer` gets the request's number and the seconds since the first; `seen` are request heads and bodies."""
 
     answer: Callable[[int, float], Answer] = lambda _n, _t: Answer()
     port: int = 0

@@ -1,4 +1,4 @@
-"""`bin/test --changed`: which tests a change touches, on a small tree made here and on this repository's own."""
+"""`bin/test --changed`: which tests a change affects, on a small tree made here and on this repository."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def tree(tmp_path):
         ("tests/report/sample.py", "tests/report", ""),
         ("tests/checks/queue_server.py", "tests/checks", ""),
         ("tests/report/test_removed.py", "", ""),
-        # Pages and what is no part of the product.
+        # Pages, and files that are not part of the product.
         ("docs/hooks.md", "tests/docs tests/rollback/test_examples.py", ""),
         ("CHANGELOG.md", "tests/docs", ""),
         ("inventories/inventory.schema.json", "tests/inventory", ""),
@@ -130,7 +130,7 @@ def test_nothing_is_given_twice():
 
 
 def test_every_subject_and_layer_of_this_repository_has_a_rule():
-    """Whatever is added later: a file of it selects tests or everything, never nothing."""
+    """Any file added later selects tests or everything, never nothing."""
     tree = Tree(ROOT)
     for file in tree.package:
         found = selected([file], tree)
@@ -165,7 +165,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def test_files_that_differ_from_the_main_branch(repository):
-    """What was committed on the branch, what is not committed yet, and new files; not what main got meanwhile."""
+    """Commits on the branch, uncommitted changes and new files; not what was added to main meanwhile."""
     first = git(repository, "rev-parse", "HEAD")
     git(repository, "switch", "--quiet", "-c", "work")
     (repository / "committed").write_text("1\n")

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all, also when the disk is full or the writer is interrupted."""
+"""A file is written completely or not at all, even if the disk is full or the writer is interrupted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_after_an_error_the_old_content_stays_and_nothing_is_left(tmp_path, monk
 
 
 def test_a_disk_that_fills_up_while_writing_leaves_nothing_unfinished(tmp_path):
-    """A process whose files may not grow past 100 bytes gets a real error in the middle of a write."""
+    """A process with a file size limit of 100 bytes gets a real error in the middle of a write."""
     (tmp_path / "a").write_text("old")
     script = (
         "import resource, signal, sys, pathlib\n"

@@ -1,4 +1,4 @@
-"""The journal: chained, sealed, locked, and readable after anything that can happen to it."""
+"""The journal: chained, sealed, locked, and readable after any failure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def written(folder, count=3):
 
 
 def test_what_was_written_is_read(tmp_path):
-    """Entries come back with number, kind, time and body, each line holding the digest of the one before."""
+    """Entries are read back with number, kind, time and body; each line contains the digest of the one before."""
     raw = written(tmp_path)
     entries, size = journal.read(tmp_path)
     assert size == len(raw)
@@ -55,7 +55,7 @@ def test_what_was_written_is_read(tmp_path):
 
 
 def test_no_journal_is_no_entries(tmp_path):
-    """A folder without a journal holds no entries, and that is no error."""
+    """A folder without a journal has no entries, which is not an error."""
     assert journal.read(tmp_path) == ([], 0)
     assert journal.read(tmp_path / "nowhere") == ([], 0)
 
@@ -101,7 +101,7 @@ def test_every_flipped_bit_is_seen(tmp_path):
     ],
 )
 def test_lines_that_go_come_or_move_are_seen(tmp_path, change):
-    """A line taken out, moved, doubled, or foreign breaks the chain, and the message says where and what to do."""
+    """A line removed, moved, duplicated or inserted breaks the chain, and the message says where and what to do."""
     lines = written(tmp_path).splitlines(keepends=True)
     (tmp_path / FILE).write_bytes(b"".join(change(lines)))
     with pytest.raises(JournalError, match=r"journal\.jsonl:\d: .*--fresh"):
@@ -111,7 +111,7 @@ def test_lines_that_go_come_or_move_are_seen(tmp_path, change):
 
 
 def test_a_damaged_journal_leaves_no_lock(tmp_path):
-    """After a refusal because of damage the folder is free again."""
+    """After a refusal because of damage the lock is released."""
     raw = written(tmp_path)
     (tmp_path / FILE).write_bytes(raw[:50] + b"\n" + raw[50:])
     with pytest.raises(JournalError):
@@ -121,7 +121,7 @@ def test_a_damaged_journal_leaves_no_lock(tmp_path):
 
 
 def test_an_unfinished_last_line_is_dropped(tmp_path):
-    """At whatever byte a run was killed, all whole lines are read, and the next writer cuts the rest off."""
+    """At whatever byte a run was killed, all complete lines are read, and the next writer truncates the rest."""
     raw = written(tmp_path, 2)
     ends = [place + 1 for place, byte in enumerate(raw) if byte == 10]
     for cut in range(len(raw)):
@@ -138,7 +138,7 @@ def test_an_unfinished_last_line_is_dropped(tmp_path):
 
 
 def test_two_writers_are_refused(tmp_path):
-    """While one run writes, another is refused in words that say what to do; afterwards it may."""
+    """While one run writes, another is refused with a message that says what to do; afterwards it succeeds."""
     first = Writer(tmp_path)
     with pytest.raises(JournalError, match=r"another run is writing to .*--change ID") as refused:
         Writer(tmp_path)
@@ -149,14 +149,14 @@ def test_two_writers_are_refused(tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
-    """A path below a file cannot hold a journal; the message names folder and cause."""
+    """A path below a file cannot contain a journal; the message names folder and cause."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UnwritableError, match=r"nothing can be written to .*/file/out: Not a directory"):
         Writer(tmp_path / "file" / "out")
 
 
 def test_a_journal_that_is_a_folder_is_said(tmp_path):
-    """A folder in the journal's place is an error with the cause, also for readers."""
+    """A folder in place of the journal is an error with the cause, for readers too."""
     (tmp_path / FILE).mkdir()
     with pytest.raises(JournalError, match="cannot be read: Is a directory"):
         journal.read(tmp_path)
@@ -164,7 +164,7 @@ def test_a_journal_that_is_a_folder_is_said(tmp_path):
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
-    """No room for a line: an error that says so, the lines before stay, and with room again the chain goes on."""
+    """No space for a line: an error says so, the lines before stay, and once there is space the chain continues."""
     writer = Writer(tmp_path)
     writer.append("run", {"n": 1})
 
@@ -198,7 +198,7 @@ except UnwritableError as error:
 
 
 def test_a_real_limit_on_the_file_leaves_whole_lines(tmp_path):
-    """Where the system itself refuses in the middle of a line, every line before it is there and readable."""
+    """If the system fails a write in the middle of a line, every line before it is intact and readable."""
     done = subprocess.run(
         [sys.executable, "-c", FULL, tmp_path], check=False, capture_output=True, text=True, timeout=60
     )
@@ -230,7 +230,7 @@ while True:
 
 
 def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
-    """kill -9 of a writing process, fifty times: the journal reads every time, grows, and the next run goes on."""
+    """kill -9 of a writing process, fifty times: the journal is readable every time, grows, and the next run continues."""
     chance = random.Random(4)
     parent = subprocess.Popen(
         [sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -239,16 +239,16 @@ def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
     try:
         for _ in range(50):
             _, pid, before = parent.stdout.readline().split()
-            # Not compared with the last count: the writer may have appended before that was taken.
+            # Not compared with the last count: the writer may have appended before it was read.
             found.append(int(before))
             assert found[-1] >= found[-2]
             time.sleep(chance.uniform(0, 0.02))
             os.kill(int(pid), 9)
             assert parent.stdout.readline() == "died\n"
-            # The parent has begun the next writer already; what it appends cannot make the chain unreadable.
+            # The parent has already started the next writer; what it appends cannot make the chain unreadable.
             counts.append(len(journal.read(tmp_path)[0]))
     finally:
-        os.killpg(parent.pid, 9)  # the writer, too: alone it would go on writing for ever
+        os.killpg(parent.pid, 9)  # the writer too: alone it would write forever
         parent.stdout.close()
         parent.wait()
         time.sleep(0.05)
@@ -259,7 +259,7 @@ def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
 
 @pytest.mark.parametrize("weak", ["test", "kind", "1", '"', "pass", "own", "prev", "a", "\\", "2026", "r1"])
 def test_a_weak_password_breaks_no_journal(tmp_path, monkeypatch, weak):
-    """A password that is a word or digit of the format is masked in what people wrote, and the journal still reads."""
+    """A password equal to a word or digit of the format is masked in people's texts, and the journal stays readable."""
     monkeypatch.setattr(redaction, "_known", set())
     Secret(weak)
     writer = Writer(tmp_path)
@@ -361,7 +361,7 @@ def test_what_is_no_finding_is_refused(damage):
 
 
 def test_segments_tell_a_killed_run_from_an_ended_one(tmp_path):
-    """A run without an `end` line was killed: its tests count, it has no end and no decision."""
+    """A run without an `end` line was killed: its tests count, but it has no end and no decision."""
     writer = Writer(tmp_path)
     found = journal.finding_to_json(Finding("a.b", "db1", Verdict.PASS, "", "t", AT, 0.0))
     decided = Decision(Outcome.GO, "phase2", 0, (), AT + timedelta(seconds=1))

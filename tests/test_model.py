@@ -1,4 +1,4 @@
-"""The frozen words: worst-of, folding judgements, durations and sizes as people write them."""
+"""The frozen values: worst-of, combining judgements, durations and sizes as people write them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ verdicts = st.sampled_from(Verdict)
 
 
 def test_the_order_is_that_of_the_contract():
-    """fail > inconclusive > not_covered > waived > attested > pass, and what does not apply weighs nothing."""
+    """fail > inconclusive > not_covered > waived > attested > pass, and not_applicable has no weight."""
     assert [v.value for v in WORST_FIRST] == [
         "fail",
         "inconclusive",
@@ -39,14 +39,14 @@ def test_the_order_is_that_of_the_contract():
 
 
 def test_nothing_is_not_covered():
-    """The worst of no verdicts is not_covered, and folding no judgements is that too, with a reason."""
+    """The worst of no verdicts is not_covered, and so is combining no judgements, with a reason."""
     assert worst([]) is Verdict.NOT_COVERED
     assert combine([]) == Judgement(Verdict.NOT_COVERED, "nothing was judged")
 
 
 @given(st.lists(verdicts, min_size=1))
 def test_worst_is_one_of_them_and_none_is_worse(found):
-    """The worst verdict is among those given, and no other given one is worse; order does not matter."""
+    """The worst verdict is one of those given, and none of the others is worse; order does not matter."""
     result = worst(found)
     assert result in found
     assert all(WORST_FIRST.index(result) <= WORST_FIRST.index(v) for v in found)
@@ -55,7 +55,7 @@ def test_worst_is_one_of_them_and_none_is_worse(found):
 
 @given(st.lists(verdicts, min_size=1))
 def test_folding_keeps_the_worst_with_its_reasons_and_all_readings(found):
-    """Folding judgements keeps the worst verdict, the reasons of exactly those that have it, and every reading."""
+    """Combining judgements keeps the worst verdict, the reasons of exactly those that have it, and every reading."""
     parts = [Judgement(v, f"reason {n}", (Reading(f"r{n}", n),), (f"note {n}",)) for n, v in enumerate(found)]
     folded = combine(parts)
     assert folded.verdict is worst(found)
@@ -66,7 +66,7 @@ def test_folding_keeps_the_worst_with_its_reasons_and_all_readings(found):
 
 @given(st.lists(st.tuples(verdicts, st.sampled_from(["", "phase4", "golive"]))))
 def test_deferred_only_when_every_part_that_is_not_good_is(found):
-    """Whatever the parts: a deferred whole is inconclusive, and no part of it is bad for another reason."""
+    """Whatever the parts: a deferred result is inconclusive, and no part of it is bad for another reason."""
     parts = [Judgement(verdict, "why", deferred_to=phase) for verdict, phase in found]
     folded = combine(parts)
     bad = [p for p in parts if not p.verdict.good]
@@ -86,7 +86,7 @@ def test_deferred_only_when_every_part_that_is_not_good_is(found):
 
 @pytest.mark.parametrize("beside", [v for v in Verdict if not v.good])
 def test_an_unknown_beside_a_deferred_part_is_not_deferred(beside):
-    """A crontab that cannot be read and a table without rows: nobody knows the first one now, so it is not deferred."""
+    """An unreadable crontab and a table without rows: the first is unknown now, so the result is not deferred."""
     deferred = Judgement(Verdict.INCONCLUSIVE, "the table is empty", deferred_to="phase4")
     for parts in ([deferred, Judgement(beside, "why")], [Judgement(beside, "why"), deferred]):
         assert combine(parts).deferred_to == ""
@@ -97,7 +97,7 @@ def test_an_unknown_beside_a_deferred_part_is_not_deferred(beside):
     ("confirmed", "expected"), [((True, True), True), ((True, False), False), ((False,), False)]
 )
 def test_a_folded_failure_is_confirmed_only_when_each_was(confirmed, expected):
-    """One unconfirmed failure among several leaves the whole unconfirmed; a pass beside them does not."""
+    """One unconfirmed failure among several makes the result unconfirmed; an additional pass does not."""
     parts = [Judgement(Verdict.FAIL, "broken", confirmed=c) for c in confirmed]
     assert combine([*parts, Judgement(Verdict.PASS, "fine")]).confirmed is expected
 
@@ -132,7 +132,7 @@ def test_good_is_what_nobody_has_to_look_at(verdict, good):
     ],
 )
 def test_durations_are_read(text, seconds):
-    """Durations are read with their units, also several in a row."""
+    """Durations are parsed with their units, including several in a row."""
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
@@ -161,7 +161,7 @@ def test_what_is_no_size_is_refused(text):
 
 @given(st.floats(0.001, 1e7))
 def test_durations_in_words_are_close_to_the_truth(seconds):
-    """A duration in words has three digits, so it is off by no more than half a percent."""
+    """A formatted duration has three digits, so its error is at most half a percent."""
     number, unit = words_for(seconds).split()
     assert float(number) * {"s": 1, "min": 60, "h": 3600, "d": 86400}[unit] == pytest.approx(
         seconds, rel=0.006
@@ -174,11 +174,11 @@ def test_durations_in_words_are_close_to_the_truth(seconds):
     [(0, "0 B"), (1023, "1023 B"), (1024, "1 kB"), (16 * 2**20, "16 MB"), (3 * 2**29, "1.5 GB")],
 )
 def test_sizes_in_words(size, words):
-    """Sizes are said in the unit that people use."""
+    """Sizes are formatted in the usual unit."""
     assert words_for_bytes(size) == words
 
 
 def test_values_are_frozen():
-    """Nobody changes a judgement after it was made."""
+    """A judgement is immutable."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Judgement(Verdict.FAIL, "broken").verdict = Verdict.PASS

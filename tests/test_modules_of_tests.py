@@ -1,4 +1,4 @@
-"""Any combination of folders and files of tests works in one call of pytest: no two modules have the same name."""
+"""Any combination of test folders and files works in one pytest call: no two modules have the same name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MODULES = sorted(TESTS.rglob("*.py"))
 
 
 def imported_as(file: Path) -> str:
-    """The name at the top of a module's dotted name: that of the outermost package it is in, else its own."""
+    """The first part of a module's dotted name: its outermost package, else its own name."""
     packages = [folder for folder in file.parents if (folder / "__init__.py").exists()]
     return packages[-1].name if packages else file.stem
 
 
 def test_names_are_unique():
-    """pytest puts each folder on `sys.path`, so the first of two modules of the same name would be taken for both."""
+    """pytest puts each folder on `sys.path`, so the first of two modules with the same name would be used for both."""
     packages = {imported_as(file) for file in MODULES if (file.parent / "__init__.py").exists()}
     single = Counter(
         file.stem
@@ -34,7 +34,7 @@ def test_names_are_unique():
 
 
 def test_nobody_imports_a_conftest():
-    """Each folder has its own, and the name stands for the one that was loaded last. What tests share is in a helper."""
+    """Each folder has its own, and the name refers to the one loaded last. Shared code belongs in a helper."""
     importing = re.compile(r"^\s*(?:from|import) (?:\w+\.)*conftest\b", re.MULTILINE)
     assert [file.name for file in MODULES if importing.search(file.read_text())] == []
 

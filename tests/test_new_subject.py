@@ -1,7 +1,7 @@
 """A new subject is a folder of checks, a test, a module of faults, a line of the checklist and a page: nothing else.
 
-The toy subject here is complete and lives in a temporary folder. A plugin shows it to the packages by their
-`__path__`, as if its files had been put into them. Nothing of the product is edited.
+The toy subject here is complete and lives in a temporary folder. A plugin adds it to the packages through their
+`__path__`, as if its files were in them. No file of the product is edited.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ toys: {box: toys.txt}
 }
 LINE = "- [ ] The box of toys is full {#toys.box .minor}"
 
-#: Puts the subject into the packages, and is the command line with it.
+#: Adds the subject to the packages, and runs the command line with it.
 PLUGIN = """\
 import sys
 from pathlib import Path
@@ -227,18 +227,18 @@ toys: {box: toys.txt}
 
 @dataclass(frozen=True)
 class Toys:
-    """A repository that uses the product, and the toy subject beside the product's own."""
+    """A repository that uses the product, with the toy subject added to the product's own."""
 
     plugin: Path
     repository: Path
 
     @property
     def folder(self) -> Path:
-        """The lab's folder, as far as the fault needs one."""
+        """A lab folder with what the fault needs."""
         return self.repository / "inventories"
 
     def python(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run Python where the plugin can be imported."""
+        """Run Python with the plugin importable."""
         return subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=self.repository,
@@ -253,7 +253,7 @@ class Toys:
         )
 
     def deploygate(self, *arguments: object) -> str:
-        """Run a command with the toy subject; return what it printed."""
+        """Run a command with the toy subject; return its output."""
         ran = self.python("-m", "toyplugin", *arguments)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
@@ -296,7 +296,7 @@ def _write(folder: Path, files: dict[str, str]) -> None:
 
 
 def _with_line() -> str:
-    """Return the shipped checklist with one line more."""
+    """Return the shipped checklist with one additional line."""
     text = shipped.checklist().read_text()
     before = "- [ ] Run schema migrations"
     assert text.count(before) == 1
@@ -304,7 +304,7 @@ def _with_line() -> str:
 
 
 def test_it_is_five_places(toys: Toys):
-    """What CONTRIBUTING says about adding a check, by count."""
+    """The steps that CONTRIBUTING lists for adding a check, counted."""
     places = {name.rsplit("/", 1)[0] if name.startswith("checks/") else name for name in SUBJECT}
     assert places == {"checks/toys", "suites/test_toys.py", "faults/toys.py", "docs/checks/toys.md"}
     assert len({*places, LINE}) == 5
@@ -373,8 +373,8 @@ def test_the_schema_has_its_key(toys: Toys):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("toyz: {box: toys.txt}", "toyz: there is no such key; did you mean 'toys'?"),
-        ("toys: {box: toys.txt, at_last: 4}", "toys.at_last: there is no such key; did you mean 'at_least'?"),
+        ("toyz: {box: toys.txt}", "toyz: no such key; did you mean 'toys'?"),
+        ("toys: {box: toys.txt, at_last: 4}", "toys.at_last: no such key; did you mean 'at_least'?"),
     ],
 )
 def test_a_misspelt_key_gets_the_nearest_name(toys: Toys, line: str, said: str):

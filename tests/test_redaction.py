@@ -1,4 +1,4 @@
-"""Secrets: hidden by their type, and masked in every form in which they show up in a text."""
+"""Secrets: hidden by their type, and masked in every form in which they appear in a text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CANARY = "c4n\"a'r\\y é/+&<x>"
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    """Secrets of one test are unknown to the next."""
+    """Forget the secrets of earlier tests."""
     monkeypatch.setattr(redaction, "_known", set())
 
 
@@ -35,7 +35,7 @@ def test_only_reveal_shows_it():
 
 
 def test_it_is_not_pickled():
-    """A secret does not get into a pickle (pytest-xdist, multiprocessing)."""
+    """A secret cannot be pickled (pytest-xdist, multiprocessing)."""
     with pytest.raises(TypeError):
         pickle.dumps(Secret("hunter2"))
     with pytest.raises(TypeError):
@@ -72,7 +72,7 @@ def test_every_form_is_masked(form):
 
 
 def test_of_two_secrets_the_longer_one_goes_first():
-    """A secret that begins like another leaves no tail behind."""
+    """A secret that begins like another leaves no remainder."""
     Secret("hunter")
     Secret("hunter2extra")
     assert redact("it is hunter2extra, not hunter") == "it is [secret], not [secret]"
@@ -85,26 +85,26 @@ def test_an_empty_secret_masks_nothing():
 
 
 def test_what_is_not_utf8_is_a_secret_too():
-    """A password with bytes that are no UTF-8 (os.environ gives them as surrogates) is masked, not an error."""
+    """A password with bytes that are not UTF-8 (surrogates from os.environ) is masked, not an error."""
     Secret("p\udcffw-long")
     assert redact("it is p\udcffw-long") == "it is [secret]"
 
 
 @given(secret=st.text(min_size=1, max_size=12), around=st.text(max_size=20))
 def test_no_text_keeps_the_secret(secret, around):
-    """Whatever the secret and whatever stands around it, it is not in the masked text (but for the mask's own letters)."""
+    """Whatever the secret and the text around it, it is not in the masked text (except for the mask's own letters)."""
     redaction._known.clear()
     Secret(secret)
     if (
         secret in "[secret]" or secret == "\0"
-    ):  # the mask's own letters, and the sign that stands for it below
+    ):  # the mask's own letters, and the character that replaces it below
         return
     assert secret not in redact(around + secret + around).replace("[secret]", "\0")
 
 
 @pytest.mark.parametrize("weak", ["a", "1", '"', "test", "verdict", "pass", "[", "\\", "null", "0"])
 def test_a_weak_password_takes_no_record_apart(weak):
-    """Masking values keeps JSON whole, keys as they are, and what stands under our own keys."""
+    """Masking values keeps the JSON structure, all keys, and the values under our own keys."""
     Secret(weak)
     record = {"verdict": "pass", "test": "test_1", "n": 10, "none": None, "list": ["a test", {"ok": True}]}
     masked = redact_values(record, keep=frozenset({"verdict"}))
@@ -115,7 +115,7 @@ def test_a_weak_password_takes_no_record_apart(weak):
 
 
 def test_a_number_that_is_a_secret_is_masked():
-    """A PIN of six digits or more is masked as a number too; a short number stays, or nothing could be read."""
+    """A PIN of six digits or more is masked as a number too; a short number stays, or nothing would be readable."""
     Secret("86753091")
     Secret("42")
     assert redact_values({"pin": 86753091, "n": 42}) == {"pin": "[secret]", "n": 42}

@@ -1,4 +1,4 @@
-"""What suites may import stays stable: it is small, it is named, and it says what it takes, returns and raises."""
+"""What suites may import is stable: it is small, named, and documents its parameters, results and exceptions."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_suite_uses_only_public_names_of_these_parts(file: Path):
 
 
 def test_nothing_is_public_that_no_suite_uses():
-    """What nobody imports need not be kept stable."""
+    """What is never imported need not be stable."""
     text = "\n".join(file.read_text() for file in SUITES)
     unused = [path for path in NAMES if not re.search(rf"\b{path.split('.', 1)[1]}\b", text)]
     assert unused == []
@@ -138,7 +138,7 @@ def test_a_public_function_names_what_it_raises(path: str):
 
 @pytest.mark.parametrize("path", [path for path in FUNCTIONS if path.split(".")[1] == "probe"])
 def test_a_probe_says_what_becomes_of_an_answer_that_did_not_come(path: str):
-    """Either it raises, or what was not seen is a value of the measurement."""
+    """Either it raises, or what was not seen is a value in the measurement."""
     assert re.search(r"\bRaises (CannotTell|NotCovered)\b|\bis a value\b", FUNCTIONS[path].__doc__ or "")
 
 

@@ -1,1 +1,1 @@
-"""Checklists in Markdown, and what teams attach to them."""
+"""Checklists in Markdown, and the records that teams attach to them."""

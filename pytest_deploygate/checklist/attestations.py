@@ -1,6 +1,6 @@
-"""Attestations: a person says, in a file meant for a pull request, that an item holds, on what evidence, until when.
+"""Attestations: a person confirms, in a file meant for a pull request, that an item holds, with evidence and an end.
 
-One file in `attestations/` is one attestation. An SSH signature may stand beside it as `<file>.sig`.
+One file in `attestations/` is one attestation. An SSH signature may be beside it as `<file>.sig`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pytest_deploygate.problems import Problem, nearest
 FOLDER = "attestations"
 #: Namespace of the SSH signatures.
 NAMESPACE = "deploygate-attestation"
-#: Levels of SARIF, from harmless to bad.
+#: SARIF levels, from harmless to severe.
 LEVELS = ("none", "note", "warning", "error")
 _KEYS = (
     "item",
@@ -50,7 +50,7 @@ _EXAMPLE = "item: sec.audit"
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """A file (path below the root, with its digest) or a URL that backs an attestation."""
+    """A file (path below the root, with its digest) or a URL that supports an attestation."""
 
     file: str = ""
     url: str = ""
@@ -65,7 +65,7 @@ class Backing:
 
 @dataclass(frozen=True, slots=True)
 class FindingsFile:
-    """A SARIF file that backs an attestation; open results above the level `allowed` make it fail."""
+    """A SARIF file that supports an attestation; open results above the level `allowed` make it fail."""
 
     file: str
     sha256: str
@@ -74,9 +74,9 @@ class FindingsFile:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """Who attests what, when, until when and on what evidence. `file` is its path below the root.
+    """Who attests what, when, until when and with what evidence. `file` is its path below the root.
 
-    Empty `change` or `inventory`: it counts for any.
+    Empty `change` or `inventory`: valid for any.
     """
 
     file: str
@@ -94,18 +94,18 @@ class Attestation:
 
 
 def roles_of(checklist: Checklist, more: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the roles that may attest: the sign-off lines' ones as slugs, those that items ask for, and `more`."""
+    """Return the roles that may attest: those of sign-off lines as slugs, those that items require, and `more`."""
     asked = (role for item in checklist.items for role in roles_asked(item))
     return tuple(dict.fromkeys([*map(slug, checklist.roles), *asked, *map(slug, more)]))
 
 
 def roles_asked(item: Item) -> tuple[str, ...]:
-    """Return the roles that must attest an item, all of them; none: any one will do."""
+    """Return the roles that must all attest an item; empty: any role is enough."""
     return tuple(role for role in item.role.split(",") if role)
 
 
 def attestable(item: Item) -> bool:
-    """Tell whether a person's word can count for an item at all."""
+    """Tell whether an item can be attested at all."""
     return item.kind is not Kind.AUTOMATED
 
 
@@ -117,10 +117,10 @@ def load_all(
     also: Collection[str] = (),
     now: datetime | None = None,
 ) -> list[Attestation]:
-    """Read every attestation below `root`. Raises RecordsError with all that is wrong with any of them.
+    """Read every attestation below `root`. Raises RecordsError with every problem found.
 
-    `roles` are roles that count beside the checklist's, `also` ids of automated items that may be attested
-    (those of a team's own checklist that no test is bound to). Expired ones are loaded: judging is not done here.
+    `roles` are roles accepted in addition to the checklist's, `also` ids of automated items that may be attested
+    (those of a team's own checklist that no test is bound to). Expired ones are loaded too; they are not judged here.
     """
     problems: list[Problem] = []
     reader = _Reader(checklist, roles, also, now or datetime.now(UTC), problems)
@@ -132,7 +132,7 @@ def load_all(
 
 
 def check(text: str, file: str, checklist: Checklist, *, roles: Collection[str] = ()) -> Attestation:
-    """Read one attestation from its text, as it would be loaded. Raises RecordsError."""
+    """Parse one attestation from its text, as loading it would. Raises RecordsError."""
     problems: list[Problem] = []
     document = parse(text.encode(), file, problems)
     reader = _Reader(checklist, roles, (), datetime.now(UTC), problems)
@@ -181,7 +181,7 @@ class _Reader:
         return found if fields.ok else None
 
     def _item(self, fields: Fields) -> str:
-        item_id = fields.text("item", need="id of the item that is attested")
+        item_id = fields.text("item", need="id of the attested item")
         if not item_id:
             return ""
         item = self.checklist.get(item_id)
@@ -190,27 +190,27 @@ class _Reader:
         elif not attestable(item) and item_id not in self.also:
             fields.wrong(
                 "item",
-                f"{item_id} is automated: a probe measures it and nobody's word replaces that. Mark its line in "
-                f"{self.checklist.file.name} .hybrid or .manual if a person must attest it (that shows as a "
+                f"{item_id} is automated: a probe measures it, and an attestation cannot replace that. Mark its line in "
+                f"{self.checklist.file.name} .hybrid or .manual if a person must attest it (that is reported as a "
                 "weakening), or write a waiver",
             )
         return item_id
 
     def _role(self, fields: Fields) -> str:
-        said = fields.text("role", need="the role in which it is attested")
+        said = fields.text("role", need="role that attests it")
         role = slug(said) if said else ""
         if role and self.roles and role not in self.roles:
-            fields.wrong("role", f"there is no role {said!r}{nearest(role, self.roles)}")
+            fields.wrong("role", f"unknown role {said!r}{nearest(role, self.roles)}")
         return role
 
     def _at(self, fields: Fields) -> datetime:
         at = fields.time("at", need="when it was attested")
         if at > self.now + CLOCK_SLACK:
-            fields.wrong("at", f"{time_words(at)} lies in the future (it is {time_words(self.now)})")
+            fields.wrong("at", f"{time_words(at)} is in the future (now: {time_words(self.now)})")
         return at
 
     def _until(self, fields: Fields, at: datetime) -> datetime:
-        until = fields.time("valid_until", need="when it must be attested anew")
+        until = fields.time("valid_until", need="when it must be attested again")
         if NEVER not in (until, at) and until <= at:
             fields.wrong("valid_until", f"{time_words(until)} is not after `at`, {time_words(at)}")
         return until
@@ -222,8 +222,8 @@ class _Reader:
         backings = []
         for entry in entries:
             if entry.has("file") == entry.has("url"):
-                entry.wrong("", "evidence is either a `file` with its `sha256`, or a `url`")
-            digest = "as sha256sum prints it" if entry.has("file") else ""
+                entry.wrong("", "evidence must be either a `file` with its `sha256`, or a `url`")
+            digest = "as printed by sha256sum" if entry.has("file") else ""
             backing = Backing(
                 entry.path("file"), entry.text("url"), entry.sha256("sha256", need=digest), entry.text("note")
             )
@@ -239,7 +239,7 @@ class _Reader:
             return None
         found = FindingsFile(
             entry.path("file", need="the SARIF file"),
-            entry.sha256("sha256", need="as sha256sum prints it"),
+            entry.sha256("sha256", need="as printed by sha256sum"),
             entry.choice("allowed", LEVELS, default="warning"),
         )
         fields.ok &= entry.ok
@@ -247,7 +247,7 @@ class _Reader:
 
 
 def url_problem(url: str) -> str:
-    """Return why a URL cannot be evidence, or nothing."""
+    """Return why a URL cannot be evidence, or an empty text."""
     if not url:
         return ""
     try:
@@ -257,7 +257,7 @@ def url_problem(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "must begin with https:// or http:// and name a host"
     if "@" in parts.netloc:
-        return "holds a user or password; this file is read by many"
+        return "contains a user or password; many people can read this file"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Compare a team's checklist with the shipped one: the kind of each item, and where the team's checklist is weaker."""
+"""Compare a team's checklist with the shipped one: the kind of each item, and where the team's is weaker."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _HEAVIEST_FIRST = tuple(Severity)
 
 
 def resolved(checklist: Checklist, shipped: Checklist, bound: Collection[str]) -> Checklist:
-    """Return the checklist with the kind of each item settled, and what decides it when a run closes.
+    """Return the checklist with the kind of each item resolved, and what decides it when a run closes.
 
-    The item's own line counts first, then the shipped checklist's line with that id. A team's own item that no test is
-    bound to becomes manual, so that nothing is dropped silently. A phase with the id of a shipped one is what that is.
+    The item's own line takes precedence, then the shipped checklist's line with that id. A team's own item that no test
+    is bound to becomes manual, so that nothing is dropped silently. A phase inherits the properties of a shipped phase
+    with the same id.
     """
     phases = {phase.id: phase for phase in shipped.phases}
 
@@ -45,9 +46,9 @@ def resolved(checklist: Checklist, shipped: Checklist, bound: Collection[str]) -
 
 
 def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
-    """Return each item that weighs less, asks for less or is missing, compared with the shipped checklist.
+    """Return each item that has less weight, requires less or is missing, compared with the shipped checklist.
 
-    A checklist that shares no id with the shipped one is a team's own: nothing in it can be weaker.
+    A checklist that shares no id with the shipped one is independent: nothing in it can be weaker.
     """
     ours = {item.id: item for item in checklist.items}
     if not any(item.id in ours for item in shipped.items):
@@ -64,7 +65,7 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
 
 
 def _weaker_phases(checklist: Checklist, shipped: Checklist) -> Iterator[Weakening]:
-    """Yield the phases that a freeze or a missing decision stops in the shipped checklist, but not in this one."""
+    """Yield the phases that a freeze or a missing decision blocks in the shipped checklist, but not in this one."""
     phases = {phase.id: phase for phase in shipped.phases}
     for phase in checklist.phases:
         known = phases.get(phase.id)
@@ -78,7 +79,7 @@ def _weaker_phases(checklist: Checklist, shipped: Checklist) -> Iterator[Weakeni
 
 
 def _beside(missing: Item, checklist: Checklist) -> tuple[str, ...]:
-    """Return the items of the phase and the area that a missing one belongs to: it would be in scope with them."""
+    """Return the items of a missing item's phase and area: it would be in scope with them."""
     return tuple(
         item.id
         for item in checklist.items
@@ -87,14 +88,14 @@ def _beside(missing: Item, checklist: Checklist) -> tuple[str, ...]:
 
 
 def _weaker(mine: Item, known: Item) -> list[str]:
-    """Say how an item is weaker than the shipped one."""
+    """Describe how an item is weaker than the shipped one."""
     said = []
     if _HEAVIEST_FIRST.index(mine.severity) > _HEAVIEST_FIRST.index(known.severity):
         said.append(f"{known.id} is {mine.severity} here, {known.severity} in the shipped checklist")
     if mine.kind is not known.kind and mine.kind is Kind.MANUAL:
         said.append(f"{known.id} is attested by a person here, {known.kind} in the shipped checklist")
     if mine.kind is Kind.AUTOMATED and known.kind is not Kind.AUTOMATED:
-        said.append(f"{known.id} asks for no attestation here, it is {known.kind} in the shipped checklist")
+        said.append(f"{known.id} needs no attestation here, but is {known.kind} in the shipped checklist")
     if mine.closing is not known.closing:
         here, there = (
             mine.closing or "decided by tests or a person",

@@ -1,4 +1,4 @@
-"""A checklist given back with each item's id written into its line, so that a reworded line keeps its history."""
+"""A checklist with each item's id written into its line, so that a reworded line keeps its history."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _BRACES = re.compile(r"\{([^{}]*)\}(\s*)$")
 
 
 def identified(text: str) -> str:
-    """Return the text with `{#id}` at the end of each item that has none; nothing else changes.
+    """Return the text with `{#id}` appended to each item that has none; nothing else changes.
 
-    Raises parser.ChecklistError for a text that is no checklist.
+    Raises parser.ChecklistError for a text that is not a checklist.
     """
     items = {item.line: item for item in parser.parse(text, Path("checklist")).items}
     found = {line.line: line for line in lines(text) if line.what is What.LIST_LINE}

@@ -1,6 +1,6 @@
-"""The issue log of a change, `issues/<change>.yml`: what was not green, who owns it, how bad it is, what was decided.
+"""The issue log of a change, `issues/<change>.yml`: what was not green, its owner, severity and what was decided.
 
-An entry with a placeholder (`owner: TODO`) is a stub: it can be loaded, it is incomplete, and it documents nothing.
+An entry with a placeholder (`owner: TODO`) is a stub: it can be loaded, but it is incomplete and documents nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pytest_deploygate.model import Severity
 from pytest_deploygate.problems import Problem
 
 FOLDER = "issues"
-#: From worst to least.
+#: From most to least severe.
 SEVERITIES = ("blocker", "critical", "major", "minor", "low")
 DECISIONS = ("fix", "accept", "defer", "rollback")
 TODO = "TODO"
@@ -41,7 +41,7 @@ _EXAMPLE = "item: phase1.logs"
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One entry. `incomplete` names the fields that somebody still has to fill in; `closed` is None while it is open."""
+    """One entry. `incomplete` names the fields still to be filled in; `closed` is None while it is open."""
 
     item: str
     target: str
@@ -55,13 +55,13 @@ class Issue:
     incomplete: tuple[str, ...] = ()
 
     def about(self, item: str, target: str) -> bool:
-        """Tell whether it documents this target of this item; without a target of its own it speaks for all."""
+        """Tell whether it documents this target of this item; an entry without a target covers all."""
         return self.item == item and self.target in ("", target)
 
 
 @dataclass(frozen=True, slots=True)
 class IssueLog:
-    """The log of one change. `exists` is false when nobody has written one; an empty list says there was nothing."""
+    """The log of one change. `exists` is false if there is no file; an empty list states that there were no issues."""
 
     file: str
     exists: bool
@@ -70,7 +70,7 @@ class IssueLog:
 
 
 def load(root: Path, change: str, checklist: Checklist, *, now: datetime | None = None) -> IssueLog:
-    """Read the log of a change. Raises RecordsError with all that is wrong; stubs are no mistake."""
+    """Read the log of a change. Raises RecordsError with every problem; stubs are allowed."""
     shown = f"{FOLDER}/{change}.yml"
     path = root / shown
     if not path.exists():
@@ -113,7 +113,7 @@ def _entry(fields: Fields, known: Sequence[str], now: datetime) -> Issue | None:
         fields.wrong("closed", f"{time_words(closed)} is before `opened`, {time_words(opened)}")
     for key, when in (("opened", opened), ("closed", closed)):
         if when > now + CLOCK_SLACK:
-            fields.wrong(key, f"{time_words(when)} lies in the future (it is {time_words(now)})")
+            fields.wrong(key, f"{time_words(when)} is in the future (now: {time_words(now)})")
     if not fields.ok:
         return None
     return Issue(
@@ -132,7 +132,7 @@ def _entry(fields: Fields, known: Sequence[str], now: datetime) -> Issue | None:
 
 @dataclass(frozen=True, slots=True)
 class Stub:
-    """An entry that is to be written for somebody to complete."""
+    """An entry to be written for somebody to complete."""
 
     item: str
     target: str
@@ -141,9 +141,9 @@ class Stub:
 
 
 def append(root: Path, change: str, stubs: Sequence[Stub], now: datetime) -> Path:
-    """Add stubs at the end of a change's log; what stands in it stays as it is. Returns the file.
+    """Append stubs to a change's log; its content stays unchanged. Returns the file.
 
-    Raises RecordsError when the file is not a plain list (or the disk says no): nothing is written then.
+    Raises RecordsError if the file is not a plain list or cannot be written; it is then left unchanged.
     """
     shown = f"{FOLDER}/{change}.yml"
     path = root / shown
@@ -157,7 +157,7 @@ def append(root: Path, change: str, stubs: Sequence[Stub], now: datetime) -> Pat
     indent = 0
     if node is not None and node.flow_style:
         if count:
-            raise RecordsError([Problem(shown, 1, "write one entry a line (`- item: …`), not in brackets")])
+            raise RecordsError([Problem(shown, 1, "write one entry per line (`- item: …`), not in brackets")])
         old = old[: node.start_mark.index] + old[node.end_mark.index :]
     elif node is not None:
         indent = node.start_mark.column
@@ -166,7 +166,7 @@ def append(root: Path, change: str, stubs: Sequence[Stub], now: datetime) -> Pat
     after = parse(new, shown, problems)
     if after is None or after.node is None or len(after.node.value) != count + len(stubs):
         raise RecordsError(
-            [Problem(shown, 0, "the stubs cannot be added to what stands in it; end it with a line")]
+            [Problem(shown, 0, "the stubs cannot be appended to its content; end the file with a newline")]
         )
     _replace(path, new, shown)
     return path

@@ -1,7 +1,7 @@
-"""Headings and list lines of a Markdown text, as CommonMark sees them, each with its place and its plain words.
+"""Headings and list lines of a Markdown text, parsed as CommonMark, each with its position and plain text.
 
-Lines that look like a box but are no list line (no bullet, indented so far that they are code, in a table) are given
-too, so that nothing that somebody meant as an item disappears without a word.
+Lines that look like a box but are not list lines (no bullet, indented as code, in a table) are returned too, so that
+no intended item disappears silently.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from enum import Enum
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-#: What a ticked checklist has behind its lines begins here (`checklist.ticked` writes it) and ends with the line.
+#: Begins the note after each line of a ticked checklist (written by `checklist.ticked`), up to the end of the line.
 NOTE = "<!--deploygate-->"
-#: Line ends as CommonMark has them. `str.splitlines` knows more, and would count differently.
+#: Line ends as defined by CommonMark. `str.splitlines` recognizes more, and would count differently.
 LINE_END = re.compile(r"\r\n|\n|\r")
 _NOTE = re.compile(rf"[ \t]*{re.escape(NOTE)}[^\r\n]*")
 _FRONT_MATTER = re.compile(r"---[ \t]*(?:\r\n|\n|\r)(?:.*(?:\r\n|\n|\r))*?(?:---|\.\.\.)[ \t]*(?=\r|\n|\Z)")
@@ -31,18 +31,18 @@ _FORMATTING = re.compile(
 
 
 class What(Enum):
-    """What a line is."""
+    """The kind of a line."""
 
     HEADING = "heading"
     LIST_LINE = "list line"
-    STRAY = "stray"  # looks like a box, is no list line
+    STRAY = "stray"  # looks like a box, is not a list line
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A heading (`level` 1 to 6) or a list line: words without markup, source, and where it is.
+    """A heading (`level` 1 to 6) or a list line: text without markup, source, and position.
 
-    `line` and `last` count from 1; they differ where a text goes on over several lines.
+    `line` and `last` count from 1; they differ if a text continues over several lines.
     """
 
     what: What
@@ -54,9 +54,9 @@ class Line:
 
 
 def lines(text: str) -> Iterator[Line]:
-    """Yield headings, list lines and strays in the order in which they stand."""
+    """Yield headings, list lines and strays in order of appearance."""
     tokens = MarkdownIt("commonmark").parse(_bare(text))
-    open_items: list[bool] = []  # for each list item that is open: has its own line been seen?
+    open_items: list[bool] = []  # for each open list item: has its own line been seen?
     for before, token in zip([None, *tokens], tokens, strict=False):
         if token.type == "list_item_open":
             if open_items:
@@ -80,12 +80,12 @@ def lines(text: str) -> Iterator[Line]:
 
 
 def without_note(line: str) -> str:
-    """Return a line without what `checklist.ticked` has put behind it."""
+    """Return a line without the note appended by `checklist.ticked`."""
     return _NOTE.sub("", line)
 
 
 def _bare(text: str) -> str:
-    """Take out what is not the team's own text: notes of a ticked checklist, front matter (its lines stay, empty)."""
+    """Remove what is not the team's own text: notes of a ticked checklist, front matter (its lines stay, empty)."""
     text = _NOTE.sub("", text.removeprefix("\ufeff"))
     front = _FRONT_MATTER.match(text)
     return "\n" * len(LINE_END.findall(front[0])) + text[front.end() :] if front else text
@@ -97,7 +97,7 @@ def _line(what: What, token: Token, level: int = 0) -> Line:
 
 
 def _plain(token: Token) -> str:
-    """Return the words of a line: of a link its text, of an image its description, no asterisks and backticks."""
+    """Return the plain text of a line: the text of links, the description of images, no asterisks or backticks."""
     if not token.children:
         return " ".join(token.content.split())
     parts = []

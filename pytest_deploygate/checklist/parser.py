@@ -2,7 +2,7 @@
 
 Headings are phases, lines with a box (`- [ ]`, `- [x]`, `* [ ]`, `1. [ ]`) are items, `- ✓` lines are criteria. A
 trailing `{#id .class …}` (the attribute syntax of Pandoc and kramdown) sets id and properties; without it the id is
-derived from heading and text. Lines under a heading with `.sign-off` are roles. What is none of these is a remark.
+derived from heading and text. Lines under a heading with `.sign-off` are roles. Any other list line gives a remark.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _ITEM_CLASSES = {
     "non-waivable": ("waivable", False),
     **{closing.value: ("closing", closing) for closing in Closing},
 }
-# Classes of a heading that say something about its phase; any other one is the area.
+# Classes of a heading that are properties of its phase; any other class is the area.
 _SIGN_OFF = "sign-off"
 _READ_ONLY = "read-only"
 _WHOLE_CHANGE = "whole-change"
-#: Words that mean something else to `-m` or to pytest: as a phase or area they would skip tests or select none.
+#: Words with another meaning for `-m` or pytest: as a phase or area they would skip tests or select none.
 _TAKEN = frozenset(
     (
         *("and", "or", "not", "skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"),
@@ -47,7 +47,7 @@ _TAKEN = frozenset(
 
 
 class ChecklistError(Exception):
-    """The checklist cannot be used; `problems` says everything that is wrong with it."""
+    """The checklist cannot be used; `problems` lists everything that is wrong with it."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(problems)
@@ -56,7 +56,7 @@ class ChecklistError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """A parsed checklist. `remarks` are lines that look like items or stand in lists and are none, with their lines."""
+    """A parsed checklist. `remarks` are lines that look like items or are in lists but are not items, with line numbers."""
 
     file: Path
     sha256: str
@@ -64,7 +64,7 @@ class Checklist:
     items: tuple[Item, ...]
     roles: tuple[str, ...]
     remarks: tuple[Problem, ...]
-    kind_given: frozenset[str] = frozenset()  # items whose line says .automated, .hybrid or .manual
+    kind_given: frozenset[str] = frozenset()  # items whose line has .automated, .hybrid or .manual
 
     @property
     def areas(self) -> tuple[str, ...]:
@@ -72,13 +72,13 @@ class Checklist:
         return tuple(dict.fromkeys(item.area for item in self.items if item.area))
 
     def get(self, item_id: str) -> Item | None:
-        """Return the item of this id."""
+        """Return the item with this id."""
         return next((item for item in self.items if item.id == item_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What stands in the braces at the end of a line, and the text before them. `wrong` are words that fit nothing."""
+    """The content of the braces at the end of a line, and the text before them. `wrong` are unknown words."""
 
     text: str
     id: str = ""
@@ -118,9 +118,9 @@ def parse(text: str, file: Path) -> Checklist:
 
 
 def attributes(text: str) -> Attributes:
-    """Split a line into its text and what its braces say.
+    """Split a line into its text and the content of its braces.
 
-    Braces that hold no `#`, `.` or `=` at the start of a word are somebody's own, `{environment}`, and stay text.
+    Braces without a word that begins with `#` or `.` or contains `=`, such as `{environment}`, stay text.
     """
     found = _ATTRIBUTES.search(text)
     words = found[1].split() if found else []
@@ -142,7 +142,7 @@ def attributes(text: str) -> Attributes:
 def slug(text: str) -> str:
     """Return a stable id for a text: `Verify all services healthy` gives `verify-all-services-healthy`.
 
-    Accents go, letters of other scripts stay.
+    Accents are removed, letters of other scripts stay.
     """
     plain = "".join(map(_unaccented, unicodedata.normalize("NFC", text))).lower()
     return re.sub(r"[\W_]+", "-", plain).strip("-")[:60].strip("-") or "x"
@@ -169,7 +169,7 @@ class _Parser:
         self.roles: list[str] = []
         self.remarks: list[Problem] = []
         self.problems: list[Problem] = []
-        self.headings: list[_Heading] = []  # from the outermost to the one that holds now
+        self.headings: list[_Heading] = []  # from the outermost to the current one
 
     def parse(self, text: str, sha256: str) -> Checklist:
         found = list(lines(text))
@@ -180,9 +180,9 @@ class _Parser:
             elif line.what is What.LIST_LINE:
                 self._take_list_line(line)
             else:
-                self._remark(line, "looks like an item and is none; begin it with `- [ ] ` in a list")
+                self._remark(line, "looks like an item but is not one; begin it with `- [ ] ` in a list")
         if not self.items and not self.problems:
-            self._wrong(0, "has no items; an item is a line like `- [ ] Verify backups`")
+            self._wrong(0, "has no items; write each as a line such as `- [ ] Verify backups`")
         if self.problems:
             raise ChecklistError(self.problems)
         used = {item.phase for item in self.items.values()}
@@ -217,9 +217,7 @@ class _Parser:
         areas = [name for name in said.classes if name not in (_SIGN_OFF, _READ_ONLY, _WHOLE_CHANGE)]
         for name in areas:
             if name in _TAKEN:
-                self._wrong(
-                    line.line, f"the area .{name} means something else to pytest; choose another word"
-                )
+                self._wrong(line.line, f"the area .{name} has another meaning in pytest; choose another word")
         heading = _Heading(
             line.level,
             self._phase_id(line, said.id, title, above),
@@ -240,7 +238,7 @@ class _Parser:
         self.headings.append(heading)
 
     def _phase_id(self, line: Line, own_id: str, title: str, above: _Heading) -> str:
-        """Return the phase of a heading: what its braces say, else a name made of its words."""
+        """Return the phase of a heading: the id in its braces, else a name made from its words."""
         if own_id:
             phase = own_id.replace("-", "_")
             if not phase.isidentifier() or phase in _TAKEN:
@@ -264,7 +262,7 @@ class _Parser:
             self.phases[heading.phase] = Phase(heading.phase, heading.title, heading.window, day)
             self.parents[heading.phase] = above
         elif shared and above.title and self.parents[heading.phase] == above:
-            # Several headings share this phase: the heading above them names it.
+            # Several headings share this phase: the heading above them gives the name.
             day = day if day not in above.window else ""
             known = self.phases[heading.phase]
             self.phases[heading.phase] = dataclasses.replace(
@@ -275,21 +273,21 @@ class _Parser:
         said = self._attributes(line)
         found = _CRITERION.match(said.text)
         if _BOX.match(line.source):
-            # With `[x]: address` somewhere in the file a box is a link, and its brackets are gone.
+            # With `[x]: address` somewhere in the file a box is a link, and its brackets are removed.
             found = _BOX.match(said.text) or re.match(r"[xX]?\s*(.*)", said.text)
         if self.heading.is_sign_off:
             self.roles.append((found[1] if found else said.text).split(":")[0].strip())
             return
         if not found:
-            self._remark(line, "this list line is no item")
+            self._remark(line, "this list line is not an item")
             return
         if said.braces and not (said.id or said.classes or said.wrong):
-            self._remark(line, "the braces are read as text; an id begins with #, a property with a dot")
+            self._remark(line, "the braces are treated as text; an id begins with #, a property with a dot")
         self._take_item(line, said, found[1])
 
     def _take_item(self, line: Line, said: Attributes, text: str) -> None:
         if not self.heading.phase:
-            # Boxes before any heading: a short list needs none.
+            # Boxes before any heading: a short list needs no heading.
             self.phases.setdefault("checklist", Phase("checklist", "Checklist"))
             self.parents.setdefault("checklist", _NONE)
         phase = self.heading.phase or "checklist"
@@ -297,7 +295,9 @@ class _Parser:
         item_id = said.id or self._derived_id(line, phase, text)
         if item_id in self.items:
             first = self.items[item_id].line
-            self._wrong(line.line, f"the id {item_id} is taken by line {first}; set another with {{#id}}")
+            self._wrong(
+                line.line, f"the id {item_id} is already used in line {first}; set another with {{#id}}"
+            )
             return
         if "kind" in properties:
             self.kind_given.add(item_id)
@@ -324,24 +324,25 @@ class _Parser:
                 key, value = _ITEM_CLASSES[name]
                 properties[key] = value
             else:
-                self._wrong(line.line, f"there is no item property .{name}{nearest(name, _ITEM_CLASSES)}")
+                self._wrong(line.line, f"unknown item property .{name}{nearest(name, _ITEM_CLASSES)}")
         return properties
 
     def _derived_id(self, line: Line, phase: str, text: str) -> str:
-        """Make an id of heading and text; where one is taken, the next gets a number, and the remarks say so."""
+        """Derive an id from heading and text; if it is already used, a number is appended and a remark says so."""
         base = wanted = f"{phase.replace('_', '-')}.{slug(text)}"
         number = 1
         while wanted in self.items or wanted in self.own_ids:
             number += 1
             wanted = f"{base}-{number}"
         if number > 1:
-            self._remark(line, f"its id is {wanted} because {base} is taken; set one of its own with {{#id}}")
+            self._remark(line, f"its id is {wanted} because {base} is already used; set its own with {{#id}}")
         return wanted
 
     def _attributes(self, line: Line) -> Attributes:
         said = attributes(line.text)
         for word in said.wrong:
             self._wrong(
-                line.line, f"{word!r} is neither #id (small letters, digits, - _ .), .property nor role=ROLE"
+                line.line,
+                f"{word!r} is neither #id (lowercase letters, digits, - _ .), .property nor role=ROLE",
             )
         return said

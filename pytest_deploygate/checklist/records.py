@@ -1,7 +1,7 @@
-"""Records that people write into the repository as YAML: attestations, waivers, the issue log.
+"""Records that people write as YAML files in the repository: attestations, waivers, the issue log.
 
-Every scalar is read as the text that stands in the file, so no time, number or word is turned into something else on
-the way: YAML reads `2021-07-07` as a date and `no` as false. Mistakes are collected, each with file and line.
+Every scalar is read as the text in the file, so no time, number or word is converted: YAML reads `2021-07-07` as a
+date and `no` as false. Mistakes are collected, each with file and line.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from pytest_deploygate.files import sha256
 from pytest_deploygate.problems import Problem, nearest
 
-#: Stands where a time could not be read; its record is never built.
+#: Placeholder for a time that could not be parsed; its record is never built.
 NEVER = datetime.min.replace(tzinfo=UTC)
-#: Clocks of two machines may differ by this much before a time counts as lying in the future.
+#: The clock difference between machines that is tolerated before a time counts as in the future.
 CLOCK_SLACK = timedelta(minutes=5)
 _MOST_BYTES = 1024**2
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
@@ -34,7 +34,7 @@ _PLACEHOLDERS = frozenset({"todo", "tbd", "fixme", "n/a", "na", "none", "null", 
 
 
 class RecordsError(Exception):
-    """Records cannot be used; `problems` says everything that is wrong with them."""
+    """Records cannot be used; `problems` lists everything that is wrong with them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -43,7 +43,7 @@ class RecordsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One file: its path as shown (relative to the root), its SHA-256 and its YAML (None when there is nothing)."""
+    """One file: its path as shown (relative to the root), its SHA-256 and its YAML (None if empty)."""
 
     file: str
     sha256: str
@@ -51,7 +51,7 @@ class Document:
 
 
 def read_folder(root: Path, folder: str, problems: list[Problem]) -> Iterator[Document]:
-    """Read the YAML files directly in a folder, in the order of their names. No folder means no records."""
+    """Read the YAML files directly in a folder, sorted by name. No folder means no records."""
     place = root / folder
     if not place.exists():
         return
@@ -67,7 +67,7 @@ def read_folder(root: Path, folder: str, problems: list[Problem]) -> Iterator[Do
 
 
 def read_file(path: Path, shown: str, problems: list[Problem]) -> Document | None:
-    """Read one file. None, with a problem added, when it is no readable YAML."""
+    """Read one file. Returns None and adds a problem if it is not readable YAML."""
     try:
         with path.open("rb") as stream:
             raw = stream.read(_MOST_BYTES + 1)
@@ -75,13 +75,13 @@ def read_file(path: Path, shown: str, problems: list[Problem]) -> Document | Non
         problems.append(Problem(shown, 0, f"cannot be read: {error.strerror}"))
         return None
     if len(raw) > _MOST_BYTES:
-        problems.append(Problem(shown, 0, "is larger than 1 MB; evidence belongs into files of its own"))
+        problems.append(Problem(shown, 0, "is larger than 1 MB; put evidence into separate files"))
         return None
     return parse(raw, shown, problems)
 
 
 def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
-    """Compose one YAML document. None, with a problem added, when it is none."""
+    """Compose one YAML document. Returns None and adds a problem if it is not one."""
     try:
         node = YAML(typ="safe", pure=True).compose(raw.decode())
     except UnicodeDecodeError:
@@ -97,7 +97,7 @@ def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
 
 
 class Fields:
-    """The keys of one mapping, read one by one. What is wrong is added to `problems`, and `ok` turns false."""
+    """The keys of one mapping, read one by one. Mistakes are added to `problems`, and `ok` becomes false."""
 
     def __init__(
         self, node: Node | None, file: str, valid: Collection[str], problems: list[Problem], example: str
@@ -117,9 +117,9 @@ class Fields:
         key = key_node.value if isinstance(key_node, ScalarNode) else ""
         line = key_node.start_mark.line + 1
         if key not in valid:
-            self._add(line, f"there is no key {key!r}{nearest(key, valid)}")
+            self._add(line, f"unknown key {key!r}{nearest(key, valid)}")
         elif key in self._nodes:
-            self._add(line, f"the key {key!r} stands twice")
+            self._add(line, f"duplicate key {key!r}")
         elif not (isinstance(value, ScalarNode) and value.tag == _NULL):
             self._nodes[key] = value
 
@@ -128,24 +128,24 @@ class Fields:
         self._problems.append(Problem(self.file, line, text))
 
     def wrong(self, key: str, text: str) -> None:
-        """Add a problem with a key (empty: with the whole)."""
+        """Add a problem with a key (empty: with the whole mapping)."""
         node = self._nodes.get(key)
         line = node.start_mark.line + 1 if node is not None else self.line
         self._add(line, f"{key}: {text}" if key else text)
 
     def has(self, key: str) -> bool:
-        """Tell whether the key is there with a value."""
+        """Tell whether the key exists and has a value."""
         return key in self._nodes
 
     def text(self, key: str, *, need: str = "", least: int = 1) -> str:
-        """Return a text with single spaces; `need` says what it is for and makes it required."""
+        """Return a text with single spaces; `need` describes it and makes it required."""
         node = self._nodes.get(key)
         if node is None:
             if need:
                 self.wrong(key, f"is missing ({need})")
             return ""
         if not isinstance(node, ScalarNode):
-            self.wrong(key, "must be a text")
+            self.wrong(key, "must be text")
             return ""
         value = " ".join(str(node.value).split())
         if (need or value) and len(value) < least:
@@ -153,14 +153,14 @@ class Fields:
         return value
 
     def said(self, key: str, *, need: str, least: int = 2) -> str:
-        """Return a required text that somebody has to think about: placeholders such as TODO are refused."""
+        """Return a required text that needs thought: placeholders such as TODO are rejected."""
         value = self.text(key, need=need, least=least)
         if is_placeholder(value):
             self.wrong(key, f"{value!r} is a placeholder ({need})")
         return value
 
     def time(self, key: str, *, need: str = "") -> datetime:
-        """Return an instant in UTC; NEVER when it is missing or wrong (wrong ones are problems)."""
+        """Return an instant in UTC; NEVER if it is missing or wrong (wrong ones are problems)."""
         value = self.text(key, need=need)
         if not value:
             return NEVER
@@ -171,10 +171,10 @@ class Fields:
             return NEVER
 
     def choice(self, key: str, valid: Collection[str], *, need: str = "", default: str = "") -> str:
-        """Return one of some words; `default` where it is missing and not needed."""
+        """Return one of the valid words; `default` if it is missing and not required."""
         value = self.text(key, need=need)
         if value and value not in valid:
-            self.wrong(key, f"there is no {key} {value!r}{nearest(value, valid)}")
+            self.wrong(key, f"unknown {key} {value!r}{nearest(value, valid)}")
             return default
         return value or default
 
@@ -182,7 +182,7 @@ class Fields:
         """Return a SHA-256 in hexadecimal digits."""
         value = self.text(key, need=need).lower()
         if value and not _SHA256.fullmatch(value):
-            self.wrong(key, "is not a SHA-256 (64 hexadecimal digits, as sha256sum prints them)")
+            self.wrong(key, "is not a SHA-256 (64 hexadecimal digits, as printed by sha256sum)")
         return value
 
     def path(self, key: str, *, need: str = "") -> str:
@@ -194,12 +194,12 @@ class Fields:
         return value
 
     def one(self, key: str, valid: Collection[str], example: str) -> Fields | None:
-        """Return the mapping under a key; None when the key is not there."""
+        """Return the mapping under a key; None if the key is missing."""
         node = self._nodes.get(key)
         return None if node is None else Fields(node, self.file, valid, self._problems, example)
 
     def many(self, key: str, valid: Collection[str], example: str) -> list[Fields]:
-        """Return the mappings of the list under a key; of a missing key, none."""
+        """Return the mappings in the list under a key; none if the key is missing."""
         node = self._nodes.get(key)
         if node is None:
             return []
@@ -210,12 +210,12 @@ class Fields:
 
 
 def is_placeholder(text: str) -> bool:
-    """Tell whether a text stands where somebody still has to write something."""
+    """Tell whether a text is a placeholder."""
     return text.casefold().strip(" .<>[]") in _PLACEHOLDERS
 
 
 def same_person(one: str, other: str) -> bool:
-    """Compare two names as people do: case, spacing and ways of writing a letter do not matter."""
+    """Compare two names as people do: case, spacing and Unicode forms do not matter."""
     return _folded(one) == _folded(other)
 
 
@@ -224,9 +224,9 @@ def _folded(name: str) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Read ISO 8601 with a zone, as `2026-03-04T10:00:00Z`. Raises ValueError with the form that works.
+    """Parse ISO 8601 with a zone, such as `2026-03-04T10:00:00Z`. Raises ValueError with the accepted form.
 
-    Nothing is guessed: a reader that took 2021-07-07 for the year made every such record expire on 1 January.
+    Nothing is guessed: a parser that took 2021-07-07 for the year made every such record expire on 1 January.
     """
     if not _ISO.fullmatch(text):
         zone = " with a time zone" if re.match(r"\d{4}-\d{2}-\d{2}(T|$)", text) else ""
@@ -238,12 +238,12 @@ def parse_time(text: str) -> datetime:
 
 
 def time_words(when: datetime) -> str:
-    """Write an instant as the records do: `2026-03-04T10:00:00Z`."""
+    """Format an instant as in the records: `2026-03-04T10:00:00Z`."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def dump(record: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    """Return a record as YAML, keys in the order given."""
+    """Return a record as YAML, keys in the given order."""
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 100
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -253,5 +253,5 @@ def dump(record: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
 
 
 def item_problem(item_id: str, known: Collection[str]) -> str:
-    """Return what is wrong with an item's id, or nothing."""
+    """Return what is wrong with an item's id, or an empty text."""
     return "" if item_id in known else f"no item {item_id!r} in the checklist{nearest(item_id, known)}"

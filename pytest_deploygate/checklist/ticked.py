@@ -1,9 +1,9 @@
-"""A checklist given back with its boxes ticked, and verdict, reason and time behind each line.
+"""A checklist with its boxes ticked, and verdict, reason and time appended to each line.
 
     - [x] Verify table structures {#phase2.tables .critical} <!--deploygate--> **pass**: 9 targets pass (2026-12-01 …)
 
-Nothing else of the file changes, down to line ends and blanks. What stands behind the mark is no part of the
-checklist: a ticked file reads as the checklist that it was made from, and can be ticked again.
+Nothing else in the file changes, including line ends and whitespace. The text after the mark is not part of the
+checklist: a ticked file parses as the checklist that it was made from, and can be ticked again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _WORDS = {
     Verdict.NOT_APPLICABLE: "not applicable",
 }
 _MOST_REASON = 140
-#: What Markdown would take for markup in a reason.
+#: Characters of a reason that Markdown would treat as markup.
 _MARKUP = re.compile(r"([\\`*\[\]<&~|]|(?<!\w)_|_(?!\w))")
 
 
 class Result(Protocol):
-    """What became of an item; `decision.compose.ItemResult` is one."""
+    """The result of an item; `decision.compose.ItemResult` is one."""
 
     @property
     def item(self) -> Item:
@@ -44,26 +44,26 @@ class Result(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why, redacted."""
+        """Its reason, redacted."""
 
     @property
     def in_scope(self) -> bool:
-        """Whether the run speaks for it."""
+        """Whether it is in scope."""
 
     @property
     def findings(self) -> Sequence[Finding]:
-        """The findings that stand; the newest says when."""
+        """Its current findings; the newest gives the time."""
 
 
 class TickError(ValueError):
-    """The text is not the checklist that the results are about."""
+    """The text is not the checklist of the results."""
 
 
 def ticked(text: str, results: Sequence[Result], at: datetime) -> str:
     """Return a checklist's text with its boxes ticked; `at` is the time for items without a finding.
 
-    Boxes of items that are not good lose a tick that was there: nothing stands behind it. Sign-off lines stay as
-    they are. Raises TickError when the text lacks an item of the results.
+    Boxes of items that are not good lose an existing tick: it has no evidence. Sign-off lines stay unchanged. Raises
+    TickError if the text lacks an item of the results.
     """
     items = {item.id: item for item in parser.parse(text, Path("checklist")).items}
     last = {line.line: line.last for line in lines(text) if line.what is What.LIST_LINE}
@@ -72,7 +72,7 @@ def ticked(text: str, results: Sequence[Result], at: datetime) -> str:
         item = items.get(result.item.id)
         if item is None:
             raise TickError(
-                f"the checklist has no item {result.item.id!r} any more; run again with it as it is now"
+                f"the checklist no longer has the item {result.item.id!r}; run again with the current checklist"
             )
         first, end = item.line - 1, last[item.line] - 1
         mark = "x" if result.verdict in TICKED else " "
@@ -82,7 +82,7 @@ def ticked(text: str, results: Sequence[Result], at: datetime) -> str:
 
 
 def write(checklist: Path, target: Path, results: Sequence[Result], at: datetime) -> None:
-    """Write the ticked checklist to `target`, byte for byte but for the ticks. Raises OSError, TickError."""
+    """Write the ticked checklist to `target`, byte for byte except for ticks and notes. Raises OSError, TickError."""
     text = ticked(checklist.read_bytes().decode(), results, at)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, text)
@@ -95,7 +95,7 @@ def _parts(text: str) -> list[list[str]]:
 
 
 def _with_box(line: str, mark: str) -> str:
-    """Set the box of a line, if it has one (criteria have none); a tick that is there stays as it is written."""
+    """Set the box of a line, if it has one (criteria have none); an existing tick keeps its form."""
     found = _BOX.match(line)
     if not found or found[2].lower() == mark:
         return line
@@ -103,7 +103,7 @@ def _with_box(line: str, mark: str) -> str:
 
 
 def _noted(line: str, note: str) -> str:
-    """Put the note behind a line, in place of an older one and before blanks at its end (they can be a line break)."""
+    """Append the note to a line, replacing an older one, before trailing blanks (they can be a line break)."""
     words = without_note(line)
     bare = words.rstrip(" \t")
     blanks = words[len(bare) :] or line[len(line.rstrip(" \t")) :]
@@ -112,7 +112,7 @@ def _noted(line: str, note: str) -> str:
 
 def _note(result: Result, at: datetime) -> str:
     if not result.in_scope and not result.findings:
-        return "out of scope: not looked at"
+        return "out of scope: not checked"
     when = max((finding.at for finding in result.findings), default=at).astimezone(UTC)
     verdict = _WORDS.get(result.verdict, result.verdict.value)
     reason = _short(result.reason)

@@ -1,4 +1,4 @@
-"""Waivers: somebody takes responsibility, for a time and with another person's consent, for an item that is not good.
+"""Waivers: an owner accepts an item that is not good, for a limited time and with another person's approval.
 
 One file in `waivers/` is one waiver. The waived check still runs, and its result is shown.
 """
@@ -30,7 +30,7 @@ from pytest_deploygate.model import Finding, Reading, Verdict, words_for
 from pytest_deploygate.problems import Problem
 
 FOLDER = "waivers"
-#: How many may be active at once, and for how long one may last, unless the caller says otherwise.
+#: How many may be active at once, and how long one may last, unless the caller sets other limits.
 CAP = 5
 LONGEST = timedelta(days=90)
 _KEYS = (
@@ -44,9 +44,9 @@ _CAN_BE_WAIVED = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """Who waives what, with whose approval, why and until when. `file` is its path below the root.
+    """Who waives what, who approved it, why and until when. `file` is its path below the root.
 
-    `target` may hold `*` and `?`. Empty `target`, `change` or `inventory`: any.
+    `target` may contain `*` and `?`. Empty `target`, `change` or `inventory`: any.
     """
 
     file: str
@@ -62,11 +62,11 @@ class Waiver:
     inventory: str = ""
 
     def active(self, now: datetime) -> bool:
-        """Tell whether it counts at a time: from `created` on and before `expires`."""
+        """Tell whether it is active at a time: from `created` on and before `expires`."""
         return self.created <= now + CLOCK_SLACK and now < self.expires
 
     def covers(self, item: str, target: str, inventory: str, change: str) -> bool:
-        """Tell whether it is about this item and target, in this inventory and change."""
+        """Tell whether it applies to this item and target, in this inventory and change."""
         return (
             self.item == item
             and (not self.target or fnmatchcase(target, self.target))
@@ -83,10 +83,10 @@ def load_all(
     longest: timedelta | None = LONGEST,
     now: datetime | None = None,
 ) -> list[Waiver]:
-    """Read every waiver below `root`. Raises RecordsError with all that is wrong with any of them.
+    """Read every waiver below `root`. Raises RecordsError with every problem found.
 
     `cap` is how many may be active now, `longest` how long one may last (None: no limit). Expired ones are loaded,
-    because an expired waiver over a bad finding makes it fail.
+    because a bad finding with an expired waiver fails.
     """
     problems: list[Problem] = []
     present = now or datetime.now(UTC)
@@ -96,7 +96,7 @@ def load_all(
     problems += _duplicates(active)
     if cap is not None and len(active) > cap:
         names = ", ".join(waiver.file.removeprefix(f"{FOLDER}/") for waiver in active)
-        text = f"{len(active)} waivers are active and {cap} are allowed at once: end one of {names}"
+        text = f"{len(active)} waivers are active but only {cap} are allowed at once: end one of {names}"
         problems.append(Problem(FOLDER, 0, text))
     if problems:
         raise RecordsError(problems)
@@ -104,7 +104,7 @@ def load_all(
 
 
 def check(text: str, file: str, checklist: Checklist, *, longest: timedelta | None = LONGEST) -> Waiver:
-    """Read one waiver from its text, as it would be loaded. Raises RecordsError."""
+    """Parse one waiver from its text, as loading it would. Raises RecordsError."""
     problems: list[Problem] = []
     document = parse(text.encode(), file, problems)
     found = _Reader(checklist, longest, datetime.now(UTC), problems).read(document) if document else None
@@ -130,11 +130,11 @@ class _Reader:
         found = Waiver(
             file=document.file,
             item=self._item(fields),
-            owner=fields.said("owner", need="who answers for it"),
-            approver=fields.said("approver", need="another person, who agrees"),
+            owner=fields.said("owner", need="who is responsible"),
+            approver=fields.said("approver", need="another person who approves it"),
             reason=fields.said("reason", need="why this is acceptable", least=_REASON_LENGTH),
-            ticket=fields.said("ticket", need="where it is being mended"),
-            created=fields.time("created", need="from when on it counts"),
+            ticket=fields.said("ticket", need="where the fix is tracked"),
+            created=fields.time("created", need="when it begins"),
             expires=fields.time("expires", need="when it ends"),
             target=fields.text("target"),
             change=fields.text("change"),
@@ -145,12 +145,15 @@ class _Reader:
         return found if fields.ok else None
 
     def _item(self, fields: Fields) -> str:
-        item_id = fields.text("item", need="id of the item that is waived")
+        item_id = fields.text("item", need="id of the waived item")
         item = self.checklist.get(item_id)
         if item_id and item is None:
             fields.wrong("item", item_problem(item_id, self.known))
         elif item is not None and not item.waivable:
-            fields.wrong("item", f"{item_id} is marked .non-waivable in {self.checklist.file.name}: mend it")
+            fields.wrong(
+                "item",
+                f"{item_id} is marked .non-waivable in {self.checklist.file.name}: fix the problem instead",
+            )
         return item_id
 
     def _people(self, fields: Fields, waiver: Waiver) -> None:
@@ -161,7 +164,7 @@ class _Reader:
         created, expires = waiver.created, waiver.expires
         if created > self.now + CLOCK_SLACK:
             now = time_words(self.now)
-            fields.wrong("created", f"{time_words(created)} lies in the future (it is {now})")
+            fields.wrong("created", f"{time_words(created)} is in the future (now: {now})")
         if NEVER in (created, expires):
             return
         if expires <= created:
@@ -169,19 +172,19 @@ class _Reader:
         elif self.longest is not None and expires - created > self.longest:
             lasts, limit = words_for(expires - created), words_for(self.longest)
             fields.wrong(
-                "expires", f"it lasts {lasts}; {limit} is the longest, then it must be approved anew"
+                "expires", f"it lasts {lasts}, at most {limit} is allowed; approve it again after that"
             )
 
 
 def scope(waiver: Waiver) -> tuple[str, str, str, str]:
-    """Return what a waiver is about: item, target, change, inventory."""
+    """Return what a waiver applies to: item, target, change, inventory."""
     return waiver.item, waiver.target, waiver.change, waiver.inventory
 
 
 def _duplicates(active: Sequence[Waiver]) -> list[Problem]:
-    """Two active waivers for the same thing: nobody could say which one counts."""
+    """Two active waivers for the same thing: it would be unclear which one counts."""
     return [
-        Problem(other.file, 0, f"waives the same as {one.file} while that lasts: keep one of them")
+        Problem(other.file, 0, f"waives the same as {one.file} at the same time: keep one of them")
         for one, other in itertools.combinations(active, 2)
         if scope(one) == scope(other)
     ]
@@ -190,9 +193,9 @@ def _duplicates(active: Sequence[Waiver]) -> list[Problem]:
 def apply(
     findings: Sequence[Finding], waivers: Sequence[Waiver], now: datetime, inventory: str, change: str
 ) -> list[Finding]:
-    """Return the findings as waivers leave them, in the same order; pure.
+    """Return the findings with waivers applied, in the same order; pure.
 
-    Active waiver: fail, inconclusive and not_covered become waived, with what was measured still shown.
+    Active waiver: fail, inconclusive and not_covered become waived; the measured result is still shown.
     Expired waiver: these become fail; a good finding stays good, with a note.
     """
     return [_applied(finding, waivers, now, inventory, change) for finding in findings]
@@ -210,7 +213,7 @@ def _applied(
         return _with_note(finding, _not_needed(active[0]) if active else _over(last))
     if active:
         return _waived(finding, max(active, key=lambda waiver: waiver.expires))
-    if last.expires > now:  # none is active and this one has not begun
+    if last.expires > now:  # none is active and this one has not begun yet
         return finding
     return dataclasses.replace(
         finding,
@@ -244,7 +247,7 @@ def _with_note(finding: Finding, note: str) -> Finding:
 
 
 def _not_needed(waiver: Waiver) -> str:
-    return f"the waiver {waiver.file} is not needed for this any more: {waiver.ticket} may be closed"
+    return f"the waiver {waiver.file} is no longer needed: {waiver.ticket} may be closed"
 
 
 def _over(waiver: Waiver) -> str:

@@ -1,6 +1,6 @@
-"""When a phase is planned: from the words of its heading, the day of T-0 and a time zone to two instants. Pure.
+"""When a phase is planned: two instants from the words of its heading, the day of T-0 and a time zone. Pure.
 
-Headings say `12:00 PM - 2:00 PM`, `14:00-16:00`, `T-7 days`, `T+1 day, 6:00 AM - 9:00 AM`, `9:00 - 10:00 UTC`.
+Headings contain `12:00 PM - 2:00 PM`, `14:00-16:00`, `T-7 days`, `T+1 day, 6:00 AM - 9:00 AM`, `9:00 - 10:00 UTC`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pytest_deploygate.model import Phase
 
-#: From when to when, aware and in UTC.
+#: Start and end, aware and in UTC.
 Window = tuple[datetime, datetime]
 
 _TO = r"\s*(?:-|–|—|−|\bto\b|\buntil\b)\s*"
@@ -26,12 +26,12 @@ _WHOLE_DAY = 24 * 60
 
 
 class WindowError(ValueError):
-    """A window's words cannot be read; the text says which and how to write them."""
+    """A window cannot be parsed; the message quotes it and shows the accepted forms."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """What the words say: first and last day relative to T-0, minutes of the day, and a zone of their own."""
+    """A parsed window: first and last day relative to T-0, minutes of the day, and its own time zone."""
 
     first: int
     last: int
@@ -40,9 +40,9 @@ class _Words:
 
 
 def planned(phase: Phase, t0: date, tz: tzinfo) -> Window | None:
-    """Return when a phase is planned, or None: its heading says nothing, or words that nobody can read.
+    """Return when a phase is planned, or None if its heading has no time or one that cannot be parsed.
 
-    `tz` is the zone in which the checklist's times are meant. `T-7 days` lasts until T-0 begins, `T+1 day` is that
+    `tz` is the zone of the checklist's times. `T-7 days` lasts until T-0 begins, `T+1 day` is that
     day. Example: `12:00 PM - 2:00 PM` below `Deployment day (T-0)`, 2026-12-01 in New York, is 17:00 to 19:00 UTC.
     """
     try:
@@ -52,7 +52,7 @@ def planned(phase: Phase, t0: date, tz: tzinfo) -> Window | None:
 
 
 def problem(phase: Phase, t0: date, tz: tzinfo) -> str:
-    """Return why a phase has no window although its heading has words for one, or nothing."""
+    """Return why the window in a phase's heading cannot be used, or an empty text."""
     try:
         read(phase, t0, tz)
     except WindowError as error:
@@ -61,7 +61,7 @@ def problem(phase: Phase, t0: date, tz: tzinfo) -> str:
 
 
 def read(phase: Phase, t0: date, tz: tzinfo) -> Window | None:
-    """Return when a phase is planned, None where its heading says nothing. Raises WindowError."""
+    """Return when a phase is planned, None if its heading has no time. Raises WindowError."""
     if not phase.window and not phase.day:
         return None
     words = _words(phase)
@@ -73,11 +73,11 @@ def read(phase: Phase, t0: date, tz: tzinfo) -> Window | None:
         start, end = words.minutes
         return _instant(first, start, zone), _instant(first, end, zone)
     except OverflowError:
-        raise WindowError(f"{phase.window or phase.day!r} leads out of the calendar") from None
+        raise WindowError(f"{phase.window or phase.day!r} is outside the calendar") from None
 
 
 def local_words(window: Window, tz: tzinfo) -> str:
-    """Write a window as people read it: `Tue 2026-12-01 12:00 to 14:00 EST`, the day again where it is another."""
+    """Format a window for people: `Tue 2026-12-01 12:00 to 14:00 EST`, with the end's day if it differs."""
     start, end = (moment.astimezone(tz) for moment in window)
     until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%a %Y-%m-%d %H:%M}"
     return f"{start:%a %Y-%m-%d %H:%M} to {until} {end:%Z}"
@@ -98,7 +98,7 @@ def _words(phase: Phase) -> _Words:
     first = days[0] if days else 0
     if len(days) > 2 or (len(days) == 2 and (clocks or days[1] < first)):
         raise _unreadable(text)
-    # A day before T-0 that stands alone is when work begins: it goes on until T-0. Else the last day is meant whole.
+    # A single day before T-0 is when work begins: it lasts until T-0. Otherwise the last day counts as a whole.
     last = days[1] + 1 if len(days) == 2 else 0 if first < 0 else first + 1
     return _Words(first, last, minutes, zone)
 
@@ -109,14 +109,14 @@ def _days(found: re.Match[str]) -> int:
 
 
 def _minutes(start: str, end: str, text: str) -> tuple[int, int]:
-    """Return minutes since the day began; an end at or before the start is on the next day.
+    """Return minutes since midnight; an end at or before the start is on the next day.
 
     `2:00 - 4:00 PM` is the afternoon for both, `10:00 - 2:00 PM` begins in the morning.
     """
     last = _minute(end, text)
     first = _minute(start, text)
     if not _half(start) and _half(end) and first <= _HALF_DAY:
-        # The start's half of the day is not said: the one that makes the window shorter is meant.
+        # The start has no AM or PM: use the one that makes the window shorter.
         first = min(
             (first % _HALF_DAY, first % _HALF_DAY + _HALF_DAY), key=lambda m: (last - m - 1) % _WHOLE_DAY
         )
@@ -146,7 +146,7 @@ def _minute(clock: str, text: str) -> int:
 
 
 def _zone(name: str, day: date, tz: tzinfo) -> tzinfo:
-    """Return the zone that the words name: UTC, a name such as Europe/Berlin, or what `tz` is called on that day."""
+    """Return the named zone: UTC, a name such as Europe/Berlin, or the abbreviation of `tz` on that day."""
     if name.upper() in ("UTC", "GMT", "Z"):
         return UTC
     if name == datetime.combine(day, time(12), tz).tzname():
@@ -157,19 +157,19 @@ def _zone(name: str, day: date, tz: tzinfo) -> tzinfo:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             pass
     raise WindowError(
-        f"the time zone {name!r} is not known, or not that of the inventory's schedule on {day}; "
+        f"the time zone {name!r} is unknown, or not that of the inventory's schedule on {day}; "
         "write UTC or a name such as Europe/Berlin"
     )
 
 
 def _instant(day: date, minutes: int, zone: tzinfo) -> datetime:
-    """Return an instant by the clock on the wall: 24 hours after midnight is midnight, also when clocks change."""
+    """Return an instant in local time: 24:00 is the next midnight, also when clocks change."""
     days, rest = divmod(minutes, _WHOLE_DAY)
     return datetime.combine(day + timedelta(days=days), time(rest // 60, rest % 60), zone).astimezone(UTC)
 
 
 def _unreadable(text: str) -> WindowError:
     return WindowError(
-        f"the window {text!r} cannot be read; write for example 12:00 PM - 2:00 PM, 14:00 - 16:00, T-7 days or "
+        f"the window {text!r} cannot be parsed; write for example 12:00 PM - 2:00 PM, 14:00 - 16:00, T-7 days or "
         "T+1 day, 6:00 AM - 9:00 AM"
     )

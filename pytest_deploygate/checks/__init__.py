@@ -1,8 +1,8 @@
-"""What is measured and judged: a folder for each subject.
+"""What is measured and judged: one folder per subject.
 
-A subject's folder holds `section` (what the inventory says of it), `facts` (the measurements), `probe` (observes) and
-`judge` (pure), and where it needs them `fixtures` (what its tests are handed) and `grants` (what the gate's role must
-be granted). Folders are found by being here; nothing lists them.
+A subject's folder contains `section` (its part of the inventory), `facts` (the measurements), `probe` (observes) and
+`judge` (pure), and if needed `fixtures` (for its tests) and `grants` (what the gate's role must be granted). Folders
+are discovered; nothing lists them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ def subjects() -> list[str]:
 
 
 def part(subject: str, name: str) -> ModuleType | None:
-    """Return a part of a subject, such as `section`; None where the subject does without."""
+    """Return a part of a subject, such as `section`; None if the subject has none."""
     full = f"{__name__}.{subject}.{name}"
     return importlib.import_module(full) if importlib.util.find_spec(full) else None

@@ -1,1 +1,1 @@
-"""What inventories are made of: types of values, references to values that stand elsewhere, and sections that several subjects share."""
+"""The parts of inventories: value types, references to values kept elsewhere, and sections that several subjects share."""

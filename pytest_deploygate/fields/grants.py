@@ -1,4 +1,4 @@
-"""What a subject's checks must be granted, in words that the whole inventory's grants are worked out from."""
+"""The grants that a subject's checks need, in a form from which the inventory's grants are computed."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Settings, statistics and statements of other roles are seen (`pg_monitor`)."""
+    """Reads settings, statistics and statements of other roles (`pg_monitor`)."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadEverything:
-    """Tables that nobody can name beforehand are read: by queries of the inventory, by a sweep."""
+    """Reads tables that are not known in advance: in queries of the inventory, in a sweep."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadTable:
-    """One table (schema.name) is read."""
+    """Reads one table (schema.name)."""
 
     table: str
     items: tuple[str, ...]
@@ -29,14 +29,14 @@ class ReadTable:
 
 @dataclass(frozen=True, slots=True)
 class MarkerRows:
-    """Rows are written to the schema that the inventory's `writes` names."""
+    """Writes rows to the schema named by the inventory's `writes`."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement of SQL; `{role}` in it stands for the gate's role. `why` says what it is for."""
+    """An SQL statement; `{role}` in it is replaced by the gate's role. `why` is its purpose."""
 
     sql: str
     items: tuple[str, ...]
@@ -45,7 +45,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class BesideSql:
-    """What no SQL gives: a shell, another role's password, a line of a configuration file."""
+    """What SQL cannot grant: a shell, another role's password, a line in a configuration file."""
 
     items: tuple[str, ...]
     what: str

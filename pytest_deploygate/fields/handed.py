@@ -1,4 +1,4 @@
-"""How fixtures of a subject get at sections of the inventory, which is composed above them."""
+"""How a subject's fixtures access sections of the inventory, which is composed above them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Named(Protocol):
-    """The inventory as far as a subject's fixture may see it."""
+    """The part of the inventory that a subject's fixture may see."""
 
     @property
     def name(self) -> str:
@@ -14,10 +14,10 @@ class Named(Protocol):
 
 
 class Sections(Protocol):
-    """The sections of the run's inventory by the names that their fields give (`Given`, `Each`)."""
+    """The sections of the run's inventory by the names in their fields (`Given`, `Each`)."""
 
     def need(self, name: str) -> Any:
-        """Return a section. Raises NotCovered, with the words that would add it, where it is not there."""
+        """Return a section. Raises NotCovered, with the keys to add, if it is missing."""
 
     def get(self, name: str) -> Any:
-        """Return a section, or None where it is not there."""
+        """Return a section, or None if it is missing."""

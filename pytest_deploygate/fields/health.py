@@ -12,17 +12,17 @@ from pytest_deploygate.fields.types import Duration, Text
 
 
 class HealthCheck(HttpRequest):
-    """Something that answers over the network: an HTTP request with a good answer, or a TCP port."""
+    """A network endpoint: an HTTP request with a good response, or a TCP port."""
 
     exactly_one = ("url", "tcp")
 
-    name: str = Field(description="how findings call it")
-    url: Url | None = Field(default=None, description="address to ask, e.g. https://old.example.com/healthz")
+    name: str = Field(description="name used in findings")
+    url: Url | None = Field(default=None, description="URL to request, e.g. https://old.example.com/healthz")
     tcp: Text | None = Field(default=None, description="host:port that must accept connections")
-    timeout: Duration = Field(default=timedelta(seconds=5), description="how long an answer may take")
+    timeout: Duration = Field(default=timedelta(seconds=5), description="response timeout")
 
     @model_validator(mode="after")
     def _request_has_url(self) -> Self:
         if self.tcp is not None and (keys := self.misplaced()):
-            raise ValueError(f"{keys} need `url`; of a `tcp` port only the connection is checked")
+            raise ValueError(f"{keys} need `url`; for a `tcp` port only the connection is checked")
         return self

@@ -1,4 +1,4 @@
-"""How an inventory describes HTTP requests. Every section with a request uses these keys, in these meanings.
+"""How an inventory describes HTTP requests. Every section with a request uses these keys, with these meanings.
 
 `token` logs in, `ca_file` names the certificates to trust, `body` is sent, `status` and `contains` are expected.
 """
@@ -29,7 +29,7 @@ def _url(value: str) -> str:
         raise ValueError(f"{value!r} is not a URL; write for example https://app.example.com/healthz")
     if re.match(r"https?://[^/?#@]*@", value):
         raise ValueError(
-            "a user or password is not written in a URL; write `token: env:NAME` or `auth` beside it"
+            "a URL must not contain a user or password; add `token: env:NAME` or `auth` beside it"
         )
     return value
 
@@ -52,17 +52,17 @@ def _an_expression(pattern: str | None) -> str | None:
     return pattern
 
 
-#: An address with http:// or https://, in which references are looked up.
+#: An address with http:// or https://, in which references are resolved.
 Url = Annotated[str, BeforeValidator(_filled_in), AfterValidator(_url), WithJsonSchema({"type": "string"})]
 _STATUS = {"type": "integer", "minimum": 100, "maximum": 599}
-#: One HTTP status, or a list of those that are as good.
+#: One HTTP status, or a list of equally good ones.
 Statuses = Annotated[
     list[Annotated[int, AfterValidator(_a_status)]],
     BeforeValidator(_one_or_more),
     Field(min_length=1),
     WithJsonSchema({"anyOf": [_STATUS, {"type": "array", "items": _STATUS, "minItems": 1}]}),
 ]
-#: One text, or a list of texts that must all be there.
+#: One text, or a list of texts that are all required.
 Texts = Annotated[
     list[str],
     BeforeValidator(_one_or_more),
@@ -71,10 +71,10 @@ Texts = Annotated[
 
 
 class HttpLogin(Section):
-    """How requests log in: a bearer token, a user with a password, or a header of its own."""
+    """How requests authenticate: a bearer token, a user with a password, or a custom header."""
 
     exactly_one = ("token", "user", "header")
-    instead = "say `token: env:TOKEN`, or `user` with `password`, or `header` with `value`"
+    instead = "use `token: env:TOKEN`, or `user` with `password`, or `header` with `value`"
     renamed: ClassVar[Mapping[str, str]] = {"bearer": "token"}
 
     token: SecretReference | None = Field(default=None, description="reference to a bearer token")
@@ -93,23 +93,23 @@ class HttpLogin(Section):
 
 
 class HttpAccess(Section):
-    """How an HTTP server is reached: headers, login, trusted certificates, and how long to wait."""
+    """How to reach an HTTP server: headers, authentication, trusted certificates, and timeout."""
 
     headers: dict[str, str] = Field(
-        default={}, description="headers to send; secrets belong in `token` or `auth`"
+        default={}, description="headers to send; put secrets in `token` or `auth`"
     )
     token: SecretReference | None = Field(
         default=None, description="reference to a bearer token, short for `auth: {token: …}`"
     )
-    auth: HttpLogin | None = Field(default=None, description="another login than a bearer token")
+    auth: HttpLogin | None = Field(default=None, description="authentication other than a bearer token")
     ca_file: ExistingPath | None = Field(
         default=None, description="file with certificates to trust instead of the system's (PEM)"
     )
-    timeout: Duration | None = Field(default=None, description="how long an answer may take")
+    timeout: Duration | None = Field(default=None, description="response timeout")
 
     @property
     def login(self) -> HttpLogin | None:
-        """The login of `token` or `auth`."""
+        """The authentication of `token` or `auth`."""
         return HttpLogin(token=self.token) if self.token else self.auth
 
     @field_validator("headers")
@@ -117,7 +117,7 @@ class HttpAccess(Section):
     def _headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not _HEADER.fullmatch(name) or "\n" in value or "\r" in value:
-                raise ValueError(f"{name!r} is not a header of one line")
+                raise ValueError(f"{name!r} is not a one-line header")
             if name.lower() in _SECRET_HEADERS:
                 raise ValueError(
                     f"{name} carries a secret: use `token` or `auth`, with env:NAME or file:PATH"
@@ -127,31 +127,31 @@ class HttpAccess(Section):
     @model_validator(mode="after")
     def _one_login(self) -> Self:
         if self.token is not None and self.auth is not None:
-            raise ValueError("say `token` or `auth`, not both")
+            raise ValueError("`token` and `auth` are mutually exclusive")
         return self
 
 
 class HttpRequest(HttpAccess):
-    """A request, and how a good answer looks. Sections that extend this add the address: a `url`, or a `path`."""
+    """A request and its expected response. Sections that extend this add the address: a `url`, or a `path`."""
 
     method: Method = Field(default="GET", description="HTTP method")
     body: str | None = Field(
         default=None,
-        description="body to send; as application/json unless `headers` has another Content-Type",
+        description="body to send; as application/json unless `headers` sets another Content-Type",
     )
     json_: dict[str, Any] | None = Field(default=None, alias="json", description="body to send, as JSON")
-    status: Statuses = Field(default=[200], description="HTTP status of a good answer, or a list of them")
+    status: Statuses = Field(default=[200], description="HTTP status of a good response, or a list of them")
     contains: Texts = Field(
-        default=[], description="text that the body of a good answer contains, or a list of such texts"
+        default=[], description="text that the body of a good response contains, or a list of such texts"
     )
     matches: Annotated[str | None, AfterValidator(_an_expression)] = Field(
-        default=None, description="regular expression that is found in the body of a good answer"
+        default=None, description="regular expression that must match in the body of a good response"
     )
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
         if self.body is not None and self.json_ is not None:
-            raise ValueError("say `body` or `json`, not both")
+            raise ValueError("`body` and `json` are mutually exclusive")
         return self
 
     @property
@@ -161,16 +161,16 @@ class HttpRequest(HttpAccess):
 
     @property
     def expected(self) -> str:
-        """The statuses of a good answer, in words."""
+        """The statuses of a good response, in words."""
         return " or ".join(map(str, self.status))
 
     @property
     def looks_at_body(self) -> bool:
-        """Whether a good answer is told by its body, too."""
+        """Whether a good response is recognized by its body, too."""
         return bool(self.contains) or self.matches is not None
 
     def lacking(self, body: str) -> str:
-        """Return what a body lacks to be that of a good answer, in words; empty where it is one."""
+        """Describe what a body lacks to be a good response; empty if it is one."""
         for text in self.contains:
             if text not in body:
                 return f"body without {text!r}"
@@ -179,6 +179,6 @@ class HttpRequest(HttpAccess):
         return ""
 
     def misplaced(self) -> str:
-        """Return which keys describe a request, for sections that may be something else; empty where none is there."""
+        """Return the keys of a request that are set, for sections that may be something else; empty if none is."""
         names = self.model_fields_set & (HttpRequest.model_fields.keys() - {"timeout"})
         return ", ".join(f"`{HttpRequest.model_fields[name].alias or name}`" for name in sorted(names))

@@ -25,12 +25,12 @@ class Node(Section):
         "host", r"^[A-Za-z0-9._:%-]+$", examples=("db1.example.com", "db1.example.com:5432")
     )
 
-    name: str = Field(description="how findings call it; the host if left out")
+    name: str = Field(description="name used in findings; default: the host")
     host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
     port: Port = Field(default=5432, description="TCP port")
     delayed: Duration | None = Field(default=None, description="intended recovery_min_apply_delay")
     upstream: str | None = Field(
-        default=None, description="name of the replica that it streams from, when cascaded on purpose"
+        default=None, description="name of the replica that it streams from, if cascaded on purpose"
     )
 
     @model_validator(mode="before")
@@ -47,24 +47,24 @@ class Node(Section):
 
 
 class ConnectionSettings(Section):
-    """How to connect to a PostgreSQL cluster: a primary, its replicas, and as whom."""
+    """How to connect to a PostgreSQL cluster: the primary, its replicas, and the role."""
 
     name: str = Field(description="name of the database")
     user: str = Field(description="role that the gate logs in as; pg_monitor and read access are enough")
     password: SecretReference | None = Field(
-        default=None, description="reference to its password; left out: .pgpass, peer or trust"
+        default=None, description="reference to its password; default: .pgpass, peer or trust"
     )
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer", description="as libpq"
+        default="prefer", description="as in libpq"
     )
-    sslrootcert: ExistingPath | None = Field(default=None, description="as libpq")
+    sslrootcert: ExistingPath | None = Field(default=None, description="as in libpq")
     connect_timeout: Duration = Field(
-        default=timedelta(seconds=5), description="how long connecting to a server may take"
+        default=timedelta(seconds=5), description="connection timeout per server"
     )
     statement_timeout: Duration = Field(
-        default=timedelta(seconds=30), description="no statement of the gate runs longer"
+        default=timedelta(seconds=30), description="limit for each of the gate's statements"
     )
-    primary: Node = Field(description="the node that takes writes")
+    primary: Node = Field(description="the node that accepts writes")
     replicas: Annotated[
         list[Node] | None, Each("replica", "replicas: [db2.example.com, db3.example.com]")
     ] = Field(default=None, min_length=1, description="the nodes that must stream from it")
@@ -74,7 +74,7 @@ class ConnectionSettings(Section):
         names = [node.name for node in self.nodes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two nodes are called {', '.join(twice)}; findings could not be told apart")
+            raise ValueError(f"two nodes are named {', '.join(twice)}; findings could not tell them apart")
         return self
 
     @property

@@ -15,9 +15,9 @@ class Prometheus(HttpAccess):
 
     url: Url = Field(description="base address, e.g. https://prometheus.example.com")
     params: dict[str, str] = Field(
-        default={}, description="more parameters of each query, e.g. {dedup: 'true'} for Thanos"
+        default={}, description="additional parameters of each query, e.g. {dedup: 'true'} for Thanos"
     )
-    timeout: Duration = Field(default=timedelta(seconds=20), description="how long an answer may take")
+    timeout: Duration = Field(default=timedelta(seconds=20), description="response timeout")
 
     @field_validator("url")
     @classmethod

@@ -1,7 +1,7 @@
-"""Values that are kept elsewhere: `scheme:NAME`, where a scheme is one of those in `fields/sources/`.
+"""References to values kept elsewhere: `scheme:NAME`, with a scheme from `fields/sources/`.
 
 The validators here are called while an inventory is read. Relative paths start at the folder of the inventory's file,
-which `reading(...)` announces for as long as it is read.
+which `reading(...)` sets while it is read.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from pytest_deploygate.redaction import Secret
 
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
-#: A key that any section may have: it is left out where the source does without the value named.
+#: A key that any section may have: the section is ignored if the source deliberately has no such value.
 ONLY_WHERE = "only_where"
-NO_FILE = "there is no file or folder"
-#: Stand for a value and a secret that are not there, where what is missing is only collected.
+NO_FILE = "no such file or folder:"
+#: Placeholders for a missing value and secret, while missing ones are only collected.
 _NO_VALUE = "1"
 _NO_SECRET = "this-secret-is-not-there-yet"  # noqa: S105 (it is none)
 
 
 @contextmanager
 def reading(inventory_file: Path, missing: list[str] | None = None) -> Iterator[None]:
-    """Make paths relative to `inventory_file` while it is read; what is not there is added to `missing`, if given."""
+    """Resolve paths relative to `inventory_file` while it is read; what is missing is added to `missing`, if given."""
     token, other = _base.set(inventory_file.resolve().parent), _missing.set(missing)
     try:
         yield
@@ -38,19 +38,19 @@ def reading(inventory_file: Path, missing: list[str] | None = None) -> Iterator[
 
 
 def pattern(*, secret: bool = False) -> str:
-    """Return the regular expression for references, as the JSON schema has it: to secrets, or to other values."""
+    """Return the regular expression for references as used in the JSON schema: to secrets, or to other values."""
     schemes = [source.scheme for source in sources().values() if secret or source.text]
     return f"^({'|'.join(schemes)}):.+" if len(schemes) > 1 else f"^{schemes[0]}:.+"
 
 
 def only_where_pattern() -> str:
-    """Return the regular expression for what `only_where` can name."""
+    """Return the regular expression for values of `only_where`."""
     schemes = [source.scheme for source in sources().values() if source.lacks]
     return f"^({'|'.join(schemes)}):.+" if len(schemes) > 1 else f"^{schemes[0]}:.+"
 
 
 def _absent(why: str) -> None:
-    """Note what a reference leads to and is not there. Raises ValueError unless that is being collected."""
+    """Record that the target of a reference is missing. Raises ValueError unless missing values are collected."""
     collected = _missing.get()
     if collected is None:
         raise ValueError(why) from None
@@ -59,10 +59,10 @@ def _absent(why: str) -> None:
 
 
 def _value(scheme: str, name: str, instead: str) -> str:
-    """Return a value that is not secret; `instead` where it is not there and that is only collected."""
+    """Return a value that is not secret; `instead` if it is missing and missing values are only collected."""
     read = sources()[scheme].text
     if read is None:
-        raise ValueError(f"{scheme}: holds secrets only")
+        raise ValueError(f"{scheme}: is for secrets only")
     try:
         return read(name, _base.get(Path.cwd()))
     except Absent as absent:
@@ -72,13 +72,13 @@ def _value(scheme: str, name: str, instead: str) -> str:
 
 @cache
 def _whole() -> re.Pattern[str]:
-    """Return what a value looks like that is nothing but a reference. `lab:8080` is a host with its port."""
+    """Return the pattern of a value that is only a reference. `lab:8080` is a host with its port."""
     return re.compile(rf"({_schemes()}):(?!\d+$)(.+)", re.DOTALL)
 
 
 @cache
 def _within() -> re.Pattern[str]:
-    """Return what a reference looks like inside a longer text, where its name has a dot."""
+    """Return the pattern of a reference inside a longer text, where its name has a dot."""
     return re.compile(rf"(?<![A-Za-z0-9])({_schemes()}):([a-z0-9-]+(?:\.[a-z0-9-]+)+)")
 
 
@@ -87,30 +87,30 @@ def _schemes() -> str:
 
 
 def is_reference(value: object) -> bool:
-    """Tell whether a value is nothing but a reference to a value that is not secret."""
+    """Tell whether a value is only a reference to a value that is not secret."""
     return isinstance(value, str) and _whole().fullmatch(value) is not None
 
 
 def looked_up(value: object, instead: str = _NO_VALUE) -> object:
-    """Return what a reference leads to, and any other value as it is.
+    """Resolve a reference; return any other value unchanged.
 
-    `instead` stands for a value that is not there, where what is missing is only collected. Raises ValueError
-    where a reference leads nowhere.
+    `instead` replaces a missing value while missing values are only collected. Raises ValueError for a reference that
+    cannot be resolved.
     """
     found = _whole().fullmatch(value) if isinstance(value, str) else None
     return _value(found[1], found[2], instead) if found else value
 
 
 def looked_up_or_left_out(value: object) -> object:
-    """Return what `looked_up` returns; None where a reference leads to an empty value."""
+    """Return what `looked_up` returns; None if a reference has an empty value."""
     found = looked_up(value)
     return found if found or not is_reference(value) else None
 
 
 def filled_in(value: object, instead: str = _NO_VALUE) -> object:
-    """Return a text with each reference in it replaced, also in the middle: `http://127.0.0.1:lab:front.port/`.
+    """Return a text with each reference in it resolved, also in the middle: `http://127.0.0.1:lab:front.port/`.
 
-    `instead` stands for the whole text where that is a reference to a value that is not there. Raises ValueError like
+    `instead` replaces the whole text if it is a reference to a missing value. Raises ValueError like
     `looked_up`.
     """
     if not isinstance(value, str) or is_reference(value):
@@ -119,14 +119,14 @@ def filled_in(value: object, instead: str = _NO_VALUE) -> object:
 
 
 def lacks(reference: object) -> bool:
-    """Tell whether the source of `scheme:NAME` does without that value on purpose."""
+    """Tell whether the source of `scheme:NAME` deliberately has no such value."""
     scheme, _, name = reference.partition(":") if isinstance(reference, str) else ("", "", "")
     source = sources().get(scheme)
     return bool(source and source.lacks and source.lacks(name, _base.get(Path.cwd())))
 
 
 def as_path(value: object) -> Path:
-    """Read a path; a reference is looked up, a relative path starts at the inventory's folder."""
+    """Parse a path; a reference is resolved, a relative path starts at the inventory's folder."""
     if isinstance(value, Path):
         return value
     if not isinstance(value, str):
@@ -135,7 +135,7 @@ def as_path(value: object) -> Path:
 
 
 def as_existing_path(value: object) -> Path:
-    """Read a path as `as_path` does; raises ValueError when nothing is there."""
+    """Parse a path as `as_path` does; raises ValueError if it does not exist."""
     path = as_path(value)
     placeholder = is_reference(value) and path.name == _NO_VALUE
     if not path.exists() and not placeholder:
@@ -144,7 +144,7 @@ def as_existing_path(value: object) -> Path:
 
 
 def as_port(value: object) -> int:
-    """Read a port number; a reference is looked up."""
+    """Parse a port number; a reference is resolved."""
     found = looked_up(value)
     if isinstance(found, bool) or not str(found).isdigit():
         raise ValueError(f"{found!r} is not a port number")
@@ -152,9 +152,9 @@ def as_port(value: object) -> int:
 
 
 def as_secret(value: object) -> Secret:
-    """Read a reference to a secret.
+    """Parse a reference to a secret.
 
-    Raises ValueError for a secret in clear (without repeating it), a variable that is not set, a file that
+    Raises ValueError for a plaintext secret (without repeating it), a variable that is not set, a file that
     cannot be read, an empty secret.
     """
     if isinstance(value, Secret):
@@ -165,7 +165,7 @@ def as_secret(value: object) -> Secret:
     if source is None or not name:
         if text:
             Secret(text)
-        raise ValueError(f"a secret is not written here in clear; write {_advice()}")
+        raise ValueError(f"secrets must not be in plaintext here; write {_advice()}")
     why = ""
     try:
         found = source.secret(name, _base.get(Path.cwd()))

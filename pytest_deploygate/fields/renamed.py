@@ -1,6 +1,6 @@
-"""Keys that were renamed: the old one is accepted for one version, with a note that names file, line and the new one.
+"""Renamed keys: the old name is accepted for one version, with a note that gives file, line and the new name.
 
-A section says so beside its fields: `renamed = {"old": "new"}`.
+A section declares them beside its fields: `renamed = {"old": "new"}`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _notes: ContextVar[list[FormerKey] | None] = ContextVar("notes", default=None)
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """A key's new name. `unless`: where that key stands beside it, the old name has a new meaning and is kept."""
+    """A key's new name. `unless`: if that key is also set, the old name has a new meaning and is kept."""
 
     to: str
     unless: str = ""
 
 
 class Key(str):
-    """A key as it stands in a file: with its line, and its path from the top of the file."""
+    """A key in a file, with its line and its path from the top of the file."""
 
     __slots__ = ("line", "path")
 
@@ -31,7 +31,7 @@ class Key(str):
     path: str
 
     def __new__(cls, text: str, line: int = 0, path: str = "") -> Self:
-        """Make a key that is its text for everybody who does not ask where it stands."""
+        """Create a key that behaves as its text and knows its position."""
         made = super().__new__(cls, text)
         made.line, made.path = line, path
         return made
@@ -39,21 +39,19 @@ class Key(str):
 
 @dataclass(frozen=True, slots=True)
 class FormerKey:
-    """An old key that a file still has."""
+    """An old key that a file still uses."""
 
     line: int
     path: str
     new: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.path}: this key is now called `{self.new}`; the old name is accepted in this version only"
-        )
+        return f"{self.path}: this key was renamed to `{self.new}`; the old name is accepted in this version only"
 
 
 @contextmanager
 def noting(notes: list[FormerKey]) -> Iterator[None]:
-    """Add each old key that is accepted meanwhile to `notes`."""
+    """Add each old key that is accepted in this context to `notes`."""
     token = _notes.set(notes)
     try:
         yield
@@ -62,7 +60,7 @@ def noting(notes: list[FormerKey]) -> Iterator[None]:
 
 
 def in_new_words(section: Mapping[str, Any], former: Mapping[str, Renamed]) -> dict[str, Any]:
-    """Return a section with its old keys replaced. One that stands beside its new name is left, and refused as unknown."""
+    """Return a section with its old keys replaced. One set together with its new name stays, and is rejected as unknown."""
     made: dict[str, Any] = {}
     for key, value in section.items():
         renamed = former.get(key)

@@ -1,4 +1,4 @@
-"""How an inventory says where a recurring job is scheduled, and where its last run is recorded."""
+"""How an inventory describes where a recurring job is scheduled and where its last run is recorded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Schedule(Section):
     @model_validator(mode="after")
     def _line_of_crontab(self) -> Self:
         if self.crontab is not None and not self.command:
-            raise ValueError("`crontab` needs `command`: text that only the job's line has")
+            raise ValueError("`crontab` needs `command`: text that only the job's line contains")
         return self
 
 
@@ -39,7 +39,7 @@ class LastRun(Section):
     pgbackrest: str | None = Field(default=None, description="pgBackRest stanza; its newest backup counts")
     pgbackrest_config: FilePath | None = Field(default=None, description="pgBackRest's configuration file")
     pgbackrest_type: Literal["full", "diff", "incr"] | None = Field(
-        default=None, description="type of backup that counts; left out: any"
+        default=None, description="type of backup that counts; default: any"
     )
     status_file: FilePath | None = Field(
         default=None, description='JSON that the job writes: {"finished": ISO time, "exit_code": 0, …}'

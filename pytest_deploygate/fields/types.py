@@ -1,6 +1,6 @@
-"""The types that inventory fields are made of, and what a field can say about itself beside its description.
+"""The types of inventory fields, and what a field can declare besides its description.
 
-Durations are written `30s`, `5m`, `2h`; sizes `16MB`; secrets and other values that are kept elsewhere as references
+Durations are written `30s`, `5m`, `2h`; sizes `16MB`; secrets and other values kept elsewhere as references
 (`env:NAME`, `file:PATH`; see `fields.sources`).
 """
 
@@ -32,10 +32,10 @@ from pytest_deploygate.redaction import Secret
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Says that a test or fixture called `name` stands for this section; `add` are the words that would add it.
+    """Declares the name under which tests and fixtures request this section; `add` is the YAML that would add it.
 
-    `optional`: where the section is not there and another test covers the same items, no test asks for it.
-    `defaults_with`: where the section called so is there, this one's defaults hold without it.
+    `optional`: if the section is missing and another test covers the same items, no test requires it.
+    `defaults_with`: if the section of this name exists, this one's defaults apply without it.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """Says that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`.
+    """Declares that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`.
 
-    `optional`: where the list is not there and another test covers the same items, no test asks for it.
-    `entries`: returns (label, entry) pairs for a section that is no list. Raises ValueError where it cannot be read.
+    `optional`: if the list is missing and another test covers the same items, no test requires it.
+    `entries`: returns (label, entry) pairs for a section that is not a list. Raises ValueError if unreadable.
     """
 
     name: str
@@ -76,7 +76,7 @@ def _size(value: object) -> int:
 
 def _not_negative(value: timedelta) -> timedelta:
     if value < timedelta(0):
-        raise ValueError("a duration here cannot be negative")
+        raise ValueError("this duration must not be negative")
     return value
 
 
@@ -117,7 +117,7 @@ FilePath = Annotated[Path, BeforeValidator(as_path), WithJsonSchema({"type": "st
 ExistingPath = Annotated[
     Path, BeforeValidator(as_existing_path), WithJsonSchema({"type": "string", "format": "path"})
 ]
-#: What the schema says of a reference in the place of a number, a word or a flag.
+#: The schema of a reference in place of a number, a word or a flag.
 REFERENCE: dict[str, Any] = {"type": "string", "pattern": references.pattern()}
 Port = Annotated[
     int,
@@ -125,15 +125,15 @@ Port = Annotated[
     Field(ge=1, le=65535),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, REFERENCE]}),
 ]
-#: Text in which references are looked up, also in the middle of an address.
+#: Text in which references are resolved, also in the middle of an address.
 Text = Annotated[str, BeforeValidator(references.filled_in), WithJsonSchema({"type": "string"})]
-#: Text in which a reference is looked up; an empty value counts as left out.
+#: Text in which a reference is resolved; an empty value counts as omitted.
 OptionalText = Annotated[
     str | None,
     BeforeValidator(references.looked_up_or_left_out),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
 ]
-#: True or false, or a reference; an empty value counts as left out.
+#: True or false, or a reference; an empty value counts as omitted.
 Flag = Annotated[
     bool,
     BeforeValidator(references.looked_up_or_left_out),
@@ -143,7 +143,7 @@ Flag = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """Says that a section may be written as one text. `key` is the only one that it cannot do without."""
+    """Declares that a section may be written as a single text. `key` is its only required key."""
 
     key: str
     pattern: str
@@ -151,11 +151,11 @@ class ShortForm:
 
 
 class Section(BaseModel):
-    """A part of the inventory: no unknown key, no change after reading.
+    """A part of the inventory: no unknown keys, immutable.
 
-    Of the keys in `exactly_one` a section has one; `instead` are the words for what to write otherwise.
-    `renamed` has the former names of keys: they are accepted for one version, with a note.
-    `short_form` stands beside the validator that accepts it.
+    Exactly one of the keys in `exactly_one` must be set; `instead` is the message otherwise.
+    `renamed` lists former names of keys: they are accepted for one version, with a note.
+    `short_form` belongs to the validator that accepts it.
     """
 
     exactly_one: ClassVar[tuple[str, ...]] = ()
@@ -167,7 +167,7 @@ class Section(BaseModel):
 
     @classmethod
     def former_keys(cls) -> dict[str, Renamed]:
-        """Return what was renamed in this section, or in one that it extends, by the old key."""
+        """Return the keys renamed in this section, or in one that it extends, by old key."""
         found: dict[str, Renamed] = {}
         for model in reversed(cls.__mro__):
             for old, new in vars(model).get("renamed", {}).items():
@@ -183,12 +183,12 @@ class Section(BaseModel):
     def _has_exactly_one(self) -> Self:
         keys = self.exactly_one
         if keys and sum(getattr(self, key) is not None for key in keys) != 1:
-            raise ValueError(self.instead or f"say one of {', '.join(f'`{key}`' for key in keys)}")
+            raise ValueError(self.instead or f"set exactly one of {', '.join(f'`{key}`' for key in keys)}")
         return self
 
 
 class InventoryKeys(Section):
-    """What a subject adds to the inventory itself: each field is a key of the file's top level."""
+    """What a subject adds to the inventory itself: each field is a top-level key of the file."""
 
 
 class DatabaseKeys(Section):

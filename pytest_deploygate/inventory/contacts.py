@@ -10,7 +10,7 @@ from pytest_deploygate.fields.types import Section
 
 
 class Contact(Section):
-    """How to reach a role. Names are optional: the report leaves the building."""
+    """How to reach a role. Names are optional, because the report is shared outside the company."""
 
     role: str = Field(min_length=2, description="role, such as `deployment-lead`")
     name: str = Field(default="", description="person or rota")

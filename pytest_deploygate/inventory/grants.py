@@ -1,6 +1,6 @@
-"""The least that the gate's role must be granted for an inventory, statement by statement, with the items that need it.
+"""The minimal grants of the gate's role for an inventory, statement by statement, with the items that need them.
 
-What each subject needs is in `checks/<subject>/grants`; here it becomes SQL.
+Each subject's needs are in `checks/<subject>/grants`; this module turns them into SQL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pytest_deploygate.inventory.sections import Handed
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One statement for a superuser to run on the primary, in the database of the inventory. `why` says what it is for."""
+    """One statement for a superuser to run on the primary, in the inventory's database. `why` is its purpose."""
 
     statement: str
     items: tuple[str, ...]
@@ -27,7 +27,7 @@ class Grant:
 
 
 def grants(inventory: Inventory) -> list[Grant]:
-    """Return the statements in the order in which they must run. An inventory without database needs none."""
+    """Return the statements in the order they must run. An inventory without a database needs none."""
     database = inventory.database
     if database is None:
         return []
@@ -44,13 +44,13 @@ def grants(inventory: Inventory) -> list[Grant]:
     ]
     if inventory.writes and (items := _items(found, needed.MarkerRows)):
         schema = _quoted(inventory.writes.schema_)
-        why = "for the gate's marker rows; it writes nowhere else"
+        why = "for the gate's marker rows, its only writes"
         made.append(Grant(f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role};", items, why))
     return made
 
 
 def beside_sql(inventory: Inventory) -> list[BesideSql]:
-    """Return what no SQL grant gives, for the sections that the inventory has."""
+    """Return requirements that SQL grants cannot cover, for the sections of the inventory."""
     return [need for need in _needs(inventory) if isinstance(need, BesideSql)] if inventory.database else []
 
 
@@ -69,12 +69,12 @@ def _items(found: Sequence[Need], kind: type[Need]) -> tuple[str, ...]:
 
 
 def _reading(found: Sequence[Need], role: str) -> Iterator[Grant]:
-    """Reading everything where unknown tables are read, else the tables that are named."""
+    """Read access to everything if unknown tables are read, else to the named tables."""
     if items := _items(found, needed.ReadEverything):
         yield Grant(
             f"GRANT pg_read_all_data TO {role};",
             items,
-            "to read what queries and sweeps name (14 and later; on 13 GRANT SELECT ON ALL TABLES IN SCHEMA … instead)",
+            "to read the tables of queries and sweeps (14 and later; on 13 GRANT SELECT ON ALL TABLES IN SCHEMA … instead)",
         )
         return
     wanted = [(need.table, need.items) for need in found if isinstance(need, needed.ReadTable)]

@@ -1,4 +1,4 @@
-"""From a YAML file to an `Inventory`, or to every problem in it at once, each with file, line and nearest name."""
+"""Load a YAML file as an `Inventory`, or report every problem in it, each with file, line and nearest name."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _MUST_BE = {
     "bool_type": "must be true or false",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
-    "list_type": "must be a list: lines that begin with a dash, or [one, two]",
-    "model_type": "must hold keys with values",
-    "dict_type": "must hold keys with values",
+    "list_type": "must be a list: lines beginning with a dash, or [one, two]",
+    "model_type": "must be a mapping of keys to values",
+    "dict_type": "must be a mapping of keys to values",
 }
 _SECRET_KEYS = ("password", "passwd", "pwd", "secret", "token", "api_key", "apikey")
 
 
 class InventoryError(Exception):
-    """The inventory cannot be used; `problems` says everything that is wrong with it."""
+    """The inventory cannot be used; `problems` lists everything that is wrong with it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -47,7 +47,7 @@ class InventoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An inventory with the file that it came from and that file's SHA-256. `notes` are keys to rename in it."""
+    """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it."""
 
     inventory: Inventory
     file: Path
@@ -56,7 +56,7 @@ class Loaded:
 
 
 def available(root: Path) -> list[str]:
-    """Return the names that `--inventory NAME` takes below `root`: files of `inventories/`."""
+    """Return the names accepted by `--inventory NAME` below `root`: files in `inventories/`."""
     return sorted(
         path.name.removesuffix(path.suffix)
         for path in (root / "inventories").glob("*.y*ml")
@@ -65,7 +65,7 @@ def available(root: Path) -> list[str]:
 
 
 def locate(name: str, root: Path) -> Path:
-    """Find the file of `--inventory NAME|PATH`. Raises InventoryError with the nearest name there is."""
+    """Find the file of `--inventory NAME|PATH`. Raises InventoryError with the nearest name."""
     if "/" in name or name.endswith((".yml", ".yaml")):
         path = Path(name).expanduser()
         if path.is_file():
@@ -73,20 +73,20 @@ def locate(name: str, root: Path) -> Path:
         if path.is_dir():
             raise InventoryError([Problem(name, 0, "is a folder, not an inventory file")])
         hint = nearest(path.stem, available(root))
-        raise InventoryError([Problem(name, 0, f"there is no such inventory file{hint}")])
+        raise InventoryError([Problem(name, 0, f"no such inventory file{hint}")])
     for suffix in (".yml", ".yaml"):
         path = root / "inventories" / f"{name}{suffix}"
         if path.is_file():
             return path
-    hint = nearest(name, available(root)) or "; there are no files in inventories/ yet"
+    hint = nearest(name, available(root)) or "; inventories/ is empty"
     raise InventoryError([Problem(f"--inventory {name}", 0, f"no inventory has this name{hint}")])
 
 
 def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
-    """Read the inventory that `--inventory` names. Raises InventoryError with all that is wrong.
+    """Read the inventory named by `--inventory`. Raises InventoryError with every problem found.
 
-    With a list `missing`, secrets and values of the lab that are not there (yet) are added to it instead: a plan can
-    be made before they are. Nothing may be connected to with such an inventory.
+    With a list `missing`, missing secrets and lab values are added to it instead, so that a plan can be made before
+    they exist. Such an inventory must not be used to connect to anything.
     """
     path = locate(name, root)
     shown = _shown(path, root)
@@ -121,11 +121,11 @@ def _parse(text: str, shown: str) -> CommentedMap:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         key = str(error.problem or "").split('"')[1:2]
         raise InventoryError(
-            [Problem(shown, line, f"the key {key[0]!r} stands twice" if key else "a key stands twice")]
+            [Problem(shown, line, f"duplicate key {key[0]!r}" if key else "duplicate key")]
         ) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        # A password that is not in quotes can be an "alias" or a "tag" to YAML: what stands there is not repeated.
+        # A password without quotes can be an "alias" or a "tag" to YAML: the text is not repeated in the message.
         said = re.sub(r"'[^'<\\][^']+'", "'…'", str(error.problem))
         raise InventoryError(
             [Problem(shown, line, f"this is not YAML: {said} (a value with special characters needs quotes)")]
@@ -144,9 +144,9 @@ def _parse(text: str, shown: str) -> CommentedMap:
 
 
 def _plain(node: object, location: Location = ()) -> Any:
-    """Turn ruamel's types into plain ones; a value under a secret's name is known to redaction from here on.
+    """Convert ruamel's types to plain ones; a value under a secret's name is registered for redaction.
 
-    Keys remember where they stand, for notes about them.
+    Keys keep their position, for notes about them.
     """
     if isinstance(node, CommentedMap):
         plain = {}
@@ -165,7 +165,7 @@ def _plain(node: object, location: Location = ()) -> Any:
 
 
 def _present(node: Any) -> Any:
-    """Leave out sections and entries whose `only_where: lab:NAME` names a value that the running lab does not have."""
+    """Leave out sections and entries whose `only_where: lab:NAME` names a value missing from the running lab."""
     if isinstance(node, dict):
         kept = {key: value for key, value in node.items() if not _elsewhere(value)}
         return {key: _present(value) for key, value in kept.items() if key != ONLY_WHERE}
@@ -173,16 +173,16 @@ def _present(node: Any) -> Any:
 
 
 def _elsewhere(node: object) -> bool:
-    """Tell whether a section, or every entry of a list, is for a lab that has more than this one."""
+    """Tell whether a section, or every entry of a list, needs a value that this lab does not have."""
     if isinstance(node, list):
         return bool(node) and all(_elsewhere(entry) for entry in node)
     return isinstance(node, dict) and lacks(node.get(ONLY_WHERE))
 
 
 def _problems(error: ValidationError, document: CommentedMap, shown: str) -> list[Problem]:
-    """Say each of pydantic's errors in our words, in the order of the file.
+    """Translate pydantic's errors into our messages, in file order.
 
-    One cause that many places share (the lab is not running) is said once.
+    A cause shared by many places (the lab is not running) is reported once.
     """
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for kind, location, message in _without_unions(error, document):
@@ -199,9 +199,9 @@ def _problems(error: ValidationError, document: CommentedMap, shown: str) -> lis
 
 
 def _without_unions(error: ValidationError, document: CommentedMap) -> list[tuple[str, Location, str]]:
-    """Return pydantic's errors; of a value that may be of several types one, not one for each type.
+    """Return pydantic's errors; for a value of a union type only one, not one per type.
 
-    Where the value is a mapping the errors are those of the type that has keys.
+    If the value is a mapping, the errors are those of the type with keys.
     """
     found: list[tuple[str, Location, str]] = []
     for detail in error.errors(include_url=False, include_input=False):
@@ -212,13 +212,13 @@ def _without_unions(error: ValidationError, document: CommentedMap) -> list[tupl
             found.append((kind, location, detail["msg"]))
         elif not is_mapping:
             found.append(("union", location, ""))
-    # Why a reference leads nowhere says it all: its value could not be tried against the other types.
+    # A reference that cannot be resolved is the only cause: its value could not be tried against other types.
     explained = {location for kind, location, _ in found if kind == "value_error"}
     return [e for e in dict.fromkeys(found) if e[0] != "union" or e[1] not in explained]
 
 
 def _real(location: Location, document: object) -> Location:
-    """Return a location without the names of union members that pydantic adds to it."""
+    """Return a location without the union member names that pydantic adds."""
     kept: list[int | str] = []
     for number, part in enumerate(location):
         held = _at(document, tuple(kept))
@@ -232,18 +232,18 @@ def _real(location: Location, document: object) -> Location:
 def _text(kind: str, location: Location, message: str, document: CommentedMap) -> str:
     if kind == "extra_forbidden":
         if new := _former_keys(location[:-1]).get(str(location[-1])):
-            return f"this is the old name of `{new.to}`, which is there too; remove it"
-        return f"there is no such key{nearest(str(location[-1]), _valid_keys(location[:-1]))}"
+            return f"this is the old name of `{new.to}`, which is also set; remove it"
+        return f"no such key{nearest(str(location[-1]), _valid_keys(location[:-1]))}"
     if kind == "missing":
         field = _fields(location[:-1]).get(str(location[-1]))
         about = f" ({field.description})" if field and field.description else ""
         return f"is missing{about}"
     if kind == "too_short":
-        return "is empty; list at least one, or remove the key (its items are then not covered)"
+        return "is empty; add at least one entry, or remove the key (its items are then not covered)"
     if kind == "string_pattern_mismatch" and location[-1] == "host":
         return "is not a host name or address (user, password and database have keys of their own)"
     if kind in ("model_type", "dict_type") and _at(document, location) is None:
-        return "has nothing under it; add its keys or remove the line"
+        return "has no value; add its keys or remove the line"
     if kind == "union":
         return f"must be {_description(location)}"
     if kind in _MUST_BE:
@@ -252,14 +252,14 @@ def _text(kind: str, location: Location, message: str, document: CommentedMap) -
 
 
 def _description(location: Location) -> str:
-    """Return what the models say about a key."""
+    """Return a key's description from the models."""
     name = str(next(part for part in reversed(location) if isinstance(part, str)))
     by_key = {field.alias or key: field for key, field in _fields(location[:-1]).items()}
-    return str(by_key[name].description) if name in by_key else "something else"
+    return str(by_key[name].description) if name in by_key else "another value"
 
 
 def _path(location: Location) -> str:
-    """Write `database.replicas[1].host`."""
+    """Format a location as `database.replicas[1].host`."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -267,7 +267,7 @@ def _path(location: Location) -> str:
 
 
 def _line(document: object, location: Location) -> int:
-    """Return the line (from 1) of the deepest part of `location` that stands in the file."""
+    """Return the line (from 1) of the deepest part of `location` that is in the file."""
     line = 1
     node = document
     for part in location:

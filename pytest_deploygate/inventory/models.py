@@ -1,7 +1,7 @@
-"""The inventory as a whole: the keys about the gate itself, and those that each subject adds.
+"""The whole inventory: the keys for the gate itself, and those that each subject adds.
 
-Every key but `name` may be left out: its items are then `not_covered`, with a reason that says what to add. A subject's
-keys are in `checks/<subject>/section`; a new subject is found by itself.
+Every key except `name` may be left out: its items are then `not_covered`, with a reason that says what to add. A
+subject's keys are in `checks/<subject>/section`; new subjects are discovered.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class _Whole(Section):
     """A section that subjects add keys to."""
 
     def of(self, keys: type[K]) -> K:
-        """Return this section as one that has a subject's keys: `inventory.of(dns.section.Keys).dns`."""
+        """Return this section typed with a subject's keys: `inventory.of(dns.section.Keys).dns`."""
         if not isinstance(self, keys):
-            raise TypeError(f"{keys.__module__}.{keys.__qualname__} is not a part of {type(self).__name__}")
+            raise TypeError(f"{keys.__module__}.{keys.__qualname__} is not part of {type(self).__name__}")
         return self
 
 
@@ -42,8 +42,8 @@ class Inventory(_Whole):
 
     renamed: ClassVar[Mapping[str, str]] = {"schedule": "timetable"}
 
-    name: str = Field(description="name of the environment; `--allow-disruptive` must repeat it")
-    description: str = Field(default="", description="one line for the report")
+    name: str = Field(description="name of the environment; `--allow-disruptive=NAME` must match it")
+    description: str = Field(default="", description="one line, shown in the report")
     database: Annotated[
         Database | None,
         Given("postgres", _ADD_DATABASE),
@@ -51,19 +51,20 @@ class Inventory(_Whole):
     ] = Field(default=None, description="the database cluster")
     writes: Writes | None = Field(default=None, description="where the gate may write")
     not_applicable: list[NotApplicable] = Field(
-        default=[], description="items that do not apply, with reason"
+        default=[], description="items that do not apply, each with a reason"
     )
     timetable: Timetable | None = Field(
-        default=None, description="when the change is planned; the plan and the report show its windows"
+        default=None,
+        description="when the change is planned; its windows are shown in the plan and the report",
     )
-    contacts: list[Contact] = Field(default=[], description="who to call, by role; shown in the report")
-    policy: Policy = Field(default=Policy(), description="how findings become a decision")
+    contacts: list[Contact] = Field(default=[], description="whom to call, by role; shown in the report")
+    policy: Policy = Field(default=Policy(), description="how findings are turned into a decision")
 
 
 @cache
 def composed() -> type[Inventory]:
     """Return the inventory with the keys of every subject."""
-    # Fields come in the order of the bases from the last one on: what is about the whole stands first.
+    # Fields are ordered by base class, last to first: those of the whole inventory come first.
     bases: tuple[Any, ...] = (*reversed(list(_keys(DatabaseKeys))), Database)
     database: Any = create_model("Database", __base__=bases, __module__=__name__, __doc__=Database.__doc__)
     field = Inventory.model_fields["database"]

@@ -1,4 +1,4 @@
-"""The inventory's sections that are about the gate itself: where it may write, what does not apply, policy, times."""
+"""The inventory's sections for the gate itself: where it may write, what does not apply, policy, times."""
 
 from __future__ import annotations
 
@@ -14,27 +14,25 @@ from pytest_deploygate.problems import nearest
 
 
 class Writes(Section):
-    """Where the gate may write its markers and canaries. Without it such checks are inconclusive and say so."""
+    """Where the gate may write its markers and canaries. Without it those checks are inconclusive."""
 
-    schema_: str = Field(
-        alias="schema", description="schema in which the gate's role may create its own tables"
-    )
+    schema_: str = Field(alias="schema", description="schema in which the gate's role may create tables")
 
 
 class NotApplicable(Section):
-    """An item that does not apply here: by decision of somebody, counted in the report."""
+    """An item that does not apply here: decided by a role, counted in the report."""
 
     item: str = Field(description="id of the item")
     reason: str = Field(min_length=10, description="why it does not apply")
-    owner: str = Field(min_length=2, description="role that decided so")
+    owner: str = Field(min_length=2, description="role that decided this")
 
 
 class Policy(Section):
-    """How findings become a decision."""
+    """How findings are turned into a decision."""
 
     rollback_from: str = Field(
         default="golive",
-        description="phase from which a rollback can be advised: users are on the new system",
+        description="phase from which a rollback can be advised, because users are on the new system",
     )
     max_waivers: int = Field(
         json_schema_extra={"weaker": "larger"},
@@ -43,16 +41,16 @@ class Policy(Section):
         description="how many waivers may be active at once",
     )
     decision_valid: Duration = Field(
-        default=timedelta(hours=24), description="how long a phase's decision counts for the phases after it"
+        default=timedelta(hours=24), description="how long a phase's decision is valid for later phases"
     )
 
 
 class Freeze(Section):
-    """A time in which nothing is deployed."""
+    """A period without deployments."""
 
-    start: datetime = Field(description="its begin, ISO 8601 with a zone, e.g. 2026-12-24T00:00:00Z")
-    end: datetime = Field(description="its end, as start")
-    reason: str = Field(min_length=3, description="why, e.g. holiday sales")
+    start: datetime = Field(description="start, ISO 8601 with a zone, e.g. 2026-12-24T00:00:00Z")
+    end: datetime = Field(description="end, same format as `start`")
+    reason: str = Field(min_length=3, description="reason, e.g. holiday sales")
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -60,7 +58,7 @@ class Freeze(Section):
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         except ValueError:
-            raise ValueError(f"{value} is no time; write for example 2026-12-24T00:00:00Z") from None
+            raise ValueError(f"{value} is not a time; write for example 2026-12-24T00:00:00Z") from None
         if found.tzinfo is None:
             raise ValueError(f"{value} has no time zone; write for example 2026-12-24T00:00:00Z, in quotes")
         return found.astimezone(UTC)
@@ -68,12 +66,12 @@ class Freeze(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.end <= self.start:
-            raise ValueError("a freeze ends after it begins")
+            raise ValueError("a freeze must end after its start")
         return self
 
 
 class Timetable(Section):
-    """When the change is planned: what `T-0` and the clock times in the checklist's headings mean."""
+    """When the change is planned: the meaning of `T-0` and of times in the checklist's headings."""
 
     t0: date = Field(description="day of the deployment, T-0 in the checklist's headings, e.g. 2026-12-01")
     timezone: str = Field(
@@ -82,7 +80,7 @@ class Timetable(Section):
 
     freezes: list[Freeze] = Field(
         default=[],
-        description="times in which no phase of the deployment runs, unless a role overrides with a reason",
+        description="periods in which no phase of the deployment runs, unless a role overrides it with a reason",
     )
 
     @field_validator("t0", mode="before")
@@ -103,8 +101,8 @@ class Timetable(Section):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             known = available_timezones()
             hint = nearest(name, known) if get_close_matches(name, known, n=1) else ""
-            none = "" if known else "; this machine has no time zones, `pip install tzdata` brings them"
-            raise ValueError(f"there is no time zone {name!r}{hint}{none}") from None
+            none = "" if known else "; this machine has no time zone data: `pip install tzdata`"
+            raise ValueError(f"unknown time zone {name!r}{hint}{none}") from None
         return name
 
     @property

@@ -1,6 +1,6 @@
-"""The JSON Schema of the inventory, for editors that complete and check while it is written.
+"""The JSON Schema of the inventory, for completion and validation in editors.
 
-It is made from the models. It leaves out what only our own reader can check: paths that exist, variables that are set.
+It is generated from the models. It omits what only the loader can check: existing paths, variables that are set.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ONLY_WHERE = {
     "type": "string",
     "pattern": only_where_pattern(),
-    "description": "leave this section or entry out where the lab does not have that value",
+    "description": "ignore this section or entry if the lab does not have that value",
 }
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 class _AsPeopleWrite(GenerateJsonSchema):
-    """Defaults in the forms that the inventory takes: `30s` instead of `PT30S`."""
+    """Defaults in the form used in inventories: `30s` instead of `PT30S`."""
 
     def encode_default(self, dft: Any) -> Any:
-        """Return a default as an inventory would have it; for a section `{}`: its own defaults hold."""
+        """Return a default as written in an inventory; for a section `{}`: its own defaults apply."""
         if isinstance(dft, timedelta):
             return _duration(dft)
         if isinstance(dft, BaseModel):
@@ -42,7 +42,7 @@ def json_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) as plain data, keys in a stable order."""
     made = composed().model_json_schema(by_alias=True, schema_generator=_AsPeopleWrite)
     definitions = made.pop("$defs")
-    # A section with keys of other subjects comes after the one that it extends, which has the same name.
+    # A section with keys of other subjects follows the one that it extends, which has the same name.
     for name, model in {model.__name__: model for model in _sections(Section)}.items():
         if name in definitions:
             _add_rules(definitions[name], model)
@@ -66,10 +66,10 @@ def _sections(model: type[Section]) -> Iterator[type[Section]]:
 
 
 def _add_rules(node: dict[str, Any], model: type[Section]) -> None:
-    """Add to a section's schema what only its class variables say: keys that exclude each other, and former keys."""
+    """Add what only a section's class variables define: mutually exclusive keys, and former keys."""
     properties, former = node.setdefault("properties", {}), model.former_keys()
     for field in properties.values():
-        field.pop("weaker", None)  # for our own reports of weakened limits, nothing to an editor
+        field.pop("weaker", None)  # used by our reports of weakened limits, not by editors
     rules: list[dict[str, Any]] = []
     if model.exactly_one:
         rules.append({"oneOf": [_has(key, former) for key in model.exactly_one]})
@@ -80,7 +80,7 @@ def _add_rules(node: dict[str, Any], model: type[Section]) -> None:
         node["required"] = kept
     for old, new in former.items():
         if new.unless:
-            # The old name has a meaning of its own beside that key, so it is not deprecated there.
+            # Together with that key the old name has its own meaning, so it is not deprecated there.
             both = {"not": {"required": [old, new.to]}}
             deprecated = {"properties": {old: {"deprecated": True}}} | both
             rules.append({"if": {"not": {"required": [new.unless]}}, "then": deprecated})
@@ -95,14 +95,14 @@ def _add_rules(node: dict[str, Any], model: type[Section]) -> None:
 
 
 def _has(key: str, former: Mapping[str, Renamed]) -> dict[str, Any]:
-    """Say that a section has a key, under its name or a former one."""
+    """Require a key of a section, under its name or a former one."""
     names = [key, *(old for old, new in former.items() if new.to == key and not new.unless)]
     each: list[dict[str, Any]] = [{"required": [name]} for name in names]
     return each[0] if len(each) == 1 else {"anyOf": each}
 
 
 def _with_short_form(node: dict[str, Any], form: ShortForm) -> dict[str, Any]:
-    """Return a section's schema with its short form, beside which only one key is required."""
+    """Return a section's schema with its short form; in the long form only one key is required."""
     node["required"] = [form.key]
     short = {"type": "string", "pattern": form.pattern, "examples": list(form.examples)}
     return {"title": node.pop("title"), "description": node.pop("description"), "anyOf": [short, node]}

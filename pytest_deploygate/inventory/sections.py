@@ -1,7 +1,7 @@
-"""Which sections of an inventory tests ask for by name, and the words for those that are not there.
+"""The inventory sections that tests request by name, and the messages for missing ones.
 
-A section's field says so itself, by `Given` (one value) or `Each` (a test runs once for each entry), so that a new
-section is announced nowhere else.
+A section's field declares this with `Given` (one value) or `Each` (a test runs once for each entry), so that a new
+section needs no other registration.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_deploygate.model import NotCovered
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A section that tests name: where it stands (`("database", "indexes")`) and what its field says of it."""
+    """A section that tests name: its path (`("database", "indexes")`) and its field's declaration."""
 
     path: tuple[str, ...]
     said: Given | Each
@@ -34,23 +34,23 @@ class Declared:
 
     @property
     def missing(self) -> str:
-        """What to say where it is not there."""
+        """The message if it is missing."""
         return f"the inventory has no {'.'.join(self.path)}; add `{self.said.add}`"
 
 
 @cache
 def declared() -> dict[str, Declared]:
-    """Return every section that tests can name, by that name, an outer one before those inside it."""
+    """Return every section that tests can name, by name, outer sections before inner ones."""
     found: dict[str, Declared] = {}
     for section in _within(composed(), ()):
         if section.said.name in found:
-            raise TypeError(f"two sections of the inventory are called {section.said.name}")
+            raise TypeError(f"two sections of the inventory are named {section.said.name}")
         found[section.said.name] = section
     return found
 
 
 def value(inventory: Inventory, name: str) -> object | None:
-    """Return the section of that name; None where it, or one around it, is not there or empty."""
+    """Return the section of that name; None if it, or one around it, is missing or empty."""
     section = declared()[name]
     found = _at(inventory, section.path) or None
     if found is None and isinstance(section.said, Given) and section.said.defaults_with:
@@ -59,9 +59,9 @@ def value(inventory: Inventory, name: str) -> object | None:
 
 
 def entries(inventory: Inventory, name: str) -> Sequence[tuple[str, object]]:
-    """Return label and value of each entry of the list (`Each`) of that name.
+    """Return label and value of each entry in the list (`Each`) of that name.
 
-    Raises ValueError when a file that the inventory names cannot be used.
+    Raises ValueError if a file that the inventory names cannot be used.
     """
     said, found = declared()[name].said, value(inventory, name)
     if isinstance(said, Each) and said.entries:
@@ -70,7 +70,7 @@ def entries(inventory: Inventory, name: str) -> Sequence[tuple[str, object]]:
 
 
 def missing(inventory: Inventory, name: str) -> str:
-    """Say what to add for the section of that name: the outermost one that is not there. Empty: all is there."""
+    """Describe what to add for the section of that name: the outermost missing one. Empty: nothing is missing."""
     if value(inventory, name) is not None:
         return ""
     path = declared()[name].path
@@ -82,13 +82,13 @@ def missing(inventory: Inventory, name: str) -> str:
 
 
 def optional(name: str) -> bool:
-    """Tell whether a section, or one around it, is one that tests need not have where others cover their items."""
+    """Tell whether a section, or one around it, is optional for tests whose items others cover."""
     path = declared()[name].path
     return any(s.said.optional for s in declared().values() if path[: len(s.path)] == s.path)
 
 
 def label(entry: object) -> str:
-    """Return how findings call an entry of a list: its name, else the relation or table that it is about."""
+    """Return the name of a list entry used in findings: its name, else its relation or table."""
     return next((str(found) for key in _LABELS if (found := getattr(entry, key, ""))), str(entry))
 
 
@@ -112,7 +112,7 @@ def _within(model: type[BaseModel], path: tuple[str, ...]) -> Iterator[Declared]
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    """Return the models in a type that are not entries of a list."""
+    """Return the models in a type that are not list entries."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif typing.get_origin(annotation) in (typing.Union, UnionType):
@@ -127,11 +127,11 @@ class Handed:
         self._inventory = inventory
 
     def need(self, name: str) -> object:
-        """Return a section. Raises NotCovered, with the words that would add it, where it is not there."""
+        """Return a section. Raises NotCovered, with the keys to add, if it is missing."""
         if words := missing(self._inventory, name):
             raise NotCovered(words)
         return value(self._inventory, name)
 
     def get(self, name: str) -> object | None:
-        """Return a section, or None where it is not there."""
+        """Return a section, or None if it is missing."""
         return value(self._inventory, name)

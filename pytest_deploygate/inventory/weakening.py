@@ -1,7 +1,7 @@
-"""Settings of an inventory that are weaker than their defaults. Each is shown, and counts like a waiver.
+"""Inventory settings that are weaker than their defaults. Each is shown, and counts like a waiver.
 
-The field says which direction is weaker, as `json_schema_extra={"weaker": …}`: `larger`, `smaller`, `false`, `null` or
-`any`. A setting that is left out keeps its default and is never weaker.
+The field defines which direction is weaker, as `json_schema_extra={"weaker": …}`: `larger`, `smaller`, `false`, `null` or
+`any`. An omitted setting keeps its default and is never weaker.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytest_deploygate.model import words_for
 
 @dataclass(frozen=True, slots=True)
 class Weaker:
-    """A setting that is weaker than its default: its path by field names, without names of entries, and a sentence."""
+    """A setting weaker than its default: its path of field names, without entry names, and a sentence."""
 
     path: tuple[str, ...]
     text: str

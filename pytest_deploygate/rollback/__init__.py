@@ -1,1 +1,1 @@
-"""Deciding on a clock and going back step by step: what needs the journal and the outside world at once."""
+"""Deciding by a deadline and rolling back step by step: the parts that need both the journal and the outside world."""

@@ -1,4 +1,4 @@
-"""What a step does, how it is looked at before, and how it is known to have taken: one function for each of the three."""
+"""Planning, doing and verifying a step: one function for each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pytest_deploygate.rollback.verification import RunItems, Verified
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What steps need beside themselves: the change, the hooks, and a way to run items of the checklist.
+    """What steps need to run: the change, the hooks, and a function that runs checklist items.
 
-    `inventory` is what a restore works with; `rollback` names the rollback that is under way.
+    A restore needs `inventory`; `rollback` names the rollback in progress.
     """
 
     change: str
@@ -29,7 +29,7 @@ class Tools:
 
 
 def plan(step: Step, tools: Tools) -> Verified:
-    """Look at a step without changing anything: what it would do, and whether that can be told. Never raises."""
+    """Plan a step without changing anything: what it would do, or why that cannot be determined. Never raises."""
     if step.dns is not None:
         return dns_switch.plan(step.dns)
     if step.haproxy is not None:
@@ -44,7 +44,7 @@ def plan(step: Step, tools: Tools) -> Verified:
     if step.page is not None:
         return page.plan(step.page)
     if step.verify_only:
-        return Verified(True, "looks, and changes nothing")
+        return Verified(True, "verifies only, changes nothing")
     if step.dry_run is None:
         return Verified(False, f"has no `dry_run`; it would run `{_filled(step.run or '', step, tools)}`")
     ran = commands.run(
@@ -54,13 +54,13 @@ def plan(step: Step, tools: Tools) -> Verified:
 
 
 def do(step: Step, tools: Tools, mark: int | None = None) -> str:
-    """Do a step. Return what went wrong; empty: it was done, which says nothing yet of whether it took.
+    """Do a step. Return what went wrong, empty if it was done. Whether it took effect is not known yet.
 
-    `mark` is kept by its command, so that after a crash of ours it is known whether that still runs.
+    The step's command holds `mark`, so that after a crash of the gate it is known whether it still runs.
     """
     theirs, wrong = tools.hooks.answers("pytest_deploygate_rollback_execute", step=step)
-    if wrong:  # it may have done half of it: ours on top would be a second try that nobody asked for
-        return f"a hook that does steps broke off: {wrong[0]}"
+    if wrong:  # it may be half done: our own action now would be a second attempt that nobody asked for
+        return f"a hook that executes steps failed: {wrong[0]}"
     if theirs:
         return str(theirs[0])
     if step.dns is not None:
@@ -85,7 +85,7 @@ def do(step: Step, tools: Tools, mark: int | None = None) -> str:
 
 
 def verify(step: Step, tools: Tools) -> Verified:
-    """Tell whether a step has taken, now: by what it does and by its own verification; all of them must be good."""
+    """Check now whether a step has taken effect, by its action and by its own verification; all must be good."""
     found = _own(step, tools)
     if step.verify is not None and all(one.good for one in found):
         found.append(verification.once(step.verify, tools.run_items))
@@ -95,18 +95,18 @@ def verify(step: Step, tools: Tools) -> Verified:
 
 
 def _by_hook(step: Step, tools: Tools) -> Verified:
-    """Ask the hooks; one that raises leaves the step unverified, whatever another says."""
+    """Ask the hooks; if one raises, the step stays unverified whatever the others return."""
     theirs, wrong = tools.hooks.answers("pytest_deploygate_rollback_verify", step=step)
     if wrong:
-        return Verified(False, f"nothing verifies this step: its hook broke off, {wrong[0]}")
+        return Verified(False, f"this step could not be verified: its hook failed, {wrong[0]}")
     if not theirs:
         return Verified(False, "nothing verifies this step")
     good = theirs[0] is True
-    return Verified(good, "the hook verified it" if good else "the hook says that it has not taken")
+    return Verified(good, "the hook verified it" if good else "the hook reports that it has not taken effect")
 
 
 def look(step: Step, tools: Tools) -> Verified | None:
-    """Tell how the subject of a step is now, without waiting; None where only items or a hook could tell."""
+    """Return the current state of a step's target, without waiting; None if only items or a hook could tell."""
     found = _own(step, tools)
     if step.verify is not None and step.verify.items is None:
         found.append(verification.once(step.verify, tools.run_items))
@@ -116,7 +116,7 @@ def look(step: Step, tools: Tools) -> Verified | None:
 
 
 def verify_patiently(step: Step, tools: Tools) -> Verified:
-    """Ask until the step has taken, for as long as its verification (else the step) allows."""
+    """Check until the step has taken effect, for as long as its verification (else the step) allows."""
     allowed = step.verify.within if step.verify else step.within
     return verification.patiently(lambda: verify(step, tools), allowed.total_seconds())
 
@@ -128,7 +128,7 @@ def verifiable(step: Step) -> bool:
 
 
 def _own(step: Step, tools: Tools) -> list[Verified]:
-    """Ask what a built-in action works on."""
+    """Check the target of a built-in action."""
     if step.dns is not None:
         return [dns_switch.verify(step.dns)]
     if step.haproxy is not None:

@@ -1,7 +1,7 @@
-"""What follows a rollback, rendered from what was found: issues, a plan to mend them, a status, an appointment to retry.
+"""Documents after a rollback, rendered from the results: issues, a remediation plan, a status, a date for the retry.
 
-Pure: the same change gives the same texts. Nothing is invented: where nobody is named, the text says that somebody has
-to be.
+Pure: the same change gives the same texts. Nothing is invented: where nobody is named, the text says that someone
+must be.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pytest_deploygate.model import Finding, about, words_for
 from pytest_deploygate.rollback.progress import Mark, Progress
 
 _NOBODY = "nobody yet: name an owner"
-_FOLD = 73  # octets of a line that go into one line, RFC 5545 section 3.1
+_FOLD = 73  # octets per folded line, RFC 5545 section 3.1
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to do, by whom (a role) and until when."""
+    """Something to do, its owner (a role) and when it is due."""
 
     title: str
     owner: str
@@ -43,15 +43,15 @@ class After:
     owner: str
     due: datetime
     retry: datetime | None = None
-    calls: tuple[str, ...] = ()  # whom to call, in this order, with how
+    calls: tuple[str, ...] = ()  # whom to call, in this order, with contact details
 
 
-#: The kind of line that keeps what was written down after a rollback.
+#: The kind of journal line that records the follow-up of a rollback.
 KIND = "after"
 
 
 def to_json(after: After) -> dict[str, Any]:
-    """Return what the journal, and so the report, keeps of it."""
+    """Return what the journal, and so the report, stores."""
     left = [{"title": task.title, "owner": task.owner, "due": task.due.isoformat()} for task in tasks(after)]
     return {
         "incident": after.incident.id,
@@ -63,15 +63,14 @@ def to_json(after: After) -> dict[str, Any]:
 
 
 def call_order(contacts: Sequence[Mapping[str, Any]], first: Sequence[str]) -> tuple[str, ...]:
-    """Return whom to call in which order: the roles in `first` (who answers for what failed), then the contact list's.
+    """Return whom to call, in order: the roles in `first` (responsible for what failed), then the contact list.
 
-    A role without a contact is said to have none: at night nobody should look for a number that was never written down.
+    A role without a contact is listed as such: nobody should search at night for a number that was never recorded.
     """
     known = {slug(str(contact["role"])): contact for contact in contacts}
     order = dict.fromkeys([*(slug(role) for role in first if role), *known])
     return tuple(
-        f"{role}: {_reach(known[role])}" if role in known else f"{role}: no contact is known"
-        for role in order
+        f"{role}: {_reach(known[role])}" if role in known else f"{role}: no contact known" for role in order
     )
 
 
@@ -81,7 +80,7 @@ def _reach(contact: Mapping[str, Any]) -> str:
 
 
 def tasks(after: After) -> list[Task]:
-    """Return what remains to be done, each with an owner and a time."""
+    """Return the remaining tasks, each with an owner and a due time."""
     owner = after.owner or _NOBODY
     found = [
         Task(f"{r.item.id}: find the cause of: {r.reason}", r.item.role or owner, after.due)
@@ -90,15 +89,15 @@ def tasks(after: After) -> list[Task]:
     failed = [line for line in (after.rollback.lines if after.rollback else ()) if line.mark is Mark.FAILED]
     found += [Task(f"runbook step {line.step}: {line.said}", owner, after.due) for line in failed]
     if after.lost:
-        found.append(Task(f"writes that were lost: {after.lost}", owner, after.due))
-    found.append(Task("tell stakeholders and customers how it stands (status.md)", owner, after.due))
+        found.append(Task(f"lost writes: {after.lost}", owner, after.due))
+    found.append(Task("inform stakeholders and customers of the status (status.md)", owner, after.due))
     if after.retry is None:
-        found.append(Task("appoint the next try", owner, after.due))
+        found.append(Task("schedule the next attempt", owner, after.due))
     return [replace(task, title=" ".join(task.title.split())) for task in found]
 
 
 def render(after: After) -> Mapping[str, str]:
-    """Return the texts by file name: `issues.md`, `remediation.md`, `status.md`, and `retry.ics` with an appointment."""
+    """Return the texts by file name: `issues.md`, `remediation.md`, `status.md`, and `retry.ics` with a calendar entry."""
     texts = {
         "issues.md": _issues(after),
         "remediation.md": _remediation(after),
@@ -125,7 +124,7 @@ def _issues(after: After) -> str:
         lines += [f"- {_said(finding)}" for finding in result.findings[:10]] or [f"- {result.reason}"]
         lines.append("")
     if not after.red:
-        lines += ["No item of the incident is red any more.", ""]
+        lines += ["None of the incident's items is red any more.", ""]
     return "\n".join(lines)
 
 
@@ -136,13 +135,13 @@ def _said(finding: Finding) -> str:
 
 def _remediation(after: After) -> str:
     rows = [f"| {task.title.replace('|', '/')} | {task.owner} | {_time(task.due)} |" for task in tasks(after)]
-    head = [f"# Plan after change {after.change}", "", "| what | who | until |", "|---|---|---|"]
+    head = [f"# Plan after change {after.change}", "", "| task | owner | due |", "|---|---|---|"]
     calls = [f"{number}. {call}" for number, call in enumerate(after.calls, start=1)]
     order = [
         "",
         "Whom to call, in this order:",
         "",
-        *(calls or ["nobody is in the contact list: add `contacts`"]),
+        *(calls or ["the contact list is empty: add `contacts`"]),
     ]
     return "\n".join([*head, *rows, *order, ""])
 
@@ -160,11 +159,11 @@ def _status(after: After) -> str:
         f"- {_time(event.at.wall)}: {event.what.value} {event.says} ({event.by})".replace("  ", " ")
         for event in incident.events
     ]
-    lines += ["", f"Lost with it: {after.lost or 'nothing that is known'}."]
-    lines.append(f"Next try: {_time(after.retry) if after.retry else 'not appointed yet'}.")
+    lines += ["", f"Lost by the rollback: {after.lost or 'nothing known'}."]
+    lines.append(f"Next attempt: {_time(after.retry) if after.retry else 'not scheduled yet'}.")
     if after.rollback:
         took_s = sum(line.took_s for line in after.rollback.lines if line.mark is Mark.DONE)
-        lines.append(f"The rollback's steps took {words_for(took_s)}.")
+        lines.append(f"The rollback steps took {words_for(took_s)}.")
     return "\n".join([*lines, ""])
 
 
@@ -187,7 +186,7 @@ def _appointment(after: After, at: datetime) -> str:
         f"DTSTART:{begin:{stamp}}",
         f"DTEND:{begin + timedelta(hours=1):{stamp}}",
         f"SUMMARY:{_escaped(f'Retry of change {after.change}')}",
-        f"DESCRIPTION:{_escaped(f'Before it: {what}')}",
+        f"DESCRIPTION:{_escaped(f'To do first: {what}')}",
         "END:VEVENT",
         "END:VCALENDAR",
     ]
@@ -201,7 +200,7 @@ def _escaped(text: str) -> str:
 
 
 def _folded(line: str) -> str:
-    """Break a line so that none is longer than 75 octets, and no character is cut in two."""
+    """Fold a line so that none is longer than 75 octets and no character is split."""
     parts, now = [], b""
     for character in line:
         raw = character.encode()

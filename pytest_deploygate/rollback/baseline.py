@@ -1,4 +1,4 @@
-"""The record of the change before: what was measured then, and what was red already."""
+"""The record of the previous change: what was measured then, and what was already red."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pytest_deploygate.decision import compose, standing
 from pytest_deploygate.journal import JournalError, segments
 from pytest_deploygate.model import Verdict
 
-#: What says how an item was; a waived one was measured, and not good.
+#: Verdicts that show an item was measured; a waived one was measured and was not good.
 _MEASURED = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED, Verdict.ATTESTED)
 
 
 def read(section: Rollback, own: Path) -> BaselineSeen | None:
-    """Read the baseline that the inventory names; `own` is the change's folder. None where it names none.
+    """Read the baseline named in the inventory; `own` is the change's folder. None if it names none.
 
-    A journal that is not there, or whose chain is broken, is a `problem`: nothing in it counts.
+    A missing journal, or one with a broken chain, is a `problem`: nothing in it counts.
     """
     if section.baseline is None:
         return None
     folder = section.baseline_folder or own.parent / section.baseline
     if folder.resolve() == own.resolve():
-        return BaselineSeen(section.baseline, "this change is the baseline itself")
+        return BaselineSeen(section.baseline, "it is this change itself")
     if not (folder / journal.FILE).is_file():
-        return BaselineSeen(section.baseline, f"there is no journal in {folder}", missing=True)
+        return BaselineSeen(section.baseline, f"no journal in {folder}", missing=True)
     try:
         entries, _ = journal.read(folder)
         results = standing.results(entries)
@@ -46,21 +46,21 @@ def read(section: Rollback, own: Path) -> BaselineSeen | None:
 
 
 def usable(section: Rollback, own: Path, inventory: str) -> BaselineSeen | None:
-    """Read the baseline for a decision: one of another environment, or from after the cutover, says nothing of before."""
+    """Read the baseline for a decision. One from another environment, or from after the cutover, is unusable."""
     found = read(section, own)
     if found is None or found.problem or found.at is None:
         return found
     if found.inventory != inventory:
-        return replace(found, problem=f"it is about the inventory {found.inventory!r}, not {inventory!r}")
+        return replace(found, problem=f"it was measured on inventory {found.inventory!r}, not {inventory!r}")
     if section.cutover and found.at > datetime.fromisoformat(section.cutover):
         return replace(found, problem=f"it was measured after the cutover at {section.cutover}")
     return found
 
 
 def words(found: BaselineSeen | None) -> str:
-    """Say of a baseline what a decision has to know."""
+    """Describe a baseline for a decision."""
     if found is None:
-        return "the inventory names no rollback.baseline"
+        return "the inventory sets no rollback.baseline"
     if found.problem:
         return f"the baseline {found.change} cannot be used: {found.problem}"
     count = len(found.measured)

@@ -1,7 +1,7 @@
-"""What a rollback depends on beside the findings, measured when a critical item failed after go-live began.
+"""What a rollback depends on besides findings, measured when a critical item fails after go-live began.
 
-Is the old side healthy now? Are we blind? Was it red before the change? What is not known stays unknown, and unknown
-never allows a rollback.
+Is the old side healthy now? Is the gate itself blind? Was it red before the change? What is not known stays unknown,
+and unknown never allows a rollback.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pytest_deploygate.clients.http import health as endpoints
 from pytest_deploygate.clients.http.health import Seen
 from pytest_deploygate.rollback import baseline
 
-#: So many unrelated things silent at once mean that it is us.
+#: If this many unrelated targets are silent at once, the problem is on our side.
 _BLIND_FROM = 2
 
 
 def gather(section: Rollback, folder: Path, inventory: str) -> dict[str, Any]:
-    """Look now; `folder` is the change's own. Return the body of a `circumstances` line (plain JSON types).
+    """Measure now; `folder` is the change's own. Return the body of a `circumstances` line (plain JSON types).
 
     `old_side_healthy` and `blind` are true, false or null (not known); `red_before` and `measured_before` are item ids
     of the baseline, null without one.

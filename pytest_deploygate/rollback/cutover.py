@@ -1,4 +1,4 @@
-"""When the new side took over, as the inventory or the deployment says."""
+"""The time of the cutover, from the inventory or from a file that the deployment writes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_deploygate.model import CannotTell
 
 
 def declared(section: Rollback | None) -> datetime | None:
-    """Return what the `rollback` section says: `cutover`, else what `cutover_file` holds; None where neither says a time.
+    """Return `rollback.cutover`, else the time in `cutover_file`; None if neither gives one.
 
-    No file means that nothing was switched yet. Raises CannotTell for a file that holds no time with a zone.
+    No file means that nothing was switched yet. Raises CannotTell for a file without a time and its zone.
     """
     if section is None or (section.cutover is None and section.cutover_file is None):
         return None
@@ -22,7 +22,7 @@ def declared(section: Rollback | None) -> datetime | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise CannotTell(f"rollback.cutover_file {file} holds no time: {error}") from None
+        raise CannotTell(f"rollback.cutover_file {file} does not contain a time: {error}") from None
     if found.tzinfo is None:
-        raise CannotTell(f"the time in rollback.cutover_file {file} has no zone: {said}")
+        raise CannotTell(f"the time in rollback.cutover_file {file} has no time zone: {said}")
     return found.astimezone(UTC)

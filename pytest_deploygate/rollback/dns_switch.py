@@ -1,7 +1,7 @@
-"""Switching a record set back by dynamic update (RFC 2136) with TSIG (RFC 8945), and asking every server afterwards.
+"""Switching a record set back by dynamic update (RFC 2136) with TSIG (RFC 8945), then querying every server.
 
-The update has a prerequisite on the value that stands there now: whoever switched in between is not overwritten, and a
-second switch after a crash does no harm.
+The update has a prerequisite on the current value: a change made by somebody else in between is not overwritten, and
+a second switch after a crash does no harm.
 """
 
 from __future__ import annotations
@@ -21,48 +21,50 @@ from pytest_deploygate.checks.way_back.section.rollback import DnsSwitch
 from pytest_deploygate.rollback.verification import Verified
 
 _TIMEOUT_S = 5.0
-#: What asking a server may end in. EOFError: it closed the connection instead of answering.
+#: How a query may fail. EOFError: the server closed the connection instead of answering.
 _FAILURES = (dns.exception.DNSException, OSError, EOFError, ValueError)
 
 
 def plan(switch: DnsSwitch) -> Verified:
-    """Say what the switch would do, with what stands there now; an update that changes nothing tries the key.
+    """Describe the switch and the current value; an update that changes nothing tests the key.
 
     Good only where the record is on the new side or the old one, and the primary takes updates from this key.
     """
     place = f"{switch.primary}:{switch.port}"
     would = (
-        f"replace {switch.name} {switch.type} {', '.join(switch.now)} by {', '.join(switch.to)} (TTL {switch.ttl})"
-        f" at {place}, if it is still so"
+        f"replace {switch.name} {switch.type} {', '.join(switch.now)} with {', '.join(switch.to)} (TTL {switch.ttl})"
+        f" at {place}, if unchanged until then"
     )
     seen = _answer(switch, switch.primary, int(switch.port))
     if seen not in (", ".join(sorted(switch.now)), ", ".join(sorted(switch.to))):
-        return Verified(False, f"would {would}; but now it is {seen}, neither the new side nor the old")
+        return Verified(
+            False, f"would {would}; but its current value is {seen}, neither the new side nor the old"
+        )
     try:
         empty = dns.update.UpdateMessage(switch.zone, keyring=_keyring(switch), keyalgorithm=switch.algorithm)
         answer = dns.query.tcp(empty, switch.primary, timeout=_TIMEOUT_S, port=int(switch.port))
     except _FAILURES as error:
-        return Verified(False, f"would {would}; but {place} does not take updates: {_words(error)}")
+        return Verified(False, f"would {would}; but {place} does not accept updates: {_words(error)}")
     if answer.rcode() != dns.rcode.NOERROR:
         code = dns.rcode.to_text(answer.rcode())
-        return Verified(False, f"would {would}; but {place} answers {code} to the key {switch.key_name}")
+        return Verified(False, f"would {would}; but {place} answers {code} for the key {switch.key_name}")
     if not answer.had_tsig:
         return Verified(
             False,
-            f"would {would}; but {place} does not sign its answer: it did not try the key {switch.key_name}",
+            f"would {would}; but {place} does not sign its answer: it did not check the key {switch.key_name}",
         )
-    return Verified(True, f"{would}; now it is {seen}, and {place} takes the key {switch.key_name}")
+    return Verified(True, f"{would}; now {seen}; {place} accepts the key {switch.key_name}")
 
 
 def switch(wanted: DnsSwitch) -> str:
-    """Replace the record set. Return what went wrong, empty when the server took it or it was so already."""
+    """Replace the record set. Return what went wrong, empty if the server accepted it or it was already done."""
     update = dns.update.UpdateMessage(wanted.zone, keyring=_keyring(wanted), keyalgorithm=wanted.algorithm)
     update.present(_relative(wanted), wanted.type, *wanted.now)
     update.replace(_relative(wanted), wanted.ttl, wanted.type, *wanted.to)
     try:
         answer = dns.query.tcp(update, wanted.primary, timeout=_TIMEOUT_S, port=int(wanted.port))
     except _FAILURES as error:
-        return f"{wanted.primary}:{wanted.port} did not take the update: {_words(error)}"
+        return f"{wanted.primary}:{wanted.port} did not accept the update: {_words(error)}"
     code = answer.rcode()
     if code == dns.rcode.NOERROR:
         return ""
@@ -70,22 +72,22 @@ def switch(wanted: DnsSwitch) -> str:
         return ""
     if code == dns.rcode.NXRRSET:
         seen = _answer(wanted, wanted.primary, int(wanted.port))
-        return f"{wanted.name} is {seen}, neither the new side nor the old: somebody changed it; look before you switch"
+        return f"{wanted.name} is {seen}, neither the new side nor the old: somebody changed it; check it before you switch"
     return f"{wanted.primary}:{wanted.port} answered {dns.rcode.to_text(code)} to the update"
 
 
 def verify(wanted: DnsSwitch) -> Verified:
-    """Ask the primary and every other authoritative server once."""
+    """Query the primary and every other authoritative server once."""
     places = [(wanted.primary, int(wanted.port)), *(_place(text) for text in wanted.check)]
     found = [_is(wanted, host, port) for host, port in places]
     bad = [verified.said for verified in found if not verified.good]
-    return Verified(not bad, "; ".join(bad) or f"{len(found)} servers give {', '.join(wanted.to)}")
+    return Verified(not bad, "; ".join(bad) or f"{len(found)} servers return {', '.join(wanted.to)}")
 
 
 def _is(wanted: DnsSwitch, host: str, port: int) -> Verified:
     seen = _answer(wanted, host, port)
     good = seen == ", ".join(sorted(wanted.to))
-    return Verified(good, f"{host}:{port} gives {seen}")
+    return Verified(good, f"{host}:{port} returns {seen}")
 
 
 def _answer(wanted: DnsSwitch, host: str, port: int) -> str:
@@ -103,7 +105,7 @@ def _answer(wanted: DnsSwitch, host: str, port: int) -> str:
 
 def _words(error: BaseException) -> str:
     if isinstance(error, EOFError):
-        return "it closed the connection without an answer"
+        return "it closed the connection without answering"
     return f"{type(error).__name__} {error}".strip()
 
 

@@ -1,6 +1,6 @@
-"""A swarm's service or a Compose project's services with the old image, written from Docker's reference; not yet run for real.
+"""A Swarm service or a Compose project's services back on the old image. Written from Docker's reference, not yet run for real.
 
-Both ways name the image, so doing them twice does no harm (`docker service rollback` would go forth and back).
+Both name the image, so doing them twice does no harm (`docker service rollback` would toggle).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _READ_S = 30.0
 
 
 def plan(wanted: Docker, host: str) -> Verified:
-    """Look at the service as it is now, or at what the Compose file makes of the old image."""
+    """Inspect the service as it is now, or what the Compose file resolves to with the old image."""
     if wanted.service:
         now = _run(_inspect(wanted.service), host)
         return Verified(
@@ -46,7 +46,7 @@ def deploy(wanted: Docker, host: str, within_s: float, mark: int | None) -> str:
 
 
 def verify(wanted: Docker, host: str) -> Verified:
-    """Ask which image runs, and whether all of it does."""
+    """Check which image runs, and whether all tasks or containers run it."""
     return _swarm(wanted, wanted.service, host) if wanted.service else _project(wanted, host)
 
 
@@ -54,7 +54,7 @@ def _swarm(wanted: Docker, service: str, host: str) -> Verified:
     spec = _run(_inspect(service), host)
     if spec.problem:
         return Verified(False, f"`{spec.command}` {spec.problem}")
-    # A registry's digest stands behind the name: image:tag@sha256:…
+    # The registry's digest follows the name: image:tag@sha256:…
     if spec.said.partition("@")[0] != wanted.image:
         return Verified(False, f"{service} has the image {spec.said or 'none'}, not {wanted.image}")
     form = "{{.Image}} {{.CurrentState}}"
@@ -71,7 +71,7 @@ def _swarm(wanted: Docker, service: str, host: str) -> Verified:
         if line[0].partition("@")[0] != wanted.image or not line[-1].startswith("Running")
     ]
     if tasks.problem or bad or not lines:
-        return Verified(False, f"{service}: {tasks.problem or '; '.join(bad) or 'no task runs'}")
+        return Verified(False, f"{service}: {tasks.problem or '; '.join(bad) or 'no running task'}")
     return Verified(True, f"{service}: {len(lines)} tasks run {wanted.image}")
 
 
@@ -82,7 +82,7 @@ def _project(wanted: Docker, host: str) -> Verified:
     found: dict[str, list[Mapping[str, Any]]] = {}
     for one in _containers(listed.said):
         found.setdefault(str(one.get("Service")), []).append(one)
-    bad = [f"{name} does not run" for name in wanted.services if name not in found]
+    bad = [f"{name} is not running" for name in wanted.services if name not in found]
     for name, containers in found.items():
         for one in containers:
             state = str(one.get("Health") or one.get("State"))
@@ -92,7 +92,7 @@ def _project(wanted: Docker, host: str) -> Verified:
 
 
 def _containers(said: str) -> list[Mapping[str, Any]]:
-    """Read `docker compose ps --format json`: an array, or since 2.21 an object a line."""
+    """Read `docker compose ps --format json`: an array, or since 2.21 one object per line."""
     decoder, found, rest = json.JSONDecoder(), [], said.strip()
     try:
         while rest:

@@ -1,4 +1,4 @@
-"""Going back, step by step: each is written down before and after, verified, and never done twice where it must not be."""
+"""Rolling back step by step: each step is journalled before and after, verified, and not repeated unless idempotent."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pytest_deploygate.rollback import actions, progress
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.progress import Line, Mark, Progress
 
-#: Asked before the first step after which writes are gone: why it must not be done; empty: it may.
+#: Called before the first step that loses writes. Returns why it must not be done; empty: it may.
 Brink = Callable[[], str]
-#: Told what is being done: the step, and how that stands.
+#: Called with the step and its progress.
 Say = Callable[[str, str], None]
 
 
-#: The kind of line that says how the platform was when a rollback stopped.
+#: The kind of journal line that records the state of the platform when a rollback stopped.
 PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a step is about, looked at once: whether it is as the step wants it, and what was seen."""
+    """The target of a step, checked once: whether it is in the wanted state, and what was seen."""
 
     step: str
     good: bool
@@ -36,9 +36,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a rollback ended. `failed` is the step that stopped it, with why; empty when every step was verified.
+    """How a rollback ended. `failed` is the step that stopped it, `why` the cause; empty if every step was verified.
 
-    `left` are the steps that were not begun, `platform` how the subject of each step was when it stopped.
+    `left` are the steps that were not begun, `platform` is the state of each step's target when it stopped.
     """
 
     progress: Progress
@@ -62,10 +62,10 @@ def execute(
     say: Say = lambda _step, _said: None,
     brink: Brink = lambda: "",
 ) -> Ended:
-    """Do what is not done yet of the rollback `name`, in order, and stop at the first step that fails.
+    """Do the remaining steps of the rollback `name` in order, and stop at the first that fails.
 
-    One that was begun is gone on with, one that ended is not begun again. The journal is locked by `writer`: two
-    rollbacks of one change at once are impossible. Raises JournalError when a line cannot be kept: without a record
+    A rollback that was begun is resumed, one that ended is not begun again. `writer` locks the journal: two
+    rollbacks of one change at once are impossible. Raises JournalError if a line cannot be written: without a record
     nothing is done.
     """
     if progress.of(writer.entries, name) is None:
@@ -89,7 +89,7 @@ def execute(
 
 
 def platform(steps: Sequence[Step], tools: Tools) -> tuple[Subject, ...]:
-    """Look at what each step is about, side by side: in which state is the platform now? Changes nothing."""
+    """Check the target of each step in parallel: what state is the platform in now? Changes nothing."""
     with ThreadPoolExecutor(4) as pool:
         looks = pool.map(lambda step: actions.look(step, tools), steps)
         return tuple(
@@ -114,14 +114,17 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say, 
         return end(Mark.FAILED, f"needs {', '.join(unmet)}, which is not done")
     mark = writer.folder / ".step"
     if not commands.idle(mark, step.within.total_seconds()):
-        return end(Mark.FAILED, "a command that a crash left behind still runs: wait for its end, or end it")
+        return end(
+            Mark.FAILED,
+            "a command left behind by a crash is still running: wait for it to finish, or stop it",
+        )
     if so_far.mark_of(step.name) is not None:  # a crash interrupted it, or it failed before
-        say(step.name, "was begun before: looking whether it took")
+        say(step.name, "was begun before: checking whether it took effect")
         found = actions.verify(step, tools)
         if found.good:
             return end(Mark.DONE, found.said, after_crash=True)
         if not step.idempotent:
-            why = f"it was begun before and has not taken ({found.said}); it must not be done twice, so a person has to look"
+            why = f"it was begun before and has not taken effect ({found.said}); it must not be done twice: check it by hand"
             return end(Mark.FAILED, why)
     elif step.past_return and (why := brink()):
         return end(Mark.FAILED, why)

@@ -1,4 +1,4 @@
-"""A whole rollback: allowed, begun, done step by step, and what follows from how it ended."""
+"""A whole rollback: permission, begin, steps, and what follows from its end."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ __all__ = ["Acceptance", "Ended", "Refusal", "go", "steps"]
 
 
 class Refusal(Exception):  # noqa: N818 (it is an answer, not an error)
-    """A rollback is not begun; the text says why and what to do."""
+    """A rollback was not begun; the text says why and what to do."""
 
 
 def steps(section: Rollback, hooks: Hooks) -> list[Step]:
     """Return the runbook's steps: those of the inventory, then those of the hooks.
 
-    Raises Refusal where a hook breaks off or gives what is no step: a runbook that lacks steps would end as verified.
+    Raises Refusal if a hook raises or returns something that is not a Step: a runbook with missing steps would
+    end as verified.
     """
     more, wrong = hooks.answers("pytest_deploygate_rollback_steps")
     if wrong:
-        raise Refusal(f"a hook that gives further steps broke off, so the runbook may lack some: {wrong[0]}")
+        raise Refusal(f"a hook that adds steps failed, so the runbook may be incomplete: {wrong[0]}")
     if hooks.unloaded:
-        raise Refusal(f"{hooks.unloaded[0]}; it may give steps of the runbook: mend it, or move it away")
+        raise Refusal(f"{hooks.unloaded[0]}; it may add steps to the runbook: fix it, or move it away")
     found = [*section.steps, *(step for given in more for step in given)]
     strange = [step for step in found if not isinstance(step, Step)]
     names = [step.name for step in found if isinstance(step, Step)]
     twice = [name for name in names if names.count(name) > 1]
     if strange or twice:
-        why = f"{strange[0]!r} is no Step" if strange else f"two steps are called {twice[0]!r}"
-        raise Refusal(f"a hook gives steps that cannot be followed: {why}")
+        why = f"{strange[0]!r} is not a Step" if strange else f"two steps are called {twice[0]!r}"
+        raise Refusal(f"a hook adds steps that cannot be executed: {why}")
     return found
 
 
@@ -52,13 +53,13 @@ def go(
     acceptance: Acceptance | None,
     say: Say,
 ) -> Ended:
-    """Go back, or go on with going back. Raises Refusal when it may not begin, JournalError when nothing can be kept."""
+    """Begin or resume a rollback. Raises Refusal if it may not begin, JournalError if the journal cannot be written."""
     situation.write_due(writer, present())
     found = situation.now(writer.entries)
     incident = found.incident
     if incident is None or incident.state not in (State.ROLLING_BACK, State.ROLLBACK_FAILED):
         raise Refusal(
-            "nobody decided to roll back: `deploygate decide rollback --role ROLE --reason TEXT` comes first"
+            "nobody decided to roll back: run `deploygate decide rollback --role ROLE --reason TEXT` first"
         )
     following = steps(section, tools.hooks)
     losing = Losing(writer, _name(incident), inventory, section, acceptance)
@@ -84,24 +85,24 @@ def go(
 
 
 def begun(incident: Incident, entries: Sequence[Entry]) -> str:
-    """Say how far the rollback that was decided last is; empty where no step of it was begun, or it has ended well."""
+    """Describe the progress of the rollback decided last; empty if no step was begun, or if it succeeded."""
     if not any(e.what is What.DECIDED and e.says == "ROLLBACK" for e in incident.events):
         return ""
     far = progress.of(entries, _name(incident))
     if far is None or far.ended:
         return ""
     done = [line.step for line in far.lines if line.mark is progress.Mark.DONE]
-    return f"done: {', '.join(done)}" if done else "no step of it is done yet"
+    return f"done: {', '.join(done)}" if done else "none of its steps is done yet"
 
 
 def _name(incident: Incident) -> str:
-    """Return the name of the rollback that was decided: one decision is one rollback, however often it is gone on with."""
+    """Return the name of the rollback decided last: one decision is one rollback, however often it is resumed."""
     decided = [e for e in incident.events if e.what is What.DECIDED and e.says == "ROLLBACK"]
     return f"{incident.id} of {decided[-1].at.wall:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def durations(ended: Ended) -> dict[str, float]:
-    """Return how long each step took that was done in one go."""
+    """Return the duration of each step that was done without interruption."""
     lines: Sequence[progress.Line] = ended.progress.lines
     return {
         line.step: line.took_s for line in lines if line.mark is progress.Mark.DONE and not line.after_crash

@@ -12,15 +12,15 @@ _ADMIN_MAINT = (
 
 
 def plan(wanted: Haproxy) -> Verified:
-    """Say what would be done, with how it is now. Good only where HAProxy answers and knows every server."""
+    """Describe what would be done and the current state. Good only if HAProxy answers and knows every server."""
     would = f"{'; '.join(_commands(wanted))} at {wanted.socket}"
     try:
         state = _states(wanted)
     except OSError as error:
-        return Verified(False, f"would {would}; but it cannot be asked: {error.strerror or error}")
+        return Verified(False, f"would {would}; but it cannot be queried: {error.strerror or error}")
     unknown = [name for name in _all(wanted) if name not in state]
     if unknown:
-        return Verified(False, f"would {would}; but there is no server {unknown[0]} in {wanted.backend}")
+        return Verified(False, f"would {would}; but {wanted.backend} has no server {unknown[0]}")
     return Verified(True, f"{would}; now: {verify(wanted).said}")
 
 
@@ -30,7 +30,7 @@ def switch(wanted: Haproxy) -> str:
         try:
             said = haproxy_socket.ask(wanted.socket, command)
         except OSError as error:
-            return f"HAProxy at {wanted.socket} cannot be told: {error.strerror or error}"
+            return f"cannot send a command to HAProxy at {wanted.socket}: {error.strerror or error}"
         if said.strip():
             return f"HAProxy refused `{command}`: {said.strip()}"
     return ""
@@ -41,15 +41,15 @@ def verify(wanted: Haproxy) -> Verified:
     try:
         state = _states(wanted)
     except OSError as error:
-        return Verified(False, f"HAProxy at {wanted.socket} cannot be asked: {error.strerror or error}")
-    bad = [f"there is no server {name} in {wanted.backend}" for name in _all(wanted) if name not in state]
+        return Verified(False, f"HAProxy at {wanted.socket} cannot be queried: {error.strerror or error}")
+    bad = [f"{wanted.backend} has no server {name}" for name in _all(wanted) if name not in state]
     bad += [f"{name} is in maintenance" for name in wanted.ready if state.get(name)]
-    bad += [f"{name} takes traffic" for name in wanted.maint if state.get(name) == 0]
+    bad += [f"{name} receives traffic" for name in wanted.maint if state.get(name) == 0]
     return Verified(not bad, "; ".join(bad) or f"{', '.join(_all(wanted))} as wanted")
 
 
 def _states(wanted: Haproxy) -> dict[str, int]:
-    """Return each server's maintenance flags, 0 where it takes traffic. Raises OSError."""
+    """Return each server's maintenance flags, 0 where it receives traffic. Raises OSError."""
     lines = haproxy_socket.ask(wanted.socket, f"show servers state {wanted.backend}").splitlines()
     names = next((line.removeprefix("# ").split() for line in lines if line.startswith("# ")), [])
     rows = [dict(zip(names, line.split(), strict=False)) for line in lines[2:] if line.strip()]

@@ -1,4 +1,4 @@
-"""Calling the hooks of a repository's `conftest.py` outside of a pytest run, and keeping their errors in the record."""
+"""Calling the hooks of a repository's `conftest.py` outside of a pytest run, and recording their errors."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ import pytest
 from pytest_deploygate import hookspecs
 from pytest_deploygate.redaction import redact
 
-#: Told which hook went wrong and how.
+#: Called with the hook that failed and its error.
 Complain = Callable[[str, str], None]
 
 
-#: What a stranger's hook may raise; `pytest.fail` and its like are no Exception.
+#: What a repository's hook may raise; `pytest.fail` and the like do not derive from Exception.
 _RAISED = (Exception, pytest.fail.Exception, pytest.skip.Exception, pytest.exit.Exception, SystemExit)
 
 
 class Hooks:
-    """The hooks that a repository implements, each implementation called by itself: an error in one stops no other."""
+    """The hooks that a repository implements. Each implementation is called separately: an error in one stops no other."""
 
     def __init__(self, plugins: pytest.PytestPluginManager, complain: Complain) -> None:
         self._plugins = plugins
         self.complain = complain
-        #: Files that should have brought hooks and could not be loaded, each with why.
+        #: Files with hooks that could not be loaded, each with the reason.
         self.unloaded: list[str] = []
 
     def ask(self, name: str, **arguments: object) -> Any:
-        """Call a hook. Without an answer None (a list that is empty, for hooks that gather)."""
+        """Call a hook. Without an answer: None, or an empty list for hooks that collect."""
         answers, _ = self.answers(name, **arguments)
         return answers if _gathers(name) else next(iter(answers), None)
 
     def answers(self, name: str, **arguments: object) -> tuple[list[Any], list[str]]:
-        """Call a hook; return the answers that are not None, at most one where the first counts, and what went wrong."""
+        """Call a hook; return the answers that are not None (only the first for `firstresult`), and the errors."""
         found: list[Any] = []
         wrong: list[str] = []
         for implementation in reversed(getattr(self._plugins.hook, name).get_hookimpls()):
@@ -70,11 +70,11 @@ def load(root: Path, complain: Complain) -> Hooks:
 
 
 def _register(plugins: pytest.PytestPluginManager, file: Path) -> str:
-    """Load a file and register its hooks. Return why that cannot be done."""
+    """Load a file and register its hooks. Return why that failed."""
     name = f"deploygate_conftest_{abs(hash(str(file)))}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        return "is no Python file"
+        return "is not a Python file"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

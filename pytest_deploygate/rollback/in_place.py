@@ -1,9 +1,9 @@
-"""A data folder restored beside the one in use, recovered there in isolation, and put into its place.
+"""A data folder restored beside the one in use, recovered there in isolation, and then swapped in.
 
-Beside the data folder `D` a folder `D.restoring` is made: `data` in it takes the backup, a server with a unix socket
-as its only way in recovers it to the wanted moment, is promoted and shut down. Then the folders change places by two
-renames; the old one stays as `D.before-rollback-TIME`. Where a crash left it is told by what is there, so `state` is
-all that anybody has to remember. A restored folder carries a note (`deploygate-restored.json`) of which restore it is.
+A folder `D.restoring` is created beside the data folder `D`. The backup goes into its `data`; a server reachable only
+through a unix socket recovers it to the wanted moment, is promoted and shut down. Then two renames swap the folders;
+the old one stays as `D.before-rollback-TIME`. The files on disk show how far a crashed restore got, so `state` is all
+that is needed to resume. A restored folder contains a note (`deploygate-restored.json`) that identifies the restore.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_deploygate.model import CannotTell
 NOTE = "deploygate-restored.json"
 _SUFFIX = ".restoring"
 _LONGEST_SOCKET = 107
-# The pattern is put together in the script: a process list must not find the shell that looks.
+# The pattern is assembled in the script: the search must not find its own shell in the process list.
 _STATE = """
 data={} suffix={} note={}
 printf 'data %s\\n' "$(test -f "$data/PG_VERSION" && echo yes)"
@@ -39,7 +39,7 @@ _CLEAR = """
 data={} suffix={}
 root="$data$suffix"
 [ -e "$root" ] || [ -L "$root" ] || exit 0
-[ -f "$root/.deploygate" ] && [ ! -L "$root" ] || { echo "$root is there and is none of ours: move it away" >&2; exit 9; }
+[ -f "$root/.deploygate" ] && [ ! -L "$root" ] || { echo "$root exists and was not created by deploygate: move it away" >&2; exit 9; }
 for signal in QUIT KILL; do
   for each in $(grep -lsF -- "$root/" /proc/[0-9]*/cmdline); do
     pid=${each#/proc/} pid=${pid%/cmdline}
@@ -56,7 +56,7 @@ _MAKE = """
 umask 077
 mkdir {} && : >{} && mkdir {} {} && echo 'local all all trust' >{} && : >{}
 """
-# The server's configuration is not part of what is taken back: it stays as it is now.
+# The server's configuration is not rolled back: it stays as it is now.
 _CONFIGURE = """
 umask 077
 from={} to={}
@@ -82,7 +82,7 @@ echo "$said"; exit 8
 _SWAP = """
 data={} restored={} aside={}
 if [ -e "$data" ]; then
-  [ ! -e "$aside" ] || { echo "$aside is there already" >&2; exit 9; }
+  [ ! -e "$aside" ] || { echo "$aside already exists" >&2; exit 9; }
   mv "$data" "$aside" || exit 1
 fi
 mv "$restored" "$data" || exit 1
@@ -92,7 +92,7 @@ sync -f "$(dirname "$data")" 2>/dev/null || sync
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a restored folder says of itself. `key` names the restore that it belongs to."""
+    """The note in a restored folder. `key` names the restore that it belongs to."""
 
     key: str
     backup: str
@@ -105,10 +105,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is there. `note` is that of the folder in use, `ready` that of one recovered beside it; None without.
+    """The state on disk. `note` is that of the folder in use, `ready` that of one recovered beside it; None if missing.
 
-    `foreign` is true where something stands in our way that we did not make. `links` are tablespaces, and a pg_wal that
-    is elsewhere; `fixed` says why the folder cannot be renamed. `pid` is 0 where no server runs.
+    `foreign` is true if the folder beside exists but was not created by the gate. `links` are tablespaces, and pg_wal if
+    it is a link; `fixed` says why the folder cannot be renamed. `pid` is 0 if no server runs.
     """
 
     there: bool
@@ -133,10 +133,10 @@ class Folder:
         return f"{self.data}{_SUFFIX}"
 
     def state(self) -> State:
-        """Look at what is there. Raises CannotTell."""
+        """Read the state on disk. Raises CannotTell."""
         done = self.place.run(_STATE, self.data, _SUFFIX, NOTE)
         if done.code:
-            raise CannotTell(f"{self.data} on {self.place.name} cannot be looked at: {done.said}")
+            raise CannotTell(f"{self.data} on {self.place.name} cannot be inspected: {done.said}")
         said = dict(line.split(" ", 1) for line in done.output.splitlines() if " " in line)
         return State(
             there=said.get("data") == "yes",
@@ -149,20 +149,20 @@ class Folder:
         )
 
     def clear(self) -> None:
-        """End what a crash left working beside, and remove it. Raises CannotTell where it is none of ours."""
+        """Stop what a crash left running in the folder beside and remove it. Raises CannotTell if it is not ours."""
         done = self.place.run(_CLEAR, self.data, _SUFFIX, timeout_s=600)
         if done.code:
             raise CannotTell(f"{self.beside} on {self.place.name} cannot be removed: {done.said}")
 
     def make(self) -> str:
-        """Make the folder beside; return that for the backup's files, which is empty. Raises CannotTell."""
+        """Create the folder beside; return the empty one for the backup's files. Raises CannotTell."""
         root = self.beside
         if len(os.fsencode(f"{root}/s/.s.PGSQL.5432.lock")) > _LONGEST_SOCKET:
-            raise CannotTell(f"{root} is too long a path for a unix socket: restore by a command (`run`)")
+            raise CannotTell(f"the path {root} is too long for a unix socket: restore with a command (`run`)")
         words = (root, f"{root}/.deploygate", f"{root}/data", f"{root}/s", f"{root}/hba", f"{root}/ident")
         done = self.place.run(_MAKE, *words)
         if done.code:
-            raise CannotTell(f"{root} on {self.place.name} cannot be made: {done.said}")
+            raise CannotTell(f"{root} on {self.place.name} cannot be created: {done.said}")
         return f"{root}/data"
 
     def recover(
@@ -173,9 +173,9 @@ class Folder:
         who: tuple[str, str],
         within_s: float,
     ) -> str:
-        """Recover the restored files to the target in isolation, promote. Return what went wrong, empty: it is up.
+        """Recover the restored files to the target in isolation and promote. Return what went wrong, empty if it is up.
 
-        `who` is a role and a database that it may be asked as and in. `config` is the configuration file, empty where it
+        `who` is the role and the database to connect with. `config` is the configuration file, empty if it
         is in the data folder.
         """
         root, data = self.beside, f"{self.beside}/data"
@@ -198,12 +198,12 @@ class Folder:
             timeout_s=within_s + 30,
         )  # fmt: skip
         if done.code:
-            what = "ended" if done.code == 7 else f"did not come to its target within {within_s:.0f} s"
+            what = "ended" if done.code == 7 else f"did not reach its target within {within_s:.0f} s"
             return f"recovery {what}: {self._log() or done.said}"
         return ""
 
     def finish(self, programs: Programs, key: str, backup: str, target: str, now: datetime) -> Note:
-        """Shut the recovered server down cleanly and leave the note that says what it is. Raises CannotTell."""
+        """Shut the recovered server down cleanly and write its note. Raises CannotTell."""
         data = f"{self.beside}/data"
         done = self.place.run(
             "{} -D {} -s -w -t 300 -m fast stop", f"{programs.folder}/pg_ctl", data, timeout_s=320
@@ -226,7 +226,7 @@ class Folder:
         return note
 
     def swap(self, note: Note) -> Done:
-        """Put the restored folder into place: two renames. The server must be down."""
+        """Swap the restored folder in: two renames. The server must be down."""
         return self.place.run(_SWAP, self.data, f"{self.beside}/data", note.aside, timeout_s=120)
 
     def _log(self) -> str:
@@ -235,9 +235,9 @@ class Folder:
 
 
 def _isolated(root: str, data: str) -> dict[str, str]:
-    """Return what keeps the recovering server from everybody. What it has to archive waits for the server in place.
+    """Return the settings that isolate the recovering server. What it has to archive waits until it is in place.
 
-    An empty archive_command with archive_mode as it is: history file and segments stay marked as to be archived.
+    archive_command is empty and archive_mode unchanged: history file and segments stay marked as ready to archive.
     """
     return {
         "data_directory": data,

@@ -1,4 +1,4 @@
-"""Running items of the checklist as a verification, in a folder of their own: the change's journal is ours meanwhile."""
+"""Running checklist items as a verification, in a folder of their own: the rollback holds the change's journal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _GOOD = ("pass", "attested", "not_applicable")
 
 
 def runner(root: Path, inventory: str, folder: Path) -> RunItems:
-    """Return a function that runs items against an inventory and says what is not good among them."""
+    """Return a function that runs items against an inventory and reports those that are not good."""
 
     def run(items: Sequence[str]) -> str:
         out = folder / "verification"
         command = [
             sys.executable, "-m", "pytest", f"--inventory={inventory}", f"--items={','.join(items)}",
             f"--deploygate-out={out}", "--fresh", "-q", "-p", "no:cacheprovider",
-            "--override-freeze=deploygate: going back is never frozen",
+            "--override-freeze=deploygate: a rollback is never frozen",
         ]  # fmt: skip
         try:
             done = subprocess.run(

@@ -1,7 +1,7 @@
-"""A Deployment's rollout undone (`kubectl rollout undo`), written from kubectl's reference; not yet run on a real cluster.
+"""Undoing a Deployment's rollout (`kubectl rollout undo`). Written from kubectl's reference, not yet run on a real cluster.
 
-Undoing twice would bring the new version back. So the image that stands there is read first, and nothing is undone
-where it is the old one already.
+Undoing twice would bring the new version back. So the current image is read first, and nothing is undone if it is
+already the old one.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.commands import Ran
 from pytest_deploygate.rollback.verification import Verified
 
-#: What `kubectl rollout status` says once it is over; its exit code with --watch=false is 0 in any case.
+#: What `kubectl rollout status` prints once it is complete; its exit code with --watch=false is 0 in any case.
 _OVER = "successfully rolled out"
 _READ_S = 30.0
 
 
 def plan(wanted: Kubernetes, host: str) -> Verified:
-    """Have the API server try the undo without doing it."""
+    """Have the API server try the undo as a dry run."""
     image = _image(wanted, host)
     if image.problem:
         return Verified(False, f"`{image.command}` {image.problem}")
     if image.said == wanted.image:
-        return Verified(True, f"{wanted.deployment} is {wanted.image} already: nothing would be undone")
+        return Verified(True, f"{wanted.deployment} already has {wanted.image}: nothing to undo")
     tried = _run(_undo(wanted, dry=True), host)
     return Verified(
         not tried.problem, tried.problem or f"undo {image.said}, back to {wanted.image}: {tried.said}"
@@ -32,7 +32,7 @@ def plan(wanted: Kubernetes, host: str) -> Verified:
 
 
 def deploy(wanted: Kubernetes, host: str, within_s: float, mark: int | None) -> str:
-    """Undo the rollout unless the old image stands there already. Return what went wrong."""
+    """Undo the rollout unless the old image is already set. Return what went wrong."""
     image = _image(wanted, host)
     if image.problem:
         return f"`{image.command}` {image.problem}"
@@ -43,7 +43,7 @@ def deploy(wanted: Kubernetes, host: str, within_s: float, mark: int | None) -> 
 
 
 def verify(wanted: Kubernetes, host: str) -> Verified:
-    """Ask for the image, and whether its rollout is over."""
+    """Check the image, and whether its rollout is complete."""
     image = _image(wanted, host)
     if image.problem:
         return Verified(False, f"`{image.command}` {image.problem}")

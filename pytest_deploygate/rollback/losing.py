@@ -1,7 +1,7 @@
-"""The point of no return: what the new side accepted is counted, saved and answered for, before anything is restored over it.
+"""The point of no return: writes on the new side are counted, saved and accepted as lost before a restore replaces them.
 
-It is done twice. Before the first step, so that nothing is begun that nobody answers for or that cannot be saved; and
-right before the step that loses it, when the new side is fenced, because users wrote on in between.
+This is done twice. Before the first step, so that nothing begins if nobody accepts the loss or the writes cannot be
+saved; and right before the step that loses them, once the new side is fenced, because users wrote in between.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _EXPORT_S = 600.0
 
 
 class Unsaved(Exception):  # noqa: N818 (it is an answer, not an error)
-    """What would be lost cannot be saved, or nobody answers for it; the text says so."""
+    """What would be lost cannot be saved, or nobody accepted the loss; the text says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """Who answers for the writes that are lost past the point of no return."""
+    """Who accepts the loss of writes past the point of no return."""
 
     role: str
     name: str
@@ -33,7 +33,7 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Losing:
-    """What a rollback (`rollback` is its name) loses, and who answers for it."""
+    """What a rollback (`rollback` is its name) loses, and who accepts that."""
 
     writer: Writer
     rollback: str
@@ -42,14 +42,14 @@ class Losing:
     acceptance: Acceptance | None
 
     def answered(self) -> None:
-        """See to it, before the first step. Raises Unsaved: nothing may begin."""
+        """Count, save and check acceptance before the first step. Raises Unsaved: nothing may begin."""
         lost = situation.loss(self.writer.entries, self.inventory)
         if lost is None or lost.rows == 0 or self._known():
-            return  # nothing is lost, or the rollback is being gone on with
+            return  # nothing is lost, or the rollback is being resumed
         self._keep(lost)
 
     def brink(self) -> str:
-        """Do it again when the new side is fenced. Return why the step that loses writes must not be done."""
+        """Repeat it once the new side is fenced. Return why the step that loses writes must not be done."""
         lost = situation.loss(self.writer.entries, self.inventory)
         known = self._known()
         if lost is None or lost.rows == 0 or (known and known[-1] == lost.rows):
@@ -61,7 +61,7 @@ class Losing:
         return ""
 
     def _known(self) -> list[int | None]:
-        """Return the counts that were answered for, oldest first."""
+        """Return the counts that were accepted, oldest first."""
         mine = [e.body for e in self.writer.entries if e.kind == KIND and e.body["rollback"] == self.rollback]
         return [body["rows"] for body in mine]
 
@@ -69,7 +69,7 @@ class Losing:
         acceptance = self.acceptance or self._earlier()
         if acceptance is None:
             raise Unsaved(
-                f"{words(lost)}; past the point of no return it needs a named person:"
+                f"{words(lost)}; a named person must accept this loss before the point of no return:"
                 " --accept-loss --role executive-sponsor --name NAME"
             )
         body = {
@@ -90,23 +90,23 @@ class Losing:
 def words(lost: Lost) -> str:
     """Say what is lost."""
     if lost.rows is None:
-        return f"what a rollback would lose is not known: {lost.problem}"
+        return f"how much a rollback would lose is not known: {lost.problem}"
     since = f" since {lost.cutover:%Y-%m-%d %H:%M:%S} UTC" if lost.cutover else ""
     return f"a rollback loses {lost.rows} rows that the new side accepted{since}"
 
 
 def _export(section: Rollback) -> str:
-    """Save what would be lost; an earlier file is replaced only by a whole one. Raises Unsaved."""
+    """Save what would be lost; an earlier file is replaced only by a complete one. Raises Unsaved."""
     if section.loss is None or section.loss.export is None or section.loss.export_to is None:
-        return "nothing: the inventory names no rollback.loss.export"
+        return "nothing: the inventory sets no rollback.loss.export"
     file = section.loss.export_to
     part = file.with_name(f"{file.name}.part")
     part.unlink(missing_ok=True)
     ran = commands.run(section.loss.export.replace("{file}", str(part)), within_s=_EXPORT_S)
-    problem = ran.problem or ("" if part.exists() else "ended with 0 and wrote no file")
+    problem = ran.problem or ("" if part.exists() else "ended with 0 but wrote no file")
     if problem:
         raise Unsaved(
-            f"what would be lost could not be saved, so nothing is restored over it: `{ran.command}` {problem}"
+            f"the writes that would be lost could not be saved, so nothing was restored: `{ran.command}` {problem}"
         )
     part.replace(file)
     return str(file)

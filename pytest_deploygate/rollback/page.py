@@ -1,4 +1,4 @@
-"""The maintenance page, on and off by a flag file that the web server looks at (nginx: `if (-f FLAG) { return 503; }`)."""
+"""The maintenance page, switched by a flag file that the web server checks (nginx: `if (-f FLAG) { return 503; }`)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _COMMAND_S = 20.0
 
 
 def plan(page: MaintenancePage) -> Verified:
-    """Check whether the flag can be set or removed on every host, and how the page is now."""
+    """Check whether the flag can be set or removed on every host, and the page's current state."""
     folder = shlex.quote(str(page.flag.parent))
     bad = []
     for host in page.hosts:
         ran = commands.run(f"test -d {folder} && test -w {folder}", host=host, within_s=_COMMAND_S)
         if ran.problem:
-            bad.append(f"{page.flag.parent} cannot be written on {_name(host)}")
-    would = f"{'make' if page.state == 'on' else 'remove'} {page.flag}; now: {_seen(page).said}"
+            bad.append(f"{page.flag.parent} is not writable on {_name(host)}")
+    would = f"{'create' if page.state == 'on' else 'remove'} {page.flag}; now: {_seen(page).said}"
     return Verified(not bad, "; ".join(bad) or would)
 
 
 def switch(page: MaintenancePage) -> str:
-    """Make or remove the flag. Return what went wrong. Doing it twice does no harm."""
+    """Create or remove the flag. Return what went wrong. Doing it twice does no harm."""
     flag = shlex.quote(str(page.flag))
     command = f"touch {flag}" if page.state == "on" else f"rm -f {flag}"
     for host in page.hosts:
@@ -38,18 +38,18 @@ def switch(page: MaintenancePage) -> str:
 
 
 def verify(page: MaintenancePage) -> Verified:
-    """Ask every host for the flag, and the address as a user would."""
+    """Check the flag on every host, and the page as a user sees it."""
     flag = shlex.quote(str(page.flag))
     test = f"test -e {flag}" if page.state == "on" else f"test ! -e {flag}"
     for host in page.hosts:
         if commands.run(test, host=host, within_s=_COMMAND_S).problem:
-            there = "is not there" if page.state == "on" else "is still there"
+            there = "is missing" if page.state == "on" else "still exists"
             return Verified(False, f"the flag {page.flag} {there} on {_name(host)}")
     return _seen(page)
 
 
 def _seen(page: MaintenancePage) -> Verified:
-    """Look at the page as a user: on is 503 with Retry-After (RFC 9110, 15.6.4 and 10.2.3) and the page's text."""
+    """Request the page as a user: on is 503 with Retry-After (RFC 9110, 15.6.4 and 10.2.3) and the page's text."""
     try:
         answer = sending.get(page, page.url, page.timeout.total_seconds(), allow_redirects=False)
     except (requests.RequestException, OSError) as error:
@@ -57,14 +57,16 @@ def _seen(page: MaintenancePage) -> Verified:
     if page.state == "off":
         return Verified(answer.status_code in page.status, f"{page.url} answers {answer.status_code}")
     if answer.status_code != requests.codes.service_unavailable:
-        return Verified(False, f"{page.url} answers {answer.status_code}, not with the page (503)")
+        return Verified(False, f"{page.url} answers {answer.status_code}, not the maintenance page (503)")
     if "Retry-After" not in answer.headers:
         return Verified(
             False, f"{page.url} answers 503 without Retry-After: search engines and clients give up"
         )
     if lacking := [text for text in page.contains if text not in answer.text]:
-        return Verified(False, f"{page.url} answers 503 without {lacking[0]!r} in it")
-    return Verified(True, f"{page.url} shows the page (503, Retry-After {answer.headers['Retry-After']})")
+        return Verified(False, f"{page.url} answers 503 but the page lacks {lacking[0]!r}")
+    return Verified(
+        True, f"{page.url} shows the maintenance page (503, Retry-After {answer.headers['Retry-After']})"
+    )
 
 
 def _name(host: str) -> str:

@@ -1,7 +1,7 @@
-"""How far a rollback is: computed from the journal's lines of kind `rollback`, and nothing else.
+"""The progress of a rollback, computed only from the journal's lines of kind `rollback`.
 
-Around each step stand an intent and what came of it. An intent without an end is a step that a crash interrupted:
-nobody knows whether it took, so it is verified before anything is done.
+Each step has an intent and a result. An intent without a result is a step interrupted by a crash: whether it took
+effect is unknown, so it is verified before anything is done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KIND = "rollback"
 
 
 class Mark(StrEnum):
-    """What a line says."""
+    """What a line records."""
 
     BEGUN = "begun"
     INTENT = "intent"
@@ -31,7 +31,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `said` is what was seen; `after_crash` marks a step that a crash interrupted and that had taken."""
+    """One line. `said` is what was seen; `after_crash` marks a step interrupted by a crash that had taken effect."""
 
     rollback: str
     mark: Mark
@@ -44,14 +44,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a rollback is."""
+    """How far a rollback is."""
 
     id: str
     begun: Moment
     lines: tuple[Line, ...]
 
     def mark_of(self, step: str) -> Mark | None:
-        """Return the last mark of a step; None for one that was never begun."""
+        """Return the last mark of a step; None if it was never begun."""
         marks = [line.mark for line in self.lines if line.step == step]
         return marks[-1] if marks else None
 
@@ -66,7 +66,7 @@ class Progress:
 
 
 def to_json(line: Line) -> dict[str, Any]:
-    """Return a line as the journal keeps it."""
+    """Return a line as the journal stores it."""
     return {
         "rollback": line.rollback,
         "mark": line.mark.value,
@@ -79,13 +79,13 @@ def to_json(line: Line) -> dict[str, Any]:
 
 
 def of(entries: Sequence[Entry], rollback: str) -> Progress | None:
-    """Return how far a rollback is, None where it was never begun. Raises JournalError."""
+    """Return how far a rollback is, None if it was never begun. Raises JournalError."""
     lines = tuple(line for line in _lines(entries) if line.rollback == rollback)
     return Progress(rollback, lines[0].at, lines) if lines else None
 
 
 def newest(entries: Sequence[Entry]) -> Progress | None:
-    """Return the newest rollback of a journal, None where none was begun. Raises JournalError."""
+    """Return the newest rollback of a journal, None if none was begun. Raises JournalError."""
     names = [line.rollback for line in _lines(entries) if line.mark is Mark.BEGUN]
     return of(entries, names[-1]) if names else None
 
@@ -108,5 +108,5 @@ def _line(entry: Entry) -> Line:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(
-            f"line {entry.seq} of the journal is no step that can be read: {error!r}"
+            f"line {entry.seq} of the journal is not a readable rollback step: {error!r}"
         ) from None

@@ -1,4 +1,4 @@
-"""One attempt at a quick fix: looked at first, done, measured again; taken back where the re-run is still red."""
+"""One attempt at a quick fix: dry run, execution, a new measurement; undone if the re-run is still red."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_deploygate.rollback.hooks import Hooks
 
 
 class NoFix(Exception):  # noqa: N818 (it is an answer, not an error)
-    """There is no quick fix to try; the text says why."""
+    """No quick fix can be tried; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of the commands of a fix, in their order; the last one that has a problem broke it off."""
+    """Results of the commands of a fix, in order; the first problem stops the rest."""
 
     fix: str
     ran: tuple[Ran, ...]
@@ -31,14 +31,14 @@ class Tried:
 
 
 def choose(section: Rollback, hooks: Hooks, incident: Incident, times: Times, name: str | None) -> QuickFix:
-    """Return the fix to try: the one named, else the first that can mend the incident's items. Raises NoFix."""
+    """Return the fix to try: the one named, else the first for the incident's items. Raises NoFix."""
     if incident.state not in (State.ASSESSING, State.HELD):
         raise NoFix(
-            f"{incident.id} is {incident.state.value}: a quick fix is tried while it is assessed or held"
+            f"{incident.id} is {incident.state.value}: a quick fix can be tried only while it is assessed or held"
         )
     if incident.fixes >= times.fixes:
         raise NoFix(
-            f"{incident.fixes} of {times.fixes} quick fixes were tried: the policy allows no more; decide"
+            f"{incident.fixes} of {times.fixes} quick fixes were tried: the policy allows no more; make a decision"
         )
     offered = hooks.ask("pytest_deploygate_quickfix", items=incident.items) or []
     fixes: list[QuickFix] = [*section.quick_fixes, *(fix for fix in offered if fix)]
@@ -46,19 +46,19 @@ def choose(section: Rollback, hooks: Hooks, incident: Incident, times: Times, na
         found = [fix for fix in fixes if fix.name == name]
         if not found:
             raise NoFix(
-                f"there is no quick fix {name!r}; there are {', '.join(f.name for f in fixes) or 'none'}"
+                f"no quick fix is named {name!r}; known: {', '.join(f.name for f in fixes) or 'none'}"
             )
         return found[0]
     fit = [
         fix for fix in fixes if any(fnmatchcase(item, one) for one in fix.items for item in incident.items)
     ]
     if not fit:
-        raise NoFix(f"no quick fix is for {', '.join(incident.items)}: decide")
+        raise NoFix(f"no quick fix covers {', '.join(incident.items)}: make a decision")
     return fit[incident.fixes % len(fit)]
 
 
 def attempt(fix: QuickFix) -> Tried:
-    """Look first, then do it; a dry run that fails means that nothing is done."""
+    """Do the dry run, then the fix; if the dry run fails, nothing is done."""
     within_s = fix.within.total_seconds()
     looked = commands.run(fix.dry_run, within_s=within_s)
     if looked.problem:
@@ -72,7 +72,7 @@ def take_back(fix: QuickFix) -> Ran:
 
 
 def to_rerun(items: Sequence[str], rerun: Rerun, hooks: Hooks) -> tuple[str, ...]:
-    """Return what a re-run has to measure: the red items, those that depend on them, and the invariants."""
+    """Return what a re-run must measure: the red items, those that depend on them, and the invariants."""
     theirs = hooks.ask("pytest_deploygate_rerun", items=items)
     if theirs:
         return tuple(dict.fromkeys([*items, *theirs]))

@@ -1,4 +1,4 @@
-"""The old version of the application brought up again, host by host: the first that fails keeps the rest as they are."""
+"""Redeploying the old version of the application host by host: the first failure leaves the other hosts as they are."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _CHECK_S = 60.0
 
 
 def plan(wanted: Redeploy) -> Verified:
-    """Look on every host whether it could be done, and what would be done."""
+    """Check on every host whether it could be done, and what would be done."""
     return _all([_plan(wanted, host) for host in wanted.hosts], wanted.hosts)
 
 
 def deploy(wanted: Redeploy, within_s: float, mark: int | None = None) -> str:
-    """Deploy on one host after the other. Return what went wrong."""
+    """Deploy on one host after another. Return what went wrong."""
     for host in wanted.hosts:
         if problem := _deploy(wanted, host, within_s, mark):
             return f"{problem}{_on(host)}"
@@ -24,7 +24,7 @@ def deploy(wanted: Redeploy, within_s: float, mark: int | None = None) -> str:
 
 
 def verify(wanted: Redeploy) -> Verified:
-    """Ask every host whether the old version runs there."""
+    """Check on every host that the old version runs."""
     return _all([_verify(wanted, host) for host in wanted.hosts], wanted.hosts)
 
 
@@ -35,7 +35,7 @@ def _plan(wanted: Redeploy, host: str) -> Verified:
         return docker.plan(wanted.docker, host)
     if wanted.systemd is not None:
         return systemd.plan(wanted.systemd, host)
-    # The check tells nothing of whether the command would work; that its host runs commands is what can be looked at.
+    # The check does not show whether the command would work; only that its host runs commands can be verified.
     there = commands.run("true", host=host, within_s=_CHECK_S)
     return Verified(not there.problem, there.problem or f"run `{wanted.command}`")
 

@@ -1,7 +1,7 @@
-"""The database as it was, into the place of what is there: through the project's backup tool, recovered before it replaces.
+"""Restoring the database in place with the project's backup tool: it is recovered before it replaces the current one.
 
-Idempotent: where a crash left it is seen from the folders, and each part is done once. Until the two renames nothing
-of the old server has changed; after them its data is kept aside under a dated name.
+Idempotent: the folders show how far a crashed restore got, and each part is done once. Until the two renames nothing
+of the old server has changed; after them its data is kept under a dated name.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from pytest_deploygate.rollback.in_place import Folder, Note, State
 from pytest_deploygate.rollback.verification import Verified
 
 _MOST_WAL_BYTES = 1024**3
-_NO_BEFORE = "it does not go on: nothing was stopped, and the old data is as it was"
+_NO_BEFORE = "the restore stops here: no server was stopped, and the old data is unchanged"
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """A restore with what it works on. `key` names it, so that after a crash it is known again."""
+    """A restore with what it works on. `key` identifies it after a crash."""
 
     wanted: DatabaseRestore
     inventory: Inventory
@@ -47,12 +47,12 @@ class Restore:
 
     @property
     def point(self) -> str:
-        """The name of the restore point, with the change put in; empty for a restore to a time."""
+        """The name of the restore point, with the change filled in; empty for a restore to a time."""
         return (self.wanted.point or "").replace("{change}", self.change)
 
 
 def of(step: Step, inventory: Inventory | None, change: str, key: str, mark: int | None = None) -> Restore:
-    """Return a step's restore. Raises CannotTell where the inventory lacks what it needs."""
+    """Return a step's restore. Raises CannotTell if the inventory lacks what it needs."""
     if (
         step.restore is None
         or inventory is None
@@ -64,7 +64,7 @@ def of(step: Step, inventory: Inventory | None, change: str, key: str, mark: int
 
 
 def plan(restore: Restore) -> str:
-    """Say what would be done. Raises CannotTell for whatever would keep it from being done."""
+    """Describe what would be done. Raises CannotTell for anything that would prevent it."""
     tool, folder = _tool(restore), _folder(restore)
     state = folder.state()
     _possible(folder, state)
@@ -78,7 +78,7 @@ def plan(restore: Restore) -> str:
 
 
 def do(restore: Restore) -> str:
-    """Restore, from wherever a crash left it. Return what went wrong."""
+    """Restore, resuming where a crash left off. Return what went wrong."""
     try:
         folder = _folder(restore)
         state = folder.state()
@@ -99,16 +99,16 @@ def do(restore: Restore) -> str:
 
 
 def verify(restore: Restore) -> Verified:
-    """Ask the folder which restore it is, and the server by query whether it works with it and takes writes."""
+    """Check which restore the folder holds, and by query that the server uses it and accepts writes."""
     try:
         note = _folder(restore).state().note
     except CannotTell as unknown:
         return Verified(False, str(unknown))
     if note is None or not _is_ours(note, restore):
-        return Verified(False, f"{restore.wanted.data} is not the restored one")
+        return Verified(False, f"{restore.wanted.data} is not the restored data folder")
     cluster = Cluster(restore.inventory.database, None)  # type: ignore[arg-type]
     try:
-        # The name of the segment being written begins with the timeline; in recovery the question is an error.
+        # The name of the current segment begins with the timeline; in recovery the query is an error.
         segment = cluster.value(cluster.primary, "SELECT pg_walfile_name(pg_current_wal_lsn())")
     except (CannotTell, psycopg.Error) as error:
         return Verified(False, f"the restored server does not answer: {' '.join(str(error).split())}")
@@ -116,7 +116,8 @@ def verify(restore: Restore) -> Verified:
         cluster.close()
     if int(str(segment)[:8], 16) != note.timeline:
         return Verified(
-            False, f"the server writes timeline {str(segment)[:8]}, the restored data is of {note.timeline}"
+            False,
+            f"the server writes timeline {str(segment)[:8]}, but the restored data is on {note.timeline}",
         )
     said = f"backup {note.backup} at {note.target}, in use and writing timeline {note.timeline}; the old data is in {note.aside}"
     return Verified(True, said)
@@ -129,7 +130,7 @@ def _prepare(restore: Restore, folder: Folder, state: State) -> Note:
     try:
         return _recovered_beside(restore, folder)
     except CannotTell:
-        # What failed is of no use to anybody, and it takes the room of a database.
+        # A failed restore is useless and takes as much space as the database.
         with contextlib.suppress(CannotTell):
             folder.clear()
         raise
@@ -146,7 +147,7 @@ def _recovered_beside(restore: Restore, folder: Folder) -> Note:
         raise CannotTell(f"{tool.name} could not restore {chosen.label}: {done.said}; {_NO_BEFORE}")
     section = restore.inventory.of(backups_section.Keys).backup
     command = (section.restore_command if section else None) or ""
-    # What is not archived yet is still with the server that is to be replaced.
+    # What is not archived yet is still on the server that will be replaced.
     fetch = f'{command or tool.restore_command(target)} || cp {shlex.quote(folder.data)}/pg_wal/%f "%p"'
     settings = _target(restore) | {"restore_command": fetch}
     database = restore.inventory.database
@@ -158,7 +159,7 @@ def _recovered_beside(restore: Restore, folder: Folder) -> Note:
 
 
 def _put_in_place(restore: Restore, folder: Folder, note: Note) -> None:
-    """Stop the server and let the folders change places. Raises CannotTell."""
+    """Stop the server and swap the folders. Raises CannotTell."""
     if folder.state().pid:
         wanted = restore.wanted
         ran = commands.run(wanted.stop, host=wanted.host, within_s=restore.within_s, mark=restore.mark)
@@ -166,48 +167,48 @@ def _put_in_place(restore: Restore, folder: Folder, note: Note) -> None:
             raise CannotTell(f"`{ran.command}` {ran.problem}; {_NO_BEFORE.partition(':')[0]}")
     if pid := folder.state().pid:
         raise CannotTell(
-            f"`{restore.wanted.stop}` ended with 0 and the server (process {pid}) still runs; {_NO_BEFORE}"
+            f"`{restore.wanted.stop}` ended with 0 but the server (process {pid}) is still running; {_NO_BEFORE}"
         )
     done = folder.swap(note)
     if done.code:
         raise CannotTell(
-            f"the folders could not change places: {done.said}; the server is down, the old data is in {folder.data} or"
-            f" {note.aside}, the restored in {folder.beside}/data"
+            f"the folders could not be swapped: {done.said}; the server is down, the old data is in {folder.data} or"
+            f" {note.aside}, the restored data in {folder.beside}/data"
         )
 
 
 def _possible(folder: Folder, state: State) -> None:
-    """Raise CannotTell for what a restore into place cannot deal with."""
+    """Raise CannotTell for what an in-place restore cannot handle."""
     if folder.place.whoami == "root":
-        raise CannotTell("PostgreSQL does not run as root: say as whom with `restore.user` or `backup.user`")
+        raise CannotTell("PostgreSQL does not run as root: set `restore.user` or `backup.user`")
     if state.foreign:
-        raise CannotTell(f"{folder.beside} is there and is none of ours: move it away")
+        raise CannotTell(f"{folder.beside} exists and was not created by deploygate: move it away")
     if not state.there and state.ready is None:
-        raise CannotTell(f"{folder.data} on {folder.place.name} is no data folder of PostgreSQL")
+        raise CannotTell(f"{folder.data} on {folder.place.name} is not a PostgreSQL data folder")
     if state.fixed:
         raise CannotTell(
-            f"{folder.data} is {state.fixed} and cannot be renamed: restore by a command (`run`)"
+            f"{folder.data} is {state.fixed} and cannot be renamed: restore with a command (`run`)"
         )
     if state.links:
         raise CannotTell(
-            f"{folder.data} has parts elsewhere ({', '.join(state.links)}: tablespaces, pg_wal): restore by a command (`run`)"
+            f"{folder.data} has parts elsewhere ({', '.join(state.links)}: tablespaces, pg_wal): restore with a command (`run`)"
         )
 
 
 def _choose(restore: Restore, tool: Tool) -> BackupSet:
     """Return the newest backup from before the wanted moment. Raises CannotTell."""
     if not tool.recovers:
-        raise CannotTell(f"{tool.name}: dumps stand at one moment only; restore by a command (`run`)")
+        raise CannotTell(f"{tool.name}: a dump holds one moment only; restore with a command (`run`)")
     limit = _moment(restore) or cutover.declared(restore.inventory.of(way_back.Keys).rollback)
     usable = [one for one in tool.backups() if not one.error and (limit is None or one.finished <= limit)]
     if not usable:
         before = f" from before {limit:%Y-%m-%d %H:%M:%S} UTC" if limit else ""
-        raise CannotTell(f"{tool.name} has no backup{before} that could be restored")
+        raise CannotTell(f"{tool.name} has no backup{before} that can be restored")
     return usable[-1]
 
 
 def _moment(restore: Restore) -> datetime | None:
-    """Return the time to restore to, None for a restore point. Raises CannotTell where the cutover is not known."""
+    """Return the time to restore to, None for a restore point. Raises CannotTell if the cutover is not known."""
     time = restore.wanted.time
     if time is None:
         return None
@@ -215,12 +216,12 @@ def _moment(restore: Restore) -> datetime | None:
         return datetime.fromisoformat(time).astimezone(UTC)
     found = cutover.declared(restore.inventory.of(way_back.Keys).rollback)
     if found is None:
-        raise CannotTell("when the new side took over is not known: say `rollback.cutover` or `cutover_file`")
+        raise CannotTell("the time of the cutover is not known: set `rollback.cutover` or `cutover_file`")
     return found
 
 
 def _target(restore: Restore) -> dict[str, str]:
-    """Return the settings that name the moment (PostgreSQL's manual, 20.5.6)."""
+    """Return the settings for the recovery target (PostgreSQL's manual, 20.5.6)."""
     moment = _moment(restore)
     if moment is None:
         return {"recovery_target_name": restore.point}
@@ -237,14 +238,12 @@ def _needed(chosen: BackupSet) -> int:
 
 
 def _programs(restore: Restore, folder: Folder) -> Programs:
-    """Return PostgreSQL's programs of the version that the data folder is of. Raises CannotTell."""
+    """Return the PostgreSQL programs for the data folder's version. Raises CannotTell."""
     for where in (folder.data, f"{folder.beside}/data"):
         done = folder.place.run("cat {}", f"{where}/PG_VERSION")
         if done.code == 0 and done.output.strip().isdigit():
             return scratch.programs(folder.place, str(restore.wanted.programs or ""), int(done.output))
-    raise CannotTell(
-        f"{folder.data} on {folder.place.name} does not say of which version of PostgreSQL it is"
-    )
+    raise CannotTell(f"{folder.data} on {folder.place.name} does not show its PostgreSQL version")
 
 
 def _tool(restore: Restore) -> Tool:

@@ -1,4 +1,4 @@
-"""The runbook as the checklist looks at it before the day: linted, every dry run made, estimated, rehearsed."""
+"""The runbook as the checklist reviews it before the day: linted, every step dry-run, estimated, rehearsed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_deploygate.rollback.actions import Tools
 
 
 def look(section: Rollback, tools: Tools, contacts: Sequence[Contact], at: datetime) -> PlanSeen:
-    """Look at the runbook without changing anything. Raises CannotTell where a hook does not give its steps."""
+    """Review the runbook without changing anything. Raises CannotTell if a hook fails to return its steps."""
     try:
         following = going_back.steps(section, tools.hooks)
     except going_back.Refusal as refused:

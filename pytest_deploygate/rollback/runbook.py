@@ -1,4 +1,4 @@
-"""Looking at a runbook before it is needed: its mistakes, what each step would do, and whether it fits into the time."""
+"""Reviewing a runbook before it is needed: its mistakes, what each step would do, and whether it fits the time limit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pytest_deploygate.rollback.actions import Tools
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A runbook, looked at. `allowed_s` is the window that the estimates must fit into."""
+    """A reviewed runbook. `allowed_s` is the time that the estimates must fit into."""
 
     steps: tuple[StepSeen, ...]
     allowed_s: float
@@ -28,17 +28,17 @@ class Plan:
 
     @property
     def estimate_s(self) -> float:
-        """How long it takes in all."""
+        """The estimate for all steps."""
         return sum(step.estimate_s for step in self.steps)
 
     @property
     def sound(self) -> bool:
-        """True when it can be relied on."""
+        """True if it can be relied on."""
         return not self.problems and not any(step.problems for step in self.steps)
 
 
 def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
-    """Lint, look at every step without changing anything (side by side), and add up the estimates."""
+    """Lint, plan every step in parallel without changing anything, and add up the estimates."""
     durations = rehearsed(section.rehearsals)
     with ThreadPoolExecutor(max(1, min(len(steps), 4))) as pool:
         looks = list(pool.map(lambda step: actions.plan(step, tools), steps))
@@ -66,7 +66,7 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
 
 
 def rehearsed(file: Path | None) -> dict[str, list[float]]:
-    """Return how long each step took in earlier rehearsals, in seconds; nothing where there is no readable file."""
+    """Return how long each step took in earlier rehearsals, in seconds; empty without a readable file."""
     found: dict[str, list[float]] = {}
     for _, took_s in _rehearsals(file):
         for name, seconds in took_s.items():
@@ -75,7 +75,7 @@ def rehearsed(file: Path | None) -> dict[str, list[float]]:
 
 
 def last_rehearsed(file: Path | None) -> datetime | None:
-    """Return when the newest rehearsal of the file ended; None where there is none."""
+    """Return when the newest rehearsal in the file ended; None if there is none."""
     return max((at for at, _ in _rehearsals(file)), default=None)
 
 
@@ -87,7 +87,7 @@ def remember(file: Path, took_s: Mapping[str, float], at: datetime | None = None
 
 
 def _rehearsals(file: Path | None) -> list[tuple[datetime, Mapping[str, float]]]:
-    """Read the file, oldest first. What cannot be read gives nothing: then nothing was rehearsed that we know of."""
+    """Read the file, oldest first. What cannot be read counts as never rehearsed."""
     try:
         plain = json.loads(file.read_text())["rehearsals"] if file else []
         found = [
@@ -112,9 +112,9 @@ def _lint(step: Step) -> list[str]:
     if not actions.verifiable(step):
         found.append("nothing verifies it: add `verify` (a step that is not verified never counts as done)")
     if not step.call:
-        found.append("says nobody to call when it fails: add `call: ROLE`")
+        found.append("names nobody to call when it fails: add `call: ROLE`")
     if step.verify_only and step.verify is None:
-        found.append("verifies only, and has no `verify`")
+        found.append("only verifies, but has no `verify`")
     return found
 
 
@@ -124,8 +124,8 @@ def _whole(section: Rollback, steps: Sequence[Step], estimate_s: float) -> list[
     found = []
     if estimate_s > section.rollback_within.total_seconds():
         found.append(
-            f"the steps are estimated at {words_for(estimate_s)} in all, "
-            f"more than the {words_for(section.rollback_within)} there are"
+            f"the steps are estimated to take {words_for(estimate_s)} in total, "
+            f"more than the {words_for(section.rollback_within)} of `rollback_within`"
         )
     names = [step.name for step in steps if step.dns is not None]
     changing = [n for n, step in enumerate(steps) if step.run or step.restore or step.redeploy]
@@ -136,14 +136,14 @@ def _whole(section: Rollback, steps: Sequence[Step], estimate_s: float) -> list[
             f"{names[0]!r} brings users back before {steps[last_change].name!r} is done: switch DNS last"
         )
     if any(step.past_return for step in steps) and section.loss is None:
-        found.append("a step loses writes and `rollback.loss` does not say how to count them")
+        found.append("a step loses writes, but `rollback.loss` does not say how to count them")
     return found
 
 
 def _how(step: Step) -> str:
     ways = []
     if step.dns is not None:
-        ways.append("every authoritative server asked")
+        ways.append("every authoritative server queried")
     if step.haproxy is not None:
         ways.append("HAProxy's own state")
     if step.restore is not None:

@@ -1,4 +1,4 @@
-"""Where a change stands now: its newest incident with what its deadlines ask for, and what going back would cost."""
+"""The current state of a change: its newest incident, what its deadlines require, and what a rollback would lose."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pytest_deploygate.rollback import circumstances, progress
 from pytest_deploygate.rollback import cutover as declared_cutover
 from pytest_deploygate.rollback.aftermath import After, call_order
 
-#: The kind of line that keeps what was seen before a deadline's action. It belongs to no run.
+#: The kind of journal line that records what was seen before a deadline's action. It belongs to no run.
 LOOKED_AGAIN = "looked again"
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """A change as it stands. `incident` is the one that is open, else the newest; `decision` that of the last run."""
+    """The state of a change. `incident` is the open one, else the newest; `decision` is that of the last run."""
 
     change: str
     inventory: str
@@ -40,12 +40,12 @@ class Now:
 
     @property
     def recommended(self) -> Outcome:
-        """What the last run's rules recommend; HOLD where none ended: unknown never allows a rollback."""
+        """What the last run's rules recommend; HOLD if no run ended: unknown never allows a rollback."""
         return self.decision.outcome if self.decision else Outcome.HOLD
 
 
 def now(entries: Sequence[Entry]) -> Now:
-    """Read a journal. Raises JournalError when it holds no run."""
+    """Read a journal. Raises JournalError if it contains no run."""
     about = standing.frame(_last_run(entries).begin)
     decided = [segment.decision for segment in segments(entries) if segment.decision]
     known = incidents.all_of(incident_log.events(entries), about.times)
@@ -62,7 +62,7 @@ def now(entries: Sequence[Entry]) -> Now:
 
 
 def write_due(writer: Writer, at: Moment, look: Callable[[], Ask] | None = None) -> list[Event]:
-    """Write down what deadlines have to say by now, with how late that is; return it.
+    """Journal and return the events of deadlines that have passed, with how late they are.
 
     `look` is called at a deadline at which the policy executes: the last run's answer may be a quarter of an hour old.
     Without it nothing is executed.
@@ -80,9 +80,9 @@ def write_due(writer: Writer, at: Moment, look: Callable[[], Ask] | None = None)
 
 
 def look_again(writer: Writer, inventory: Inventory, folder: Path) -> Ask:
-    """Look at what a rollback depends on once more, and keep what was seen; `folder` is the change's own.
+    """Measure what a rollback depends on once more and journal it; `folder` is the change's own.
 
-    The items are as the last run measured them; the old side, our own view and the loss are as they are now.
+    Items are as the last run measured them; the old side, the gate's own view and the loss are measured now.
     """
     section = inventory.of(way_back.Keys).rollback
     if section is None:
@@ -91,8 +91,8 @@ def look_again(writer: Writer, inventory: Inventory, folder: Path) -> Ask:
     lost = loss(writer.entries, inventory)
     may_return = True if lost is None else None if lost.rows is None else lost.rows == 0
     holds = seen["old_side_healthy"] is True and seen["blind"] is False
-    health, loses = ("as ROLLBACK needs them" if holds else "NOT as ROLLBACK needs them"), _loses(may_return)
-    text = f"before the deadline's action: old side and our own view are {health}; {loses}"
+    health, loses = ("as a rollback requires" if holds else "NOT as a rollback requires"), _loses(may_return)
+    text = f"checked before the deadline's action: the old side and the gate's own view are {health}; {loses}"
     writer.append(LOOKED_AGAIN, {**seen, "text": text, "conditions_hold": holds, "may_return": may_return})
     return Ask(now(writer.entries).recommended is Outcome.ROLLBACK and holds, may_return)
 
@@ -101,13 +101,13 @@ def _loses(may_return: bool | None) -> str:
     words = {
         True: "nothing would be lost",
         False: "writes would be lost",
-        None: "what would be lost is not known",
+        None: "the loss is not known",
     }
     return words[may_return]
 
 
 def cutover(entries: Sequence[Entry], section: Rollback | None) -> datetime | None:
-    """Return when the new side took over: as the inventory says, else the begin of the first run with users on it.
+    """Return the time of the cutover: from the inventory, else the begin of the first run with users on the new side.
 
     Raises CannotTell.
     """
@@ -122,7 +122,7 @@ def cutover(entries: Sequence[Entry], section: Rollback | None) -> datetime | No
 
 
 def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
-    """Count what a rollback would lose; None where no step loses anything. What cannot be counted says why."""
+    """Count what a rollback would lose; None if no step loses anything. If it cannot be counted, the result says why."""
     section = inventory.of(way_back.Keys).rollback
     if section is None or not any(step.past_return for step in section.steps):
         return None
@@ -131,7 +131,7 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     except CannotTell as unknown:
         return Lost(None, None, str(unknown))
     if began is None:
-        return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")
+        return Lost(None, None, "the time of the cutover is not known: set `rollback.cutover`")
     if section.loss is None or inventory.database is None:
         return Lost(began, None, "the inventory does not say how to count it: add `rollback.loss`")
     cluster = Cluster(inventory.database, None)
@@ -142,7 +142,7 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
 
 
 def after(entries: Sequence[Entry], section: Rollback, retry: datetime | None) -> After | None:
-    """Return what is known of a change after its rollback; None where no incident ever opened."""
+    """Return what is known of a change after its rollback; None if no incident was opened."""
     found = now(entries)
     if found.incident is None:
         return None
@@ -167,7 +167,7 @@ def after(entries: Sequence[Entry], section: Rollback, retry: datetime | None) -
 
 
 def _first_to_call(section: Rollback, back: progress.Progress | None) -> list[str]:
-    """Return who answers for the steps that failed and were not done since, the newest first, then for the whole."""
+    """Return whom to call for steps that failed and were not done since, newest first, then the rollback's owner."""
     failed = [line.step for line in (back.lines if back else ()) if line.mark is progress.Mark.FAILED]
     calls = {step.name: step.call for step in section.steps}
     left = [name for name in reversed(failed) if back and not back.done(name)]
@@ -177,5 +177,5 @@ def _first_to_call(section: Rollback, back: progress.Progress | None) -> list[st
 def _last_run(entries: Sequence[Entry]) -> Segment:
     found = segments(entries)
     if not found:
-        raise JournalError("the journal holds no run yet: run the gate first")
+        raise JournalError("the journal contains no run yet: run the gate first")
     return found[-1]

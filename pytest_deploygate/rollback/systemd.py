@@ -1,6 +1,6 @@
-"""A link switched to the old release and units restarted, on one host (systemctl's manual; not yet run under a real systemd).
+"""Switching a link to the old release and restarting units on one host. From systemctl's manual, not yet run on a real systemd.
 
-A unit counts only when it began after the link was switched: a crash between the two would leave the new version running.
+A unit counts only if it started after the link was switched: a crash in between would leave the new version running.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pytest_deploygate.clients.host import commands
 from pytest_deploygate.rollback.verification import Verified
 
 _READ_S = 30.0
-# `mv -T` replaces the link in one step; `ln -sfn` alone leaves a moment without one.
+# `mv -T` replaces the link atomically; `ln -sfn` alone leaves a moment without one.
 _SWITCH = """
 set -e
 [ -d {to} ] || {{ echo "there is no folder {to}"; exit 1; }}
@@ -21,20 +21,20 @@ mv -T {link}.deploygate {link}
 systemctl daemon-reload
 systemctl restart {units}
 """
-# --timestamp=unix is of systemd 247; what an older one says cannot be compared and counts as too early.
+# --timestamp=unix needs systemd 247; the output of an older one cannot be compared and counts as too early.
 _VERIFY = """
-[ "$(readlink -f {link})" = "$(readlink -f {to})" ] || {{ echo "{link} leads to $(readlink -f {link})"; exit 1; }}
+[ "$(readlink -f {link})" = "$(readlink -f {to})" ] || {{ echo "{link} points to $(readlink -f {link})"; exit 1; }}
 since=$(stat -c %Y {link})
 for unit in {units}; do
   systemctl is-active --quiet "$unit" || {{ echo "$unit is $(systemctl is-active "$unit")"; exit 1; }}
   began=$(systemctl show --property=ActiveEnterTimestamp --value --timestamp=unix "$unit")
-  [ "${{began#@}}" -ge "$since" ] 2>/dev/null || {{ echo "$unit runs since before the link was switched"; exit 1; }}
+  [ "${{began#@}}" -ge "$since" ] 2>/dev/null || {{ echo "$unit was started before the link was switched"; exit 1; }}
 done
 """
 
 
 def plan(wanted: Systemd, host: str) -> Verified:
-    """Look whether the old release and the units are there."""
+    """Check that the old release and the units exist."""
     units = " ".join(map(shlex.quote, wanted.units))
     look = f"test -d {shlex.quote(wanted.to)} && systemctl cat {units} >/dev/null && readlink -f {shlex.quote(wanted.link)}"
     ran = commands.run(look, host=host, within_s=_READ_S)
@@ -50,7 +50,7 @@ def deploy(wanted: Systemd, host: str, within_s: float, mark: int | None) -> str
 
 
 def verify(wanted: Systemd, host: str) -> Verified:
-    """Ask where the link leads, and whether every unit is active since then."""
+    """Check where the link points, and that every unit was started since."""
     ran = commands.run(_filled(_VERIFY, wanted), host=host, within_s=_READ_S)
     return Verified(
         not ran.problem, ran.said if ran.problem else f"{', '.join(wanted.units)} active on {wanted.to}"

@@ -1,4 +1,4 @@
-"""How a step is known to have taken: a command, an endpoint, or items of the checklist. Nothing else counts."""
+"""How a step is verified: a command, an endpoint, or checklist items. Nothing else counts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pytest_deploygate.checks.way_back.section.rollback import Verification
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import health as endpoints
 
-#: Runs items of the checklist and returns what is not good among them, in words; empty: all passed.
+#: Runs checklist items and describes those that are not good; empty: all passed.
 RunItems = Callable[[Sequence[str]], str]
 _PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Whether something is as it should be now, and what was seen. `tries` is how often it was asked."""
+    """Whether something is in the wanted state now, and what was seen. `tries` counts the checks."""
 
     good: bool
     said: str
@@ -25,7 +25,7 @@ class Verified:
 
 
 def once(verification: Verification, run_items: RunItems) -> Verified:
-    """Ask once."""
+    """Check once."""
     if verification.run is not None:
         ran = commands.run(
             verification.run, host=verification.host, within_s=verification.within.total_seconds()
@@ -39,7 +39,7 @@ def once(verification: Verification, run_items: RunItems) -> Verified:
 
 
 def patiently(ask: Callable[[], Verified], within_s: float) -> Verified:
-    """Ask until the answer is good, for at most so many seconds."""
+    """Check until the result is good, for at most `within_s` seconds."""
     deadline = time.monotonic() + within_s
     tries = 0
     while True:

@@ -1,7 +1,7 @@
-"""Which items a weaker setting of the inventory bears on, known from the bound tests: nothing is run.
+"""Which items a weaker inventory setting affects, derived from the bound tests without running them.
 
-A test asks for a section of the inventory by the name of an argument, so a setting bears on the items of the tests that
-ask for its section. Where that cannot be told, the setting counts for every scope: none that may bear on it is hidden.
+A test requests an inventory section by the name of an argument, so a setting affects the items of the tests that
+request its section. If that cannot be determined, the setting counts for every scope, so that none is hidden.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Path = tuple[str, ...]
 _ALL: Path = ()
 #: Sections about the decision itself, not about single items.
 _ABOUT_THE_DECISION = (("policy",), ("rollback",))
-#: The fixture that stands for connections to the cluster.
+#: The fixture for connections to the cluster.
 _CLUSTER = "postgres"
-#: Fixtures that read nothing of the inventory: pytest's own, which shipped fixtures take.
+#: Fixtures that read nothing from the inventory: pytest's own, used by shipped fixtures.
 _READ_NOTHING = ("request", "pytestconfig", "tmp_path")
 
 
 def weakenings(found: Sequence[Weaker], functions: Sequence[Function]) -> list[Weakening]:
-    """Return each weaker setting with the items that it bears on."""
+    """Return each weaker setting with the items that it affects."""
     reads = {function: tuple(_reads(function)) for function in functions}
     return [Weakening(one.text, _items(one.path, reads)) for one in found]
 
@@ -41,15 +41,15 @@ def _items(setting: Path, reads: dict[Function, tuple[Path, ...]]) -> tuple[str,
 
 
 def _section(setting: Path) -> Path:
-    """Return the innermost section with a name that holds a setting, else the outermost key."""
+    """Return the innermost named section that contains a setting, else the outermost key."""
     named = [d.path for d in sections.declared().values() if d.path == setting[: len(d.path)]]
     return max(named, key=len, default=setting[:1])
 
 
 def _concerns(read: Path, setting: Path, section: Path) -> bool:
-    """Tell whether a test that reads one part of the inventory goes by a setting: it is inside, around or beside it."""
+    """Tell whether a setting affects a test that reads one part of the inventory: it is inside, around or beside it."""
     if read == sections.declared()[_CLUSTER].path:
-        # A connection is no limit: what has a name of its own in `database` is asked for by that name.
+        # A connection is not a limit: sections of `database` with a name of their own are requested by that name.
         return section == read
     return read[: len(setting)] == setting[: len(read)] or read[: len(section)] == section
 
@@ -57,13 +57,13 @@ def _concerns(read: Path, setting: Path, section: Path) -> bool:
 def _reads(function: Function) -> Iterator[Path]:
     """Yield the parts of the inventory that a test reads."""
     if any(read == "self" or read.startswith("self.") for read in function.reads):
-        yield _ALL  # what a class keeps for its tests is not known
+        yield _ALL  # what a class provides to its tests is not known
     for argument in function.arguments:
         yield from _read_by(argument, function.reads)
 
 
 def _read_by(argument: str, reads: Sequence[str]) -> Iterator[Path]:
-    """Yield what comes with an argument: a section, or what the fixture reads; `reads` is what the body does with it."""
+    """Yield what an argument reads: a section, or what its fixture reads; `reads` is how the test body uses it."""
     source = fixtures.declared().get(argument)
     if argument in sections.declared():
         yield sections.declared()[argument].path
@@ -79,7 +79,7 @@ def _read_by(argument: str, reads: Sequence[str]) -> Iterator[Path]:
 
 
 def _attributes(reads: Sequence[str]) -> Iterator[Path]:
-    """Yield what is read of the inventory: `inventory.writes` is `writes`, `inventory` alone is everything."""
+    """Yield the parts of the inventory that are read: `inventory.writes` is `writes`, `inventory` alone is everything."""
     for read in reads:
         if read == "inventory" or read.startswith("inventory."):
             below = read.removeprefix("inventory").strip(".")

@@ -1,6 +1,6 @@
-"""Tests bound to items by `@pytest.mark.item("id")`: which there are, before anything is deselected.
+"""Tests bound to items by `@pytest.mark.item("id")`, listed before anything is deselected.
 
-Under pytest-xdist the workers collect and the controller writes the journal, so a worker leaves the list in a file.
+Under pytest-xdist the workers collect and the controller writes the journal, so workers pass the list in a file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytest_deploygate.session.scope import markers_of
 
 @dataclass(frozen=True, slots=True)
 class BoundTest:
-    """A test with the items that it brings findings for."""
+    """A test with the items it produces findings for."""
 
     test: str
     items: tuple[str, ...]
@@ -34,7 +34,7 @@ def item_ids(item: pytest.Item) -> tuple[str, ...]:
 def bind(
     collected: Iterable[pytest.Item], checklist: Checklist, in_scope: Collection[str]
 ) -> list[BoundTest]:
-    """Give every bound test the markers of its items' phase and area; of a test with items in scope, of those alone.
+    """Add the phase and area markers of its items to every bound test; only of the items in scope, if any are.
 
     So `-m "phase2 and not preflight"` runs a test that is bound to an item of each.
 
@@ -72,7 +72,7 @@ def _place(test: pytest.Item) -> str:
 
 
 def leave_for_controller(folder: Path, run: str, tests: Sequence[BoundTest]) -> None:
-    """Write the list where the controller of this run finds it; all workers write the same."""
+    """Write the list for the controller of this run; all workers write the same."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(_file(folder, run), json.dumps([[bound.test, bound.items] for bound in tests]))
 

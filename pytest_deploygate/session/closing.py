@@ -1,4 +1,4 @@
-"""What can be judged only when a run closes: the issue log (what is not green is known then) and the sign-off."""
+"""Items that can be judged only when a run closes: the issue log (it needs the other results) and the sign-off."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pytest_deploygate.signoff import folder as signed_folder
 
 
 def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return item ids by the name under which these findings are journalled, for the items in scope."""
+    """Return item ids by the test name used in the journal for these findings, for the items in scope."""
     return {f"{CLOSING_TESTS}{item.id}": (item.id,) for item in _items(settings)}
 
 
 def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Finding]:
-    """Judge the items that close a run, where they are in scope; `entries` is the journal so far."""
+    """Judge the closing items that are in scope; `entries` is the journal so far."""
     mine = _items(settings)
     about_the_log = [item for item in mine if item.closing is not Closing.SIGNED]
     composed = standing.results(entries) if about_the_log else []
@@ -72,7 +72,7 @@ def _finding(item: Item, target: str, judgement: Judgement) -> Finding:
 
 
 def keep_signed(folder: Path) -> None:
-    """Put signatures aside, with the results that they are on: this run writes a new report, which nobody signed.
+    """Move signatures aside with the results they cover: this run writes a new report, which nobody signed.
 
     Raises OSError.
     """

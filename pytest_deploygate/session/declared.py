@@ -1,7 +1,7 @@
-"""Bound tests as the suite's files declare them, read without running them.
+"""Bound tests as declared in the suite's files, read without running them.
 
-Collecting shows only what the command line lets through (node ids, `--lf`, a file that cannot be imported), so what
-should have run is read from the source: functions under `@pytest.mark.item("…")` in the files of `testpaths`.
+Collection shows only what the command line selects (node ids, `--lf`, files that can be imported), so the tests that
+should have run are read from the source: functions under `@pytest.mark.item("…")` in the files of `testpaths`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A test function with the items it is bound to, its arguments, and whether it disturbs.
+    """A test function with the items it is bound to, its arguments, and whether it is disruptive.
 
-    `otherwise` is what a disruptive one does where disturbing is not allowed; empty: nothing. `reads` are the names
+    `otherwise` is what a disruptive test does if disruption is not allowed; empty: nothing. `reads` are the names
     that its body reads, each with its attributes, such as `inventory.uptime`.
     """
 
@@ -33,7 +33,7 @@ class Function:
 class TestFile:
     """A file with its bound test functions.
 
-    `only_bound`: its text shows that it holds no other test, so nothing is missed where none of its items is in scope.
+    `only_bound`: its source shows no other test, so it can be skipped if none of its items is in scope.
     """
 
     __test__ = False
@@ -53,14 +53,14 @@ def read(file: Path, name: str) -> TestFile:
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return TestFile(file, ())  # pytest reports a file that it cannot read
+        return TestFile(file, ())  # pytest reports unreadable files itself
     marks = _assigned_marks(tree)
     only_bound = all(map(_plain, marks)) and all(_only_bound(node, marks) for node in tree.body)
     return TestFile(file, tuple(_bound(tree, f"{name}::", marks)), only_bound)
 
 
 def left_out(declared: dict[str, tuple[str, ...]], collected: list[str]) -> dict[str, tuple[str, ...]]:
-    """Return the declared tests of which nothing was collected."""
+    """Return the declared tests that were not collected at all."""
     seen = {nodeid.partition("[")[0] for nodeid in collected}
     return {test: ids for test, ids in declared.items() if test not in seen}
 
@@ -85,7 +85,7 @@ def _bound(tree: ast.AST, prefix: str, outer: tuple[ast.expr, ...]) -> Iterator[
 
 
 def _only_bound(node: ast.stmt, outer: tuple[ast.expr, ...], *, in_class: bool = False) -> bool:
-    """Tell whether a statement makes no test but bound ones; where that is not plain to see it does not."""
+    """Tell whether a statement defines no tests other than bound ones; false if in doubt."""
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             marks = (*outer, *node.decorator_list)
@@ -114,7 +114,7 @@ def _like_a_test(name: str) -> bool:
 
 
 def _plain(mark: ast.expr) -> bool:
-    """Tell whether a mark is written as `pytest.mark.…`; an `item` one with plain strings alone."""
+    """Tell whether a mark is written as `pytest.mark.…`, an `item` mark with plain strings only."""
     called = mark.func if isinstance(mark, ast.Call) else mark
     root: ast.expr = called
     while isinstance(root, ast.Attribute):

@@ -1,4 +1,4 @@
-"""Tests that disturb, and those marked `alone` (load), run alone: they wait until no other test runs, and others wait for them (pytest-xdist too)."""
+"""Disruptive tests and those marked `alone` (load) run alone, also under pytest-xdist: others wait for them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_deploygate.session.settings import Settings
 
 
 def hold_the_floor(item: pytest.Item, settings: Settings) -> Iterator[None]:
-    """Keep the floor while a test runs: alone where it disturbs or must not be disturbed, else with others.
+    """Hold the floor while a test runs: alone if it is disruptive or marked `alone`, else shared.
 
-    A test marked `disruptive(otherwise="…")` has something quiet to do where disturbing is not allowed.
+    A test marked `disruptive(otherwise="…")` has a harmless alternative if disruption is not allowed.
     Raises CannotTell for any other disruptive test that was not allowed.
     """
     marker = item.get_closest_marker("disruptive")
     if marker and not settings.allow_disruptive and "otherwise" not in marker.kwargs:
         raise CannotTell(
-            "this check disturbs and was not allowed; "
-            f"run it with --allow-disruptive={settings.inventory.name} in a window where that is agreed"
+            "this check is disruptive and was not allowed; "
+            f"run it with --allow-disruptive={settings.inventory.name} in a window agreed for it"
         )
     disturbs = marker is not None and settings.allow_disruptive
     alone = disturbs or item.get_closest_marker("alone") is not None

@@ -1,4 +1,4 @@
-"""The `gate` fixture: a test hands it judge, measurement and criterion; it keeps the evidence and the finding."""
+"""The `gate` fixture: a test passes it judge, measurement and criterion; it stores the evidence and the finding."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _MOST_WORDS = 600
 
 
 class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
-    """Evidence could not be written (disk full, no permission); the run's evidence is incomplete."""
+    """Evidence could not be written (disk full, no permission): the run's evidence is incomplete."""
 
 
 class Gate:
-    """Takes one test's judgements. `findings` is what it has so far."""
+    """Collects one test's judgements. `findings` are those recorded so far."""
 
     def __init__(self, *, items: tuple[str, ...], test: str, target: str, out: Path) -> None:
         self.items = items
@@ -49,11 +49,11 @@ class Gate:
         target: str = "",
         item: str = "",
     ) -> Judgement:
-        """Judge a measurement, keep it as evidence and record a finding for each item the test is bound to.
+        """Judge a measurement, store it as evidence and record a finding for each item the test is bound to.
 
         `target` defaults to the test's parameter (a replica's or a table's name). A judgement that is not a pass
         does not stop the test: further targets are still judged, and the test ends with the worst of them. `item` names
-        one of several items that the test is bound to, where what is judged is about that one alone.
+        one of the test's items if the judgement concerns only that one.
         """
         judgement = judge(measurement, criterion)
         name = target or self.target
@@ -75,10 +75,10 @@ class Gate:
         *,
         target: str = "",
     ) -> Judgement:
-        """Judge; what fails is measured once more with `again`, and is a confirmed failure when it fails again.
+        """Judge; a failure is measured once more with `again`, and is confirmed if it fails again.
 
-        For what the network may have caused: such a judge leaves `confirmed` alone. A failure that comes and goes, or
-        whose second look ends in CannotTell, is inconclusive and keeps its reason. Both measurements are evidence.
+        For failures that the network may have caused: such a judge does not set `confirmed`. An intermittent failure, or
+        one whose second measurement raises CannotTell, is inconclusive and keeps its reason. Both are evidence.
         """
         if judge(measurement, criterion).verdict is not Verdict.FAIL:
             return self.judge(judge, measurement, criterion, target=target)
@@ -107,7 +107,7 @@ class Gate:
         criterion: str = "",
         evidence: tuple[Evidence, ...] = (),
     ) -> None:
-        """Record a judgement that was made elsewhere. Raises ValueError for an item that the test is not bound to."""
+        """Record a judgement made elsewhere. Raises ValueError for an item that the test is not bound to."""
         if item and item not in self.items:
             raise ValueError(f"{self.test} is not bound to {item}, but to {', '.join(self.items)}")
         now = time.monotonic()
@@ -133,7 +133,7 @@ class Gate:
             )
 
     def record_unjudged(self, verdict: Verdict, reason: str, *, trace: str = "") -> None:
-        """Record a finding where the test ended before anything was judged; `trace` is kept as evidence."""
+        """Record a finding if the test ended before anything was judged; `trace` is stored as evidence."""
         evidence = (self._keep(self.target, "trace", trace),) if trace else ()
         self.record(Judgement(verdict, reason), evidence=evidence)
 
@@ -154,7 +154,7 @@ class Gate:
         return Evidence(path.relative_to(self.out).as_posix(), digest, kind)
 
 
-#: Where a bound test keeps its gate.
+#: The stash key of a bound test's gate.
 GATE = pytest.StashKey[Gate]()
 
 
@@ -184,7 +184,7 @@ def plain(value: object) -> Any:
 
 
 def _criterion_words(criterion: object) -> str:
-    """Say the criterion in a line: its plain settings as `name: value`; the whole of it is in the evidence."""
+    """Describe the criterion in one line, its plain settings as `name: value`; all of it is in the evidence."""
     if isinstance(criterion, BaseModel):
         fields = {name: getattr(criterion, name) for name in type(criterion).model_fields}
     elif dataclasses.is_dataclass(criterion) and not isinstance(criterion, type):

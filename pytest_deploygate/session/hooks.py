@@ -1,4 +1,4 @@
-"""The hooks of a run, each of a few lines: bind, parametrise, settle, journal, decide, print.
+"""The pytest hooks of a run, each a few lines: bind, parametrise, record, journal, decide, print.
 
 This module is registered as a pytest plugin by `wake`, with the modules of `fixtures`.
 """
@@ -37,16 +37,16 @@ from pytest_deploygate.session.settings import SETTINGS
 
 _RUN = pytest.StashKey[Run]()
 _RECORD = pytest.StashKey[Record]()
-#: Tests of sections that this inventory does not have, whose items others cover.
+#: Tests of sections that this inventory does not have and whose items other tests cover.
 _LEFT = pytest.StashKey[set[str]]()
-#: Whether the shipped suites and the checklist are collected beside what pytest was given.
+#: Whether the shipped suites and the checklist are collected besides pytest's arguments.
 _WHOLE = pytest.StashKey[bool]()
-#: The repository's own test files that have no test of the scope.
+#: The repository's own test files without a test in scope.
 _IDLE = pytest.StashKey[set[Path]]()
 
 
 def wake(config: pytest.Config) -> None:
-    """Read inventory and checklist, open the journal, and join. Raises pytest.UsageError (exit 4)."""
+    """Read inventory and checklist, open the journal, and register. Raises pytest.UsageError (exit 4)."""
     found = settings.read(config)
     registered = [line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")]
     scope.check(found.expression, found.checklist, registered)
@@ -81,15 +81,15 @@ def wake(config: pytest.Config) -> None:
 
 
 def _whole(config: pytest.Config) -> bool:
-    """Tell whether no path was given, so that the shipped suites and the checklist are collected, too."""
+    """Tell whether no path was given, so that the shipped suites and the checklist are collected too."""
     worker = getattr(config, "workerinput", None)
-    if worker is not None:  # a worker is given the controller's paths
+    if worker is not None:  # a worker receives the controller's paths
         return bool(worker["deploygate_whole"])
     return config.args_source is not config.ArgsSource.ARGS
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave to `pytest_collection_modifyitems` what is collected there, and out what has no test of the scope."""
+    """Skip what `pytest_collection_modifyitems` collects, and files without a test in scope."""
     if collection_path in config.stash[_IDLE]:
         return True
     checklist = config.stash[SETTINGS].checklist.file
@@ -99,7 +99,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Call a shipped test alike wherever the package is installed."""
+    """Give a shipped test the same node id wherever the package is installed."""
     if not shipped.is_suite(module_path):
         return None
     module: pytest.Module = pytest.Module.from_parent(
@@ -109,7 +109,7 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 def _quieten(config: pytest.Config) -> None:
-    """Leave reasons to our summary, and tracebacks to the evidence, unless the command line asks for them."""
+    """Show reasons in our summary and tracebacks in the evidence only, unless the command line asks for more."""
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"
     reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -118,7 +118,7 @@ def _quieten(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """Say what is gated."""
+    """Print what is gated."""
     found = config.stash[SETTINGS]
     run = config.stash.get(_RUN, None)
     in_scope = f"{found.scope_words or scope.WHOLE} ({len(found.scope_items)} items)"
@@ -129,14 +129,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     if run and run.moved_aside:
-        lines.append(f"deploygate: the former journal is in {run.moved_aside}")
+        lines.append(f"deploygate: the previous journal was moved to {run.moved_aside}")
     if run and found.resume:
-        lines.append(f"deploygate: resuming, {len(run.kept)} tests were good in the last run and are kept")
+        lines.append(f"deploygate: resuming, keeping {len(run.kept)} tests that were good in the last run")
     return lines
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> manual.ChecklistFile | None:
-    """Collect the checklist: what people attest are tests, too."""
+    """Collect the checklist: items that people attest are tests too."""
     return manual.collect(file_path, parent)
 
 
@@ -158,7 +158,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Bind tests to items before anything is deselected, and leave out what `--resume` keeps."""
+    """Bind tests to items before anything is deselected, and skip tests that `--resume` keeps."""
     found = config.stash[SETTINGS]
     if config.stash[_WHOLE]:
         items[:0] = shipped.collect(session, suites.functions_of(config), found.scope_items)
@@ -186,7 +186,7 @@ def pytest_collection_modifyitems(
 
 
 def _asked(item: pytest.Item, found: settings.Settings) -> bool:
-    """Tell whether `--items` asks for a test; without the option all are asked for."""
+    """Tell whether `--items` selects a test; without the option all are selected."""
     return not found.only or bool(set(bound.item_ids(item)) & set(found.only))
 
 
@@ -202,7 +202,7 @@ def pytest_configure_node(node: object) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """End a test early, as not covered, when the inventory does not name what it needs."""
+    """End a test early, as not covered, if the inventory lacks what it needs."""
     callspec = getattr(item, "callspec", None)
     for value in callspec.params.values() if callspec and GATE in item.stash else ():
         if isinstance(value, parameters.Missing):
@@ -223,7 +223,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Keep disruptive tests alone."""
+    """Run disruptive tests alone."""
     if GATE not in item.stash:
         return (yield)
     floor = hold_the_floor(item, item.config.stash[SETTINGS])
@@ -238,7 +238,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Make the report of a bound test carry its findings."""
+    """Attach its findings to the report of a bound test."""
     report = yield
     if (its_gate := item.stash.get(GATE, None)) is not None:
         outcome.settle(its_gate, report, call)
@@ -249,7 +249,7 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport, config: pytest.Config
 ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
-    """Name our verdicts in pytest's own lines; where the live line runs, print no letters."""
+    """Show our verdicts in pytest's own lines; print no letters while the live line runs."""
     status = outcome.status(report) if isinstance(report, pytest.TestReport) else None
     if PROGRESS in config.stash and isinstance(report, pytest.TestReport):
         if status:
@@ -260,7 +260,7 @@ def pytest_report_teststatus(
 
 
 class _Writing:
-    """Hooks of the process that writes the journal; registered for the time of a run."""
+    """Hooks of the process that writes the journal, registered while a run lasts."""
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self.config = config
@@ -276,10 +276,10 @@ class _Writing:
             progress.start(len(session.items) if hasattr(session, "items") else 0)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Count a file that cannot be collected as evidence that is missing: what it would have measured is unknown."""
+        """Count a file that cannot be collected as missing evidence: what it would have measured is unknown."""
         if report.failed:
             self.run.lost.append(
-                f"{report.nodeid or 'the suite'} could not be collected: what it measures is unknown"
+                f"{report.nodeid or 'the suite'} could not be collected: what it would have measured is unknown"
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -289,7 +289,7 @@ class _Writing:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Journal what a test found; stop the run when nothing can be kept any more."""
+        """Journal a test's findings; stop the run if the journal can no longer be written."""
         if lost := self.run.record(report):
             session = self.config.pluginmanager.get_plugin("session")
             if session is not None:
@@ -306,7 +306,7 @@ class _Writing:
             progress.close()
         record = self.config.stash[_RECORD] = self.run.finish(interrupted=int(exitstatus) in (2, 3))
         if record.decision is not None:
-            # Where we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision says 25.
+            # If we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision's exit code is 25.
             status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)
             session.exitstatus = exit_code(record.decision, status, foreign_failure=self.run.foreign_failure)
 
@@ -315,7 +315,7 @@ class _Writing:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
-    """Print what broke off, what is not a pass, then the decision with its reasons."""
+    """Print errors, what is not a pass, then the decision with its reasons."""
     record = config.stash.get(_RECORD, None)
     if record is None:
         return
@@ -332,11 +332,11 @@ def pytest_terminal_summary(
         )
     )
     for complaint in run.complaints:
-        terminalreporter.write_line(f"{complaint} (no verdict and no decision is better for it)")
+        terminalreporter.write_line(f"{complaint} (no verdict or decision improves because of it)")
     if int(exitstatus) in _PYTEST_ENDINGS and not run.stopped:
         terminalreporter.write_line(
             f"pytest itself ended with exit code {int(exitstatus)} ({_PYTEST_ENDINGS[int(exitstatus)]}), "
-            "which is this run's; the decision above is what stands"
+            "the exit code of this run; the decision above still holds"
         )
 
 
@@ -344,7 +344,7 @@ _PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
 
 
 def _print_broken(reporter: pytest.TerminalReporter) -> None:
-    """Print what pytest's own sections would have: files that cannot be collected, and failures without a finding."""
+    """Print what pytest's own sections would show: files that cannot be collected, and failures without a finding."""
     if reporter.config.option.tbstyle != "no":
         return
     broken = [*reporter.stats.get("error", []), *reporter.stats.get("failed", [])]

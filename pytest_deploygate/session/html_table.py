@@ -1,7 +1,7 @@
-"""What pytest-html shows with `--html FILE`: our decision on top, our verdicts in its rows, and what it is missing.
+"""Additions to pytest-html's page (`--html FILE`): the decision on top, verdicts in its rows, and missing tests.
 
-pytest-html counts tests, and a test of a worker that died is in none of its rows: it says "0 Failed". The decision is
-never computed from it. It puts node ids into its page as HTML, so here they become text.
+pytest-html counts tests and has no row for a test whose worker died: it shows "0 Failed". The decision is never
+computed from it. It inserts node ids as HTML, so they are escaped here.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class HtmlTable:
         self._crashed: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remember tests whose worker died: pytest-xdist reports them in no phase, so pytest-html shows no row."""
+        """Record tests whose worker died: pytest-xdist reports no phase for them, so pytest-html shows no row."""
         if report.when not in ("setup", "call", "teardown"):
             self._crashed.append(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Put the decision, its reasons and what is missing before pytest-html's own counts."""
+        """Show the decision, its reasons and missing tests above pytest-html's own counts."""
         record = self._record()
         prefix.insert(0, _decision(record, self._report))
         gone = list(dict.fromkeys([*self._crashed, *self._missing()]))
@@ -56,7 +56,7 @@ class HtmlTable:
 
     @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Make the id text, and say our verdict beside pytest's word."""
+        """Escape the id, and show our verdict beside pytest's outcome."""
         for place, cell in enumerate(cells):
             if cell.startswith(_ID_CELL):
                 inside = cell.removeprefix(_ID_CELL).removesuffix("</td>")

@@ -1,4 +1,4 @@
-"""What a run means for incidents: what was observed, and whether a rollback is to be thought of."""
+"""What a run means for incidents: what was observed, and whether a rollback must be considered."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Decision
 from pytest_deploygate.moments import present
 
-#: A line to be journalled: its kind and its body.
+#: A journal line to write: its kind and its body.
 Line = tuple[str, dict[str, Any]]
 
 
 def times(inventory: Inventory) -> Times:
-    """Return the policy's clocks."""
+    """Return the policy's time limits."""
     section = inventory.of(way_back.Keys).rollback or Rollback()
     return Times(
         decide_s=section.decide_within.total_seconds(),
@@ -32,14 +32,14 @@ def times(inventory: Inventory) -> Times:
 
 
 def observed(entries: Sequence[Entry], decision: Decision, red_items: Sequence[str]) -> list[Event]:
-    """Return what a run, its decision and the items that `red` gives mean for the incidents of the change."""
+    """Return the incident events of a run from its decision and its red items."""
     about = standing.frame([entry for entry in entries if entry.kind == "run"][-1].body)
     events = incident_log.events(entries)
     return observing.observe(events, about.times, decision, red_items, about.scope, present())
 
 
 def red(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return the items that are red although users are on the new system."""
+    """Return the items that are red while users are on the new system."""
     about = standing.frame([entry for entry in entries if entry.kind == "run"][-1].body)
     phases = [phase.id for phase in about.phases]
     return observing.red_items(standing.results(entries), phases, about.rollback_from)

@@ -1,6 +1,6 @@
-"""What a run does about an incident of its change: it looks around, acts on deadlines, asks hooks, and goes back.
+"""What a run does about an incident of its change: measure circumstances, act on deadlines, call hooks, roll back.
 
-Whatever a rollback needs comes with this module. A run without an incident does not import it.
+This module imports all of the rollback code. A run without an incident does not import it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _STRICTER = (Outcome.GO, Outcome.HOLD, Outcome.ROLLBACK)
 
 
 def circumstances(settings: Settings) -> Iterator[Line]:
-    """Look at what a rollback depends on; for runs in which an item failed after users came to the new system."""
+    """Measure what a rollback depends on, if an item failed while users are on the new system."""
     section = settings.inventory.of(way_back.Keys).rollback
     if section is not None:
         seen = rollback_circumstances.gather(section, settings.out, settings.inventory.name)
@@ -35,7 +35,7 @@ def circumstances(settings: Settings) -> Iterator[Line]:
 
 
 def overdue(writer: Writer, settings: Settings, loaded: Hooks) -> None:
-    """Write down what deadlines have to say by now, with how late that is, and tell it. Raises JournalError."""
+    """Journal and notify deadlines that have passed, with how late that is. Raises JournalError."""
     for event in situation.write_due(
         writer, present(), lambda: situation.look_again(writer, settings.inventory, settings.out)
     ):
@@ -45,9 +45,9 @@ def overdue(writer: Writer, settings: Settings, loaded: Hooks) -> None:
 
 
 def decided(writer: Writer, settings: Settings, decision: Decision, loaded: Hooks) -> None:
-    """Let a hook decide in the place of the person who is asked. Raises JournalError.
+    """Let a hook decide in place of a person. Raises JournalError.
 
-    It may be as strict as the rules or stricter; what is milder, or no decision, is refused and said.
+    It may be as strict as the rules or stricter. A milder or invalid answer is refused and reported.
     """
     found = incidents.standing(incident_log.events(writer.entries), situation.now(writer.entries).times)
     if found is None or found.state is not State.ASSESSING:
@@ -64,9 +64,9 @@ def decided(writer: Writer, settings: Settings, decision: Decision, loaded: Hook
 def _refused(answer: object, decision: Decision) -> str:
     known = [outcome.value for outcome in _STRICTER]
     if not isinstance(answer, str) or answer.upper() not in known:
-        return f"answered {answer!r}, which is none of {', '.join(known)}: nothing is decided by it"
+        return f"answered {answer!r}, which is not one of {', '.join(known)}: ignored"
     if _STRICTER.index(Outcome(answer.upper())) < _STRICTER.index(decision.outcome):
-        return f"said {answer.upper()} over {decision.outcome.value}, which is refused: a hook can only be stricter"
+        return f"answered {answer.upper()} to {decision.outcome.value}, which is refused: a hook can only be stricter"
     return ""
 
 
@@ -78,23 +78,23 @@ def _write(writer: Writer, settings: Settings, found: Incident, says: Outcome, l
 
 
 def _holder(found: Incident) -> Event | None:
-    """Return the decision to hold, where a person took the newest one."""
+    """Return the decision to hold, if the newest decision is one and was made by a person."""
     decisions = [event for event in found.events if event.what in (What.DECIDED, What.DEADLINE)]
     newest = decisions[-1] if decisions else None
     return newest if newest and newest.what is What.DECIDED and newest.says == "HOLD" else None
 
 
 def gone_back(settings: Settings, writer: Writer, loaded: Hooks) -> Line | None:
-    """Go back at once, as the rules decided and `--rollback=execute` asks; None where no incident is open."""
+    """Roll back at once, as the rules decided and `--rollback=execute` allows; None if no incident is open."""
     section = settings.inventory.of(way_back.Keys).rollback
     if section is None or not section.steps:
-        why = "--rollback=execute: the inventory has no rollback.steps, so there is nothing to execute"
+        why = "--rollback=execute: nothing to execute, the inventory has no rollback.steps"
         return standing.GONE_BACK, {"verified": None, "why": why}
     found = incidents.standing(incident_log.events(writer.entries), incident.times(settings.inventory))
     if found is None:
         return None
     if found.state is State.HELD and (holder := _holder(found)):
-        why = f"--rollback=execute: not begun, because {holder.name or holder.by} ({holder.by}) holds: {holder.reason}"
+        why = f"--rollback=execute: not begun, because {holder.name or holder.by} ({holder.by}) decided to hold: {holder.reason}"
         return standing.GONE_BACK, {"verified": None, "why": why}
     reason = "--rollback=execute: the rules decided"
     event = Event(found.id, What.DECIDED, present(), observing.GATE, Outcome.ROLLBACK.value, reason)

@@ -1,4 +1,4 @@
-"""What people attest, as tests: pytest collects the checklist file, and each manual or hybrid item of it is a test."""
+"""Attested items as tests: pytest collects the checklist file, and each of its manual or hybrid items is a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_deploygate.session.settings import SETTINGS
 
 
 def items(checklist: Checklist) -> list[Item]:
-    """Return the items that a person must attest. What the issue log proves, the log itself attests."""
+    """Return the items that a person must attest. Items decided by the issue log need no attestation."""
     return [item for item in checklist.items if attestable(item) and not item.about_the_log]
 
 
@@ -29,7 +29,7 @@ class ChecklistFile(pytest.File):
     """The checklist as a file of tests."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        """Yield a test for each item that a person must attest."""
+        """Yield one test per item that a person must attest."""
         for item in items(self.config.stash[SETTINGS].checklist):
             test: AttestedItem = AttestedItem.from_parent(self, name=item.id)
             test.line = item.line
@@ -38,20 +38,20 @@ class ChecklistFile(pytest.File):
 
 
 class AttestedItem(pytest.Item):
-    """An item of the checklist: attested when a person in the right role says so, on evidence that still holds."""
+    """A checklist item, attested if a person in the right role confirms it with evidence that is still valid."""
 
     line = 0
 
     def runtest(self) -> None:
-        """Look at the attestations of this item and judge them."""
-        # The probe brings the HTTP client along. A run without such items does not need it.
+        """Read the attestations of this item and judge them."""
+        # The probe imports the HTTP client, which a run without such items does not need.
         from pytest_deploygate.checks.people.judge import attestations as judge_attestations  # noqa: PLC0415
         from pytest_deploygate.checks.people.probe import attestations as probe_attestations  # noqa: PLC0415
 
         settings = self.config.stash[SETTINGS]
         item = settings.checklist.get(self.name)
         if item is None:
-            raise pytest.UsageError(f"{self.name} is not in the checklist any more")
+            raise pytest.UsageError(f"{self.name} is no longer in the checklist")
         seen = probe_attestations.measure(
             settings.root,
             item.id,
@@ -63,12 +63,12 @@ class AttestedItem(pytest.Item):
         self.stash[GATE].judge(judge_attestations.judge, seen, needed, target="attestation")
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Say where the item stands."""
+        """Return the item's place in the checklist."""
         return self.path, max(0, self.line - 1), self.name
 
 
 def collect(file: Path, parent: pytest.Collector) -> ChecklistFile | None:
-    """Return the collector for a file when it is this run's checklist."""
+    """Return the collector for a file if it is this run's checklist."""
     checklist = parent.config.stash[SETTINGS].checklist
     if file.resolve() != checklist.file.resolve():
         return None

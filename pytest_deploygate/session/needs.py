@@ -1,4 +1,4 @@
-"""What a bound test needs of the inventory, known from its arguments alone: nothing is run, nobody is connected to."""
+"""What a bound test needs from the inventory, derived from its arguments alone: nothing is run or connected to."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pytest_deploygate.session.parameters import Missing
 
 
 def missing(arguments: Sequence[str], inventory: Inventory) -> tuple[str, ...]:
-    """Return what the inventory must say more for a test with these arguments to run, in words."""
+    """Describe what must be added to the inventory for a test with these arguments to run."""
     found: dict[str, str] = {}
     for name in arguments:
         if words := _missing(name, inventory):
-            found.setdefault(words.partition(";")[0], words)  # a section and its entries are one thing to add
+            found.setdefault(words.partition(";")[0], words)  # a section and its entries are added together
     return tuple(found.values())
 
 
 def targets(arguments: Sequence[str], inventory: Inventory) -> int:
-    """Return how many times a test with these arguments runs; 0 where something is missing."""
+    """Return how many times a test with these arguments runs; 0 if something is missing."""
     if missing(arguments, inventory):
         return 0
     counts = [len(found[0]) for name in arguments if (found := parameters.values(name, inventory))]
@@ -30,10 +30,10 @@ def targets(arguments: Sequence[str], inventory: Inventory) -> int:
 
 
 def left_to_others(functions: Sequence[Function], inventory: Inventory) -> set[str]:
-    """Return the tests that need not run: what they lack is optional, and another test covers each of their items.
+    """Return the tests that may be left out: what they lack is optional, and another test covers each of their items.
 
-    So an inventory without TimescaleDB loses nothing by the tests of it, nor one without native partitions by theirs;
-    where none of an item's tests can run all stay, and say what each would need.
+    An inventory without TimescaleDB, or without native partitions, loses nothing by leaving out their tests. If none of
+    an item's tests can run, all stay and report what each would need.
     """
     whole = {f.test for f in functions if not missing(f.arguments, inventory)}
     covered = {item for f in functions if f.test in whole for item in f.items}
@@ -50,7 +50,7 @@ def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:
 
 
 def _missing(name: str, inventory: Inventory) -> str:
-    """Say what a test's argument lacks: a section, or what the fixture of that name takes in its turn."""
+    """Describe what a test's argument lacks: a section, or what the fixture of that name needs in turn."""
     if name not in sections.declared():
         source = fixtures.declared().get(name)
         lacking = (_missing(taken, inventory) for taken in source.arguments) if source else iter(())
@@ -59,7 +59,7 @@ def _missing(name: str, inventory: Inventory) -> str:
         return words
     try:
         found = parameters.values(name, inventory)
-    except ValueError as error:  # a snapshot that is not there or not one
+    except ValueError as error:  # a snapshot that is missing or invalid
         return str(error)
     first = found[0][0] if found else None
     return first.reason if isinstance(first, Missing) else ""

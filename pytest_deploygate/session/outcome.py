@@ -1,4 +1,4 @@
-"""From how a test ended to its findings: every way of ending has a verdict, and none of them is a pass by default."""
+"""Findings from how a test ended: every outcome has a verdict, and none is a pass by default."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.model import CannotTell, Finding, NotCovered, Verdict, wo
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session.gate import EvidenceLost, Gate
 
-#: Attributes that a test report carries to whoever writes the journal (they survive pytest-xdist).
+#: Attributes of a test report, read by the process that writes the journal (they survive pytest-xdist).
 FINDINGS, VERDICT, LOST = "deploygate_findings", "deploygate_verdict", "deploygate_lost"
 
 _WORDS = {
@@ -20,7 +20,7 @@ _WORDS = {
 
 
 def settle(gate: Gate, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-    """Put the findings of a bound test on its report and make the report's outcome follow the worst verdict."""
+    """Attach the findings of a bound test to its report and set the report's outcome from the worst verdict."""
     told = len(gate.findings) if call.when == "teardown" else 0
     try:
         _record_ending(gate, call)
@@ -49,13 +49,13 @@ def settle(gate: Gate, report: pytest.TestReport, call: pytest.CallInfo[None]) -
 
 
 def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-    """Return category, letter and word for pytest's own lines, or None where pytest's are right."""
+    """Return category, letter and word for pytest's own lines, or None to keep pytest's."""
     verdict = getattr(report, VERDICT, None)
     return _WORDS.get(Verdict(verdict)) if verdict else None
 
 
 def hide_secrets(report: pytest.TestReport) -> None:
-    """Redact what pytest, its plugins and pytest-html print of a test: its captured output and its traceback."""
+    """Redact a test's captured output and traceback, which pytest and its plugins print."""
     report.sections = [(name, redact(text)) for name, text in report.sections]
     told = report.longreprtext
     if told and (hidden := redact(told)) != told:
@@ -76,7 +76,7 @@ def _reason(findings: list[Finding], verdict: Verdict) -> str:
 
 
 def _record_ending(gate: Gate, call: pytest.CallInfo[None]) -> None:
-    """Record what an exception in the test means; one in the teardown adds to what was found."""
+    """Record a finding for an exception in the test; one in the teardown adds to its findings."""
     if call.excinfo is None:
         return
     error = call.excinfo.value
@@ -90,15 +90,15 @@ def _record_ending(gate: Gate, call: pytest.CallInfo[None]) -> None:
     elif isinstance(error, pytest.skip.Exception):
         gate.record_unjudged(Verdict.NOT_COVERED, f"the test was skipped: {text or 'no reason given'}")
     elif text.startswith("Timeout "):
-        gate.record_unjudged(Verdict.INCONCLUSIVE, f"the test ran into its time limit: {text}")
+        gate.record_unjudged(Verdict.INCONCLUSIVE, f"the test exceeded its time limit: {text}")
     elif isinstance(error, AssertionError | pytest.fail.Exception):
         gate.record_unjudged(Verdict.FAIL, text or "an assertion failed", trace=_trace(call))
     elif call.when == "teardown":
-        gate.record_unjudged(Verdict.INCONCLUSIVE, f"cleaning up failed: {_named(error)}", trace=_trace(call))
+        gate.record_unjudged(Verdict.INCONCLUSIVE, f"cleanup failed: {_named(error)}", trace=_trace(call))
     else:
         gate.record_unjudged(
             Verdict.INCONCLUSIVE,
-            f"the check itself broke off, which says nothing about the item: {_named(error)}",
+            f"the check itself failed with an error, so the item is unknown: {_named(error)}",
             trace=_trace(call),
         )
 

@@ -1,4 +1,4 @@
-"""How far this host's clock may be off, as its kernel estimates it (adjtimex(2)); nothing is asked over the network."""
+"""The kernel's estimate of this host's clock error (adjtimex(2)); no network query."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REST = 256
 
 @dataclass(frozen=True, slots=True)
 class OwnClock:
-    """What the kernel says. All are None where it cannot be asked (not Linux, or a sandbox without the call)."""
+    """The kernel's values. All are None if the call is not available (not Linux, or a sandbox)."""
 
     synchronised: bool | None = None
     offset_s: float | None = None

@@ -1,4 +1,4 @@
-"""Parametrisation over the inventory: a bound test that takes `replica`, `table`, … runs once for each of them."""
+"""Parametrisation from the inventory: a bound test that takes `replica`, `table`, … runs once for each of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_deploygate.inventory.models import Inventory
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Stands for a parameter that the inventory does not name; the test's item is then not covered."""
+    """Placeholder for a parameter missing from the inventory; the test's item is then not covered."""
 
     reason: str
 
 
 def values(name: str, inventory: Inventory) -> tuple[list[Any], list[str]] | None:
-    """Return values and ids for an argument name, or None when the inventory has nothing to do with it.
+    """Return values and ids for an argument name, or None if it does not come from the inventory.
 
-    What the inventory leaves out gives one `Missing` in place of an empty list: no test disappears.
-    Raises ValueError when a file that the inventory names cannot be used.
+    A missing section gives one `Missing` instead of an empty list, so that no test disappears.
+    Raises ValueError if a file that the inventory names cannot be used.
     """
     said = sections.declared().get(name)
     if said is None or not isinstance(said.said, Each):

@@ -1,4 +1,4 @@
-"""One live line on a terminal: how far the run is, what runs now and for how long."""
+"""One live line on a terminal: progress, the running test and for how long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TICK_S = 1.0
 
 
 def terminal_of(config: pytest.Config) -> TextIO | None:
-    """Open the terminal where pytest's output goes to one: it captures what goes to stdout while a test runs."""
+    """Open the terminal if pytest's output goes to one: pytest captures stdout while a test runs."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     try:
         return Path("/dev/tty").open("w", encoding="utf-8") if reporter and reporter.isatty else None
@@ -27,7 +27,7 @@ def terminal_of(config: pytest.Config) -> TextIO | None:
 
 
 class Progress:
-    """Draws a line such as `12 of 38 · 1 fail · phase2.replication db2 · 3 s` and keeps it ticking."""
+    """Draws a line such as `12 of 38 · 1 fail · phase2.replication db2 · 3 s` and keeps it up to date."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -45,19 +45,19 @@ class Progress:
         self._thread.start()
 
     def begin(self, test: str) -> None:
-        """Say that a test runs now."""
+        """Show a test as running."""
         self._now[test] = time.monotonic()
         self._draw()
 
     def end(self, test: str, verdict: str) -> None:
-        """Count a test that is done."""
+        """Count a finished test."""
         self._now.pop(test, None)
         self._counts[verdict] += 1
         self._draw()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Draw nothing for a while: something else has the terminal."""
+        """Draw nothing while something else uses the terminal."""
         with self._lock:
             self._paused = True
             self._stream.write(_CLEAR)
@@ -68,7 +68,7 @@ class Progress:
             self._paused = False
 
     def close(self) -> None:
-        """Stop and leave the line empty."""
+        """Stop and clear the line."""
         self._stop.set()
         with self._lock:
             self._stream.write(_CLEAR)
@@ -94,5 +94,5 @@ class Progress:
                 self._stream.flush()
 
 
-#: Where a run keeps its line.
+#: The stash key of a run's line.
 PROGRESS = pytest.StashKey[Progress]()

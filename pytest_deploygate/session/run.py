@@ -1,4 +1,4 @@
-"""One run of the gate, seen from the process that writes: its journal segment, its decision, its result files."""
+"""One run of the gate in the process that writes: its journal segment, its decision, its result files."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from pytest_deploygate.session.settings import Settings
 
 
 class Run:
-    """A segment of the change's journal while it is written.
+    """A segment of the change's journal during the run.
 
-    `declared` are the bound test functions that the suite's files hold, by name, with their items. `kept` are the
-    tests that `--resume` takes over from the last run: they are not run again.
+    `declared` are the bound test functions in the suite's files, by name, with their items. `kept` are the tests that
+    `--resume` takes over from the last run: they are not run again.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Run:
         declared_tests: dict[str, tuple[str, ...]],
         plugins: pytest.PytestPluginManager,
     ) -> None:
-        """Begin a segment. Raises JournalError when the folder is locked, damaged or cannot be written."""
+        """Begin a segment. Raises JournalError if the folder is locked, damaged or not writable."""
         self.settings = settings
         self.hooks = Hooks(plugins, self._complain)
         self.complaints: list[str] = []
@@ -70,7 +70,7 @@ class Run:
         self._writer.append("run", self._frame())
 
     def know(self, collected: list[BoundTest]) -> None:
-        """Journal which bound tests there are: those collected, and those that the command line left out."""
+        """Journal the bound tests: those collected, and those that the command line left out."""
         missing = declared.left_out(self.declared, [bound.test for bound in collected])
         tests = [(b.test, b.items) for b in collected] + list(missing.items())
         tests += list(closing.declared(self.settings).items())
@@ -78,7 +78,7 @@ class Run:
         self._append("bound", {"run": self.id, "tests": tests})
 
     def record(self, report: pytest.TestReport) -> str | None:
-        """Journal the findings that a test report carries. Returns a sentence when evidence was lost."""
+        """Journal the findings of a test report. Returns a sentence if evidence was lost."""
         if lost := getattr(report, outcome.LOST, None):
             self.lost.append(lost)
             return str(lost)
@@ -111,18 +111,18 @@ class Run:
         if failed := unwritten or _tick(self.settings, record):
             self.lost.append(failed)
         self._writer.close()
-        # What was lost while writing cannot be in the journal, but must be in the exit code and on the terminal.
+        # A failure to write cannot be in the journal, but must show in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
 
     def _look_around(self) -> None:
-        """Journal what a rollback would depend on now."""
+        """Journal what a rollback depends on now."""
         from pytest_deploygate.session import incident_actions  # noqa: PLC0415 (only for runs with an incident)
 
         for kind, body in incident_actions.circumstances(self.settings):
             self._append(kind, {"run": self.id, **body})
 
     def _ask_hooks(self, decision: Decision, red: Sequence[str]) -> None:
-        """Say what the run means for incidents, act on clocks that are over, and let hooks take part in both."""
+        """Journal incident events, act on expired deadlines, and call hooks for both."""
         new = incident.observed(self._writer.entries, decision, red)
         for event in new:
             self._append(incident_log.KIND, incident_log.to_json(event))
@@ -139,17 +139,17 @@ class Run:
             self.lost.append(str(error))
 
     def _complain(self, where: str, what: str) -> None:
-        """Keep what went wrong in a hook; it is printed, too."""
+        """Journal an error in a hook; it is printed too."""
         self.complaints.append(f"hook {where}: {what}")
         self._append("hook", {"run": self.id, "where": where, "what": what, "text": f"{where}: {what}"})
 
     def missing(self) -> list[str]:
-        """Return the bound tests of the scope that yielded no finding so far, and what was lost."""
+        """Return the bound tests in scope without a finding so far, and what was lost."""
         evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
         return [*evidence.silent, *evidence.lost]
 
     def _go_back(self, decision: Decision) -> Decision:
-        """Execute the rollback that was decided, where that was asked for; return the decision that stands then."""
+        """Execute a decided rollback if that was requested; return the decision that holds afterwards."""
         if decision.outcome is not Outcome.ROLLBACK or not self.settings.execute_rollback:
             return decision
         from pytest_deploygate.session import incident_actions  # noqa: PLC0415 (only for runs that go back)
@@ -178,12 +178,12 @@ class Run:
         return None
 
     def _know_from_workers(self) -> None:
-        """Under pytest-xdist: take the list of bound tests that the workers left."""
+        """Under pytest-xdist, read the list of bound tests that the workers wrote."""
         if not self._bound_known and (tests := bound.take_from_workers(self.settings.out, self.id)):
             self.know(tests)
 
     def _frame(self) -> dict[str, Any]:
-        """Return all that the results depend on beside findings, so that they can be computed again."""
+        """Return everything else the results depend on, so that they can be computed again."""
         settings, checklist = self.settings, self.settings.checklist
         return {
             "run": self.id,
@@ -229,7 +229,7 @@ class Run:
         }
 
     def _keep(self) -> frozenset[str]:
-        """Return the tests that were good in the last run, when it was about the same thing and is not too old."""
+        """Return the tests that were good in the last run, if its inputs were the same and it is not too old."""
         runs = journal.segments(self._writer.entries)
         if not runs:
             return frozenset()
@@ -245,13 +245,13 @@ class Run:
 
 
 def plain_id(nodeid: str) -> str:
-    """Return a node id without the group that pytest-xdist's loadgroup adds to it."""
+    """Return a node id without the group added by pytest-xdist's loadgroup."""
     head, at, _ = nodeid.rpartition("@")
     return head if at and "::" in head else nodeid
 
 
 def exit_code(decision: Decision, pytest_status: int, *, foreign_failure: bool) -> int:
-    """Return the exit code of a run: pytest's own 2 to 6 are left alone, but for 5 where items were expected."""
+    """Return the exit code of a run: pytest's own 2 to 6 are kept, except 5 if items were expected."""
     if pytest_status in (0, 5):
         return decision.exit_code
     if pytest_status == 1:
@@ -260,7 +260,7 @@ def exit_code(decision: Decision, pytest_status: int, *, foreign_failure: bool) 
 
 
 def _windows(settings: Settings) -> dict[str, list[str]]:
-    """Return start and end of each phase whose heading and the inventory's timetable say when it is planned."""
+    """Return start and end of each phase planned by its heading and the inventory's schedule."""
     timetable = settings.inventory.timetable
     if timetable is None:
         return {}
@@ -271,7 +271,7 @@ def _windows(settings: Settings) -> dict[str, list[str]]:
 
 
 def _digests(settings: Settings) -> dict[str, str]:
-    """Return the SHA-256 of every record file that this run rests on, by path below the root."""
+    """Return the SHA-256 of every record file that this run depends on, by path below the root."""
     files = [attestation.file for attestation in settings.attestations]
     files += [waiver.file for waiver in settings.waivers]
     if settings.issue_log and settings.issue_log.exists:
@@ -287,7 +287,7 @@ def _who() -> str:
 
 
 def _move_aside(folder: Path) -> Path | None:
-    """Rename a change's folder so that a new one can begin; return its new name."""
+    """Rename a change's folder so that a new one can be created; return its new name."""
     if not folder.exists():
         return None
     aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
@@ -299,7 +299,7 @@ def _move_aside(folder: Path) -> Path | None:
 
 
 def _tick(settings: Settings, record: Record) -> str | None:
-    """Give the checklist back ticked, where that was asked for. Return what went wrong."""
+    """Write the ticked checklist if requested. Return what went wrong."""
     if settings.ticked is None:
         return None
     mine = [result for result in record.items if result.in_scope]
@@ -311,7 +311,7 @@ def _tick(settings: Settings, record: Record) -> str | None:
 
 
 def _write_results(folder: Path, record: Record) -> str | None:
-    """Write the result files, each whole or not at all. Return what went wrong."""
+    """Write the result files, each completely or not at all. Return what went wrong."""
     try:
         closing.keep_signed(folder)
         for name, text in results.render(record).items():

@@ -1,4 +1,4 @@
-"""The scope of a run: which items `-m` names by phase and area, and whether the names in it exist."""
+"""The scope of a run: the items that `-m` selects by phase and area, and whether the names in it exist."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def markers_of(item: Item) -> tuple[str, ...]:
 
 
 def check(expression: str, checklist: Checklist, registered: list[str]) -> None:
-    """Refuse a `-m` with a name that no phase, area or registered marker has. Raises pytest.UsageError."""
+    """Reject a `-m` with an unknown phase, area or marker. Raises pytest.UsageError."""
     phases = [phase.id for phase in checklist.phases]
     valid = [*phases, *checklist.areas, *registered]
     for name in _NAME.findall(re.sub(r"\([^()]*=[^()]*\)", "", expression)):
         if name not in _WORDS and name not in valid:
             hint = nearest(name, [*phases, *checklist.areas])
-            raise pytest.UsageError(f"-m {expression!r}: there is no phase, area or marker {name!r}{hint}")
+            raise pytest.UsageError(f"-m {expression!r}: no phase, area or marker is named {name!r}{hint}")
 
 
 def by_item_alone(expression: str, checklist: Checklist) -> bool:

@@ -1,4 +1,4 @@
-"""What a run was asked for: the options, the inventory and the checklist behind them, and where results go."""
+"""The settings of a run: options, inventory, checklist, and where results go."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. `expression` is what `-m` said; empty means the whole checklist."""
+    """One run's settings. `expression` is that of `-m`; empty means the whole checklist."""
 
     root: Path
     loaded: Loaded
@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def scope_items(self) -> tuple[str, ...]:
-        """The ids of the items that the run speaks for, in the checklist's order."""
+        """The ids of the items in scope, in the checklist's order."""
         found = scope.item_ids(self.expression, self.checklist)
         return tuple(item for item in found if item in self.only) if self.only else found
 
@@ -67,7 +67,7 @@ class Settings:
 
     @property
     def scope_words(self) -> str:
-        """The scope as the report says it: what `-m` and `--items` named. Empty: the whole checklist."""
+        """The scope as shown in the report: `-m` and `--items`. Empty: the whole checklist."""
         items = f"items {', '.join(self.only)}" if self.only else ""
         return f"{self.expression}, {items}" if self.expression and items else self.expression or items
 
@@ -78,12 +78,12 @@ class Settings:
 
     @property
     def chained(self) -> bool:
-        """Whether a GO needs those of the phases before: when the change was named."""
+        """Whether a GO requires a GO of the phases before: if the change was named."""
         return self.change != DEFAULT_CHANGE
 
     @property
     def not_applicable(self) -> dict[str, str]:
-        """Reasons by item id, with the role that decided."""
+        """Reasons by item id, with the role that decided it."""
         entries = self.inventory.not_applicable
         return {entry.item: f"{entry.reason} (decided by: {entry.owner})" for entry in entries}
 
@@ -96,9 +96,9 @@ def read(config: pytest.Config) -> Settings:
     root = config.rootpath
     here = config.invocation_params.dir
     if _mistaken(root, here):
-        # pytest takes the word after an option that it does not know yet for a path to collect.
+        # pytest takes the word after an option that is not registered yet for a path to collect.
         raise pytest.UsageError(
-            f"pytest took {root} for the project, because a path outside of it follows an option: write it with the "
+            f"pytest took {root} for the project, because an option is followed by a path outside it: write it with an "
             "equals sign, --inventory=PATH, --deploygate-out=DIR, --ticked=FILE"
         )
     try:
@@ -152,7 +152,7 @@ def read(config: pytest.Config) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Records:
-    """What people wrote: attestations, waivers, the change's issue log."""
+    """Records written by people: attestations, waivers, the change's issue log."""
 
     attestations: tuple[Attestation, ...]
     waivers: tuple[Waiver, ...]
@@ -160,7 +160,7 @@ class _Records:
 
     @classmethod
     def read(cls, root: Path, checklist: Checklist, change: str, cap: int) -> _Records:
-        """Read them all before anything runs. Raises pytest.UsageError with every problem in any of them."""
+        """Read all of them before anything runs. Raises pytest.UsageError with every problem found."""
         problems: list[str] = []
 
         def tried(read_records: Callable[[], T], nothing: T) -> T:
@@ -181,7 +181,7 @@ class _Records:
 
 
 def _mistaken(root: Path, here: Path) -> bool:
-    """Tell whether pytest's root is not the project that we stand in: elsewhere, or a folder above without inventories."""
+    """Tell whether pytest's root is not the current project: another folder, or one above without inventories."""
     if not here.is_relative_to(root):
         return True
     between = [folder for folder in (here, *here.parents) if folder != root and folder.is_relative_to(root)]
@@ -190,7 +190,9 @@ def _mistaken(root: Path, here: Path) -> bool:
 
 def _check(settings: Settings) -> None:
     if settings.resume and settings.fresh:
-        raise pytest.UsageError("--resume goes on with the last run and --fresh puts it aside: choose one")
+        raise pytest.UsageError(
+            "--resume and --fresh are mutually exclusive: continue the last run, or move it aside"
+        )
     known = [item.id for item in settings.checklist.items]
     for entry in settings.inventory.not_applicable:
         if entry.item not in known:
@@ -202,20 +204,20 @@ def _check(settings: Settings) -> None:
     start = settings.inventory.policy.rollback_from
     if "rollback_from" in settings.inventory.policy.model_fields_set and start not in phases:
         hint = nearest(start, phases)
-        raise pytest.UsageError(f"{settings.loaded.file}: policy.rollback_from: no phase {start!r}{hint}")
+        raise pytest.UsageError(
+            f"{settings.loaded.file}: policy.rollback_from: unknown phase {start!r}{hint}"
+        )
 
 
 def _only(config: pytest.Config, checklist: Checklist) -> tuple[str, ...]:
-    """Return the items that `--items` names. Raises pytest.UsageError with the nearest for one that is not there."""
+    """Return the items that `--items` names. Raises pytest.UsageError with the nearest match for an unknown one."""
     given = config.getoption("--items")
     if given is None:
         return ()
     known = [item.id for item in checklist.items]
     named = tuple(dict.fromkeys(word.strip() for word in str(given).split(",") if word.strip()))
     if not named:
-        raise pytest.UsageError(
-            "--items names no item; write for example --items phase2.replication,golive.dns"
-        )
+        raise pytest.UsageError("--items is empty; write for example --items phase2.replication,golive.dns")
     for name in named:
         if name not in known:
             raise pytest.UsageError(
@@ -229,7 +231,7 @@ def _allowed(config: pytest.Config, name: str) -> bool:
     if allowed is not None and allowed != name:
         raise pytest.UsageError(
             f"--allow-disruptive={allowed}: the inventory is called {name!r}; "
-            f"to disturb it say --allow-disruptive={name}"
+            f"to allow disruptive checks on it, use --allow-disruptive={name}"
         )
     return allowed is not None
 

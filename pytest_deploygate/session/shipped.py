@@ -1,7 +1,7 @@
-"""The suites that come with the product: which of their tests a checklist asks for, and collecting them.
+"""The shipped suites: which of their tests a checklist needs, and collecting them.
 
-They are collected beside a repository's own tests, from the package, so that new checks reach everybody with an
-upgrade. A file none of whose items is asked for is not imported.
+They are collected from the package, in addition to a repository's own tests, so that an upgrade brings new checks to
+everybody. A file without an item in scope is not imported.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pytest_deploygate import suites
 from pytest_deploygate.session import declared
 from pytest_deploygate.session.declared import Function, TestFile
 
-#: How node ids of the suites begin, wherever the package is installed.
+#: The prefix of the suites' node ids, wherever the package is installed.
 NODES = f"{suites.__name__.replace('.', '/')}/"
 
 
 def checklist() -> Path:
-    """Return the checklist that comes with the product."""
+    """Return the shipped checklist."""
     return next(file for folder in _folders() if (file := folder / "checklist.md").is_file())
 
 
@@ -38,7 +38,7 @@ def functions() -> Iterator[Function]:
 
 
 def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Function]:
-    """Leave out shipped tests whose items a checklist does not have: a team's checklist may do without them."""
+    """Leave out shipped tests whose items a checklist does not have: a team's checklist may omit them."""
     left = []
     for function in found:
         if not function.test.startswith(NODES):
@@ -60,7 +60,7 @@ def collect(
 
 
 def keep_bound(item: pytest.Item, known: Collection[str]) -> bool:
-    """Take items that the checklist does not have from a shipped test's markers; return whether any item is left.
+    """Remove items that the checklist does not have from a shipped test's markers; return whether any item is left.
 
     A test of the repository's own that names an unknown item is a mistake, which `bound.bind` reports.
     """
@@ -78,7 +78,7 @@ def is_suite(path: Path) -> bool:
 
 
 def _paths() -> dict[str, Path]:
-    """Return the files of the suites by the beginning of their node ids."""
+    """Return the files of the suites by the prefix of their node ids."""
     found = (file for folder in _folders() for file in folder.glob("test_*.py"))
     return {NODES + file.name: file for file in sorted(found, key=lambda file: file.name)}
 

@@ -1,4 +1,4 @@
-"""The item about signatures: those on the report as it was before this run are verified and judged."""
+"""The sign-off item: signatures on the report from before this run are verified and judged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pytest_deploygate.signoff import verify
 
 
 def judge(settings: Settings, entries: Sequence[Entry], run: str) -> Judgement:
-    """Judge the signatures on the report as it was before this run."""
+    """Judge the signatures on the report from before this run."""
     if not any(segment.decision for segment in journal.segments(entries) if segment.run != run):
         return Judgement(
             Verdict.NOT_COVERED,
-            "nobody can have signed: this change has no report from before this run; "
+            "no report to sign: this change has none from before this run; "
             "run its phases, have the report signed (`deploygate sign`), then run handover again",
         )
     found = verify.verify(

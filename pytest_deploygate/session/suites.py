@@ -1,4 +1,4 @@
-"""The bound tests that a run should have: the repository's own and the shipped ones that its checklist asks for."""
+"""The bound tests that a run should have: the repository's own and the shipped ones that its checklist needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pytest_deploygate.session import declared, shipped
 from pytest_deploygate.session.declared import Function, TestFile
 
-#: The test files of a run, read once.
+#: The stash key of a run's test files, read once.
 _FILES = pytest.StashKey[list[TestFile]]()
 
 
@@ -31,12 +31,12 @@ def items_by_test(found: Sequence[Function]) -> dict[str, tuple[str, ...]]:
 
 
 def idle_files(config: pytest.Config, known: Collection[str], wanted: Collection[str]) -> set[Path]:
-    """Return the repository's own test files that need not be imported: bound tests alone, none of an item in `wanted`.
+    """Return the repository's own test files that need not be imported: only bound tests, none of an item in `wanted`.
 
-    A file that names an item which is not among the `known` ones is a mistake, which `bound.bind` reports.
+    A file that names an item not in `known` is a mistake, which `bound.bind` reports.
     """
     if any(config.getini(name) != [start] for name, start in _PREFIXES.items()):
-        return set()  # other functions and classes than those that were looked for may be tests
+        return set()  # with other naming patterns, further functions and classes may be tests
     found = set()
     for test_file in _files_of(config):
         items = {item for function in test_file.functions for item in function.items}

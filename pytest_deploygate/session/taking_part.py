@@ -1,4 +1,4 @@
-"""What hooks of the repository are asked when a run closes: about red items of a new incident, and for the report."""
+"""The repository's hooks called when a run closes: for red items of a new incident, and for the report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_deploygate.session.incident import Line
 
 
 def opened(writer: Writer, change: str, hooks: Hooks, events: Sequence[Event]) -> Iterator[Line]:
-    """Have an incident that this run opened told to people, and its red findings classified."""
+    """Notify people of an incident that this run opened, and have its red findings classified."""
     for event in events:
         if event.what is not What.OPENED:
             continue
@@ -35,9 +35,11 @@ def _red(entries: Sequence[Entry], items: Sequence[str]) -> list[Finding]:
 
 
 def sections(hooks: Hooks) -> Iterator[Line]:
-    """Ask for sections of the report; what is no title and text is refused and said."""
+    """Collect report sections from hooks; an answer that is not a title and text is rejected and reported."""
     for given in hooks.ask("pytest_deploygate_report_section"):
         if isinstance(given, tuple) and len(given) == 2 and all(isinstance(part, str) for part in given):
             yield added.SECTION, {"title": redact(given[0]), "text": redact(given[1])}
         else:
-            hooks.complain("pytest_deploygate_report_section", f"gave {given!r}, which is no title and text")
+            hooks.complain(
+                "pytest_deploygate_report_section", f"returned {given!r}, which is not a title and text"
+            )

@@ -1,4 +1,4 @@
-"""Attestation files: everything that can be wrong with one is said, with its line, and nothing is guessed."""
+"""Attestation files: every mistake in one is reported, with its line, and nothing is guessed."""
 
 from __future__ import annotations
 
@@ -72,18 +72,18 @@ def test_no_folder_means_none(tmp_path, checklist):
         ("2026-03-01T10:00:00+02:00", "2026-03-01T10:00:00", 4, "is not ISO 8601 with a time zone"),
         ("2026-03-01T10:00:00+02:00", "03/01/2026", 4, "is not ISO 8601;"),
         ("2026-03-01T10:00:00+02:00", "2026-02-30T10:00:00Z", 4, "does not exist in the calendar"),
-        ("2026-03-01T10:00:00+02:00", "2026-03-05T10:00:00Z", 4, "lies in the future"),
+        ("2026-03-01T10:00:00+02:00", "2026-03-05T10:00:00Z", 4, "is in the future"),
         ("2026-06-01T00:00:00Z", "2026-02-01T00:00:00Z", 5, "is not after `at`"),
         ("reports/audit.pdf", "../audit.pdf", 7, "must be a path below"),
         ("reports/audit.pdf", "/etc/passwd", 7, "must be a path below"),
         (f"    sha256: {DIGEST}\n  - url", "  - url", 7, "sha256: is missing"),
         (DIGEST, "abc", 8, "is not a SHA-256"),
         ("https://wiki.example/audit", "ftp://wiki.example", 9, "must begin with https://"),
-        ("https://wiki.example/audit", "https://u:pw@wiki.example", 9, "holds a user or password"),
+        ("https://wiki.example/audit", "https://u:pw@wiki.example", 9, "contains a user or password"),
         ("  - url: https://wiki.example/audit\n    note", "  - note", 9, "either a `file`"),
-        ("change: CHG-1", "chnge: CHG-1", 14, "there is no key 'chnge'; did you mean 'change'?"),
-        ("change: CHG-1", "item: sec.audit", 14, "the key 'item' stands twice"),
-        ("change: CHG-1", "change: [CHG-1]", 14, "change: must be a text"),
+        ("change: CHG-1", "chnge: CHG-1", 14, "unknown key 'chnge'; did you mean 'change'?"),
+        ("change: CHG-1", "item: sec.audit", 14, "duplicate key 'item'"),
+        ("change: CHG-1", "change: [CHG-1]", 14, "change: must be text"),
         ("change: CHG-1", "change: {", 15, "this is not YAML"),
     ],
 )  # fmt: skip

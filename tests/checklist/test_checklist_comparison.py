@@ -1,4 +1,4 @@
-"""A team's checklist beside the shipped one: each weakening knows the items that it bears on."""
+"""A team's checklist compared with the shipped one: each weakening lists the items that it affects."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def test_what_a_team_leaves_out_is_as_in_the_shipped_checklist(tmp_path) -> None
     found = comparison.resolved(ours, shipped, bound=())
     assert [(item.closing, item.kind) for item in found.items] == [
         (Closing.DOCUMENTED, Kind.AUTOMATED),
-        (Closing.RESOLVED, Kind.AUTOMATED),  # nobody attests it beside the log
+        (Closing.RESOLVED, Kind.AUTOMATED),  # not attested in addition to the log
     ]
     assert [(phase.read_only, phase.whole_change) for phase in found.phases] == [(True, True)]

@@ -1,4 +1,4 @@
-"""The issue log: stubs load and are incomplete, mistakes are said, and adding stubs leaves what stands there alone."""
+"""The issue log: stubs load as incomplete, mistakes are reported, and adding stubs leaves existing content unchanged."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_no_log_and_an_empty_one_differ(tmp_path, checklist, text, exists):
         ("decision: fix", "decision: fixed", 6, "did you mean 'fix'?"),
         ("  opened: 2026-03-04T10:00:00Z\n", "", 2, "opened: is missing"),
         ("2026-03-04T11:00:00Z", "2026-03-04T09:00:00Z", 9, "is before `opened`"),
-        ("2026-03-04T11:00:00Z", "2026-03-05T09:00:00Z", 9, "lies in the future"),
+        ("2026-03-04T11:00:00Z", "2026-03-05T09:00:00Z", 9, "is in the future"),
         ("2026-03-04T11:00:00Z", "yesterday", 9, "is not ISO 8601"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The checklist: what the shipped one holds, and how any team's Markdown is read without losing a line."""
+"""The checklist: content of the shipped one, and how any team's Markdown is parsed without losing a line."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def parse(tmp_path):
 
 
 def test_the_shipped_one_is_whole(shipped):
-    """104 items and 12 criteria in eleven phases, guards beside them, five roles, every id once, no line left over."""
+    """104 items and 12 criteria in eleven phases, plus guards, five roles, unique ids, no line left over."""
     source = [item for item in shipped.items if not item.id.startswith("guard.")]
     assert len(source) == 116
     assert Counter(item.phase for item in source) == SIZES
@@ -80,7 +80,7 @@ def test_the_shipped_one_is_whole(shipped):
 
 
 def test_every_shipped_item_has_its_own_id_in_the_file(shipped):
-    """Ids are written in the file, not derived, so that rewording a line keeps its history; lines are right."""
+    """Ids are written in the file, not derived, so that rewording a line keeps its history; line numbers are right."""
     lines = shipped.file.read_text().splitlines()
     for item in shipped.items:
         assert f"{{#{item.id}" in lines[item.line - 1]
@@ -115,7 +115,7 @@ def test_kinds(shipped):
 
 
 def test_what_is_decided_when_a_run_closes(shipped):
-    """The issue log and the signatures decide these; nothing else is left to the end of a run."""
+    """The issue log and the signatures decide these; nothing else waits for the end of a run."""
     assert {item.id: item.closing for item in shipped.items if item.closing} == {
         "phase1.issues": Closing.DOCUMENTED,
         "golive.issues": Closing.DOCUMENTED,
@@ -160,7 +160,7 @@ def test_get(shipped):
     ],
 )
 def test_forms_of_an_item(parse, line, text):
-    """Boxes empty or ticked, with any list sign, and lines with a tick are items; a wrapped line is one item."""
+    """Boxes empty or ticked, with any list marker, and lines with a tick are items; a wrapped line is one item."""
     (item,) = parse(f"# Day\n\n{line}\n").items
     assert (item.text, item.phase, item.id, item.line) == (text, "day", "day.verify-backups", 3)
     assert (item.severity, item.kind, item.waivable) == (Severity.MAJOR, Kind.AUTOMATED, True)
@@ -182,7 +182,7 @@ def test_attributes(parse):
 
 
 def test_a_derived_id_does_not_hang_on_its_neighbours(parse):
-    """An id without braces comes from heading and text alone: other lines, boxes and places do not change it."""
+    """An id without braces is derived from heading and text only: other lines, boxes and positions do not change it."""
     one = parse("## Go live!\n- [ ] Switch DNS (now)\n").items[0]
     two = parse("# X\n## Go live!\n- [ ] Before\n* [x] Switch DNS (now)\n").items[1]
     assert one.id == two.id == "go-live.switch-dns-now"
@@ -192,24 +192,24 @@ def test_a_derived_id_does_not_hang_on_its_neighbours(parse):
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("# A\n- [ ] One {.critcal}\n", [":2: there is no item property .critcal; did you mean 'critical'?"]),
+        ("# A\n- [ ] One {.critcal}\n", [":2: unknown item property .critcal; did you mean 'critical'?"]),
         (
             "# A\n- [ ] One {#A.B}\n",
-            [":2: '#A.B' is neither #id (small letters, digits, - _ .), .property nor"],
+            [":2: '#A.B' is neither #id (lowercase letters, digits, - _ .), .property nor"],
         ),
         ("# A\n- [ ] One {#a..b}\n", [":2: '#a..b' is neither"]),
         (
             "# A\n- [ ] One {#x}\n- [ ] Two {#x}\n",
-            [":3: the id x is taken by line 2; set another with {#id}"],
+            [":3: the id x is already used in line 2; set another with {#id}"],
         ),
         (
             "# A\n- [ ] One {.majr}\n- [ ] Two {.minr}\n",
             [
-                ":2: there is no item property .majr; did you mean 'major'?",
-                ":3: there is no item property .minr",
+                ":2: unknown item property .majr; did you mean 'major'?",
+                ":3: unknown item property .minr",
             ],
         ),
-        ("", [": has no items; an item is a line like `- [ ] Verify backups`"]),
+        ("", [": has no items; write each as a line such as `- [ ] Verify backups`"]),
         ("# Only\n\ntext\n", [": has no items"]),
         (b"# A\n- [ ] \xff\n", [": is not UTF-8 text"]),
     ],
@@ -223,7 +223,7 @@ def test_mistakes_are_said_with_line_and_nearest_name(parse, text, problems):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    """A missing checklist or a folder in its place is a problem with its name."""
+    """A missing checklist, or a folder in its place, is a problem that names it."""
     with pytest.raises(ChecklistError, match=r"nope\.md: cannot be read: No such file"):
         parser.load(tmp_path / "nope.md")
     with pytest.raises(ChecklistError, match="cannot be read: Is a directory"):
@@ -231,7 +231,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_a_list_line_that_is_no_item_is_reported(parse):
-    """Lines without a box do not become items and do not vanish: each is a remark with its line."""
+    """Lines without a box are neither items nor lost: each is a remark with its line."""
     found = parse("# A\n- [ ] One\n- just a note\n- [] Two\n-[ ] Three\n")
     assert [item.text for item in found.items] == ["One"]
     assert "just a note" in " ".join(remark.text for remark in found.remarks)
@@ -240,7 +240,7 @@ def test_a_list_line_that_is_no_item_is_reported(parse):
 
 
 def test_an_item_before_any_heading_is_kept_or_refused(parse):
-    """A box above the first heading never vanishes."""
+    """A box above the first heading is never lost."""
     found = parse("- [ ] First\n\n# A\n- [ ] Second\n")
     assert isinstance(found, list) or [item.text for item in found.items] == ["First", "Second"]
 
@@ -255,13 +255,13 @@ def test_an_item_before_any_heading_is_kept_or_refused(parse):
     ],
 )
 def test_windows_in_headings(parse, heading, title, window):
-    """A time in a heading's brackets is the phase's planned window and not part of its name."""
+    """A time in brackets in a heading is the phase's planned window and not part of its name."""
     (phase,) = parse(f"## {heading}\n- [ ] One\n").phases
     assert (phase.title, phase.window) == (title, window)
 
 
 def test_roles_stand_under_the_sign_off_heading(parse):
-    """Lines under a heading called sign-off, or marked so, are roles; what stands after the colon is left out."""
+    """Lines under a heading named sign-off, or marked so, are roles; text after the colon is ignored."""
     for heading in ("## Final sign-off", "## Sign-off", "## Names {.sign-off}"):
         found = parse(
             f"# A\n- [ ] One\n{heading}\n- [ ] Deployment lead: ____ Date: ____\n- Technical lead\n"
@@ -301,7 +301,7 @@ After
 
 def test_a_foreign_checklist_loses_nothing(parse):
     """Setext headings, nested and numbered boxes, emphasis and code: every box is an item, an example in a code
-    block is none."""
+    block is not."""
     found = parse(FOREIGN)
     texts = " | ".join(item.text for item in found.items)
     for words in (
@@ -321,14 +321,14 @@ def test_a_foreign_checklist_loses_nothing(parse):
 
 
 def test_two_equal_lines_do_not_become_one(parse):
-    """The same text twice under one heading gives two items, or a problem that says so; never one silently."""
+    """The same text twice under one heading gives two items, or a problem; never silently one item."""
     found = parse("# A\n- [ ] Same\n- [ ] Same\n")
     assert (isinstance(found, list) and "taken by line 2" in found[0]) or len(found.items) == 2
 
 
 @given(st.text(max_size=80))
 def test_a_slug_can_be_an_id(text):
-    """Whatever a line says, what is made of it is short and has no blanks, capitals or signs."""
+    """Whatever the line, its slug is short and has no spaces, capitals or signs."""
     made = slug(text)
     assert 0 < len(made) <= 60
     assert not re.search(r"[\s.#{}]", made)
@@ -344,7 +344,7 @@ def test_a_slug_can_be_an_id(text):
     )
 )
 def test_any_text_is_a_checklist_or_a_list_of_problems(parts):
-    """No Markdown makes the parser break off; it gives a checklist with unique ids, or problems."""
+    """No Markdown makes the parser crash; it returns a checklist with unique ids, or problems."""
     try:
         found = parser._Parser(Path("list.md")).parse("".join(parts), "")
     except ChecklistError as error:

@@ -1,4 +1,4 @@
-"""Whatever somebody writes into a record ends as the record or as problems with their lines, never as a crash."""
+"""Whatever a record contains, the result is the record or problems with their lines, never a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waivers: another person's consent, a ticket, an end, and a result that stays shown."""
+"""Waivers: another person's approval, a ticket, an end, and a result that is still shown."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_scope(tmp_path, checklist, key, value, other, covered):
         ("ticket: OPS-17\n", "", 1, "ticket: is missing"),
         ("2026-03-10T00:00:00Z", "2026-03-10", 7, "is not ISO 8601 with a time zone"),
         ("2026-03-10T00:00:00Z", "2026-02-10T00:00:00Z", 7, "is not after `created`"),
-        ("2026-03-10T00:00:00Z", "2036-03-10T00:00:00Z", 7, "90 d is the longest"),
-        ("2026-03-01T00:00:00Z", "2026-03-09T00:00:00Z", 6, "lies in the future"),
+        ("2026-03-10T00:00:00Z", "2036-03-10T00:00:00Z", 7, "at most 90 d is allowed"),
+        ("2026-03-01T00:00:00Z", "2026-03-09T00:00:00Z", 6, "is in the future"),
     ],
 )
 def test_each_mistake_is_said_with_its_line(tmp_path, checklist, old, new, line, says):
@@ -98,7 +98,7 @@ def test_each_mistake_is_said_with_its_line(tmp_path, checklist, old, new, line,
 def test_the_number_of_active_ones_has_a_cap(tmp_path, checklist):
     write(tmp_path, GOOD.replace("db.pooling", "sec.ddos"), "two.yml")
     assert len(load(tmp_path, checklist, cap=2)) == 2
-    with pytest.raises(RecordsError, match="2 waivers are active and 1 are allowed"):
+    with pytest.raises(RecordsError, match="2 waivers are active but only 1 are allowed"):
         load(tmp_path, checklist, cap=1)
 
 
@@ -138,7 +138,7 @@ def test_an_expired_one_fails_what_is_bad(tmp_path, checklist, verdict):
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.ATTESTED])
-@pytest.mark.parametrize(("days", "says"), [(0, "is not needed for this any more"), (7, "expired on")])
+@pytest.mark.parametrize(("days", "says"), [(0, "is no longer needed"), (7, "expired on")])
 def test_what_is_good_stays_good_with_a_note(tmp_path, checklist, verdict, days, says):
     found = apply(finding(verdict), waiver(tmp_path, checklist), NOW + timedelta(days=days))
     assert found.verdict is verdict

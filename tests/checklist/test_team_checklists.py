@@ -1,4 +1,4 @@
-"""Checklists as teams have them: each list line becomes an item, a role or a remark, and none is lost."""
+"""Checklists as teams write them: each list line becomes an item, a role or a remark, and none is lost."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ def test_numbered_headings_and_words_that_pytest_has(tmp_path: Path) -> None:
 
 
 def test_an_area_that_pytest_has_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ChecklistError, match=r"team\.md:1: the area \.skip means something else"):
+    with pytest.raises(ChecklistError, match=r"team\.md:1: the area \.skip has another meaning"):
         load("# P {#p .skip}\n- [ ] A\n", tmp_path)
 
 
 def test_the_same_text_twice_gets_two_ids_and_a_remark(tmp_path: Path) -> None:
     text = "# P\n- [ ] Check logs\n- [ ] Check logs\n- [ ] Other {#p.check-logs-2}\n"
     assert ids(text, tmp_path) == ["p.check-logs", "p.check-logs-3", "p.check-logs-2"]
-    assert "its id is p.check-logs-3 because p.check-logs is taken" in remarks(text, tmp_path)[0]
+    assert "its id is p.check-logs-3 because p.check-logs is already used" in remarks(text, tmp_path)[0]
 
 
 def test_the_same_id_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ChecklistError, match=r"team\.md:3: the id a\.b is taken by line 2"):
+    with pytest.raises(ChecklistError, match=r"team\.md:3: the id a\.b is already used in line 2"):
         load("# P\n- [ ] A {#a.b}\n- [ ] B {#a.b}\n", tmp_path)
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_item_is_remarked_on(text: str, tmp_path: Path) -> None:
 
 def test_a_second_box_that_went_into_the_line_before_is_remarked_on(tmp_path: Path) -> None:
     assert remarks("# P\n- [ ] A\n[ ] B\n", tmp_path) == [
-        "3: looks like an item and is none; begin it with `- [ ] ` in a list: '[ ] B'"
+        "3: looks like an item but is not one; begin it with `- [ ] ` in a list: '[ ] B'"
     ]
 
 
@@ -149,7 +149,7 @@ def test_front_matter_is_no_heading(tmp_path: Path) -> None:
 def test_braces_of_somebody_else_are_text(tmp_path: Path) -> None:
     found = load("# Deploy {env}\n- [ ] Set {REGION}\n- [ ] Use {{ version }}\n", tmp_path)
     assert [item.text for item in found.items] == ["Set {REGION}", "Use {{ version }}"]
-    assert "braces are read as text" in found.remarks[0].text
+    assert "braces are treated as text" in found.remarks[0].text
 
 
 @pytest.mark.parametrize("braces", ["{#Db.Restore}", "{#a b}", "{.critical role}", "{.critcal}"])

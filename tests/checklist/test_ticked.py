@@ -110,7 +110,7 @@ def test_out_of_scope_is_said() -> None:
     text = "# P\n- [x] Do it\n"
     item = parser.parse(text, Path("c.md")).items[0]
     found = ticked.ticked(text, [result(item, Verdict.NOT_COVERED, "no test", in_scope=False)], AT)
-    assert found == f"# P\n- [ ] Do it {NOTE} out of scope: not looked at\n"
+    assert found == f"# P\n- [ ] Do it {NOTE} out of scope: not checked\n"
 
 
 def test_a_long_reason_is_shortened_and_is_no_markup() -> None:
@@ -123,7 +123,7 @@ def test_a_long_reason_is_shortened_and_is_no_markup() -> None:
 
 
 def test_another_checklist_is_refused() -> None:
-    with pytest.raises(ticked.TickError, match=r"no item 'p\.do-it' any more"):
+    with pytest.raises(ticked.TickError, match=r"no longer has the item 'p\.do-it'"):
         ticked.ticked("# Q\n- [ ] Other\n", results("# P\n- [ ] Do it\n", {}), AT)
 
 

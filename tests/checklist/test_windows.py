@@ -75,7 +75,7 @@ def test_words_that_cannot_be_read_are_no_window_and_have_a_problem(window: str)
 
 
 def test_clocks_that_change_do_not_move_the_wall_clock() -> None:
-    # Europe/Berlin goes from UTC+2 to UTC+1 on 25 October 2026 at 3 in the night.
+    # Europe/Berlin changes from UTC+2 to UTC+1 on 25 October 2026 at 3:00.
     berlin = ZoneInfo("Europe/Berlin")
     assert planned("22:00 - 6:00", "T-0", date(2026, 10, 24), berlin) == ("10-24 20:00", "10-25 05:00")
     assert planned("T-7 days", "", date(2026, 10, 27), berlin) == ("10-19 22:00", "10-26 23:00")

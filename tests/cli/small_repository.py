@@ -1,4 +1,4 @@
-"""A repository with a checklist of six items, an inventory and some evidence, and how a command is typed in it."""
+"""A repository with a checklist of six items, an inventory and some evidence, and a helper to run commands in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`deploygate attest`, as typed: what is wrong is refused before anything is written."""
+"""`deploygate attest`, as typed: invalid input is rejected before anything is written."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_attest_from_a_folder_below(root, monkeypatch):
         ("sec.audit", {"name": "TODO"}, "is a placeholder"),
         ("sec.audit", {"evidence": "reports/none.pdf"}, "there is no such file"),
         ("sec.audit", {"evidence": "/etc/passwd"}, "is not below"),
-        ("sec.audit", {"evidence": "https://u:p@wiki.example"}, "holds a user or password"),
+        ("sec.audit", {"evidence": "https://u:p@wiki.example"}, "contains a user or password"),
         ("sec.audit", {"evidence": None}, "at least one file"),
         ("sec.audit", {"findings": "reports/audit.pdf"}, "is not JSON"),
         ("sec.audit", {"valid_until": "2021-07-07"}, "is in the past"),
@@ -139,7 +139,7 @@ def test_attest_that_cannot_be_signed_leaves_nothing(root):
 
 
 def test_an_item_of_your_own_checklist_without_a_test_can_be_attested(root):
-    """A run asks for that attestation, so the command writes it; an item with a test is still refused."""
+    """A run requires that attestation, so the command writes it; an item with a test is still refused."""
     (root / "suites" / "checklist.md").write_text(
         "## Switch\n- [ ] Stop the old system {#own.stop}\n- [ ] Start {#own.start}\n"
         "## Sign-off\n- [ ] Security lead: ____\n"

@@ -1,4 +1,4 @@
-"""What `--help` says: every command once, with its whole summary and an example, quickly."""
+"""`--help`: every command once, with its complete summary and an example, quickly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`deploygate init`: what it writes can be used at once, and nothing of the user's is overwritten unasked."""
+"""`deploygate init`: what it writes can be used at once, and no user file is overwritten without --force or consent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A repository that `deploygate init` wrote, used as its owner would: the shipped suites run beside the own check."""
+"""A repository written by `deploygate init`, used as its owner would: the shipped suites run beside its own check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def init(*words):
 
 
 def run(folder, *words):
-    """Run pytest without a path, on an inventory that names nothing; return exit code, output and items by id."""
+    """Run pytest without a path, on a minimal inventory; return exit code, output and items by id."""
     (folder / "inventories" / "prod.yml").write_text("name: prod\n")
     done = forked.run("pytest", ["--inventory", "prod", *words], cwd=folder)
     verdicts = folder / "deploygate-out" / "local" / "verdicts.json"

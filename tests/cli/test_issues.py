@@ -1,4 +1,4 @@
-"""`deploygate issues`, as typed: what is not green and has no entry in the issue log."""
+"""`deploygate issues`, as typed: items that are not green and have no entry in the issue log."""
 
 from __future__ import annotations
 
@@ -97,4 +97,4 @@ def test_issues_says_what_is_wrong_in_the_log(verdicts):
     (verdicts / "issues" / "CHG-1.yml").write_text("- itm: x\n")
     done = run("issues", "", {"--change": "CHG-1"})
     assert done.exit_code == 4
-    assert "issues/CHG-1.yml:1: there is no key 'itm'" in done.output
+    assert "issues/CHG-1.yml:1: unknown key 'itm'" in done.output

@@ -1,4 +1,4 @@
-"""From findings to one verdict an item: the worst counts, and silence is never a pass."""
+"""From findings to one verdict per item: the worst counts, and silence is never a pass."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compose(*findings, kind=Kind.AUTOMATED, scope=("a.b",), tests=("t::x",), not
 
 @given(st.lists(st.sampled_from(Verdict), min_size=1, max_size=6))
 def test_the_worst_of_the_targets_counts(verdicts):
-    """An item is as bad as its worst target, and its findings stand worst first."""
+    """An item is as bad as its worst target, and its findings are sorted worst first."""
     found = compose(*(finding(v, target=str(n)) for n, v in enumerate(verdicts)))
     assert found.verdict is min(verdicts, key=WORST_FIRST.index)
     assert [f.verdict for f in found.findings] == sorted(verdicts, key=WORST_FIRST.index)
@@ -78,7 +78,7 @@ def test_a_silent_test_beside_another_makes_it_not_covered(verdict, expected):
 
 
 def test_not_applicable_is_an_entry_with_its_reason():
-    """What the inventory declares not applicable is that, whatever a test found."""
+    """An item that the inventory declares not applicable stays so, whatever a test found."""
     found = compose(finding("fail"), not_applicable={"a.b": "no CDN here (decided by: lead)"})
     assert (found.verdict, found.reason) == (Verdict.NOT_APPLICABLE, "no CDN here (decided by: lead)")
 
@@ -90,7 +90,7 @@ def test_out_of_scope_keeps_what_was_found():
 
 
 def test_reasons_are_one_line():
-    """The reason names the worst target and how many are like it."""
+    """The reason names the worst target and how many others are equal."""
     assert compose(finding("pass", target="db1"), finding("pass", target="db2")).reason == "2 targets pass"
     assert compose(finding("fail", target="db1")).reason == "db1 is fail"
     found = compose(
@@ -109,7 +109,7 @@ def test_reasons_are_one_line():
     ],
 )
 def test_a_target_is_not_named_twice(target, reason, said):
-    """A reason that begins with its object needs no label before it."""
+    """A reason that begins with its object gets no label before it."""
     assert about(target, reason) == said
 
 
@@ -138,6 +138,6 @@ def test_deferred_only_when_every_target_that_is_not_good_is():
 
 
 def test_an_item_with_a_silent_test_is_not_deferred():
-    """One of its tests yielded nothing: what it would have said is unknown now, whatever the others wait for."""
+    """One of its tests yielded nothing: its result is unknown now, whatever the others wait for."""
     later = finding("inconclusive", target="1", deferred_to="phase4")
     assert compose(later, tests=("t::heard", "t::silent")).deferred_to == ""

@@ -38,7 +38,7 @@ def after(*events: Event, times: Times = TIMES):
 
 
 def act(*events: Event, minutes: float, ask: Ask = NOT_YET, times: Times = TIMES):
-    """What is due so many minutes after the opening, and the incident once that is written down."""
+    """What is due a number of minutes after the opening, and the incident once that is journalled."""
     written = [event(What.OPENED, 0, "HOLD"), *events]
     found = due(all_of(written, times)[-1], times, START.plus(minutes * MINUTE), ask)
     return found, all_of([*written, *found], times)[-1]
@@ -151,7 +151,7 @@ def test_the_wall_clock_may_jump_within_one_boot():
     back = Moment(START.wall - timedelta(hours=3), "boot-1", START.up_s + 90)
     assert elapsed_s(START, back) == 90
     other = Moment(START.wall - timedelta(hours=3), "boot-2", 5.0)
-    assert elapsed_s(START, other) == 0, "never less than nothing"
+    assert elapsed_s(START, other) == 0, "never negative"
     assert elapsed_s(START, Moment(START.wall + timedelta(minutes=2), "boot-2", 5.0)) == 120
 
 
@@ -163,7 +163,7 @@ steps = st.lists(
 
 @given(steps)
 def test_every_deadline_is_acted_on_whatever_happened_before(happened):
-    """However an incident came to be: once its clock is over something is due, and written down it is due no more."""
+    """For any incident: once its deadline has passed something is due, and once journalled it is no longer due."""
     minutes, events = 0.0, [event(What.OPENED, 0, "HOLD")]
     for what, more, says in happened:
         minutes += more
@@ -171,7 +171,7 @@ def test_every_deadline_is_acted_on_whatever_happened_before(happened):
     incident = all_of(events, TIMES)[-1]
     later = START.plus((minutes + 24 * 60) * MINUTE)
     found = due(incident, TIMES, later, Ask(conditions_hold=True))
-    # An overrun of what is under way is written down once; every other clock asks something of somebody.
+    # An overrun of work in progress is journalled once; every other deadline asks somebody to act.
     overrun = incident.clock is not None and incident.clock[0] in ("roll back", "after")
     acted_on = overrun and incident.clock[0] in incident.expired
     assert bool(found) == (incident.clock is not None and not acted_on)
@@ -180,7 +180,7 @@ def test_every_deadline_is_acted_on_whatever_happened_before(happened):
 
 
 def test_red_again_after_its_deadline_is_due_at_once():
-    """The clock was opened once: where its end was acted on before the incident was over, it is acted on again."""
+    """The clock is started once: if its end was acted on before the incident was over, it is acted on again."""
     late = due(after(), TIMES, START.plus(20 * MINUTE), NOT_YET)
     again = all_of(
         [
@@ -211,7 +211,7 @@ def test_a_fix_while_somebody_holds_that_did_not_help_leaves_it_held_with_the_sa
 
 
 def test_whoever_held_knowing_the_advice_is_not_overruled_by_the_same_advice():
-    """A second run that says ROLLBACK about the same items is no news; another red item is."""
+    """A second run with ROLLBACK for the same items is not news; another red item is."""
     known = (event(What.OBSERVED, 2, "ROLLBACK"), event(What.DECIDED, 5, "HOLD", by="deployment-lead"))
     assert after(*known, event(What.OBSERVED, 6, "ROLLBACK")).state is State.HELD
     worse = after(*known, event(What.OBSERVED, 6, "ROLLBACK", items=("golive.errors",)))
@@ -219,7 +219,7 @@ def test_whoever_held_knowing_the_advice_is_not_overruled_by_the_same_advice():
 
 
 def test_a_breach_while_a_person_is_asked_is_acted_on_at_the_same_deadline():
-    """Nobody has decided; a run turns from HOLD to ROLLBACK: the end of the clock executes, where a policy says so."""
+    """Nobody has decided and a run turns from HOLD to ROLLBACK: the deadline executes it if the policy says so."""
     times = Times(execute_at_deadline=True)
     worse = event(What.OBSERVED, 12, "ROLLBACK", items=("golive.errors",))
     found, incident = act(worse, minutes=15.5, ask=Ask(True, may_return=True), times=times)
@@ -269,7 +269,7 @@ def test_nothing_is_decided_about_what_is_over():
 def watched(
     *events: Event, until: int, ask: Ask = NOT_YET, times: Times = TIMES
 ) -> list[tuple[float, str, str]]:
-    """A watcher that looks once a minute: what it wrote down, as (minute, clock, what it says)."""
+    """A watcher that checks once a minute: its records as (minute, clock, text)."""
     written: list[Event] = []
     found = []
     for minute in range(until + 1):
@@ -283,7 +283,7 @@ def watched(
 
 
 def test_a_night_on_simulated_clocks():
-    """Every clock of a whole night is acted on in the minute of its end, once, and held ones again and again."""
+    """Every deadline of a whole night is acted on once, in the minute it ends; held ones repeatedly."""
     assert watched(until=14) == []
     assert watched(until=200) == [
         (15, "decide", "HOLD"),

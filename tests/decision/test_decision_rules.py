@@ -1,4 +1,4 @@
-"""GO, HOLD or ROLLBACK: what each rule says, which exit code wins, and that unknown is never GO."""
+"""GO, HOLD or ROLLBACK: what each rule decides, which exit code wins, and that unknown is never GO."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ evidence = st.builds(
 @settings(max_examples=400)
 def test_go_is_never_said_over_something_bad_or_unknown(found, facts, missing, waived_exit, rollback_from):
     """Whatever the findings: GO has no failed, uncovered or (undeferred) inconclusive critical or major item in scope,
-    at least one item measured or attested, and whole evidence; outcome and exit code say the same."""
+    at least one item measured or attested, and complete evidence; outcome and exit code agree."""
     decision = ask(
         *found,
         circumstances=facts,
@@ -162,7 +162,7 @@ def test_go_is_never_said_over_something_bad_or_unknown(found, facts, missing, w
     ],
 )
 def test_nothing_measured_is_never_go(found):
-    """An empty scope, or one in which nothing was measured or attested, holds with 21 and says so."""
+    """An empty scope, or one in which nothing was measured or attested, holds with 21 and a reason."""
     decision = ask(*found)
     assert (decision.outcome, decision.exit_code) == (Outcome.HOLD, 21)
     assert "no item of this scope was measured or attested" in said(decision)
@@ -188,8 +188,8 @@ def test_what_is_out_of_scope_has_no_say():
     ],
 )
 def test_deferred_items_hold_once_their_phase_is_behind(scope_phases, deferred_to, code):
-    """What can be measured only after phase 4 holds no scope up to it, every scope after it, and every scope where
-    the checklist has no such phase."""
+    """An item measurable only after phase 4 holds no scope up to it, but every scope after it, and every scope if the
+    checklist has no such phase."""
     decision = ask(
         result("inconclusive", deferred_to=deferred_to),
         *(result("pass", phase=phase) for phase in scope_phases),
@@ -208,7 +208,7 @@ def test_minor_items_are_listed():
 
 @pytest.mark.parametrize(("waived_exit", "code"), [(False, 0), (True, 20)])
 def test_waivers_are_listed_and_may_have_their_own_code(waived_exit, code):
-    """A GO with waivers is exit 0, or 20 where that was asked for; the waived items are named."""
+    """A GO with waivers is exit 0, or 20 if requested; the waived items are named."""
     decision = ask(GOOD, result("waived", "critical"), waived_exit=waived_exit)
     assert (decision.outcome, decision.exit_code) == (Outcome.GO, code)
     assert any(rule.items == ("i.1",) for rule in decision.rules)
@@ -231,7 +231,7 @@ CAUSES = {
 
 @pytest.mark.parametrize("codes", [c for n in range(1, 7) for c in itertools.combinations(CAUSES, n)])
 def test_of_several_codes_the_first_in_the_order_wins(codes):
-    """Any combination of causes gives the code that the contract puts first, and every cause is in the rules."""
+    """Any combination of causes gives the code with the highest precedence, and every cause is in the rules."""
     found = [GOOD, *(r for code in codes for r in CAUSES[code][0])]
     more = {key: value for code in codes for key, value in CAUSES[code][1].items()}
     assert ask(*found, **more).exit_code == codes[0]
@@ -248,7 +248,7 @@ def test_of_several_codes_the_first_in_the_order_wins(codes):
     ],
 )
 def test_a_rollback_condition_that_is_missing_holds_and_is_named(facts, why):
-    """Each circumstance that is unknown or against it makes ROLLBACK a HOLD that says which."""
+    """Each circumstance that is unknown or speaks against it turns ROLLBACK into a HOLD that names it."""
     red = result("fail", "critical", phase="golive")
     assert ask(red, circumstances=SURE).outcome is Outcome.ROLLBACK
     decision = ask(red, circumstances=replace(SURE, **facts))
@@ -274,7 +274,7 @@ def test_a_failure_that_is_no_reason_to_go_back_holds(change, why):
 
 
 def test_red_before_the_change_is_no_reason_to_go_back():
-    """What was red in the baseline holds and says so; something newly red beside it still counts."""
+    """An item red in the baseline holds with that reason; a newly red one still counts."""
     red = result("fail", "critical", phase="golive")
     before = replace(SURE, red_before=frozenset({"i.0"}))
     alone = ask(red, circumstances=before)
@@ -286,7 +286,7 @@ def test_red_before_the_change_is_no_reason_to_go_back():
 
 
 def test_only_confirmed_failures_are_called_so():
-    """Of two failures only the one that was repeated is the reason to go back."""
+    """Of two failures only the repeated one is a reason to roll back."""
     decision = ask(
         result("fail", "critical", phase="golive", confirmed=False),
         result("fail", "critical", phase="golive"),
@@ -298,7 +298,7 @@ def test_only_confirmed_failures_are_called_so():
 
 
 def test_the_policy_says_from_when_on():
-    """`rollback_from` moves the start; a phase that the checklist does not have never begins."""
+    """`rollback_from` moves the start; a phase missing from the checklist never begins."""
     red = result("fail", "critical", phase="phase2")
     assert ask(red, circumstances=SURE, rollback_from="phase2").outcome is Outcome.ROLLBACK
     assert ask(red, circumstances=SURE, rollback_from="nowhere").outcome is Outcome.HOLD

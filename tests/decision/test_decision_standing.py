@@ -1,4 +1,4 @@
-"""What a run's line in the journal says, also in the words of earlier versions."""
+"""Reading a run's journal line, including those of earlier versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References: sources are found by being there, read whole or inside an address, and missing values can be collected."""
+"""References: sources are discovered, resolved alone or inside an address, and missing values can be collected."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_sources_are_the_modules_of_their_folder():
 
 
 def test_a_new_source_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A module in the folder is read, recommended and part of the pattern, without an edit anywhere."""
+    """A new module in the folder is used, recommended and part of the pattern, without any other edit."""
     (tmp_path / "vaulted.py").write_text(
         "from pytest_deploygate.fields.sources import Source\n"
         "SOURCE = Source('vaulted', lambda name, base: name[::-1], advice='vaulted:PATH', text=lambda name, base: name)\n"
@@ -106,7 +106,7 @@ def test_what_is_missing_is_collected_once(tmp_path, monkeypatch):
 
 
 def test_a_source_of_secrets_only_is_not_read_as_text():
-    """`env:` in a text stays as it is: a command line may well have it."""
+    """`env:` inside a text stays unchanged: a command line may contain it."""
     assert references.filled_in("run --with env:HOME") == "run --with env:HOME"
     assert sources.sources()["env"].text is None
 
@@ -120,9 +120,9 @@ def test_sources_tell_absent_from_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"body": "a", "json": {}}, "`body` or `json`, not both"),
+        ({"body": "a", "json": {}}, "`body` and `json` are mutually exclusive"),
         ({"headers": {"Cookie": "a=b"}}, "Cookie carries a secret: use `token` or `auth`"),
-        ({"headers": {"X-A": "b\nc"}}, "is not a header of one line"),
+        ({"headers": {"X-A": "b\nc"}}, "is not a one-line header"),
         ({"status": 99}, "99 is not an HTTP status"),
         ({"status": []}, "at least 1 item"),
         ({"matches": "("}, "is not a regular expression"),
@@ -139,10 +139,13 @@ def test_a_request_that_makes_no_sense_is_refused(keys, says):
     ("keys", "says"),
     [
         ({"url": "ftp://a"}, "is not a URL"),
-        ({"url": "https://u:p@a.example.com/"}, "a user or password is not written in a URL"),
+        ({"url": "https://u:p@a.example.com/"}, "a URL must not contain a user or password"),
         ({"tcp": "a:1", "status": 204, "token": "env:PATH"}, "`status`, `token` need `url`"),
-        ({"url": "https://a.example.com", "tcp": "a:1"}, "say one of `url`, `tcp`"),
-        ({"url": "https://a.example.com", "token": "env:PATH", "auth": {"token": "env:PATH"}}, "not both"),
+        ({"url": "https://a.example.com", "tcp": "a:1"}, "set exactly one of `url`, `tcp`"),
+        (
+            {"url": "https://a.example.com", "token": "env:PATH", "auth": {"token": "env:PATH"}},
+            "`token` and `auth` are mutually exclusive",
+        ),
     ],
 )
 def test_a_health_check_that_makes_no_sense_is_refused(keys, says):

@@ -1,4 +1,4 @@
-"""The inventory: what is right loads; what is wrong is said all at once, with line and nearest name, no secret echoed."""
+"""The inventory: valid files load; all mistakes are reported at once, with line and nearest name, and no secret."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BASE = "name: x\ndatabase:\n  name: a\n  user: b\n"
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    """Secrets of one test are unknown to the next."""
+    """Forget the secrets of earlier tests."""
     monkeypatch.setattr(redaction, "_known", set())
 
 
 @pytest.fixture
 def write(tmp_path):
-    """Write inventories/x.yml and return what loading it says: the inventory, or the problems as lines."""
+    """Write inventories/x.yml and load it; return the inventory, or the problems as lines."""
 
     def write_and_load(text: str | bytes):
         (tmp_path / "inventories").mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def write(tmp_path):
 
 
 def test_the_smallest_useful_inventory_has_ten_lines(write, monkeypatch):
-    """Ten lines load: short forms of nodes, a secret from the environment, defaults for all the rest."""
+    """Ten lines load: short forms of nodes, a secret from the environment, defaults for everything else."""
     monkeypatch.setenv("STAGING_DB_PASSWORD", "hunter2")
     found = write(SMALLEST)
     assert len(SMALLEST.splitlines()) == 10
@@ -67,7 +67,7 @@ def test_the_smallest_useful_inventory_has_ten_lines(write, monkeypatch):
 
 
 def test_it_comes_with_its_file_and_digest(tmp_path, write):
-    """What was loaded says from which file, and the SHA-256 of exactly those bytes."""
+    """A loaded inventory has its file and the SHA-256 of exactly those bytes."""
     write("name: x\n")
     loaded = load("x", tmp_path)
     assert loaded.file == tmp_path / "inventories" / "x.yml"
@@ -86,13 +86,13 @@ def test_it_comes_with_its_file_and_digest(tmp_path, write):
     ],
 )
 def test_short_forms_of_a_node(write, node, name, host, port):
-    """A node is a host, host:port, an IPv6 address or keys; its name is the host where it has none."""
+    """A node is a host, host:port, an IPv6 address or keys; its name defaults to the host."""
     primary = write(f"{BASE}  primary: {node}\n").database.primary
     assert (primary.name, primary.host, primary.port) == (name, host, port)
 
 
 def test_every_problem_is_said_at_once(write):
-    """Sixteen mistakes of all sorts are sixteen lines, in the file's order, each with line, place and what to write."""
+    """Sixteen different mistakes give sixteen lines, in file order, each with line, key and what to write."""
     lines = write(
         """\
 name: x
@@ -117,13 +117,13 @@ database:
 """
     )
     expected = [
-        (2, "databse: there is no such key; did you mean 'database'?"),
+        (2, "databse: no such key; did you mean 'database'?"),
         (3, "database.name: is missing (name of the database)"),
-        (4, "database.nam: there is no such key; did you mean 'name'?"),
-        (6, "database.passwrd: there is no such key; did you mean 'password'?"),
-        (7, "database.password: a secret is not written here in clear; write env:NAME or file:PATH"),
+        (4, "database.nam: no such key; did you mean 'name'?"),
+        (6, "database.passwrd: no such key; did you mean 'password'?"),
+        (7, "database.password: secrets must not be in plaintext here; write env:NAME or file:PATH"),
         (8, "database.primary.host: is not a host name or address (user, password and database have keys"),
-        (8, "database.primary.prt: there is no such key; did you mean 'port'?"),
+        (8, "database.primary.prt: no such key; did you mean 'port'?"),
         (10, "database.replicas[0].port: must be less than or equal to 65535"),
         (11, "database.replicas[1].port: 'abc' is not a port number"),
         (12, "database.connect_timeout: 5 has no unit; write for example 500ms, 30s, 5m or 2h"),
@@ -131,8 +131,8 @@ database:
         (14, "database.replication.max_lag: '16 XB' is not a size; write for example 512kB"),
         (14, "database.replication.slots: must be true or false"),
         (16, "database.backups[0].schedule: `crontab` needs `command`"),
-        (16, "database.backups[0].last_run: say one of `pgbackrest`, `status_file`"),
-        (18, "database.validation[0].expect.minn: there is no such key; did you mean 'min'?"),
+        (16, "database.backups[0].last_run: set exactly one of `pgbackrest`, `status_file`"),
+        (18, "database.validation[0].expect.minn: no such key; did you mean 'min'?"),
         (19, "database.validation[1].expect: must be the value, a range {min, max}, or `nothing`"),
     ]
     assert len(lines) == len(expected)
@@ -144,8 +144,8 @@ database:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("name: x\nname: y\n", "inventories/x.yml:2: the key 'name' stands twice"),
-        (f"{BASE}  user: c\n", "inventories/x.yml:5: the key 'user' stands twice"),
+        ("name: x\nname: y\n", "inventories/x.yml:2: duplicate key 'name'"),
+        (f"{BASE}  user: c\n", "inventories/x.yml:5: duplicate key 'user'"),
         ("name: [x\n", "inventories/x.yml:2: this is not YAML: expected"),
         ("name: x\n\tdatabase: y\n", "inventories/x.yml:2: this is not YAML: found character '\\t'"),
         ("name: x\n---\nname: y\n", "inventories/x.yml:2: this is not YAML"),
@@ -159,20 +159,23 @@ database:
         ("description: x\n", "inventories/x.yml:1: name: is missing (name of the environment"),
         ("name: 3\n", "inventories/x.yml:1: name: must be text; put it in quotes"),
         ("name: 2026-01-01\n", "inventories/x.yml:1: name: must be text; put it in quotes"),
-        ("name: x\n1: 2\n", "inventories/x.yml:2: 1: there is no such key"),
+        ("name: x\n1: 2\n", "inventories/x.yml:2: 1: no such key"),
         (
             f"{BASE}  primary: db1\n  replicas: []\n",
-            "inventories/x.yml:6: database.replicas: is empty; list at least",
+            "inventories/x.yml:6: database.replicas: is empty; add at least",
         ),
         (
             f"{BASE}  primary: db1\n  replicas: db2\n",
             "inventories/x.yml:6: database.replicas: must be a list",
         ),
-        (f"{BASE}  primary: [db1]\n", "inventories/x.yml:5: database.primary: must hold keys with values"),
-        (f"{BASE}  primary:\n", "inventories/x.yml:5: database.primary: has nothing under it; add its keys"),
+        (
+            f"{BASE}  primary: [db1]\n",
+            "inventories/x.yml:5: database.primary: must be a mapping of keys to values",
+        ),
+        (f"{BASE}  primary:\n", "inventories/x.yml:5: database.primary: has no value; add its keys"),
         (
             f"{BASE}  primary: db1\n  replicas: [db1]\n",
-            "inventories/x.yml:2: database: two nodes are called db1",
+            "inventories/x.yml:2: database: two nodes are named db1",
         ),
         (
             f"{BASE}  primary: db1\n  replication: {{max_lag_time: -5s}}\n",
@@ -184,7 +187,7 @@ database:
         ),
         (
             f"{BASE}  primary: db1\n  tables: {{snapshot: nope.json}}\n",
-            "inventories/x.yml:6: database.tables.snapshot: there is no file or folder",
+            "inventories/x.yml:6: database.tables.snapshot: no such file or folder",
         ),
         (
             f"{BASE}  primary: db1\n  migrations: {{query: SELECT 1}}\n",
@@ -197,16 +200,16 @@ database:
     ],
 )
 def test_one_mistake_is_one_sentence(write, monkeypatch, tmp_path, text, says):
-    """Each mistake alone is exactly one line that names file, line, place and what to write."""
+    """Each mistake alone gives exactly one line with file, line, key and what to write."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
     (line,) = write(text)
     assert line.startswith(says)
 
 
 def test_two_unknown_keys_are_two_problems(write):
-    """Two mistakes of the same sort in one section are both named, each on its line."""
+    """Two mistakes of the same kind in one section are both reported, each with its line."""
     assert [
-        line.partition(": there")[0] for line in write("name: x\nwrites: {schema: s}\naaa: 1\nbbb: 2\n")
+        line.partition(": no such")[0] for line in write("name: x\nwrites: {schema: s}\naaa: 1\nbbb: 2\n")
     ] == [
         "inventories/x.yml:3: aaa",
         "inventories/x.yml:4: bbb",
@@ -214,7 +217,7 @@ def test_two_unknown_keys_are_two_problems(write):
 
 
 def test_one_cause_in_many_places_is_said_once(write, monkeypatch, tmp_path):
-    """That the lab is not running is said once, with the other lines that need it."""
+    """That the lab is not running is reported once, with the other lines that need it."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
     (line,) = write(
         f"{BASE}  primary: {{host: a, port: lab:a.port}}\n  replicas:\n  - {{host: b, port: lab:b.port}}\n"
@@ -223,7 +226,7 @@ def test_one_cause_in_many_places_is_said_once(write, monkeypatch, tmp_path):
 
 
 def test_the_labs_own_inventory_says_one_thing_without_a_lab(monkeypatch, tmp_path):
-    """Its values of every type are the lab's: none is blamed for what it would be; a plan can be made before it runs."""
+    """Lab values of any type give no type errors while the lab is down; a plan can be made before it runs."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "nowhere"))
     with pytest.raises(InventoryError) as refused:
         load("lab", ROOT)
@@ -254,7 +257,7 @@ def test_the_labs_own_inventory_says_one_thing_without_a_lab(monkeypatch, tmp_pa
     ],
 )
 def test_a_secret_in_clear_is_refused_and_not_repeated(write, text):
-    """A password written in the file, in a URL, in a wrong place or as broken YAML is refused; no message holds it."""
+    """A password in the file, in a URL, under a wrong key or in broken YAML is rejected; no message contains it."""
     lines = write(text)
     assert isinstance(lines, list)
     assert "geheim42" not in "\n".join(lines)
@@ -270,11 +273,11 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(write, text):
         ("file:.", "cannot be read: Is a directory"),
         ("file:binary", "binary cannot be read: not text"),
         ("file:empty", "the secret file:empty is empty"),
-        ("'env:'", "a secret is not written here in clear"),
+        ("'env:'", "secrets must not be in plaintext here"),
     ],
 )
 def test_a_secret_that_cannot_be_had(write, tmp_path, monkeypatch, reference, says):
-    """A variable not set, a file that is missing, no text or empty: said with the name, on the line."""
+    """A variable that is not set, a missing, binary or empty file: reported with its name and line."""
     monkeypatch.delenv("NOT_SET_HERE", raising=False)
     monkeypatch.setenv("EMPTY_HERE", "")
     (tmp_path / "inventories").mkdir()
@@ -286,7 +289,7 @@ def test_a_secret_that_cannot_be_had(write, tmp_path, monkeypatch, reference, sa
 
 
 def test_a_secret_from_a_file_beside_the_inventory(write, tmp_path):
-    """A relative path starts at the inventory's folder; the final newline does not belong to the secret."""
+    """A relative path starts at the inventory's folder; the final newline is not part of the secret."""
     (tmp_path / "inventories").mkdir()
     (tmp_path / "inventories" / "pw").write_text("hunter2\n")
     assert write(f"{BASE}  primary: db1\n  password: file:pw\n").database.password.reveal() == "hunter2"
@@ -294,9 +297,9 @@ def test_a_secret_from_a_file_beside_the_inventory(write, tmp_path):
 
 
 def test_finding_the_file(tmp_path, monkeypatch):
-    """By name (.yml and .yaml) or by path; a name or path that is not there is answered with the nearest one."""
+    """By name (.yml and .yaml) or by path; for an unknown name or path the nearest one is suggested."""
     folder = tmp_path / "inventories"
-    with pytest.raises(InventoryError, match="there are no files in inventories/ yet"):
+    with pytest.raises(InventoryError, match="inventories/ is empty"):
         load("prod", tmp_path)
     folder.mkdir()
     (folder / "prod.yml").write_text("name: prod\n")
@@ -312,7 +315,7 @@ def test_finding_the_file(tmp_path, monkeypatch):
         load("prdo", tmp_path)
     with pytest.raises(InventoryError, match="valid here: prod, staging"):
         load("zzz", tmp_path)
-    with pytest.raises(InventoryError, match=r"there is no such inventory file; did you mean 'prod'\?"):
+    with pytest.raises(InventoryError, match=r"no such inventory file; did you mean 'prod'\?"):
         load("inventories/prodd.yml", tmp_path)
     with pytest.raises(InventoryError, match="is a folder, not an inventory file"):
         load(str(folder) + "/", tmp_path)
@@ -320,7 +323,7 @@ def test_finding_the_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["staging.example", "prod.example"])
 def test_the_examples_load(monkeypatch, name):
-    """The committed examples load once their variables are set, and ask for them by name before."""
+    """The committed examples load once their variables are set; before that the errors name them."""
     with pytest.raises(InventoryError, match=r"the environment variable \w+_DB_PASSWORD is not set"):
         load(name, ROOT)
     monkeypatch.setenv("STAGING_DB_PASSWORD", "hunter2")

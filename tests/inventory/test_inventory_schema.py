@@ -1,4 +1,4 @@
-"""The JSON Schema for editors: in step with the models, right about the examples, and about the usual mistakes."""
+"""The JSON Schema for editors: in sync with the models, accepts the examples, rejects the usual mistakes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_committed_file_is_in_step():
 
 
 def test_it_says_what_it_is():
-    """Dialect, id and title are there, every key of every section is described, defaults read as people write them."""
+    """Dialect, id and title exist, every key of every section is described, defaults are written as in inventories."""
     schema = json_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["$id"]
@@ -54,7 +54,7 @@ def test_it_says_what_it_is():
 
 
 def test_defaults_keep_their_own_rules(validator):
-    """Every default in the schema is valid by the schema."""
+    """Every default in the schema is valid against the schema."""
     definitions = validator.schema["$defs"]
     for name, section in definitions.items():
         for key, rule in section.get("properties", {}).items():
@@ -91,7 +91,7 @@ def test_inventories_are_valid(validator, name):
     ],
 )
 def test_the_usual_mistakes_are_seen(validator, path, value):
-    """An editor marks what the reader would refuse."""
+    """An editor marks what the loader would reject."""
     document = example("prod.example.yml")
     place = document
     for part in path[:-1]:
@@ -101,7 +101,7 @@ def test_the_usual_mistakes_are_seen(validator, path, value):
 
 
 def test_every_section_that_tests_name_is_known():
-    """What `Given` and `Each` say of a field is lost where the field's type is defined further down in its module."""
+    """`Given` and `Each` of a field are lost if the field's type is defined further down in its module."""
     package = Path(pytest_deploygate.__file__).parent
     sources = [*package.glob("checks/*/section.py"), *package.glob("checks/*/section/*.py")]
     said = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-#: In a process of its own: reading one inventory completes every model, which would hide what is asked here.
+#: In its own process: reading one inventory completes every model, which would hide the problem.
 INCOMPLETE = """
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.inventory import sections
@@ -19,6 +19,6 @@ print([model.__name__ for model in below(Section) if not model.__pydantic_fields
 
 
 def test_every_section_is_complete_once_its_module_is_imported():
-    """What stands in an incomplete one (`personal_table`) is not among the names that tests can use."""
+    """Keys in an incomplete model (`personal_table`) would be missing from the names that tests can use."""
     ran = subprocess.run([sys.executable, "-c", INCOMPLETE], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""A setting weaker than its default is named with its entry, and known by its path."""
+"""A setting weaker than its default is reported with its entry and its path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys that were renamed: the old one is read for one version, a note names file, line and new key, both at once are refused."""
+"""Renamed keys: the old one is accepted for one version, a note gives file, line and new key, both together are rejected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ erasure:
   expected: [public.users.email]
   backups: [{name: b, keep: 30d}]
 """
-#: Section, old key, an inventory with a gap for it, the value, the path in notes, how to read the new key.
+#: Section, old key, an inventory with a placeholder for it, the value, the path in notes, how to read the new key.
 CASES: list[tuple[str, str, str, str, str, Any]] = [
     (
         "WatchTarget",
@@ -174,7 +174,7 @@ def validator() -> Draft202012Validator:
 
 
 def both_of(old: str, new: str, value: str, text: str) -> str:
-    """Both keys, on one line inside of braces, else on two."""
+    """Both keys, on one line inside braces, otherwise on two."""
     return f"{old}: {value}{', ' if '{' in text else chr(10)}{new}: {value}"
 
 
@@ -184,7 +184,7 @@ def line_of(text: str, key: str) -> int:
 
 
 def test_every_renamed_key_is_tried_here():
-    """A key that is renamed later needs a case above."""
+    """Each key that is renamed later needs a case above."""
     declared = {(name, old) for name, model in SECTIONS.items() for old in model.former_keys()}
     assert declared == {(section, old) for section, old, *_ in CASES}
 
@@ -199,7 +199,7 @@ def test_every_new_name_is_a_key():
 
 @each
 def test_the_old_key_is_read_with_a_note(write, section, old, text, value, path, read):
-    """Its value arrives under the new name; the note names file, line, place and the new key."""
+    """Its value is read under the new name; the note gives file, line, path and the new key."""
     filled = text.replace("KEYS", f"{old}: {value}")
     loaded = write(filled)
     assert read(loaded.inventory) == value
@@ -207,7 +207,7 @@ def test_the_old_key_is_read_with_a_note(write, section, old, text, value, path,
     new = SECTIONS[section].former_keys()[old].to
     line = line_of(filled, old)
     assert str(note) == (
-        f"inventories/x.yml:{line}: {path}: this key is now called `{new}`; the old name is accepted in this version only"
+        f"inventories/x.yml:{line}: {path}: this key was renamed to `{new}`; the old name is accepted in this version only"
     )
 
 
@@ -230,7 +230,7 @@ def test_both_at_once_are_refused_on_the_old_ones_line(write, section, old, text
 
 @each
 def test_the_schema_knows_both_names(validator, section, old, text, value, path, read):
-    """Each alone is valid, the old one is marked as deprecated; both together are not valid."""
+    """Each alone is valid, the old one is deprecated; both together are invalid."""
     new = SECTIONS[section].former_keys()[old].to
     both = both_of(old, new, value, text)
     valid = {
@@ -248,7 +248,7 @@ def test_the_schema_knows_both_names(validator, section, old, text, value, path,
 
 
 def test_a_body_to_send_is_not_the_old_body(write, validator):
-    """With `method`, which no old inventory has, `body` of a watched target is what is sent."""
+    """With `method`, which no old inventory has, `body` of a watched target is the request body."""
     text = UPTIME.replace("KEYS", "method: POST, body: ping, contains: pong")
     loaded = write(text)
     target = loaded.inventory.uptime.targets[0]

@@ -55,13 +55,13 @@ def test_dns_is_switched_back_once_and_every_server_follows(
     lab: Lab, switch: DnsSwitch, tools: Tools
 ) -> None:
     """A signed update with a prerequisite; the second time nothing is left to do; the secondary has it, too."""
-    assert "now it is 127.0.0.1" in dns_switch.plan(switch).said
+    assert "now 127.0.0.1; " in dns_switch.plan(switch).said
     assert dns_switch.plan(switch).good
     assert not dns_switch.verify(switch).good
     assert dns_switch.switch(switch) == ""
     assert actions.verify_patiently(Step(name="DNS", dns=switch, within="30s"), tools).good  # type: ignore[arg-type]
     assert dns_switch.switch(switch) == "", "after a crash it may be asked for again"
-    assert dns_switch.verify(switch).said == "2 servers give 127.0.0.9"
+    assert dns_switch.verify(switch).said == "2 servers return 127.0.0.9"
 
 
 def test_dns_that_somebody_changed_meanwhile_is_left_alone(lab: Lab, switch: DnsSwitch) -> None:
@@ -75,7 +75,7 @@ def test_a_wrong_key_changes_no_dns(switch: DnsSwitch) -> None:
     """TSIG: the server refuses, and the reason says so."""
     wrong = switch.model_copy(update={"key": Secret("c2VjcmV0LW9mLW5vYm9keS1hdC1hbGwtMTIzNA==", "test")})
     assert dns_switch.switch(wrong) != ""
-    assert "127.0.0.1" in dns_switch.plan(switch).said.rpartition("now it is ")[2]
+    assert "127.0.0.1" in dns_switch.plan(switch).said.rpartition("; now ")[2]
     looked = dns_switch.plan(wrong)
     assert not looked.good, "the dry run tries the key by an update that changes nothing"
 
@@ -151,7 +151,7 @@ def test_a_moment_that_was_never_is_not_restored_and_the_old_server_goes_on(
     stands = {one.step: (one.good, one.said) for one in ended.platform}
     assert stands["DNS back"] == (False, stands["DNS back"][1])
     assert "gives 127.0.0.1" in stands["DNS back"][1]
-    assert "is not the restored one" in stands["database back"][1]
+    assert "is not the restored data folder" in stands["database back"][1]
 
 
 def test_a_folder_of_somebody_else_is_never_removed(lab: Lab, inventory: Inventory, tools: Tools) -> None:
@@ -159,7 +159,7 @@ def test_a_folder_of_somebody_else_is_never_removed(lab: Lab, inventory: Invento
     theirs = lab.data(PRIMARY).with_name(f"{PRIMARY}.restoring")
     nodes.processes.run(["/bin/mkdir", str(theirs)], user=lab.user)
     try:
-        assert "none of ours" in actions.do(step(inventory, "database back"), tools)
+        assert "not created by deploygate" in actions.do(step(inventory, "database back"), tools)
         assert theirs.is_dir()
     finally:
         theirs.rmdir()

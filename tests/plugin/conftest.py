@@ -4,7 +4,7 @@ import pytest
 from project import GOOD, Project
 
 # The modules of a run stay loaded between runs in one process, so that each run starts quickly. Those that
-# a run imports only when it needs them must stay too: pytester drops what a run imported, and would import it twice.
+# a run imports lazily must stay too: pytester drops what a run imported, and would import it twice.
 import pytest_deploygate.session.hooks
 import pytest_deploygate.session.incident_actions
 import pytest_deploygate.session.sign_off  # noqa: F401

@@ -1,4 +1,4 @@
-"""A small project for tests of the plugin: a checklist of six items, an inventory, and a suite that the test writes."""
+"""A small project for tests of the plugin: a checklist of six items, an inventory, and a suite written by the test."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_notes(gate):
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run ended: its exit code and what it printed (standard output and error)."""
+    """The result of a run: its exit code and its output (standard output and error)."""
 
     code: int
     text: str
@@ -115,7 +115,7 @@ class Project:
         )
 
     def run_process(self, *args: str, gate: bool = True, **more: str) -> Ran:
-        """Run pytest in a new process and wait for its end."""
+        """Run pytest in a new process and wait for it to exit."""
         words = [*(["--inventory", "prod"] if gate else []), *args]
         done = forked.run("pytest", words, cwd=self.path, env={**os.environ, **more})
         return Ran(done.returncode, done.stdout + done.stderr)

@@ -1,4 +1,4 @@
-"""Sections that an inventory may lack: their tests leave an item to others, and stay where nobody else covers it."""
+"""Optional inventory sections: their tests are left out if others cover the item, and stay if none does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def left(functions, **sections) -> set[str]:
     ],
 )
 def test_who_is_left_out(sections, expected):
-    """The half that the inventory lacks is left out while the other one covers the item; without both, both stay."""
+    """The missing half is left out while the other one covers the item; without both, both stay."""
     assert left([NATIVE, HYPER], **sections) == expected
 
 
@@ -75,7 +75,7 @@ NAMED = "database: {name: a, user: b, primary: 127.0.0.1}\n"
     ],
 )
 def test_a_run_without_the_section_is_whole(project, inventory, code, verdict):
-    """Nothing is missing from the evidence (25) when a test was left to another; without both it is not covered."""
+    """No evidence is missing (25) if another test covers the item; without both it is not covered."""
     project.inventory(inventory)
     project.suite(SUITE)
     ran = project.run("-m", "phase2")
@@ -93,14 +93,14 @@ ONLY = 'name: x\ntimescale: {only_where: lab:timescale.port, host: 127.0.0.1, po
 
 @pytest.mark.parametrize(("state", "there"), [('{"timescale.port": "25432"}', True), ("{}", False)])
 def test_only_where_the_lab_has_it(tmp_path, monkeypatch, state, there):
-    """A section with `only_where` is left out where the running lab lacks that value."""
+    """A section with `only_where` is left out if the running lab lacks that value."""
     (tmp_path / "state.json").write_text(f'{{"values": {state}}}')
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path))
     assert (inventory_of(tmp_path, ONLY).inventory.timescale is not None) is there
 
 
 def test_only_where_without_a_lab(tmp_path, monkeypatch):
-    """Without a lab nothing is left out: the mistake is that the lab does not run."""
+    """Without a lab nothing is left out: the error is that the lab is not running."""
     monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "none"))
     with pytest.raises(InventoryError, match="the lab is not running"):
         inventory_of(tmp_path, ONLY)

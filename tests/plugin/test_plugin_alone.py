@@ -1,4 +1,4 @@
-"""A test marked `alone` has the floor for itself, under pytest-xdist too."""
+"""A test marked `alone` runs alone, under pytest-xdist too."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_other(gate, number):
 
 @pytest.mark.parametrize(("marker", "verdict"), [("@pytest.mark.alone", "pass"), ("", "fail")])
 def test_nothing_runs_beside_it(project: Project, marker: str, verdict: str) -> None:
-    """Two workers; with the marker the other one runs nothing meanwhile, without it it does."""
+    """Two workers: with the marker the other one runs nothing meanwhile, without it, it does."""
     project.suite(SUITE.format(marker=marker))
     ran = project.run_process("-m", "phase2", "-n", "2")
     assert project.verdict("b.migrations") == verdict, ran.text

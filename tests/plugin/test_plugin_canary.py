@@ -1,4 +1,4 @@
-"""A secret of the inventory is in no file and no stream of a run, whatever the suite's own tests do with it."""
+"""A secret of the inventory appears in no file and no stream of a run, whatever the suite's tests do with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`decide` and `rollback` as people type them at night: clocks that act, clear refusals, a report that stays in step."""
+"""`decide` and `rollback` as typed at night: deadlines that act, clear refusals, a report that stays in sync."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def red(deployed):
     return deployed
 
 
-#: What somebody may type, and what the answer must say.
+#: What somebody may type, and what the output must contain.
 MISTAKES = (
     (("decide", "holdd"), "did you mean 'hold'"),
     (("decide", "--change", "locl"), "did you mean 'local'"),
@@ -138,7 +138,7 @@ def test_a_rollback_that_is_half_done_cannot_be_called_off(red):
 
 
 def test_the_report_stays_in_step_with_the_journal(red):
-    """After a decision `verify` finds the results to be what the journal gives."""
+    """After a decision `verify` confirms that the results match the journal."""
     deploygate(red, *HOLD)
     checks = json.loads(deploygate(red, "verify", "--json").text)["checks"]
     assert [c for c in checks if c["ok"] is False and c["exit_code"] == 25] == []
@@ -162,7 +162,7 @@ def test_nobody_decided_and_the_next_command_writes_it_down_with_how_late_that_i
 
 
 def test_wait_executes_at_the_deadline_where_that_is_written(deployed):
-    """The old side is looked at once more; the rollback is begun and ends verified: 23."""
+    """The old side is checked once more; the rollback is begun and ends verified: 23."""
     change(deployed, "rollback:\n", "rollback:\n  decide_within: 3s\n  at_deadline: execute\n")
     deployed.run("-m", "golive")
     said = deploygate(deployed, "decide", "--wait")
@@ -191,7 +191,7 @@ def test_wait_does_not_execute_when_the_old_side_died_meanwhile(deployed, listen
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
 def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
-    """A forger turns a signed HOLD into ROLLBACK and makes the chain again: every command says so, none acts."""
+    """A forger turns a signed HOLD into ROLLBACK and recomputes the chain: every command reports it, none acts."""
     key = red.path / "lead"
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True, timeout=20
@@ -221,7 +221,7 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen here")
 def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
-    """A signature that was taken away is no way round: nothing is done on what is unsigned."""
+    """Removing a signature is no way round: nothing is done on an unsigned decision."""
     deploygate(red, *BACK)
     change(red, "rollback:\n", "rollback:\n  signed_decisions: true\n")
     refused = deploygate(red, *HOLD)
@@ -232,7 +232,7 @@ def test_where_decisions_must_be_signed_one_without_a_signature_is_none(red):
 
 
 def _forge(file) -> None:
-    """Alter a decision and write every line's hashes anew, as somebody would who has the folder and no key."""
+    """Alter a decision and recompute every line's hashes, like an attacker with the folder but without a key."""
     out, previous = [], journal.GENESIS
     for raw in file.read_bytes().splitlines():
         line = json.loads(raw)
@@ -247,7 +247,7 @@ def _forge(file) -> None:
 
 
 def test_going_back_is_never_frozen_but_the_next_try_is(red):
-    """Inside a freeze the items that verify a step still run; a retry is not appointed into it."""
+    """Inside a freeze the items that verify a step still run; no retry is scheduled in it."""
     freeze = 'freezes: [{start: "2020-01-01T00:00:00Z", end: "2999-01-01T00:00:00Z", reason: holiday sales}]'
     change(red, "rollback:\n", f"timetable:\n  t0: 2020-01-01\n  {freeze}\nrollback:\n")
     deploygate(red, *BACK)
@@ -256,10 +256,14 @@ def test_going_back_is_never_frozen_but_the_next_try_is(red):
     refused = deploygate(red, "rollback", "after", "--retry", "2030-01-01T00:00Z")
     assert (refused.code, "holiday sales" in refused.text) == (4, True)
     done = deploygate(red, "rollback", "after")
-    for words in ("call 1. deployment-lead: +15550100", "call 2. operations-manager", "appoint the next try"):
+    for words in (
+        "call 1. deployment-lead: +15550100",
+        "call 2. operations-manager",
+        "schedule the next attempt",
+    ):
         assert words in done.text
     page = (red.out / "signoff.html").read_text()
-    for words in ("in this order", "<li>deployment-lead: +15550100", "appoint the next try"):
+    for words in ("in this order", "<li>deployment-lead: +15550100", "schedule the next attempt"):
         assert words in page
 
 

@@ -1,4 +1,4 @@
-"""What `deploygate diff` and `deploygate report` say of real journals, and the report of what changed."""
+"""Output of `deploygate diff` and `deploygate report` for real journals, and the report of changes."""
 
 from __future__ import annotations
 

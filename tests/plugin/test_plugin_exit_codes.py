@@ -1,4 +1,4 @@
-"""Exit codes by contract: what each way of running and of ending means, and that nothing looks whole that is not."""
+"""The exit code contract: what each way to run and to end means, and that nothing incomplete looks complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from project import Ran
 
 
 def one(body: str, marks: str = "", item: str = "b.migrations") -> str:
-    """Return a suite of one test for an item, with a good one for the other that holds."""
+    """Return a suite of one test for an item, with a good one for the other item that can hold."""
     return f"""
 @pytest.mark.item("b.tables")
 def test_other(gate):
@@ -24,7 +24,7 @@ def test_it(gate):
 
 
 def test_all_good_is_go(good):
-    """Every critical and major item good: GO, exit 0, and the five files are there."""
+    """Every critical and major item good: GO, exit 0, and the five files exist."""
     ran = good.run("-m", "phase2")
     assert ran.code == 0
     assert "GO" in ran.text
@@ -54,7 +54,7 @@ def test_all_good_is_go(good):
         ("pytest.fail('said so')", 1, "fail", "said so"),
         ("raise CannotTell('db1 refuses us')", 21, "inconclusive", "db1 refuses us"),
         ("raise NotCovered('add a section')", 21, "not_covered", "add a section"),
-        ("raise RuntimeError('our bug')", 21, "inconclusive", "the check itself broke off"),
+        ("raise RuntimeError('our bug')", 21, "inconclusive", "the check itself failed with an error"),
         ("says(gate); raise RuntimeError('our bug')", 21, "inconclusive", "our bug"),
         ("pytest.skip('not today')", 21, "not_covered", "the test was skipped: not today"),
         ("says(gate); pytest.skip('not today')", 21, "not_covered", "not today"),
@@ -62,13 +62,13 @@ def test_all_good_is_go(good):
         ("raise SystemExit(0)", 21, "inconclusive", "SystemExit"),
         ("raise BaseException('base')", 21, "inconclusive", "base"),
         ("judge.x", 21, "inconclusive", "AttributeError"),
-        ("gate.judge(lambda m, c: None, 1, 2)", 21, "inconclusive", "broke off"),
+        ("gate.judge(lambda m, c: None, 1, 2)", 21, "inconclusive", "failed with an error"),
         ("pass", 25, "not_covered", "yielded no finding"),
         ("return", 25, "not_covered", "yielded no finding"),
     ],
 )
 def test_how_a_test_ends(project, body, code, verdict, reason):
-    """Every way in which a bound test can end has a verdict, a reason and an exit code, and no way out is a pass."""
+    """Every way a bound test can end has a verdict, a reason and an exit code, and none is an unearned pass."""
     project.suite(one(body))
     ran = project.run("-m", "phase2")
     assert (ran.code, project.verdict("b.migrations")) == (code, verdict)
@@ -144,7 +144,7 @@ def test_a_failed_minor_item_does_not_hold(project):
 
 
 def test_no_test_for_an_item(project):
-    """An item in scope that no test brings a finding for holds with 21, named, although every test passed."""
+    """An item in scope without a finding holds with 21 and is named, although every test passed."""
     project.suite(
         """
         @pytest.mark.item("b.migrations")
@@ -176,14 +176,14 @@ def test_no_test_at_all(project):
     ],
 )
 def test_a_run_that_left_tests_out_is_incomplete(good, args):
-    """-k, node ids, --deselect and --ignore leave the scope as it is: exit 25, naming the tests without finding."""
+    """-k, node ids, --deselect and --ignore do not change the scope: exit 25, naming the tests without a finding."""
     ran = good.run("-m", "phase2", *args)
     assert ran.code == 25
     assert "bound tests yielded no finding" in good.because()
 
 
 def test_stopping_at_the_first_failure_is_incomplete(project):
-    """-x after a failure leaves tests without finding: 25, which goes before 1."""
+    """-x after a failure leaves tests without a finding: 25, which takes precedence over 1."""
     project.suite(
         """
         @pytest.mark.item("b.migrations")
@@ -202,21 +202,21 @@ def test_stopping_at_the_first_failure_is_incomplete(project):
 
 @pytest.mark.parametrize(("body", "code"), [("assert 1", 0), ("assert 0", 1), ("raise RuntimeError", 1)])
 def test_an_ordinary_test_beside_it(good, body, code):
-    """A test without an item counts as in any pytest run: its failure is 1 where the decision is GO."""
+    """A test without an item counts as in any pytest run: its failure is 1 if the decision is GO."""
     good.suite(f"@pytest.mark.phase2\ndef test_ordinary():\n    {body}\n", "test_more.py")
     assert good.run("-m", "phase2").code == code
     assert good.verdicts()["decision"]["outcome"] == "GO"
 
 
 def test_a_file_that_cannot_be_collected(good):
-    """A suite file with an error ends as pytest ends (2), or, where that goes on, as evidence that is missing."""
+    """A suite file with an error ends as in pytest (2) or, if pytest continues, as missing evidence."""
     good.suite("def broken(:\n", "test_broken.py")
     assert good.run("-m", "phase2").code == 2
     assert good.run("-m", "phase2", "--continue-on-collection-errors").code == 25
 
 
 def test_a_bound_file_that_cannot_be_imported(good):
-    """Bound tests of a file that cannot be imported are known from its source, and missed."""
+    """Bound tests of a file that cannot be imported are known from its source and reported as missing."""
     good.suite(
         'import nothing_of_this_name\n@pytest.mark.item("b.tables")\ndef test_x(gate):\n    says(gate)\n',
         "test_b.py",
@@ -238,7 +238,7 @@ def test_a_bound_file_that_cannot_be_imported(good):
     ],
 )
 def test_the_scope_is_what_m_names(good, expression, items):
-    """Phases and areas with and, or, not name the items that the run speaks for."""
+    """Phases and areas with and, or, not select the items in scope."""
     good.run(*(["-m", expression] if expression else []))
     found = good.verdicts()
     assert sum(entry["in_scope"] for entry in found["items"]) == items
@@ -246,7 +246,7 @@ def test_the_scope_is_what_m_names(good, expression, items):
 
 
 def test_a_full_disk_is_incomplete_evidence(good) -> None:
-    """The journal cannot grow any more: the run stops with 25, and says what to do."""
+    """The journal cannot grow any more: the run stops with 25 and says what to do."""
     good.suite(
         """
         import resource
@@ -276,7 +276,7 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
 
 
 def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
-    """pytest takes an existing file after an unknown option for its root; we say so, not "no inventory"."""
+    """pytest takes an existing file after an unknown option for its root; the message says so, not "no inventory"."""
     project = good.path / "below"
     project.mkdir()
     for name in ("pytest.ini", "suites", "inventories"):
@@ -284,7 +284,7 @@ def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
     (good.path / "ticked.md").write_text("")
     code, text = _in(project, "--ticked", "../ticked.md")
     assert code == 4
-    assert "write it with the equals sign" in text
+    assert "write it with an equals sign" in text
     code, text = _in(project, "--ticked=../ticked.md")
     assert code == 0, text
 

@@ -1,4 +1,4 @@
-"""Files of a repository's own suite are imported where a test of the scope may be in them, and only there."""
+"""Files of a repository's own suite are imported only if they may contain a test in scope."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TABLES = '@pytest.mark.item("b.tables")\ndef test_tables(gate):\n    says(gate)\
 
 
 def imported(project: Project, text: str, args: Sequence[str]) -> tuple[bool, str]:
-    """Run with a file beside a good suite; tell whether it was imported, and what was printed."""
+    """Run with a file beside a good suite; return whether it was imported, and the output."""
     project.suite(IMPORTED + text, "test_servers.py")
     ran = project.run(*args)
     return (project.path / "suites" / "imported").exists(), ran.text
@@ -32,9 +32,9 @@ def test_a_file_without_a_test_of_the_scope_is_not_imported(good: Project, args:
         (SERVERS, ["-m", "preflight"]),
         (SERVERS, []),
         (SERVERS + TABLES, ["-m", "phase2"]),
-        (SERVERS + "def test_plain():\n    pass\n", ["-m", "phase2"]),  # may carry a phase's marker by a hook
-        (SERVERS, ["-m", "phase2 or other"]),  # a marker of its own, which its tests may carry
-        (SERVERS, ["-m", "phase2", "suites/test_servers.py", "suites/test_suite.py"]),  # asked for by name
+        (SERVERS + "def test_plain():\n    pass\n", ["-m", "phase2"]),  # a hook may add a phase's marker
+        (SERVERS, ["-m", "phase2 or other"]),  # a marker of its own, which its tests may have
+        (SERVERS, ["-m", "phase2", "suites/test_servers.py", "suites/test_suite.py"]),  # selected by name
     ],
 )
 def test_any_other_file_is_imported(good: Project, text: str, args: list[str]) -> None:
@@ -45,7 +45,7 @@ def test_any_other_file_is_imported(good: Project, text: str, args: list[str]) -
 
 
 def test_a_file_that_is_not_imported_is_expected_where_its_items_are_in_scope(good: Project) -> None:
-    """The record of a run still names its tests, so that a later run without it cannot be called complete."""
+    """The record of a run still names its tests, so that a later run without it does not count as complete."""
     imported(good, SERVERS, ["-m", "phase2"])
     journal = (good.out / "journal.jsonl").read_text()
     assert '"suites/test_servers.py::test_servers"' in journal

@@ -15,7 +15,7 @@ __all__ = ["listening"]
 
 @pytest.fixture
 def deployed(project, listening, monkeypatch):
-    """Version 1 was measured before the change; version 2, which is red, is deployed now. All in this process."""
+    """Version 1 was measured before the change; version 2, which is red, is now deployed. All in this process."""
     monkeypatch.chdir(project.path)
     project.inventory(INVENTORY.format(port=listening.getsockname()[1], run="echo 1 > version"))
     project.suite(SUITE)
@@ -35,7 +35,7 @@ def state(project) -> str:
     return json.loads(deploygate(project, "decide", "--json").text)["incident"]["state"]
 
 
-#: Each hook leaves a line that says how it was called.
+#: Each hook writes a line that shows how it was called.
 CALLED = """
 from pathlib import Path
 LOG = Path(__file__).parent / "called"
@@ -82,7 +82,7 @@ def test_an_opened_incident_is_told_and_classified_once(deployed):
 
 
 def test_a_whole_way_back_is_told(deployed):
-    """Decided, begun, ended: each at least once; `post_rollback` gets the tasks that remain."""
+    """Decided, begun, ended: each at least once; `post_rollback` gets the remaining tasks."""
     red(deployed, CALLED)
     deploygate(deployed, "decide", "rollback", "--role", "deployment-lead", "--reason", "errors for all")
     assert deploygate(deployed, "rollback", "execute", "--confirm", "prod").code == 23
@@ -98,10 +98,10 @@ def test_a_whole_way_back_is_told(deployed):
 @pytest.mark.parametrize(
     ("answer", "then", "said"),
     [
-        ("'HOLD'", "assessing", "said HOLD over ROLLBACK, which is refused"),
-        ("'GO'", "assessing", "said GO over ROLLBACK, which is refused"),
+        ("'HOLD'", "assessing", "answered HOLD to ROLLBACK, which is refused"),
+        ("'GO'", "assessing", "answered GO to ROLLBACK, which is refused"),
         ("'rollback'", "rolling back", ""),
-        ("'perhaps'", "assessing", "which is none of GO, HOLD, ROLLBACK"),
+        ("'perhaps'", "assessing", "which is not one of GO, HOLD, ROLLBACK"),
         ("1 / 0", "assessing", "ZeroDivisionError"),
         ("None", "assessing", ""),
     ],
@@ -132,14 +132,14 @@ def test_a_hook_that_raises_is_said_and_changes_nothing(deployed, name, argument
     ran = red(deployed, RAISES.format(name=name, arguments=arguments))
     assert ran.code == 22
     assert f"hook pytest_deploygate_{name}: RuntimeError: no route to host" in ran.text
-    assert "no verdict and no decision is better for it" in ran.text
+    assert "no verdict or decision improves because of it" in ran.text
     assert state(deployed) == "assessing"
     assert "no route to host" in (deployed.out / "signoff.html").read_text()
 
 
-def test_what_is_no_section_is_refused_and_said(deployed):
+def test_an_invalid_section_is_rejected_and_reported(deployed):
     ran = red(deployed, "def pytest_deploygate_report_section():\n    return 'only a text'\n")
-    assert "which is no title and text" in ran.text
+    assert "which is not a title and text" in ran.text
 
 
 def test_a_rollback_that_a_run_executes_asks_the_hooks_of_the_run(deployed):
@@ -153,5 +153,5 @@ def test_a_run_that_may_execute_does_not_go_back_over_a_person_who_holds(deploye
     deploygate(deployed, "decide", "hold", "--role", "deployment-lead", "--reason", "the cache is cold")
     ran = deployed.run("-m", "golive", "--rollback=execute")
     assert ran.code == 22
-    assert "deployment-lead) holds: the cache is cold" in " ".join(ran.text.split())
+    assert "deployment-lead) decided to hold: the cache is cold" in " ".join(ran.text.split())
     assert (deployed.path / "version").read_text() == "2\n"

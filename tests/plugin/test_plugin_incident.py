@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import forked
 import pytest
 
-#: What the suite says depends on a file: the version that is deployed.
+#: The suite's results depend on a file: the deployed version.
 SUITE = """
 from pathlib import Path
 VERSION = Path(__file__).parents[1] / "version"
@@ -52,7 +52,7 @@ rollback:
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     text: str
@@ -66,7 +66,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def deployed(project, listening: socket.socket):
-    """Version 1 was measured before the change; version 2, which is red, is deployed now."""
+    """Version 1 was measured before the change; version 2, which is red, is now deployed."""
     port = listening.getsockname()[1]
     project.inventory(INVENTORY.format(port=port, run="echo 1 > version"))
     project.suite(SUITE)
@@ -145,7 +145,7 @@ def test_a_failure_that_two_runs_of_a_change_saw_was_seen_twice(deployed):
 
 
 def test_a_baseline_is_not_its_own(deployed):
-    """A run of the baseline's change that is red knows no state before it, rather than calling itself red before."""
+    """A red run of the baseline's own change has no earlier state, rather than counting as red before."""
     ran = deployed.run_process("-m", "golive", "--change=before")
     assert ran.code == 1
     assert "it may have failed before the change" in " ".join(ran.text.split())
@@ -235,7 +235,7 @@ def test_without_an_incident_there_is_nothing_to_decide(project):
 
 
 def test_a_run_may_execute_where_that_was_asked_for(deployed):
-    """`--rollback=execute` decides by the rules and goes back at once: 23."""
+    """`--rollback=execute` decides by the rules and rolls back at once: 23."""
     ran = deployed.run_process("-m", "golive", "--rollback=execute")
     assert ran.code == 23, ran.text
     assert (deployed.path / "version").read_text() == "1\n"
@@ -293,4 +293,7 @@ def test_outside_its_window_a_phase_warns(good):
     good.inventory("name: prod\ntimetable: {t0: 2020-01-01}\n")
     ran = good.run_process("-m", "phase2")
     assert ran.code == 0
-    assert "phase2 is planned for Wed 2020-01-01 14:00 to 16:00 UTC and runs outside of it" in good.because()
+    assert (
+        "phase2 is planned for Wed 2020-01-01 14:00 to 16:00 UTC and runs outside that window"
+        in good.because()
+    )

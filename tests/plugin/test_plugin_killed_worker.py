@@ -1,4 +1,4 @@
-"""A pytest-xdist worker that is killed while its test runs leaves a hole, and a hole is 25, never green."""
+"""A pytest-xdist worker that is killed while its test runs leaves a gap, and a gap is 25, never green."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KILLS_ITSELF = GOOD.replace(
 
 @pytest.mark.parametrize("restarts", ["0", "2"])
 def test_a_killed_worker_is_25(project: Project, restarts: str) -> None:
-    """Neither with new workers nor without does the run look whole, and the reason names the test."""
+    """With or without new workers the run does not look complete, and the reason names the test."""
     project.suite(KILLS_ITSELF)
     ran = project.run_process("-m", "phase2", "-n", "2", f"--max-worker-restart={restarts}")
     assert ran.code == 25, ran.text

@@ -1,4 +1,4 @@
-"""A person at a terminal sees how far a switch of DNS has come; pytest's capture must not hide it."""
+"""A person at a terminal sees the progress of a DNS switch; pytest's capture must not hide it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def free_port():
 
 
 def at_a_terminal(command, folder, limit_s=90):
-    """Run a command with a terminal of its own; give its exit code and all that it wrote there."""
+    """Run a command with its own terminal; return its exit code and everything it wrote there."""
     end, terminal = pty.openpty()
     # The first terminal that the leader of a new session opens becomes its controlling one, which is /dev/tty.
     process = subprocess.Popen(
@@ -50,7 +50,7 @@ def at_a_terminal(command, folder, limit_s=90):
     )
     os.close(terminal)
     written, deadline = b"", time.monotonic() + limit_s
-    with contextlib.suppress(OSError):  # Linux says EIO when the other end is closed
+    with contextlib.suppress(OSError):  # Linux returns EIO when the other end is closed
         while select.select([end], [], [], max(0, deadline - time.monotonic()))[0]:
             written += os.read(end, 65536)
     os.close(end)
@@ -61,7 +61,7 @@ def at_a_terminal(command, folder, limit_s=90):
 
 
 def test_the_table_of_a_switch_is_drawn(project):
-    """One server has the new answer, one the old: the table says so, and the live line does not run through it."""
+    """One server has the new answer, one the old: the table shows it, and the live line does not overwrite it."""
     running, named = [], []
     for number, address in enumerate(("192.0.2.10", "198.51.100.1"), 1):
         place = {"address": "127.0.0.1", "port": free_port()}

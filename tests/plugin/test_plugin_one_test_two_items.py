@@ -1,4 +1,4 @@
-"""A test bound to two items, as the load is: each has its own finding, and what was not judged is no pass."""
+"""A test bound to two items, like the load test: each has its own finding, and an unjudged one is not a pass."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_each_item_has_its_own_finding(project: Project) -> None:
 
 
 def test_an_item_that_the_test_forgot_is_no_pass(project: Project) -> None:
-    """Only one of the two was judged: nothing covers the other, which holds and names the test."""
+    """Only one of the two was judged: the other is not covered, holds, and names the test."""
     project.suite(TWO.format(body='says(gate, item="b.migrations")'))
     ran = project.run("-m", "phase2")
     assert ran.code == 21, ran.text
@@ -38,7 +38,7 @@ def test_an_item_that_the_test_forgot_is_no_pass(project: Project) -> None:
 
 
 def test_an_item_that_the_test_is_not_bound_to_is_refused(project: Project) -> None:
-    """A misspelt item ends as inconclusive for both, with the names that there are."""
+    """A misspelt item ends as inconclusive for both, with the valid names."""
     project.suite(TWO.format(body='says(gate, item="b.tabels")'))
     ran = project.run("-m", "phase2")
     assert ran.code == 21, ran.text

@@ -1,4 +1,4 @@
-"""`--html FILE`: pytest-html carries the decision and verdicts, says what it lacks, and shows ids as text."""
+"""`--html FILE`: pytest-html shows the decision and verdicts, what is missing, and ids as text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from project import GOOD, Project
 
 
 def page(project: Project, *args: str) -> str:
-    """Run phase2 with pytest-html in a process of its own and return the page."""
+    """Run phase2 with pytest-html in its own process and return the page."""
     project.run_process("-m", "phase2", "--html", "table.html", "--self-contained-html", *args)
     return (project.path / "table.html").read_text(encoding="utf-8")
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """Return the HTML of each row's cells and details, as the page's script gets it, by node id."""
+    """Return the HTML of each row's cells and details, as read by the page's script, by node id."""
     blob = html.unescape(re.search(r'data-jsonblob="([^"]*)"', text)[1])
     return {
         test: [*one["resultsTableRow"], one["log"]]

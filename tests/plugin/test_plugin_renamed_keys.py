@@ -11,7 +11,7 @@ from pytest_deploygate.cli import main
 
 OLD = "name: prod\ntls:\n  trust: ca.pem\n"
 NOTE = (
-    "inventories/prod.yml:3: tls.trust: this key is now called `ca_file`; the old name is accepted in this"
+    "inventories/prod.yml:3: tls.trust: this key was renamed to `ca_file`; the old name is accepted in this"
     " version only"
 )
 

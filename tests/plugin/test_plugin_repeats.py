@@ -1,4 +1,4 @@
-"""A failure that two runs saw is confirmed, also where a run between them could not tell; a pass between them refutes it."""
+"""A failure in two runs is confirmed, even if a run in between was inconclusive; a pass in between refutes it."""
 
 from __future__ import annotations
 

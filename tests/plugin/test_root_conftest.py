@@ -55,7 +55,7 @@ def test_without_git_the_run_is_as_good(source, monkeypatch):
 
 
 def test_it_is_the_conftest_of_runs_here(request):
-    """It is loaded beside the conftest.py files of the tests, and takes part in nothing else."""
+    """It is loaded in addition to the tests' conftest.py files, and has no other effect."""
     found = [plugin for plugin in request.config.pluginmanager.get_plugins() if _is_root(plugin)]
     assert len(found) == 1
     hooks = [name for name in vars(found[0]) if name.startswith("pytest_")]

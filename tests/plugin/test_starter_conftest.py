@@ -1,4 +1,4 @@
-"""A repository's `conftest.py`: the hook that `deploygate init` writes is called by a run, and a fixture replaces ours."""
+"""A repository's `conftest.py`: the hook that `deploygate init` writes is called by a run, and its fixture overrides ours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STARTER = (resources.files("pytest_deploygate.cli") / "starter" / "conftest.py")
 
 @pytest.fixture
 def webhook(monkeypatch):
-    """A chat's webhook; what was posted to it."""
+    """A chat webhook; returns what was posted to it."""
     posted = []
 
     class Chat(http.server.BaseHTTPRequestHandler):
@@ -28,7 +28,7 @@ def webhook(monkeypatch):
             self.end_headers()
 
         def log_message(self, *_):
-            """Say nothing."""
+            """Ignore it."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

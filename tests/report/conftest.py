@@ -1,4 +1,4 @@
-"""A headless Chromium for the pages. It is never skipped silently: only where apt is off the table, and saying so."""
+"""A headless Chromium for the pages. It is never skipped silently: only if apt cannot be used, with that reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, until the end of a module: while it is there, no other test of this process can use asyncio."""
+    """Chromium, until the end of a module: while it runs, no other test in this process can use asyncio."""
     if not CHROMIUM.exists():
         if os.environ.get("DEPLOYGATE_NO_APT"):
             pytest.skip(
@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
             )
         pytest.fail(f"{CHROMIUM} is not there: apt-get install chromium, or set DEPLOYGATE_NO_APT=1")
     with sync_playwright() as playwright:
-        # Chromium's own sandbox refuses root, and containers have no user namespaces for it.
+        # Chromium's sandbox does not run as root, and containers have no user namespaces for it.
         running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield running
         running.close()

@@ -1,4 +1,4 @@
-"""Readers and schemas that others wrote and that only npm has, installed once into the virtual environment. No test."""
+"""Third-party readers and schemas that only npm has, installed once into the virtual environment. No tests here."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-#: Name and version; licences MIT, Apache-2.0 and MIT. Nothing of them is in this repository.
+#: Name and version; licences MIT, Apache-2.0 and MIT. None of their code is in this repository.
 PACKAGES = ("ctrf@0.3.0", "inspecjs@2.12.6", "@microsoft/jest-sarif@1.0.0-beta.0")
 FOLDER = Path(sys.prefix) / "npm-readers"
 
 
 def folder() -> Path:
-    """Return node_modules with all packages; skips, with the reason, where npm is not there or cannot install."""
+    """Return node_modules with all packages; skips, with the reason, if npm is missing or cannot install."""
     stamp = FOLDER / "installed"
     if stamp.is_file() and stamp.read_text() == " ".join(PACKAGES):
         return FOLDER / "node_modules"
@@ -39,7 +39,7 @@ def folder() -> Path:
 
 
 def schema(path: str) -> dict[str, object]:
-    """Return a JSON schema that a package brings."""
+    """Return a JSON schema from a package."""
     return json.loads((folder() / path).read_text(encoding="utf-8"))
 
 

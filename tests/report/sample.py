@@ -1,4 +1,4 @@
-"""A record as a real change would have it: 116 items, phase 2 in scope, replicas in trouble. No test in here."""
+"""A record as a real change would have it: 116 items, phase 2 in scope, replicas in trouble. No tests here."""
 
 from __future__ import annotations
 
@@ -353,7 +353,7 @@ EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>&amp;</style>\x1b
 
 
 def hostile() -> Record:
-    """The sample with markup, terminal escapes and very long words in every place that the outside can fill."""
+    """The sample with markup, terminal escapes and very long words in every externally supplied text."""
     record = hold()
     long = "x" * 3000
 

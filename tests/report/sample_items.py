@@ -1,4 +1,4 @@
-"""The 104 items and 12 criteria of the shipped checklist, as the sample record needs them. No test in here."""
+"""The 104 items and 12 criteria of the shipped checklist, as the sample record needs them. No tests here."""
 
 from __future__ import annotations
 

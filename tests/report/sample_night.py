@@ -1,4 +1,4 @@
-"""A bad night and a good one over the whole checklist, with figures, waivers, attestations and a rollback. No test."""
+"""A bad night and a good one over the whole checklist, with figures, waivers, attestations and a rollback. No tests here."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def latency(limit: float, stall: bool) -> Distribution:
 
 
 def lag() -> Series:
-    """Replication lag over ten minutes, with a gap where the replica could not be asked."""
+    """Replication lag over ten minutes, with a gap where the replica could not be queried."""
     points = [(float(t), max(0.4, (t - 200) / 4.2) + 0.3 * math.sin(t / 9)) for t in range(0, 600, 5)]
     gap: list[tuple[float, float | None]] = [(t, None if 310 <= t <= 380 else v) for t, v in points]
     steady = tuple((t, 0.4 + 0.2 * math.sin(t / 13)) for t, _ in points)
@@ -275,7 +275,7 @@ def _spans() -> tuple[Measured, ...]:
 
 
 def bad() -> Record:
-    """20 failed, 4 inconclusive, 3 not covered, 2 waived; ROLLBACK decided; a worker crashed on the way."""
+    """20 failed, 4 inconclusive, 3 not covered, 2 waived; ROLLBACK decided; a worker crashed during the run."""
     results = tuple(_result(i, _verdict(i)) for i in _items())
     rules = (
         Rule(
@@ -335,7 +335,7 @@ def bad() -> Record:
 
 
 def good() -> Record:
-    """The same change when all went well: every item measured or attested."""
+    """The same change with everything good: every item measured or attested."""
     record = bad()
     results = tuple(
         _result(r.item, Verdict.ATTESTED if r.item.kind is Kind.MANUAL else Verdict.PASS)
@@ -362,12 +362,12 @@ def good() -> Record:
 
 
 def hostile() -> Record:
-    """The bad night with markup in front of every text that there is, whoever wrote it."""
+    """The bad night with markup in front of every text, whatever its source."""
     return _mapped(bad(), lambda text: text if re.fullmatch("[0-9a-f]{64}", text) else sample.EVIL + text)
 
 
 def many(count: int) -> Record:
-    """The bad night with `count` items more than the checklist has, each with a target and readings."""
+    """The bad night with `count` additional items, each with a target and readings."""
     record = bad()
     more = tuple(
         _result(

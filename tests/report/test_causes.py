@@ -1,4 +1,4 @@
-"""Causes that items share: one line with all ids and the one command, and no item in a line that is not its own."""
+"""Shared causes of items: one line with all ids and one command, and no item in the wrong line."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_each_role_that_must_attest_has_a_command_of_its_own() -> None:
 
 
 def test_the_words_are_those_of_the_judge_of_attestations() -> None:
-    """The cause and its command are read from the judge's reason: they change together."""
+    """The cause and its command are parsed from the judge's reason: they change together."""
     for roles in ((), ("ops",), ("ops", "lead")):
         seen = [AttestationsSeen(name, "CHG-1", "prod", sample.START, ()) for name in NAMES]
         judged = [judge(one, Needed(one.item, roles)) for one in seen]
@@ -160,7 +160,7 @@ def test_the_terminal_says_a_cause_once_with_a_command_that_a_shell_takes() -> N
 def test_the_page_has_one_row_a_cause_and_every_item_once_in_full() -> None:
     text = html.render(_mixed())
     glance = text[text.index('id="glance"') : text.index("<nav")]
-    assert glance.count("<tr>") == 3  # the head, and a row each
+    assert glance.count("<tr>") == 3  # the header, and a row each
     assert '<a href="#cause-1">' in glance
     assert text.count("<code>deploygate attest m.0 m.1 ") == 1
     for n in range(25):
@@ -168,7 +168,7 @@ def test_the_page_has_one_row_a_cause_and_every_item_once_in_full() -> None:
 
 
 def test_a_measured_half_of_an_item_that_nobody_attested_stays_on_the_page() -> None:
-    """What the machine found of a hybrid item is shown, though its person's half shares a cause."""
+    """The machine's finding of a hybrid item is shown, although its manual half shares a cause."""
     both = [
         result(name, (Verdict.NOT_COVERED, nobody(name)), (Verdict.PASS, f"measured {name}: 3 of 3"))
         for name in NAMES

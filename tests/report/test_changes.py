@@ -1,4 +1,4 @@
-"""What changed between two runs: every turn of a verdict has its place, and noise is no change."""
+"""Changes between two runs: every transition of a verdict is listed, and noise is not a change."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_number_within_the_stated_bound_has_not_moved_and_beyond_it_has() -> N
 
 
 def test_with_earlier_values_their_own_noise_decides() -> None:
-    """119 is far beyond what four quiet runs did, and 160 within what four loud ones did."""
+    """119 is far outside the range of four quiet runs, and 160 within that of four noisy ones."""
     quiet = {("x.y", "t", "p99"): [99, 100, 101, 100]}
     ((kind, text),) = compared(result(Verdict.PASS, ms(100)), result(Verdict.PASS, ms(119)), quiet)
     assert kind is Changed.MOVED

@@ -1,4 +1,4 @@
-"""Exports, read by schemas and readers that others wrote; nothing that is not a pass comes out as one."""
+"""Exports, validated by third-party schemas and readers; nothing that is not a pass is exported as one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EACH = pytest.mark.parametrize("name", RECORDS)
 
 
 def one(verdict: Verdict, severity: Severity, measured: Verdict | None) -> Record:
-    """A GO over one item `x.y`, with a passing target beside the one that was measured."""
+    """A GO over one item `x.y`, with a passing target besides the measured one."""
     item = Item("x.y", "text", "phase2", severity, Kind.AUTOMATED)
     found = (
         (sample.finding("x.y", "t", measured, "why"), sample.finding("x.y", "u", Verdict.PASS, "good"))
@@ -51,7 +51,7 @@ def one(verdict: Verdict, severity: Severity, measured: Verdict | None) -> Recor
 
 
 def states(record: Record) -> dict[str, bool]:
-    """Whether each format of programs says passed for `x.y`, by its own words."""
+    """Whether each machine-readable format reports `x.y` as passed, in its own terms."""
     log = json.loads(sarif.text(record))["runs"][0]
     tests = {t["name"]: t["status"] for t in json.loads(ctrf.text(record))["results"]["tests"]}
     predicate = json.loads(in_toto.text(record))["predicate"]

@@ -1,4 +1,4 @@
-"""junit.xml against the rules of Jenkins' schema, and that no state that is not a pass looks like one."""
+"""junit.xml against the rules of Jenkins' schema; no state except a pass looks like one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_deploygate.model import Item, Kind, Severity, Verdict
 from pytest_deploygate.report import junit
 from pytest_deploygate.report.record import Record
 
-# element: (attributes that must be there, those that may, children that may), after jenkins-junit.xsd
+# element: (required attributes, optional attributes, optional children), from jenkins-junit.xsd
 SCHEMA = {
     "testsuites": (set(), {"name", "time", "tests", "failures", "disabled", "errors"}, {"testsuite"}),
     "testsuite": (

@@ -1,4 +1,4 @@
-"""Pictures: what stands in words beside them is right, gaps stay gaps, sizes are bounded, markup stays text."""
+"""Plots: their text equivalents are right, gaps stay gaps, sizes are bounded, markup is escaped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEN = tuple((float(n), n / 10) for n in range(1, 11))
 
 
 def picture(figure: Distribution | Series | Spans) -> ET.Element:
-    """Return the picture as an XML tree: it is well formed."""
+    """Return the plot as an XML tree, which proves that it is well formed."""
     return ET.fromstring(str(figures.drawn(figure).picture))
 
 
@@ -65,7 +65,7 @@ def test_the_curve_crosses_the_limit_where_the_values_do() -> None:
     limit = next(
         float(e.attrib["y1"]) for e in root.iter() if e.attrib.get("class") == "limit" and e.tag == "line"
     )
-    assert sum(1 for y in heights(root)[1:] if y < limit) == 5  # 6 to 10; up is small
+    assert sum(1 for y in heights(root)[1:] if y < limit) == 5  # 6 to 10; y grows downwards
 
 
 def test_a_gap_breaks_the_line_and_is_said() -> None:
@@ -102,7 +102,7 @@ def test_one_spike_among_a_hundred_thousand_is_still_drawn() -> None:
 
 
 def test_a_short_outage_of_a_day_can_be_seen() -> None:
-    """Two minutes of 24 h are drawn over what is up, at least 0.9 % wide and around the right moment."""
+    """Two minutes of 24 h are drawn above the uptime, at least 0.9 % wide and around the right moment."""
     pieces = (
         (0, 20_000, "up"),
         (20_000, 20_120, "down"),

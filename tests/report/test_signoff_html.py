@@ -1,4 +1,4 @@
-"""signoff.html as text: size, sameness, secrets, and what it says of runs that went badly."""
+"""signoff.html as text: size, reproducibility, secrets, and how it shows runs that went badly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_same_record_same_bytes() -> None:
 
 @pytest.fixture
 def kept_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Let a folder be the one for compiled templates, and read them anew."""
+    """Use a folder for compiled templates, and load them again."""
 
     def choose(folder: Path) -> None:
         monkeypatch.setattr(html.importlib.util, "cache_from_source", lambda _: str(folder / "x.pyc"))
@@ -51,7 +51,7 @@ def test_compiled_templates_are_kept_and_a_damaged_one_is_made_again(
 
 @pytest.mark.parametrize("name", ["signoff.html.j2", "_items.html.j2"])
 def test_no_constant_goes_through_a_filter(name: str) -> None:
-    """Jinja would compile in what the filter made of it, and keep that when the filter says something else one day."""
+    """Jinja would compile in the filter's result, and keep it when the filter changes."""
     environment = html._template().environment
     source = environment.loader.get_source(environment, name)[0]
     filters = list(environment.parse(source).find_all(jinja2.nodes.Filter))
@@ -148,7 +148,7 @@ def test_what_a_rule_held_against_is_not_called_deferred() -> None:
 
 
 def test_a_secret_leaves_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that escaping or wrapping would take apart before the finished text is masked."""
+    """Also one that escaping or wrapping would split before the finished text is masked."""
     monkeypatch.setattr(redaction, "_known", set())
     secret = Secret("""pa&ss<w>'o"rd with blanks in it""").reveal()
     record = sample.hold()

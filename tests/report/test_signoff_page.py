@@ -1,4 +1,4 @@
-"""signoff.html in a real browser with JavaScript off, as a ticket's reader would have it."""
+"""signoff.html in a real browser with JavaScript off, as a reader of the ticket sees it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECORDS = {
 }
 Opener = Callable[..., Page]
 
-# The contrast of each text with what is behind it, by WCAG's formula; the worst ones come back.
+# The contrast of each text with its background, by WCAG's formula; returns the worst ones.
 CONTRAST = """() => {
   const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
@@ -55,14 +55,14 @@ CONTRAST = """() => {
 
 @pytest.fixture(scope="module")
 def sheet(browser: Browser) -> Iterator[Page]:
-    """The page that all tests open theirs in: a new one takes longer than what is looked at in it."""
+    """The browser page that all tests share: opening a new one takes longer than the checks."""
     with browser.new_context(java_script_enabled=False) as context:
         yield context.new_page()
 
 
 @pytest.fixture
 def opened(sheet: Page, tmp_path: Path) -> Iterator[Opener]:
-    """Give a function that opens a record's page; at the end nothing may have been complained about or fetched."""
+    """Return a function that opens a record's page; at the end there must be no console errors and no requests."""
     complaints: list[str] = []
     listeners: dict[str, Callable[[Any], None]] = {
         "console": lambda message: complaints.append(message.text),
@@ -109,7 +109,7 @@ def test_contrast_is_aa(opened: Opener, name: str, scheme: str) -> None:
 
 
 def test_the_style_is_applied(opened: Opener) -> None:
-    """A wrong hash in the policy would leave the page bare, without an error that anybody sees."""
+    """A wrong hash in the policy would leave the page unstyled, without a visible error."""
     page = opened(sample.hold())
     assert (
         page.evaluate("getComputedStyle(document.querySelector('.top')).backgroundColor") == "rgb(138, 75, 0)"
@@ -117,7 +117,7 @@ def test_the_style_is_applied(opened: Opener) -> None:
 
 
 def test_a_foreign_style_is_not_applied(browser: Browser, tmp_path: Path) -> None:
-    """The policy is alive: one letter more in the style and the browser refuses it."""
+    """The policy is effective: with one more letter in the style, the browser rejects it."""
     file = tmp_path / "changed.html"
     file.write_text(html.render(sample.hold()).replace("</style>", " </style>", 1), encoding="utf-8")
     page = browser.new_page(java_script_enabled=False)
@@ -190,7 +190,7 @@ def test_markup_in_values_stays_text(opened: Opener) -> None:
 
 
 def test_markup_in_every_text_of_a_bad_night_stays_text(opened: Opener) -> None:
-    """Figures, waivers, contacts, events, signers and what changed among them."""
+    """Including figures, waivers, contacts, events, signers and changes."""
     page = opened(sample_night.hostile())
     assert page.locator("script, iframe, object, form, img").count() == 0
     assert page.locator("[onerror], [onload], [style]").count() == 0
@@ -237,7 +237,7 @@ def test_waivers_show_their_end_and_an_expired_one_says_so(opened: Opener) -> No
 
 @pytest.mark.parametrize(("name", "scheme"), [("hold", "dark"), ("night", "light")])
 def test_axe_finds_nothing(browser: Browser, tmp_path: Path, name: str, scheme: str) -> None:
-    """axe-core, every rule; colours apart, the dark page is the light one. It needs script and so a browser without the policy; the page is the same."""
+    """axe-core, every rule; except for colours, the dark page equals the light one. It needs JavaScript, so the policy is off."""
     file = tmp_path / "signoff.html"
     file.write_text(html.render(RECORDS[name]()), encoding="utf-8")
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
@@ -250,7 +250,7 @@ def test_axe_finds_nothing(browser: Browser, tmp_path: Path, name: str, scheme: 
 
 
 def test_with_styles_stripped_order_and_words_are_the_same(browser: Browser, tmp_path: Path) -> None:
-    """As a ticket system shows it: no style sheet, and pictures that keep colours of their own."""
+    """As in a ticket system: no style sheet, and plots that keep their own colours."""
     file = tmp_path / "bare.html"
     text = re.sub(r"<style>.*?</style>", "", html.render(sample_night.bad()), flags=re.DOTALL)
     file.write_text(text, encoding="utf-8")

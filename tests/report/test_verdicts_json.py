@@ -1,4 +1,4 @@
-"""verdicts.json: the keys that people's programs rely on."""
+"""verdicts.json: the keys that other programs rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dry run whose server does not answer has failed: a plan that could not look is no plan. With a small DNS server."""
+"""A dry run whose server does not answer fails: without reading the current state there is no plan. Uses a small DNS server."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def switch(port: int, **more: object) -> DnsSwitch:
 def test_a_dns_dry_run_tries_the_key_and_changes_nothing(port):
     looked = dns_switch.plan(switch(port))
     assert looked.good, looked.said
-    assert "now it is 192.0.2.20, and 127.0.0.1" in looked.said
+    assert "now 192.0.2.20; 127.0.0.1" in looked.said
     assert not dns_switch.verify(switch(port)).good, "nothing was switched"
 
 
@@ -64,7 +64,7 @@ def test_a_dns_dry_run_tries_the_key_and_changes_nothing(port):
     [
         (
             {"key": Secret(base64.b64encode(b"x" * 32).decode(), "env:KEY")},
-            "does not take updates: PeerBadSignature",
+            "does not accept updates: PeerBadSignature",
         ),
         ({"now": ["192.0.2.99"]}, "neither the new side nor the old"),
         ({"name": "nothing.example.test"}, "neither the new side nor the old"),
@@ -77,7 +77,7 @@ def test_a_dns_dry_run_that_would_not_go_through_is_no_good(port, more, says):
 
 def test_a_server_that_does_not_answer_is_no_plan(tmp_path):
     looked = haproxy.plan(Haproxy(socket=str(tmp_path / "none"), backend="app", maint=["a"]))
-    assert (looked.good, "cannot be asked" in looked.said) == (False, True)
+    assert (looked.good, "cannot be queried" in looked.said) == (False, True)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         looked = dns_switch.plan(switch(closed.getsockname()[1]))
@@ -85,8 +85,8 @@ def test_a_server_that_does_not_answer_is_no_plan(tmp_path):
 
 
 def test_a_server_that_closes_the_connection_has_not_taken_the_update(port, monkeypatch):
-    """Over UDP it answers, over TCP it hangs up: seen where a proxy stands before the primary."""
+    """It answers over UDP and hangs up over TCP, as seen with a proxy in front of the primary."""
     monkeypatch.setattr(dns_server._Tcp, "handle", lambda self: self.rfile.read(2))
     looked = dns_switch.plan(switch(port))
-    assert (looked.good, "closed the connection without an answer" in looked.said) == (False, True)
-    assert "did not take the update: it closed the connection" in dns_switch.switch(switch(port))
+    assert (looked.good, "closed the connection without answering" in looked.said) == (False, True)
+    assert "did not accept the update: it closed the connection" in dns_switch.switch(switch(port))

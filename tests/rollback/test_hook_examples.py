@@ -1,4 +1,4 @@
-"""The examples of docs/hooks.md do what they say."""
+"""The examples in docs/hooks.md work as described."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_chat_gets_each_event_and_a_chat_that_is_down_is_complained_of(tmp_p
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Ignore it."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
         thread = threading.Thread(target=server.serve_forever)

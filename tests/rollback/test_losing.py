@@ -1,4 +1,4 @@
-"""What is lost is counted, saved and answered for: before the first step, and again at the point of no return."""
+"""Lost writes are counted, saved and accepted: before the first step, and again at the point of no return."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def kept(writer: Writer) -> list[int | None]:
 
 def test_nobody_loses_rows_that_nobody_answers_for(writer, rows, tmp_path):
     """Nothing is begun, nothing is exported."""
-    with pytest.raises(Unsaved, match=r"12 rows .* needs a named person"):
+    with pytest.raises(Unsaved, match=r"12 rows .* a named person must accept"):
         made(writer, tmp_path, None).answered()
     assert not (tmp_path / "lost.csv").exists()
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_counted_needs_a_person_too(writer, rows, tmp_path):
 
 
 def test_what_came_in_while_the_new_side_was_fenced_is_saved_as_well(writer, rows, tmp_path):
-    """Counted again at the point of no return; the same person answers; the file is whole."""
+    """Counted again at the point of no return; the same person accepts; the file is complete."""
     one = made(writer, tmp_path, SPONSOR, "wc -l </dev/null >{file}; echo again >>{file}")
     one.answered()
     assert one.brink() == "", "nothing came in"
@@ -85,7 +85,7 @@ def test_an_export_that_fails_keeps_the_rows_where_they_are(writer, rows, tmp_pa
 
 
 def test_the_step_that_loses_writes_waits_for_the_answer(writer, tmp_path):
-    """A brink that says no: the step failed, its command did not run, later steps were not begun."""
+    """The check before the point of no return refuses: the step failed, its command did not run, later steps were not begun."""
     told = [
         {"name": "page", "run": f"touch {tmp_path}/page", "verify": {"run": f"test -e {tmp_path}/page"}},
         {"name": "data", "run": f"touch {tmp_path}/data", "verify": {"run": "true"}, "loses_writes": True},

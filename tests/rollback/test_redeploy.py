@@ -1,6 +1,6 @@
-"""The old version brought up again. kubectl, docker and systemctl are stand-ins that write down how they were called.
+"""Redeploying the old version. kubectl, docker and systemctl are stand-ins that record their calls.
 
-They answer as their references say; no real cluster, swarm or systemd was there. Commands and links are real.
+They respond as documented in their references; no real cluster, Swarm or systemd is used. Commands and links are real.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ esac
 
 @pytest.fixture
 def stand_in(tmp_path, monkeypatch):
-    """Return a function that puts a program into the path: a shell pattern of its arguments and what it prints."""
+    """Return a function that puts a program into PATH: a shell pattern of its arguments and what it prints."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
     def make(name: str, **answers: str) -> None:
@@ -49,7 +49,7 @@ GET, UNDO, STATUS = "*' get deployment/web '*", "*' rollout undo '*", "*' rollou
 
 
 def test_a_rollout_is_undone_in_its_context_to_its_revision(stand_in):
-    """The image is asked for first, then the rollout undone."""
+    """The image is read first, then the rollout is undone."""
     stand_in("kubectl", **{GET: "printf web:2.0.0", UNDO: "echo 'deployment.apps/web rolled back'"})
     wanted = kubernetes(context="prod", revision=7, container="app")
     assert redeploy.deploy(wanted, 5.0) == ""
@@ -61,7 +61,7 @@ def test_a_rollout_is_undone_in_its_context_to_its_revision(stand_in):
 
 
 def test_a_rollout_that_is_undone_already_is_not_undone_again(stand_in):
-    """A second undo would bring the new version back: after a crash nothing is done where the old image stands."""
+    """A second undo would bring the new version back: after a crash nothing is done if the old image is already set."""
     stand_in("kubectl", **{GET: "printf web:1.4.2"})
     assert redeploy.deploy(kubernetes(), 5.0) == ""
     assert len(stand_in.calls()) == 1
@@ -77,7 +77,7 @@ def test_a_rollout_that_is_undone_already_is_not_undone_again(stand_in):
     ],
 )
 def test_a_rollout_counts_once_its_image_is_old_and_it_is_over(stand_in, image, status, good, says):
-    """`rollout status --watch=false` ends with 0 in any case: its words count."""
+    """`rollout status --watch=false` always ends with 0: its output counts."""
     stand_in("kubectl", **{GET: f"printf '{image}'", STATUS: f"echo '{status}'"})
     found = redeploy.verify(kubernetes())
     assert found.good is good
@@ -120,7 +120,7 @@ def test_a_swarm_service_gets_the_old_image(stand_in):
     ],
 )
 def test_a_swarm_service_counts_once_all_its_tasks_run_the_old_image(stand_in, spec, tasks, good):
-    """No task at all is no success."""
+    """No task at all is not a success."""
     stand_in("docker", **{"'service inspect'*": f"echo {spec}", "'service ps'*": f"echo '{tasks}'"})
     assert redeploy.verify(SWARM).good is good
 
@@ -144,7 +144,7 @@ def test_a_compose_project_is_started_with_the_old_image(stand_in, tmp_path):
     assert (tmp_path / "image").read_text() == "web:1.4.2"
 
 
-@pytest.mark.parametrize("array", [True, False], ids=["an array", "an object a line"])
+@pytest.mark.parametrize("array", [True, False], ids=["an array", "one object per line"])
 @pytest.mark.parametrize(
     ("container", "good"),
     [
@@ -158,7 +158,7 @@ def test_a_compose_project_is_started_with_the_old_image(stand_in, tmp_path):
 def test_a_compose_project_counts_once_every_service_is_up_with_the_old_image(
     stand_in, tmp_path, container, good, array
 ):
-    """Compose prints an array, or since 2.21 an object a line."""
+    """Compose prints an array, or since 2.21 one object per line."""
     text = json.dumps([container]) if array else json.dumps(container)
     stand_in("docker", **{"*": f"printf '%s\\n' {shlex.quote(text)}"})
     assert redeploy.verify(compose(tmp_path)).good is good
@@ -179,7 +179,7 @@ def releases(tmp_path):
 
 
 def test_the_link_leads_to_the_old_release_and_the_units_are_restarted(stand_in, releases):
-    """The link is really switched; systemctl is a stand-in whose unit began right now."""
+    """The link is really switched; systemctl is a stand-in whose unit started just now."""
     stand_in("systemctl", **{"show*": "date +@%s", "*": ":"})
     assert redeploy.deploy(systemd(releases), 5.0) == ""
     assert (releases / "current").resolve().name == "1.4.2"
@@ -188,11 +188,11 @@ def test_the_link_leads_to_the_old_release_and_the_units_are_restarted(stand_in,
 
 
 def test_a_unit_that_runs_since_before_the_switch_runs_the_new_version(stand_in, releases):
-    """A crash between the link and the restart: it has not taken."""
+    """A crash between switching the link and the restart: the step has not taken effect."""
     stand_in("systemctl", **{"show*": "echo @1", "*": ":"})
     assert redeploy.deploy(systemd(releases), 5.0) == ""
     found = redeploy.verify(systemd(releases))
-    assert (found.good, "since before the link was switched" in found.said) == (False, True)
+    assert (found.good, "was started before the link was switched" in found.said) == (False, True)
 
 
 def test_without_the_old_release_nothing_is_switched(stand_in, releases):
@@ -205,7 +205,7 @@ def test_without_the_old_release_nothing_is_switched(stand_in, releases):
 
 
 def test_a_command_deploys_and_its_check_tells(tmp_path):
-    """Real commands, on this host through its shell."""
+    """Real commands, run in a shell on this host."""
     wanted = Redeploy(command=f"echo 1.4.2 >{tmp_path}/version", check=f"grep -x 1.4.2 {tmp_path}/version")
     assert not redeploy.verify(wanted).good
     assert redeploy.deploy(wanted, 5.0) == ""
@@ -213,6 +213,6 @@ def test_a_command_deploys_and_its_check_tells(tmp_path):
 
 
 def test_a_command_without_a_check_is_no_redeploy():
-    """Nothing could tell whether it took."""
+    """Nothing could tell whether it took effect."""
     with pytest.raises(ValidationError, match="belong together"):
         Redeploy(command="deploy 1.4.2")

@@ -1,4 +1,4 @@
-"""What follows a rollback is rendered from what was found, with owners, times and a calendar entry."""
+"""Documents after a rollback are rendered from the results, with owners, times and a calendar entry."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_task_has_an_owner_and_a_time():
     found = aftermath.tasks(after())
     assert {task.owner for task in found} == {"technical-lead"}
     titles = "\n".join(task.title for task in found)
-    for words in ("golive.logins", "runbook step dns: SERVFAIL", "12 rows", "appoint the next try"):
+    for words in ("golive.logins", "runbook step dns: SERVFAIL", "12 rows", "schedule the next attempt"):
         assert words in titles
 
 
@@ -60,7 +60,7 @@ def test_the_texts_say_what_was_found_and_how_it_ended():
     assert list(texts) == ["issues.md", "remediation.md", "status.md"]
     assert "anna: login answered 500; see <log>" in texts["issues.md"]
     assert "every step was verified at 2026-03-04 22:15 UTC" in texts["status.md"]
-    assert "Lost with it: 12 rows." in texts["status.md"]
+    assert "Lost by the rollback: 12 rows." in texts["status.md"]
     assert all(row.count("|") == 4 for row in texts["remediation.md"].splitlines() if row.startswith("|"))
 
 
@@ -85,8 +85,8 @@ def test_whom_to_call_begins_with_who_answers_for_what_failed():
     ]
     assert aftermath.call_order(contacts, ["database-admin", "technical-lead", ""]) == (
         "database-admin: dba@example.com",
-        "technical-lead: no contact is known",
+        "technical-lead: no contact known",
         "deployment-lead: +15550100",
     )
     assert "1. x: y" in aftermath.render(after(calls=("x: y",)))["remediation.md"]
-    assert "nobody is in the contact list" in aftermath.render(after())["remediation.md"]
+    assert "the contact list is empty" in aftermath.render(after())["remediation.md"]

@@ -1,4 +1,4 @@
-"""Steps are done once, verified, and gone on with after a crash: real commands on real files, a real journal."""
+"""Steps are done once, verified, and resumed after a crash: real commands on real files, a real journal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pytest_deploygate.rollback.hooks import Hooks, load
 
 @pytest.fixture(autouse=True)
 def _closed(monkeypatch: pytest.MonkeyPatch):
-    """Every writer that a test opens is closed after it: the folder is locked while it lives."""
+    """Every writer opened by a test is closed after it, because it locks the folder."""
     opened: list[Writer] = []
     begin = Writer.__init__
 
@@ -46,7 +46,7 @@ def tools_of(root: Path) -> Tools:
 
 
 def step(folder: Path, name: str, **more: object) -> Step:
-    """A step that adds a line to a file, and is verified by the file's being there."""
+    """A step that adds a line to a file, verified by the file's existence."""
     file = folder / name
     plain = {
         "name": name,
@@ -119,7 +119,7 @@ def test_items_of_the_checklist_verify_a_step(tmp_path):
 
 
 def crashed(tmp_path: Path, name: str) -> Writer:
-    """A journal in which a step was begun and nothing more is known."""
+    """A journal in which a step was begun and has no result."""
     writer = Writer(tmp_path / "out")
     writer.append(
         progress.KIND, progress.to_json(progress.Line("r", progress.Mark.BEGUN, execution.present()))
@@ -153,7 +153,7 @@ def test_after_a_crash_what_must_not_be_done_twice_waits_for_a_person(tmp_path):
 
 
 def test_a_command_that_a_crash_left_behind_is_waited_for(tmp_path):
-    """The step's command outlives us: doing the step again beside it would do it twice."""
+    """The step's command outlives the process: doing the step again would run it twice."""
     slow = step(tmp_path, "one", run=f"sleep 2; echo did >> {tmp_path}/one")
     script = textwrap.dedent(_ROLL_BACK.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
     script = script.replace(
@@ -197,7 +197,7 @@ _ROLL_BACK = """
 
 @pytest.mark.parametrize("lines", range(1, 9))
 def test_a_kill_at_each_boundary_and_a_restart_end_rolled_back(tmp_path, lines):
-    """`kill -9` after so many lines of what it says; the restart does no step twice that had taken."""
+    """`kill -9` after a given number of output lines; the restart repeats no step that had taken effect."""
     script = textwrap.dedent(_ROLL_BACK.format(here=str(Path(__file__).parent), folder=str(tmp_path)))
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -227,7 +227,7 @@ def test_hooks_do_and_verify_steps_and_an_error_in_one_is_no_success(tmp_path):
     theirs = step(tmp_path, "theirs", run="exit 1", verify=None, within="1s")
     raises = step(tmp_path, "raises", run="true", verify=None, within="1s")
     ended = execution.execute(Writer(tmp_path / "out"), "r", [theirs, raises], tools)
-    why = "nothing verifies this step: its hook broke off, RuntimeError: no route"
+    why = "this step could not be verified: its hook failed, RuntimeError: no route"
     assert (ended.failed, ended.why) == ("raises", why)
     assert said[0] == "pytest_deploygate_rollback_verify: RuntimeError: no route"
 
@@ -245,7 +245,7 @@ def test_a_hook_that_breaks_off_while_it_does_a_step_fails_it_and_ours_is_not_tr
 
 
 def test_an_error_in_one_hook_stops_no_other(tmp_path):
-    """The conftest of the suites answers although that of the root breaks off; what went wrong is told."""
+    """The suites' conftest answers although that of the root fails; the error is reported."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "conftest.py").write_text("def pytest_deploygate_rerun(items):\n    raise SystemExit(3)\n")
     (tmp_path / "suites" / "conftest.py").write_text(
@@ -263,8 +263,8 @@ def test_an_error_in_one_hook_stops_no_other(tmp_path):
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("raise OSError('no such file')", "broke off, so the runbook may lack some: OSError"),
-        ("return ['restart']", "'restart' is no Step"),
+        ("raise OSError('no such file')", "failed, so the runbook may be incomplete: OSError"),
+        ("return ['restart']", "'restart' is not a Step"),
         ("return [Step(name='a', run='true')] * 2", "two steps are called 'a'"),
     ],
 )
@@ -282,7 +282,7 @@ def test_a_conftest_that_cannot_be_loaded_is_complained_of(tmp_path):
     said: list[str] = []
     hooks = load(tmp_path, lambda where, what: said.append(f"{where}: {what}"))
     assert "ModuleNotFoundError" in said[0]
-    with pytest.raises(going_back.Refusal, match="may give steps of the runbook"):
+    with pytest.raises(going_back.Refusal, match="may add steps to the runbook"):
         going_back.steps(Rollback(), hooks)
 
 
@@ -293,7 +293,7 @@ def test_every_hook_says_who_calls_it_and_what_its_absence_means():
 
 
 def test_every_hook_is_called_by_somebody_and_says_by_whom():
-    """A hook that nobody calls would be a promise; each docstring has a sentence that begins with `Called`."""
+    """No hook is left uncalled; each docstring has a sentence that begins with `Called`."""
     package = Path(hookspecs.__file__).parent
     code = "\n".join(f.read_text() for f in package.rglob("*.py") if f.name != "hookspecs.py")
     names = {name for name in dir(hookspecs) if name.startswith("pytest_deploygate_")}

@@ -1,4 +1,4 @@
-"""Which items a weaker setting bears on: known for shipped sections, everything where it cannot be told."""
+"""Which items a weaker setting affects: known for shipped sections, all if it cannot be determined."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_what_a_body_reads_is_taken_from_its_source(tmp_path) -> None:
 
 
 def test_no_shipped_test_reads_what_is_not_known(shipped) -> None:
-    """A fixture that may read anything would make every weakening bear on its items."""
+    """A fixture that may read anything would make every weakening affect its items."""
     unknown = {f.test for f in shipped if () in set(bearing._reads(f))}
     assert {name.rpartition("::")[2] for name in unknown} <= {
         "test_the_runbook_can_be_relied_on",

@@ -1,4 +1,4 @@
-"""Which files hold nothing but bound tests, as far as their text shows."""
+"""Which files contain only bound tests, as far as their source shows."""
 
 from __future__ import annotations
 

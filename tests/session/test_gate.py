@@ -1,4 +1,4 @@
-"""The gate asks again for a failure that the network may have caused; what it records, and what it keeps as evidence."""
+"""The gate repeats a measurement that failed, possibly due to the network; what it records and stores as evidence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def judge(found: Seen, limit: str) -> Judgement:
 
 
 class Looks:
-    """Gives one answer after the other, and counts how often it was asked."""
+    """Returns one answer after another, and counts the calls."""
 
     def __init__(self, *answers: Seen | CannotTell) -> None:
         self.answers = list(answers)
@@ -62,7 +62,7 @@ def test_what_fails_twice_is_a_confirmed_failure_with_both_measurements_as_evide
 
 @pytest.mark.parametrize(("first", "verdict"), [(False, Verdict.PASS), (None, Verdict.INCONCLUSIVE)])
 def test_what_did_not_fail_is_not_asked_for_again(gate, first, verdict):
-    """A server that is well costs one look, and a pass is not called confirmed."""
+    """A healthy server is measured once, and a pass is not marked as confirmed."""
     again = Looks()
     judgement = gate.judge_confirmed(judge, Seen(old=first), again, "TLS 1.2")
     assert (judgement.verdict, judgement.confirmed, again.count) == (verdict, False, 0)
@@ -78,7 +78,7 @@ def test_what_did_not_fail_is_not_asked_for_again(gate, first, verdict):
     ],
 )
 def test_a_failure_that_is_not_seen_again_is_inconclusive_and_keeps_its_reason(gate, second, says):
-    """Neither a pass nor a confirmed failure: the first reason and the second look are both in the finding."""
+    """Neither a pass nor a confirmed failure: the finding has the first reason and the second measurement."""
     judgement = gate.judge_confirmed(judge, Seen(old=True), Looks(second), "TLS 1.2", target="app:443")
     assert (judgement.verdict, judgement.confirmed) == (Verdict.INCONCLUSIVE, False)
     for finding in gate.findings:
@@ -93,7 +93,7 @@ def test_a_failure_that_is_not_seen_again_is_inconclusive_and_keeps_its_reason(g
 
 
 def test_another_error_of_the_second_look_is_not_swallowed(gate):
-    """Only what a probe calls not to be told is an answer; our own mistakes end the test."""
+    """Only CannotTell from a probe counts as an answer; our own errors end the test."""
 
     def broken():
         raise ZeroDivisionError

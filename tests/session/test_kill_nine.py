@@ -1,4 +1,4 @@
-"""A run killed at any moment leaves a journal that reads, and `--resume` ends with the verdicts of an undisturbed run."""
+"""A run killed at any moment leaves a readable journal, and `--resume` ends with the verdicts of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _project(folder: Path) -> Path:
     return folder
 
 
-#: Runs `undisturbed`, says how it ended, then forks a run for each line `CHANGE` that it reads, and says its pid, then
-#: how it ended. A fork has all modules loaded, so that the kills hit the run itself and not the start of Python.
+#: Runs `undisturbed` and prints its exit code, then forks a run for each line `CHANGE` that it reads and prints its pid
+#: and exit code. A fork has all modules loaded, so that the kills hit the run itself and not the start of Python.
 FORKS = """
 import os, sys
 import pytest
@@ -86,20 +86,20 @@ class _Forks:
         )
 
     def undisturbed(self) -> int:
-        """Return the exit code of the run that is left alone."""
+        """Return the exit code of the undisturbed run."""
         assert self._server.stdout
         return int(self._server.stdout.readline())
 
     def run(self, change: str, kill_after_s: float | None = None) -> int:
-        """Run a change, killed after a while or left alone; return its exit code, -9 when the kill came in time."""
+        """Run a change, killed after a while or undisturbed; return its exit code, -9 if the kill was in time."""
         assert self._server.stdin
         assert self._server.stdout
         self._server.stdin.write(f"{change}\n")
         self._server.stdin.flush()
         pid = int(self._server.stdout.readline())
         if kill_after_s is not None and not select.select([self._server.stdout], [], [], kill_after_s)[0]:
-            # A run that ends at this very moment stays unreaped at most until the next line is read: its pid is not
-            # another's yet, or it is gone.
+            # A run that ends at this moment stays unreaped at most until the next line is read: its pid is not
+            # reused yet, or does not exist.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return int(self._server.stdout.readline())
@@ -114,9 +114,9 @@ def _verdicts(project: Path, change: str) -> dict[str, tuple[str, str]]:
 
 
 def _until_done(project: Path, forks: _Forks, change: str, dice: random.Random) -> int:
-    """Run a change, killed at random moments, until a run comes to its end; return how often it was killed."""
+    """Run a change, killed at random moments, until a run finishes; return how often it was killed."""
     kills = 0
-    # Now and then a run is let alone, or it would never end.
+    # Some runs are not killed, or it would never finish.
     while (code := forks.run(change, None if dice.random() < 0.15 else dice.uniform(0.01, 0.5))) != 1:
         assert code == -signal.SIGKILL
         kills += 1
@@ -125,7 +125,7 @@ def _until_done(project: Path, forks: _Forks, change: str, dice: random.Random) 
 
 
 def test_a_hundred_kills(tmp_path: Path) -> None:
-    """Each journal reads after each kill, and each change ends as the undisturbed one did."""
+    """Each journal is readable after each kill, and each change ends like the undisturbed one."""
     project = _project(tmp_path / "project")
     forks = _Forks(project)
     seed = random.SystemRandom().randrange(2**32)

@@ -1,4 +1,4 @@
-"""The shipped suites: what their tests ask for is there to be handed over."""
+"""The shipped suites: every fixture that their tests request exists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pytest_deploygate.session import fixtures, shipped
 
 
 def test_every_argument_of_a_shipped_test_is_a_section_or_a_fixture():
-    """A section whose field lost its name would make a test break off at its setup, as inconclusive."""
+    """A section whose field lost its name would make a test fail in setup, as inconclusive."""
     known = {*sections.declared(), *fixtures.declared()}
     unknown = {f.test: set(f.arguments) - known for f in shipped.functions() if set(f.arguments) - known}
     assert unknown == {}

@@ -1,4 +1,4 @@
-"""A freeze stops phases that change the platform; a phase that only looks may run."""
+"""A freeze stops phases that change the platform; a read-only phase may run."""
 
 from __future__ import annotations
 

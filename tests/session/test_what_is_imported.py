@@ -1,6 +1,6 @@
-"""A run imports what its scope needs, judges and facts import no client, and a pytest run that gates nothing imports nothing.
+"""A run imports only what its scope needs, judges and facts import no client, a pytest run without the gate imports nothing.
 
-Each runs in a process of its own: which modules it holds at its end says what it needed.
+Each runs in its own process: the modules loaded at its end show what it needed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ endpoints:
 """
 
 CLIENTS = ("psycopg", "requests", "pycurl", "OpenSSL", "cryptography", "dns", "aiohttp", "alembic")
-#: What a run without an incident and without signatures needs of these: the caller of hooks, the folder's names.
+#: What a run without an incident and signatures needs of these: the caller of hooks, the folder's names.
 ROLLBACK = {"pytest_deploygate.rollback", "pytest_deploygate.rollback.hooks"}
 SIGNOFF = {"pytest_deploygate.signoff", "pytest_deploygate.signoff.folder"}
 
@@ -54,8 +54,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *args: str) -> tuple[set[str], str]:
-    """Run pytest; return the modules that it held at its end, and what it printed."""
-    # Plugins of other projects import what they like: they are left out, as in a plain installation.
+    """Run pytest; return the modules loaded at its end, and its output."""
+    # Third-party plugins may import anything: they are disabled, as in a plain installation.
     words = ["-p", "pytest_deploygate.plugin", "-p", "pytest_timeout", *args]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
@@ -91,7 +91,7 @@ def below(modules: set[str], *packages: str) -> list[str]:
 )
 def test_one_item_imports_the_clients_of_its_subject_alone(project: Path, item: str, needs: set[str]) -> None:
     modules, said = run(project, "--inventory", "prod", "--items", item)
-    assert verdict(project, item) == "inconclusive", said  # it was tried: nobody listens on these ports
+    assert verdict(project, item) == "inconclusive", said  # it was tried: nothing listens on these ports
     assert needs <= modules, said
     unneeded = [client for client in CLIENTS if client not in needs]
     assert not below(modules, *unneeded)

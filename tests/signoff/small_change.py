@@ -87,13 +87,13 @@ class Signed:
 
 
 def results_again(folder: Path) -> None:
-    """Write the results that the journal gives, as a careful forger would."""
+    """Write the results computed from the journal, as a careful forger would."""
     for name, raw in folders.rendered((folder / journal.FILE).read_bytes(), folder / journal.FILE).items():
         (folder / name).write_bytes(raw)
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Write the whole journal anew with something changed in it, every line hashed again, and the results."""
+    """Rewrite the whole journal with a change in it, recompute every hash, and rewrite the results."""
     entries, _ = journal.read(folder)
     (folder / journal.FILE).unlink()
     writer = journal.Writer(folder)

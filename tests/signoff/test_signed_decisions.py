@@ -1,4 +1,4 @@
-"""Decisions about an incident: signed over what the journal says and where; what was altered or moved does not count."""
+"""Incident decisions: signed over their journal entry and its position; altered or moved ones do not count."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_sign_as_json(typed, keys):
 
 
 def test_the_first_and_all(typed, project, keys):
-    """One sentence on the first thing that is wrong; --all lists the rest."""
+    """One sentence about the first problem; --all lists the rest."""
     sign_all(typed, keys)
     folder = project / "deploygate-out" / "CHG-1"
     shutil.rmtree(folder / "evidence")
@@ -115,7 +115,7 @@ def test_allowed_signers_from_inside(typed, project, keys):
 
 
 def test_a_hold_is_signed_as_seen(typed, project, keys):
-    """Without a reason it is refused (exit 2); with one both commands say HOLD."""
+    """Without a reason it is refused (exit 2); with one both commands report HOLD."""
     done = typed("sign", "--change", "CHG-3", "--role", LEAD, "--key", keys[LEAD], "--name", "x")
     assert done.exit_code == 2
     assert "it can be signed as seen, not as agreed to" in done.output

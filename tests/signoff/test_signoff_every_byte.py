@@ -17,7 +17,7 @@ LATER = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 def flips(raw):
-    """Yield the bytes with one bit changed, for each byte: the lowest, the next, and so on, since one may be luckier."""
+    """Yield the bytes with one bit changed, once per byte: the lowest bit, then the next, and so on, to vary the change."""
     for at in range(len(raw)):
         yield at, raw[:at] + bytes([raw[at] ^ (1 << at % 8)]) + raw[at + 1 :]
 
@@ -32,7 +32,7 @@ def taken(all_signed):
 
 
 def test_unchanged_nothing_is_found(taken):
-    """The base of all that follows: without a change there is nothing to find."""
+    """The baseline of all other tests: without a change nothing is reported."""
     assert not found(recorded_checks(taken))
 
 
@@ -48,7 +48,7 @@ def test_each_byte_of_the_journal(taken):
 
 @pytest.mark.parametrize("name", folders.RESULTS)
 def test_each_byte_of_the_results(taken, name):
-    """Report, verdicts and JUnit file are compared byte for byte with what the journal gives, which stays as it is."""
+    """Report, verdicts and JUnit file are compared byte for byte with what the unchanged journal gives."""
     stands = recorded.read(taken)
 
     def seen(raw):
@@ -125,7 +125,7 @@ def test_a_sample_on_the_disk(signed):
 
 
 def test_any_bytes_are_no_crash(taken):
-    """Noise in every place is found and raises nothing."""
+    """Random changes anywhere are found, without an exception."""
     chance = random.Random(3)
     for _ in range(60):
         noise = chance.randbytes(chance.randrange(200))

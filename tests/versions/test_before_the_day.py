@@ -1,4 +1,4 @@
-"""The database probes of before and after the day on every PostgreSQL from 13 to 18, and with roles as managed servers give them."""
+"""The database probes of before and after the day on every PostgreSQL from 13 to 18, and with roles as on managed servers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ERASURE = Erasure.model_validate(
     {"role": {"user": "plain"}, "create": [{"sql": "SELECT 1"}], "erase": [{"sql": "SELECT 1"}],
      "expected": ["app.m.name"], "backups": [{"name": "none", "keep": "1d"}]}
 )  # fmt: skip
-#: How fast a statement is says nothing of the version.
+#: The speed of a statement does not depend on the version.
 PATIENT = Statements(min_calls=1, max_mean=timedelta(hours=1), max_p99=timedelta(hours=1))
 LOADED = AfterLoad(schemas=["app"])
 
@@ -93,7 +93,7 @@ def checks(
 
 
 def answered(check: Callable[[], Judgement]) -> tuple[str, str]:
-    """Return verdict and reason; what a probe could not tell is inconclusive, as in a run."""
+    """Return verdict and reason; CannotTell from a probe is inconclusive, as in a run."""
     try:
         judged = check()
     except CannotTell as unknown:
@@ -102,7 +102,7 @@ def answered(check: Callable[[], Judgement]) -> tuple[str, str]:
 
 
 def test_all_is_well(pair, cluster, retained, lint):
-    """Every check passes on every version, but that the test's servers do without fsync."""
+    """Every check passes on every version, except that the test's servers run without fsync."""
     pair.sql("ANALYZE")
     found = {name: answered(check) for name, check in checks(cluster, retained, lint, pair.major).items()}
     verdict, reason = found.pop("db.cluster")

@@ -1,4 +1,4 @@
-"""The probes of phase 2 on every PostgreSQL from 13 to 18, and with roles as managed servers give them."""
+"""The probes of phase 2 on every PostgreSQL from 13 to 18, and with roles as on managed servers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def checks(cluster: Cluster, hourly: Aggregate) -> dict[str, Callable[[], Judgem
 
 
 def answered(check: Callable[[], Judgement]) -> tuple[str, str]:
-    """Return verdict and reason; what a probe could not tell is inconclusive, as in a run."""
+    """Return verdict and reason; CannotTell from a probe is inconclusive, as in a run."""
     try:
         judged = check()
     except CannotTell as unknown:
@@ -91,13 +91,13 @@ def answered(check: Callable[[], Judgement]) -> tuple[str, str]:
 
 
 def test_all_is_well(pair, cluster, hourly):
-    """With the role that README asks for every check passes on every version."""
+    """With the role that README requires every check passes on every version."""
     found = {name: answered(check) for name, check in checks(cluster, hourly).items()}
     assert {name: answer for name, answer in found.items() if answer[0] != "pass"} == {}
 
 
 def test_the_snapshot_is_what_is_there(pair, cluster, tmp_path):
-    """What is written down of the structure is found again; a changed column is named."""
+    """A structure snapshot matches the database it was taken from; a changed column is named."""
     path = tmp_path / "s.json"
     catalog.write_snapshot(cluster, ["app"], path)
     expected = load_snapshot(path)
@@ -125,7 +125,7 @@ def test_the_snapshot_is_what_is_there(pair, cluster, tmp_path):
 
 @pytest.mark.parametrize("role", ["monitor", "plain"])
 def test_less_rights_are_never_a_pass_or_a_trace(pair, hourly, role):
-    """A role without SELECT (and without pg_monitor) gets answers that name what to grant; nothing raises."""
+    """A role without SELECT (and without pg_monitor) gets results that name the missing grant; nothing raises."""
     cluster = pair.cluster(role)
     try:
         found = {name: answered(check) for name, check in checks(cluster, hourly).items()}
@@ -136,7 +136,7 @@ def test_less_rights_are_never_a_pass_or_a_trace(pair, hourly, role):
         assert verdict == "inconclusive", (name, found[name])
         assert "permission denied" in reason.lower() or "grant" in reason.lower(), (name, reason)
     assert found["write load"][0] == "inconclusive"
-    # That one node alone takes writes, and what slots hold, everybody may see; who streams, not.
+    # Everybody may see that only one node accepts writes and what slots retain, but not who streams.
     assert found["primary"][0] == "pass", found["primary"]
     verdict, reason = found["replica"]
     assert verdict == "inconclusive", reason

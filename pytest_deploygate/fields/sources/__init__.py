@@ -1,7 +1,7 @@
-"""Where the values that an inventory refers to are kept: one module for each kind of reference, such as `env:NAME`.
+"""Sources of the values that an inventory refers to: one module per kind of reference, such as `env:NAME`.
 
-A module here is a source. It defines `SOURCE`, and nothing else lists it: the readers in `fields.references`, the JSON
-schema and the error messages find it by its being here.
+A module here is a source. It defines `SOURCE` and needs no registration: the readers in `fields.references`, the JSON
+schema and the error messages discover it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class Absent(Exception):  # noqa: N818 (a plan can be made all the same)
-    """What a reference names is not there, or not there yet."""
+    """The target of a reference does not exist, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +23,25 @@ class Source:
     """One kind of reference, `scheme:name`.
 
     Its functions take the name and the inventory's folder, where relative paths start. They raise Absent for a value
-    that is not there (yet) and ValueError for a name that cannot be right.
+    that does not exist (yet) and ValueError for an invalid name.
     """
 
     scheme: str
     #: Returns the secret.
     secret: Callable[[str, Path], str]
-    #: How the schema shows a secret of this source.
+    #: The example of a secret of this source in the schema.
     example: str = ""
-    #: How an error message says to write a secret of this source; empty: messages do not recommend it.
+    #: The form recommended in error messages for a secret of this source; empty: not recommended.
     advice: str = ""
-    #: Returns a value that is not secret. None: only secrets are read from this source.
+    #: Returns a value that is not secret. None: this source is for secrets only.
     text: Callable[[str, Path], str] | None = None
-    #: Tells whether this source does without a value on purpose, for `only_where`. None: `only_where` cannot name it.
+    #: Tells whether this source deliberately lacks a value, for `only_where`. None: not usable in `only_where`.
     lacks: Callable[[str, Path], bool] | None = None
 
 
 @cache
 def sources() -> dict[str, Source]:
-    """Return every source by its scheme."""
+    """Return every source by scheme."""
     names = sorted(found.name for found in pkgutil.iter_modules(__path__))
     found: list[Source] = [importlib.import_module(f"{__name__}.{name}").SOURCE for name in names]
     return {source.scheme: source for source in found}

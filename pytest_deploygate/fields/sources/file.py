@@ -8,13 +8,13 @@ from pytest_deploygate.fields.sources import Absent, Source
 
 
 def secret(name: str, base: Path) -> str:
-    """Return the content of a file. Raises Absent where it cannot be read."""
+    """Return the content of a file. Raises Absent if it cannot be read."""
     path = base / Path(name).expanduser()
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise Absent(f"the secret's file {path} cannot be read: {reason}") from None
+        raise Absent(f"the secret file {path} cannot be read: {reason}") from None
 
 
 SOURCE = Source("file", secret, example="file:/run/secrets/db", advice="file:PATH")

@@ -13,9 +13,9 @@ STATE_FILE = "state.json"
 
 
 def lab_folder(start: Path | None = None) -> Path:
-    """Return the lab's state folder: `$DEPLOYGATE_LAB`, else one under /var/tmp named after the project's folder.
+    """Return the lab's state folder: `$DEPLOYGATE_LAB`, else a folder under /var/tmp named after the project's folder.
 
-    It is outside the project because servers run as another user, who must be able to walk to it, and because
+    It is outside the project because servers run as another user, who must be able to reach it, and because
     socket paths are limited to 107 bytes.
     """
     if named := os.environ.get("DEPLOYGATE_LAB"):
@@ -29,7 +29,7 @@ def lab_folder(start: Path | None = None) -> Path:
 
 
 def _values(base: Path) -> dict[str, object] | None:
-    """Return the running lab's values; None where no lab runs."""
+    """Return the running lab's values; None if no lab runs."""
     try:
         values: dict[str, object] = json.loads((lab_folder(base) / STATE_FILE).read_text())["values"]
     except (OSError, ValueError, KeyError):
@@ -47,14 +47,14 @@ def _text(name: str, base: Path) -> str:
 
 
 def _secret(name: str, base: Path) -> str:
-    """Return a secret of the lab. Its value is the file that holds the secret, so that the state file holds none."""
+    """Return a secret of the lab. Its value is the path of a file with the secret, so that the state file contains none."""
     return file.secret(_text(name, base), base)
 
 
 def _lacks(name: str, base: Path) -> bool:
-    """Tell whether the running lab does without a value, because a program for it is not installed here.
+    """Tell whether the running lab lacks a value, because a program for it is not installed.
 
-    A lab that does not run lacks nothing: that it does not run is said where its values are read.
+    If no lab runs, nothing counts as lacking: the error is reported where its values are read.
     """
     values = _values(base)
     return values is not None and name not in values

@@ -76,7 +76,7 @@ def test_a_folder_that_is_none_of_ours_stays(folder):
     """Without our mark it belongs to someone else: it is reported, not removed."""
     (Path(folder.beside) / ".deploygate").unlink()
     assert folder.state().foreign
-    with pytest.raises(CannotTell, match="none of ours"):
+    with pytest.raises(CannotTell, match="not created by deploygate"):
         folder.clear()
     assert Path(folder.beside).is_dir()
 
