@@ -64,6 +64,11 @@ class Scratch(Section):
         description="verify the restored B-tree indexes with amcheck's bt_index_check",
     )
 
+    @property
+    def patience_s(self) -> float:
+        """How long the drill may take, in seconds: a probe waits this long and does not judge."""
+        return self.within.total_seconds()
+
 
 class Backup(Section):
     """The backups of the database cluster, their objectives, and the restore drill."""
@@ -189,6 +194,16 @@ class Backup(Section):
                 "`scratch.user` is root, and PostgreSQL refuses to run as root; name another user"
             )
         return self
+
+    @property
+    def archive_patience_s(self) -> float:
+        """How long the probe waits for a segment to be archived, in seconds: a probe waits this long and does not judge."""
+        return self.archived_within.total_seconds()
+
+    @property
+    def take_patience_s(self) -> float:
+        """How long the small backup may take, in seconds: a probe waits this long and does not judge."""
+        return self.take_within.total_seconds()
 
 
 class Keys(InventoryKeys):

@@ -52,6 +52,11 @@ class Pressure(Section):
         description="a record older than this does not count",
     )
 
+    @property
+    def patience_s(self) -> float:
+        """How long the client waits for an answer, in seconds: a probe waits this long and does not judge."""
+        return self.answer_within.total_seconds()
+
 
 class Pooler(Section):
     """One PgBouncer. The gate logs in to its console as the database's `user`, who must be in `stats_users`."""

@@ -82,6 +82,11 @@ class AuditTrail(Section):
         description="the record must appear within this time",
     )
 
+    @property
+    def patience_s(self) -> float:
+        """How long the probe waits for the record, in seconds: a probe waits this long and does not judge."""
+        return self.within.total_seconds()
+
 
 class AgedFiles(Section):
     """Files that must be deleted at a certain age: rotated logs, exported data, old backups."""
@@ -236,6 +241,11 @@ class Erasure(Section):
         if wrong:
             raise ValueError(f"`expected` names columns as schema.table.column, not {wrong[0]}")
         return self
+
+    @property
+    def patience_s(self) -> float:
+        """How long the probe waits for places to become empty, in seconds: a probe waits this long and does not judge."""
+        return self.within.total_seconds()
 
 
 class Keys(InventoryKeys):

@@ -10,7 +10,7 @@ from datetime import timedelta
 class FailoverFacts:
     """What a failover drill found. Times are in seconds since the primary was stopped; None for what was not reached.
 
-    The record's `outcome` is one of `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`, `too_slow`,
+    The record's `outcome` is one of `good`, `lost`, `not_synchronous` (nothing was stopped), `not_promoted`,
     `unproven`, `not_restored`.
     """
 

@@ -44,6 +44,11 @@ class Failover(Section):
         description="a record older than this does not count",
     )
 
+    @property
+    def patience_s(self) -> float:
+        """How long the drill waits for a node to be chosen and to accept writes, in seconds: a probe waits this long and does not judge."""
+        return self.within.total_seconds()
+
 
 class Replication(Section):
     """Bounds for streaming replication. Every one has a default."""

@@ -74,7 +74,7 @@ def wait(cluster: Cluster, backups: Backups, made: Mark, began: float) -> tuple[
 
     If the server archives by streaming, or not at all, only the archive itself can show it.
     """
-    deadline = began + backups.criteria.archived_within.total_seconds()
+    deadline = began + backups.criteria.archive_patience_s
     segment_bytes = 0
     while True:
         now = state(cluster)

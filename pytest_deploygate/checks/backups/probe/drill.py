@@ -189,7 +189,7 @@ class _Drill:
         paused = "pg_get_wal_replay_pause_state()" if self.facts.major >= 14 else (
             "CASE WHEN pg_is_wal_replay_paused() THEN 'paused' ELSE 'replaying' END"
         )  # fmt: skip
-        bound_s = max(10.0, self.criteria.within.total_seconds() - (time.monotonic() - self.began))
+        bound_s = max(10.0, self.criteria.patience_s - (time.monotonic() - self.began))
         database = self.cluster.settings.name
         role = self.facts.superuser
         done = instance.wait_paused(programs, role, database, f"SELECT {paused}", bound_s)
@@ -237,7 +237,7 @@ class _Drill:
         return good
 
     def _compared(self, instance: Instance, programs: Programs, marked: Marked) -> bool:
-        bound_s = max(60.0, self.criteria.within.total_seconds())
+        bound_s = max(60.0, self.criteria.patience_s)
         done = instance.psql(
             programs, self.facts.superuser, self.cluster.settings.name, marked.script, bound_s
         )
@@ -268,7 +268,7 @@ class _Drill:
             self.facts.superuser,
             self.cluster.settings.name,
             query,
-            self.criteria.within.total_seconds(),
+            self.criteria.patience_s,
         )
         checked = [line for line in done.output.splitlines() if line.startswith("i")]
         self._now(indexes=len(checked))

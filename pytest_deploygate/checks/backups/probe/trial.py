@@ -21,7 +21,7 @@ def take_backup(backups: Backups) -> Trial:
             f"how {backups.tool.name} takes a small backup is unknown; name the command: `backup: {{take: …}}`"
         )
     before = {each.label for each in backups.listed()}
-    bound_s = backups.criteria.take_within.total_seconds() + 60
+    bound_s = backups.criteria.take_patience_s + 60
     began = time.monotonic()
     while True:
         started = time.monotonic()

@@ -146,7 +146,7 @@ def _press(
 
 def _ask_all(cluster: Cluster, pooler: Pooler, pressure: Pressure, clients: int) -> list[_Client]:
     how = login(cluster, pooler, pooler.database or cluster.settings.name)
-    patience_s = max(pressure.answer_within.total_seconds() * 2, 5.0)
+    patience_s = max(pressure.patience_s * 2, 5.0)
     ends = time.monotonic() + min(pressure.duration, _LONGEST).total_seconds()
     hold_s = min(pressure.hold.total_seconds(), 1.0)
     with ThreadPoolExecutor(clients) as pool:

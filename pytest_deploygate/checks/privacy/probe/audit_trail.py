@@ -6,7 +6,7 @@ No change of records is attempted: ownership, memberships, grants, partitions an
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -44,7 +44,7 @@ def _wait(cluster: Cluster, wanted: AuditTrail, values: dict[str, str]) -> tuple
     while True:
         found = _records(cluster, wanted.query, values)
         spent = time.monotonic() - started
-        if found or spent > min(wanted.within, timedelta(minutes=2)).total_seconds():
+        if found or spent > min(wanted.patience_s, 120.0):
             return found, spent
         time.sleep(min(0.5, 0.02 + spent / 10))
 

@@ -59,7 +59,7 @@ def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject) -
     """Wait until the places that must be empty are empty, or time is up: erasures may work in the background."""
     allowed = {entry.where for entry in erasure.allowed}
     places = [hit.place for hit in before.hits if hit.place not in allowed]
-    deadline = time.monotonic() + erasure.within.total_seconds()
+    deadline = time.monotonic() + erasure.patience_s
     with contextlib.suppress(CannotTell):
         while look_again(cluster, erasure, places, subject) and time.monotonic() < deadline:
             time.sleep(0.2)

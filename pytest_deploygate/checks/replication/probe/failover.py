@@ -190,7 +190,7 @@ class _Drill:
         of received and replayed counts, once it no longer changes and the receiver has ended.
         """
         candidates = [n for n in self.cluster.replicas if not n.delayed and not n.upstream]
-        deadline = time.monotonic() + self.failover.within.total_seconds()
+        deadline = time.monotonic() + self.failover.patience_s
         before: dict[str, int] = {}
         while True:
             answers = self.cluster.everywhere(lambda node: self.cluster.rows(node, _POSITION)[0], candidates)
@@ -219,7 +219,7 @@ class _Drill:
                     connection.execute("SELECT pg_promote(false)")
                 except psycopg.Error as error:
                     raise CannotTell(f"{node.name} could not be promoted: {explain(node, error)}") from error
-        deadline = self.stopped_at + self.failover.within.total_seconds() + COMMAND_BOUND_S
+        deadline = self.stopped_at + self.failover.patience_s + COMMAND_BOUND_S
         while True:
             why = self._try_to_write(node)
             if not why:
@@ -229,9 +229,6 @@ class _Drill:
             time.sleep(0.05)
         after = time.monotonic() - self.stopped_at
         self._found(promoted=node.name, writable_after_s=round(after, 3))
-        limit = self.failover.within.total_seconds()
-        if after > limit:
-            self._end("too_slow", f"{node.name} accepted writes after {after:.1f} s, limit {limit:g} s")
 
     def _try_to_write(self, node: Node) -> str:
         try:
