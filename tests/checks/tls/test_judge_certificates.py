@@ -309,7 +309,9 @@ def test_an_ordinary_client_is_a_cross_check():
     """What it rejects fails even if the chain was good; if it could not connect, that is a note."""
     refused = judged(at(GOOD, client=Client(ok=False, code=62, text="hostname mismatch")))
     assert refused.verdict is Verdict.FAIL
-    assert "an ordinary client rejects it: hostname mismatch (62); it does not cover the name" in refused.reason
+    assert (
+        "an ordinary client rejects it: hostname mismatch (62); it does not cover the name" in refused.reason
+    )
     lost = judged(at(GOOD, client=Client(ok=False, code=-1, text="timed out")))
     assert lost.verdict is Verdict.PASS
     assert lost.notes == (f"{PLACE}: an ordinary client could not connect: timed out",)
