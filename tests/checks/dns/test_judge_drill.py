@@ -71,7 +71,7 @@ def test_a_drill_that_worked_passes():
         (replace(RECORD, facts=replace(FACTS, switched_s=None)), Verdict.INCONCLUSIVE,
          f"the drill's record drill.json contains no times; {AGAIN}", ["time until the name points to the standby"]),
         (replace(RECORD, facts=replace(FACTS, back_s=None)), Verdict.INCONCLUSIVE, "drill.json contains no times", []),
-        (None, Verdict.INCONCLUSIVE, f"no failover drill is known: there is no record drill.json; {AGAIN}", []),
+        (None, Verdict.INCONCLUSIVE, f"no failover drill on record: there is no record drill.json; {AGAIN}", []),
     ],
 )  # fmt: skip
 def test_each_deviation_is_named(record, verdict, says, bad):

@@ -209,7 +209,7 @@ def test_uptime_from_a_real_prometheus(address: str, exporter: Exporter) -> None
     wait(lambda: holds(address, "probe_success == 1"))
     found = judged(unseen)
     assert found.verdict is Verdict.INCONCLUSIVE, found.reason
-    assert "were not seen" in found.reason
+    assert "were not observed" in found.reason
     exporter.up = 0
     wait(lambda: holds(address, "probe_success == 0"))
     down = watched(60)
@@ -222,7 +222,7 @@ def test_a_part_of_an_answer_is_none(tmp_path: Path, exporter: Exporter) -> None
     """If a store behind Prometheus is unreachable, it answers with success and a warning: that is not an answer."""
     nowhere = f"http://127.0.0.1:{free_port()}/read"
     with running(tmp_path, exporter, f"remote_read: [{{url: '{nowhere}', read_recent: true}}]\n") as address:
-        with pytest.raises(CannotTell, match=r"gave a partial answer: .*remote_read"):
+        with pytest.raises(CannotTell, match=r"returned a partial answer: .*remote_read"):
             server_histograms.server_histogram(histogram(address))
-        with pytest.raises(CannotTell, match="gave a partial answer"):
+        with pytest.raises(CannotTell, match="returned a partial answer"):
             prometheus.ask(Prometheus(url=address), {"query": "up[1m]"}, "matrix")
