@@ -1,8 +1,8 @@
-"""How the read-only database probes bear a large catalog: `python benchmarks/catalog.py [TABLES PARTITIONS]`.
+"""How the read-only database probes cope with a large catalog: `python benchmarks/catalog.py [TABLES PARTITIONS]`.
 
-Makes a scratch PostgreSQL with a generated catalog (default 5,000 tables and 50,000 partitions; no rows), then runs the
-read-only probes of the database's items and prints seconds, statements sent and the process's largest memory; after the
-total one whole sweep of an erasure, which reads each table that can hold text. Needs PostgreSQL in /usr/lib/postgresql.
+Creates a scratch PostgreSQL with a generated catalog (default 5,000 tables and 50,000 partitions; no rows), then runs the
+read-only probes of the database's items and prints seconds, statements sent and the process's peak memory; after the
+total one full sweep of an erasure, which reads each table that can hold text. Needs PostgreSQL in /usr/lib/postgresql.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Alone(Scratch):
     """A primary without replicas."""
 
     def replica(self, name: str, source: str = "db1") -> None:
-        """Make none."""
+        """Create none."""
 
 
 def main(tables: int, partitions_in_all: int) -> None:
@@ -133,7 +133,7 @@ def _measure(server: Scratch, cluster: Cluster) -> None:
         _timed(server, name, probe)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{'all':32} {time.monotonic() - whole:6.2f} s, at most {peak_mb:.0f} MB")
-    _timed(server, "comp.erasure (one whole sweep)", lambda: sweep.sweep(cluster, erasure, new_subject()))
+    _timed(server, "comp.erasure (one full sweep)", lambda: sweep.sweep(cluster, erasure, new_subject()))
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{'with it':32} at most {peak_mb:.0f} MB")
     cluster.close()
@@ -147,7 +147,7 @@ def _timed(server: Scratch, name: str, probe: Callable[[], object]) -> None:
 
 
 def _sent(server: Scratch) -> int:
-    """Return how many statements our role has sent, BEGIN and COMMIT among them."""
+    """Return how many statements our role has sent, including BEGIN and COMMIT."""
     return int(server.sql("db1", _SENT)[0][0])
 
 

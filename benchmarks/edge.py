@@ -1,10 +1,10 @@
-"""How long the edge's checks take, beside sslscan, testssl.sh and sslyze where they are installed, in one run.
+"""How long the edge's checks take, compared with sslscan, testssl.sh and sslyze if they are installed, in one run.
 
     python benchmarks/edge.py [--sslyze /path/to/its/venv/bin/sslyze] [--without-testssl]
 
 One real nginx on loopback with 200 TLS ports (RSA and ECDSA leaf, Mozilla's intermediate suites, HSTS, a redirect), and one
-BIND on 50 ports where it is installed. A verdict is everything: certificates, suites, groups, renegotiation, headers,
-redirect. "Own time" is the CPU time of this process. sslyze is AGPL and never imported: name its program in a venv of its own.
+BIND on 50 ports if it is installed. A verdict covers everything: certificates, suites, groups, renegotiation, headers,
+redirect. "Own time" is the CPU time of this process. sslyze is AGPL and never imported: name its program in a separate venv.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until its port answers, and end it."""
+    """Run a server, wait until its port answers, and stop it at the end."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 30
@@ -87,7 +87,7 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextlib.contextmanager
 def nginx(folder: Path, program: str) -> Iterator[tuple[int, list[int]]]:
-    """Run nginx; gives the port of plain HTTP and the TLS ports."""
+    """Run nginx; yield the port of plain HTTP and the TLS ports."""
     for kind, key in (("rsa", servers.rsa_key()), ("ecdsa", servers.ecdsa_key())):
         (folder / kind).mkdir()
         servers.write(folder / kind, servers.build(key), servers.own().intermediate, key=key)
@@ -103,7 +103,7 @@ def nginx(folder: Path, program: str) -> Iterator[tuple[int, list[int]]]:
 
 
 def look(endpoints: list[Endpoint], folder: Path) -> tuple[float, float]:
-    """Judge endpoints side by side; return wall and own CPU time in seconds. All must pass."""
+    """Judge endpoints concurrently; return wall and own CPU time in seconds. All must pass."""
     began, cpu = time.perf_counter(), time.process_time()
     edge = Edge(endpoints, servers.settings(folder))
     expected = profile("intermediate")
@@ -122,7 +122,7 @@ def look(endpoints: list[Endpoint], folder: Path) -> tuple[float, float]:
 
 
 def others(port: int, sslyze: str | None, *, testssl: bool) -> Iterator[tuple[str, list[str]]]:
-    """Name the other scanners that are here, with their commands."""
+    """Yield the other scanners that are installed, with their commands."""
     place = f"127.0.0.1:{port}"
     if scan := shutil.which("sslscan"):
         yield "sslscan", [scan, f"--sni-name={servers.HOST}", place]
@@ -130,7 +130,7 @@ def others(port: int, sslyze: str | None, *, testssl: bool) -> Iterator[tuple[st
         yield "sslyze", [sslyze, f"{servers.HOST}:{port}{{127.0.0.1}}"]
     if testssl and (scan := shutil.which("testssl") or shutil.which("testssl.sh")):
         quiet = ("--quiet", "--warnings", "off", "--nodns", "none", "--ip", "127.0.0.1")
-        # Only what we look at, too: the whole set takes longer than this benchmark may.
+        # Only the checks that we do too: the full set takes longer than this benchmark may.
         same = ("-p", "-S", "-E", "-f", "-h", "-R", "-C")
         yield "testssl.sh", [scan, *quiet, *same, f"{servers.HOST}:{port}"]
 
@@ -158,7 +158,7 @@ def bind(folder: Path, program: str) -> Iterator[Dns]:
 
 
 def dns_times(settings: Dns) -> str:
-    """Ask for a name everywhere and judge it, several times."""
+    """Query a name on all servers and judge it, several times."""
     walls = []
     for _ in range(RUNS):
         began = time.perf_counter()
@@ -173,7 +173,7 @@ def dns_times(settings: Dns) -> str:
 def main() -> None:
     """Print the figures."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--sslyze", help="its program, in a venv of its own")
+    options.add_argument("--sslyze", help="its program, in a separate venv")
     options.add_argument("--without-testssl", action="store_true")
     wanted = options.parse_args()
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -193,7 +193,9 @@ def main() -> None:
                     command, capture_output=True, check=False, timeout=_LIMIT_S, stdin=subprocess.DEVNULL
                 )
             except subprocess.TimeoutExpired:
-                print(f"{called}: not done after {_LIMIT_S:.0f} s, over {_LIMIT_S / one:.0f} times as long")
+                print(
+                    f"{called}: not finished after {_LIMIT_S:.0f} s, over {_LIMIT_S / one:.0f} times as long"
+                )
                 continue
             other = time.perf_counter() - began
             print(f"{called}: {other:.2f} s, {other / one:.0f} times as long")

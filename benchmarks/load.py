@@ -1,7 +1,7 @@
-"""Response times under load, this engine beside wrk, hey and Locust: `python benchmarks/load.py`. Takes about 2 minutes.
+"""Response times under load, this engine compared with wrk, hey and Locust: `python benchmarks/load.py`. Takes about 2 minutes.
 
-nginx answers from memory; each tool has one core. Figures of a busy machine are upper bounds: run it where nothing
-else runs. What is not installed is left out and said so. `--quick` leaves out what takes long: one run in place of five.
+nginx answers from memory; each tool has one core. Figures from a busy machine are upper bounds: run it on an idle
+one. Missing tools are skipped with a message. `--quick` makes one run instead of five.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def constant_rate(server: Server, runs: int) -> None:
     )
     _ratio("hey -q", others.hey(server.port, 5, 10, _RATE), lambda said: said.p99_ms, ours, "ms")
     _ratio("Locust", others.locust(server.port, 5, 50, _RATE), lambda said: said.p99_ms, ours, "ms")
-    _line("wrk", "knows no rate")
+    _line("wrk", "has no rate")
 
 
 def greatest_rate(server: Server) -> None:
-    """Print requests a second and core, flat out."""
+    """Print requests per second on one core, flat out."""
     print(
-        f"\nrequests a second on one core, flat out, {_CONNECTIONS} connections (target: ours at least 2 times Locust's)"
+        f"\nrequests per second on one core, flat out, {_CONNECTIONS} connections (target: ours at least 2 times Locust's)"
     )
-    # More at once than it can send, and time enough: all wait their turn, none is given up.
+    # More than it can send, with enough time: all wait their turn, none is given up.
     run = own(server.port, 50_000, 1, max_in_flight=_CONNECTIONS, timeout="30s")
     ours = (run.whole.requests - run.whole.failed) / run.lasted_s
     _line("deploygate", f"{ours:,.0f}/s")
@@ -77,7 +77,7 @@ def greatest_rate(server: Server) -> None:
 
 
 def stall(server: Server) -> None:
-    """Print what each tool says of a server that stands still for one second of ten."""
+    """Print what each tool reports of a server that stalls for one second of ten."""
     print(
         f"\np99 at {_RATE}/s over 10 s with one stall of 1 s; the truth is 900 ms (target: ours within 1 %)"
     )
@@ -105,14 +105,14 @@ def _said(run: LoadRun) -> others.Said:
 
 
 def _values(kind: str) -> Iterator[float]:
-    """Make a million latencies: even ones in a thousand steps, or spread over five powers of ten."""
+    """Yield a million latencies: even ones in a thousand steps, or spread over five powers of ten."""
     rng = random.Random(1)
     for n in range(_SAMPLES):
         yield (n * 7919 % 1000) / 3000 if kind == "even" else 10 ** rng.uniform(-4.3, 0.7)
 
 
 def judged(kind: str, endpoints: int) -> None:
-    """Fill a tally, judge it as a run's end does, and print seconds and MB. Meant for a process of its own."""
+    """Fill a tally, judge it like the end of a run, and print seconds and MB. Meant for a separate process."""
     before_mb = _peak_mb()
     tally = Tally([f"e{n}" for n in range(endpoints)], (0.2, 0.5))
     for n, value in enumerate(_values(kind)):
@@ -128,7 +128,7 @@ def judged(kind: str, endpoints: int) -> None:
 
 
 def million(runs: int) -> None:
-    """Print how long a million samples take to be judged, and how much memory."""
+    """Print the time and memory needed to judge a million samples."""
     print("\n1,000,000 samples summarised and judged, p50 and p99 (target: under 1 s, under 100 MB)")
     for kind, endpoints in (("even", 1), ("spread", 1), ("spread", 5)):
         command = [sys.executable, __file__, "--judged", kind, str(endpoints)]
@@ -146,7 +146,7 @@ def million(runs: int) -> None:
 
 
 def _peak_mb() -> float:
-    """Return the greatest resident size of this process so far."""
+    """Return the peak resident size of this process so far."""
     text = Path("/proc/self/status").read_text()
     return float(next(line for line in text.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
@@ -161,7 +161,7 @@ def _line(name: str, text: str, width: int = 12) -> None:
 
 def _missing(name: str) -> str:
     tool = name.split(maxsplit=1)[0]
-    return f"left out, it is not installed: {others.HOW[tool]}"
+    return f"skipped, not installed: {others.HOW[tool]}"
 
 
 def _ratio(

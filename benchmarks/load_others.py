@@ -1,4 +1,4 @@
-"""The other load tools, as load.py runs them: wrk, hey and Locust's FastHttpUser. What is not installed is None."""
+"""The other load tools, as load.py runs them: wrk, hey and Locust's FastHttpUser. Missing tools are None."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ HOW = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a tool reports: its p99 in milliseconds and requests a second."""
+    """What a tool reports: its p99 in milliseconds and requests per second."""
 
     p99_ms: float
     rate: float
 
 
 def wrk(port: int, seconds: int, connections: int) -> Said | None:
-    """Run wrk with one thread, flat out: it knows no rate."""
+    """Run wrk with one thread, flat out: it has no rate."""
     if not shutil.which("wrk"):
         return None
     text = _run(
@@ -45,7 +45,7 @@ def wrk(port: int, seconds: int, connections: int) -> Said | None:
 
 
 def hey(port: int, seconds: int, connections: int, rate: int = 0) -> Said | None:
-    """Run hey on one core; `rate` requests a second in all, 0: flat out."""
+    """Run hey on one core; `rate` requests per second in total, 0: flat out."""
     if not shutil.which("hey"):
         return None
     each = ["-q", f"{rate / connections:g}"] if rate else []
@@ -60,7 +60,7 @@ def hey(port: int, seconds: int, connections: int, rate: int = 0) -> Said | None
 
 
 def locust(port: int, seconds: int, users: int, rate: int = 0) -> Said | None:
-    """Run one process of Locust (one core); `rate` requests a second in all, 0: flat out."""
+    """Run one process of Locust (one core); `rate` requests per second in total, 0: flat out."""
     if not _LOCUST.is_file():
         return None
     command = [
@@ -97,5 +97,5 @@ def _run(command: list[str], seconds: int, **environment: str) -> str:
         check=False,
         env={**os.environ, **environment},
     )
-    assert done.stdout, f"{command[0]} said nothing: {done.stderr}"
+    assert done.stdout, f"{command[0]} printed nothing: {done.stderr}"
     return done.stdout

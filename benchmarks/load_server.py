@@ -41,7 +41,7 @@ began = time.perf_counter()
 time.sleep(for_s)
 os.kill(pid, signal.SIGCONT)
 lasted_s = time.perf_counter() - began
-time.sleep(1)  # its own end takes processor time, which the tools need now
+time.sleep(1)  # its own exit takes processor time, which the tools need now
 print(lasted_s)
 """
 _PATIENCE_S = 10.0
@@ -49,16 +49,16 @@ _PATIENCE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where it listens and which process it is."""
+    """Its port and process id."""
 
     port: int
     pid: int
 
     @contextmanager
     def stalling(self, after_s: float, for_s: float) -> Iterator[list[float]]:
-        """Stop the whole process once and let it go on; the list gets for how long, in seconds, at the end.
+        """Stop the whole process once and let it continue; the list gets the length of the stop, in seconds, at the end.
 
-        By a process of its own: nothing of it runs in the one that measures.
+        A separate process does this: nothing of it runs in the one that measures.
         """
         lasted_s: list[float] = []
         command = [sys.executable, "-c", _STALL, str(self.pid), str(after_s), str(for_s)]

@@ -1,4 +1,4 @@
-"""Locust's fast user, for load.py beside: at the rate in the environment (requests a second and user), else flat out."""
+"""Locust's fast user, for load.py in this folder: at the rate in the environment (requests per second and user), else flat out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _RATE = float(os.environ.get("BENCHMARK_RATE", "0"))
 
 
 class User(FastHttpUser):
-    """Asks for one page again and again."""
+    """Requests one page repeatedly."""
 
     wait_time = constant_throughput(_RATE) if _RATE else constant(0)
 
     @task
     def page(self) -> None:
-        """Ask once."""
+        """Request it once."""
         self.client.get("/")

@@ -1,12 +1,12 @@
-"""What a run costs beside its checks: one item against an empty pytest run, and what it takes to import all judges.
+"""The overhead of a run besides its checks: one item against an empty pytest run, and the import of all judges.
 
     python benchmarks/start.py
     python benchmarks/start.py --inventory lab --items db.cluster --items infra.certificates
 
-Without an inventory the item is a test of a small project of its own, which judges a number and reaches nobody. All
-runs take turns, so that other work on the machine bears on all of them alike; figures are medians of processor time
-(user and system) and of wall time, with the ratio to the empty run. The plugin of Hypothesis is left out everywhere:
-it imports Hypothesis at the end of every run, which makes an empty run dearer and each ratio smaller.
+Without an inventory the item is a test of a small generated project, which judges a number without network access. All
+runs take turns, so that other work on the machine affects all of them alike; figures are medians of processor time
+(user and system) and of wall time, with the ratio to the empty run. Hypothesis' plugin is disabled everywhere:
+it imports Hypothesis at the end of every run, which makes an empty run slower and each ratio smaller.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ assert not unwanted, unwanted
 
 @dataclass
 class Timed:
-    """A command, and how long each run of it took."""
+    """A command, and the times of its runs."""
 
     name: str
     command: Sequence[str]
@@ -67,7 +67,7 @@ class Timed:
     wall: list[float] = field(default_factory=list)
 
     def run(self, env: Mapping[str, str]) -> None:
-        """Run it once more and keep both times."""
+        """Run it once more and record both times."""
         before, began = _children(), time.perf_counter()
         done = subprocess.run(
             self.command, cwd=self.folder, env=env, capture_output=True, text=True, check=False
@@ -76,7 +76,7 @@ class Timed:
         self.cpu.append(_children() - before)
         if done.returncode:
             sys.exit(
-                f"{self.name} ended with {done.returncode}, so its time says nothing:\n{done.stdout[-2000:]}"
+                f"{self.name} exited with {done.returncode}, so its time is meaningless:\n{done.stdout[-2000:]}"
             )
 
 
@@ -99,7 +99,9 @@ def main() -> None:
     """Let all commands take turns, then print the medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--inventory", help="an inventory of this folder; its platform must be up")
-    parser.add_argument("--items", action="append", default=[], help="an item to run alone; may be repeated")
+    parser.add_argument(
+        "--items", action="append", default=[], help="an item to run by itself; may be repeated"
+    )
     parser.add_argument("--runs", type=int, default=9)
     said = parser.parse_args()
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -112,7 +114,7 @@ def main() -> None:
         timed = [
             Timed("empty run", PYTEST, folder / "empty"),
             Timed("the same without our plugin", (*PYTEST, "-p", "no:deploygate"), folder / "empty"),
-            Timed("one item that reaches nobody", (*PYTEST, "--inventory", "prod", "--fresh"), project),
+            Timed("one item without network access", (*PYTEST, "--inventory", "prod", "--fresh"), project),
         ]
         for item in said.items if said.inventory else ():
             words = (
@@ -145,7 +147,7 @@ def _print(timed: Sequence[Timed], judges: Timed, python: Timed) -> None:
         over = f"  over {LIMIT:g} times" if by_cpu > LIMIT else ""
         print(f"{one.name:30} {cpu:6.2f} s {by_cpu:6.2f} {wall:6.2f} s {by_wall:6.2f}{over}")
     imported = statistics.median(judges.cpu) - statistics.median(python.cpu)
-    print(f"{judges.name:30} {imported:6.2f} s CPU beside Python's own start (limit 0.3 s)")
+    print(f"{judges.name:30} {imported:6.2f} s CPU on top of Python's own start (limit 0.3 s)")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(json.dumps({"runs": len(empty.cpu), "load": load, "cpus": os.cpu_count()}))
 

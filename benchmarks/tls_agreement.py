@@ -1,9 +1,9 @@
-"""What this tool, sslscan and testssl.sh each say of every server with a known defect, as rows of a table.
+"""What this tool, sslscan and testssl.sh each report for every server with a known defect, as rows of a table.
 
     python benchmarks/tls_agreement.py [NAME ...]
 
-The servers are `openssl s_server` on loopback, as `tests/checks/tls_defects.py` makes them. testssl.sh takes about
-half a minute for each. The table in docs/tls-agreement.md is made of this by hand, with each difference explained.
+The servers are `openssl s_server` on loopback, as `tests/checks/tls_defects.py` builds them. testssl.sh takes about
+half a minute for each. The table in docs/tls-agreement.md is written from this by hand, with each difference explained.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LIMIT_S = 240
 
 
 def ours(endpoint: Endpoint, folder: Path) -> str:
-    """Say versions with counts of suites, and both verdicts with their reasons."""
+    """Return versions with counts of suites, and both verdicts with their reasons."""
     settings, wanted = servers.settings(folder), profile("intermediate")
     found, offered = tls.measure(endpoint, settings), tls_offers.measure(endpoint, settings)
     suites = ", ".join(f"{v} {len(names)}" for v, names in offered.addresses[0].suites.items())
@@ -47,7 +47,7 @@ def ours(endpoint: Endpoint, folder: Path) -> str:
 
 
 def sslscan(port: int) -> str:
-    """Say versions with counts of suites, and what it prints of the certificate."""
+    """Return versions with counts of suites, and what it prints about the certificate."""
     command = ["sslscan", f"--sni-name={servers.HOST}", "--xml=-", "--no-heartbleed", f"127.0.0.1:{port}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LIMIT_S)
     test = ET.fromstring(done.stdout).find("ssltest")
@@ -66,7 +66,7 @@ def sslscan(port: int) -> str:
 
 
 def testssl(port: int, folder: Path) -> str:
-    """Say the lines that matter of its protocols, server defaults and suites of each protocol, and its exit code."""
+    """Return the relevant lines on protocols, server defaults and suites of each protocol, and its exit code."""
     out = folder / "testssl.json"
     command = [
         *("testssl", "--quiet", "--warnings", "off", "--color", "0", "-p", "-S", "-E", "-f"),
@@ -102,7 +102,7 @@ _WANTED = {
 
 
 def main() -> None:
-    """Print what each says of each server, or of those named."""
+    """Print what each tool reports for each server, or for those named."""
     for name in sys.argv[1:] or SERVERS:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)

@@ -1,1 +1,1 @@
-"""How to reach things: hosts, PostgreSQL, HTTP, TLS, and the servers that checks ask for more."""
+"""Clients for hosts, PostgreSQL, HTTP, TLS, Prometheus, HAProxy and Redis."""

@@ -1,4 +1,4 @@
-"""One question to HAProxy's runtime API ("Unix Socket commands" in its management guide)."""
+"""One command to HAProxy's runtime API ("Unix Socket commands" in its management guide)."""
 
 from __future__ import annotations
 

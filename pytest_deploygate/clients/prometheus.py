@@ -1,4 +1,4 @@
-"""Queries to Prometheus' HTTP API. A partial answer counts as none: nobody can tell what is missing in it.
+"""Queries to Prometheus' HTTP API. A partial answer counts as none, because what is missing is unknown.
 
 https://prometheus.io/docs/prometheus/latest/querying/api/
 """
@@ -22,8 +22,8 @@ _MOST_WORDS = 300
 def ask(server: Prometheus, question: Mapping[str, str], wanted: str) -> Any:
     """Return the result of an instant query: `wanted` is `matrix` (a list of series) or `scalar` (time and value).
 
-    A range selector in it gives raw samples, as they were scraped. Raises CannotTell where Prometheus does not answer,
-    refuses, warns (then a store behind it was not reached, and the answer is partial) or is something else.
+    A range selector returns raw samples, as they were scraped. Raises CannotTell if Prometheus does not answer,
+    refuses, warns (a store behind it was unreachable, so the answer is partial) or is something else.
     """
     where = f"Prometheus at {server.url}"
     try:
@@ -39,16 +39,16 @@ def ask(server: Prometheus, question: Mapping[str, str], wanted: str) -> Any:
         told = answer.json()
     except ValueError:
         raise CannotTell(
-            f"{where} answered with HTTP {answer.status_code} and no JSON: is it Prometheus, does it ask for a login?"
+            f"{where} answered with HTTP {answer.status_code} and no JSON: check the URL, and whether it requires a login"
         ) from None
     if not isinstance(told, dict):
-        raise CannotTell(f"{where} returned no JSON object: is it Prometheus?")
+        raise CannotTell(f"{where} returned no JSON object: check that it is Prometheus")
     if told.get("status") != "success":
         said = _words(told.get("error") or f"no reason given, HTTP {answer.status_code}")
         raise CannotTell(f"{where} refused the query {question['query']}: {said}")
     if told.get("warnings"):
         raise CannotTell(
-            f"{where} gave a partial answer: {_words('; '.join(map(str, told['warnings'])))}; "
+            f"{where} returned a partial answer: {_words('; '.join(map(str, told['warnings'])))}; "
             "run this again when all of its stores answer"
         )
     data = told.get("data")
@@ -74,7 +74,7 @@ def number(text: object) -> float:
 
 def _whole(result: object, where: str) -> list[Any]:
     if not isinstance(result, list):
-        raise CannotTell(f"{where} returned no list of results: is it Prometheus?")
+        raise CannotTell(f"{where} returned no list of results: check that it is Prometheus")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Reaching a Redis server that an inventory names. The client library is an extra."""
+"""The client of a Redis server in an inventory. The client library is an extra."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def redis_client(cache: Redis, database: int = 0) -> Any:
         from redis import Redis as Client  # noqa: PLC0415 (an extra)
     except ImportError:
         raise NotCovered(
-            f"Redis {cache.name} cannot be asked, its client is not installed; "
+            f"Redis {cache.name} cannot be checked, its client is not installed; "
             "run: pip install 'pytest-deploygate[redis]'"
         ) from None
     return Client(

@@ -1,4 +1,4 @@
-"""Gather once for a whole cluster, judge many times: remembered answers, one for each cluster and subject."""
+"""Gather once for a whole cluster, judge many times: cached answers, one for each cluster and subject."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _answers: WeakKeyDictionary[Cluster, dict[str, object]] = WeakKeyDictionary()
 
 
 def once(cluster: Cluster, subject: str, gather: Callable[[], T]) -> T:
-    """Return `gather()` of the first call. That it could not tell is remembered, too, and raised again."""
+    """Return the result of the first `gather()`. CannotTell and NotCovered are cached too, and raised again."""
     with _guard:
         lock = _locks.setdefault(cluster, threading.RLock())
         answers = _answers.setdefault(cluster, {})
@@ -34,6 +34,6 @@ def once(cluster: Cluster, subject: str, gather: Callable[[], T]) -> T:
 
 
 def forget(cluster: Cluster) -> None:
-    """Drop what is remembered of a cluster: it was changed (a failover drill)."""
+    """Clear the cache of a cluster after it was changed (a failover drill)."""
     with _guard:
         _answers.pop(cluster, None)

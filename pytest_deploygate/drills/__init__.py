@@ -1,1 +1,1 @@
-"""Drills: the dated record that each one writes, and what all of them are judged by."""
+"""Drills: the dated record that each one writes, and the criteria common to all of them."""

@@ -1,4 +1,4 @@
-"""What is judged of every drill alike: that it is known, of this environment, good, recent, and of this configuration."""
+"""Criteria common to all drills: on record, of this environment, good, recent, and of this configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOCKS = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Counted(Generic[Facts]):
-    """A drill that ended well and is about the system as it is now, with all its readings. Its facts are still to judge."""
+    """A drill that succeeded and applies to the current system, with all its readings. Its facts must still be judged."""
 
     record: Record[Facts]
     readings: tuple[Reading, ...]
@@ -33,8 +33,8 @@ def counted(
 ) -> Counted[Facts] | Judgement:
     """Return the drill if its facts are to be judged, else a judgement: FAIL if it failed, INCONCLUSIVE if it does not count.
 
-    `what` is what the reason calls the drill, `again` the next step. `failure` is asked first why the drill failed, for
-    facts that say it better than the record's reason.
+    `what` is the drill's name in the reason, `again` the next step. `failure` may return a better reason for a failed
+    drill from its facts than the record has.
     """
     record = found.record
     said = doubt(found, max_age, what)
@@ -48,20 +48,20 @@ def counted(
 
 
 def doubt(found: Evidence[Any], max_age: timedelta, what: str) -> str:
-    """Say why a drill says nothing about the system as it is now, or return an empty string.
+    """Return why a drill proves nothing about the current system, or an empty string.
 
     A drill of this run needs no further check.
     """
     record = found.record
     if record is None:
-        return f"no {what} is known: {found.problem or 'no reason was recorded'}"
+        return f"no {what} on record: {found.problem or 'no reason was recorded'}"
     if found.ran_now:
         return ""
     if _elsewhere(found, record):
         return f"the {what} on record was run in {record.environment!r}, this is {found.environment!r}"
     age = found.now - record.date
     if age < -CLOCKS:
-        return f"the {what} on record is dated {when(record)}, which is in the future: a clock is wrong"
+        return f"the {what} on record is dated {when(record)}, which is in the future: check the clocks"
     if age > max_age:
         return f"the {what} on record, {when(record)}, is {words_for(age)} old, limit {words_for(max_age)}"
     if changed := changes(found, record):
@@ -70,12 +70,12 @@ def doubt(found: Evidence[Any], max_age: timedelta, what: str) -> str:
 
 
 def failure_of(record: Record[Any]) -> str:
-    """Say how a drill failed; return an empty string for a good one."""
+    """Return how a drill failed; an empty string for a good one."""
     return "" if record.outcome == GOOD else record.reason or record.outcome or "no outcome was recorded"
 
 
 def changes(found: Evidence[Any], record: Record[Any]) -> str:
-    """Name the settings that differ between the record's configuration and the current one; empty if none does."""
+    """Return the settings that differ between the record's configuration and the current one; empty if none does."""
     now, then = found.configuration, record.configuration
     if now is None or record.digest == digest(now):
         return ""
@@ -87,7 +87,7 @@ def changes(found: Evidence[Any], record: Record[Any]) -> str:
 
 
 def common_readings(found: Evidence[Any], max_age: timedelta) -> tuple[Reading, ...]:
-    """Return the readings of every drill: outcome, date, and configuration if that counts."""
+    """Return the readings of every drill: outcome, date, and configuration if it matters."""
     record = found.record
     if record is None:
         return ()
@@ -107,12 +107,12 @@ def common_readings(found: Evidence[Any], max_age: timedelta) -> tuple[Reading, 
 
 
 def when(record: Record[Any]) -> str:
-    """Return the time of a drill in words."""
+    """Return the time of a drill as text."""
     return f"{record.date.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def rerun(environment: str) -> str:
-    """Say how to run a disruptive drill."""
+    """Return how to run a disruptive drill."""
     return f"run the drill with --allow-disruptive={environment or 'INVENTORY'}"
 
 

@@ -1,7 +1,7 @@
-"""The dated record of a drill: a JSON object that is written whole, redacted, and read again until it is too old.
+"""The dated record of a drill: a JSON object that is written atomically, redacted, and read until it is too old.
 
 Every record has `date` (ISO 8601 with time zone), `outcome` (`good`, or how the drill failed) and `reason`, the
-`environment` (the inventory's name), the `configuration` that the drill was made on, and that configuration's `digest`.
+`environment` (the inventory's name), the `configuration` that the drill tested, and that configuration's `digest`.
 The other keys are the subject's own facts. A record written by a person needs `date`, `outcome` and the facts that have
 no default.
 """
@@ -25,18 +25,18 @@ GOOD = "good"
 FORMAT = "deploygate-drill/1"
 
 Facts = TypeVar("Facts")
-#: Turns what an earlier version wrote into today's keys; returns the rest as it is.
+#: Converts the keys of an earlier version to the current ones; returns anything else unchanged.
 Former = Callable[[dict[str, Any]], dict[str, Any]]
 
-#: Our own words, times and digests: a weak password that looks like one must not take a record apart.
+#: Our own keywords, times and digests: a weak password that equals one must not destroy a record.
 _OURS = frozenset({"format", "date", "digest", "outcome", "sha256"})
 
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[Facts]):
-    """A drill that was made: when and where, on which configuration, how it ended, and the subject's own facts.
+    """A drill that was run: when and where, on which configuration, how it ended, and the subject's own facts.
 
-    `environment` and `digest` are empty where the record does not name them.
+    `environment` and `digest` are empty if the record does not name them.
     """
 
     date: datetime
@@ -50,9 +50,9 @@ class Record(Generic[Facts]):
 
 @dataclass(frozen=True, slots=True)
 class Evidence(Generic[Facts]):
-    """A record, or why there is none (`problem`), beside the configuration, the environment and the time of now.
+    """A record, or why there is none (`problem`), with the current configuration, environment and time.
 
-    `configuration` is None where a record counts whatever it was made on.
+    `configuration` is None if a record counts for any configuration.
     """
 
     record: Record[Facts] | None
@@ -77,14 +77,14 @@ def made(
     reason: str = "",
     environment: str = "",
 ) -> Record[Facts]:
-    """Return the record of a drill that ends or begins now."""
+    """Return the record of a drill, dated now."""
     about = described(configuration)
     now = datetime.now(UTC).replace(microsecond=0)
     return Record(now, outcome, facts, redact(reason), environment, about, digest(about))
 
 
 def described(configuration: Mapping[str, str]) -> dict[str, str]:
-    """Return a configuration as a record keeps it: no secret is in it or in its digest."""
+    """Return a configuration as a record keeps it: without secrets, also in its digest."""
     return {name: redact(value) for name, value in configuration.items()}
 
 
@@ -140,7 +140,7 @@ def read(
 
 
 def write(path: Path, record: Record[Any], *, of: str = "") -> None:
-    """Write a record whole or not at all, beside those of others where `of` names it. Raises CannotTell."""
+    """Write a record atomically; with `of`, beside the other records in the file. Raises CannotTell."""
     plain: dict[str, Any] = redact_values(_plain(record), keep=_OURS)
     whole = {"format": FORMAT} | ({"drills": _others(path) | {of: plain}} if of else plain)
     try:
@@ -162,7 +162,7 @@ def _record(raw: Any, facts: type[Facts], path: Path) -> tuple[Record[Facts] | N
 
 
 def _others(path: Path) -> dict[str, Any]:
-    """Return the records that stay in a file; what cannot be read is replaced."""
+    """Return the records to keep in a file; an unreadable file is replaced."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["drills"]
     except (OSError, ValueError, KeyError, TypeError):

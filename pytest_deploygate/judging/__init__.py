@@ -1,1 +1,1 @@
-"""Pure helpers of judges: statistics, and sentences that several of them say."""
+"""Pure helpers of judges: statistics, and shared sentences."""

@@ -1,7 +1,7 @@
-"""Tails of the binomial distribution and Clopper-Pearson bounds, exact and quick for millions of trials.
+"""Tails of the binomial distribution and Clopper-Pearson bounds, exact and fast for millions of trials.
 
 A tail is a regularised incomplete beta function, computed by its continued fraction (Lentz's method; NIST Digital
-Library of Mathematical Functions, 8.17.22). Counts may be fractions: an effective sample size rarely is whole.
+Library of Mathematical Functions, 8.17.22). Counts may be fractions: an effective sample size is rarely whole.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def at_least(k: float, n: float, q: float) -> float:
 def bounds(k: float, n: float, alpha: float) -> tuple[float, float]:
     """Return lower and upper bound of the share behind k of n, each at confidence 1 - alpha (Clopper and Pearson 1934).
 
-    Both together hold with 1 - 2 alpha. No trial at all gives (0, 1).
+    Both together hold with 1 - 2 alpha. Without any trial the result is (0, 1).
     """
     if n <= 0:
         return 0.0, 1.0
@@ -62,7 +62,7 @@ def log_choose_weight(a: float, b: float) -> float:
 
 def _check(k: float, n: float, q: float) -> None:
     if not (0 <= k <= n and 0.0 <= q <= 1.0):
-        raise ValueError(f"{k} of {n} with probability {q} is no binomial count")
+        raise ValueError(f"{k} of {n} with probability {q} is not a binomial count")
 
 
 def _root(rising: Callable[[float], float]) -> float:
@@ -91,7 +91,7 @@ def _fraction(x: float, a: float, b: float) -> float:
             value *= c * d
         if abs(c * d - 1.0) < _PRECISION:
             return value
-    raise ArithmeticError(f"the incomplete beta function did not settle at x={x}, a={a}, b={b}")
+    raise ArithmeticError(f"the incomplete beta function did not converge at x={x}, a={a}, b={b}")
 
 
 def _not_zero(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Collects what a judge finds, and makes one judgement of it: wrong before unknown, and a pass only when measured."""
+"""Collects what a judge finds and combines it: wrong before unknown, and a pass only if something was measured."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, deferred
 class Collector:
     """What is wrong, what is unknown, what is worth a note, and what was read.
 
-    `about` stands before the reason of what is not good. At most `most` sentences are given, None for all of them.
-    `confirmed` is that of a failure: the observation was repeated, or need not be.
+    `about` precedes the reason of a failure or unknown. At most `most` sentences are given, None for all of them.
+    `confirmed` applies to a failure: the observation was repeated, or need not be.
     """
 
     about: str = ""
@@ -26,7 +26,7 @@ class Collector:
     _readings: list[Reading] = field(default_factory=list)
 
     def wrong(self, *sentences: str, where: str = "") -> None:
-        """Add what is wrong, at a place."""
+        """Add what is wrong at a place."""
         self._wrong += [(where, text) for text in sentences]
 
     def unknown(self, *sentences: str, where: str = "", deferred_to: str = "") -> None:
@@ -49,7 +49,7 @@ class Collector:
     def judgement(self, good: Callable[[], str]) -> Judgement:
         """Fail if anything is wrong, else be inconclusive if anything is unknown or nothing was read, else pass.
 
-        `good` returns the sentence of a pass, and is called for nothing else. Raises ValueError for an empty one.
+        `good` returns the sentence of a pass, and is called only for one. Raises ValueError for an empty one.
         """
         if self._wrong:
             return self._judgement(Verdict.FAIL, self._words(self._wrong), confirmed=self.confirmed)

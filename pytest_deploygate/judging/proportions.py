@@ -1,6 +1,6 @@
 """Shares against a bound: an error ratio under its budget, a share over its floor, one inside a band.
 
-Exact (Clopper and Pearson 1934). What lies between the bounds is inconclusive, never a pass.
+Exact (Clopper and Pearson 1934). A limit between the bounds is inconclusive, never a pass.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Share:
 def under(k: float, n: float, limit: float, alpha: float = ALPHA) -> Share:
     """Decide whether the share behind k of n is under a limit: PASS by its upper bound, FAIL by its lower one.
 
-    Example: no error in 2,995 requests is the least that shows an error ratio under 0.1 %.
+    Example: at least 2,995 requests without an error are needed to show an error ratio under 0.1 %.
     """
     low, high = binomial.bounds(k, n, alpha)
     return Share(_side(high < limit, low > limit), k, n, low, high)
@@ -41,7 +41,7 @@ def over(k: float, n: float, limit: float, alpha: float = ALPHA) -> Share:
 
 
 def within(k: float, n: float, least: float, most: float, alpha: float = ALPHA) -> Share:
-    """Decide whether the share behind k of n lies in [least, most], two-sided: both bounds together hold with 1 - alpha."""
+    """Decide whether the share behind k of n is in [least, most], two-sided: both bounds together hold with 1 - alpha."""
     low, high = binomial.bounds(k, n, alpha / 2)
     return Share(_side(least <= low and high <= most, high < least or low > most), k, n, low, high)
 
@@ -49,15 +49,15 @@ def within(k: float, n: float, least: float, most: float, alpha: float = ALPHA) 
 def fisher(k_now: int, n_now: int, k_before: int, n_before: int) -> float:
     """Return the one-sided p-value that now's share is greater than before's (Fisher's exact test, conditional).
 
-    The probability, with both shares equal, that as many or more of the k_now + k_before fall into now.
+    The probability, if both shares are equal, that at least k_now of the k_now + k_before are in now.
     """
     if not (0 <= k_now <= n_now and 0 <= k_before <= n_before):
-        raise ValueError(f"{k_now} of {n_now} and {k_before} of {n_before} are no counts")
+        raise ValueError(f"{k_now} of {n_now} and {k_before} of {n_before} are not counts")
     k, n = k_now + k_before, n_now + n_before
     least, most = max(0, k - n_before), min(k, n_now)
     if k_now <= least:
         return 1.0
-    # Summed away from the middle, where terms only fall: nothing is lost to underflow.
+    # Summed away from the middle, where terms only decrease: nothing is lost to underflow.
     if k_now > k * n_now / n:
         return min(1.0, _tail(k_now, most, 1, k, n_now, n_before))
     return max(0.0, 1.0 - _tail(k_now - 1, least, -1, k, n_now, n_before))

@@ -1,8 +1,8 @@
-"""Whether a quantile lies under a limit, decided on counts: how many of n were at or over it.
+"""Whether a quantile is under a limit, decided on counts: how many of n were at or over it.
 
 With q = 1 - p, "the p quantile is under L" is "a share of less than q is at or over L". No percentile is interpolated.
 Sources: Clopper and Pearson (1934) for the bounds; Kish (1965) for the design effect; Ville's inequality with a beta
-mixture (Robbins 1970) for looking again and again; Holm (1979) for many tests at once.
+mixture (Robbins 1970) for repeated looks; Holm (1979) for many tests at once.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pytest_deploygate.judging import binomial
 from pytest_deploygate.model import Verdict
 
-#: Looks at a running load count only when the evidence is this strong: 1 in 200 under the limit would ever reach it.
+#: A running load is stopped only on evidence this strong: 1 in 200 runs under the limit would ever reach it.
 STOP_EVIDENCE = 200.0
-#: Fewer blocks than this say nothing about clustering.
+#: Fewer blocks than this are inconclusive about clustering.
 FEWEST_BLOCKS = 5
-#: What a share over the limit looks like before anything is seen: uniform.
+#: The prior of a share over the limit: uniform.
 _PRIOR = (1.0, 1.0)
 
 #: (requests, requests at or over the limit) of one second.
@@ -29,7 +29,7 @@ Block = tuple[int, int]
 class Decided:
     """A verdict on counts. `p_pass` and `p_fail` are the tails that were compared with alpha.
 
-    `low` and `high` bound the true share at or over the limit; `design_effect` is how many requests weigh as one.
+    `low` and `high` bound the true share at or over the limit; `design_effect` is how many requests count as one.
     """
 
     verdict: Verdict
@@ -47,9 +47,9 @@ def decide(
 ) -> Decided:
     """Decide whether the quantile is under the limit.
 
-    PASS when so few are over it that a true share of 1 - quantile would give as few with probability alpha or less, in
-    requests that weigh as independent ones. FAIL when so many are that it would give as many with `alpha_fail`
-    (default alpha) or less, in requests as counted: FAIL speaks of what this run saw. Else inconclusive.
+    PASS if so few are over it that a true share of 1 - quantile would yield as few with probability alpha or less, in
+    effective independent requests. FAIL if so many are that it would yield as many with probability `alpha_fail`
+    (default alpha) or less, in requests as counted: FAIL is about what this run saw. Otherwise inconclusive.
     """
     n, over = sum(b[0] for b in blocks), sum(b[1] for b in blocks)
     q = 1.0 - quantile
@@ -72,7 +72,7 @@ def design_effect(blocks: Sequence[Block]) -> float:
     """Return how much more the share over the limit varies between blocks than among independent requests; at least 1.
 
     The ratio estimator's variance over clusters (Kish), against the binomial one. Blocks without requests are left
-    out. Where nothing, or everything, is over the limit there is nothing to estimate from: 1.
+    out. If nothing, or everything, is over the limit there is nothing to estimate from: 1.
     """
     full = [block for block in blocks if block[0]]
     n, over = sum(b[0] for b in full), sum(b[1] for b in full)
@@ -86,8 +86,8 @@ def design_effect(blocks: Sequence[Block]) -> float:
 def evidence_over(over: float, n: float, quantile: float) -> float:
     """Return how many times better "more than 1 - quantile are over" explains the counts than the limit does.
 
-    A test martingale: under the limit its expectation never exceeds 1 however often it is looked at, so that it ever
-    reaches M has probability 1/M or less. 0 where the observed share is under 1 - quantile.
+    A test martingale: under the limit its expectation never exceeds 1, however often it is evaluated, so the probability
+    that it ever reaches M is 1/M or less. 0 if the observed share is under 1 - quantile.
     """
     q = 1.0 - quantile
     if n <= 0 or over <= n * q:
@@ -103,10 +103,10 @@ def evidence_over(over: float, n: float, quantile: float) -> float:
 
 
 def fails_already(blocks: Sequence[Block], planned: int, quantile: float, alpha: float) -> bool:
-    """Tell whether a run that is under way can be ended as FAIL. It can never be ended as PASS: a stall may yet come.
+    """Return whether a running load can be stopped as FAIL. It can never be stopped as PASS: a stall may still occur.
 
-    Either all that is still to come could be quick and it would be FAIL all the same; or the evidence is so strong,
-    counted in requests that weigh as independent, that looking every second cannot have brought it about.
+    Either it would be FAIL even if all remaining requests were fast; or the evidence, in effective independent
+    requests, is so strong that repeated looks cannot explain it.
     """
     over = sum(b[1] for b in blocks)
     if over and binomial.at_least(over, max(planned, sum(b[0] for b in blocks)), 1.0 - quantile) <= alpha:
@@ -130,14 +130,14 @@ def holm(p_values: Mapping[str, float], alpha: float) -> frozenset[str]:
 
 
 def needed(quantile: float, alpha: float) -> int:
-    """Return how many requests with none over the limit a PASS needs: 299 for p99 at 5 %."""
+    """Return how many requests, none of them over the limit, a PASS needs: 299 for p99 at 5 %."""
     return math.ceil(math.log(alpha) / math.log(quantile))
 
 
 def order_bounds(n: float, quantile: float, alpha: float) -> tuple[float, float]:
-    """Return shares of the sorted sample between which the true quantile lies, each end with confidence 1 - alpha.
+    """Return the shares of the sorted sample that bound the true quantile, each with confidence 1 - alpha.
 
-    The nearest ones below and above that n requests allow; (0, 1) where n is too small to bound it.
+    The nearest ones below and above that n requests allow; (0, 1) if n is too small to bound it.
     """
     return _rank(n, quantile, alpha) / n if n else 0.0, min(
         1.0, _rank_above(n, quantile, alpha) / n
@@ -157,7 +157,7 @@ def _rank(n: float, quantile: float, alpha: float) -> int:
 
 
 def _rank_above(n: float, quantile: float, alpha: float) -> int:
-    """Return the smallest r with P(Bin(n, quantile) >= r) <= alpha; n + 1 where there is none."""
+    """Return the smallest r with P(Bin(n, quantile) >= r) <= alpha; n + 1 if there is none."""
     low, high = 0, int(n) + 1
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""A failure that the network may have caused counts when it was seen twice."""
+"""A failure that the network may have caused counts if it was seen twice."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pytest_deploygate.model import Judgement, Verdict
 
 
 def repeated(first: Judgement, second: Judgement) -> Judgement:
-    """Return the second judgement, confirmed where both failed; inconclusive where the failure came and went.
+    """Return the second judgement, confirmed if both failed; inconclusive if only the first one failed.
 
-    What fails once of two times is not well: one of several servers behind an address may be the bad one.
+    One failure of two is not a pass: one of several servers behind an address may be bad.
     """
     if first.verdict is not Verdict.FAIL:
         return first
@@ -18,11 +18,11 @@ def repeated(first: Judgement, second: Judgement) -> Judgement:
         return replace(second, confirmed=True)
     if second.verdict is not Verdict.PASS:
         return unrepeated(first, second.reason)
-    reason = f"failed once and not when asked again, so run it again; it was: {first.reason}"
+    reason = f"failed once but not on the second try, so run it again; it was: {first.reason}"
     return replace(first, verdict=Verdict.INCONCLUSIVE, reason=reason, confirmed=False)
 
 
 def unrepeated(first: Judgement, why: str) -> Judgement:
-    """Return a failure as inconclusive, because the second look told nothing; both are said."""
-    reason = f"failed once: {first.reason}; and asked again it could not be told: {why}; run it again"
+    """Return a failure as inconclusive, because the second measurement was inconclusive; the reason has both."""
+    reason = f"failed once: {first.reason}; the second try was inconclusive: {why}; run it again"
     return replace(first, verdict=Verdict.INCONCLUSIVE, reason=reason, confirmed=False)

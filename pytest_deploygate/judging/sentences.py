@@ -1,17 +1,17 @@
-"""Sentences about places: what is true of several is said once."""
+"""Sentences about places: one that applies to several places appears once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Where something is, and what; an empty place stands for the whole.
+#: A place and what is there; an empty place means the whole.
 Said = tuple[str, str]
 #: A reason names at most this many sentences.
 MOST = 4
 
 
 def listed(said: Iterable[Said], most: int = MOST) -> str:
-    """Join sentences, each with all the places that it is true of; at most `most`, and how many more there are."""
+    """Join sentences, each with all the places that it applies to; at most `most`, with the number of others."""
     places: dict[str, list[str]] = {}
     for where, what in said:
         known = places.setdefault(what, [])

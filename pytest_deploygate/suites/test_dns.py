@@ -9,7 +9,7 @@ from pytest_deploygate.checks.dns import judge, probe
 
 @pytest.mark.item("infra.dns-failover")
 def test_zone(gate, dns):
-    """All servers serve the zone at one serial, as delegated, and give it away to nobody."""
+    """All servers serve the zone at one serial, as delegated, and refuse zone transfers."""
     gate.judge_confirmed(
         judge.judge_zone, probe.zone(dns), lambda: probe.zone(dns), dns, target=f"zone {dns.zone}"
     )
@@ -17,7 +17,7 @@ def test_zone(gate, dns):
 
 @pytest.mark.item("infra.dns-failover")
 def test_name(gate, dns, dns_name, dns_observations):
-    """Every server and resolver gives the expected records with a short TTL; the standby is healthy."""
+    """Every server and resolver returns the expected records with a short TTL; the standby is healthy."""
     facts = probe.name(dns, dns_name)
     earlier = probe.remember(dns_observations, facts)
     timeout_s = dns.timeout.total_seconds()
@@ -33,7 +33,7 @@ def test_name(gate, dns, dns_name, dns_observations):
 @pytest.mark.item("infra.dns-failover")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
 def test_dns_failover(gate, dns, dns_name, inventory, allow_disruptive):
-    """A drill, done now where that is allowed, else on record, made the name point to the standby in time."""
+    """A drill, run now if allowed, else on record, made the name point to the standby in time."""
     target = f"failover of {dns_name.name}"
     if dns_name.standby is None:
         gate.judge(judge.judge_without_standby, dns_name, dns, target=target)
@@ -46,6 +46,6 @@ def test_dns_failover(gate, dns, dns_name, inventory, allow_disruptive):
 
 @pytest.mark.item("golive.dns")
 def test_switched(gate, dns, cutover, dns_observations, show_propagation):
-    """Every server and resolver gives the new answer within the deadline; the old one's TTL has run out."""
+    """Every server and resolver returns the new answer within the deadline; the old TTL has expired."""
     found = probe.watch(dns, cutover, dns_observations, show_propagation)
     gate.judge(judge.judge_cutover, found, cutover)

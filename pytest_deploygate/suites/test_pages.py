@@ -9,13 +9,13 @@ from pytest_deploygate.checks.pages import judge, probe
 
 @pytest.mark.item("comp.privacy-policy")
 def test_privacy_policy(gate, pages, privacy_policy):
-    """The privacy policy is served and of a date not before its change."""
+    """The privacy policy is served, and its date is not before its last change."""
     _policy(gate, pages, privacy_policy)
 
 
 @pytest.mark.item("comp.terms")
 def test_terms(gate, pages, terms):
-    """The terms of service are served and of a date not before their change."""
+    """The terms of service are served, and their date is not before their last change."""
     _policy(gate, pages, terms)
 
 
@@ -28,7 +28,7 @@ def _policy(gate, pages, policy):
 
 @pytest.mark.item("day.maintenance-page")
 def test_maintenance_page(gate, pages, maintenance):
-    """The page answers 503 with Retry-After, is small, and needs nothing but its server."""
+    """The page answers 503 with Retry-After, is small, and depends on nothing but its server."""
 
     def read():
         return probe.reads(maintenance, pages)
@@ -39,7 +39,7 @@ def test_maintenance_page(gate, pages, maintenance):
 @pytest.mark.item("day.maintenance-page")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
 def test_maintenance_drill(gate, pages, maintenance, inventory, allow_disruptive):
-    """A drill, done now where that is allowed, else on record, saw this page with the application down."""
+    """A drill, run now if allowed, else on record, saw this page with the application down."""
     drilled = probe.drill(pages, inventory.name) if allow_disruptive and maintenance.drill else None
     found = probe.maintenance(maintenance, pages, drilled, inventory.name)
     gate.judge(judge.judge_drill, found, maintenance, target="drill")

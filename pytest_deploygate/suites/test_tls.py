@@ -9,7 +9,7 @@ from pytest_deploygate.checks.tls import judge, section
 
 @pytest.mark.item("infra.certificates")
 def test_certificates(gate, edge, endpoint):
-    """Every leaf on every address is trusted, for this name, strong, and lives beyond the cutover."""
+    """Every leaf on every address is trusted, for this name, strong, and valid beyond the cutover."""
     profile = section.profile(endpoint.profile or edge.tls.profile)
     gate.judge_confirmed(
         judge.judge_certificates,
@@ -21,7 +21,7 @@ def test_certificates(gate, edge, endpoint):
 
 @pytest.mark.item("sec.tls")
 def test_tls(gate, edge, endpoint):
-    """The endpoint agrees to nothing outside its Mozilla profile, and HTTP leads to HTTPS and stays there."""
+    """The endpoint accepts nothing outside its Mozilla profile, and HTTP redirects to HTTPS for good (HSTS)."""
     profile = section.profile(endpoint.profile or edge.tls.profile)
     expected = judge.ExpectedProtocols(endpoint, profile, edge.certificates(endpoint))
     gate.judge_confirmed(
@@ -31,7 +31,7 @@ def test_tls(gate, edge, endpoint):
 
 @pytest.mark.item("golive.dns")
 def test_certificate_at_the_new_address(gate, edge, cutover):
-    """The certificates at the new address are right for the name."""
+    """The certificates at the new address are valid for the name."""
     endpoint = cutover.port_443
     profile = section.profile(endpoint.profile or edge.tls.profile)
     gate.judge_confirmed(

@@ -1,4 +1,4 @@
-"""The way back: the runbook before the day; after the cutover what going back would lose, and that the old side is quiet."""
+"""Rollback: the runbook before the change; after the cutover what a rollback would lose, and that the old side is not written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_deploygate.checks.way_back import judge, probe
 
 @pytest.mark.item("day.rollback-plan")
 def test_the_runbook_can_be_relied_on(gate, rollback, runbook):
-    """Every step is verified and its dry run passes; in all it fits into the window, by rehearsals that are not old."""
+    """Every step is verified and its dry run passes; the total fits into the window, by recent rehearsals."""
     gate.judge(judge.judge_runbook, runbook, judge.fits(rollback), target="runbook")
 
 
@@ -27,5 +27,5 @@ def test_what_a_rollback_would_lose_is_known(gate, postgres, loss, cutover_at, b
 
 @pytest.mark.item("guard.old-side-fenced")
 def test_nobody_writes_to_the_old_side(gate, fence, cutover_at):
-    """No row was written to the old side since the cutover, and none is while we look."""
+    """No row was written to the old side since the cutover, and none is during the measurement."""
     gate.judge(judge.judge_old_side, probe.old_side_writes(fence, cutover_at), fence, target=fence.name)

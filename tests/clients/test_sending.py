@@ -1,4 +1,4 @@
-"""Requests as inventories describe them, sent to a real server on loopback that says what it got."""
+"""Requests as inventories describe them, sent to a real server on loopback that returns what it got."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_default_login_yields_to_the_requests_own() -> None:
 
 
 def test_a_health_check_sends_a_body_and_looks_at_all_of_the_answer(got: Got) -> None:
-    """Method and body arrive; status, texts and expression of a good answer are each looked at."""
+    """Method and body arrive; status, texts and expression of a good answer are each checked."""
 
     def seen(**keys: object) -> health.Seen:
         check = {"name": "x", "url": f"{got.url}/ping", "method": "POST", "body": "ping"}
@@ -126,7 +126,7 @@ def test_a_health_check_sends_a_body_and_looks_at_all_of_the_answer(got: Got) ->
 
 
 def test_certificates_that_cannot_be_read_are_no_answer(got: Got, tmp_path: Path) -> None:
-    """The file was there when the inventory was read, and is not when the check runs."""
+    """The file existed when the inventory was read, but not when the check runs."""
     ours = tmp_path / "ca.pem"
     ours.write_text("")
     check = HealthCheck.model_validate({"name": "x", "url": "https://127.0.0.1:1/", "ca_file": str(ours)})
@@ -147,7 +147,7 @@ def test_prometheus_is_asked_with_login_headers_and_parameters(got: Got) -> None
 
 
 def test_a_request_to_the_platform_is_about_the_synthetic_person(got: Got) -> None:
-    """The person stands in URL, JSON at any depth and headers; a wrong answer stops the steps."""
+    """The person is inserted into URL, headers and JSON at any depth; a wrong answer stops the steps."""
     person = operations.new_subject("ab")
     request = PlatformRequest.model_validate(
         {

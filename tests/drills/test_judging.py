@@ -1,4 +1,4 @@
-"""What is judged of every drill alike, on records made by hand."""
+"""The criteria common to all drills, on records made by hand."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_the_facts_of_a_drill_that_counts_are_still_to_judge(found):
 @pytest.mark.parametrize(
     ("found", "says", "bad"),
     [
-        (replace(FOUND, record=None, problem="there is no record r.json"), "no failover drill is known: there is no record r.json", []),
-        (replace(FOUND, record=None), "no failover drill is known: no reason was recorded", []),
-        (replace(FOUND, record=None, ran_now=True), "no failover drill is known", []),
+        (replace(FOUND, record=None, problem="there is no record r.json"), "no failover drill on record: there is no record r.json", []),
+        (replace(FOUND, record=None), "no failover drill on record: no reason was recorded", []),
+        (replace(FOUND, record=None, ran_now=True), "no failover drill on record", []),
         (having(environment="staging"), "the failover drill on record was run in 'staging', this is 'prod'", []),
         (having(environment="staging", outcome="failed"), "was run in 'staging'", ["outcome of the drill"]),
-        (having(date=NOW + CLOCKS + timedelta(seconds=1)), "2026-03-01 12:05 UTC, which is in the future: a clock is wrong",
+        (having(date=NOW + CLOCKS + timedelta(seconds=1)), "2026-03-01 12:05 UTC, which is in the future: check the clocks",
          ["date of the drill"]),
         (having(date=NOW - 91 * DAY), "2025-11-30 12:00 UTC, is 91 d old, limit 90 d", ["date of the drill"]),
         (replace(FOUND, configuration=ABOUT | {"stop": "other"}), "stop was 'stop it', is 'other'", ["configuration"]),
@@ -94,7 +94,7 @@ def test_what_says_nothing_about_today_is_inconclusive_and_names_the_next_step(f
     ],
 )
 def test_a_drill_that_failed_fails_however_old_it_is(ran_now, date, outcome, reason, says):
-    """Until one went well, nobody knows that it would go well now."""
+    """Until one has succeeded, it is unknown whether it would succeed now."""
     found = replace(having(outcome=outcome, reason=reason, date=date), ran_now=ran_now)
     judgement = judged(found)
     assert isinstance(judgement, Judgement)
@@ -103,7 +103,7 @@ def test_a_drill_that_failed_fails_however_old_it_is(ran_now, date, outcome, rea
 
 
 def test_facts_may_say_better_why_it_failed():
-    """They fail a record that calls itself good; where they say nothing, the outcome counts."""
+    """They fail a record that claims to be good; if they are silent, the outcome counts."""
     judgement = judged(FOUND, failure=lambda record: f"{record.facts} rows were lost")
     assert isinstance(judgement, Judgement)
     assert judgement.verdict is Verdict.FAIL

@@ -1,4 +1,4 @@
-"""The dated record of a drill: it comes back as it was written, and what is none says why."""
+"""The dated record of a drill: it is read back as it was written, and an unusable one says why."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     )
 )
 def test_any_record_comes_back(tmp_path_factory, record):
-    """Whatever the texts are; a lone surrogate cannot be written as UTF-8 and is not made by `st.text`."""
+    """For any texts; a lone surrogate cannot be written as UTF-8 and is not made by `st.text`."""
     file = tmp_path_factory.mktemp("records") / "r.json"
     drills.write(file, record)
     assert drills.read(file, Facts) == (record, "")
@@ -101,7 +101,7 @@ def test_no_file_bytes_that_are_no_text_and_a_folder(tmp_path):
 
 
 def test_several_records_in_one_file(tmp_path):
-    """Each stays when another is written; one that is not there is named."""
+    """Each is kept when another is written; a missing one is named."""
     one, other = (drills.made(Facts(seconds), "good", ABOUT) for seconds in (1.0, 2.0))
     file = tmp_path / "r.json"
     file.write_text("not JSON, so it is replaced")

@@ -1,4 +1,4 @@
-"""Quantiles against limits, on counts: exact, checked against scipy, and never too sure."""
+"""Quantiles against limits, on counts: exact, checked against scipy, and never overconfident."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALPHA = 0.05
 @given(st.integers(1, 200_000), st.floats(0, 1), st.floats(0.0005, 0.9995))
 @settings(max_examples=300, deadline=None)
 def test_tails_are_scipys(n, part, q):
-    """Both binomial tails agree with scipy, far out in the tails too."""
+    """Both binomial tails agree with scipy, also far in the tails."""
     k = round(part * n)
     assert binomial.at_most(k, n, q) == pytest.approx(stats.binom.cdf(k, n, q), rel=1e-6, abs=1e-12)
     assert binomial.at_least(k, n, q) == pytest.approx(stats.binom.sf(k - 1, n, q), rel=1e-6, abs=1e-12)
@@ -38,7 +38,7 @@ def test_bounds_are_scipys(n, part, alpha):
 
 @pytest.mark.parametrize("bad", [(-1, 5, 0.5), (6, 5, 0.5), (1, 5, 1.5)])
 def test_what_is_no_count_is_refused(bad):
-    with pytest.raises(ValueError, match="no binomial count"):
+    with pytest.raises(ValueError, match="not a binomial count"):
         binomial.at_most(*bad)
 
 
@@ -67,7 +67,7 @@ def test_edges_of_the_decision(n, over, quantile, verdict):
 
 
 def test_clustered_slow_requests_weigh_less_for_a_pass():
-    """60 slow ones in 10,000 pass when spread evenly; all in one second of a hundred they prove nothing."""
+    """60 slow ones in 10,000 pass when spread evenly; all in one second of a hundred, they prove nothing."""
     spread = [(100, int(n % 100 < 60)) for n in range(100)]
     together = [(100, 60 if n == 7 else 0) for n in range(100)]
     assert quantiles.decide(spread, 0.99, ALPHA).verdict is Verdict.PASS
@@ -77,7 +77,7 @@ def test_clustered_slow_requests_weigh_less_for_a_pass():
 
 
 def test_fail_speaks_of_what_the_run_saw():
-    """A stall of 2 s in 50 s fails on raw counts, though its requests weigh as one."""
+    """A stall of 2 s in 50 s fails on raw counts, though its requests count as one."""
     blocks = [(100, 100 if n in (10, 11) else 0) for n in range(50)]
     assert quantiles.decide(blocks, 0.99, ALPHA).verdict is Verdict.FAIL
 
@@ -103,7 +103,7 @@ def test_a_run_is_stopped_when_nothing_can_save_it():
     assert quantiles.fails_already([(100, 100)] * 3, 1000, 0.99, ALPHA)
     one_stall = [(100, 100), *[(100, 0)] * 14]
     assert not quantiles.fails_already(one_stall, 100_000, 0.99, ALPHA), (
-        "a stall may be the only one of the run"
+        "a stall may be the only one in the run"
     )
 
 

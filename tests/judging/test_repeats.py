@@ -1,4 +1,4 @@
-"""A failure is confirmed by a second one, and never taken back by a pass."""
+"""A failure is confirmed by a second one, and never revoked by a pass."""
 
 from __future__ import annotations
 

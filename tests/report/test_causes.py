@@ -19,7 +19,7 @@ from pytest_deploygate.report.exports import markdown
 from pytest_deploygate.report.record import Record
 
 MISSING = "the inventory has no backup; add `backup: {tool: pgbackrest}`"
-DOWN = "db1 (db1.example.com:5432) cannot be used: connection timeout expired; see whether it hangs"
+DOWN = "db1 (db1.example.com:5432) cannot be used: connection timeout expired; check whether it hangs"
 NAMES = ("x.one", "x.two", "x.three")
 
 

@@ -109,7 +109,7 @@ def _all(verdict: Verdict, reason: str) -> Record:
 
 
 def test_items_of_one_dead_host_are_one_line_and_so_are_those_that_are_deferred() -> None:
-    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; see whether it hangs or a firewall drops packets"
+    reason = "db1 (db1.example.com:5432) cannot be used: timeout expired; check whether it hangs or a firewall drops packets"
     text = terminal.text(_all(Verdict.INCONCLUSIVE, reason), width=200)
     assert text.count(reason) <= 2
     assert "inconclusive  7 items (" in text

@@ -72,7 +72,7 @@ def test_what_did_not_fail_is_not_asked_for_again(gate, first, verdict):
 @pytest.mark.parametrize(
     ("second", "says"),
     [
-        (Seen(old=False), "not when asked again"),
+        (Seen(old=False), "not on the second try"),
         (Seen(old=None), "it did not answer"),
         (CannotTell("app does not resolve here"), "app does not resolve here"),
     ],

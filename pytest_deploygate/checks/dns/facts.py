@@ -1,4 +1,4 @@
-"""What is measured of zones, names and switches, as frozen values: no I/O, no limit."""
+"""Measurements of zones, names and switches as frozen values: no I/O, no limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_deploygate.checks.dns.section import DnsName, networks
 class Records:
     """One server's answer over one transport. `rcode` is empty where there was none; `problem` says why.
 
-    `values` are sorted addresses, or the target of an alias; `ttl_s` is the smallest of the records'.
+    `values` are sorted addresses, or the target of an alias; `ttl_s` is the smallest TTL of the records.
     """
 
     transport: str
@@ -28,7 +28,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class NameAt:
-    """A name as one server gives it. `resolver` tells those that users ask from those that serve the zone."""
+    """A name as one server returns it. `resolver` is True for users' resolvers, False for servers of the zone."""
 
     server: str
     resolver: bool
@@ -37,7 +37,7 @@ class NameAt:
 
 @dataclass(frozen=True, slots=True)
 class NameFacts:
-    """A name everywhere, at one moment. `caa` are the authorities allowed to issue; None: no CAA record, or not asked."""
+    """A name on every server, at one moment. `caa` are the authorities allowed to issue; None: no CAA record, or not queried."""
 
     name: str
     at: datetime
@@ -64,9 +64,10 @@ class ZoneAt:
 
 @dataclass(frozen=True, slots=True)
 class ZoneFacts:
-    """The zone on every server; `delegated` are the names that the zone above gives, None where it was not asked.
+    """The zone on every server; `delegated` are the name servers in the parent zone, None if it was not queried.
 
-    `chain` is about DS records, None where the zone above was not asked. `unnamed` are addresses that the zone gives its name servers and that were not asked, `name (address)` each.
+    `chain` is about DS records, None if the parent zone was not queried. `unnamed` are addresses of the zone's name
+    servers that were not queried, each as `name (address)`.
     """
 
     zone: str
@@ -80,7 +81,7 @@ class ZoneFacts:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What was seen of a switch. `first_all_s` is when everybody had the new answer, None if never before the deadline."""
+    """What was seen of a switch. `first_all_s` is when every server had the new answer, None if not before the deadline."""
 
     facts: NameFacts
     rounds: int
@@ -90,12 +91,12 @@ class Switch:
 
 
 def is_new(server: NameAt, wanted: DnsName) -> bool:
-    """Tell whether a server gives the wanted answer, and nothing else, over each transport."""
+    """Return whether a server returns the wanted answer, and nothing else, over each transport."""
     return all(records.values and fits(records.values, wanted) for records in server.over)
 
 
 def fits(values: tuple[str, ...], wanted: DnsName) -> bool:
-    """Tell whether all values are among the wanted ones: an address in a block, or the target."""
+    """Return whether all values are among the wanted ones: an address in a block, or the target."""
     if wanted.cname:
         return values == (wanted.cname.rstrip(".").lower(),)
     blocks = networks(wanted.addresses or [])
@@ -103,7 +104,7 @@ def fits(values: tuple[str, ...], wanted: DnsName) -> bool:
 
 
 def says(server: NameAt) -> str:
-    """Say what a server answers, in few words."""
+    """Return a server's answer as a short text."""
     said = []
     for records in server.over:
         words = ", ".join(records.values) or records.problem or f"{records.rcode}, no record"
@@ -113,7 +114,7 @@ def says(server: NameAt) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FailoverFacts:
-    """What a drill found: seconds from the stop until every server gave the standby, and from the restore until none did.
+    """The result of a drill: seconds from the stop until every server returned the standby, and from the restore until none did.
 
     None for what was not reached.
     """
@@ -125,7 +126,7 @@ class FailoverFacts:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A name on the authoritative servers at one moment: every value given, and the greatest TTL."""
+    """A name on the authoritative servers at one moment: every value returned, and the highest TTL."""
 
     at: datetime
     name: str
@@ -135,7 +136,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """HTTP status of the standby, None without an answer; `primary_status` is the control: the site in use."""
+    """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site."""
 
     place: str
     path: str
@@ -147,7 +148,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """`state` is unsigned, valid, expired, broken or unclear; `detail` says what was wrong. `until` ends the first one."""
+    """`state` is unsigned, valid, expired, broken or unclear; `detail` says what was wrong. `until` is when the first one expires."""
 
     state: str
     detail: str = ""
@@ -156,7 +157,7 @@ class Signatures:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Whether the DS records in the zone above fit the zone's keys: none, fits, broken or unclear, with the detail."""
+    """Whether the DS records in the parent zone match the zone's keys: none, fits, broken or unclear, with the detail."""
 
     state: str
     detail: str = ""

@@ -1,4 +1,4 @@
-"""What was seen of the zone before, and how a switch is shown while it is awaited."""
+"""Earlier observations of the zone, and the progress display of a switch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pytest_deploygate.checks.dns.section import Dns
 
 @pytest.fixture(scope="session")
 def dns_observations(change_folder: Path, dns: Dns) -> Path:
-    """The file with what was seen of TTLs before: in the change's folder, unless the inventory names one."""
+    """The file of earlier observations of TTLs: in the change's folder, unless the inventory names one."""
     return dns.observations or change_folder / history.FILE
 
 
 @pytest.fixture
 def show_propagation(live_display: Callable[[Any], None]) -> Callable[[Progress], None]:
-    """Show who has the new answer, live where a person looks on; a switch that everybody has at once shows nothing."""
+    """Show which servers have the new answer, live in a terminal; a switch that is complete at once shows nothing."""
     shown: list[Progress] = []
 
     def show(progress: Progress) -> None:
@@ -34,7 +34,7 @@ def show_propagation(live_display: Callable[[Any], None]) -> Callable[[Progress]
 
 
 def propagation_table(progress: Progress) -> Table:
-    """Draw how far a switch has come."""
+    """Draw the progress of a switch."""
     done = sum(new for _, _, new in progress.rows)
     table = Table(
         title=f"{progress.name}: {done} of {len(progress.rows)} have the new answer, "

@@ -1,4 +1,4 @@
-"""The inventory's `dns` section: who serves the zone, which names matter, the standby, and what the cutover switches."""
+"""The inventory's `dns` section: the zone's servers, its important names, the standby, and what the cutover switches."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DomainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*.-]+$")]
 
 
 def networks(values: list[str]) -> list[IPv4Network | IPv6Network]:
-    """Return blocks as values that addresses can be looked for in."""
+    """Return blocks as values, so that `address in block` works."""
     return [ip_network(value) for value in values]
 
 
@@ -45,9 +45,7 @@ class NameServer(Section):
 
     short_form = ShortForm("address", r"^[0-9A-Fa-f.:]+$", examples=("192.0.2.53", "2001:db8::53"))
 
-    name: str = Field(
-        description="its name as in NS records, or how findings call it; the address if left out"
-    )
+    name: str = Field(description="its name as in NS records, used in findings; left out: the address")
     address: Annotated[str, BeforeValidator(an_address)] = Field(description="IPv4 or IPv6 address")
     port: Port = Field(default=53, description="UDP and TCP port")
 
@@ -62,7 +60,7 @@ class NameServer(Section):
 
     @property
     def label(self) -> str:
-        """How findings call it."""
+        """Its name in findings."""
         bare = f"[{self.address}]" if ":" in self.address else self.address
         where = self.address if self.port == 53 else f"{bare}:{self.port}"
         return where if self.name == self.address else f"{self.name} ({where})"
@@ -87,41 +85,48 @@ class DnsFailover(Section):
     within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(minutes=2),
-        description="every authoritative server must give the standby by then",
+        description="every authoritative server must return the standby within this time",
     )
     record: FilePath = Field(description="file that keeps the dated record of the last drill")
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=90),
-        description="greatest age of the record",
+        description="maximum age of the record",
     )
+
+    @property
+    def patience_s(self) -> float:
+        """How long the drill waits for the standby in every authoritative answer, in seconds: a probe waits this long and does not judge."""
+        return self.within.total_seconds()
 
 
 class DnsName(Section):
-    """A name that users use, and what it must resolve to."""
+    """A name in use, and what it must resolve to."""
 
     exactly_one = ("addresses", "cname")
-    instead = "say either `addresses: [192.0.2.10]` (blocks are fine) or `cname: target.example.net`, one of the two"
+    instead = (
+        "set either `addresses: [192.0.2.10]` (blocks are fine) or `cname: target.example.net`, not both"
+    )
 
     name: DomainName = Field(description="the name, without a final dot")
     addresses: list[Network] | None = Field(
         default=None,
         min_length=1,
-        description="addresses or CIDR blocks; every answer must lie inside, any of them may be given",
+        description="addresses or CIDR blocks; every answer must be within one of them",
     )
     cname: DomainName | None = Field(default=None, description="the target that the name is an alias of")
     caa: list[str] = Field(
         default=[], description="authorities that must be allowed to issue (CAA, RFC 8659)"
     )
     standby: Standby | None = Field(default=None, description="the site that takes over")
-    failover: DnsFailover | None = Field(default=None, description="how to make it take over, for a drill")
+    failover: DnsFailover | None = Field(default=None, description="how to trigger the failover in a drill")
 
 
 class Cutover(Section):
     """A name that the change switches to the new system."""
 
     exactly_one = ("addresses", "cname")
-    instead = "say either `addresses: [192.0.2.10]` or `cname: target.example.net`, the new ones"
+    instead = "set either `addresses: [192.0.2.10]` or `cname: target.example.net`, with the new values"
 
     name: DomainName = Field(description="the name, without a final dot")
     addresses: list[Network] | None = Field(
@@ -144,21 +149,26 @@ class Cutover(Section):
 
     @property
     def port_443(self) -> Endpoint:
-        """The endpoint whose certificates must be right."""
+        """The endpoint whose certificates must be valid."""
         if self.endpoint is not None:
             return self.endpoint
         single = [str(n.network_address) for n in networks(self.addresses or []) if n.num_addresses == 1]
         return Endpoint(name=self.name, host=self.name, **({"addresses": single} if single else {}))  # type: ignore[arg-type]
 
+    @property
+    def patience_s(self) -> float:
+        """How long the probe waits for the new answer everywhere, in seconds: a probe waits this long and does not judge."""
+        return self.within.total_seconds()
+
 
 class Dns(Section):
-    """A zone, everybody who serves it, and the names that matter."""
+    """A zone, its servers, and its important names."""
 
     zone: DomainName = Field(description="the zone, e.g. example.com")
     servers: list[NameServer] = Field(min_length=1, description="all authoritative servers, IPv4 and IPv6")
-    resolvers: list[NameServer] = Field(default=[], description="resolvers that users ask")
+    resolvers: list[NameServer] = Field(default=[], description="resolvers that users query")
     parent: list[NameServer] = Field(
-        default=[], description="servers of the zone above, to see the delegation"
+        default=[], description="servers of the parent zone, to check the delegation"
     )
     min_servers: int = Field(
         json_schema_extra={"weaker": "smaller"},
@@ -169,7 +179,7 @@ class Dns(Section):
     max_ttl: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(seconds=300),
-        description="greatest TTL of the names, so that a switch takes effect soon",
+        description="maximum TTL of the names, so that a switch takes effect soon",
     )
     same_serial: bool = Field(
         json_schema_extra={"weaker": "false"},
@@ -180,12 +190,12 @@ class Dns(Section):
         default=False, description="the zone must be signed; a signed one must always be valid"
     )
     signatures_left: Duration = Field(
-        default=timedelta(days=2), description="signatures (RRSIG) must be valid that much longer"
+        default=timedelta(days=2), description="signatures (RRSIG) must be valid for at least this long"
     )
     timeout: Duration = Field(default=timedelta(seconds=3), description="for each query")
     observations: FilePath | None = Field(
         default=None,
-        description="file that keeps the TTLs that were observed, one per line; left out: in the change's folder",
+        description="file that keeps observed TTLs, one per line; left out: in the change's folder",
     )
     names: Annotated[
         list[DnsName], Each("dns_name", "names: [{name: app.example.com, addresses: [192.0.2.10]}]")
@@ -207,4 +217,4 @@ class Keys(InventoryKeys):
 
     dns: Annotated[
         Dns | None, Given("dns", "dns: {zone: example.com, servers: [192.0.2.53, 198.51.100.53], names: […]}")
-    ] = Field(default=None, description="the zone, who serves it, and the names that matter")
+    ] = Field(default=None, description="the zone, its servers, and its important names")

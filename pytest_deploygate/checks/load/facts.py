@@ -1,4 +1,4 @@
-"""What is measured of load that was sent, and of servers' histograms, as frozen values: no I/O, no limit."""
+"""Measurements of sent load and of servers' histograms as frozen values: no I/O, no limit."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """The requests that were due in one second of the run. Quantiles are None where they fall among failed ones."""
+    """The requests that were due in one second of the run. Quantiles are None if they fall among failed ones."""
 
     second: int
     requests: int
-    over: tuple[int, ...]  # requests at or over each of the run's limits, failed ones among them
+    over: tuple[int, ...]  # requests at or over each of the run's limits, including failed ones
     p50_s: float | None
     p99_s: float | None
     max_s: float | None
@@ -20,10 +20,10 @@ class Second:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """One endpoint's requests, or those of all. A request that failed or was never sent is over every limit.
+    """The requests of one endpoint, or of all. A request that failed or was never sent is over every limit.
 
-    `failures` counts them by what happened. `points` are (seconds, share of all at or below). `histogram` is an
-    HdrHistogram of the good answers in microseconds (V2 encoding, base64), which any tool of that kind reads and adds up.
+    `failures` counts them by cause. `points` are (seconds, share of all at or below). `histogram` is an
+    HdrHistogram of the good answers in microseconds (V2 encoding, base64), which any HdrHistogram tool can read and merge.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True)
 class PhaseTimes:
-    """How long one part of the requests took; `count` is how many had it (a reused connection has no connect)."""
+    """How long one phase of the requests took; `count` is how many had it (a reused connection has no connect)."""
 
     name: str
     count: int
@@ -59,7 +59,7 @@ class PhaseTimes:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What this client measures on a server of its own that does nothing: less it cannot see."""
+    """What this client measures on its own no-op server: it cannot measure less."""
 
     requests: int
     rate: float
@@ -69,10 +69,10 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How well the client did. `kept` is the share of requests begun by the end of the plan; `lag` is its own delay.
+    """How well the client performed. `kept` is the share of requests begun by the end of the plan; `lag` is its own delay.
 
-    `held` counts requests that waited because `max_in_flight` were open: the server's doing, and in their latency.
-    `cpu_wait_share` is the share of the run in which it was ready and others had the CPU (None: not known).
+    `held` counts requests that waited because `max_in_flight` were open: caused by the server, and included in their latency.
+    `cpu_wait_share` is the share of the run in which it was runnable while others had the CPU (None: unknown).
     """
 
     planned: int
@@ -92,7 +92,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class LoadRun:
-    """A whole run. `stopped` says why it ended before its plan; empty where it did not."""
+    """A whole run. `stopped` says why it ended early; empty if it did not."""
 
     target: str
     started: str
@@ -113,7 +113,7 @@ class LoadRun:
         return next(found for found in (self.whole, *self.endpoints) if found.name == name)
 
     def only(self, name: str) -> LoadRun:
-        """Return the run with one endpoint's latencies alone: what a finding about it needs as evidence."""
+        """Return the run with only one endpoint's latencies: what a finding about it needs as evidence."""
         return replace(self, whole=self.of(name), endpoints=())
 
 
@@ -136,7 +136,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What was counted up to one time since the scrape before: requests at or below each bound, cumulative."""
+    """Requests counted between the previous scrape and this one: at or below each bound, cumulative."""
 
     at: float
     at_or_below: tuple[int, ...]
@@ -144,7 +144,7 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class ServerHistogram:
-    """A histogram's increase over a window, summed over its series. `bounds_s` rise; the last is infinite.
+    """A histogram's increase over a window, summed over its series. `bounds_s` ascend; the last is infinite.
 
     `silent` names servers that stopped being scraped longer ago than `newest_within_s`, while others still are.
     """

@@ -30,7 +30,7 @@ _MOST_PER_SECOND = 50_000
 
 
 class LatencyLimits(Section):
-    """How fast requests must be. A limit holds when the counts show it at the stated confidence."""
+    """How fast requests must be. A limit is met when the counts show it at the stated confidence."""
 
     p50: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -47,7 +47,7 @@ class LatencyLimits(Section):
         default=0.05,
         gt=0,
         le=0.2,
-        description="the most that a wrong PASS, or a wrong FAIL, may be likely",
+        description="maximum probability of a wrong PASS, or of a wrong FAIL",
     )
 
     @model_validator(mode="after")
@@ -80,7 +80,7 @@ class LoadTarget(Section):
 
     @property
     def origin(self) -> str:
-        """`https://host:port`, without the port where it is the scheme's own."""
+        """`https://host:port`, without the port if it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
         return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}"
 
@@ -88,24 +88,22 @@ class LoadTarget(Section):
 class LoadEndpoint(HttpRequest):
     """One kind of request, and what a good answer to it is. A fast wrong answer counts as over every limit."""
 
-    name: str = Field(default="", description="how findings call it (default: method and path)")
+    name: str = Field(default="", description="its name in findings (default: method and path)")
     path: str = Field(pattern=r"^/[!-~]*$", description="path with query, as sent: /api/machines?limit=50")
     weight: float = Field(default=1.0, gt=0, description="its share of the traffic, relative to the others")
-    auth: HttpLogin | None = Field(default=None, description="login of its own, instead of `load.auth`")
+    auth: HttpLogin | None = Field(default=None, description="its own login, instead of `load.auth`")
     ca_file: ExistingPath | None = Field(default=None, description="instead of `load.target.ca_file` (PEM)")
     timeout: Duration | None = Field(default=None, description="instead of `load.timeout`")
-    limits: LatencyLimits | None = Field(
-        default=None, description="limits of its own, instead of `load.limits`"
-    )
+    limits: LatencyLimits | None = Field(default=None, description="its own limits, instead of `load.limits`")
 
     @property
     def label(self) -> str:
-        """How findings call it."""
+        """Its name in findings."""
         return self.name or f"{self.method} {self.path}"
 
 
 class RateStage(Section):
-    """A part of a rate profile: a steady rate, or one that changes evenly to `to`."""
+    """A part of a rate profile: a steady rate, or one that changes linearly to `to`."""
 
     rate: float = Field(ge=0, le=_MOST_PER_SECOND, description="requests per second (at its start)")
     to: float | None = Field(
@@ -115,7 +113,7 @@ class RateStage(Section):
 
 
 class ServerHistograms(Prometheus):
-    """The server's own latency histograms, read from Prometheus: instead of sending load, or beside it."""
+    """The server's own latency histograms, read from Prometheus: instead of sending load, or in addition."""
 
     renamed: ClassVar[Mapping[str, str]] = {"bearer": "token"}
 
@@ -127,9 +125,9 @@ class ServerHistograms(Prometheus):
     selector: str = Field(
         default="", pattern=r"^[^{}]*$", description='label matchers, e.g. job="api",code!~"5.."'
     )
-    window: Duration = Field(default=timedelta(minutes=10), description="how far back requests count")
+    window: Duration = Field(default=timedelta(minutes=10), description="how far back requests are counted")
     newest_within: Duration = Field(
-        default=timedelta(minutes=2), description="how old the newest sample may be"
+        default=timedelta(minutes=2), description="maximum age of the newest sample"
     )
 
 
@@ -138,11 +136,11 @@ class Load(Section):
 
     allow: str | None = Field(
         default=None,
-        description="the inventory's name again: load is sent only where this says so",
+        description="the inventory's name again; load is sent only if it matches",
     )
     target: LoadTarget | None = Field(default=None, description="the server that gets the load")
     endpoints: Annotated[list[LoadEndpoint], Field(min_length=1)] = Field(
-        default_factory=list, description="the requests that carry the traffic, with their weights"
+        default_factory=list, description="the requests that make up the traffic, with their weights"
     )
     peak_per_second: float | None = Field(
         default=None, gt=0, description="requests per second that the system must handle: the declared peak"
@@ -154,20 +152,20 @@ class Load(Section):
         description="requests per second to send (default: the declared peak)",
     )
     profile: Annotated[list[RateStage], Field(min_length=1)] | None = Field(
-        default=None, description="rates one after another, instead of rate_per_second and duration"
+        default=None, description="consecutive rates, instead of rate_per_second and duration"
     )
     duration: Duration | None = Field(
         default=None, description="how long (default: until 5,000 requests are sent, at least 10 s)"
     )
     max_per_second: float | None = Field(
-        default=None, gt=0, description="cap: more is never sent (default: the greatest rate planned here)"
+        default=None, gt=0, description="cap: more is never sent (default: the highest planned rate)"
     )
     max_requests: int = Field(default=1_000_000, ge=1, description="cap: more are never sent in a run")
     max_in_flight: int = Field(
         default=500,
         ge=1,
         le=10_000,
-        description="cap: requests that may be open at once; more wait their turn",
+        description="cap: requests that may be open at once; others wait",
     )
     stop_at_error_ratio: float = Field(
         json_schema_extra={"weaker": "larger"},
@@ -179,15 +177,13 @@ class Load(Section):
     connections: Literal["reused", "cold"] = Field(
         default="reused", description="`cold` opens a connection for every request, as new visitors do"
     )
-    timeout: Duration = Field(default=timedelta(seconds=5), description="longest wait for an answer")
-    max_body: Size = Field(
-        default=16 << 20, description="largest body that is read; a larger one is an error"
-    )
+    timeout: Duration = Field(default=timedelta(seconds=5), description="maximum wait for an answer")
+    max_body: Size = Field(default=16 << 20, description="maximum size of a body; a larger one is an error")
     auth: HttpLogin | None = Field(default=None, description="how requests log in")
     limits: LatencyLimits = Field(default=LatencyLimits(), description="how fast requests must be")
     baseline: FilePath | None = Field(
         default=None,
-        description="an earlier change's folder, or a saved run: slower than that is a regression",
+        description="an earlier change's folder, or a saved run: being slower than it is a regression",
     )
     slower_by: float = Field(
         json_schema_extra={"weaker": "larger"},
@@ -205,7 +201,7 @@ class Load(Section):
 
     @property
     def sends(self) -> bool:
-        """Whether load is meant to be sent: not where there are the server's histograms and nobody allowed load."""
+        """Whether load should be sent: not if there are the server's histograms and load is not allowed."""
         return self.target is not None and (self.allow is not None or self.server is None)
 
     @property
@@ -219,7 +215,7 @@ class Load(Section):
 
     @property
     def greatest_rate(self) -> float:
-        """The greatest rate planned, per second."""
+        """The highest planned rate, per second."""
         return max(max(stage.rate, stage.to or 0.0) for stage in self.stages)
 
     @property
@@ -230,33 +226,33 @@ class Load(Section):
         )
 
     def limits_of(self, endpoint: LoadEndpoint) -> LatencyLimits:
-        """The limits that hold for one endpoint."""
+        """The limits of one endpoint."""
         return endpoint.limits or self.limits
 
     @property
     def known_limits_s(self) -> tuple[float, ...]:
-        """Every limit that occurs, in seconds, rising: requests over each are counted exactly."""
+        """All limits, in seconds, ascending: requests over each are counted exactly."""
         all_limits = [self.limits, *(e.limits for e in self.endpoints if e.limits)]
         return tuple(sorted({t.total_seconds() for each in all_limits for t in (each.p50, each.p99)}))
 
 
-#: Requests that decide p99 with some room: about 83 may be over the limit in 10,000, about 37 in 5,000.
+#: Enough requests to decide p99 with some margin: about 83 may be over the limit in 10,000, about 37 in 5,000.
 DEFAULT_REQUESTS = 5_000
 
 
 def _contradictions(load: Load) -> list[str]:
-    """Return what of the section does not fit together, in words."""
+    """Return the contradictions in the section, in words."""
     found = []
     if load.target is None and load.server is None:
         found.append(
             "name a `target` with `endpoints` to send load to, or `server: {url: …}` with its histograms"
         )
     if load.target is not None and not load.endpoints:
-        found.append("`target` needs `endpoints`: the requests that carry the traffic")
+        found.append("`target` needs `endpoints`: the requests that make up the traffic")
     if load.target is not None and load.peak_per_second is None:
         found.append("`peak_per_second` is missing: the requests per second that the system must handle")
     if load.profile and (load.rate_per_second or load.duration):
-        found.append("`profile` replaces `rate_per_second` and `duration`: keep one or the other")
+        found.append("`profile` replaces `rate_per_second` and `duration`: keep one of them")
     labels = sorted(endpoint.label for endpoint in load.endpoints)
     found += [f"two endpoints are called {a!r}: give one a `name`" for a, b in pairwise(labels) if a == b]
     if load.target is not None and not found:
@@ -268,26 +264,26 @@ def _over_the_cap(load: Load) -> list[str]:
     cap, planned = load.max_per_second, load.planned_requests
     found = []
     if cap is not None and load.greatest_rate > cap:
-        found.append(f"{load.greatest_rate:g}/s are planned and `max_per_second` allows {cap:g}/s")
+        found.append(f"{load.greatest_rate:g}/s are planned, but `max_per_second` allows {cap:g}/s")
     if planned > load.max_requests:
-        found.append(f"{planned:.0f} requests are planned and `max_requests` allows {load.max_requests}")
+        found.append(f"{planned:.0f} requests are planned, but `max_requests` allows {load.max_requests}")
     if planned < 1:
         found.append("not even one request is planned: raise the rate or the duration")
     return found
 
 
 def allowed(load: Load, name: str) -> str:
-    """Return why no load may be sent to the inventory of this name; empty where it may."""
+    """Return why no load may be sent to the inventory with this name; empty if it may."""
     if load.allow == name:
         return ""
     if load.allow is None:
         return (
-            f"no load was sent: the inventory {name} does not say that it may be; add `allow: {name}` under `load` "
-            "where load is agreed, or judge the server's own histograms with `load: {server: {url: …}}`"
+            f"no load was sent: the inventory {name} does not allow it; add `allow: {name}` under `load` "
+            "if load is agreed, or judge the server's own histograms with `load: {server: {url: …}}`"
         )
     return (
-        f"no load was sent: `load.allow` names {load.allow!r} and this inventory is {name!r}; was the section copied? "
-        f"write `allow: {name}` where load on it is agreed"
+        f"no load was sent: `load.allow` names {load.allow!r}, but this inventory is {name!r}; if the section was copied, "
+        f"set `allow: {name}` once load on it is agreed"
     )
 
 

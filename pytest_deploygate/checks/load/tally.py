@@ -1,6 +1,6 @@
-"""Counts and samples of a run while it goes on: exact counts over each limit, raw samples up to a bound.
+"""Counts and samples of a running load: exact counts over each limit, raw samples up to a bound.
 
-Beyond the bound seconds that are over are folded into an HdrHistogram for each endpoint, which keeps three digits.
+Beyond the bound, past seconds are folded into an HdrHistogram for each endpoint, which keeps three digits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Bucket:
 
 
 class Tally:
-    """Takes a latency at a time. `names` are those of the endpoints, `limits_s` what is counted."""
+    """Counts one latency at a time. `names` are the endpoints, `limits_s` the limits that are counted."""
 
     def __init__(self, names: Sequence[str], limits_s: Sequence[float], most_raw: int = MOST_RAW) -> None:
         self.names, self.limits_s = tuple(names), tuple(limits_s)
@@ -53,7 +53,7 @@ class Tally:
         self._folded: list[HdrHistogram | None] = [None for _ in names]
 
     def add(self, endpoint: int, due_s: float, latency_s: float, failure: str = "") -> None:
-        """Count a request by when it was due. `failure` says what was wrong with it; it is then over every limit."""
+        """Count a request by its due time. `failure` says what was wrong with it; it is then over every limit."""
         if failure:
             latency_s = math.inf
             self.failed += 1
@@ -70,7 +70,7 @@ class Tally:
             self._fold(int(due_s))
 
     def blocks(self, endpoint: int | None, limit: int) -> list[tuple[int, int]]:
-        """Return (requests, over) by second, of one endpoint or all (None), while the run goes on."""
+        """Return (requests, over) by second, of one endpoint or all (None), during the run."""
         found: dict[int, list[int]] = {}
         for number in range(len(self.names)) if endpoint is None else (endpoint,):
             for done in self._done[number]:
@@ -80,7 +80,7 @@ class Tally:
         return [(n, over) for _, (n, over) in sorted(found.items())]
 
     def recent(self, second: int) -> tuple[int, float | None, float | None]:
-        """Return count, p50 and p99 of the requests that were due in one second so far; for the live picture."""
+        """Return count, p50 and p99 of the requests that were due in one second so far, for the live display."""
         samples = (
             sorted(x for buckets in self._open for x in list(buckets[second].samples))
             if self.requests
@@ -112,7 +112,7 @@ class Tally:
         return _Bucket(over=[0] * len(self.limits_s))
 
     def _fold(self, now: int) -> None:
-        """Fold what was due long ago; late answers to a folded second go into a second entry of it."""
+        """Fold seconds long past; late answers to a folded second get a second entry."""
         old = sorted({second for buckets in self._open for second in buckets if second < now - 10})
         for number, samples in enumerate(self._close(old or [now])):
             self._folded[number] = self._folded[number] or new_histogram()
@@ -144,14 +144,14 @@ class Tally:
         return kept
 
 
-#: How findings call all endpoints together.
+#: The name of all endpoints together in findings.
 WHOLE = "all endpoints"
 
 
 def highest_equivalent(value: int) -> int:
-    """Return the greatest value of a bucket of three digits: 2,048 buckets of 1, then each 1,024 are twice as wide.
+    """Return the highest value of a bucket of three digits: 2,048 buckets of 1, then each 1,024 are twice as wide.
 
-    As the library has it, which takes ten times as long to say it.
+    Equal to the library's result, which takes ten times as long.
     """
     shift = max(0, value.bit_length() - _BUCKET_BITS)
     return (((value >> shift) + 1) << shift) - 1
@@ -180,7 +180,7 @@ def _second(second: int, samples: Sequence[float], over: Sequence[int]) -> Secon
 
 
 def _quantile(samples: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank quantile of sorted samples; None where it is no good answer's."""
+    """Return the nearest-rank quantile of sorted samples; None if it is not a good answer's."""
     if not samples:
         return None
     value = samples[max(0, math.ceil(share * len(samples) - 1e-9) - 1)]
@@ -197,7 +197,7 @@ def _latencies(
     merged = _merged(seconds)
     requests, failed = sum(s.requests for s in merged), sum(failures.values())
     good = requests - failed
-    # Added up once: the library's own look-up walks over all counts again for each share.
+    # Accumulated once: the library's own look-up iterates over all counts for each share.
     reached = list(itertools.accumulate(histogram.counts)) if good else []
 
     def at(share: float) -> float | None:
@@ -226,11 +226,11 @@ def _latencies(
 
 
 def _merged(seconds: Sequence[Second]) -> list[Second]:
-    """Return one entry for each second: a folded one that had late answers has two, and its quantiles the greater."""
+    """Return one entry for each second: a folded one with late answers has two, and gets the higher quantiles."""
     found: dict[int, Second] = {}
     for s in sorted(seconds, key=lambda s: s.second):
         if (b := found.get(s.second)) is not None:
-            s = Second(  # noqa: PLW2901 (the two are one)
+            s = Second(  # noqa: PLW2901 (both entries are one second)
                 s.second,
                 s.requests + b.requests,
                 tuple(x + y for x, y in zip(s.over, b.over, strict=True)),
@@ -247,7 +247,7 @@ def _worse(one: float | None, other: float | None) -> float | None:
 
 
 def _rising(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Leave out points that repeat the value before: of each value the greatest share counts."""
+    """Leave out points that repeat the previous value: the highest share of each value counts."""
     return tuple(dict(points).items())
 
 

@@ -1,3 +1,3 @@
-"""The policy pages and the maintenance page are served as they should be."""
+"""The policy pages and the maintenance page are served as expected."""
 
 __all__ = ["judge", "probe"]

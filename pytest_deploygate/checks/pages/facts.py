@@ -1,4 +1,4 @@
-"""What is measured of pages, as frozen values: no I/O, no limit."""
+"""Measurements of pages as frozen values: no I/O, no limit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pytest_deploygate.drills.record import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One read of a page. `status` is None where there was no answer and `problem` says why.
+    """One read of a page. `status` is None if there was no answer; `problem` says why.
 
-    `outside` are the addresses of what else it loads (styles, scripts, images, frames, fonts).
+    `outside` are the URLs of what else it loads (styles, scripts, images, frames, fonts).
     """
 
     url: str
@@ -32,7 +32,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class DrillFacts:
-    """What a drill found of the page with the application down. `sha256` is of the page's body then."""
+    """The page as a drill saw it with the application down; `sha256` is of its body."""
 
     status: int | None
     sha256: str

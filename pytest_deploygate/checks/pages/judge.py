@@ -1,4 +1,4 @@
-"""Pages: the policy is published and up to date; the maintenance page needs nothing but its server."""
+"""Pages: the policy is published and up to date; the maintenance page depends on nothing but its server."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, word
 
 __all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
 
-#: Two reads that are alike show that nothing generates the page.
+#: Two identical reads show that the page is static.
 _LEAST_READS = 2
 
 
 def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
-    """Pass when the page is served and the newest date on it is not before the change of the policy.
+    """Pass when the page is served and the newest date on it is not before the policy change.
 
     A page that was not read, or that states no date up to today, is inconclusive.
     """
@@ -47,7 +47,7 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
     if not past:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.url} states no date that can be read, so whether it is up to date is unknown; write for example "
+            f"{found.url} contains no readable date, so whether it is up to date is unknown; write for example "
             "`Last updated: 24 November 2026`",
         )
     newest = max(past)
@@ -63,20 +63,21 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             f"{found.url} is dated {newest}, before {oldest} ({why}): publish the new version",
             readings,
         )
-    return Judgement(Verdict.PASS, f"{found.url} is served and states {newest}", readings)
+    return Judgement(Verdict.PASS, f"{found.url} is served and dated {newest}", readings)
 
 
 def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgement:
     """Pass when every read answers 503 with Retry-After, small, self-contained, and the same as the others.
 
-    What one read showed is a failure even if another had no answer. One read alone cannot show that it is a static file.
+    A defect in one read is a failure even if another read got no answer. One read alone cannot show that the file is
+    static.
     """
     read = [page for page in found if page.status is not None]
     wrong = [*dict.fromkeys(text for page in read for text in _page(page, expected))]
     versions = {page.sha256 for page in read}
     if len(versions) > 1:
         wrong.append(
-            "reads gave different pages, so something generates it, an application or a database: serve a static file"
+            "reads returned different pages, so an application or database generates it: serve a static file"
         )
     notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in read for name in page.cookies))
     shown = next((page for page in read if [*_page(page, expected)]), read[0] if read else None)
@@ -123,16 +124,16 @@ def _page(page: Page, expected: Maintenance) -> Iterator[str]:
         )
     if page.size_bytes > expected.max_size:
         yield (
-            f"{words_for_bytes(page.size_bytes)} large, limit {words_for_bytes(expected.max_size)}: make it smaller"
+            f"size {words_for_bytes(page.size_bytes)}, limit {words_for_bytes(expected.max_size)}: make it smaller"
         )
     if page.size_bytes == 0:
         yield "the page is empty: write one"
     if page.outside:
-        yield f"loads {', '.join(page.outside[:3])}: put it into the page, because its server may be down too"
+        yield f"loads {', '.join(page.outside[:3])}: inline it, because its server may be down too"
 
 
 def _waits(page: Page) -> bool:
-    """Tell whether Retry-After makes clients wait: seconds, or an HTTP date that is still ahead (RFC 9110 section 10.2.3)."""
+    """Return whether Retry-After makes clients wait: seconds, or an HTTP date in the future (RFC 9110 section 10.2.3)."""
     value = page.retry_after
     if value is None:
         return False
@@ -146,7 +147,7 @@ def _waits(page: Page) -> bool:
 
 
 def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
-    """Pass when a drill of this run or on record saw this very page served with the application down.
+    """Pass when a drill of this run or on record saw this exact page served with the application down.
 
     A record of another environment, configuration or page, from the future, too old, or one that contradicts its own
     outcome is inconclusive.
@@ -193,4 +194,4 @@ def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:
         f"at most {words_for_bytes(expected.max_size)}",
         ok=0 < page.size_bytes <= expected.max_size,
     )
-    yield Reading("loads from elsewhere", len(page.outside), limit="0", ok=not page.outside)
+    yield Reading("external resources", len(page.outside), limit="0", ok=not page.outside)

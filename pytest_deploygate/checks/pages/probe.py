@@ -1,4 +1,4 @@
-"""Pages as a visitor gets them: status, headers, size, dates that they state, and what they load from elsewhere."""
+"""Pages as a visitor gets them: status, headers, size, dates in the text, and external resources."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _CHANGES_S = 30.0
 
 
 def read(page: PublicPage, pages: Pages) -> Page:
-    """Fetch a page; without an answer, or with a server's error, once more. That there is no answer is a value."""
+    """Fetch a page, with a retry if there is no answer or a server error. A missing answer is a value."""
     found = _read(page, pages)
     return found if found.status is not None and found.status < 500 else _read(page, pages)
 
 
 def reads(page: PublicPage, pages: Pages) -> tuple[Page, ...]:
-    """Fetch a page several times, to see whether it is always the same. That there is no answer is a value."""
+    """Fetch a page several times, to check that it is always the same. A missing answer is a value."""
     return tuple(_read(page, pages) for _ in range(_READS))
 
 
@@ -86,7 +86,7 @@ class _Seen(HTMLParser):
         self._hidden = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note addresses of things to load."""
+        """Collect the URLs that a browser loads."""
         found = dict(attrs)
         self._hidden += tag in ("script", "style")
         if tag == "link" and not {"stylesheet", "icon", "preload", "modulepreload", "manifest"} & set(
@@ -101,11 +101,11 @@ class _Seen(HTMLParser):
         self._styles(found.get("style") or "")
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave what is not seen."""
+        """Leave an invisible element."""
         self._hidden = max(0, self._hidden - (tag in ("script", "style")))
 
     def handle_data(self, data: str) -> None:
-        """Keep visible words, and look into styles."""
+        """Keep visible words, and the URLs in styles."""
         if self._hidden:
             self._styles(data)
         else:
@@ -132,7 +132,7 @@ _FORMS = (
 def dates(text: str) -> tuple[date, ...]:
     """Return the dates in a text, in order: 2026-11-24, 24 November 2026, November 24, 2026, 24.11.2026.
 
-    11/24/2026 is left out: it is read in two ways.
+    11/24/2026 is left out, because it is ambiguous.
     """
     found = []
     for form, (year, month, day) in _FORMS:
@@ -152,7 +152,7 @@ def maintenance(
 ) -> MaintenanceFacts:
     """Fetch the maintenance page, and read the record of the last drill unless one was run now.
 
-    That the page or the record cannot be read is a value of the facts; nothing is raised.
+    An unreadable page or record is a value of the facts; nothing is raised.
     """
     path = page.drill.record if page.drill else None
     about = configuration(pages)
@@ -176,9 +176,9 @@ def _former(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
-    """Stop the application, see that it is down, read the page, and always start the application again.
+    """Stop the application, check that it is down, read the page, and always start the application again.
 
-    Raises CannotTell where the inventory has no drill, a command fails, or the record cannot be written.
+    Raises CannotTell if the inventory has no drill, a command fails, or the record cannot be written.
     """
     wanted = pages.maintenance
     if wanted is None or wanted.drill is None:
@@ -192,11 +192,11 @@ def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
     back = _becomes(wanted.drill, pages, up=True)
     problem = ""
     if not down:
-        problem = f"{wanted.drill.application} still answered after the stop, so nothing was shown"
+        problem = f"{wanted.drill.application} still answered after the stop, so the drill proves nothing"
     elif page.status != 503:
         problem = f"with the application down the page answered {page.status or page.problem}, expected 503"
     elif not back:
-        problem = f"{wanted.drill.application} did not answer again within {_CHANGES_S:.0f} s of the start: look at it now"
+        problem = f"{wanted.drill.application} did not answer again within {_CHANGES_S:.0f} s of the start: check it now"
     record = drills.made(
         DrillFacts(page.status, page.sha256, down),
         "failed" if problem else drills.GOOD,

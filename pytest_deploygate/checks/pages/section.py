@@ -21,9 +21,9 @@ from pytest_deploygate.fields.types import (
 
 
 class PublicPage(HttpAccess):
-    """A page that is fetched as a browser does, with GET and by following redirects."""
+    """A page that is fetched as a browser does, with GET and following redirects."""
 
-    url: Url = Field(description="where it is served")
+    url: Url = Field(description="URL of the page")
     ca_file: ExistingPath | None = Field(default=None, description="instead of `pages.ca_file` (PEM)")
     timeout: Duration | None = Field(default=None, description="instead of `pages.timeout`")
 
@@ -33,7 +33,7 @@ class PolicyPage(PublicPage):
 
     not_before: date | None = Field(
         default=None,
-        description="the date on the page must not be before this: that of the change of the policy",
+        description="the date on the page must not be before this date, on which the policy changed",
     )
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -41,7 +41,7 @@ class PolicyPage(PublicPage):
         description="without `not_before`: the date on the page must not be older than this",
     )
     contains: Texts = Field(
-        default=[], description="text that a reader must find on it, or a list, e.g. the company's name"
+        default=[], description="text that the page must contain, or a list, e.g. the company's name"
     )
 
 
@@ -55,7 +55,7 @@ class MaintenanceDrill(Section):
     max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=90),
-        description="greatest age of the record",
+        description="maximum age of the record",
     )
 
 
@@ -65,7 +65,7 @@ class Maintenance(PublicPage):
     max_size: Size = Field(
         json_schema_extra={"weaker": "larger"},
         default=100 * 1024,
-        description="greatest size, all in one file",
+        description="maximum size, all in one file",
     )
     drill: MaintenanceDrill | None = Field(
         default=None, description="how to test that it is served with the application down"

@@ -1,4 +1,4 @@
-"""What is measured of endpoints, as frozen values: no I/O, no limit."""
+"""Measurements of endpoints as frozen values: no I/O, no limit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A certificate that an address offers, as it was sent: `chain` without the leaf, in the order sent.
+    """A certificate that an address offers, as it was sent: `chain` excludes the leaf and keeps the order sent.
 
-    `seen` of the address's `tries` brought this one. `staple` is the OCSP answer beside it, `crl` what its list says.
+    It was received in `seen` of the address's `tries`. `staple` is the stapled OCSP response, `crl` its revocation list.
     """
 
     certificate: Certificate
@@ -27,7 +27,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What an ordinary client (Python's ssl, which is OpenSSL) gets. `code` is its X509_V_ERR, 0 for all well."""
+    """What an ordinary client (Python's ssl, which is OpenSSL) gets. `code` is its X509_V_ERR, 0 on success."""
 
     ok: bool
     code: int
@@ -36,7 +36,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What one address offers. `problem` says why nothing was seen. `not_probed` what could not be asked for."""
+    """What one address offers. `problem` says why nothing was seen, `not_probed` what could not be requested."""
 
     address: str
     tries: int
@@ -86,7 +86,7 @@ class Certificate:
     unread: str = ""
 
     def covers(self, host: str) -> bool:
-        """Tell whether the name is among its alternative names (RFC 6125: a `*` stands for one whole label)."""
+        """Return whether the name is among its alternative names (RFC 6125: a `*` matches exactly one label)."""
         wanted = host.rstrip(".").lower()
         try:
             return str(ipaddress.ip_address(wanted)) in self.addresses
@@ -103,7 +103,7 @@ def _matches(pattern: str, host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What OpenSSL says of a chain. `code` is 0 when it leads to a root, else X509_V_ERR (20: issuer missing)."""
+    """OpenSSL's result for a chain. `code` is 0 when it leads to a root, else X509_V_ERR (20: issuer missing)."""
 
     code: int
     text: str
@@ -112,7 +112,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer. Header names are lower case; a header that came twice is here twice."""
+    """One answer. Header names are lower case; a header that was sent twice appears twice."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -131,7 +131,7 @@ class Page:
 class HttpAnswers:
     """The HTTPS page and the plain HTTP answer; `…_problem` says why one is missing. `plain` is None where none is offered.
 
-    `cors` is the page as another origin asks for it, None where that had no answer.
+    `cors` is the page as requested by another origin, None where that got no answer.
     """
 
     ORIGIN: ClassVar[str] = "https://deploygate.invalid"
@@ -148,8 +148,8 @@ class HttpAnswers:
 class Agreed:
     """What one address agreed to. `protocols` maps all versions to `accepted`, `refused`, `closed`, `timeout`, …
 
-    `details` has the server's words beside each, `closed_on` the key exchanges of a version on which it closed the
-    connection without a word. `dh_bits` is the smallest prime seen, None where no DHE suite was
+    `details` has the server's message for each, `closed_on` the key exchanges of a version on which it closed the
+    connection without an alert. `dh_bits` is the smallest prime seen, None where no DHE suite was
     chosen. `client_renegotiation` is None where it could not be tried. `problem` says why nothing was seen at all.
     """
 
@@ -184,7 +184,7 @@ class Offers:
 
 @dataclass(frozen=True, slots=True)
 class Staple:
-    """A stapled OCSP answer. `status` is good, revoked, unknown or what was wrong with the answer."""
+    """A stapled OCSP response. `status` is good, revoked, unknown or what was wrong with the response."""
 
     status: str
     about_this: bool
@@ -194,7 +194,7 @@ class Staple:
 
 @dataclass(frozen=True, slots=True)
 class Crl:
-    """What a revocation list says. `problem` tells why it could not be read; `revoked` is None then."""
+    """The result of a revocation list. `problem` says why it could not be read; `revoked` is None then."""
 
     url: str
     revoked: bool | None

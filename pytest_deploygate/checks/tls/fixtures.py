@@ -1,4 +1,4 @@
-"""The endpoints, looked at side by side."""
+"""The endpoints, measured concurrently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_deploygate.fields.handed import Sections
 
 @pytest.fixture(scope="session")
 def edge(sections: Sections) -> Iterator[Edge]:
-    """All endpoints of the inventory; the first question looks at all of them."""
+    """All endpoints of the inventory; the first use measures all of them."""
     found = Edge(sections.get("endpoint") or [], sections.need("tls"))
     yield found
     found.close()

@@ -1,3 +1,3 @@
-"""The service was up for the required part of the time in which it was watched."""
+"""The service was up for the required share of the time in which it was watched."""
 
 __all__ = ["judge", "probe"]

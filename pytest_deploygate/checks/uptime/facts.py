@@ -1,4 +1,4 @@
-"""What is measured of availability, as frozen values: no I/O, no limit."""
+"""Measurements of availability as frozen values: no I/O, no limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ State = Literal["up", "down", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What was the case from `start` to `end`, in seconds since 1970."""
+    """The state from `start` to `end`, in seconds since 1970."""
 
     start: float
     end: float
@@ -19,7 +19,7 @@ class Stretch:
 
 
 def joined(parts: Iterable[Stretch]) -> tuple[Stretch, ...]:
-    """Put neighbours of the same state together; times are rounded to milliseconds."""
+    """Merge neighbours of the same state; times are rounded to milliseconds."""
     found: list[Stretch] = []
     for part in parts:
         start, end = round(part.start, 3), round(part.end, 3)
@@ -34,8 +34,8 @@ def joined(parts: Iterable[Stretch]) -> tuple[Stretch, ...]:
 class View:
     """What one vantage point saw of a target. Times in seconds since 1970; `every_s` is the longest interval used.
 
-    `stretches` have no hole. `t0` is what the record declares. `source` is a file or a series, `sha256` that of the
-    file or the answer. `failures` are reasons with their numbers, the most frequent first.
+    `stretches` are contiguous. `t0` is what the record declares. `source` is a file or a series, `sha256` that of the
+    file or the answer. `failures` are reasons with their counts, most frequent first.
     """
 
     vantage: str

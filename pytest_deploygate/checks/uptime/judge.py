@@ -1,7 +1,7 @@
-"""Uptime over a window: seconds of the budget that are spent, with bounds for what nobody saw.
+"""Uptime over a window: seconds of the budget that are spent, with bounds for unobserved time.
 
 Computed twice, with unknown time as up and as down. A pass needs both to be under the budget, a fail both to be over
-it. A majority of the vantage points decides what was the case; where there is none, it is unknown.
+it. A majority of the vantage points decides the state; without a majority, it is unknown.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _WORST: tuple[State, ...] = ("down", "unknown", "up")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """How much of a window was down at least (`low_s`) and at most (`high_s`), and the stretches that say so.
+    """How much of a window was down at least (`low_s`) and at most (`high_s`), and the stretches that show it.
 
-    `high_s` counts what is still to come as up: it is what can be said now.
+    `high_s` counts future time as up: it is what is known now.
     """
 
     low_s: float
@@ -38,12 +38,12 @@ class Spent:
 
     @property
     def unknown_s(self) -> float:
-        """Seconds of which nobody can tell."""
+        """Seconds whose state is unknown."""
         return self.high_s - self.low_s
 
 
 def spent(views: Sequence[tuple[Stretch, ...]], voters: int, start: float, end: float) -> Spent:
-    """Merge views of `voters` vantage points by majority from `start` to `end`; outside a view it saw nothing."""
+    """Merge views of `voters` vantage points by majority from `start` to `end`; outside of a view the state is unknown."""
     merged = joined(_merged(views, voters, start, end))
     low_s = sum((s.end - s.start for s in merged if s.state == "down"), 0.0)
     unknown_s = sum((s.end - s.start for s in merged if s.state == "unknown"), 0.0)
@@ -64,7 +64,7 @@ def _merged(views: Sequence[tuple[Stretch, ...]], voters: int, start: float, end
 
 
 def _state(view: tuple[Stretch, ...], places: list[int], number: int, moment: float) -> State:
-    """Return what a view says of the time from `moment` on; `places` remembers where it was, as moments rise."""
+    """Return a view's state from `moment` on; `places` keeps its position, as moments ascend."""
     while places[number] < len(view) and view[places[number]].end <= moment:
         places[number] += 1
     here = places[number]
@@ -72,7 +72,7 @@ def _state(view: tuple[Stretch, ...], places: list[int], number: int, moment: fl
 
 
 def judge(found: Watched, expected: Uptime) -> Judgement:
-    """Pass when the whole window was seen and less than the budget was lost, whatever happened unseen."""
+    """Pass when the whole window is over and less than the budget was lost, even if all unobserved time was down."""
     start, why = _t0(found, expected)
     if start is None:
         return Judgement(Verdict.INCONCLUSIVE, why)
@@ -102,13 +102,13 @@ def _t0(found: Watched, expected: Uptime) -> tuple[float | None, str]:
     if len(declared) == 1:
         return declared.pop(), ""
     if not declared:
-        return None, "nobody declared when the window begins; add `uptime: {t0: …}` or watch with --t0"
+        return None, "the beginning of the window was not declared; add `uptime: {t0: …}` or watch with --t0"
     times = ", ".join(f"{view.vantage}: {_clock(view.t0)}" for view in found.views if view.t0)
     return None, f"the records declare different times t0 ({times}); add the right one as `uptime: {{t0: …}}`"
 
 
 def _known_until(found: Watched, start: float, end: float) -> float:
-    """Return until when something should have been seen by now: a running watch is up to an interval behind."""
+    """Return until when there should be observations: a running watch is up to an interval behind."""
     if found.now >= end:
         return end
     last = max((view.stretches[-1].end for view in found.views if view.stretches), default=start)
@@ -129,12 +129,12 @@ def _verdict(
             f" spent{early}: {_outages(lost)}{_why(found)}"
         )
     if not any(view.samples for view in found.views):
-        return Verdict.INCONCLUSIVE, "there is no sample yet; is the watch running?"
+        return Verdict.INCONCLUSIVE, "there is no sample yet; check that the watch is running"
     if math.isinf(every_s):
-        return Verdict.INCONCLUSIVE, "there are too few samples to tell how often it was asked"
+        return Verdict.INCONCLUSIVE, "there are too few samples to determine the interval"
     if too_long(every_s, budget):
         return Verdict.INCONCLUSIVE, (
-            f"asked every {_s(every_s)} s only: one failed answer alone could be {_s(2 * every_s)} s of the"
+            f"sampled only every {_s(every_s)} s: a single failed answer could be {_s(2 * every_s)} s of the"
             f" {_s(budget)} s; watch at least every {_s(budget / 2)} s, better every {_s(budget / 17)} s"
         )
     if found.now < end:
@@ -142,8 +142,8 @@ def _verdict(
     if lost.high_s < budget:
         return Verdict.PASS, _passed(found, lost, budget, every_s)
     return Verdict.INCONCLUSIVE, (
-        f"{words}: {_s(lost.unknown_s)} s were not seen{_gaps(lost)}; another vantage point's record or the load"
-        " balancer's log can tell, the watch cannot"
+        f"{words}: {_s(lost.unknown_s)} s were not observed{_gaps(lost)}; check another vantage point's record or the load"
+        " balancer's log"
     )
 
 
@@ -154,7 +154,7 @@ def _passed(found: Watched, lost: Spent, budget: float, every_s: float) -> str:
         if lost.high_s == 0
         else f"at most {_s(lost.high_s)} s of downtime (at least {_s(lost.low_s)} s)"
     )
-    return f"{how_much} of {_s(budget)} s allowed, seen every {_s(every_s)} s from {places}"
+    return f"{how_much} of {_s(budget)} s allowed, sampled every {_s(every_s)} s from {places}"
 
 
 def _not_yet(
@@ -167,9 +167,9 @@ def _not_yet(
     )
     last = max((view.stretches[-1].end for view in found.views if view.stretches), default=None)
     if known_until == found.now and last is not None and last < found.now:
-        text += f". The last sample is {words_for(found.now - last)} old: is the watch running? `deploygate watch --status`"
+        text += f". The last sample is {words_for(found.now - last)} old: check the watch with `deploygate watch --status`"
     if lost.high_s >= expected.budget_s:
-        text += f". It cannot pass any more: {_s(lost.unknown_s)} s are unknown{_gaps(lost)}"
+        text += f". It can no longer pass: {_s(lost.unknown_s)} s are unknown{_gaps(lost)}"
     return text
 
 
@@ -198,7 +198,7 @@ def _readings(found: Watched, expected: Uptime, lost: Spent, seen_s: float, vote
     yield Reading("downtime, at most", lost.high_s, "s", limit, lost.high_s < budget)
     yield Reading("unknown", lost.unknown_s, "s")
     whole = seen_s >= expected.window.total_seconds()
-    yield Reading("of the window is over", round(seen_s, 1), "s", words_for(expected.window), whole)
+    yield Reading("elapsed part of the window", round(seen_s, 1), "s", words_for(expected.window), whole)
     yield Reading("vantage points", len(found.views), "", f"down is down from {voters // 2 + 1} of {voters}")
     for view in found.views:
         yield _view_reading(view)
@@ -220,7 +220,7 @@ def _figure(found: Watched, lost: Spent, start: float, end: float) -> Spans:
 
 
 def _spans(stretches: tuple[Stretch, ...], start: float, end: float) -> tuple[tuple[float, float, str], ...]:
-    """Return what is drawn; of very many stretches each pixel shows the worst that it covers."""
+    """Return what is drawn; with very many stretches each pixel shows the worst one that it covers."""
     inside = [Stretch(max(s.start, start), min(s.end, end), s.state) for s in stretches]
     inside = [s for s in inside if s.end > s.start]
     if len(inside) > _MOST_SPANS:

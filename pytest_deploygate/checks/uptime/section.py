@@ -33,18 +33,18 @@ class WatchTarget(HttpRequest):
 
     exactly_one: ClassVar[tuple[str, ...]] = ("url", "tcp", "postgres", "prometheus")
     instead: ClassVar[str] = (
-        "say one of `url: https://…`, `tcp: host:port`, `postgres: postgresql://user@host/database`, "
+        "set one of `url: https://…`, `tcp: host:port`, `postgres: postgresql://user@host/database`, "
         "`prometheus: probe_success{…}`"
     )
 
-    #: `body` was the text to expect. No inventory of that time has a `method`, which a body to send needs.
+    #: `body` used to be the expected text. Inventories of that time have no `method`, which a body to send needs.
     renamed: ClassVar[Mapping[str, str | Renamed]] = {
         "ca": "ca_file",
         "body": Renamed("contains", unless="method"),
     }
 
-    name: str = Field(min_length=1, max_length=60, description="what findings call it")
-    url: Url | None = Field(default=None, description="address to ask, e.g. https://app.example.com/healthz")
+    name: str = Field(min_length=1, max_length=60, description="its name in findings")
+    url: Url | None = Field(default=None, description="URL to request, e.g. https://app.example.com/healthz")
     body: str | None = Field(
         default=None, description="body to send with `method`; text to expect belongs in `contains`"
     )
@@ -71,7 +71,7 @@ class WatchTarget(HttpRequest):
         if not re.match(r"postgres(ql)?://", uri):
             raise ValueError("write it as postgresql://user@host:port/database")
         if re.match(r"postgres(ql)?://[^@/]*:[^@/]*@", uri):
-            raise ValueError("a password is not written in the address; write `password: env:NAME` beside it")
+            raise ValueError("a password must not be in the URI; add `password: env:NAME`")
         return uri
 
     @field_validator("prometheus")
@@ -80,7 +80,7 @@ class WatchTarget(HttpRequest):
         if selector is not None and not _SELECTOR.fullmatch(selector.strip()):
             raise ValueError(
                 'write a plain selector, e.g. probe_success{instance="…"}: a function such as avg_over_time would'
-                " hide the gaps"
+                " hide gaps"
             )
         return selector
 
@@ -94,7 +94,7 @@ class WatchTarget(HttpRequest):
 
     @property
     def what(self) -> str:
-        """What is asked and what counts as up, in words that hold no secret."""
+        """The request and what counts as up, without secrets."""
         if not self.url:
             return self.tcp or self.postgres or self.prometheus or ""
         asked = [] if self.method == "GET" else [self.method]
@@ -105,7 +105,7 @@ class WatchTarget(HttpRequest):
 
 
 class Uptime(Section):
-    """The promised uptime, and where it is measured: records of `deploygate watch`, or Prometheus."""
+    """The required uptime, and where it is measured: records of `deploygate watch`, or Prometheus."""
 
     t0: datetime | None = Field(
         default=None,
@@ -121,20 +121,20 @@ class Uptime(Section):
         lt=100,
         description="percent of the window; 99.9 of 24 h leaves 86.4 s",
     )
-    every: Duration = Field(default=timedelta(seconds=5), description="how often each target is asked")
+    every: Duration = Field(default=timedelta(seconds=5), description="how often each target is requested")
     timeout: Duration | None = Field(
-        default=None, description="how long an answer may take (default: `every`, but at most 5 s)"
+        default=None, description="time limit of an answer (default: `every`, but at most 5 s)"
     )
     control: Text | None = Field(
         default=None,
         description="host:port of something else that is always up, e.g. the gateway or the resolver: while it"
-        " cannot be reached either, the watch itself is cut off, and a failure counts as unknown",
+        " is unreachable too, the watch itself is cut off, and a failure counts as unknown",
     )
     vantage_points: int | None = Field(
         json_schema_extra={"weaker": "smaller"},
         default=None,
         ge=1,
-        description="from how many places it is watched (default: as many as there are records); a target is down"
+        description="number of vantage points (default: the number of records); a target is down"
         " when most of them see it down",
     )
     records: list[FilePath] = Field(
@@ -148,7 +148,7 @@ class Uptime(Section):
     )
     targets: Annotated[
         list[WatchTarget], Each("watched", "uptime: {targets: [{name: front, url: https://…/healthz}]}")
-    ] = Field(min_length=1, description="what must be up")
+    ] = Field(min_length=1, description="targets that must be up")
 
     @field_validator("t0", mode="before")
     @classmethod
@@ -180,14 +180,12 @@ class Uptime(Section):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two targets are called {', '.join(sorted(twice))}")
         if self.prometheus is None and any(target.prometheus for target in self.targets):
-            raise ValueError(
-                "a target has a `prometheus` selector; say where: `prometheus: {url: https://…}`"
-            )
+            raise ValueError("a target has a `prometheus` selector; add `prometheus: {url: https://…}`")
         return self
 
     @property
     def timeout_s(self) -> float:
-        """How long one question may take, in seconds."""
+        """The time limit of one request, in seconds."""
         return (self.timeout or min(self.every, timedelta(seconds=5))).total_seconds()
 
     @property
@@ -205,12 +203,12 @@ class Uptime(Section):
 def _place(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not an address of a port; write host:port")
+        raise ValueError(f"{text!r} is not a host and port; write host:port")
     return text
 
 
 def too_long(every_s: float, budget_s: float) -> bool:
-    """Tell whether one failed sample alone could use up the budget: it stands for up to two intervals."""
+    """Return whether a single failed sample could use up the budget: it represents up to two intervals."""
     return 2 * every_s >= budget_s or math.isnan(every_s)
 
 
@@ -219,4 +217,4 @@ class Keys(InventoryKeys):
 
     uptime: Annotated[
         Uptime | None, Given("uptime", "uptime: {targets: [{name: front, url: https://…/healthz}]}")
-    ] = Field(default=None, description="the promised uptime, and what is watched for it")
+    ] = Field(default=None, description="the required uptime, and the targets to watch")

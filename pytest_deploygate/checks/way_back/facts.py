@@ -1,4 +1,4 @@
-"""What is measured of the way back, as frozen values: no I/O, no limit."""
+"""Measurements for a rollback as frozen values: no I/O, no limit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Rows written since `cutover`; None where that could not be counted, and `problem` says why.
+    """Rows written since `cutover`; None if they could not be counted, and `problem` says why.
 
-    `first` is when the first of them was written, where the inventory says how to ask. `export_problem` says why they
-    could not be saved now, empty where they could or nobody says how.
+    `first` is when the first of them was written, if the inventory has a query for it. `export_problem` says why they
+    could not be saved now; empty if they could, or if no export is configured.
     """
 
     cutover: datetime | None
@@ -34,11 +34,11 @@ class Clients:
 
 @dataclass(frozen=True, slots=True)
 class OldSideSeen:
-    """The old side over `over_s` seconds. `rows` are those written since the cutover at the first and the last look.
+    """The old side over `over_s` seconds. `rows` are those written since the cutover at the first and the last read.
 
-    `written` are tables whose counters rose meanwhile, with by how much; `reset` is true where counters fell, so that
-    they tell nothing. `requests` came through the old balancer meanwhile, None where nobody asked; `front_problem` says
-    why it could not be asked. `ignored` are tables left out by the inventory that were written.
+    `written` are tables whose counters rose meanwhile, with the increase; `reset` is true if counters fell, so that
+    they are inconclusive. `requests` came through the old balancer meanwhile, None if it was not queried;
+    `front_problem` says why it could not be. `ignored` are written tables that the inventory excludes.
     """
 
     where: str

@@ -1,1 +1,1 @@
-"""The way to hosts: a shell here, over SSH, or as another user."""
+"""Access to hosts: a shell here, over SSH, or as another user."""

@@ -1,4 +1,4 @@
-"""Running a command with a bound, here or on a testinfra host. What it printed is kept, redacted."""
+"""Running a command with a time limit, here or on a testinfra host. Its output is kept, redacted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOCAL = "local://"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A command that was run. `problem` is empty when it ended with 0; `said` are its last words."""
+    """A command that was run. `problem` is empty if it exited with 0; `said` is the end of its output."""
 
     command: str
     where: str
@@ -35,14 +35,14 @@ class Ran:
 
 @contextlib.contextmanager
 def marked(file: Path) -> Iterator[int]:
-    """Give a descriptor that commands can keep: while one of them or its children lives, `idle(file)` is false."""
+    """Yield a descriptor that commands can hold: while one of them or its children lives, `idle(file)` is false."""
     with file.open("a") as mark:
         fcntl.flock(mark, fcntl.LOCK_EX)
         yield mark.fileno()
 
 
 def idle(file: Path, patience_s: float) -> bool:
-    """Tell whether no command that kept this file's mark runs any more; wait for that at most so many seconds."""
+    """Return whether no command that holds this file's mark is still running; wait for that at most `patience_s`."""
     deadline = time.monotonic() + patience_s
     with file.open("a") as mark:
         while True:
@@ -59,9 +59,9 @@ def idle(file: Path, patience_s: float) -> bool:
 def run(command: str, *, host: str = LOCAL, within_s: float = 60.0, mark: int | None = None) -> Ran:
     """Run a command through the shell of `host` and wait for its end, at most `within_s` seconds.
 
-    `mark` is a descriptor of `marked`, which a command that runs here keeps beyond our own end.
+    `mark` is a descriptor of `marked`, which a command that runs here holds even after our own exit.
 
-    Commands come from the inventory, which people review; nothing measured is ever put into one.
+    Commands come from the inventory, which people review; no measured value is ever inserted into one.
     """
     began = time.monotonic()
     code, said = _here(command, within_s, mark) if host == LOCAL else _there(command, host, within_s)
@@ -84,7 +84,7 @@ def _problem(code: int | None, said: str, within_s: float) -> str:
 
 
 def _here(command: str, within_s: float, mark: int | None) -> tuple[int | None, str]:
-    # Programs of our own environment (deploygate among them) are found although it is not activated.
+    # Programs of our own environment (including deploygate) are found even if it is not activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with subprocess.Popen(
         ["/bin/sh", "-c", command],

@@ -1,4 +1,4 @@
-"""A host and the OS user that commands run as there: bounded in time, with a small environment of their own."""
+"""A host and the OS user that commands run as there, with a time limit and a small environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 400
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended. `errors` is one line; exit code 124 means that it was ended at its bound."""
+    """How a command ended. `errors` is one line; exit code 124 means that it was stopped at its time limit."""
 
     code: int
     output: str
@@ -24,26 +24,26 @@ class Done:
 
     @property
     def said(self) -> str:
-        """The end of what it said, errors first, on one line; only the beginning of a long text is left out."""
+        """The end of its errors, or else of its output, on one line; the beginning of a long text is left out."""
         text = self.errors or " ".join(self.output.split()) or f"exit code {self.code}"
         return text if len(text) <= _MOST else f"… {text[-_MOST:].partition(' ')[2]}"
 
     @property
     def timed_out(self) -> bool:
-        """True when it took longer than it was given."""
+        """True if it exceeded its time limit."""
         return self.code in _TIMED_OUT
 
 
 @dataclass(frozen=True)
 class Place:
-    """A testinfra host and the OS user to be there; None is whoever the host is reached as."""
+    """A testinfra host and the OS user to run as; None is the user that the connection logs in as."""
 
     host: str
     user: str | None
     env: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, command: str, *arguments: str, timeout_s: float = 60.0) -> Done:
-        """Run a shell command; each `{}` in it stands for a quoted argument. Raises CannotTell when it cannot begin."""
+        """Run a shell command; each `{}` in it is replaced by a quoted argument. Raises CannotTell if it cannot be started."""
         script = command.replace("{}", "\0")
         for argument in arguments:
             script = script.replace("\0", shlex.quote(argument), 1)
@@ -58,7 +58,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The host as people call it."""
+        """The host's name for people."""
         return (
             "this host"
             if self.host == "local://"
@@ -74,7 +74,7 @@ class Place:
     def _reached_as(self) -> str:
         code, output, errors = shell(self.host)("id -un")
         if code:
-            raise CannotTell(f"{self.name} does not tell who we are there: {errors}")
+            raise CannotTell(f"{self.name} does not report the user we run as: {errors}")
         return output.strip()
 
     @cached_property

@@ -19,7 +19,7 @@ _EPOCH = re.compile(r"@(\d+)(?:\.\d+)?")
 
 
 class Shell(Protocol):
-    """Runs a command on some host: `%s` in it stand for quoted arguments. Raises CannotTell when the host is not there."""
+    """Runs a command on some host: each `%s` in it is replaced by a quoted argument. Raises CannotTell if the host cannot be reached."""
 
     def __call__(self, command: str, *arguments: str) -> tuple[int, str, str]:
         """Return exit code, output, and errors on one line."""
@@ -50,18 +50,18 @@ def _host(name: str) -> Any:
 
 
 def shell(name: str) -> Shell:
-    """Return a way to run commands on a testinfra host; whatever goes wrong with it is CannotTell."""
+    """Return a function that runs commands on a testinfra host; every error of the connection becomes CannotTell."""
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
         try:
             done = _host(name).run(command, *arguments)
         except Exception as error:  # each backend raises its own
-            # testinfra puts the whole result of ssh into its error; what ssh said is enough.
+            # testinfra puts the whole result of ssh into its error; the message of ssh is enough.
             said = _SAID.search(str(error))
             words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
-            # What follows the question mark are options of the connection.
+            # After the question mark are options of the connection.
             raise CannotTell(
-                f"{name.partition('?')[0]} cannot be asked: {redact(words) or type(error).__name__}"
+                f"{name.partition('?')[0]} cannot be accessed: {redact(words) or type(error).__name__}"
             ) from error
         return int(done.rc), str(done.stdout), redact(" ".join(str(done.stderr).split()))
 

@@ -1,7 +1,7 @@
-"""How testinfra's ssh backend is used: one connection for all commands on a host, and none that hangs for ever.
+"""Options of testinfra's ssh backend: one connection for all commands on a host, and none that hangs forever.
 
-Without a shared connection each command logs in anew, 0.2 s and more; a restore drill has some forty. The connections end
-with the process, or half a minute after the last command where it was killed. Source: ssh_config(5).
+Without a shared connection each command logs in again, which takes 0.2 s or more; a restore drill has some forty. The
+connections are closed with the process, or half a minute after the last command if it was killed. Source: ssh_config(5).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pytest_deploygate.files import sha256
 
-#: A host that says nothing for 15 s is gone; ssh then ends with 255.
+#: A host that is silent for 15 s is considered down; ssh then exits with 255.
 _ALIVE = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 _KEEP_S = 30
 #: A socket's path is at most 107 bytes, of which ssh takes 17 more while it connects.
@@ -24,7 +24,7 @@ _LONGEST_FOLDER = 72
 
 
 def options(host: str) -> dict[str, object]:
-    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options are another connection."""
+    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options use another connection."""
     folder = _folder()
     if folder is None:
         return {"ssh_extra_args": _ALIVE}
@@ -34,14 +34,14 @@ def options(host: str) -> dict[str, object]:
 
 @functools.cache
 def _folder() -> Path | None:
-    """Return a folder of ours for the sockets; None where its path would be too long."""
+    """Return our folder for the sockets; None if its path would be too long."""
     folder = Path(tempfile.mkdtemp(prefix="dg-ssh-"))
     atexit.register(_end, folder)
     return folder if len(str(folder)) <= _LONGEST_FOLDER else None
 
 
 def _end(folder: Path) -> None:
-    """End the connections that are open."""
+    """Close the open connections."""
     for socket in folder.iterdir():
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "none"]

@@ -1,1 +1,1 @@
-"""HTTP: bodies as they were sent, and health checks."""
+"""HTTP: requests, bodies and health checks."""

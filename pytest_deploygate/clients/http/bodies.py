@@ -10,7 +10,7 @@ _PART = 16_384
 
 
 def read(answer: requests.Response, most_bytes: int, limit_s: float) -> bytes:
-    """Return at most so many bytes of a streamed answer. Raises requests.RequestException, Timeout when it takes too long."""
+    """Return at most `most_bytes` of a streamed answer. Raises requests.RequestException, Timeout if it takes too long."""
     deadline = time.monotonic() + limit_s
     body = b""
     part: bytes

@@ -1,4 +1,4 @@
-"""Whether something answers over the network: an HTTP request with a good answer, or a TCP port. Each attempt is kept."""
+"""Whether something answers over the network: an HTTP request with a good answer, or a TCP port. Every attempt is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One look. `reached` is whether anything answered at all, `good` whether it answered as it should."""
+    """One attempt. `reached` is whether anything answered at all, `good` whether the answer was as expected."""
 
     reached: bool
     good: bool
@@ -32,7 +32,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An endpoint with every look at it."""
+    """An endpoint with all attempts."""
 
     name: str
     where: str
@@ -40,22 +40,22 @@ class Seen:
 
     @property
     def good(self) -> bool:
-        """True when it answered as it should at the last look and was not bad at all others."""
+        """True if the last attempt got the expected answer."""
         return bool(self.attempts) and self.attempts[-1].good
 
     @property
     def reached(self) -> bool:
-        """True when anything answered at any look."""
+        """True if any attempt got an answer."""
         return any(attempt.reached for attempt in self.attempts)
 
     @property
     def said(self) -> str:
-        """What the last look gave, in words."""
-        return self.attempts[-1].said if self.attempts else "was not looked at"
+        """The result of the last attempt, in words."""
+        return self.attempts[-1].said if self.attempts else "was not checked"
 
 
 def look(endpoints: Sequence[HealthCheck]) -> tuple[Seen, ...]:
-    """Look at all endpoints side by side; one that is not good is looked at again."""
+    """Check all endpoints concurrently; one that is not good is checked again."""
     if not endpoints:
         return ()
     with ThreadPoolExecutor(min(len(endpoints), _AT_ONCE)) as pool:
@@ -89,7 +89,7 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
                     return (
                         True,
                         False,
-                        f"answered {answer.status_code}, but not to its end within {limit_s:g} s",
+                        f"answered {answer.status_code}, but not completely within {limit_s:g} s",
                     )
                 if len(body) > _MOST_BYTES:
                     break
@@ -98,7 +98,7 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     except requests.RequestException as error:
         return False, False, f"cannot be reached: {type(error).__name__}"
     except OSError as error:
-        return False, False, f"was not asked: {error}"
+        return False, False, f"was not requested: {error}"
     if answer.status_code not in endpoint.status:
         return True, False, f"answered {answer.status_code}, expected {endpoint.expected}"
     if lacking := endpoint.lacking(body.decode(errors="replace")):
@@ -110,10 +110,10 @@ def _connect(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     host, _, port = (endpoint.tcp or "").rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), endpoint.timeout.total_seconds()):
-            return True, True, "takes connections"
+            return True, True, "accepts connections"
     except ValueError:
         return False, False, f"{endpoint.tcp!r} is not host:port"
-    except ConnectionRefusedError:  # the machine answered: it is the service that does not
+    except ConnectionRefusedError:  # the host answered, the service did not
         return True, False, "refuses connections"
     except OSError as error:
         return False, False, f"cannot be reached: {error.strerror or type(error).__name__}"

@@ -13,7 +13,7 @@ AGENT = "deploygate"
 
 
 def headers(request: HttpAccess, login: HttpLogin | None = None) -> dict[str, str]:
-    """Return the headers of a request, login included; `login` is used where the request has none of its own."""
+    """Return the headers of a request, login included; `login` is used if the request has none."""
     found = dict(request.headers)
     names = {name.lower() for name in found}
     if isinstance(request, HttpRequest) and request.sent is not None and "content-type" not in names:
@@ -33,7 +33,7 @@ def _login(login: HttpLogin | None) -> dict[str, str]:
 
 
 def get(access: HttpAccess, url: str, timeout_s: float, **more: Any) -> requests.Response:
-    """Fetch an address as the inventory says that its server is reached. Raises requests.RequestException, OSError."""
+    """Fetch a URL with the access settings of the inventory. Raises requests.RequestException, OSError."""
     return _send("GET", url, access, headers(access), timeout_s, more)
 
 
@@ -59,5 +59,5 @@ def _send(
 
 
 def _as_given(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave a request as it is: without this, requests replaces our login with one from ~/.netrc."""
+    """Leave a request unchanged: without this, requests replaces our login with one from ~/.netrc."""
     return request

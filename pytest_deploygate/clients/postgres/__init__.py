@@ -1,1 +1,1 @@
-"""PostgreSQL: a cluster with its connections, reading at one moment, marker rows."""
+"""PostgreSQL: a cluster with its connections, consistent snapshots, marker rows."""

@@ -1,6 +1,6 @@
-"""The way to a PostgreSQL cluster: one read-only connection a node, reused, with bounds on every wait.
+"""Connections to a PostgreSQL cluster: one read-only connection per node, reused, with a limit on every wait.
 
-Probes of the database take a `Cluster` and use `rows` (one node) or `everywhere` (all nodes side by side).
+Probes of the database take a `Cluster` and use `rows` (one node) or `everywhere` (all nodes concurrently).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
 T = TypeVar("T")
-#: What libpq says around the cause; host and port stand in our own sentence already.
+#: libpq's text around the cause; our own sentence already has host and port.
 _NOISE = re.compile(
     r'connection failed: |connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
     r"|(?:error: )?Is the server running on that host and accepting TCP/IP connections\?|FATAL: ?"
 )
-#: A node that hung while we connected costs its timeout again only after the first of these, and once that has confirmed
-#: it, only after the second. What answers at once, like a refusal, is asked each time: a server that restarts is back soon.
+#: A node that hung during a connection attempt is tried again only after the first of these, and once that has confirmed
+#: it, only after the second. A node that answers at once, e.g. refuses, is tried every time: a restarting server is back soon.
 SILENT_FOR_S = (10.0, 60.0)
 _HUNG_S = 1.0
 Connection = psycopg.Connection[TupleRow]
@@ -38,7 +38,7 @@ Parameters = Sequence[object] | Mapping[str, object] | None
 
 @dataclass(frozen=True, slots=True)
 class _Silent:
-    """A node that hung: until when (monotonic) it is not asked again, and what it answered."""
+    """A node that hung: until when (monotonic) it is not tried again, and why."""
 
     until: float
     reason: str
@@ -47,8 +47,8 @@ class _Silent:
 class Cluster:
     """A PostgreSQL cluster with its open connections.
 
-    `settings` says how to connect. All reading goes through connections that are read-only by
-    `default_transaction_read_only` and bounded by `statement_timeout`; only `writer` gives one that may write.
+    `settings` says how to connect. All reads use connections that are read-only by
+    `default_transaction_read_only` and limited by `statement_timeout`; only `writer` returns one that may write.
     """
 
     def __init__(self, settings: ConnectionSettings, writes_schema: str | None = None) -> None:
@@ -60,12 +60,12 @@ class Cluster:
 
     @property
     def primary(self) -> Node:
-        """The node that the inventory calls primary."""
+        """The node declared as primary in the inventory."""
         return self.settings.primary
 
     @property
     def replicas(self) -> tuple[Node, ...]:
-        """The nodes that the inventory calls replicas."""
+        """The nodes declared as replicas in the inventory."""
         return tuple(self.settings.replicas or ())
 
     @property
@@ -76,8 +76,8 @@ class Cluster:
     def rows(self, node: Node, query: Query, parameters: Parameters = None) -> list[TupleRow]:
         """Run one query on a node and return its rows.
 
-        A connection that broke since its last use is opened again once. Raises CannotTell with the node's name
-        and the server's own words when the node cannot be reached, refuses, times out or forbids.
+        A connection that broke since its last use is reopened once. Raises CannotTell with the node's name
+        and the server's message if the node cannot be reached, refuses, times out or denies permission.
         """
         with self._locks[node.name]:
             for attempt in (1, 2):
@@ -95,14 +95,14 @@ class Cluster:
         raise AssertionError("unreachable")
 
     def value(self, node: Node, query: Query, parameters: Parameters = None) -> Any:
-        """Return the first column of the first row, or None where there is no row."""
+        """Return the first column of the first row, or None if there is no row."""
         found = self.rows(node, query, parameters)
         return found[0][0] if found else None
 
     def everywhere(
         self, read: Callable[[Node], T], nodes: Iterable[Node] | None = None
     ) -> dict[str, T | CannotTell]:
-        """Call `read(node)` for several nodes side by side; return answer or CannotTell by node name."""
+        """Call `read(node)` for several nodes concurrently; return answer or CannotTell by node name."""
         wanted = list(self.nodes if nodes is None else nodes)
 
         def guarded(node: Node) -> T | CannotTell:
@@ -117,7 +117,7 @@ class Cluster:
     def connect(self, node: Node, *, read_only: bool = True, afresh: bool = False) -> Connection:
         """Open a new connection (autocommit). The caller closes it. Raises CannotTell.
 
-        A node that hung just before is not waited for again: the same reason comes at once, unless `afresh`.
+        A node that just hung is not waited for again: the same error is raised at once, unless `afresh`.
         """
         silent = self._silent.get(node.name)
         if silent and not afresh and time.monotonic() < silent.until:
@@ -154,7 +154,7 @@ class Cluster:
                 sslmode=database.sslmode,
                 sslrootcert=str(database.sslrootcert) if database.sslrootcert else None,
                 connect_timeout=connect_s,
-                # A host that stops answering in the middle of a statement must not hold us.
+                # A host that stops answering during a statement must not block us.
                 keepalives=1,
                 keepalives_idle=5,
                 keepalives_interval=2,
@@ -169,7 +169,7 @@ class Cluster:
             raise CannotTell(explain(node, error)) from error
 
     def writer(self, node: Node) -> tuple[Connection, str]:
-        """Open a connection that may write, and the schema in which. Raises CannotTell without that permission."""
+        """Return a connection that may write, and the schema to write in. Raises CannotTell without that permission."""
         if not self.writes_schema:
             raise CannotTell(
                 "nothing may be written: the inventory has no `writes: {schema: …}` naming a schema for the gate"
@@ -197,12 +197,12 @@ def _fetch(connection: Connection, query: Query, parameters: Parameters) -> list
         return cursor.fetchall() if cursor.description else []
 
 
-#: What to do next where a server does not let us in, by what libpq or the server said.
+#: The next step if a connection fails, by the message of libpq or the server.
 _NEXT_STEPS = (
     ("connection refused", "start it, or correct host and port in the inventory"),
-    ("timeout expired", "see whether it hangs or a firewall drops the packets"),
+    ("timeout expired", "check whether it hangs or a firewall drops the packets"),
     ("password authentication failed", "correct user or password of the inventory's `database`"),
-    ("no pg_hba.conf entry", "let the gate's role in from this machine in pg_hba.conf"),
+    ("no pg_hba.conf entry", "allow the gate's role from this host in pg_hba.conf"),
     ("could not translate host name", "correct the host, or its DNS record"),
     ("failed to resolve host", "correct the host, or its DNS record"),
 )
@@ -213,13 +213,13 @@ def _next_step(said: str) -> str:
 
 
 def explain(node: Node, error: psycopg.Error) -> str:
-    """Say in one sentence which node failed us and why, in the server's own words, without secrets."""
+    """Return one sentence: which node failed and why, with the server's own message, without secrets."""
     text = _NOISE.sub("", " ".join(str(error).split())).strip() or type(error).__name__
     at = f"{node.name} ({node.host}:{node.port})"
     if isinstance(error, psycopg.errors.QueryCanceled):
         return f"{at} did not answer within the statement timeout: {redact(text)}"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return f"{at} does not permit this: {redact(text)}; grant it to the gate's role"
+        return f"{at} denies permission: {redact(text)}; grant it to the gate's role"
     if isinstance(error, psycopg.OperationalError):
         return f"{at} cannot be used: {redact(text)}{_next_step(text)}"
     return f"{at} answered with an error: {redact(text)}"

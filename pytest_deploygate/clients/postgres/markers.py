@@ -1,7 +1,7 @@
 """The gate's own table for marker rows and write loads, in the schema that the inventory's `writes` names.
 
-Each row carries its run and its time. A run deletes its rows; rows of runs that crashed go after an hour, with
-the next run. Setting up and cleaning never waits for synchronous replicas; only the write load does.
+Each row carries its run and its time. A run deletes its rows; rows of crashed runs are deleted after an hour by
+the next run. Setup and cleanup never wait for synchronous replicas; only the write load does.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Rows:
 
 @contextlib.contextmanager
 def rows(cluster: Cluster, node: Node | None = None) -> Iterator[tuple[Connection, Rows]]:
-    """Give a connection to the primary that may write, and a new run's rows, deleted on leaving.
+    """Yield a connection to the primary that may write, and a new run's rows, deleted on exit.
 
-    Raises CannotTell without `writes`, without permission, or when the server does not take the table.
+    Raises CannotTell without `writes`, without permission, or if the server rejects the table.
     """
     at = node or cluster.primary
     connection, schema = cluster.writer(at)
@@ -58,7 +58,7 @@ def rows(cluster: Cluster, node: Node | None = None) -> Iterator[tuple[Connectio
 
 
 def clean(cluster: Cluster, node: Node, mine: Rows) -> None:
-    """Delete the run's rows. When the server is gone they stay until the next run an hour later."""
+    """Delete the run's rows. If the server is down they stay until a run at least an hour later."""
     with contextlib.suppress(CannotTell, psycopg.Error):
         connection, _ = cluster.writer(node)
         with connection:

@@ -1,4 +1,4 @@
-"""A connection of its own for a probe that needs several answers of one moment."""
+"""A separate connection for a probe that needs several consistent answers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pytest_deploygate.clients.postgres.cluster import Cluster, Parameters, Quer
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
-#: Runs one query and returns its rows; raises CannotTell with the server's words and psycopg's error as its cause.
+#: Runs one query and returns its rows; raises CannotTell with the server's message and psycopg's error as its cause.
 Ask = Callable[..., list[tuple[Any, ...]]]
 
 
 @contextmanager
 def one_moment(cluster: Cluster, node: Node, *, search_path: str | None = None) -> Iterator[Ask]:
-    """Give a function that asks inside one repeatable-read, read-only transaction on a new connection.
+    """Yield a function that queries within one repeatable-read, read-only transaction on a new connection.
 
-    What others commit meanwhile is not seen, so that answers fit each other. `search_path` fixes how the server
-    qualifies names in the definitions that it prints. `single=True` refuses a text of several statements. Raises
+    Concurrent commits are not visible, so the answers are consistent. `search_path` fixes how the server
+    qualifies names in the definitions that it prints. `single=True` rejects a text with several statements. Raises
     CannotTell.
     """
     with cluster.connect(node) as connection:
@@ -32,7 +32,7 @@ def one_moment(cluster: Cluster, node: Node, *, search_path: str | None = None) 
             composed = query.encode() if isinstance(query, str) else query.as_bytes(connection)
             try:
                 with connection.cursor() as cursor:
-                    # The extended protocol, which a binary answer needs, takes one statement only.
+                    # The extended protocol, required for a binary result, accepts a single statement.
                     cursor.execute(composed, parameters, binary=True if single else None)
                     return cursor.fetchall() if cursor.description else []
             except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""TLS as an ordinary, careful client does it: the same on every Python, since a verdict must not depend on ours."""
+"""TLS like an ordinary, careful client: the same on every Python, since a verdict must not depend on its version."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def client_context(roots: Path | None) -> ssl.SSLContext:
-    """Return a context that checks chain and name against `roots`, or the platform's; read again when the file changed.
+    """Return a context that checks chain and name against `roots`, or the platform's; reloaded if the file changed.
 
     Raises OSError (ssl.SSLError is one) when the roots cannot be read.
     """
@@ -19,6 +19,6 @@ def client_context(roots: Path | None) -> ssl.SSLContext:
 def _context(roots: str | None, _changed_ns: int) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=roots)
     # Python 3.13 turned both on: it refuses a root without an Authority Key Identifier, which browsers, curl and OpenSSL
-    # accept, and trusts an intermediate that lies among the roots.
+    # accept, and trusts an intermediate that is among the roots.
     context.verify_flags &= ~(ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN)
     return context

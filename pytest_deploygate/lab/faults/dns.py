@@ -166,7 +166,7 @@ NOT_SWITCHED = Fault(
     _GOLIVE,
     _not_switched,
     _switch,
-    says="still gives",
+    says="still returns",
     tests=("test_switched",),
     needs=_NEEDS,
 )

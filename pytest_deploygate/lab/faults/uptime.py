@@ -117,7 +117,7 @@ GAP = Fault(
     {"crit.uptime": "inconclusive"},
     lambda lab: _rewrite(lab, "unseen"),
     _bring_back,
-    says="were not seen",
+    says="were not observed",
     needs=_NEEDS,
 )
 CHANGED = Fault(

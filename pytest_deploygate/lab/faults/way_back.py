@@ -103,7 +103,7 @@ UNSEEN = Fault(
     {"guard.old-side-fenced": "inconclusive"},
     by_sql(f"REVOKE CONNECT ON DATABASE {old_system.DATABASE} FROM PUBLIC"),
     by_sql(f"GRANT CONNECT ON DATABASE {old_system.DATABASE} TO PUBLIC"),
-    says="nobody knows whether it is written",
+    says="whether it is still written is unknown",
     needs=_NEEDS,
     inventory=INVENTORY,
 )

@@ -1,4 +1,4 @@
-"""The record of a name's failover drill: one of an earlier version counts while its configuration is that of now."""
+"""The record of a name's failover drill: one of an earlier version counts while its configuration is unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "app.example.com"
 
 @pytest.fixture
 def dns(tmp_path):
-    """A zone with one name that fails over; the record is not there yet."""
+    """A zone with one name that fails over; the record does not exist yet."""
     name = DnsName(
         name=NAME,
         addresses=["192.0.2.10"],

@@ -1,4 +1,4 @@
-"""The judge of a switch on answers made by hand: old, none, half, and how long resolvers may keep the old one."""
+"""The judge of a switch on answers made by hand: old, missing, partial, and how long resolvers may keep the old one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CUTOVER = Cutover(name=NAME, addresses=["192.0.2.20"], within=timedelta(minutes=
 UDP = Records("UDP", "NOERROR", authoritative=True, values=NEW, ttl_s=60)
 LOST = Records("TCP", problem="no answer within 3 s", attempts=2)
 HOUR = timedelta(hours=1)
-#: The old answer was last seen two hours ago, the new one an hour ago: a TTL of a minute expired long since.
+#: The old answer was last seen two hours ago, the new one an hour ago: a TTL of a minute expired long ago.
 EARLIER = (Observation(NOW - 2 * HOUR, NAME, OLD, 60), Observation(NOW - HOUR, NAME, NEW, 60))
 
 
@@ -42,7 +42,8 @@ def test_a_switch_that_everybody_has_passes():
     judgement = judged(server(), server("resolver", resolver=True, authoritative=False))
     assert judgement.verdict is Verdict.PASS
     assert (
-        judgement.reason == f"2 servers give 192.0.2.20 for {NAME}, and the old answer has expired everywhere"
+        judgement.reason
+        == f"2 servers return 192.0.2.20 for {NAME}, and the old answer has expired everywhere"
     )
     assert counted(judgement) == [(2, "2", True), (1.5, "waits at most 5 min", True)]
     assert judgement.confirmed
@@ -52,12 +53,12 @@ def test_a_switch_that_everybody_has_passes():
     ("found", "says"),
     [
         (server("ns2", values=OLD),
-         f"ns2: still gives 198.51.100.1 (TTL 60) for {NAME} after 5 min (limit 5 min), expected 192.0.2.20: the change has "
+         f"ns2: still returns 198.51.100.1 (TTL 60) for {NAME} after 5 min (limit 5 min), expected 192.0.2.20: the change has "
          "not reached it: change the record there, or find out why the zone transfer fails"),
-        (server("ns2", values=(*NEW, *OLD)), "still gives 192.0.2.20, 198.51.100.1"),
-        (server("ns2", tcp=replace(UDP, transport="TCP", values=OLD)), "still gives 192.0.2.20 (TTL 60) | 198.51.100.1"),
-        # What came over one transport is seen, whatever became of the other.
-        (server("ns2", values=OLD, tcp=LOST), "ns2: still gives 198.51.100.1"),
+        (server("ns2", values=(*NEW, *OLD)), "still returns 192.0.2.20, 198.51.100.1"),
+        (server("ns2", tcp=replace(UDP, transport="TCP", values=OLD)), "still returns 192.0.2.20 (TTL 60) | 198.51.100.1"),
+        # An answer over one transport counts, whether or not the other one answered.
+        (server("ns2", values=OLD, tcp=LOST), "ns2: still returns 198.51.100.1"),
         (server("ns2", values=(), ttl_s=None), f"ns2: has no record for {NAME} after"),
         (server("ns2", values=(), ttl_s=None, rcode="REFUSED", authoritative=False),
          f"ns2: answers REFUSED for {NAME} after 5 min (limit 5 min), expected 192.0.2.20: it does not serve the zone (lame)"),
@@ -67,7 +68,7 @@ def test_a_switch_that_everybody_has_passes():
     ],
 )  # fmt: skip
 def test_whoever_does_not_give_the_new_answer_alone_fails(found, says):
-    """Server, answer, time, limit and next step; readings count the others and are bad."""
+    """Server, answer, time, limit and next step; readings count the others and are marked bad."""
     judgement = judged(server(), found, first_all_s=None)
     assert judgement.verdict is Verdict.FAIL
     assert says in judgement.reason
@@ -92,14 +93,14 @@ def test_an_alias_is_switched_too():
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (server("ns2", tcp=LOST), f"ns2: TCP: no answer within 3 s: what it gives for {NAME} is unknown"),
+        (server("ns2", tcp=LOST), f"ns2: TCP: no answer within 3 s: its answer for {NAME} is unknown"),
         (server("ns2", rcode="", values=()), "ns2: UDP: no answer was recorded"),
-        (NameAt("ns2", resolver=False, over=()), "ns2: was not asked over UDP"),
-        (NameAt("ns2", resolver=False, over=(UDP,)), "ns2: was not asked over TCP"),
+        (NameAt("ns2", resolver=False, over=()), "ns2: was not queried over UDP"),
+        (NameAt("ns2", resolver=False, over=(UDP,)), "ns2: was not queried over TCP"),
     ],
 )
 def test_what_was_not_answered_is_inconclusive(found, says):
-    """It is not counted as new, and no reading says whether all is well."""
+    """It does not count as new, and no reading says that all is well or not."""
     judgement = judged(server(), found)
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert says in judgement.reason
@@ -110,7 +111,7 @@ def test_what_was_not_answered_is_inconclusive(found, says):
 
 def test_nobody_to_ask_is_inconclusive():
     judgement = judged()
-    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "there is no server to ask")
+    assert (judgement.verdict, judgement.reason) == (Verdict.INCONCLUSIVE, "there is no server to query")
     assert counted(judgement)[0] == (0, "0", None)
 
 
@@ -123,7 +124,7 @@ def at(ago, values, ttl_s=60):
     [
         ((), f"{NAME} was never observed before the switch, so how long resolvers keep the old answer is unknown: run "
              "`infra.dns-failover` with the same change before the cutover"),
-        # Nobody saw the new answer before now: the old one may have been given until now.
+        # The new answer was never seen before now: the old one may have been served until now.
         ((at(HOUR, OLD, 600),),
          f"the old answer of {NAME} (198.51.100.1, TTL 600 s) was last seen 2026-11-24 11:00 UTC: resolvers may keep it until "
          "2026-11-24 12:10 UTC; keep the old side serving, then run this again"),
@@ -141,7 +142,7 @@ def test_the_old_answer_may_still_be_kept(earlier, says):
 @pytest.mark.parametrize(
     "earlier",
     [
-        (at(2 * HOUR, OLD, 3600), at(HOUR, NEW)),  # it runs out this very moment
+        (at(2 * HOUR, OLD, 3600), at(HOUR, NEW)),  # it expires at this moment
         (at(9 * HOUR, OLD, 60), at(8 * HOUR, NEW), at(HOUR, NEW)),
     ],
 )

@@ -1,4 +1,4 @@
-"""The judge of a failover drill on records made by hand: failed, too slow, old, of another configuration, or not whole."""
+"""The judge of a failover drill on records made by hand: failed, too slow, old, of another configuration, or incomplete."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def reads_ill(judgement):
 
 
 def test_a_drill_that_worked_passes():
-    """On record with its day, or done now."""
+    """On record with its date, or run now."""
     judgement = judged()
     assert judgement.verdict is Verdict.PASS
     assert judgement.reason == (
@@ -57,7 +57,7 @@ def test_a_drill_that_worked_passes():
         (replace(RECORD, outcome=""), Verdict.FAIL, "failed: no outcome was recorded", ["outcome of the drill"]),
         (replace(RECORD, facts=replace(FACTS, switched_s=120.1)), Verdict.FAIL,
          f"in the drill of 2026-11-14 12:00 UTC {NAME} pointed to the standby after 120.1 s, limit 2 min: shorten its TTL",
-         ["name points to the standby after"]),
+         ["time until the name points to the standby"]),
         (replace(RECORD, configuration=ABOUT | {"standby": "192.0.2.21"}, digest="d0"), Verdict.INCONCLUSIVE,
          f"tested another configuration: standby was '192.0.2.21', is '192.0.2.20'; {AGAIN}", ["configuration"]),
         (replace(RECORD, configuration={}, digest="d0"), Verdict.INCONCLUSIVE, "its settings are not on record", ["configuration"]),
@@ -69,13 +69,13 @@ def test_a_drill_that_worked_passes():
         (replace(RECORD, date=NOW + DAY), Verdict.INCONCLUSIVE, "is dated 2026-11-25 12:00 UTC, which is in the future",
          ["date of the drill"]),
         (replace(RECORD, facts=replace(FACTS, switched_s=None)), Verdict.INCONCLUSIVE,
-         f"the drill's record drill.json lacks its times; {AGAIN}", ["name points to the standby after"]),
-        (replace(RECORD, facts=replace(FACTS, back_s=None)), Verdict.INCONCLUSIVE, "drill.json lacks its times", []),
-        (None, Verdict.INCONCLUSIVE, f"no failover drill is known: there is no record drill.json; {AGAIN}", []),
+         f"the drill's record drill.json contains no times; {AGAIN}", ["time until the name points to the standby"]),
+        (replace(RECORD, facts=replace(FACTS, back_s=None)), Verdict.INCONCLUSIVE, "drill.json contains no times", []),
+        (None, Verdict.INCONCLUSIVE, f"no failover drill on record: there is no record drill.json; {AGAIN}", []),
     ],
 )  # fmt: skip
 def test_each_deviation_is_named(record, verdict, says, bad):
-    """A drill that failed or was too slow fails; one that shows nothing about today is inconclusive."""
+    """A drill that failed or was too slow fails; one that proves nothing about today is inconclusive."""
     judgement = judged(record)
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -85,7 +85,7 @@ def test_each_deviation_is_named(record, verdict, says, bad):
 def test_limits_are_inclusive():
     assert judged(replace(RECORD, date=NOW - 90 * DAY)).verdict is Verdict.PASS
     assert judged(replace(RECORD, facts=replace(FACTS, switched_s=120.0))).verdict is Verdict.PASS
-    # The limit of today counts, also for a drill of a day on which it was higher.
+    # Today's limit applies, even to a drill that ran when it was higher.
     assert (
         judged(expected=FAILOVER.model_copy(update={"within": timedelta(seconds=12)})).verdict is Verdict.FAIL
     )

@@ -25,7 +25,7 @@ WITH_STANDBY = APP.model_copy(update={"standby": Standby(address="192.0.2.20")})
 
 
 def server(name="ns1", *, resolver=False, tcp=None, **changes):
-    """Return a server that answers alike over both transports, unless `tcp` says otherwise."""
+    """Return a server that answers the same over both transports, unless `tcp` says otherwise."""
     udp = replace(UDP, **changes)
     return NameAt(name, resolver, (udp, tcp or replace(udp, transport="TCP")))
 
@@ -43,7 +43,7 @@ RESOLVER = server("resolver", resolver=True, authoritative=False, ttl_s=30)
 
 
 def test_servers_that_agree_pass():
-    """The number of servers and the greatest TTL are said; no reading is bad."""
+    """The reason has the number of servers and the highest TTL; no reading is bad."""
     judgement = judged(server(), server("ns2", ttl_s=300), RESOLVER)
     assert judgement.verdict is Verdict.PASS
     assert judgement.reason == "3 servers agree over UDP and TCP, TTL at most 300 s"
@@ -55,15 +55,15 @@ def test_servers_that_agree_pass():
     [
         (server("ns2", rcode="NXDOMAIN", values=(), ttl_s=None),
          f"ns2: answers NXDOMAIN for {NAME}: check that it serves the zone example.com", ["ns2 UDP", "ns2 TCP"]),
-        (server("ns2", authoritative=False), f"ns2: answers for {NAME} without authority (lame): make it serve",
+        (server("ns2", authoritative=False), f"ns2: is not authoritative for {NAME} (lame): make it serve",
          ["ns2 UDP", "ns2 TCP"]),
         (server("ns2", values=(), ttl_s=None), f"ns2: has no record for {NAME}, expected 192.0.2.0/24: add the record",
          ["ns2 UDP", "ns2 TCP"]),
-        (server("ns2", values=("198.51.100.1",)), f"gives 198.51.100.1 for {NAME}, expected 192.0.2.0/24: change the zone",
+        (server("ns2", values=("198.51.100.1",)), f"returns 198.51.100.1 for {NAME}, expected 192.0.2.0/24: change the zone",
          ["ns2 UDP", "ns2 TCP"]),
-        (server("ns2", values=("192.0.2.10", "198.51.100.1")), "gives 192.0.2.10, 198.51.100.1 for", ["ns2 UDP", "ns2 TCP"]),
-        (server("ns2", tcp=replace(UDP, transport="TCP", values=("198.51.100.1",))), "gives 198.51.100.1", ["ns2 TCP"]),
-        (server("ns2", ttl_s=301), f"gives {NAME} a TTL of 301 s (limit 300 s): a switch would take up to 5.02 min",
+        (server("ns2", values=("192.0.2.10", "198.51.100.1")), "returns 192.0.2.10, 198.51.100.1 for", ["ns2 UDP", "ns2 TCP"]),
+        (server("ns2", tcp=replace(UDP, transport="TCP", values=("198.51.100.1",))), "returns 198.51.100.1", ["ns2 TCP"]),
+        (server("ns2", ttl_s=301), f"returns {NAME} with a TTL of 301 s (limit 300 s): a switch would take up to 5.02 min",
          ["ns2 TTL"]),
         (server("ns2", resolver=True, values=("198.51.100.1",)), "flush its cache if it still has the old answer, or",
          ["ns2 UDP", "ns2 TCP"]),
@@ -72,7 +72,7 @@ def test_servers_that_agree_pass():
     ],
 )  # fmt: skip
 def test_each_deviation_fails_and_is_named(found, says, bad):
-    """Server, what it gave, what was expected and the next step; the reading of that very server is bad."""
+    """Server, its answer, what was expected and the next step; only the reading of that server is bad."""
     judgement = judged(server(), found)
     assert judgement.verdict is Verdict.FAIL
     assert says in judgement.reason
@@ -84,7 +84,7 @@ def test_an_alias_is_compared_without_case_and_final_dot():
     assert judged(target, wanted=ALIAS).verdict is Verdict.PASS
     judgement = judged(server(values=("other.example.net",)), wanted=ALIAS)
     assert judgement.verdict is Verdict.FAIL
-    assert "gives other.example.net" in judgement.reason
+    assert "returns other.example.net" in judgement.reason
 
 
 LOST = Records("TCP", problem="no answer within 3 s", attempts=2)
@@ -95,13 +95,13 @@ LOST = Records("TCP", problem="no answer within 3 s", attempts=2)
     [
         (server("ns2", tcp=LOST), "ns2: TCP: no answer within 3 s (2 attempts): check the server"),
         (server("ns2", rcode=""), "ns2: UDP: no answer was recorded (1 attempt)"),
-        (NameAt("ns2", resolver=False, over=()), "ns2: was not asked over UDP: run this again"),
-        (NameAt("ns2", resolver=False, over=(UDP,)), "ns2: was not asked over TCP: run this again"),
+        (NameAt("ns2", resolver=False, over=()), "ns2: was not queried over UDP: run this again"),
+        (NameAt("ns2", resolver=False, over=(UDP,)), "ns2: was not queried over TCP: run this again"),
         (server("ns2", ttl_s=None), "ns2: UDP: its answer has no TTL: run this again"),
     ],
 )
 def test_what_was_not_answered_is_inconclusive(found, says):
-    """Half an answer and none; a good server beside it does not make up for it."""
+    """Partial answers and none; another good server does not make up for it."""
     judgement = judged(server(), found)
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert says in judgement.reason
@@ -114,7 +114,7 @@ def test_nobody_to_ask_is_inconclusive():
         judgement = judged(*servers)
         assert judgement.verdict is Verdict.INCONCLUSIVE
         assert (
-            f"no authoritative server was asked for {NAME}: add all of them to `dns.servers`"
+            f"no authoritative server was queried for {NAME}: add all of them to `dns.servers`"
             in judgement.reason
         )
 
@@ -128,11 +128,11 @@ POINTS_AWAY = server(values=(), aliases=("edge.cdn.example",), ttl_s=60)
 
 
 def test_an_alias_out_of_the_zone_needs_a_resolver():
-    """Its own servers do not give the target's addresses; without anybody who does, nothing was compared."""
+    """Its own servers do not return the target's addresses; if no server does, nothing was compared."""
     alone = judged(POINTS_AWAY)
     assert alone.verdict is Verdict.INCONCLUSIVE
     assert (
-        f"{NAME} is an alias of edge.cdn.example, whose addresses no server gave: name a resolver"
+        f"{NAME} is an alias of edge.cdn.example, whose addresses no server returned: add a resolver"
         in alone.reason
     )
     assert judged(POINTS_AWAY, RESOLVER).verdict is Verdict.PASS
@@ -141,7 +141,7 @@ def test_an_alias_out_of_the_zone_needs_a_resolver():
 
 
 def test_the_ttl_of_an_alias_counts_and_is_inclusive():
-    """A switch of the alias takes as long as its own TTL; a resolver's is what is left of it and does not count."""
+    """A switch of the alias takes as long as its own TTL; a resolver's is the remaining time and does not count."""
     high = server(values=(), aliases=("edge.cdn.example",), ttl_s=86400)
     judgement = judged(high, RESOLVER)
     assert judgement.verdict is Verdict.FAIL
@@ -154,7 +154,7 @@ WITH_CAA = APP.model_copy(update={"caa": ["ca.example"]})
 
 
 def test_issuers_that_must_be_allowed():
-    """Allowed, another one allowed, no record; where nobody answered, that there is none shows nothing."""
+    """Allowed, another one allowed, no record; if no server answered, a missing record proves nothing."""
     assert judged(server(), wanted=WITH_CAA, caa=("ca.example", "other.example")).verdict is Verdict.PASS
     other = judged(server(), wanted=WITH_CAA, caa=("other.example",))
     assert other.verdict is Verdict.FAIL
@@ -178,11 +178,11 @@ def test_issuers_that_must_be_allowed():
         (replace(HEALTHY, status=301), Verdict.FAIL, "answers 301 on /health"),
         (replace(HEALTHY, status=None, problem="timed out", primary_status=200), Verdict.FAIL, "does not answer (timed out)"),
         (replace(HEALTHY, status=None, problem="timed out"), Verdict.INCONCLUSIVE, "nor does the active site: check"),
-        (None, Verdict.INCONCLUSIVE, "the standby 192.0.2.20 was not asked"),
+        (None, Verdict.INCONCLUSIVE, "the standby 192.0.2.20 was not checked"),
     ],
 )  # fmt: skip
 def test_the_standby_must_be_healthy(health, verdict, says):
-    """The active site is the control: where it does not answer either, our network may be the cause."""
+    """The active site is the control: if it does not answer either, our network may be the cause."""
     judgement = judged(server(), wanted=WITH_STANDBY, standby=health)
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -199,7 +199,7 @@ DAY = timedelta(days=1)
     ("earlier", "verdict", "says"),
     [
         ((), Verdict.INCONCLUSIVE, f"this is the first observation of {NAME}: how long its TTL has been low is unknown"),
-        ((seen(DAY, 86400),), Verdict.PASS, ""),  # it runs out this very moment
+        ((seen(DAY, 86400),), Verdict.PASS, ""),  # it expires at this moment
         ((seen(DAY, 86401),), Verdict.INCONCLUSIVE,
          f"the TTL of {NAME} was 86401 s on 2026-11-23 12:00 UTC (limit 300 s): resolvers may keep that answer until "
          "2026-11-24 12:00 UTC; do not switch before"),
@@ -208,7 +208,7 @@ DAY = timedelta(days=1)
     ],
 )  # fmt: skip
 def test_before_a_switch_the_ttl_must_have_been_low_for_long_enough(earlier, verdict, says):
-    """The observation whose TTL ends last decides and is the one that is quoted."""
+    """The observation whose TTL expires last decides and is the one quoted."""
     judgement = judged(server(), earlier=earlier, switching=True)
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -218,7 +218,7 @@ def test_before_a_switch_the_ttl_must_have_been_low_for_long_enough(earlier, ver
 def test_since_when_the_ttl_is_low_is_a_note():
     judgement = judged(server(), earlier=(seen(9 * DAY, 60), seen(DAY, 300)), switching=True)
     assert judgement.verdict is Verdict.PASS
-    assert judgement.notes == (f"TTL of {NAME} seen low since 2026-11-15 12:00 UTC",)
+    assert judgement.notes == (f"the TTL of {NAME} has been low since 2026-11-15 12:00 UTC",)
 
 
 RECORDS = st.builds(
@@ -238,7 +238,7 @@ SERVERS = st.lists(
 
 @given(SERVERS, st.booleans())
 def test_only_what_was_answered_passes(servers, wants_standby):
-    """A pass has an authoritative server, answers over both transports, and the expected addresses from somebody."""
+    """A pass has an authoritative server, answers over both transports, and the expected addresses from at least one server."""
     judgement = judged(*servers, wanted=WITH_STANDBY if wants_standby else APP)
     if judgement.verdict is Verdict.PASS:
         assert not wants_standby

@@ -1,4 +1,4 @@
-"""The judge of a zone on facts made by hand: serials, delegation, DNSSEC, transfers, dead servers, and what was not told."""
+"""The judge of a zone on facts made by hand: serials, delegation, DNSSEC, transfers, dead servers, and missing data."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ def test_a_zone_that_is_whole_passes():
     ("found", "settings", "says", "bad"),
     [
         (second(authoritative=False, rcode="REFUSED"), {},
-         f"ns2: does not serve {ZONE} with authority (lame delegation, REFUSED): configure the zone there", ["ns2 authority"]),
+         f"ns2: is not authoritative for {ZONE} (lame delegation, REFUSED): configure the zone there", ["ns2 authority"]),
         (second(recursion=True), {}, "ns2: offers recursion to us, and open resolvers are abused for attacks: turn it off", []),
-        (second(transfer="allowed"), {}, f"ns2: gives the whole zone {ZONE} to anybody (AXFR): allow transfers",
+        (second(transfer="allowed"), {}, f"ns2: lets anyone transfer the zone {ZONE} (AXFR): allow transfers",
          ["ns2 zone transfer"]),
         (second(serial=6), {}, "serials differ: ns2 has 6, the newest is 7: look for failed transfers", []),
         (second(names=NAMES[:1]), {}, f"servers publish different NS records for {ZONE}: ns1.example.com / ns1", []),
         (replace(GOOD, delegated=(*NAMES, "old.example.net")), {},
-         f"the parent zone delegates {ZONE} to old.example.net too, which `dns.servers` does not name: remove it", []),
-        (replace(GOOD, delegated=NAMES[:1]), {}, f"delegates {ZONE} to ns1.example.com, the zone itself says ns1.example.com, "
-         "ns2.example.com: make them equal", []),
-        (second(address=ONE.address), {}, f"{ZONE} has 1 name server at distinct addresses, at least 2 are needed: add", []),
+         f"the parent zone delegates {ZONE} to old.example.net too, which is not in `dns.servers`: remove it", []),
+        (replace(GOOD, delegated=NAMES[:1]), {}, f"delegates {ZONE} to ns1.example.com, the zone itself has ns1.example.com, "
+         "ns2.example.com: make them match", []),
+        (second(address=ONE.address), {}, f"{ZONE} has 1 name server at distinct addresses, at least 2 are required: add", []),
         (GOOD, {"dnssec": True}, f"ns1, ns2: {ZONE} is not signed (DNSSEC): sign it", []),
-        (replace(both(signatures=SIGNED)), {"dnssec": True}, "has no DS record in the parent zone, so nobody validates it", []),
+        (replace(both(signatures=SIGNED)), {"dnssec": True}, "has no DS record in the parent zone, so resolvers do not validate it", []),
         (second(signatures=Signatures("broken", "app A has no signature")), {},
          "ns2: DNSSEC is broken (app A has no signature): validating resolvers answer SERVFAIL; sign the zone again", []),
         (second(signatures=Signatures("expired", "SOA", NOW)), {}, "ns2: DNSSEC is expired (SOA)", []),
@@ -80,11 +80,11 @@ def test_a_zone_that_is_whole_passes():
          "ns2: signatures expire 2026-11-25 12:00 UTC, they must be valid for another 2 d: re-sign the zone", []),
         (replace(GOOD, chain=Chain("broken", "DS has the key tags 1, the zone has 2")), {},
          "the key tags 1, the zone has 2: validating resolvers answer SERVFAIL; publish matching DS records", []),
-        (replace(GOOD, servers=(ONE, DEAD)), {}, "ns2: does not answer (no answer within 3 s), others do", []),
+        (replace(GOOD, servers=(ONE, DEAD)), {}, "ns2: does not answer (no answer within 3 s) while others do", []),
     ],
 )  # fmt: skip
 def test_each_deviation_fails_and_is_named(found, settings, says, bad):
-    """Server or zone, value, limit and next step; readings show what belongs to one server alone."""
+    """Server or zone, value, limit and next step; readings show what concerns a single server."""
     judgement = judged(found, **settings)
     assert judgement.verdict is Verdict.FAIL
     assert says in judgement.reason
@@ -94,17 +94,17 @@ def test_each_deviation_fails_and_is_named(found, settings, says, bad):
 @pytest.mark.parametrize(
     ("found", "settings", "says"),
     [
-        (second(serial=None), {}, "ns2: gave no serial (SOA): run this again"),
-        (second(names=()), {}, "ns2: gave no NS records: run this again"),
+        (second(serial=None), {}, "ns2: returned no serial (SOA): run this again"),
+        (second(names=()), {}, "ns2: returned no NS records: run this again"),
         (second(recursion=None), {}, "ns2: whether it offers recursion is unknown"),
         (second(signatures=None), {}, "ns2: whether the zone is signed there (DNSSEC) is unknown"),
         (second(signatures=Signatures("unclear", "no answer within 3 s")), {}, "DNSSEC could not be read: no answer within"),
         (second(signatures=Signatures("")), {}, "ns2: DNSSEC could not be read"),
-        (second(signatures=Signatures("valid")), {}, "when its signatures expire is unknown"),
-        (second(transfer="unclear", signatures=Signatures("unclear", "x")), {}, "gives the zone away (AXFR) is unknown, it does"),
+        (second(signatures=Signatures("valid")), {}, "the expiry of its signatures is unknown"),
+        (second(transfer="unclear", signatures=Signatures("unclear", "x")), {}, "allows zone transfers (AXFR) is unknown, it does"),
         (replace(GOOD, delegated=None, delegation_problem="refused"), {}, "could not be read: refused; check `dns.parent`"),
-        (replace(GOOD, delegated=None), {}, "could not be read: the parent zone was not asked"),
-        (replace(GOOD, delegated=()), {}, "could not be read: the parent zone was not asked"),
+        (replace(GOOD, delegated=None), {}, "could not be read: the parent zone was not queried"),
+        (replace(GOOD, delegated=()), {}, "could not be read: the parent zone was not queried"),
         (replace(GOOD, chain=None), {}, f"DS records of {ZONE} were not looked up"),
         (replace(both(signatures=SIGNED), chain=Chain("unclear", "x")), {}, "has a DS record for example.com is unknown: x"),
         (replace(both(signatures=SIGNED), chain=Chain("unclear", "x")), {"dnssec": True}, "DS record for example.com is unknown"),
@@ -119,15 +119,15 @@ def test_what_was_not_told_is_inconclusive(found, settings, says):
 
 
 def test_no_server_at_all_does_not_pass():
-    """Too few servers is a failure; where none are required, there is nothing to say."""
+    """Too few servers is a failure; if none are required, there is nothing to report."""
     nobody = replace(GOOD, servers=(), delegated=None, chain=None)
     assert judged(nobody).verdict is Verdict.FAIL
     lenient = judged(nobody, min_servers=0, parent=[])
-    assert (lenient.verdict, lenient.reason) == (Verdict.INCONCLUSIVE, "there is no server to ask")
+    assert (lenient.verdict, lenient.reason) == (Verdict.INCONCLUSIVE, "there is no server to query")
 
 
 def test_a_dead_server_is_held_against_one_that_answers_alone():
-    """Where nobody answers, another failure is no reason to say that others do."""
+    """If no server answers, another failure does not mean that others do."""
     judgement = judged(replace(GOOD, servers=(DEAD,)))
     assert judgement.verdict is Verdict.FAIL
     assert "has 1 name server at distinct addresses" in judgement.reason
@@ -135,7 +135,7 @@ def test_a_dead_server_is_held_against_one_that_answers_alone():
 
 
 def test_limits_are_inclusive():
-    """Signatures that are valid exactly as long as they must be, and exactly as many servers as are needed."""
+    """Signatures that are valid exactly as long as they must be, and exactly as many servers as required."""
     left = DNS.signatures_left
     exactly = replace(both(signatures=replace(SIGNED, until=NOW + left)), chain=Chain("fits"))
     assert judged(exactly).verdict is Verdict.PASS
@@ -148,7 +148,7 @@ def test_limits_are_inclusive():
 
 
 def test_what_changes_no_verdict_is_a_note():
-    """Each with a pass: several providers, nobody above to ask, an AXFR without an answer, servers that were not asked."""
+    """Each passes with a note: several providers, no parent to query, an AXFR without an answer, servers not queried."""
     for found, settings, note in (
         (second(serial=6), {"same_serial": False}, ""),
         (
@@ -164,9 +164,13 @@ def test_what_changes_no_verdict_is_a_note():
         (
             replace(GOOD, unnamed=("ns2.example.com (2001:db8::53)",)),
             {},
-            "not asked, because `dns.servers` does not name",
+            "not queried, because they are not in `dns.servers`",
         ),
-        (both(signatures=SIGNED), {}, "is signed, but the parent zone has no DS record: nobody validates it"),
+        (
+            both(signatures=SIGNED),
+            {},
+            "is signed, but the parent zone has no DS record: resolvers do not validate it",
+        ),
         (
             replace(GOOD, chain=Chain("unclear", "refused")),
             {},
@@ -202,7 +206,7 @@ ANY = st.builds(
     st.none() | st.builds(Chain, st.sampled_from(["none", "fits", "broken", "unclear", ""])),
 )
 def test_only_what_was_told_passes(servers, delegated, chain):
-    """A pass has an answer of every server about everything, and a delegation that was read."""
+    """A pass has complete answers from every server, and a delegation that was read."""
     judgement = judged(ZoneFacts(ZONE, NOW, servers, delegated, chain=chain))
     if judgement.verdict is Verdict.PASS:
         assert len(servers) >= 2

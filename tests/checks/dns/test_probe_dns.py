@@ -38,7 +38,7 @@ www {ttl} IN CNAME app
 
 @contextlib.contextmanager
 def serving(*zones, addresses=(), **more):
-    """Serve each text of zone example.test on a port of its own; gives the `dns` section."""
+    """Serve each text of zone example.test on a port of its own; return the `dns` section."""
     running, servers = [], []
     try:
         for number, (text, address) in enumerate(
@@ -90,7 +90,7 @@ def test_servers_that_agree_pass():
 @pytest.mark.parametrize(
     ("second", "says"),
     [
-        (text(address="198.51.100.1"), "gives 198.51.100.1"),
+        (text(address="198.51.100.1"), "returns 198.51.100.1"),
         (text(ttl=86400), "TTL of 86400 s (limit 300 s)"),
         (text().replace("app 60", "other 60"), "NXDOMAIN"),
     ],
@@ -125,7 +125,7 @@ def test_a_server_is_asked_over_ipv6():
 
 
 def test_ipv6_addresses_are_compared_as_addresses():
-    """AAAA beside A, inside a block; one outside of it is named."""
+    """AAAA and A inside a block; one outside is named."""
     both = text() + "app 60 IN AAAA 2001:db8:0:0::a\n"
     inside = DnsName(name=APP.name, addresses=["192.0.2.0/24", "2001:db8::/64"])
     with serving(both, both) as settings:
@@ -137,7 +137,7 @@ def test_ipv6_addresses_are_compared_as_addresses():
 
 
 def test_addresses_of_name_servers_that_were_not_asked_are_said():
-    """A server named by IPv4 alone, whose name has an IPv6 address as well: users come to both."""
+    """A server named by IPv4 alone, whose name has an IPv6 address as well: users query both."""
     zone = text() + "ns2 IN AAAA 2001:db8::53\n"
     with serving(zone, zone) as settings:
         judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
@@ -146,7 +146,7 @@ def test_addresses_of_name_servers_that_were_not_asked_are_said():
 
 
 def test_serials_that_differ_and_open_transfers_fail():
-    """A secondary behind, and a zone that anybody may copy."""
+    """A lagging secondary, and a zone that anyone may transfer."""
     with serving(text(serial=2), text(serial=1)) as settings:
         judgement = judge_dns_zone.judge_zone(probe_dns.zone(settings), settings)
     assert "serials differ: ns2" in judgement.reason
@@ -157,13 +157,13 @@ def test_serials_that_differ_and_open_transfers_fail():
 
 
 def test_a_dead_server_beside_a_living_one_fails_and_all_dead_is_inconclusive():
-    """Reachability is what the delegation claims, and the living server is the control."""
+    """The delegation promises that a server is reachable; the one that answers is the control."""
     with serving(text()) as settings:
         dead = {"name": "ns2.example.test", "address": "127.0.0.1", "port": free_port()}
         both = settings.model_copy(
             update={
                 "servers": [*settings.servers, Dns(zone="x", servers=[dead]).servers[0]],
-                "timeout": timedelta(milliseconds=700),  # it is waited out
+                "timeout": timedelta(milliseconds=700),  # this one is waited for
             }
         )
         judgement = judge_dns_zone.judge_zone(probe_dns.zone(both), both)
@@ -231,7 +231,7 @@ def signed_with(key):
     [
         ("its own", Verdict.PASS, ""),
         ("another", Verdict.FAIL, "validating resolvers answer SERVFAIL"),
-        ("none", Verdict.PASS, "nobody validates it"),
+        ("none", Verdict.PASS, "resolvers do not validate it"),
     ],
 )
 def test_the_ds_record_above_must_fit_a_key(above, verdict, says):
@@ -265,7 +265,7 @@ def test_the_ds_record_above_must_fit_a_key(above, verdict, says):
 
 
 def test_a_signature_of_one_name_that_does_not_fit_is_seen():
-    """SOA and DNSKEY are good; app's address was changed and not signed again."""
+    """SOA and DNSKEY are good; app's address was changed without signing it again."""
     zone, _ = signed_with(ed25519.Ed25519PrivateKey.generate())
     zone = zone.replace("A 192.0.2.10", "A 192.0.2.11")
     with serving(zone, zone) as settings:
@@ -276,7 +276,7 @@ def test_a_signature_of_one_name_that_does_not_fit_is_seen():
 
 
 def test_a_ttl_lowered_too_late_is_inconclusive(tmp_path):
-    """First observation: cannot tell. High an hour ago: resolvers may hold it. Long ago: fine."""
+    """First observation: inconclusive. High an hour ago: resolvers may still have it. Long ago: fine."""
     with serving(text(), text()) as settings:
         file = tmp_path / "seen.jsonl"
         assert "first observation" in judged(settings, switching=True).reason
@@ -289,7 +289,7 @@ def test_a_ttl_lowered_too_late_is_inconclusive(tmp_path):
 
 
 def test_a_switch_is_waited_for_until_the_deadline(tmp_path):
-    """Old on one server: asked again until the deadline, then fail with what it gives; with earlier observations."""
+    """Old on one server: polled until the deadline, then fail with its answer; with earlier observations."""
     cutover = Cutover.model_validate({"name": APP.name, "addresses": ["192.0.2.10"], "within": "300ms"})
     file = tmp_path / "seen.jsonl"
     rows = []
@@ -298,7 +298,7 @@ def test_a_switch_is_waited_for_until_the_deadline(tmp_path):
     judgement = judge_cutover.judge_cutover(found, cutover)
     assert judgement.verdict is Verdict.FAIL
     assert found.rounds > 1
-    assert "still gives 198.51.100.1" in judgement.reason
+    assert "still returns 198.51.100.1" in judgement.reason
     assert [new for _, _, new in rows[-1].rows] == [True, False]
     with serving(text(), text()) as settings:
         fresh = propagation.watch(settings, cutover, tmp_path / "none.jsonl", rows.append)

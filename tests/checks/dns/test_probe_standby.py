@@ -1,4 +1,4 @@
-"""The standby's health, asked for by name at its address: as users would come to it after a failover."""
+"""The standby's health, requested by name at its address, as users would reach it after a failover."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Health(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def site(made, address="127.0.0.1"):
-    """A site that serves one name alone: another server name, or none, ends the handshake."""
+    """A site that serves only one name: another server name, or none, aborts the handshake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.certificate, made.key)
     context.sni_callback = lambda _socket, name, _context: (
@@ -56,7 +56,7 @@ def wanted(address, port, primary="192.0.2.1"):
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 def test_a_standby_is_asked_by_the_name_that_fails_over(tmp_path, address):
-    """Its address alone is not enough for a server of many names."""
+    """Its address alone is not enough for a server with many names."""
     with contextlib.suppress(OSError), socket.socket(family(address)) as probe:
         probe.bind((address, 0))
         made = servers.write(tmp_path, build(), own().intermediate)
@@ -69,7 +69,7 @@ def test_a_standby_is_asked_by_the_name_that_fails_over(tmp_path, address):
 
 
 def test_the_site_in_use_is_the_control_of_one_that_does_not_answer(tmp_path):
-    """Nobody at the standby: three attempts, and what the other one says from the same place."""
+    """No answer from the standby: three attempts, and the active site as a control."""
     made = servers.write(tmp_path, build(), own().intermediate)
     with site(made) as port:
         found = standby.standby_health(wanted("127.0.0.2", port, "127.0.0.1"), 3)

@@ -154,7 +154,7 @@ def test_a_host_that_is_not_there_is_unknown(cluster):
         {"crontab": "/etc/crontab", "command": "x", "host": "nonsense://backup1"}, {"pgbackrest": "main"}
     )
     facts = schedules.job(cluster, one)
-    assert "nonsense://backup1 cannot be asked" in facts.schedule.problem
+    assert "nonsense://backup1 cannot be accessed" in facts.schedule.problem
     assert judge(facts, one).verdict is Verdict.INCONCLUSIVE
 
 
@@ -165,7 +165,7 @@ def test_an_ssh_host_that_refuses_is_unknown(cluster):
         {"crontab": "/etc/crontab", "command": "x", "host": "ssh://127.0.0.1:1"}, {"pgbackrest": "main"}
     )
     problem = schedules.job(cluster, one).schedule.problem
-    assert problem.startswith("ssh://127.0.0.1:1 cannot be asked: ssh: connect to host 127.0.0.1 port 1")
+    assert problem.startswith("ssh://127.0.0.1:1 cannot be accessed: ssh: connect to host 127.0.0.1 port 1")
 
 
 def test_without_systemd_a_timer_is_unknown(cluster):

@@ -1,4 +1,4 @@
-"""Response times are judged on counts of a run that was whole, at the peak, by a client that kept up; else inconclusive."""
+"""Response times are judged on counts of a run that was complete, at the peak, by a client that kept up; else inconclusive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLIENT = Client(4000, 4000, 1.0, 200.0, 200.0, 0.0001, 0.001, 0.003, 0, 0.1, Flo
 
 
 def run_of(latency, failure=lambda _n: "", **changes):
-    """A run of 20 s at 200/s; `latency(n, at)` gives each request's seconds."""
+    """A run of 20 s at 200/s; `latency(n, at)` returns each request's seconds."""
     tally = Tally(["one", "two"], LOAD.known_limits_s)
     for n in range(4000):
         tally.add(n % 2, n / 200, latency(n, n / 200), failure(n))
@@ -94,7 +94,7 @@ def test_a_quick_error_is_not_quick():
 
 
 def test_a_stall_counts_in_full_and_is_placed():
-    """2 s standing still: requests due meanwhile wait for its end."""
+    """A stall of 2 s: requests due meanwhile wait for its end."""
     found = verdicts(run_of(lambda _n, t: max(0.01, 9.0 - t) if 7.0 <= t < 9.0 else 0.01))
     assert found[WHOLE, "p99"].verdict is Verdict.FAIL
     assert "second 7, 8 of the run" in found[WHOLE, "p99"].reason
@@ -115,10 +115,10 @@ def test_a_stall_counts_in_full_and_is_placed():
         ),
         (
             {"client": dataclasses.replace(CLIENT, floor=Floor(9, 9.0, 0.3, 0.4))},
-            "on a server that does nothing",
+            "on a no-op server",
         ),
         ({"greatest_rate": 100.0}, "the declared peak is 200/s"),
-        ({"stopped": "stopped by hand", "lasted_s": 4.0}, "stopped after 4 s of 20 s"),
+        ({"stopped": "stopped manually", "lasted_s": 4.0}, "stopped after 4 s of 20 s"),
     ],
 )
 def test_what_cannot_be_told_is_inconclusive(changes, words):

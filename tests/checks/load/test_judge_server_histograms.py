@@ -1,6 +1,6 @@
 """Counts at the server's own bounds: resets are handled, a limit inside a bucket is inconclusive, old samples too.
 
-The answers are made after Prometheus' documented format; a real one is asked in tests/checks/load/test_probe_prometheus.py.
+The answers follow Prometheus' documented format; a real one is queried in tests/checks/load/test_probe_prometheus.py.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def test_nothing_and_old_samples_are_inconclusive():
 
 
 def test_a_server_that_is_not_scraped_any_more_is_not_passed_over():
-    """Two servers, one of them last seen 300 s ago: what it does now nobody counted. Slow ones are a fail all the same."""
+    """Two servers, one of them last seen 300 s ago: its requests since then are not counted. Slow ones still fail."""
 
     def two(slow):
         gone = matrix([0, 3000 * slow], [0, 3000])

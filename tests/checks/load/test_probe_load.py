@@ -58,7 +58,7 @@ def test_every_request_is_sent_and_counted():
 
 
 def test_a_stall_is_seen_by_all_that_were_due_meanwhile():
-    """The server stands still from 0.5 s to 1.5 s: about 200 requests of 400 are late, not one (open loop)."""
+    """The server stalls from 0.5 s to 1.5 s: about 200 requests of 400 are late, not one (open loop)."""
     with serving(lambda _n, t: Answer(after_s=max(0.0, 1.5 - t) if 0.5 <= t < 1.5 else 0.0)) as server:
         found = run(server.port)
     over_200 = found.whole.over[found.whole.limits_s.index(0.2)]
@@ -72,11 +72,11 @@ def test_waiting_for_a_connection_counts_from_when_it_was_due():
         found = run(server.port, max_in_flight=1, duration="1s")
     assert found.whole.max_s > 1.0
     assert found.client.held > 100
-    assert found.client.kept > 0.9, "the wait is the server's doing, not the client's"
+    assert found.client.kept > 0.9, "the wait is due to the server, not the client"
 
 
 def test_a_stall_of_the_server_is_not_blamed_on_the_client():
-    """The server stands still for 1.5 s and all 20 connections wait for it: their wait is not the client's own lag."""
+    """The server stalls for 1.5 s and all 20 connections wait for it: their wait is not the client's own lag."""
     with serving(lambda _n, t: Answer(after_s=max(0.0, 2.0 - t) if 0.5 <= t < 2.0 else 0.0)) as server:
         plan = load_on(server.port, max_in_flight=20, duration="6s")
         found = send(plan, "x")
@@ -87,9 +87,9 @@ def test_a_stall_of_the_server_is_not_blamed_on_the_client():
 
 @pytest.mark.parametrize("most", [500, 2])
 def test_a_stall_of_the_client_is_not_blamed_on_the_server(most):
-    """The client itself is held up for a second: that is its own lag, also where all connections were busy then.
+    """The client itself stalls for a second: that is its own lag, even if all connections were busy then.
 
-    What it then measured as slow is no FAIL of the server.
+    What it then measured as slow is not a FAIL of the server.
     """
     held_up = []
 
@@ -110,9 +110,9 @@ def test_a_stall_of_the_client_is_not_blamed_on_the_server(most):
 
 @pytest.mark.parametrize("changes", [{}, {"max_in_flight": 1}], ids=["any", "one connection"])
 def test_an_answer_that_is_there_at_once_is_not_timed_at_the_next_request(monkeypatch, changes):
-    """A fast server answers while libcurl still looks, and no event comes later: the answer counts from now.
+    """A fast server answers while libcurl is still busy, and no later event arrives: the answer counts from now.
 
-    Was once counted when the next request left: 10 requests a second of 0.3 ms each had a median of 70 ms.
+    It was once counted when the next request was sent: 10 requests a second of 0.3 ms each had a median of 70 ms.
     """
     kick = Sockets.kick
 
@@ -130,7 +130,7 @@ def test_an_answer_that_is_there_at_once_is_not_timed_at_the_next_request(monkey
 
 
 def test_what_is_never_sent_is_over_every_limit():
-    """One connection, a server that never answers: all the rest of the plan is counted as failed."""
+    """One connection, a server that never answers: the rest of the plan is counted as failed."""
     with serving(lambda _n, _t: Answer(after_s=30)) as server:
         found = run(server.port, max_in_flight=1, duration="1s", timeout="1s", stop_at_error_ratio=1)
     whole = found.whole
@@ -168,7 +168,7 @@ def test_nobody_listens_is_failures_and_the_kill_switch_ends_it():
 
 
 def test_kill_switch_stops_sending_at_once():
-    """From the 200th request on errors: not many more than the window are sent of the 2,000 planned."""
+    """Errors from the 200th request on: of the 2,000 planned, not many more than the window are sent."""
     with serving(lambda n, _t: Answer(status=503 if n > 200 else 200)) as server:
         found = run(server.port, duration="10s")
         assert "status 503" in found.stopped
@@ -176,7 +176,7 @@ def test_kill_switch_stops_sending_at_once():
 
 
 def test_a_burst_of_failures_that_heals_does_not_end_the_run():
-    """30 broken answers of 400 a second are no dead server, though they are 30 of 100 in a row."""
+    """30 broken answers of 400 a second do not mean a dead server, though they are 30 of 100 in a row."""
     with serving(lambda n, _t: Answer(status=503 if 400 < n <= 430 else 200)) as server:
         found = run(server.port, peak_per_second=400)
     assert found.stopped == ""
@@ -203,7 +203,7 @@ def test_what_is_not_named_for_load_gets_none(allow, words):
 
 
 def test_methods_headers_bodies_and_logins_arrive(monkeypatch, tmp_path):
-    """What the inventory says is what the server gets; the secret is in the request and in no result."""
+    """The server gets what the inventory describes; the secret is in the request and in no result."""
     secret = tmp_path / "token"
     secret.write_text("canary-4711-token")
     endpoints = [
@@ -232,7 +232,7 @@ def test_methods_headers_bodies_and_logins_arrive(monkeypatch, tmp_path):
 
 
 def test_cold_connections():
-    """Each request opens a connection of its own, and the time to connect is known for each."""
+    """Each request opens a connection of its own, and each has a connect time."""
     with serving() as server:
         found = run(server.port, connections="cold", duration="500ms")
     assert server.connections == found.whole.requests == 100
@@ -253,7 +253,7 @@ def certificate(tmp_path_factory) -> Path:
 
 
 def test_tls_is_verified(certificate):
-    """With its authority named TLS works and its handshake is timed; without it nothing is sent."""
+    """With its authority configured, TLS works and its handshake is timed; without it nothing is sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     target = {"scheme": "https", "host": "localhost", "connect_to": "127.0.0.1"}
@@ -277,7 +277,7 @@ NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
     NGINX is None or not pycurl.version_info()[4] & pycurl.VERSION_HTTP2, reason="no nginx, or no HTTP/2 here"
 )
 def test_http_2(certificate, tmp_path):
-    """Over TLS a real nginx is asked in HTTP/2, and in HTTP/1.1 where the inventory says so, as its log has it."""
+    """Over TLS a real nginx gets HTTP/2, and HTTP/1.1 if the inventory says so, according to its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -313,7 +313,7 @@ def test_http_2(certificate, tmp_path):
 
 
 def test_calibration_gives_a_floor():
-    """The client measures itself on a server that does nothing."""
+    """The client measures itself on a no-op server."""
     with serving() as server:
         found = send(load_on(server.port, duration="500ms"), "x")
     assert found.client.floor is not None
@@ -322,7 +322,7 @@ def test_calibration_gives_a_floor():
 
 
 def test_arrivals_in_stages_and_ramps():
-    """A steady stage is evenly spaced; a ramp from 0 to 100/s in 10 s brings 500, half of them after 7.07 s."""
+    """A steady stage is evenly spaced; a ramp from 0 to 100/s in 10 s produces 500, half of them after 7.07 s."""
     steady = arrivals.plan([RateStage(rate=100, lasts="2s")], [1], 10_000)
     assert len(steady.due_s) == 200
     assert steady.due_s[1] - steady.due_s[0] == pytest.approx(0.01)

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a small exporter of ours: histograms and uptime from it, and half an answer is none."""
+"""A real Prometheus scrapes a small exporter of ours: histograms and uptime from it, and a partial answer counts as none."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(folder: Path, exporter: Exporter, more: str = "") -> Iterator[str]:
-    """Start Prometheus on a free port of loopback and give its address once it is ready."""
+    """Start Prometheus on a free port of loopback and return its address once it is ready."""
     port = free_port()
     file = folder / "prometheus.yml"
     file.write_text(
@@ -130,7 +130,7 @@ def address(tmp_path_factory, exporter: Exporter) -> Iterator[str]:
 
 
 def holds(address: str, expression: str) -> bool:
-    """Tell whether Prometheus finds something for an expression."""
+    """Return whether Prometheus finds something for an expression."""
     answer = requests.get(f"{address}/api/v1/query", {"query": expression}, timeout=10).json()
     return bool(answer["data"]["result"])
 
@@ -148,7 +148,7 @@ def counted(address: str, exporter: Exporter) -> None:
 
 
 def test_histograms_of_a_real_prometheus(address: str, exporter: Exporter) -> None:
-    """5,000 quick requests pass; 500 slow ones more fail, counted exactly, a restart of the server between."""
+    """5,000 quick requests pass; 500 slow ones more fail, counted exactly, with a restart of the server in between."""
     counted(address, exporter)
     exporter.quick = 5000
     counted(address, exporter)
@@ -209,7 +209,7 @@ def test_uptime_from_a_real_prometheus(address: str, exporter: Exporter) -> None
     wait(lambda: holds(address, "probe_success == 1"))
     found = judged(unseen)
     assert found.verdict is Verdict.INCONCLUSIVE, found.reason
-    assert "were not seen" in found.reason
+    assert "were not observed" in found.reason
     exporter.up = 0
     wait(lambda: holds(address, "probe_success == 0"))
     down = watched(60)
@@ -219,10 +219,10 @@ def test_uptime_from_a_real_prometheus(address: str, exporter: Exporter) -> None
 
 
 def test_a_part_of_an_answer_is_none(tmp_path: Path, exporter: Exporter) -> None:
-    """Where a store behind Prometheus is not reached it answers with success and a warning: that is no answer."""
+    """If a store behind Prometheus is unreachable, it answers with success and a warning: that is not an answer."""
     nowhere = f"http://127.0.0.1:{free_port()}/read"
     with running(tmp_path, exporter, f"remote_read: [{{url: '{nowhere}', read_recent: true}}]\n") as address:
-        with pytest.raises(CannotTell, match=r"gave a partial answer: .*remote_read"):
+        with pytest.raises(CannotTell, match=r"returned a partial answer: .*remote_read"):
             server_histograms.server_histogram(histogram(address))
-        with pytest.raises(CannotTell, match="gave a partial answer"):
+        with pytest.raises(CannotTell, match="returned a partial answer"):
             prometheus.ask(Prometheus(url=address), {"query": "up[1m]"}, "matrix")

@@ -1,4 +1,4 @@
-"""Policy pages and the maintenance page: what is missing, old, answered wrongly, loaded from elsewhere, or not drilled."""
+"""Policy pages and the maintenance page: what is missing, old, with a wrong answer, with external resources, or not drilled."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ PAGE = Page(
 @pytest.mark.parametrize(
     ("page", "verdict", "says"),
     [
-        (PAGE, Verdict.PASS, "states 2026-11-14"),
+        (PAGE, Verdict.PASS, "dated 2026-11-14"),
         (replace(PAGE, status=404), Verdict.FAIL, "404"),
         (replace(PAGE, status=None, problem="no answer in time"), Verdict.INCONCLUSIVE, "no answer in time"),
         (replace(PAGE, dates=(date(2024, 5, 1),)), Verdict.FAIL, "before 2026-11-01"),
-        (replace(PAGE, dates=()), Verdict.INCONCLUSIVE, "no date"),
-        (replace(PAGE, dates=(date(2027, 1, 1),)), Verdict.INCONCLUSIVE, "no date"),
+        (replace(PAGE, dates=()), Verdict.INCONCLUSIVE, "no readable date"),
+        (replace(PAGE, dates=(date(2027, 1, 1),)), Verdict.INCONCLUSIVE, "no readable date"),
     ],
 )
 def test_policy_pages(page, verdict, says):
@@ -50,7 +50,7 @@ def test_policy_pages(page, verdict, says):
 
 
 def test_dates_as_people_write_them():
-    """Four forms; the American one with slashes is read in two ways and left out."""
+    """Four forms; the American one with slashes is ambiguous and left out."""
     text = "2026-11-24, 3rd March 2025, Sept 5, 2024, 24.12.2023, 01/02/2022, 31 February 2020"
     assert [d.isoformat() for d in dates(text)] == ["2026-11-24", "2025-03-03", "2024-09-05", "2023-12-24"]
 
@@ -96,7 +96,7 @@ def having(**changes):
     ],
 )
 def test_the_maintenance_page(reads, verdict, says):
-    """Each thing that can be wrong is named; nothing read is not a pass; one read confirms nothing."""
+    """Every defect is named; nothing read is not a pass; one read confirms nothing."""
     judgement = judge_maintenance(reads, WANTED)
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -115,7 +115,7 @@ def test_the_maintenance_page(reads, verdict, says):
     ],
 )
 def test_the_drill_of_the_maintenance_page(page, record, verdict, says):
-    """Nothing drilled, long ago, or another page is not a pass; a drill is not done twice, so nothing is confirmed."""
+    """No drill, an old one, or one of another page is not a pass; a drill is not repeated, so nothing is confirmed."""
     judgement = drilled(page, record)
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -139,7 +139,7 @@ def reads_ill(judgement):
         (replace(PAGE, status=500), POLICY, Verdict.FAIL, ["status"]),
         (PAGE, POLICY.model_copy(update={"contains": ["Example Ltd"]}), Verdict.FAIL, ["expected words that are missing"]),
         (PAGE, POLICY.model_copy(update={"contains": ["last UPDATED"]}), Verdict.PASS, []),
-        (replace(PAGE, dates=(date(2026, 11, 1),)), POLICY, Verdict.PASS, []),  # the day of the change itself
+        (replace(PAGE, dates=(date(2026, 11, 1),)), POLICY, Verdict.PASS, []),  # the day of the policy change
         (replace(PAGE, dates=(date(2026, 10, 31),)), POLICY, Verdict.FAIL, ["date on the page"]),
         (replace(PAGE, dates=(date(2026, 11, 24), date(2020, 1, 1))), POLICY, Verdict.PASS, []),  # the newest; today
         (replace(PAGE, dates=(date(2025, 11, 24),)), PolicyPage(url=URL), Verdict.PASS, []),  # 365 days ago
@@ -147,7 +147,7 @@ def reads_ill(judgement):
     ],
 )  # fmt: skip
 def test_readings_of_a_policy_agree_with_the_verdict(page, policy, verdict, bad):
-    """Limits are inclusive; without a date of the change the greatest age counts."""
+    """Limits are inclusive; without a date of the change the maximum age applies."""
     judgement = judge_policy(page, policy)
     assert judgement.verdict is verdict
     assert reads_ill(judgement) == bad
@@ -175,12 +175,12 @@ def test_reasons_about_a_policy_have_object_limit_and_next_step():
         ({"retry_after": None}, ["Retry-After"]),
         ({"size_bytes": 100 * 1024 + 1}, ["size"]),
         ({"size_bytes": 0}, ["size"]),
-        ({"outside": ("/app.js",)}, ["loads from elsewhere"]),
+        ({"outside": ("/app.js",)}, ["external resources"]),
         ({"sha256": "b"}, ["different pages in 2 reads"]),
     ],
 )
 def test_readings_of_the_maintenance_page_show_the_read_that_was_wrong(changes, bad):
-    """In whichever of the reads it was."""
+    """Whichever of the reads had it."""
     for reads in ((READY, replace(READY, **changes)), (replace(READY, **changes), READY)):
         judgement = judge_maintenance(reads, WANTED)
         assert judgement.verdict is Verdict.FAIL
@@ -198,9 +198,9 @@ def test_readings_of_the_maintenance_page_show_the_read_that_was_wrong(changes, 
         ("²", False),
         ("9" * 5000, False),
         ("Tue, 24 Nov 2026 12:00:01 GMT", True),
-        ("Tue, 24 Nov 2026 12:00:00 GMT", False),  # it is that time already: clients retry at once
+        ("Tue, 24 Nov 2026 12:00:00 GMT", False),  # that time is now: clients retry at once
         ("Wed, 21 Oct 2015 07:28:00 GMT", False),
-        ("Tue, 24 Nov 2026 13:00:00 -0000", False),  # of no zone
+        ("Tue, 24 Nov 2026 13:00:00 -0000", False),  # without a zone
     ],
 )
 def test_retry_after_must_make_clients_wait(retry_after, waits):
@@ -212,7 +212,7 @@ def test_retry_after_must_make_clients_wait(retry_after, waits):
 def test_the_greatest_size_is_inclusive():
     assert judge_maintenance((replace(READY, size_bytes=100 * 1024),) * 2, WANTED).verdict is Verdict.PASS
     large = judge_maintenance((replace(READY, size_bytes=200 * 1024),) * 2, WANTED)
-    assert large.reason == f"{URL}: 200 kB large, limit 100 kB: make it smaller"
+    assert large.reason == f"{URL}: size 200 kB, limit 100 kB: make it smaller"
 
 
 def test_one_read_cannot_show_that_the_page_is_static():
@@ -252,7 +252,7 @@ def test_a_cookie_is_a_note():
     ],
 )  # fmt: skip
 def test_each_deviation_of_a_drill_is_named(changes, verdict, says, bad):
-    """A record that contradicts its own outcome shows nothing; readings agree."""
+    """A record that contradicts its own outcome proves nothing; readings agree."""
     judgement = drilled(READY, having(**changes))
     assert judgement.verdict is verdict
     assert says in judgement.reason
@@ -281,7 +281,7 @@ RECORDS = st.none() | st.builds(
 
 @given(st.lists(PAGES, max_size=3).map(tuple), RECORDS)
 def test_only_pages_that_were_read_pass(reads, record):
-    """Of the policy, the maintenance page and its drill: nothing that is missing passes, and readings agree."""
+    """The policy, the maintenance page and its drill: missing data never passes, and readings agree."""
     maintenance = judge_maintenance(reads, WANTED)
     if maintenance.verdict is Verdict.PASS:
         assert len(reads) >= 2

@@ -1,4 +1,4 @@
-"""Pages read from a real server on loopback: what they state and load, answers that break off, and the drill."""
+"""Pages read from a real server on loopback: their dates and resources, answers that are cut off, and the drill."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def site(tmp_path):
 
 
 def test_what_a_page_states_and_loads(site):
-    """Visible dates alone; what a browser would fetch, but no links and nothing that is in the page."""
+    """Only visible dates; what a browser would fetch, but no links and nothing inlined."""
     found = probe.read(PolicyPage(url=f"{site}/page"), Pages())
     assert found.status == 200
     assert [day.isoformat() for day in found.dates] == ["2026-11-14"]
@@ -78,7 +78,7 @@ def test_what_a_page_states_and_loads(site):
 
 @pytest.mark.parametrize("path", ["broken", "endless"])
 def test_an_answer_that_breaks_off_or_does_not_end_is_no_page(site, path):
-    """Neither an exception nor half a page."""
+    """Neither an exception nor a partial page."""
     found = probe.read(PolicyPage(url=f"{site}/{path}"), Pages.model_validate({"timeout": "500ms"}))
     assert found.status is None
     assert found.problem
@@ -140,7 +140,7 @@ def test_a_record_that_is_none_is_said(site, tmp_path):
     [("true", "true", "still answered after the stop"), ("rm {0}/up", "true", "did not answer again")],
 )
 def test_a_drill_that_did_not_go_as_meant_says_so(site, tmp_path, monkeypatch, stop, start, says):
-    """An application that did not stop, and one that did not come back."""
+    """An application that did not stop, and one that did not start again."""
     monkeypatch.setattr(probe, "_CHANGES_S", 1.0)
     record = probe.drill(drilled(site, tmp_path, stop.format(tmp_path), start))
     assert record.outcome == "failed"

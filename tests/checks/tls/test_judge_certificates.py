@@ -1,4 +1,4 @@
-"""The judge of certificates on measurements made by hand: each deviation alone, each gap in what was measured, each limit."""
+"""The judge of certificates on measurements made by hand: each deviation alone, each gap in the measurement, each limit."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_good_certificate_passes():
 
 
 def test_two_kinds_on_two_addresses_pass():
-    """RSA and ECDSA on both, the same everywhere; the earlier end is said."""
+    """RSA and ECDSA on both, the same everywhere; the earlier expiry is reported."""
     rsa = with_certificate(key="rsa", key_bits=2048, curve="", sha256="dd", not_after=NOW + 60 * DAY)
     judgement = judged(at(GOOD, rsa), at(GOOD, rsa, place="192.0.2.11:443"))
     assert judgement.verdict is Verdict.PASS
@@ -115,25 +115,25 @@ def test_two_kinds_on_two_addresses_pass():
         (replace(GOOD, trust=Trust(10, "certificate has expired", 1)), "has expired at depth 1 (10)"),
         (replace(GOOD, trust=Trust(10, "certificate has expired")), "certificate has expired (10); it has expired: renew"),
         (replace(GOOD, trust=Trust(9, "certificate is not yet valid")), "(9); it is not valid yet: check the clocks"),
-        (replace(GOOD, covers_name=False), f"is for {HOST}, not for {HOST}: install the certificate of this name"),
+        (replace(GOOD, covers_name=False), f"is for {HOST}, not for {HOST}: install the certificate for this name"),
         (replace(with_certificate(names=()), covers_name=False), "is for no name at all, not for"),
         (with_certificate(not_after=NOW - DAY), "expired 24 h ago (2026-11-23 12:00 UTC): renew it and reload"),
         (with_certificate(not_after=NOW), "expired 0 s ago"),
         (with_certificate(not_before=NOW + 2 * DAY), "is not valid before 2026-11-26 12:00 UTC: check the clocks"),
-        (with_certificate(key="rsa", key_bits=2047), "its RSA key has 2047 bits, at least 2048 are needed: reissue"),
-        (with_certificate(key_bits=224, curve="secp224r1"), "curve secp224r1 has 224 bits, at least 256 are needed"),
-        (with_certificate(key="other", key_bits=0), "a kind that no client accepts: reissue it"),
+        (with_certificate(key="rsa", key_bits=2047), "its RSA key has 2047 bits, at least 2048 are required: reissue"),
+        (with_certificate(key_bits=224, curve="secp224r1"), "curve secp224r1 has 224 bits, at least 256 are required"),
+        (with_certificate(key="other", key_bits=0), "no client accepts its type of key: reissue it"),
         (with_certificate(signature_hash="sha1"), "signed with SHA1, which clients reject: reissue it with SHA-256"),
         (with_certificate(signature_hash="md5"), "signed with MD5"),
         (with_certificate(signature_hash="unknown (1.2.3)"), "its signature algorithm is unknown (1.2.3): reissue"),
         (with_certificate(version=1), "X.509 v1 certificate without extensions: reissue it as v3"),
         (with_certificate(server_auth=False), "lacks serverAuth, so clients reject it on a server: reissue"),
         (with_certificate(unread="its extensions cannot be read: x"), "its extensions cannot be read: x"),
-        (with_certificate(ca=True), "certificate of an authority (CA:TRUE): replace it"),
+        (with_certificate(ca=True), "is a CA certificate (CA:TRUE): replace it"),
         (replace(GOOD, chain=(replace(INTERMEDIATE, signature_hash="sha1"),)), "issuer CN=Intermediate: it is signed"),
-        (replace(GOOD, chain=(ROOT, INTERMEDIATE)), f"out of order, after CN={HOST} comes CN=Root instead of its issuer"),
+        (replace(GOOD, chain=(ROOT, INTERMEDIATE)), f"out of order, CN={HOST} is followed by CN=Root instead of its issuer"),
         (replace(GOOD, crl=replace(CRL, revoked=True)), f"was revoked according to {CRL.url}: replace it"),
-        (replace(GOOD, staple=replace(STAPLE, status="revoked")), "according to its stapled OCSP answer: replace it"),
+        (replace(GOOD, staple=replace(STAPLE, status="revoked")), "according to its stapled OCSP response: replace it"),
     ],
 )  # fmt: skip
 def test_each_deviation_fails_and_is_named(leaf, says):
@@ -149,9 +149,9 @@ def test_each_deviation_fails_and_is_named(leaf, says):
     ("leaf", "bad"),
     [
         (replace(GOOD, trust=Trust(20, "no issuer")), [f"{PLACE} {CALLED} trust"]),
-        (with_certificate(not_after=NOW), [f"{PLACE} {CALLED} has left"]),
-        (with_certificate(not_after=NOW + 2 * DAY), [f"{PLACE} {CALLED} has left"]),
-        # Other defects are in the reason alone, as the module's docstring says.
+        (with_certificate(not_after=NOW), [f"{PLACE} {CALLED} remaining validity"]),
+        (with_certificate(not_after=NOW + 2 * DAY), [f"{PLACE} {CALLED} remaining validity"]),
+        # Other defects appear only in the reason, as the module's docstring says.
         (replace(GOOD, covers_name=False), []),
         (with_certificate(signature_hash="sha1"), []),
     ],
@@ -165,12 +165,12 @@ def test_readings_of_validity_and_trust_are_bad_where_the_verdict_is(leaf, bad):
 @pytest.mark.parametrize(
     ("lifetime", "left", "tls", "verdict"),
     [
-        (366 * DAY, 14 * DAY, {}, Verdict.PASS),  # the limit itself is enough
+        (366 * DAY, 14 * DAY, {}, Verdict.PASS),  # exactly the limit passes
         (366 * DAY, 14 * DAY - timedelta(seconds=1), {}, Verdict.FAIL),
-        (48 * DAY, 8 * DAY, {}, Verdict.PASS),  # a sixth of a short lifetime counts
+        (48 * DAY, 8 * DAY, {}, Verdict.PASS),  # a sixth of a short lifetime applies
         (48 * DAY, 8 * DAY - timedelta(seconds=1), {}, Verdict.FAIL),
         (48 * DAY, 5 * DAY, {"fail_under": 5 * DAY}, Verdict.PASS),
-        (3 * DAY, DAY, {}, Verdict.PASS),  # 24 h from now, where no cutover is named
+        (3 * DAY, DAY, {}, Verdict.PASS),  # 24 h from now if no cutover is named
         (3 * DAY, DAY - timedelta(seconds=1), {}, Verdict.FAIL),
         (90 * DAY, 21 * DAY, {"valid_until": NOW + 20 * DAY}, Verdict.PASS),
         (90 * DAY, 21 * DAY - timedelta(seconds=1), {"valid_until": NOW + 20 * DAY}, Verdict.FAIL),
@@ -185,7 +185,7 @@ def test_how_long_it_must_be_valid(lifetime, left, tls, verdict):
 
 
 def test_reasons_about_validity_have_the_limit():
-    """Under the limit, and before the cutover: different sentences, each with its numbers."""
+    """Under the limit, and before the cutover: different reasons, each with its numbers."""
     short = with_certificate(not_after=NOW + 10 * DAY)
     assert "expires in 4 d (2026-11-28), limit 4.17 d (lifetime 25 d): renew it" in (
         judged(at(with_certificate(not_before=NOW - 21 * DAY, not_after=NOW + 4 * DAY))).reason
@@ -200,7 +200,7 @@ def test_reasons_about_validity_have_the_limit():
 
 
 def test_warnings_are_notes():
-    """Renewal is due, a long lifetime, a root that is sent, revocation switched off: a pass with a note each."""
+    """Renewal due, a long lifetime, a root that is sent, revocation switched off: each passes with a note."""
     due = judged(at(with_certificate(not_before=NOW - 70 * DAY, not_after=NOW + 20 * DAY)))
     assert due.verdict is Verdict.PASS
     assert any("expires in 20 d: renewal is due (under 30 d)" in note for note in due.notes)
@@ -216,7 +216,7 @@ def test_warnings_are_notes():
 
 
 def test_an_automatic_renewal_must_run():
-    """Issued exactly as long ago as is allowed, and a second more."""
+    """Issued exactly as long ago as allowed, and a second longer."""
     assert judged(at(GOOD), renewed_within=20 * DAY).verdict is Verdict.PASS
     judgement = judged(at(GOOD), renewed_within=20 * DAY - timedelta(seconds=1))
     assert judgement.verdict is Verdict.FAIL
@@ -228,12 +228,12 @@ def test_an_automatic_renewal_must_run():
     [
         (replace(GOOD, crl=Crl(CRL.url, None, None, "no answer")), "cannot be determined: no answer"),
         (replace(GOOD, crl=Crl(CRL.url, None, None)), f"{CRL.url} was not read"),
-        (replace(GOOD, crl=replace(CRL, next_update=None)), "does not say how long it is valid (nextUpdate)"),
+        (replace(GOOD, crl=replace(CRL, next_update=None)), "has no expiry date (nextUpdate)"),
         (replace(GOOD, crl=replace(CRL, next_update=NOW - DAY)), "expired 2026-11-23 12:00 UTC: publish a new one"),
         (replace(with_certificate(crls=("ldap://x/cn=1",)), crl=None), "its list ldap://x/cn=1 was not read (only HTTP"),
-        (replace(GOOD, crl=None, staple=replace(STAPLE, status="unknown")), "not about it or not usable (unknown)"),
-        (replace(GOOD, crl=None, staple=replace(STAPLE, about_this=False)), "not about it or not usable (good)"),
-        (replace(GOOD, crl=None, staple=replace(STAPLE, next_update=NOW - DAY)), "answer expired 2026-11-23 12:00 UTC"),
+        (replace(GOOD, crl=None, staple=replace(STAPLE, status="unknown")), "for another certificate or not usable (unknown)"),
+        (replace(GOOD, crl=None, staple=replace(STAPLE, about_this=False)), "for another certificate or not usable (good)"),
+        (replace(GOOD, crl=None, staple=replace(STAPLE, next_update=NOW - DAY)), "response expired 2026-11-23 12:00 UTC"),
     ],
 )  # fmt: skip
 def test_revocation_that_cannot_be_determined_is_inconclusive(leaf, says):
@@ -250,7 +250,7 @@ def test_revocation_that_cannot_be_determined_is_inconclusive(leaf, says):
         replace(GOOD, crl=None, staple=STAPLE),
         replace(GOOD, crl=None, staple=replace(STAPLE, next_update=NOW)),
         replace(GOOD, crl=None, staple=replace(STAPLE, next_update=None)),
-        replace(GOOD, staple=replace(STAPLE, status="unknown")),  # the list was read: that decides
+        replace(GOOD, staple=replace(STAPLE, status="unknown")),  # a list that was read takes precedence
     ],
 )
 def test_a_fresh_list_or_a_fresh_staple_is_enough(leaf):
@@ -263,19 +263,19 @@ def test_a_certificate_that_names_no_list_passes_with_a_note():
     judgement = judged(at(replace(with_certificate(crls=()), crl=None)))
     assert judgement.verdict is Verdict.PASS
     assert judgement.notes == (
-        f"{PLACE}: {CALLED} names no revocation list and staples no answer: revocation was not checked",
+        f"{PLACE}: {CALLED} names no revocation list and no OCSP response is stapled: revocation was not checked",
     )
 
 
 def test_no_address_and_no_certificate_are_inconclusive():
-    """Nothing measured is not a pass, and a good address does not stand for a silent one."""
+    """Nothing measured is not a pass, and a good address does not make up for a silent one."""
     assert judged().verdict is Verdict.INCONCLUSIVE
     assert judged().reason == f"{HOST} has no address"
     silent = at(problem="timeout: no answer in 5 s", place="192.0.2.11:443", client=None)
     for addresses in ([silent], [at(GOOD), silent]):
         judgement = judged(*addresses)
         assert judgement.verdict is Verdict.INCONCLUSIVE
-        assert "192.0.2.11:443: shows no certificate (timeout: no answer in 5 s): check that it is up" in (
+        assert "192.0.2.11:443: presents no certificate (timeout: no answer in 5 s): check that it is up" in (
             judgement.reason
         )
     assert "(no reason was recorded)" in judged(Address(PLACE, 3)).reason
@@ -299,17 +299,19 @@ def test_a_failure_beside_an_unknown_is_a_failure():
     ],
 )  # fmt: skip
 def test_clients_must_show_a_certificate(control, verdict, says):
-    """Let in with ours, refused without one; an attempt that was not made or not clear is inconclusive."""
+    """Accepted with ours, refused without one; an attempt that was not made or is unclear is inconclusive."""
     judgement = judged(at(GOOD, control=control), endpoint=MUTUAL)
     assert judgement.verdict is verdict
     assert says in judgement.reason
 
 
 def test_an_ordinary_client_is_a_cross_check():
-    """What it rejects fails even where the chain was good; where it could not connect, that is a note."""
+    """What it rejects fails even if the chain was good; if it could not connect, that is a note."""
     refused = judged(at(GOOD, client=Client(ok=False, code=62, text="hostname mismatch")))
     assert refused.verdict is Verdict.FAIL
-    assert "an ordinary client rejects it: hostname mismatch (62); the name is not in it" in refused.reason
+    assert (
+        "an ordinary client rejects it: hostname mismatch (62); it does not cover the name" in refused.reason
+    )
     lost = judged(at(GOOD, client=Client(ok=False, code=-1, text="timed out")))
     assert lost.verdict is Verdict.PASS
     assert lost.notes == (f"{PLACE}: an ordinary client could not connect: timed out",)
@@ -376,7 +378,7 @@ ANY_ADDRESS = st.builds(
 
 @given(st.lists(ANY_ADDRESS, max_size=3), st.sampled_from([ENDPOINT, MUTUAL]))
 def test_only_what_was_measured_whole_passes(addresses, endpoint):
-    """A pass has a trusted leaf with the right name on each address, and says of each that it is not revoked."""
+    """A pass has a trusted leaf with the right name on each address, and no revoked leaf."""
     judgement = judged(*addresses, endpoint=endpoint)
     if judgement.verdict is Verdict.PASS:
         assert addresses

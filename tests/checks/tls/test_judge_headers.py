@@ -74,7 +74,7 @@ def test_content_security_policies(policy, expected):
 
 
 def test_policies_in_the_page_and_for_reports():
-    """A meta tag counts, but not what only a header may say; a policy that only reports is none."""
+    """A meta tag counts, except for directives that need a header; a report-only policy does not count."""
     meta = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
     assert result("csp", body=meta) == "csp-none-by-default"
     only = '<meta http-equiv="Content-Security-Policy" content="frame-ancestors \'none\'">'
@@ -98,7 +98,7 @@ def test_policies_in_the_page_and_for_reports():
         ("session=1", True, "cookies-session-without-httponly"),
         ("session=1; HttpOnly", True, "cookies-session-insecure-but-hsts"),
         ("session=1", False, "cookies-session-insecure"),
-        ('prefs={"a":1,"b":[2]}', False, "cookies-insecure"),  # no cookie is passed over for its value
+        ('prefs={"a":1,"b":[2]}', False, "cookies-insecure"),  # no cookie is skipped because of its value
     ],
 )
 def test_cookies(cookie, hsts, expected):
@@ -134,7 +134,7 @@ def test_the_worst_cookie_counts_and_a_short_hsts_protects_none():
     ],
 )
 def test_integrity_of_scripts(body, expected):
-    """Scripts of others need a digest and HTTPS; the worst one counts."""
+    """External scripts need a digest and HTTPS; the worst one counts."""
     assert result("sri", body=body) == expected
 
 
@@ -161,7 +161,7 @@ def test_integrity_is_asked_of_html_alone():
     ],
 )
 def test_answers_to_another_origin(said, expected):
-    """An origin that is reflected, with credentials, opens the application to every site."""
+    """An origin that is reflected, with credentials, opens the application to any site."""
     assert result("cors", cors=page(*said)) == expected
 
 
@@ -223,7 +223,7 @@ def looked(*said, plain=TO_HTTPS, refused=False, problem=""):
     ],
 )
 def test_hsts(value, wrong, note):
-    """The age is compared with the profile; includeSubDomains and preload are said."""
+    """The age is compared with the profile; includeSubDomains and preload are reported."""
     said = looked((HSTS[0], value))
     assert bool(said.wrong) == bool(wrong), said.wrong
     assert wrong in " ".join(said.wrong)
@@ -245,7 +245,7 @@ def test_hsts(value, wrong, note):
     ],
 )
 def test_redirects(location, status, wrong):
-    """To HTTPS on this very host; a name that only begins like it is another one."""
+    """To HTTPS on this exact host; a name that only starts with it is another host."""
     plain = Page(status, (("location", location),) if location else ())
     said = looked(HSTS, plain=plain)
     assert bool(said.wrong) == bool(wrong), said.wrong
@@ -262,7 +262,7 @@ def test_plain_http_that_does_not_answer_is_not_a_pass():
 
 
 def test_missing_answers_are_unknown():
-    """No page, no word about plain HTTP, or no answer to another origin: unknown each, with what was missing."""
+    """No page, nothing about plain HTTP, or no answer to another origin: each is unknown, with what was missing."""
     whole = HttpAnswers(page(HSTS), plain=TO_HTTPS, cors=page())
     lenient = HTTP.model_copy(update={"min_score": 0})
 
@@ -270,7 +270,7 @@ def test_missing_answers_are_unknown():
         return headers.look(found, lenient, profile("intermediate"), HOST).unknown
 
     assert unknown(whole) == []
-    assert unknown(None) == ["no HTTPS answer: it was not asked"]
+    assert unknown(None) == ["no HTTPS answer: it was not requested"]
     assert unknown(HttpAnswers(None, "port 443: timed out")) == ["no HTTPS answer: port 443: timed out"]
     assert "whether plain HTTP redirects" in unknown(HttpAnswers(page(HSTS), cors=page()))[0]
     assert "what another origin may read" in unknown(HttpAnswers(page(HSTS), plain=TO_HTTPS))[0]
@@ -278,7 +278,7 @@ def test_missing_answers_are_unknown():
 
 @pytest.mark.parametrize(("least", "wrong"), [(50, False), (51, True)])
 def test_the_least_score_is_inclusive(least, wrong):
-    """A score of exactly the limit passes; one point less names score, grade, limit and what costs points."""
+    """A score of exactly the limit passes; a point less fails with score, grade, limit and what costs points."""
     found = HttpAnswers(page(HSTS), plain=TO_HTTPS, cors=page())
     said = headers.look(found, HTTP.model_copy(update={"min_score": least}), profile("intermediate"), HOST)
     assert (said.score, said.grade) == (50, "C")

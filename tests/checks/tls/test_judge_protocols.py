@@ -98,7 +98,7 @@ def test_a_server_of_the_profile_passes():
             "TLSv1.0 is on, which Mozilla intermediate 6.0 (2026-04-06) does not allow: turn it off",
             [f"{PLACE} TLSv1.0", f"{PLACE} suites outside the profile"],
         ),
-        # It agreed to the version, whatever became of its suites.
+        # It accepted the version, even if its suites are unknown.
         (replace(GOOD, protocols=ON | {"TLSv1.0": "accepted"}), "TLSv1.0 is on", [f"{PLACE} TLSv1.0"]),
         (
             replace(GOOD, protocols=dict.fromkeys(VERSIONS, "refused"), suites={}, groups=()),
@@ -109,7 +109,7 @@ def test_a_server_of_the_profile_passes():
          [f"{PLACE} groups"]),
         (replace(GOOD, compression=True), "TLS compression is on (CRIME): turn it off", []),
         (replace(GOOD, secure_renegotiation=False), "no secure renegotiation (RFC 5746): upgrade", []),
-        (replace(GOOD, dh_bits=1024), "Diffie-Hellman with 1024 bits, at least 2048 are needed: generate", []),
+        (replace(GOOD, dh_bits=1024), "Diffie-Hellman with 1024 bits, at least 2048 are required: generate", []),
     ],
 )  # fmt: skip
 def test_each_deviation_fails_and_is_named(found, says, bad):
@@ -129,7 +129,7 @@ def test_the_size_of_diffie_hellman_is_inclusive():
     ("suites", "why"),
     [
         (("NULL-SHA256", "ADH-AES128-SHA256"), "no encryption"),
-        (("ADH-AES128-SHA256", "AES128-SHA"), "nobody is authenticated"),
+        (("ADH-AES128-SHA256", "AES128-SHA"), "no authentication"),
         (("EXP-DES-CBC-SHA",), "40-bit keys"),
         (("ECDHE-RSA-RC4-SHA", "DES-CBC3-SHA"), "RC4 is broken"),
         (("DES-CBC3-SHA",), "64-bit blocks, SWEET32"),
@@ -160,18 +160,18 @@ def test_many_suites_are_counted():
         (replace(GOOD, protocols=ON | {"SSLv3": "timeout"}, details={"SSLv3": "no answer in 5 s"}),
          "whether SSLv3 is on cannot be determined (timeout: no answer in 5 s): run this again"),
         (replace(GOOD, protocols=ON | {"TLSv1.1": "unreachable"}), "TLSv1.1 is on cannot be determined (unreachable)"),
-        (replace(GOOD, protocols={"TLSv1.2": "accepted", "TLSv1.3": "accepted"}), "SSLv3 is on cannot be determined (not asked)"),
+        (replace(GOOD, protocols={"TLSv1.2": "accepted", "TLSv1.3": "accepted"}), "SSLv3 is on cannot be determined (not tested)"),
         (replace(GOOD, suites={"TLSv1.2": SUITES["TLSv1.2"]}), "the suites of TLSv1.3 are unknown"),
         (replace(GOOD, suites=SUITES | {"TLSv1.2": ()}), "the suites of TLSv1.2 are unknown"),
         (replace(GOOD, groups=()), "the groups for key exchange are unknown"),
         (replace(GOOD, secure_renegotiation=None), "whether renegotiation is secure (RFC 5746) is unknown"),
-        (Agreed(PLACE, {}), "whether SSLv3 is on cannot be determined (not asked)"),
+        (Agreed(PLACE, {}), "whether SSLv3 is on cannot be determined (not tested)"),
         (Agreed(PLACE, dict.fromkeys(VERSIONS, "timeout"), problem="timeout: no answer in 5 s"),
-         "agreed to no TLS version (timeout: no answer in 5 s): check that it is up"),
+         "accepted no TLS version (timeout: no answer in 5 s): check that it is up"),
     ],
 )  # fmt: skip
 def test_what_was_not_answered_is_inconclusive(found, says):
-    """Neither on nor off; no reading calls it bad, and a good address beside it changes nothing."""
+    """Neither on nor off; no reading marks it as bad, and another good address changes nothing."""
     for addresses in ([found], [replace(GOOD, address="192.0.2.11:443"), found]):
         judgement = judged(*addresses)
         assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -189,7 +189,7 @@ def test_no_address_is_inconclusive():
 
 
 def test_tls_1_3_alone_has_no_renegotiation_to_judge():
-    """There is none in TLS 1.3, so that nothing is known of it is no gap."""
+    """TLS 1.3 has none, so missing data about it is not a gap."""
     protocols = ON | {"TLSv1.2": "refused"}
     alone = replace(
         GOOD, protocols=protocols, suites={"TLSv1.3": SUITES["TLSv1.3"]}, secure_renegotiation=None
@@ -199,12 +199,12 @@ def test_tls_1_3_alone_has_no_renegotiation_to_judge():
 
 
 def test_warnings_are_notes():
-    """A newer version that is off, renegotiation by clients or not tried, strong groups that the profile lacks."""
+    """A newer version that is off, client renegotiation on or not tested, strong groups that the profile lacks."""
     old = replace(GOOD, protocols=ON | {"TLSv1.3": "refused"}, suites={"TLSv1.2": SUITES["TLSv1.2"]})
     for found, note in (
         (old, "TLSv1.3 is off"),
         (replace(GOOD, client_renegotiation=True), "clients may renegotiate, which costs the server more"),
-        (replace(GOOD, client_renegotiation=None), "whether clients may renegotiate could not be tried"),
+        (replace(GOOD, client_renegotiation=None), "whether clients may renegotiate could not be tested"),
         (replace(GOOD, groups=("X25519", "X448")), "6.0 (2026-04-06) does not list: X448"),
         (replace(GOOD, closed_on={"TLSv1.2": ("DHE",)}), "counts as off, for TLSv1.1; TLSv1.2 with DHE"),
     ):
@@ -218,14 +218,14 @@ def test_http_answers_are_judged_where_the_endpoint_speaks_http():
     assert judged(replace(GOOD, http=ANSWERS), endpoint=WEB).verdict is Verdict.PASS
     missing = judged(GOOD, endpoint=WEB)
     assert missing.verdict is Verdict.INCONCLUSIVE
-    assert f"{PLACE}: no HTTPS answer: it was not asked" in missing.reason
+    assert f"{PLACE}: no HTTPS answer: it was not requested" in missing.reason
     bare = judged(replace(GOOD, http=replace(ANSWERS, page=Page(200, ()))), endpoint=WEB)
     assert bare.verdict is Verdict.FAIL
     assert "no HSTS header (Strict-Transport-Security): send max-age=63072000" in bare.reason
     own = ClientCertificate.model_construct(certificate=Path("c"), key=Path("k"))
     mutual = judged(GOOD, endpoint=WEB.model_copy(update={"client_certificate": own}))
     assert mutual.verdict is Verdict.PASS
-    assert "HTTP headers were not examined: clients must show a certificate" in mutual.notes
+    assert "HTTP headers were not examined: clients must present a certificate" in mutual.notes
 
 
 def stapled(staple, **certificate):
@@ -245,8 +245,8 @@ def stapled(staple, **certificate):
         (replace(STAPLE, next_update=NOW), ""),
         (replace(STAPLE, next_update=None), ""),
         (replace(STAPLE, status="revoked"), ""),  # it is stapled; the judge of certificates fails it
-        (None, "RSA certificate names an OCSP responder, but no answer is stapled: turn stapling on"),
-        (replace(STAPLE, about_this=False), "the stapled OCSP answer is not about it or not usable (good): reload"),
+        (None, "RSA certificate names an OCSP responder, but no response is stapled: turn stapling on"),
+        (replace(STAPLE, about_this=False), "the stapled OCSP response is for another certificate or not usable (good): reload"),
         (replace(STAPLE, status="unknown"), "not usable (unknown)"),
         (replace(STAPLE, next_update=NOW - timedelta(seconds=1)), "expired 2026-11-24 11:59 UTC: reload the server"),
     ],
@@ -258,24 +258,24 @@ def test_an_answer_must_be_stapled_fresh_and_about_the_certificate(staple, says)
 
 
 def test_who_must_staple():
-    """Nobody without a responder, except a certificate that says must-staple."""
+    """Not required without a responder, except for a must-staple certificate."""
     assert stapled(None, responders=()).verdict is Verdict.PASS
     must = stapled(None, responders=(), must_staple=True)
     assert must.verdict is Verdict.FAIL
-    assert "must be stapled, but no answer is stapled" in must.reason
+    assert "must be stapled, but no response is stapled" in must.reason
 
 
 def test_stapling_without_certificates_to_look_at():
-    """Not looked at is a note; looked for in vain is inconclusive; switched off is neither."""
+    """Not examined is a note; requested in vain is inconclusive; switched off is neither."""
     stapling = MAIL.model_copy(update={"stapling": True})
     noted = judged(GOOD, endpoint=stapling)
     assert noted.verdict is Verdict.PASS
-    assert "stapled OCSP answers were not examined" in noted.notes
+    assert "stapled OCSP responses were not examined" in noted.notes
     for addresses in ((), (Address(PLACE, 3, problem="timeout"),)):
         found = Certificates("app", HOST, NOW, addresses)
         judgement = judged(GOOD, endpoint=stapling, certificates=found)
         assert judgement.verdict is Verdict.INCONCLUSIVE
-        assert "whether an OCSP answer is stapled is unknown" in judgement.reason
+        assert "whether an OCSP response is stapled is unknown" in judgement.reason
         assert judged(GOOD, certificates=found).verdict is Verdict.PASS
 
 

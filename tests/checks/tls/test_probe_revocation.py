@@ -1,4 +1,4 @@
-"""Revocation lists and stapled OCSP answers: what counts only with the issuer's signature."""
+"""Revocation lists and stapled OCSP responses: what counts only with the issuer's signature."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pytest_deploygate.lab import authority
 
 @pytest.fixture
 def served():
-    """A server on loopback that gives `body` with `status`."""
+    """A server on loopback that returns `body` with `status`."""
     said = {"status": 200, "body": b""}
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,7 +56,7 @@ def test_a_list_of_the_issuer_is_believed(served):
 
 
 def test_a_list_of_somebody_else_is_not(served):
-    """Same issuer's name, another key: the certificate is not on it, and that proves nothing."""
+    """The same issuer name with another key: the certificate is not listed, which proves nothing."""
     said, url = served
     said["body"] = authority.revocations(authority.make("", "", NOW))
     found = revocation.crl(leaf_naming(url), own().intermediate, 3)
@@ -68,8 +68,8 @@ def test_a_list_of_somebody_else_is_not(served):
     ("status", "body", "says"),
     [
         (404, b"", "answers 404"),
-        (200, b"<html>", "is no revocation list"),
-        (200, b"", "is no revocation list"),
+        (200, b"<html>", "is not a revocation list"),
+        (200, b"", "is not a revocation list"),
     ],
 )
 def test_what_is_no_list_tells_nothing(served, status, body, says):
@@ -87,7 +87,7 @@ def test_without_the_issuer_a_list_cannot_be_verified(served):
 
 
 def test_the_issuer_is_taken_from_what_was_sent_or_from_the_roots(tmp_path):
-    """Beside the leaf; a root that is not sent, as in many companies; and nobody."""
+    """Sent with the leaf; a root that is not sent, as in many companies; and none."""
     servers.write(tmp_path, build())
     leaf, intermediate = build().public_bytes(Encoding.DER), own().intermediate.public_bytes(Encoding.DER)
     roots = tmp_path / "root.pem"
@@ -140,7 +140,7 @@ def stapled(certificate, **more):
 
 @pytest.mark.parametrize("key", [rsa_key(), ecdsa_key()])
 def test_an_answer_of_the_issuer_or_its_responder_is_believed(key):
-    """Signed by the issuer itself, or by a responder with an RSA or ECDSA key that the issuer made one."""
+    """Signed by the issuer itself, or by a responder with an RSA or ECDSA key authorized by the issuer."""
     certificate = build()
     assert stapled(certificate).status == "good"
     assert stapled(certificate, status=ocsp.OCSPCertStatus.REVOKED).status == "revoked"
@@ -149,7 +149,7 @@ def test_an_answer_of_the_issuer_or_its_responder_is_believed(key):
 
 
 def test_an_answer_of_anybody_else_is_not():
-    """An authority of the same name; a responder without the usage; one that another key made."""
+    """An authority of the same name; a responder without the usage; one authorized by another key."""
     certificate, key, other = build(), ecdsa_key(), authority.make("", "", NOW)
     unfit = responder(key, usage=ExtendedKeyUsageOID.SERVER_AUTH)
     foreign = responder(key, signing=rsa_key())

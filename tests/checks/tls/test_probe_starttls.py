@@ -1,4 +1,4 @@
-"""STARTTLS in four protocols, against small scripted peers (no whole servers): the preamble is theirs, TLS is real."""
+"""STARTTLS in four protocols, against small scripted peers (not real servers): the preamble is scripted, TLS is real."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_certificates_and_protocols_are_seen_behind_starttls(tmp_path, protocol)
 
 @pytest.mark.parametrize("protocol", PEERS)
 def test_a_peer_without_tls_is_not_a_pass(tmp_path, protocol):
-    """What it said is in the reason."""
+    """Its reply is in the reason."""
     with peer(tmp_path, PEERS[protocol], offers=False) as port:
         endpoint, settings = servers.endpoint(port, starttls=protocol), servers.settings(tmp_path)
         offered = tls_offers.measure(endpoint, settings)

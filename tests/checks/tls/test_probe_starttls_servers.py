@@ -1,4 +1,4 @@
-"""STARTTLS and IPv6 on real servers: PostgreSQL, aiosmtpd, OpenLDAP's slapd where it is installed; each with and without TLS."""
+"""STARTTLS and IPv6 on real servers: PostgreSQL, aiosmtpd, OpenLDAP's slapd if it is installed; each with and without TLS."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def looked(folder, port, protocol, addresses=("127.0.0.1",)):
 
 
 def has_no_tls(folder, port, protocol, says, addresses=("127.0.0.1",)):
-    """The negative control: no TLS is inconclusive in both, in the server's own words."""
+    """The negative control: no TLS is inconclusive in both, with the server's own message."""
     certificates, offers, _ = looked(folder, port, protocol, addresses)
     for judgement in (certificates, offers):
         assert judgement.verdict is Verdict.INCONCLUSIVE
@@ -103,7 +103,7 @@ def smtp(address, context=None):
 
 @pytest.mark.parametrize("address", HERE)
 def test_smtp(tmp_path, made, address):
-    """aiosmtpd over IPv4 and IPv6: a server that begins TLS when it is asked to, and one that does not list STARTTLS."""
+    """aiosmtpd over IPv4 and IPv6: a server that starts TLS on request, and one that does not list STARTTLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.certificate, made.key)
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")

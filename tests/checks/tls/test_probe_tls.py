@@ -1,4 +1,4 @@
-"""TLS and certificates measured on servers with one known defect each, and judged: the defect, and nothing else."""
+"""TLS and certificates measured on servers with one known defect each, and judged: that defect, and no other."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_good_server_passes(tmp_path, good):
     assert found.addresses[0].client.ok
 
 
-#: Servers of the set whose certificates are bad, and what the reason must say.
+#: Servers of the set whose certificates are bad, and what the reason must contain.
 SAYS = {
     "expired": "expired",
     "ends soon": "expires in ",
@@ -70,7 +70,7 @@ SAYS = {
 
 @pytest.mark.parametrize("name", SAYS)
 def test_each_defect_of_a_certificate_is_named(tmp_path, name):
-    """The reason names the defect; the verdict is fail, and the gate asks again before it is a confirmed one."""
+    """The reason names the defect; the verdict is fail, and the gate measures again to confirm it."""
     made, arguments = SERVERS[name](tmp_path)
     _, judgement = certificates(tmp_path, made, *arguments)
     assert judgement.verdict is Verdict.FAIL
@@ -79,7 +79,7 @@ def test_each_defect_of_a_certificate_is_named(tmp_path, name):
 
 
 def test_rsa_and_ecdsa_leaves_are_both_seen(tmp_path):
-    """Each kind is asked for by its own suites; a missing expected kind is a failure."""
+    """Each kind is requested with its own suites; a missing expected kind is a failure."""
     made, arguments = SERVERS["sound, RSA and ECDSA"](tmp_path)
     found, _ = certificates(tmp_path, made, *arguments, keys=["rsa", "ecdsa"])
     assert sorted(leaf.certificate.key for leaf in found.addresses[0].leaves) == ["ecdsa", "rsa"]
@@ -89,7 +89,7 @@ def test_rsa_and_ecdsa_leaves_are_both_seen(tmp_path):
 
 
 def test_leaves_of_a_server_of_tls_1_3_alone_are_seen(tmp_path, good):
-    """Nothing comes in clear there: a whole handshake shows the leaf."""
+    """Nothing is sent in the clear there: a full handshake gets the leaf."""
     found, judgement = certificates(tmp_path, good, "-tls1_3")
     assert found.addresses[0].leaves[0].certificate.key == "rsa"
     assert judgement.verdict is Verdict.PASS, judgement.reason
@@ -113,7 +113,7 @@ def test_nobody_listening_is_inconclusive(tmp_path):
 
 @pytest.mark.parametrize(("verify", "verdict"), [("-Verify", Verdict.PASS), ("-verify", Verdict.FAIL)])
 def test_mutual_tls_is_judged_by_a_read(tmp_path, good, verify, verdict):
-    """`-Verify` requires a client's certificate, `-verify` only asks for one: in TLS 1.3 both handshakes succeed."""
+    """`-Verify` requires a client's certificate, `-verify` only requests one: in TLS 1.3 both handshakes succeed."""
     client = tmp_path / "client"
     client.mkdir()
     own_certificate = servers.write(
@@ -128,7 +128,7 @@ def test_mutual_tls_is_judged_by_a_read(tmp_path, good, verify, verdict):
 
 
 def test_tls_1_0_is_seen_where_it_is_on(tmp_path, good):
-    """The positive control: a server of TLS 1.0 alone, which today's OpenSSL would refuse to speak to by itself."""
+    """The positive control: a server of TLS 1.0 alone, which today's OpenSSL would refuse to connect to."""
     found, judgement = offers(tmp_path, good, "-tls1", "-cipher", "ALL:@SECLEVEL=0")
     assert found.protocols["TLSv1.0"] == "accepted"
     assert [v for v, outcome in found.protocols.items() if outcome == "accepted"] == ["TLSv1.0"]
@@ -137,7 +137,7 @@ def test_tls_1_0_is_seen_where_it_is_on(tmp_path, good):
 
 
 def test_each_version_is_told_apart(tmp_path, good):
-    """1.1, 1.2 and 1.3 alone; what is refused is an answer, not a guess."""
+    """1.1, 1.2 and 1.3 alone; a refusal is an answer, not a guess."""
     for flag, version in (("-tls1_1", "TLSv1.1"), ("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")):
         found, _ = offers(tmp_path, good, flag, "-cipher", "ALL:@SECLEVEL=0")
         assert [v for v, outcome in found.protocols.items() if outcome == "accepted"] == [version]
@@ -145,7 +145,7 @@ def test_each_version_is_told_apart(tmp_path, good):
 
 
 def test_exactly_the_suites_of_the_server_are_found(tmp_path, good):
-    """What the server was given is what is found, in TLS 1.2 and 1.3; the weak ones are named."""
+    """The groups configured on the server are the ones found, in TLS 1.2 and 1.3; the weak ones are named."""
     given = ["ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES128-SHA", "AES128-SHA", "AES256-SHA256"]
     found, judgement = offers(
         tmp_path, good, "-cipher", ":".join(given) + ":@SECLEVEL=0", "-no_tls1", "-no_tls1_1"
@@ -158,7 +158,7 @@ def test_exactly_the_suites_of_the_server_are_found(tmp_path, good):
 
 
 def test_a_server_of_the_profile_passes(tmp_path, good):
-    """The profile's own suites and versions: pass, and what was not probed is said."""
+    """The profile's own suites and versions: pass, with a note of what was not probed."""
     suites = ":".join(sorted(s for s in INTERMEDIATE.suites if not s.startswith("TLS_")))
     found, judgement = offers(tmp_path, good, "-cipher", suites, "-no_tls1", "-no_tls1_1")
     assert judgement.verdict is Verdict.PASS, judgement.reason
@@ -172,12 +172,12 @@ def test_a_server_of_the_profile_passes(tmp_path, good):
 
 
 def test_anonymous_suites_are_seen(tmp_path, good):
-    """They bring no certificate at all, which must not stop the scan."""
+    """They send no certificate at all, which must not stop the scan."""
     found, judgement = offers(
         tmp_path, good, "-tls1_2", "-cipher", "ADH-AES128-SHA256:AES128-SHA:@SECLEVEL=0"
     )
     assert "ADH-AES128-SHA256" in found.suites["TLSv1.2"]
-    assert "nobody is authenticated" in judgement.reason
+    assert "no authentication" in judgement.reason
 
 
 def test_a_weak_group_is_seen(tmp_path, good):

@@ -1,7 +1,7 @@
-"""Servers that close instead of refusing: what is behind that must not pass for off.
+"""Servers that close instead of refusing: what they support must not count as off.
 
 Dovecot 2.3 without DH parameters is like this: offered everything, it takes DHE, finds no parameters, and closes without
-a word, although it speaks TLS 1.2. A scripted relay before a real `openssl s_server` stands for it.
+an alert, although it speaks TLS 1.2. A scripted relay in front of a real `openssl s_server` imitates it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def stumbles_over_dhe(hello):
 
 
 def test_suites_behind_one_that_the_server_cannot_do_are_seen(tmp_path):
-    """TLS 1.2 with a weak suite is on, although every hello that offers DHE is closed without a word."""
+    """TLS 1.2 with a weak suite is on, although every hello that offers DHE is closed without an alert."""
     made, arguments = SERVERS["weak suites"](tmp_path)
     with servers.s_server(made, *arguments) as real, relay(real, stumbles_over_dhe) as port:
         endpoint = servers.endpoint(port)
@@ -93,7 +93,7 @@ def test_suites_behind_one_that_the_server_cannot_do_are_seen(tmp_path):
 
 
 def test_a_server_that_stops_answering_is_not_called_clean(tmp_path):
-    """A limit on connections from the eleventh hello on: what looks refused then tells nothing."""
+    """A limit on connections from the eleventh hello on: apparent refusals are then inconclusive."""
     count = 0
 
     def limited(_hello):
@@ -104,5 +104,5 @@ def test_a_server_that_stops_answering_is_not_called_clean(tmp_path):
     made, arguments = SERVERS["weak suites"](tmp_path)
     with servers.s_server(made, *arguments) as real, relay(real, limited) as port:
         endpoint = servers.endpoint(port)
-        with pytest.raises(CannotTell, match=r"TLSv1\.2 at first and no more after"):
+        with pytest.raises(CannotTell, match=r"TLSv1\.2 at first but no longer after"):
             tls_offers.measure(endpoint, servers.settings(tmp_path))

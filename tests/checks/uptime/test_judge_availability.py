@@ -1,4 +1,4 @@
-"""Uptime: bounds that hold whatever happened unseen, a budget that is spent once, and no pass without the whole window."""
+"""Uptime: bounds that hold for any unobserved time, a budget that is spent once, and no pass without the whole window."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def view(*points: Point, vantage: str = "here", every_s: float = 5.0) -> View:
 
 
 def sampled(every_s: float = 5.0, *, down=(), unseen=(), until: float = DAY) -> list[Point]:
-    """Samples from t0 on; `down` and `unseen` are (from, to) in seconds after it."""
+    """Samples from t0 on; `down` and `unseen` are (from, to) in seconds after t0."""
     found = []
     for n in range(int(until / every_s) + 1):
         at = n * every_s
@@ -63,7 +63,7 @@ def test_a_hundred_seconds_of_outage_fail_and_are_named() -> None:
 
 
 def test_eighty_seconds_pass_only_if_also_their_upper_bound_does() -> None:
-    """16 failures are (75, 85) s: pass. 17 are (80, 90) s around the 86.4: nobody can tell."""
+    """16 failures are (75, 85) s: pass. 17 are (80, 90) s around the 86.4: inconclusive."""
     assert verdict(sampled(down=[(3600, 3680)])).verdict is Verdict.PASS
     found = verdict(sampled(down=[(3600, 3685)]))
     assert found.verdict is Verdict.INCONCLUSIVE
@@ -73,7 +73,7 @@ def test_eighty_seconds_pass_only_if_also_their_upper_bound_does() -> None:
 def test_an_hour_without_the_watch_is_unknown_and_never_up() -> None:
     found = verdict(sampled(unseen=[(7200, 10800)]))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "3600 s were not seen" in found.reason
+    assert "3600 s were not observed" in found.reason
 
 
 def test_a_spent_budget_fails_before_the_window_ends() -> None:
@@ -96,15 +96,15 @@ def test_a_window_that_has_not_begun_is_inconclusive() -> None:
 def test_a_watch_that_went_silent_is_said_before_the_end() -> None:
     found = verdict(sampled(until=3600), now=7200)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "is the watch running?" in found.reason
-    assert "It cannot pass any more" in found.reason
+    assert "check the watch with" in found.reason
+    assert "It can no longer pass" in found.reason
 
 
 def test_sixty_seconds_are_too_long_to_pass() -> None:
-    """One failed answer could be 120 s, more than the whole budget; a clear fail is still a fail."""
+    """One failed answer could be 120 s, more than the whole budget; a clear failure still fails."""
     found = verdict(sampled(60.0), every_s=60.0)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "asked every 60 s only" in found.reason
+    assert "sampled only every 60 s" in found.reason
     assert verdict(sampled(60.0, down=[(0, 300)]), every_s=60.0).verdict is Verdict.FAIL
 
 
@@ -184,7 +184,7 @@ def test_bounds_are_the_published_ones_for_every_small_case(seen: list[str]) -> 
 def test_an_outage_longer_than_the_interval_lies_within_the_bounds(
     outages: list[tuple[float, float]], phase: float, missing: set[int]
 ) -> None:
-    """Whatever the real outages: the truth (those that a sample met) is never under the lower bound."""
+    """For any real outages: the truth (those that a sample hit) is never under the lower bound."""
     truth = [(start, start + length) for start, length in outages]
     points = [
         Point(T0 + n + phase, not any(a <= n + phase < b for a, b in truth), 1.0)

@@ -1,4 +1,4 @@
-"""What records, and Prometheus, know of a target; what cannot be believed is unknown."""
+"""What records and Prometheus know of a target; implausible data is unknown."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_watch_that_was_killed_for_an_hour_cannot_tell(tmp_path: Path) -> None
     record(tmp_path, "a", (T0, samples[:720]), (T0 + 7200, samples[720:]))
     found = verdict(uptime(tmp_path))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "3600 s were not seen" in found.reason
+    assert "3600 s were not observed" in found.reason
     assert any("started 2 times" in note for note in found.notes)
 
 
@@ -76,11 +76,11 @@ def test_failures_while_our_own_network_was_down_are_unknown(tmp_path: Path) -> 
     record(tmp_path, "a", (T0, samples))
     found = verdict(uptime(tmp_path))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "300 s were not seen" in found.reason
+    assert "300 s were not observed" in found.reason
 
 
 def test_where_the_clock_went_back_nothing_is_believed(tmp_path: Path) -> None:
-    """A restart by a clock that is 1,000 s behind tells of 1,000 s twice: that time is unknown."""
+    """A restart with a clock that is 1,000 s behind covers 1,000 s twice: that time is unknown."""
     samples = day()
     record(tmp_path, "a", (T0, samples[:720]), (T0 + 2600, samples[520:]))
     found = verdict(uptime(tmp_path))
@@ -109,7 +109,7 @@ def test_one_observer_is_not_counted_twice(tmp_path: Path) -> None:
     ("more", "words"),
     [
         ({"inventory": "staging"}, "is of the inventory staging"),
-        ({"targets": {"front": "http://old/ 200"}}, "another promise"),
+        ({"targets": {"front": "http://old/ 200"}}, "another target"),
         ({"targets": {"back": "http://front/ 200"}}, "has a target front"),
     ],
 )
@@ -141,7 +141,7 @@ def test_records_that_declare_different_times_are_refused(tmp_path: Path) -> Non
 
 
 class Prometheus:
-    """Answers `/api/v1/query` as documented, and keeps the questions."""
+    """Answers `/api/v1/query` as documented, and keeps the queries."""
 
     def __init__(self) -> None:
         self.answer: object = None
@@ -204,7 +204,7 @@ def test_an_hour_without_the_collector_is_unknown(prometheus: Prometheus, tmp_pa
     prometheus.holds(day(unseen=[(3600, 7200)]))
     found = verdict(from_prometheus(prometheus, tmp_path))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "3600 s were not seen" in found.reason
+    assert "3600 s were not observed" in found.reason
 
 
 def test_an_outage_in_prometheus_fails(prometheus: Prometheus, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_an_outage_in_prometheus_fails(prometheus: Prometheus, tmp_path: Path) -
 
 def test_a_scrape_interval_of_a_minute_cannot_pass(prometheus: Prometheus, tmp_path: Path) -> None:
     prometheus.holds([(T0 + at, True) for at in range(0, DAY + 60, 60)])
-    assert "asked every 60 s only" in verdict(from_prometheus(prometheus, tmp_path)).reason
+    assert "sampled only every 60 s" in verdict(from_prometheus(prometheus, tmp_path)).reason
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`deploygate watch`: its record survives kill -9, is held by one watch, and shows what was changed."""
+"""`deploygate watch`: its record survives kill -9, is locked by one watch, and shows changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def written(file: Path, *entries: dict[str, object]) -> Path:
 
 
 class Server:
-    """A real HTTP server that counts the questions it answered; `status` can be changed."""
+    """A real HTTP server that counts the requests it answered; `status` can be changed."""
 
     def __init__(self) -> None:
         self.answered, self.status, self.delay_s = 0, 200, 0.0
@@ -111,7 +111,7 @@ def seen(file: Path) -> int:
 
 
 def test_kill_nine_at_any_moment_loses_at_most_one_sample(inventory: Path, server: Server) -> None:
-    """The server counts what it answered; after each kill at most one answer more is not in the record."""
+    """The server counts what it answered; after each kill at most one further answer is missing in the record."""
     file, moments = record_of(inventory), random.Random(7)
     kills = 6
     for number in range(kills):
@@ -125,7 +125,7 @@ def test_kill_nine_at_any_moment_loses_at_most_one_sample(inventory: Path, serve
         assert server.answered - seen(file) <= number + 1
     found = read(file)
     assert len(found.runs) == kills
-    # Not all: on a busy machine an answer may take longer than the 100 ms that it has.
+    # Not all: on a busy machine an answer may take longer than its limit of 100 ms.
     assert any(s.up for run in found.runs for s in run.samples)
     for run in found.runs:
         assert {s.target for s in run.samples} == {"front", "port"}
@@ -157,7 +157,7 @@ def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server:
         until(lambda: any(s.up is False for r in read(file).runs for s in r.samples))
         refused = watch(inventory)
         assert refused.returncode == 1
-        assert "is being written by a watch that runs" in refused.stderr
+        assert "is in use by a running watch" in refused.stderr
         told = json.loads(watch(inventory, "--status", "--json").stdout)
         assert told["running"] is True
         assert {t["name"]: t["verdict"] for t in told["targets"]}["port"] == "inconclusive"
@@ -167,7 +167,7 @@ def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server:
     assert running(file) is None
     last = read(file).runs[-1]
     assert last.ended == "stopped"
-    # On a busy machine an answer may also come too late; what counts is that the outage is told as it was.
+    # On a busy machine an answer may also be late; what counts is that the outage is recorded as it was.
     assert "HTTP 503, expected 200" in {s.why for s in last.samples if s.target == "front" and not s.up}
     assert all(s.up for s in last.samples if s.target == "port")
 
@@ -201,7 +201,7 @@ def test_a_torn_first_line_begins_anew(tmp_path: Path) -> None:
 
 
 def test_every_changed_missing_or_moved_line_is_noticed(tmp_path: Path) -> None:
-    """Of each line but the last any byte may be changed, and any may be taken out or doubled."""
+    """In each line but the last any byte may be changed, and any line may be removed or duplicated."""
     file = written(tmp_path / "w", RUN, *(sample(1000 + 5 * n, n != 3) for n in range(6)))
     lines = file.read_bytes().splitlines(keepends=True)
     for number in range(len(lines) - 1):
@@ -246,7 +246,7 @@ def test_another_file_is_no_record(tmp_path: Path) -> None:
 
 
 class Hands:
-    """Clocks that a test moves."""
+    """Clocks that a test sets."""
 
     def __init__(self) -> None:
         self.wall, self.steady = 5000.0, 100.0
@@ -256,7 +256,7 @@ class Hands:
 
 
 def watched(file: Path, answers: int, on_question, until_s: float = 60.0) -> list[Sample]:
-    """Run a watch by hand-moved clocks that ends by itself; `on_question(hands, number)` may move them."""
+    """Run a watch with clocks set by hand until it ends; `on_question(hands, number)` may move them."""
     hands, told = Hands(), list[Sample]()
 
     async def question(_target: WatchTarget) -> Answer:
@@ -287,7 +287,7 @@ def test_a_jump_of_the_clock_is_noted_and_moves_no_sample(tmp_path: Path, jump: 
 
 
 def test_missed_questions_are_not_made_up_for(tmp_path: Path) -> None:
-    """A machine that slept for ten seconds has a gap, and goes on at once."""
+    """A machine that slept for ten seconds has a gap, and continues at once."""
 
     def on_question(hands: Hands, number: int) -> None:
         step = 10.0 if number == 2 else 0.01
@@ -317,7 +317,7 @@ def test_no_answer_in_time_is_down(server: Server) -> None:
 
 @pytest.mark.parametrize("left", [None, "no certificate"])
 def test_certificates_that_we_lost_are_no_outage(server: Server, tmp_path: Path, left: str | None) -> None:
-    """The target was not asked, so nothing is known of it."""
+    """The target was not requested, so its state is unknown."""
     ours = tmp_path / "ca.pem"
     ours.write_text("here when the inventory was read")
     target = WatchTarget(name="front", url=f"http://127.0.0.1:{server.port}/", ca_file=ours)

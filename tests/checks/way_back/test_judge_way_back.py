@@ -38,7 +38,7 @@ FITS = Fits(timedelta(minutes=30), timedelta(days=90))
         ({"rehearsed_at": None}, "inconclusive", "never rehearsed"),
         ({"rehearsed_at": CUTOVER - 91 * DAY}, "inconclusive", "91 d old, more than 90 d"),
         ({"rehearsed_at": CUTOVER + DAY}, "inconclusive", "in the future"),
-        ({"unrehearsed": ("DNS back",)}, "inconclusive", "no rehearsal on record did DNS back"),
+        ({"unrehearsed": ("DNS back",)}, "inconclusive", "no recorded rehearsal ran DNS back"),
     ],
 )
 def test_a_runbook_passes_only_sound_and_rehearsed(more, verdict, words):
@@ -61,7 +61,7 @@ WANTED = Wanted("prod", ("golive.dns", "golive.errors"), 7 * DAY, CUTOVER, "goli
 @pytest.mark.parametrize(
     ("more", "verdict", "words"),
     [
-        ({}, "pass", "1 of all were red then"),
+        ({}, "pass", "1 of all items were red then"),
         ({"red": ()}, "pass", "none was red"),
         (
             {"problem": "there is no journal in x", "missing": True},
@@ -78,7 +78,7 @@ WANTED = Wanted("prod", ("golive.dns", "golive.errors"), 7 * DAY, CUTOVER, "goli
             "fail",
             "3 h after the cutover: that is not before the change",
         ),
-        ({"inventory": "staging"}, "fail", "about the inventory 'staging', not 'prod'"),
+        ({"inventory": "staging"}, "fail", "of the inventory 'staging', not 'prod'"),
     ],
 )
 def test_a_baseline_is_from_before_whole_and_of_this_inventory(more, verdict, words):
@@ -87,7 +87,7 @@ def test_a_baseline_is_from_before_whole_and_of_this_inventory(more, verdict, wo
 
 
 def test_what_was_red_before_is_named_and_a_baseline_of_nothing_proves_nothing():
-    assert "no reason to go back: golive.errors" in baseline.judge_baseline(SEEN, WANTED).notes[0]
+    assert "no reason to roll back: golive.errors" in baseline.judge_baseline(SEEN, WANTED).notes[0]
     assert baseline.judge_baseline(SEEN, replace(WANTED, items=())).verdict is Verdict.INCONCLUSIVE
 
 
@@ -98,15 +98,15 @@ BEARABLE = Bearable(None, "pg_dump …", ("database back",))
 @pytest.mark.parametrize(
     ("lost", "may", "verdict", "words"),
     [
-        ({}, {}, "pass", "loses 12 rows that the new side accepted since the cutover at 2026-03-04 22:00:00 UTC; it was"
-         " free of loss until 2026-03-04 22:03:00 UTC"),
+        ({}, {}, "pass", "loses 12 rows that the new side accepted since the cutover at 2026-03-04 22:00:00 UTC;"
+         " a rollback lost nothing until 2026-03-04 22:03:00 UTC"),
         ({"rows": 0, "first": None}, {}, "pass", "loses nothing"),
         ({"rows": None, "problem": "it cannot be counted: x"}, {}, "inconclusive", "cannot be counted"),
         ({}, {"acceptable": 11}, "fail", "more than the 11 that are acceptable"),
         ({}, {"acceptable": 12}, "pass", "12 rows"),
-        ({}, {"saved_by": ""}, "fail", "nothing saves them: add rollback.loss.export"),
+        ({}, {"saved_by": ""}, "fail", "no export is configured: add rollback.loss.export"),
         ({}, {"saved_by": "", "restores": ()}, "pass", "12 rows"),
-        ({"export_problem": "there is no folder x"}, {}, "fail", "could not be saved before a restore: there is no"),
+        ({"export_problem": "there is no folder x"}, {}, "fail", "the rows cannot be saved before a restore: there is no"),
     ],
 )  # fmt: skip
 def test_a_loss_is_counted_bounded_and_saveable(lost, may, verdict, words):
@@ -131,12 +131,12 @@ FENCE = Fence.model_validate({"host": "old", "name": "legacy", "user": "gate", "
         (
             {"written": (("app.orders", 4),)},
             "fail",
-            "somebody writes there now, within 2 s: app.orders (4 rows)",
+            "it is being written now, within 2 s: app.orders (4 rows)",
         ),
         ({"rows": None, "rows_problem": "the cutover is not known"}, "inconclusive", "cutover is not known"),
-        ({"rows": None, "written": (("app.orders", 4),)}, "fail", "somebody writes there now"),
+        ({"rows": None, "written": (("app.orders", 4),)}, "fail", "it is being written now"),
         ({"reset": True}, "inconclusive", "statistics were reset"),
-        ({"tables": 0}, "inconclusive", "no tables that we can see"),
+        ({"tables": 0}, "inconclusive", "it has no visible tables"),
         ({"front_problem": "HAProxy at x cannot be asked"}, "inconclusive", "HAProxy at x"),
     ],
 )
@@ -160,8 +160,8 @@ def test_what_could_still_happen_is_noted():
         old_side.judge_old_side(replace(QUIET, read_only=False, requests=7, ignored=("a.beat",)), FENCE).notes
     )
     for words in (
-        "nothing keeps clients from writing",
-        "7 requests still came",
-        "left out by the inventory: a.beat",
+        "nothing prevents clients from writing",
+        "7 requests still reached",
+        "ignored by the inventory: a.beat",
     ):
         assert words in notes

@@ -1,4 +1,4 @@
-"""The old side on a real server: rows since the cutover, writes while we look, and what stands in the way of seeing."""
+"""The old side on a real server: rows since the cutover, writes during the measurement, and what prevents one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def orders(nodes) -> Iterator[None]:
         connection.execute(
             "INSERT INTO orders VALUES (1, now() - interval '1 day'); GRANT SELECT ON orders TO gate"
         )
-        # Else its counters rise when this session has ended, which may be while somebody looks.
+        # Otherwise its counters rise when this session ends, possibly during a measurement.
         connection.execute("SELECT pg_stat_force_next_flush()")
     yield
     nodes.sql("db1", "DROP DATABASE legacy WITH (FORCE)")
@@ -60,7 +60,7 @@ def test_a_quiet_old_side_passes_and_one_row_since_the_cutover_does_not(nodes, o
 
 
 def test_an_update_while_we_look_is_seen_although_no_row_is_new(nodes, orders, monkeypatch):
-    """The clock of the watch writes: what a client does meanwhile, without a wait of ours."""
+    """The clock of the watch writes: what a client does meanwhile, without waiting here."""
 
     def update(_seconds: float) -> None:
         with _superuser(nodes) as connection:
@@ -77,7 +77,7 @@ def test_an_update_while_we_look_is_seen_although_no_row_is_new(nodes, orders, m
 
 def test_who_is_connected_and_whether_it_is_read_only(nodes, orders):
     assert not old_side.old_side_writes(fence(nodes), CUTOVER).read_only, (
-        "that our own session is read-only tells nothing"
+        "our own read-only session proves nothing"
     )
     nodes.sql("db1", "ALTER DATABASE legacy SET default_transaction_read_only = on")
     with _superuser(nodes):
@@ -89,10 +89,10 @@ def test_who_is_connected_and_whether_it_is_read_only(nodes, orders):
 @pytest.mark.parametrize(
     ("count", "cutover", "words"),
     [
-        ("SELECT count(*) FROM orders", None, "is not known"),
-        ("SELECT count(*) FROM nothing", CUTOVER, "was refused"),
-        ("SELECT 'many'", CUTOVER, "which is no number of rows"),
-        ("SELECT -1", CUTOVER, "which is no number of rows"),
+        ("SELECT count(*) FROM orders", None, "is unknown"),
+        ("SELECT count(*) FROM nothing", CUTOVER, "count failed"),
+        ("SELECT 'many'", CUTOVER, "which is not a number of rows"),
+        ("SELECT -1", CUTOVER, "which is not a number of rows"),
     ],
 )
 def test_rows_that_cannot_be_counted_are_unknown(nodes, orders, count, cutover, words):
@@ -103,14 +103,14 @@ def test_rows_that_cannot_be_counted_are_unknown(nodes, orders, count, cutover, 
 
 def test_an_old_side_that_is_not_there_cannot_be_told_of(nodes):
     with pytest.raises(
-        CannotTell, match=r"old side's database nothing .* nobody knows whether it is written"
+        CannotTell, match=r"old side's database nothing .* so whether it is still written is unknown"
     ):
         old_side.old_side_writes(fence(nodes, name="nothing"), CUTOVER)
 
 
 @pytest.fixture
 def balancer() -> Iterator[str]:
-    """Answers `show stat` as HAProxy documents it; it takes three requests more between two questions."""
+    """Answers `show stat` as HAProxy documents it; it gets three more requests between two queries."""
     asked = []
 
     class Answer(socketserver.StreamRequestHandler):
@@ -137,7 +137,7 @@ def test_requests_of_stale_clients_are_counted_at_the_old_balancer(nodes, orders
 
 
 def test_the_loss_has_a_first_moment_and_a_place_to_be_saved(nodes, cluster, orders, tmp_path):
-    """Counted on the new side's primary; here any table of it does."""
+    """Counted on the new side's primary; here any of its tables will do."""
     asked = {"query": "SELECT 3", "first": "SELECT %(cutover)s::timestamptz", "export": "true"}
     found = loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "rows"), CUTOVER)
     assert (found.rows, found.first, found.export_problem) == (3, CUTOVER, "")
@@ -145,9 +145,9 @@ def test_the_loss_has_a_first_moment_and_a_place_to_be_saved(nodes, cluster, ord
         "no folder"
         in loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "x" / "y"), CUTOVER).export_problem
     )
-    assert "not known" in loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "rows"), None).problem
+    assert "is unknown" in loss.lost_since(cluster, Loss(**asked, export_to=tmp_path / "rows"), None).problem
     assert loss.lost_since(cluster, Loss(query="SELECT 3"), datetime.now(UTC) + timedelta(hours=1)).rows == 0
     assert (
-        "no time with a zone"
+        "not a time with a zone"
         in loss.lost_since(cluster, Loss(query="SELECT 3", first="SELECT 3"), CUTOVER).problem
     )

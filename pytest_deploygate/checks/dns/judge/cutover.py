@@ -1,4 +1,4 @@
-"""The switch of a name: every server gives the new answer in time, and the TTL of the old one has expired."""
+"""The switch of a name: every server returns the new answer in time, and the TTL of the old one has expired."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, word
 
 
 def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
-    """Pass when every server and resolver gives the new answer alone and the old TTL has expired.
+    """Pass when every server and resolver returns only the new answer and the old TTL has expired.
 
-    Any other answer is a failure, over one transport too. A transport that was not asked or gave no answer is inconclusive.
+    Any other answer is a failure, even over one transport. A transport that was not queried or did not answer is
+    inconclusive.
     """
     wanted = expected.expected
     aim = wanted.cname or ", ".join(wanted.addresses or [])
@@ -33,7 +34,7 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
             )
         elif unanswered:
             unknown += [
-                (server.server, f"{text}: what it gives for {wanted.name} is unknown") for text in unanswered
+                (server.server, f"{text}: its answer for {wanted.name} is unknown") for text in unanswered
             ]
         else:
             new += 1
@@ -46,7 +47,7 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
             ok=False if wrong else None if silent else True,
         ),
         Reading(
-            "until everybody had it", found.first_all_s, "s", f"waits at most {words_for(expected.within)}",
+            "time until every server had it", found.first_all_s, "s", f"waits at most {words_for(expected.within)}",
             ok=False if wrong else None if silent else True,
         ),
     )  # fmt: skip
@@ -54,10 +55,10 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
         return Judgement(Verdict.FAIL, listed(wrong), readings, confirmed=found.rounds > 1)
     unknown += [("", text) for text in _run_out(found, expected)]
     if silent or unknown:
-        return Judgement(Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to ask", readings)
+        return Judgement(Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to query", readings)
     return Judgement(
         Verdict.PASS,
-        f"{words_for_count(len(found.facts.servers), 'server gives', 'servers give')} {aim} for {wanted.name}, and the old answer has expired everywhere",
+        f"{words_for_count(len(found.facts.servers), 'server returns', 'servers return')} {aim} for {wanted.name}, and the old answer has expired everywhere",
         readings,
         confirmed=True,
     )
@@ -70,7 +71,7 @@ def _answered(records: Records) -> bool:
 def _unanswered(server: NameAt) -> Iterator[str]:
     for transport in ("UDP", "TCP"):
         if transport not in [records.transport for records in server.over]:
-            yield f"was not asked over {transport}"
+            yield f"was not queried over {transport}"
     for records in server.over:
         if not _answered(records):
             yield f"{records.transport}: {records.problem or 'no answer was recorded'}"
@@ -80,7 +81,7 @@ def _old(server: NameAt, name: str) -> str:
     empty = next((r.rcode for r in server.over if _answered(r) and not r.values), "")
     if empty == "NOERROR":
         return f"has no record for {name}"
-    return f"answers {empty} for {name}" if empty else f"still gives {says(server)} for {name}"
+    return f"answers {empty} for {name}" if empty else f"still returns {says(server)} for {name}"
 
 
 def _next_step(server: NameAt) -> str:
@@ -97,7 +98,7 @@ def _next_step(server: NameAt) -> str:
 
 
 def _run_out(found: Switch, expected: Cutover) -> Iterator[str]:
-    """Other resolvers may keep the old answer for its TTL from the moment at which it was last given."""
+    """Other resolvers may keep the old answer for its TTL after it was last returned."""
     wanted = expected.expected
     name = wanted.name
     if not found.earlier:

@@ -12,9 +12,9 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
 def judge_failover(found: Evidence[FailoverFacts], expected: DnsFailover | None) -> Judgement:
-    """Pass on a drill of this run or on record that switched within the limit and came back.
+    """Pass on a drill of this run or on record that switched within the limit and back.
 
-    A record of another environment or configuration, from the future, too old, or without its times is inconclusive.
+    A record of another environment or configuration, from the future, too old, or without times is inconclusive.
     """
     again = rerun(found.environment)
     if expected is None:
@@ -32,7 +32,7 @@ def judge_failover(found: Evidence[FailoverFacts], expected: DnsFailover | None)
     if facts.switched_s is None or facts.back_s is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"the drill's record {expected.record} lacks its times; {again}",
+            f"the drill's record {expected.record} contains no times; {again}",
             drill.readings,
         )
     if facts.switched_s > expected.within.total_seconds():
@@ -66,7 +66,7 @@ def judge_without_standby(name: DnsName, expected: Dns) -> Judgement:
 
 def _readings(facts: FailoverFacts, expected: DnsFailover) -> Iterator[Reading]:
     yield Reading(
-        "name points to the standby after",
+        "time until the name points to the standby",
         facts.switched_s,
         "s",
         f"at most {words_for(expected.within)}",

@@ -1,6 +1,6 @@
-"""Names in DNS: every server gives the expected answer with a TTL that allows a switch; the standby is healthy.
+"""Names in DNS: every server returns the expected answer with a TTL that allows a switch; the standby is healthy.
 
-Readings cover answers and TTLs. CAA and the standby are in the reason alone.
+Readings cover answers and TTLs. CAA and the standby appear only in the reason.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class ExpectedName:
 
 
 def judge_name(found: Named, expected: ExpectedName) -> Judgement:
-    """Pass when every server and resolver gives the expected records with a TTL that allows a switch.
+    """Pass when every server and resolver returns the expected records with a TTL that allows a switch.
 
-    A transport that was not asked or gave no answer, an answer without a TTL, and an alias whose target no server or
-    resolver gave are inconclusive.
+    A transport that was not queried or did not answer, an answer without a TTL, and an alias whose target no server or
+    resolver returned are inconclusive.
     """
     said = Collector(most=MOST)
     for server in found.facts.servers:
@@ -70,7 +70,7 @@ def _answered(records: Records) -> bool:
 def _unanswered(server: NameAt) -> Iterator[str]:
     for transport in ("UDP", "TCP"):
         if transport not in [records.transport for records in server.over]:
-            yield f"was not asked over {transport}: run this again"
+            yield f"was not queried over {transport}: run this again"
     for records in server.over:
         if not _answered(records):
             problem = records.problem or "no answer was recorded"
@@ -80,15 +80,15 @@ def _unanswered(server: NameAt) -> Iterator[str]:
 
 
 def _unresolved(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
-    """Without an authoritative answer nothing is known; an alias alone does not say where users end up."""
+    """Without an authoritative answer nothing is known; an alias alone does not show which address users get."""
     authoritative = [records for server in found.servers if not server.resolver for records in server.over]
     if not authoritative:
-        yield f"no authoritative server was asked for {found.name}: add all of them to `dns.servers`"
+        yield f"no authoritative server was queried for {found.name}: add all of them to `dns.servers`"
     aliases = sorted({a for r in authoritative if _answered(r) and not r.values for a in r.aliases})
     resolved = any(r.values for server in found.servers if server.resolver for r in server.over)
     if aliases and not expected.name.cname and not resolved:
         yield (
-            f"{found.name} is an alias of {', '.join(aliases)}, whose addresses no server gave: name a resolver in "
+            f"{found.name} is an alias of {', '.join(aliases)}, whose addresses no server returned: add a resolver to "
             "`dns.resolvers`, or expect the alias with `cname`"
         )
 
@@ -99,34 +99,34 @@ def _records(records: Records, expected: ExpectedName, *, resolver: bool) -> Ite
     if records.rcode != "NOERROR":
         yield f"answers {records.rcode} for {name}: check that it serves the zone {expected.dns.zone}"
     elif not resolver and not records.authoritative:
-        yield f"answers for {name} without authority (lame): make it serve the zone {expected.dns.zone}"
+        yield f"is not authoritative for {name} (lame): make it serve the zone {expected.dns.zone}"
     elif not records.values:
-        # An authoritative server gives an alias out of its zone without the target; resolvers follow it.
+        # An authoritative server returns an alias to another zone without the target; resolvers follow it.
         if resolver or not records.aliases:
             to = f" (it is an alias of {', '.join(records.aliases)})" if records.aliases else ""
             yield f"has no record for {name}{to}, expected {aim}: add the record, or fix what is expected"
     elif not fits(records.values, wanted):
         why = "flush its cache if it still has the old answer, or " if resolver else ""
-        yield f"gives {', '.join(records.values)} for {name}, expected {aim}: {why}change the zone"
+        yield f"returns {', '.join(records.values)} for {name}, expected {aim}: {why}change the zone"
 
 
 def _ttl(records: Records, expected: ExpectedName, *, resolver: bool) -> Iterator[str]:
     limit = expected.dns.max_ttl.total_seconds()
     if not resolver and records.ttl_s is not None and records.ttl_s > limit:
         yield (
-            f"gives {expected.name.name} a TTL of {records.ttl_s} s (limit {limit:.0f} s): a switch would take up to "
-            f"{words_for(records.ttl_s)} to reach everybody; lower it at least that long before the cutover"
+            f"returns {expected.name.name} with a TTL of {records.ttl_s} s (limit {limit:.0f} s): a switch would take up to "
+            f"{words_for(records.ttl_s)} to reach all users; lower it at least that long before the cutover"
         )
 
 
 def _caa(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
     if not any(_answered(records) for server in found.servers for records in server.over):
-        return  # nobody answered, so a missing CAA record shows nothing
+        return  # no server answered, so a missing CAA record proves nothing
     for issuer in expected.name.caa:
         if found.caa is None:
             yield (
                 f"there is no CAA record at {found.name} or above it in the zone, so any authority may issue, expected "
-                f"{issuer} alone: add one"
+                f"only {issuer}: add one"
             )
         elif issuer not in found.caa:
             allowed = ", ".join(found.caa) or "nobody"
@@ -138,7 +138,7 @@ def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:
         return
     health = found.standby
     if health is None:
-        said.unknown(f"the standby {expected.name.standby.address} was not asked: run this again")
+        said.unknown(f"the standby {expected.name.standby.address} was not checked: run this again")
     elif health.status is None and health.primary_status is None:
         said.unknown(
             f"the standby {health.place} does not answer ({health.problem}), nor does the active site: check the network from here"
@@ -154,7 +154,7 @@ def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:
 
 
 def _settled(found: Named, expected: ExpectedName, said: Collector) -> None:
-    """The TTL must have been low for as long as the highest earlier TTL: resolvers may keep that answer so long."""
+    """The TTL must have been low for as long as the highest earlier TTL: resolvers may keep that answer for as long."""
     limit_s = expected.dns.max_ttl.total_seconds()
     now = found.facts.at
     if not found.earlier:
@@ -166,14 +166,16 @@ def _settled(found: Named, expected: ExpectedName, said: Collector) -> None:
         return
     high = [seen for seen in found.earlier if seen.ttl_s > limit_s]
     if not high:
-        said.note(f"TTL of {found.facts.name} seen low since {found.earlier[0].at:%Y-%m-%d %H:%M} UTC")
+        said.note(
+            f"the TTL of {found.facts.name} has been low since {found.earlier[0].at:%Y-%m-%d %H:%M} UTC"
+        )
         return
     last = max(high, key=lambda seen: seen.at + timedelta(seconds=seen.ttl_s))
     over = last.at + timedelta(seconds=last.ttl_s)
     if over > now:
         what = (
             f"the TTL of {found.facts.name} was {last.ttl_s} s on {last.at:%Y-%m-%d %H:%M} UTC (limit {limit_s:.0f} s): resolvers may "
-            f"keep that answer until {over:%Y-%m-%d %H:%M} UTC; do not switch before"
+            f"keep that answer until {over:%Y-%m-%d %H:%M} UTC; do not switch before then"
         )
         said.unknown(what)
 

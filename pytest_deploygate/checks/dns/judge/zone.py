@@ -1,7 +1,7 @@
-"""The zone itself: one serial, as delegated, valid signatures, and nobody may copy it.
+"""The zone itself: one serial, as delegated, with valid signatures and without public zone transfers.
 
-Readings cover serials, authority and transfers. Recursion, DNSSEC, and what concerns several servers together (their number,
-serials that differ, NS records, the delegation, DS records) are in the reason alone.
+Readings cover serials, authority and transfers. Recursion, DNSSEC, and comparisons between servers (their number,
+different serials, NS records, the delegation, DS records) appear only in the reason.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pytest_deploygate.model import Judgement, Reading, words_for, words_for_cou
 
 
 def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
-    """Pass when all servers serve the zone at one serial, the delegation names them, and nobody may copy it.
+    """Pass when all servers serve the zone at one serial, the delegation names them, and transfers are refused.
 
-    A server that does not answer beside one that does is a failure; when none answers, that is inconclusive. So is what a
-    server that answers did not tell: serial, NS records, recursion, DNSSEC. A transfer without an answer is a note where
-    the server did answer other questions over TCP, and so is a delegation that the inventory gives no way to read.
+    A server that does not answer while another does is a failure; if none answers, the result is inconclusive. So is
+    missing data from a server that answers: serial, NS records, recursion, DNSSEC. A transfer without an answer is a note
+    if the server answered other queries over TCP, and so is a delegation that cannot be read without `dns.parent`.
     """
     said = Collector(most=MOST)
     for server in found.servers:
@@ -33,18 +33,18 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
         if server.transfer not in ("refused", "allowed") and _speaks_tcp(server):
             said.note(f"{server.server}: a zone transfer (AXFR) got no answer, which counts as refused")
     if found.unnamed:
-        said.note(f"not asked, because `dns.servers` does not name them: {', '.join(found.unnamed)}")
+        said.note(f"not queried, because they are not in `dns.servers`: {', '.join(found.unnamed)}")
     said.wrong(*[*_together(found, expected), *_delegated(found)])
     _chain(found, expected, said)
     _delegation_read(found, expected, said)
     said.read(*_zone_readings(found))
     answering = [server for server in found.servers if not server.problem]
     if not found.servers:
-        said.unknown("there is no server to ask")
+        said.unknown("there is no server to query")
     for server in found.servers if answering else ():
         if server.problem:
             said.wrong(
-                f"does not answer ({server.problem}), others do, and that delays users: bring it up",
+                f"does not answer ({server.problem}) while others do, which delays users: bring it up",
                 where=server.server,
             )
     return said.judgement(lambda: _serving(found, answering))
@@ -58,32 +58,32 @@ def _serving(found: ZoneFacts, answering: list[ZoneAt]) -> str:
 
 def _served(server: ZoneAt, expected: Dns) -> Iterator[str]:
     if not server.authoritative:
-        yield f"does not serve {expected.zone} with authority (lame delegation, {server.rcode}): configure the zone there, or remove the server from the NS records"
+        yield f"is not authoritative for {expected.zone} (lame delegation, {server.rcode}): configure the zone there, or remove the server from the NS records"
         return
     if server.recursion:
         yield "offers recursion to us, and open resolvers are abused for attacks: turn it off"
     if server.transfer == "allowed":
-        yield f"gives the whole zone {expected.zone} to anybody (AXFR): allow transfers to the secondaries alone"
+        yield f"lets anyone transfer the zone {expected.zone} (AXFR): allow transfers only to the secondaries"
 
 
 def _untold(server: ZoneAt) -> Iterator[str]:
-    """Say what a server that serves the zone did not tell; that is not the same as nothing being wrong."""
+    """Report what an authoritative server did not reveal: missing data is not a pass."""
     if not server.authoritative:
         return
     if server.serial is None:
-        yield "gave no serial (SOA): run this again"
+        yield "returned no serial (SOA): run this again"
     if not server.names:
-        yield "gave no NS records: run this again"
+        yield "returned no NS records: run this again"
     if server.recursion is None:
         yield "whether it offers recursion is unknown: run this again"
     if server.signatures is None:
         yield "whether the zone is signed there (DNSSEC) is unknown: run this again"
     if server.transfer not in ("refused", "allowed") and not _speaks_tcp(server):
-        yield "whether it gives the zone away (AXFR) is unknown, it does not answer over TCP: check port 53 over TCP"
+        yield "whether it allows zone transfers (AXFR) is unknown, it does not answer over TCP: check port 53 over TCP"
 
 
 def _speaks_tcp(server: ZoneAt) -> bool:
-    """Tell whether signatures were read, which is done over TCP: the control for a transfer that got no answer."""
+    """Return whether signatures were read, which uses TCP: the control for a transfer that got no answer."""
     return server.signatures is not None and server.signatures.state != "unclear"
 
 
@@ -102,7 +102,7 @@ def _signatures(server: ZoneAt, found: ZoneFacts, expected: Dns, said: Collector
     elif signed.state != "valid":
         said.unknown(f"DNSSEC could not be read: {signed.detail or signed.state}", where=server.server)
     elif signed.until is None:
-        said.unknown("DNSSEC is valid, but when its signatures expire is unknown", where=server.server)
+        said.unknown("DNSSEC is valid, but the expiry of its signatures is unknown", where=server.server)
     elif signed.until - found.at < expected.signatures_left:
         said.wrong(
             f"signatures expire {signed.until:%Y-%m-%d %H:%M} UTC, they must be valid for another "
@@ -112,7 +112,7 @@ def _signatures(server: ZoneAt, found: ZoneFacts, expected: Dns, said: Collector
 
 
 def _chain(found: ZoneFacts, expected: Dns, said: Collector) -> None:
-    """DS records in the parent zone that match no key break the zone for everybody who validates."""
+    """DS records in the parent zone that match no key break the zone for all validating resolvers."""
     chain = found.chain
     if chain is None:
         return
@@ -125,10 +125,12 @@ def _chain(found: ZoneFacts, expected: Dns, said: Collector) -> None:
     elif chain.state == "none":
         if expected.dnssec:
             said.wrong(
-                f"{found.zone} has no DS record in the parent zone, so nobody validates it: publish one"
+                f"{found.zone} has no DS record in the parent zone, so resolvers do not validate it: publish one"
             )
         elif signed:
-            said.note(f"{found.zone} is signed, but the parent zone has no DS record: nobody validates it")
+            said.note(
+                f"{found.zone} is signed, but the parent zone has no DS record: resolvers do not validate it"
+            )
     elif chain.state != "fits":
         text = f"whether the parent zone has a DS record for {found.zone} is unknown: {chain.detail}"
         if signed or expected.dnssec:
@@ -139,7 +141,7 @@ def _chain(found: ZoneFacts, expected: Dns, said: Collector) -> None:
 
 def _delegation_read(found: ZoneFacts, expected: Dns, said: Collector) -> None:
     if found.delegation_problem or (expected.parent and not found.delegated):
-        problem = found.delegation_problem or "the parent zone was not asked"
+        problem = found.delegation_problem or "the parent zone was not queried"
         said.unknown(f"the delegation of {found.zone} could not be read: {problem}; check `dns.parent`")
     if expected.parent and found.chain is None:
         said.unknown(f"DS records of {found.zone} were not looked up: run this again")
@@ -151,7 +153,7 @@ def _together(found: ZoneFacts, expected: Dns) -> Iterator[str]:
     serving = [server for server in found.servers if server.authoritative]
     distinct = {server.address for server in found.servers}
     if len(distinct) < expected.min_servers:
-        yield f"{found.zone} has {words_for_count(len(distinct), 'name server', 'name servers')} at distinct addresses, at least {expected.min_servers} are needed: add another one"
+        yield f"{found.zone} has {words_for_count(len(distinct), 'name server', 'name servers')} at distinct addresses, at least {expected.min_servers} are required: add another one"
     serials = {server.serial for server in serving if server.serial is not None}
     if expected.same_serial and len(serials) > 1:
         newest = max(serials)
@@ -164,14 +166,14 @@ def _delegated(found: ZoneFacts) -> Iterator[str]:
     if found.delegated is not None:
         for name in found.delegated:
             if name not in listed_names:
-                yield f"the parent zone delegates {found.zone} to {name} too, which `dns.servers` does not name: remove it there, or add it to `dns.servers`"
+                yield f"the parent zone delegates {found.zone} to {name} too, which is not in `dns.servers`: remove it there, or add it to `dns.servers`"
     published = {server.names for server in found.servers if server.authoritative and server.names}
     if len(published) > 1:
         sets = " / ".join(", ".join(names) for names in sorted(published))
-        yield f"servers publish different NS records for {found.zone}: {sets}; make them equal"
+        yield f"servers publish different NS records for {found.zone}: {sets}; make them match"
     if found.delegated and len(published) == 1 and tuple(sorted(found.delegated)) not in published:
         inside = ", ".join(next(iter(published)))
-        yield f"the parent zone delegates {found.zone} to {', '.join(found.delegated)}, the zone itself says {inside}: make them equal"
+        yield f"the parent zone delegates {found.zone} to {', '.join(found.delegated)}, the zone itself has {inside}: make them match"
 
 
 def _zone_readings(found: ZoneFacts) -> Iterator[Reading]:

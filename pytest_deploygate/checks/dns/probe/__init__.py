@@ -1,4 +1,4 @@
-"""Observes; never sees a limit."""
+"""Measures; never sees a limit."""
 
 from __future__ import annotations
 

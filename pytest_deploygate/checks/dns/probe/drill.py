@@ -1,6 +1,6 @@
-"""The failover of a name, really done: the primary site is stopped, the servers are watched, and it is brought back.
+"""The failover drill of a name: the primary site is stopped, the servers are polled, and the site is restored.
 
-Disruptive: `failover_drill` is called only where that is allowed, and writes a dated record. `failover_evidence` reads
+Disruptive: `failover_drill` is called only if that is allowed, and writes a dated record. `failover_evidence` reads
 the last one.
 """
 
@@ -28,7 +28,7 @@ def failover_evidence(
 ) -> Evidence:
     """Return the drill of this run, else the record of the last one. `environment` is the inventory's name.
 
-    That there is no usable record is a value of the evidence; nothing is raised.
+    A missing or unusable record is a value of the evidence; nothing is raised.
     """
     now = drills.described(configuration(settings, wanted))
 
@@ -69,9 +69,9 @@ def _former_digest(settings: Dns, wanted: DnsName) -> str:
 
 
 def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Record:
-    """Stop the primary site, wait for the standby in every authoritative answer, and always bring it back.
+    """Stop the primary site, wait for the standby in every authoritative answer, and always restore the site.
 
-    Raises CannotTell where the drill cannot begin, the primary site cannot be brought back, or the record cannot be
+    Raises CannotTell if the drill cannot begin, the primary site cannot be restored, or the record cannot be
     written.
     """
     failover, standby = wanted.failover, wanted.standby
@@ -80,7 +80,7 @@ def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Rec
     before = _values(settings, wanted)
     if standby.address in before:
         raise CannotTell(
-            f"{wanted.name} points to the standby {standby.address} already; bring the primary site back first"
+            f"{wanted.name} already points to the standby {standby.address}; restore the primary site first"
         )
     switched = back = None
     problem = ""
@@ -97,7 +97,7 @@ def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Rec
         commands.must(failover.restore)
         back = _wait(settings, wanted, before, failover, began)
     if not problem and back is None:
-        problem = f"{wanted.name} did not come back to {', '.join(sorted(before))} in time"
+        problem = f"{wanted.name} did not switch back to {', '.join(sorted(before))} in time"
     record = drills.made(
         FailoverFacts(wanted.name, switched, back),
         "failed" if problem else drills.GOOD,
@@ -115,15 +115,15 @@ def _values(settings: Dns, wanted: DnsName) -> set[str]:
         set(records.values) for server in facts.servers if not server.resolver for records in server.over
     ]
     if not found or any(values != found[0] for values in found):
-        raise CannotTell(f"the servers do not agree on {wanted.name} before the drill; nothing was stopped")
+        raise CannotTell(f"the servers disagree on {wanted.name} before the drill; nothing was stopped")
     return found[0]
 
 
 def _wait(
     settings: Dns, wanted: DnsName, values: set[str], failover: DnsFailover, began: float
 ) -> float | None:
-    """Ask until every authoritative server gives these values; return the time since `began`, in seconds."""
-    while (elapsed := time.monotonic() - began) < failover.within.total_seconds():
+    """Poll until every authoritative server returns these values; return the time since `began`, in seconds."""
+    while (elapsed := time.monotonic() - began) < failover.patience_s:
         facts = dns.name(settings, wanted)
         elapsed = time.monotonic() - began
         mine = [set(r.values) for server in facts.servers if not server.resolver for r in server.over]

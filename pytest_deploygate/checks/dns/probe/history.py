@@ -1,7 +1,7 @@
-"""What was seen of a name before: TTLs and answers, one JSON line an observation, kept over the days of a change.
+"""Earlier observations of a name: TTLs and answers, one JSON line each, kept for the days of a change.
 
-A TTL that was lowered an hour ago helps nobody whose resolver took the old one for a day; only an earlier observation
-can tell. The file is in the change's folder, or where `dns.observations` says.
+Lowering a TTL an hour ago does not help users whose resolver cached the old one for a day; only an earlier observation
+shows that. The file is in the change's folder, or at `dns.observations`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def add(file: Path, seen: Observation) -> None:
 
 
 def read(file: Path, name: str) -> tuple[Observation, ...]:
-    """Return what was seen of a name before, the oldest first. Raises CannotTell for a file that is none of these."""
+    """Return the earlier observations of a name, oldest first. Raises CannotTell for an unreadable or damaged file."""
     try:
         lines = file.read_text().splitlines()[-_MOST_LINES:]
     except FileNotFoundError:

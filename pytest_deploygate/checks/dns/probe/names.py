@@ -1,4 +1,4 @@
-"""DNS as each server tells it: every authoritative server and resolver, over UDP and TCP, all servers side by side.
+"""DNS as each server answers: every authoritative server and resolver, over UDP and TCP, all servers concurrently.
 
 Sources: RFC 1034, 1035, 7766 (TCP), 8659 (CAA), 4035 (DNSSEC).
 """
@@ -32,7 +32,7 @@ from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
 
 A = TypeVar("A")
 T = TypeVar("T")
-#: What a question ends in, in place of an answer.
+#: The errors of a query.
 _FAILURES = (OSError, dns.exception.DNSException, EOFError)
 _AT_ONCE = 64
 _ATTEMPTS = 2
@@ -40,9 +40,9 @@ _LONGEST_ALIAS = 8
 
 
 def name(settings: Dns, wanted: DnsName) -> NameFacts:
-    """Ask every server and resolver for a name, over UDP and TCP.
+    """Query every server and resolver for a name, over UDP and TCP.
 
-    What was not answered is a value of the facts; nothing is raised.
+    A missing answer is a value of the facts; nothing is raised.
     """
     asked = [(server, False) for server in settings.servers] + [(r, True) for r in settings.resolvers]
     found = side_by_side(lambda one: _name_at(one[0], wanted, settings, resolver=one[1]), asked)
@@ -51,9 +51,9 @@ def name(settings: Dns, wanted: DnsName) -> NameFacts:
 
 
 def zone(settings: Dns) -> ZoneFacts:
-    """Ask every authoritative server for the zone itself, and the zone above for the delegation.
+    """Query every authoritative server for the zone itself, and the parent zone for the delegation.
 
-    What was not answered is a value of the facts; nothing is raised.
+    A missing answer is a value of the facts; nothing is raised.
     """
     found = side_by_side(lambda server: _zone_at(server, settings), settings.servers)
     delegated, problem = _delegation(settings) if settings.parent else (None, "")
@@ -63,13 +63,13 @@ def zone(settings: Dns) -> ZoneFacts:
 
 
 def side_by_side(ask: Callable[[A], T], asked: Sequence[A]) -> list[T]:
-    """Ask all at once and return the answers in order."""
+    """Call `ask` for all concurrently and return the answers in order."""
     with ThreadPoolExecutor(min(_AT_ONCE, max(1, len(asked))), thread_name_prefix="dns") as pool:
         return list(pool.map(ask, asked))
 
 
 def question(name_: str, kind: str, *, recurse: bool, dnssec: bool = False) -> dns.message.Message:
-    """Make a question."""
+    """Build a query."""
     made = dns.message.make_query(name_, kind, use_edns=0, payload=1232, want_dnssec=dnssec)
     made.flags = (made.flags | dns.flags.RD) if recurse else (made.flags & ~dns.flags.RD)
     return made
@@ -78,7 +78,7 @@ def question(name_: str, kind: str, *, recurse: bool, dnssec: bool = False) -> d
 def send(
     server: NameServer, asked: dns.message.Message, timeout_s: float, *, tcp: bool = False
 ) -> tuple[dns.message.Message | None, str, int]:
-    """Send a question, once more if nothing came; return the answer, what went wrong, and the attempts."""
+    """Send a query, with one retry; return the answer, the problem, and the number of attempts."""
     problem = ""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -105,7 +105,7 @@ def _name_at(server: NameServer, wanted: DnsName, settings: Dns, *, resolver: bo
 
 
 def _records(server: NameServer, wanted: DnsName, timeout_s: float, *, tcp: bool, recurse: bool) -> Records:
-    """Ask for A and AAAA, or for the alias alone, and put them together."""
+    """Query A and AAAA, or only the alias, and merge the answers."""
     transport = "TCP" if tcp else "UDP"
     kinds = ("CNAME",) if wanted.cname else ("A", "AAAA")
     values: list[str] = []
@@ -141,7 +141,7 @@ def _records(server: NameServer, wanted: DnsName, timeout_s: float, *, tcp: bool
 
 
 def _caa(settings: Dns, wanted: DnsName) -> tuple[str, ...] | None:
-    """Return who may issue: the CAA records of the name, or of the nearest one above it in the zone (RFC 8659)."""
+    """Return the authorities that may issue: the CAA records of the name, or of the nearest one above it in the zone (RFC 8659)."""
     at, apex = dns.name.from_text(wanted.name), dns.name.from_text(settings.zone)
     timeout_s = settings.timeout.total_seconds()
     while at.is_subdomain(apex):
@@ -181,7 +181,7 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
 
 
 def _unnamed(settings: Dns, found: Sequence[ZoneAt]) -> tuple[str, ...]:
-    """Return the other addresses of the name servers, IPv6 ones above all: users reach the zone there, too."""
+    """Return the other addresses of the name servers, mostly IPv6: resolvers query them too."""
     known = {server.address for server in settings.servers}
     names = sorted({n for server in found for n in server.names if n.endswith(f".{settings.zone}")})
     answering = [server for server, at in zip(settings.servers, found, strict=True) if not at.problem]
@@ -205,7 +205,7 @@ def _targets(section: Sequence[dns.rrset.RRset]) -> tuple[str, ...]:
 
 
 def _transfer(server: NameServer, zone_: str, timeout_s: float) -> str:
-    """Try to copy the zone: only the first message is read."""
+    """Try to transfer the zone; only the first message is read."""
     try:
         answer = dns.query.tcp(
             dns.message.make_query(zone_, "AXFR"), server.address, timeout=timeout_s, port=server.port

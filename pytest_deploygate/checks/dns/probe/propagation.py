@@ -1,4 +1,4 @@
-"""Waiting, with a deadline, until every server and resolver gives the new answer; what each says is shown meanwhile."""
+"""Wait, with a deadline, until every server and resolver returns the new answer, and show the progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAUSE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a switch has come: a row for each server with what it says, whether that is new, and the time so far."""
+    """The progress of a switch: for each server its answer and whether it is new, and the time so far."""
 
     name: str
     rows: tuple[tuple[str, str, bool], ...]
@@ -26,13 +26,13 @@ class Progress:
 
 
 def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None]) -> Switch:
-    """Ask until every server has the new answer or the deadline passes; a first disagreement is always confirmed.
+    """Poll until every server has the new answer or the deadline passes; a first disagreement is always confirmed.
 
-    `show` gets the progress after each round, `history` is the file of earlier observations. Raises CannotTell where
+    `show` gets the progress after each round, `history` is the file of earlier observations. Raises CannotTell if
     that file cannot be used.
     """
     wanted, began = cutover.expected, time.monotonic()
-    deadline_s = cutover.within.total_seconds()
+    deadline_s = cutover.patience_s
     rounds = 0
     while True:
         facts = dns.name(settings, wanted)

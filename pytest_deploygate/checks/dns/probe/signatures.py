@@ -1,4 +1,4 @@
-"""DNSSEC of a zone: keys, signatures over SOA, DNSKEY and the names that matter, their end, and the DS above (RFC 4034, 4035)."""
+"""DNSSEC of a zone: keys, signatures over SOA, DNSKEY and the inventory's names, their expiry, and the parent's DS records (RFC 4034, 4035)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(server: NameServer, settings: Dns, send: Send, question: Question) -> S
             return Signatures("unsigned")
         rrset = _find(answer, name, kind)
         if rrset is None and name != origin:
-            continue  # there is no such record; what is missing is said elsewhere
+            continue  # there is no such record; missing records are reported elsewhere
         what = f"{name.to_text(omit_final_dot=True)} {dns.rdatatype.to_text(kind)}"
         signatures = _find(answer, name, dns.rdatatype.RRSIG, kind)
         if rrset is None or signatures is None:
@@ -63,11 +63,11 @@ def _wanted(settings: Dns, origin: dns.name.Name) -> Iterator[tuple[dns.name.Nam
 
 
 def chain(settings: Dns, send: Send, question: Question) -> Chain:
-    """Compare the DS records in the zone above with the zone's keys: where none fits, validating resolvers say SERVFAIL."""
+    """Compare the DS records in the parent zone with the zone's keys: if none matches, validating resolvers return SERVFAIL."""
     origin = dns.name.from_text(settings.zone)
     above, problem = _first(settings.parent, settings, "DS", send, question)
     if above is None or above.rcode() != dns.rcode.NOERROR:
-        return Chain("unclear", problem or f"the zone above answers {dns.rcode.to_text(above.rcode())}")  # type: ignore[union-attr]
+        return Chain("unclear", problem or f"the parent zone answers {dns.rcode.to_text(above.rcode())}")  # type: ignore[union-attr]
     signers = _find(above, origin, dns.rdatatype.DS)
     if signers is None:
         return Chain("none")
@@ -79,9 +79,7 @@ def chain(settings: Dns, send: Send, question: Question) -> Chain:
     if any(_is_of(ds, key, origin) for ds in signers for key in keys):
         return Chain("fits", f"key tag {tags}")
     there = ", ".join(sorted(str(dns.dnssec.key_id(key)) for key in keys)) or "no keys at all"
-    return Chain(
-        "broken", f"the zone above has DS records of the key tags {tags}, the zone itself has {there}"
-    )
+    return Chain("broken", f"the parent zone has DS records for key tags {tags}, the zone itself has {there}")
 
 
 def _first(

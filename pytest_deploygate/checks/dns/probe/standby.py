@@ -1,4 +1,4 @@
-"""Whether a standby site answers its health check, beside the site in use from the same place."""
+"""Whether a standby site answers its health check, with the active site as a control."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _ATTEMPTS = 3
 
 
 def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
-    """Ask the standby until it answers 200, at most three times, each within `timeout_s`.
+    """Request the standby's health check until it answers 200, at most three times, each within `timeout_s`.
 
-    Where the standby does not answer at all, the site in use is asked as a control. Without a standby there is None.
-    That nothing answers is a value of the facts; nothing is raised.
+    If the standby does not answer at all, the active site is requested as a control. Returns None without a standby.
+    A missing answer is a value of the facts; nothing is raised.
     """
     standby = wanted.standby
     if standby is None:
         return None
     status, problem, attempts = None, "", 0
-    for attempts in range(1, _ATTEMPTS + 1):  # noqa: B007 (told in the result)
+    for attempts in range(1, _ATTEMPTS + 1):  # noqa: B007 (used in the result)
         status, problem = _status(standby.address, standby, wanted.name, timeout_s)
         if status == 200:
             break

@@ -1,6 +1,6 @@
-"""Response times under load are good when the counts show it, the client kept up, and the run was whole.
+"""Response times under load pass when the counts show it, the client kept up, and the run was complete.
 
-A request that failed, timed out or was never sent counts as over every limit: a quick wrong answer is not quick.
+A request that failed, timed out or was never sent counts as over every limit: a fast wrong answer does not count as fast.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Reading, Series, Verdict, words_for
 
-#: A tenth of the limit is the most that the client's own delay may be; half of it the least that it can see at all.
+#: The client's own delay may be at most a tenth of the limit, its floor at most half of it.
 _LAG_SHARE, _FLOOR_SHARE = 0.1, 0.5
 _KEPT = 0.99
 _BUSY = 0.02
@@ -24,7 +24,7 @@ _SLACK = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """What one quantile of one endpoint's response times must hold. `alpha_fail` is alpha after Holm over all tests."""
+    """The limit of one quantile of one endpoint's response times. `alpha_fail` is alpha after Holm's correction."""
 
     endpoint: str
     quantile: float
@@ -42,7 +42,7 @@ class Criterion:
 def latency_criteria(run: LoadRun, load: Load) -> list[Criterion]:
     """Return the limits for p50 and p99, in seconds, of all requests together and of each endpoint.
 
-    With many limits it is likelier that one seems to fail by chance, so Holm's method decides which of them may fail.
+    With many limits one of them is more likely to fail by chance, so Holm's method decides which of them may fail.
     """
     limits = {WHOLE: load.limits} | {e.label: load.limits_of(e) for e in load.endpoints}
     wanted = [(name, q, _limit(each, q), each.alpha) for name, each in limits.items() for q in (0.5, 0.99)]
@@ -62,9 +62,9 @@ def _limit(limits: LatencyLimits, quantile: float) -> float:
 
 
 def look(load: Load) -> Callable[[Tally], str]:
-    """Return a function that looks at a running load once a second and returns why to end it, or an empty text.
+    """Return a function that checks a running load once a second and returns why to stop it, or an empty text.
 
-    A load ends early when every criterion is certain to fail.
+    A load stops early when p50 and p99 of all requests are certain to fail.
     """
     planned, limits, limits_s = round(load.planned_requests), load.limits, load.known_limits_s
     alpha = limits.alpha / (2 * (len(load.endpoints) + 1))
@@ -77,7 +77,7 @@ def look(load: Load) -> Callable[[Tally], str]:
 
 
 def judge_latency(run: LoadRun, criterion: Criterion) -> Judgement:
-    """Decide one quantile against its limit; what the run cannot say is inconclusive."""
+    """Decide one quantile against its limit; what the run cannot decide is inconclusive."""
     found = run.of(criterion.endpoint)
     decided = quantiles.decide(
         found.blocks(criterion.limit_s), criterion.quantile, criterion.alpha, criterion.alpha_fail
@@ -102,7 +102,7 @@ def judge_latency(run: LoadRun, criterion: Criterion) -> Judgement:
 
 
 def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
-    """Say why this client's figures cannot be trusted for this limit."""
+    """Yield the reasons why this client's figures cannot be trusted for this limit."""
     limit = criterion.limit_s
     if client.kept < _KEPT:
         yield (
@@ -112,7 +112,7 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
     if client.lag_p99_s > limit * _LAG_SHARE:
         yield (
             f"the client itself was late by {_ms(client.lag_p99_s)} (p99 of its own lag), over a tenth of the limit "
-            f"{_ms(limit)}{_others(client)}: measure from a machine that has less to do"
+            f"{_ms(limit)}{_others(client)}: measure from a less busy machine"
         )
     if client.floor is None:
         yield client.problem or "the client was not calibrated"
@@ -120,68 +120,68 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
     floor = client.floor.p50_s if criterion.quantile == 0.5 else client.floor.p99_s
     if floor > limit * _FLOOR_SHARE:
         yield (
-            f"this client measures {criterion.name} {_ms(floor)} on a server that does nothing, over half of the limit "
-            f"{_ms(limit)}: measure from a machine that has less to do"
+            f"this client measures {criterion.name} {_ms(floor)} on a no-op server, over half of the limit "
+            f"{_ms(limit)}: measure from a less busy machine"
         )
 
 
 def _others(client: Client) -> str:
-    """Say that other processes had the CPU, where that explains the delay."""
+    """Say that other processes had the CPU, if that explains the delay."""
     share = client.cpu_wait_share
     return f", other processes had the CPU for {share:.0%} of the run" if share and share > _BUSY else ""
 
 
 def _plan_doubts(run: LoadRun, found: Latencies, criterion: Criterion) -> Iterator[str]:
-    """Say why the run is not what a PASS needs."""
+    """Yield the reasons why the run is not enough for a PASS."""
     if not found.requests:
-        yield "no request was sent to it: give it more weight, or the run a longer duration"
+        yield "no request was sent to it: increase its weight or the duration of the run"
         return
     if run.stopped:
         yield f"the run was stopped after {words_for(run.lasted_s)} of {words_for(run.planned_s)} ({run.stopped})"
     peak = criterion.peak_per_second
     if peak is not None and run.greatest_rate < peak * _SLACK:
         yield (
-            f"the load was {run.greatest_rate:g}/s and the declared peak is {peak:g}/s: "
-            "this says nothing about the peak; raise `rate_per_second`"
+            f"the load was {run.greatest_rate:g}/s and the declared peak is {peak:g}/s, "
+            "so the peak was not tested; raise `rate_per_second`"
         )
     needed = quantiles.needed(criterion.quantile, criterion.alpha)
     if found.requests < needed:
         yield f"{found.requests} requests are too few, {criterion.name} needs {needed} even if none is slow; run longer"
     if len(found.seconds) < quantiles.FEWEST_BLOCKS:
         yield (
-            f"the run covers {len(found.seconds)} s, and stalls are not told from chance in less than "
+            f"the run covers {len(found.seconds)} s, and stalls cannot be distinguished from chance in less than "
             f"{quantiles.FEWEST_BLOCKS} s; run longer"
         )
 
 
 def _about(criterion: Criterion) -> str:
-    return f"{criterion.name} of {criterion.endpoint} (limit {_ms(criterion.limit_s)}) cannot be told"
+    return f"{criterion.name} of {criterion.endpoint} (limit {_ms(criterion.limit_s)}) cannot be determined"
 
 
 def _fails(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decided) -> str:
     return (
         f"{criterion.name} of {criterion.endpoint} is over {_ms(criterion.limit_s)}: {_share(decided)} of requests took "
-        f"longer or failed, {1 - criterion.quantile:.0%} may; measured {criterion.name} {_measured(found, criterion)}"
+        f"longer or failed, {1 - criterion.quantile:.0%} allowed; measured {criterion.name} {_measured(found, criterion)}"
         f"{_failures(found)}{_when(found, criterion)}{_ended(run)}; {_next_step(found, decided)}"
     )
 
 
 def _next_step(found: Latencies, decided: Decided) -> str:
     if found.failed > decided.over / 2:
-        return "look for these failures at that time in the logs of the server and of what stands before it"
-    return "see which of them are slow in the server's logs or traces at that time"
+        return "look for these failures at that time in the logs of the server and its proxies"
+    return "find the slow ones in the server's logs or traces at that time"
 
 
 def _passes(found: Latencies, criterion: Criterion, decided: Decided) -> str:
     return (
         f"{criterion.name} of {criterion.endpoint} is under {_ms(criterion.limit_s)}: {_share(decided)} of requests took "
-        f"longer or failed, {1 - criterion.quantile:.0%} may; measured {_measured(found, criterion)}"
+        f"longer or failed, {1 - criterion.quantile:.0%} allowed; measured {_measured(found, criterion)}"
     )
 
 
 def _undecided(criterion: Criterion, decided: Decided) -> str:
     clustered = (
-        f", as slow requests come in clusters ({decided.n} weigh as {decided.n / decided.design_effect:.0f})"
+        f", as slow requests are clustered ({decided.n} count as {decided.n / decided.design_effect:.0f})"
         if decided.design_effect > 1.5
         else ""
     )
@@ -191,8 +191,8 @@ def _undecided(criterion: Criterion, decided: Decided) -> str:
         else ""
     )
     return (
-        f"{_share(decided)} are over it and {1 - criterion.quantile:.0%} may be: with {decided.n} requests that is too near"
-        f"{clustered}; the true share lies between {decided.low:.2%} and {decided.high:.2%}{held_back}; run longer"
+        f"{_share(decided)} are over it, {1 - criterion.quantile:.0%} allowed: too close to decide with {decided.n} requests"
+        f"{clustered}; the true share is between {decided.low:.2%} and {decided.high:.2%}{held_back}; run longer"
     )
 
 
@@ -202,7 +202,7 @@ def _share(decided: Decided) -> str:
 
 def _measured(found: Latencies, criterion: Criterion) -> str:
     value = _quantile(found, criterion)
-    return _ms(value) if value is not None else "not reached, so many failed"
+    return _ms(value) if value is not None else "not reached, too many failed"
 
 
 def _quantile(found: Latencies, criterion: Criterion) -> float | None:
@@ -219,7 +219,7 @@ def _failures(found: Latencies) -> str:
 
 
 def _when(found: Latencies, criterion: Criterion) -> str:
-    """Say when the slow requests were, where they were together."""
+    """Say when the slow requests were due, if they were together."""
     blocks = found.blocks(criterion.limit_s)
     over = sum(k for _, k in blocks)
     worst = [s.second for s, (n, k) in zip(found.seconds, blocks, strict=True) if n and k >= n * 0.5]
@@ -227,7 +227,7 @@ def _when(found: Latencies, criterion: Criterion) -> str:
     if not worst or len(worst) > len(blocks) * 0.6 or inside < over * 0.5:
         return ""
     shown = ", ".join(str(second) for second in worst[:6]) + (" …" if len(worst) > 6 else "")
-    return f"; most in second {shown} of the run: the server stood still there"
+    return f"; most in second {shown} of the run: the server stalled then"
 
 
 def _ended(run: LoadRun) -> str:
@@ -278,27 +278,27 @@ def _notes(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decide
     yield _seen(run, criterion)
     if decided.design_effect > 1.5:
         yield (
-            f"slow requests come in clusters: {decided.n} requests weigh as "
+            f"slow requests are clustered: {decided.n} requests count as "
             f"{decided.n / decided.design_effect:.0f} independent ones for a pass"
         )
     if run.client.held:
         yield f"{run.client.held} requests waited for a free connection (`max_in_flight`); their wait is counted"
     if run.cut:
-        yield f"{run.cut} requests were open when the run was stopped; what became of them is not known"
+        yield f"{run.cut} requests were open when the run was stopped; their outcome is unknown"
     floor = run.client.floor
     if floor is not None and floor.p99_s > criterion.limit_s * _LAG_SHARE:
-        yield f"this client's floor is high (p99 {_ms(floor.p99_s)} on a server that does nothing): the machine is busy"
+        yield f"this client's floor is high (p99 {_ms(floor.p99_s)} on a no-op server): the machine is busy"
     if found.failed:
         yield f"{found.failed} of {found.requests} requests failed and count as over the limit{_failures(found)}"
 
 
 def _seen(run: LoadRun, criterion: Criterion) -> str:
-    """Say which single stall a run of this length would have failed for, and which it would have let pass."""
+    """Say how long a single stall must be to fail a run of this length."""
     share = 1 - criterion.quantile
     seen = criterion.limit_s + share * run.lasted_s
     return (
-        f"in {words_for(run.lasted_s)} a single stall fails {criterion.name} from about {words_for(seen)} on; a shorter or "
-        f"rarer one cannot be seen in it"
+        f"in {words_for(run.lasted_s)} a single stall fails {criterion.name} from about {words_for(seen)}; a shorter or "
+        f"rarer one cannot be detected"
     )
 
 
@@ -319,7 +319,7 @@ def _figures(run: LoadRun, found: Latencies, criterion: Criterion, decided: Deci
 
 
 def _line(run: LoadRun, values: Sequence[tuple[int, float | None]]) -> tuple[tuple[float, float | None], ...]:
-    """Return one point a second, in ms; None where nothing was due, or where so many failed that there is no value."""
+    """Return one point per second, in ms; None if nothing was due, or if too many failed for a value."""
     known = dict(values)
     last = max(int(run.lasted_s), max(known, default=0))
     return tuple(
@@ -329,7 +329,7 @@ def _line(run: LoadRun, values: Sequence[tuple[int, float | None]]) -> tuple[tup
 
 
 def _bounds(found: Latencies, criterion: Criterion, decided: Decided) -> tuple[float | None, float | None]:
-    """Return where the true quantile lies, in ms, by the order statistics of as many requests as they weigh."""
+    """Return bounds of the true quantile, in ms, by the order statistics of the effective number of requests."""
     low, high = quantiles.order_bounds(decided.n / decided.design_effect, criterion.quantile, criterion.alpha)
 
     def at(share: float) -> float | None:

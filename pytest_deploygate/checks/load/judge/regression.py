@@ -1,8 +1,8 @@
 """Slower than before, or not: a two-sample test on counts, never on two percentiles.
 
-The earlier run's quantile gives a mark. Of the new run is counted how many took a tolerance longer than that mark. More of
-them than the earlier run had over the mark itself: slower, by more than the tolerance. Fewer: not so. Else it cannot
-be told (Fisher's exact test, one-sided, each way).
+The earlier run's quantile is the mark. The new run's requests that took longer than the mark plus a tolerance are counted.
+More of them than the earlier run had over the mark itself: slower by more than the tolerance. Fewer: not slower.
+Otherwise inconclusive (Fisher's exact test, one-sided, each way).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Criterion:
 
 
 def regression_criteria(load: Load) -> list[Criterion]:
-    """Return what is compared: nothing where the inventory names no baseline, which then is no finding either."""
+    """Return what is compared; nothing, and no finding, if the inventory names no baseline."""
     if load.baseline is None:
         return []
     return [Criterion(quantile, load.slower_by, load.limits.alpha) for quantile in (0.5, 0.99)]
@@ -61,12 +61,12 @@ def judge_regression(pair: Pair, criterion: Criterion) -> Judgement:
         earlier, later = HdrHistogram.decode(before.histogram), HdrHistogram.decode(now.histogram)
     except (ValueError, TypeError, binascii.Error, zlib.error, IndexError) as error:
         return Judgement(
-            Verdict.INCONCLUSIVE, f"{about}: {before.source} holds no readable histogram ({error})"
+            Verdict.INCONCLUSIVE, f"{about}: {before.source} contains no readable histogram ({error})"
         )
     good = before.requests - before.failed
     if criterion.quantile * before.requests > good:
         words = f"so many requests of the baseline failed that it has no {criterion.name}"
-        return Judgement(Verdict.INCONCLUSIVE, f"{about}: {words}; take another baseline")
+        return Judgement(Verdict.INCONCLUSIVE, f"{about}: {words}; use another baseline")
     mark = earlier.get_value_at_percentile(100 * criterion.quantile * before.requests / good)
     far = round(mark * (1 + criterion.slower_by))
     k_before = _over(earlier, mark) + before.failed
@@ -83,7 +83,7 @@ def judge_regression(pair: Pair, criterion: Criterion) -> Judgement:
     said = {
         Verdict.FAIL: f"slower by more than {criterion.slower_by:.0%}",
         Verdict.PASS: f"not slower by {criterion.slower_by:.0%}",
-        Verdict.INCONCLUSIVE: f"whether it is slower by {criterion.slower_by:.0%} cannot be told; run longer",
+        Verdict.INCONCLUSIVE: f"whether it is slower by {criterion.slower_by:.0%} cannot be determined; run longer",
     }[verdict]
     counts = (
         f"{k_now} of {now.requests} requests took longer than {far / 1000:.3g} ms (or failed), "
@@ -113,7 +113,7 @@ def judge_regression(pair: Pair, criterion: Criterion) -> Judgement:
             ),
         ),
         notes=(
-            "the two runs' requests are taken as independent; a stall in one of them counts as a difference",
+            "the two runs' requests are assumed to be independent; a stall in one of them counts as a difference",
         ),
     )
 
@@ -124,7 +124,7 @@ def _value(pair: Pair, criterion: Criterion) -> float | None:
 
 
 def _unlike(pair: Pair) -> str:
-    """Say why the two cannot be compared; empty where they can."""
+    """Return why the two cannot be compared; empty if they can."""
     run, before = pair.run, pair.before
     if run.stopped:
         return f"this run was stopped ({run.stopped})"
@@ -134,14 +134,12 @@ def _unlike(pair: Pair) -> str:
         )
     rate = run.client.rate_achieved
     if abs(rate - before.rate) > _RATES_DIFFER * max(rate, before.rate):
-        return (
-            f"the load was {rate:.0f}/s now and {before.rate:.0f}/s then: other rates, other response times"
-        )
+        return f"the load was {rate:.0f}/s now and {before.rate:.0f}/s then: response times at different rates cannot be compared"
     return ""
 
 
 def _over(histogram: HdrHistogram, value: int) -> int:
-    """Count what lies over a value, whose own bucket counts as not over it."""
+    """Count the requests over a value; its own bucket is not over it."""
     top = histogram.get_highest_equivalent_value(value)
     return sum(
         i.count_added_in_this_iter_step

@@ -1,7 +1,7 @@
-"""Response times by the server's own histogram: counts at its bounds, nothing interpolated between them.
+"""Response times by the server's own histogram: counts at its bounds, without interpolation.
 
-A limit inside a bucket leaves open on which side of it that bucket's requests were. Both ends are judged, and where they
-differ it cannot be told.
+If the limit is inside a bucket, it is unknown on which side of it that bucket's requests were. Both ends are judged, and
+if they differ the result is inconclusive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SAME = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """What one quantile of the server's own response times must hold."""
+    """The limit of one quantile of the server's own response times."""
 
     quantile: float
     limit_s: float
@@ -34,7 +34,7 @@ class Criterion:
 
 
 def histogram_criteria(load: Load) -> list[Criterion]:
-    """Return p50 and p99; a fail of either is at half of alpha, as there are two."""
+    """Return p50 and p99; each fails at half of alpha, as there are two."""
     limits = load.limits
     return [
         Criterion(0.5, limits.p50.total_seconds(), limits.alpha),
@@ -51,12 +51,13 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
     if found.newest_age_s > found.newest_within_s:
         age, most = words_for(found.newest_age_s), words_for(found.newest_within_s)
         return Judgement(
-            Verdict.INCONCLUSIVE, f"{about}: its newest sample is {age} old, {most} may be: is it scraped?"
+            Verdict.INCONCLUSIVE,
+            f"{about}: its newest sample is {age} old (limit {most}): check that it is scraped",
         )
     if total == 0:
         window = words_for(found.window_s)
         return Judgement(
-            Verdict.INCONCLUSIVE, f"{about}: no request was counted in {window}: nothing is known"
+            Verdict.INCONCLUSIVE, f"{about}: no request was counted in {window}, so nothing can be judged"
         )
     low, high = around(found.bounds_s, criterion.limit_s)
     best, worst = (_decide(found, at, criterion) for at in (high, low))
@@ -64,13 +65,13 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
     if worst.verdict is best.verdict:
         verdict, reason = worst.verdict, f"{about}: {_share(worst, best)} took longer; {_may(criterion)}"
         if verdict is Verdict.INCONCLUSIVE:
-            reason += f": with {total} requests that is too near, or too few; take a longer window"
+            reason += f": too close, or too few, to decide with {total} requests; use a longer window"
     else:
         ends = f"{_bound(found, low)} to {_bound(found, high)}"
         verdict = Verdict.INCONCLUSIVE
         reason = (
             f"{about}: the limit lies inside the bucket {ends}, which holds {inside} of {total} requests: on which side of "
-            f"the limit they were is not known; give the histogram a bound at {criterion.limit_s:g} s"
+            f"the limit they were is unknown; add a bucket at {criterion.limit_s:g} s to the histogram"
         )
     if verdict is Verdict.PASS and found.silent:
         verdict, reason = Verdict.INCONCLUSIVE, f"{about}: {_silent(found)}"
@@ -91,14 +92,14 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
 
 
 def around(bounds_s: Sequence[float], limit_s: float) -> tuple[int, int]:
-    """Return the numbers of the bounds just below and above a limit; the same twice where it is a bound. -1: below all."""
+    """Return the indexes of the bounds just below and above a limit; the same twice if it is a bound. -1: below all."""
     at = bisect_left(bounds_s, limit_s - _SAME)
     exact = abs(bounds_s[at] - limit_s) <= _SAME
     return (at, at) if exact else (at - 1, at)
 
 
 def _decide(found: ServerHistogram, bound: int, criterion: Criterion) -> Decided:
-    """Decide as if all requests over the bound of this number took too long."""
+    """Decide as if all requests over the bound with this index took too long."""
     blocks = []
     for scrape in found.scrapes:
         n = scrape.at_or_below[-1]
@@ -114,17 +115,17 @@ def _share(worst: Decided, best: Decided) -> str:
 
 
 def _silent(found: ServerHistogram) -> str:
-    """Say which servers are not scraped any more: what they did since may be slow, and nobody counted it."""
+    """Say which servers are no longer scraped: their requests since then may be slow and were not counted."""
     shown = "; ".join(found.silent[:3]) + (" …" if len(found.silent) > 3 else "")
     return (
         f"{len(found.silent)} of {found.series} servers have not been scraped for over {words_for(found.newest_within_s)} "
-        f"({shown}): what they do is not known; were they taken away, look again when {words_for(found.window_s)} are over, "
-        "or leave them out with `selector`"
+        f"({shown}): their requests are unknown; if they were removed, run this again after {words_for(found.window_s)}, "
+        "or exclude them with `selector`"
     )
 
 
 def _may(criterion: Criterion) -> str:
-    return f"{1 - criterion.quantile:.0%} may"
+    return f"{1 - criterion.quantile:.0%} allowed"
 
 
 def _bound(found: ServerHistogram, number: int) -> str:
@@ -133,7 +134,7 @@ def _bound(found: ServerHistogram, number: int) -> str:
 
 def _notes(found: ServerHistogram) -> list[str]:
     notes = [
-        f"the server's own view over {words_for(found.window_s)}: what never reached it, and what waited before it, is not in it"
+        f"the server's own view over {words_for(found.window_s)}: requests that never reached it, and waits before it, are not included"
     ]
     if found.resets:
         notes.append(

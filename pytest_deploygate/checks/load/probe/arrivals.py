@@ -1,4 +1,4 @@
-"""When each request of a run is due, and to which endpoint: fixed before it begins, and the same in every run."""
+"""When each request of a run is due, and to which endpoint: fixed before it starts, and the same in every run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SEED = 20_250_101
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Due times in seconds since the start, rising, and the number of the endpoint of each."""
+    """Due times in seconds since the start, ascending, and the endpoint's index for each."""
 
     due_s: array[float]
     endpoint: array[int]
@@ -23,9 +23,9 @@ class Plan:
 
 
 def plan(stages: Sequence[RateStage], weights: Sequence[float], most: int) -> Plan:
-    """Spread requests evenly over each stage (over a ramp as its rate has it); at most `most` of them.
+    """Spread requests evenly over each stage (over a ramp, in proportion to its rate); at most `most` of them.
 
-    Endpoints are drawn by weight with a fixed seed: in step with nothing on the server, yet repeatable.
+    Endpoints are drawn by weight with a fixed seed: not in step with anything on the server, yet repeatable.
     """
     due = array("d")
     began = carried = 0.0
@@ -44,7 +44,7 @@ def plan(stages: Sequence[RateStage], weights: Sequence[float], most: int) -> Pl
 
 
 def _when(number: float, rate: float, end: float, lasts_s: float) -> float:
-    """Return when a rate that goes evenly from `rate` to `end` has brought `number` requests."""
+    """Return when a rate that changes linearly from `rate` to `end` has produced `number` requests."""
     slope = (end - rate) / lasts_s if lasts_s else 0.0
     if abs(slope) < 1e-12:
         return number / rate

@@ -15,15 +15,15 @@ _MOST_BYTES = 64 << 20
 def baseline(path: Path | None, endpoint: str) -> Baseline:
     """Return the newest complete run of an endpoint in a folder's evidence, or in a file.
 
-    That there is none is a value of the facts (`problem`); nothing is raised.
+    A missing baseline is a value of the facts (`problem`); nothing is raised.
     """
     if path is None:
-        return Baseline("", endpoint, problem="no baseline is named")
+        return Baseline("", endpoint, problem="no baseline is configured")
     if not path.exists():
         return Baseline(str(path), endpoint, problem=f"there is no file or folder {path}")
     found = [b for file in _files(path) for b in _runs(file, endpoint)]
     if not found:
-        return Baseline(str(path), endpoint, problem=f"{path} holds no whole run of {endpoint}")
+        return Baseline(str(path), endpoint, problem=f"{path} contains no complete run of {endpoint}")
     return max(found, key=lambda baseline: baseline.started)
 
 

@@ -1,7 +1,7 @@
-"""The open loop: each request leaves when it is due, and its latency counts from then, not from when it could leave.
+"""The open loop: each request is sent when it is due, and its latency counts from then, not from when it could be sent.
 
-Nothing waits for an answer before the next request is due, so a server that stalls is seen to stall by every request
-that was due meanwhile (no coordinated omission). libcurl speaks HTTP and TLS.
+No request waits for the answer to an earlier one, so a stall of the server shows in every request that was due
+meanwhile (no coordinated omission). libcurl speaks HTTP and TLS.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, LoadTarget
 from pytest_deploygate.checks.load.tally import Tally
 
-#: Looks at the counts once a second; words end the run.
+#: Checks the counts once a second; a non-empty text ends the run.
 Look = Callable[[Tally], str]
-#: The kill switch looks at the last so many requests, or at those of the last second where these are more: a few
-#: broken connections in a hundredth of a second are no dead server.
+#: The kill switch considers this many recent requests, or those of the last second if they are more: a few broken
+#: connections in a hundredth of a second do not mean a dead server.
 _RECENT = 100
 _LONGEST_WAIT_S = 0.05
 _GRACE_S = 0.25
 _DESCRIPTORS_BESIDE = 64
 _MOST_PHASES = 200_000
 _SWITCH_S = 0.0002
-#: No scheduler's jitter: this client, or its machine, stood still.
+#: More than scheduling jitter: this client, or its machine, stalled.
 _STOOD_S = 0.1
 _PR_SET_TIMERSLACK = 29
 PHASES = ("name resolution", "TCP connect", "TLS handshake", "first byte")
@@ -49,7 +49,7 @@ UNSENT = "not sent: all connections were busy until its time was up"
 
 @dataclass(slots=True)
 class Course:
-    """What happened in a run, beside the latencies in the tally. Times in seconds."""
+    """What happened in a run, apart from the latencies in the tally. Times in seconds."""
 
     begun: int = 0
     begun_in_time: int = 0
@@ -65,7 +65,7 @@ class Course:
 
 
 class Engine:
-    """One run against one target. `tally` can be looked at from another thread while `run` goes on."""
+    """One run against one target. `tally` can be read from another thread during `run`."""
 
     def __init__(
         self, load: Load, target: LoadTarget, plan: Plan, tally: Tally, look: Look | None = None
@@ -92,7 +92,7 @@ class Engine:
         self._abandon.set()
 
     def run(self) -> Course:
-        """Send the whole plan, or less where the kill switch or a look at the counts ends it."""
+        """Send the whole plan, or less if the kill switch or `look` ends it."""
         with _undisturbed():
             self._sockets = Sockets(self._most)
             cpu, waited, self._began = time.process_time(), _waited_s(), perf_counter()
@@ -123,24 +123,24 @@ class Engine:
             next_s = due[following] - now if following < count and not over else self.plan.lasts_s - now
             asked = perf_counter()
             happened = self._sockets.wait(self._pause_s(next_s, all_begun=following == count))
-            # When this client stood still nobody knows when in that time an answer came: the lateness is then ours.
+            # If this client stalled, it is unknown when in that time an answer arrived: the delay then counts as ours.
             self._receive(woke if asked - woke > _STOOD_S else happened)
             woke = perf_counter()
             if now >= next_look:
                 next_look = int(now) + 1.0
                 self.course.stopped = self.look(self.tally) if self.look else ""
             if self._abandon.is_set():
-                self.course.stopped = self.course.stopped or "stopped by hand"
+                self.course.stopped = self.course.stopped or "stopped manually"
 
     def _pause_s(self, next_s: float, all_begun: bool) -> float:
         if self._waiting and len(self._flying) < self._most:
-            return 0.0  # some of what was just sent is answered already
+            return 0.0  # some of what was just sent is already answered
         if next_s > 0:
             return min(_LONGEST_WAIT_S, next_s)
         return _LONGEST_WAIT_S if all_begun else 0.0
 
     def _send(self) -> None:
-        """Begin what is due as far as connections are free; give up what has waited its whole time."""
+        """Send what is due while connections are free; give up requests that have waited for their whole timeout."""
         sent = False
         while self._waiting:
             due, endpoint = self._waiting[0]
@@ -158,7 +158,7 @@ class Engine:
         if sent:
             left = perf_counter()
             self._sockets.kick()
-            # A fast server answers while libcurl still looks: nothing would wake us for an answer that is here.
+            # A fast server answers while libcurl is still busy: no event would wake us for an answer already received.
             self._receive(left)
 
     def _begin(self, due: float, endpoint: int, now: float) -> None:
@@ -170,12 +170,12 @@ class Engine:
         course.begun += 1
         course.last_begun_s = since
         freed = self._free - self._began
-        if freed > due:  # until then all connections were busy: that is the server's doing
+        if freed > due:  # until then all connections were busy: that is due to the server
             course.held += 1
             lag = max(since - freed, self._stood_s)
         else:
             lag = since - due
-        # Who waits behind a client that stood still is late by as much until the queue is empty.
+        # Requests queued behind a stalled client are late by as much until the queue is empty.
         self._stood_s = lag if lag > _STOOD_S else 0.0
         course.lags.append(lag)
         course.begun_in_time += due + lag <= self.plan.lasts_s + _LONGEST_WAIT_S
@@ -230,7 +230,7 @@ class Engine:
         return exchange(self.load, self.target, self.load.endpoints[endpoint], endpoint)
 
     def _end(self) -> None:
-        """Break off what is open. After a whole plan that is what had its time and no answer; else nobody knows."""
+        """Abort open requests. After a complete plan they timed out; otherwise their outcome is unknown."""
         for each in self._flying.values():
             self._sockets.drop(each.curl)
             if self.course.stopped:
@@ -246,7 +246,7 @@ class Engine:
 
 
 def _descriptors() -> int:
-    """Return how many connections this process may open, after asking for as many as the system lets it."""
+    """Return how many connections this process may open, after raising its limit as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
     if soft < wanted:
@@ -257,7 +257,7 @@ def _descriptors() -> int:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Keep the garbage collector, other threads and slack timers from holding the clock up: each would show as latency."""
+    """Keep the garbage collector, other threads and timer slack from delaying the loop: each would show as latency."""
     collecting, interval = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
     sys.setswitchinterval(_SWITCH_S)
@@ -272,7 +272,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _waited_s() -> float | None:
-    """Return for how long this thread was ready and had no CPU: others ran. None where the system does not tell."""
+    """Return how long this thread was runnable without a CPU, in seconds. None if the system does not report it."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
@@ -280,7 +280,7 @@ def _waited_s() -> float | None:
 
 
 def _slack(nanoseconds: int) -> None:
-    """Set how late Linux may wake this thread to save power (50 µs by default; 0 is the default again); prctl(2)."""
+    """Set how late Linux may wake this thread to save power (50 µs by default; 0 restores the default); prctl(2)."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(nanoseconds), 0, 0, 0)

@@ -1,6 +1,6 @@
-"""A server that does nothing but answer, to see what this client measures at best: `python -m …probes.load.loopback`.
+"""A no-op server, to find the lowest latency that this client can measure: `python -m …load.probe.loopback`.
 
-Prints its port and ends with its standard input.
+Prints its port and stops when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _END = b"\r\n\r\n"
 
 
 class _Answering(asyncio.Protocol):
-    """Answers each request without a body at once."""
+    """Answers each request without a body immediately."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport, self._rest = cast("asyncio.Transport", transport), b""
@@ -27,7 +27,7 @@ class _Answering(asyncio.Protocol):
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(_Answering, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (whoever started us waits for it)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (the parent process waits for it)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 

@@ -1,4 +1,4 @@
-"""Measure a load: calibrate the client on a server of its own, run the plan, and say how both went."""
+"""Measure a load: calibrate the client on its own server, run the plan, and return both results."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def send(
     watch: Callable[[Engine], None] | None = None,
     calibrate: bool = True,
 ) -> LoadRun:
-    """Run the load of the inventory called `name`. `watch` gets the engine before it runs (for a live picture).
+    """Run the load of the inventory called `name`. `watch` gets the engine before it runs (for a live display).
 
-    Raises CannotTell where load is not allowed, where there is nothing to send, or where libcurl lacks what is asked for.
+    Raises CannotTell if load is not allowed, if there is nothing to send, or if libcurl lacks a requested feature.
     """
     if refused := inventory.allowed(load, name):
         raise CannotTell(refused)
@@ -73,7 +73,7 @@ def _can(target: LoadTarget) -> None:
     features = pycurl.version_info()[4]
     if target.http == "2" and not features & pycurl.VERSION_HTTP2:
         raise CannotTell(
-            "HTTP/2 was asked for and this libcurl has none; say `http: 1.1`, or install pycurl's own wheel"
+            "HTTP/2 was requested, but this libcurl does not support it; set `http: 1.1`, or install pycurl's own wheel"
         )
 
 
@@ -108,7 +108,7 @@ def _phases(course: Course) -> tuple[PhaseTimes, ...]:
 
 
 def _floor(load: Load) -> tuple[Floor | None, str]:
-    """Return what this client sees on its own server at the load's greatest rate, the best of a few tries."""
+    """Return what this client measures on its own server at the load's highest rate, the best of a few tries."""
     best: Floor | None = None
     try:
         with _own_server() as port:
@@ -144,7 +144,7 @@ def _calibrate(load: Load, port: int) -> Floor | None:
 
 @contextmanager
 def _own_server() -> Iterator[int]:
-    """Start the loopback server in a process of its own and give its port. Raises OSError or ValueError."""
+    """Start the loopback server in a separate process and return its port. Raises OSError or ValueError."""
     command = [sys.executable, "-m", "pytest_deploygate.checks.load.probe.loopback"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -29,7 +29,7 @@ _FAILED = {
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A handle that sends the same request again and again. `read` has the body where it is checked."""
+    """A handle that sends the same request repeatedly. `read` has the body if it is checked."""
 
     curl: pycurl.Curl
     endpoint: LoadEndpoint
@@ -41,7 +41,7 @@ class Exchange:
     read: list[bytes] = field(default_factory=list)
 
     def take(self, chunk: bytes) -> int:
-        """Take a part of the body; libcurl aborts when less than all of it is taken."""
+        """Take a chunk of the body; libcurl aborts if less than all of it is taken."""
         self.size += len(chunk)
         if self.size > self.most:
             return 0
@@ -50,12 +50,12 @@ class Exchange:
         return len(chunk)
 
     def begin(self, due_s: float) -> None:
-        """Get ready for the next request."""
+        """Prepare for the next request."""
         self.due_s, self.size = due_s, 0
         self.read.clear()
 
     def wrong(self) -> str:
-        """Return what is wrong with the answer; empty where it is good."""
+        """Return what is wrong with the answer; empty if it is good."""
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         if status not in self.endpoint.status:
             return f"status {status}"
@@ -65,7 +65,7 @@ class Exchange:
 
 
 def failure(code: int, message: str) -> str:
-    """Describe libcurl's error briefly; the same words for the same cause, so that they can be counted."""
+    """Describe libcurl's error briefly, with the same words for the same cause, so that they can be counted."""
     return _FAILED.get(code) or redact(message)[:80] or f"libcurl error {code}"
 
 

@@ -1,3 +1,3 @@
-"""What a load was and how long its requests took, as frozen values. Times are in seconds."""
+"""What load was sent and how long its requests took, as frozen values. Times are in seconds."""
 
 from __future__ import annotations

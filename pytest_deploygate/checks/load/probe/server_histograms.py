@@ -1,7 +1,7 @@
 """A server's own latency histogram, from Prometheus' HTTP API.
 
-Raw samples are read (`metric_bucket{…}[10m]`) and not `increase()`, which extrapolates to counts that never were. A
-counter that falls was reset: what it shows after that is what was counted since.
+Raw samples are read (`metric_bucket{…}[10m]`) and not `increase()`, which extrapolates to counts that never occurred. A
+counter that decreases was reset: its value is then what was counted since.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ def server_histogram(histograms: ServerHistograms) -> ServerHistogram:
     query = f"{histograms.metric}_bucket{{{histograms.selector}}}[{window}s]"
     found, now = _ask(histograms, query, "matrix"), float(_ask(histograms, "time()", "scalar")[1])
     if len(found) > _MOST_SERIES:
-        raise CannotTell(
-            f"{query} has {len(found)} series, {_MOST_SERIES} are read: narrow it with `selector`"
-        )
+        raise CannotTell(f"{query} has {len(found)} series (limit {_MOST_SERIES}): narrow it with `selector`")
     return parse(histograms, found, now)
 
 
@@ -38,7 +36,7 @@ def parse(histograms: ServerHistograms, found: Sequence[Any], now: float) -> Ser
     if not found:
         raise CannotTell(
             f"Prometheus at {histograms.url} has no samples of {name} in the last {histograms.window}: "
-            "is the metric's name right, is the server scraped?"
+            "check the metric's name, and that the server is scraped"
         )
     growth: dict[float, dict[float, int]] = defaultdict(lambda: defaultdict(int))
     resets, newest_of = 0, dict[str, float]()
@@ -51,7 +49,7 @@ def parse(histograms: ServerHistograms, found: Sequence[Any], now: float) -> Ser
             growth[at][bound] += round(value if value < before else value - before)
     bounds = tuple(sorted({_bound(series) for series in found}))
     if not math.isinf(bounds[-1]):
-        raise CannotTell(f'{name} has no bucket le="+Inf": how many requests there were is not known')
+        raise CannotTell(f'{name} has no bucket le="+Inf", so the number of requests is unknown')
     newest, within_s = max(newest_of.values()), histograms.newest_within.total_seconds()
     scrapes = tuple(Scrape(at, tuple(growth[at].get(b, 0) for b in bounds)) for at in sorted(growth))
     return ServerHistogram(
@@ -69,7 +67,7 @@ def parse(histograms: ServerHistograms, found: Sequence[Any], now: float) -> Ser
 
 
 def _server(series: Any) -> str:
-    """Name the server (with its other labels) whose buckets these are."""
+    """Return the labels that identify the server of these buckets."""
     labels = sorted((k, v) for k, v in series["metric"].items() if k not in ("le", "__name__"))
     return ", ".join(f'{k}="{v}"' for k, v in labels)
 
@@ -78,7 +76,9 @@ def _bound(series: Any) -> float:
     try:
         return float(series["metric"]["le"])
     except (KeyError, ValueError):
-        raise CannotTell("a series of the histogram has no bound `le`: is it a histogram?") from None
+        raise CannotTell(
+            "a series of the histogram has no bound `le`: check that the metric is a histogram"
+        ) from None
 
 
 def _ask(histograms: ServerHistograms, query: str, wanted: str) -> Any:

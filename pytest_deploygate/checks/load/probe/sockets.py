@@ -1,5 +1,5 @@
-"""libcurl's transfers on epoll, woken to the microsecond: `select` on the epoll's own descriptor waits more exactly
-than epoll itself, whose timeout is in milliseconds.
+"""libcurl's transfers on epoll, woken to the microsecond: `select` on epoll's own descriptor is more precise than
+epoll itself, whose timeout is in milliseconds.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _EVENTS = {
     pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
 }
 _ERROR = select.EPOLLERR | select.EPOLLHUP
-#: So many sockets at once, then the ended transfers get their time: an answer is not timed late for those after it.
+#: Sockets per round; then finished transfers are timed, so that an answer is not late because of the ones after it.
 _AT_ONCE = 8
-#: A wait as short as this was none.
+#: A shorter wait counts as none.
 _AT_ONCE_S = 0.0001
-#: A transfer that ended: its handle, libcurl's code (0: well) and words.
+#: A transfer that ended: its handle, libcurl's code (0: success) and message.
 Ended = tuple[pycurl.Curl, int, str]
 
 
 class Sockets:
-    """Runs handles side by side: `begin` them, `turn` the loop, get those that ended."""
+    """Runs handles concurrently: `begin` them, `wait`, then get those that `ended`."""
 
     def __init__(self, most_connections: int) -> None:
         self._epoll = select.epoll()
@@ -38,18 +38,18 @@ class Sockets:
         self.multi.setopt(pycurl.M_MAXCONNECTS, most_connections)
 
     def begin(self, curl: pycurl.Curl) -> None:
-        """Start a transfer; it leaves with the next `kick`."""
+        """Start a transfer; it is sent with the next `kick`."""
         self.multi.add_handle(curl)
 
     def kick(self) -> None:
-        """Let transfers that were begun leave now."""
+        """Send the transfers that were begun."""
         self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def wait(self, seconds: float) -> float:
         """Wait until something happens or the time is up, let libcurl handle it, and return when it happened.
 
-        What was there before we waited happened at any time since we looked last: then that time is returned, so that
-        our own delay is never taken for the server's.
+        An event that was pending before the wait happened at any time since the last check: that time is then returned,
+        so that our own delay is never attributed to the server.
         """
         if self._due is not None:
             seconds = min(seconds, self._due - perf_counter())
@@ -68,7 +68,7 @@ class Sockets:
         return happened
 
     def ended(self) -> list[Ended]:
-        """Return the transfers that ended, taken off the loop."""
+        """Return the transfers that ended, removed from the loop."""
         found: list[Ended] = []
         left = 1
         while left:
@@ -80,7 +80,7 @@ class Sockets:
         return found
 
     def drop(self, curl: pycurl.Curl) -> None:
-        """Break a transfer off."""
+        """Abort a transfer."""
         with contextlib.suppress(pycurl.error):
             self.multi.remove_handle(curl)
 

@@ -1,7 +1,7 @@
 """Certificates: trusted, for the right name, strong, in order, valid long enough, the same everywhere, not revoked.
 
 Readings cover validity and trust. Other defects (name, key, order, revocation, client certificates, differences between
-addresses) are in the reason alone.
+addresses) appear only in the reason.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _CODES = {
     21: "an issuer is missing: serve the intermediate with the leaf (fullchain.pem, not cert.pem)",
     23: "it was revoked: replace it",
     26: "it is not a server certificate: reissue it with serverAuth",
-    62: "the name is not in it: install the certificate of this name",
+    62: "it does not cover the name: install the certificate for this name",
 }
 _LOOK = "check the chain that is served"
 
@@ -59,8 +59,8 @@ class _Said:
 def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> Judgement:
     """Pass when every leaf on every address is as expected, and all addresses offer the same certificates.
 
-    What could not be determined (no certificate shown, a revocation list that was not read, a missing attempt with a
-    client certificate) is inconclusive. The connection of an ordinary client is a cross-check: where it could not connect
+    What could not be determined (no certificate presented, a revocation list that was not read, a missing attempt with a
+    client certificate) is inconclusive. The connection of an ordinary client is a cross-check: if it could not connect
     at all, that is a note.
     """
     all_said = Collector(most=MOST)
@@ -91,7 +91,7 @@ def _good(found: Certificates) -> str:
 def _address(address: Address, found: Certificates, expected: ExpectedCertificates, said: _Said) -> None:
     if not address.leaves:
         said.unknown.append(
-            f"shows no certificate ({address.problem or 'no reason was recorded'}): check that it is up, that no firewall drops "
+            f"presents no certificate ({address.problem or 'no reason was recorded'}): check that it is up, that no firewall drops "
             "our connections, and that this is a TLS port"
         )
         return
@@ -125,7 +125,7 @@ def _leaf(leaf: Leaf, found: Certificates, expected: ExpectedCertificates, said:
     if not leaf.covers_name:
         names = ", ".join((*certificate.names, *certificate.addresses)[:4]) or "no name at all"
         said.wrong.append(
-            f"{where} is for {names}, not for {found.host}: install the certificate of this name"
+            f"{where} is for {names}, not for {found.host}: install the certificate for this name"
         )
     if expired:
         said.wrong.append(
@@ -194,11 +194,11 @@ def _needed(certificate: Certificate, at: datetime, expected: ExpectedCertificat
 def _strength(certificate: Certificate, profile: Profile) -> Iterator[str]:
     least = max(profile.rsa_bits or 2048, 2048)
     if certificate.key == "rsa" and certificate.key_bits < least:
-        yield f"its RSA key has {certificate.key_bits} bits, at least {least} are needed: reissue it with a new key"
+        yield f"its RSA key has {certificate.key_bits} bits, at least {least} are required: reissue it with a new key"
     if certificate.key == "ecdsa" and certificate.key_bits < profile.ecdh_bits:
-        yield f"its curve {certificate.curve} has {certificate.key_bits} bits, at least {profile.ecdh_bits} are needed: reissue it with a new key"
+        yield f"its curve {certificate.curve} has {certificate.key_bits} bits, at least {profile.ecdh_bits} are required: reissue it with a new key"
     if certificate.key == "other":
-        yield "its key is of a kind that no client accepts: reissue it with an ECDSA or RSA key"
+        yield "no client accepts its type of key: reissue it with an ECDSA or RSA key"
     if certificate.signature_hash in _WEAK_HASHES:
         yield f"it is signed with {certificate.signature_hash.upper()}, which clients reject: reissue it with SHA-256"
     if certificate.signature_hash.startswith("unknown"):
@@ -216,23 +216,21 @@ def _order(where: str, leaf: Leaf, said: _Said) -> None:
     for certificate, issuer in itertools.pairwise(chain):
         if certificate.issuer != issuer.subject:
             said.wrong.append(
-                f"{where}: the chain is out of order, after {certificate.subject} comes {issuer.subject} instead of its issuer "
-                f"{certificate.issuer}: put the leaf into the file first, then its intermediates"
+                f"{where}: the chain is out of order, {certificate.subject} is followed by {issuer.subject} instead of its issuer "
+                f"{certificate.issuer}: put the leaf first in the file, then its intermediates"
             )
             return
     if leaf.certificate.ca:
-        said.wrong.append(
-            f"{where} is the certificate of an authority (CA:TRUE): replace it, and keep that key off servers"
-        )
+        said.wrong.append(f"{where} is a CA certificate (CA:TRUE): replace it, and keep that key off servers")
     if len(chain) > 1 and chain[-1].self_issued:
         said.notes.append(f"{where}: the root is sent too, which no client needs")
 
 
 def _revoked(where: str, leaf: Leaf, at: datetime, expected: ExpectedCertificates, said: _Said) -> None:
-    """A list that was read decides, else a stapled answer; a certificate that offers neither gets a note."""
+    """A list that was read takes precedence over a stapled response; a certificate with neither gets a note."""
     staple, crl = leaf.staple, leaf.crl
     if staple is not None and staple.about_this and staple.status == "revoked":
-        said.wrong.append(f"{where} was revoked according to its stapled OCSP answer: replace it")
+        said.wrong.append(f"{where} was revoked according to its stapled OCSP response: replace it")
     if not expected.tls.revocation:
         said.notes.append(f"{where}: revocation was not checked (`tls.revocation: false`)")
         return
@@ -245,12 +243,12 @@ def _revoked(where: str, leaf: Leaf, at: datetime, expected: ExpectedCertificate
         problem = _no_use_of_staple(staple, at)
     elif leaf.certificate.crls:
         problem = (
-            f"its list {leaf.certificate.crls[0]} was not read (only HTTP is supported); staple an OCSP answer, or say "
+            f"its list {leaf.certificate.crls[0]} was not read (only HTTP is supported); staple an OCSP response, or set "
             "`tls.revocation: false`"
         )
     elif not leaf.certificate.self_issued:
         said.notes.append(
-            f"{where} names no revocation list and staples no answer: revocation was not checked"
+            f"{where} names no revocation list and no OCSP response is stapled: revocation was not checked"
         )
     if problem:
         said.unknown.append(f"{where}: whether it was revoked cannot be determined: {problem}")
@@ -262,7 +260,7 @@ def _no_use_of_list(crl: Crl, at: datetime) -> str:
     if crl.revoked:
         return ""
     if crl.next_update is None:
-        return f"the revocation list {crl.url} does not say how long it is valid (nextUpdate)"
+        return f"the revocation list {crl.url} has no expiry date (nextUpdate)"
     if crl.next_update < at:
         return (
             f"the revocation list {crl.url} expired {crl.next_update:%Y-%m-%d %H:%M} UTC: publish a new one"
@@ -271,11 +269,11 @@ def _no_use_of_list(crl: Crl, at: datetime) -> str:
 
 
 def _no_use_of_staple(staple: Staple, at: datetime) -> str:
-    # An answer without a next update is as fresh as it can be (RFC 6960 section 4.2.2.1).
+    # A response without a nextUpdate does not expire (RFC 6960 section 4.2.2.1).
     if not staple.about_this or staple.status not in ("good", "revoked"):
-        return f"the stapled OCSP answer is not about it or not usable ({staple.status})"
+        return f"the stapled OCSP response is for another certificate or not usable ({staple.status})"
     if staple.next_update is not None and staple.next_update < at:
-        return f"the stapled OCSP answer expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
+        return f"the stapled OCSP response expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
     return ""
 
 
@@ -306,7 +304,7 @@ def _control(address: Address, expected: ExpectedCertificates, said: _Said) -> N
 
 
 def _differences(found: Certificates) -> Iterator[Said]:
-    """Every address must offer the same leaf of each kind; two on one address come from two backends behind it."""
+    """Every address must offer the same leaf of each kind; two leaves on one address mean two backends behind it."""
     by_kind: defaultdict[str, dict[str, list[str]]] = defaultdict(dict)
     serials: dict[str, Certificate] = {}
     for address in found.addresses:
@@ -355,7 +353,7 @@ def _readings(found: Certificates, expected: ExpectedCertificates) -> Iterator[R
             left = leaf.certificate.not_after - found.at
             needed = _needed(leaf.certificate, found.at, expected)
             yield Reading(
-                f"{address.address} {_called(leaf.certificate)} has left", round(left / _DAY, 1), "d",
+                f"{address.address} {_called(leaf.certificate)} remaining validity", round(left / _DAY, 1), "d",
                 f"at least {words_for(needed)}", ok=left >= needed and left > timedelta(0),
             )  # fmt: skip
             yield Reading(

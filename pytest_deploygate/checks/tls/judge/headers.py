@@ -25,10 +25,12 @@ class Look:
 
 
 def look(found: HttpAnswers | None, expected: Http, profile: Profile, host: str) -> Look:
-    """Judge an address's HTTP answers. A missing answer is unknown: to HTTPS, to plain HTTP, or to another origin."""
+    """Judge an address's HTTP answers. A missing answer (HTTPS, plain HTTP, or another origin) is unknown."""
     said = Look()
     if found is None or found.page is None:
-        said.unknown.append(f"no HTTPS answer: {(found.page_problem if found else '') or 'it was not asked'}")
+        said.unknown.append(
+            f"no HTTPS answer: {(found.page_problem if found else '') or 'it was not requested'}"
+        )
         return said
     if expected.hsts:
         _hsts(found.page, profile, said)
@@ -76,7 +78,7 @@ def _hsts(page: Page, profile: Profile, said: Look) -> None:
         )
     if "preload" in parts and not (below and age >= _PRELOAD_S):
         said.notes.append(
-            f"HSTS says preload, but the preload list requires includeSubDomains and max-age of at least {_PRELOAD_S}"
+            f"HSTS has preload, but the preload list requires includeSubDomains and max-age of at least {_PRELOAD_S}"
         )
 
 
@@ -89,7 +91,7 @@ def _redirect(found: HttpAnswers, expected: Http, host: str, said: Look) -> None
             said.notes.append(f"plain HTTP is not offered on port {port}, so there is nothing to redirect")
         else:
             said.unknown.append(
-                f"whether plain HTTP redirects cannot be determined: {found.plain_problem or 'it was not asked'}"
+                f"whether plain HTTP redirects cannot be determined: {found.plain_problem or 'it was not requested'}"
             )
         return
     target = observatory.leads_to(found.plain)

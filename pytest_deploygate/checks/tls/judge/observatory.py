@@ -1,6 +1,6 @@
 """Security headers scored as Mozilla's HTTP Observatory does, test by test (mdn/mdn-http-observatory, src/analyzer/tests).
 
-Each function returns the name of a result; its points are in the data (`inventory/data/observatory.json`). HSTS preload and
+Each function returns the name of a result; its points are in the data (`section/data/observatory.json`). HSTS preload and
 redirects after the first are left out: they need a list or other origins. With several policies, a directive that only a
 later one has counts here, as in a browser; the Observatory treats it as 'none'.
 """
@@ -18,7 +18,7 @@ from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import scores
 
 _SIX_MONTHS_S = 15_552_000
-#: Digits of ASCII only, and not so many that Python refuses to read them.
+#: Only ASCII digits, and no more than Python converts.
 _SECONDS = re.compile(r"[0-9]{1,18}")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PRIVATE = ("no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin")
@@ -86,7 +86,7 @@ class _Meta(scripts.Markup):
         self.found: dict[str, list[str]] = {}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Collect what a page declares in place of a header."""
+        """Collect what a page declares instead of a header."""
         said = dict(attrs)
         if tag == "meta" and (name := (said.get("http-equiv") or "").lower()):
             self.found.setdefault(name, []).append(said.get("content") or "")

@@ -1,6 +1,6 @@
 """TLS against a Mozilla profile: protocols, suites, groups, renegotiation, compression, stapling, HSTS, headers.
 
-Readings cover protocols, suites and groups. Other defects are in the reason alone.
+Readings cover protocols, suites and groups. Other defects appear only in the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_deploygate.judging.sentences import MOST
 from pytest_deploygate.model import Judgement, Reading
 
 _MOST = 4
-#: What every address is asked for; a version without an outcome was not asked, which is not the same as off.
+#: Versions offered to every address; one without an outcome was not tested, which is not the same as off.
 _VERSIONS = ("SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 #: Outcomes that mean off: an alert, or a closed connection.
 _OFF = ("refused", "closed")
@@ -30,7 +30,7 @@ _GROUP_BITS = {"secp224r1": 224, "prime192v1": 192, "sect163k1": 163, "sect233r1
 class ExpectedProtocols:
     """What is expected of an endpoint's TLS.
 
-    `certificates` show what is stapled; without them stapling is not judged, and a note says so.
+    `certificates` tell what is stapled; without them stapling is not judged, and a note says so.
     """
 
     endpoint: Endpoint
@@ -41,7 +41,7 @@ class ExpectedProtocols:
 def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     """Pass when no address agrees to more than the profile allows, and its HTTP headers are as expected.
 
-    What was not asked or not answered (a version, the suites of one, groups, HTTP, a certificate to staple for) is
+    What was not tested or not answered (a version, its suites, groups, HTTP, a certificate to staple for) is
     inconclusive.
     """
     said = Collector(most=MOST)
@@ -49,7 +49,7 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     for address in found.addresses:
         if address.problem:
             said.unknown(
-                f"agreed to no TLS version ({address.problem}): check that it is up and that this is a TLS port",
+                f"accepted no TLS version ({address.problem}): check that it is up and that this is a TLS port",
                 where=address.address,
             )
             continue
@@ -57,7 +57,7 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
         said.unknown(*_unanswered(address), where=address.address)
         said.note(*_notes(address, expected.profile), where=address.address)
         if (web := expected.endpoint.web) and expected.endpoint.client_certificate:
-            said.note("HTTP headers were not examined: clients must show a certificate")
+            said.note("HTTP headers were not examined: clients must present a certificate")
         elif web:
             more = headers.look(address.http, web, expected.profile, expected.endpoint.host)
             said.wrong(*more.wrong, where=address.address)
@@ -66,7 +66,7 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
     if expected.endpoint.stapling and expected.certificates is not None:
         _stapling(expected.certificates, said)
     elif expected.endpoint.stapling:
-        said.note("stapled OCSP answers were not examined")
+        said.note("stapled OCSP responses were not examined")
     if not found.addresses:
         said.unknown(f"{found.endpoint} has no address: add it to `addresses`, or fix its name in DNS")
     said.read(*(reading for address in found.addresses for reading in _readings(address, expected)))
@@ -102,7 +102,7 @@ def _address(found: Agreed, expected: ExpectedProtocols) -> Iterator[str]:
             "groups to the profile's"
         )
     if found.dh_bits is not None and profile.dh_bits is not None and found.dh_bits < profile.dh_bits:
-        yield f"Diffie-Hellman with {found.dh_bits} bits, at least {profile.dh_bits} are needed: generate new parameters"
+        yield f"Diffie-Hellman with {found.dh_bits} bits, at least {profile.dh_bits} are required: generate new parameters"
     if found.compression:
         yield "TLS compression is on (CRIME): turn it off"
     if found.secure_renegotiation is False:
@@ -113,7 +113,7 @@ def _why(suites: list[str]) -> str:
     """Return the worst defect among some suites."""
     for words, why in (
         (("NULL",), "no encryption"),
-        (("ADH", "AECDH"), "nobody is authenticated"),
+        (("ADH", "AECDH"), "no authentication"),
         (("EXP",), "40-bit keys"),
         (("RC4", "RC2"), "RC4 is broken"),
         (("3DES", "DES-CBC"), "64-bit blocks, SWEET32"),
@@ -131,9 +131,9 @@ def _accepted(found: Agreed) -> list[str]:
 
 
 def _unanswered(found: Agreed) -> Iterator[str]:
-    """Say what was neither agreed to nor refused: that is not the same as off."""
+    """Report what was neither accepted nor refused, which is not the same as off."""
     for version in _VERSIONS:
-        outcome = found.protocols.get(version, "not asked")
+        outcome = found.protocols.get(version, "not tested")
         if outcome != "accepted" and outcome not in _OFF:
             detail = found.details.get(version, "")
             yield f"whether {version} is on cannot be determined ({outcome}{': ' * bool(detail)}{detail}): run this again"
@@ -153,7 +153,7 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
     if found.client_renegotiation:
         yield "clients may renegotiate, which costs the server more than the client"
     elif found.client_renegotiation is None and "TLSv1.2" in found.suites:
-        yield "whether clients may renegotiate could not be tried"
+        yield "whether clients may renegotiate could not be tested"
     outside = [
         g for g in found.groups if g not in profile.groups and _GROUP_BITS.get(g, 256) >= profile.ecdh_bits
     ]
@@ -169,18 +169,18 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
 
 
 def _stapling(certificates: Certificates, said: Collector) -> None:
-    """An OCSP answer must be stapled, fresh and about this certificate, where it names a responder."""
+    """A fresh OCSP response for this certificate must be stapled if it names a responder."""
     for address in certificates.addresses:
         if not address.leaves:
             why = address.problem or "no reason was recorded"
             said.unknown(
-                f"whether an OCSP answer is stapled is unknown: no certificate was shown ({why})",
+                f"whether an OCSP response is stapled is unknown: no certificate was presented ({why})",
                 where=address.address,
             )
         for leaf in address.leaves:
             said.wrong(*_staple(leaf, certificates.at), where=address.address)
     if not certificates.addresses:
-        said.unknown("whether an OCSP answer is stapled is unknown: no certificate was looked for")
+        said.unknown("whether an OCSP response is stapled is unknown: no certificate was requested")
 
 
 def _staple(leaf: Leaf, at: datetime) -> Iterator[str]:
@@ -190,11 +190,11 @@ def _staple(leaf: Leaf, at: datetime) -> Iterator[str]:
         return
     if staple is None:
         must = "must be stapled" if certificate.must_staple else "names an OCSP responder"
-        yield f"{where} {must}, but no answer is stapled: turn stapling on"
+        yield f"{where} {must}, but no response is stapled: turn stapling on"
     elif not staple.about_this or staple.status not in ("good", "revoked"):
-        yield f"{where}: the stapled OCSP answer is not about it or not usable ({staple.status}): reload the server"
+        yield f"{where}: the stapled OCSP response is for another certificate or not usable ({staple.status}): reload the server"
     elif staple.next_update is not None and staple.next_update < at:
-        yield f"{where}: the stapled OCSP answer expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
+        yield f"{where}: the stapled OCSP response expired {staple.next_update:%Y-%m-%d %H:%M} UTC: reload the server"
 
 
 def _readings(found: Agreed, expected: ExpectedProtocols) -> Iterator[Reading]:

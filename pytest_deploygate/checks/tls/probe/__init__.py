@@ -1,1 +1,1 @@
-"""Observes; never sees a limit."""
+"""Measures; never sees a limit."""

@@ -1,7 +1,7 @@
 """The certificates of an endpoint: every leaf, on every address, over several fresh connections.
 
-RSA and ECDSA leaves are asked for each by its own suites; up to TLS 1.2 they come in clear. A server that speaks
-TLS 1.3 alone is asked by a whole handshake for each kind of signature.
+RSA and ECDSA leaves are requested separately, each with its own suites; up to TLS 1.2 they are sent in the clear. A
+server that only speaks TLS 1.3 needs a full handshake for each kind of signature.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _KINDS = ("rsa", "ecdsa")
 
 
 def measure(endpoint: Endpoint, tls: Tls) -> Certificates:
-    """Look at every address of an endpoint. Raises CannotTell when its name does not resolve."""
+    """Measure every address of an endpoint. Raises CannotTell when its name does not resolve."""
     roots = endpoint.ca_file or tls.ca_file
     timeout_s = tls.timeout.total_seconds()
     found = [
@@ -68,7 +68,7 @@ def _address(where: Place, endpoint: Endpoint, tls: Tls, roots: Path | None) -> 
 def _ask_in_clear(
     where: Place, kind: str, tries: int, sent: dict[tuple[bytes, ...], list[bytes | None]], problem: str
 ) -> str:
-    """Ask for a kind of leaf by its suites; stop where the server has none. Returns the last problem."""
+    """Request one kind of leaf by its suites; stop if the server has none. Returns the last problem."""
     wanted = [code for code, name in suites().items() if _authenticates(name, kind) and code >> 8 != 0x13]
     for version in ("TLSv1.2", "TLSv1.0"):
         got = 0
@@ -103,7 +103,7 @@ _SIGNATURES = {
 def _ask_by_handshake(
     where: Place, tries: int, sent: dict[tuple[bytes, ...], list[bytes | None]]
 ) -> tuple[str, ...]:
-    """Ask by whole handshakes, for servers of TLS 1.3 alone. Returns what could not be asked for."""
+    """Request leaves by full handshakes, from servers that only speak TLS 1.3. Returns what could not be requested."""
     lib = getattr(SSL, "_lib", None)
     restrict = getattr(lib, "SSL_CTX_set1_sigalgs_list", None)
     for kind in _KINDS if restrict else ("either",):
@@ -114,7 +114,7 @@ def _ask_by_handshake(
             context.set_cipher_list(b"ALL:@SECLEVEL=0")
             context.set_ocsp_client_callback(_keeping(staples))
             if restrict:
-                # pyOpenSSL has no public way to this.
+                # pyOpenSSL has no public API for this.
                 restrict(context._context, _SIGNATURES[kind])  # noqa: SLF001
             chain = _handshake(where, context)
             if not chain:

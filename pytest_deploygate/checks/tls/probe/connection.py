@@ -1,4 +1,4 @@
-"""Reaching a TLS port: every address behind a name, connections with a limit, one hello with a second try."""
+"""Connecting to a TLS port: every address of a name, connections with a timeout, one hello with a retry."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, say_hello
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, StartTls
 from pytest_deploygate.model import CannotTell
 
-#: After so many connections in a row that were not answered the rest are not tried: a drop rule costs a timeout each.
+#: After this many unanswered connections in a row the rest are skipped: a firewall that drops costs a timeout each.
 _PATIENCE = 3
 
 
 @dataclass(slots=True)
 class Place:
-    """One address and port. `lost` counts connections in a row that got no answer; `why` says what came instead."""
+    """One address and port. `lost` counts consecutive unanswered connections; `why` is the last error."""
 
     host: str
     address: str
@@ -31,7 +31,7 @@ class Place:
 
     @property
     def label(self) -> str:
-        """How findings call it."""
+        """Its name in findings."""
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
@@ -43,7 +43,7 @@ def addresses(endpoint: Endpoint) -> tuple[str, ...]:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise CannotTell(
-            f"{endpoint.host} does not resolve here ({error}); fix the name or name its `addresses`"
+            f"{endpoint.host} does not resolve here ({error}); fix the name, or list its `addresses`"
         ) from None
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -74,7 +74,7 @@ def connect(where: Place) -> socket.socket:
 
 
 def hello(where: Place, offer: Offer, *, whole: bool = False) -> Answer:
-    """Say one hello on a connection of its own; what is neither a yes nor a no is tried once more."""
+    """Send one hello on a new connection; anything but accepted or refused is retried once."""
     answer = _hello(where, offer, whole=whole)
     if answer.outcome not in ("accepted", "refused"):
         answer = _hello(where, offer, whole=whole)

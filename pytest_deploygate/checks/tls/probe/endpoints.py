@@ -1,4 +1,4 @@
-"""All endpoints of an inventory, looked at side by side when the first test asks; tests judge slices of it."""
+"""All endpoints of an inventory, measured concurrently on first use; each test judges its part."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_ONCE = 64
 
 
 class Edge:
-    """The endpoints of an inventory. Each subject is gathered once, in threads; answers are kept."""
+    """The endpoints of an inventory. Each measurement is taken once, in threads, and cached."""
 
     def __init__(self, endpoints: Sequence[Endpoint], settings: Tls) -> None:
         self.endpoints = tuple(endpoints)
@@ -30,7 +30,7 @@ class Edge:
         return self._gathered(self._certificates, tls.measure)[endpoint.name].result()
 
     def certificates_now(self, endpoint: Endpoint) -> Certificates:
-        """Look at an endpoint's certificates anew, whatever was kept of them. Raises CannotTell."""
+        """Measure an endpoint's certificates again, without the cache. Raises CannotTell."""
         return tls.measure(endpoint, self.tls)
 
     def offers(self, endpoint: Endpoint) -> Offers:
@@ -38,7 +38,7 @@ class Edge:
         return self._gathered(self._offers, tls_offers.measure)[endpoint.name].result()
 
     def offers_now(self, endpoint: Endpoint) -> Offers:
-        """Ask an endpoint anew, whatever was kept of it. Raises CannotTell."""
+        """Measure what an endpoint agrees to again, without the cache. Raises CannotTell."""
         return tls_offers.measure(endpoint, self.tls)
 
     def close(self) -> None:

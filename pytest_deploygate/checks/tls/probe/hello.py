@@ -1,8 +1,8 @@
-"""One ClientHello and what the server says to it, without any cryptography of our own.
+"""One ClientHello and the server's reply, without any cryptography of our own.
 
 A library can only offer what it was built with: today's OpenSSL refuses TLS 1.0 by itself and has no RC4, 3DES or
-SSL 3.0 at all, so a scan with it calls a server clean that is not. A hello is bytes: it can offer everything, and the
-server's choice comes back in clear (RFC 5246 section 7.4, RFC 8446 section 4.1, RFC 6101 for SSL 3.0).
+SSL 3.0 at all, so a scan with it reports an insecure server as clean. A hello is bytes: it can offer everything, and the
+server's choice is returned in the clear (RFC 5246 section 7.4, RFC 8446 section 4.1, RFC 6101 for SSL 3.0).
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ def _ordered() -> tuple[int, ...]:
 
 
 def for_version(version: str) -> list[int]:
-    """Return the suites to offer in a version, the best key exchange first: those of TLS 1.3 are its own.
+    """Return the suites to offer in a version, the best key exchange first; TLS 1.3 has its own suites.
 
-    A server that leaves the choice to its clients takes the first, and must not stumble over what it cannot do.
+    A server that follows the client's order takes the first, and may fail on one that it cannot complete.
     """
     return [code for code in _ordered() if (code >> 8 == 0x13) == (version == "TLSv1.3")]
 
@@ -75,7 +75,7 @@ _KEY_EXCHANGES = ("TLS 1.3", "ECDHE", "DHE", "RSA or static ECDH", "anonymous", 
 
 
 def key_exchange(code: int) -> str:
-    """Say how a suite exchanges keys, or what is worse about it."""
+    """Return how a suite exchanges keys, or a worse defect: anonymous, export or NULL."""
     name = suites()[code]
     if code >> 8 == 0x13:
         return "TLS 1.3"
@@ -90,7 +90,7 @@ def key_exchange(code: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a hello offers. `compression` also offers DEFLATE; `staple` asks for a stapled OCSP answer."""
+    """What a hello offers. `compression` also offers DEFLATE."""
 
     version: str
     suites: Sequence[int]
@@ -101,10 +101,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `outcome` is one of accepted, refused (an alert or a version of its own), closed, timeout, no-tls.
+    """A server's reply. `outcome` is one of accepted, refused (an alert or another version), closed, timeout, no-tls.
 
     `detail` has the alert's name or what else was seen. `group` is the server's choice, None where none was seen.
-    `chain` are certificates in DER as they were sent (TLS 1.2 and before), `staple` the OCSP response beside them.
+    `chain` are certificates in DER as they were sent (TLS 1.2 and before), `staple` the stapled OCSP response.
     """
 
     outcome: str
@@ -122,7 +122,7 @@ class Answer:
 def say_hello(connection: socket.socket, host: str, offer: Offer, *, whole: bool = False) -> Answer:
     """Send the hello on a connection that is ready for TLS; `whole` reads up to ServerHelloDone.
 
-    The socket's timeout holds for each read. The connection is of no use afterwards.
+    The socket's timeout applies to each read. The connection cannot be used afterwards.
     """
     try:
         connection.sendall(_client_hello(host, offer))
@@ -132,7 +132,7 @@ def say_hello(connection: socket.socket, host: str, offer: Offer, *, whole: bool
     except (ConnectionError, BrokenPipeError) as error:
         return Answer("closed", type(error).__name__)
     except (struct.error, IndexError, ValueError) as error:
-        return Answer("no-tls", f"the answer is no TLS that can be read: {error}")
+        return Answer("no-tls", f"the answer cannot be read as TLS: {error}")
 
 
 def _vector(content: bytes, size: int) -> bytes:
@@ -151,7 +151,7 @@ def _client_hello(host: str, offer: Offer) -> bytes:
     number = VERSIONS[offer.version]
     modern = number == VERSIONS["TLSv1.3"]
     legacy = min(number, VERSIONS["TLSv1.2"])
-    # 0x00FF is TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746), for servers that take no extensions.
+    # 0x00FF is TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746), for servers that do not accept extensions.
     chosen = [*offer.suites, *([0x00FF] if offer.renegotiation_info and not modern else [])]
     extensions = b""
     if number > VERSIONS["SSLv3"]:
@@ -164,7 +164,7 @@ def _client_hello(host: str, offer: Offer) -> bytes:
         )
         extensions += _extension(5, b"\x01\x00\x00\x00\x00")
     if modern:
-        # No key share: the server names the group that it wants (HelloRetryRequest), and nobody computes a key.
+        # No key share: the server names the group that it wants (HelloRetryRequest), and no key is computed.
         extensions += _extension(43, _vector(_numbers([number]), 1)) + _extension(51, _vector(b"", 2))
     body = struct.pack("!H", legacy) + os.urandom(32) + _vector(os.urandom(32) if modern else b"", 1)
     body += _vector(_numbers(chosen), 2) + _vector(b"\x01\x00" if offer.compression else b"\x00", 1)
@@ -174,7 +174,7 @@ def _client_hello(host: str, offer: Offer) -> bytes:
 
 
 def _signatures(offered: Sequence[int]) -> tuple[int, ...]:
-    """Leave RSA's signatures out where only ECDSA's suites are offered, and the other way round."""
+    """Leave out RSA signatures if only ECDSA suites are offered."""
     names = [suites().get(code, "") for code in offered]
     if names and all("ECDSA" in name for name in names):
         return _ECDSA_SIGNATURES
@@ -187,7 +187,7 @@ def _is_address(host: str) -> bool:
 
 @dataclass(slots=True)
 class _Heard:
-    """What was put together of the server's messages so far."""
+    """What the server's messages contained so far."""
 
     version: int = 0
     suite: int = 0
@@ -254,7 +254,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
 
 
 def _take_messages(data: bytes, heard: _Heard, *, whole: bool) -> tuple[bytes, bool]:
-    """Take whole handshake messages off the front; return the rest, and whether enough was heard."""
+    """Consume complete handshake messages; return the rest, and whether enough was read."""
     while len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[1:4], "big"):
         kind, length = data[0], int.from_bytes(data[1:4], "big")
         body, data = data[4 : 4 + length], data[4 + length :]

@@ -1,4 +1,4 @@
-"""What an HTTPS endpoint says in its headers, and where plain HTTP sends its visitors."""
+"""The headers of an HTTPS endpoint, and where plain HTTP redirects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_BODY = 300_000
 
 
 def measure(where: Place, http: Http) -> HttpAnswers:
-    """Fetch the page over HTTPS, over HTTP, and as from another origin, from one address; each is tried twice."""
+    """Fetch the page from one address over HTTPS, over HTTP, and as from another origin, with one retry each."""
     page, page_problem, _ = _twice(where, http, tls=True)
     cors, _, _ = _twice(where, http, tls=True, origin=HttpAnswers.ORIGIN) if page else (None, "", False)
     if http.redirect_port == "none":
@@ -50,7 +50,7 @@ http_error = http.client.HTTPException
 
 
 class AtAddress(http.client.HTTPConnection):
-    """A connection to one address, whatever the name in the request; trust is judged elsewhere."""
+    """A connection to one address, regardless of the name in the request; trust is judged elsewhere."""
 
     def __init__(self, where: Place, port: int, *, tls: bool) -> None:
         super().__init__(where.host, port, timeout=where.timeout_s)

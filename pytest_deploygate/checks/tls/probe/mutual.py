@@ -1,6 +1,6 @@
-"""Mutual TLS: with our certificate we are let in, and without one the first *read* fails.
+"""Mutual TLS: a client with our certificate is accepted, and without one the first *read* fails.
 
-In TLS 1.3 the client has finished its handshake before the server looks at its certificate (RFC 8446 section 4.4.2.4),
+In TLS 1.3 the client has finished its handshake before the server checks its certificate (RFC 8446 section 4.4.2.4),
 so a handshake alone proves nothing; nginx lets both pass and answers 400.
 """
 
@@ -15,7 +15,7 @@ from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 
 
 def client_control(where: Place, endpoint: Endpoint) -> ClientControl:
-    """Try to get in with and without the certificate."""
+    """Try to connect with and without the certificate."""
     own = endpoint.client_certificate
     if own is None:
         raise TypeError("there is no client certificate to try")
@@ -32,7 +32,7 @@ def client_control(where: Place, endpoint: Endpoint) -> ClientControl:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # trust is judged elsewhere; here we ask whether we are let in
+    context.verify_mode = ssl.CERT_NONE  # trust is judged elsewhere; this only tests access
     return context
 
 
@@ -45,7 +45,7 @@ def _try(where: Place, context: ssl.SSLContext, path: str | None) -> Entry:
                 )
             said = connection.recv(1024)
     except TimeoutError:
-        # A server that speaks second lets us wait: it did not refuse.
+        # A server that waits for the client to speak first sends nothing: it did not refuse.
         return Entry("unclear" if path is not None else "let-in", "no refusal, and no data in time")
     except ssl.SSLError as error:
         return Entry("refused", str(error.reason or error))
@@ -63,9 +63,9 @@ def _try(where: Place, context: ssl.SSLContext, path: str | None) -> Entry:
 def _answered(said: bytes) -> Entry:
     words = said.split(b" ", 2)
     if not said:
-        return Entry("refused", "closed without a byte")
+        return Entry("refused", "closed without sending data")
     if not said.startswith(b"HTTP/") or len(words) < 2 or not words[1].isdigit():
         return Entry("unclear", f"answered {said[:40]!r}")
     status = int(words[1])
-    # nginx says 400 (its own 495 and 496 on the wire), others 401 or 403.
+    # nginx returns 400 (its own 495 and 496 on the wire), others 401 or 403.
     return Entry("refused" if status in (400, 401, 403, 421, 495, 496) else "let-in", f"HTTP {status}")

@@ -1,6 +1,6 @@
-"""What a TLS port agrees to: protocols, suites, groups, compression, renegotiation; asked by hellos, one at a time.
+"""What a TLS port agrees to: protocols, suites, groups, compression, renegotiation; probed with one hello at a time.
 
-A hello offers what is left and the server's choice is taken out, until it refuses: the way of sslscan and testssl.sh.
+Each hello offers what is left and the server's choice is removed, until it refuses, as in sslscan and testssl.sh.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _LOST = ("timeout", "unreachable", "no-tls")
 
 
 def measure(endpoint: Endpoint, tls: Tls) -> Offers:
-    """Ask every address of an endpoint. Raises CannotTell when its name does not resolve."""
+    """Probe every address of an endpoint. Raises CannotTell when its name does not resolve."""
     timeout_s = tls.timeout.total_seconds()
     places = [tls_connection.place(endpoint, a, timeout_s) for a in tls_connection.addresses(endpoint)]
     return Offers(endpoint.name, tuple(_ask(where, endpoint) for where in places))
 
 
 class _Counting:
-    """Says hellos to one place and counts them."""
+    """Sends hellos to one place and counts them."""
 
     def __init__(self, where: Place) -> None:
         self.where = where
@@ -87,17 +87,17 @@ def _ask(where: Place, endpoint: Endpoint) -> Agreed:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """The server's choices in a version, and the key exchanges on which it closed without a word."""
+    """The server's choices in a version, and the key exchanges on which it closed without an alert."""
 
     found: list[Answer]
     closed_on: tuple[str, ...] = ()
 
 
 def _all_suites(ask: _Counting, version: str, first: Answer) -> _Chosen:
-    """Return the server's choices in the order in which it makes them. Raises CannotTell when it stops answering.
+    """Return the server's choices in its order of preference. Raises CannotTell when it stops answering.
 
-    A refusal is an alert. A server that closes instead may only have stumbled over one suite of many (Dovecot picks
-    DHE and finds that it has no parameters), so what is left is then asked for one key exchange at a time.
+    A refusal is an alert. A server that closes instead may only have failed on one suite of many (Dovecot picks
+    DHE and finds that it has no parameters), so the rest is then offered one key exchange at a time.
     """
     left = for_version(version)
     found, last = _choices(ask, version, left, first)
@@ -115,13 +115,13 @@ def _all_suites(ask: _Counting, version: str, first: Answer) -> _Chosen:
 
 
 def _choices(ask: _Counting, version: str, left: list[int], answer: Answer) -> tuple[list[Answer], Answer]:
-    """Take the server's choices out of `left` until it makes none; return them, and its last answer."""
+    """Move the server's choices out of `left` until it makes none; return them and its last answer."""
     found: list[Answer] = []
     for _ in range(_MOST_ROUNDS):
         if found and answer.outcome in _LOST:
             raise CannotTell(
                 f"{ask.where.label} stopped answering after {len(found)} suites of {version} ({answer.detail}): "
-                "is a limit on connections in the way?"
+                "check whether a connection limit applies"
             )
         if answer.outcome != "accepted" or answer.suite not in left:
             break
@@ -138,13 +138,13 @@ def _without_a_word(answer: Answer) -> bool:
 
 
 def _still_answers(ask: _Counting, version: str, chosen: list[Answer]) -> None:
-    """Ask for what was agreed to once more: else a limit on connections would make the rest look refused."""
+    """Repeat an accepted offer: otherwise a connection limit would make the rest look refused."""
     answer = ask(Offer(version, [one.suite for one in chosen]))
     if answer.outcome != "accepted":
         raise CannotTell(
-            f"{ask.where.label} agreed to {version} at first and no more after {ask.count} hellos "
-            f"({answer.outcome}: {answer.detail}), so its refusals in between tell nothing: is a limit on connections in "
-            "the way? Let it out for this address, and run this again"
+            f"{ask.where.label} accepted {version} at first but no longer after {ask.count} hellos "
+            f"({answer.outcome}: {answer.detail}), so its refusals in between are inconclusive: exempt this address "
+            "from any connection limit, and run this again"
         )
 
 
@@ -170,7 +170,7 @@ def _groups_of(ask: _Counting, version: str, left: list[str]) -> list[str]:
 
 
 def _renegotiates(where: Place) -> bool | None:
-    """Try to renegotiate as a client in TLS 1.2; None where no connection for it could be made."""
+    """Try to renegotiate as a client in TLS 1.2; None if no connection could be made."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
     context.set_cipher_list(b"ALL:@SECLEVEL=0")

@@ -1,4 +1,4 @@
-"""Whether a certificate was taken back: stapled OCSP answers and revocation lists."""
+"""Whether a certificate was revoked: stapled OCSP responses and revocation lists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEPT_S = 60.0
 
 
 def staple(der: bytes, serial: str, issuer: x509.Certificate | None) -> Staple:
-    """Read a stapled answer about a certificate with this serial number; one that nobody signed rightly says nothing."""
+    """Read a stapled OCSP response for this serial number; one without a valid signature is not trusted."""
     try:
         found = ocsp.load_der_ocsp_response(der)
         if found.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
@@ -30,7 +30,9 @@ def staple(der: bytes, serial: str, issuer: x509.Certificate | None) -> Staple:
             )
         status = found.certificate_status.name.lower()
         return Staple(
-            status if _by_the_issuer(found, issuer) else "not signed by the issuer or a responder of its own",
+            status
+            if _by_the_issuer(found, issuer)
+            else "not signed by the issuer or its delegated responder",
             about_this=f"{found.serial_number:x}" == serial,
             this_update=found.this_update_utc,
             next_update=found.next_update_utc,
@@ -40,7 +42,7 @@ def staple(der: bytes, serial: str, issuer: x509.Certificate | None) -> Staple:
 
 
 def _by_the_issuer(found: ocsp.OCSPResponse, issuer: x509.Certificate | None) -> bool:
-    """Check the signature: the issuer's, or that of a responder which the issuer made one (RFC 6960 section 4.2.2.2)."""
+    """Check the signature: the issuer's, or that of a responder authorized by the issuer (RFC 6960 section 4.2.2.2)."""
     if issuer is None:
         return False
     signers = [issuer, *(one for one in found.certificates if _may_answer_for(one, issuer))]
@@ -86,9 +88,9 @@ _guard = threading.Lock()
 
 
 def crl(leaf: Certificate, issuer: x509.Certificate | None, timeout_s: float) -> Crl | None:
-    """Look a certificate up in the list that it names; None where it names none over HTTP.
+    """Look up a certificate in the list that it names; None if it names none over HTTP.
 
-    The list comes over plain HTTP, so it counts only with the issuer's signature: anybody could serve an empty one.
+    The list is fetched over plain HTTP, so it counts only with the issuer's signature: anyone could serve an empty one.
     """
     url = next((url for url in leaf.crls if url.startswith("http")), None)
     if url is None:
@@ -105,7 +107,7 @@ def crl(leaf: Certificate, issuer: x509.Certificate | None, timeout_s: float) ->
 
 
 def _fetch(url: str, timeout_s: float) -> x509.CertificateRevocationList | str:
-    """Return a list, which many endpoints share; kept for a minute."""
+    """Return a list, which many endpoints share; cached for a minute."""
     with _guard:
         lock = _locks.setdefault(url, threading.Lock())
     with lock:
@@ -118,7 +120,7 @@ def _fetch(url: str, timeout_s: float) -> x509.CertificateRevocationList | str:
 
 
 def forget() -> None:
-    """Drop the lists that are kept."""
+    """Clear the cached lists."""
     _lists.clear()
 
 
@@ -136,4 +138,4 @@ def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | st
     except requests.RequestException as error:
         return f"{url} cannot be fetched: {type(error).__name__}"
     except ValueError as error:
-        return f"{url} is no revocation list: {error}"
+        return f"{url} is not a revocation list: {error}"

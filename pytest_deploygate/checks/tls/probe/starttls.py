@@ -1,4 +1,4 @@
-"""Asking for TLS inside a protocol that begins in clear: PostgreSQL, SMTP, IMAP, LDAP.
+"""Requesting TLS in a protocol that starts in the clear: PostgreSQL, SMTP, IMAP, LDAP.
 
 Sources: PostgreSQL's protocol (SSLRequest), RFC 3207, RFC 9051 section 6.2.1, RFC 4511 section 4.14.
 """
@@ -16,11 +16,11 @@ _MOST_BYTES = 20_000
 
 
 class NoTls(Exception):  # noqa: N818 (it is an answer, not an error)
-    """The peer speaks its protocol and does not offer TLS; the text has what it said."""
+    """The peer speaks its protocol and does not offer TLS; the text has its reply."""
 
 
 def ask(connection: socket.socket, protocol: StartTls) -> None:
-    """Bring a fresh connection to where TLS begins. Raises NoTls, OSError."""
+    """Bring a new connection to the point where TLS begins. Raises NoTls, OSError."""
     _ASK[protocol](connection)
 
 
@@ -33,7 +33,7 @@ def _postgresql(connection: socket.socket) -> None:
     said = connection.recv(1)
     if said != b"S":
         raise NoTls(
-            "PostgreSQL answers that it has no TLS (ssl = off)" if said == b"N" else f"it said {said!r}"
+            "PostgreSQL answers that it has no TLS (ssl = off)" if said == b"N" else f"it answered {said!r}"
         )
 
 
@@ -47,7 +47,7 @@ def _smtp(connection: socket.socket) -> None:
 
 
 def _expect(connection: socket.socket, code: bytes) -> bytes:
-    """Read one reply of SMTP, which may have several lines."""
+    """Read one SMTP reply, which may have several lines."""
     reply = b""
     while len(reply) < _MOST_BYTES:
         part = connection.recv(2048)
@@ -56,7 +56,7 @@ def _expect(connection: socket.socket, code: bytes) -> bytes:
         if not part or (reply.endswith(b"\r\n") and lines[-2][3:4] == b" "):
             break
     if not reply.startswith(code):
-        raise NoTls(f"the SMTP server said {reply[:80].decode(errors='replace').strip()!r}")
+        raise NoTls(f"the SMTP server answered {reply[:80].decode(errors='replace').strip()!r}")
     return reply
 
 
@@ -67,7 +67,7 @@ def _imap(connection: socket.socket) -> None:
     connection.sendall(b"d1 STARTTLS\r\n")
     said = _until(connection, b"\r\n", having=b"d1 ")
     if b"d1 OK" not in said.upper().replace(b"D1", b"d1"):
-        raise NoTls(f"the IMAP server said {said[:80].decode(errors='replace').strip()!r}")
+        raise NoTls(f"the IMAP server answered {said[:80].decode(errors='replace').strip()!r}")
 
 
 def _until(connection: socket.socket, end: bytes, having: bytes = b"") -> bytes:

@@ -20,7 +20,7 @@ from pytest_deploygate.model import CannotTell
 
 
 def read(der: bytes) -> Certificate:
-    """Read a certificate. Raises ValueError for what is none."""
+    """Read a certificate. Raises ValueError if it is not one."""
     found = x509.load_der_x509_certificate(der)
     unread = ""
     try:
@@ -108,7 +108,7 @@ def _crls(points: object) -> tuple[str, ...]:
 
 
 def trust(chain: Sequence[bytes], roots: Path | None) -> Trust:
-    """Verify a chain as it was sent, the leaf first, now. Raises CannotTell when the roots cannot be read."""
+    """Verify a chain as it was sent, leaf first, at the current time. Raises CannotTell when the roots cannot be read."""
     try:
         store = _store(str(roots) if roots else None, _changed(roots))
         leaf, *others = [crypto.X509.from_cryptography(x509.load_der_x509_certificate(der)) for der in chain]
@@ -122,7 +122,7 @@ def trust(chain: Sequence[bytes], roots: Path | None) -> Trust:
 
 
 def issuer_of(chain: Sequence[bytes], roots: Path | None) -> x509.Certificate | None:
-    """Return the certificate that signed the leaf, from what was sent or from the roots; None where neither has it."""
+    """Return the certificate that signed the leaf, from what was sent or from the roots; None if neither has it."""
     leaf, *others = [x509.load_der_x509_certificate(der) for der in chain]
     for one in others:
         if _signed(leaf, one):
@@ -154,7 +154,7 @@ def _changed(roots: Path | None) -> int:
 
 @lru_cache(maxsize=16)
 def _store(roots: str | None, _changed_ns: int) -> crypto.X509Store:
-    """Load roots once: the platform's are some 140 certificates."""
+    """Load roots once: the platform has some 140 certificates."""
     store = crypto.X509Store()
     paths = ssl.get_default_verify_paths()
     try:
@@ -166,5 +166,5 @@ def _store(roots: str | None, _changed_ns: int) -> crypto.X509Store:
 
 
 def now() -> datetime:
-    """Return the time, in UTC: a measurement carries the moment that its judge reckons with."""
+    """Return the current time in UTC: a measurement carries the time that its judge uses."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What an inventory says of it."""
+"""The inventory's keys `endpoints` and `tls`."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ class Keys(InventoryKeys):
         default=[], description="every TLS port that is offered"
     )
     tls: Annotated[Tls, Given("tls", "tls: {profile: intermediate}")] = Field(
-        default=Tls(), description="what holds for all endpoints"
+        default=Tls(), description="settings of all endpoints"
     )

@@ -36,7 +36,7 @@ def an_address(value: str) -> str:
 
 
 def _port_or_none(value: object) -> int | str:
-    """Read a port or the word `none`; a union would report two mistakes where a reference leads nowhere."""
+    """Read a port or the word `none`; a union would report two mistakes for one reference that cannot be resolved."""
     if value == "none":
         return "none"
     port = as_port(value)
@@ -61,7 +61,7 @@ PortOrNone = Annotated[
 
 
 class Tls(Section):
-    """What holds for every endpoint that does not say otherwise."""
+    """Settings of every endpoint that does not override them."""
 
     renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
 
@@ -74,7 +74,7 @@ class Tls(Section):
         default=3,
         ge=2,
         le=20,
-        description="fresh connections to each address and kind of key: several backends may stand behind one address",
+        description="fresh connections to each address and kind of key: several backends may be behind one address",
     )
     fail_under: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
@@ -87,7 +87,7 @@ class Tls(Section):
     )
     valid_until: datetime | None = Field(
         default=None,
-        description="certificates must be valid until then and 24 h more (the cutover); left out: 24 h from now",
+        description="certificates must be valid until 24 h after this time (the cutover); left out: 24 h from now",
     )
     renewed_within: Duration | None = Field(
         default=None, description="the newest renewal must not be older than this; for automatic renewal"
@@ -95,7 +95,7 @@ class Tls(Section):
     revocation: bool = Field(
         json_schema_extra={"weaker": "false"},
         default=True,
-        description="read the revocation list or stapled answer that the certificate names",
+        description="check the revocation list that the certificate names, or the stapled OCSP response",
     )
 
     @field_validator("valid_until")
@@ -107,14 +107,14 @@ class Tls(Section):
 
 
 class ClientCertificate(Section):
-    """The certificate that the gate shows where clients must have one."""
+    """The certificate that the gate presents where clients must have one."""
 
     certificate: ExistingPath = Field(description="file with the certificate and its chain (PEM)")
     key: ExistingPath = Field(description="file with the private key (PEM)")
 
 
 class Http(Section):
-    """What the answers of an HTTPS endpoint must have."""
+    """What is expected of an HTTPS endpoint's answers."""
 
     path: str = Field(default="/", description="path that is fetched with GET", pattern="^/")
     redirect_port: PortOrNone = Field(
@@ -130,7 +130,7 @@ class Http(Section):
         default=50,
         ge=0,
         le=145,
-        description="minimum score of the security headers, as Mozilla's Observatory counts (50 is a C)",
+        description="minimum score of the security headers, as in Mozilla's Observatory (50 is a C)",
     )
 
 
@@ -142,7 +142,7 @@ class Endpoint(Section):
     )
     renamed: ClassVar[Mapping[str, str]] = {"trust": "ca_file"}
 
-    name: str = Field(description="how findings call it; the host if left out")
+    name: str = Field(description="its name in findings; left out: the host")
     host: str = Field(
         description="name that clients use: it is resolved, sent as SNI and must be in the certificate",
         pattern=r"^[A-Za-z0-9._-]+$",
@@ -156,18 +156,18 @@ class Endpoint(Section):
     keys: list[KeyKind] = Field(
         default=[], description="kinds of keys whose certificates must be offered; left out: at least one"
     )
-    profile: ProfileName | None = Field(default=None, description="another profile than `tls.profile`")
+    profile: ProfileName | None = Field(default=None, description="instead of `tls.profile`")
     ca_file: FilePath | None = Field(default=None, description="instead of `tls.ca_file` (PEM)")
     client_certificate: ClientCertificate | None = Field(
-        default=None, description="clients must show a certificate; without one the first read must fail"
+        default=None, description="clients must present a certificate; without one the first read must fail"
     )
     http: Http | None = Field(
-        default=None, description="what its HTTP answers must say; left out: Http's defaults on port 443"
+        default=None, description="what is expected of its HTTP answers; left out: the defaults, on port 443"
     )
     stapling: bool = Field(
         json_schema_extra={"weaker": "false"},
         default=True,
-        description="an OCSP answer must be stapled where the certificate names a responder",
+        description="an OCSP response must be stapled if the certificate names a responder",
     )
 
     @model_validator(mode="before")
@@ -192,10 +192,10 @@ class Endpoint(Section):
     @model_validator(mode="after")
     def _http_needs_no_starttls(self) -> Self:
         if self.http is not None and self.starttls != "none":
-            raise ValueError(f"`http` does not go with `starttls: {self.starttls}`")
+            raise ValueError(f"`http` cannot be combined with `starttls: {self.starttls}`")
         return self
 
     @property
     def web(self) -> Http | None:
-        """What is expected of its HTTP answers; None where it speaks something else."""
+        """What is expected of its HTTP answers; None if it speaks another protocol."""
         return self.http or (Http() if self.port == 443 and self.starttls == "none" else None)

@@ -35,13 +35,13 @@ class Profile:
 
     @property
     def title(self) -> str:
-        """How findings call it."""
+        """Its name in findings."""
         return f"Mozilla {self.name} {self.version} ({self.dated})"
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The Observatory's modifiers by result, from 100, and its grades, the best first."""
+    """The Observatory's modifiers by result, from 100, and its grades, best first."""
 
     version: str
     modifiers: Mapping[str, int]

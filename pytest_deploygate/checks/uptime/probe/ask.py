@@ -1,4 +1,4 @@
-"""Ask one target once whether it is up. Each time opens a connection of its own, as a new user would."""
+"""Request one target once to see whether it is up, each time on a new connection, as a new user would."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_WORDS = 160
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of a target. `up` is None where we cannot tell, as with our own network down; `why` says what was wrong."""
+    """The answer of a target. `up` is None if that is unknown, e.g. with our own network down; `why` says what was wrong."""
 
     up: bool | None
     took_ms: float
@@ -30,17 +30,17 @@ class Answer:
 
 
 class _NotUp(Exception):  # noqa: N818 (it is an answer, not an error)
-    """It answered, but not as it must."""
+    """It answered, but not as expected."""
 
 
 class _CannotAsk(Exception):  # noqa: N818 (nothing was learned about the target)
-    """The question could not even be put, for a reason on our side."""
+    """The request could not even be sent, for a reason on our side."""
 
 
 async def ask(target: WatchTarget, timeout_s: float, control: str | None = None) -> Answer:
-    """Ask a target, and when it is not up the control too, each for at most `timeout_s` seconds. Never raises.
+    """Request a target, and if it is not up the control too, each for at most `timeout_s` seconds. Never raises.
 
-    A timeout of the target's own replaces `timeout_s`.
+    The target's own timeout replaces `timeout_s`.
     """
     began = time.monotonic()
     timeout_s = target.timeout.total_seconds() if target.timeout else timeout_s
@@ -66,7 +66,7 @@ def _question(target: WatchTarget) -> Callable[[], Awaitable[None]]:
 
 
 async def _wrong(question: Callable[[], Awaitable[None]], timeout_s: float) -> str:
-    """Return why a question was not answered as it must be; empty when it was."""
+    """Return why a request was not answered as expected; empty if it was."""
     try:
         async with asyncio.timeout(timeout_s):
             await question()
@@ -84,7 +84,7 @@ async def _wrong(question: Callable[[], Awaitable[None]], timeout_s: float) -> s
 
 
 def _system_said(error: OSError) -> str:
-    """Return the system's words; asyncio puts its own around them."""
+    """Return the system's message without asyncio's additions."""
     known = os.strerror(error.errno) if error.errno and error.errno > 0 else ""
     return known if known and not known.startswith("Unknown") else str(error)[:_MOST_WORDS]
 

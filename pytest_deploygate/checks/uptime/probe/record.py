@@ -1,14 +1,14 @@
 """The record of a watch: one append-only file that survives `kill -9` and power loss, and shows later changes.
 
-A line is 16 hex digits, a space and a JSON object. The digits are the beginning of the SHA-256 of the digits of the
-line before and the JSON, so a line that is changed, missing or put in breaks the chain. Only the last line may be
+A line is 16 hex digits, a space and a JSON object. The digits are the start of the SHA-256 of the previous
+line's digits and the JSON, so a line that is changed, missing or inserted breaks the chain. Only the last line may be
 unfinished: it is cut off when the watch continues. Objects are
 
-    {"watch": 1, "inventory": …, "vantage": …, "t0": seconds since 1970, "targets": {name: what is asked}}   first
+    {"watch": 1, "inventory": …, "vantage": …, "t0": seconds since 1970, "targets": {name: the request}}     first
     {"run": 1, "at": …, "until": …, "every_s": 5.0, "pid": …}                       each start of the watch
     {"at": …, "n": name, "up": true, "ms": 3.1}       a sample; "up": null: our own network was down; "why"
-    {"clock": -3600.0, "at": …}                       the system's clock was moved, by so many seconds
-    {"end": "complete" | "stopped", "at": …}          the watch ended by itself
+    {"clock": -3600.0, "at": …}                       the system's clock was moved by this many seconds
+    {"end": "complete" | "stopped", "at": …}          the watch ended normally
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RecordError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One answer. `at` in seconds since 1970; `up` is None where our own network was down."""
+    """One answer. `at` in seconds since 1970; `up` is None if our own network was down."""
 
     at: float
     target: str
@@ -60,7 +60,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a file says. `good_bytes` is its length without an unfinished last line."""
+    """The content of a file. `good_bytes` is its length without an unfinished last line."""
 
     file: str
     inventory: str
@@ -91,7 +91,7 @@ def read(file: Path | str) -> Record:
                 break
             raise RecordError(
                 f"{file}:{number}: this line is not as it was written: the record was changed, or lines are missing;"
-                " bring the file as the watch left it"
+                " use the original file of the watch"
             )
         entries.append(entry)
         head, good = digits, good + len(line) + 1
@@ -110,7 +110,7 @@ def _checked(line: bytes, head: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _is_whole(line: bytes) -> bool:
-    """Tell a line that was written to its end, and changed, from what power loss leaves of one."""
+    """Return whether a line was written completely (and then changed), unlike what power loss leaves."""
     try:
         return isinstance(json.loads(line.partition(b" ")[2]), dict)
     except ValueError:
@@ -166,10 +166,10 @@ def _take(entry: dict[str, Any], runs: list[Run], number: int, file: str) -> Non
 
 
 class Writer:
-    """Holds a record alone and appends to it. Raises RecordError when somebody else holds it or it is another's."""
+    """Locks a record and appends to it. Raises RecordError if another process holds it or it is another watch's."""
 
     def __init__(self, file: Path, header: dict[str, Any]) -> None:
-        """Open or begin the record of `header` (`inventory`, `vantage`, `t0`, `targets`)."""
+        """Open or create the record of `header` (`inventory`, `vantage`, `t0`, `targets`)."""
         self.file = file
         self._descriptor = _held(file)
         self._synced = 0.0
@@ -196,12 +196,12 @@ class Writer:
         return b"\n" not in self.file.read_bytes()
 
     def append(self, entry: dict[str, Any], *, sync: bool = False) -> None:
-        """Write one line in one call; it is safe from our own end at once, from power loss within a second."""
+        """Write one line in one call; it survives our own crash at once, and power loss within a second."""
         text = json.dumps(entry, separators=(",", ":"), ensure_ascii=False).encode()
         digits = _digits(self._head, text)
         line = digits.encode() + b" " + text + b"\n"
         if os.write(self._descriptor, line) != len(line):
-            raise RecordError(f"{self.file} cannot be written on: the disk is full")
+            raise RecordError(f"{self.file} cannot be extended: the disk is full")
         self._head = digits
         if sync or time.monotonic() - self._synced >= _SYNC_EVERY_S:
             os.fdatasync(self._descriptor)
@@ -226,16 +226,16 @@ def _held(file: Path) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.05)  # somebody who only looks whether it is held holds it for a moment
+            time.sleep(0.05)  # a process that only checks the lock holds it for a moment
         else:
             return descriptor
     os.close(descriptor)
-    raise RecordError(f"{file} is being written by a watch that runs; {_who(file)}")
+    raise RecordError(f"{file} is in use by a running watch; {_who(file)}")
 
 
 def _who(file: Path) -> str:
     pid = running(file)
-    return f"it is process {pid}; `deploygate watch --stop` ends it" if pid else "look again in a moment"
+    return f"it is process {pid}; `deploygate watch --stop` stops it" if pid else "try again in a moment"
 
 
 def _same(found: Record, header: dict[str, Any]) -> None:
@@ -264,7 +264,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def running(file: Path) -> int | None:
-    """Return the process that writes a record at the moment; None when nobody does on this host."""
+    """Return the process that is writing a record; None if there is none on this host."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

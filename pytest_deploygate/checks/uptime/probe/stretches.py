@@ -1,7 +1,7 @@
-"""From samples to what was the case when: up, down, or unknown, as far as samples can tell.
+"""From samples to states over time: up, down, or unknown, as far as the samples show.
 
-A sample stands for the time around it. Two neighbours that agree tell what was between them. Between one that is up
-and one that is down it changed at an unknown moment. So k failures in a row at interval I are at least (k-1) I and,
+A sample represents the time around it. Two neighbours that agree determine the state between them. Between one that is
+up and one that is down it changed at an unknown moment. So k failures in a row at interval I are at least (k-1) I and,
 with the unknown time as down, at most (k+1) I. Neighbours further apart than one and a half intervals have samples
 missing between them: k missing ones make k I unknown, never up.
 """
@@ -27,7 +27,7 @@ class Point:
 
 
 def stretches(points: Sequence[Point]) -> tuple[Stretch, ...]:
-    """Return what points in order of time tell, without a hole from half an interval before the first to after the last."""
+    """Return the states of points in order of time, contiguous from half an interval before the first to after the last."""
     if not points:
         return ()
     first, last = points[0], points[-1]
@@ -51,5 +51,5 @@ def _between(before: Point, after: Point) -> Iterator[Stretch]:
 
 
 def _alone(point: Point, start: float, end: float) -> Stretch:
-    """One failure alone proves no duration."""
+    """A single failure proves no duration."""
     return Stretch(start, end, "up" if point.up else "unknown")

@@ -1,4 +1,4 @@
-"""What records of the watch, or Prometheus, know of one target: a view from each vantage point."""
+"""The uptime of one target from records of the watch or from Prometheus: a view for each vantage point."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARGIN_S = 600.0
 
 
 def measure(uptime: Uptime, target: WatchTarget, inventory: str) -> Watched:
-    """Return what is known of a target's uptime. Raises CannotTell when nothing is."""
+    """Return what is known of a target's uptime. Raises CannotTell if nothing is."""
     now = time.time()
     if target.prometheus:
         return Watched(target.name, now, _series(uptime, target.prometheus, now))
@@ -33,7 +33,7 @@ def measure(uptime: Uptime, target: WatchTarget, inventory: str) -> Watched:
     if not views:
         raise CannotTell(
             f"no record of the watch has a target {target.name}: {', '.join(r.file for r in records)};"
-            f" was `deploygate watch --inventory {inventory}` started before the target was added?"
+            f" restart `deploygate watch --inventory {inventory}` if the target was added after its start"
         )
     return Watched(target.name, now, tuple(views), tuple(notes))
 
@@ -42,7 +42,7 @@ def _records(uptime: Uptime, inventory: str) -> tuple[list[Record], list[str]]:
     if not uptime.files:
         raise CannotTell(
             f"there is no record of a watch ({', '.join(map(str, uptime.records))}): start one at t0 with"
-            f" `deploygate watch --inventory {inventory} --detach`, or bring the files of other hosts here"
+            f" `deploygate watch --inventory {inventory} --detach`, or copy the files of other hosts here"
         )
     try:
         found = [read(file) for file in uptime.files]
@@ -69,7 +69,7 @@ def _view(record: Record, target: WatchTarget) -> View | None:
     if record.targets[target.name] != target.what:
         raise CannotTell(
             f"{record.file} watched {target.name} as {record.targets[target.name]}, the inventory has {target.what}:"
-            " it is another promise; watch again or take the change back"
+            " that is another target; watch it again, or revert the change"
         )
     points, backwards = _points(record.runs, target.name)
     samples = [s for run in record.runs for s in run.samples if s.target == target.name]
@@ -89,17 +89,17 @@ def _view(record: Record, target: WatchTarget) -> View | None:
 
 
 def _points(runs: Sequence[Run], target: str) -> tuple[list[Point], list[str]]:
-    """Return the samples in order of time. Where a run begins before the last one ended, neither is believed."""
+    """Return the samples in order of time. If a run begins before the last one ended, the overlap is dropped."""
     points: list[Point] = []
     notes = []
     for run in runs:
-        # Questions of one target do not overlap, so a run is in order of time.
+        # Requests to one target do not overlap, so a run is in order of time.
         new = [Point(s.at, s.up, run.every_s) for s in run.samples if s.target == target and s.up is not None]
         if points and new and new[0].at <= points[-1].at:
             start, end = new[0].at, points[-1].at
             notes.append(
-                f"the clock went back by at least {end - start:.1f} s before the start at {_clock(run.at)}: what was"
-                " seen in that time counts as unknown"
+                f"the clock went back by at least {end - start:.1f} s before the start at {_clock(run.at)}: that time"
+                " counts as unknown"
             )
             points = [p for p in points if p.at < start]
             new = [p for p in new if p.at > end]
@@ -115,12 +115,12 @@ def _notes(record: Record) -> Iterator[str]:
     if len(record.runs) > 1:
         yield f"the watch at {record.vantage} was started {len(record.runs)} times; the time between counts as unknown"
     if record.torn:
-        yield f"{record.file} ends in an unfinished line, which was left out"
+        yield f"{record.file} ends in an unfinished line, which was ignored"
     for run in record.runs:
         for at, moved_s in run.clock:
             yield (
-                f"the clock of {record.vantage} was moved by {moved_s:+.1f} s at {_clock(at)}; the watch went on by"
-                " its own steady clock"
+                f"the clock of {record.vantage} was moved by {moved_s:+.1f} s at {_clock(at)}; the watch continued with"
+                " its own monotonic clock"
             )
 
 
@@ -129,12 +129,12 @@ def _clock(at: float) -> str:
 
 
 def _series(uptime: Uptime, selector: str, now: float) -> tuple[View, ...]:
-    """Ask Prometheus for the samples as they were scraped: no function, no step, so that gaps stay gaps.
+    """Query Prometheus for the raw samples: no function, no step, so that gaps stay gaps.
 
     A range selector in an instant query gives raw samples; `query_range` would repeat a sample for five minutes.
     """
     if uptime.t0 is None:
-        raise CannotTell("the inventory does not say when the window begins; add `uptime: {t0: …}`")
+        raise CannotTell("the inventory has no beginning of the window; add `uptime: {t0: …}`")
     start = uptime.t0.timestamp() - _MARGIN_S
     end = min(now, uptime.t0.timestamp() + uptime.window.total_seconds() + _MARGIN_S)
     if end <= start + _MARGIN_S:
@@ -144,7 +144,7 @@ def _series(uptime: Uptime, selector: str, now: float) -> tuple[View, ...]:
     views = tuple(_series_view(entry) for entry in found)
     if not views:
         raise CannotTell(
-            f"Prometheus has no samples of {selector} since t0; is the target scraped, is the name right?"
+            f"Prometheus has no samples of {selector} since t0; check the selector, and that the target is scraped"
         )
     return views
 
@@ -152,9 +152,7 @@ def _series(uptime: Uptime, selector: str, now: float) -> tuple[View, ...]:
 def _asked(uptime: Uptime, question: dict[str, str]) -> list[dict[str, Any]]:
     where = uptime.prometheus
     if where is None:
-        raise CannotTell(
-            "the inventory does not say where Prometheus is; add `uptime: {prometheus: {url: …}}`"
-        )
+        raise CannotTell("the inventory has no address of Prometheus; add `uptime: {prometheus: {url: …}}`")
     return list(prometheus.ask(where, question, "matrix"))
 
 

@@ -1,4 +1,4 @@
-"""The watch itself: asks every target at its interval until the end, and appends each answer to the record."""
+"""The watch itself: requests every target at its interval until the end, and appends each answer to the record."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pytest_deploygate.checks.uptime.section import WatchTarget
 if TYPE_CHECKING:
     from pytest_deploygate.checks.uptime.probe.ask import Answer
 
-#: The system's clock counts as moved when it and a steady clock drift apart by more than this, in seconds.
+#: The system's clock counts as moved when it and a monotonic clock drift apart by more than this, in seconds.
 _MOVED_S = 1.0
 
 
 def steady() -> float:
-    """Return seconds of a clock that nobody sets; where there is one, one that goes on while the machine sleeps."""
+    """Return the seconds of a monotonic clock; if available, one that continues while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The system's time in seconds since 1970, and a steady clock."""
+    """The system's time in seconds since 1970, and a monotonic clock."""
 
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = steady
@@ -35,7 +35,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a watch does: ask `targets` every `every_s` seconds until `until` (seconds since 1970)."""
+    """What a watch does: request `targets` every `every_s` seconds until `until` (seconds since 1970)."""
 
     targets: Sequence[WatchTarget]
     every_s: float
@@ -47,7 +47,7 @@ Tell = Callable[[Sample], None]
 
 
 class Watcher:
-    """One run of a watch. Times are those of the system's clock at its start, carried on by the steady clock."""
+    """One run of a watch. Times are those of the system's clock at its start, continued by the monotonic clock."""
 
     def __init__(self, plan: Plan, writer: Writer, ask: Ask, tell: Tell, clock: Clock) -> None:
         self.plan = plan
@@ -84,7 +84,7 @@ class Watcher:
         return complete
 
     async def _follow(self, target: WatchTarget) -> None:
-        """Ask one target on a grid of intervals; a question that was missed is not made up for: it stays a gap."""
+        """Request one target on a grid of intervals; a missed request is not repeated: it stays a gap."""
         every_s, number = self.plan.every_s, 0
         while not self.stopped.is_set() and self._wall + (number - 1) * every_s < self.plan.until:
             await self._sleep_until(self._steady + number * every_s)

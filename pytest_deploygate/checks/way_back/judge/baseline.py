@@ -14,7 +14,7 @@ _NAMED = 6
 class BaselineSeen:
     """The record of the change before. `problem` says why it cannot be used, `missing` that there is none at all.
 
-    `measured` and `red` are item ids, `at` when its last run began, `inventory` the one that it was about.
+    `measured` and `red` are item ids, `at` is when its last run began, `inventory` the one that it measured.
     """
 
     change: str
@@ -28,7 +28,7 @@ class BaselineSeen:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a baseline must be: about `inventory`, with `items` in it (those critical ones whose failure calls for a
+    """What a baseline must be: of `inventory`, with `items` in it (the critical ones whose failure calls for a
     rollback and that this inventory can measure), at most `max_age` old at `until` (the cutover, else now), and before it.
     """
 
@@ -43,7 +43,7 @@ def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
     """Pass when every item that could call for a rollback was measured before the change; what was red then is a note."""
     again = f"run `pytest -m {expected.phase} --inventory {expected.inventory} --change {found.change}` before the change"
     if found.missing:
-        reason = f"what was red before the change is not known: {found.problem}; {again}"
+        reason = f"what was red before the change is unknown: {found.problem}; {again}"
         return Judgement(Verdict.INCONCLUSIVE, reason)
     if found.problem or found.at is None:
         why = found.problem or "its run has no time"
@@ -61,14 +61,14 @@ def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
     )  # fmt: skip
     wrong = []
     if found.inventory != expected.inventory:
-        wrong.append(f"it is about the inventory {found.inventory!r}, not {expected.inventory!r}")
+        wrong.append(f"it is of the inventory {found.inventory!r}, not {expected.inventory!r}")
     if age_s < 0:
         wrong.append(f"it was measured {words_for(-age_s)} after the cutover: that is not before the change")
     if age_s > expected.max_age.total_seconds():
         wrong.append(f"it is {words_for(age_s)} old, more than {words_for(expected.max_age)}")
     if missing:
         some = ", ".join(missing[:_NAMED]) + (" …" if len(missing) > _NAMED else "")
-        wrong.append(f"it did not measure {some}, so nobody knows whether that was red before")
+        wrong.append(f"it did not measure {some}, so whether that was red before is unknown")
     if wrong:
         reason = f"the baseline {found.change!r}: {'; '.join(wrong)}; {again}"
         return Judgement(Verdict.FAIL, reason, readings, _red(found), confirmed=True)
@@ -77,11 +77,11 @@ def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, reason, readings)
     count = len(expected.items)
     said = f"{count} item{'s' if count > 1 else ''} that could call for a rollback measured {words_for(age_s)} before it"
-    red = f", {len(found.red)} of all were red then" if found.red else ", none was red"
+    red = f", {len(found.red)} of all items were red then" if found.red else ", none was red"
     return Judgement(Verdict.PASS, f"{found.change}: {said}{red}", readings, _red(found))
 
 
 def _red(found: BaselineSeen) -> tuple[str, ...]:
     if not found.red:
         return ()
-    return (f"red before the change already, so no reason to go back: {', '.join(found.red[:20])}",)
+    return (f"already red before the change, so no reason to roll back: {', '.join(found.red[:20])}",)

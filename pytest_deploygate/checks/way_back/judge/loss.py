@@ -1,4 +1,4 @@
-"""Judge what a rollback now would lose: it must be known, bounded where the inventory says so, and saveable."""
+"""Judge what a rollback now would lose: it must be known, within the inventory's bound, and saveable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 class Bearable:
     """What may be lost. `acceptable` rows at most, None: any number that can be saved.
 
-    `saved_by` is the command that saves them, empty where there is none. `restores` are the steps of the runbook after
-    which they are gone.
+    `saved_by` is the command that saves them, empty if there is none. `restores` are the steps of the runbook after
+    which they are lost.
     """
 
     acceptable: int | None
@@ -24,11 +24,11 @@ class Bearable:
 
 
 def judge_loss(found: Lost, expected: Bearable) -> Judgement:
-    """Pass when the rows are counted and, where there are some that a step would lose, can be saved first."""
+    """Pass when the rows are counted and, if a step would lose some, can be saved first."""
     readings = tuple(_readings(found, expected))
     if found.rows is None:
         return Judgement(
-            Verdict.INCONCLUSIVE, f"what a rollback would lose is not known: {found.problem}", readings
+            Verdict.INCONCLUSIVE, f"what a rollback would lose is unknown: {found.problem}", readings
         )
     wrong = list(_wrong(found, expected))
     if wrong:
@@ -36,7 +36,7 @@ def judge_loss(found: Lost, expected: Bearable) -> Judgement:
     notes: tuple[str, ...] = ()
     if not expected.restores:
         notes = (
-            "no step of the runbook says `loses_writes`: going back would keep them, or the runbook does not say so",
+            "no step of the runbook has `loses_writes`: a rollback would keep them, or the runbook is incomplete",
         )
     elif found.rows:
         notes = (
@@ -49,22 +49,22 @@ def _wrong(found: Lost, expected: Bearable) -> Iterator[str]:
     rows = found.rows or 0
     if expected.acceptable is not None and rows > expected.acceptable:
         yield (
-            f"more than the {expected.acceptable} that are acceptable; decide now whether to go back, or go on and mend: "
+            f"more than the {expected.acceptable} that are acceptable; decide now whether to roll back or fix forward: "
             "each minute adds to it"
         )
     if rows and expected.restores and not expected.saved_by:
         yield (
-            f"the step {expected.restores[0]!r} would lose them and nothing saves them: add rollback.loss.export and export_to"
+            f"the step {expected.restores[0]!r} would lose them and no export is configured: add rollback.loss.export and export_to"
         )
     if expected.saved_by and found.export_problem:
-        yield f"what it accepts could not be saved before a restore: {found.export_problem}"
+        yield f"the rows cannot be saved before a restore: {found.export_problem}"
 
 
 def _said(found: Lost) -> str:
     since = f"since the cutover at {_time(found.cutover)}" if found.cutover else "since the cutover"
     if not found.rows:
         return f"the new side accepted no row {since}: a rollback now loses nothing"
-    free = f"; it was free of loss until {_time(found.first)}" if found.first else ""
+    free = f"; a rollback lost nothing until {_time(found.first)}" if found.first else ""
     rows = "1 row" if found.rows == 1 else f"{found.rows} rows"
     return f"a rollback now loses {rows} that the new side accepted {since}{free}"
 
@@ -82,5 +82,5 @@ def _readings(found: Lost, expected: Bearable) -> Iterator[Reading]:
         ok=None if most is None or found.rows is None else found.rows <= most,
     )
     if found.first and found.at:
-        yield Reading("free of loss until", _time(found.first))
+        yield Reading("a rollback lost nothing until", _time(found.first))
         yield Reading("since then", words_for((found.at - found.first).total_seconds()))

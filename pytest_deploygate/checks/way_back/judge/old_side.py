@@ -1,4 +1,4 @@
-"""Judge whether the old side is fenced: zero writes since the cutover, and none while we look."""
+"""Judge whether the old side is fenced: zero writes since the cutover, and none during the measurement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def judge_old_side(found: OldSideSeen, expected: Fence) -> Judgement:
     readings, notes = tuple(_readings(found)), tuple(_notes(found, expected))
     wrong = list(_wrong(found))
     if wrong:
-        # Rows that are there at both looks were seen twice.
+        # Rows that are present in both reads were seen twice.
         twice = found.rows is not None and min(found.rows) > 0
         reason = f"{found.where}: {'; '.join(wrong)}: {_STEP}"
         return Judgement(Verdict.FAIL, reason, readings, notes, confirmed=twice)
@@ -29,8 +29,8 @@ def judge_old_side(found: OldSideSeen, expected: Fence) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, f"{found.where}: {'; '.join(unclear)}", readings, notes)
     return Judgement(
         Verdict.PASS,
-        f"{found.where}: no row was written since the cutover at {found.cutover:%Y-%m-%d %H:%M} UTC, and none while we "
-        f"looked ({words_for(found.over_s)}, tables: {found.tables})",
+        f"{found.where}: no row was written since the cutover at {found.cutover:%Y-%m-%d %H:%M} UTC, and none during the "
+        f"measurement ({words_for(found.over_s)}, tables: {found.tables})",
         readings,
         notes,
     )
@@ -40,12 +40,12 @@ def _wrong(found: OldSideSeen) -> Iterator[str]:
     if found.rows is not None and max(found.rows) > 0:
         yield (
             f"{max(found.rows)} rows were written to the old side since the cutover at "
-            f"{found.cutover:%Y-%m-%d %H:%M} UTC, they are on neither the new side nor in its backups"
+            f"{found.cutover:%Y-%m-%d %H:%M} UTC, they are neither on the new side nor in its backups"
         )
     if found.written:
         said = ", ".join(f"{name} ({by} rows)" for name, by in found.written[:_NAMED])
         more = f" and {len(found.written) - _NAMED} more" if len(found.written) > _NAMED else ""
-        yield f"somebody writes there now, within {words_for(found.over_s)}: {said}{more}{_who(found)}"
+        yield f"it is being written now, within {words_for(found.over_s)}: {said}{more}{_who(found)}"
 
 
 def _who(found: OldSideSeen) -> str:
@@ -57,9 +57,9 @@ def _unclear(found: OldSideSeen) -> Iterator[str]:
     if found.rows is None:
         yield found.rows_problem
     if found.reset:
-        yield "its write counters fell while we looked: the statistics were reset, run again"
+        yield "its write counters fell during the measurement: the statistics were reset, run this again"
     if not found.tables:
-        yield "it has no tables that we can see, which proves nothing: is this the old side, and may we see its statistics?"
+        yield "it has no visible tables, which proves nothing: check that this is the old side, and that the role may read its statistics"
     if found.front_problem:
         yield found.front_problem
 
@@ -67,22 +67,24 @@ def _unclear(found: OldSideSeen) -> Iterator[str]:
 def _notes(found: OldSideSeen, expected: Fence) -> Iterator[str]:
     if not found.read_only:
         yield (
-            "nothing keeps clients from writing there: the database is neither in recovery nor read-only by default"
+            "nothing prevents clients from writing to it: the database is neither in recovery nor read-only by default"
         )
     if found.requests:
-        yield f"{found.requests} requests still came to the old side's balancer in {words_for(found.over_s)}: stale DNS"
+        yield f"{found.requests} requests still reached the old side's balancer in {words_for(found.over_s)}: stale DNS"
     if found.clients:
         yield f"still connected: {', '.join(f'{c.sessions} of {c.role} from {c.address}' for c in found.clients[:_NAMED])}"
     if found.ignored:
-        yield f"written, and left out by the inventory: {', '.join(found.ignored[:_NAMED])}"
+        yield f"written, but ignored by the inventory: {', '.join(found.ignored[:_NAMED])}"
     if expected.front is None:
-        yield "who still comes by stale DNS is not looked at: add rollback.fence.front"
+        yield "clients with stale DNS are not checked: add rollback.fence.front"
 
 
 def _readings(found: OldSideSeen) -> Iterator[Reading]:
     rows = max(found.rows) if found.rows is not None else None
     yield Reading("rows written since the cutover", rows, limit="0", ok=None if rows is None else rows == 0)
-    yield Reading("tables written while we looked", len(found.written), limit="0", ok=not found.written)
+    yield Reading(
+        "tables written during the measurement", len(found.written), limit="0", ok=not found.written
+    )
     yield Reading("sessions on it", sum(c.sessions for c in found.clients))
     if found.requests is not None:
-        yield Reading("requests through its balancer while we looked", found.requests)
+        yield Reading("requests through its balancer during the measurement", found.requests)

@@ -1,4 +1,4 @@
-"""Judge the runbook: no mistakes in it, every dry run passes, it fits into the time, and it was rehearsed lately."""
+"""Judge the runbook: it has no mistakes, every dry run passes, it fits into the time, and was rehearsed recently."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class StepSeen:
-    """A step: what it would do now, how it is verified, how long it takes and where that is from, what is wrong with it."""
+    """A step: what it would do now, how it is verified, how long it takes and the source of that, what is wrong with it."""
 
     name: str
     would: str
@@ -28,9 +28,9 @@ class StepSeen:
 
 @dataclass(frozen=True, slots=True)
 class PlanSeen:
-    """The runbook as it was looked at, at `at`. `problems` are about the whole; `rehearsed_at` is None: never.
+    """The runbook as inspected at `at`. `problems` concern the whole; `rehearsed_at` None means never.
 
-    `unrehearsed` are steps that no rehearsal on record did. `callable_roles` are the roles of the contact list.
+    `unrehearsed` are steps that no recorded rehearsal ran. `callable_roles` are the roles of the contact list.
     """
 
     steps: tuple[StepSeen, ...]
@@ -56,7 +56,7 @@ def fits(section: Rollback) -> Fits:
 
 
 def judge_runbook(found: PlanSeen, expected: Fits) -> Judgement:
-    """Pass only when it is sound, fits, and a rehearsal of every step is on record: an estimate alone is a hope."""
+    """Pass only when it is sound, fits, and a rehearsal of every step is on record: an estimate alone is a guess."""
     readings = tuple(_readings(found, expected))
     notes = tuple(_notes(found))
     wrong = [*found.problems, *(f"{step.name}: {p}" for step in found.steps for p in step.problems)]
@@ -69,32 +69,32 @@ def judge_runbook(found: PlanSeen, expected: Fits) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, "; ".join(unclear), readings, notes)
     return Judgement(
         Verdict.PASS,
-        f"{len(found.steps)} steps, each verified and looked at without changing anything; {words_for(found.estimate_s)} by "
-        f"rehearsals of the {words_for(expected.within)} there are, the last at {found.rehearsed_at:%Y-%m-%d %H:%M} UTC",
+        f"{len(found.steps)} steps, each with a verification and a passing dry run; {words_for(found.estimate_s)} by "
+        f"rehearsals of the {words_for(expected.within)} allowed, the last at {found.rehearsed_at:%Y-%m-%d %H:%M} UTC",
         readings,
         notes,
     )
 
 
 def _unclear(found: PlanSeen, expected: Fits) -> Iterator[str]:
-    rehearse = "go back once on staging with this runbook (`deploygate rollback execute`), which writes rollback.rehearsals"
+    rehearse = "roll back once on staging with this runbook (`deploygate rollback execute`), which writes rollback.rehearsals"
     if found.rehearsed_at is None:
-        yield f"it was never rehearsed, so its {words_for(found.estimate_s)} are a hope: {rehearse}"
+        yield f"it was never rehearsed, so its {words_for(found.estimate_s)} are a guess: {rehearse}"
         return
     age = found.at - found.rehearsed_at
     if age > expected.rehearsed_within:
         yield f"the last rehearsal is {words_for(age)} old, more than {words_for(expected.rehearsed_within)}: {rehearse}"
     if age < timedelta(0):
-        yield f"the last rehearsal is dated {words_for(-age)} in the future: is a clock wrong?"
+        yield f"the last rehearsal is dated {words_for(-age)} in the future: check the clocks"
     if found.unrehearsed:
         some = ", ".join(found.unrehearsed[:_NAMED])
-        yield f"no rehearsal on record did {some}: {rehearse}"
+        yield f"no recorded rehearsal ran {some}: {rehearse}"
 
 
 def _notes(found: PlanSeen) -> Iterator[str]:
     strangers = sorted({s.call for s in found.steps if s.call and s.call not in found.callable_roles})
     if strangers:
-        yield f"to be called, and not in the contact list: {', '.join(strangers)}; add `contacts` with their numbers"
+        yield f"roles to call that are not in the contact list: {', '.join(strangers)}; add `contacts` with their numbers"
     losing = next((step.name for step in found.steps if step.loses_writes), "")
     yield (
         f"point of no return: {losing}"
@@ -106,7 +106,7 @@ def _notes(found: PlanSeen) -> Iterator[str]:
 def _readings(found: PlanSeen, expected: Fits) -> Iterator[Reading]:
     most_s = expected.within.total_seconds()
     yield Reading(
-        "estimated in all", round(found.estimate_s, 1), "s", f"at most {most_s:g}", found.estimate_s <= most_s
+        "estimated total", round(found.estimate_s, 1), "s", f"at most {most_s:g}", found.estimate_s <= most_s
     )
     bad = sum(bool(step.problems) for step in found.steps)
     yield Reading("steps with a problem", bad, limit="0", ok=bad == 0)

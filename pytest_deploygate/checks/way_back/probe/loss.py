@@ -17,18 +17,18 @@ from pytest_deploygate.model import CannotTell
 def lost_since(cluster: Cluster, loss: Loss, cutover: datetime | None) -> Lost:
     """Count the rows that the new side accepted since the cutover, on its primary.
 
-    An unknown cutover is a problem; one in the future loses nothing. What goes wrong is a value of the facts; nothing is
+    An unknown cutover is a problem; one in the future loses nothing. An error is a value of the facts; nothing is
     raised.
     """
     if cutover is None:
-        return Lost(None, None, "when the new side took over is not known: say `rollback.cutover`")
+        return Lost(None, None, "the time of the cutover is unknown: set `rollback.cutover`")
     if cutover > datetime.now(UTC):
         return Lost(cutover, 0, at=datetime.now(UTC), export_problem=_cannot_be_saved(loss.export_to))
     return count(cluster, loss, cutover)
 
 
 def count(cluster: Cluster, loss: Loss, cutover: datetime) -> Lost:
-    """Ask the new side's primary. What goes wrong is a value: it must not stand in the way of saying so."""
+    """Query the new side's primary. An error is a value: it must not prevent the report."""
     now = datetime.now(UTC)
     asked = {"cutover": cutover}
     try:
@@ -37,15 +37,17 @@ def count(cluster: Cluster, loss: Loss, cutover: datetime) -> Lost:
     except (CannotTell, psycopg.Error) as error:
         return Lost(cutover, None, f"it cannot be counted: {' '.join(str(error).split())}", at=now)
     if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-        return Lost(cutover, None, f"rollback.loss.query gave {found!r}, which is no number of rows", at=now)
+        return Lost(
+            cutover, None, f"rollback.loss.query returned {found!r}, which is not a number of rows", at=now
+        )
     if first is not None and not (isinstance(first, datetime) and first.tzinfo):
-        why = f"rollback.loss.first gave {first!r}, which is no time with a zone (timestamptz)"
+        why = f"rollback.loss.first returned {first!r}, which is not a time with a zone (timestamptz)"
         return Lost(cutover, None, why, at=now)
     return Lost(cutover, found, "", first, now, _cannot_be_saved(loss.export_to))
 
 
 def _cannot_be_saved(file: Path | None) -> str:
-    """Return why the file of the export cannot be written; nothing is written to find out."""
+    """Return why the export's file cannot be written, without writing anything."""
     if file is None:
         return ""
     if not file.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Whether anybody still writes to the old side after the cutover: its database's counters twice, its balancer's too."""
+"""Whether the old side is still written after the cutover: its database's and its balancer's counters, read twice."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CONNECT_S = 5
 _STATEMENT_MS = 20_000
 _LONGEST_WATCH_S = 60.0
 _NAME = "deploygate"
-#: Written rows of every table of users: inserts, updates, deletes since the statistics began.
+#: Written rows of every user table: inserts, updates, deletes since the last reset of the statistics.
 _WRITTEN = (
     """SELECT schemaname || '.' || relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"""
 )
 _CLIENTS = """SELECT usename::text, coalesce(host(client_addr), 'a local socket'), coalesce(application_name, ''),
     count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()
     AND pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 20"""
-#: Our own session is read-only by our own choice, so the database's and the server's settings are asked for.
+#: Our own session sets itself read-only, so the settings of the database and the server are queried.
 _READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d
     ON d.oid = s.setdatabase WHERE d.datname = current_database() AND s.setrole = 0
     AND 'default_transaction_read_only=on' = ANY (s.setconfig))
@@ -40,14 +40,14 @@ _READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_set
 
 
 def old_side_writes(fence: Fence, cutover: datetime | None) -> OldSideSeen:
-    """Look at the old side for a while. Raises CannotTell where it cannot be reached or asked."""
+    """Observe the old side for a while. Raises CannotTell if it cannot be reached or queried."""
     where = f"{fence.name} on {fence.host}:{fence.port}"
     try:
         with _connect(fence) as connection:
             return _look(connection, fence, cutover, where)
     except psycopg.Error as error:
         node = Node(name=f"the old side's database {fence.name}", host=fence.host, port=fence.port)
-        raise CannotTell(f"{explain(node, error)}; so nobody knows whether it is written") from None
+        raise CannotTell(f"{explain(node, error)}; so whether it is still written is unknown") from None
 
 
 def _look(
@@ -103,27 +103,27 @@ def _written(connection: psycopg.Connection[TupleRow]) -> dict[str, int]:
 
 
 def _rows(connection: psycopg.Connection[TupleRow], fence: Fence, cutover: datetime | None) -> int | str:
-    """Return how many rows were written since the cutover, or why nobody knows."""
+    """Return how many rows were written since the cutover, or why that is unknown."""
     if cutover is None:
-        return "when the new side took over is not known: say `rollback.cutover`"
+        return "the time of the cutover is unknown: set `rollback.cutover`"
     try:
         row = connection.execute(fence.count.encode(), {"cutover": cutover}).fetchone()
     except psycopg.Error as error:
-        return f"rollback.fence.count was refused: {redact(' '.join(str(error).split()))}"
+        return f"rollback.fence.count failed: {redact(' '.join(str(error).split()))}"
     found: Any = row[0] if row else None
     if isinstance(found, bool) or not isinstance(found, int) or found < 0:
-        return f"rollback.fence.count gave {found!r}, which is no number of rows"
+        return f"rollback.fence.count returned {found!r}, which is not a number of rows"
     return found
 
 
 def _requests(front: OldFront | None) -> tuple[int | None, str]:
-    """Return how many requests the old balancer's frontend ever took (HAProxy's `req_tot`), or why nobody knows."""
+    """Return the total requests of the old balancer's frontend (HAProxy's `req_tot`), or why they are unknown."""
     if front is None:
         return None, ""
     try:
         table = haproxy_socket.ask(front.socket, "show stat")
     except OSError as error:
-        return None, f"HAProxy at {front.socket} cannot be asked: {error.strerror or error}"
+        return None, f"HAProxy at {front.socket} cannot be queried: {error.strerror or error}"
     for row in csv.DictReader(io.StringIO(table.removeprefix("# "))):
         if row.get("pxname") == front.frontend and row.get("svname") == "FRONTEND":
             told = row.get("req_tot") or row.get("stot") or ""

@@ -1,4 +1,4 @@
-"""What an inventory says of it."""
+"""The inventory's key `rollback`."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ class Keys(InventoryKeys):
 
     rollback: Annotated[
         Rollback | None, Given("rollback", "rollback: {old_side: […], controls: […], steps: […]}")
-    ] = Field(default=None, description="how to decide against a clock, and how to go back")
+    ] = Field(default=None, description="how to decide within a deadline, and how to roll back")

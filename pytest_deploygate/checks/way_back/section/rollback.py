@@ -1,4 +1,4 @@
-"""The inventory's `rollback` section: clocks, what a decision must know, and the runbook."""
+"""The inventory's `rollback` section: time limits, what a decision needs, and the runbook."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ class Verification(Section):
     host: str = Field(
         default="local://", description="testinfra host where the command runs, e.g. ssh://app1"
     )
-    health: HealthCheck | None = Field(default=None, description="something that must answer")
+    health: HealthCheck | None = Field(default=None, description="health check that must pass")
     items: list[str] | None = Field(
         default=None, min_length=1, description="items of the checklist that must pass"
     )
-    within: Duration = Field(default=timedelta(seconds=60), description="it is asked again until then")
+    within: Duration = Field(
+        default=timedelta(seconds=60), description="it is repeated for at most this long"
+    )
 
 
 class DnsSwitch(Section):
-    """A record set, replaced by RFC 2136 dynamic update with TSIG, guarded by a prerequisite on its present value."""
+    """A record set, replaced by RFC 2136 dynamic update with TSIG, guarded by a prerequisite on its current value."""
 
     renamed: ClassVar[Mapping[str, str]] = {"record": "name"}
 
@@ -46,9 +48,9 @@ class DnsSwitch(Section):
     name: str = Field(description="name of the record set, e.g. app.example.com")
     type: Literal["A", "AAAA", "CNAME"] = Field(default="A", description="type of the record set")
     ttl: int = Field(default=60, ge=1, le=86400, description="TTL of the new record set, in seconds")
-    now: list[str] = Field(min_length=1, description="what must stand there before: the new side")
-    to: list[str] = Field(min_length=1, description="what must stand there after: the old side")
-    primary: str = Field(description="address of the primary that takes updates")
+    now: list[str] = Field(min_length=1, description="values expected before: the new side")
+    to: list[str] = Field(min_length=1, description="values to set: the old side")
+    primary: str = Field(description="address of the primary that accepts updates")
     port: Port = Field(default=53, description="its port")
     check: list[Text] = Field(
         default=[], description="host:port of every other authoritative server that must follow"
@@ -71,22 +73,22 @@ class Haproxy(Section):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.ready and not self.maint:
-            raise ValueError("name servers under `ready`, `maint` or both")
+            raise ValueError("list servers under `ready`, `maint` or both")
         if both := sorted({*self.ready} & {*self.maint}):
             raise ValueError(f"{', '.join(both)} cannot be ready and in maintenance")
         return self
 
 
 class Step(Section):
-    """One step of the runbook: what is done, how it is verified, how long it may take, whom to call."""
+    """One step of the runbook: what it does, how it is verified, how long it may take, whom to call."""
 
     exactly_one = ("run", "dns", "haproxy", "restore", "redeploy", "page", "verify_only")
     instead = (
-        "say what the step does: one of `run`, `dns`, `haproxy`, `restore`, `redeploy`, `page`, or"
+        "set what the step does: one of `run`, `dns`, `haproxy`, `restore`, `redeploy`, `page`, or"
         " `verify_only: true`"
     )
 
-    name: str = Field(description="how the plan, the record and a call at night name it")
+    name: str = Field(description="its name in the plan, in the record and on a call at night")
     run: str | None = Field(default=None, description="command; {change} and {step} are replaced")
     dry_run: str | None = Field(
         default=None, description="command that shows what `run` would do, and changes nothing"
@@ -96,18 +98,20 @@ class Step(Section):
     )
     dns: DnsSwitch | None = Field(default=None, description="switch a record set back")
     haproxy: Haproxy | None = Field(default=None, description="switch servers of a backend")
-    restore: DatabaseRestore | None = Field(default=None, description="put the database back as it was")
+    restore: DatabaseRestore | None = Field(default=None, description="restore the database")
     redeploy: Redeploy | None = Field(default=None, description="the old version of the application")
     page: MaintenancePage | None = Field(default=None, description="maintenance page on or off")
     verify_only: Literal[True] | None = Field(default=None, description="do nothing, only verify")
     verify: Verification | None = Field(default=None, description="how to verify that it took effect")
     needs: list[str] = Field(default=[], description="names of earlier steps that must be done first")
-    within: Duration = Field(default=timedelta(minutes=5), description="it must be done and verified by then")
+    within: Duration = Field(
+        default=timedelta(minutes=5), description="it must be done and verified within this time"
+    )
     estimate: Duration | None = Field(
         default=None, description="how long it takes; left out: measured from rehearsals, else `within`"
     )
     idempotent: bool = Field(
-        default=True, description="false: after a crash it is verified and never done a second time by itself"
+        default=True, description="false: after a crash it is verified, and never repeated automatically"
     )
     loses_writes: bool = Field(
         default=False, description="the point of no return: what the new side accepted is lost from here on"
@@ -116,28 +120,28 @@ class Step(Section):
 
     @property
     def past_return(self) -> bool:
-        """True for a step after which the new side's writes are lost: one that says so, and any restore."""
+        """True for a step after which the new side's writes are lost: one with `loses_writes`, and any restore."""
         return self.loses_writes or self.restore is not None
 
 
 class Rerun(Section):
-    """What is run again to see whether an incident is over."""
+    """What is rerun to see whether an incident is over."""
 
-    invariants: list[str] = Field(default=[], description="items that are run with every re-run")
+    invariants: list[str] = Field(default=[], description="items that are included in every rerun")
     depends: dict[str, list[str]] = Field(
-        default={}, description="item: the items whose failure can make it fail; they are run with them"
+        default={}, description="item: the items whose failure can make it fail; they are rerun with it"
     )
 
 
 class QuickFix(Section):
-    """One attempt at a quick fix: reversible, shown first, verified by the re-run."""
+    """One attempt at a quick fix: reversible, shown first, verified by the rerun."""
 
-    name: str = Field(description="how the record calls it")
+    name: str = Field(description="its name in the record")
     items: list[str] = Field(min_length=1, description="items that it can fix, * as wildcard")
     dry_run: str = Field(description="command that shows what `run` would do, and changes nothing")
     run: str = Field(description="command that applies the fix")
-    undo: str = Field(description="command that reverts it where the re-run is still red")
-    within: Duration = Field(default=timedelta(minutes=3), description="each command ends by then")
+    undo: str = Field(description="command that reverts it if the rerun is still red")
+    within: Duration = Field(default=timedelta(minutes=3), description="time limit of each command")
 
 
 class Loss(Section):
@@ -148,7 +152,7 @@ class Loss(Section):
     )
     first: str | None = Field(
         default=None,
-        description="query for the time of the first of them: until then going back loses nothing",
+        description="query for the time of the first of them: until then a rollback loses nothing",
     )
     acceptable: int | None = Field(
         default=None,
@@ -157,7 +161,7 @@ class Loss(Section):
     )
     export: str | None = Field(
         default=None,
-        description="command that saves them before anything is restored over them; {file} is where to",
+        description="command that saves them before anything is restored over them; {file} is the target",
     )
     export_to: FilePath | None = Field(default=None, description="the file that `export` writes")
 
@@ -171,7 +175,7 @@ class Loss(Section):
 
 
 class Rollback(Section):
-    """How to decide and how to go back."""
+    """How to decide and how to roll back."""
 
     decide_within: Duration = Field(
         json_schema_extra={"weaker": "larger"}, default=timedelta(minutes=15), description="time to decide"
@@ -191,27 +195,27 @@ class Rollback(Section):
     )
     at_deadline: Literal["escalate", "execute"] = Field(
         default="escalate",
-        description="what happens when nobody decided: recommend and escalate, or execute where the conditions hold",
+        description="what happens without a decision: recommend and escalate, or execute if the conditions hold",
     )
     signed_decisions: bool = Field(
         default=False,
-        description="true: a person's decision counts only with a signature (`decide --key`) of a key in allowed_signers",
+        description="true: a person's decision counts only with a signature (`decide --key`) by a key in allowed_signers",
     )
     quick_fixes: list[QuickFix] = Field(default=[], description="fixes that may be tried, in this order")
-    max_quick_fixes: int = Field(default=1, ge=0, le=5, description="how many of them in one incident")
-    rerun: Rerun = Field(default=Rerun(), description="what is run again to see whether the incident is over")
+    max_quick_fixes: int = Field(default=1, ge=0, le=5, description="maximum number of them in one incident")
+    rerun: Rerun = Field(default=Rerun(), description="what is rerun to see whether the incident is over")
     old_side: list[HealthCheck] | None = Field(
-        default=None, min_length=1, description="checks that the old side can take the users back now"
+        default=None, min_length=1, description="checks that the old side can serve the users now"
     )
     controls: list[HealthCheck] | None = Field(
         default=None,
         min_length=2,
-        description="unrelated things that always answer: when several are silent at once, the gate itself is cut off",
+        description="unrelated services that always answer: if several fail at once, the gate itself is cut off",
     )
     baseline: Annotated[str | None, Given("baseline_change", "rollback: {baseline: CHANGE-BEFORE}")] = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="id of the change under which the same items were measured before; what was red then is no reason",
+        description="id of the change under which the same items were measured before; what was red then is not a reason to roll back",
     )
     baseline_folder: FilePath | None = Field(
         default=None, description="its folder, when not beside this change's"
@@ -219,34 +223,34 @@ class Rollback(Section):
     baseline_max_age: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=7),
-        description="how old the baseline may be at the cutover",
+        description="maximum age of the baseline at the cutover",
     )
     cutover: str | None = Field(
         default=None,
-        description="when the new side took over, ISO 8601; left out: the begin of the first go-live run",
+        description="when the new side took over, ISO 8601; left out: the start of the first go-live run",
     )
     cutover_file: FilePath | None = Field(
         default=None,
-        description="file that holds this time, written by what switches over; no file: not switched yet",
+        description="file that holds this time, written by the switchover; no file: not switched yet",
     )
     loss: Annotated[Loss | None, Given("loss", 'rollback: {loss: {query: "SELECT count(*) …"}}')] = Field(
         default=None, description="what a rollback would lose"
     )
     fence: Annotated[
         Fence | None, Given("fence", "rollback: {fence: {host: …, name: …, user: …, count: SELECT …}}")
-    ] = Field(default=None, description="the old side, to which nobody may write after the cutover")
+    ] = Field(default=None, description="the old side, which must not be written after the cutover")
     steps: list[Step] = Field(default=[], description="the runbook, in order")
     owner: str = Field(
         default="",
-        description="role that is responsible for what is left to do after a rollback, e.g. technical-lead",
+        description="role that is responsible for the remaining work after a rollback, e.g. technical-lead",
     )
     rehearsals: FilePath | None = Field(
-        default=None, description="file with how long each step took in rehearsals; written by them"
+        default=None, description="file with the duration of each step in rehearsals, which write it"
     )
     rehearsed_within: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=90),
-        description="how old the last rehearsal of the runbook may be",
+        description="maximum age of the last rehearsal of the runbook",
     )
 
     @field_validator("cutover", mode="before")
