@@ -15,7 +15,7 @@ import psycopg
 
 from pytest_deploygate.checks.backups import section as backups_section
 from pytest_deploygate.checks.backups.facts import BackupSet
-from pytest_deploygate.checks.backups.probe import scratch, tools
+from pytest_deploygate.checks.backups.probe import named_tool, scratch
 from pytest_deploygate.checks.backups.probe.scratch import Programs
 from pytest_deploygate.checks.backups.probe.tools import Tool
 from pytest_deploygate.checks.way_back import section as way_back
@@ -247,7 +247,7 @@ def _programs(restore: Restore, folder: Folder) -> Programs:
 
 
 def _tool(restore: Restore) -> Tool:
-    return tools.tool(restore.inventory.of(backups_section.Keys).backup)  # type: ignore[arg-type]
+    return named_tool.tool(restore.inventory.of(backups_section.Keys).backup)  # type: ignore[arg-type]
 
 
 def _folder(restore: Restore) -> Folder:

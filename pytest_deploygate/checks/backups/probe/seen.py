@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Verified
-from pytest_deploygate.checks.backups.probe.tools import Tool, tool
+from pytest_deploygate.checks.backups.probe.named_tool import tool
+from pytest_deploygate.checks.backups.probe.tools import Tool
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import CannotTell
 

@@ -1,4 +1,4 @@
-"""The interface of all backup tools, and the tool that an inventory names."""
+"""The interface of all backup tools, and what several of them need."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shlex
 from typing import Protocol
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Store, Verification
-from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 
 
@@ -45,24 +44,6 @@ class Tool(Protocol):
     def take_command(self) -> str:
         """Return the command that takes a small backup; empty if the tool has none."""
         ...
-
-
-def tool(backup: Backup) -> Tool:
-    """Return the tool that an inventory names."""
-    # Each tool imports this module for its types.
-    from pytest_deploygate.checks.backups.probe import barman, base_backup, pg_dump, pgbackrest  # noqa: PLC0415
-
-    env = {"PGPASSFILE": str(backup.passfile)} if backup.passfile else {}
-    place = Place(backup.host, backup.user, env)
-    match backup.tool:
-        case "pgbackrest":
-            return pgbackrest.PgBackRest(backup, place)
-        case "barman":
-            return barman.Barman(backup, place)
-        case "base-backup":
-            return base_backup.BaseBackup(backup, place)
-        case "pg-dump":
-            return pg_dump.PgDump(backup, place)
 
 
 def free_bytes(place: Place, folder: str) -> int | None:
