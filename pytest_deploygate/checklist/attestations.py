@@ -6,14 +6,12 @@ One file in `attestations/` is one attestation. An SSH signature may be beside i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.checklist.records import (
-    CLOCK_SLACK,
     NEVER,
     Document,
     Fields,
@@ -21,6 +19,14 @@ from pytest_deploygate.checklist.records import (
     item_problem,
     parse,
     read_folder,
+)
+from pytest_deploygate.checklist.vocabulary import (
+    CLOCK_SLACK,
+    LEVELS,
+    Attestation,
+    Backing,
+    FindingsFile,
+    roles_asked,
     time_words,
 )
 from pytest_deploygate.model import Item, Kind
@@ -29,8 +35,8 @@ from pytest_deploygate.problems import Problem, nearest
 FOLDER = "attestations"
 #: Namespace of the SSH signatures.
 NAMESPACE = "deploygate-attestation"
-#: SARIF levels, from harmless to severe.
-LEVELS = ("none", "note", "warning", "error")
+
+
 _KEYS = (
     "item",
     "role",
@@ -48,60 +54,10 @@ _FINDINGS_KEYS = ("file", "sha256", "allowed")
 _EXAMPLE = "item: sec.audit"
 
 
-@dataclass(frozen=True, slots=True)
-class Backing:
-    """A file (path below the root, with its digest) or a URL that supports an attestation."""
-
-    file: str = ""
-    url: str = ""
-    sha256: str = ""
-    note: str = ""
-
-    @property
-    def where(self) -> str:
-        """The file or the URL."""
-        return self.file or self.url
-
-
-@dataclass(frozen=True, slots=True)
-class FindingsFile:
-    """A SARIF file that supports an attestation; open results above the level `allowed` make it fail."""
-
-    file: str
-    sha256: str
-    allowed: str = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Attestation:
-    """Who attests what, when, until when and with what evidence. `file` is its path below the root.
-
-    Empty `change` or `inventory`: valid for any.
-    """
-
-    file: str
-    sha256: str
-    item: str
-    role: str
-    name: str
-    meaning: str
-    at: datetime
-    valid_until: datetime
-    evidence: tuple[Backing, ...] = ()
-    findings: FindingsFile | None = None
-    change: str = ""
-    inventory: str = ""
-
-
 def roles_of(checklist: Checklist, more: Collection[str] = ()) -> tuple[str, ...]:
     """Return the roles that may attest: those of sign-off lines as slugs, those that items require, and `more`."""
     asked = (role for item in checklist.items for role in roles_asked(item))
     return tuple(dict.fromkeys([*map(slug, checklist.roles), *asked, *map(slug, more)]))
-
-
-def roles_asked(item: Item) -> tuple[str, ...]:
-    """Return the roles that must all attest an item; empty: any role is enough."""
-    return tuple(role for role in item.role.split(",") if role)
 
 
 def attestable(item: Item) -> bool:

@@ -14,7 +14,6 @@ from ruamel.yaml.nodes import SequenceNode
 
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import (
-    CLOCK_SLACK,
     NEVER,
     Document,
     Fields,
@@ -24,39 +23,19 @@ from pytest_deploygate.checklist.records import (
     item_problem,
     parse,
     read_file,
-    time_words,
 )
+from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, SEVERITIES, Issue, time_words
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import Severity
 from pytest_deploygate.problems import Problem
 
 FOLDER = "issues"
-#: From most to least severe.
-SEVERITIES = ("blocker", "critical", "major", "minor", "low")
+
+
 DECISIONS = ("fix", "accept", "defer", "rollback")
 TODO = "TODO"
 _KEYS = ("item", "target", "owner", "severity", "decision", "summary", "opened", "closed")
 _EXAMPLE = "item: phase1.logs"
-
-
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One entry. `incomplete` names the fields still to be filled in; `closed` is None while it is open."""
-
-    item: str
-    target: str
-    owner: str
-    severity: str
-    decision: str
-    summary: str
-    opened: datetime
-    closed: datetime | None
-    line: int
-    incomplete: tuple[str, ...] = ()
-
-    def about(self, item: str, target: str) -> bool:
-        """Tell whether it documents this target of this item; an entry without a target covers all."""
-        return self.item == item and self.target in ("", target)
 
 
 @dataclass(frozen=True, slots=True)

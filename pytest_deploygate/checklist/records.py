@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,8 +23,8 @@ from pytest_deploygate.problems import Problem, nearest
 
 #: Placeholder for a time that could not be parsed; its record is never built.
 NEVER = datetime.min.replace(tzinfo=UTC)
-#: The clock difference between machines that is tolerated before a time counts as in the future.
-CLOCK_SLACK = timedelta(minutes=5)
+
+
 _MOST_BYTES = 1024**2
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -214,15 +213,6 @@ def is_placeholder(text: str) -> bool:
     return text.casefold().strip(" .<>[]") in _PLACEHOLDERS
 
 
-def same_person(one: str, other: str) -> bool:
-    """Compare two names as people do: case, spacing and Unicode forms do not matter."""
-    return _folded(one) == _folded(other)
-
-
-def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def parse_time(text: str) -> datetime:
     """Parse ISO 8601 with a zone, such as `2026-03-04T10:00:00Z`. Raises ValueError with the accepted form.
 
@@ -235,11 +225,6 @@ def parse_time(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} does not exist in the calendar") from None
-
-
-def time_words(when: datetime) -> str:
-    """Format an instant as in the records: `2026-03-04T10:00:00Z`."""
-    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def dump(record: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import (
-    CLOCK_SLACK,
     NEVER,
     Document,
     Fields,
@@ -23,9 +22,8 @@ from pytest_deploygate.checklist.records import (
     item_problem,
     parse,
     read_folder,
-    same_person,
-    time_words,
 )
+from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, same_person, time_words
 from pytest_deploygate.model import Finding, Reading, Verdict, words_for
 from pytest_deploygate.problems import Problem
 

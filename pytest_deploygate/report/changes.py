@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pytest_deploygate.checklist.records import time_words
+from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.checklist.waivers import Waiver, scope
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import Finding, Reading, Verdict, Weakening, worst

@@ -12,10 +12,10 @@ import pytest
 
 from pytest_deploygate.checklist import attestations, comparison, issue_log, waivers
 from pytest_deploygate.checklist import parser as checklist_parser
-from pytest_deploygate.checklist.attestations import Attestation
 from pytest_deploygate.checklist.issue_log import IssueLog
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError
+from pytest_deploygate.checklist.vocabulary import Attestation
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load

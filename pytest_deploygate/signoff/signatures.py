@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pytest_deploygate.checklist.records import CLOCK_SLACK, time_words
+from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.signoff import ssh
 from pytest_deploygate.signoff.folder import REPORT, SIGNATURES, Taken, digest

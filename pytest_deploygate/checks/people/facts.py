@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from pytest_deploygate.checklist.attestations import Attestation, Backing
+from pytest_deploygate.checklist.vocabulary import Attestation, Backing
 
 
 @dataclass(frozen=True, slots=True)

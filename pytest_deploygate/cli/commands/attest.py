@@ -14,9 +14,10 @@ from typing import Any
 import click
 
 from pytest_deploygate.checklist import attestations
-from pytest_deploygate.checklist.attestations import FOLDER, LEVELS, NAMESPACE, roles_asked, url_problem
+from pytest_deploygate.checklist.attestations import FOLDER, NAMESPACE, url_problem
 from pytest_deploygate.checklist.parser import Checklist, slug
-from pytest_deploygate.checklist.records import dump, time_words
+from pytest_deploygate.checklist.records import dump
+from pytest_deploygate.checklist.vocabulary import LEVELS, roles_asked, time_words
 from pytest_deploygate.checks.people.probe import sarif
 from pytest_deploygate.checks.people.probe.attestations import digest
 from pytest_deploygate.cli.shared import arguments, options, records, repository

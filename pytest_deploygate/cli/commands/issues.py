@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from pytest_deploygate.checklist import issue_log
-from pytest_deploygate.checklist.issue_log import Issue, IssueLog, Stub
+from pytest_deploygate.checklist.issue_log import IssueLog, Stub
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
 from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.cli.show.columns import columns

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.checklist.records import time_words
+from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate.checklist.records import parse_time, time_words
+from pytest_deploygate.checklist.records import parse_time
+from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.root import find_root

@@ -12,7 +12,8 @@ import click
 
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.checklist.records import dump, time_words
+from pytest_deploygate.checklist.records import dump
+from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.checklist.waivers import CAP, FOLDER
 from pytest_deploygate.cli.shared import arguments, options, records, repository
 

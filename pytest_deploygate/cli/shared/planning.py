@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pytest_deploygate import journal
 from pytest_deploygate.checklist import windows
-from pytest_deploygate.checklist.attestations import Attestation, attestable, roles_asked, roles_of
+from pytest_deploygate.checklist.attestations import attestable, roles_of
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.checklist.vocabulary import Attestation, roles_asked
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.checks.people.judge import attestations as judge_attestations
 from pytest_deploygate.checks.people.probe import attestations as probe_attestations

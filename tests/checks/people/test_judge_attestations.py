@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_deploygate.checklist.attestations import Attestation, Backing, FindingsFile
+from pytest_deploygate.checklist.vocabulary import Attestation, Backing, FindingsFile
 from pytest_deploygate.checks.people.facts import (
     AttestationSeen,
     AttestationsSeen,

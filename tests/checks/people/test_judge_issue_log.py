@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pytest_deploygate.checklist.issue_log import Issue
+from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import (
     BadItem,
     Documented,

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pytest_deploygate.checklist.attestations import NAMESPACE, Attestation, Backing, FindingsFile
+from pytest_deploygate.checklist.attestations import NAMESPACE
+from pytest_deploygate.checklist.vocabulary import Attestation, Backing, FindingsFile
 from pytest_deploygate.checks.people.judge.attestations import Needed, judge
 from pytest_deploygate.checks.people.probe import ssh_signatures
 from pytest_deploygate.checks.people.probe.attestations import measure

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checklist.attestations import roles_asked
-from pytest_deploygate.checklist.records import CLOCK_SLACK, same_person, time_words
+from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, roles_asked, same_person, time_words
 from pytest_deploygate.checks.people.facts import AttestationSeen, AttestationsSeen, BackingSeen
 from pytest_deploygate.checks.people.judge import sarif as judge_sarif
 from pytest_deploygate.checks.people.judge.sarif import Allowed

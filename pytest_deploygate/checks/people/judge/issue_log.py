@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.checklist.issue_log import SEVERITIES, Issue
+from pytest_deploygate.checklist.vocabulary import SEVERITIES, Issue
 from pytest_deploygate.model import Finding, Item, Judgement, Reading, Verdict, worst
 
 _MOST_NAMED = 6

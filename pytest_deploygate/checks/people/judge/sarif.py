@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_deploygate.checklist.attestations import LEVELS
+from pytest_deploygate.checklist.vocabulary import LEVELS
 from pytest_deploygate.checks.people.facts import SarifSeen
 from pytest_deploygate.model import Judgement, Reading, Verdict
 

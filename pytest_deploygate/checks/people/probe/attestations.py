@@ -10,7 +10,8 @@ from pathlib import Path
 
 import requests
 
-from pytest_deploygate.checklist.attestations import NAMESPACE, Attestation, Backing
+from pytest_deploygate.checklist.attestations import NAMESPACE
+from pytest_deploygate.checklist.vocabulary import Attestation, Backing
 from pytest_deploygate.checks.people.facts import (
     AttestationSeen,
     AttestationsSeen,

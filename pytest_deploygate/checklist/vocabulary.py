@@ -1,0 +1,104 @@
+"""The words of records, as values and pure functions: for those who read records and those who judge them."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pytest_deploygate.model import Item
+
+#: SARIF levels, from harmless to severe.
+LEVELS = ("none", "note", "warning", "error")
+
+
+def roles_asked(item: Item) -> tuple[str, ...]:
+    """Return the roles that must all attest an item; empty: any role is enough."""
+    return tuple(role for role in item.role.split(",") if role)
+
+
+#: The clock difference between machines that is tolerated before a time counts as in the future.
+CLOCK_SLACK = timedelta(minutes=5)
+
+
+def same_person(one: str, other: str) -> bool:
+    """Compare two names as people do: case, spacing and Unicode forms do not matter."""
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def time_words(when: datetime) -> str:
+    """Format an instant as in the records: `2026-03-04T10:00:00Z`."""
+    return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+#: From most to least severe.
+SEVERITIES = ("blocker", "critical", "major", "minor", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One entry. `incomplete` names the fields still to be filled in; `closed` is None while it is open."""
+
+    item: str
+    target: str
+    owner: str
+    severity: str
+    decision: str
+    summary: str
+    opened: datetime
+    closed: datetime | None
+    line: int
+    incomplete: tuple[str, ...] = ()
+
+    def about(self, item: str, target: str) -> bool:
+        """Tell whether it documents this target of this item; an entry without a target covers all."""
+        return self.item == item and self.target in ("", target)
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """A file (path below the root, with its digest) or a URL that supports an attestation."""
+
+    file: str = ""
+    url: str = ""
+    sha256: str = ""
+    note: str = ""
+
+    @property
+    def where(self) -> str:
+        """The file or the URL."""
+        return self.file or self.url
+
+
+@dataclass(frozen=True, slots=True)
+class FindingsFile:
+    """A SARIF file that supports an attestation; open results above the level `allowed` make it fail."""
+
+    file: str
+    sha256: str
+    allowed: str = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """Who attests what, when, until when and with what evidence. `file` is its path below the root.
+
+    Empty `change` or `inventory`: valid for any.
+    """
+
+    file: str
+    sha256: str
+    item: str
+    role: str
+    name: str
+    meaning: str
+    at: datetime
+    valid_until: datetime
+    evidence: tuple[Backing, ...] = ()
+    findings: FindingsFile | None = None
+    change: str = ""
+    inventory: str = ""
