@@ -174,7 +174,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         for _ in range(2):
-            with pytest.raises(UnwritableError, match=r"No space left on device; make room .*--resume"):
+            with pytest.raises(UnwritableError, match=r"No space left on device; free disk space .*--resume"):
                 writer.append("test", {"n": 2})
     if again:
         writer.append("test", {"n": 3})
@@ -203,7 +203,7 @@ def test_a_real_limit_on_the_file_leaves_whole_lines(tmp_path):
         [sys.executable, "-c", FULL, tmp_path], check=False, capture_output=True, text=True, timeout=60
     )
     count, _, sentence = done.stdout.partition(" ")
-    assert "File too large; make room" in sentence, done.stderr
+    assert "File too large; free disk space" in sentence, done.stderr
     entries, size = journal.read(tmp_path)
     assert [e.body["n"] for e in entries] == list(range(int(count)))
     assert len(entries) > 3

@@ -317,5 +317,5 @@ def _write_results(folder: Path, record: Record) -> str | None:
         for name, text in results.render(record).items():
             write_whole(folder / name, text)
     except OSError as error:
-        return f"the results cannot be written to {folder}: {error.strerror}; make room and run again with --resume"
+        return f"the results cannot be written to {folder}: {error.strerror}; free disk space and run again with --resume"
     return None
