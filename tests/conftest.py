@@ -5,12 +5,16 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from places import server_folder
 
 from pytest_deploygate.lab import leftovers
 
 pytest_plugins = ["pytester"]
+# No test is timed: on a busy machine an example may take long.
+hypothesis.settings.register_profile("deploygate", deadline=None)
+hypothesis.settings.load_profile("deploygate")
 # A run that is terminated (CI's time limit) tears down as with Ctrl-C, or its servers would outlive it.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
