@@ -79,4 +79,4 @@ def test_a_subjects_fixture_is_imported_when_it_is_used(project: Project) -> Non
     ran = project.run("-m", "phase2", "--items", "b.tables")
     assert project.reason("b.tables") == "seen.json local", ran.text
     listed = project.run("--fixtures").text
-    assert "The file with what was seen of TTLs before" in listed
+    assert "The file of earlier observations of TTLs" in listed

@@ -113,7 +113,7 @@ NO_BASELINE = Fault(
     {"guard.baseline": "inconclusive"},
     _put_aside(_BASELINE),
     _put_back(_BASELINE),
-    says="there is no journal",
+    says="no journal",
     needs=_NEEDS,
     inventory=INVENTORY,
 )

@@ -184,7 +184,7 @@ def test_grants_say_what_backups_and_caches_need(tmp_path):
     assert by_item["db.continuous-backup"] == 'GRANT EXECUTE ON FUNCTION pg_switch_wal() TO "gate";'
     assert any("pg_read_all_data" in g["statement"] and "db.restore" in g["items"] for g in said["grants"])
     words = " ".join(entry["what"] for entry in said["more"])
-    assert "a shell on local:// as postgres, where pgbackrest answers" in words
+    assert "a shell on local:// as postgres, where pgbackrest works" in words
     assert "a shell on ssh://restore1" in words
     assert "in Redis sessions a user with ~* +@read" in words
 

@@ -196,7 +196,7 @@ LATE = ((NOW - 5 * D, NOW - 5 * D),)
         (
             replace(FRESH, comparisons=(OTHER,)),
             "fail",
-            "has n 6 for 7. No change to the raw rows explains it",
+            "has n 6 instead of 7. No change to the raw rows explains it",
         ),
         (
             replace(FRESH, comparisons=(OTHER,)),

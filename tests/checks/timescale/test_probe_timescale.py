@@ -208,7 +208,7 @@ def test_a_wrong_bucket(port, cluster, section):
         sql(port, change % -1)
     assert judged.verdict == "fail"
     assert "1 different" in judged.reason
-    assert "sensor_id=3 has n 5 for 4" in judged.reason
+    assert "sensor_id=3 has n 5 instead of 4" in judged.reason
 
 
 def test_changes_that_the_next_refresh_takes_in_are_left_out(port, cluster, section):
