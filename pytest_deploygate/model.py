@@ -83,6 +83,7 @@ class Item:
     waivable: bool = True
     role: str = ""  # the role that must attest it; empty: any of the checklist's roles
     closing: Closing | None = None
+    check: str = ""  # the id whose tests it borrows, besides tests of its own id
 
     @property
     def about_the_log(self) -> bool:
