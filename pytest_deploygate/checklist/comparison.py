@@ -78,13 +78,20 @@ def left_out(checklist: Checklist, shipped: Checklist) -> list[Item]:
     return [known for known in shipped.items if not _lines(checklist, known)]
 
 
-def without(missing: Sequence[Item], shipped: Checklist) -> str:
-    """Describe items that were left out in one line: `without 9 of 107 shipped items: infra.cdn, all 8 of comp`."""
+def without(missing: Sequence[Item], shipped: Checklist, most: int = 0) -> str:
+    """Describe items that were left out in one line: `without 9 of 107 shipped items: infra.cdn, all 8 of comp`.
+
+    With `most`, further names are only counted; the line is then short enough for a run's header.
+    """
     groups = {item.id: item.id.partition(".")[0] for item in shipped.items}
     sizes, gone = Counter(groups.values()), Counter(groups[item.id] for item in missing)
     whole = {group for group, size in sizes.items() if size > 1 and gone[group] == size}
-    names = [f"all {sizes[g]} of {g}" if (g := groups[item.id]) in whole else item.id for item in missing]
-    return f"without {len(missing)} of {len(shipped.items)} shipped items: {', '.join(dict.fromkeys(names))}"
+    named = [f"all {sizes[g]} of {g}" if (g := groups[item.id]) in whole else item.id for item in missing]
+    names = list(dict.fromkeys(named))
+    shown = names[: most or len(names)]
+    rest = len(missing) - sum(1 for name in named if name in shown)
+    more = f" and {rest} more" if rest else ""
+    return f"without {len(missing)} of {len(shipped.items)} shipped items: {', '.join(shown)}{more}"
 
 
 def _lines(checklist: Checklist, known: Item) -> list[Item]:

@@ -23,6 +23,8 @@ from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact
 
+#: Where `deploygate init` puts its files in a repository that has tests of its own.
+BESIDE = "deploygate"
 Location = tuple[int | str, ...]
 _MUST_BE = {
     "string_type": "must be text; put it in quotes",
@@ -78,8 +80,15 @@ def locate(name: str, root: Path) -> Path:
         path = root / "inventories" / f"{name}{suffix}"
         if path.is_file():
             return path
-    hint = nearest(name, available(root)) or "; inventories/ is empty"
+    hint = nearest(name, available(root)) or _in_other_folder(root)
     raise InventoryError([Problem(f"--inventory {name}", 0, f"no inventory has this name{hint}")])
+
+
+def _in_other_folder(root: Path) -> str:
+    """Name the folder that `deploygate init` chose in a repository with tests of its own."""
+    if available(root / BESIDE):
+        return f"; the inventories of this repository are in {BESIDE}/inventories: run `cd {BESIDE}` first"
+    return "; inventories/ is empty"
 
 
 def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:

@@ -29,6 +29,8 @@ from pytest_deploygate.session.asking import Asking, asking
 
 T = TypeVar("T")
 DEFAULT_CHANGE = "local"
+#: How many of the items that a checklist does without a run's header names; report and `deploygate plan` name all.
+_NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -147,7 +149,7 @@ def read(config: pytest.Config) -> Settings:
             *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), asked.functions(functions)),
         ),
         asking=asked,
-        without=comparison.without(missing, ours) if missing else "",
+        without=comparison.without(missing, ours, _NAMED) if missing else "",
     )
     _check(settings)
     said = timetable.remarks(

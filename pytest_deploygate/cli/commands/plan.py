@@ -99,9 +99,10 @@ def _plan(
         phases=tuple(planning.phases(situation, in_scope)),
         last=situation.last,
         absent=tuple(absent),
-        remarks=(*map(str, checklist.remarks), *([found.without] if found.without else [])),
+        remarks=tuple(map(str, checklist.remarks)),
         notes=tuple(map(str, loaded.notes)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
+        without=found.without,
     )
 
 
@@ -126,6 +127,7 @@ def _json(found: Plan) -> dict[str, Any]:
         "last_run": found.last.at.isoformat() if found.last.at else None,
         "totals": found.totals,
         "remarks": list(found.remarks),
+        "without": found.without,
         "inventory_notes": list(found.notes),
     }
 
