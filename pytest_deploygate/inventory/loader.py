@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.fields.references import ONLY_WHERE, lacks, reading
 from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
+from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import sha256
 from pytest_deploygate.inventory.models import Inventory, composed
@@ -76,12 +77,17 @@ def locate(name: str, root: Path) -> Path:
             raise InventoryError([Problem(name, 0, "is a folder, not an inventory file")])
         hint = nearest(path.stem, available(root))
         raise InventoryError([Problem(name, 0, f"no such inventory file{hint}")])
-    for suffix in (".yml", ".yaml"):
-        path = root / "inventories" / f"{name}{suffix}"
+    for path in _places(name, root):
         if path.is_file():
             return path
     hint = nearest(name, available(root)) or _in_other_folder(root)
     raise InventoryError([Problem(f"--inventory {name}", 0, f"no inventory has this name{hint}")])
+
+
+def _places(name: str, root: Path) -> list[Path]:
+    """Return the files that a name may stand for: those of the repository, then the lab's, which come with the package."""
+    own = [root / "inventories" / f"{name}{suffix}" for suffix in (".yml", ".yaml")]
+    return [*own, INVENTORIES / f"{name}.yml"]
 
 
 def _in_other_folder(root: Path) -> str:

@@ -23,6 +23,20 @@ MEANS: dict[Outcome, str] = {
     Outcome.HOLD: "Do not proceed.",
     Outcome.ROLLBACK: "Roll back.",
 }
+#: The change of runs that were not given one.
+NO_CHANGE = "local"
+
+
+def meaning(outcome: Outcome, change: str) -> str:
+    """Return what a decision means, as its headline says it: `Proceed.`
+
+    A GO without a change id builds on no phase before, and says so.
+    """
+    if outcome is Outcome.GO and change == NO_CHANGE:
+        return "Proceed with this scope alone (no change id)."
+    return MEANS[outcome]
+
+
 #: What a rule that did not decide means for the decision.
 BESIDE: dict[Outcome, str] = {
     Outcome.ROLLBACK: "Asks for a rollback",

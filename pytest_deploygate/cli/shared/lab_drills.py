@@ -23,7 +23,7 @@ from pytest_deploygate.checks.replication.probe import failover
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.inventory import sections
-from pytest_deploygate.inventory.loader import InventoryError, available
+from pytest_deploygate.inventory.loader import InventoryError
 from pytest_deploygate.inventory.loader import load as load_inventory
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.lab import up
@@ -32,9 +32,6 @@ from pytest_deploygate.model import CannotTell
 
 def rehearse(say: up.Say) -> None:
     """Run the drills on the new lab, so that there are records of them; say so if there are none."""
-    if "lab" not in available(Path.cwd()):
-        say("no drills: there is no inventories/lab.yml here", 0.0)
-        return
     try:
         inventory = load_inventory("lab", Path.cwd()).inventory
     except InventoryError as error:
