@@ -66,7 +66,7 @@ def _as_here() -> Installed:
     if origin:
         return Installed(
             pinned.requirement,
-            f"CI installs {_NAME} {pytest_deploygate.__version__}, but here it was not installed from a package index: if"
+            f"it installs {_NAME} {pytest_deploygate.__version__}, but here that was not installed from a package index: if"
             " yours does not have it, run init with --install-from git+https://…@TAG",
         )
     return pinned
