@@ -14,6 +14,9 @@ from enum import StrEnum
 
 Scalar = str | int | float | bool | None
 
+#: The change of runs that were not given one: their decision speaks for its scope alone.
+NO_CHANGE = "local"
+
 
 class Verdict(StrEnum):
     """The result of an item. Unknown is neither pass nor fail."""

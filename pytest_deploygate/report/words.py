@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from pytest_deploygate.model import WORST_FIRST, Outcome, Reading, Scalar, Severity, Verdict, words_for
+from pytest_deploygate.model import (
+    NO_CHANGE,
+    WORST_FIRST,
+    Outcome,
+    Reading,
+    Scalar,
+    Severity,
+    Verdict,
+    words_for,
+)
 
 MEANING: dict[Verdict, str] = {
     Verdict.FAIL: "measured, and the criterion is not met",
@@ -23,8 +32,6 @@ MEANS: dict[Outcome, str] = {
     Outcome.HOLD: "Do not proceed.",
     Outcome.ROLLBACK: "Roll back.",
 }
-#: The change of runs that were not given one.
-NO_CHANGE = "local"
 
 
 def meaning(outcome: Outcome, change: str) -> str:

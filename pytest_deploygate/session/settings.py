@@ -21,14 +21,13 @@ from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.model import Weakening
+from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import bearing, scope, shipped, suites, timetable
 from pytest_deploygate.session.asking import Asking, asking
 
 T = TypeVar("T")
-DEFAULT_CHANGE = "local"
 #: How many of the items that a checklist does without a run's header names; report and `deploygate plan` name all.
 _NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -87,7 +86,7 @@ class Settings:
     @property
     def chained(self) -> bool:
         """Whether a GO requires a GO of the phases before: if the change was named."""
-        return self.change != DEFAULT_CHANGE
+        return self.change != NO_CHANGE
 
     @property
     def not_applicable(self) -> dict[str, str]:

@@ -70,6 +70,8 @@ OWN = {
     "setup.cfg": "[tool:pytest]\naddopts = -q\n",
     "conftest.py": "",
     "tests/test_shop.py": "def test_shop():\n    pass\n",
+    "shop/tests.py": "",
+    "test_shop.py": "",
 }
 
 
@@ -90,6 +92,8 @@ def test_a_repository_with_tests_of_its_own_keeps_them(folder, name, words):
 def test_files_that_configure_something_else_are_no_reason_for_a_folder(folder):
     (folder / "pyproject.toml").write_text("[tool.ruff]\n")
     (folder / "setup.cfg").write_text("[metadata]\nname = shop\n")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "test_of_somebody.py").write_text("")
     assert init().exit_code == 0
     assert (folder / "pytest.ini").exists()
 

@@ -29,6 +29,11 @@ _EMPTY = ("attestations/.gitkeep", "waivers/.gitkeep", "issues/.gitkeep")
 _CHECKLIST = "suites/checklist.md"
 _WORKFLOW = ".github/workflows/deploygate.yml"
 _IGNORED = "deploygate-out/\n"
+#: Where tests show, a level deep: a bare `pytest` would no longer run them with our pytest.ini beside them.
+_TESTS = (
+    *("conftest.py", "tests", "test", "tests.py", "test_*.py"),
+    *("*/conftest.py", "*/tests", "*/test", "*/tests.py", "*/test_*.py"),
+)
 #: The item of `suites/test_own.py`.
 _OWN = "own.free-disk"
 
@@ -117,8 +122,9 @@ def _own_tests(folder: Path) -> str:
     """Return what shows that a folder has tests that are not ours; empty if it has none."""
     if (folder / _CHECKLIST).exists():  # written by an earlier `init`
         return ""
-    there = [name for name in ("conftest.py", "tests", "test") if (folder / name).exists()]
-    return pytest_configuration.file(folder) or next(iter(there), "")
+    found = (path for pattern in _TESTS for path in sorted(folder.glob(pattern)))
+    there = (path.relative_to(folder).as_posix() for path in found)
+    return pytest_configuration.file(folder) or next((name for name in there if name[0] != "."), "")
 
 
 def _files(place: Path, checklist: str, requirement: str) -> dict[Path, str]:
