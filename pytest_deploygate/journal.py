@@ -22,7 +22,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from pytest_deploygate.files import BackgroundSync, to_disk
+from pytest_deploygate.disk import BackgroundSync, to_disk
 from pytest_deploygate.model import (
     Decision,
     Distribution,

@@ -9,13 +9,11 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from pytest_deploygate import files
-from pytest_deploygate.files import BackgroundSync, sha256, write_whole
+from pytest_deploygate.files import sha256, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -82,43 +80,3 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
 
 def test_sha256():
     assert sha256(b"abc") == hashlib.sha256(b"abc").hexdigest()
-
-
-def test_the_disk_is_waited_for_once_for_many_writes(tmp_path, monkeypatch):
-    """What is written while the thread waits for the disk goes along with its next turn."""
-    turns, go_on = [], threading.Event()
-
-    def slow(descriptor: int) -> None:
-        turns.append(descriptor)
-        go_on.wait(10)
-
-    monkeypatch.setattr(files, "to_disk", slow)
-    sync = BackgroundSync(7)
-    for _ in range(100):
-        sync.begin()
-    go_on.set()
-    sync.wait()
-    sync.close()
-    assert 1 <= len(turns) <= 2
-    assert set(turns) == {7}
-
-
-def test_a_disk_that_fails_is_said_by_each_later_call(monkeypatch):
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(files, "to_disk", full)
-    sync = BackgroundSync(7)
-    sync.begin()
-    for again in (sync.wait, sync.begin, sync.wait):
-        with pytest.raises(OSError, match="Input/output error"):
-            again()
-    sync.close()
-
-
-def test_nothing_to_wait_for_starts_no_thread():
-    before = threading.active_count()
-    sync = BackgroundSync(7)
-    sync.wait()
-    sync.close()
-    assert threading.active_count() == before

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_deploygate import files, journal, redaction
+from pytest_deploygate import disk, journal, redaction
 from pytest_deploygate.journal import FILE, JournalError, UnwritableError, Writer
 from pytest_deploygate.model import (
     Decision,
@@ -191,7 +191,7 @@ def test_what_could_not_be_brought_to_the_disk_is_said_before_the_next_test(tmp_
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "to_disk", full)
+        patch.setattr(disk, "to_disk", full)
         writer.append("test", {"n": 2}, wait=False)
         with pytest.raises(UnwritableError, match=r"Input/output error; free disk space .*--resume"):
             writer.settle()

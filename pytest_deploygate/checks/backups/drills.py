@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_deploygate.checks.backups.fixtures import backups_of
 from pytest_deploygate.checks.backups.probe import drill
+from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills.planned import Drill
 from pytest_deploygate.drills.record import Record
@@ -20,8 +20,10 @@ def drills(sections: Sections, environment: str, writes_schema: str | None) -> I
     if database is None or backup is None or backup.scratch is None:
         return
 
+    time_columns = {table.table: table.column for table in sections.get("partitioned") or ()}
+
     def run() -> Record[Any] | None:
         with contextlib.closing(Cluster(database, writes_schema)) as cluster:
-            return drill.restore_drill(cluster, backups_of(sections, environment)).record
+            return drill.restore_drill(cluster, Backups(backup, time_columns, environment)).record
 
     yield Drill("restore drill", "database", run, after="replication")

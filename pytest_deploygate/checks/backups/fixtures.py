@@ -11,11 +11,6 @@ from pytest_deploygate.fields.handed import Named, Sections
 @pytest.fixture(scope="session")
 def backups(sections: Sections, inventory: Named) -> Backups:
     """The backups of the inventory; the tool is queried once per run, and one restore is done."""
-    return backups_of(sections, inventory.name)
-
-
-def backups_of(sections: Sections, environment: str) -> Backups:
-    """Return the backups of an inventory."""
     partitioned = sections.get("partitioned") or ()
     time_columns = {table.table: table.column for table in partitioned}
-    return Backups(sections.need("backups"), time_columns, environment)
+    return Backups(sections.need("backups"), time_columns, inventory.name)
