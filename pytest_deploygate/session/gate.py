@@ -161,16 +161,26 @@ class Gate:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
         path = self.out / "evidence" / f"{stem}--{digest[:12]}.json"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                write_whole(path, raw)
+                _write(path, raw)
         except OSError as error:
             raise EvidenceLost(f"evidence {path.name} cannot be written: {error.strerror}") from None
         return Evidence(path.relative_to(self.out).as_posix(), digest, kind)
 
 
+def _write(path: Path, raw: bytes) -> None:
+    """Write a file, with its folder if that does not exist yet."""
+    try:
+        write_whole(path, raw)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, raw)
+
+
 #: The stash key of a bound test's gate.
 GATE = pytest.StashKey[Gate]()
+#: The stash key, in the configuration, of the test that runs now.
+RUNNING = pytest.StashKey[pytest.Item]()
 
 
 def plain(value: object) -> Any:

@@ -29,7 +29,7 @@ from pytest_deploygate.session import (
     suites,
 )
 from pytest_deploygate.session.floor import hold_the_floor
-from pytest_deploygate.session.gate import GATE, Gate
+from pytest_deploygate.session.gate import GATE, RUNNING, Gate
 from pytest_deploygate.session.html_table import HtmlTable
 from pytest_deploygate.session.progress import PROGRESS, Progress, terminal_of
 from pytest_deploygate.session.run import Run, exit_code, plain_id
@@ -210,6 +210,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Give each bound test its gate."""
+    item.config.stash[RUNNING] = item
     if ids := bound.item_ids(item):
         callspec = getattr(item, "callspec", None)
         target = callspec.id if callspec and callspec.id != "not-covered" else ""
@@ -285,21 +286,29 @@ class _Writing:
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show what runs now."""
+        """Show what runs now; the findings of the test before are on disk when it begins.
+
+        Under pytest-xdist tests run in other processes, which do not wait for the journal.
+        """
+        if not self.config.pluginmanager.has_plugin("dsession"):
+            self._stop(self.run.settle())
         if progress := self.config.stash.get(PROGRESS, None):
             progress.begin(nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Journal a test's findings; stop the run if the journal can no longer be written."""
-        if lost := self.run.record(report):
-            session = self.config.pluginmanager.get_plugin("session")
-            if session is not None:
-                session.shouldstop = lost
-                self.run.stopped = True
+        self._stop(self.run.record(report))
         progress = self.config.stash.get(PROGRESS, None)
         if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
             progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
+
+    def _stop(self, lost: str | None) -> None:
+        """Stop the run if evidence was lost."""
+        session = self.config.pluginmanager.get_plugin("session")
+        if lost and session is not None:
+            session.shouldstop = lost
+            self.run.stopped = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
