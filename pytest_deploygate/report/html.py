@@ -17,7 +17,7 @@ from jinja2 import bccache
 
 from pytest_deploygate import __version__
 from pytest_deploygate.model import Finding, words_for
-from pytest_deploygate.report import changes, view, words
+from pytest_deploygate.report import changes, size, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
 from pytest_deploygate.report.plots import coverage, figures
 from pytest_deploygate.report.record import Record
@@ -29,14 +29,14 @@ _REASON_AT_MOST = 4000
 def render(record: Record) -> str:
     """Return the document. Same record and version, same bytes.
 
-    It has no script, loads nothing, and stays under `view.LIMIT` bytes for checklists of up to several thousand items. If
+    It has no script, loads nothing, and stays under `size.LIMIT` bytes for checklists of up to several thousand items. If
     that requires it, items are shown in brief, and the document says so.
     """
     known = cleaned(record)
     text = ""
-    for room in (view.LIMIT - 60_000, view.LIMIT // 2, 0):
+    for room in (size.LIMIT - 60_000, size.LIMIT // 2, 0):
         text = _finished(known, room)
-        if len(text.encode()) < view.LIMIT:
+        if len(text.encode()) < size.LIMIT:
             break
     return text
 
@@ -110,7 +110,7 @@ def _template() -> jinja2.Template:
         measured=words.measured,
         met=words.met,
         moment=words.moment,
-        brief=functools.partial(words.shortened, most=view.BRIEF),
+        brief=functools.partial(words.shortened, most=size.BRIEF),
         long=_long,
         capitalize_first=lambda text: text[:1].upper() + text[1:],
         glance=functools.partial(words.shortened, most=150),

@@ -1,7 +1,7 @@
 """What the page shows, computed from the record: the template only lays it out.
 
-The page stays under a megabyte. Items that need action are shown in full first, then the passes in the order of the
-checklist, while there is room. The rest is shown in one line each, and the page says so.
+The page stays under a megabyte (`size`). Items that need action are shown in full first, then the passes in the order
+of the checklist, while there is room. The rest is shown in one line each, and the page says so.
 """
 
 from __future__ import annotations
@@ -17,31 +17,24 @@ from markupsafe import Markup
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
     Decision,
-    Distribution,
-    Figure,
     Finding,
     Item,
     Phase,
     Rule,
-    Series,
     Severity,
     Verdict,
     Weakening,
 )
-from pytest_deploygate.report import causes, changes, grouping, schedule, signing, words
+from pytest_deploygate.report import causes, changes, grouping, schedule, signing, size, words
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.changes import Change
 from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import Record
 
-#: Maximum size of the page in bytes (UTF-8, including the style sheet).
-LIMIT = 1_000_000
 #: Passes with more targets than this are folded (and unfolded in print).
 FOLD_OVER = 3
 #: Items that a rule names and links; the rest are counted.
 ITEMS_PER_RULE = 12
-#: Maximum length of a text in a row.
-BRIEF = 90
 #: Changes of a kind, attestations and events that are listed; the rest are counted.
 CHANGES, ATTESTED, EVENTS = 20, 60, 100
 #: Items that need action, or causes that items share, that are named at the top in one line each.
@@ -201,7 +194,9 @@ def page(record: Record, room: int) -> Page:
     rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     bad = _deciding_first(grouping.not_good(inside, against), rules, against)
     known = causes.grouped(bad, against)
-    in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
+    in_full = size.in_full(
+        bad, inside, room - sum(size.outside_bytes(r) for r in record.items if not r.in_scope)
+    )
     planned = frozenset(record.planned)
     anchors = _anchors(record.items, in_full | {i for rule in rules for i in rule.items[:ITEMS_PER_RULE]})
     cards = {
@@ -351,71 +346,3 @@ def _phase(group: grouping.PhaseGroup, cards: dict[str, Card]) -> PhaseView:
         inside=group.inside,
         outside=tuple(cards[r.item.id] for r in group.outside),
     )
-
-
-def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int) -> frozenset[str]:
-    """Choose the items that are shown in full: those that need action first, then the others, while there is room."""
-    left = room - sum(_brief_bytes(r) for r in inside)
-    chosen: set[str] = set()
-    for result in itertools.chain(bad, (r for r in inside if r.verdict.good)):
-        size = _full_bytes(result)
-        if size <= left:
-            left -= size
-            chosen.add(result.item.id)
-    return frozenset(chosen)
-
-
-def _bytes(text: str) -> int:
-    """Estimate the size of a text once it is escaped and encoded, rounding up."""
-    if text.isascii():
-        return len(text) + 5 * sum(map(text.count, "<>&\"'"))
-    return 3 * len(text)
-
-
-def _brief_bytes(result: ItemResult) -> int:
-    """Estimate the size of a row."""
-    return (
-        (75 if result.verdict.good else 45)
-        + len(result.item.id)
-        + _bytes(result.item.text[:BRIEF])
-        + _bytes(result.reason[:BRIEF])
-    )
-
-
-def _outside_bytes(result: ItemResult) -> int:
-    return 150 + len(result.item.id) + _bytes(result.item.text[:BRIEF])
-
-
-def _full_bytes(result: ItemResult) -> int:
-    """Estimate how much more than its row an item takes if everything measured is shown."""
-    return (
-        1300
-        + 5 * len(result.item.id)
-        + _bytes(result.item.text)
-        + _bytes(result.reason)
-        + sum(_finding_bytes(f) for f in result.findings)
-    )
-
-
-def _finding_bytes(finding: Finding) -> int:
-    texts: tuple[str, ...] = (finding.target, finding.reason, finding.criterion, finding.test, *finding.notes)
-    return (
-        480
-        + sum(map(_bytes, texts))
-        + 40 * len(finding.notes)
-        + sum(220 + 2 * len(e.path) + _bytes(e.title) for e in finding.evidence)
-        + sum(80 + _bytes(f"{r.name}{r.value}{r.unit}{r.limit}") for r in finding.readings)
-        + sum(map(_figure_bytes, finding.figures))
-    )
-
-
-def _figure_bytes(figure: Figure) -> int:
-    """Estimate the size of a figure and the text beside it."""
-    match figure:
-        case Distribution():
-            points = min(len(figure.points), 160)
-        case Series():
-            points = sum(min(len(line.points), 1000) for line in figure.lines[:4])
-        case _:
-            points = 9 * sum(min(len(pieces), 300) for _, pieces in figure.rows[:12])
-    return 4500 + 15 * points
