@@ -16,7 +16,6 @@ from markupsafe import Markup
 
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
-    Decision,
     Finding,
     Item,
     Phase,
@@ -25,9 +24,21 @@ from pytest_deploygate.model import (
     Verdict,
     Weakening,
 )
-from pytest_deploygate.report import causes, changes, grouping, schedule, signing, size, words
+from pytest_deploygate.report import (
+    causes,
+    changes,
+    ending,
+    grouping,
+    owners,
+    phase_strip,
+    schedule,
+    signing,
+    size,
+    words,
+)
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.changes import Change
+from pytest_deploygate.report.ending import Ending
 from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import Record
 
@@ -105,6 +116,7 @@ class Shown:
     cards: tuple[Card, ...]
     anchor: str
     blocks: Blocks
+    owners: tuple[str, ...]
 
     @property
     def title(self) -> str:
@@ -149,13 +161,13 @@ class Page:
     """Everything that the template needs."""
 
     record: Record
-    headline: str
-    means: str
-    outcome_class: str
+    ending: Ending
+    strip: tuple[phase_strip.Box, ...]
     rules: tuple[Rule, ...]
     beside: tuple[tuple[str, tuple[Rule, ...]], ...]
     groups: tuple[Group, ...]
     glance: tuple[Shown, ...]
+    acting: int
     unseen: int
     phases: tuple[PhaseView, ...]
     tally: tuple[tuple[Verdict, int], ...]
@@ -180,12 +192,6 @@ class Page:
     weaker_elsewhere: tuple[Weakening, ...]
 
 
-def _means(decision: Decision | None) -> str:
-    if decision is None:
-        return "Nothing was decided: do not proceed."
-    return words.AFTERWARDS.get(decision.exit_code) or words.MEANS[decision.outcome]
-
-
 def page(record: Record, room: int) -> Page:
     """Compute the page, with `room` bytes for items that are shown in full."""
     decision = record.decision
@@ -203,19 +209,20 @@ def page(record: Record, room: int) -> Page:
         r.item.id: _card(r, anchors.get(r.item.id, ""), r.item.id in in_full, grouping.deferred(r, against))
         for r in record.items
     }
-    shown = tuple(_shown(n, cause, cards) for n, cause in enumerate(known, start=1))
+    answering = owners.by_item(record)
+    shown = tuple(_shown(n, cause, cards, answering) for n, cause in enumerate(known, start=1))
     glance = [s for s in shown if s.anchor][:GLANCE]
     tally = words.tally(r.verdict for r in inside)
     weaker, elsewhere = grouping.weakenings(record)
     return Page(
         record=record,
-        headline=decision.outcome.value if decision else "NO DECISION",
-        means=_means(decision),
-        outcome_class=decision.outcome.value.lower() if decision else "none",
+        ending=ending.of(record),
+        strip=phase_strip.boxes(record),
         rules=rules,
         beside=grouping.beside(decision.rules, decision.outcome) if decision else (),
         groups=tuple(_groups(shown)),
         glance=tuple(glance),
+        acting=len(bad),
         unseen=len(bad) - sum(len(s.cards) for s in glance),
         phases=tuple(_phase(g, cards) for g in grouping.by_phase(record)),
         tally=tally,
@@ -290,11 +297,14 @@ def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str,
     }
 
 
-def _shown(number: int, cause: Cause, cards: Mapping[str, Card]) -> Shown:
+def _shown(
+    number: int, cause: Cause, cards: Mapping[str, Card], answering: Mapping[str, tuple[str, ...]]
+) -> Shown:
     mine = tuple(cards[item] for item in cause.ids)
     rows = {c.item.id for c in mine if not c.full or not c.measured}
     anchor = f"cause-{number}" if cause.shared else mine[0].anchor
-    return Shown(cause, mine, anchor, _blocks(mine, rows))
+    who = dict.fromkeys(name for item in cause.ids for name in answering.get(item, ()))
+    return Shown(cause, mine, anchor, _blocks(mine, rows), tuple(who))
 
 
 def _groups(known: Iterable[Shown]) -> Iterable[Group]:

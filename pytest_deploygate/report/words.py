@@ -29,11 +29,6 @@ BESIDE: dict[Outcome, str] = {
     Outcome.HOLD: "Would hold by itself",
     Outcome.GO: "Listed, does not hold",
 }
-#: The meaning of an exit code after a rollback was executed.
-AFTERWARDS: dict[int, str] = {
-    23: "Rolled back and verified.",
-    24: "The rollback FAILED: see the state of the platform below.",
-}
 EXIT: dict[int, str] = {
     0: "GO",
     1: "HOLD, an item failed",

@@ -159,7 +159,7 @@ def test_the_terminal_says_a_cause_once_with_a_command_that_a_shell_takes() -> N
 
 def test_the_page_has_one_row_a_cause_and_every_item_once_in_full() -> None:
     text = html.render(_mixed())
-    glance = text[text.index('id="glance"') : text.index("<nav")]
+    glance = text[text.index('id="glance"') : text.index('id="attention"')]
     assert glance.count("<tr>") == 3  # the header, and a row each
     assert '<a href="#cause-1">' in glance
     assert text.count("<code>deploygate attest m.0 m.1 ") == 1
