@@ -48,7 +48,13 @@ class Cause:
     @property
     def said(self) -> str:
         """The cause in words, without the commands."""
-        return "; ".join(_ATTEST.sub(r"\1 them\2", reason) for reason in self.reasons)
+        who = "them" if self.shared else "it"
+        return "; ".join(_ATTEST.sub(rf"\1 {who}\2", reason) for reason in self.reasons)
+
+    @property
+    def only_attesting(self) -> bool:
+        """True if attestations are all that is missing."""
+        return all(_ATTEST.fullmatch(reason) for reason in self.reasons)
 
     @property
     def severities(self) -> str:

@@ -136,7 +136,7 @@ def _what(planned: PlannedItem) -> Text:
         lines.append(_test_words(test))
         lines += [Text(f"! {words.partition(';')[0]}", style="yellow") for words in test.missing]
     if not planned.tests and planned.item.kind is not Kind.MANUAL:
-        lines.append(Text("! no test is bound to it", style="yellow"))
+        lines.append(Text("! this version has no check for it", style="yellow"))
     if planned.attesting:
         lines += _attesting_words(planned.attesting)
     if planned.waived:
