@@ -126,7 +126,8 @@ class Distribution:
     """The distribution of a measured quantity, for a plot.
 
     `points` are (value, share at or below it), both increasing. `quantile` is the share that must be below `limit`;
-    `low` and `high` are the bounds of the true quantile, None if not known.
+    `low` and `high` are the bounds of the true quantile, None if not known. `samples` is how many values there are, 0 if
+    not known: no quantile beyond 1 - 1/samples can be seen.
     """
 
     title: str
@@ -136,6 +137,7 @@ class Distribution:
     limit: float | None = None
     low: float | None = None
     high: float | None = None
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)

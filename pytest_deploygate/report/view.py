@@ -83,9 +83,9 @@ class Card:
 
     @property
     def own_reason(self) -> bool:
-        """True if the item's own reason says more than its first finding."""
-        found = self.result.findings
-        return not found or found[0].reason != self.result.reason or found[0].verdict is not self.verdict
+        """True if the item's own reason says more than its findings, which are shown below it with their reasons."""
+        said = [f.reason for f in self.result.findings if f.verdict is self.verdict]
+        return not any(reason and reason in self.result.reason for reason in said)
 
     @property
     def drawn(self) -> bool:

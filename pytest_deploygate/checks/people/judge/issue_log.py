@@ -134,19 +134,22 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     weighty = SEVERITIES[: SEVERITIES.index(criterion.blocking) + 1]
     still_open = [entry for entry in seen.entries if entry.closed is None]
     blocking = [entry for entry in still_open if entry.severity in weighty]
-    readings = (
-        Reading("entries", len(seen.entries)),
-        Reading("open", len(still_open)),
-        Reading(f"open at {criterion.blocking} or worse", len(blocking), limit="0", ok=not blocking),
-    )
     problems = [
         f"{_where(seen, entry)} {entry.item}: {entry.severity} and open, owner {entry.owner}: "
         "resolve it and set `closed`, or lower its severity with a reason"
         for entry in blocking
     ]
-    problems += list(_problems(seen))
-    problems += [_incomplete(seen, e) for e in still_open if e.incomplete and e not in blocking
-                 and not any(e.about(bad.item, bad.target) for bad in seen.bad_items)]  # fmt: skip
+    lacking = list(_problems(seen))
+    stubs = [_incomplete(seen, e) for e in still_open if e.incomplete and e not in blocking
+             and not any(e.about(bad.item, bad.target) for bad in seen.bad_items)]  # fmt: skip
+    readings = (
+        Reading("entries", len(seen.entries)),
+        Reading("open", len(still_open)),
+        Reading(f"open at {criterion.blocking} or worse", len(blocking), limit="0", ok=not blocking),
+        Reading("not green and not documented", len(lacking), limit="0", ok=not lacking),
+        Reading("other entries to be filled in", len(stubs), limit="0", ok=not stubs),
+    )
+    problems += lacking + stubs
     if problems:
         return Judgement(Verdict.FAIL, _some(problems), readings)
     return Judgement(
