@@ -89,12 +89,13 @@ def _reasons(result: ItemResult) -> Iterator[str]:
     """Yield why an item is not good, in words that do not name the item."""
     bad = grouping.bad_findings(result)
     if not bad or not result.complete:
-        yield _neutral(result.reason, result.item.id)
+        yield neutral(result.reason, result.item.id)
     for finding in bad:
-        yield _neutral(finding.reason.removeprefix(f"{finding.target}: "), result.item.id)
+        yield neutral(finding.reason.removeprefix(f"{finding.target}: "), result.item.id)
 
 
-def _neutral(reason: str, item: str) -> str:
+def neutral(reason: str, item: str) -> str:
+    """Return a reason in words that are the same for all items of its cause."""
     host = _HOST.search(reason)
     said = host[0] if host else reason
     return re.sub(rf"(?<![\w.-]){re.escape(item)}(?![\w-]|\.\w)", _ITEM, said)

@@ -110,7 +110,7 @@ def read(config: pytest.Config) -> Settings:
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
     except (InventoryError, ChecklistError) as error:
-        raise pytest.UsageError(f"\n{error}\n") from None
+        raise pytest.UsageError(str(error)) from None
     change = str(config.getoption("--change"))
     if not _CHANGE.fullmatch(change):
         raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
@@ -176,7 +176,7 @@ class _Records:
             tried(lambda: issue_log.load(root, change, checklist), IssueLog("", exists=False)),
         )
         if problems:
-            raise pytest.UsageError("\n" + redact("\n".join(problems)) + "\n")
+            raise pytest.UsageError(redact("\n".join(problems)))
         return found
 
 
