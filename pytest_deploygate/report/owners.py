@@ -30,6 +30,8 @@ def by_item(record: Record) -> Mapping[str, tuple[str, ...]]:
             found[item.id] = tuple(dict.fromkeys(logged[item.id]))
         elif item.id in waived:
             found[item.id] = (waived[item.id],)
+        elif item.closing:
+            continue  # decided by the issue log or by signatures, not by one role
         elif roles := roles_asked(item):
             found[item.id] = roles
         elif item.kind is not Kind.AUTOMATED:
