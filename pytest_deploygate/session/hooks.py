@@ -19,7 +19,6 @@ from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import (
     bound,
     fixtures,
-    last_line,
     manual,
     needs,
     outcome,
@@ -318,6 +317,8 @@ class _Writing:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print errors, what is not a pass, then the decision with its reasons."""
+    from pytest_deploygate.session import last_line  # noqa: PLC0415 (the end of a run; its start imports less)
+
     record = config.stash.get(_RECORD, None)
     if record is None:
         return
