@@ -39,8 +39,12 @@ class Ending:
 
 #: An outcome whose rollback has ended, by exit code.
 _WENT_BACK = {
-    23: Ending("ROLLED BACK", "The old side serves again, and every step was verified.", Look.BACK),
-    24: Ending("ROLLBACK FAILED", "The rollback FAILED: see the state of the platform below.", Look.FAILED),
+    23: Ending("ROLLED BACK", "Every step of the rollback was done and verified.", Look.BACK),
+    24: Ending(
+        "ROLLBACK FAILED",
+        "A step failed or could not be verified: see the state of the platform below.",
+        Look.FAILED,
+    ),
 }
 _LOOKS = {Outcome.GO: Look.GO, Outcome.HOLD: Look.HOLD, Outcome.ROLLBACK: Look.ROLLBACK}
 

@@ -91,7 +91,8 @@ def _last(record: Record, phase: str) -> tuple[datetime, Outcome] | None:
 
 
 def _took(start: datetime, end: datetime) -> str:
-    return f"{_moment(start)}, {words_for(end - start)}"
+    took = end - start
+    return f"{_moment(start)}, {words_for(took) if took.total_seconds() >= 1 else 'under 1 s'}"
 
 
 def _span(start: datetime, end: datetime) -> str:

@@ -136,8 +136,8 @@ def test_each_ending_has_its_headline() -> None:
     said = {name: terminal.text(record()) for name, record in sample_outcomes.ALL.items()}
     assert "GO: proceed." in said["go"]
     assert "GO with 1 waiver: proceed." in said["go-waived"]
-    assert "ROLLED BACK: the old side serves again" in said["back"]
-    assert "ROLLBACK FAILED: the rollback FAILED" in said["back-failed"]
+    assert "ROLLED BACK: every step of the rollback was done and verified." in said["back"]
+    assert "ROLLBACK FAILED: a step failed or could not be verified" in said["back-failed"]
 
 
 def test_what_is_good_is_counted_once() -> None:
