@@ -31,6 +31,8 @@ EXIT_PRECEDENCE = (
 
 #: The rule that says whether a rollback is advised, with the answer to each of its conditions.
 CONDITIONS = "rollback conditions"
+#: The rule that holds a phase until those before it have a GO.
+BEFORE = "the phases before must have a GO for this change"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
@@ -195,7 +197,7 @@ def _before(unmet: Sequence[str]) -> Said:
     if not unmet:
         return []
     text = "; ".join(unmet)
-    return [(Rule("the phases before must have a GO for this change", Outcome.HOLD, text), EXIT_HOLD)]
+    return [(Rule(BEFORE, Outcome.HOLD, text), EXIT_HOLD)]
 
 
 def _timed(remarks: Sequence[str]) -> Said:

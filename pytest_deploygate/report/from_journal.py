@@ -41,6 +41,7 @@ def build(entries: Sequence[Entry]) -> Record:
         weakenings=weakenings,
         windows=tuple((phase, start, end) for phase, (start, end) in about.windows.items()),
         planned=tuple(item.id for item in about.items if item.id not in bound),
+        owners=tuple((str(item), str(owner)) for item, owner in last.begin.get("owners", ())),
         measured=tuple(_measured(runs, about)),
         events=tuple(_events(entries, runs)),
         roles=about.roles,

@@ -64,7 +64,11 @@ class AttestedItem(pytest.Item):
             inventory=settings.inventory.name,
         )
         needed = judge_attestations.Needed.by(item)
-        self.stash[GATE].judge(judge_attestations.judge, seen, needed, target="attestation")
+        gate = self.stash[GATE]
+        if seen.attestations:
+            gate.judge(judge_attestations.judge, seen, needed, target="attestation")
+        else:  # nobody attested it: there is nothing to keep as evidence
+            gate.record(judge_attestations.judge(seen, needed), target="attestation")
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the item's place in the checklist."""

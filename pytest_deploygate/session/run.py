@@ -223,6 +223,7 @@ class Run:
             "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
             "clock": dataclasses.asdict(own_clock.read()),
             "records": _digests(settings),
+            "owners": _owners(settings),
             "chained": settings.chained,
             "windows": _windows(settings),
             "remarks": settings.remarks,
@@ -278,6 +279,12 @@ def _windows(settings: Settings) -> dict[str, list[str]]:
         phase.id: windows.planned(phase, timetable.t0, timetable.zone) for phase in settings.checklist.phases
     }
     return {phase: [w[0].isoformat(), w[1].isoformat()] for phase, w in found.items() if w}
+
+
+def _owners(settings: Settings) -> list[tuple[str, str]]:
+    """Return items with their owners in the open, complete entries of the issue log."""
+    entries = settings.issue_log.entries if settings.issue_log else ()
+    return [(e.item, e.owner) for e in entries if e.closed is None and not e.incomplete]
 
 
 def _digests(settings: Settings) -> dict[str, str]:

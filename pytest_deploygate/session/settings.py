@@ -120,7 +120,7 @@ def read(config: pytest.Config) -> Settings:
         asked = asking(checklist, shipped.checks(ours, functions), declared)
         missing = comparison.left_out(checklist, ours)
     except (InventoryError, ChecklistError) as error:
-        raise pytest.UsageError(f"\n{error}\n") from None
+        raise pytest.UsageError(str(error)) from None
     change = str(config.getoption("--change"))
     if not _CHANGE.fullmatch(change):
         raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
@@ -188,7 +188,7 @@ class _Records:
             tried(lambda: issue_log.load(root, change, checklist), IssueLog("", exists=False)),
         )
         if problems:
-            raise pytest.UsageError("\n" + redact("\n".join(problems)) + "\n")
+            raise pytest.UsageError(redact("\n".join(problems)))
         return found
 
 

@@ -32,9 +32,14 @@ _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametri
 @options.inventory
 @options.checklist
 @options.change
+@click.option("--long", "long", is_flag=True, help="Name each test, and what it lacks.")
 @options.as_json
-def plan(expression: str, inventory: str, file: Path | None, change: str, as_json: bool) -> None:
+def plan(
+    *, expression: str, inventory: str, file: Path | None, change: str, long: bool, as_json: bool
+) -> None:
     """Show what runs where and when, who must attest what, what is disruptive, and what is missing.
+
+    Each item is one line; what is missing has a number and is listed once at the end.
 
     No probe runs and no connection is made. Secrets that are not set yet are listed as missing.
 
@@ -48,13 +53,13 @@ def plan(expression: str, inventory: str, file: Path | None, change: str, as_jso
     try:
         loaded = load(inventory, root, absent)
     except InventoryError as error:
-        raise Refused(f"\n{error}") from None
+        raise Refused(str(error)) from None
     with repository.plainly():
         found = _plan(root, file, loaded, expression.strip(), change, absent)
     if as_json:
         click.echo(json.dumps(redact_values(_json(found)), indent=1, ensure_ascii=False))
     else:
-        click.echo(redact(planshow.text(found)), nl=False)
+        click.echo(redact(planshow.text(found, long=long)), nl=False)
 
 
 def _plan(

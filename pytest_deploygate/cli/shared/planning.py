@@ -15,6 +15,7 @@ from pytest_deploygate.checklist.vocabulary import Attestation, roles_asked
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.checks.people.judge import attestations as judge_attestations
 from pytest_deploygate.checks.people.probe import attestations as probe_attestations
+from pytest_deploygate.decision.compose import NO_CHECK
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import Item, Judgement, Phase, Verdict
@@ -82,7 +83,7 @@ class PlannedItem:
             return ()
         lacks = [words for test in self.tests for words in test.missing]
         if not self.tests and not (self.attesting and self.item.kind.value == "manual"):
-            lacks.append("no test is bound to it")
+            lacks.append(NO_CHECK)
         if self.attesting and not self.attesting.done:
             lacks.append(self.attesting.reason)
         return tuple(dict.fromkeys(lacks))

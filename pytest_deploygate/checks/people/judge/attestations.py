@@ -54,6 +54,15 @@ def judge(seen: AttestationsSeen, needed: Needed) -> Judgement:
             verdict=Verdict.FAIL,
             reason=f"{_twice(people)} attested {needed.item} in two roles; {' and '.join(needed.roles)} "
             "must be different people",
+            readings=(
+                Reading(
+                    "people who attested",
+                    len(people) - 1,
+                    limit=f"{len(needed.roles)}, one for each role",
+                    ok=False,
+                ),
+                *folded.readings,
+            ),
         )
     outside = tuple(_elsewhere(one) for one in elsewhere)
     return dataclasses.replace(folded, notes=tuple(dict.fromkeys((*folded.notes, *outside))))
@@ -126,7 +135,7 @@ def _one(one: AttestationSeen, now: datetime, needed: Needed) -> _Judged:
     parts = [*_times(one, now), *_backings(one), *_signature(one, needed)]
     if findings and findings.verdict is not Verdict.PASS:
         parts.append(findings)
-    readings = tuple(_readings(one, now)) + (findings.readings if findings else ())
+    readings = tuple(_readings(one, now, needed)) + (findings.readings if findings else ())
     bad = [part for part in parts if part.verdict is not Verdict.ATTESTED]
     notes = tuple(note for part in parts for note in part.notes)
     if bad:
@@ -236,21 +245,37 @@ def _signature(one: AttestationSeen, needed: Needed) -> Iterator[Judgement]:
         )
 
 
-def _readings(one: AttestationSeen, now: datetime) -> Iterator[Reading]:
+def _readings(one: AttestationSeen, now: datetime, needed: Needed) -> Iterator[Reading]:
     said = one.attestation
     until = time_words(said.valid_until)
     yield Reading("attested by", f"{said.name} ({said.role})")
-    yield Reading("attested at", time_words(said.at))
+    early = said.at > now + CLOCK_SLACK
+    yield Reading("attested at", time_words(said.at), limit=f"not after {time_words(now)}", ok=not early)
+    if one.changed:
+        yield Reading(said.file, "changed during this run", limit="unchanged", ok=False)
     yield Reading("valid until", until, limit=f"after {time_words(now)}", ok=now < said.valid_until)
+    if not one.evidence:
+        yield Reading("evidence", "none", limit="at least one", ok=False)
     for seen in one.evidence:
         backing = seen.backing
         if backing.url:
             status = "not fetched" if not seen.asked else f"HTTP {seen.status or '-'}"
-            yield Reading(f"evidence {backing.url}", seen.found or status, limit=backing.sha256)
+            gone = seen.asked and seen.status in (404, 410)
+            compared = bool(seen.found and backing.sha256)
+            yield Reading(
+                f"evidence {backing.url}",
+                seen.found or status,
+                limit="exists" if gone else backing.sha256 if compared else "",
+                ok=False if gone else seen.found == backing.sha256 if compared else None,
+            )
         else:
             ok = seen.found == backing.sha256
             yield Reading(f"evidence {backing.file}", seen.found or "missing", limit=backing.sha256, ok=ok)
     state = {"none": "none", "good": f"good, by {one.signature.identity}"}.get(
         one.signature.state, one.signature.state
     )
-    yield Reading("signature", state)
+    signed = {"good": True, "unchecked": None, "none": False if needed.signed else None}.get(
+        one.signature.state, False
+    )
+    limit = "" if signed is None else "good, by a listed key"
+    yield Reading("signature", state, limit=limit, ok=signed)
