@@ -43,7 +43,7 @@ def _items(settings: Settings) -> list[Item]:
 
 def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -> Judgement:
     others = [r for r in composed if r.item.phase == item.phase and r.in_scope and not r.item.about_the_log]
-    log = settings.issue_log
+    log = settings.records.issue_log
     seen = IssueLogSeen(
         file=log.file if log else "",
         exists=log is not None and log.exists,
@@ -52,6 +52,7 @@ def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -
             bad for r in others for bad in judge_issue_log.bad_of(r.item, r.findings, r.verdict, r.reason)
         ),
         items_seen=len(others),
+        aside=log.aside if log else "",
     )
     criterion = NothingOpen() if item.closing is Closing.RESOLVED else Documented(item.phase)
     return judge_issue_log.judge(seen, criterion)

@@ -126,6 +126,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
     lines += [f"deploygate: {remark}" for remark in found.remarks]
+    lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     if run and run.moved_aside:

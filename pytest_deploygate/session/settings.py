@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from pytest_deploygate.checklist import attestations, comparison, issue_log, waivers
+from pytest_deploygate import git
+from pytest_deploygate.checklist import comparison
 from pytest_deploygate.checklist import parser as checklist_parser
-from pytest_deploygate.checklist.issue_log import IssueLog
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError
-from pytest_deploygate.checklist.vocabulary import Attestation
-from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
@@ -25,9 +21,13 @@ from pytest_deploygate.model import Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import bearing, scope, shipped, suites, timetable
+from pytest_deploygate.session import records as people
+from pytest_deploygate.session.records import Records
 
-T = TypeVar("T")
+#: Why a run knows no commit.
+NO_TREE = "the folder is not in a git work tree, so records were not compared with a commit"
 DEFAULT_CHANGE = "local"
+OUT = "deploygate-out"
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -45,9 +45,8 @@ class Settings:
     fresh: bool
     allow_disruptive: bool
     waived_exit: bool
-    attestations: tuple[Attestation, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
-    issue_log: IssueLog | None = None
+    records: Records
+    source: git.State
     weakenings: tuple[Weakening, ...] = ()
     ticked: Path | None = None
     only: tuple[str, ...] = ()
@@ -101,6 +100,9 @@ def read(config: pytest.Config) -> Settings:
             f"pytest took {root} for the project, because an option is followed by a path outside it: write it with an "
             "equals sign, --inventory=PATH, --deploygate-out=DIR, --ticked=FILE"
         )
+    tree = git.work_tree(root)
+    # Git looks for changed files while the inventory is read.
+    asked = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
         loaded = load(str(config.getoption("--inventory")), root)
         ours = checklist_parser.load(shipped.checklist())
@@ -114,14 +116,18 @@ def read(config: pytest.Config) -> Settings:
     change = str(config.getoption("--change"))
     if not _CHANGE.fullmatch(change):
         raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
-    records = _Records.read(root, checklist, change, loaded.inventory.policy.max_waivers)
+    try:
+        records = people.read(root, checklist, change, loaded.inventory.policy, tree)
+    except RecordsError as error:
+        raise pytest.UsageError(f"\n{redact(str(error))}\n") from None
     out = config.getoption("--deploygate-out")
+    place = Path(str(out)).absolute() if out else root / OUT / change
     settings = Settings(
         root=root,
         loaded=loaded,
         checklist=checklist,
         change=change,
-        out=Path(str(out)).absolute() if out else root / "deploygate-out" / change,
+        out=place,
         expression=str(config.getoption("markexpr") or "").strip(),
         resume=bool(config.getoption("--resume")),
         fresh=bool(config.getoption("--fresh")),
@@ -130,9 +136,10 @@ def read(config: pytest.Config) -> Settings:
         only=_only(config, checklist),
         execute_rollback=config.getoption("--rollback") == "execute",
         ticked=here / str(ticked) if (ticked := config.getoption("--ticked")) else None,
-        attestations=records.attestations,
-        waivers=records.waivers,
-        issue_log=records.issue_log,
+        records=records,
+        source=git.State(problem=NO_TREE)
+        if asked is None
+        else asked.answer(without=place if out else root / OUT),
         weakenings=(
             *comparison.weakenings(checklist, ours),
             *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), functions),
@@ -148,36 +155,6 @@ def read(config: pytest.Config) -> Settings:
         loaded.inventory.contacts,
     )
     return replace(settings, remarks=said)
-
-
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """Records written by people: attestations, waivers, the change's issue log."""
-
-    attestations: tuple[Attestation, ...]
-    waivers: tuple[Waiver, ...]
-    issue_log: IssueLog
-
-    @classmethod
-    def read(cls, root: Path, checklist: Checklist, change: str, cap: int) -> _Records:
-        """Read all of them before anything runs. Raises pytest.UsageError with every problem found."""
-        problems: list[str] = []
-
-        def tried(read_records: Callable[[], T], nothing: T) -> T:
-            try:
-                return read_records()
-            except RecordsError as error:
-                problems.append(str(error))
-                return nothing
-
-        found = cls(
-            tuple(tried(lambda: attestations.load_all(root, checklist), [])),
-            tuple(tried(lambda: waivers.load_all(root, checklist, cap), [])),
-            tried(lambda: issue_log.load(root, change, checklist), IssueLog("", exists=False)),
-        )
-        if problems:
-            raise pytest.UsageError("\n" + redact("\n".join(problems)) + "\n")
-        return found
 
 
 def _mistaken(root: Path, here: Path) -> bool:

@@ -25,7 +25,7 @@ class BadItem:
 class IssueLogSeen:
     """The log of a change and what it must cover. `items_seen`: items of the phase that have a verdict.
 
-    `exists` is false if there is no such file.
+    `exists` is false if there is no such file, or one that does not count because of `aside`.
     """
 
     file: str
@@ -33,6 +33,7 @@ class IssueLogSeen:
     entries: tuple[Issue, ...]
     bad_items: tuple[BadItem, ...]
     items_seen: int
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def judge_documented(seen: IssueLogSeen, criterion: Documented) -> Judgement:
         Reading("of these not documented", len(problems), limit="0", ok=not problems),
     )
     if problems:
-        return Judgement(Verdict.FAIL, f"{_some(problems)}; `deploygate issues` lists them", readings)
+        aside = f"{seen.file} does not count: {seen.aside}; " if seen.aside else ""
+        return Judgement(Verdict.FAIL, f"{aside}{_some(problems)}; `deploygate issues` lists them", readings)
     if not seen.bad_items:
         return Judgement(
             Verdict.PASS, f"nothing to document: all {seen.items_seen} items are green", readings
@@ -111,6 +113,8 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     """Judge whether an entry at or over the blocking severity is open (items marked `.resolved`)."""
     if criterion.blocking not in SEVERITIES:
         return Judgement(Verdict.INCONCLUSIVE, f"there is no severity {criterion.blocking!r} to block on")
+    if seen.aside:
+        return Judgement(Verdict.NOT_COVERED, f"{seen.file} does not count: {seen.aside}")
     if not seen.exists:
         return Judgement(
             Verdict.NOT_COVERED,
