@@ -174,6 +174,15 @@ def files(tree: WorkTree, commit: str, paths: Sequence[str] = ()) -> dict[str, K
     return found
 
 
+def untracked(tree: WorkTree) -> list[str]:
+    """Return the files that git does not keep, ignored ones included, by path below the top. Raises GitError.
+
+    A folder without any tracked file is one entry, with a slash at its end.
+    """
+    listed = _ask(tree, "ls-files", "--others", "--directory", "-z")
+    return [os.fsdecode(name) for name in listed.split(b"\0") if name]
+
+
 def same(raw: bytes, kept: Kept) -> bool:
     """Tell whether a file's bytes are a commit's, apart from line ends, which git may convert on checkout.
 

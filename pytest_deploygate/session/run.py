@@ -211,6 +211,7 @@ class Run:
             "waivers": [gate.plain(waiver) for waiver in settings.records.waivers],
             "aside": [dataclasses.asdict(one) for one in settings.records.aside],
             "source": dataclasses.asdict(settings.source),
+            "records_from": settings.base.words if settings.base else "",
             "weakenings": [dataclasses.asdict(weakening) for weakening in settings.weakenings],
             "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
             "clock": dataclasses.asdict(own_clock.read()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import bearing, scope, shipped, suites, timetable
+from pytest_deploygate.session import base, bearing, scope, shipped, suites, timetable
 from pytest_deploygate.session import records as people
+from pytest_deploygate.session.base import Base
+from pytest_deploygate.session.declared import Function
 from pytest_deploygate.session.records import Records
 
 #: Why a run knows no commit.
@@ -47,6 +50,7 @@ class Settings:
     waived_exit: bool
     records: Records
     source: git.State
+    base: Base | None = None
     weakenings: tuple[Weakening, ...] = ()
     ticked: Path | None = None
     only: tuple[str, ...] = ()
@@ -100,15 +104,18 @@ def read(config: pytest.Config) -> Settings:
             f"pytest took {root} for the project, because an option is followed by a path outside it: write it with an "
             "equals sign, --inventory=PATH, --deploygate-out=DIR, --ticked=FILE"
         )
-    tree = git.work_tree(root)
+    branch = base.of(root)
+    base.check(config, branch)
+    origin = branch.proposed(root) if branch else root
+    tree = git.work_tree(origin)
     # Git looks for changed files while the inventory is read.
     asked = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
-        loaded = load(str(config.getoption("--inventory")), root)
+        loaded = _loaded(str(config.getoption("--inventory")), root, branch)
         ours = checklist_parser.load(shipped.checklist())
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
-        file = _checklist_file(config)
+        file = branch.kept(_checklist_file(config)) if branch else _checklist_file(config)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
     except (InventoryError, ChecklistError) as error:
@@ -117,11 +124,19 @@ def read(config: pytest.Config) -> Settings:
     if not _CHANGE.fullmatch(change):
         raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
     try:
-        records = people.read(root, checklist, change, loaded.inventory.policy, tree)
+        policy = loaded.inventory.policy
+        # The records of a branch are committed; whether on the branch that the policy names is still to be seen.
+        records = people.read(
+            root, checklist, change, policy, None if branch and not policy.records_branch else tree
+        )
     except RecordsError as error:
         raise pytest.UsageError(f"\n{redact(str(error))}\n") from None
     out = config.getoption("--deploygate-out")
-    place = Path(str(out)).absolute() if out else root / OUT / change
+    if branch:
+        here = branch.proposed(here)
+        if forged := base.committed_results(tree, origin / OUT):
+            raise pytest.UsageError(f"--records-from: {forged}")
+    place = here / str(out) if out else origin / OUT / change
     settings = Settings(
         root=root,
         loaded=loaded,
@@ -139,8 +154,10 @@ def read(config: pytest.Config) -> Settings:
         records=records,
         source=git.State(problem=NO_TREE)
         if asked is None
-        else asked.answer(without=place if out else root / OUT),
+        else asked.answer(without=place if out else origin / OUT),
+        base=branch,
         weakenings=(
+            *_proposed(config, branch, loaded, checklist, functions),
             *comparison.weakenings(checklist, ours),
             *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), functions),
         ),
@@ -155,6 +172,29 @@ def read(config: pytest.Config) -> Settings:
         loaded.inventory.contacts,
     )
     return replace(settings, remarks=said)
+
+
+def _loaded(name: str, root: Path, branch: Base | None) -> Loaded:
+    """Load the inventory; that of the branch, if one is run."""
+    if branch is None or "/" not in name:
+        return load(name, root)
+    return load(str(branch.kept(Path(name).expanduser())), root)
+
+
+def _proposed(
+    config: pytest.Config,
+    branch: Base | None,
+    loaded: Loaded,
+    checklist: Checklist,
+    functions: Sequence[Function],
+) -> list[Weakening]:
+    """Return what a pull request would change; the process that writes the journal looks."""
+    if branch is None or hasattr(config, "workerinput"):
+        return []
+    from pytest_deploygate.session import proposed  # noqa: PLC0415 (only runs for pull requests need it)
+
+    places = config.getini("testpaths") or []
+    return proposed.weakenings(branch, config.rootpath, loaded, checklist, functions, places)
 
 
 def _mistaken(root: Path, here: Path) -> bool:
