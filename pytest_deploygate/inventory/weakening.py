@@ -119,4 +119,4 @@ def _said(value: object) -> str:
     if isinstance(value, BaseModel):
         held = value.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return ", ".join(f"{name} {held[name]}" for name in held) or "set"
-    return "not set" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "not set" if value in (None, "") else str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import resources
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
-from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared import code_owners, options
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.inventory.schema import json_schema
 from pytest_deploygate.session import shipped
@@ -62,14 +63,18 @@ def init(folder: Path, from_checklist: Path | None, force: bool, as_json: bool) 
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8", newline="")
         _ignore(folder / ".gitignore")
+        owners = code_owners.add(folder)
     except OSError as error:
         raise click.ClickException(
             f"{error.filename or folder} cannot be written: {error.strerror}"
         ) from None
+    written = [*files, ".gitignore"]
+    if owners is not None:
+        written.append(Path(os.path.relpath(owners, folder)).as_posix())
     if as_json:
-        click.echo(json.dumps({"folder": str(folder), "files": [*files, ".gitignore"]}))
+        click.echo(json.dumps({"folder": str(folder), "files": written}))
         return
-    for name in [*files, ".gitignore"]:
+    for name in written:
         click.echo(f"  {folder / name}")
     place = "" if folder == Path() else f"cd {folder} && "
     click.echo("Next:")
