@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from click.testing import CliRunner
-from small_repository import files
+from small_repository import files, run
 
 from pytest_deploygate.cli import main
 
+WAIVE = {
+    "--owner": "Database admin", "--approver": "Operations", "--ticket": "OPS-17", "--expires": "7d",
+    "--reason": "the pooler is replaced next week",
+}  # fmt: skip
 SUITE = """\
 import pytest
 
@@ -82,3 +87,13 @@ def test_not_applicable_must_name_an_item_of_the_checklist(planned):
     (planned / "inventories" / "prod.yml").write_text(f"name: production\n{entry}")
     code, text = plan()
     assert (code, "no item 'db.poling'" in text) == (4, True), text
+
+
+def test_a_record_that_nobody_committed_is_named_and_does_not_count(planned):
+    run("waive", "db.pooling", WAIVE)
+    assert items()["db.pooling"]["waived"]
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    code, text = plan()
+    assert code == 0
+    assert "does not count: uncommitted: this repository has no commit yet" in " ".join(text.split())
+    assert not items()["db.pooling"]["waived"]
