@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-#: How long one question may take. Only a very large work tree takes longer, and then its changes are unknown.
+#: How long one question may take.
 SECONDS = 10.0
+#: How long a run waits for the list of changed files. In a very large work tree it stays unknown.
+STATUS_S = 5.0
 _MOST_NAMED = 200
 _FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEAD = re.compile(r"(?:HEAD|@)(?:[~^][0-9]*)*")
@@ -127,12 +129,12 @@ class Asked:
         if self._process is None:
             return State(problem=self._problem)
         try:
-            out, said = self._process.communicate(timeout=SECONDS)
+            out, said = self._process.communicate(timeout=STATUS_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
             found = _found(self._tree, ["HEAD"])
-            why = f"git did not say within {SECONDS:.0f} s which files changed"
+            why = f"git did not say within {STATUS_S:.0f} s which files changed"
             return State(commit=found[0] if found else "", problem=why)
         if self._process.returncode != 0:
             return State(problem=_why(said))
