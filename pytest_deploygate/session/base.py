@@ -25,6 +25,8 @@ from pytest_deploygate.git import Branch, GitError, WorkTree
 
 #: How the second process learns that it is one.
 VARIABLE = "DEPLOYGATE_RECORDS_FROM"
+#: How the temporary folder's name begins; it may be within the pull request's folder.
+PREFIX = "deploygate-base-"
 #: pytest's options that name a file or folder to read, and those of it and its plugins that name one to write.
 _READS = ("-c", "--config-file", "--rootdir")
 #: Never linked into the copy: caches and packages, results, Python files, settings of pytest.
@@ -106,7 +108,7 @@ def run(ref: str, args: Sequence[str], paths: Sequence[str], here: Path) -> int:
             raise pytest.UsageError(
                 f"--records-from {ref}: {path} is of the pull request; name it relative to {here}"
             )
-    with tempfile.TemporaryDirectory(prefix="deploygate-base-") as folder:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         copy = Path(folder).resolve() / "files"
         branch = _copied(tree, ref, copy)
         place = copy / tree.prefix
@@ -127,6 +129,17 @@ def check(config: pytest.Config, base: Base | None) -> None:
             f"--records-from: pytest took {config.inipath or config.rootpath} for the project, which is not of the "
             "branch; name paths relative to the current folder"
         )
+
+
+def check_file(file: Path, base: Base | None) -> None:
+    """Refuse an inventory or a checklist that the branch does not have. Raises pytest.UsageError.
+
+    Its relative paths would start in the pull request.
+    """
+    place = file.resolve()
+    if base and place.is_relative_to(base.top) and not place.is_relative_to(base.copy):
+        shown = place.relative_to(base.top)
+        raise pytest.UsageError(f"--records-from: {shown} is not on {base.words}; commit it there first")
 
 
 def place_outputs(config: pytest.Config, base: Base) -> None:

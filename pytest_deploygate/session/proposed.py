@@ -18,7 +18,7 @@ from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.model import Weakening
 from pytest_deploygate.session import bearing
-from pytest_deploygate.session.base import CONFIGURATION, Base
+from pytest_deploygate.session.base import CONFIGURATION, PREFIX, Base
 from pytest_deploygate.session.declared import Function
 
 _STARTS = (
@@ -147,7 +147,7 @@ def _python(root: Path, places: Sequence[str]) -> Iterator[str]:
     """Yield the Python files below pytest's testpaths, and every conftest.py."""
     for place, inner, names in os.walk(root):
         folder = Path(place)
-        inner[:] = [name for name in inner if name not in _SKIPPED]
+        inner[:] = [name for name in inner if name not in _SKIPPED and not name.startswith(PREFIX)]
         below = folder.relative_to(root).as_posix()
         tested = any(fnmatch(below, p.rstrip("/")) or fnmatch(below, f"{p.rstrip('/')}/*") for p in places)
         for name in names:

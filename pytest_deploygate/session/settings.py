@@ -115,7 +115,9 @@ def read(config: pytest.Config) -> Settings:
         ours = checklist_parser.load(shipped.checklist())
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
+        base.check_file(loaded.file, branch)
         file = branch.kept(_checklist_file(config)) if branch else _checklist_file(config)
+        base.check_file(file, branch)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
     except (InventoryError, ChecklistError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -359,3 +360,19 @@ def test_two_roles_of_an_attestation_are_two_keys(signing: Project, tmp_path: Pa
     commit(signing)
     signing.run("-m", "phase2")
     assert signing.verdict("b.audit") == "attested"
+
+
+def test_git_is_started_a_few_times_only(signing: Project, tmp_path: Path) -> None:
+    """A run without records starts it once, one with records three times, however many there are."""
+    log, real = tmp_path / "log", shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "git"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    signing.run_process("-m", "phase2", PATH=path)
+    assert len(log.read_text().splitlines()) == 3
+    git(signing.path, "rm", "-q", WAIVER, ATTESTATION)
+    log.unlink()
+    signing.run_process("-m", "phase2", PATH=path)
+    assert len(log.read_text().splitlines()) == 1

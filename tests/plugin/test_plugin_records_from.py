@@ -224,6 +224,23 @@ def test_files_that_git_does_not_keep_are_there_and_the_pull_requests_are_not(pu
     assert pull.verdict("b.tables") == "pass", ran.text
 
 
+@pytest.mark.parametrize("folder", ["inventories", "deploy"])
+def test_an_inventory_that_the_branch_does_not_have(pull: Project, folder: str) -> None:
+    (pull.path / folder).mkdir(exist_ok=True)
+    (pull.path / folder / "own.yml").write_text("name: own\n")
+    ran = run(pull, f"--inventory={folder}/own.yml")
+    assert ran.code == 4
+    assert "own.yml is not on origin/main" in ran.text
+
+
+def test_a_temporary_folder_within_the_pull_request(pull: Project) -> None:
+    (pull.path / "temporary").mkdir()
+    (pull.path / "conftest.py").write_text("raise SystemExit(0)\n")
+    ran = run(pull, TMPDIR=str(pull.path / "temporary"))
+    assert ran.code == 1, ran.text
+    assert weakenings(pull) == "pull request: conftest.py is new; it was not used"
+
+
 def test_results_are_written_where_the_command_was_given(pull: Project) -> None:
     ran = run(
         pull, "--junitxml=results/junit.xml", "--ticked", "ticked.md", "--deploygate-out", "out", "-c", os.devnull,
