@@ -7,7 +7,6 @@ the copy. What a pull request would change is only compared (`proposed.py`).
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -209,12 +208,16 @@ def _run(args: Sequence[str], place: Path, told: dict[str, str]) -> int:
     # The folder is not importable by itself, unless it was for this process: `python -m pytest` adds it.
     safe = [] if "" in sys.path or str(Path.cwd()) in sys.path else ["-P"]
     command = [sys.executable, *safe, "-m", "pytest", *args]
-    process = subprocess.Popen(command, cwd=place, env={**os.environ, **told})
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    # Ctrl-C reaches both processes: the second one prints the standing decision, and needs the copy until then.
+    before = {kind: signal.signal(kind, _wait) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:
-        while True:
-            # Ctrl-C reaches both processes: the second one prints the standing decision, and needs the copy until then.
-            with contextlib.suppress(KeyboardInterrupt):
-                return process.wait()
+        process = subprocess.Popen(command, cwd=place, env={**os.environ, **told})
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        return process.wait()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+def _wait(*_: object) -> None:
+    """Handle a signal by going on: unlike an ignored one, the second process does not inherit it."""

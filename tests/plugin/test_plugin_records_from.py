@@ -328,12 +328,12 @@ def test_migrations(gate):
         text=True,
         start_new_session=True,
     )
-    for _ in range(300):
+    for _ in range(1200):
         if started.exists():
             break
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
-    text, _ = process.communicate(timeout=30)
+    text, _ = process.communicate(timeout=90)
     assert process.returncode == 2, text
     assert "HOLD" in text
     assert list((tmp_path / "temporary").glob("deploygate-base-*")) == []
