@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,25 +18,30 @@ from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.model import Weakening
+from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import base, bearing, scope, shipped, suites, timetable
 from pytest_deploygate.session import records as people
+from pytest_deploygate.session.asking import Asking, asking
 from pytest_deploygate.session.base import Base
 from pytest_deploygate.session.declared import Function
 from pytest_deploygate.session.records import Records
 
 #: Why a run knows no commit.
 NO_TREE = "the folder is not in a git work tree, so records were not compared with a commit"
-DEFAULT_CHANGE = "local"
 OUT = "deploygate-out"
+#: How many of the items that a checklist does without a run's header names; report and `deploygate plan` name all.
+_NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. `expression` is that of `-m`; empty means the whole checklist."""
+    """One run's settings. `expression` is that of `-m`; empty means the whole checklist.
+
+    `without` says in one line which shipped items the checklist does without; empty if it has all of them.
+    """
 
     root: Path
     loaded: Loaded
@@ -56,6 +61,8 @@ class Settings:
     only: tuple[str, ...] = ()
     execute_rollback: bool = False
     remarks: tuple[str, ...] = ()
+    asking: Asking = field(default_factory=lambda: Asking({}))
+    without: str = ""
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -82,7 +89,7 @@ class Settings:
     @property
     def chained(self) -> bool:
         """Whether a GO requires a GO of the phases before: if the change was named."""
-        return self.change != DEFAULT_CHANGE
+        return self.change != NO_CHANGE
 
     @property
     def not_applicable(self) -> dict[str, str]:
@@ -109,7 +116,7 @@ def read(config: pytest.Config) -> Settings:
     origin = branch.proposed(root) if branch else root
     tree = git.work_tree(origin)
     # Git looks for changed files while the inventory is read.
-    asked = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
+    status = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
         loaded = _loaded(str(config.getoption("--inventory")), root, branch)
         ours = checklist_parser.load(shipped.checklist())
@@ -120,6 +127,9 @@ def read(config: pytest.Config) -> Settings:
         base.check_file(file, branch)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
+        declared = [entry.item for entry in loaded.inventory.not_applicable]
+        asked = asking(checklist, shipped.checks(ours, functions), declared)
+        missing = comparison.left_out(checklist, ours)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(f"\n{error}\n") from None
     change = str(config.getoption("--change"))
@@ -155,14 +165,16 @@ def read(config: pytest.Config) -> Settings:
         ticked=here / str(ticked) if (ticked := config.getoption("--ticked")) else None,
         records=records,
         source=git.State(problem=NO_TREE)
-        if asked is None
-        else asked.answer(without=place if out else origin / OUT),
+        if status is None
+        else status.answer(without=place if out else origin / OUT),
         base=branch,
         weakenings=(
             *_proposed(config, branch, loaded, checklist, functions),
             *comparison.weakenings(checklist, ours),
-            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), functions),
+            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), asked.functions(functions)),
         ),
+        asking=asked,
+        without=comparison.without(missing, ours, _NAMED) if missing else "",
     )
     _check(settings)
     said = timetable.remarks(
@@ -214,11 +226,8 @@ def _check(settings: Settings) -> None:
         )
     known = [item.id for item in settings.checklist.items]
     for entry in settings.inventory.not_applicable:
-        if entry.item not in known:
-            hint = nearest(entry.item, known)
-            raise pytest.UsageError(
-                f"{settings.loaded.file}: not_applicable: no item {entry.item!r} in the checklist{hint}"
-            )
+        if problem := settings.asking.not_an_item(entry.item, known):
+            raise pytest.UsageError(f"{settings.loaded.file}: not_applicable: {problem}")
     phases = [phase.id for phase in settings.checklist.phases]
     start = settings.inventory.policy.rollback_from
     if "rollback_from" in settings.inventory.policy.model_fields_set and start not in phases:
