@@ -81,7 +81,10 @@ class Previous:
 class Provenance:
     """The origin of the report, so that it can be computed again and compared. Digests are SHA-256 in hex.
 
-    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far off the host's clock may be.
+    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far off the host's clock may be. `commit` and
+    `branch` are those of the folder in which the run started, `dirty` its files that differ from the commit;
+    `commit_unknown` says why some of that is unknown. `records_from` is the branch that checklist, inventory, tests and
+    records were read from, if it is another one.
     """
 
     tool: str
@@ -92,6 +95,12 @@ class Provenance:
     journal_head: str
     journal_path: str
     clock: str = ""
+    user: str = ""
+    commit: str = ""
+    branch: str = ""
+    dirty: tuple[str, ...] = ()
+    commit_unknown: str = ""
+    records_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,6 +331,8 @@ def _command(record: Record) -> str:
     scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
     # What passed before the evidence was interrupted is in the journal; --resume keeps it.
     resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
+    base = record.provenance.records_from.partition(" ")[0]
+    resume += f" --records-from {shlex.quote(base)}" if base else ""
     return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}{resume}"
 
 

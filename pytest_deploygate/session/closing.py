@@ -68,7 +68,7 @@ def _begun(item: Item, settings: Settings, entries: Sequence[Entry]) -> bool:
 
 def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult], *, begun: bool) -> Judgement:
     others = [r for r in composed if r.item.phase == item.phase and r.in_scope and not r.item.about_the_log]
-    log = settings.issue_log
+    log = settings.records.issue_log
     seen = IssueLogSeen(
         file=log.file if log else "",
         exists=log is not None and log.exists,
@@ -78,6 +78,7 @@ def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult], *
         ),
         items_seen=len(others),
         begun=begun,
+        aside=log.aside if log else "",
     )
     criterion = NothingOpen() if item.closing is Closing.RESOLVED else Documented(item.phase)
     return judge_issue_log.judge(seen, criterion)

@@ -125,7 +125,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
+    if found.base:
+        lines.append(
+            f"deploygate: checklist, inventory, tests and records are those of {found.base.words}, "
+            f"not of {found.source.commit[:12] or 'this folder'}"
+        )
     lines += [f"deploygate: {remark}" for remark in found.remarks]
+    lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     lines += [f"checklist: {found.without}"] if found.without else []

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from click.testing import CliRunner
-from small_repository import files
+from small_repository import files, run
 
 from pytest_deploygate.cli import main
 from pytest_deploygate.session import shipped
 
+WAIVE = {
+    "--owner": "Database admin", "--approver": "Operations", "--ticket": "OPS-17", "--expires": "7d",
+    "--reason": "the pooler is replaced next week",
+}  # fmt: skip
 SUITE = """\
 import pytest
 
@@ -105,3 +110,13 @@ def test_a_mistake_in_a_file_begins_on_the_line_of_its_error(planned):
     assert code == 4
     assert text.startswith("Error: inventories/prod.yml:2: bogus: ")
     assert "\n\n" not in text.rstrip("\n")
+
+
+def test_a_record_that_nobody_committed_is_named_and_does_not_count(planned):
+    run("waive", "db.pooling", WAIVE)
+    assert items()["db.pooling"]["waived"]
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    code, text = plan()
+    assert code == 0
+    assert "does not count: uncommitted: this repository has no commit yet" in " ".join(text.split())
+    assert not items()["db.pooling"]["waived"]

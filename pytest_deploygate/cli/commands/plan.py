@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from pytest_deploygate.checklist import attestations, waivers
+from pytest_deploygate import git
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.cli.shared import arguments, options, planning, pytest_configuration, repository
 from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
@@ -20,7 +20,7 @@ from pytest_deploygate.cli.show import plan as planshow
 from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
-from pytest_deploygate.session import scope
+from pytest_deploygate.session import records, scope
 from pytest_deploygate.session.asking import Asking, asking
 
 #: Marks of pytest and its plugins here, besides those that the configuration registers.
@@ -79,14 +79,14 @@ def _plan(
         raise Refused(f"-m {expression!r}: {error.msg}") from None
     inventory = loaded.inventory
     _check_applicable(loaded, checklist, asked)
+    kept = records.read(root, checklist, change, inventory.policy, git.work_tree(root))
     situation = Situation(
         root=root,
         checklist=checklist,
         inventory=inventory,
         change=change,
         functions=asked.functions(found.functions),
-        attestations=attestations.load_all(root, checklist),
-        waivers=waivers.load_all(root, checklist, inventory.policy.max_waivers),
+        records=kept,
         last=planning.last_times(root, change),
         now=now,
     )
@@ -104,7 +104,7 @@ def _plan(
         phases=tuple(planning.phases(situation, in_scope)),
         last=situation.last,
         absent=tuple(absent),
-        remarks=tuple(map(str, checklist.remarks)),
+        remarks=(*map(str, checklist.remarks), *(one.words for one in kept.aside)),
         notes=tuple(map(str, loaded.notes)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
         without=found.without,

@@ -25,8 +25,8 @@ class BadItem:
 class IssueLogSeen:
     """The log of a change and what it must cover. `items_seen`: items of the phase that have a verdict.
 
-    `exists` is false if there is no such file. `begun` is false if the phase has not begun for this change: nobody ran
-    it by itself, and its planned time has not come.
+    `exists` is false if there is no such file, or one that does not count because of `aside`. `begun` is false if the
+    phase has not begun for this change: nobody ran it by itself, and its planned time has not come.
     """
 
     file: str
@@ -35,6 +35,7 @@ class IssueLogSeen:
     bad_items: tuple[BadItem, ...]
     items_seen: int
     begun: bool = True
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ def judge_documented(seen: IssueLogSeen, criterion: Documented) -> Judgement:
             readings,
         )
     if problems:
-        return Judgement(Verdict.FAIL, f"{_some(problems)}; `deploygate issues` lists them", readings)
+        aside = f"{seen.file} does not count: {seen.aside}; " if seen.aside else ""
+        return Judgement(Verdict.FAIL, f"{aside}{_some(problems)}; `deploygate issues` lists them", readings)
     if not seen.bad_items:
         return Judgement(
             Verdict.PASS, f"nothing to document: all {seen.items_seen} items are green", readings
@@ -125,6 +127,8 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     """Judge whether an entry at or over the blocking severity is open (items marked `.resolved`)."""
     if criterion.blocking not in SEVERITIES:
         return Judgement(Verdict.INCONCLUSIVE, f"there is no severity {criterion.blocking!r} to block on")
+    if seen.aside:
+        return Judgement(Verdict.NOT_COVERED, f"{seen.file} does not count: {seen.aside}")
     if not seen.exists:
         return Judgement(
             Verdict.NOT_COVERED,
