@@ -60,7 +60,8 @@ class Archiving:
 class Repository:
     """The newest backup, the newest full one, how many full ones, and the store.
 
-    `unreachable` states why nothing could be read; the rest is then empty.
+    `unreachable` states why nothing could be read; the rest is then empty. `ours`: our own side is the cause, e.g. a name
+    that does not resolve here or a login that the host does not know.
     """
 
     tool: str
@@ -71,6 +72,7 @@ class Repository:
     full_count: int = 0
     store: Store | None = None
     unreachable: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ class NameFacts:
 
 @dataclass(frozen=True, slots=True)
 class ZoneAt:
-    """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer."""
+    """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer.
+
+    `ours`: the query did not leave our own side (no route, a firewall here).
+    """
 
     server: str
     name: str
@@ -60,6 +63,7 @@ class ZoneAt:
     transfer: str = "unclear"
     signatures: Signatures | None = None
     problem: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site."""
+    """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site.
+
+    `ours`: the request did not leave our own side (no route, a firewall here), so the control proves nothing.
+    """
 
     place: str
     path: str
@@ -144,6 +151,7 @@ class Health:
     attempts: int
     problem: str = ""
     primary_status: int | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,8 @@ class Slot:
 class Server:
     """What one node reports about itself. `problem` is set if it did not answer; then nothing else is known.
 
+    `ours`: our own side is the cause, e.g. its name does not resolve here.
+
     `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
     max_slot_wal_keep_size (-1: no limit). `sees_all` is false if the role lacks pg_read_all_stats (pg_monitor).
     """
@@ -132,6 +134,7 @@ class Server:
     cluster_name: str = ""
     synchronous_standby_names: str = ""
     synchronous_commit: str = ""
+    ours: bool = False
 
     @property
     def answered(self) -> bool:

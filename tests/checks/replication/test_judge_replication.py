@@ -38,6 +38,22 @@ BOUNDS = Replication()
 LATE = Watch(10.1, None, 272, 0, 10.1, None)
 
 
+def test_a_node_that_our_side_cannot_resolve_is_no_failure():
+    """Not in pg_stat_replication by its name, and no way to ask it: unknown. One that refuses is down."""
+    unresolved = Server(
+        "db2", problem="db2 (db2.invalid:5432) cannot be used: failed to resolve host", ours=True
+    )
+    found = judge_replica(replace(GOOD, server=unresolved, standby=None, slot=None), BOUNDS)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "whether db2 streams is unknown" in found.reason
+    assert "failed to resolve host" in found.reason
+    orphan = replace(SERVER, receiver="")
+    cluster = replace(CLUSTER, primary=replace(unresolved, node="db1"), replicas=(orphan,), streaming=())
+    assert judge_cluster(cluster, BOUNDS).verdict is Verdict.INCONCLUSIVE
+    refusing = replace(cluster, primary=replace(unresolved, node="db1", ours=False))
+    assert judge_cluster(refusing, BOUNDS).verdict is Verdict.FAIL
+
+
 def test_a_good_replica_passes_and_shows_its_numbers():
     found = judge_replica(GOOD, BOUNDS)
     assert (found.verdict, found.reason) == (

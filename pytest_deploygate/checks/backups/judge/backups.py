@@ -15,6 +15,13 @@ _CLOCKS = timedelta(minutes=5)
 
 def judge_repository(found: Repository, expected: Backup) -> Judgement:
     """Pass when a usable full backup exists, recent and encrypted, with a retention and room for the next ones."""
+    if found.unreachable and found.ours:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"nothing is known of the backups, because their host cannot be used from here: {found.unreachable}; correct "
+            "`backup.host`, or let the gate in",
+            (Reading("backup host", found.host, limit="answers"),),
+        )
     if found.unreachable:
         return Judgement(
             Verdict.FAIL,

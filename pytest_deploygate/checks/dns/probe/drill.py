@@ -124,7 +124,7 @@ def _wait(
 ) -> float | None:
     """Poll until every authoritative server returns these values; return the time since `began`, in seconds."""
     while (elapsed := time.monotonic() - began) < failover.patience_s:
-        facts = dns.name(settings, wanted)
+        facts = dns.name(settings, wanted, afresh=True)
         elapsed = time.monotonic() - began
         mine = [set(r.values) for server in facts.servers if not server.resolver for r in server.over]
         if all(found == values for found in mine):

@@ -35,7 +35,7 @@ def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progre
     deadline_s = cutover.patience_s
     rounds = 0
     while True:
-        facts = dns.name(settings, wanted)
+        facts = dns.name(settings, wanted, afresh=True)
         rounds += 1
         elapsed_s = time.monotonic() - began
         there = [is_new(server, wanted) for server in facts.servers]

@@ -69,6 +69,12 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
             readings,
         )
     if not facts.primary.answered:
+        if facts.primary.ours:
+            return Judgement(
+                Verdict.INCONCLUSIVE,
+                f"whether {name} takes writes is unknown: {facts.primary.problem}",
+                readings,
+            )
         orphans = [s.node for s in facts.replicas if s.answered and not s.receiver]
         if orphans and len(orphans) == len([s for s in facts.replicas if s.answered]):
             return Judgement(
@@ -223,6 +229,12 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
     lost = facts.slot is not None and facts.slot.wal_status not in ("reserved", "extended")
     if lost and facts.slot:
         held = f"; its slot is {facts.slot.wal_status}: WAL it needs was removed, so it must be rebuilt"
+    if not server.answered and server.ours:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"whether {name} streams is unknown: no row of pg_stat_replication on {facts.upstream} has its name, and "
+            f"{server.problem}{held}",
+        )
     if not server.answered:
         return fail(
             f"{name} is down: it is not in pg_stat_replication of {facts.upstream}, and {server.problem}{held}", "not streaming, not reachable", f"streaming from {facts.upstream}",

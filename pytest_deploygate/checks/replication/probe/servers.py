@@ -7,6 +7,7 @@ from datetime import timedelta
 import psycopg
 
 from pytest_deploygate.checks.replication.facts import Server, Slot, Standby
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
@@ -56,7 +57,7 @@ def read_server(cluster: Cluster, node: Node) -> Server:
     try:
         row = cluster.rows(node, _SERVER)[0]
     except CannotTell as unknown:
-        return Server(node.name, problem=str(unknown))
+        return Server(node.name, problem=str(unknown), ours=bool(reach.why_ours_in(str(unknown))))
     return Server(
         node=node.name,
         in_recovery=row[0],

@@ -24,6 +24,7 @@ from pytest_deploygate.checks.replication.facts import (
     Watch,
 )
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_slots, read_standbys
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
@@ -88,7 +89,9 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
             "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
         )
     servers = {
-        name: answer if isinstance(answer, Server) else Server(name, problem=str(answer))
+        name: answer
+        if isinstance(answer, Server)
+        else Server(name, problem=str(answer), ours=bool(reach.why_ours_in(str(answer))))
         for name, answer in cluster.everywhere(lambda node: read_server(cluster, node)).items()
     }
     if not any(server.answered for server in servers.values()):

@@ -12,6 +12,7 @@ import aiohttp
 import psycopg
 
 from pytest_deploygate.checks.uptime.section import WatchTarget
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.redaction import redact
@@ -47,13 +48,22 @@ async def ask(target: WatchTarget, timeout_s: float, control: str | None = None)
     try:
         why = await _wrong(_question(target), timeout_s)
     except _CannotAsk as ours:
-        return Answer(None, 0.0, str(ours))
+        # A router's answer that the host is not there may be true of it alone, if others can be reached from here.
+        gone = reach.host_gone(ours) and control and not await _reached(control, timeout_s)
+        return Answer(False if gone else None, 0.0, str(ours))
     took_ms = round((time.monotonic() - began) * 1000, 1)
     if not why:
         return Answer(True, took_ms)
-    if control and (blind := await _wrong(lambda: _tcp(control), timeout_s)):
+    if control and (blind := await _reached(control, timeout_s)):
         return Answer(None, took_ms, f"the control {control} cannot be reached either ({blind})")
     return Answer(False, took_ms, why)
+
+
+async def _reached(control: str, timeout_s: float) -> str:
+    try:
+        return await _wrong(lambda: _tcp(control), timeout_s)
+    except _CannotAsk as ours:
+        return str(ours)
 
 
 def _question(target: WatchTarget) -> Callable[[], Awaitable[None]]:
@@ -74,13 +84,25 @@ async def _wrong(question: Callable[[], Awaitable[None]], timeout_s: float) -> s
         return f"no answer within {timeout_s:g} s"
     except _NotUp as answer:
         return str(answer)
-    except aiohttp.ClientConnectorError as error:
-        return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
-    except OSError as error:
-        return redact(_system_said(error))
-    except (aiohttp.ClientError, psycopg.Error, ValueError) as error:
-        return redact(" ".join(f"{error}".split()))[:_MOST_WORDS] or type(error).__name__
+    except (OSError, aiohttp.ClientError, psycopg.Error, ValueError) as error:
+        if ours := _ours(error):
+            raise _CannotAsk(ours) from error
+        return redact(_words(error))
     return ""
+
+
+def _ours(error: Exception) -> str:
+    """Return why the request did not leave our own side; psycopg says so in its text only."""
+    said = str(error) if isinstance(error, psycopg.OperationalError) else ""
+    return reach.why_ours(error) or reach.why_ours_in(said)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
+    if isinstance(error, OSError):
+        return _system_said(error)
+    return " ".join(f"{error}".split())[:_MOST_WORDS] or type(error).__name__
 
 
 def _system_said(error: OSError) -> str:
