@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import sha256
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
-from pytest_deploygate.redaction import Secret, redact
+from pytest_deploygate.redaction import Secret, redact, weak
 
 Location = tuple[int | str, ...]
 _MUST_BE = {
@@ -105,8 +105,32 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     former.sort(key=lambda key: key.line)
-    notes = tuple(Problem(shown, key.line, str(key)) for key in former)
+    notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
     return Loaded(inventory, path, sha256(raw), notes)
+
+
+def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:
+    """Yield a note for each secret that cannot be masked everywhere without making reports unreadable."""
+    values = [(location, value) for location, value in _leaves(document) if isinstance(value, str)]
+    words = [*(value for _, value in values), *{str(part) for location, _ in values for part in location}]
+    for source, why in weak(words).items():
+        for location in (location for location, value in values if value == source):
+            text = (
+                f"{_path(location)}: the secret in {source} {why}, so it is masked only where it stands as a password "
+                "could; use a longer one"
+            )
+            yield Problem(shown, _line(document, location), text)
+
+
+def _leaves(node: object, location: Location = ()) -> Iterator[tuple[Location, object]]:
+    if isinstance(node, Mapping):
+        for key, inner in node.items():
+            yield from _leaves(inner, (*location, str(key)))
+    elif isinstance(node, list):
+        for number, inner in enumerate(node):
+            yield from _leaves(inner, (*location, number))
+    else:
+        yield location, node
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from pytest_deploygate.judging.own_lag import OwnLag
+
 
 @dataclass(frozen=True, slots=True)
 class Archiver:
@@ -54,6 +56,7 @@ class Archiving:
     gap: tuple[str, ...] = ()
     gap_problem: str = ""
     now: datetime | None = None
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Trial:
     problem: str
     label: str = ""
     listed: bool = True
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +182,4 @@ class RestoreFacts:
     left: tuple[str, ...] = ()
     isolation: dict[str, str] = field(default_factory=dict)
     swept: tuple[str, ...] = ()
+    lag: OwnLag = field(default_factory=OwnLag)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 
 from pytest_deploygate.checks.dns.section import DnsName, networks
+from pytest_deploygate.judging.own_lag import OwnLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Switch:
     elapsed_s: float
     first_all_s: float | None
     earlier: tuple[Observation, ...]
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 def is_new(server: NameAt, wanted: DnsName) -> bool:
@@ -126,6 +128,7 @@ class FailoverFacts:
     name: str
     switched_s: float | None
     back_s: float | None
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)

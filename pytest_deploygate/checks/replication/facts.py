@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from pytest_deploygate.judging.own_lag import OwnLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class FailoverFacts:
     phantom: int = 0
     writable_after_s: float | None = None
     restored_after_s: float | None = None
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Watch:
     last_replayed_age_s: float | None = None
     marker_s: float | None = None
     problem: str = ""
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +193,4 @@ class ReplicaUnderLoad:
     first_missing: tuple[int, ...]
     phantom: int
     problem: str
+    lag: OwnLag = field(default_factory=OwnLag)

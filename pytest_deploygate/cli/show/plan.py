@@ -216,7 +216,7 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
             f"{plan.last.at:%Y-%m-%d %H:%M} UTC)."
         )
     if plan.notes:
-        yield Text(f"Keys of the inventory to rename ({len(plan.notes)}):")
+        yield Text(f"Notes about the inventory ({len(plan.notes)}):")
         yield from map(_bullet, plan.notes)
     if plan.remarks:
         yield Text(f"Lines of {plan.checklist} that are not items ({len(plan.remarks)}):")

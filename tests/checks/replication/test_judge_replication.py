@@ -19,6 +19,7 @@ from pytest_deploygate.checks.replication.facts import (
 )
 from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
 from pytest_deploygate.checks.replication.section import Replication
+from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import Verdict
 
 PRIMARY = Server("db1", version=15, system_identifier="77", timeline=3, lsn=900, slot_wal_limit_mb=1024,
@@ -221,3 +222,13 @@ def test_no_slots_need_no_limit():
     primary = replace(PRIMARY, slot_wal_limit_mb=-1)
     facts = replace(CLUSTER, primary=primary, standbys=(replace(STANDBY, slot=""),))
     assert judge_cluster(facts, BOUNDS.model_copy(update={"slots": False})).verdict is Verdict.PASS
+
+
+def test_our_own_lag_is_not_the_replicas():
+    """A marker read after 4.5 s of 4 s while this process stood still for a second is inconclusive, without that a failure."""
+    bounds = Replication.model_validate({"marker_within": "4s", "max_lag_time": "4s"})
+    watch = replace(WATCH, waited_s=4.5, caught_up_s=4.5, marker_s=4.5)
+    assert judge_replica(replace(GOOD, watch=watch), bounds).verdict is Verdict.FAIL
+    ours = judge_replica(replace(GOOD, watch=replace(watch, lag=OwnLag(4.5, late_s=1.0))), bounds)
+    assert ours.verdict is Verdict.INCONCLUSIVE
+    assert "this process was 1 s late itself" in ours.reason

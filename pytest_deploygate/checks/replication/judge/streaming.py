@@ -14,6 +14,7 @@ from pytest_deploygate.checks.replication.judge.replica import (
     synchronous,
 )
 from pytest_deploygate.checks.replication.section import Replication
+from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
 
 _GRANT = "GRANT pg_monitor TO the gate's role"
@@ -173,7 +174,17 @@ def judge_replica(measurement: ReplicaFacts, criterion: Replication) -> Judgemen
         reply(measurement, criterion),
     ]
     if measurement.server.answered:
-        held = [lag(measurement, criterion), marker(measurement, criterion)]
+        watch, within = measurement.watch, criterion.marker_within.total_seconds()
+        # What never arrived was waited for without our own delay already.
+        held = [
+            excused(
+                lag(measurement, criterion),
+                watch.lag,
+                watch.caught_up_s,
+                criterion.max_lag_time.total_seconds(),
+            ),
+            excused(marker(measurement, criterion), watch.lag, watch.marker_s, within),
+        ]
         if Verdict.FAIL in (parts[1].verdict, parts[3].verdict):
             # Paused or delayed replay or a silent receiver is the cause; its effects are shown as readings only.
             held = [replace(part, reason="") for part in held]

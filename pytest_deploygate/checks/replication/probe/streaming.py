@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -24,7 +24,7 @@ from pytest_deploygate.checks.replication.facts import (
     Watch,
 )
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_slots, read_standbys
-from pytest_deploygate.clients import reach
+from pytest_deploygate.clients import own_lag, reach
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
@@ -250,20 +250,31 @@ def _watches(
         server = servers[node.name]
         if not server.answered:
             return Watch(problem=server.problem)
+        began = time.monotonic()
         try:
-            return _watch(cluster, node, server, mine, target, patience_s)
+            seen = _watch(cluster, node, server, mine, target, lambda: lag.fair_s(began) > patience)
         except CannotTell as unknown:
             return Watch(problem=str(unknown))
+        return replace(seen, lag=lag.since(began))
 
-    answers = cluster.everywhere(one, cluster.replicas)
+    patience = min(patience_s, _LONGEST_PATIENCE_S)
+    with own_lag.watching() as lag:
+        answers = cluster.everywhere(one, cluster.replicas)
     return {name: a if isinstance(a, Watch) else Watch(problem=str(a)) for name, a in answers.items()}
 
 
 def _watch(
-    cluster: Cluster, node: Node, server: Server, mine: markers.Rows | None, target: int, patience_s: float
+    cluster: Cluster,
+    node: Node,
+    server: Server,
+    mine: markers.Rows | None,
+    target: int,
+    over: Callable[[], bool],
 ) -> Watch:
-    """Poll one replica. One that cannot catch up (no receiver, paused, not in recovery) is polled once."""
-    patience = min(patience_s, _LONGEST_PATIENCE_S)
+    """Poll one replica until it is complete or the time is `over`.
+
+    One that cannot catch up (no receiver, paused, not in recovery) is polled once.
+    """
     hopeless = not server.in_recovery or not server.receiver or server.replay_paused
     began = time.monotonic()
     caught_up: float | None = None
@@ -278,7 +289,7 @@ def _watch(
         if mine and marker is None and _has_marker(cluster, node, mine):
             marker = time.monotonic() - began
         done = caught_up is not None and (mine is None or marker is not None or node.delayed is not None)
-        if done or hopeless or not target or spent > patience:
+        if done or hopeless or not target or over():
             behind = max(0, target - (reached or 0)) if target else None
             rest = max(0, (received or 0) - (replayed or 0))
             return Watch(spent, caught_up, behind, rest, age, marker)

@@ -15,10 +15,14 @@ from pytest_deploygate.checks.uptime.section import WatchTarget
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.tls.client_context import client_context
+from pytest_deploygate.model import words_for
 from pytest_deploygate.redaction import redact
 
 _MOST_BODY = 1 << 20
 _MOST_WORDS = 160
+_STEP_S = 0.05
+#: A timeout is not the target's if this process was late for more than a tenth of it, as with response times.
+_LATE_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,28 @@ class Answer:
     up: bool | None
     took_ms: float
     why: str = ""
+
+
+class _Lag:
+    """How late this process is meanwhile: a task that only sleeps is woken too late by as much."""
+
+    def __init__(self) -> None:
+        self._total_s, self._asleep = 0.0, time.monotonic()
+        self._task = asyncio.create_task(self._sleep())
+
+    @property
+    def late_s(self) -> float:
+        """The delay so far, in seconds. What is overdue now counts: after a stall the timeout may come first."""
+        return self._total_s + max(0.0, time.monotonic() - self._asleep - _STEP_S)
+
+    def end(self) -> None:
+        self._task.cancel()
+
+    async def _sleep(self) -> None:
+        while True:
+            self._asleep = time.monotonic()
+            await asyncio.sleep(_STEP_S)
+            self._total_s += max(0.0, time.monotonic() - self._asleep - _STEP_S)
 
 
 class _NotUp(Exception):  # noqa: N818 (it is an answer, not an error)
@@ -43,6 +69,14 @@ async def ask(target: WatchTarget, timeout_s: float, control: str | None = None)
 
     The target's own timeout replaces `timeout_s`.
     """
+    lag = _Lag()
+    try:
+        return await _answer(target, timeout_s, control, lag)
+    finally:
+        lag.end()
+
+
+async def _answer(target: WatchTarget, timeout_s: float, control: str | None, lag: _Lag) -> Answer:
     began = time.monotonic()
     timeout_s = target.timeout.total_seconds() if target.timeout else timeout_s
     try:
@@ -54,6 +88,8 @@ async def ask(target: WatchTarget, timeout_s: float, control: str | None = None)
     took_ms = round((time.monotonic() - began) * 1000, 1)
     if not why:
         return Answer(True, took_ms)
+    if took_ms >= timeout_s * 1000 and (late_s := lag.late_s) >= timeout_s * _LATE_SHARE:
+        return Answer(None, took_ms, f"{why}, but this process was {words_for(late_s)} late itself")
     if control and (blind := await _reached(control, timeout_s)):
         return Answer(None, took_ms, f"the control {control} cannot be reached either ({blind})")
     return Answer(False, took_ms, why)
