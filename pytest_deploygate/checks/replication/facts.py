@@ -66,6 +66,8 @@ class PrimaryFacts:
 class ReplicaFacts:
     """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
 
+    `follows` names the node that its receiver, or its primary_conninfo, points at; empty if it is none of the inventory.
+
     `marker_problem` is why no marker row could be written; `upstream_problem` why the upstream did not answer.
     """
 
@@ -79,6 +81,7 @@ class ReplicaFacts:
     watch: Watch
     marker_problem: str
     upstream_problem: str
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,9 @@ class Slot:
 class Server:
     """What one node reports about itself. `problem` is set if it did not answer; then nothing else is known.
 
-    `ours`: our own side is the cause, e.g. its name does not resolve here.
+    `ours`: our own side is the cause, e.g. its name does not resolve here. `sender` and `heard_s` are the server that its
+    receiver is connected to and the age of the last message from there (pg_stat_wal_receiver), `conninfo` host and port of
+    its primary_conninfo; empty or None where they are not shown to us.
 
     `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
     max_slot_wal_keep_size (-1: no limit). `sees_all` is false if the role lacks pg_read_all_stats (pg_monitor).
@@ -139,6 +144,9 @@ class Server:
     synchronous_standby_names: str = ""
     synchronous_commit: str = ""
     ours: bool = False
+    sender: str = ""
+    heard_s: float | None = None
+    conninfo: str = ""
 
     @property
     def answered(self) -> bool:

@@ -15,7 +15,7 @@ from pytest_deploygate.checks.replication.judge.replica import (
 )
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.judging.own_lag import excused
-from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 
 _GRANT = "GRANT pg_monitor TO the gate's role"
 
@@ -256,12 +256,35 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
             f"{facts.upstream}: see its log for why it cannot connect{held}",
             "no WAL receiver", f"streaming from {facts.upstream}",
         )  # fmt: skip
-    return Judgement(
-        Verdict.INCONCLUSIVE if not primary.sees_all else Verdict.FAIL,
-        f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it"
-        + (f": pg_stat_replication is hidden from us; {_GRANT}" if not primary.sees_all
-           else f": it follows a server that the inventory does not name; point it at {facts.upstream}"),
+    if not primary.sees_all:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it: pg_stat_replication is "
+            f"hidden from us; {_GRANT}",
+        )
+    return fail(
+        f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it: {_follows(facts)}{held}",
+        f"receives from {server.sender or 'an unknown server'}", f"streaming from {facts.upstream}",
     )  # fmt: skip
+
+
+def _follows(facts: ReplicaFacts) -> str:
+    """Say what the replica itself says of its sender, and what to do about it."""
+    server, upstream = facts.server, facts.upstream
+    heard = f", last heard of {words_for(server.heard_s)} ago" if server.heard_s is not None else ""
+    told = [f"pg_stat_wal_receiver names {server.sender}{heard}"] if server.sender else []
+    told += [f"primary_conninfo names {server.conninfo}"] if server.conninfo else []
+    said = " and ".join(told) or f"where it receives from is hidden from us ({_GRANT})"
+    if facts.follows == upstream:
+        return (
+            f"{said}, which is {upstream}: {upstream} has given the connection up (wal_sender_timeout), so the receiver hangs "
+            f"or the network is cut; restart {server.node}"
+        )
+    if facts.follows:
+        return f"{said}, which is {facts.follows}, not {upstream}: change its primary_conninfo, then restart its receiver"
+    if not told:
+        return f"{said}: see its primary_conninfo; point it at {upstream}, or restart it if it is"
+    return f"{said}, which the inventory does not name: point it at {upstream}, or correct the inventory"
 
 
 def _streams(facts: ReplicaFacts) -> Judgement:

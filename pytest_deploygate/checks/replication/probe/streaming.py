@@ -110,6 +110,7 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
             found[node.name],
             watch=watches[node.name],
             marker_problem=marker_problem,
+            follows="" if found[node.name][1] else _follows(servers[node.name], cluster.nodes),
         )
         for node in cluster.replicas
     )
@@ -150,6 +151,7 @@ def _facts(
     *,
     watch: Watch,
     marker_problem: str,
+    follows: str,
 ) -> ReplicaFacts:
     server, top = servers
     upstream = node.upstream or top.node
@@ -170,6 +172,7 @@ def _facts(
         watch=watch,
         marker_problem=marker_problem,
         upstream_problem=sight.problem,
+        follows=follows,
     )
 
 
@@ -207,6 +210,12 @@ def match(node: Node, server: Server, standbys: Iterable[Standby], nodes: Iterab
     mine = _addresses(node) - {a for n in nodes if n.name != node.name for a in _addresses(n)}
     found = [s for s in rows if s.address in mine]
     return found[0] if len(found) == 1 else None
+
+
+def _follows(server: Server, nodes: Iterable[Node]) -> str:
+    """Return the node that a replica's receiver is connected to, else the one in its primary_conninfo."""
+    places = {reach.at(host, n.port): n.name for n in nodes for host in (n.host, *_addresses(n))}
+    return next((places[place] for place in (server.sender, server.conninfo) if place in places), "")
 
 
 def _plain(name: str) -> str:
