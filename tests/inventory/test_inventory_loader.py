@@ -124,7 +124,7 @@ database:
         (7, "database.password: secrets must not be in plaintext here; write env:NAME or file:PATH"),
         (8, "database.primary.host: is not a host name or address (user, password and database have keys"),
         (8, "database.primary.prt: no such key; did you mean 'port'?"),
-        (10, "database.replicas[0].port: must be less than or equal to 65535"),
+        (10, "database.replicas[0].port: must be at most 65535"),
         (11, "database.replicas[1].port: 'abc' is not a port number"),
         (12, "database.connect_timeout: 5 has no unit; write for example 500ms, 30s, 5m or 2h"),
         (13, "database.statement_timeout: '5 parsecs' is not a duration; write for example"),
