@@ -23,6 +23,8 @@ from pytest_deploygate.checks.dns.section import Dns
 from pytest_deploygate.checks.pages import probe as pages
 from pytest_deploygate.checks.pages.section import Pages, PublicPage
 from pytest_deploygate.checks.tls.probe import certificates, protocols
+from pytest_deploygate.checks.tls.probe.connection import place
+from pytest_deploygate.checks.tls.probe.mutual import client_control
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host.shell import shell
@@ -197,3 +199,21 @@ def test_a_run_begins_without_memory() -> None:
     assert reach.known("192.0.2.1:443")
     reach.begin()
     assert reach.known("192.0.2.1:443") is None
+
+
+def test_without_a_connection_nothing_is_known_of_client_certificates(tmp_path) -> None:
+    """A port that refuses lets nobody in and turns nobody away: both attempts are unclear."""
+    (tmp_path / "c.pem").write_text("not a certificate")
+    own = {"certificate": str(tmp_path / "c.pem"), "key": str(tmp_path / "c.pem")}
+    endpoint = Endpoint.model_validate(
+        {
+            "name": "partner",
+            "host": "localhost",
+            "port": 1,
+            "addresses": ["127.0.0.1"],
+            "client_certificate": own,
+        }
+    )
+    found = client_control(place(endpoint, "127.0.0.1", TIMEOUT_S), endpoint)
+    assert found.without.outcome == "unclear"
+    assert found.with_certificate.outcome == "unclear"

@@ -62,6 +62,18 @@ def test_a_drill_is_not_ended_in_the_middle(project):
     assert project.verdict("b.tables") == "inconclusive"
 
 
+def test_each_worker_keeps_to_the_budget(project):
+    """With pytest-xdist the tests run in other processes, in their main thread."""
+    project.inventory("name: prod\npolicy: {budget: 4s}\n")
+    project.suite(SUITE)
+    began = time.monotonic()
+    ran = project.run_process("-m", "phase2", "-n", "2")
+    assert time.monotonic() - began < 25
+    assert ran.code == 21, ran.text
+    assert project.verdict("b.tables") == "inconclusive"
+    assert "the run's budget of 4 s was used up" in project.reason("b.tables")
+
+
 @pytest.mark.parametrize("budget", ["", "policy: {budget: 10m}"])
 def test_without_need_a_budget_changes_nothing(good, budget):
     good.inventory(f"name: prod\n{budget}\n")
