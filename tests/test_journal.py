@@ -288,12 +288,14 @@ def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
 
 @pytest.mark.parametrize("weak", ["test", "kind", "1", '"', "pass", "own", "prev", "a", "\\", "2026", "r1"])
 def test_a_weak_password_breaks_no_journal(tmp_path, monkeypatch, weak):
-    """A password equal to a word or digit of the format is masked in people's texts, and the journal stays readable."""
+    """A password equal to a word or digit of the format is masked where a password stands, and the journal stays readable."""
     monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_weak", {})
     Secret(weak)
     writer = Writer(tmp_path)
     writer.append(
-        "test", {"run": "r1", "test": "t", "findings": [{"verdict": "pass", "reason": f"<{weak}>"}]}
+        "test",
+        {"run": "r1", "test": "t", "findings": [{"verdict": "pass", "reason": f"<{weak}> password={weak}"}]},
     )
     writer.append("end", {"run": "r1"})
     writer.close()
@@ -302,7 +304,7 @@ def test_a_weak_password_breaks_no_journal(tmp_path, monkeypatch, weak):
     assert entries == writer.entries
     (finding,) = entries[0].body["findings"]
     assert finding["verdict"] == "pass"
-    assert finding["reason"] == "<[secret]>"
+    assert finding["reason"] == f"<{weak}> password=[secret]"
 
 
 def test_half_a_character_is_written(tmp_path):

@@ -55,6 +55,10 @@ class Policy(Section):
         default=False,
         description="whether attestations and waivers count only with SSH signatures of the roles that they name",
     )
+    budget: Duration | None = Field(
+        default=None,
+        description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",
+    )
 
 
 class Freeze(Section):

@@ -287,8 +287,15 @@ def _readings(one: AttestationSeen, now: datetime, needed: Needed) -> Iterator[R
     state = {"none": "none", "good": f"good, by {one.signature.identity}"}.get(
         one.signature.state, one.signature.state
     )
-    signed = {"good": True, "unchecked": None, "none": False if needed.signed else None}.get(
+    by_role = not needed.signed or one.signature.identity == said.role
+    signed = {"good": by_role, "unchecked": None, "none": False if needed.signed else None}.get(
         one.signature.state, False
     )
-    limit = "" if signed is None else "good, by a listed key"
+    limit = (
+        ""
+        if signed is None
+        else f"good, by a key of {said.role}"
+        if needed.signed
+        else "good, by a listed key"
+    )
     yield Reading("signature", state, limit=limit, ok=signed)
