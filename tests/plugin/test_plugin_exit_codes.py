@@ -348,6 +348,6 @@ def test_the_closing_line_counts_tests_outside_the_checklist(good):
     )
     ran = good.run()
     assert ran.code == 1
-    assert "GO: proceed." in ran.text
+    assert "GO: proceed with this scope alone" in ran.text
     assert "Exit code 1: a test outside the checklist failed" in ran.text
     assert "GO (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in " in last(ran)
