@@ -6,7 +6,6 @@ import os
 import threading
 import time
 
-
 #: A disk that answers within this time is waited for at once: to hand over to a thread takes longer.
 QUICK_S = 0.0004
 
