@@ -54,8 +54,8 @@ def phases(record: Record) -> tuple[PhaseTimes, ...]:
 
 
 def picture(record: Record) -> Markup:
-    """Draw the change on a time axis; empty if only one phase was measured: that would be a speck beside the plan."""
-    if len({m.phase for m in record.measured}) < 2:
+    """Draw the change on a time axis; empty for one run or one phase: that would be a speck beside the plan."""
+    if len(record.runs) < 2 or len({m.phase for m in record.measured}) < 2:
         return Markup()
     windows = {phase: (start, end) for phase, start, end in record.windows}
     rows = []
