@@ -18,9 +18,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any
 
+from pytest_deploygate.disk import BackgroundSync, to_disk
 from pytest_deploygate.model import (
     Decision,
     Distribution,
@@ -53,7 +55,7 @@ class UnwritableError(JournalError):
     """The disk is full or the folder is not writable: evidence cannot be stored (exit code 25)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One line of the journal."""
 
@@ -62,6 +64,11 @@ class Entry:
     kind: str
     body: Mapping[str, Any]
     sha256: str
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of a `test` line, which a run needs several times. Raises JournalError if one is unreadable."""
+        return tuple(map(finding_from_json, self.body["findings"]))
 
 
 def utcnow() -> datetime:
@@ -173,6 +180,7 @@ class Writer:
             self._file = (folder / FILE).open("ab")
             if self._file.tell() != self._size:  # the unfinished last line of a killed run
                 self._file.truncate(self._size)
+            self._sync = BackgroundSync(self._file.fileno())
         except JournalError:
             self._lock.close()
             raise
@@ -185,8 +193,12 @@ class Writer:
         """Return the hash of the last line."""
         return self.entries[-1].sha256 if self.entries else GENESIS
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
-        """Write one entry and wait until it is on disk. Raises JournalError (disk full) and leaves no partial line."""
+    def append(self, kind: str, body: Mapping[str, Any], *, wait: bool = True) -> Entry:
+        """Write one entry, and wait until it and all before it are on disk. Raises JournalError (disk full).
+
+        A failed write leaves no partial line. Without `wait` the entry has left this process, so that killing it loses
+        nothing; `settle` waits for the disk.
+        """
         at = utcnow()
         seq = len(self.entries) + 1
         record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
@@ -197,29 +209,48 @@ class Writer:
         try:
             self._file.write(line + b"\n")
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if wait:
+                self._sync.wait()
+                to_disk(self._file.fileno())
+            else:
+                self._sync.begin()
         except OSError as error:
             self._take_back()
-            raise UnwritableError(
-                f"the journal {self.folder / FILE} cannot be written: {error.strerror}; "
-                "free disk space and run again with --resume; nothing recorded so far is lost"
-            ) from None
+            raise self._unwritable(error) from None
         self._size += len(line) + 1
         entry = Entry(seq, at, kind, json.loads(unsealed), hashlib.sha256(line).hexdigest())
         self.entries.append(entry)
         return entry
 
+    def settle(self) -> None:
+        """Wait until all entries are on disk. Raises UnwritableError."""
+        try:
+            self._sync.wait()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> UnwritableError:
+        return UnwritableError(
+            f"the journal {self.folder / FILE} cannot be written: {error.strerror}; "
+            "free disk space and run again with --resume; nothing recorded so far is lost"
+        )
+
     def _take_back(self) -> None:
         """Cut off what a failed write left, so that the next line does not start in the middle of another."""
+        self._sync.close()
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
             os.truncate(self.folder / FILE, self._size)
         with contextlib.suppress(OSError):
             self._file = (self.folder / FILE).open("ab")
+            self._sync = BackgroundSync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file and release the lock."""
+        with contextlib.suppress(OSError):
+            self._sync.wait()
+        self._sync.close()
         with contextlib.suppress(OSError):
             self._file.close()
         self._lock.close()
@@ -227,12 +258,27 @@ class Writer:
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
     """Return a finding as the journal stores it: plain JSON types, times in ISO 8601."""
-    plain = dataclasses.asdict(finding)
-    plain["at"] = finding.at.isoformat()
-    plain["verdict"] = finding.verdict.value
-    for figure, its in zip(plain["figures"], finding.figures, strict=True):
-        figure["kind"] = type(its).__name__.lower()
-    return plain
+    # Not dataclasses.asdict, which copies every value: a run does this for each finding.
+    return _shallow(finding) | {
+        "at": finding.at.isoformat(),
+        "verdict": finding.verdict.value,
+        "readings": [_shallow(reading) for reading in finding.readings],
+        "notes": list(finding.notes),
+        "evidence": [_shallow(evidence) for evidence in finding.evidence],
+        "figures": [
+            dataclasses.asdict(figure) | {"kind": type(figure).__name__.lower()} for figure in finding.figures
+        ],
+    }
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    kind: type = type(value)
+    return {name: getattr(value, name) for name in _names(kind)}
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def finding_from_json(plain: Mapping[str, Any]) -> Finding:
@@ -349,7 +395,7 @@ def _segment(begin: Entry, entries: Sequence[Entry]) -> Segment:
 def _tests(run: str, entries: Sequence[Entry]) -> Iterator[TestRecord]:
     for entry in entries:
         if entry.kind == "test":
-            yield TestRecord(run, entry.body["test"], tuple(map(finding_from_json, entry.body["findings"])))
+            yield TestRecord(run, entry.body["test"], entry.findings)
 
 
 def _last(

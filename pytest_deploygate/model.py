@@ -14,6 +14,9 @@ from enum import StrEnum
 
 Scalar = str | int | float | bool | None
 
+#: The change of runs that were not given one: their decision speaks for its scope alone.
+NO_CHANGE = "local"
+
 
 class Verdict(StrEnum):
     """The result of an item. Unknown is neither pass nor fail."""
@@ -83,6 +86,7 @@ class Item:
     waivable: bool = True
     role: str = ""  # the role that must attest it; empty: any of the checklist's roles
     closing: Closing | None = None
+    check: str = ""  # the id whose tests it borrows, besides tests of its own id
 
     @property
     def about_the_log(self) -> bool:

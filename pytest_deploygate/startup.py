@@ -5,21 +5,31 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
 def quickly() -> Iterator[None]:
-    """Pause garbage collection while hundreds of modules are imported, and exclude their objects from it afterwards.
+    """Import hundreds of modules without garbage collection and without pytest's rewriting of assertions.
 
-    It finds nothing there, but takes a seventh of a run's start-up and a fifth of a command's total time.
+    Collections find nothing there, but take a seventh of a run's start-up and a fifth of a command's total time; what
+    was imported is excluded from later ones. Our modules have no assertions to rewrite, while pytest's import hook
+    looks for the file of each of them a second time.
     """
     collecting = gc.isenabled()
     gc.disable()
     atexit.register(gc.freeze)
+    finders = list(sys.meta_path)
+    sys.meta_path[:] = [finder for finder in finders if not _rewrites(finder)]
     try:
         yield
     finally:
+        sys.meta_path[:] = finders + [finder for finder in sys.meta_path if finder not in finders]
         gc.freeze()
         if collecting:
             gc.enable()
+
+
+def _rewrites(finder: object) -> bool:
+    return type(finder).__module__.startswith("_pytest.")

@@ -171,6 +171,8 @@ def _selected(file: str, tree: Tree) -> Selection:
             return Selection(tree.there("tests/inventory"))
         case ("tests", _, *_):
             return _of_tests(path, tree) or everything
+        case (top, "lab", "inventories", _) if top == PACKAGE:
+            return everything
         case (top, layer, *inner) if top == PACKAGE:
             return _of_package(path, layer.removesuffix(".py"), inner, tree) or everything
         case _:

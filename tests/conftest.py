@@ -12,7 +12,7 @@ from places import server_folder
 from pytest_deploygate.clients import reach
 from pytest_deploygate.lab import leftovers
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "skipped"]
 # No test is timed: on a busy machine an example may take long.
 hypothesis.settings.register_profile("deploygate", deadline=None)
 hypothesis.settings.load_profile("deploygate")

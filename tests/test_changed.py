@@ -100,7 +100,7 @@ def test_what_a_file_touches(tree, file, paths, subjects):
         "conftest.py",
         "bin/test",
         ".ci/run",
-        "inventories/lab.yml",
+        "pytest_deploygate/lab/inventories/lab.yml",
         "pytest_deploygate/model.py",
         "pytest_deploygate/fields/types.py",
         "pytest_deploygate/clients/http/client.py",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_deploygate import journal, redaction
+from pytest_deploygate import disk, journal, redaction
 from pytest_deploygate.journal import FILE, JournalError, UnwritableError, Writer
 from pytest_deploygate.model import (
     Decision,
@@ -172,7 +172,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
+        patch.setattr(journal, "to_disk", full)
         for _ in range(2):
             with pytest.raises(UnwritableError, match=r"No space left on device; free disk space .*--resume"):
                 writer.append("test", {"n": 2})
@@ -180,6 +180,35 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
         writer.append("test", {"n": 3})
     writer.close()
     assert [e.body["n"] for e in journal.read(tmp_path)[0]] == ([1, 3] if again else [1])
+
+
+def test_what_could_not_be_brought_to_the_disk_is_said_before_the_next_test(tmp_path, monkeypatch):
+    """Lines that were not waited for: `settle` and the next line raise, and the chain continues afterwards."""
+    writer = Writer(tmp_path)
+    writer.append("run", {"n": 1})
+
+    def full(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "to_disk", full)
+        writer.append("test", {"n": 2}, wait=False)
+        with pytest.raises(UnwritableError, match=r"Input/output error; free disk space .*--resume"):
+            writer.settle()
+        with pytest.raises(UnwritableError, match="Input/output error"):
+            writer.append("test", {"n": 3}, wait=False)
+    writer.append("end", {"n": 4})
+    writer.close()
+    assert [e.body["n"] for e in journal.read(tmp_path)[0]] == [1, 2, 4]
+
+
+def test_a_line_that_was_not_waited_for_has_left_the_process(tmp_path):
+    writer = Writer(tmp_path)
+    for n in range(50):
+        writer.append("test", {"n": n}, wait=False)
+        assert [e.body["n"] for e in journal.read(tmp_path)[0]] == list(range(n + 1))
+    writer.settle()
+    writer.close()
 
 
 FULL = """

@@ -139,6 +139,24 @@ def needs(sections: Sections) -> Iterator[Need]:
     if toys := sections.get("toys"):
         yield ReadTable(toys.register, ("toys.box",))
 ''',
+    "checks/toys/drills.py": '''\
+"""The drill: the box is tidied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from pytest_deploygate.drills.planned import Drill
+from pytest_deploygate.drills.record import GOOD, Record
+from pytest_deploygate.fields.handed import Sections
+
+
+def drills(sections: Sections, environment: str, _writes_schema: str | None) -> Iterator[Drill]:
+    """Yield the drill, if there is a box."""
+    if sections.get("toys"):
+        yield Drill("box tidied", "box", lambda: Record(datetime.now(UTC), GOOD, None, environment=environment))
+''',
     "suites/test_toys.py": '''\
 """Toys: whether enough of them are in the box."""
 
@@ -362,6 +380,17 @@ def test_it_is_scheduled(toys: Toys):
     ]
     assert item["tests"][0]["targets"] == 1
     assert item["missing"] == []
+
+
+def test_its_drill_is_found(toys: Toys):
+    code = (
+        "import toyplugin; from pathlib import Path; from pytest_deploygate.cli.shared import lab_drills; "
+        "from pytest_deploygate.inventory.loader import load; "
+        "drills = lab_drills.planned(load('nursery', Path.cwd()).inventory); "
+        "print([(drill.name, drill.run().outcome, drill.run().environment) for drill in drills])"
+    )
+    ran = toys.python("-c", code)
+    assert ran.stdout.strip() == "[('box tidied', 'good', 'nursery')]", ran.stderr
 
 
 def test_the_schema_has_its_key(toys: Toys):

@@ -2,7 +2,7 @@
 
 Headings are phases, lines with a box (`- [ ]`, `- [x]`, `* [ ]`, `1. [ ]`) are items, `- ✓` lines are criteria. A
 trailing `{#id .class …}` (the attribute syntax of Pandoc and kramdown) sets id and properties; without it the id is
-derived from heading and text. Lines under a heading with `.sign-off` are roles. Any other list line gives a remark.
+derived from heading and text. `check=ID` borrows the tests of another id. Lines under a heading with `.sign-off` are roles. Any other list line gives a remark.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _WINDOW = re.compile(
     re.IGNORECASE,
 )
 _DAY = re.compile(r"\bT\s*[-+−–]\s*\d+(?:\s*(?:days?|weeks?|hours?|d|w|h)\b)?", re.IGNORECASE)
+#: Properties with a value, of items only.
+_VALUED = ("role=", "check=")
 _ID_PART = re.compile(r"[^\W_][\w-]*")
 _ITEM_CLASSES = {
     **{severity.value: ("severity", severity) for severity in Severity},
@@ -124,7 +126,7 @@ def attributes(text: str) -> Attributes:
     """
     found = _ATTRIBUTES.search(text)
     words = found[1].split() if found else []
-    if not found or not any(word[0] in "#." or word.startswith("role=") for word in words):
+    if not found or not any(word[0] in "#." or word.startswith(_VALUED) for word in words):
         return Attributes(text.strip(), braces=found is not None)
     own_id, classes, wrong = "", [], []
     for word in words:
@@ -132,7 +134,7 @@ def attributes(text: str) -> Attributes:
             own_id = word[1:]
         elif word.startswith(".") and len(word) > 1:
             classes.append(word[1:])
-        elif word.startswith("role=") and len(word) > len("role="):
+        elif word.startswith(_VALUED) and not word.endswith("="):
             classes.append(word)
         else:
             wrong.append(word)
@@ -215,6 +217,9 @@ class _Parser:
         title = _WINDOW.sub("", said.text) or said.text
         above = self.heading
         areas = [name for name in said.classes if name not in (_SIGN_OFF, _READ_ONLY, _WHOLE_CHANGE)]
+        for name in [name for name in areas if name.startswith(_VALUED)]:
+            self._wrong(line.line, f"{name!r} is a property of an item, not of a heading")
+            areas.remove(name)
         for name in areas:
             if name in _TAKEN:
                 self._wrong(line.line, f"the area .{name} has another meaning in pytest; choose another word")
@@ -312,6 +317,7 @@ class _Parser:
             waivable=bool(properties.get("waivable", True)),
             role=str(properties.get("role", "")),
             closing=properties.get("closing"),  # type: ignore[arg-type]
+            check=str(properties.get("check", "")),
         )
 
     def _properties(self, line: Line, said: Attributes) -> dict[str, object]:
@@ -320,6 +326,8 @@ class _Parser:
             if name.startswith("role="):
                 roles = [role for role in name.removeprefix("role=").split(",") if role]
                 properties["role"] = ",".join(map(slug, roles))
+            elif name.startswith("check="):
+                properties["check"] = name.removeprefix("check=")
             elif name in _ITEM_CLASSES:
                 key, value = _ITEM_CLASSES[name]
                 properties[key] = value
@@ -343,6 +351,6 @@ class _Parser:
         for word in said.wrong:
             self._wrong(
                 line.line,
-                f"{word!r} is neither #id (lowercase letters, digits, - _ .), .property nor role=ROLE",
+                f"{word!r} is neither #id (lowercase letters, digits, - _ .), .property, role=ROLE nor check=ID",
             )
         return said

@@ -214,7 +214,7 @@ def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.I
 def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult], at: datetime) -> list[str]:
     """Return what the phases before the last run's scope lack for this change: a valid GO, or a deferred measurement.
 
-    Phases about the whole change (the criteria) are not part of the chain. A run decides a phase if its scope contains all items of that phase.
+    Phases about the whole change (the criteria) are not part of the chain, nor is a phase of which no item applies. A run decides a phase if its scope contains all items of that phase.
     """
     runs = segments(entries)
     about = frame(runs[-1].begin)
@@ -226,7 +226,7 @@ def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult
         return []
     said = []
     for phase in phases[: touched[-1]]:
-        if items[phase] <= scope:
+        if items[phase] <= scope or items[phase] <= set(about.not_applicable):
             continue
         decided = [
             run.decision
@@ -265,9 +265,8 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
     composed = results(entries)
     tests = bound_tests(entries, about.run)
     heard = {finding.test for result in composed for finding in result.findings}
-    silent = [
-        test for test, items in (tests or {}).items() if set(items) & set(about.scope) and test not in heard
-    ]
+    expected = set(about.scope) - set(about.not_applicable)
+    silent = [test for test, items in (tests or {}).items() if set(items) & expected and test not in heard]
     gone = list(dict.fromkeys(lost))
     if tests is None:
         gone.append("collection did not finish, so it is unknown which tests should have run")

@@ -18,12 +18,15 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.fields.references import ONLY_WHERE, lacks, reading
 from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
+from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import sha256
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import Secret, redact, weak
 
+#: Where `deploygate init` puts its files in a repository that has tests of its own.
+BESIDE = "deploygate"
 Location = tuple[int | str, ...]
 #: Our words for pydantic's errors; `{…}` are what it says of the limit.
 _MUST_BE = {
@@ -101,12 +104,24 @@ def locate(name: str, root: Path) -> Path:
             raise InventoryError([Problem(name, 0, "is a folder, not an inventory file")])
         hint = nearest(path.stem, available(root))
         raise InventoryError([Problem(name, 0, f"no such inventory file{hint}")])
-    for suffix in (".yml", ".yaml"):
-        path = root / "inventories" / f"{name}{suffix}"
+    for path in _places(name, root):
         if path.is_file():
             return path
-    hint = nearest(name, available(root)) or "; inventories/ is empty"
+    hint = nearest(name, available(root)) or _in_other_folder(root)
     raise InventoryError([Problem(f"--inventory {name}", 0, f"no inventory has this name{hint}")])
+
+
+def _places(name: str, root: Path) -> list[Path]:
+    """Return the files that a name may stand for: those of the repository, then the lab's, which come with the package."""
+    own = [root / "inventories" / f"{name}{suffix}" for suffix in (".yml", ".yaml")]
+    return [*own, INVENTORIES / f"{name}.yml"]
+
+
+def _in_other_folder(root: Path) -> str:
+    """Name the folder that `deploygate init` chose in a repository with tests of its own."""
+    if available(root / BESIDE):
+        return f"; the inventories of this repository are in {BESIDE}/inventories: run `cd {BESIDE}` first"
+    return "; inventories/ is empty"
 
 
 def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:

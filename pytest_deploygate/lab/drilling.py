@@ -29,7 +29,7 @@ def fail_over_database(lab: Lab) -> str:
     """
     inventory = _inventory()
     if inventory.database is None:
-        raise LabError("inventories/lab.yml has no `database` section, so there is nothing to drill")
+        raise LabError("the inventory lab.yml has no `database` section, so there is nothing to drill")
     schema = inventory.writes.schema_ if inventory.writes else None
     bounds = inventory.database.of(replication.InDatabase).replication
     with held_for_children(lab.folder), closing(Cluster(inventory.database, schema)) as cluster:
@@ -52,14 +52,14 @@ def fail_over_name(lab: Lab) -> str:
                     ).outcome
                 except CannotTell as error:
                     raise LabError(f"the DNS failover drill could not be run: {error}") from None
-    raise LabError("no name in inventories/lab.yml has a `failover`, so there is nothing to drill")
+    raise LabError("no name in the inventory lab.yml has a `failover`, so there is nothing to drill")
 
 
 def show_maintenance_page(lab: Lab) -> str:
     """Run the drill of the maintenance page; return its outcome. Raises LabError where it cannot be run."""
     section = _inventory().of(pages_section.Keys).pages
     if section is None:
-        raise LabError("inventories/lab.yml has no `pages` section, so there is nothing to drill")
+        raise LabError("the inventory lab.yml has no `pages` section, so there is nothing to drill")
     with held_for_children(lab.folder):
         try:
             return pages.drill(section).outcome

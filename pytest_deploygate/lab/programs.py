@@ -15,6 +15,8 @@ from pytest_deploygate.lab.state import LabError
 
 #: The gate's role needs pg_read_all_data, which came with 14.
 OLDEST = 14
+#: Packages of the extra `lab` that the lab cannot do without: they make its database.
+_PACKAGES = ("alembic", "sqlalchemy")
 _NEEDED = ("postgres", "initdb", "psql", "pg_basebackup", "pg_controldata")
 
 
@@ -36,13 +38,16 @@ class Programs:
 def find() -> Programs:
     """Look for servers. With `DEPLOYGATE_NO_APT=1` only those from wheels count.
 
-    Raises LabError when there is no PostgreSQL at all.
+    Raises LabError when there is no PostgreSQL at all, or a Python package that the lab needs is missing.
     """
     servers = (None if _only_wheels() else _system_servers()) or _wheel_servers()
-    if servers is None:
+    packages = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if servers is None or packages:
+        lacking = ["PostgreSQL"] if servers is None else []
+        lacking += [f"{name} for Python" for name in packages]
         raise LabError(
-            "there is no PostgreSQL here: `pip install 'pytest-deploygate[lab]'` brings one, or install a server"
-            " package (apt install postgresql)"
+            f"the lab needs {' and '.join(lacking)}: run `pip install 'pytest-deploygate[lab]'`"
+            + ("" if servers else ", or install a server package (apt install postgresql)")
         )
     pgbackrest = tool("pgbackrest")
     missing = []

@@ -55,7 +55,8 @@ def tell(
             roll_back(telling, lab, busy, interrupt=interrupt)
     finally:
         if not keep:
-            releases.forget(lab)
+            with telling.waiting("the lab to be as it was"):
+                releases.forget(lab)
     if not keep:
         telling.say("the lab is as it was before the story")
     telling.say("for the change ticket:", "bold")
@@ -79,23 +80,31 @@ def lighter_inventory(root: Path, name: str, out: Path) -> str:
 def _lab(telling: Telling, folder: Path, drills: Callable[[Lab], None]) -> Lab:
     if not (folder / "state.json").exists():
         telling.say("the lab is not running: starting it (half a minute)")
-    lab, _ = up.up(folder, lambda _what, _seconds: None, drills)
+    with telling.waiting("the lab's servers and drills") as wait:
+
+        def started(what: str, _seconds: float) -> None:
+            wait.what = f"the lab: the last to be ready was {what}"
+
+        lab, _ = up.up(folder, started, drills)
     if lab.faults():
         raise LabError(f"the lab has the fault {', '.join(lab.faults())}: `deploygate lab heal` first")
     if releases.cutover_file(lab).exists():
         telling.say("an earlier story is still in the lab: removing it")
-        releases.forget(lab)
+        with telling.waiting("the lab to be as it was"):
+            releases.forget(lab)
     return lab
 
 
 def _go_live(telling: Telling, lab: Lab, busy: Users) -> None:
     """Measure a baseline with version 1, deploy version 2, let it break, and let the gate decide on ROLLBACK."""
-    releases.start_before(lab)
+    with telling.waiting(f"version {OLD_VERSION} to serve users"):
+        releases.start_before(lab)
     telling.say(f"version {OLD_VERSION} serves users at {front.OLD_HOST}; the gate measures the baseline")
     telling.detail(
         f"{telling.gate(BEFORE, ITEM, _GO)[0]}: {ITEM} (median response time) is green before the change"
     )
-    releases.deploy_new(lab, CHANGE)
+    with telling.waiting(f"version {NEW_VERSION} to serve users"):
+        releases.deploy_new(lab, CHANGE)
     telling.say(
         f"version {NEW_VERSION} is deployed: restore point {releases.point(CHANGE)}, migration, HAProxy, DNS to {HOST}"
     )
@@ -142,9 +151,9 @@ def roll_back(telling: Telling, lab: Lab, busy: Users, *, interrupt: bool) -> No
     if version != OLD_VERSION:
         raise LabError(f"users reach {version} at {address}, expected version {OLD_VERSION}")
     before = busy.accepted.get(front.OLD_HOST, 0)
-    sql.wait_until(
-        "a reading of a user at the old address", lambda: busy.accepted[front.OLD_HOST] > before, 20.0
-    )
+    what = "a reading of a user at the old address"
+    with telling.waiting(what):
+        sql.wait_until(what, lambda: busy.accepted[front.OLD_HOST] > before, 20.0)
     said = f"ROLLED BACK and verified in {took:.0f} s: users write to version {version} at {address} again"
     telling.say(said, "bold green")
     telling.detail(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +23,8 @@ from pytest_deploygate.lab.state import LabError
 _BOUND_S = 300.0
 _NOT_KNOWN, _MEASURED_AGAIN = 21, 4
 _PATIENCE_S = 30.0
+#: A wait is said after this time, and again each time that it has become twice as long.
+_SAID_AFTER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,14 @@ class Kill:
         deadline = time.monotonic() + _PATIENCE_S
         while not self.when() and time.monotonic() < deadline:
             time.sleep(0.005)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What is being waited for now, and whether that is over."""
+
+    what: str
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(slots=True)
@@ -59,9 +70,27 @@ class Telling:
         """Print a line that belongs to the previous one."""
         self.console.print(f"       {text}", style="dim", markup=False, soft_wrap=True)
 
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[Waiting]:
+        """Say what the story waits for, if it takes longer than some seconds."""
+        wait = Waiting(what)
+        thread = threading.Thread(target=self._say_waiting, args=(wait,), daemon=True)
+        thread.start()
+        try:
+            yield wait
+        finally:
+            wait.over.set()
+            thread.join()
+
+    def _say_waiting(self, wait: Waiting) -> None:
+        began, pause = time.monotonic(), _SAID_AFTER_S
+        while not wait.over.wait(began + pause - time.monotonic()):
+            self.detail(f"waiting for {wait.what} ({pause:.0f} s)")
+            pause *= 2
+
     def run(self, words: Sequence[str], *expected: int) -> int:
         """Run one of our commands and return its exit code. Raises LabError unless the code is expected."""
-        with self._log(words) as log, self._begin(words) as process:
+        with self._log(words) as log, self.waiting(_named(words)), self._begin(words) as process:
             said, _ = process.communicate(timeout=_BOUND_S)
             log.write(f"{said}\n(exit code {process.returncode})\n\n")
         _as_expected(words, process.returncode, expected, said.splitlines())
@@ -80,12 +109,14 @@ class Telling:
 
     def _followed(self, words: Sequence[str], kill: Kill | None) -> tuple[int, list[str]]:
         said: list[str] = []
-        with self._log(words) as log, self._begin(words) as process:
+        with self._log(words) as log, self.waiting(_named(words)) as wait, self._begin(words) as process:
             bound = threading.Timer(_BOUND_S, process.kill)
             bound.start()
             for line in process.stdout or ():
                 log.write(line)
                 said.append(line.rstrip())
+                if begun := re.match(r"  (.+?): begun", line):
+                    wait.what = f"the step {begun[1]}"
                 if done := re.match(r"  (.+?): done: (.*)", line):
                     self.say(f"  ✓ {done[1]}: {_short(done[2])}")
                 if kill is not None and line.strip().startswith(kill.after):
@@ -140,3 +171,10 @@ def _as_expected(words: Sequence[str], code: int, expected: Sequence[int], said:
 
 def _short(text: str, most: int = 110) -> str:
     return text if len(text) <= most else f"{text[:most].rpartition(' ')[0]} …"
+
+
+def _named(words: Sequence[str]) -> str:
+    """Return what a command does, as a wait is described."""
+    if words[0] == "pytest":
+        return "the gate to measure " + next(word for word in words if word.startswith("--items="))[8:]
+    return f"`deploygate {words[1]}{f' {words[2]}' if words[1] == 'rollback' else ''}`"

@@ -49,6 +49,7 @@ def up(
     the lab all the same. Raises LabError, also for a lab that runs without one of the profiles; what was started is
     ended then.
     """
+    found = programs.find()
     for _ in range(_LONGEST_RECREATION):
         _own_folder(folder)
         with locked(folder):
@@ -60,7 +61,7 @@ def up(
         with locked(folder):
             if any(folder.iterdir()):
                 continue
-            lab = _build(folder, say, hook, profiles)
+            lab = _build(folder, found, say, hook, profiles)
         return lab, True
     raise LabError(f"several commands are starting and stopping the lab in {folder} at once")
 
@@ -109,8 +110,13 @@ def _is_up(folder: Path) -> bool:
     return True
 
 
-def _build(folder: Path, say: Say, hook: Callable[[Lab], None], profiles: Sequence[str]) -> Lab:
-    found = programs.find()
+def _build(
+    folder: Path,
+    found: programs.Programs,
+    say: Say,
+    hook: Callable[[Lab], None],
+    profiles: Sequence[str],
+) -> Lab:
     user = programs.servers_user()
     supervisor = _supervise(folder)
     try:

@@ -20,7 +20,7 @@ from pytest_deploygate.report.leaving import cleaned, plain
 from pytest_deploygate.report.record import Record
 
 #: Characters that XML 1.0 cannot contain, even escaped.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +178,5 @@ def _decision_case(record: Record) -> _Case:
 
 
 def _xml(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)
+    # Most texts have none of them, and compiling a pattern of the whole of Unicode takes milliseconds.
+    return text if text.isascii() and text.isprintable() else re.sub(_NOT_XML, "\ufffd", text)

@@ -220,9 +220,8 @@ def _decision(record: Record) -> Iterator[RenderableType]:
         yield Text("NO DECISION: nothing was decided, do not proceed.", style="bold red")
         return
     head = Text(decision.outcome.value, style=_OUTCOME_STYLE[decision.outcome])
-    head.append(
-        f": {words.MEANS[decision.outcome][0].lower()}{words.MEANS[decision.outcome][1:]}", style="bold"
-    )
+    means = words.meaning(decision.outcome, record.change)
+    head.append(f": {means[0].lower()}{means[1:]}", style="bold")
     head.append(
         f" Scope {scope_words(record)}, change {record.change}, inventory {record.inventory}.",
         style="not bold",

@@ -44,8 +44,20 @@ def build(record: Record) -> dict[str, Any]:
 
 
 def text(record: Record) -> str:
-    """Return `build` as the text of the file: valid JSON in UTF-8, no NaN, one final newline."""
-    return json.dumps(build(record), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """Return `build` as the text of the file: valid JSON in UTF-8, no NaN, one line for each item or other entry."""
+    parts = [f"{_json(key)}: {_lines(value)}" for key, value in build(record).items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def _lines(value: Any) -> str:
+    """Return JSON with a line for each entry of a list. Indenting all of it takes seconds for thousands of targets."""
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(map(_json, value)) + "\n]"
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _decision(decision: Decision | None, record: Record) -> dict[str, Any]:

@@ -187,10 +187,10 @@ class Page:
     weaker_elsewhere: tuple[Weakening, ...]
 
 
-def _means(decision: Decision | None) -> str:
+def _means(decision: Decision | None, change: str) -> str:
     if decision is None:
         return "Nothing was decided: do not proceed."
-    return words.AFTERWARDS.get(decision.exit_code) or words.MEANS[decision.outcome]
+    return words.AFTERWARDS.get(decision.exit_code) or words.meaning(decision.outcome, change)
 
 
 def page(record: Record, room: int) -> Page:
@@ -215,7 +215,7 @@ def page(record: Record, room: int) -> Page:
     return Page(
         record=record,
         headline=decision.outcome.value if decision else "NO DECISION",
-        means=_means(decision),
+        means=_means(decision, record.change),
         outcome_class=decision.outcome.value.lower() if decision else "none",
         rules=rules,
         beside=grouping.beside(decision.rules, decision.outcome) if decision else (),

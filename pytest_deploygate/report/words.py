@@ -7,7 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from pytest_deploygate.model import WORST_FIRST, Outcome, Reading, Scalar, Severity, Verdict, words_for
+from pytest_deploygate.model import (
+    NO_CHANGE,
+    WORST_FIRST,
+    Outcome,
+    Reading,
+    Scalar,
+    Severity,
+    Verdict,
+    words_for,
+)
 
 MEANING: dict[Verdict, str] = {
     Verdict.FAIL: "measured, and the criterion is not met",
@@ -23,6 +32,18 @@ MEANS: dict[Outcome, str] = {
     Outcome.HOLD: "Do not proceed.",
     Outcome.ROLLBACK: "Roll back.",
 }
+
+
+def meaning(outcome: Outcome, change: str) -> str:
+    """Return what a decision means, as its headline says it: `Proceed.`
+
+    A GO without a change id builds on no phase before, and says so.
+    """
+    if outcome is Outcome.GO and change == NO_CHANGE:
+        return "Proceed with this scope alone (no change id)."
+    return MEANS[outcome]
+
+
 #: What a rule that did not decide means for the decision.
 BESIDE: dict[Outcome, str] = {
     Outcome.ROLLBACK: "Asks for a rollback",

@@ -15,6 +15,8 @@ import pytest
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.problems import nearest
+from pytest_deploygate.session.asking import Asking
+from pytest_deploygate.session.manual import AttestedItem
 from pytest_deploygate.session.scope import markers_of
 
 
@@ -26,15 +28,43 @@ class BoundTest:
     items: tuple[str, ...]
 
 
-def item_ids(item: pytest.Item) -> tuple[str, ...]:
+#: The stash key of the items that a test is asked about, by the ids that its markers name.
+_ASKED = pytest.StashKey[dict[str, tuple[str, ...]]]()
+
+
+def checks(test: pytest.Item) -> tuple[str, ...]:
     """Return the ids that a test's `item` markers name."""
-    return tuple(dict.fromkeys(str(a) for mark in item.iter_markers("item") for a in mark.args))
+    return tuple(dict.fromkeys(str(a) for mark in test.iter_markers("item") for a in mark.args))
+
+
+def ask(test: pytest.Item, asking: Asking) -> bool:
+    """Note the items that a test is asked about. Return False for a bound test that is asked about none."""
+    if isinstance(
+        test, AttestedItem
+    ):  # attests the one item whose name it has, and nothing that borrows its check
+        found: dict[str, tuple[str, ...]] = {test.name: (test.name,)}
+    else:
+        found = {check: asking.items(check) for check in checks(test)}
+    test.stash[_ASKED] = found
+    return not found or any(found.values())
+
+
+def asked(test: pytest.Item) -> dict[str, tuple[str, ...]]:
+    """Return the items that a test is asked about, by the ids that its markers name."""
+    return test.stash.get(_ASKED, None) or {check: (check,) for check in checks(test)}
+
+
+def item_ids(test: pytest.Item) -> tuple[str, ...]:
+    """Return the items that a test is asked about."""
+    return tuple(dict.fromkeys(item for items in asked(test).values() for item in items))
 
 
 def bind(
     collected: Iterable[pytest.Item], checklist: Checklist, in_scope: Collection[str]
 ) -> list[BoundTest]:
     """Add the phase and area markers of its items to every bound test; only of the items in scope, if any are.
+
+    `ask` has seen each test.
 
     So `-m "phase2 and not preflight"` runs a test that is bound to an item of each.
 
@@ -45,7 +75,7 @@ def bind(
     for test in collected:
         marks = list(test.iter_markers("item"))
         ids = item_ids(test)
-        if marks and not ids:
+        if marks and not checks(test):
             problems.append(
                 f'{_place(test)}: the item marker names no item; write @pytest.mark.item("db.restore")'
             )

@@ -38,7 +38,11 @@ def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Fin
 
 def _items(settings: Settings) -> list[Item]:
     ids = settings.scope_items
-    return [item for item in settings.checklist.items if item.id in ids and item.closing]
+    return [
+        item
+        for item in settings.checklist.items
+        if item.id in ids and item.closing and item.id not in settings.not_applicable
+    ]
 
 
 def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -> Judgement:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.session.settings import Settings
+
+_FLOOR = pytest.StashKey[int]()
 
 
 def hold_the_floor(item: pytest.Item, settings: Settings) -> Iterator[None]:
@@ -25,6 +28,19 @@ def hold_the_floor(item: pytest.Item, settings: Settings) -> Iterator[None]:
         )
     disturbs = marker is not None and settings.allow_disruptive
     alone = disturbs or item.get_closest_marker("alone") is not None
-    with (settings.out / ".floor").open("w") as floor:
-        fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+    floor = _opened(item.config, settings)
+    fcntl.flock(floor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+    try:
         yield
+    finally:
+        fcntl.flock(floor, fcntl.LOCK_UN)
+
+
+def _opened(config: pytest.Config, settings: Settings) -> int:
+    """Return the file that all processes of a run lock, open until this one ends its run."""
+    if _FLOOR not in config.stash:
+        floor = config.stash[_FLOOR] = os.open(
+            settings.out / ".floor", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644
+        )
+        config.add_cleanup(lambda: os.close(floor))
+    return config.stash[_FLOOR]

@@ -30,10 +30,22 @@ class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
 
 
 class Gate:
-    """Collects one test's judgements. `findings` are those recorded so far."""
+    """Collects one test's judgements. `findings` are those recorded so far.
 
-    def __init__(self, *, items: tuple[str, ...], test: str, target: str, out: Path) -> None:
+    `items` get a finding for each judgement; `asked` has them by the ids that the test's marker names.
+    """
+
+    def __init__(
+        self,
+        *,
+        items: tuple[str, ...],
+        test: str,
+        target: str,
+        out: Path,
+        asked: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
         self.items = items
+        self.asked = asked or {item: (item,) for item in items}
         self.test = test
         self.target = target
         self.out = out
@@ -52,8 +64,8 @@ class Gate:
         """Judge a measurement, store it as evidence and record a finding for each item the test is bound to.
 
         `target` defaults to the test's parameter (a replica's or a table's name). A judgement that is not a pass
-        does not stop the test: further targets are still judged, and the test ends with the worst of them. `item` names
-        one of the test's items if the judgement concerns only that one.
+        does not stop the test: further targets are still judged, and the test ends with the worst of them. `item` is
+        one of the ids in the test's marker if the judgement concerns only that one.
         """
         judgement = judge(measurement, criterion)
         name = target or self.target
@@ -107,12 +119,15 @@ class Gate:
         criterion: str = "",
         evidence: tuple[Evidence, ...] = (),
     ) -> None:
-        """Record a judgement made elsewhere. Raises ValueError for an item that the test is not bound to."""
-        if item and item not in self.items:
-            raise ValueError(f"{self.test} is not bound to {item}, but to {', '.join(self.items)}")
+        """Record a judgement made elsewhere. Raises ValueError for an item that the test is not bound to.
+
+        A judgement about an item that asks no test (it does not apply) is dropped.
+        """
+        if item and item not in self.asked:
+            raise ValueError(f"{self.test} is not bound to {item}, but to {', '.join(self.asked)}")
         now = time.monotonic()
         duration, self._since = now - self._since, now
-        for each in (item,) if item else self.items:
+        for each in self.asked[item] if item else self.items:
             self.findings.append(
                 Finding(
                     item=each,
@@ -146,16 +161,26 @@ class Gate:
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
         path = self.out / "evidence" / f"{stem}--{digest[:12]}.json"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                write_whole(path, raw)
+                _write(path, raw)
         except OSError as error:
             raise EvidenceLost(f"evidence {path.name} cannot be written: {error.strerror}") from None
         return Evidence(path.relative_to(self.out).as_posix(), digest, kind)
 
 
+def _write(path: Path, raw: bytes) -> None:
+    """Write a file, with its folder if that does not exist yet."""
+    try:
+        write_whole(path, raw)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, raw)
+
+
 #: The stash key of a bound test's gate.
 GATE = pytest.StashKey[Gate]()
+#: The stash key, in the configuration, of the test that runs now.
+RUNNING = pytest.StashKey[pytest.Item]()
 
 
 def plain(value: object) -> Any:

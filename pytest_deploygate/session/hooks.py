@@ -32,7 +32,7 @@ from pytest_deploygate.session import (
 )
 from pytest_deploygate.session.budget import BUDGET, Budget
 from pytest_deploygate.session.floor import hold_the_floor
-from pytest_deploygate.session.gate import GATE, Gate
+from pytest_deploygate.session.gate import GATE, RUNNING, Gate
 from pytest_deploygate.session.html_table import HtmlTable
 from pytest_deploygate.session.progress import PROGRESS, Progress, terminal_of
 from pytest_deploygate.session.run import Run, exit_code, plain_id
@@ -59,11 +59,11 @@ def wake(config: pytest.Config) -> None:
     for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
         config.addinivalue_line("markers", f"{name}: tests of the checklist's {name} items")
     config.stash[SETTINGS] = found
-    functions = suites.functions_of(config, found.item_ids)
+    functions = suites.functions_of(config, found.asking)
     config.stash[_LEFT] = needs.left_to_others(functions, found.inventory)
     config.stash[_WHOLE] = _whole(config)
     by_item = scope.by_item_alone(found.expression, found.checklist)
-    config.stash[_IDLE] = suites.idle_files(config, found.item_ids, found.scope_items) if by_item else set()
+    config.stash[_IDLE] = suites.idle_files(config, found.asking, found.scope_items) if by_item else set()
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
@@ -72,9 +72,7 @@ def wake(config: pytest.Config) -> None:
     try:
         by_test = suites.items_by_test(functions)
         expected = {test: ids for test, ids in by_test.items() if test not in config.stash[_LEFT]}
-        run = config.stash[_RUN] = Run(
-            found, expected | manual.declared(found.checklist), config.pluginmanager
-        )
+        run = config.stash[_RUN] = Run(found, expected | manual.declared(found), config.pluginmanager)
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
@@ -134,6 +132,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"deploygate: {remark}" for remark in found.remarks]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
+    lines += [f"checklist: {found.without}"] if found.without else []
     if run and run.moved_aside:
         lines.append(f"deploygate: the previous journal was moved to {run.moved_aside}")
     if run and found.resume:
@@ -167,13 +166,12 @@ def pytest_collection_modifyitems(
     """Bind tests to items before anything is deselected, and skip tests that `--resume` keeps."""
     found = config.stash[SETTINGS]
     if config.stash[_WHOLE]:
-        items[:0] = shipped.collect(session, suites.functions_of(config), found.scope_items)
+        items[:0] = shipped.collect(session, suites.functions_of(config, found.asking), found.scope_items)
         items += session.genitems(manual.file_of(found.checklist, session))
     items[:] = [
         item
         for item in items
-        if item.nodeid.partition("[")[0] not in config.stash[_LEFT]
-        and shipped.keep_bound(item, found.item_ids)
+        if item.nodeid.partition("[")[0] not in config.stash[_LEFT] and bound.ask(item, found.asking)
     ]
     tests = bound.bind(items, found.checklist, found.scope_items)
     worker = getattr(config, "workerinput", None)
@@ -220,12 +218,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Give each bound test its gate."""
+    item.config.stash[RUNNING] = item
     if ids := bound.item_ids(item):
         reach.asking(", ".join(ids))
         callspec = getattr(item, "callspec", None)
         target = callspec.id if callspec and callspec.id != "not-covered" else ""
         item.stash[GATE] = Gate(
-            items=ids, test=plain_id(item.nodeid), target=target, out=item.config.stash[SETTINGS].out
+            items=ids,
+            test=plain_id(item.nodeid),
+            target=target,
+            out=item.config.stash[SETTINGS].out,
+            asked=bound.asked(item),
         )
     return (yield)
 
@@ -295,21 +298,29 @@ class _Writing:
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show what runs now."""
+        """Show what runs now; the findings of the test before are on disk when it begins.
+
+        Under pytest-xdist tests run in other processes, which do not wait for the journal.
+        """
+        if not self.config.pluginmanager.has_plugin("dsession"):
+            self._stop(self.run.settle())
         if progress := self.config.stash.get(PROGRESS, None):
             progress.begin(nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Journal a test's findings; stop the run if the journal can no longer be written."""
-        if lost := self.run.record(report):
-            session = self.config.pluginmanager.get_plugin("session")
-            if session is not None:
-                session.shouldstop = lost
-                self.run.stopped = True
+        self._stop(self.run.record(report))
         progress = self.config.stash.get(PROGRESS, None)
         if progress and (report.when == "call" or (report.when == "setup" and not report.passed)):
             progress.end(report.nodeid, getattr(report, outcome.VERDICT, report.outcome))
+
+    def _stop(self, lost: str | None) -> None:
+        """Stop the run if evidence was lost."""
+        session = self.config.pluginmanager.get_plugin("session")
+        if lost and session is not None:
+            session.shouldstop = lost
+            self.run.stopped = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

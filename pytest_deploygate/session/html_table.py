@@ -87,7 +87,7 @@ def _decision(record: Record | None, report: str) -> str:
     counted = words.tally_words(r.verdict for r in grouping.in_scope(record))
     return (
         f'<h2 style="color:{colour}">deploygate: {decision.outcome.value}, '
-        f"{_safe(words.MEANS[decision.outcome])}</h2><ul>{reasons}</ul>"
+        f"{_safe(words.meaning(decision.outcome, record.change))}</h2><ul>{reasons}</ul>"
         f"<p>{_safe(counted)} in scope {_safe(decision.scope)}. This table shows tests, not the checklist: "
         f"the report is <code>{_safe(report)}</code></p>"
     )

@@ -12,17 +12,21 @@ from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS
 from pytest_deploygate.model import Item
 from pytest_deploygate.session.gate import GATE
-from pytest_deploygate.session.settings import SETTINGS
+from pytest_deploygate.session.settings import SETTINGS, Settings
 
 
-def items(checklist: Checklist) -> list[Item]:
+def items(settings: Settings) -> list[Item]:
     """Return the items that a person must attest. Items decided by the issue log need no attestation."""
-    return [item for item in checklist.items if attestable(item) and not item.about_the_log]
+    return [
+        item
+        for item in settings.checklist.items
+        if attestable(item) and not item.about_the_log and item.id not in settings.not_applicable
+    ]
 
 
-def declared(checklist: Checklist) -> dict[str, tuple[str, ...]]:
+def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Return item ids by test, as `session.declared` does for Python files."""
-    return {f"{ATTESTATION_TESTS}{item.id}": (item.id,) for item in items(checklist)}
+    return {f"{ATTESTATION_TESTS}{item.id}": (item.id,) for item in items(settings)}
 
 
 class ChecklistFile(pytest.File):
@@ -30,7 +34,7 @@ class ChecklistFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         """Yield one test per item that a person must attest."""
-        for item in items(self.config.stash[SETTINGS].checklist):
+        for item in items(self.config.stash[SETTINGS]):
             test: AttestedItem = AttestedItem.from_parent(self, name=item.id)
             test.line = item.line
             test.add_marker(pytest.mark.item(item.id))

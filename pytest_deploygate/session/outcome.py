@@ -58,8 +58,10 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
 def hide_secrets(report: pytest.TestReport) -> None:
     """Redact a test's captured output and traceback, which pytest and its plugins print."""
     report.sections = [(name, redact(text)) for name, text in report.sections]
+    if report.longrepr is None:
+        return
     told = report.longreprtext
-    if told and (hidden := redact(told)) != told:
+    if (hidden := redact(told)) != told:
         report.longrepr = hidden
 
 

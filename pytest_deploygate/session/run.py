@@ -87,7 +87,17 @@ class Run:
             self.foreign_failure = self.foreign_failure or report.failed
             return None
         self._know_from_workers()
-        return self._append("test", {"run": self.id, "test": plain_id(report.nodeid), "findings": found})
+        body = {"run": self.id, "test": plain_id(report.nodeid), "findings": found}
+        return self._append("test", body, wait=False)
+
+    def settle(self) -> str | None:
+        """Wait until the findings so far are on disk. Returns a sentence if evidence was lost."""
+        try:
+            self._writer.settle()
+        except JournalError as error:
+            self.lost.append(str(error))
+            return str(error)
+        return None
 
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""
@@ -169,9 +179,9 @@ class Run:
     def _decide(self) -> Decision:
         return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))
 
-    def _append(self, kind: str, body: dict[str, Any]) -> str | None:
+    def _append(self, kind: str, body: dict[str, Any], *, wait: bool = True) -> str | None:
         try:
-            self._writer.append(kind, body)
+            self._writer.append(kind, body, wait=wait)
         except JournalError as error:
             self.lost.append(str(error))
             return str(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,19 +21,24 @@ from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
-from pytest_deploygate.model import Weakening
+from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import bearing, scope, shipped, suites, timetable
+from pytest_deploygate.session.asking import Asking, asking
 
 T = TypeVar("T")
-DEFAULT_CHANGE = "local"
+#: How many of the items that a checklist does without a run's header names; report and `deploygate plan` name all.
+_NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run's settings. `expression` is that of `-m`; empty means the whole checklist."""
+    """One run's settings. `expression` is that of `-m`; empty means the whole checklist.
+
+    `without` says in one line which shipped items the checklist does without; empty if it has all of them.
+    """
 
     root: Path
     loaded: Loaded
@@ -53,6 +58,8 @@ class Settings:
     only: tuple[str, ...] = ()
     execute_rollback: bool = False
     remarks: tuple[str, ...] = ()
+    asking: Asking = field(default_factory=lambda: Asking({}))
+    without: str = ""
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -79,7 +86,7 @@ class Settings:
     @property
     def chained(self) -> bool:
         """Whether a GO requires a GO of the phases before: if the change was named."""
-        return self.change != DEFAULT_CHANGE
+        return self.change != NO_CHANGE
 
     @property
     def not_applicable(self) -> dict[str, str]:
@@ -109,6 +116,9 @@ def read(config: pytest.Config) -> Settings:
         file = _checklist_file(config)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
+        declared = [entry.item for entry in loaded.inventory.not_applicable]
+        asked = asking(checklist, shipped.checks(ours, functions), declared)
+        missing = comparison.left_out(checklist, ours)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(f"\n{error}\n") from None
     change = str(config.getoption("--change"))
@@ -135,8 +145,10 @@ def read(config: pytest.Config) -> Settings:
         issue_log=records.issue_log,
         weakenings=(
             *comparison.weakenings(checklist, ours),
-            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), functions),
+            *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), asked.functions(functions)),
         ),
+        asking=asked,
+        without=comparison.without(missing, ours, _NAMED) if missing else "",
     )
     _check(settings)
     said = timetable.remarks(
@@ -195,11 +207,8 @@ def _check(settings: Settings) -> None:
         )
     known = [item.id for item in settings.checklist.items]
     for entry in settings.inventory.not_applicable:
-        if entry.item not in known:
-            hint = nearest(entry.item, known)
-            raise pytest.UsageError(
-                f"{settings.loaded.file}: not_applicable: no item {entry.item!r} in the checklist{hint}"
-            )
+        if problem := settings.asking.not_an_item(entry.item, known):
+            raise pytest.UsageError(f"{settings.loaded.file}: not_applicable: {problem}")
     phases = [phase.id for phase in settings.checklist.phases]
     start = settings.inventory.policy.rollback_from
     if "rollback_from" in settings.inventory.policy.model_fields_set and start not in phases:

@@ -6,13 +6,13 @@ everybody. A file without an item in scope is not imported.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pytest_deploygate import suites
+from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.session import declared
 from pytest_deploygate.session.declared import Function, TestFile
 
@@ -37,15 +37,10 @@ def functions() -> Iterator[Function]:
         yield from file.functions
 
 
-def asked_for(found: Sequence[Function], known: Collection[str]) -> list[Function]:
-    """Leave out shipped tests whose items a checklist does not have: a team's checklist may omit them."""
-    left = []
-    for function in found:
-        if not function.test.startswith(NODES):
-            left.append(function)
-        elif items := tuple(item for item in function.items if item in known):
-            left.append(dataclasses.replace(function, items=items))
-    return left
+def checks(ours: Checklist, found: Sequence[Function]) -> set[str]:
+    """Return the ids that can be borrowed and left out: those of the shipped checklist `ours` and of shipped tests."""
+    tested = {item for function in found if function.test.startswith(NODES) for item in function.items}
+    return tested | {item.id for item in ours.items}
 
 
 def collect(
@@ -57,19 +52,6 @@ def collect(
     for name in sorted(names & set(known)):
         module: pytest.Module = pytest.Module.from_parent(session, path=known[name], nodeid=name)
         yield from session.genitems(module)
-
-
-def keep_bound(item: pytest.Item, known: Collection[str]) -> bool:
-    """Remove items that the checklist does not have from a shipped test's markers; return whether any item is left.
-
-    A test of the repository's own that names an unknown item is a mistake, which `bound.bind` reports.
-    """
-    if not item.nodeid.startswith(NODES):
-        return True
-    kept = [mark for mark in item.own_markers if mark.name != "item"]
-    ids = [str(a) for mark in item.own_markers if mark.name == "item" for a in mark.args if a in known]
-    item.own_markers[:] = [*kept, pytest.mark.item(*ids).mark] if ids else kept
-    return bool(ids)
 
 
 def is_suite(path: Path) -> bool:

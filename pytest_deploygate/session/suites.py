@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.session import declared, shipped
+from pytest_deploygate.session.asking import Asking
 from pytest_deploygate.session.declared import Function, TestFile
 
 #: The stash key of a run's test files, read once.
@@ -19,10 +20,10 @@ def functions(root: Path, places: Sequence[str], patterns: Sequence[str]) -> lis
     return _functions((*shipped.files(), *_own(root, places, patterns)))
 
 
-def functions_of(config: pytest.Config, known: Collection[str] | None = None) -> list[Function]:
-    """Return the bound test functions of a pytest run; `known` are the items of its checklist (None: all count)."""
+def functions_of(config: pytest.Config, asking: Asking | None = None) -> list[Function]:
+    """Return the bound test functions of a pytest run with the items that its checklist asks about (None: all)."""
     found = _functions(_files_of(config))
-    return found if known is None else shipped.asked_for(found, known)
+    return found if asking is None else asking.functions(found)
 
 
 def items_by_test(found: Sequence[Function]) -> dict[str, tuple[str, ...]]:
@@ -30,17 +31,18 @@ def items_by_test(found: Sequence[Function]) -> dict[str, tuple[str, ...]]:
     return {function.test: function.items for function in found}
 
 
-def idle_files(config: pytest.Config, known: Collection[str], wanted: Collection[str]) -> set[Path]:
+def idle_files(config: pytest.Config, asking: Asking, wanted: Collection[str]) -> set[Path]:
     """Return the repository's own test files that need not be imported: only bound tests, none of an item in `wanted`.
 
-    A file that names an item not in `known` is a mistake, which `bound.bind` reports.
+    A file that names an unknown item is a mistake, which `bound.bind` reports.
     """
     if any(config.getini(name) != [start] for name, start in _PREFIXES.items()):
         return set()  # with other naming patterns, further functions and classes may be tests
     found = set()
     for test_file in _files_of(config):
-        items = {item for function in test_file.functions for item in function.items}
-        if items and test_file.only_bound and items <= set(known) and not items & set(wanted):
+        checks = {check for function in test_file.functions for check in function.items}
+        idle = test_file.only_bound and all(map(asking.knows, checks))
+        if checks and idle and not set(asking.all_items(checks)) & set(wanted):
             found.add(test_file.file)
     return found
 

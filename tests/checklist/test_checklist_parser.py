@@ -195,9 +195,14 @@ def test_a_derived_id_does_not_hang_on_its_neighbours(parse):
         ("# A\n- [ ] One {.critcal}\n", [":2: unknown item property .critcal; did you mean 'critical'?"]),
         (
             "# A\n- [ ] One {#A.B}\n",
-            [":2: '#A.B' is neither #id (lowercase letters, digits, - _ .), .property nor"],
+            [":2: '#A.B' is neither #id (lowercase letters, digits, - _ .), .property, role=ROLE nor"],
         ),
         ("# A\n- [ ] One {#a..b}\n", [":2: '#a..b' is neither"]),
+        ("# A\n- [ ] One {#a.b check=}\n", [":2: 'check=' is neither"]),
+        (
+            "# A {#a check=infra.cdn}\n- [ ] One\n",
+            [":1: 'check=infra.cdn' is a property of an item, not of a heading"],
+        ),
         (
             "# A\n- [ ] One {#x}\n- [ ] Two {#x}\n",
             [":3: the id x is already used in line 2; set another with {#id}"],

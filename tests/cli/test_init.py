@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from pytest_deploygate.cli import main
 
@@ -52,12 +53,75 @@ def test_json_lists_every_file_that_was_written(folder):
 
 
 def test_nothing_is_overwritten_unless_asked(folder):
+    assert init().exit_code == 0
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -q\n")
+    before = contents(folder)
     done = init()
     assert (done.exit_code, "pytest.ini" in done.output) == (4, True)
-    assert contents(folder).keys() == {"pytest.ini"}
+    assert contents(folder) == before
     assert init("--force").exit_code == 0
     assert "testpaths" in (folder / "pytest.ini").read_text()
+
+
+OWN = {
+    "pytest.ini": "[pytest]\naddopts = -q\n",
+    "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-q'\n",
+    "tox.ini": "[pytest]\naddopts = -q\n",
+    "setup.cfg": "[tool:pytest]\naddopts = -q\n",
+    "conftest.py": "",
+    "tests/test_shop.py": "def test_shop():\n    pass\n",
+    "shop/tests.py": "",
+    "test_shop.py": "",
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("words", [(), ("--force",)], ids=["plain", "force"])
+def test_a_repository_with_tests_of_its_own_keeps_them(folder, name, words):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text(OWN[name])
+    done = init(*words)
+    assert done.exit_code == 0, done.output
+    assert "is yours, so the files are in deploygate: run pytest and deploygate there" in done.output
+    written = contents(folder)
+    assert written.pop(name).decode() == OWN[name]
+    assert all(path.startswith(("deploygate/", ".github/")) for path in written)
+    assert "testpaths = suites" in written["deploygate/pytest.ini"].decode()
+
+
+def test_files_that_configure_something_else_are_no_reason_for_a_folder(folder):
+    (folder / "pyproject.toml").write_text("[tool.ruff]\n")
+    (folder / "setup.cfg").write_text("[metadata]\nname = shop\n")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "test_of_somebody.py").write_text("")
+    assert init().exit_code == 0
+    assert (folder / "pytest.ini").exists()
+
+
+def test_the_second_time_is_refused_in_the_same_place(folder):
+    (folder / "pytest.ini").write_text(OWN["pytest.ini"])
+    assert init().exit_code == 0
+    done = init()
+    assert (done.exit_code, "deploygate/pytest.ini" in done.output) == (4, True)
+
+
+def test_the_workflow_is_at_the_top_of_the_git_repository(folder, monkeypatch):
+    (folder / ".git").mkdir()
+    (folder / "services").mkdir()
+    monkeypatch.chdir(folder / "services")
+    done = init("shop gate", "--json")
+    assert "../../.github/workflows/deploygate.yml" in json.loads(done.output)["files"]
+    assert not (folder / "services" / "shop gate" / ".github").exists()
+    text = (folder / ".github" / "workflows" / "deploygate.yml").read_text()
+    assert yaml(text)["jobs"]["gate"]["defaults"]["run"]["working-directory"] == "services/shop gate"
+    steps = yaml(text)["jobs"]["gate"]["steps"]
+    assert steps[-1]["with"]["path"] == "services/shop gate/deploygate-out/"
+    gitlab = yaml((folder / "services" / "shop gate" / "ci" / "deploygate.gitlab-ci.yml").read_text())
+    assert gitlab[".deploygate"]["script"][0] == 'cd "services/shop gate"'
+
+
+def yaml(text):
+    return YAML(typ="safe").load(text)
 
 
 def test_gitignore_is_completed_once(folder):

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import subprocess
 from types import SimpleNamespace
 
 import forked
 import pytest
 from click.testing import CliRunner
+from packaging.requirements import Requirement
+from ruamel.yaml import YAML
 
+from pytest_deploygate import __version__
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.cli import main
+from pytest_deploygate.cli.shared import arguments, ci_files, profiles
 from pytest_deploygate.model import CannotTell, Verdict
+from pytest_deploygate.session import shipped
 
 OWN = "own.free-disk"
 SHIPPED = "pytest_deploygate/suites/"
@@ -118,13 +125,188 @@ def test_your_own_checklist_runs_with_the_example_at_its_end(repository):
     }
 
 
-def test_ci_files_name_no_phase_that_your_checklist_lacks(repository):
-    (repository / "ours.md").write_text("# Switch\n- [ ] Stop the old system\n")
-    init("with", "--from-checklist", "ours.md")
-    init("without")
-    for file in (".github/workflows/deploygate.yml", "ci/deploygate.gitlab-ci.yml"):
-        assert "pytest --inventory staging" in (repository / "with" / file).read_text()
-        assert "pytest -m phase2 --inventory staging" in (repository / "without" / file).read_text()
+def test_your_own_tests_run_as_before_and_the_gate_beside_them(repository):
+    (repository / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-q'\n")
+    (repository / "tests").mkdir()
+    (repository / "tests" / "test_shop.py").write_text("def test_shop():\n    pass\n")
+    init()
+    done = forked.run("pytest", [], cwd=repository)
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr
+    code, _, items = run(repository / "deploygate", "-m", "team")
+    assert (code, {i: v["verdict"] for i, v in items.items()}) == (0, {OWN: "pass"})
+
+
+def test_a_run_at_the_top_names_the_folder(repository):
+    (repository / "conftest.py").write_text("")
+    (repository / "pytest.ini").write_text("[pytest]\n")
+    init()
+    done = forked.run("pytest", ["--inventory", "prod"], cwd=repository)
+    assert done.returncode == 4
+    assert "are in deploygate/inventories: run `cd deploygate` first" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("profile", profiles.PROFILES)
+def test_profiles_are_checklists_with_nothing_that_cannot_be_decided(repository, profile):
+    init("--profile", profile)
+    written = parser.load(repository / "suites" / "checklist.md")
+    assert not written.remarks
+    shipped_items = {item.id: item for item in parser.load(shipped.checklist()).items}
+    tested = {item for function in shipped.functions() for item in function.items} | {OWN}
+    asked = {i.check or i.id for i in written.items if i.kind.value != "manual" and not i.closing}
+    undecided = asked - tested
+    assert bool(undecided) == (profile == "full")
+    for item in written.items:
+        known = shipped_items.get(item.id, item)
+        assert (item.severity, item.phase, item.waivable) == (known.severity, known.phase, known.waivable)
+    assert written.roles
+
+
+@pytest.mark.parametrize("profile", [name for name in profiles.PROFILES if name != "full"])
+def test_what_a_profile_leaves_out_can_be_copied_back(repository, profile):
+    init("--profile", profile)
+    file = repository / "suites" / "checklist.md"
+    text = file.read_text()
+    kept = {item.id for item in parser.load(file).items} - {OWN, "phase2.streaming"}
+    comment = text.partition("<!-- Left out of this profile.")[2].partition("-->")[0]
+    left = {item.id for item in parser.parse(f"# Left\n{comment}", file).items}
+    everything = {item.id for item in parser.load(shipped.checklist()).items}
+    assert (left & kept, left | kept) == (set(), everything)
+    _, said, _ = run(repository, "-m", "team")
+    assert f"checklist: without {len(left)} of {len(everything)} shipped items: " in said
+
+
+def test_profiles_leave_out_only_what_there_is():
+    ids = {item.id for item in parser.load(shipped.checklist()).items}
+    known = ids | {item.partition(".")[0] for item in ids}
+    for name, profile in profiles.PROFILES.items():
+        assert set(profile.leaves) <= known, name
+
+
+def test_a_profile_of_another_name_is_refused(repository):
+    done = CliRunner().invoke(main, ["init", "--profile", "mysql"])
+    assert (done.exit_code, "'postgres'" in done.output) == (2, True), done.output
+    (repository / "ours.md").write_text("# A\n- [ ] B\n")
+    done = CliRunner().invoke(main, ["init", "--profile", "web", "--from-checklist", "ours.md"])
+    assert (done.exit_code, "mutually exclusive" in done.output) == (2, True), done.output
+
+
+def ci(folder):
+    github = YAML(typ="safe").load((folder / ".github/workflows/deploygate.yml").read_text())
+    gitlab = YAML(typ="safe").load((folder / "ci/deploygate.gitlab-ci.yml").read_text())
+    return github, gitlab
+
+
+@pytest.mark.parametrize(
+    ("words", "phases"),
+    [
+        (["--from-checklist", "ours.md"], ["before", "on", "after", "own"]),
+        (["--profile", "postgres"], None),
+        ([], None),
+    ],
+)
+def test_ci_runs_the_phases_of_the_checklist_in_order(repository, words, phases):
+    (repository / "ours.md").write_text("# Before\n- [ ] A\n# On\n- [ ] B\n# After\n- [ ] C\n")
+    init("gate", *words)
+    folder = repository / "gate"
+    written = [p.id for p in parser.load(folder / "suites" / "checklist.md").phases]
+    assert phases in (None, written)
+    github, gitlab = ci(folder)
+    asked = github["on" if "on" in github else True]["workflow_dispatch"]["inputs"]["phase"]["options"]
+    assert asked == written
+    assert github["jobs"]["gate"]["env"]["PHASE"] == f"${{{{ inputs.phase || '{written[0]}' }}}}"
+    jobs = {job: told for job, told in gitlab.items() if not job.startswith(".")}
+    assert [told["variables"]["PHASE"] for told in jobs.values()] == written
+    assert [told["extends"] for told in jobs.values()] == [
+        ".deploygate",
+        *[".deploygate by hand"] * (len(written) - 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("release/1.2", "release-1.2"),
+        ("CHG-104", "CHG-104"),
+        ("v1.2.3", "v1.2.3"),
+        ("feature/ä b$(x)", "feature-b-x-"),
+        ("_x/" + "y" * 200, "x-" + "y" * 98),
+    ],
+)
+def test_ci_names_the_change_after_branch_tag_or_ticket(repository, name, change):
+    init()
+    github, gitlab = ci(repository)
+    (line,) = [s["run"] for s in github["jobs"]["gate"]["steps"] if "CHANGE=" in s.get("run", "")]
+    env = {**os.environ, "NAMED": name, "GITHUB_ENV": str(repository / "env")}
+    subprocess.run(["sh", "-c", line], env=env, check=True)
+    assert (repository / "env").read_text() == f"CHANGE={change}\n"
+    arguments.check_change(change)
+    assert any('--change "$CHANGE"' in s.get("run", "") for s in github["jobs"]["gate"]["steps"])
+    assert '--change "${CHANGE:-$CI_COMMIT_REF_SLUG}"' in gitlab[".deploygate"]["script"][-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "requirement"),
+    [
+        ("1.4", "pytest-deploygate[alembic]==1.4"),
+        (
+            "git+https://git.example.com/gate.git@v1.0",
+            "pytest-deploygate[alembic] @ git+https://git.example.com/gate.git@v1.0",
+        ),
+        (
+            "https://git.example.com/gate.git@3f2a",
+            "pytest-deploygate[alembic] @ git+https://git.example.com/gate.git@3f2a",
+        ),
+        (
+            "git+ssh://git@git.example.com/gate",
+            "pytest-deploygate[alembic] @ git+ssh://git@git.example.com/gate",
+        ),
+    ],
+)
+def test_ci_installs_what_was_named(repository, address, requirement):
+    Requirement(requirement)
+    done = CliRunner().invoke(main, ["init", "--install-from", address])
+    assert done.exit_code == 0, done.output
+    assert ("names no tag or commit" in done.output) == address.endswith("gate")
+    github, gitlab = ci(repository)
+    assert f'pip install "{requirement}"' in [s.get("run") for s in github["jobs"]["gate"]["steps"]]
+    assert f'pip install "{requirement}"' in gitlab[".deploygate"]["script"]
+
+
+@pytest.mark.parametrize(
+    "address", ["latest", "pytest-deploygate", "/srv/gate", 'git+https://x/"; rm', "1.0; x"]
+)
+def test_ci_installs_nothing_that_is_neither_version_nor_address(repository, address):
+    done = CliRunner().invoke(main, ["init", "--install-from", address])
+    assert (done.exit_code, "give a version such as" in done.output) == (4, True), done.output
+    assert list(repository.iterdir()) == []
+
+
+def test_no_password_gets_into_the_ci_files(repository):
+    done = CliRunner().invoke(
+        main, ["init", "--install-from", "git+https://u:hunter2@git.example.com/gate@v1"]
+    )
+    assert (done.exit_code, "hunter2" in done.output) == (4, False), done.output
+
+
+@pytest.mark.parametrize(
+    ("origin", "requirement", "doubted"),
+    [
+        (None, f"pytest-deploygate[alembic]=={__version__}", False),
+        ({"url": "file:///srv/gate", "dir_info": {}}, f"pytest-deploygate[alembic]=={__version__}", True),
+        (
+            {"url": "https://git.example.com/g.git", "vcs_info": {"vcs": "git", "commit_id": "3f2a"}},
+            "pytest-deploygate[alembic] @ git+https://git.example.com/g.git@3f2a",
+            False,
+        ),
+    ],
+)
+def test_ci_installs_what_is_installed_here(monkeypatch, origin, requirement, doubted):
+    told = json.dumps(origin) if origin else None
+    monkeypatch.setattr(
+        ci_files.metadata, "distribution", lambda _: SimpleNamespace(read_text=lambda _: told)
+    )
+    found = ci_files.installed(None)
+    assert (found.requirement, bool(found.doubt)) == (requirement, doubted)
 
 
 def test_shipped_tests_of_the_items_that_you_keep(repository):

@@ -162,8 +162,8 @@ def test_a_request_to_the_platform_is_about_the_synthetic_person(got: Got) -> No
     assert json.loads(got.body) == {"who": {"name": person.name, "numbers": [person.phone]}, "age": 7}
     assert got.headers["x-person"] == person.email
     got.answer = b"queued"
-    with pytest.raises(CannotTell, match=r"step 2: POST .* returned 200, body without 'pong'"):
+    with pytest.raises(CannotTell, match=r"step 2: POST .* answered 200, body without 'pong'"):
         operations._http(request, person, 2)
     got.status = 500
-    with pytest.raises(CannotTell, match=r"returned 500, expected 200 or 201 or 202 or 204: queued"):
+    with pytest.raises(CannotTell, match=r"answered 500, expected 200 or 201 or 202 or 204: queued"):
         operations._http(request, person, 3)

@@ -11,6 +11,7 @@ from shared_lab import shared_lab
 
 from faults.breaking import BOUND, ELSEWHERE, ROOT, machine_half
 from pytest_deploygate.cli.shared import lab_way_back as rehearsal_back
+from pytest_deploygate.fields.sources.lab import INVENTORIES as LAB_INVENTORIES
 from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
 from pytest_deploygate.lab.way_back import guards
@@ -32,9 +33,9 @@ def inventories(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     than everything else that is measured before the day.
     """
     folder = tmp_path_factory.mktemp("inventory")
-    text = (ROOT / "inventories" / "lab.yml").read_text()
+    text = (LAB_INVENTORIES / "lab.yml").read_text()
     text = _changed(text, "duration: 2s", "duration: 500ms")
-    text = _changed(text, "snapshot: lab.tables.json", f"snapshot: {ROOT}/inventories/lab.tables.json")
+    text = _changed(text, "snapshot: lab.tables.json", f"snapshot: {LAB_INVENTORIES}/lab.tables.json")
     (folder / "drilled.yml").write_text(text)
     text = _changed(text, "      opt_in: lab\n      record: lab:pooling", "      record: lab:pooling")
     text, _, rest = text.partition("  scratch:\n")

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 import pytest_deploygate
 from pytest_deploygate.cli import main
+from pytest_deploygate.fields.sources.lab import INVENTORIES as LAB_INVENTORIES
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.schema import json_schema
 
@@ -26,7 +27,8 @@ def validator() -> Draft202012Validator:
 
 
 def example(name):
-    return YAML(typ="safe").load((INVENTORIES / name).read_text())
+    folder = LAB_INVENTORIES if name.startswith("lab") else INVENTORIES
+    return YAML(typ="safe").load((folder / name).read_text())
 
 
 def test_the_committed_file_is_in_step():
@@ -63,7 +65,7 @@ def test_defaults_keep_their_own_rules(validator):
                 assert checked.is_valid(rule["default"]), (name, key)
 
 
-@pytest.mark.parametrize("name", ["lab.yml", "staging.example.yml", "prod.example.yml"])
+@pytest.mark.parametrize("name", ["lab.yml", "lab-guards.yml", "staging.example.yml", "prod.example.yml"])
 def test_inventories_are_valid(validator, name):
     """The lab's inventory and the examples are valid."""
     assert [error.message for error in validator.iter_errors(example(name))] == []

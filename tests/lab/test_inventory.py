@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_deploygate.checks.structure.probe import catalog
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.fields.sources.lab import INVENTORIES as LAB_INVENTORIES
 from pytest_deploygate.inventory import loader
 from pytest_deploygate.lab.state import Lab
 
@@ -25,5 +26,5 @@ def test_the_committed_snapshot_is_the_labs_structure(lab: Lab, tmp_path: Path) 
         cluster.close()
     assert structure.children == {}
     live = json.loads((tmp_path / "live.json").read_text())
-    committed = json.loads((ROOT / "inventories" / "lab.tables.json").read_text())
+    committed = json.loads((LAB_INVENTORIES / "lab.tables.json").read_text())
     assert live | {"server_major": 0} == committed | {"server_major": 0}

@@ -239,3 +239,21 @@ def test_programs_in_a_place_that_servers_may_not_walk_to_are_copied(lab_place: 
     assert kept == lab_place / "kept" / package.name / "pginstall" / "bin"
     assert programs.reachable(kept, user, lab_place / "again") == kept
     assert "initdb" in processes.run([str(kept / "initdb"), "--version"], user=user)
+
+
+@pytest.mark.parametrize("postgresql", [True, False])
+def test_what_the_extra_brings_is_asked_for_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql: bool
+) -> None:
+    """Without `pytest-deploygate[lab]` nothing is created, and one sentence names all that is missing."""
+    monkeypatch.setattr(programs.importlib.util, "find_spec", lambda _: None)
+    if not postgresql:
+        monkeypatch.setattr(programs, "_system_servers", lambda: None)
+    elif programs._system_servers() is None:
+        monkeypatch.setattr(programs, "_system_servers", lambda: Path("/usr/bin"))
+    with pytest.raises(LabError) as error:
+        up.up(tmp_path / "lab", lambda _what, _seconds: None)
+    said = str(error.value)
+    assert "alembic for Python and sqlalchemy for Python: run `pip install 'pytest-deploygate[lab]'`" in said
+    assert ("the lab needs PostgreSQL and" in said) is not postgresql
+    assert not (tmp_path / "lab").exists()

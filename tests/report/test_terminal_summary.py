@@ -9,7 +9,8 @@ import sample
 import sample_night
 
 from pytest_deploygate.model import Verdict, Weakening
-from pytest_deploygate.report import terminal
+from pytest_deploygate.report import html, terminal
+from pytest_deploygate.report.exports import markdown
 from pytest_deploygate.report.record import Record
 
 
@@ -41,6 +42,18 @@ def test_passes_are_only_counted() -> None:
     go = terminal.text(sample.go())
     assert len(go.splitlines()) < 14
     assert "GO: proceed." in go
+
+
+def test_a_go_without_a_change_id_says_so_in_every_headline() -> None:
+    alone = dataclasses.replace(sample.go(), change="local")
+    said = "roceed with this scope alone (no change id)."
+    assert f"GO: p{said}" in " ".join(terminal.text(alone).split())
+    head = html.render(alone).partition("</h1>")[0]
+    assert f"P{said}" in head
+    assert f"## GO: P{said}" in markdown.text(alone)
+    for record in (sample.go(), dataclasses.replace(sample.hold(), change="local")):
+        assert "no change id" not in terminal.text(record)
+        assert "no change id" not in html.render(record)
 
 
 @pytest.mark.parametrize("width", [60, 80, 140])

@@ -86,7 +86,7 @@ def below(modules: set[str], *packages: str) -> list[str]:
     [
         ("db.cluster", {"psycopg"}),
         ("phase2.migrations", {"psycopg", "alembic"}),
-        ("infra.certificates", {"OpenSSL", "cryptography", "requests"}),
+        ("infra.certificates", {"OpenSSL", "cryptography"}),
     ],
 )
 def test_one_item_imports_the_clients_of_its_subject_alone(project: Path, item: str, needs: set[str]) -> None:

@@ -20,7 +20,8 @@ from pytest_deploygate.cli.show import plan as planshow
 from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
-from pytest_deploygate.session import scope, shipped, suites
+from pytest_deploygate.session import scope
+from pytest_deploygate.session.asking import Asking, asking
 
 #: Marks of pytest and its plugins here, besides those that the configuration registers.
 _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametrize", "usefixtures")
@@ -61,9 +62,9 @@ def _plan(
 ) -> Plan:
     now = datetime.now(UTC)
     told = pytest_configuration.read(root)
-    checklist = repository.resolved(root, file)
-    found = suites.functions(root, told.places, told.patterns)
-    functions = shipped.asked_for(found, [item.id for item in checklist.items])
+    found = repository.tested(root, file)
+    checklist = found.checklist
+    asked = asking(checklist, found.checks, [entry.item for entry in loaded.inventory.not_applicable])
     try:
         scope.check(expression, checklist, [*_MARKS, *told.markers])
         in_scope = scope.item_ids(expression, checklist)
@@ -72,13 +73,13 @@ def _plan(
     except SyntaxError as error:
         raise Refused(f"-m {expression!r}: {error.msg}") from None
     inventory = loaded.inventory
-    _check_applicable(loaded, checklist)
+    _check_applicable(loaded, checklist, asked)
     situation = Situation(
         root=root,
         checklist=checklist,
         inventory=inventory,
         change=change,
-        functions=functions,
+        functions=asked.functions(found.functions),
         attestations=attestations.load_all(root, checklist),
         waivers=waivers.load_all(root, checklist, inventory.policy.max_waivers),
         last=planning.last_times(root, change),
@@ -101,14 +102,15 @@ def _plan(
         remarks=tuple(map(str, checklist.remarks)),
         notes=tuple(map(str, loaded.notes)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
+        without=found.without,
     )
 
 
-def _check_applicable(loaded: Loaded, checklist: Checklist) -> None:
+def _check_applicable(loaded: Loaded, checklist: Checklist, asked: Asking) -> None:
     known = [item.id for item in checklist.items]
     for entry in loaded.inventory.not_applicable:
-        if entry.item not in known:
-            raise Refused(f"{loaded.file}: not_applicable: no item {entry.item!r} in {checklist.file.name}")
+        if problem := asked.not_an_item(entry.item, known):
+            raise Refused(f"{loaded.file}: not_applicable: {problem}")
 
 
 def _json(found: Plan) -> dict[str, Any]:
@@ -125,6 +127,7 @@ def _json(found: Plan) -> dict[str, Any]:
         "last_run": found.last.at.isoformat() if found.last.at else None,
         "totals": found.totals,
         "remarks": list(found.remarks),
+        "without": found.without,
         "inventory_notes": list(found.notes),
     }
 

@@ -44,6 +44,17 @@ def read(root: Path) -> Suites:
     )
 
 
+def file(root: Path) -> str:
+    """Return the name of the file in a folder that configures pytest; empty if there is none."""
+    names = ["pytest.toml", ".pytest.toml", *(name for name, _ in _INI[:2])]
+    if found := next((name for name in names if (root / name).is_file()), ""):
+        return found
+    if (root / "pyproject.toml").is_file() and "pytest" in _table(_toml(root / "pyproject.toml"), "tool"):
+        return "pyproject.toml"
+    others = [(root / name, section) for name, section in _INI[2:]]
+    return next((path.name for path, s in others if path.is_file() and _ini(path, s) is not None), "")
+
+
 def _configuration(root: Path) -> Mapping[str, Any]:
     for name in ("pytest.toml", ".pytest.toml"):
         if (root / name).is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import shipped, suites
+from pytest_deploygate.session.declared import Function
 
 
 def repository(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,12 +35,34 @@ def repository(command: Callable[..., None]) -> Callable[..., None]:
 
 def resolved(root: Path, file: Path | None) -> Checklist:
     """Return the checklist as a run of this repository sees it: an item without a test is attested by a person."""
+    return tested(root, file).checklist
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A checklist as a run sees it, with the test functions of the repository and the shipped ones.
+
+    `checks` are the ids of the shipped checklist and tests. `without` says in one line which shipped items the checklist
+    does without.
+    """
+
+    checklist: Checklist
+    functions: tuple[Function, ...]
+    checks: frozenset[str]
+    without: str
+
+
+def tested(root: Path, file: Path | None) -> Tested:
+    """Read a repository's checklist and tests."""
     told = pytest_configuration.read(root)
     own = root / "suites" / "checklist.md"
     ours = parser.load(shipped.checklist())
-    found = parser.load(file or own) if file or own.is_file() else ours
+    given = parser.load(file or own) if file or own.is_file() else ours
     bound = suites.functions(root, told.places, told.patterns)
-    return comparison.resolved(found, ours, {item for function in bound for item in function.items})
+    found = comparison.resolved(given, ours, {item for function in bound for item in function.items})
+    missing = comparison.left_out(found, ours)
+    without = comparison.without(missing, ours) if missing else ""
+    return Tested(found, tuple(bound), frozenset(shipped.checks(ours, bound)), without)
 
 
 @contextmanager

@@ -28,7 +28,10 @@ _MOST_ITEMS = 12
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that is printed. `absent` is what the run as a whole lacks: secrets, hosts, files."""
+    """Everything that is printed. `absent` is what the run as a whole lacks: secrets, hosts, files.
+
+    `without` says in one line which shipped items the checklist does without.
+    """
 
     inventory: str
     change: str
@@ -42,6 +45,7 @@ class Plan:
     remarks: tuple[str, ...]
     notes: tuple[str, ...]
     wants_times: bool
+    without: str = ""
 
     @property
     def items(self) -> tuple[PlannedItem, ...]:
@@ -218,6 +222,8 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
     if plan.notes:
         yield Text(f"Notes about the inventory ({len(plan.notes)}):")
         yield from map(_bullet, plan.notes)
+    if plan.without:
+        yield Text(f"{plan.checklist} is {plan.without}", overflow="fold")
     if plan.remarks:
         yield Text(f"Lines of {plan.checklist} that are not items ({len(plan.remarks)}):")
         for remark in plan.remarks[:_MOST_ITEMS]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-import requests
+if TYPE_CHECKING:
+    import requests
 
 _PART = 16_384
 
@@ -19,5 +21,7 @@ def read(answer: requests.Response, most_bytes: int, limit_s: float) -> bytes:
         if len(body) >= most_bytes:
             return body[:most_bytes]
         if time.monotonic() > deadline:
-            raise requests.Timeout(f"no end of the answer in {limit_s:g} s")
+            from requests import Timeout  # noqa: PLC0415 (imported by whoever has the answer)
+
+            raise Timeout(f"no end of the answer in {limit_s:g} s")
     return body

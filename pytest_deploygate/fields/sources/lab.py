@@ -10,22 +10,30 @@ from pathlib import Path
 from pytest_deploygate.fields.sources import Absent, Source, file
 
 STATE_FILE = "state.json"
+#: The lab's inventories, which come with the package: `--inventory lab` works in any folder.
+INVENTORIES = Path(__file__).resolve().parents[2] / "lab" / "inventories"
 
 
 def lab_folder(start: Path | None = None) -> Path:
     """Return the lab's state folder: `$DEPLOYGATE_LAB`, else a folder under /var/tmp named after the project's folder.
 
-    It is outside the project because servers run as another user, who must be able to reach it, and because
-    socket paths are limited to 107 bytes.
+    The project is the nearest folder with `inventories`, from `start` upwards, else from the current folder upwards, else
+    the current folder itself. The state is outside of it because servers run as another user, who must be able to reach
+    it, and because socket paths are limited to 107 bytes.
     """
     if named := os.environ.get("DEPLOYGATE_LAB"):
         return Path(named)
-    here = (start or Path.cwd()).resolve()
-    project = next(
-        (folder for folder in (here, *here.parents) if (folder / "inventories" / "lab.yml").is_file()), here
-    )
+    here = Path.cwd().resolve()
+    project = (_project(start.resolve()) if start else None) or _project(here) or here
     digest = hashlib.sha256(str(project).encode()).hexdigest()[:8]
     return Path("/var/tmp") / f"deploygate-lab-{os.getuid()}-{digest}"  # noqa: S108 (our own folder, mode 0711)
+
+
+def _project(start: Path) -> Path | None:
+    """Return the nearest folder with inventories; None where there is none, or for the lab's own inventories."""
+    if start.is_relative_to(INVENTORIES):
+        return None
+    return next((folder for folder in (start, *start.parents) if (folder / "inventories").is_dir()), None)
 
 
 def _values(base: Path) -> dict[str, object] | None:

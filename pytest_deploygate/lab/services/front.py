@@ -15,6 +15,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
 from pytest_deploygate.checks.uptime.probe.record import RecordError, read
+from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.lab import client, nodes, processes, sql
 from pytest_deploygate.lab.app import NEW_REPLICAS
 from pytest_deploygate.lab.people import TOKEN
@@ -235,12 +236,10 @@ def watch(lab: Lab) -> None:
     A lab that is a minute old was not watched for 24 hours, so its inventory has a short window, which the report
     counts as a weakening; no record is invented.
     """
-    inventory = lab_inventory(Path.cwd())
-    if inventory is not None:
-        # The supervisor does not pass our environment on; the watch must use this lab.
-        words = ["env", f"DEPLOYGATE_LAB={lab.folder}", sys.executable, "-m", "pytest_deploygate", "watch"]
-        words += ["--inventory", str(inventory)]
-        client.run(lab, shlex.join([*words, "--vantage", "lab", "--t0", "now", "--record", str(record(lab))]))
+    # The supervisor does not pass our environment on; the watch must use this lab.
+    words = ["env", f"DEPLOYGATE_LAB={lab.folder}", sys.executable, "-m", "pytest_deploygate", "watch"]
+    words += ["--inventory", str(lab_inventory(Path.cwd())), "--vantage", "lab", "--t0", "now"]
+    client.run(lab, shlex.join([*words, "--record", str(record(lab))]))
 
 
 def wait_watched(lab: Lab) -> None:
@@ -255,10 +254,10 @@ def _watched(lab: Lab) -> bool:
         return False
 
 
-def lab_inventory(start: Path) -> Path | None:
-    """Return the lab's inventory of the project that `start` is in; None where there is none."""
+def lab_inventory(start: Path) -> Path:
+    """Return the lab's inventory: that of the project that `start` is in, else the one that comes with the package."""
     files = (folder / "inventories" / "lab.yml" for folder in (start, *start.parents))
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if file.is_file()), INVENTORIES / "lab.yml")
 
 
 def values(lab: Lab) -> dict[str, str]:

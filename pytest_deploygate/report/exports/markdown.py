@@ -58,7 +58,7 @@ def escaped(said: str, most: int = _MOST_REASON) -> str:
 def _head(record: Record) -> Iterator[str]:
     decision = record.decision
     outcome = decision.outcome.value if decision else "NO DECISION"
-    yield f"## {outcome}: {words.MEANS[decision.outcome] if decision else 'Do not proceed.'}"
+    yield f"## {outcome}: {words.meaning(decision.outcome, record.change) if decision else 'Do not proceed.'}"
     yield ""
     yield (
         f"Scope **{escaped(view.scope_words(record))}**, change **{escaped(record.change)}**, "

@@ -205,7 +205,7 @@ def _url(seen: BackingSeen, one: AttestationSeen) -> Judgement:
     if seen.status in (401, 403) and not seen.backing.sha256:
         return Judgement(Verdict.ATTESTED, "", notes=(f"{url} answers, but requires a login",))
     if seen.status != 200:
-        return Judgement(Verdict.INCONCLUSIVE, f"the evidence {url} returned HTTP {seen.status}")
+        return Judgement(Verdict.INCONCLUSIVE, f"the evidence {url} answered {seen.status}")
     if seen.backing.sha256 and seen.found != seen.backing.sha256:
         return _altered(url, seen.backing.sha256, seen.found, one)
     return Judgement(Verdict.ATTESTED, "")

@@ -82,10 +82,10 @@ def _http(request: PlatformRequest, subject: Subject, number: int) -> None:
         raise CannotTell(f"{what} failed: {redact(sending.why(error))}") from error
     if answer.status_code not in request.status:
         raise CannotTell(
-            f"{what} returned {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"
+            f"{what} answered {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"
         )
     if lacking := request.lacking(answer.text):
-        raise CannotTell(f"{what} returned {answer.status_code}, {redact(lacking)}")
+        raise CannotTell(f"{what} answered {answer.status_code}, {redact(lacking)}")
 
 
 def _filled(value: Any, subject: Subject) -> Any:

@@ -6,7 +6,6 @@ import threading
 import time
 from dataclasses import dataclass
 
-import requests
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
@@ -125,6 +124,8 @@ def forget() -> None:
 
 
 def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | str:
+    import requests  # noqa: PLC0415 (most certificates name no list, and importing it takes longer than a handshake)
+
     try:
         with sending.once(
             f"GET {url}", url, timeout_s, lambda s: requests.get(url, timeout=s, stream=True)

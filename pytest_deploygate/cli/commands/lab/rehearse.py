@@ -1,4 +1,4 @@
-"""Rehearse the rollback that inventories/lab-guards.yml describes."""
+"""Rehearse the rollback that the inventory lab-guards describes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_deploygate.lab.state import load
 
 @click.command()
 def rehearse() -> None:
-    """Execute the runbook of inventories/lab-guards.yml once, measure the baseline and record the cutover.
+    """Execute the runbook of the inventory lab-guards once, measure the baseline and record the cutover.
 
     \b
     deploygate lab rehearse
