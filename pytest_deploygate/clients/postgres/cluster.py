@@ -30,6 +30,25 @@ _NOISE = re.compile(
 #: A node that took this long to fail is not waited for again in this run (`clients.reach`). One that answers at once, e.g.
 #: refuses, is tried every time: a restarting server is back soon.
 _HUNG_S = 1.0
+#: Settings on which reading answers or running our statements relies. ALTER DATABASE, ALTER ROLE or postgresql.conf may
+#: say otherwise; an option of the connection takes precedence. `search_path` is left as it is for the gate's role, because
+#: the inventory's unqualified names are resolved by it. Only settings that any role may set, and that every version knows.
+_PINNED = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "xmloption": "content",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "row_security": "on",
+    "client_min_messages": "warning",
+}
 Connection = psycopg.Connection[TupleRow]
 Query = str | sql.Composable
 Parameters = Sequence[object] | Mapping[str, object] | None
@@ -130,7 +149,7 @@ class Cluster:
             "statement_timeout": str(timeout_ms),
             "lock_timeout": str(min(timeout_ms, 5000)),
             "idle_in_transaction_session_timeout": "60000",
-            "timezone": "UTC",
+            **_PINNED,
         }
         connect_s = max(2, round(database.connect_timeout.total_seconds()))
         try:
@@ -150,7 +169,11 @@ class Cluster:
                 keepalives_count=3,
                 tcp_user_timeout=timeout_ms + 5000,
                 application_name="deploygate",
-                options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+                client_encoding="UTF8",
+                # A blank within a value is escaped: blanks separate options.
+                options=" ".join(
+                    "-c " + f"{name}={value}".replace(" ", r"\ ") for name, value in settings.items()
+                ),
                 autocommit=True,
                 prepare_threshold=None,
             )
