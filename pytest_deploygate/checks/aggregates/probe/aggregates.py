@@ -14,7 +14,12 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
-from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query, relation_name, sample
+from pytest_deploygate.checks.aggregates.probe.recomputation import (
+    comparison_query,
+    quoted,
+    relation_name,
+    sample,
+)
 from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts
 from pytest_deploygate.checks.jobs.probe.schedules import read_schedule
@@ -118,7 +123,7 @@ def comparable(
     )
     first, last = _row(
         connection,
-        near.format(c=sql.Identifier(aggregate.bucket), t=relation_name(aggregate.relation)),
+        near.format(c=quoted(aggregate.bucket), t=quoted(*aggregate.relation.split(".", 1))),
         {"raw": oldest_raw, "until": until},
     )
     if oldest_bucket < start:
