@@ -77,7 +77,7 @@ class Pooler(Section):
         default="transaction", description="expected pool mode"
     )
     other_mode: list[str] = Field(
-        json_schema_extra={"weaker": "longer"},
+        json_schema_extra={"weaker": "any"},
         default_factory=list,
         description="roles that pool in another mode on purpose, e.g. for migrations",
     )

@@ -89,6 +89,7 @@ class MonitoringFacts:
 
     `counted` is the number of calls counted for two statements of ours; None if the view cannot be read
     (`problem`). `slow_log_ms` is log_min_duration_statement, `explain_ms` auto_explain's; negative: off.
+    `own_settings` are roles and databases with a setting of their own, by ALTER ROLE or ALTER DATABASE.
     """
 
     node: str
@@ -100,6 +101,7 @@ class MonitoringFacts:
     slow_log_ms: int
     explain_ms: int
     problem: str = ""
+    own_settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
