@@ -35,7 +35,8 @@ class RecordFacts:
 class RightsFacts:
     """How the application's roles could change records. `ways` are (role, how) pairs, in words.
 
-    `exists` is false if there is no such table. `missing_roles` are roles that the server does not have.
+    `exists` is false if there is no such table. `missing_roles` are roles that the server does not have. `composed` are
+    functions that run as somebody who may delete records and whose statements are composed when they run.
     """
 
     table: str
@@ -44,6 +45,7 @@ class RightsFacts:
     roles: tuple[str, ...]
     missing_roles: tuple[str, ...]
     ways: tuple[tuple[str, str], ...]
+    composed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
