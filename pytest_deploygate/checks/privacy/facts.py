@@ -82,7 +82,7 @@ class Sweep:
     """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
 
     `unread` are places that could not be searched, with the reason: the sweep is then incomplete. `databases` are the
-    server's other databases, which were not searched.
+    server's other databases, which were not searched, and neither were `large_objects`.
     """
 
     node: str
@@ -92,6 +92,7 @@ class Sweep:
     skipped: tuple[str, ...]
     unread: tuple[str, ...]
     databases: tuple[str, ...] = ()
+    large_objects: int = 0
 
 
 MOST_ROWS = 100_000
