@@ -123,8 +123,10 @@ class Cluster:
         with ThreadPoolExecutor(max_workers=min(16, len(wanted) or 1)) as pool:
             return dict(zip((n.name for n in wanted), pool.map(guarded, wanted), strict=True))
 
-    def connect(self, node: Node, *, read_only: bool = True, afresh: bool = False) -> Connection:
+    def connect(self, node: Node, *, read_only: bool | None = True, afresh: bool = False) -> Connection:
         """Open a new connection (autocommit). The caller closes it. Raises CannotTell; NotReached if nothing answered.
+
+        With `read_only` None the server's own default applies.
 
         A node that hung before is not waited for again in this run, unless `afresh`: the reason says when it was tried.
         """
@@ -141,7 +143,7 @@ class Cluster:
         reach.heard(place)
         return opened
 
-    def _connect(self, node: Node, *, read_only: bool) -> Connection:
+    def _connect(self, node: Node, *, read_only: bool | None) -> Connection:
         database = self.settings
         timeout_ms = int(database.statement_timeout.total_seconds() * 1000)
         settings = {
@@ -151,6 +153,8 @@ class Cluster:
             "idle_in_transaction_session_timeout": "60000",
             **_PINNED,
         }
+        if read_only is None:
+            del settings["default_transaction_read_only"]
         connect_s = max(2, round(database.connect_timeout.total_seconds()))
         try:
             return psycopg.connect(
