@@ -64,7 +64,8 @@ class ServerState:
     """One server. `settings` holds values as SHOW prints them, `sizes` bytes; `None` means hidden.
 
     `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
-    indexes were built. `prepared` is the oldest prepared transaction: its name and age.
+    indexes were built. `prepared` is the oldest prepared transaction: its name and age. `asynchronous` are roles and databases
+    with a synchronous_commit=off of their own.
     """
 
     node: str
@@ -81,6 +82,7 @@ class ServerState:
     collations: tuple[str, ...]
     prepared: tuple[str, timedelta] | None
     hidden: tuple[str, ...] = ()
+    asynchronous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

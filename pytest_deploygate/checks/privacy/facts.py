@@ -118,7 +118,8 @@ class RetentionFacts:
     """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
 
     `policy` is the interval that the job follows, None if it was not queried or the query returned no row
-    (`policy_asked`). `job` is None if pg_partman's maintenance does the work.
+    (`policy_asked`). `job` is None if pg_partman's maintenance does the work. `never` rows have no time, an infinite one, or
+    one in the future: no age removes them.
     """
 
     table: str
@@ -132,6 +133,7 @@ class RetentionFacts:
     job: JobFacts | None
     partman: PartmanPolicy | None
     problem: str = ""
+    never: int = 0
 
 
 @dataclass(frozen=True, slots=True)

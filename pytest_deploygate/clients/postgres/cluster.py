@@ -126,7 +126,7 @@ class Cluster:
     def connect(self, node: Node, *, read_only: bool | None = True, afresh: bool = False) -> Connection:
         """Open a new connection (autocommit). The caller closes it. Raises CannotTell; NotReached if nothing answered.
 
-        With `read_only` None the server's own default applies.
+        With `read_only` None all settings are the server's own, except the limits of waiting: for reading those settings.
 
         A node that hung before is not waited for again in this run, unless `afresh`: the reason says when it was tried.
         """
@@ -154,7 +154,7 @@ class Cluster:
             **_PINNED,
         }
         if read_only is None:
-            del settings["default_transaction_read_only"]
+            settings = {name: value for name, value in settings.items() if name.endswith("_timeout")}
         connect_s = max(2, round(database.connect_timeout.total_seconds()))
         try:
             return psycopg.connect(
@@ -185,6 +185,18 @@ class Cluster:
             said = explain(node, error)
             unanswered = reach.why_ours_in(said) or reach.no_answer_in(said)
             raise (NotReached if unanswered else CannotTell)(said) from error
+
+    def own_settings(self, node: Node) -> dict[str, str]:
+        """Return what a session gets of the settings that our other connections pin. Raises CannotTell."""
+        names = [*_PINNED, "default_transaction_read_only"]
+        try:
+            with self.connect(node, read_only=None) as connection:
+                query = b"SELECT name, setting FROM pg_settings WHERE lower(name) = ANY(%s)"
+                return {
+                    str(name): str(value) for name, value in connection.execute(query, (names,)).fetchall()
+                }
+        except psycopg.Error as error:
+            raise CannotTell(explain(node, error)) from error
 
     def writer(self, node: Node) -> tuple[Connection, str]:
         """Return a connection that may write, and the schema to write in. Raises CannotTell without that permission."""
