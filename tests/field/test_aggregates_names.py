@@ -59,3 +59,44 @@ def test_a_key_column_of_any_name(server: Scratch, tmp_path: Path, name: str, li
         bad = judge(read(cluster, expected), expected)
     assert good.verdict is Verdict.PASS, good.reason
     assert bad.verdict is Verdict.FAIL, bad.reason
+
+
+@pytest.mark.parametrize(
+    ("bucket", "verdict", "words"),
+    [
+        ("now() + interval '3 days'", Verdict.FAIL, "1 rows of agg.hourly are of buckets in the future"),
+        ("now() + interval '2 hours'", Verdict.FAIL, "in the future"),
+        (
+            "date_trunc('hour', now()) - interval '900 days'",
+            Verdict.PASS,
+            "1 rows are of buckets older than every raw row",
+        ),
+        ("date_trunc('hour', now())", Verdict.PASS, ""),
+    ],
+)
+def test_buckets_without_a_source(
+    server: Scratch, tmp_path: Path, bucket: str, verdict: Verdict, words: str
+) -> None:
+    """In the future nothing can have been aggregated; older ones outlive their raw rows and are named."""
+    server.sql(
+        "db1",
+        f"""
+        DROP SCHEMA IF EXISTS agg CASCADE; CREATE SCHEMA agg; SET timezone = 'UTC';
+        CREATE TABLE agg.raw ("when" timestamptz);
+        INSERT INTO agg.raw SELECT date_trunc('hour', now()) - g * interval '20 min' FROM generate_series(1, 900) g;
+        CREATE TABLE agg.hourly AS SELECT date_trunc('hour', "when") AS bucket, count(*) AS total FROM agg.raw GROUP BY 1;
+        INSERT INTO agg.hourly VALUES ({bucket}, 7);
+        GRANT USAGE ON SCHEMA agg TO gate; GRANT SELECT ON ALL TABLES IN SCHEMA agg TO gate;
+    """,
+    )
+    (tmp_path / "crontab").write_text("* * * * * refresh\n")
+    expected = Aggregate.model_validate({
+        "relation": "agg.hourly", "bucket": "bucket", "width": "1h", "key": [], "source": "agg.raw", "time_column": "when",
+        "recompute": "SELECT date_trunc('hour', \"when\") AS bucket, count(*) AS total FROM agg.raw"
+                     ' WHERE "when" >= %(start)s AND "when" < %(end)s GROUP BY 1',
+        "schedule": {"crontab": str(tmp_path / "crontab"), "command": "refresh"}, "max_buckets": 50000, "max_age": "2h",
+    })  # fmt: skip
+    with closing(Cluster(server.database())) as cluster:
+        found = judge(read(cluster, expected), expected)
+    assert found.verdict is verdict, found.reason
+    assert words in found.reason + " ".join(found.notes)

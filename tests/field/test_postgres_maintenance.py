@@ -9,8 +9,11 @@ import pytest
 from places import server_folder
 from scratch_cluster import Scratch
 
+from pytest_deploygate.checks.postgres.judge.after_load import judge_after_load
 from pytest_deploygate.checks.postgres.judge.servers import judge_server
+from pytest_deploygate.checks.postgres.probe.after_load import left_by_load
 from pytest_deploygate.checks.postgres.probe.servers import server_state
+from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.checks.privacy.judge.retention import judge_retention
 from pytest_deploygate.checks.privacy.probe.retention import retained_rows
@@ -138,3 +141,37 @@ def test_times_that_no_age_reaches(
     found = judge_retention(replace(facts, partman=None), wanted)
     assert found.verdict is verdict, found.reason
     assert words in found.reason + " ".join(found.notes)
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (
+            "CREATE SEQUENCE sq.s; CREATE TABLE sq.t (id bigint DEFAULT nextval('sq.s'), n int); INSERT INTO sq.t VALUES (50, 1)",
+            Verdict.FAIL,
+        ),
+        (
+            "CREATE SEQUENCE sq.s; CREATE TABLE sq.t (id int DEFAULT nextval('sq.s')); INSERT INTO sq.t DEFAULT VALUES",
+            Verdict.PASS,
+        ),
+        (
+            "CREATE SEQUENCE sq.s; CREATE TABLE sq.t (id int DEFAULT nextval('sq.s'));"
+            " CREATE TABLE sq.u (id int DEFAULT nextval('sq.s')); INSERT INTO sq.t DEFAULT VALUES; INSERT INTO sq.u VALUES (9)",
+            Verdict.FAIL,
+        ),
+        (
+            "CREATE SEQUENCE sq.s; CREATE TABLE sq.t (id text DEFAULT 'A' || nextval('sq.s')); INSERT INTO sq.t VALUES ('A99')",
+            Verdict.PASS,
+        ),
+        ("CREATE TABLE sq.t (id serial); INSERT INTO sq.t VALUES (99)", Verdict.FAIL),
+    ],
+)
+def test_a_sequence_that_no_column_owns(server: Scratch, made: str, verdict: Verdict) -> None:
+    server.sql("db1", f"DROP SCHEMA IF EXISTS sq CASCADE; CREATE SCHEMA sq; {made}; GRANT USAGE ON SCHEMA sq TO gate;"
+               " GRANT SELECT ON ALL TABLES IN SCHEMA sq TO gate; GRANT SELECT ON ALL SEQUENCES IN SCHEMA sq TO gate; ANALYZE")  # fmt: skip
+    wanted = AfterLoad(schemas=["sq"])
+    with closing(Cluster(server.database(replicas=None))) as cluster:
+        found = judge_after_load(left_by_load(cluster, wanted), wanted)
+    assert (found.verdict is Verdict.FAIL) is (verdict is Verdict.FAIL), found.reason
+    if verdict is Verdict.FAIL:
+        assert "sq." in found.reason
