@@ -53,3 +53,5 @@ class AggregateFacts:
     newest_bucket: datetime | None = None
     comparison: Comparison | None = None
     problem: str = ""
+    without_source: int = 0
+    older: int = 0

@@ -108,7 +108,20 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
     wrong = compared.missing + compared.extra + compared.different
     sampled = compared.buckets < compared.buckets_total
     of_all = f"{compared.buckets} of {compared.buckets_total} buckets compared" if sampled else "all compared"
-    notes = (f"a sample: {of_all}; raise max_buckets to compare all",) if sampled else ()
+    notes: tuple[str, ...] = (f"a sample: {of_all}; raise max_buckets to compare all",) if sampled else ()
+    if found.older:
+        notes += (
+            f"{found.older} rows are of buckets older than every raw row: they cannot be recomputed any more",
+        )
+    if found.without_source:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.without_source} rows of {found.relation} are of buckets in the future, after every raw row: nothing can have "
+            "been aggregated there; delete them, and find out what wrote them",
+            readings,
+            notes,
+            confirmed=True,
+        )
     if wrong:
         parts = [
             f"{n} {word}"

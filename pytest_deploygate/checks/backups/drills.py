@@ -24,6 +24,6 @@ def drills(sections: Sections, environment: str, writes_schema: str | None) -> I
 
     def run() -> Record[Any] | None:
         with contextlib.closing(Cluster(database, writes_schema)) as cluster:
-            return drill.restore_drill(cluster, Backups(backup, time_columns, environment)).record
+            return drill.restore_drill(cluster, Backups(backup, time_columns, environment, cluster)).record
 
     yield Drill("restore drill", "database", run, after="replication")

@@ -60,6 +60,15 @@ class Archiving:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """The cluster that the inventory names: its system identifier, and its database. `problem`: why it is unknown."""
+
+    database: str
+    system_id: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """The newest backup, the newest full one, how many full ones, and the store.
 
@@ -76,6 +85,7 @@ class Repository:
     store: Store | None = None
     unreachable: str = ""
     ours: bool = False
+    live: Live | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class Verified:
     backup: BackupSet | None
     verification: Verification | None
     problem: str = ""
+    live: Live | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,8 @@ class BackupSet:
     """One completed backup. `size_bytes` is its size when restored, `stored_bytes` its size in the repository.
 
     `error` is what the tool itself reports as wrong with it. `first_wal` and `last_wal` are the segments without which
-    it is not consistent (empty for a dump).
+    it is not consistent (empty for a dump). `needs` are the backups that it refers to. `system_id` is the identifier of the cluster that was backed up, `database`
+    the name of the database in a dump; empty where the tool does not say it.
     """
 
     label: str
@@ -106,6 +118,9 @@ class BackupSet:
     first_wal: str = ""
     last_wal: str = ""
     error: str = ""
+    needs: tuple[str, ...] = ()
+    system_id: str = ""
+    database: str = ""
 
     @property
     def full(self) -> bool:
@@ -117,7 +132,8 @@ class BackupSet:
 class Store:
     """The repository. `encryption` is empty if there is none, None if that is unknown; the same holds for `retention`.
 
-    `free_bytes` is None if it has no file system that we can query (an object store); `problem` says why.
+    `free_bytes` is None if it has no file system that we can query (an object store); `problem` says why. `lacking` says
+    what is wrong with each of several repositories.
     """
 
     where: str
@@ -125,6 +141,7 @@ class Store:
     retention: str | None
     free_bytes: int | None
     problem: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +173,8 @@ class RestoreFacts:
     The record's `outcome` is `good`, or the step that failed: `restore` (the tool), `start` (the server), `marker` (recovery
     did not reach it), `isolation`, `indexes`, `contents`. `rto_s` runs from the first command of the restore until the
     restored server answers at the marker. `rpo_s` is the most that could be lost: archive_timeout plus the time until a
-    segment is in the archive, or a streaming receiver's lag, or a dump's age. `left` is what could not be compared.
+    segment is in the archive, or a streaming receiver's lag, or a dump's age. `left` is what was not compared and need not
+    be; `uncompared` is what a statement that the copy equals its source would rest on, and could not be compared.
     """
 
     rto_s: float | None = None
@@ -180,6 +198,7 @@ class RestoreFacts:
     index_problem: str = ""
     sampled: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
     isolation: dict[str, str] = field(default_factory=dict)
     swept: tuple[str, ...] = ()
     lag: OwnLag = field(default_factory=OwnLag)

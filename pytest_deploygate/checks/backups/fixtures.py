@@ -9,8 +9,10 @@ from pytest_deploygate.fields.handed import Named, Sections
 
 
 @pytest.fixture(scope="session")
-def backups(sections: Sections, inventory: Named) -> Backups:
+def backups(sections: Sections, inventory: Named, request: pytest.FixtureRequest) -> Backups:
     """The backups of the inventory; the tool is queried once per run, and one restore is done."""
     partitioned = sections.get("partitioned") or ()
     time_columns = {table.table: table.column for table in partitioned}
-    return Backups(sections.need("backups"), time_columns, inventory.name)
+    named = sections.get("postgres") is not None
+    cluster = request.getfixturevalue("postgres") if named else None
+    return Backups(sections.need("backups"), time_columns, inventory.name, cluster)

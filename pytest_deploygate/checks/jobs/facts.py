@@ -54,3 +54,9 @@ class JobFacts:
     schedule: ScheduleFacts
     last_run: LastRunFacts
     now: datetime
+
+
+def ends(field: str) -> tuple[str, str]:
+    """Return the first and the last value of cronie's `a~b`; any other field twice."""
+    low, tilde, high = field.partition("~")
+    return (low or "0", high or low or "0") if tilde else (field, field)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts
+from pytest_deploygate.checks.jobs.facts import JobFacts, LastRunFacts, ScheduleFacts, ends
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
 
@@ -164,6 +164,13 @@ def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
 def _cron_due(expression: str, until: datetime, zone: str) -> datetime:
     if seconds := _SECONDS.fullmatch(expression):
         return until - timedelta(seconds=int(seconds[1]))
-    # pg_cron writes $ for the last day of the month, cronsim L. One second later, because the end is exclusive.
-    after = until.astimezone(ZoneInfo(zone)).replace(microsecond=0) + timedelta(seconds=1)
-    return next(CronSim(expression.replace("$", "L"), after, reverse=True))
+    # pg_cron writes $ for the last day of the month, cronsim L.
+    expression, local = expression.replace("$", "L"), until.astimezone(ZoneInfo(zone))
+    # `a~b` is one value at random: a run is due when the last one has passed, and may have begun at the first one.
+    last = _before(" ".join(high for _, high in map(ends, expression.split())), local)
+    return _before(" ".join(low for low, _ in map(ends, expression.split())), last)
+
+
+def _before(expression: str, until: datetime) -> datetime:
+    # One second later, because the end is exclusive.
+    return next(CronSim(expression, until.replace(microsecond=0) + timedelta(seconds=1), reverse=True))

@@ -24,7 +24,10 @@ class PoolFacts:
 class PoolerFacts:
     """One pooler. `size` is the maximum size of one role's pool for our database, including the reserve pool.
 
-    `most` is how many server connections all its pools may open: `roles` times `size`, or the database's own cap.
+    `most` is how many server connections all its pools may open: `roles` times `size`, or the database's own cap, and
+    `others` the same for the other databases that it has on that server. `modes` are the modes in force by role, where a
+    role has one of its own. `behind` is the server that our database leads to: `primary`, `replica`, `another cluster`, or
+    empty with `behind_problem`.
     `problem` is set when the console did not answer; `refused` when nothing listens there.
     """
 
@@ -39,6 +42,10 @@ class PoolerFacts:
     roles_seen: tuple[str, ...] = ()
     problem: str = ""
     refused: bool = False
+    others: tuple[tuple[str, int], ...] = ()
+    modes: tuple[tuple[str, str], ...] = ()
+    behind: str = ""
+    behind_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,13 @@ def judge_capacity(found: Capacity, expected: Pooling) -> Judgement:
             Verdict.INCONCLUSIVE, f"{found.node} reports no max_connections, or there is no pooler"
         )
     usable = found.max_connections - found.reserved - expected.reserve
-    pools = sum(pooler.most for pooler in found.poolers)
-    asked = pools + expected.direct
-    terms = " + ".join(f"{p.name} {p.most}" for p in found.poolers) + f" + direct {expected.direct}"
+    each = [
+        (name, most)
+        for p in found.poolers
+        for name, most in ((p.name, p.most), *((f"{p.name}'s {n}", m) for n, m in p.others))
+    ]
+    asked = sum(most for _, most in each) + expected.direct
+    terms = " + ".join(f"{name} {most}" for name, most in each) + f" + direct {expected.direct}"
     sum_words = (
         f"{terms} = {asked} of {usable} ({found.max_connections} max_connections - {found.reserved} reserved for "
         f"superusers - {expected.reserve} reserve) on {found.node}"
@@ -63,13 +67,34 @@ def judge_pooler(found: PoolerFacts, expected: Pooler) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE, f"{found.name}'s console could not be queried: {found.problem}{hint}"
         )
-    return combine([_mode(found, expected), *_waiting(found, expected), _roles(found, expected)])
+    return combine(
+        [_behind(found), _mode(found, expected), *_waiting(found, expected), _roles(found, expected)]
+    )
+
+
+def _behind(found: PoolerFacts) -> Judgement:
+    if not found.behind:
+        # Pauses and refusals are judged by themselves.
+        note = f"whether {found.name} leads to the primary was not seen: {found.behind_problem}"
+        return Judgement(Verdict.PASS, "", notes=(note,) if found.behind_problem else ())
+    reading = Reading(f"{found.name} leads to", found.behind, limit="primary", ok=found.behind == "primary")
+    if found.behind != "primary":
+        what = "a replica, where nothing can be written" if found.behind == "replica" else "another cluster"
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.name} leads to {what}: point its database at the primary and RELOAD",
+            (reading,),
+        )
+    return Judgement(Verdict.PASS, "", (reading,))
 
 
 def _mode(found: PoolerFacts, expected: Pooler) -> Judgement:
-    reading = Reading(
-        f"{found.name} pool mode", found.mode, limit=expected.mode, ok=found.mode == expected.mode
-    )
+    odd = {
+        role: mode for role, mode in found.modes if mode != expected.mode and role not in expected.other_mode
+    }
+    ok = found.mode == expected.mode and not odd
+    shown = ", ".join([found.mode, *(f"{mode} for {role}" for role, mode in odd.items())])
+    reading = Reading(f"{found.name} pool mode", shown, limit=expected.mode, ok=ok)
     if found.paused or found.disabled:
         what = "paused (RESUME it)" if found.paused else "disabled (ENABLE it)"
         state = Reading(f"{found.name} database", what.partition(" ")[0], limit="enabled", ok=False)
@@ -82,6 +107,14 @@ def _mode(found: PoolerFacts, expected: Pooler) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"{found.name} uses {found.mode} pooling, expected {expected.mode}: set pool_mode and RELOAD",
+            (reading,),
+        )
+    if odd:
+        roles = ", ".join(f"{role} ({mode})" for role, mode in odd.items())
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.name} pools in another mode for {roles}, expected {expected.mode}: remove pool_mode from [users] and "
+            "RELOAD, or name them in `other_mode`",
             (reading,),
         )
     return Judgement(Verdict.PASS, f"{found.name}: {found.mode} mode, nobody waits", (reading,))

@@ -76,6 +76,11 @@ class Pooler(Section):
     mode: Literal["session", "transaction", "statement"] = Field(
         default="transaction", description="expected pool mode"
     )
+    other_mode: list[str] = Field(
+        json_schema_extra={"weaker": "any"},
+        default_factory=list,
+        description="roles that pool in another mode on purpose, e.g. for migrations",
+    )
     roles: int = Field(
         default=1, ge=1, description="roles that connect through it: PgBouncer keeps a pool for each"
     )

@@ -64,7 +64,8 @@ class ServerState:
     """One server. `settings` holds values as SHOW prints them, `sizes` bytes; `None` means hidden.
 
     `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
-    indexes were built. `prepared` is the oldest prepared transaction: its name and age.
+    indexes were built. `prepared` is the oldest prepared transaction: its name and age. `asynchronous` are roles and databases
+    with a synchronous_commit=off of their own.
     """
 
     node: str
@@ -81,6 +82,7 @@ class ServerState:
     collations: tuple[str, ...]
     prepared: tuple[str, timedelta] | None
     hidden: tuple[str, ...] = ()
+    asynchronous: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class MonitoringFacts:
 
     `counted` is the number of calls counted for two statements of ours; None if the view cannot be read
     (`problem`). `slow_log_ms` is log_min_duration_statement, `explain_ms` auto_explain's; negative: off.
+    `own_settings` are roles and databases with a setting of their own, by ALTER ROLE or ALTER DATABASE.
     """
 
     node: str
@@ -100,6 +103,7 @@ class MonitoringFacts:
     slow_log_ms: int
     explain_ms: int
     problem: str = ""
+    own_settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class RecordFacts:
 class RightsFacts:
     """How the application's roles could change records. `ways` are (role, how) pairs, in words.
 
-    `exists` is false if there is no such table. `missing_roles` are roles that the server does not have.
+    `exists` is false if there is no such table. `missing_roles` are roles that the server does not have. `composed` are
+    functions that run as somebody who may delete records and whose statements are composed when they run.
     """
 
     table: str
@@ -44,6 +45,7 @@ class RightsFacts:
     roles: tuple[str, ...]
     missing_roles: tuple[str, ...]
     ways: tuple[tuple[str, str], ...]
+    composed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Sweep:
     """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
 
     `unread` are places that could not be searched, with the reason: the sweep is then incomplete. `databases` are the
-    server's other databases, which were not searched.
+    server's other databases, which were not searched, and neither were `large_objects`.
     """
 
     node: str
@@ -90,6 +92,7 @@ class Sweep:
     skipped: tuple[str, ...]
     unread: tuple[str, ...]
     databases: tuple[str, ...] = ()
+    large_objects: int = 0
 
 
 MOST_ROWS = 100_000
@@ -115,7 +118,8 @@ class RetentionFacts:
     """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
 
     `policy` is the interval that the job follows, None if it was not queried or the query returned no row
-    (`policy_asked`). `job` is None if pg_partman's maintenance does the work.
+    (`policy_asked`). `job` is None if pg_partman's maintenance does the work. `never` rows have no time, an infinite one, or
+    one in the future: no age removes them.
     """
 
     table: str
@@ -129,6 +133,7 @@ class RetentionFacts:
     job: JobFacts | None
     partman: PartmanPolicy | None
     problem: str = ""
+    never: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ class LogFile(Section):
 
     name: str = Field(description="name used in findings")
     path: FilePath = Field(
-        description="the file, or a folder of logs, on the host; compressed ones are not read"
+        description="the file with those rotated away from it, or a folder of logs, on the host; compressed ones too"
     )
     host: str = Field(default="local://", description="testinfra host, e.g. ssh://web1")
 

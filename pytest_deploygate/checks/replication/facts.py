@@ -50,7 +50,8 @@ class PrimaryFacts:
     """The cluster as a whole: the declared primary, the other nodes, and slots and standbys that belong to no replica.
 
     `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
-    `streaming` names the replicas that some node of the cluster sends to.
+    `streaming` names the replicas that some node of the cluster sends to. `read_only_by` is the source of
+    default_transaction_read_only (pg_settings.source), if it is on for more than the gate's own role.
     """
 
     primary: Server
@@ -60,6 +61,7 @@ class PrimaryFacts:
     streaming: tuple[str, ...]
     slots: tuple[Slot, ...]
     problem: str
+    read_only_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,25 @@ _NOISE = re.compile(
 #: A node that took this long to fail is not waited for again in this run (`clients.reach`). One that answers at once, e.g.
 #: refuses, is tried every time: a restarting server is back soon.
 _HUNG_S = 1.0
+#: Settings on which reading answers or running our statements relies. ALTER DATABASE, ALTER ROLE or postgresql.conf may
+#: say otherwise; an option of the connection takes precedence. `search_path` is left as it is for the gate's role, because
+#: the inventory's unqualified names are resolved by it. Only settings that any role may set, and that every version knows.
+_PINNED = {
+    "timezone": "UTC",
+    "datestyle": "ISO,YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "xmloption": "content",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "row_security": "on",
+    "client_min_messages": "warning",
+}
 Connection = psycopg.Connection[TupleRow]
 Query = str | sql.Composable
 Parameters = Sequence[object] | Mapping[str, object] | None
@@ -104,8 +123,10 @@ class Cluster:
         with ThreadPoolExecutor(max_workers=min(16, len(wanted) or 1)) as pool:
             return dict(zip((n.name for n in wanted), pool.map(guarded, wanted), strict=True))
 
-    def connect(self, node: Node, *, read_only: bool = True, afresh: bool = False) -> Connection:
+    def connect(self, node: Node, *, read_only: bool | None = True, afresh: bool = False) -> Connection:
         """Open a new connection (autocommit). The caller closes it. Raises CannotTell; NotReached if nothing answered.
+
+        With `read_only` None all settings are the server's own, except the limits of waiting: for reading those settings.
 
         A node that hung before is not waited for again in this run, unless `afresh`: the reason says when it was tried.
         """
@@ -122,7 +143,7 @@ class Cluster:
         reach.heard(place)
         return opened
 
-    def _connect(self, node: Node, *, read_only: bool) -> Connection:
+    def _connect(self, node: Node, *, read_only: bool | None) -> Connection:
         database = self.settings
         timeout_ms = int(database.statement_timeout.total_seconds() * 1000)
         settings = {
@@ -130,8 +151,10 @@ class Cluster:
             "statement_timeout": str(timeout_ms),
             "lock_timeout": str(min(timeout_ms, 5000)),
             "idle_in_transaction_session_timeout": "60000",
-            "timezone": "UTC",
+            **_PINNED,
         }
+        if read_only is None:
+            settings = {name: value for name, value in settings.items() if name.endswith("_timeout")}
         connect_s = max(2, round(database.connect_timeout.total_seconds()))
         try:
             return psycopg.connect(
@@ -150,7 +173,11 @@ class Cluster:
                 keepalives_count=3,
                 tcp_user_timeout=timeout_ms + 5000,
                 application_name="deploygate",
-                options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+                client_encoding="UTF8",
+                # A blank within a value is escaped: blanks separate options.
+                options=" ".join(
+                    "-c " + f"{name}={value}".replace(" ", r"\ ") for name, value in settings.items()
+                ),
                 autocommit=True,
                 prepare_threshold=None,
             )
@@ -158,6 +185,18 @@ class Cluster:
             said = explain(node, error)
             unanswered = reach.why_ours_in(said) or reach.no_answer_in(said)
             raise (NotReached if unanswered else CannotTell)(said) from error
+
+    def own_settings(self, node: Node) -> dict[str, str]:
+        """Return what a session gets of the settings that our other connections pin. Raises CannotTell."""
+        names = [*_PINNED, "default_transaction_read_only"]
+        try:
+            with self.connect(node, read_only=None) as connection:
+                query = b"SELECT name, setting FROM pg_settings WHERE lower(name) = ANY(%s)"
+                return {
+                    str(name): str(value) for name, value in connection.execute(query, (names,)).fetchall()
+                }
+        except psycopg.Error as error:
+            raise CannotTell(explain(node, error)) from error
 
     def writer(self, node: Node) -> tuple[Connection, str]:
         """Return a connection that may write, and the schema to write in. Raises CannotTell without that permission."""

@@ -12,6 +12,7 @@ from scratch_cluster import binaries, scratch, wait
 
 from pytest_deploygate.checks.jobs.judge import judge
 from pytest_deploygate.checks.jobs.probe import last_runs, schedules
+from pytest_deploygate.checks.jobs.probe.crontab import Cron, parse
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import Verdict
@@ -45,9 +46,11 @@ INFO = [
     }
 ]  # fmt: skip
 
+UNKNOWN = Cron()
 
-def crontab(text, command="run-backup", path="/etc/cron.d/backup"):
-    return schedules.parse_crontab(text, command, path, "Europe/Berlin", Path(path))
+
+def crontab(text, command="run-backup", path="/var/spool/cron/crontabs/ops", cron=UNKNOWN):
+    return parse(text, command, path, "Europe/Berlin", Path(path), cron)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +86,15 @@ def test_lines_that_do_not_count_are_told_apart(text, found, enabled, detail):
 
 def test_what_cron_does_not_take_is_wrong():
     assert "line 1 has no valid time: '61 2 * * *'" in crontab("61 2 * * * run-backup\n").wrong
-    assert "not allowed in names" in crontab("1 2 * * * run-backup\n", path="/etc/cron.d/backup.cron").wrong
+    named = crontab("1 2 * * * root run-backup\n", path="/etc/cron.d/backup.cron", cron=Cron("debian"))
+    assert "not allowed in names" in named.wrong
 
 
 def test_the_zone_of_a_crontab_counts():
-    assert crontab("CRON_TZ=Asia/Tokyo\n30 2 * * * run-backup\n").zone == "Asia/Tokyo"
+    text = "CRON_TZ=Asia/Tokyo\n30 2 * * * run-backup\n"
+    assert crontab(text, cron=Cron("cronie")).zone == "Asia/Tokyo"
+    assert crontab(text, cron=Cron("debian")).zone == "Europe/Berlin"
+    assert "depends on its kind" in crontab(text).problem
 
 
 def job(schedule, last_run):

@@ -14,7 +14,12 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison, Difference
-from pytest_deploygate.checks.aggregates.probe.recomputation import comparison_query, relation_name, sample
+from pytest_deploygate.checks.aggregates.probe.recomputation import (
+    comparison_query,
+    quoted,
+    relation_name,
+    sample,
+)
 from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts
 from pytest_deploygate.checks.jobs.probe.schedules import read_schedule
@@ -52,7 +57,18 @@ def _read(
     oldest_raw, newest_raw = extent(connection, aggregate.source, aggregate.time_column)
     oldest_bucket, newest_bucket = extent(connection, aggregate.relation, aggregate.bucket)
     refreshed = _refreshed(connection, aggregate)
-    facts = AggregateFacts(aggregate.relation, now, None, schedule, refreshed, newest_raw, newest_bucket)
+    extra, older = _beyond(connection, aggregate)
+    facts = AggregateFacts(
+        aggregate.relation,
+        now,
+        None,
+        schedule,
+        refreshed,
+        newest_raw,
+        newest_bucket,
+        without_source=extra,
+        older=older,
+    )
     if oldest_raw is None or oldest_bucket is None:
         return facts
     # Without a recorded refresh the newest stored bucket may have been stored before it was complete.
@@ -87,6 +103,24 @@ def extent(connection: Connection, relation: str, column: str) -> tuple[datetime
     return row[0], row[1]
 
 
+def _beyond(connection: Connection, aggregate: Aggregate) -> tuple[int, int]:
+    """Return how many stored rows are of buckets that no raw row can have: in the future, or before the oldest one."""
+    # An index on the bucket answers this; counted up to a limit.
+    query = sql.SQL(
+        "SELECT (SELECT count(*) FROM (SELECT FROM {stored} WHERE {bucket} > greatest(now(), (SELECT max({time}) FROM {source}))"
+        " LIMIT 100000) e), (SELECT count(*) FROM (SELECT FROM {stored}"
+        " WHERE {bucket} <= (SELECT min({time}) FROM {source}) - {width}::interval LIMIT 100000) o)"
+    ).format(
+        bucket=sql.Identifier(aggregate.bucket),
+        time=sql.Identifier(aggregate.time_column),
+        width=sql.Literal(f"{aggregate.width.total_seconds()} seconds"),
+        stored=relation_name(aggregate.relation),
+        source=relation_name(aggregate.source),
+    )
+    row = _row(connection, query)
+    return int(row[0]), int(row[1])
+
+
 def _refreshed(connection: Connection, aggregate: Aggregate) -> datetime | None:
     if not aggregate.refreshed:
         return None
@@ -118,7 +152,7 @@ def comparable(
     )
     first, last = _row(
         connection,
-        near.format(c=sql.Identifier(aggregate.bucket), t=relation_name(aggregate.relation)),
+        near.format(c=quoted(aggregate.bucket), t=quoted(*aggregate.relation.split(".", 1))),
         {"raw": oldest_raw, "until": until},
     )
     if oldest_bucket < start:

@@ -16,11 +16,18 @@ _BLOCKS = 25
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _FLOATS = {700, 701}  # float4, float8
 _NUMERIC = 1700
+#: The stored and the recomputed rows, by names that no column of an aggregate has.
+_SIDES = {"s": sql.Identifier("deploygate stored"), "f": sql.Identifier("deploygate recomputed")}
 
 
 def relation_name(relation: str) -> sql.Identifier:
     """Quote schema.name."""
     return sql.Identifier(*relation.split(".", 1))
+
+
+def quoted(*names: str) -> sql.Identifier:
+    """Quote a name for a statement with parameters, in which a per cent sign is written twice."""
+    return sql.Identifier(*(name.replace("%", "%%") for name in names))
 
 
 #: start, end (exclusive), and the number of buckets between them.
@@ -45,7 +52,7 @@ def sample(
     Blocks begin and end at stored buckets. So buckets of any width are whole, years without rows take no share of
     the sample, and a bucket missing between two stored ones is in a block.
     """
-    names = {"bucket": sql.Identifier(aggregate.bucket), "stored": relation_name(aggregate.relation)}
+    names = {"bucket": quoted(aggregate.bucket), "stored": quoted(*aggregate.relation.split(".", 1))}
     bounds = {"start": start, "end": end}
     row = connection.execute(sql.SQL(_STORED).format(**names), bounds).fetchone()
     total = int(row[0]) if row else 0
@@ -77,14 +84,15 @@ def comparison_query(connection: Connection, aggregate: Aggregate) -> sql.Compos
             f"{aggregate.relation}: the query `recompute` {what}; it must return the aggregate's columns"
         )
     listed = _identifiers(columns)
-    of_table = sql.SQL("SELECT {} FROM {}").format(listed, relation_name(aggregate.relation))
+    of_table = sql.SQL("SELECT {} FROM {}").format(listed, quoted(*aggregate.relation.split(".", 1)))
     stored = _columns(connection, of_table)
     within = "tolerance" in aggregate.model_fields_set
     return sql.SQL(_COMPARISON).format(
-        stored=relation_name(aggregate.relation),
+        stored=quoted(*aggregate.relation.split(".", 1)),
         columns=listed,
-        bucket=sql.Identifier(aggregate.bucket),
+        bucket=quoted(aggregate.bucket),
         recompute=recompute,
+        **_SIDES,
         key=_key(aggregate.key),
         same_key=_same_key(aggregate.key),
         keys=_identifiers((aggregate.bucket, *aggregate.key)),
@@ -103,23 +111,23 @@ def _columns(connection: Connection, query: sql.Composable) -> Mapping[str, int]
 
 
 def _identifiers(names: Iterable[str]) -> sql.Composed:
-    return sql.SQL(", ").join([sql.Identifier(name) for name in names])
+    return sql.SQL(", ").join([quoted(name) for name in names])
 
 
 def _same_key(names: list[str]) -> sql.Composable:
     """Compare keys as text, so that NULL equals NULL and the join can still be hashed."""
     if not names:
         return sql.SQL("true")
-    equal = "coalesce(s.{c}::text, chr(1)) = coalesce(f.{c}::text, chr(1))"
-    return sql.SQL(" AND ").join([sql.SQL(equal).format(c=sql.Identifier(name)) for name in names])
+    equal = "coalesce({s}.{c}::text, chr(1)) = coalesce({f}.{c}::text, chr(1))"
+    return sql.SQL(" AND ").join([sql.SQL(equal).format(c=quoted(name), **_SIDES) for name in names])
 
 
 def _key(names: list[str]) -> sql.Composable:
     if not names:
         return sql.SQL("''")
     parts = [
-        sql.SQL("{label} || coalesce(s.{c}::text, f.{c}::text, 'NULL')").format(
-            label=f"{name}=", c=sql.Identifier(name)
+        sql.SQL("{label} || coalesce({s}.{c}::text, {f}.{c}::text, 'NULL')").format(
+            label=f"{name}=".replace("%", "%%"), c=quoted(name), **_SIDES
         )
         for name in names
     ]
@@ -131,34 +139,34 @@ def _differs(name: str, types: set[int], *, numeric: bool) -> sql.Composed:
 
     Counts and sums of integers are exact: not one of ten billion readings may go missing.
     """
-    column = sql.Identifier(name)
+    column = quoted(name)
     kind = "float8" if types & _FLOATS else "numeric" if numeric and _NUMERIC in types else ""
     if not kind:
-        return sql.SQL("s.{c} IS DISTINCT FROM f.{c}").format(c=column)
+        return sql.SQL("{s}.{c} IS DISTINCT FROM {f}.{c}").format(c=column, **_SIDES)
     # Arithmetically, NaN and infinity are within any tolerance of everything, so they must only equal themselves.
     return sql.SQL(
-        "(s.{c} IS DISTINCT FROM f.{c} AND (s.{c} IS NULL OR f.{c} IS NULL"
-        " OR s.{c}::text IN ('NaN', 'Infinity', '-Infinity') OR f.{c}::text IN ('NaN', 'Infinity', '-Infinity')"
-        " OR abs(s.{c} - f.{c})::{k} > %(tolerance)s::{k} * greatest(abs(s.{c}), abs(f.{c}))::{k}))"
-    ).format(c=column, k=sql.SQL(kind))
+        "({s}.{c} IS DISTINCT FROM {f}.{c} AND ({s}.{c} IS NULL OR {f}.{c} IS NULL"
+        " OR {s}.{c}::text IN ('NaN', 'Infinity', '-Infinity') OR {f}.{c}::text IN ('NaN', 'Infinity', '-Infinity')"
+        " OR abs({s}.{c} - {f}.{c})::{k} > %(tolerance)s::{k} * greatest(abs({s}.{c}), abs({f}.{c}))::{k}))"
+    ).format(c=column, k=sql.SQL(kind), **_SIDES)
 
 
 # Only rows that differ become JSON: a million equal ones need no memory. Duplicate rows are numbered to tell them apart.
 _COMPARISON = """
-WITH s AS (
+WITH {s} AS (
   SELECT {columns}, row_number() OVER (PARTITION BY {keys}) AS "deploygate nth"
   FROM {stored} WHERE {bucket} >= %(start)s AND {bucket} < %(end)s
-), f AS (
+), {f} AS (
   SELECT q.*, row_number() OVER (PARTITION BY {keys}) AS "deploygate nth" FROM ({recompute}) q
 ), j AS MATERIALIZED (
   SELECT state, CASE WHEN state <> 'same' THEN bucket END AS bucket, CASE WHEN state <> 'same' THEN key END AS key,
     CASE WHEN state <> 'same' THEN to_jsonb(stored) - 'deploygate nth' END AS stored,
     CASE WHEN state <> 'same' THEN to_jsonb(recomputed) - 'deploygate nth' END AS recomputed
   FROM (
-    SELECT coalesce(s.{bucket}, f.{bucket}) AS bucket, {key} AS key, s AS stored, f AS recomputed,
-      CASE WHEN s."deploygate nth" IS NULL THEN 'missing' WHEN f."deploygate nth" IS NULL THEN 'extra'
+    SELECT coalesce({s}.{bucket}, {f}.{bucket}) AS bucket, {key} AS key, {s} AS stored, {f} AS recomputed,
+      CASE WHEN {s}."deploygate nth" IS NULL THEN 'missing' WHEN {f}."deploygate nth" IS NULL THEN 'extra'
         WHEN {differs} THEN 'different' ELSE 'same' END AS state
-    FROM s FULL JOIN f ON s.{bucket} = f.{bucket} AND s."deploygate nth" = f."deploygate nth" AND {same_key}
+    FROM {s} FULL JOIN {f} ON {s}.{bucket} = {f}.{bucket} AND {s}."deploygate nth" = {f}."deploygate nth" AND {same_key}
   ) compared
 )
 SELECT count(*), count(*) FILTER (WHERE state = 'missing'), count(*) FILTER (WHERE state = 'extra'),

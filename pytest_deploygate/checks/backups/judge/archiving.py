@@ -88,7 +88,7 @@ def _gap(found: Archiving) -> Iterator[str]:
     if found.gap:
         more = f" and {len(found.gap) - _MOST} more" if len(found.gap) > _MOST else ""
         yield (
-            f"{len(found.gap)} of {found.checked} segments since {found.since} {'is' if len(found.gap) == 1 else 'are'} missing from the archive "
+            f"{len(found.gap)} of {found.checked} segments since {found.since} {'is' if len(found.gap) == 1 else 'are'} missing from the archive, or not whole "
             f"({', '.join(found.gap[:_MOST])}{more}): nothing after them can be recovered; take a full backup now"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Store, Trial, Verified
+from pytest_deploygate.checks.backups.facts import BackupSet, Live, Repository, Store, Trial, Verified
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.own_lag import excused
@@ -43,10 +43,12 @@ def judge_repository(found: Repository, expected: Backup) -> Judgement:
         *_too_old(newest, "newest full backup", expected.full_age, found.now),
         *([f"the newest backup {found.newest.label}: {found.newest.error}"] if found.newest.error else []),
         *_kept(found, expected),
+        *_of_another_cluster(found.newest, found.live),
+        *store.lacking,
         *_encryption(store, expected),
         *_room(store, newest, expected),
     )
-    said.unknown(*_unknown(store, expected))
+    said.unknown(*_unknown(store, expected), *_unidentified(found.newest, found.live))
     said.read(*_readings(found, found.newest, newest, store, expected))
     if store.retention is None:
         said.note("plain backups have no retention of their own: make sure that old ones are removed")
@@ -127,6 +129,7 @@ def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -
         *old,
         *(found.verification.problems if found.verification else ()),
         *([backup.error] if backup.error else []),
+        *_of_another_cluster(backup, found.live),
     ]
     if bad:
         # A reason about age names the backup itself.
@@ -141,6 +144,8 @@ def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -
         return Judgement(
             Verdict.INCONCLUSIVE, f"{backup.label} could not be verified: {found.problem}", tuple(readings)
         )
+    if unknown := list(_unidentified(backup, found.live)):
+        return Judgement(Verdict.INCONCLUSIVE, unknown[0], tuple(readings))
     return Judgement(
         Verdict.PASS,
         f"{backup.label} of {backup.finished:%Y-%m-%d %H:%M} UTC verifies ({found.verification.how})",
@@ -158,6 +163,23 @@ def _too_old(backup: BackupSet, what: str, limit: timedelta, now: datetime) -> I
         )
     elif age < -_CLOCKS:
         yield f"the {what} ({backup.label}) is from {when}, in the future: a clock is wrong"
+
+
+def _of_another_cluster(backup: BackupSet, live: Live | None) -> Iterator[str]:
+    if live is None:
+        return
+    if backup.system_id and live.system_id and backup.system_id != live.system_id:
+        yield (
+            f"{backup.label} is of another cluster: its system identifier is {backup.system_id}, that of the primary is "
+            f"{live.system_id} (a new initdb, an upgrade, or another server's repository); take a full backup of this one now"
+        )
+    if backup.database and backup.database != live.database:
+        yield f"{backup.label} is a dump of the database {backup.database}, not of {live.database}"
+
+
+def _unidentified(backup: BackupSet, live: Live | None) -> Iterator[str]:
+    if live is not None and live.problem and backup.system_id:
+        yield f"whether {backup.label} is of the live cluster is unknown: {live.problem}"
 
 
 def _kept(found: Repository, expected: Backup) -> Iterator[str]:

@@ -13,6 +13,8 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 #: If more than this share of rows is in parts that changed at the marker, the comparison proves too little.
 _MOST_UNCERTAIN = 0.1
+#: A reason or a note names this many things of a kind.
+_MOST = 6
 _ADVICE = {
     "restore": "do not rely on it: restore an older one by hand, and take a new full backup",
     "start": "restore it by hand and read the whole log",
@@ -38,10 +40,11 @@ def judge_restore(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
     if unproven := _unproven(facts):
         return Judgement(Verdict.INCONCLUSIVE, unproven, readings, notes)
     indexes = f", {facts.indexes} indexes sound" if facts.indexes is not None else ""
+    catalog = ", catalog" if facts.catalog_lines else ""
     return Judgement(
         Verdict.PASS,
         f"{facts.backup} was restored in {words_for(facts.rto_s or 0.0)} and equals its source: {facts.rows} rows of "
-        f"{facts.tables} tables, catalog{indexes}; at most {words_for(facts.rpo_s or 0.0)} could be lost",
+        f"{facts.tables} tables{catalog}{indexes}; at most {words_for(facts.rpo_s or 0.0)} could be lost",
         readings,
         notes,
     )
@@ -134,6 +137,11 @@ def _unproven(facts: RestoreFacts) -> str:
         return "its record does not state that the restored server reached the marker"
     if facts.rows == 0:
         return f"{facts.tables} tables were compared and all are empty: zero rows prove nothing; run again after phase 4"
+    if facts.uncompared:
+        return (
+            f"{facts.backup} was restored, and {facts.tables} tables equal their source; {len(facts.uncompared)} could not be "
+            f"compared: {_some(facts.uncompared)}"
+        )
     if facts.index_problem:
         return f"the restored indexes were not checked: {facts.index_problem}"
     if facts.uncertain_rows > facts.rows * _MOST_UNCERTAIN:
@@ -147,12 +155,17 @@ def _unproven(facts: RestoreFacts) -> str:
 def _notes(facts: RestoreFacts) -> tuple[str, ...]:
     found = []
     if facts.left:
-        found.append(f"not compared: {'; '.join(facts.left[:6])}{' …' if len(facts.left) > 6 else ''}")
+        found.append(f"not compared: {_some(facts.left)}")
     if facts.sampled:
         found.append(f"compared by their first and last blocks only: {', '.join(facts.sampled[:6])}")
     if facts.swept:
         found.append(f"removed what an earlier drill left behind: {', '.join(facts.swept)}")
     return tuple(found)
+
+
+def _some(things: tuple[str, ...]) -> str:
+    more = f" and {len(things) - _MOST} more" if len(things) > _MOST else ""
+    return "; ".join(things[:_MOST]) + more
 
 
 def _readings(record: Record[RestoreFacts], expected: Backup) -> Iterator[Reading]:

@@ -63,10 +63,12 @@ class Barman:
         """
         self._run("archive-wal", self.server, bound_s=60)
         folder = str(self._shown().get("wals_directory", ""))
-        done = self.place.run("ls -1R {}", folder, timeout_s=60)
+        done = self.place.run("find {} -type f -printf '%s %p\\n'", folder, timeout_s=60)
         if done.code:
             raise CannotTell(f"{self.name}: its WAL folder {folder} cannot be listed: {done.said}")
-        return wal.names(done.output)
+        listed = (line.partition(" ") for line in done.output.splitlines())
+        # Barman compresses without changing the name, so sizes differ; an empty file is none.
+        return wal.names("\n".join(path for size, _, path in listed if size != "0"))
 
     def verify(self, backup: BackupSet) -> Verification:
         """Run `check-backup` (its WAL exists) and `verify-backup` (files against the manifest, if there is one)."""

@@ -13,17 +13,20 @@ from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
 
-# One line per backup: name, its end (the manifest is written last), its size, start and WAL from backup_label, WAL range.
+# One line per backup: name, its end (the manifest is written last), its size, start and WAL from backup_label, WAL range,
+# system identifier.
 _LIST = """
+PATH={}:$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH
 cd {} || exit 9
 for each in */; do
   each=${each%/}
   case "$each" in *.part|*.tmp) continue;; esac
   [ -f "$each/backup_label" ] || continue
-  printf '%s|%s|%s|%s|%s|%s\\n' "$each" "$(stat -c %Y "$each/backup_manifest" 2>/dev/null)" \\
+  printf '%s|%s|%s|%s|%s|%s|%s\\n' "$each" "$(stat -c %Y "$each/backup_manifest" 2>/dev/null)" \\
     "$(du -sk "$each" | cut -f1)" "$(sed -n 's/^START TIME: //p' "$each/backup_label")" \\
     "$(sed -n 's/^START WAL LOCATION: .*(file \\(.*\\))/\\1/p' "$each/backup_label")" \\
-    "$(tail -c 400 "$each/backup_manifest" 2>/dev/null | tr -d '\\n' | grep -o '"End-LSN": "[0-9A-F/]*"' | tail -n 1)"
+    "$(tail -c 400 "$each/backup_manifest" 2>/dev/null | tr -d '\\n' | grep -o '"End-LSN": "[0-9A-F/]*"' | tail -n 1)" \\
+    "$(LC_ALL=C pg_controldata "$each" 2>/dev/null | sed -n 's/^Database system identifier: *//p')"
 done
 """
 _COPY = """
@@ -56,7 +59,7 @@ class BaseBackup:
 
     def backups(self) -> tuple[BackupSet, ...]:
         """Return the complete backups, oldest first. One without a manifest is incomplete, or cannot be verified."""
-        done = self.place.run(_LIST, self.folder, timeout_s=60)
+        done = self.place.run(_LIST, self.programs, self.folder, timeout_s=60)
         if done.code:
             raise CannotTell(f"{self.folder} on {self.place.name} cannot be listed: {done.said}")
         found = [_backup(line.split("|")) for line in done.output.splitlines()]
@@ -72,15 +75,14 @@ class BaseBackup:
         """Return the segments in the archive folder, compressed or not."""
         if not self.archive:
             raise CannotTell("the archive has no folder that can be listed; name it with `backup.archive`")
-        done = self.place.run("ls -1 {}", self.archive, timeout_s=60)
+        done = self.place.run("find {} -maxdepth 1 -type f -printf '%s %f\\n'", self.archive, timeout_s=60)
         if done.code:
             raise CannotTell(
                 f"the WAL archive {self.archive} on {self.place.name} cannot be listed: {done.said}"
             )
-        whole = (
-            line for line in done.output.splitlines() if not line.endswith((".part", ".tmp", ".partial"))
-        )
-        return frozenset(line[:24] for line in whole if wal.SEGMENT.match(line) and ".backup" not in line)
+        listed = (line.partition(" ") for line in done.output.splitlines())
+        unfinished = (".part", ".tmp", ".partial", ".backup")
+        return wal.whole({name: int(size) for size, _, name in listed if not name.endswith(unfinished)})
 
     def verify(self, backup: BackupSet) -> Verification:
         """Run pg_verifybackup: every file against the manifest's checksums, and the WAL that the backup contains."""
@@ -118,9 +120,9 @@ class BaseBackup:
 
 
 def _backup(fields: list[str]) -> BackupSet | None:
-    if len(fields) != 6 or not fields[1].isdigit():
+    if len(fields) != 7 or not fields[1].isdigit():
         return None
-    label, ended, kilobytes, started, first, last = fields
+    label, ended, kilobytes, started, first, last, system_id = fields
     finished = datetime.fromtimestamp(int(ended), UTC)
     try:
         began = datetime.strptime(started.rpartition(" ")[0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
@@ -133,4 +135,4 @@ def _backup(fields: list[str]) -> BackupSet | None:
         # The segment size is not in the label; the end is near the start, assuming segments of the default 16 MB.
         position = (int(where[1], 16) << 32) + int(where[2], 16)
         end = wal.at(int(first[:8], 16), max(position - 1, 0), 16 * 1024**2)
-    return BackupSet(label, "full", began, finished, size, size, first, end)
+    return BackupSet(label, "full", began, finished, size, size, first, end, system_id=system_id)

@@ -13,11 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from pytest_deploygate.clients.postgres.cluster import Connection
 from pytest_deploygate.model import CannotTell
 
 PARTS = 32
+#: Tables that are locked (ACCESS SHARE) at a time while a snapshot is read.
+_LOCKED = 50
+#: A row of the table whose alias is `t`, as text. `t::text` would be the column `t` of a table that has one.
+ROW = "(t.*)::text"
 #: Rows and numbers must read the same on both sides.
 SETTINGS = (
     "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1;"
@@ -27,7 +32,7 @@ SETTINGS = (
 # User tables, without those that recovery empties (unlogged) or never has (temporary, foreign), and the gate's own.
 _TABLES = """
 SELECT n.nspname, c.relname, pg_table_size(c.oid), c.relpages,
-    has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid), c.relpersistence
+    has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid), c.relpersistence, c.relispopulated
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1, 2
@@ -82,11 +87,12 @@ class Table:
         """Return the query for its label and its parts as JSON."""
         return sql.SQL(
             "SELECT {label}, coalesce(json_agg(json_build_array(part, n, total)), '[]')::text FROM (SELECT part, count(*) AS n,"
-            " sum(h)::text AS total FROM (SELECT h, h & {last} AS part FROM (SELECT hashtextextended(t::text, 0) AS h"
+            " sum(h)::text AS total FROM (SELECT h, h & {last} AS part FROM (SELECT hashtextextended({row}, 0) AS h"
             " FROM ONLY {table} t{where} OFFSET 0) r) p GROUP BY part) g"
         ).format(
             label=sql.Literal(self.label),
             last=sql.Literal(PARTS - 1),
+            row=sql.SQL(ROW),
             table=sql.Identifier(self.schema, self.name),
             where=self._sample(),
         )
@@ -120,12 +126,16 @@ class Chosen:
 def choose(connection: Connection, own_schema: str, whole_bytes: int, own_table: str = "") -> Chosen:
     """Decide which tables are compared, whole or by blocks. The gate's own marker table changes during the drill and is left out."""
     tables, left_out = [], []
-    for schema, name, size, pages, readable, persistence in connection.execute(_TABLES.encode()).fetchall():
+    for schema, name, size, pages, readable, persistence, populated in connection.execute(
+        _TABLES.encode()
+    ).fetchall():
         label = f"{schema}.{name}"
         if schema == own_schema and name == own_table:
             continue
         if persistence == "u":
             left_out.append(f"{label} (unlogged: empty after any recovery)")
+        elif not populated:
+            left_out.append(f"{label} (a materialized view without contents: REFRESH it)")
         elif not readable:
             left_out.append(f"{label} (the gate's role may not read all of it)")
         elif size > whole_bytes:
@@ -138,10 +148,16 @@ def choose(connection: Connection, own_schema: str, whole_bytes: int, own_table:
 def read(connection: Connection, tables: Iterable[Table]) -> Contents:
     """Read digests on a connection that is already in a snapshot."""
     found = {}
-    for table in tables:
+    within = connection.info.transaction_status is TransactionStatus.INTRANS
+    for number, table in enumerate(tables):
+        if within and number % _LOCKED == 0:
+            # Without this, the locks of thousands of tables would fill the server's lock table.
+            connection.execute(b"ROLLBACK TO deploygate" if number else b"SAVEPOINT deploygate")
         row = connection.execute(table.digest()).fetchone()
         if row:
             found[row[0]] = _parts(row[1])
+    if within and found:
+        connection.execute(b"ROLLBACK TO deploygate")
     lines = connection.execute(CATALOG.encode()).fetchall()
     return Contents(found, frozenset((str(kind), str(name), str(what)) for kind, name, what in lines))
 

@@ -1,8 +1,7 @@
-"""The restore drill for dumps: loaded into a new server, and compared as far as a dump can be.
+"""The restore drill for dumps: loaded into a new server, and compared as far as a dump can be (`dump_contents`).
 
-A dump shows the moment at which it began. Tables that have not changed since must be equal. A table that differs may
-have been written since, so it is compared up to that moment if the inventory's `partitioning` names its time column;
-otherwise it is left out, and named.
+Tables that have not changed since the dump must be equal. A table that was written since is compared up to the dump's
+moment if the inventory's `partitioning` names its time column, or that of a table above it.
 """
 
 from __future__ import annotations
@@ -18,18 +17,26 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.backups.facts import BackupSet
-from pytest_deploygate.checks.backups.probe import contents
-from pytest_deploygate.checks.backups.probe.contents import Contents, Table
+from pytest_deploygate.checks.backups.probe import contents, dump_contents
+from pytest_deploygate.checks.backups.probe.contents import Table
+from pytest_deploygate.checks.backups.probe.dump_contents import Findings, Listing, Origin
+from pytest_deploygate.checks.backups.probe.pg_dump import is_script
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.host.place import Place
-from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.drills.record import GOOD
 from pytest_deploygate.model import CannotTell
 
-#: Rows this close to the dump's beginning may have been committed after it.
-_SLACK = timedelta(minutes=5)
+#: Rows this close to the dump's beginning may have been committed after it. A plain SQL dump need not say when it began.
+_SLACK, _SLACK_OF_SCRIPT = timedelta(minutes=5), timedelta(days=1)
+#: A reason names this many differences.
+_MOST = 4
+_OTHERS = """
+SELECT string_agg(datname, ', ' ORDER BY 1) FROM pg_database
+WHERE datallowconn AND NOT datistemplate AND datname NOT IN (current_database(), 'postgres')
+"""
 _SETTINGS = {
     "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "archive_mode": "off",
     "wal_level": "minimal", "max_wal_senders": "0", "timezone": "UTC", "cluster_name": "deploygate restore drill",
@@ -76,15 +83,17 @@ def restore(
     instance.psql(programs, "postgres", "postgres", made, 60)
     if database != "postgres":
         instance.psql(programs, "postgres", "postgres", f"CREATE DATABASE {name}", 60)
-    load = "{} -h {} -p 5432 -U postgres -d {} -j 2 --exit-on-error {}"
-    done = place.run(
-        load,
-        f"{programs.folder}/pg_restore",
-        instance.sockets,
-        database,
-        f"{instance.data}.dump",
-        timeout_s=24 * 3600,
-    )
+    loaded = f"{instance.data}.dump"
+    if is_script(newest.label):
+        load = "{} {} | {} -X -q -v ON_ERROR_STOP=1 -h {} -p 5432 -U postgres -d {} -f - >/dev/null"
+        unpack = "zcat" if newest.label.endswith(".gz") else "cat"
+        told: tuple[str, ...] = (unpack, loaded, f"{programs.folder}/psql", instance.sockets, database)
+    else:
+        # pg_restore loads a tar file with one process only.
+        jobs = "" if newest.label.endswith(".tar") else "-j 2 "
+        load = f"{{}} -h {{}} -p 5432 -U postgres -d {{}} {jobs}--exit-on-error {{}}"
+        told = (f"{programs.folder}/pg_restore", instance.sockets, database, loaded)
+    done = place.run(load, *told, timeout_s=24 * 3600)
     return (done.said if done.code else ""), time.monotonic() - began
 
 
@@ -108,60 +117,123 @@ def drill(
     age_s = (datetime.now(UTC) - newest.started).total_seconds()
     found: dict[str, Any] = {"copied_s": round(took, 3), "rpo_s": round(age_s, 3)}
     if problem:
-        return Told("restore", f"pg_restore could not load {newest.label}: {problem}", found)
-    whole_bytes = backups.criteria.scratch.table_size if backups.criteria.scratch else 0
+        return Told(
+            "restore",
+            f"{'psql' if is_script(newest.label) else 'pg_restore'} could not load {newest.label}: {problem}",
+            found,
+        )
     try:
         with contextlib.closing(cluster.connect(cluster.primary)) as connection:
             connection.execute(contents.SETTINGS.encode())
-            chosen = contents.choose(connection, cluster.writes_schema or "", whole_bytes)
-            tables = tuple(t for t in chosen.tables if t.blocks is None and t.schema != cluster.writes_schema)
-            large = [
-                f"{t.label} (larger than `scratch.table_size`)" for t in chosen.tables if t.blocks is not None
-            ]
-            closed = {t: (column, newest.started - _SLACK) for t, column in backups.time_columns.items()}
-            now = contents.read(connection, tables)
-            script = contents.script(connection, tables)
-            told = instance.psql(programs, "postgres", database, script, 3600)
-            if told.code:
-                return Told("contents", f"the loaded dump cannot be read: {told.said}", found)
-            there = contents.parse(told.output)
-            suspects = [t for t in tables if there.tables.get(t.label) != now.tables.get(t.label)]
-            wrong, unknown = _closely(connection, instance, programs, database, suspects, closed, there)
+            comparing = _Comparing(cluster, backups, newest, instance, programs, place)
+            return comparing.told(connection, found | {"rto_s": round(took, 3), "lag": lag})
     except psycopg.Error as error:
         raise CannotTell(f"the source cannot be read: {explain(cluster.primary, error)}") from error
-    compared = len(tables) - len(unknown)
-    rows = sum(n for t in tables if t.label not in unknown for n, _ in there.tables.get(t.label, {}).values())
-    found |= {
-        "rto_s": round(took, 3), "lag": lag, "marker_found": None, "tables": compared, "rows": rows, "differs": tuple(wrong),
-        "left": (*chosen.left_out, *large, *(f"{u} (written since the dump, or different from it)" for u in unknown)),
-    }  # fmt: skip
-    return Told("contents" if wrong else GOOD, "; ".join(wrong[:4]), found)
 
 
-def _closely(
-    connection: psycopg.Connection[tuple[object, ...]], instance: Instance, programs: Programs, database: str,
-    suspects: list[Table], closed: Mapping[str, tuple[str, datetime]], there: Contents,
-) -> tuple[list[str], list[str]]:  # fmt: skip
-    """Compare tables that differ up to the dump's moment; return what is wrong, and what cannot be compared."""
-    wrong, unknown = [], []
-    for table in suspects:
-        if table.label not in there.tables:
-            wrong.append(f"{table.label} is not in the dump")
-            continue
-        column, until = closed.get(table.label, ("", datetime.min.replace(tzinfo=UTC)))
-        if not column:
-            unknown.append(table.label)
-            continue
-        query = sql.SQL(
-            "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)::text FROM {} t WHERE {} < {}"
-        ).format(
-            sql.Identifier(table.schema, table.name), sql.Identifier(column), sql.Literal(until.isoformat())
+@dataclass(frozen=True, slots=True)
+class _Comparing:
+    """The comparison of one loaded dump with its source."""
+
+    cluster: Cluster
+    backups: Backups
+    newest: BackupSet
+    instance: Instance
+    programs: Programs
+    place: Place
+
+    def told(self, connection: Connection, found: dict[str, Any]) -> Told:
+        """Compare objects, rows and closed time ranges. Raises CannotTell and psycopg's errors of the source."""
+        own = self.cluster.settings.name
+        if self.newest.database and self.newest.database != own:
+            said = f"{self.newest.label} is a dump of the database {self.newest.database}, not of {own}"
+            return Told("contents", said, found)
+        listed = self._listing()
+        scratch_bytes = self.backups.criteria.scratch.table_size if self.backups.criteria.scratch else 0
+        schema = self.cluster.writes_schema or ""
+        chosen = contents.choose(connection, schema, scratch_bytes)
+        mine = [t for t in chosen.tables if t.schema != schema]
+        large = [t for t in mine if t.blocks is not None]
+        known, objects = (
+            dump_contents.origins(connection),
+            connection.execute(dump_contents.OBJECTS.encode()).fetchall(),
         )
-        mine = connection.execute(query).fetchone() or (0, "0")
-        text = contents.SETTINGS + query.as_string(connection)
-        told = instance.psql(programs, "postgres", database, text, 3600).output.strip().split("\t")
-        if [str(mine[0]), mine[1]] != told:
-            wrong.append(
-                f"{table.label}: {mine[0]} rows before {until:%Y-%m-%d %H:%M} UTC in the source, {told[0]} in the dump"
+        copied = dump_contents.parse_objects(self._ask(dump_contents.objects_script()))
+        there = dump_contents.readable(copied)
+        whole = tuple(t for t in mine if t.blocks is None)
+        now = contents.read(connection, whole)
+        copy = contents.parse(self._ask(contents.script(connection, [t for t in whole if t.label in there])))
+        rows, suspects = dump_contents.tables(whole, now.tables, copy.tables, known, listed)
+        for table in (*suspects, *large):
+            self._closely(connection, table, known, listed, rows)
+        catalog, count = dump_contents.objects(objects, copied, listed, schema, {t.label for t in whole})
+        wrong = [*rows.wrong, *catalog.wrong]
+        others = self.cluster.value(self.cluster.primary, _OTHERS)
+        left = [
+            *chosen.left_out,
+            *rows.left,
+            *([f"other databases: {others}"] if others else []),
+            "roles and their passwords",
+        ]
+        found |= {
+            "marker_found": None, "tables": len(rows.equal), "catalog_lines": count,
+            "rows": sum(n for label in rows.equal for n, _ in copy.tables.get(label, {}).values()),
+            "differs": tuple(rows.wrong), "catalog_differs": tuple(catalog.wrong),
+            "left": tuple(left), "uncompared": (*rows.unknown, *catalog.unknown),
+        }  # fmt: skip
+        more = f" and {len(wrong) - _MOST} more" if len(wrong) > _MOST else ""
+        return Told("contents" if wrong else GOOD, "; ".join(wrong[:_MOST]) + more, found)
+
+    def _listing(self) -> Listing:
+        """Read the dump's table of contents on the scratch host. Raises CannotTell."""
+        file = f"{self.instance.data}.dump"
+        if is_script(self.newest.label):
+            unpack = "zcat" if self.newest.label.endswith(".gz") else "cat"
+            done = self.place.run("{} {} | grep -a '^-- Data for Name: '", unpack, file, timeout_s=3600)
+            return dump_contents.listing_of_script(done.output)
+        done = self.place.run("{} --list {}", f"{self.programs.folder}/pg_restore", file, timeout_s=600)
+        return dump_contents.listing(done.output or done.said)
+
+    def _ask(self, text: str) -> str:
+        """Run statements in the copy and return its rows. Raises CannotTell."""
+        script = f"{contents.SETTINGS}\n{text}"
+        done = self.instance.psql(self.programs, "postgres", self.cluster.settings.name, script, 3600)
+        if done.code:
+            raise CannotTell(f"the loaded dump cannot be read: {done.said}")
+        return done.output
+
+    def _closely(
+        self,
+        connection: Connection,
+        table: Table,
+        known: Mapping[str, Origin],
+        listed: Listing,
+        found: Findings,
+    ) -> None:
+        """Compare a table that differs, or is large, up to the dump's moment."""
+        label, origin = table.label, known.get(table.label)
+        large = table.blocks is not None
+        if origin and large and not listed.has_rows_of(table.schema, table.name, origin.oid):
+            found.wrong.append(f"{label}: the dump was made without its rows")
+            return
+        columns = self.backups.time_columns
+        column = next(
+            (columns[each] for each in (label, *(origin.above if origin else ())) if each in columns), ""
+        )
+        if large or not column:
+            why = (
+                "larger than `scratch.table_size`"
+                if large
+                else "written since the dump, or different from it; `partitioning` can name its time column"
             )
-    return wrong, unknown
+            found.unknown.append(f"{label} ({why})")
+            return
+        slack = _SLACK_OF_SCRIPT if is_script(self.newest.label) else _SLACK
+        until = self.newest.started - slack
+        query = dump_contents.range_query(table, column, until)
+        row = connection.execute(query).fetchone()
+        here, there = (
+            dump_contents.parts(text)
+            for text in (row[0] if row else "[]", self._ask(query.as_string(connection)))
+        )
+        dump_contents.closed_range(found, label, until, here, there)

@@ -1,4 +1,7 @@
-"""Dumps by `pg_dump` (custom format, `*.dump`) in a folder: for small databases. They hold a single point in time."""
+"""Dumps by `pg_dump` in a folder, for small databases: custom format, tar, or plain SQL. They hold a single point in time.
+
+A folder (`--format=directory`) is a dump too.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,35 @@ from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
 
 _PATH = "PATH=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1):$PATH;"
-# One line per dump: name, size, when it was last written, when it began (from the header that pg_restore prints).
+# One line per dump: name, size, when it was last written, when it began, the database, what is wrong with it. A dump's
+# header has the clock of the host that made it, without a zone: `date` reads it in this host's zone.
 _LIST = (
     _PATH
-    + """
+    + r"""
 cd {} || exit 9
 command -v pg_restore >/dev/null || exit 127
-for each in *.dump; do
+for each in *.dump *.backup *.tar */toc.dat; do
   [ -f "$each" ] || continue
+  each=${each%/toc.dat}
   head=$(pg_restore -l "$each" 2>&1 | head -n 30)
-  printf '%s|%s|%s|%s|%s\\n' "$each" "$(stat -c %s "$each")" "$(stat -c %Y "$each")" \\
-    "$(printf %s "$head" | sed -n 's/^; Archive created at //p')" "$(printf %s "$head" | grep -m1 error)"
+  began=$(printf %s "$head" | sed -n 's/^; Archive created at \([-0-9]* [:0-9]*\).*/\1/p')
+  printf '%s|%s|%s|%s|%s|%s\n' "$each" "$(du -sb "$each" | cut -f1)" "$(stat -c %Y "$each")" \
+    "$([ -n "$began" ] && date -d "$began" +%s)" "$(printf %s "$head" | sed -n 's/^; *dbname: //p')" \
+    "$(printf %s "$head" | grep -m1 error)"
+done
+for each in *.sql *.sql.gz; do
+  [ -f "$each" ] || continue
+  case "$each" in *.gz) unpack=zcat;; *) unpack=cat;; esac
+  head=$($unpack "$each" 2>/dev/null | head -n 40)
+  case "$head" in
+    *"PostgreSQL database cluster dump"*) bad="made by pg_dumpall, which the drill does not load: add a dump by pg_dump -Fc";;
+    *"PostgreSQL database dump"*) bad="";;
+    *) bad="not made by pg_dump: its first lines do not say so";;
+  esac
+  if [ -z "$bad" ] && ! $unpack "$each" 2>/dev/null | tail -n 20 | grep -q "PostgreSQL database dump complete"; then
+    bad="it ends before pg_dump's last line (database dump complete)"
+  fi
+  printf '%s|%s|%s|%s|%s|%s\n' "$each" "$(stat -c %s "$each")" "$(stat -c %Y "$each")" "" "" "$bad"
 done
 """
 )
@@ -48,7 +69,7 @@ class PgDump:
             raise CannotTell(f"pg_restore is not installed on {self.place.name}")
         if done.code:
             raise CannotTell(f"{self.folder} on {self.place.name} cannot be listed: {done.said}")
-        found = [_dump(line.split("|", 4)) for line in done.output.splitlines() if line.count("|") >= 4]
+        found = [_dump(line.split("|", 5)) for line in done.output.splitlines() if line.count("|") >= 5]
         return tuple(sorted(found, key=lambda b: b.finished))
 
     def store(self) -> Store:
@@ -64,14 +85,18 @@ class PgDump:
     def verify(self, backup: BackupSet) -> Verification:
         """Read the whole dump: damage that prevents decompression is found, other damage is not."""
         began = time.monotonic()
-        command = f"{_PATH} pg_restore -f /dev/null {{}}"
-        done = self.place.run(command, f"{self.folder}/{backup.label}", timeout_s=3600)
-        problems = tuple(filter(None, (backup.error, done.said if done.code else "")))
-        return Verification(backup.label, "pg_restore to /dev/null", problems, time.monotonic() - began)
+        how = "read to its last line" if is_script(backup.label) else "pg_restore to /dev/null"
+        reading = "gzip -t {}" if backup.label.endswith(".gz") else f"{_PATH} pg_restore -f /dev/null {{}}"
+        problem = ""
+        if not backup.label.endswith(".sql"):
+            done = self.place.run(reading, f"{self.folder}/{backup.label}", timeout_s=3600)
+            problem = done.said if done.code else ""
+        # What is wrong with the whole of it is judged with the backup itself.
+        return Verification(backup.label, how, (problem,) if problem else (), time.monotonic() - began)
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
         """Copy the dump beside `target`: it is loaded into a new server, which the drill creates there."""
-        return by.run("cp {} {}", f"{self.folder}/{backup.label}", f"{target}.dump", timeout_s=3600)
+        return by.run("cp -r {} {}", f"{self.folder}/{backup.label}", f"{target}.dump", timeout_s=3600)
 
     def restore_command(self, target: str) -> str:
         """There is nothing to recover with."""
@@ -83,12 +108,16 @@ class PgDump:
         return self.take
 
 
+def is_script(label: str) -> bool:
+    """True for a plain SQL dump, which psql loads."""
+    return label.endswith((".sql", ".sql.gz"))
+
+
 def _dump(fields: list[str]) -> BackupSet:
-    name, size, written, created, error = fields
+    name, size, written, began, database, error = fields
     finished = datetime.fromtimestamp(int(written), UTC)
-    try:
-        started = datetime.strptime(created.removesuffix(" UTC"), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        started = finished
+    started = datetime.fromtimestamp(int(began), UTC) if began.isdigit() else finished
+    # A header later than the file itself was written on a host with another zone.
+    started = min(started, finished)
     stored = int(size)
-    return BackupSet(name, "dump", started, finished, stored * _GROWS, stored, error=error)
+    return BackupSet(name, "dump", started, finished, stored * _GROWS, stored, error=error, database=database)

@@ -15,8 +15,8 @@ from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.host.place import Done, Place
 from pytest_deploygate.model import CannotTell
 
-#: Status codes of a repository in `info` (pgBackRest's user guide): no stanza, no backup, other failures.
-_NO_BACKUP = 2
+#: Status codes in `info` (pgBackRest's `info` command): no valid backup; several repositories differ.
+_NO_BACKUP, _DIFFERENT = 2, 4
 _NOT_INSTALLED = 127
 _BAD = re.compile(r"(missing|checksum invalid|size invalid|other): ([1-9]\d*)")
 _LOUD = re.compile(r"\b(?:ERROR|WARN): +(.*)")
@@ -45,26 +45,47 @@ class PgBackRest:
         retention = [f"{k} {v}" for k, v in settings.items() if k.startswith("repo1-retention-")]
         path, kind = settings.get("repo1-path", "/var/lib/pgbackrest"), settings.get("repo1-type", "posix")
         encryption = " ".join(sorted(ciphers - {"none"})) if "none" not in ciphers else ""
+        lacking = lacking_repositories(found)
         if settings.get("repo1-host") or kind not in ("posix", "cifs"):
             at = settings.get("repo1-host") or f"{kind} storage"
             return Store(
-                f"{path} on {at}", encryption, ", ".join(retention), None, f"{at} does not report it here"
+                f"{path} on {at}",
+                encryption,
+                ", ".join(retention),
+                None,
+                f"{at} does not report it here",
+                lacking,
             )
         free = free_bytes(self.place, path)
         if not encryption:
             encryption = volume_encryption(self.place, path) or ""
         return Store(
-            path, encryption, ", ".join(retention), free, "" if free else f"df returned nothing for {path}"
+            path,
+            encryption,
+            ", ".join(retention),
+            free,
+            "" if free else f"df returned nothing for {path}",
+            lacking,
         )
 
     def segments(self) -> frozenset[str]:
         """Return the segments in the archive, by listing the repository: `info` shows only the first and the last."""
         done = self._run(
-            "repo-ls", "--recurse", "--filter", "[0-9A-F]{24}-", f"archive/{self.stanza}", bound_s=120
+            "repo-ls",
+            "--output=json",
+            "--recurse",
+            "--filter",
+            "[0-9A-F]{24}-",
+            f"archive/{self.stanza}",
+            bound_s=120,
         )
         if done.code:
             raise CannotTell(f"{self.name}: its archive cannot be listed: {done.said}")
-        return wal.names(done.output)
+        try:
+            listed = {name: int(each.get("size", 0)) for name, each in json.loads(done.output).items()}
+        except (ValueError, AttributeError):
+            raise CannotTell(f"{self.name}: the list of its archive cannot be parsed: {done.said}") from None
+        return wal.whole(listed)
 
     def verify(self, backup: BackupSet) -> Verification:
         """Run `verify`. Its exit code is always 0 in some versions (2.45), so its output counts."""
@@ -78,6 +99,12 @@ class PgBackRest:
             problems = (done.said,)
         if not done.output.strip() and not problems:
             raise CannotTell(f"{self.name}: verify printed nothing at all")
+        # A backup whose folder is gone is still in `info`, and verify does not mention it.
+        silent = [each for each in (backup.label, *backup.needs) if f"backup: {each}," not in done.output]
+        gone = "verify does not name it: its folder is not in the repository, or cannot be read"
+        problems += tuple(
+            gone if each == backup.label else f"{each}, which it needs: {gone}" for each in silent
+        )
         return Verification(backup.label, how, problems, time.monotonic() - began)
 
     def restore(self, backup: BackupSet, target: str, by: Place) -> Done:
@@ -133,18 +160,43 @@ def parse_backups(info: list[dict[str, Any]], stanza: str) -> tuple[BackupSet, .
         return ()
     try:
         status = found["status"]
-        if status["code"] not in (0, _NO_BACKUP):
+        # With several repositories, each has a status, and what one of them has can be restored.
+        if status["code"] not in (0, _NO_BACKUP, _DIFFERENT):
             raise CannotTell(
                 f"pgBackRest stanza {stanza}: {status['message']}; is the repository reachable and mounted, are `server` "
                 "(the stanza) and `config` right?"
             )
-        return tuple(_backup(b) for b in sorted(found["backup"], key=lambda b: int(b["timestamp"]["stop"])))
+        clusters = {
+            _key(db["repo-key"], db["id"]): str(db["system-id"])
+            for db in found.get("db", ())
+            if "repo-key" in db
+        }
+        ordered = sorted(found["backup"], key=lambda b: int(b["timestamp"]["stop"]))
+        return tuple(_backup(b, clusters) for b in ordered)
     except (KeyError, TypeError, ValueError) as error:
         raise CannotTell(f"pgBackRest stanza {stanza}: its info cannot be parsed: {error!r}") from None
 
 
-def _backup(raw: dict[str, Any]) -> BackupSet:
+def lacking_repositories(stanza: dict[str, Any]) -> tuple[str, ...]:
+    """Say what is wrong with each of several repositories. Pure."""
+    repositories = stanza.get("repo", [])
+    if len(repositories) < 2:
+        return ()
+    return tuple(
+        f"repository {repo.get('key')} of {len(repositories)}: {repo['status'].get('message')}; the others do not replace "
+        "it: take a full backup to it, or remove it from the configuration"
+        for repo in repositories
+        if repo.get("status", {}).get("code", 0)
+    )
+
+
+def _key(repository: Any, number: Any) -> tuple[int, int]:
+    return int(repository), int(number)
+
+
+def _backup(raw: dict[str, Any], clusters: dict[tuple[int, int], str]) -> BackupSet:
     stored = raw["info"]["repository"]
+    of = raw.get("database", {})
     return BackupSet(
         label=raw["label"],
         kind=raw["type"],
@@ -156,6 +208,8 @@ def _backup(raw: dict[str, Any]) -> BackupSet:
         first_wal=raw["archive"]["start"] or "",
         last_wal=raw["archive"]["stop"] or "",
         error="pages with wrong checksums were copied" if raw.get("error") else "",
+        needs=tuple(raw.get("reference") or ()),
+        system_id=clusters.get(_key(of.get("repo-key", 0), of.get("id", 0)), ""),
     )
 
 

@@ -7,6 +7,7 @@ drill in the same folder removes.
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import secrets
@@ -23,6 +24,7 @@ from pytest_deploygate.model import CannotTell, words_for_bytes
 PREFIX = "dgr-"
 _LONGEST_SOCKET = 107
 _LEASE_S = 30.0
+_PIECE_BYTES = 48_000
 # Kills the processes working in a folder, the server first so that its children end with it, and removes the folder. A
 # process is killed only if its command line names the folder: after a host crash its id may be another server's.
 _REMOVE = """
@@ -197,10 +199,23 @@ class Instance:
 
     def psql(self, programs: Programs, role: str, database: str, script: str, bound_s: float) -> Done:
         """Run a script as `role`; rows are unaligned, with fields separated by tabs."""
+        file = f"{self.root}/script.sql"
+        self._put(file, script)
         return self.place.run(
-            "printf %s {} | {} -X -q -A -t -F \"$(printf '\\t')\" -v ON_ERROR_STOP=1 -h {} -p 5432 -U {} -d {} -f -",
-            script, f"{programs.folder}/psql", self.sockets, role, database, timeout_s=bound_s,
+            "{} -X -q -A -t -F \"$(printf '\\t')\" -v ON_ERROR_STOP=1 -h {} -p 5432 -U {} -d {} -f - <{}",
+            f"{programs.folder}/psql", self.sockets, role, database, file, timeout_s=bound_s,
         )  # fmt: skip
+
+    def _put(self, file: str, text: str) -> None:
+        """Write a file on the host, in pieces: a single argument of a command may have 128 kB. Raises CannotTell."""
+        raw = text.encode()
+        for begin in range(0, max(1, len(raw)), _PIECE_BYTES):
+            piece = base64.b64encode(raw[begin : begin + _PIECE_BYTES]).decode()
+            done = self.place.run(
+                f"umask 077; printf %s {{}} | base64 -d >{'>' if begin else ''}{{}}", piece, file
+            )
+            if done.code:
+                raise CannotTell(f"{file} on {self.place.name} cannot be written: {done.said}")
 
 
 def sweep(place: Place, folder: str) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
-from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Verified
+from pytest_deploygate.checks.backups.facts import BackupSet, Live, Repository, Verified
 from pytest_deploygate.checks.backups.probe.named_tool import tool
 from pytest_deploygate.checks.backups.probe.tools import Tool
 from pytest_deploygate.checks.backups.section import Backup
+from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, NotReached
 
 T = TypeVar("T")
@@ -20,13 +21,18 @@ class Backups:
     """The `backup` section with its tool. Answers are remembered, and so are failures to answer.
 
     `time_columns` names the time column of tables (schema.name) whose older rows no longer change: a restored dump is
-    compared by those rows if newer ones were written since. `environment` is the inventory's name.
+    compared by those rows if newer ones were written since. `environment` is the inventory's name, `cluster` what should
+    be in the backups (None: the inventory names no database).
     """
 
     def __init__(
-        self, criteria: Backup, time_columns: Mapping[str, str] | None = None, environment: str = ""
+        self,
+        criteria: Backup,
+        time_columns: Mapping[str, str] | None = None,
+        environment: str = "",
+        cluster: Cluster | None = None,
     ) -> None:
-        self.criteria, self.environment = criteria, environment
+        self.criteria, self.environment, self.cluster = criteria, environment, cluster
         self.time_columns = dict(time_columns or {})
         self.tool: Tool = tool(criteria)
         self._answers: dict[str, object] = {}
@@ -49,6 +55,18 @@ class Backups:
         """Return the usable backups, oldest first. Raises CannotTell."""
         return self.once("list", self.tool.backups)
 
+    def live(self) -> Live | None:
+        """Return what identifies the cluster that should be in the backups; None without one."""
+        if self.cluster is None:
+            return None
+        cluster = self.cluster
+        try:
+            query = "SELECT system_identifier::text FROM pg_control_system()"
+            found = self.once("live", lambda: str(cluster.value(cluster.primary, query)))
+        except CannotTell as unknown:
+            return Live(cluster.settings.name, problem=str(unknown))
+        return Live(cluster.settings.name, found)
+
     def forget(self) -> None:
         """Drop what is remembered: a backup was taken."""
         with self._lock:
@@ -65,9 +83,17 @@ def repository(backups: Backups) -> Repository:
     except CannotTell as unknown:
         ours = isinstance(unknown, NotReached)
         return Repository(made.name, place.name, now, unreachable=str(unknown), ours=ours)
+    live = backups.live() if sets else None
     full = [each for each in sets if each.full]
     return Repository(
-        made.name, place.name, now, sets[-1] if sets else None, full[-1] if full else None, len(full), store
+        made.name,
+        place.name,
+        now,
+        sets[-1] if sets else None,
+        full[-1] if full else None,
+        len(full),
+        store,
+        live=live,
     )
 
 
@@ -80,5 +106,5 @@ def verified(backups: Backups, *, full: bool) -> Verified:
     try:
         found = backups.once(f"verify {sets[-1].label}", lambda: backups.tool.verify(sets[-1]))
     except CannotTell as unknown:
-        return Verified(backups.tool.name, now, sets[-1], None, str(unknown))
-    return Verified(backups.tool.name, now, sets[-1], found)
+        return Verified(backups.tool.name, now, sets[-1], None, str(unknown), backups.live())
+    return Verified(backups.tool.name, now, sets[-1], found, live=backups.live())

@@ -6,15 +6,32 @@ A name is 24 hexadecimal digits: timeline, log, segment (PostgreSQL manual, "WAL
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
+_COMPRESSED = re.compile(r"\.(gz|lz4|zst|bz2|xz|lzo|br|snappy)$")
 _IN_TEXT = re.compile(r"(?<![0-9A-F])([0-9A-F]{24})(?![0-9A-F.])(?!\.partial|\.backup)")
 
 
 def names(text: str) -> frozenset[str]:
     """Return the segments named in a listing of files; `.partial` and `.backup` files are not segments."""
     return frozenset(_IN_TEXT.findall(text))
+
+
+def whole(sizes: Mapping[str, int]) -> frozenset[str]:
+    """Return the segments among files that are whole, by path and size in bytes.
+
+    No file may be empty. Files without a compression suffix have the same size, that of the largest; a smaller one was
+    cut off while it was copied.
+    """
+    plain = {path: size for path, size in sizes.items() if not _COMPRESSED.search(path)}
+    largest = max(plain.values(), default=0)
+    good = [
+        _COMPRESSED.sub("", path)
+        for path, size in sizes.items()
+        if size and (path not in plain or size == largest)
+    ]
+    return names("\n".join(good))
 
 
 def number(name: str, segment_bytes: int) -> int:

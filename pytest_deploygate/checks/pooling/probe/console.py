@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -18,6 +19,7 @@ from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
+from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
 _RESERVED = ("superuser_reserved_connections", "reserved_connections")
@@ -78,6 +80,7 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
             config = {row["key"]: row["value"] for row in _show(console, "CONFIG")}
             databases = _show(console, "DATABASES")
             pools = _show(console, "POOLS")
+            users = _show(console, "USERS")
     except psycopg.Error as error:
         text = redact(" ".join(str(error).split()))
         if reach.no_answer_in(text):
@@ -86,29 +89,90 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     found = next((row for row in databases if row["name"] in (name, "*")), None)
     if found is None:
         return PoolerFacts(pooler.name, problem=f"it has no database {name}; it has {_names(databases)}")
-    return _read(pooler, config, found, [row for row in pools if row["database"] == name])
+    facts = _read(pooler, config, databases, found, pools, users, pooler.user or cluster.settings.user)
+    behind, problem = _behind(cluster, pooler, name)
+    return replace(facts, behind=behind, behind_problem=problem)
 
 
 def _read(
-    pooler: Pooler, config: dict[str, Any], found: dict[str, Any], pools: Sequence[dict[str, Any]]
+    pooler: Pooler,
+    config: dict[str, Any],
+    databases: Sequence[dict[str, Any]],
+    found: dict[str, Any],
+    pools: Sequence[dict[str, Any]],
+    users: Sequence[dict[str, Any]],
+    own: str,
 ) -> PoolerFacts:
-    # Renamed in 1.24: reserve_pool became reserve_pool_size.
-    reserve = found.get("reserve_pool_size", found.get("reserve_pool", 0))
-    size = int(found["pool_size"]) + int(reserve or 0)
-    roles_seen = tuple(sorted(row["user"] for row in pools))
-    cap = int(found.get("max_connections") or 0)
-    most = max(pooler.roles, len(roles_seen)) * size
+    """Read what is in force: a role's mode and size take precedence over the database's, that over the configuration's."""
+    mine = [row for row in pools if row["database"] == found["name"]]
+    sizes = {str(row["name"]): int(row.get("pool_size") or 0) for row in users}
+    # Our own pool, of an earlier run, is none of the platform's, unless nobody else has one.
+    everybody = sorted(str(row["user"]) for row in mine)
+    seen = tuple([role for role in everybody if role != own] or everybody)
+    same = [
+        (
+            str(row["name"]),
+            _most(row, [str(p["user"]) for p in pools if p["database"] == row["name"]], sizes, 1),
+        )
+        for row in databases
+        if row["name"] not in ("pgbouncer", found["name"]) and _server(row) == _server(found)
+    ]
+    modes = {str(row["name"]): str(row["pool_mode"]) for row in users if row.get("pool_mode")}
+    modes |= {str(row["user"]): str(row["pool_mode"]) for row in mine if row.get("pool_mode")}
     return PoolerFacts(
         pooler.name,
-        size,
-        min(most, cap) if cap else most,
+        max([_size(found), *(sizes.get(role, 0) + _reserve(found) for role in seen if sizes.get(role))]),
+        _most(found, list(seen), sizes, pooler.roles),
         found["pool_mode"] or config.get("pool_mode", ""),
         bool(int(found.get("paused") or 0)),
         bool(int(found.get("disabled") or 0)),
         int(config.get("max_client_conn") or 0),
-        tuple(_pool(row) for row in pools),
-        roles_seen,
+        tuple(_pool(row) for row in mine),
+        seen,
+        others=tuple(same),
+        modes=tuple(sorted(modes.items())),
     )
+
+
+def _reserve(database: dict[str, Any]) -> int:
+    # Renamed in 1.24: reserve_pool became reserve_pool_size.
+    return int(database.get("reserve_pool_size", database.get("reserve_pool", 0)) or 0)
+
+
+def _size(database: dict[str, Any]) -> int:
+    return int(database["pool_size"]) + _reserve(database)
+
+
+def _most(database: dict[str, Any], seen: Sequence[str], sizes: dict[str, int], roles: int) -> int:
+    """Return how many connections a database's pools may open: one pool for each role, or the database's cap."""
+    # With a forced user all clients share one pool.
+    forced = str(database.get("force_user") or "")
+    own = [forced] if forced else list(seen) + [""] * max(0, roles - len(seen))
+    asked = sum((sizes.get(role, 0) or int(database["pool_size"])) + _reserve(database) for role in own)
+    cap = int(database.get("max_connections") or 0)
+    return min(asked, cap) if cap else asked
+
+
+def _server(database: dict[str, Any]) -> tuple[str, int]:
+    """Return the address of the server behind a database; the ways to name this host are one."""
+    host = str(database.get("host") or "localhost")
+    local = host in ("localhost", "127.0.0.1", "::1") or host.startswith("/")
+    return "localhost" if local else host.lower(), int(database.get("port") or 5432)
+
+
+def _behind(cluster: Cluster, pooler: Pooler, database: str) -> tuple[str, str]:
+    """Ask through the pooler which server answers; return what it is, or why that is unknown."""
+    query = "SELECT pg_is_in_recovery(), system_identifier::text FROM pg_control_system()"
+    try:
+        own = cluster.value(cluster.primary, "SELECT system_identifier::text FROM pg_control_system()")
+        # A pooler may refuse what it does not know at the start of a connection, so nothing is set there.
+        with closing(psycopg.connect(**login(cluster, pooler, database), tcp_user_timeout=8000)) as through:
+            row = through.execute(query).fetchone()
+    except (CannotTell, psycopg.Error) as error:
+        return "", redact(" ".join(str(error).split()))
+    if row is None:
+        return "", "it returned nothing"
+    return ("another cluster" if row[1] != own else "replica" if row[0] else "primary"), ""
 
 
 def _pool(row: dict[str, Any]) -> PoolFacts:

@@ -16,6 +16,11 @@ _WHY = {
     "ignore_checksum_failure": "damaged pages are read as if they were intact",
     "full_page_writes": "a crash in the middle of a page write destroys the page",
 }
+#: Without these, tables grow, plans go wrong, and the server stops before transaction ids wrap around.
+_MAINTAINED = {
+    "autovacuum": "dead rows stay, statistics grow old, transaction ids are used up",
+    "track_counts": "autovacuum does not know what changed",
+}
 _GRANT = "GRANT pg_monitor TO the gate's role"
 
 
@@ -24,6 +29,7 @@ def judge_server(found: ServerState, expected: ClusterSettings) -> Judgement:
     parts = [
         _version(found, expected),
         *_durability(found, expected),
+        *_maintenance(found),
         _checksums(found, expected),
         *_preload(found, expected),
         *_extensions(found, expected),
@@ -65,6 +71,16 @@ def _durability(found: ServerState, expected: ClusterSettings) -> Iterator[Judge
     commit = found.settings.get("synchronous_commit")
     wrong = "synchronous_commit is off: acknowledged commits are lost in a crash; set it to on and reload"
     yield _part(wrong if commit == "off" else "", "synchronous_commit", commit, "not off")
+    if found.asynchronous:
+        note = f"synchronous_commit is off for {', '.join(found.asynchronous)}: their commits do not wait and can be lost in a crash"
+        yield Judgement(Verdict.PASS, "", notes=(note,))
+
+
+def _maintenance(found: ServerState) -> Iterator[Judgement]:
+    for name, why in _MAINTAINED.items():
+        value = found.settings.get(name)
+        wrong = f"{name} is off: {why}; ALTER SYSTEM SET {name} = 'on' and reload"
+        yield _part(wrong if value == "off" else "", name, value, "on")
 
 
 def _checksums(found: ServerState, expected: ClusterSettings) -> Judgement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 
 from pytest_deploygate.checks.postgres.facts import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
@@ -11,6 +12,8 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_
 
 _WORST = 10
 _TEXT = 90
+#: Statistics of less time are named in a note.
+_SHORT = timedelta(hours=1)
 
 
 def judge_monitoring(found: MonitoringFacts, expected: Monitoring) -> Judgement:
@@ -57,7 +60,14 @@ def _counting(found: MonitoringFacts) -> Judgement:
             f"pg_stat_statements on {found.node} counted {counted} of 2 statements that we just ran: is it switched off "
             "for our role (pg_stat_statements.track), or evicting (pg_stat_statements.max)?",
         )
-    return verdict(Verdict.PASS, "pg_stat_statements counts")
+    return Judgement(Verdict.PASS, "pg_stat_statements counts", readings, _unseen(found))
+
+
+def _unseen(found: MonitoringFacts) -> tuple[str, ...]:
+    return tuple(
+        f"{who} has its own {setting}: its statements are counted or logged differently"
+        for who, setting in found.own_settings
+    )
 
 
 def _slow_log(found: MonitoringFacts, expected: Monitoring) -> Judgement:
@@ -79,16 +89,28 @@ def _slow_log(found: MonitoringFacts, expected: Monitoring) -> Judgement:
     return Judgement(Verdict.FAIL, f"slow statements on {found.node} {what}: {step}", readings)
 
 
-def p99_ms(statement: Statement) -> float:
-    """Estimate the p99 from mean and deviation, assuming a log-normal distribution; never above the maximum.
+#: Share of a statement's calls that may be over the limit of its p99.
+_ONE_PERCENT = 0.01
 
-    pg_stat_statements keeps no quantiles. With fewer than 100 calls the p99 is the maximum itself.
+
+def calls_over(statement: Statement, limit_ms: float) -> tuple[int, int]:
+    """Return the least and the most calls that may have taken longer than a limit.
+
+    pg_stat_statements keeps count, mean, deviation and maximum. Sum and sum of squares bound how many calls can lie beyond
+    the limit (Chebyshev's argument, with the slowest call taken out); they do not tell a quantile.
     """
-    if statement.calls < 100 or statement.mean_ms <= 0:
-        return statement.max_ms
-    variance = math.log(1 + (statement.deviation_ms / statement.mean_ms) ** 2)
-    estimate = statement.mean_ms * math.exp(2.326 * math.sqrt(variance) - variance / 2)
-    return min(estimate, statement.max_ms)
+    calls, mean, most = statement.calls, statement.mean_ms, statement.max_ms
+    if most <= limit_ms:
+        return 0, 0
+    squares = calls * statement.deviation_ms**2
+    least = max(
+        calls * (mean - limit_ms) / (most - limit_ms),
+        calls * (mean**2 + statement.deviation_ms**2 - limit_ms**2) / (most**2 - limit_ms**2),
+    )
+    if mean >= limit_ms:
+        return max(1, math.ceil(least - 1e-6)), calls
+    left = max(0.0, squares - (most - mean) ** 2)
+    return max(1, math.ceil(least - 1e-6)), min(calls, 1 + math.floor(left / (limit_ms - mean) ** 2 + 1e-6))
 
 
 def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
@@ -114,21 +136,33 @@ def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
             f"{words_for(bounds.min_since)} are needed: run again later",
             notes=tuple(notes),
         )
-    slow = [s for s in often if _over(s, bounds)]
+    slow = [s for s in often if _over(s, bounds) is not False]
     allowed = {a.contains: a for a in bounds.allowed}
     known = [s for s in slow if any(text in " ".join(s.text.split()) for text in allowed)]
-    bad = [s for s in slow if s not in known]
+    bad = [s for s in slow if s not in known and _over(s, bounds)]
+    unclear = [s for s in slow if s not in known and s not in bad]
     notes += [f"allowed by the inventory: {_said(s)}" for s in known]
     readings = tuple(
-        _reading(s, bounds, allowed=s in known) for s in sorted(often, key=p99_ms, reverse=True)[:_WORST]
+        _reading(s, bounds, allowed=s in known) for s in sorted(often, key=_slowest, reverse=True)[:_WORST]
     )
     if bad:
-        worst = sorted(bad, key=p99_ms, reverse=True)
+        worst = sorted(bad, key=_slowest, reverse=True)
         more = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
         return Judgement(
             Verdict.FAIL,
             f"{len(worst)} of {len(often)} statements are over {words_for(bounds.max_mean)} mean or "
             f"{words_for(bounds.max_p99)} p99: {'; '.join(map(_said, worst[:3]))}{more}: EXPLAIN (ANALYZE, BUFFERS) them",
+            readings,
+            tuple(notes),
+        )
+    if unclear:
+        more = f" and {len(unclear) - 3} more" if len(unclear) > 3 else ""
+        worst = sorted(unclear, key=_slowest, reverse=True)
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"whether the p99 of {len(unclear)} of {len(often)} statements is over {words_for(bounds.max_p99)} cannot be told from "
+            f"mean and deviation: {'; '.join(_unclear(s, bounds) for s in worst[:3])}{more}: look at the slow log "
+            "(log_min_duration_statement), or reset the statistics and measure a quiet hour",
             readings,
             tuple(notes),
         )
@@ -148,15 +182,30 @@ def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
     )
 
 
-def _over(statement: Statement, bounds: Statements) -> bool:
-    mean, p99 = bounds.max_mean.total_seconds() * 1000, bounds.max_p99.total_seconds() * 1000
-    return statement.mean_ms > mean or p99_ms(statement) > p99
+def _over(statement: Statement, bounds: Statements) -> bool | None:
+    """Tell whether a statement is over a bound; None if its p99 may be on either side."""
+    if statement.mean_ms > bounds.max_mean.total_seconds() * 1000:
+        return True
+    least, most = calls_over(statement, bounds.max_p99.total_seconds() * 1000)
+    allowed = math.floor(statement.calls * _ONE_PERCENT)
+    return True if least > allowed else False if most <= allowed else None
+
+
+def _slowest(statement: Statement) -> tuple[float, float]:
+    return statement.mean_ms + statement.deviation_ms, statement.max_ms
+
+
+def _unclear(statement: Statement, bounds: Statements) -> str:
+    least, most = calls_over(statement, bounds.max_p99.total_seconds() * 1000)
+    return f"{_said(statement)[:-1]}; {least} to {most} calls may be over, {math.floor(statement.calls * _ONE_PERCENT)} are allowed)"
 
 
 def _notes(found: StatementFacts, bounds: Statements, theirs: list[Statement]) -> Iterator[str]:
     rare = [s for s in theirs if s.calls < bounds.min_calls and _over(s, bounds)]
     if rare:
         yield f"{len(rare)} slow statements ran fewer than {bounds.min_calls} times and are not judged, first {_said(rare[0])}"
+    if found.since and found.now - found.since < _SHORT:
+        yield f"the statistics cover {words_for(found.now - found.since)} only: they were reset at {found.since:%H:%M} UTC"
     if found.evicted:
         yield f"entries were evicted {found.evicted} times: raise pg_stat_statements.max, statements may be missing here"
 
@@ -166,7 +215,7 @@ def _said(statement: Statement) -> str:
     short = text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
     return (
         f"{short} ({statement.role}: {statement.calls} calls, mean {words_for(statement.mean_ms / 1000)}, "
-        f"p99 about {words_for(p99_ms(statement) / 1000)})"
+        f"slowest {words_for(statement.max_ms / 1000)})"
     )
 
 
@@ -174,5 +223,5 @@ def _reading(statement: Statement, bounds: Statements, *, allowed: bool) -> Read
     return Reading(
         " ".join(statement.text.split())[:_TEXT], round(statement.mean_ms, 2), "ms",
         "allowed by the inventory" if allowed else f"mean {words_for(bounds.max_mean)}, p99 {words_for(bounds.max_p99)}",
-        allowed or not _over(statement, bounds),
+        True if allowed else None if (over := _over(statement, bounds)) is None else not over,
     )  # fmt: skip

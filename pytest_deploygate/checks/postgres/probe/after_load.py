@@ -64,16 +64,22 @@ WHERE o.relkind = 'r' AND (%(all)s OR o.name IN (SELECT name FROM published))
         SELECT FROM pg_index i WHERE i.indrelid = o.oid AND i.indisprimary AND i.indisvalid)))
 ORDER BY 1
 """  # noqa: S608 (constants of this file)
-# The last value is NULL until the sequence returns its first value, while is_called is false.
+# Sequences that a column owns, and those that a column's default uses without owning them. The last value is NULL until the sequence returns its first value, while is_called is false.
 _SEQUENCES = f"""
 WITH {_OWN} SELECT o.name, t.name, a.attname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
     pg_sequence_last_value(o.oid), has_sequence_privilege(o.oid, 'SELECT') OR has_sequence_privilege(o.oid, 'USAGE'),
     has_table_privilege(t.oid, 'SELECT'), s.seqtypid::regtype::text, a.atttypid::regtype::text
 FROM own o JOIN pg_sequence s ON s.seqrelid = o.oid
-JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = o.oid AND d.deptype IN ('a', 'i')
-    AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
-JOIN own t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
-ORDER BY 1
+JOIN (
+    SELECT objid AS sequence, refobjid AS relation, refobjsubid AS number FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refclassid = 'pg_class'::regclass AND refobjsubid > 0
+    UNION SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
+    WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+) d ON d.sequence = o.oid
+JOIN own t ON t.oid = d.relation
+JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.number
+    AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype)
+ORDER BY 1, 2, 3
 """  # noqa: S608 (constants of this file)
 _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 
@@ -123,7 +129,7 @@ def _sequences(cluster: Cluster, rows: list[tuple[Any, ...]]) -> tuple[list[Sequ
     found: list[Sequence] = []
     for batch in (seen[i : i + _BATCH] for i in range(0, len(seen), _BATCH)):
         highest = _highest(cluster, batch, hidden)
-        found += [_sequence(row, highest[row[0]]) for row in batch if row[0] in highest]
+        found += [_sequence(row, highest[_use(row)]) for row in batch if _use(row) in highest]
     return found, hidden
 
 
@@ -141,10 +147,15 @@ def _highest(cluster: Cluster, batch: list[tuple[Any, ...]], unread: list[str]) 
     return found
 
 
+def _use(row: tuple[Any, ...]) -> str:
+    """Return a sequence with the column that uses it: several columns may use one."""
+    return f"{row[0]} {row[1]}.{row[2]}"
+
+
 def _ends(batch: list[tuple[Any, ...]]) -> sql.Composed:
     return sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {}, (SELECT {}({}) FROM {})::int8").format(
-            sql.Literal(row[0]),
+            sql.Literal(_use(row)),
             sql.SQL("max" if row[3] > 0 else "min"),
             sql.Identifier(row[2]),
             sql.Identifier(*row[1].split(".", 1)),

@@ -32,6 +32,12 @@ _DATABASE_COLLATION = """
 SELECT datcollate FROM pg_database WHERE datname = current_database()
     AND datcollversion <> pg_database_collation_actual_version(oid)
 """
+# Roles whose commits do not wait for the disk, by ALTER ROLE or ALTER DATABASE.
+_ASYNCHRONOUS = """
+SELECT coalesce('role ' || r.rolname, 'database ' || d.datname)
+FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
+WHERE 'synchronous_commit=off' = ANY(s.setconfig) AND (s.setdatabase = 0 OR d.datname = current_database()) ORDER BY 1
+"""
 _WATCHED_HIDDEN = ("shared_preload_libraries",)
 _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "8kB": 8192, "16MB": 16 * 1024**2}
 
@@ -48,7 +54,11 @@ def setting(cluster: Cluster, node: Node, name: str) -> str | None:
 
 def _state(cluster: Cluster, node: Node) -> ServerState:
     rows = cluster.rows(node, _SETTINGS)
-    settings: dict[str, str | None] = {name: value for name, value, _, _ in rows}
+    # Names as pg_settings writes them; the server's own values of what our connections pin.
+    own_values = {name.lower(): value for name, value in cluster.own_settings(node).items()}
+    settings: dict[str, str | None] = {
+        name: own_values.get(name.lower(), value) for name, value, _, _ in rows
+    }
     sizes = {name: int(value) * _UNITS[unit] for name, value, unit, _ in rows if unit in _UNITS}
     major = int(settings.get("server_version_num") or 0) // 10000
     recovery, xid_age, failures, extensions, updates, collations, prepared, prepared_age = cluster.rows(
@@ -71,4 +81,5 @@ def _state(cluster: Cluster, node: Node) -> ServerState:
         collations=tuple(sorted([*collations, *(f"{name} (of the database)" for (name,) in own)])),
         prepared=(prepared, prepared_age) if prepared is not None else None,
         hidden=hidden,
+        asynchronous=tuple(str(who or "every role") for (who,) in cluster.rows(node, _ASYNCHRONOUS)),
     )

@@ -26,6 +26,18 @@ WHERE query LIKE 'SELECT /* deploygate: does pg_stat_statements count?%%'
 _MOST = 2000
 
 
+# What ALTER ROLE and ALTER DATABASE set for sessions of this database.
+_OWN_SETTINGS = """
+SELECT coalesce('role ' || r.rolname, 'database ' || d.datname) ||
+    CASE WHEN s.setdatabase <> 0 AND s.setrole <> 0 THEN ' in database ' || d.datname ELSE '' END, setting
+FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
+CROSS JOIN unnest(s.setconfig) AS setting
+WHERE (s.setdatabase = 0 OR d.datname = current_database())
+    AND split_part(setting, '=', 1) IN ('pg_stat_statements.track', 'log_min_duration_statement')
+ORDER BY 1, 2
+"""
+
+
 def monitoring(cluster: Cluster) -> MonitoringFacts:
     """Read what makes slow statements visible on the primary. Raises CannotTell."""
     state = servers.server_state(cluster, cluster.primary)
@@ -45,6 +57,9 @@ def monitoring(cluster: Cluster) -> MonitoringFacts:
         slow_log_ms=int(state.settings.get("log_min_duration_statement") or -1),
         explain_ms=int(state.settings.get("auto_explain.log_min_duration") or -1),
         problem=problem,
+        own_settings=tuple(
+            (str(who), str(setting)) for who, setting in cluster.rows(cluster.primary, _OWN_SETTINGS)
+        ),
     )
 
 

@@ -49,7 +49,7 @@ class Statements(Section):
     max_p99: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(milliseconds=500),
-        description="p99 that a statement may take, estimated from mean and deviation",
+        description="p99 that a statement may take: at most 1 % of its calls may take longer",
     )
     min_calls: int = Field(
         json_schema_extra={"weaker": "larger"},

@@ -83,6 +83,11 @@ def judge_rights(found: RightsFacts, expected: AuditTrail) -> Judgement:
             f"the server has no role {', '.join(found.missing_roles)}: what the application may do is unknown; "
             "correct `audit_trail` in the inventory",
         )
+    notes: tuple[str, ...] = ()
+    if found.composed:
+        notes = (
+            f"not read, because their statements are composed when they run: {', '.join(found.composed[:_NAMED])}",
+        )
     readings = (
         Reading("ways to change records", len(found.ways), limit="0", ok=not found.ways),
         Reading("owner", found.owner),
@@ -101,7 +106,11 @@ def judge_rights(found: RightsFacts, expected: AuditTrail) -> Judgement:
             f"records of {found.table} can be changed: {'; '.join(said[:_NAMED])}{more}: REVOKE it; the application needs "
             "INSERT at most, and another role must own the table",
             readings,
+            notes,
         )
     return Judgement(
-        Verdict.PASS, f"{', '.join(found.roles)} cannot change or delete records of {found.table}", readings
+        Verdict.PASS,
+        f"{', '.join(found.roles)} cannot change or delete records of {found.table}",
+        readings,
+        notes,
     )

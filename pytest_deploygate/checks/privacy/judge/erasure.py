@@ -125,6 +125,9 @@ def _residuals(found: ErasureFacts, expected: Erasure) -> Iterator[str]:
 def _skipped(before: Sweep, expected: Erasure) -> Iterator[str]:
     if before.databases:
         yield f"other databases of {before.node} were not searched: {', '.join(before.databases)}"
+    if before.large_objects:
+        yield f"not searched: {before.large_objects} large objects of the database"
+    yield "not looked into: encrypted values, and values in tables that are compressed"
     for table in before.skipped:
         reason = next((e.reason for e in expected.skip if fnmatchcase(table, e.where)), "")
         yield f"not searched, as the inventory states: {table} ({reason})"

@@ -146,7 +146,13 @@ def _rows(found: RetentionFacts, wanted: Retained) -> Judgement:
             readings,
             deferred_to="phase4",
         )
-    return Judgement(Verdict.PASS, "", readings)
+    notes: tuple[str, ...] = ()
+    if found.never:
+        count = f"{MOST_ROWS} or more" if found.never >= MOST_ROWS else str(found.never)
+        notes = (
+            f"{count} rows of {found.table} have no {wanted.column}, an infinite one or one in the future: no age removes them",
+        )
+    return Judgement(Verdict.PASS, "", readings, notes)
 
 
 def judge_files(found: FileAges, wanted: AgedFiles) -> Judgement:

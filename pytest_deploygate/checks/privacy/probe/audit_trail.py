@@ -5,6 +5,7 @@ No change of records is attempted: ownership, memberships, grants, partitions an
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime
 from typing import Any
@@ -79,16 +80,21 @@ _TABLE = """
 SELECT c.oid::int8, pg_get_userbyid(c.relowner), n.nspname, pg_get_userbyid(n.nspowner)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
 """
+_NAME = "SELECT relname FROM pg_class WHERE oid = %(table)s"
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
-# Members of a role can use SET ROLE, inherited or not, so 'MEMBER' counts. Partitions count as part of the table.
-_WAYS = """
+# Members of a role can use SET ROLE, inherited or not, so 'MEMBER' counts. Partitions count as part of the table. A rule
+# that does nothing instead of an UPDATE or DELETE protects from it; only an owner can drop the rule.
+_WAYS = r"""
 WITH parts AS (
     SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relowner, c.relnamespace FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = %(table)s OR c.oid IN (SELECT relid FROM pg_partition_tree(%(table)s::oid::regclass))
         OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %(table)s)
 ), app AS (SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = ANY(%(roles)s)),
-reach AS (SELECT a.rolname AS app, r.oid, r.rolname FROM app a JOIN pg_roles r ON pg_has_role(a.oid, r.oid, 'MEMBER'))
+reach AS (SELECT a.rolname AS app, r.oid, r.rolname FROM app a
+    JOIN pg_roles r ON a.oid = r.oid OR (NOT a.rolsuper AND pg_has_role(a.oid, r.oid, 'MEMBER'))),
+kept AS (SELECT ev_class, ev_type FROM pg_rewrite
+    WHERE is_instead AND pg_get_ruledef(oid) ~ 'DO INSTEAD NOTHING;\s*$' AND ev_qual::text = '<>' AND ev_enabled IN ('O', 'A'))
 SELECT app, 'is superuser' || CASE WHEN r.rolname <> app THEN ' by membership in ' || r.rolname ELSE '' END
 FROM reach JOIN pg_roles r USING (oid) WHERE r.rolsuper
 UNION
@@ -104,18 +110,73 @@ SELECT DISTINCT app, 'may ' || k.privilege || ' ' || p.name
 FROM reach CROSS JOIN parts p CROSS JOIN (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('TRIGGER')) AS k (privilege)
 WHERE has_table_privilege(reach.oid, p.oid, k.privilege) AND NOT EXISTS (
     SELECT FROM pg_roles s WHERE s.oid = reach.oid AND s.rolsuper)
+    AND NOT EXISTS (SELECT FROM kept WHERE ev_class = p.oid AND ev_type = CASE k.privilege WHEN 'UPDATE' THEN '2' WHEN 'DELETE' THEN '4' END)
 UNION
 SELECT DISTINCT app, 'may UPDATE columns of ' || p.name FROM reach CROSS JOIN parts p
 WHERE has_any_column_privilege(reach.oid, p.oid, 'UPDATE') AND NOT has_table_privilege(reach.oid, p.oid, 'UPDATE')
+    AND NOT EXISTS (SELECT FROM kept WHERE ev_class = p.oid AND ev_type = '2')
+ORDER BY 1, 2
+"""
+# Ways that do not show as a privilege on the table: role attributes, functions that run as somebody who may, owners of what
+# the audit trigger needs, views. `%(name)s` is a pattern that matches the table's name in a function's text.
+_DETOURS = r"""
+WITH app AS (SELECT oid, rolname FROM pg_roles WHERE rolname = ANY(%(roles)s) AND NOT rolsuper),
+reach AS (SELECT a.rolname AS app, r.oid, r.rolname, r.rolcreaterole, r.rolbypassrls FROM app a
+    JOIN pg_roles r ON pg_has_role(a.oid, r.oid, 'MEMBER')),
+functions AS (SELECT p.oid, p.oid::regprocedure::text AS name, p.proowner, p.prosecdef, p.pronamespace, p.prorettype,
+    CASE WHEN p.prokind IN ('f', 'p') AND l.lanname NOT IN ('c', 'internal') THEN pg_get_functiondef(p.oid) ELSE '' END AS body
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')),
+audits AS (SELECT t.tgrelid, t.tgname, f.name AS function, f.proowner FROM pg_trigger t JOIN functions f ON f.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND t.tgrelid <> %(table)s AND f.body ~* %(name)s)
+SELECT app, 'has CREATEROLE (may make itself a member of another role)' FROM reach WHERE rolcreaterole AND rolname = app
+UNION SELECT app, 'has BYPASSRLS (row security does not hold it)' FROM reach WHERE rolbypassrls AND rolname = app
+UNION SELECT app, 'is a member of ' || rolname || ' (may change files of the server)' FROM reach
+WHERE rolname IN ('pg_write_server_files', 'pg_execute_server_program')
+UNION SELECT app, 'owns the database ' || d.datname || ' (may drop it)' FROM reach JOIN pg_database d ON d.datdba = reach.oid
+WHERE d.datname = current_database()
+UNION SELECT app, 'owns ' || a.function || ', the function of the audit trigger ' || a.tgname || ' (may replace it)'
+FROM reach JOIN audits a ON a.proowner = reach.oid
+UNION SELECT app, 'owns ' || a.tgrelid::regclass || ' (may switch the audit trigger ' || a.tgname || ' off)'
+FROM reach JOIN pg_class c ON c.relowner = reach.oid JOIN audits a ON a.tgrelid = c.oid
+UNION SELECT app, 'may execute ' || f.name || ', which changes records as ' || pg_get_userbyid(f.proowner) || ' (SECURITY DEFINER)'
+FROM app a (oid, app) JOIN functions f ON f.prosecdef AND f.body ~* %(changes)s
+    AND ((f.prorettype <> 'trigger'::regtype AND has_function_privilege(a.oid, f.oid, 'EXECUTE')
+          AND has_schema_privilege(a.oid, f.pronamespace, 'USAGE'))
+        OR (f.prorettype = 'trigger'::regtype AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = f.oid AND t.tgenabled <> 'D')))
+UNION SELECT reach.app, 'may ' || k.privilege || ' through the view ' || v.oid::regclass
+FROM reach CROSS JOIN (VALUES ('UPDATE', 4), ('DELETE', 16)) AS k (privilege, bit)
+JOIN pg_class v ON v.relkind = 'v' AND has_table_privilege(reach.oid, v.oid, k.privilege)
+    AND pg_relation_is_updatable(v.oid, true) & k.bit <> 0
+JOIN pg_rewrite w ON w.ev_class = v.oid
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = %(table)s
+WHERE has_table_privilege(v.relowner, %(table)s::oid, k.privilege)
+ORDER BY 1, 2
+"""
+# From 15 on a parameter can be granted; this one switches triggers off for a session.
+_PARAMETER = """
+SELECT rolname, 'may SET session_replication_role (switches audit triggers off)' FROM pg_roles
+WHERE rolname = ANY(%s) AND NOT rolsuper AND has_parameter_privilege(oid, 'session_replication_role', 'SET')
+"""
+# Functions that run as somebody who may change records, and compose their statements: nobody can read what those do.
+_COMPOSED = r"""
+SELECT r.rolname, p.oid::regprocedure::text FROM pg_roles r JOIN pg_proc p ON p.prosecdef AND p.prosrc ~* '\mexecute\M'
+    AND p.prorettype <> 'trigger'::regtype JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE r.rolname = ANY(%(roles)s) AND NOT r.rolsuper AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+    AND has_function_privilege(r.oid, p.oid, 'EXECUTE') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+    AND has_table_privilege(p.proowner, %(table)s::oid, 'DELETE')
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 ORDER BY 1, 2
 """
 # A trigger or rule that changes what is written, a foreign key that deletes records with the row they refer to.
-_PARTS = """
+_PARTS = r"""
 SELECT 'trigger', t.tgname, p.proname || CASE WHEN t.tgenabled = 'D' THEN ' (off)' ELSE '' END, pg_get_userbyid(p.proowner)
 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
 WHERE t.tgrelid = %(table)s AND NOT t.tgisinternal AND (t.tgtype & 2) = 2 AND (t.tgtype & 4) = 4
 UNION ALL
 SELECT 'rule', rulename, ev_type::text, '' FROM pg_rewrite WHERE ev_class = %(table)s AND rulename <> '_RETURN'
+    AND NOT (is_instead AND pg_get_ruledef(oid) ~ 'DO INSTEAD NOTHING;\s*$' AND ev_type IN ('2', '4'))
 UNION ALL
 SELECT 'foreign key', conname, confrelid::regclass::text, '' FROM pg_constraint
 WHERE conrelid = %(table)s AND contype = 'f' AND confdeltype IN ('c', 'n', 'd')
@@ -131,8 +192,13 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
         lacking = tuple(role for role in roles if role not in known)
         if not found:
             return RightsFacts(wanted.table, False, "", roles, lacking, ())
-        oid, owner, _, _ = found[0]
-        ways = [(app, how) for app, how in ask(_WAYS, {"table": oid, "roles": list(roles)})]
+        oid, owner, schema, _ = found[0]
+        about = {"table": oid, "roles": list(roles)}
+        ways = [(app, how) for app, how in ask(_WAYS, about)]
+        ways += [(app, how) for app, how in ask(_DETOURS, about | _patterns(schema, ask(_NAME, about)[0][0]))]
+        if ask("SELECT current_setting('server_version_num')::int >= 150000")[0][0]:
+            ways += [(app, how) for app, how in ask(_PARAMETER, (list(roles),))]
+        composed = tuple(f"{name} by {app}" for app, name in ask(_COMPOSED, about))
         for kind, name, what, by in ask(_PARTS, {"table": oid}):
             if kind == "trigger" and by in known:
                 ways.append(
@@ -149,4 +215,13 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
                 ways.append(
                     ("everybody who deletes from " + what, f"removes records by the foreign key {name}")
                 )
-    return RightsFacts(wanted.table, True, owner, roles, lacking, tuple(ways))
+    return RightsFacts(wanted.table, True, owner, roles, lacking, tuple(ways), composed)
+
+
+def _patterns(schema: str, name: str) -> dict[str, str]:
+    """Return patterns for a function's text: the table's name, and a statement that changes its rows."""
+    table = rf'(("?{re.escape(schema)}"?\s*\.\s*)?"?{re.escape(name)}"?)(?![\w"])'
+    verbs = (
+        r"(delete\s+from|update|truncate(\s+table)?|merge\s+into|drop\s+table(\s+if\s+exists)?|alter\s+table)"
+    )
+    return {"name": rf'(?<![\w"])"?{re.escape(name)}"?(?![\w"])', "changes": rf"{verbs}\s+(only\s+)?{table}"}

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import requests
 
+from pytest_deploygate.checks.privacy.probe.writings import written
 from pytest_deploygate.checks.privacy.section import Login, Operation, PlatformRequest
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
@@ -31,11 +32,9 @@ class Subject:
         return {"email": self.email, "name": self.name, "phone": self.phone}
 
     def needles(self) -> tuple[str, ...]:
-        """Return what to look for, in lower case; also as bytea shows it."""
-        plain = tuple(value.lower() for value in self.values().values())
-        # Lower-casing bytea's hex text does not change its content: search for each value as sent, and in lower case.
-        spelt = {value.encode().hex() for value in (*self.values().values(), *plain)}
-        return (*plain, *sorted(spelt))
+        """Return what to look for in text in lower case: the parts that nobody else has, as systems write them."""
+        token = self.email.removeprefix("deploygate-").partition("@")[0]
+        return written((token, self.name.rpartition(" ")[2], self.phone.rpartition("-")[2]))
 
 
 def new_subject(token: str = "") -> Subject:

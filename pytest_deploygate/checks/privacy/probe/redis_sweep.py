@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pytest_deploygate.checks.privacy.probe.writings import unpacked
 from pytest_deploygate.checks.privacy.section import SearchedRedis
 from pytest_deploygate.clients.redis import redis_client, redis_error
 from pytest_deploygate.model import CannotTell
@@ -35,7 +36,7 @@ def keys_with(cache: SearchedRedis, needles: Sequence[str]) -> list[str]:
     wanted = [needle.encode() for needle in needles]
     deadline = time.monotonic() + cache.timeout.total_seconds()
     found: list[str] = []
-    for database in cache.databases:
+    for database in _databases(cache):
         try:
             with redis_client(cache, database) as client:
                 found += [
@@ -50,6 +51,19 @@ def keys_with(cache: SearchedRedis, needles: Sequence[str]) -> list[str]:
     return found
 
 
+def _databases(cache: SearchedRedis) -> list[int]:
+    """Return the databases to search: those that the inventory names, else all that hold a key. Raises CannotTell."""
+    if "databases" in cache.model_fields_set:
+        return cache.databases
+    try:
+        with redis_client(cache, 0) as client:
+            found = client.info("keyspace")
+    except redis_error():
+        # INFO needs a permission of its own; database 0 is searched as before, and its answer is judged.
+        return cache.databases
+    return sorted({0, *(int(name.removeprefix("db")) for name in found if str(name).startswith("db"))})
+
+
 def _contents(client: Any, database: int, deadline: float) -> Iterator[tuple[bytes, bytes]]:
     """Yield each key with its name and value as one text in lower case."""
     there = client.dbsize()
@@ -59,7 +73,13 @@ def _contents(client: Any, database: int, deadline: float) -> Iterator[tuple[byt
     while True:
         cursor, keys = client.scan(cursor, count=_BATCH)
         for key, value in zip(keys, _values(client, keys), strict=True):
-            yield key, b" ".join((key, *_flat(value))).lower()
+            parts = [unpacked(part) for part in _flat(value)]
+            if strange := next((name for _, name in parts if name), ""):
+                raise CannotTell(
+                    f"database {database}: key {key.decode(errors='backslashreplace')} is compressed with {strange}, which is not "
+                    "unpacked here"
+                )
+            yield key, b" ".join((key, *(part for part, _ in parts))).lower()
         done += len(keys)
         if cursor == 0:
             return

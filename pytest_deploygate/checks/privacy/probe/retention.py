@@ -20,7 +20,9 @@ from pytest_deploygate.model import CannotTell
 
 _OLD = """
 SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM {table} WHERE {column} < {edge} LIMIT {most}) AS old),
-    (SELECT min({column}) FROM {table} WHERE {column} < {edge}), EXISTS (SELECT FROM {table})
+    (SELECT greatest(min({column})::timestamptz, timestamptz '0001-01-02 00:00+00') FROM {table} WHERE {column} < {edge}),
+    EXISTS (SELECT FROM {table}), (SELECT count(*) FROM (SELECT FROM {table} WHERE {column} IS NULL
+        OR {column} = 'infinity' OR {column} > now() + interval '2 days' LIMIT {most}) AS never)
 """
 # Older than keep and slack; timestamps without a zone are taken as UTC, the session's time zone.
 _EDGE = "now() - {age}::interval"
@@ -35,7 +37,7 @@ def retained_rows(cluster: Cluster, wanted: Retained) -> RetentionFacts:
     partman = _partman(cluster, wanted) if wanted.partman else None
     policy, problem = _policy(cluster, wanted)
     try:
-        now, old, oldest, has_rows = cluster.rows(cluster.primary, _query(wanted))[0]
+        now, old, oldest, has_rows, never = cluster.rows(cluster.primary, _query(wanted))[0]
     except CannotTell as unknown:
         missing = (
             psycopg.errors.UndefinedTable | psycopg.errors.UndefinedColumn | psycopg.errors.InvalidSchemaName
@@ -67,6 +69,7 @@ def retained_rows(cluster: Cluster, wanted: Retained) -> RetentionFacts:
         job,
         partman,
         problem,
+        never,
     )
 
 

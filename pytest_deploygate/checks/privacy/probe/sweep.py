@@ -1,6 +1,6 @@
 """Search for a synthetic person everywhere: every column of every table, log files, Redis.
 
-A table is searched by its rows' text (`t::text`), which includes JSON, arrays and composites; partitions and chunks
+A table is searched by its rows' text, which includes JSON, arrays and composites; partitions and chunks
 are searched with their parent. Tables whose columns are all numbers, times, booleans or enums cannot hold text and
 are counted, not read. Nothing is written; each table is read by a statement of its own with its own time limit.
 """
@@ -8,6 +8,7 @@ are counted, not read. Nothing is written; each table is read by a statement of 
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -29,7 +30,7 @@ GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
 
 
-# Partitions, inheritance children and Timescale's chunks are read through their parent.
+# Partitions, inheritance children without columns of their own and Timescale's chunks are read through their parent.
 _TABLES = """
 SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
     has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
@@ -38,14 +39,16 @@ SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'm', 'p', 'f') OR (c.relkind = 'v' AND n.nspname || '.' || c.relname = ANY(%(views)s)))
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
-    AND NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+    AND (NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+        OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attislocal AND a.attinhcount = 0
+            AND NOT a.attisdropped AND NOT c.relispartition))
     AND NOT (n.nspname = %(own)s AND c.relname = ANY(%(gate)s))
 ORDER BY 1, 2
 """
 _HITS = """
 SELECT coalesce(cell.key, '?'), count(*)
-FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t)) AS cell ON lower(cell.value) ~ {pattern}
-WHERE lower(t::text) ~ {pattern} GROUP BY 1 ORDER BY 1
+FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t.*)) AS cell ON lower(cell.value) ~ {pattern}
+WHERE lower((t.*)::text) ~ {pattern} GROUP BY 1 ORDER BY 1
 """
 # Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of an
 # open transaction, which no replica replays before more WAL is flushed; this statement takes a transaction id whose
@@ -97,7 +100,8 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
         else:
             unread.append(seen)
     others = tuple(str(row[0]) for row in cluster.rows(node, _OTHER_DATABASES))
-    return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread), others)
+    large = int(cluster.value(node, "SELECT count(*) FROM pg_largeobject_metadata") or 0)
+    return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread), others, large)
 
 
 def _aggregates(cluster: Cluster, node: Node) -> list[str]:
@@ -162,14 +166,45 @@ def _elsewhere(erasure: Erasure, subject: Subject) -> Iterator[Hit | str]:
             yield f"{place}: {unknown}"
 
 
+# All files below a folder, or a file with those that were rotated away from it. Compressed ones are unpacked. One line per
+# file: its number of lines with the person, its name; or what cannot be read.
+_LOG = """
+path={} pattern={} plain={}
+export LC_ALL=C
+if printf x | grep -qP x 2>/dev/null; then how=-P; else how=-E pattern=$plain; fi
+if [ -d "$path" ]; then list="$path"; else [ -e "$path" ] || { echo "$path: No such file" >&2; exit 2; }; list=$(dirname "$path"); fi
+name=$(basename "$path")
+find -L "$list" -type f 2>&1 | while IFS= read -r file; do
+  if [ ! -d "$path" ]; then
+    case "$file" in "$list/$name"|"$list/$name".*|"$list/$name"-*) ;; *) continue;; esac
+  fi
+  case "$file" in
+    *.gz) unpack="gzip -dc";; *.bz2) unpack="bzip2 -dc";; *.xz) unpack="xz -dc";; *.zst) unpack="zstd -dcq";; *) unpack=cat;;
+  esac
+  command -v ${{unpack%% *}} >/dev/null || { echo "?:$file needs ${{unpack%% *}}"; continue; }
+  [ -r "$file" ] || { echo "?:$file: Permission denied"; continue; }
+  echo "$($unpack "$file" | grep -a -i -c $how -e "$pattern"):$file"
+done
+"""
+
+
 def _in_log(log: LogFile, subject: Subject) -> dict[str, int]:
-    """Return how many lines of each file (in a folder: of all files below it) hold the person."""
-    values = subject.values().values()
-    command = "timeout 60 grep -r -c -i -F -H -a" + " -e %s" * len(values) + " -- %s"
-    code, text, errors = shell(log.host)(command, *values, str(log.path))
-    if code not in (0, 1) or errors:
-        raise CannotTell(
-            f"{log.path} on {log.host} cannot be searched: {errors or f'grep exited with {code}'}"
+    """Return how many lines of each file hold the person. Raises CannotTell."""
+    needles = subject.needles()
+    plain = "|".join(map(re.escape, needles))
+    # UTF-16 has a NUL byte beside each letter.
+    wide = "|".join(r"\x00".join(core) for core in needles if core.isalnum() and len(core) <= 16)
+    script = _LOG.replace("{{", "{").replace("}}", "}")
+    for value in (str(log.path), f"{plain}|{wide}", plain):
+        script = script.replace("{}", shlex.quote(value), 1)
+    code, text, errors = shell(log.host)(f"timeout 60 sh -c {shlex.quote(script)}")
+    lines = [line.partition(":") for line in text.splitlines()]
+    unread = [rest for count, _, rest in lines if not count.isdigit()]
+    if code or errors or unread or not lines:
+        why = (
+            errors
+            or "; ".join(unread[:3])
+            or (f"the search ended with {code}" if code else "there is no file")
         )
-    counted = (line.rpartition(":") for line in text.splitlines())
-    return {file: int(lines) for file, _, lines in counted if lines.isdigit() and int(lines)}
+        raise CannotTell(f"{log.path} on {log.host} cannot be searched: {why}")
+    return {file: int(count) for count, _, file in lines if int(count)}

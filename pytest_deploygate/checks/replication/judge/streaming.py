@@ -29,6 +29,7 @@ def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgemen
         return combine([roles, Judgement(Verdict.INCONCLUSIVE, measurement.problem)])
     parts = [
         roles,
+        _read_only(measurement),
         *(_foreign_slot(one, measurement, criterion) for one in measurement.slots),
         _slot_limit(measurement, criterion),
         synchronous(measurement, criterion),
@@ -37,6 +38,23 @@ def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgemen
     notes = folded.notes + tuple(_extra(standby) for standby in measurement.extra)
     reason = folded.reason if folded.verdict is not Verdict.PASS else roles.reason
     return Judgement(folded.verdict, reason, folded.readings, notes)
+
+
+def _read_only(facts: PrimaryFacts) -> Judgement:
+    by = facts.read_only_by
+    reading = Reading("default_transaction_read_only", f"on ({by})" if by else "off", limit="off", ok=not by)
+    if not by:
+        return Judgement(Verdict.PASS, "", (reading,))
+    step = (
+        "ALTER DATABASE … RESET"
+        if by == "database"
+        else "ALTER SYSTEM RESET or correct postgresql.conf, then reload"
+    )
+    return Judgement(
+        Verdict.FAIL,
+        f"{facts.primary.node} is the primary, but default_transaction_read_only is on (by {by}): users cannot write; {step}",
+        (reading,),
+    )
 
 
 def _one_primary(facts: PrimaryFacts) -> Judgement:
@@ -122,11 +140,12 @@ def _foreign_slot(one: Slot, facts: PrimaryFacts, criterion: Replication) -> Jud
     at = facts.primary.node
     reading = Reading(f"slot {one.name} retains", held, limit=f"active, at most {limit}",
                       ok=one.active and one.retained_bytes <= criterion.max_slot_wal)  # fmt: skip
-    if not one.reserves:
+    drop = f"SELECT pg_drop_replication_slot('{one.name}')"
+    # A lost slot holds nothing any more, and one that was never used has no status.
+    if not one.reserves and one.wal_status not in ("lost", "unreserved"):
         return Judgement(
             Verdict.PASS, "", (), (f"slot {one.name} on {at} belongs to no replica and holds nothing yet",)
         )
-    drop = f"SELECT pg_drop_replication_slot('{one.name}')"
     if one.wal_status not in ("reserved", "extended"):
         return Judgement(
             Verdict.FAIL,

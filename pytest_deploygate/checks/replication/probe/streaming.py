@@ -102,6 +102,7 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
     # Read after the watch: by now a receiver that works has replied about the marker.
     sights = _sights(cluster, servers)
     found = {node.name: _find(node, servers[node.name], sights, cluster) for node in cluster.replicas}
+    found |= _alike(cluster, servers, sights, found, watches)
     replicas = tuple(
         _facts(
             node,
@@ -127,8 +128,23 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
         streaming=tuple(name for name, (_, standby) in found.items() if standby),
         slots=tuple(s for s in top.slots if s.name not in owned),
         problem=top.problem,
+        read_only_by=_read_only_by(cluster) if servers[cluster.primary.name].writable else "",
     )
     return Replication(whole, replicas)
+
+
+def _read_only_by(cluster: Cluster) -> str:
+    """Return what makes every session of the primary read-only; empty if nothing does.
+
+    All other connections of ours set it themselves. That the gate's own role is read-only is a good habit.
+    """
+    query = "SELECT setting, source FROM pg_settings WHERE name = 'default_transaction_read_only'"
+    try:
+        with contextlib.closing(cluster.connect(cluster.primary, read_only=None)) as connection:
+            row = connection.execute(query).fetchone()
+    except psycopg.Error as error:
+        raise CannotTell(explain(cluster.primary, error)) from error
+    return str(row[1]) if row and row[0] == "on" and row[1] not in ("user", "database user") else ""
 
 
 def _sights(cluster: Cluster, servers: dict[str, Server]) -> dict[str, _Sight]:
@@ -186,6 +202,43 @@ def _find(
         if standby:
             return name, standby
     return "", None
+
+
+def _alike(
+    cluster: Cluster,
+    servers: dict[str, Server],
+    sights: dict[str, _Sight],
+    found: dict[str, tuple[str, Standby | None]],
+    watches: dict[str, Watch],
+) -> dict[str, tuple[str, Standby | None]]:
+    """Find replicas that share name and address, by what they say of themselves.
+
+    A replica whose receiver is connected to its upstream, or that has read the marker row through its address, has a row
+    there. Where nothing tells the rows apart, each replica gets one of them, so that each row is judged once.
+    """
+    more: dict[str, tuple[str, Standby | None]] = {}
+    for upstream, sight in sights.items():
+        taken = {standby.pid for seen_on, standby in found.values() if standby and seen_on == upstream}
+        free = sorted((s for s in sight.standbys if s.pid not in taken), key=lambda s: s.pid)
+        lost = [
+            node
+            for node in cluster.replicas
+            if not found[node.name][1]
+            and (node.upstream or cluster.primary.name) == upstream
+            and servers[node.name].receiver
+            and _says(node, servers[node.name], cluster.nodes, upstream, watches[node.name], free)
+        ]
+        if lost and len(free) >= len(lost):
+            more |= {node.name: (upstream, row) for node, row in zip(lost, free, strict=False)}
+    return more
+
+
+def _says(
+    node: Node, server: Server, nodes: Iterable[Node], upstream: str, watch: Watch, free: Iterable[Standby]
+) -> bool:
+    follows = _follows(server, nodes)
+    here = any(row.address in _addresses(node) for row in free)
+    return follows == upstream if follows else here and watch.marker_s is not None
 
 
 def match(node: Node, server: Server, standbys: Iterable[Standby], nodes: Iterable[Node]) -> Standby | None:

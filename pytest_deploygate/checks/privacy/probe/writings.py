@@ -1,0 +1,49 @@
+"""How systems write a person's values: plain, as parts, URL-encoded, escaped, as hexadecimal or base64, in UTF-16, compressed.
+
+Each value of a synthetic person has a core of letters and digits that nothing else in the world has. Encodings of URLs,
+JSON and HTML leave it as it is, and a local part or a phone number without its signs still has it.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterator
+
+#: Compressed values are unpacked up to this size.
+_MOST_BYTES = 16 * 1024**2
+_GZIP, _ZLIB = b"\x1f\x8b", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+#: How values that we do not unpack begin.
+_OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "LZ4", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
+
+
+def written(cores: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the cores as they may be written, in lower case: compare them with text in lower case."""
+    found: dict[str, None] = {}
+    for core in cores:
+        found[core.lower()] = None
+        for case in (core, core.lower(), core.upper()):
+            raw = case.encode()
+            found[raw.hex()] = None
+            # Both byte orders contain this; it begins and ends with a letter's byte.
+            found[case.encode("utf-16-le")[:-1].hex()] = None
+            for text in _base64(raw):
+                found[text.lower()] = None
+    return tuple(found)
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    """Yield what base64 makes of some bytes within a longer text, wherever they begin in it."""
+    for before, unclear in ((0, 0), (1, 2), (2, 3)):
+        whole = (before + len(raw)) * 8 // 6
+        yield base64.b64encode(bytes(before) + raw).decode()[unclear:whole]
+
+
+def unpacked(value: bytes) -> tuple[bytes, str]:
+    """Return a value, unpacked if it is compressed with gzip or zlib, and the name of a compression that is not unpacked."""
+    if value.startswith((_GZIP, *_ZLIB)):
+        try:
+            return zlib.decompressobj(wbits=47).decompress(value, _MOST_BYTES), ""
+        except zlib.error:
+            return value, ""
+    return value, next((name for start, name in _OTHERS.items() if value.startswith(start)), "")

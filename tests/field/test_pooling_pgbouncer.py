@@ -1,0 +1,161 @@
+"""A real PgBouncer: modes and sizes in force per role and database, all databases of one server, and what is behind it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from places import server_folder
+from scratch_cluster import Scratch, _free_ports, wait
+
+from pytest_deploygate.checks.pooling import judge
+from pytest_deploygate.checks.pooling.probe import capacity
+from pytest_deploygate.checks.pooling.probe import pooler as read
+from pytest_deploygate.checks.pooling.section import Pooling
+from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.model import Judgement, Verdict
+
+
+class Bouncer:
+    """PgBouncer in front of a primary and its replicas; `asked` starts it with a configuration and judges it."""
+
+    def __init__(self, server: Scratch) -> None:
+        self.server = server
+        self.port = _free_ports(1)[0]
+
+    def asked(
+        self, databases: str, users: str = "", clients: tuple[str, ...] = (), **more: object
+    ) -> list[Judgement]:
+        """Return the judgements of pooler and capacity. `clients` are roles that are connected meanwhile."""
+        folder = self.server.folder
+        ports = {name: str(port) for name, port in self.server.ports.items()}
+        (folder / "users.txt").write_text(
+            "".join(f'"{u}" ""\n' for u in ("gate", "app", "batch", "postgres"))
+        )
+        (folder / "bouncer.ini").write_text(
+            f"[databases]\n{databases.format(**ports)}\n[users]\n{users}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {self.port}\nauth_type = trust\nauth_file = {folder}/users.txt\nstats_users = gate\n"
+            f"pool_mode = transaction\ndefault_pool_size = 10\nlogfile = {folder}/bouncer.log\nunix_socket_dir =\n"
+        )
+        user = ["--user", "postgres"] if os.getuid() == 0 else []
+        run = subprocess.Popen(["pgbouncer", *user, str(folder / "bouncer.ini")], stderr=subprocess.DEVNULL)
+        held: list[psycopg.Connection] = []
+        try:
+            login = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
+            wait(lambda: psycopg.connect(**login, user="gate").close() or True, 10)
+            for role in clients:
+                held.append(psycopg.connect(**login, user=role))
+                held[-1].execute("SELECT 1")
+            own = {"name": "p", "host": "127.0.0.1", "port": self.port, **more}
+            section = Pooling.model_validate({"poolers": [own], "reserve": 0})
+            with closing(Cluster(self.server.database())) as cluster:
+                facts = read(cluster, section.poolers[0])
+                return [
+                    judge.judge_pooler(facts, section.poolers[0]),
+                    judge.judge_capacity(capacity(cluster, section), section),
+                ]
+        finally:
+            for each in held:
+                each.close()
+            run.send_signal(signal.SIGINT)
+            run.wait(10)
+
+
+@pytest.fixture(scope="module")
+def bouncer() -> Iterator[Bouncer]:
+    if shutil.which("pgbouncer") is None:
+        pytest.skip("pgbouncer is not installed")
+    made = Scratch(server_folder("dgp-"))
+    try:
+        made.create()
+        made.sql("db1", "CREATE ROLE app LOGIN; CREATE ROLE batch LOGIN")
+        made.sql("db1", "CREATE DATABASE second")
+        yield Bouncer(made)
+    finally:
+        made.destroy()
+
+
+HERE = "postgres = host=127.0.0.1 port={db1}"
+
+
+def test_a_healthy_pooler(bouncer: Bouncer) -> None:
+    pooler, room = bouncer.asked(HERE)
+    assert (pooler.verdict, room.verdict) == (Verdict.PASS, Verdict.PASS), (pooler.reason, room.reason)
+    assert "p 10 + direct 0 = 10 of 57" in room.reason
+
+
+@pytest.mark.parametrize(
+    ("databases", "users", "clients", "words"),
+    [
+        (HERE, "app = pool_mode=session", ("app",), "another mode for app (session)"),
+        (HERE, "app = pool_mode=session", (), "another mode for app (session)"),
+        (
+            HERE,
+            "app = pool_mode=statement\nbatch = pool_mode=session",
+            (),
+            "app (statement), batch (session)",
+        ),
+        (HERE + " pool_mode=session", "", (), "uses session pooling"),
+        ("postgres = host=127.0.0.1 port={db2}", "", (), "leads to a replica"),
+        ("postgres = host=127.0.0.1 port={db3}", "", (), "leads to a replica"),
+    ],
+)
+def test_what_is_in_force_for_one_role_counts(
+    bouncer: Bouncer, databases: str, users: str, clients: tuple[str, ...], words: str
+) -> None:
+    pooler, _ = bouncer.asked(databases, users, clients)
+    assert pooler.verdict is Verdict.FAIL, pooler.reason
+    assert words in pooler.reason
+
+
+@pytest.mark.parametrize(
+    ("databases", "users"),
+    [
+        (HERE, "app = pool_mode=transaction"),
+        (HERE + " pool_mode=transaction", ""),
+        (HERE + " pool_mode=session", "gate = pool_mode=transaction"),
+    ],
+)
+def test_an_override_that_is_as_expected(bouncer: Bouncer, databases: str, users: str) -> None:
+    pooler, _ = bouncer.asked(databases, users)
+    expected = Verdict.FAIL if "session" in databases else Verdict.PASS
+    assert pooler.verdict is expected, pooler.reason
+
+
+def test_a_role_in_another_mode_on_purpose(bouncer: Bouncer) -> None:
+    pooler, _ = bouncer.asked(HERE, "batch = pool_mode=session", ("batch",), other_mode=["batch"], roles=2)
+    assert pooler.verdict is Verdict.PASS, pooler.reason
+
+
+@pytest.mark.parametrize(
+    ("databases", "asked", "verdict"),
+    [
+        (HERE + "\nsecond = host=127.0.0.1 port={db1} pool_size=200", "p 10 + p's second 200", Verdict.FAIL),
+        (HERE + "\nsecond = host=localhost port={db1} pool_size=50", "p's second 50", Verdict.FAIL),
+        (
+            HERE + "\nsecond = host=127.0.0.1 port={db1} pool_size=200 max_db_connections=20",
+            "p's second 20",
+            Verdict.PASS,
+        ),
+        (HERE + "\nsecond = host=127.0.0.1 port={db2} pool_size=200", "p 10 + direct 0", Verdict.PASS),
+        (
+            HERE + "\nalias = host=127.0.0.1 port={db1} dbname=postgres pool_size=49",
+            "p's alias 49",
+            Verdict.FAIL,
+        ),
+        (HERE + " pool_size=30 reserve_pool=28", "p 58", Verdict.FAIL),
+        (HERE + " pool_size=30 user=app", "p 30", Verdict.PASS),
+    ],
+)
+def test_all_databases_of_one_server_count(
+    bouncer: Bouncer, databases: str, asked: str, verdict: Verdict
+) -> None:
+    _, room = bouncer.asked(databases)
+    assert asked in room.reason, room.reason
+    assert room.verdict is verdict, room.reason

@@ -1,0 +1,181 @@
+"""A person as systems really write them: each writing is made by PostgreSQL, Python, gzip or Redis, and then looked for."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from places import server_folder
+from scratch_cluster import Scratch, wait
+
+from pytest_deploygate.checks.privacy.probe.operations import new_subject
+from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
+from pytest_deploygate.checks.privacy.probe.sweep import sweep
+from pytest_deploygate.checks.privacy.section import Erasure, SearchedRedis
+from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.redis import redis_client
+from pytest_deploygate.model import CannotTell
+
+PERSON, OTHER = new_subject("0123456789abcdef"), new_subject("9f3c5a7712e4b08d")
+EMAIL = PERSON.email
+TEXTS = [
+    EMAIL, EMAIL.upper(), urllib.parse.quote(EMAIL), urllib.parse.quote_plus(PERSON.name), EMAIL.replace("@", "\\u0040"),
+    EMAIL.replace("@", "&#64;"), EMAIL.partition("@")[0], PERSON.phone.replace("-", ""), PERSON.phone.replace("+1-", "001"),
+    base64.b64encode(EMAIL.encode()).decode(), base64.b64encode(f"x{EMAIL}".encode()).decode(),
+    base64.b64encode(f"xy{EMAIL}".encode()).decode(), base64.urlsafe_b64encode(EMAIL.upper().encode()).decode(),
+    base64.b64encode(PERSON.phone.encode()).decode(), EMAIL.encode().hex(), EMAIL.upper().encode().hex().upper(),
+    EMAIL.encode("utf-16-le").hex(), EMAIL.encode("utf-16-be").hex(), json.dumps({"mail": EMAIL}), "\\x" + EMAIL.encode().hex(),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Scratch]:
+    made = Scratch(server_folder("dgw-"))
+    try:
+        made.replica = lambda *_: None  # type: ignore[method-assign]
+        made.create()
+        made.sql("db1", "GRANT pg_read_all_data TO gate")
+        yield made
+    finally:
+        made.destroy()
+
+
+def section(**more: object) -> Erasure:
+    return Erasure.model_validate(
+        {"role": {"user": "gate"}, "create": [{"sql": "SELECT 1"}], "erase": [{"sql": "SELECT 1"}], "expected": ["a.b.c"],
+         "backups": [{"name": "b", "keep": "30d"}], **more}
+    )  # fmt: skip
+
+
+def places(server: Scratch, person=PERSON, **more: object) -> set[str]:
+    with closing(Cluster(server.database(replicas=None))) as cluster:
+        found = sweep(cluster, section(**more), person)
+    assert found.unread == (), found.unread
+    return {hit.place for hit in found.hits}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_writing_in_a_column(server: Scratch, text: str) -> None:
+    with psycopg.connect(
+        host="127.0.0.1", port=server.ports["db1"], user="postgres", dbname="postgres", autocommit=True
+    ) as own:
+        own.execute("CREATE TABLE public.w (t text, raw bytea, words tsvector)")
+        try:
+            own.execute(
+                "INSERT INTO public.w VALUES (%s, %s, to_tsvector('simple', %s))", (text, text.encode(), text)
+            )
+            found = places(server)
+            assert "public.w.t" in found
+            # What is encoded twice, e.g. base64 within bytea, is not decoded.
+            assert "public.w.raw" in found or "0123456789abcdef" not in text.lower()
+            assert places(server, OTHER) == set()
+        finally:
+            own.execute("DROP TABLE public.w")
+
+
+def test_children_with_columns_of_their_own_and_odd_names(server: Scratch) -> None:
+    server.sql(
+        "db1",
+        f"""
+        CREATE TABLE public.parent (id int, note text); CREATE TABLE public.child (mail text) INHERITS (public.parent);
+        CREATE TABLE public.plain () INHERITS (public.parent); INSERT INTO public.child VALUES (1, '', '{EMAIL}');
+        INSERT INTO public.plain VALUES (1, '{EMAIL}');
+        CREATE TABLE public."Odd %s name" ("Per%cent" text, cell text, value text); INSERT INTO public."Odd %s name" VALUES ('{EMAIL}');
+    """,
+    )
+    try:
+        assert places(server) == {"public.child.mail", "public.parent.note", "public.Odd %s name.Per%cent"}
+    finally:
+        server.sql("db1", 'DROP TABLE public.parent CASCADE; DROP TABLE public."Odd %s name"')
+
+
+def test_large_objects_are_named_as_not_searched(server: Scratch) -> None:
+    server.sql("db1", f"SELECT lo_from_bytea(4711, convert_to('{EMAIL}', 'UTF8'))")
+    try:
+        with closing(Cluster(server.database(replicas=None))) as cluster:
+            assert sweep(cluster, section(), PERSON).large_objects == 1
+    finally:
+        server.sql("db1", "SELECT lo_unlink(4711)")
+
+
+@pytest.mark.parametrize(
+    "form", ["plain", "rotated", "gz", "link", "utf-16-le", "utf-16-be", "utf-16", "url", "xz", "blank name"]
+)
+def test_a_writing_in_a_log(server: Scratch, tmp_path: Path, form: str) -> None:
+    line, log = f"login of {EMAIL}\n", tmp_path / "app.log"
+    log.write_text("nothing\n")
+    match form:
+        case "plain":
+            log.write_text(line)
+        case "rotated":
+            (tmp_path / "app.log.1").write_text(line)
+        case "gz":
+            (tmp_path / "app.log.2.gz").write_bytes(gzip.compress(line.encode()))
+        case "xz":
+            if shutil.which("xz") is None:
+                pytest.skip("no xz here")
+            import lzma
+
+            (tmp_path / "app.log-20260101.xz").write_bytes(lzma.compress(line.encode()))
+        case "link":
+            (tmp_path / "elsewhere").write_text(line)
+            log.unlink()
+            log.symlink_to(tmp_path / "elsewhere")
+        case "url":
+            log.write_text(f"GET /people?mail={urllib.parse.quote(EMAIL)}\n")
+        case "blank name":
+            (tmp_path / "app.log.old one").write_text(line)
+        case _:
+            log.write_bytes(line.encode(form))
+    logs = [{"name": "app", "path": str(log)}]
+    assert places(server, logs=logs) == {"log app"}
+    assert places(server, OTHER, logs=logs) == set()
+    assert places(server, logs=[{"name": "all", "path": str(tmp_path)}]) == {"log all"}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[SearchedRedis]:
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    run = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
+    )  # fmt: skip
+    wait(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0 or time.sleep(0.05), 10)
+    yield SearchedRedis.model_validate({"name": "cache", "host": "127.0.0.1", "port": port})
+    run.terminate()
+    run.wait(10)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_redis_databases_and_compressed_values(cache: SearchedRedis) -> None:
+    plain = f'{{"mail": "{EMAIL}"}}'.encode()
+    values = {
+        0: base64.b64encode(plain),
+        2: gzip.compress(plain),
+        7: zlib.compress(plain),
+        9: EMAIL.encode("utf-16-le").hex().encode(),
+    }
+    for database, value in values.items():
+        with redis_client(cache, database) as client:
+            client.set("session", value)
+    assert keys_with(cache, PERSON.needles()) == [f"session (database {n})" for n in values]
+    assert keys_with(cache, OTHER.needles()) == []
+    with redis_client(cache, 0) as client:
+        client.set("packed", b"\x28\xb5\x2f\xfd" + b"x" * 20)
+    with pytest.raises(CannotTell, match="packed is compressed with zstd"):
+        keys_with(cache, PERSON.needles())
