@@ -63,11 +63,17 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
         for mine in _lines(checklist, known)
         for text in _weaker(mine, known)
     ]
-    if missing := left_out(checklist, shipped):
-        beside = [_beside(known, checklist) for known in missing]
+    return [*found, *_without_items(checklist, shipped), *_weaker_phases(checklist, shipped)]
+
+
+def _without_items(checklist: Checklist, shipped: Checklist) -> Iterator[Weakening]:
+    """Yield one weakening for each phase of which items were left out, so that each bears on its own phase."""
+    missing = left_out(checklist, shipped)
+    for phase in dict.fromkeys(known.phase for known in missing):
+        gone = [known for known in missing if known.phase == phase]
+        beside = [_beside(known, checklist) for known in gone]
         items = tuple(dict.fromkeys(item for near in beside for item in near)) if all(beside) else ()
-        found.append(Weakening(f"this checklist does {without(missing, shipped)}", items))
-    return [*found, *_weaker_phases(checklist, shipped)]
+        yield Weakening(f"this checklist does {without(gone, shipped)}", items)
 
 
 def left_out(checklist: Checklist, shipped: Checklist) -> list[Item]:
