@@ -67,10 +67,10 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
 
 
 def _without_items(checklist: Checklist, shipped: Checklist) -> Iterator[Weakening]:
-    """Yield one weakening for each phase of which items were left out, so that each bears on its own phase."""
+    """Yield one weakening for each phase and area of which items were left out: each bears on its own neighbours."""
     missing = left_out(checklist, shipped)
-    for phase in dict.fromkeys(known.phase for known in missing):
-        gone = [known for known in missing if known.phase == phase]
+    for place in dict.fromkeys((known.phase, known.area) for known in missing):
+        gone = [known for known in missing if (known.phase, known.area) == place]
         beside = [_beside(known, checklist) for known in gone]
         items = tuple(dict.fromkeys(item for near in beside for item in near)) if all(beside) else ()
         yield Weakening(f"this checklist does {without(gone, shipped)}", items)
