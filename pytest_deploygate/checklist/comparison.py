@@ -67,12 +67,14 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
 
 
 def _without_items(checklist: Checklist, shipped: Checklist) -> Iterator[Weakening]:
-    """Yield one weakening for each phase and area of which items were left out: each bears on its own neighbours."""
-    missing = left_out(checklist, shipped)
-    for place in dict.fromkeys((known.phase, known.area) for known in missing):
-        gone = [known for known in missing if (known.phase, known.area) == place]
-        beside = [_beside(known, checklist) for known in gone]
-        items = tuple(dict.fromkeys(item for near in beside for item in near)) if all(beside) else ()
+    """Yield one weakening for the items that were left out beside the same items: it bears on those.
+
+    Items without neighbours are together, too, and bear on every scope.
+    """
+    missing: dict[tuple[str, ...], list[Item]] = {}
+    for known in left_out(checklist, shipped):
+        missing.setdefault(_beside(known, checklist), []).append(known)
+    for items, gone in missing.items():
         yield Weakening(f"this checklist does {without(gone, shipped)}", items)
 
 
