@@ -63,11 +63,19 @@ def weakenings(checklist: Checklist, shipped: Checklist) -> list[Weakening]:
         for mine in _lines(checklist, known)
         for text in _weaker(mine, known)
     ]
-    if missing := left_out(checklist, shipped):
-        beside = [_beside(known, checklist) for known in missing]
-        items = tuple(dict.fromkeys(item for near in beside for item in near)) if all(beside) else ()
-        found.append(Weakening(f"this checklist does {without(missing, shipped)}", items))
-    return [*found, *_weaker_phases(checklist, shipped)]
+    return [*found, *_without_items(checklist, shipped), *_weaker_phases(checklist, shipped)]
+
+
+def _without_items(checklist: Checklist, shipped: Checklist) -> Iterator[Weakening]:
+    """Yield one weakening for the items that were left out beside the same items: it bears on those.
+
+    Items without neighbours are together, too, and bear on every scope.
+    """
+    missing: dict[tuple[str, ...], list[Item]] = {}
+    for known in left_out(checklist, shipped):
+        missing.setdefault(_beside(known, checklist), []).append(known)
+    for items, gone in missing.items():
+        yield Weakening(f"this checklist does {without(gone, shipped)}", items)
 
 
 def left_out(checklist: Checklist, shipped: Checklist) -> list[Item]:

@@ -32,7 +32,10 @@ def grants(inventory: Inventory) -> list[Grant]:
     if database is None:
         return []
     role, found = _quoted(database.user), _needs(inventory)
-    made = [Grant(f"GRANT CONNECT ON DATABASE {_quoted(database.name)} TO {role};", ("all",), "to log in")]
+    made = [
+        _role(role, database.user),
+        Grant(f"GRANT CONNECT ON DATABASE {_quoted(database.name)} TO {role};", ("all",), "to log in"),
+    ]
     if items := _items(found, needed.Statistics):
         why = "to see settings, statistics and statements of other roles"
         made.append(Grant(f"GRANT pg_monitor TO {role};", items, why))
@@ -47,6 +50,16 @@ def grants(inventory: Inventory) -> list[Grant]:
         why = "for the gate's marker rows, its only writes"
         made.append(Grant(f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role};", items, why))
     return made
+
+
+def _role(role: str, user: str) -> Grant:
+    """Make the role where it is missing. Its password is not in any file of ours: a person sets it."""
+    known = sql.Literal(role).as_string(None)
+    return Grant(
+        f"DO $$ BEGIN IF to_regrole({known}) IS NULL THEN CREATE ROLE {role} LOGIN; END IF; END $$;",
+        ("all",),
+        f"the gate's role, if it is missing; then set its password, in psql: \\password {user}",
+    )
 
 
 def beside_sql(inventory: Inventory) -> list[BesideSql]:

@@ -47,17 +47,16 @@ def test_a_weaker_item_bears_on_itself(old, new, said, tmp_path) -> None:
 def test_a_missing_item_bears_on_those_of_its_phase_and_its_area(tmp_path) -> None:
     moved = "## After {#after}\n- [ ] Logs {#after.logs}\n## Other {#other .security}\n- [ ] TLS {#sec.tls .critical .non-waivable}\n"
     assert weakenings(moved, tmp_path) == [
-        (
-            "this checklist does without 2 of 4 shipped items: sec.audit, after.alerts",
-            ("sec.tls", "after.logs"),
-        ),
+        ("this checklist does without 1 of 4 shipped items: sec.audit", ("sec.tls",)),
+        ("this checklist does without 1 of 4 shipped items: after.alerts", ("after.logs",)),
     ]
 
 
 def test_a_missing_item_without_neighbours_counts_for_every_scope(tmp_path) -> None:
-    ((text, items),) = weakenings("## After {#after}\n- [ ] Logs {#after.logs}\n", tmp_path)
-    assert text == "this checklist does without 3 of 4 shipped items: all 2 of sec, after.alerts"
-    assert items == ()
+    assert weakenings("## After {#after}\n- [ ] Logs {#after.logs}\n", tmp_path) == [
+        ("this checklist does without 2 of 4 shipped items: all 2 of sec", ()),
+        ("this checklist does without 1 of 4 shipped items: after.alerts", ("after.logs",)),
+    ]
 
 
 def test_a_line_that_borrows_a_check_takes_the_place_of_the_shipped_line(tmp_path) -> None:

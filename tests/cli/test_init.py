@@ -150,3 +150,23 @@ def test_a_checklist_that_cannot_be_used_is_refused(folder, content, says):
     done = init("gate", "--from-checklist", "ours.md")
     assert (done.exit_code, says in done.output) == (4, True)
     assert not (folder / "gate").exists()
+
+
+@pytest.mark.parametrize(
+    ("there", "words", "place", "project"),
+    [
+        ((".git/HEAD",), (), "", ".."),
+        ((".git/HEAD", "tests/test_shop.py"), (), "deploygate", "../.."),
+        ((".git/HEAD",), ("ops/gate",), "ops/gate", "../../.."),
+        ((), ("gate",), "gate", ".."),
+    ],
+)
+def test_the_example_names_the_project_from_where_it_is(folder, there, words, place, project):
+    """Paths of an inventory are relative to it: `../..` would be beside a repository whose files are at its top."""
+    for name in there:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    assert init(*words).exit_code == 0
+    text = (folder / place / "inventories" / "staging.example.yml").read_text()
+    assert f"migrations: {{tool: django, scripts: {project}}} " in text
+    assert "@" not in text

@@ -120,3 +120,24 @@ def test_a_record_that_nobody_committed_is_named_and_does_not_count(planned):
     assert code == 0
     assert "does not count: uncommitted: this repository has no commit yet" in " ".join(text.split())
     assert not items()["db.pooling"]["waived"]
+
+
+def test_what_is_decided_when_the_run_closes_lacks_no_check(root):
+    """The issue log and the signatures decide these items; no test is ever bound to them."""
+    (root / "suites" / "checklist.md").write_text(shipped.checklist().read_text())
+    found = items()
+    closed = ["phase1.issues", "golive.issues", "stab.issues", "hand.sign-off"]
+    assert not [item for item in closed if any("no check" in words for words in found[item]["missing"])]
+    _, text = plan()
+    assert "by the signatures" in text
+    assert "by the issue log" in text
+
+
+def test_a_snapshot_that_is_not_written_yet_is_listed_once_with_its_step(planned):
+    (planned / "inventories" / "prod.yml").write_text(
+        "name: production\ndatabase: {name: shop, user: gate, primary: db1, tables: {snapshot: none.tables.json}}\n"
+    )
+    (planned / "suites" / "checklist.md").write_text(shipped.checklist().read_text())
+    _, said = plan("-m", "phase2")
+    assert "".join(said.split()).count("none.tables.json") == 1
+    assert "write it with `deploygate snapshot`" in " ".join(said.split())

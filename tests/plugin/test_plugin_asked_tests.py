@@ -127,8 +127,8 @@ def test_migrations(gate):
     assert said[0].endswith("shipped items: all 8 of infra, all 8 of db, all 8 of sec and 96 more")
     assert not any("gone" in test for test in ran_tests(project))
     weakenings = [w for w in project.verdicts()["weakenings"] if "without" in w]
-    assert len(weakenings) == 1
-    assert "phase2.tables, " in weakenings[0]
+    assert len(weakenings) == 2  # beside the line that is left, and everywhere else
+    assert any("phase2.tables, " in said for said in weakenings)
 
 
 def test_an_unknown_id_is_still_a_mistake(project: Project) -> None:

@@ -96,7 +96,9 @@ def _last_run(job: str, facts: LastRunFacts, now: datetime) -> Judgement:
     if facts.problem:
         return verdict(Verdict.INCONCLUSIVE, f"the last run of {job} is unknown: {facts.problem}")
     if not facts.found:
-        return verdict(Verdict.FAIL, f"{job} never ran: {facts.detail} ({facts.where}); run it by hand now")
+        return verdict(
+            Verdict.FAIL, f"no run of {job} is on record in {facts.where}: {facts.detail}; run it by hand now"
+        )
     because = f": {facts.detail}" if facts.detail else ""
     if facts.succeeded is False:
         code = f" with exit code {facts.exit_code}" if facts.exit_code is not None else ""

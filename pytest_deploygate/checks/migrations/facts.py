@@ -79,9 +79,13 @@ class NodeVersion:
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersions:
-    """All nodes, primary first, and the expected versions. `scripts` is None for a plain query."""
+    """All nodes, primary first, and the expected versions. `scripts` is None for a plain query.
+
+    `not_compared` are Django apps that have run migrations on the primary, and of which the project has none.
+    """
 
     source: str
     expected: tuple[str, ...]
     scripts: Scripts | None
     nodes: tuple[NodeVersion, ...]
+    not_compared: tuple[str, ...] = ()

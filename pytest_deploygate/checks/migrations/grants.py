@@ -13,5 +13,7 @@ def needs(sections: Sections) -> Iterator[Need]:
     migrations = sections.get("migrations")
     if migrations and migrations.query:
         yield ReadEverything(("phase2.migrations",))
-    if migrations and migrations.version_table:
-        yield ReadTable(migrations.version_table, ("phase2.migrations",))
+    if migrations and migrations.table:
+        yield ReadTable(migrations.table, ("phase2.migrations",))
+    if migrations and migrations.tool == "liquibase":
+        yield ReadTable(f"{migrations.table}lock", ("phase2.migrations",))

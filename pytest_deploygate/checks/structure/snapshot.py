@@ -55,6 +55,10 @@ def load_snapshot(path: Path) -> Structure:
     again = "write it again with `deploygate snapshot`"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"the snapshot {path} does not exist; write it with `deploygate snapshot`, review and commit it"
+        ) from None
     except OSError as error:
         raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):

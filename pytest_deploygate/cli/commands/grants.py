@@ -19,7 +19,8 @@ from pytest_deploygate.inventory import grants as needed
 def grants(inventory: str, as_json: bool) -> None:
     """Print the least SQL grants that the gate's role needs. Connects to nothing.
 
-    The output is SQL: a superuser (or a managed service's administrator) can run it as it is. What SQL cannot grant
+    The output is SQL: a superuser (or a managed service's administrator) can run it as it is. It creates the role where
+    it is missing, without a password. What SQL cannot grant
     (a shell, another role's password) is listed in comments, with the items that need it.
 
     \b

@@ -18,11 +18,12 @@ from pytest_deploygate.inventory.loader import BESIDE
 from pytest_deploygate.inventory.schema import json_schema
 from pytest_deploygate.session import shipped
 
+_EXAMPLE = "inventories/staging.example.yml"
 _STARTER = {
     "pytest.ini": "pytest.ini",
     "conftest.py": "conftest.py",
     "suites/test_own.py": "test_own.py",
-    "inventories/staging.example.yml": "staging.example.yml",
+    _EXAMPLE: "staging.example.yml",
     "allowed_signers.example": "allowed_signers.example",
 }
 _EMPTY = ("attestations/.gitkeep", "waivers/.gitkeep", "issues/.gitkeep")
@@ -138,8 +139,10 @@ def _files(place: Path, checklist: str, requirement: str) -> dict[Path, str]:
     )
     files[_CHECKLIST] = checklist
     files |= dict.fromkeys(_EMPTY, "")
-    phases = [phase.id for phase in parser.parse(checklist, Path("checklist")).phases]
     top = ci_files.top(place)
+    project = Path(os.path.relpath(top, place.resolve() / "inventories")).as_posix()
+    files[_EXAMPLE] = files[_EXAMPLE].replace("@PROJECT@", project)
+    phases = [phase.id for phase in parser.parse(checklist, Path("checklist")).phases]
     below = Path(os.path.relpath(place.resolve(), top)).as_posix()
     files["ci/deploygate.gitlab-ci.yml"] = ci_files.gitlab(phases, below, requirement)
     workflow = Path(os.path.relpath(top, Path.cwd())) / _WORKFLOW

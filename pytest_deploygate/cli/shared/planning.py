@@ -77,12 +77,17 @@ class PlannedItem:
         return any(test.disruptive for test in self.tests)
 
     @property
+    def checked(self) -> bool:
+        """True if tests decide it, or the issue log or the signatures when the run closes."""
+        return bool(self.tests) or self.item.closing is not None
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """What keeps it from being green, as far as is known before a run."""
         if self.not_applicable:
             return ()
         lacks = [words for test in self.tests for words in test.missing]
-        if not self.tests and not (self.attesting and self.item.kind.value == "manual"):
+        if not self.checked and not (self.attesting and self.item.kind.value == "manual"):
             lacks.append(NO_CHECK)
         if self.attesting and not self.attesting.done:
             lacks.append(self.attesting.reason)

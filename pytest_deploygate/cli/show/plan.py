@@ -22,6 +22,7 @@ from rich.text import Text
 
 from pytest_deploygate.checklist import windows
 from pytest_deploygate.cli.shared.planning import Attesting, LastTimes, PlannedItem, PlannedPhase, PlannedTest
+from pytest_deploygate.fields.references import NO_FILE
 from pytest_deploygate.model import Kind, words_for
 
 _WHO = {Kind.AUTOMATED: "machine", Kind.HYBRID: "both", Kind.MANUAL: "person"}
@@ -153,6 +154,8 @@ def _brief(planned: PlannedItem, numbers: Mapping[str, int]) -> Text:
         disruptive = sum(test.disruptive for test in planned.tests)
         known = _count(len(planned.tests), "test")
         said.append(Text(known + (f", {disruptive} disruptive" if disruptive else "")))
+    if planned.item.closing:
+        said.append(Text(_closing_words(planned)))
     if planned.attesting and not planned.attesting.log:
         roles = planned.attesting.roles
         role = roles[0] + (", …" if len(roles) > 1 else "") if roles else "any role"
@@ -165,6 +168,10 @@ def _brief(planned: PlannedItem, numbers: Mapping[str, int]) -> Text:
     return Text("; ").join(said)
 
 
+def _closing_words(planned: PlannedItem) -> str:
+    return "by the issue log" if planned.item.about_the_log else "by the signatures"
+
+
 def _what(planned: PlannedItem) -> Text:
     lines: list[Text] = []
     if planned.not_applicable:
@@ -172,7 +179,9 @@ def _what(planned: PlannedItem) -> Text:
     for test in planned.tests:
         lines.append(_test_words(test))
         lines += [Text(f"! {words.partition(';')[0]}", style="yellow") for words in test.missing]
-    if not planned.tests and planned.item.kind is not Kind.MANUAL:
+    if planned.item.closing:
+        lines.append(Text(_closing_words(planned)))
+    if not planned.checked and planned.item.kind is not Kind.MANUAL:
         lines.append(Text("! this version has no check for it", style="yellow"))
     if planned.attesting:
         lines += _attesting_words(planned.attesting)
@@ -216,7 +225,12 @@ def _disruptive(plan: Plan) -> Iterator[RenderableType]:
 
 def _lacking(plan: Plan) -> dict[str, list[str]]:
     """Return what is missing, with the items that lack it; attestations apart."""
-    where: dict[str, list[str]] = {words: [] for words in plan.absent}
+    said = " ".join(words for item in plan.items for words in item.missing)
+    # A file that an item misses is listed with the item, which says how to make it.
+    absent = (
+        w for w in plan.absent if not (w.startswith(NO_FILE) and w.removeprefix(NO_FILE).strip() in said)
+    )
+    where: dict[str, list[str]] = {words: [] for words in absent}
     for item in plan.items:
         for words in item.missing:
             if not (item.attesting and words == item.attesting.reason):

@@ -73,7 +73,7 @@ def test_a_job_that_ran_when_due_passes(facts):
         (with_schedule(kind="pg_cron", enabled=False, detail="the job is not active"), ["not active", "cron.alter_job"]),
         (with_schedule(wrong="line 2 has no valid time"), ["does not work", "line 2"]),
         (replace(GOOD, schedule=replace(TIMER, has_next=False)), ["will not fire again"]),
-        (with_run(found=False, detail="there is no status file"), ["nightly never ran", "no status file", "by hand"]),
+        (with_run(found=False, detail="there is no status file"), ["no run of nightly is on record in", "no status file", "by hand"]),
         (with_run(succeeded=False, exit_code=3, detail="disk full"), ["failed with exit code 3 on 2026-03-04 03:00 UTC", "disk full"]),
         (with_run(succeeded=False, exit_code=None), ["failed on 2026-03-04"]),
         (ago(GOOD, 33), ["ended 33 h ago", "it was due on 2026-03-04 02:30 UTC", "slack of 2 h has passed"]),

@@ -131,7 +131,7 @@ LINE = "* * * * * run-backup\n"
     [
         (LINE, ended(), Verdict.PASS, "nightly succeeded"),
         (LINE, ended(2, error="no space"), Verdict.FAIL, "failed with exit code 2"),
-        (LINE, None, Verdict.FAIL, "nightly never ran"),
+        (LINE, None, Verdict.FAIL, "no run of nightly is on record"),
         ("#" + LINE, ended(), Verdict.FAIL, "line 1 is commented out"),
         (None, ended(), Verdict.FAIL, "the file does not exist"),
         (LINE, {"finished": "2026-01-01T00:00:00Z", "exit_code": 0}, Verdict.FAIL, "slack of 2 h has passed"),

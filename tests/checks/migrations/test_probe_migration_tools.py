@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pytest_deploygate.checks.migrations.grants import needs
 from pytest_deploygate.checks.migrations.judge.versions import judge_versions
 from pytest_deploygate.checks.migrations.probe.versions import schema_versions
-from pytest_deploygate.checks.migrations.section.versions import Migrations
+from pytest_deploygate.checks.migrations.section.versions import UPGRADES, Migrations
 from pytest_deploygate.model import CannotTell, Verdict
 
 FLYWAY = """
@@ -115,6 +116,7 @@ def test_a_pending_migration_fails_and_is_named(cluster, made, tmp_path, tool):
     assert found.verdict is Verdict.FAIL
     assert {"flyway": "1 pending (3)", "django": "shop.0003_last", "golang-migrate": "at 12, expected 13",
             "rails": "20260301120000", "liquibase": "ann:3"}[tool] in found.reason  # fmt: skip
+    assert f"run `{UPGRADES[tool]}`" in found.reason
 
 
 @pytest.mark.parametrize("tool", DIRTY)
@@ -158,3 +160,68 @@ def test_an_empty_folder_cannot_tell(cluster, made, tmp_path):
 def test_scripts_and_expect_are_one_of_two():
     with pytest.raises(ValueError, match="needs exactly one of"):
         Migrations.model_validate({"tool": "flyway"})
+
+
+def test_djangos_own_apps_are_named_and_not_compared(cluster, made, tmp_path):
+    """Every Django project has rows of apps whose scripts are installed with Django, and not in the project."""
+    made(DJANGO)
+    made("INSERT INTO tools.django_migrations (app, name, applied) VALUES ('auth', '0001_initial', now()),"
+         " ('sessions', '0001_initial', now())")  # fmt: skip
+    found = judged(cluster, section(tmp_path, "django"))
+    assert found.verdict is Verdict.PASS, found.reason
+    assert found.notes == ("not compared: auth, sessions, apps without migrations in `scripts`",)
+    made("DELETE FROM tools.django_migrations WHERE app = 'shop'")
+    found = judged(cluster, section(tmp_path, "django"))
+    assert found.verdict is Verdict.FAIL
+    assert "no row of the project's apps" in found.reason
+
+
+def test_a_row_of_the_projects_own_app_that_no_file_has_fails(cluster, made, tmp_path):
+    made(DJANGO)
+    made("INSERT INTO tools.django_migrations (app, name, applied) VALUES ('shop', '0009_other', now())")
+    found = judged(cluster, section(tmp_path, "django"))
+    assert found.verdict is Verdict.FAIL
+    assert "1 unexpected (shop.0009_other)" in found.reason
+    assert "migrate APP --prune" in found.reason
+
+
+def test_an_app_is_known_by_its_label(cluster, made, tmp_path):
+    """Its rows have the label of its AppConfig, which may differ from the folder's name."""
+    made(DJANGO.replace("'shop'", "'web_shop'"))
+    migrations = section(tmp_path, "django")
+    (tmp_path / "shop" / "apps.py").write_text(
+        "from django.apps import AppConfig\n\nclass ShopConfig(AppConfig):\n    name = 'shop'\n    label = 'web_shop'\n"
+    )
+    assert judged(cluster, migrations).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("tool", TABLES)
+@pytest.mark.parametrize("place", [".venv", "env", "node_modules"])
+def test_what_is_installed_in_the_project_is_not_its_own(cluster, made, tmp_path, tool, place):
+    """A project's folder often holds its environment, with the migrations of every library in it."""
+    made(TABLES[tool])
+    migrations = section(tmp_path, tool)
+    name, text = PENDING[tool]
+    installed = tmp_path / place / "lib" / name
+    installed.parent.mkdir(parents=True)
+    installed.write_text(text)
+    if place == "env":
+        (tmp_path / place / "pyvenv.cfg").touch()
+    assert judged(cluster, migrations).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("given", "tables"),
+    [
+        ({"tool": "django", "expect": "shop.0002_more"}, ["django_migrations"]),
+        (
+            {"tool": "rails", "expect": "1", "version_table": "web.schema_migrations"},
+            ["web.schema_migrations"],
+        ),
+        ({"tool": "liquibase", "expect": "ann:1"}, ["databasechangelog", "databasechangeloglock"]),
+        ({"alembic": "."}, ["alembic_version"]),
+    ],
+)
+def test_the_tools_own_table_is_granted(given, tables):
+    needed = list(needs({"migrations": Migrations.model_validate(given)}))
+    assert [need.table for need in needed] == tables

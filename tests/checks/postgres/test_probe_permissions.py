@@ -170,6 +170,21 @@ def test_the_printed_grants_are_enough(role, nodes, tmp_path):
     assert 'GRANT SELECT ON "partman"."part_config" TO "perm_gate";' in statements
 
 
+def test_grants_make_the_role_where_it_is_missing(nodes, tmp_path):
+    """The printed SQL runs as it is on a server that has never heard of the role, and a second time."""
+    file = tmp_path / "new.yml"
+    file.write_text("name: new\ndatabase: {name: postgres, user: New-Gate, primary: 127.0.0.1}\n")
+    printed = CliRunner().invoke(main, ["grants", "--inventory", str(file)]).output
+    assert "\\password" in printed
+    login = """SELECT rolcanlogin FROM pg_roles WHERE rolname = 'New-Gate'"""
+    try:
+        for _ in range(2):
+            nodes.sql("db1", printed)
+            assert nodes.sql("db1", login) == [(True,)]
+    finally:
+        nodes.sql("db1", 'DROP OWNED BY "New-Gate"; DROP ROLE "New-Gate"')
+
+
 def test_grants_say_what_backups_and_caches_need(tmp_path):
     """SQL for the marker and for reading; the rest, a shell and an ACL user, in words."""
     file = tmp_path / "backup.yml"

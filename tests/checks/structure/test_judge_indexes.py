@@ -96,3 +96,16 @@ def test_one_that_is_being_built_cannot_be_told_yet():
 def test_the_twin_that_serves_a_constraint_stays():
     key = replace(A, name="app.z_key", constraint="z_key")
     assert "app.a: does the same work as app.z_key" in judge_indexes(states(key), EXPECTED).reason
+
+
+def test_a_missing_index_whose_name_is_only_misspelt_names_the_one_that_is_there():
+    """As with Django, which appends a hash to the name."""
+    there = replace(A, name="app.orders_placed_at_c2de8920")
+    wanted = ExpectedIndexes(
+        (Index(there.name, there.table, there.definition),), ("app.orders_placed_at_idx",)
+    )
+    found = judge_indexes(Indexes((there,)), wanted)
+    assert found.verdict is Verdict.FAIL
+    assert found.reason.endswith("or correct its name: there is app.orders_placed_at_c2de8920")
+    other = replace(A, name="app.customers_email_key")
+    assert "correct its name" not in judge_indexes(Indexes((other,)), wanted).reason

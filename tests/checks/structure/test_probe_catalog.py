@@ -151,5 +151,5 @@ def test_a_file_that_is_no_snapshot_is_refused(snapshot, tmp_path, change, words
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="does not exist; write it with `deploygate snapshot`"):
         load_snapshot(tmp_path / "none.json")

@@ -18,6 +18,9 @@ from pytest_deploygate.redaction import redact
 
 _SERVICE = "LoadState,Result,ExecMainStatus,ExecMainExitTimestamp,ActiveState"
 
+_STATUS = '{"finished": "2026-01-31T02:30:00Z", "exit_code": 0}'
+_NO_STATUS = f"there is no status file, which the job must write ({_STATUS})"
+
 
 def read_last_run(cluster: Cluster, last_run: LastRun, run: Shell) -> LastRunFacts:
     """Read a last run of any kind. A failure to read it is returned as a value."""
@@ -85,7 +88,7 @@ def parse_pgbackrest(text: str, stanza: str, kind: str | None) -> LastRunFacts:
 def _status_file(run: Shell, path: PurePath) -> LastRunFacts:
     code, text, errors = run("LC_ALL=C cat %s", str(path))
     if code and "No such file" in errors:
-        return LastRunFacts("status file", str(path), found=False, detail="there is no status file")
+        return LastRunFacts("status file", str(path), found=False, detail=_NO_STATUS)
     if code:
         return LastRunFacts("status file", str(path), problem=f"{path} cannot be read: {errors}")
     return parse_status(text, str(path))
@@ -101,7 +104,7 @@ def parse_status(text: str, where: str) -> LastRunFacts:
         status = json.loads(text)
         finished, code = datetime.fromisoformat(status["finished"]), status["exit_code"]
     except KeyError as error:
-        return unknown(f'it has no {error}; write {{"finished": "2026-01-31T02:30:00Z", "exit_code": 0}}')
+        return unknown(f"it has no {error}; write {_STATUS}")
     except (ValueError, TypeError) as error:
         return unknown(str(error))
     if finished.tzinfo is None:

@@ -27,6 +27,7 @@ def judge_versions(measurement: SchemaVersions, criterion: Migrations) -> Judgem
     others = [(node, _node(node, primary, measurement, criterion)) for node in replicas]
     parts += [first, *(replace(j, reason="") if node.node in same else j for node, j in others)]
     folded = combine(parts)
+    folded = replace(folded, notes=(*folded.notes, *_not_compared(measurement)))
     if folded.verdict is not Verdict.PASS:
         return folded
     at = ", ".join(measurement.expected)
@@ -34,6 +35,12 @@ def judge_versions(measurement: SchemaVersions, criterion: Migrations) -> Judgem
     return Judgement(
         Verdict.PASS, f"{names}: at {at}, none pending, none dirty", folded.readings, folded.notes
     )
+
+
+def _not_compared(measurement: SchemaVersions) -> tuple[str, ...]:
+    if not measurement.not_compared:
+        return ()
+    return (f"not compared: {', '.join(measurement.not_compared)}, apps without migrations in `scripts`",)
 
 
 def _like(node: NodeVersion, primary: NodeVersion) -> bool:
@@ -129,7 +136,7 @@ def _node(
             "repair it by hand, clear the flag, then run the migrations again",
         )
     if not node.problem or node.versions:
-        wrong = _wrong(node, primary, measurement)
+        wrong = _wrong(node, primary, measurement, criterion)
         if wrong:
             return verdict(Verdict.FAIL, wrong)
     if node.problem:
@@ -142,11 +149,13 @@ def _missing_means(measurement: SchemaVersions, criterion: Migrations) -> str:
         return "no migration has ever run here, or the query names another table"
     return (
         f"all {len(measurement.scripts.revisions)} migrations are pending; run `alembic upgrade head`, or set "
-        f"`version_table` if it is not {criterion.version_table}"
+        f"`version_table` if it is not {criterion.table}"
     )
 
 
-def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions) -> str:
+def _wrong(
+    node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions, criterion: Migrations
+) -> str:
     """Return what is wrong with a node's version; empty if it is at the expected head."""
     if node.versions == measurement.expected:
         return ""
@@ -164,10 +173,10 @@ def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions)
             if scripts
             else f"expected {_some(measurement.expected)}"
         )
-        step = "run `alembic upgrade head`" if scripts else "run the migrations"
-        return f"{node.node}: {measurement.source} has no row; {count}; {step}"
+        none = "no row of the project's apps" if measurement.not_compared else "no row"
+        return f"{node.node}: {measurement.source} has {none}; {count}; {criterion.upgrade}"
     if scripts is None:
-        return _differs(node, measurement)
+        return _differs(node, measurement, criterion)
     known = {revision.id for revision in scripts.revisions}
     unknown = [version for version in node.versions if version not in known]
     if unknown:
@@ -184,17 +193,21 @@ def _wrong(node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions)
     )
 
 
-def _differs(node: NodeVersion, measurement: SchemaVersions) -> str:
+def _differs(node: NodeVersion, measurement: SchemaVersions, criterion: Migrations) -> str:
     """Return what is pending and what is unexpected if a tool lists every migration; for single versions, both."""
     missing = tuple(v for v in measurement.expected if v not in node.versions)
     unknown = tuple(v for v in node.versions if v not in measurement.expected)
     if len(measurement.expected) == 1 and len(node.versions) == 1:
-        return f"{node.node} is at {node.versions[0]}, expected {measurement.expected[0]}: run the migrations"
+        return (
+            f"{node.node} is at {node.versions[0]}, expected {measurement.expected[0]}: {criterion.upgrade}"
+        )
     said = []
     if missing:
-        said.append(f"{len(missing)} pending ({_some(missing)}): run the migrations")
+        said.append(f"{len(missing)} pending ({_some(missing)}): {criterion.upgrade}")
     if unknown:
-        said.append(f"{len(unknown)} unexpected ({_some(unknown)}): migrated from other code")
+        # Django keeps the rows of migrations that were squashed and then deleted.
+        squashed = "; if they were squashed: `migrate APP --prune`" if criterion.tool == "django" else ""
+        said.append(f"{len(unknown)} unexpected ({_some(unknown)}): migrated from other code{squashed}")
     return f"{node.node} by {measurement.source}: {'; '.join(said)}"
 
 

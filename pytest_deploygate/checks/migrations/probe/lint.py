@@ -136,7 +136,7 @@ def _alembic(cluster: Cluster, migrations: Migrations, since: str | None) -> lis
 
 
 def _revision(cluster: Cluster, migrations: Migrations) -> str | None:
-    name = migrations.version_table or "alembic_version"
+    name = migrations.table
     query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*name.split(".")))
     found = cluster.value(cluster.primary, query)
     return None if found is None else str(found)

@@ -3,7 +3,8 @@
 The layouts are those that each tool documents or creates:
 - Flyway `flyway_schema_history`: installed_rank, version, description, type, script, checksum, …, success. A failed
   row is a half-done migration; a version may be repeated by `undo` rows.
-- Django `django_migrations`: id, app, name, applied. Each app has its own history; the head is all of them.
+- Django `django_migrations`: id, app, name, applied. Each app has its own history; the head is all of them. Django's own
+  apps and installed ones have rows as well, but their scripts are not in the project: they are not compared, see `beside`.
 - golang-migrate `schema_migrations`: one row, version and dirty.
 - Rails `schema_migrations`: version, one row per migration.
 - Liquibase `databasechangelog`: id, author, filename, …, exectype; `databasechangeloglock.locked` while it runs.
@@ -11,6 +12,7 @@ The layouts are those that each tool documents or creates:
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,29 +31,44 @@ Query = str | sql.Composable
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A migration tool: its table, the queries for it, and how its scripts' versions are read from their folder.
+    """A migration tool: the queries for its table, and how its scripts' versions are read from their folder.
 
-    `all_rows`: every migration has a row, so the versions are all rows; otherwise the only row is the head. `upgrade` is
-    the command that applies what is pending.
+    `all_rows`: every migration has a row, so the versions are all rows; otherwise the only row is the head.
     """
 
-    table: str
     versions: str
     dirty: str
     read: Callable[[Path], Iterable[str]]
     all_rows: bool
-    upgrade: str
 
 
 _FLYWAY = re.compile(r"V(?P<version>[0-9]+([._][0-9]+)*)__.+\.(sql|py|java|class)$")
 _NUMBERED = re.compile(r"(?P<version>\d+)_.+\.up\.sql$")
 _RAILS = re.compile(r"(?P<version>\d+)_\w+\.rb$")
 _DJANGO = re.compile(r"^(?!__init__)(?P<version>\w+)\.py$")
+_LABEL = re.compile(r"^\s+label\s*=\s*[\"'](?P<label>\w+)[\"']", re.MULTILINE)
 _LIQUIBASE_SQL = re.compile(r"^--\s*changeset\s+(?P<author>[^:\s]+):(?P<id>\S+)", re.MULTILINE)
 
 
+def _below(folder: Path) -> Iterable[Path]:
+    """Yield a project's files, in order, without what is installed in it: the migrations of libraries are not its own."""
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+    for place, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if _own(Path(place), name))
+        yield from (Path(place, name) for name in sorted(names))
+
+
+def _own(place: Path, name: str) -> bool:
+    return (
+        not name.startswith(".")
+        and name not in ("node_modules", "site-packages", "__pycache__")
+        and not (place / name / "pyvenv.cfg").exists()
+    )
+
+
 def _flyway(folder: Path) -> Iterable[str]:
-    for file in folder.rglob("*"):
+    for file in _below(folder):
         if found := _FLYWAY.fullmatch(file.name):
             yield _plain_version(found["version"].replace("_", "."))
 
@@ -72,18 +89,25 @@ def _golang(folder: Path) -> Iterable[str]:
 
 
 def _rails(folder: Path) -> Iterable[str]:
-    return (found["version"] for file in folder.rglob("*.rb") if (found := _RAILS.fullmatch(file.name)))
+    return (found["version"] for file in _below(folder) if (found := _RAILS.fullmatch(file.name)))
 
 
 def _django(folder: Path) -> Iterable[str]:
     """Read `APP/migrations/NAME.py` below a project; squashed migrations count as well as those they replace."""
-    for file in folder.rglob("migrations/*.py"):
-        if found := _DJANGO.fullmatch(file.name):
-            yield f"{file.parent.parent.name}.{found['version']}"
+    for file in _below(folder):
+        if file.parent.name == "migrations" and (found := _DJANGO.fullmatch(file.name)):
+            yield f"{_label(file.parent.parent)}.{found['version']}"
+
+
+def _label(app: Path) -> str:
+    """Return an app's label, which is what `django_migrations` has: that of its AppConfig, or its folder's name."""
+    config = app / "apps.py"
+    found = _LABEL.search(config.read_text(encoding="utf-8")) if config.is_file() else None
+    return found["label"] if found else app.resolve().name
 
 
 def _liquibase(folder: Path) -> Iterable[str]:
-    for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for file in _below(folder):
         if file.suffix == ".sql":
             yield from (f"{m['author']}:{m['id']}" for m in _LIQUIBASE_SQL.finditer(file.read_text()))
         elif file.suffix == ".xml":
@@ -103,7 +127,6 @@ def _liquibase_yaml(file: Path) -> Iterable[str]:
 
 TOOLS = {
     "flyway": Tool(
-        "flyway_schema_history",
         # Versions whose newest row is a success and not an undo; repeatable migrations have no version.
         "SELECT regexp_replace(version, '(^|[.])0+([0-9])', '\\1\\2', 'g') FROM (SELECT DISTINCT ON (version) version,"
         " success, type FROM {table} WHERE version IS NOT NULL AND type NOT IN ('SCHEMA', 'DELETE')"
@@ -112,35 +135,26 @@ TOOLS = {
         " WHERE later.version = t.version AND later.success AND later.installed_rank > t.installed_rank))",
         _flyway,
         True,
-        "flyway migrate",
     ),
     "django": Tool(
-        "django_migrations",
         "SELECT app || '.' || name FROM {table}",
         "",
         _django,
         True,
-        "python manage.py migrate",
     ),
     "golang-migrate": Tool(
-        "schema_migrations",
         "SELECT version FROM {table}",
         "SELECT dirty FROM {table}",
         _golang,
         False,
-        "migrate up",
     ),
-    "rails": Tool(
-        "schema_migrations", "SELECT version FROM {table}", "", _rails, True, "bin/rails db:migrate"
-    ),
+    "rails": Tool("SELECT version FROM {table}", "", _rails, True),
     "liquibase": Tool(
-        "databasechangelog",
         "SELECT author || ':' || id FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN')",
         # The lock is held while it runs, and remains after a crash.
         "SELECT locked FROM {lock}",
         _liquibase,
         True,
-        "liquibase update",
     ),
 }
 
@@ -148,10 +162,9 @@ TOOLS = {
 def questions(migrations: Migrations) -> tuple[str, Query, Query | None]:
     """Return the tool's table, the query for its versions and the one that tells whether a migration is half done."""
     tool = TOOLS[migrations.tool or ""]
-    name = migrations.version_table or tool.table
-    parts = name.split(".")
-    lock = sql.Identifier(*parts[:-1], f"{parts[-1]}lock")
-    table = sql.Identifier(*parts)
+    name = migrations.table
+    lock = sql.Identifier(*f"{name}lock".split("."))
+    table = sql.Identifier(*name.split("."))
     versions: sql.Composable = sql.SQL(tool.versions).format(table=table)
     if tool.all_rows and migrations.expect is not None:
         # Only the head is expected: what precedes it is left to the tool.
@@ -161,6 +174,23 @@ def questions(migrations: Migrations) -> tuple[str, Query, Query | None]:
         )
     dirty = sql.SQL(tool.dirty).format(table=table, lock=lock) if tool.dirty else None
     return name, versions, dirty
+
+
+def beside(migrations: Migrations, expected: Iterable[str], versions: Iterable[str]) -> tuple[str, ...]:
+    """Return the versions of Django apps of which the scripts folder has no migration: Django's own, installed ones."""
+    if migrations.tool != "django" or migrations.scripts is None:
+        return ()
+    own = {_app(version) for version in expected}
+    return tuple(version for version in versions if _app(version) not in own)
+
+
+def apps(versions: Iterable[str]) -> tuple[str, ...]:
+    """Return the apps of Django's versions, sorted."""
+    return tuple(sorted({_app(version) for version in versions}))
+
+
+def _app(version: str) -> str:
+    return version.partition(".")[0]
 
 
 def expected(migrations: Migrations) -> tuple[str, ...]:

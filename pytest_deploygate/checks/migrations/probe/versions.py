@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
     if scripts:
         expected = scripts.heads
         query: str | sql.Composable = sql.SQL("SELECT version_num FROM {}").format(
-            sql.Identifier(*(migrations.version_table or "alembic_version").split("."))
+            sql.Identifier(*migrations.table.split("."))
         )
-        source = migrations.version_table or "alembic_version"
+        source = migrations.table
     elif migrations.tool:
         source, query, tools_dirty = migration_tools.questions(migrations)
         dirty = dirty or tools_dirty
@@ -54,7 +55,15 @@ def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
         answer if isinstance(answer, NodeVersion) else _unread(node, str(answer))
         for node, answer in ((node, answers[node.name]) for node in cluster.replicas)
     )
-    return SchemaVersions(source, tuple(sorted(expected)), scripts, (first, *replicas))
+    others = migration_tools.beside(migrations, expected, first.versions)
+    nodes = tuple(
+        replace(
+            node,
+            versions=_without(node.versions, migration_tools.beside(migrations, expected, node.versions)),
+        )
+        for node in (first, *replicas)
+    )
+    return SchemaVersions(source, tuple(sorted(expected)), scripts, nodes, migration_tools.apps(others))
 
 
 def read_scripts(folder: Path) -> Scripts:
@@ -139,6 +148,10 @@ def _dirty(cluster: Cluster, node: Node, query: str | sql.Composable) -> tuple[b
     if all(word in _FALSE for word in words):
         return False, ""
     return None, f"the `dirty` query on {node.name} returned {answers[0]!r}, neither true nor false"
+
+
+def _without(versions: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(version for version in versions if version not in others)
 
 
 def _as_tuple(expect: str | list[str] | None) -> tuple[str, ...]:

@@ -9,6 +9,24 @@ from pydantic import Field, model_validator
 from pytest_deploygate.fields.types import ExistingPath, Section
 
 Tool = Literal["flyway", "django", "golang-migrate", "liquibase", "rails"]
+#: The table in which each tool keeps its history.
+TABLES: dict[str, str] = {
+    "alembic": "alembic_version",
+    "flyway": "flyway_schema_history",
+    "django": "django_migrations",
+    "golang-migrate": "schema_migrations",
+    "rails": "schema_migrations",
+    "liquibase": "databasechangelog",
+}
+#: The command with which each tool applies what is pending.
+UPGRADES: dict[str, str] = {
+    "alembic": "alembic upgrade head",
+    "flyway": "flyway migrate",
+    "django": "python manage.py migrate",
+    "golang-migrate": "migrate up",
+    "rails": "bin/rails db:migrate",
+    "liquibase": "liquibase update",
+}
 #: What to add to an inventory without it.
 HOW = (
     f"migrations: {{alembic: FOLDER}}` or, for {', '.join(get_args(Tool))}, `migrations: {{tool: NAME, scripts: FOLDER}}` or, "
@@ -42,6 +60,17 @@ class Migrations(Section):
     dirty: str | None = Field(
         default=None, description="query that returns true while a migration is half done"
     )
+
+    @property
+    def table(self) -> str:
+        """The table of the history, with schema if one is given; empty for a query."""
+        return self.version_table or TABLES.get("alembic" if self.alembic else self.tool or "", "")
+
+    @property
+    def upgrade(self) -> str:
+        """What to do about pending migrations, in words."""
+        command = UPGRADES.get("alembic" if self.alembic else self.tool or "")
+        return f"run `{command}`" if command else "run the migrations"
 
     @model_validator(mode="after")
     def _query_has_answer(self) -> Self:

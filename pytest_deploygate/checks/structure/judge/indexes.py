@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ def judge_indexes(found: Indexes, expected: ExpectedIndexes) -> Judgement:
             "no index is expected: neither a table snapshot nor indexes.expected names one, so nothing was "
             "compared; write a snapshot with `deploygate snapshot` or list them in indexes.expected",
         )
-    missing, redefined = _missing(by_name, wanted), _redefined(by_name, expected.defined)
+    missing, redefined = _missing(by_name, wanted, expected), _redefined(by_name, expected.defined)
     broken, doubled, collations = _broken(found), _doubled(found, wanted), _collations(found)
     wrong = [*missing, *redefined, *broken, *doubled, *collations]
     building = [
@@ -70,12 +71,18 @@ def _sound(state: IndexState) -> bool:
     return state.valid and state.ready and state.live
 
 
-def _missing(by_name: dict[str, IndexState], wanted: list[str]) -> Wrong:
-    return [
-        (name, "is missing; create it (CREATE INDEX CONCURRENTLY does not block writes)")
-        for name in wanted
-        if name not in by_name
-    ]
+def _missing(by_name: dict[str, IndexState], wanted: list[str], expected: ExpectedIndexes) -> Wrong:
+    defined = {index.name for index in expected.defined}
+    # A name in the inventory was written by hand; one in the snapshot was not, and its neighbours are called alike.
+    others = {name: [o for o in by_name if name not in defined or o not in wanted] for name in wanted}
+    words = "is missing; create it (CREATE INDEX CONCURRENTLY does not block writes)"
+    return [(name, words + _called(name, others[name])) for name in wanted if name not in by_name]
+
+
+def _called(name: str, others: list[str]) -> str:
+    """Name an index that is called much the same: frameworks append a hash to names."""
+    close = difflib.get_close_matches(name, others, n=1, cutoff=0.7)
+    return f", or correct its name: there is {close[0]}" if close else ""
 
 
 def _redefined(by_name: dict[str, IndexState], defined: tuple[Index, ...]) -> Wrong:
