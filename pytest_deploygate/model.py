@@ -261,6 +261,14 @@ class CannotTell(Exception):  # noqa: N818 (it is an answer, not an error)
     """
 
 
+class NotReached(CannotTell):
+    """Raised by a probe if the gate's own side got no answer: the name does not resolve here, there is no route, a firewall
+    or a login keeps us out, or nothing answers at all.
+
+    It says nothing about the service: where an unusable service is a failure, this is still inconclusive.
+    """
+
+
 class NotCovered(Exception):  # noqa: N818 (it is an answer, not an error)
     """Raised if the inventory lacks what an item needs. Becomes `not_covered`; the text says what to add."""
 

@@ -1,20 +1,29 @@
 """Secrets: one wrapper type that hides them, one function that masks them in a text.
 
 A secret is wrapped in `Secret(...)` and known from then on; everything that the product writes (journal,
-report, evidence, terminal) passes through `redact`.
+report, evidence, terminal) passes through `redact`. A weak one (short, or a word that the inventory uses elsewhere) would
+make paths and names unreadable: it is masked only where it stands as a password could.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _MASK = "[secret]"
 _LONG_NUMBER = 6  # a shorter number is too common to be masked everywhere
+_NAMES_A_SECRET = re.compile(r"passw|pwd|secret|token|api_?key", re.IGNORECASE)
+#: A shorter secret is weak.
+_SHORT = 6
 _known: set[str] = set()
+#: Weak values, each with the places where it is masked.
+_weak: dict[str, re.Pattern[str]] = {}
+#: The value of each source (`env:NAME`).
+_sources: dict[str, str] = {}
 
 
 class Secret:
@@ -26,7 +35,11 @@ class Secret:
         self._value = value
         self.source = source
         if value:
-            _known.update(_forms(value))
+            _sources[source] = value
+            if len(value) < _SHORT:
+                _weaken(value)
+            elif value not in _weak:
+                _known.update(_forms(value))
 
     def reveal(self) -> str:
         """Return the value itself: call this only where the value is sent to its server."""
@@ -63,6 +76,36 @@ def _forms(value: str) -> set[str]:
     return {form for form in {value, *in_url, *encoded, *escaped} if form}
 
 
+def _weaken(value: str) -> None:
+    """Mask a value only in the forms that nobody writes by chance, and as it stands: as a password."""
+    encoded = {form for form in _forms(value) if value not in form and len(form) >= _SHORT}
+    _known.difference_update(form for form in _forms(value) if form not in encoded)
+    _known.update(encoded)
+    as_it_is = "|".join(re.escape(form) for form in sorted(_forms(value) - encoded, key=len, reverse=True))
+    _weak[value] = re.compile(
+        rf"""((?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|bearer|basic|credentials?)["']?(?:\s*[=:]\s*|\s+)["']?"""
+        rf"""|://[^/\s:@]*:)(?:{as_it_is})(?![A-Za-z0-9])""",
+        re.IGNORECASE,
+    )
+
+
+def weak(texts: Iterable[str]) -> dict[str, str]:
+    """Return the weak secrets by their source (`env:NAME`), each with why it is: short, or a word of these texts.
+
+    From then on they are masked only where they stand as a password could.
+    """
+    whole = "\n".join(texts)
+    found = {}
+    for source, value in _sources.items():
+        used = re.search(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])", whole)
+        if used and value not in _weak:
+            _weaken(value)
+        if value in _weak and source:
+            why = "is a word that this file uses elsewhere" if used else f"has fewer than {_SHORT} characters"
+            found[source] = why
+    return found
+
+
 def _inside_base64(raw: bytes) -> set[str]:
     """Return the forms of the value inside a longer base64 text, such as `user:password` in a header."""
     if len(raw) < 6:
@@ -79,20 +122,28 @@ def redact(text: str) -> str:
     for value in sorted(_known, key=len, reverse=True):
         if value in text:
             text = text.replace(value, _MASK)
+    for value, place in _weak.items():
+        if len(value) < len(text):
+            text = place.sub(rf"\1{_MASK}", text)
     return text
 
 
 def redact_values(value: Any, *, keep: frozenset[str] = frozenset()) -> Any:
     """Return JSON data with its texts masked; the structure stays intact whatever the secret is.
 
-    Values under a key in `keep` (our own words, digests, times) stay unchanged, and so do all keys. A weak password
-    such as `test` or `pass` would otherwise make a record unreadable.
+    Values under a key in `keep` (our own words, digests, times) stay unchanged, and so do all keys. A password such as
+    `verdict` would otherwise make a record unreadable. A text under a key that names a secret is masked if it is a weak one.
     """
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
         return {
-            key: inner if key in keep else redact_values(inner, keep=keep) for key, inner in value.items()
+            key: inner
+            if key in keep
+            else _MASK
+            if isinstance(inner, str) and inner in _weak and _NAMES_A_SECRET.search(str(key))
+            else redact_values(inner, keep=keep)
+            for key, inner in value.items()
         }
     if isinstance(value, list | tuple):
         return [redact_values(inner, keep=keep) for inner in value]

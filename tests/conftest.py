@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 from places import server_folder
 
+from pytest_deploygate.clients import reach
 from pytest_deploygate.lab import leftovers
 
 pytest_plugins = ["pytester", "skipped"]
@@ -59,3 +60,9 @@ def lab_place() -> Iterator[Path]:
     yield folder
     leftovers.end_all(folder)  # an interrupted test leaves its lab behind
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Begin each test like a run: no address is known to be silent."""
+    reach.begin()

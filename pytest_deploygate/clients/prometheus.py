@@ -34,7 +34,7 @@ def ask(server: Prometheus, question: Mapping[str, str], wanted: str) -> Any:
             params={**server.params, **question},
         )
     except (requests.RequestException, OSError) as error:
-        raise CannotTell(f"{where} does not answer ({type(error).__name__}): {_words(error)}") from None
+        raise CannotTell(f"{where} does not answer: {_words(sending.why(error))}") from None
     try:
         told = answer.json()
     except ValueError:

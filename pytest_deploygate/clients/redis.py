@@ -4,30 +4,57 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_deploygate.clients import reach
 from pytest_deploygate.fields.redis import Redis
-from pytest_deploygate.model import NotCovered
+from pytest_deploygate.model import CannotTell, NotCovered, NotReached
+from pytest_deploygate.redaction import redact
+
+_TIMEOUT_S = 5.0
 
 
 def redis_client(cache: Redis, database: int = 0) -> Any:
-    """Return a client of a Redis server, to be used in a `with`. Raises NotCovered without the library."""
+    """Return a client that has connected, to be used in a `with`.
+
+    Raises NotCovered without the library, CannotTell if it does not connect, NotReached if nothing answered. A server that
+    was silent before in this run is not waited for again.
+    """
     try:
-        from redis import Redis as Client  # noqa: PLC0415 (an extra)
+        import redis  # noqa: PLC0415 (an extra)
     except ImportError:
         raise NotCovered(
             f"Redis {cache.name} cannot be checked, its client is not installed; "
             "run: pip install 'pytest-deploygate[redis]'"
         ) from None
-    return Client(
+    place = reach.at(cache.host, cache.port)
+    if silence := reach.known(place):
+        raise NotReached(f"Redis {cache.name} cannot be used: {silence}")
+    client = redis.Redis(
         host=cache.host,
         port=cache.port,
         db=database,
         username=cache.user,
         password=cache.password.reveal() if cache.password else None,
         ssl=cache.tls,
-        socket_timeout=5,
-        socket_connect_timeout=5,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
         client_name="deploygate",
     )
+    try:
+        client.ping()
+    except redis.AuthenticationError as error:
+        raise CannotTell(f"Redis {cache.name} refuses the login: {redact(str(error))}") from None
+    except redis.ResponseError:  # e.g. an ACL without PING: it answers
+        reach.heard(place)
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        said = redact(str(error))
+        ours, silent = reach.why_ours_in(said), reach.no_answer_in(said)
+        if silent:
+            reach.silent(place, f"no answer within {_TIMEOUT_S:g} s")
+        kind = NotReached if ours or silent else CannotTell
+        raise kind(f"Redis {cache.name} did not answer at {place}: {ours or said}") from None
+    else:
+        reach.heard(place)
+    return client
 
 
 def redis_error() -> type[Exception]:

@@ -74,8 +74,16 @@ class ConnectionSettings(Section):
         names = [node.name for node in self.nodes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two nodes are named {', '.join(twice)}; findings could not tell them apart")
+            raise ValueError(f"two nodes are named {', '.join(twice)}: {self._named(twice[0])}")
         return self
+
+    def _named(self, twice: str) -> str:
+        """Say how to write nodes of the same name, with their own hosts and ports."""
+        some = [node for node in self.nodes if node.name == twice]
+        written = [f"{{name: db{n}, host: {node.host}, port: {node.port}}}" for n, node in enumerate(some, 1)]
+        same = len({(node.host, node.port) for node in some}) < len(some)
+        own = "a name, and its own host or port" if same else "a name"
+        return f"give each {own}, for example {' and '.join(written)}"
 
     @property
     def nodes(self) -> tuple[Node, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,43 @@ from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import sha256
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
-from pytest_deploygate.redaction import Secret, redact
+from pytest_deploygate.redaction import Secret, redact, weak
 
 #: Where `deploygate init` puts its files in a repository that has tests of its own.
 BESIDE = "deploygate"
 Location = tuple[int | str, ...]
+#: Our words for pydantic's errors; `{…}` are what it says of the limit.
 _MUST_BE = {
     "string_type": "must be text; put it in quotes",
+    "string_too_short": "is too short: at least {min_length} characters",
+    "string_too_long": "is too long: at most {max_length} characters",
+    "string_pattern_mismatch": "is not written as expected: it must match {pattern}",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_long": "has too many entries: at most {max_length}",
+    "is_instance_of": "is of another kind than expected here",
+    "none_required": "must be left out here",
+    "date_type": "must be a day, for example 2026-12-01",
+    "date_parsing": "must be a day, for example 2026-12-01",
+    "date_from_datetime_parsing": "must be a day, for example 2026-12-01",
+    "date_from_datetime_inexact": "must be a day without a time, for example 2026-12-01",
+    "datetime_type": "must be a time with its zone, for example 2026-12-24T00:00:00Z, in quotes",
+    "datetime_parsing": "must be a time with its zone, for example 2026-12-24T00:00:00Z, in quotes",
+    "datetime_from_date_parsing": "must be a time with its zone, for example 2026-12-24T00:00:00Z, in quotes",
+    "timezone_aware": "needs a time zone, for example 2026-12-24T00:00:00Z, in quotes",
+    "tuple_type": "must be a list: lines beginning with a dash, or [one, two]",
+    "set_type": "must be a list: lines beginning with a dash, or [one, two]",
     "list_type": "must be a list: lines beginning with a dash, or [one, two]",
     "model_type": "must be a mapping of keys to values",
     "dict_type": "must be a mapping of keys to values",
@@ -120,8 +147,32 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     former.sort(key=lambda key: key.line)
-    notes = tuple(Problem(shown, key.line, str(key)) for key in former)
+    notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
     return Loaded(inventory, path, sha256(raw), notes)
+
+
+def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:
+    """Yield a note for each secret that cannot be masked everywhere without making reports unreadable."""
+    values = [(location, value) for location, value in _leaves(document) if isinstance(value, str)]
+    words = [*(value for _, value in values), *{str(part) for location, _ in values for part in location}]
+    for source, why in weak(words).items():
+        for location in (location for location, value in values if value == source):
+            text = (
+                f"{_path(location)}: the secret in {source} {why}, so it is masked only where it stands as a password "
+                "could; use a longer one"
+            )
+            yield Problem(shown, _line(document, location), text)
+
+
+def _leaves(node: object, location: Location = ()) -> Iterator[tuple[Location, object]]:
+    if isinstance(node, Mapping):
+        for key, inner in node.items():
+            yield from _leaves(inner, (*location, str(key)))
+    elif isinstance(node, list):
+        for number, inner in enumerate(node):
+            yield from _leaves(inner, (*location, number))
+    else:
+        yield location, node
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -149,13 +200,30 @@ def _parse(text: str, shown: str) -> CommentedMap:
         raise InventoryError([Problem(shown, 0, "is nested too deeply")]) from None
     except YAMLError:
         raise InventoryError([Problem(shown, 0, "this is not YAML")]) from None
-    except ValueError as error:  # 2026-13-41 looks like a date to YAML
-        raise InventoryError([Problem(shown, 0, f"a date in it does not exist: {error}")]) from None
+    except ValueError:  # 2026-13-41 looks like a date to YAML
+        raise InventoryError([_no_such_day(text, shown)]) from None
     if document is None:
         raise InventoryError([Problem(shown, 0, "is empty; the smallest inventory is `name: staging`")])
     if not isinstance(document, CommentedMap):
         raise InventoryError([Problem(shown, 1, "must begin with keys, for example `name: staging`")])
     return document
+
+
+def _no_such_day(text: str, shown: str) -> Problem:
+    """Find the day that does not exist, and say why in words."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for year, month, day in re.findall(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b", line):
+            try:
+                date(int(year), int(month), int(day))
+            except ValueError:
+                why = "has no such day" if 1 <= int(month) <= 12 else "is no month: write 01 to 12"
+                what = f"{year}-{month}" if 1 <= int(month) <= 12 else month
+                return Problem(
+                    shown,
+                    number,
+                    f"{year}-{month}-{day} does not exist: {what} {why}, for example 2026-12-01",
+                )
+    return Problem(shown, 0, "a date or time in it does not exist; write for example 2026-12-01")
 
 
 def _plain(node: object, location: Location = ()) -> Any:
@@ -200,9 +268,9 @@ def _problems(error: ValidationError, document: CommentedMap, shown: str) -> lis
     A cause shared by many places (the lab is not running) is reported once.
     """
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for kind, location, message in _without_unions(error, document):
+    for kind, location, message, limits in _without_unions(error, document):
         line, path = _line(document, location), _path(location)
-        text = _text(kind, location, message, document)
+        text = _text(kind, location, message, document, limits)
         found.setdefault((text, "" if kind == "value_error" else path), []).append((line, path))
     problems = []
     for (text, _), places in found.items():
@@ -213,22 +281,30 @@ def _problems(error: ValidationError, document: CommentedMap, shown: str) -> lis
     return sorted(problems, key=lambda problem: problem.line)
 
 
-def _without_unions(error: ValidationError, document: CommentedMap) -> list[tuple[str, Location, str]]:
+#: Kind, place, pydantic's words, and the limits in them.
+_Error = tuple[str, Location, str, tuple[tuple[str, object], ...]]
+
+
+def _without_unions(error: ValidationError, document: CommentedMap) -> list[_Error]:
     """Return pydantic's errors; for a value of a union type only one, not one per type.
 
     If the value is a mapping, the errors are those of the type with keys.
     """
-    found: list[tuple[str, Location, str]] = []
+    found: list[_Error] = []
     for detail in error.errors(include_url=False, include_input=False):
         location = _real(detail["loc"], document)
         kind = detail["type"]
         is_mapping = isinstance(_at(document, location), Mapping)
         if location == detail["loc"] or kind in ("extra_forbidden", "missing", "value_error"):
-            found.append((kind, location, detail["msg"]))
+            limits = tuple(
+                (name, f"{limit:g}" if isinstance(limit, float) else str(limit))
+                for name, limit in detail.get("ctx", {}).items()
+            )
+            found.append((kind, location, detail["msg"], limits))
         elif not is_mapping:
-            found.append(("union", location, ""))
+            found.append(("union", location, "", ()))
     # A reference that cannot be resolved is the only cause: its value could not be tried against other types.
-    explained = {location for kind, location, _ in found if kind == "value_error"}
+    explained = {location for kind, location, *_ in found if kind == "value_error"}
     return [e for e in dict.fromkeys(found) if e[0] != "union" or e[1] not in explained]
 
 
@@ -244,7 +320,9 @@ def _real(location: Location, document: object) -> Location:
     return tuple(kept)
 
 
-def _text(kind: str, location: Location, message: str, document: CommentedMap) -> str:
+def _text(
+    kind: str, location: Location, message: str, document: CommentedMap, limits: Sequence[tuple[str, object]]
+) -> str:
     if kind == "extra_forbidden":
         if new := _former_keys(location[:-1]).get(str(location[-1])):
             return f"this is the old name of `{new.to}`, which is also set; remove it"
@@ -261,9 +339,16 @@ def _text(kind: str, location: Location, message: str, document: CommentedMap) -
         return "has no value; add its keys or remove the line"
     if kind == "union":
         return f"must be {_description(location)}"
+    if kind == "literal_error":
+        wanted = str(dict(limits)["expected"])
+        valid = re.findall(r"'([^']*)'", wanted)
+        near = nearest(str(_at(document, location)), valid)
+        return f"must be {wanted}{near if near.startswith('; did you') else ''}"
     if kind in _MUST_BE:
-        return _MUST_BE[kind]
-    return message.removeprefix("Value error, ").replace("Input should be", "must be")
+        return _MUST_BE[kind].format_map(dict(limits))
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    return f"must be {_description(location)}"
 
 
 def _description(location: Location) -> str:

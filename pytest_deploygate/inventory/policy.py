@@ -43,6 +43,10 @@ class Policy(Section):
     decision_valid: Duration = Field(
         default=timedelta(hours=24), description="how long a phase's decision is valid for later phases"
     )
+    budget: Duration | None = Field(
+        default=None,
+        description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",
+    )
 
 
 class Freeze(Section):

@@ -87,6 +87,19 @@ def optional(name: str) -> bool:
     return any(s.said.optional for s in declared().values() if path[: len(s.path)] == s.path)
 
 
+def product(name: str) -> str:
+    """Return the optional section that a section is in, or is itself: it describes a product that not every shop has."""
+    path = declared()[name].path
+    return next(
+        (
+            each.said.name
+            for each in declared().values()
+            if path[: len(each.path)] == each.path and isinstance(each.said, Given) and each.said.optional
+        ),
+        "",
+    )
+
+
 def label(entry: object) -> str:
     """Return the name of a list entry used in findings: its name, else its relation or table."""
     return next((str(found) for key in _LABELS if (found := getattr(entry, key, ""))), str(entry))

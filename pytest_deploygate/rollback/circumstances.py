@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import health as endpoints
 from pytest_deploygate.clients.http.health import Seen
 from pytest_deploygate.rollback import baseline
@@ -29,7 +30,7 @@ def gather(section: Rollback, folder: Path, inventory: str) -> dict[str, Any]:
     controls = endpoints.look(section.controls or [])
     before = baseline.usable(section, folder, inventory)
     return {
-        "old_side_healthy": all(seen.good for seen in old) if old else None,
+        "old_side_healthy": _healthy(old),
         "old_side": _said(old),
         "blind": _blind(controls),
         "controls": _said(controls),
@@ -37,6 +38,14 @@ def gather(section: Rollback, folder: Path, inventory: str) -> dict[str, Any]:
         "measured_before": list(before.measured) if before and not before.problem else None,
         "baseline": baseline.words(before),
     }
+
+
+def _healthy(old: Sequence[Seen]) -> bool | None:
+    """None without endpoints, or if our own side is the only reason why one of them is not good."""
+    bad = [seen for seen in old if not seen.good]
+    if not old or (bad and all(reach.why_ours_in(seen.said) for seen in bad)):
+        return None
+    return not bad
 
 
 def _blind(controls: Sequence[Seen]) -> bool | None:

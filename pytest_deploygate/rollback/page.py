@@ -7,6 +7,7 @@ import shlex
 import requests
 
 from pytest_deploygate.checks.way_back.section.rollback_actions import MaintenancePage
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.rollback.verification import Verified
@@ -20,7 +21,9 @@ def plan(page: MaintenancePage) -> Verified:
     bad = []
     for host in page.hosts:
         ran = commands.run(f"test -d {folder} && test -w {folder}", host=host, within_s=_COMMAND_S)
-        if ran.problem:
+        if reach.why_ours_in(ran.problem):
+            bad.append(f"{_name(host)}: {ran.problem}")
+        elif ran.problem:
             bad.append(f"{page.flag.parent} is not writable on {_name(host)}")
     would = f"{'create' if page.state == 'on' else 'remove'} {page.flag}; now: {_seen(page).said}"
     return Verified(not bad, "; ".join(bad) or would)
@@ -51,9 +54,9 @@ def verify(page: MaintenancePage) -> Verified:
 def _seen(page: MaintenancePage) -> Verified:
     """Request the page as a user: on is 503 with Retry-After (RFC 9110, 15.6.4 and 10.2.3) and the page's text."""
     try:
-        answer = sending.get(page, page.url, page.timeout.total_seconds(), allow_redirects=False)
+        answer = sending.get(page, page.url, page.timeout.total_seconds(), afresh=True, allow_redirects=False)
     except (requests.RequestException, OSError) as error:
-        return Verified(False, f"{page.url} cannot be reached: {type(error).__name__}")
+        return Verified(False, f"{page.url} cannot be reached: {sending.why(error)}")
     if page.state == "off":
         return Verified(answer.status_code in page.status, f"{page.url} answers {answer.status_code}")
     if answer.status_code != requests.codes.service_unavailable:

@@ -12,6 +12,7 @@ from statistics import median
 
 from pytest_deploygate.checks.way_back.judge.rollback_plan import StepSeen
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
+from pytest_deploygate.clients import reach
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import actions
@@ -46,7 +47,9 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
     for step, look in zip(steps, looks, strict=True):
         estimate_s, source = _estimate(step, durations)
         problems = list(_lint(step))
-        if not look.good:
+        # What our own side cannot reach says nothing about the step.
+        unreached = not look.good and bool(reach.why_ours_in(look.said))
+        if not look.good and not unreached:
             problems.append(look.said)
         planned.append(
             StepSeen(
@@ -58,6 +61,7 @@ def plan(section: Rollback, steps: Sequence[Step], tools: Tools) -> Plan:
                 step.call,
                 step.past_return,
                 tuple(problems),
+                look.said if unreached else "",
             )
         )
     allowed_s = section.rollback_within.total_seconds()

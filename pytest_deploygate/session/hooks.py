@@ -6,11 +6,13 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.clients import reach
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered
 from pytest_deploygate.redaction import redact
@@ -28,6 +30,7 @@ from pytest_deploygate.session import (
     shipped,
     suites,
 )
+from pytest_deploygate.session.budget import BUDGET, Budget
 from pytest_deploygate.session.floor import hold_the_floor
 from pytest_deploygate.session.gate import GATE, RUNNING, Gate
 from pytest_deploygate.session.html_table import HtmlTable
@@ -47,7 +50,10 @@ _IDLE = pytest.StashKey[set[Path]]()
 
 def wake(config: pytest.Config) -> None:
     """Read inventory and checklist, open the journal, and register. Raises pytest.UsageError (exit 4)."""
+    began = time.monotonic()
+    reach.begin()
     found = settings.read(config)
+    config.stash[BUDGET] = Budget(began, found.inventory.policy.budget)
     registered = [line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")]
     scope.check(found.expression, found.checklist, registered)
     for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
@@ -201,6 +207,8 @@ def pytest_configure_node(node: object) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """End a test early, as not covered, if the inventory lacks what it needs."""
+    if GATE in item.stash and isinstance(item, pytest.Function):  # what people attest takes no time
+        item.config.stash[BUDGET].spent()
     callspec = getattr(item, "callspec", None)
     for value in callspec.params.values() if callspec and GATE in item.stash else ():
         if isinstance(value, parameters.Missing):
@@ -212,6 +220,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Give each bound test its gate."""
     item.config.stash[RUNNING] = item
     if ids := bound.item_ids(item):
+        reach.asking(", ".join(ids))
         callspec = getattr(item, "callspec", None)
         target = callspec.id if callspec and callspec.id != "not-covered" else ""
         item.stash[GATE] = Gate(
@@ -226,13 +235,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Run disruptive tests alone."""
+    """Run disruptive tests alone; end any other test when the run's budget is used up: a drill must restore what it broke."""
     if GATE not in item.stash:
         return (yield)
     floor = hold_the_floor(item, item.config.stash[SETTINGS])
     next(floor)
     try:
-        return (yield)
+        if item.get_closest_marker("disruptive"):
+            return (yield)
+        with item.config.stash[BUDGET].ends():
+            return (yield)
     finally:
         next(floor, None)
 

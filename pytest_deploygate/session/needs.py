@@ -33,15 +33,31 @@ def left_to_others(functions: Sequence[Function], inventory: Inventory) -> set[s
     """Return the tests that may be left out: what they lack is optional, and another test covers each of their items.
 
     An inventory without TimescaleDB, or without native partitions, loses nothing by leaving out their tests. If none of
-    an item's tests can run, all stay and report what each would need.
+    an item's tests can run, those stay and report what they need that any shop may have; a product that the inventory does
+    not name (`timescale`) is asked for only where nothing else can decide the item.
     """
     whole = {f.test for f in functions if not missing(f.arguments, inventory)}
     covered = {item for f in functions if f.test in whole for item in f.items}
+    without = {f.test for f in functions if _lacks_a_product(f, inventory)}
+    decided = {item for f in functions if f.test not in without for item in f.items}
     return {
         f.test
         for f in functions
-        if f.test not in whole and covered.issuperset(f.items) and _lacks_what_is_optional(f, inventory)
+        if f.test not in whole
+        and (
+            (covered.issuperset(f.items) and _lacks_what_is_optional(f, inventory))
+            or (f.test in without and decided.issuperset(f.items))
+        )
     }
+
+
+def _lacks_a_product(function: Function, inventory: Inventory) -> bool:
+    """Tell whether a test needs a section of a product of which the inventory names nothing at all."""
+    return any(
+        sections.product(name) and sections.missing(inventory, sections.product(name))
+        for name in function.arguments
+        if name in sections.declared()
+    )
 
 
 def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:

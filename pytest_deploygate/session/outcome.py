@@ -7,6 +7,7 @@ import pytest
 from pytest_deploygate.journal import finding_to_json
 from pytest_deploygate.model import CannotTell, Finding, NotCovered, Verdict, worst
 from pytest_deploygate.redaction import redact
+from pytest_deploygate.session.budget import OverBudget
 from pytest_deploygate.session.gate import EvidenceLost, Gate
 
 #: Attributes of a test report, read by the process that writes the journal (they survive pytest-xdist).
@@ -85,7 +86,9 @@ def _record_ending(gate: Gate, call: pytest.CallInfo[None]) -> None:
     text = " ".join(str(error).split())
     if isinstance(error, EvidenceLost):
         raise error
-    if isinstance(error, NotCovered):
+    if isinstance(error, OverBudget):
+        gate.record_unjudged(Verdict.INCONCLUSIVE, text)
+    elif isinstance(error, NotCovered):
         gate.record_unjudged(Verdict.NOT_COVERED, text)
     elif isinstance(error, CannotTell):
         gate.record_unjudged(Verdict.INCONCLUSIVE, text)

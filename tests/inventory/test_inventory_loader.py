@@ -124,7 +124,7 @@ database:
         (7, "database.password: secrets must not be in plaintext here; write env:NAME or file:PATH"),
         (8, "database.primary.host: is not a host name or address (user, password and database have keys"),
         (8, "database.primary.prt: no such key; did you mean 'port'?"),
-        (10, "database.replicas[0].port: must be less than or equal to 65535"),
+        (10, "database.replicas[0].port: must be at most 65535"),
         (11, "database.replicas[1].port: 'abc' is not a port number"),
         (12, "database.connect_timeout: 5 has no unit; write for example 500ms, 30s, 5m or 2h"),
         (13, "database.statement_timeout: '5 parsecs' is not a duration; write for example"),
@@ -329,3 +329,30 @@ def test_the_examples_load(monkeypatch, name):
     monkeypatch.setenv("STAGING_DB_PASSWORD", "hunter2")
     monkeypatch.setenv("PROD_DB_PASSWORD", "hunter2")
     assert load(name, ROOT).inventory.database.nodes
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("prod", "is a word that this file uses elsewhere"),
+        ("x7Kq", "has fewer than 6 characters"),
+        ("long-enough", ""),
+    ],
+)
+def test_a_weak_secret_is_said_and_not_shown(tmp_path, monkeypatch, secret, why):
+    """With file and line, and without the secret itself; names and paths stay readable."""
+    monkeypatch.setenv("DB_PASSWORD", secret)
+    file = tmp_path / "inventories" / "prod.yml"
+    file.parent.mkdir()
+    file.write_text(
+        "name: prod\ndatabase:\n  name: platform\n  user: gate\n  primary: db1\n  password: env:DB_PASSWORD\n"
+    )
+    notes = [str(note) for note in load("prod", tmp_path).notes]
+    if not why:
+        assert notes == []
+        return
+    (note,) = notes
+    assert note.startswith("inventories/prod.yml:6: database.password: the secret in env:DB_PASSWORD ")
+    assert why in note
+    assert secret not in note.replace("inventories/prod.yml", "")
+    assert redaction.redact("/srv/prod/x7Kq") == "/srv/prod/x7Kq"

@@ -9,7 +9,7 @@ import pytest
 from pytest_deploygate.inventory import loader
 from pytest_deploygate.inventory.loader import InventoryError
 from pytest_deploygate.inventory.models import composed
-from pytest_deploygate.session import needs
+from pytest_deploygate.session import needs, shipped
 from pytest_deploygate.session.declared import Function
 
 NATIVE = Function("suites/t.py::test_native", ("db.partitioning",), ("gate", "postgres", "partitioned"))
@@ -32,12 +32,12 @@ def left(functions, **sections) -> set[str]:
         ({"database": PARTITIONED, "timescale": TIMESCALE}, set()),
         ({"database": DATABASE, "timescale": TIMESCALE}, {"native"}),
         ({"timescale": TIMESCALE}, {"native"}),
-        ({"database": DATABASE}, set()),
-        ({}, set()),
+        ({"database": DATABASE}, {"hyper"}),
+        ({}, {"hyper"}),
     ],
 )
 def test_who_is_left_out(sections, expected):
-    """The missing half is left out while the other one covers the item; without both, both stay."""
+    """The missing half is left out while the other one covers the item; without both, only what any shop may have is asked for."""
     assert left([NATIVE, HYPER], **sections) == expected
 
 
@@ -110,3 +110,13 @@ def test_a_version_is_text(tmp_path):
     """2.20 without quotes would be 2.2."""
     with pytest.raises(InventoryError, match="put the version in quotes"):
         inventory_of(tmp_path, "name: x\ntimescale: {version: 2.20, host: a, name: b, user: c}\n")
+
+
+def test_a_shop_without_timescaledb_is_not_asked_for_it():
+    """Of the shipped items only what nothing else decides asks for the `timescale` section."""
+    functions = list(shipped.functions())
+    inventory = composed().model_validate({"name": "x", "database": DATABASE})
+    left = needs.left_to_others(functions, inventory)
+    asked = [f for f in functions if f.test not in left]
+    words = [w for f in asked for w in needs.missing(f.arguments, inventory)]
+    assert not [w for w in words if "timescale" in w]

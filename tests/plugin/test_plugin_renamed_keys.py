@@ -31,7 +31,7 @@ def test_a_plan_names_old_keys(project: Project, monkeypatch) -> None:
     monkeypatch.chdir(project.path)
     told = CliRunner().invoke(main, ["plan", "--inventory", "prod"])
     assert told.exit_code == 0, told.output
-    assert "Keys of the inventory to rename (1):" in told.output
+    assert "Notes about the inventory (1):" in told.output
     assert NOTE in " ".join(told.output.split())
     as_json = CliRunner().invoke(main, ["plan", "--inventory", "prod", "--json"])
     assert json.loads(as_json.output)["inventory_notes"] == [NOTE]

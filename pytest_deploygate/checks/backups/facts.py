@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from pytest_deploygate.judging.own_lag import OwnLag
+
 
 @dataclass(frozen=True, slots=True)
 class Archiver:
@@ -54,13 +56,15 @@ class Archiving:
     gap: tuple[str, ...] = ()
     gap_problem: str = ""
     now: datetime | None = None
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
     """The newest backup, the newest full one, how many full ones, and the store.
 
-    `unreachable` states why nothing could be read; the rest is then empty.
+    `unreachable` states why nothing could be read; the rest is then empty. `ours`: our own side is the cause, e.g. a name
+    that does not resolve here or a login that the host does not know.
     """
 
     tool: str
@@ -71,6 +75,7 @@ class Repository:
     full_count: int = 0
     store: Store | None = None
     unreachable: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ class Trial:
     problem: str
     label: str = ""
     listed: bool = True
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +182,4 @@ class RestoreFacts:
     left: tuple[str, ...] = ()
     isolation: dict[str, str] = field(default_factory=dict)
     swept: tuple[str, ...] = ()
+    lag: OwnLag = field(default_factory=OwnLag)

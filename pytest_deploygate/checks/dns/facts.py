@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 
 from pytest_deploygate.checks.dns.section import DnsName, networks
+from pytest_deploygate.judging.own_lag import OwnLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ class NameFacts:
 
 @dataclass(frozen=True, slots=True)
 class ZoneAt:
-    """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer."""
+    """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer.
+
+    `ours`: the query did not leave our own side (no route, a firewall here).
+    """
 
     server: str
     name: str
@@ -60,6 +64,7 @@ class ZoneAt:
     transfer: str = "unclear"
     signatures: Signatures | None = None
     problem: str = ""
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Switch:
     elapsed_s: float
     first_all_s: float | None
     earlier: tuple[Observation, ...]
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 def is_new(server: NameAt, wanted: DnsName) -> bool:
@@ -122,6 +128,7 @@ class FailoverFacts:
     name: str
     switched_s: float | None
     back_s: float | None
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site."""
+    """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site.
+
+    `ours`: the request did not leave our own side (no route, a firewall here), so the control proves nothing.
+    """
 
     place: str
     path: str
@@ -144,6 +154,7 @@ class Health:
     attempts: int
     problem: str = ""
     primary_status: int | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+#: Failures of our own side, as they are counted: the requests never left it.
+NOT_RESOLVED = "name not resolved"
+NOT_SENT = "no route from here"
+
 
 @dataclass(frozen=True, slots=True)
 class Second:
@@ -38,6 +42,11 @@ class Latencies:
     max_s: float | None
     points: tuple[tuple[float, float], ...]
     histogram: str
+
+    @property
+    def ours(self) -> int:
+        """How many requests never left our own side."""
+        return sum(self.failures.get(cause, 0) for cause in (NOT_RESOLVED, NOT_SENT))
 
     def blocks(self, limit_s: float) -> list[tuple[int, int]]:
         """Return (requests, at or over the limit) of each second. Raises KeyError for a limit that was not counted."""

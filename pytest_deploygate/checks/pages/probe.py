@@ -37,17 +37,17 @@ def reads(page: PublicPage, pages: Pages) -> tuple[Page, ...]:
     return tuple(_read(page, pages) for _ in range(_READS))
 
 
-def _read(page: PublicPage, pages: Pages) -> Page:
+def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
     now, url = datetime.now(UTC), page.url
     limit_s = (page.timeout or pages.timeout).total_seconds()
     access = page if page.ca_file else page.model_copy(update={"ca_file": pages.ca_file})
     try:
-        with sending.get(access, url, limit_s, stream=True, headers={"Accept": "text/html"}) as answer:
+        with sending.get(
+            access, url, limit_s, afresh=afresh, stream=True, headers={"Accept": "text/html"}
+        ) as answer:
             body = bodies.read(answer, _LARGEST, limit_s)
-    except requests.RequestException as error:
-        return Page(url, now, None, _words(error))
-    except OSError as error:
-        return Page(url, now, None, str(error))
+    except (requests.RequestException, OSError) as error:
+        return Page(url, now, None, sending.why(error))
     text = body.decode(answer.encoding or "utf-8", errors="replace")
     seen = _Seen()
     seen.feed(text)
@@ -66,14 +66,6 @@ def _read(page: PublicPage, pages: Pages) -> Page:
         cookies=tuple(cookie.name for cookie in answer.cookies),
         redirected_to=answer.url if answer.history else "",
     )
-
-
-def _words(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"its certificate is not trusted: {str(error)[:200]}"
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    return f"no connection ({type(error).__name__})"
 
 
 class _Seen(HTMLParser):
@@ -186,7 +178,7 @@ def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
     try:
         commands.must(wanted.drill.stop)
         down = _becomes(wanted.drill, pages, up=False)
-        page = _read(wanted, pages)
+        page = _read(wanted, pages, afresh=True)
     finally:
         commands.must(wanted.drill.start)
     back = _becomes(wanted.drill, pages, up=True)
@@ -213,7 +205,7 @@ def _becomes(settings: MaintenanceDrill, pages: Pages, *, up: bool) -> bool:
     deadline = time.monotonic() + _CHANGES_S
     application = PublicPage(url=settings.application)
     while time.monotonic() < deadline:
-        page = _read(application, pages)
+        page = _read(application, pages, afresh=True)
         if (page.status is not None and page.status < 500) == up:
             return True
         time.sleep(0.1)

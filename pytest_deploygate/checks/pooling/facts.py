@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from pytest_deploygate.judging.own_lag import OwnLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Capacity:
 @dataclass(frozen=True, slots=True)
 class PressureFacts:
     """A pressure test. `failed` clients got an error or no answer at all; `most_servers` is the highest number of
-    server connections seen serving them.
+    server connections seen serving them. `silent` of the failed ones waited in vain; `lag` is ours during the slowest answer.
     """
 
     pooler: str
@@ -65,3 +67,5 @@ class PressureFacts:
     first_error: str
     slowest_s: float
     most_servers: int | None
+    silent: int = 0
+    lag: OwnLag = field(default_factory=OwnLag)

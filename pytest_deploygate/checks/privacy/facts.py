@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.jobs.facts import JobFacts
+from pytest_deploygate.judging.own_lag import OwnLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class RecordFacts:
     waited_s: float
     records: tuple[Record, ...]
     undo_problem: str = ""
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class ErasureFacts:
     took_s: float
     problem: str = ""
     left_behind: int = 0
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+from pytest_deploygate.judging.own_lag import OwnLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class FailoverFacts:
     phantom: int = 0
     writable_after_s: float | None = None
     restored_after_s: float | None = None
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Watch:
     last_replayed_age_s: float | None = None
     marker_s: float | None = None
     problem: str = ""
+    lag: OwnLag = field(default_factory=OwnLag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class PrimaryFacts:
 class ReplicaFacts:
     """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
 
+    `follows` names the node that its receiver, or its primary_conninfo, points at; empty if it is none of the inventory.
+
     `marker_problem` is why no marker row could be written; `upstream_problem` why the upstream did not answer.
     """
 
@@ -75,6 +81,7 @@ class ReplicaFacts:
     watch: Watch
     marker_problem: str
     upstream_problem: str
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,10 @@ class Slot:
 class Server:
     """What one node reports about itself. `problem` is set if it did not answer; then nothing else is known.
 
+    `ours`: our own side is the cause, e.g. its name does not resolve here. `sender` and `heard_s` are the server that its
+    receiver is connected to and the age of the last message from there (pg_stat_wal_receiver), `conninfo` host and port of
+    its primary_conninfo; empty or None where they are not shown to us.
+
     `lsn` is its write position, or its replay position in recovery, in bytes. `slot_wal_limit_mb` is
     max_slot_wal_keep_size (-1: no limit). `sees_all` is false if the role lacks pg_read_all_stats (pg_monitor).
     """
@@ -132,6 +143,10 @@ class Server:
     cluster_name: str = ""
     synchronous_standby_names: str = ""
     synchronous_commit: str = ""
+    ours: bool = False
+    sender: str = ""
+    heard_s: float | None = None
+    conninfo: str = ""
 
     @property
     def answered(self) -> bool:
@@ -186,3 +201,4 @@ class ReplicaUnderLoad:
     first_missing: tuple[int, ...]
     phantom: int
     problem: str
+    lag: OwnLag = field(default_factory=OwnLag)

@@ -220,7 +220,7 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
             f"{plan.last.at:%Y-%m-%d %H:%M} UTC)."
         )
     if plan.notes:
-        yield Text(f"Keys of the inventory to rename ({len(plan.notes)}):")
+        yield Text(f"Notes about the inventory ({len(plan.notes)}):")
         yield from map(_bullet, plan.notes)
     if plan.without:
         yield Text(f"{plan.checklist} is {plan.without}", overflow="fold")

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import testinfra
 
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host import ssh
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.model import CannotTell, NotReached
 from pytest_deploygate.redaction import redact
 
 _TIME = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?:\.\d+)? (?:UTC|GMT)")
@@ -41,6 +42,10 @@ def unit_time(text: str) -> datetime | None:
     return None
 
 
+#: What ssh says when the gate's own key or list of known hosts is the cause.
+_NOT_LET_IN = re.compile(
+    r"Permission denied \(|Host key verification failed|Too many authentication failures|No such identity"
+)
 _SAID = re.compile(r"_stderr=b['\"](.*?)['\"]\)")
 
 
@@ -50,19 +55,27 @@ def _host(name: str) -> Any:
 
 
 def shell(name: str) -> Shell:
-    """Return a function that runs commands on a testinfra host; every error of the connection becomes CannotTell."""
+    """Return a function that runs commands on a testinfra host; every error of the connection becomes CannotTell.
+
+    It is NotReached if our own side is the cause: the name, the route, our login, or nothing answers. A host that was silent
+    before in this run is not waited for again.
+    """
+    place = name.partition("?")[0]  # after the question mark are options of the connection
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
+        if silence := reach.known(place):
+            raise NotReached(f"{place} cannot be accessed: {silence.said}{silence.when}")
         try:
             done = _host(name).run(command, *arguments)
         except Exception as error:  # each backend raises its own
             # testinfra puts the whole result of ssh into its error; the message of ssh is enough.
             said = _SAID.search(str(error))
             words = said[1].replace("\\r", "").replace("\\n", " ").strip() if said else str(error)
-            # After the question mark are options of the connection.
-            raise CannotTell(
-                f"{name.partition('?')[0]} cannot be accessed: {redact(words) or type(error).__name__}"
-            ) from error
+            if reach.no_answer_in(words):
+                reach.silent(place, redact(words))
+            ours = reach.why_ours_in(words) or reach.no_answer_in(words) or _NOT_LET_IN.search(words)
+            kind = NotReached if ours else CannotTell
+            raise kind(f"{place} cannot be accessed: {redact(words) or type(error).__name__}") from error
         return int(done.rc), str(done.stdout), redact(" ".join(str(done.stderr).split()))
 
     return run

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import requests
 
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.redaction import redact
@@ -80,7 +81,7 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     deadline = time.monotonic() + limit_s
     try:
         with sending.send(
-            endpoint, endpoint.url or "", limit_s, stream=True, allow_redirects=False
+            endpoint, endpoint.url or "", limit_s, afresh=True, stream=True, allow_redirects=False
         ) as answer:
             body = b""
             for part in answer.iter_content(65536):
@@ -96,7 +97,7 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     except requests.Timeout:
         return False, False, f"did not answer within {limit_s:g} s"
     except requests.RequestException as error:
-        return False, False, f"cannot be reached: {type(error).__name__}"
+        return False, False, f"cannot be reached: {sending.why(error)}"
     except OSError as error:
         return False, False, f"was not requested: {error}"
     if answer.status_code not in endpoint.status:
@@ -116,4 +117,5 @@ def _connect(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     except ConnectionRefusedError:  # the host answered, the service did not
         return True, False, "refuses connections"
     except OSError as error:
-        return False, False, f"cannot be reached: {error.strerror or type(error).__name__}"
+        why = reach.why_ours(error) or error.strerror or type(error).__name__
+        return False, False, f"cannot be reached: {why}"

@@ -10,15 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from pytest_deploygate.clients import reach
 from pytest_deploygate.fields.postgres import ConnectionSettings, Node
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.model import CannotTell, NotReached
 from pytest_deploygate.redaction import redact
 
 T = TypeVar("T")
@@ -27,21 +27,12 @@ _NOISE = re.compile(
     r'connection failed: |connection to server at "[^"]*"(?: \([^)]*\))?, port \d+ failed: '
     r"|(?:error: )?Is the server running on that host and accepting TCP/IP connections\?|FATAL: ?"
 )
-#: A node that hung during a connection attempt is tried again only after the first of these, and once that has confirmed
-#: it, only after the second. A node that answers at once, e.g. refuses, is tried every time: a restarting server is back soon.
-SILENT_FOR_S = (10.0, 60.0)
+#: A node that took this long to fail is not waited for again in this run (`clients.reach`). One that answers at once, e.g.
+#: refuses, is tried every time: a restarting server is back soon.
 _HUNG_S = 1.0
 Connection = psycopg.Connection[TupleRow]
 Query = str | sql.Composable
 Parameters = Sequence[object] | Mapping[str, object] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Silent:
-    """A node that hung: until when (monotonic) it is not tried again, and why."""
-
-    until: float
-    reason: str
 
 
 class Cluster:
@@ -55,7 +46,6 @@ class Cluster:
         self.settings = settings
         self.writes_schema = writes_schema
         self._open: dict[str, Connection] = {}
-        self._silent: dict[str, _Silent] = {}
         self._locks = {node.name: threading.Lock() for node in settings.nodes}
 
     @property
@@ -115,22 +105,21 @@ class Cluster:
             return dict(zip((n.name for n in wanted), pool.map(guarded, wanted), strict=True))
 
     def connect(self, node: Node, *, read_only: bool = True, afresh: bool = False) -> Connection:
-        """Open a new connection (autocommit). The caller closes it. Raises CannotTell.
+        """Open a new connection (autocommit). The caller closes it. Raises CannotTell; NotReached if nothing answered.
 
-        A node that just hung is not waited for again: the same error is raised at once, unless `afresh`.
+        A node that hung before is not waited for again in this run, unless `afresh`: the reason says when it was tried.
         """
-        silent = self._silent.get(node.name)
-        if silent and not afresh and time.monotonic() < silent.until:
-            raise CannotTell(silent.reason)
+        place = reach.at(node.host, node.port)
+        if not afresh and (silence := reach.known(place)):
+            raise NotReached(f"{node.name} ({place}) cannot be used: {silence.said}{silence.when}")
         began = time.monotonic()
         try:
             opened = self._connect(node, read_only=read_only)
         except CannotTell as unknown:
             if time.monotonic() - began >= _HUNG_S:
-                wait_s = SILENT_FOR_S[1 if silent else 0]
-                self._silent[node.name] = _Silent(time.monotonic() + wait_s, str(unknown))
+                reach.silent(place, str(unknown).partition(" cannot be used: ")[2] or str(unknown))
             raise
-        self._silent.pop(node.name, None)
+        reach.heard(place)
         return opened
 
     def _connect(self, node: Node, *, read_only: bool) -> Connection:
@@ -166,7 +155,9 @@ class Cluster:
                 prepare_threshold=None,
             )
         except psycopg.Error as error:
-            raise CannotTell(explain(node, error)) from error
+            said = explain(node, error)
+            unanswered = reach.why_ours_in(said) or reach.no_answer_in(said)
+            raise (NotReached if unanswered else CannotTell)(said) from error
 
     def writer(self, node: Node) -> tuple[Connection, str]:
         """Return a connection that may write, and the schema to write in. Raises CannotTell without that permission."""

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Store, Trial, Verification, Verified
 from pytest_deploygate.checks.backups.judge import backups
+from pytest_deploygate.checks.backups.probe.seen import Backups, repository
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.model import Verdict
 
@@ -32,7 +33,7 @@ def test_a_good_repository_passes():
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (replace(GOOD, unreachable="ssh: no route to host"), "no route to host"),
+        (replace(GOOD, unreachable="the repository is not mounted"), "none could be restored now"),
         (replace(GOOD, newest=None, newest_full=None, full_count=0), "no backup"),
         (replace(GOOD, newest_full=None, full_count=0), "no full backup"),
         (replace(GOOD, newest=aged(27 * HOUR), newest_full=aged(27 * HOUR)), "limit 26 h"),
@@ -101,3 +102,22 @@ def test_a_night_without_a_backup_fails():
 )
 def test_small_backup(found, verdict):
     assert backups.judge_trial(found, EXPECTED).verdict is verdict
+
+
+def test_a_host_that_our_side_cannot_reach_says_nothing_about_the_backups():
+    """A name that does not resolve, or a login that is not let in, is inconclusive; "none could be restored" is not said."""
+    there = "ssh://backup.invalid cannot be accessed: ssh: Could not resolve hostname backup.invalid"
+    found = backups.judge_repository(replace(GOOD, unreachable=there, ours=True), EXPECTED)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "Could not resolve hostname" in found.reason
+    assert "restored" not in found.reason
+
+
+def test_a_backup_host_that_does_not_resolve_is_inconclusive():
+    """Through the tool, ssh and the judge."""
+    section = Backup.model_validate(
+        {"tool": "pgbackrest", "server": "platform", "host": "ssh://nowhere.invalid"}
+    )
+    found = backups.judge_repository(repository(Backups(section)), section)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "nowhere.invalid" in found.reason

@@ -179,6 +179,11 @@ def test_issuers_that_must_be_allowed():
         (replace(HEALTHY, status=None, problem="timed out", primary_status=200), Verdict.FAIL, "does not answer (timed out)"),
         (replace(HEALTHY, status=None, problem="timed out"), Verdict.INCONCLUSIVE, "nor does the active site: check"),
         (None, Verdict.INCONCLUSIVE, "the standby 192.0.2.20 was not checked"),
+        (
+            Health("192.0.2.20:443", "/health", None, 3, "no route from here", 200, ours=True),
+            Verdict.INCONCLUSIVE,
+            "cannot be reached from here (no route from here)",
+        ),
     ],
 )  # fmt: skip
 def test_the_standby_must_be_healthy(health, verdict, says):

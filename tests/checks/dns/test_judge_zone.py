@@ -224,3 +224,12 @@ def test_only_what_was_told_passes(servers, delegated, chain):
             assert one.signatures.state in ("unsigned", "valid")
     else:
         assert judgement.reason
+
+
+def test_a_server_that_our_side_cannot_reach_is_not_down():
+    """Without a route from here (IPv6, mostly) the other servers' answers prove nothing about it."""
+    ours = replace(DEAD, problem="no route from here: Network is unreachable", ours=True)
+    found = judged(replace(GOOD, servers=(ONE, ours)))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "cannot be reached from here" in found.reason
+    assert judged(replace(GOOD, servers=(ONE, DEAD))).verdict is Verdict.FAIL

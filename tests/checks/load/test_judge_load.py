@@ -148,3 +148,22 @@ def test_nothing_sent_is_inconclusive():
 def test_a_stopped_run_can_fail_but_not_pass():
     found = verdicts(run_of(lambda _n, _t: 0.9, stopped="kill switch: …", lasted_s=20.0))
     assert {j.verdict for j in found.values()} == {Verdict.FAIL}
+
+
+@pytest.mark.parametrize("cause", ["name not resolved", "no route from here"])
+def test_what_never_left_our_side_is_no_failure_of_the_platform(cause):
+    """All, or so many that the rest would pass: inconclusive. A refusal, or a rest that fails by itself, still fails."""
+
+    def found(seconds, failure):
+        return verdicts(run_of(lambda _n, _at: seconds, failure))
+
+    every = found(0.01, lambda _n: cause)
+    assert {each.verdict for each in every.values()} == {Verdict.INCONCLUSIVE}
+    assert "never left this machine" in every[WHOLE, "p50"].reason
+    third = found(0.01, lambda n: cause if n % 3 == 0 else "")
+    assert third[WHOLE, "p99"].verdict is Verdict.INCONCLUSIVE
+    assert third[WHOLE, "p50"].verdict is Verdict.PASS
+    refused = found(0.01, lambda _n: "connection refused")
+    assert {each.verdict for each in refused.values()} == {Verdict.FAIL}
+    slow = found(5.0, lambda n: cause if n % 3 == 0 else "")
+    assert {each.verdict for each in slow.values()} == {Verdict.FAIL}

@@ -26,7 +26,21 @@ from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, RateStage
 from pytest_deploygate.checks.load.tally import Tally, highest_equivalent, new_histogram
-from pytest_deploygate.model import CannotTell, Verdict
+from pytest_deploygate.model import CannotTell, NotReached, Verdict
+
+
+def test_a_name_that_does_not_resolve_sends_nothing():
+    """It is our own side that cannot reach the target: nothing is sent, and nothing is judged."""
+    load = load_on(1, target={"host": "nowhere.invalid"})
+    with pytest.raises(NotReached, match=r"no load was sent: the name nowhere\.invalid"):
+        send(load, "x", calibrate=False)
+
+
+def test_a_target_that_refuses_is_a_failure_of_the_platform():
+    """Nothing listens there: the requests count as failed, as before."""
+    run = send(load_on(1), "x", calibrate=False)
+    assert run.whole.failures.keys() == {"connection refused"}
+    assert run.whole.ours == 0
 
 
 def load_on(port: int, **changes) -> Load:

@@ -11,6 +11,7 @@ from pytest_deploygate.checks.pooling import judge as pooling
 from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PoolFacts, PressureFacts
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
 from pytest_deploygate.drills import record as drills
+from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import Verdict
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -113,3 +114,25 @@ def test_pressure_on_record(changes, verdict, words):
     said = pooling.judge_pressure(missing, Pressure(clients=80))
     assert said.verdict is Verdict.INCONCLUSIVE
     assert "opt_in: prod" in said.reason
+
+
+def test_a_busy_machine_is_not_a_small_pool():
+    """3.06 s of a limit of 3 s, while others had the processors: inconclusive, also if clients waited in vain."""
+    expected = Pressure.model_validate({"clients": 80, "answer_within": "3s"})
+    crowded = OwnLag(over_s=3.06, late_s=0.1, cpu_s=0.4, runnable=3.0, processors=2)
+    late = replace(PRESSURE, slowest_s=3.06, lag=crowded)
+    found = pooling.judge_pressure(pressed(late), expected)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "4.0 tasks wanted the 2 processors" in found.reason
+    assert not [reading.name for reading in found.readings if reading.ok is False]
+    in_vain = replace(late, failed=3, silent=3, first_error="connection timeout expired")
+    assert (
+        pooling.judge_pressure(pressed(in_vain, outcome="failed"), expected).verdict is Verdict.INCONCLUSIVE
+    )
+    for facts in (
+        replace(late, lag=OwnLag()),
+        replace(late, slowest_s=12.0),
+        replace(late, failed=3, silent=0, first_error="too many clients"),
+    ):
+        outcome = "failed" if facts.failed else "good"
+        assert pooling.judge_pressure(pressed(facts, outcome=outcome), expected).verdict is Verdict.FAIL

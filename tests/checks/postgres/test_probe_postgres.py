@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from pytest_deploygate.clients.postgres import cluster as postgres
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.postgres import ConnectionSettings
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.model import CannotTell, NotReached
 
 
 def cluster(port: int) -> Cluster:
@@ -53,13 +54,13 @@ def why(some: Cluster, **more: bool) -> str:
 
 
 def test_a_node_that_hangs_is_waited_for_once() -> None:
-    """A second attempt and a query fail at once with the same reason, without connecting; `afresh` connects."""
+    """A second attempt and a query fail at once, without connecting, and say when it was tried; `afresh` connects."""
     with hanging() as (port, server):
         some = cluster(port)
         first = why(some)
         assert "timeout expired" in first
         assert callers(server) == 1
-        assert why(some) == first
+        assert why(some).startswith(f"{first} (tried at ")
         with pytest.raises(CannotTell, match="timeout expired"):
             some.rows(some.primary, "SELECT 1")
         assert callers(server) == 0
@@ -68,13 +69,36 @@ def test_a_node_that_hangs_is_waited_for_once() -> None:
 
 
 def test_a_node_that_hung_is_asked_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is retried once to confirm, then less often, so that a recovered node is noticed."""
-    monkeypatch.setattr(postgres, "SILENT_FOR_S", (0.0, 60.0))
+    """A recovered node is noticed in a run that lasts for hours."""
     with hanging() as (port, server):
         some = cluster(port)
-        for expected in (1, 1, 0):
-            why(some)
-            assert callers(server) == expected
+        why(some)
+        assert callers(server) == 1
+        later = time.monotonic() + reach.REMEMBERED_S + 1
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        why(some)
+        assert callers(server) == 1
+
+
+def test_what_one_cluster_learns_another_knows() -> None:
+    """The memory is that of the run: a pooler, a second database or a page at the same address costs nothing more."""
+    with hanging() as (port, server):
+        reach.asking("db.connectivity")
+        why(cluster(port))
+        callers(server)
+        assert "tried by db.connectivity at " in why(cluster(port))
+        assert callers(server) == 0
+
+
+def test_a_name_that_does_not_resolve_is_not_reached() -> None:
+    """It is our own side that cannot reach the node: other than a refusal, it says nothing about the server."""
+    settings = {"name": "platform", "user": "deploygate", "primary": "db1.invalid"}
+    some = Cluster(ConnectionSettings.model_validate(settings))
+    with pytest.raises(NotReached, match="correct the host, or its DNS record"):
+        some.connect(some.primary)
+    with pytest.raises(CannotTell) as refused:
+        cluster(1).connect(cluster(1).primary)
+    assert not isinstance(refused.value, NotReached)
 
 
 def test_a_node_that_refuses_is_asked_each_time() -> None:

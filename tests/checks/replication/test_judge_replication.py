@@ -19,6 +19,7 @@ from pytest_deploygate.checks.replication.facts import (
 )
 from pytest_deploygate.checks.replication.judge.streaming import judge_cluster, judge_replica
 from pytest_deploygate.checks.replication.section import Replication
+from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import Verdict
 
 PRIMARY = Server("db1", version=15, system_identifier="77", timeline=3, lsn=900, slot_wal_limit_mb=1024,
@@ -36,6 +37,22 @@ CLUSTER = PrimaryFacts(PRIMARY, (SERVER, replace(SERVER, node="db3")), (STANDBY,
 ORPHAN = replace(SLOT, name="orphan", active=False, retained_bytes=5 * 1024**2)
 BOUNDS = Replication()
 LATE = Watch(10.1, None, 272, 0, 10.1, None)
+
+
+def test_a_node_that_our_side_cannot_resolve_is_no_failure():
+    """Not in pg_stat_replication by its name, and no way to ask it: unknown. One that refuses is down."""
+    unresolved = Server(
+        "db2", problem="db2 (db2.invalid:5432) cannot be used: failed to resolve host", ours=True
+    )
+    found = judge_replica(replace(GOOD, server=unresolved, standby=None, slot=None), BOUNDS)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "whether db2 streams is unknown" in found.reason
+    assert "failed to resolve host" in found.reason
+    orphan = replace(SERVER, receiver="")
+    cluster = replace(CLUSTER, primary=replace(unresolved, node="db1"), replicas=(orphan,), streaming=())
+    assert judge_cluster(cluster, BOUNDS).verdict is Verdict.INCONCLUSIVE
+    refusing = replace(cluster, primary=replace(unresolved, node="db1", ours=False))
+    assert judge_cluster(refusing, BOUNDS).verdict is Verdict.FAIL
 
 
 def test_a_good_replica_passes_and_shows_its_numbers():
@@ -57,7 +74,13 @@ def test_a_good_replica_passes_and_shows_its_numbers():
          ["db2 is down", "refused", "slot db2 holds 1 GB for it"]),
         ({"server": DOWN, "standby": None, "slot": replace(SLOT, active=False, wal_status="lost")}, ["is lost", "must be rebuilt"]),
         ({"server": replace(SERVER, receiver=""), "standby": None}, ["up but receives nothing", "see its log"]),
-        ({"standby": None}, ["follows a server that the inventory does not name", "point it at db1"]),
+        ({"standby": None}, ["where it receives from is hidden from us", "point it at db1"]),
+        ({"standby": None, "server": replace(SERVER, sender="10.0.0.9:5432", heard_s=2.0)},
+         ["pg_stat_wal_receiver names 10.0.0.9:5432, last heard of 2 s ago, which the inventory does not name", "point it at db1"]),
+        ({"standby": None, "server": replace(SERVER, sender="10.0.0.1:5432", heard_s=90.0, conninfo="db1:5432"), "follows": "db1"},
+         ["names 10.0.0.1:5432, last heard of 90 s ago and primary_conninfo names db1:5432, which is db1", "restart db2"]),
+        ({"standby": None, "server": replace(SERVER, conninfo="db3:5432"), "follows": "db3"},
+         ["primary_conninfo names db3:5432, which is db3, not db1", "change its primary_conninfo"]),
         ({"server": replace(SERVER, receiver=""), "standby": None, "upstream_problem": "db1 refused"}, ["receives nothing", "db1 refused"]),
         ({"standby": replace(STANDBY, state="catchup")}, ["state catchup, not streaming"]),
         ({"seen_on": "db3"}, ["streams from db3, not from db1", "`upstream: db3`"]),
@@ -205,3 +228,13 @@ def test_no_slots_need_no_limit():
     primary = replace(PRIMARY, slot_wal_limit_mb=-1)
     facts = replace(CLUSTER, primary=primary, standbys=(replace(STANDBY, slot=""),))
     assert judge_cluster(facts, BOUNDS.model_copy(update={"slots": False})).verdict is Verdict.PASS
+
+
+def test_our_own_lag_is_not_the_replicas():
+    """A marker read after 4.5 s of 4 s while this process stood still for a second is inconclusive, without that a failure."""
+    bounds = Replication.model_validate({"marker_within": "4s", "max_lag_time": "4s"})
+    watch = replace(WATCH, waited_s=4.5, caught_up_s=4.5, marker_s=4.5)
+    assert judge_replica(replace(GOOD, watch=watch), bounds).verdict is Verdict.FAIL
+    ours = judge_replica(replace(GOOD, watch=replace(watch, lag=OwnLag(4.5, late_s=1.0))), bounds)
+    assert ours.verdict is Verdict.INCONCLUSIVE
+    assert "this process was 1 s late itself" in ours.reason

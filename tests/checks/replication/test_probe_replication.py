@@ -81,6 +81,33 @@ def test_a_frozen_receiver_fails_though_it_counts_as_streaming(nodes):
     assert "first missing id 1)" in seen["db2 under load"].reason
 
 
+def test_a_receiver_frozen_for_longer_than_wal_sender_timeout_is_named(nodes):
+    """The primary has given up the connection; what the replica itself says shows that it does follow the primary."""
+    nodes.setting("db1", "wal_sender_timeout", "1s")
+    try:
+        with nodes.frozen("db2"):
+            wait(
+                lambda: (
+                    not nodes.sql("db1", "SELECT 1 FROM pg_stat_replication WHERE application_name = 'db2'")
+                )
+            )
+            found = look(nodes)["db2"]
+    finally:
+        nodes.setting("db1", "wal_sender_timeout", None)
+        wait(
+            lambda: nodes.sql(
+                "db1",
+                "SELECT 1 FROM pg_stat_replication WHERE application_name = 'db2' AND state = 'streaming'",
+            )
+        )
+    assert found.verdict is Verdict.FAIL
+    place = f"127.0.0.1:{nodes.ports['db1']}"
+    assert f"pg_stat_wal_receiver names {place}, last heard of " in found.reason
+    assert f"primary_conninfo names {place}, which is db1" in found.reason
+    assert "restart db2" in found.reason
+    assert "does not name" not in found.reason
+
+
 def test_paused_replay_fails(nodes):
     nodes.sql("db3", "SELECT pg_wal_replay_pause()")
     try:

@@ -31,6 +31,11 @@ FITS = Fits(timedelta(minutes=30), timedelta(days=90))
         ({}, "pass", "the last at 2026-03-03 22:00 UTC"),
         ({"problems": ("the steps take 40 min",)}, "fail", "rollback plan"),
         (
+            {"steps": (replace(STEP, unreached="ssh://db9.invalid cannot be accessed"),)},
+            "inconclusive",
+            "DNS back could not be dry-run from here: ssh://db9.invalid",
+        ),
+        (
             {"steps": (replace(STEP, problems=("nothing verifies it",)),)},
             "fail",
             "DNS back: nothing verifies it",

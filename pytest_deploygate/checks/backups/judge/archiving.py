@@ -27,7 +27,13 @@ def judge_archiving(found: Archiving, expected: Backup) -> Judgement:
             readings,
         )
     said = Collector(confirmed=True)
-    said.wrong(*_not_archived(found, expected), *_failing(found), *_gap(found))
+    limit_s = expected.archived_within.total_seconds()
+    ours = found.lag.explains(found.archived_s or 0.0, limit_s) if found.stored else ""
+    if ours:
+        said.unknown(*(f"{text}, {ours}" for text in _not_archived(found, expected)))
+    else:
+        said.wrong(*_not_archived(found, expected))
+    said.wrong(*_failing(found), *_gap(found))
     said.read(*readings)
     if found.gap_problem:
         said.unknown(f"whether the archive has a gap is unknown: {found.gap_problem}")

@@ -8,6 +8,7 @@ from pytest_deploygate.checks.backups.facts import RestoreFacts
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.drills.judging import common_readings, counted, doubt, failure_of, when
 from pytest_deploygate.drills.record import Evidence, Record
+from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 #: If more than this share of rows is in parts that changed at the marker, the comparison proves too little.
@@ -32,7 +33,7 @@ def judge_restore(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
         advice = _ADVICE.get(record.outcome, "see the record")
         return Judgement(Verdict.FAIL, f"{failed}; {advice}", readings, notes)
     if wrong := list(_objectives(facts, expected)):
-        return Judgement(Verdict.FAIL, "; ".join(wrong), readings, notes)
+        return _excused(Judgement(Verdict.FAIL, "; ".join(wrong), readings, notes), facts, expected)
     if unproven := _unproven(facts):
         return Judgement(Verdict.INCONCLUSIVE, unproven, readings, notes)
     indexes = f", {facts.indexes} indexes sound" if facts.indexes is not None else ""
@@ -68,7 +69,8 @@ def judge_rehearsal(found: Evidence[RestoreFacts], expected: Backup) -> Judgemen
             readings,
         )
     if wrong := list(_objectives(facts, expected)):
-        return Judgement(Verdict.FAIL, f"rehearsal of {when(record)}: {'; '.join(wrong)}", readings)
+        late = Judgement(Verdict.FAIL, f"rehearsal of {when(record)}: {'; '.join(wrong)}", readings)
+        return _excused(late, facts, expected)
     return Judgement(
         Verdict.PASS,
         f"rehearsal of {when(record)} ({facts.by}): RTO {words_for(facts.rto_s)} of {words_for(expected.rto)}, RPO "
@@ -90,10 +92,18 @@ def _on_record(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
         return drill
     facts, on = drill.record.facts, when(drill.record)
     if wrong := list(_objectives(facts, expected)):
-        return Judgement(Verdict.FAIL, f"drill of {on}: {'; '.join(wrong)}", drill.readings)
+        late = Judgement(Verdict.FAIL, f"drill of {on}: {'; '.join(wrong)}", drill.readings)
+        return _excused(late, facts, expected)
     if unproven := _unproven(facts):
         return Judgement(Verdict.INCONCLUSIVE, f"drill of {on}: {unproven}", drill.readings)
     return Judgement(Verdict.PASS, f"on record: drill of {on}, {facts.rows} rows equal", drill.readings)
+
+
+def _excused(late: Judgement, facts: RestoreFacts, expected: Backup) -> Judgement:
+    """Return a failed RTO as inconclusive if our own lag explains it; the RPO is no time that we took."""
+    if facts.rpo_s is None or facts.rpo_s > expected.rpo.total_seconds():
+        return late
+    return excused(late, facts.lag, facts.rto_s, expected.rto.total_seconds())
 
 
 def _objectives(facts: RestoreFacts, expected: Backup) -> Iterator[str]:

@@ -14,6 +14,7 @@ import psycopg
 from pytest_deploygate.checks.backups.facts import Archiver, Archiving, Mark
 from pytest_deploygate.checks.backups.probe import wal
 from pytest_deploygate.checks.backups.probe.seen import Backups
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.model import CannotTell
@@ -64,8 +65,9 @@ def archive_marker(cluster: Cluster, backups: Backups) -> Archiving:
     blank = Archiving(backups.tool.name, backups.tool.recovers, before, before, made, None, None)
     if not backups.tool.recovers:
         return replace(blank, now=datetime.now(UTC))
-    archived_s, stored = wait(cluster, backups, made, began)
-    found = replace(blank, after=state(cluster), archived_s=archived_s, stored=stored)
+    with own_lag.watching() as lag:
+        archived_s, stored = wait(cluster, backups, made, began)
+        found = replace(blank, after=state(cluster), archived_s=archived_s, stored=stored, lag=lag.since())
     return replace(_gap(found, backups), now=datetime.now(UTC))
 
 

@@ -16,7 +16,9 @@ from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.probe.source import Facts, Marked
 from pytest_deploygate.checks.backups.section import Scratch
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.host.place import Place
+from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.model import CannotTell
@@ -115,8 +117,8 @@ class _Drill:
                 f"its segment {marked.mark.segment} is not archived",
             )
             return self._now(total_s=round(time.monotonic() - self.began, 3))
-        with Instance(self.place, folder) as instance:
-            self._restore(instance, programs, newest, marked)
+        with Instance(self.place, folder) as instance, own_lag.watching() as lag:
+            self._restore(instance, programs, newest, marked, lag)
         return self._now(total_s=round(time.monotonic() - self.began, 3))
 
     def _newest(self) -> BackupSet:
@@ -148,7 +150,9 @@ class _Drill:
             return None
         return round(now.timeout_s + marked.archived_s, 3)
 
-    def _restore(self, instance: Instance, programs: Programs, newest: BackupSet, marked: Marked) -> None:
+    def _restore(
+        self, instance: Instance, programs: Programs, newest: BackupSet, marked: Marked, lag: Lag
+    ) -> None:
         began = time.monotonic()
         done = self.tool.restore(newest, instance.data, self.place)
         if done.code:
@@ -164,7 +168,9 @@ class _Drill:
             return
         elapsed = time.monotonic() - began
         self._now(
-            rto_s=round(elapsed, 3), recovered_s=round(elapsed - (self.record.facts.copied_s or 0.0), 3)
+            rto_s=round(elapsed, 3),
+            recovered_s=round(elapsed - (self.record.facts.copied_s or 0.0), 3),
+            lag=lag.since(began),
         )
         began = time.monotonic()
         if self._isolated(instance, programs) and self._compared(instance, programs, marked):

@@ -22,6 +22,7 @@ from pytest_deploygate.checks.backups.probe import contents
 from pytest_deploygate.checks.backups.probe.contents import Contents, Table
 from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.drills.record import GOOD
@@ -101,7 +102,9 @@ def drill(
         row[0]
         for row in cluster.rows(cluster.primary, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
     ]
-    problem, took = restore(instance, programs, place, backups, newest, roles, database)
+    with own_lag.watching() as sampled:
+        problem, took = restore(instance, programs, place, backups, newest, roles, database)
+        lag = sampled.since()
     age_s = (datetime.now(UTC) - newest.started).total_seconds()
     found: dict[str, Any] = {"copied_s": round(took, 3), "rpo_s": round(age_s, 3)}
     if problem:
@@ -129,7 +132,7 @@ def drill(
     compared = len(tables) - len(unknown)
     rows = sum(n for t in tables if t.label not in unknown for n, _ in there.tables.get(t.label, {}).values())
     found |= {
-        "rto_s": round(took, 3), "marker_found": None, "tables": compared, "rows": rows, "differs": tuple(wrong),
+        "rto_s": round(took, 3), "lag": lag, "marker_found": None, "tables": compared, "rows": rows, "differs": tuple(wrong),
         "left": (*chosen.left_out, *large, *(f"{u} (written since the dump, or different from it)" for u in unknown)),
     }  # fmt: skip
     return Told("contents" if wrong else GOOD, "; ".join(wrong[:4]), found)

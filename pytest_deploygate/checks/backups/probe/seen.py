@@ -11,7 +11,7 @@ from pytest_deploygate.checks.backups.facts import BackupSet, Repository, Verifi
 from pytest_deploygate.checks.backups.probe.named_tool import tool
 from pytest_deploygate.checks.backups.probe.tools import Tool
 from pytest_deploygate.checks.backups.section import Backup
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.model import CannotTell, NotReached
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Backups:
                     self._answers[subject] = unknown
             answer = self._answers[subject]
         if isinstance(answer, CannotTell):
-            raise CannotTell(str(answer))
+            raise type(answer)(str(answer))
         return cast("T", answer)
 
     def listed(self) -> tuple[BackupSet, ...]:
@@ -63,7 +63,8 @@ def repository(backups: Backups) -> Repository:
         sets = backups.listed()
         store = backups.once("store", made.store)
     except CannotTell as unknown:
-        return Repository(made.name, place.name, now, unreachable=str(unknown))
+        ours = isinstance(unknown, NotReached)
+        return Repository(made.name, place.name, now, unreachable=str(unknown), ours=ours)
     full = [each for each in sets if each.full]
     return Repository(
         made.name, place.name, now, sets[-1] if sets else None, full[-1] if full else None, len(full), store

@@ -6,6 +6,7 @@ import time
 
 from pytest_deploygate.checks.backups.facts import Trial
 from pytest_deploygate.checks.backups.probe.seen import Backups
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.model import CannotTell
 
 #: Another backup may be running; a small one waits for it this long.
@@ -25,7 +26,9 @@ def take_backup(backups: Backups) -> Trial:
     began = time.monotonic()
     while True:
         started = time.monotonic()
-        done = backups.tool.place.run(command, timeout_s=bound_s)
+        with own_lag.watching() as sampled:
+            done = backups.tool.place.run(command, timeout_s=bound_s)
+            lag = sampled.since(started)
         if not (done.code and any(words in done.said for words in _BUSY)):
             break
         if time.monotonic() - began > _PATIENCE_S:
@@ -39,8 +42,8 @@ def take_backup(backups: Backups) -> Trial:
     if done.code:
         return Trial(command, took, done.said)
     if backups.criteria.take:  # what the inventory's own command creates is not checked
-        return Trial(command, took, "", listed=False)
+        return Trial(command, took, "", listed=False, lag=lag)
     backups.forget()
     new = [each.label for each in backups.listed() if each.label not in before]
     problem = "" if new else "it ended without an error, but no new backup is in the repository"
-    return Trial(command, took, problem, new[-1] if new else "")
+    return Trial(command, took, problem, new[-1] if new else "", lag=lag)

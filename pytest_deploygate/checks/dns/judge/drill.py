@@ -8,6 +8,7 @@ from pytest_deploygate.checks.dns.facts import FailoverFacts
 from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence
+from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
@@ -36,12 +37,13 @@ def judge_failover(found: Evidence[FailoverFacts], expected: DnsFailover | None)
             drill.readings,
         )
     if facts.switched_s > expected.within.total_seconds():
-        return Judgement(
+        late = Judgement(
             Verdict.FAIL,
             f"in the drill of {when(drill.record)} {facts.name} pointed to the standby after {facts.switched_s:.1f} s, "
             f"limit {words_for(expected.within)}: shorten its TTL or the health check's interval, then {again}",
             drill.readings,
         )
+        return excused(late, facts.lag, facts.switched_s, expected.within.total_seconds())
     done = "now" if found.ran_now else f"on {drill.record.date:%Y-%m-%d}"
     return Judgement(
         Verdict.PASS,

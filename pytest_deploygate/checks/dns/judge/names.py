@@ -143,6 +143,10 @@ def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:
         said.unknown(
             f"the standby {health.place} does not answer ({health.problem}), nor does the active site: check the network from here"
         )
+    elif health.status is None and health.ours:
+        said.unknown(
+            f"the standby {health.place} cannot be reached from here ({health.problem}): run this where it can"
+        )
     elif health.status != 200:
         answer = (
             f"answers {health.status}" if health.status is not None else f"does not answer ({health.problem})"

@@ -42,7 +42,11 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
     if not found.servers:
         said.unknown("there is no server to query")
     for server in found.servers if answering else ():
-        if server.problem:
+        if server.ours:
+            said.unknown(
+                f"cannot be reached from here ({server.problem}): run this where it can", where=server.server
+            )
+        elif server.problem:
             said.wrong(
                 f"does not answer ({server.problem}) while others do, which delays users: bring it up",
                 where=server.server,

@@ -13,9 +13,11 @@ from typing import Any
 from pytest_deploygate.checks.dns.facts import FailoverFacts
 from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.files import sha256
+from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import CannotTell
 
 Record = drills.Record[FailoverFacts]
@@ -84,10 +86,13 @@ def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Rec
         )
     switched = back = None
     problem = ""
+    lag = OwnLag()
     try:
         began = time.monotonic()
-        commands.must(failover.stop)
-        switched = _wait(settings, wanted, {standby.address}, failover, began)
+        with own_lag.watching() as sampled:
+            commands.must(failover.stop)
+            switched = _wait(settings, wanted, {standby.address}, failover, began)
+            lag = sampled.since(began)
         if switched is None:
             problem = f"{wanted.name} did not point to {standby.address} in time"
     except CannotTell as error:
@@ -99,7 +104,7 @@ def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Rec
     if not problem and back is None:
         problem = f"{wanted.name} did not switch back to {', '.join(sorted(before))} in time"
     record = drills.made(
-        FailoverFacts(wanted.name, switched, back),
+        FailoverFacts(wanted.name, switched, back, lag),
         "failed" if problem else drills.GOOD,
         configuration(settings, wanted),
         reason=problem,
@@ -124,7 +129,7 @@ def _wait(
 ) -> float | None:
     """Poll until every authoritative server returns these values; return the time since `began`, in seconds."""
     while (elapsed := time.monotonic() - began) < failover.patience_s:
-        facts = dns.name(settings, wanted)
+        facts = dns.name(settings, wanted, afresh=True)
         elapsed = time.monotonic() - began
         mine = [set(r.values) for server in facts.servers if not server.resolver for r in server.over]
         if all(found == values for found in mine):

@@ -29,6 +29,7 @@ from pytest_deploygate.checks.dns.facts import (
 )
 from pytest_deploygate.checks.dns.probe import signatures as dns_signatures
 from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
+from pytest_deploygate.clients import reach
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -39,13 +40,15 @@ _ATTEMPTS = 2
 _LONGEST_ALIAS = 8
 
 
-def name(settings: Dns, wanted: DnsName) -> NameFacts:
+def name(settings: Dns, wanted: DnsName, *, afresh: bool = False) -> NameFacts:
     """Query every server and resolver for a name, over UDP and TCP.
 
-    A missing answer is a value of the facts; nothing is raised.
+    `afresh` also asks a server that was silent before in this run: for what waits until its answer changes. A missing answer is a value of the facts; nothing is raised.
     """
     asked = [(server, False) for server in settings.servers] + [(r, True) for r in settings.resolvers]
-    found = side_by_side(lambda one: _name_at(one[0], wanted, settings, resolver=one[1]), asked)
+    found = side_by_side(
+        lambda one: _name_at(one[0], wanted, settings, resolver=one[1], afresh=afresh), asked
+    )
     caa = _caa(settings, wanted) if wanted.caa else None
     return NameFacts(wanted.name, datetime.now(UTC), tuple(found), caa)
 
@@ -76,17 +79,33 @@ def question(name_: str, kind: str, *, recurse: bool, dnssec: bool = False) -> d
 
 
 def send(
-    server: NameServer, asked: dns.message.Message, timeout_s: float, *, tcp: bool = False
+    server: NameServer,
+    asked: dns.message.Message,
+    timeout_s: float,
+    *,
+    tcp: bool = False,
+    afresh: bool = False,
 ) -> tuple[dns.message.Message | None, str, int]:
-    """Send a query, with one retry; return the answer, the problem, and the number of attempts."""
-    problem = ""
+    """Send a query, with one retry; return the answer, the problem, and the number of attempts.
+
+    A server that was silent before in this run over this transport is not asked again, unless `afresh`.
+    """
+    place = f"{server.label} over {'TCP' if tcp else 'UDP'}"
+    if not afresh and (silence := reach.known(place)):
+        return None, str(silence), 0
+    problem, silent = "", False
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             how = dns.query.tcp if tcp else dns.query.udp
             more = {} if tcp else {"ignore_unexpected": True}
-            return how(asked, server.address, timeout=timeout_s, port=server.port, **more), "", attempt  # type: ignore[arg-type]
+            answer = how(asked, server.address, timeout=timeout_s, port=server.port, **more)  # type: ignore[arg-type]
         except _FAILURES as error:
-            problem = _words(error, timeout_s)
+            problem, silent = _words(error, timeout_s), isinstance(error, dns.exception.Timeout)
+        else:
+            reach.heard(place)
+            return answer, "", attempt
+    if silent and not reach.was_heard(place):
+        reach.silent(place, problem)
     return None, problem, _ATTEMPTS
 
 
@@ -95,16 +114,22 @@ def _words(error: BaseException, timeout_s: float) -> str:
         return f"no answer within {timeout_s:g} s"
     if isinstance(error, ConnectionRefusedError):
         return "nothing listens there (connection refused)"
+    if ours := reach.why_ours(error):
+        return ours
     return f"{type(error).__name__}: {error}"
 
 
-def _name_at(server: NameServer, wanted: DnsName, settings: Dns, *, resolver: bool) -> NameAt:
+def _name_at(server: NameServer, wanted: DnsName, settings: Dns, *, resolver: bool, afresh: bool) -> NameAt:
     timeout_s = settings.timeout.total_seconds()
-    over = [_records(server, wanted, timeout_s, tcp=tcp, recurse=resolver) for tcp in (False, True)]
+    over = [
+        _records(server, wanted, timeout_s, tcp=tcp, recurse=resolver, afresh=afresh) for tcp in (False, True)
+    ]
     return NameAt(server.label, resolver, tuple(over))
 
 
-def _records(server: NameServer, wanted: DnsName, timeout_s: float, *, tcp: bool, recurse: bool) -> Records:
+def _records(
+    server: NameServer, wanted: DnsName, timeout_s: float, *, tcp: bool, recurse: bool, afresh: bool = False
+) -> Records:
     """Query A and AAAA, or only the alias, and merge the answers."""
     transport = "TCP" if tcp else "UDP"
     kinds = ("CNAME",) if wanted.cname else ("A", "AAAA")
@@ -114,7 +139,7 @@ def _records(server: NameServer, wanted: DnsName, timeout_s: float, *, tcp: bool
     rcode, authoritative, attempts = "", True, 1
     for kind in kinds:
         answer, problem, tried = send(
-            server, question(wanted.name, kind, recurse=recurse), timeout_s, tcp=tcp
+            server, question(wanted.name, kind, recurse=recurse), timeout_s, tcp=tcp, afresh=afresh
         )
         attempts = max(attempts, tried)
         if answer is None:
@@ -163,7 +188,13 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
     timeout_s = settings.timeout.total_seconds()
     answer, problem, _ = send(server, question(settings.zone, "SOA", recurse=True), timeout_s)
     if answer is None:
-        return ZoneAt(server.label, server.name, f"{server.address}:{server.port}", problem=problem)
+        return ZoneAt(
+            server.label,
+            server.name,
+            f"{server.address}:{server.port}",
+            problem=problem,
+            ours=bool(reach.why_ours_in(problem)),
+        )
     serial = next((r[0].serial for r in answer.answer if r.rdtype == dns.rdatatype.SOA), None)
     names, _, _ = send(server, question(settings.zone, "NS", recurse=False), timeout_s)
     return ZoneAt(

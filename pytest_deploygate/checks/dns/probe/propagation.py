@@ -11,6 +11,8 @@ from pytest_deploygate.checks.dns.facts import Switch, is_new, says
 from pytest_deploygate.checks.dns.probe import history as dns_history
 from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Cutover, Dns
+from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients.own_lag import Lag
 
 _PAUSE_S = 0.5
 
@@ -31,19 +33,25 @@ def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progre
     `show` gets the progress after each round, `history` is the file of earlier observations. Raises CannotTell if
     that file cannot be used.
     """
+    with own_lag.watching() as lag:
+        return _watch(settings, cutover, history, show, lag)
+
+
+def _watch(
+    settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None], lag: Lag
+) -> Switch:
     wanted, began = cutover.expected, time.monotonic()
     deadline_s = cutover.patience_s
     rounds = 0
     while True:
-        facts = dns.name(settings, wanted)
+        facts = dns.name(settings, wanted, afresh=True)
         rounds += 1
         elapsed_s = time.monotonic() - began
         there = [is_new(server, wanted) for server in facts.servers]
         rows = tuple((s.server, says(s), new) for s, new in zip(facts.servers, there, strict=True))
         show(Progress(wanted.name, rows, elapsed_s, deadline_s))
-        if all(there) or (elapsed_s >= deadline_s and rounds > 1):
+        if all(there) or (lag.fair_s(began) >= deadline_s and rounds > 1):
             earlier = dns_history.remember(history, facts)
-            return Switch(
-                facts, rounds, round(elapsed_s, 3), round(elapsed_s, 3) if all(there) else None, earlier
-            )
+            first_all_s = round(elapsed_s, 3) if all(there) else None
+            return Switch(facts, rounds, round(elapsed_s, 3), first_all_s, earlier, lag.since(began))
         time.sleep(min(_PAUSE_S, max(0.05, deadline_s - elapsed_s)))

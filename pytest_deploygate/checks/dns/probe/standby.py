@@ -8,6 +8,7 @@ from pytest_deploygate.checks.dns.facts import Health
 from pytest_deploygate.checks.dns.section import DnsName, Standby, networks
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
+from pytest_deploygate.clients import reach
 
 _ATTEMPTS = 3
 
@@ -21,9 +22,9 @@ def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
     standby = wanted.standby
     if standby is None:
         return None
-    status, problem, attempts = None, "", 0
+    status, problem, attempts, ours = None, "", 0, False
     for attempts in range(1, _ATTEMPTS + 1):  # noqa: B007 (used in the result)
-        status, problem = _status(standby.address, standby, wanted.name, timeout_s)
+        status, problem, ours = _status(standby.address, standby, wanted.name, timeout_s)
         if status == 200:
             break
     control = None
@@ -34,16 +35,18 @@ def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
             (s for a in others if (s := _status(a, standby, wanted.name, timeout_s)[0]) is not None), None
         )
     place = Place(wanted.name, standby.address, standby.port, "none", timeout_s).label
-    return Health(place, standby.path, status, attempts, problem, control)
+    return Health(place, standby.path, status, attempts, problem, control, ours)
 
 
-def _status(address: str, standby: Standby, host: str, timeout_s: float) -> tuple[int | None, str]:
+def _status(address: str, standby: Standby, host: str, timeout_s: float) -> tuple[int | None, str, bool]:
     where = Place(host, address, standby.port, "none", timeout_s)
     connection = AtAddress(where, standby.port, tls=standby.tls)
     try:
-        connection.request("GET", standby.path, headers={"Host": host, "User-Agent": "deploygate"})
-        return connection.getresponse().status, ""
+        with reach.attempt(f"{reach.at(address, standby.port)}{standby.path}"):
+            connection.request("GET", standby.path, headers={"Host": host, "User-Agent": "deploygate"})
+            return connection.getresponse().status, "", False
     except (OSError, http.client.HTTPException) as error:
-        return None, str(error) or type(error).__name__
+        ours = reach.why_ours(error)
+        return None, ours or str(error) or type(error).__name__, bool(ours)
     finally:
         connection.close()

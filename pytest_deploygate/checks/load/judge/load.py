@@ -83,6 +83,7 @@ def judge_latency(run: LoadRun, criterion: Criterion) -> Judgement:
         found.blocks(criterion.limit_s), criterion.quantile, criterion.alpha, criterion.alpha_fail
     )
     blind, doubts = list(_client_doubts(run.client, criterion)), list(_plan_doubts(run, found, criterion))
+    blind += _unsent(found, criterion, decided)
     if blind:
         verdict, reason = Verdict.INCONCLUSIVE, f"{_about(criterion)}: {'; '.join(blind)}"
     elif decided.verdict is Verdict.FAIL:
@@ -122,6 +123,19 @@ def _client_doubts(client: Client, criterion: Criterion) -> Iterator[str]:
         yield (
             f"this client measures {criterion.name} {_ms(floor)} on a no-op server, over half of the limit "
             f"{_ms(limit)}: measure from a less busy machine"
+        )
+
+
+def _unsent(found: Latencies, criterion: Criterion, decided: Decided) -> Iterator[str]:
+    """Yield why the failures of our own side decide: without them the rest would not fail. A pass counts them as slow."""
+    if not found.ours or decided.verdict is Verdict.PASS:
+        return
+    left = [(decided.n - found.ours, max(0, decided.over - found.ours))]
+    rest = quantiles.decide(left, criterion.quantile, criterion.alpha, criterion.alpha_fail)
+    if not left[0][0] or rest.verdict is not Verdict.FAIL:
+        yield (
+            f"{found.ours} of {found.requests} requests never left this machine{_failures(found)}; correct the name or the "
+            "route of `load.target`, then run this again"
         )
 
 

@@ -189,7 +189,7 @@ class Engine:
         now = perf_counter()
         for curl, code, words in ended:
             each = self._flying.pop(curl)
-            wrong = failure(code, words) if code else each.wrong()
+            wrong = failure(curl, code, words) if code else each.wrong()
             latency = now - self._began - each.due_s
             if not wrong and latency >= self._timeouts[each.number]:
                 wrong = "no answer in time"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,8 @@ from pytest_deploygate.checks.load.probe import arrivals
 from pytest_deploygate.checks.load.probe.engine import PHASES, Course, Engine, Look
 from pytest_deploygate.checks.load.section import Load, LoadTarget, RateStage
 from pytest_deploygate.checks.load.tally import Tally
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.clients import reach
+from pytest_deploygate.model import CannotTell, NotReached
 
 _CALIBRATION = timedelta(seconds=1)
 _CALIBRATION_TRIES = 3
@@ -43,6 +45,7 @@ def send(
     if target is None:
         raise CannotTell("`load` has no `target`: there is nothing to send load to")
     _can(target)
+    _reachable(target)
     floor, problem = _floor(load) if calibrate else (None, "the client was not calibrated")
     plan = arrivals.plan(load.stages, [e.weight for e in load.endpoints], load.max_requests)
     tally = Tally([e.label for e in load.endpoints], load.known_limits_s)
@@ -75,6 +78,25 @@ def _can(target: LoadTarget) -> None:
         raise CannotTell(
             "HTTP/2 was requested, but this libcurl does not support it; set `http: 1.1`, or install pycurl's own wheel"
         )
+
+
+def _reachable(target: LoadTarget) -> None:
+    """Raise NotReached if no request could leave our own side, or the target was silent before in this run."""
+    parts = urllib.parse.urlsplit(target.origin)
+    host, port = (
+        target.connect_to or parts.hostname or "",
+        parts.port or (443 if parts.scheme == "https" else 80),
+    )
+    try:
+        found = reach.addresses(host, port)
+    except (OSError, UnicodeError) as error:
+        raise NotReached(
+            f"no load was sent: the name {host} of `load.target` does not resolve here ({error}); correct it, or set "
+            "`connect_to`"
+        ) from None
+    silent = [silence for address in found if (silence := reach.known(reach.at(address, port)))]
+    if len(silent) == len(found):
+        raise NotReached(f"no load was sent: {silent[0]}")
 
 
 def _client(plan: arrivals.Plan, course: Course, floor: Floor | None, problem: str) -> Client:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import pycurl
 
+from pytest_deploygate.checks.load.facts import NOT_RESOLVED, NOT_SENT
 from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.fields.http import HttpLogin
 from pytest_deploygate.redaction import redact
@@ -15,8 +17,9 @@ from pytest_deploygate.redaction import redact
 _AGENT = "pytest-deploygate load"
 _FAILED = {
     pycurl.E_OPERATION_TIMEDOUT: "no answer in time",
-    pycurl.E_COULDNT_CONNECT: "connection refused or unreachable",
-    pycurl.E_COULDNT_RESOLVE_HOST: "name not resolved",
+    pycurl.E_COULDNT_CONNECT: "connection refused",
+    pycurl.E_COULDNT_RESOLVE_HOST: NOT_RESOLVED,
+    pycurl.E_COULDNT_RESOLVE_PROXY: NOT_RESOLVED,
     pycurl.E_PEER_FAILED_VERIFICATION: "certificate not trusted",
     pycurl.E_SSL_CONNECT_ERROR: "TLS handshake failed",
     pycurl.E_GOT_NOTHING: "connection closed without an answer",
@@ -64,8 +67,12 @@ class Exchange:
         return redact(self.endpoint.lacking(b"".join(self.read).decode(errors="replace")))
 
 
-def failure(code: int, message: str) -> str:
+def failure(curl: pycurl.Curl, code: int, message: str) -> str:
     """Describe libcurl's error briefly, with the same words for the same cause, so that they can be counted."""
+    if code == pycurl.E_COULDNT_CONNECT:
+        number = curl.getinfo(pycurl.OS_ERRNO)
+        if reach.why_ours(OSError(number, "")):
+            return NOT_SENT
     return _FAILED.get(code) or redact(message)[:80] or f"libcurl error {code}"
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.types import ExistingPath, Section
+
+Tool = Literal["flyway", "django", "golang-migrate", "liquibase", "rails"]
+#: What to add to an inventory without it.
+HOW = (
+    f"migrations: {{alembic: FOLDER}}` or, for {', '.join(get_args(Tool))}, `migrations: {{tool: NAME, scripts: FOLDER}}` or, "
+    "for any other tool, `migrations: {query: SELECT …, expect: VERSION}"
+)
 
 
 class Migrations(Section):
@@ -14,16 +21,14 @@ class Migrations(Section):
 
     exactly_one = ("alembic", "tool", "query")
     instead = (
-        "set one of `alembic: FOLDER`, `tool: flyway` (or another) with `scripts: FOLDER` or `expect: VERSION`, "
-        "or `query: SELECT …` with `expect: VERSION`"
+        f"name the tool: `alembic: FOLDER`, or `tool: NAME` ({', '.join(get_args(Tool))}) with `scripts: FOLDER` or "
+        "`expect: VERSION`, or for any other tool `query: SELECT …` with `expect: VERSION`"
     )
 
     alembic: ExistingPath | None = Field(
         default=None, description="folder with Alembic's env.py and versions/ (script_location)"
     )
-    tool: Literal["flyway", "django", "golang-migrate", "liquibase", "rails"] | None = Field(
-        default=None, description="migration tool whose own table is read"
-    )
+    tool: Tool | None = Field(default=None, description="migration tool whose own table is read")
     scripts: ExistingPath | None = Field(
         default=None, description="the tool's folder of migrations, from which the expected ones are read"
     )

@@ -18,6 +18,7 @@ from pytest_deploygate.checks.people.facts import (
     BackingSeen,
 )
 from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
+from pytest_deploygate.clients.http import sending
 from pytest_deploygate.files import sha256
 
 SIGNERS = "allowed_signers"
@@ -99,7 +100,12 @@ def _url(backing: Backing, fetch: bool, timeout_s: float) -> BackingSeen:
         return BackingSeen(backing, asked=False)
     deadline = time.monotonic() + 6 * timeout_s
     try:
-        with requests.get(backing.url, timeout=timeout_s, stream=True) as answer:
+        with sending.once(
+            f"GET {backing.url}",
+            backing.url,
+            timeout_s,
+            lambda s: requests.get(backing.url, timeout=s, stream=True),
+        ) as answer:
             if not backing.sha256 or answer.status_code != requests.codes.ok:
                 return BackingSeen(backing, status=answer.status_code)
             found, size = hashlib.sha256(), 0
@@ -111,4 +117,4 @@ def _url(backing: Backing, fetch: bool, timeout_s: float) -> BackingSeen:
                     return BackingSeen(backing, status=answer.status_code, problem=why)
             return BackingSeen(backing, found=found.hexdigest(), status=answer.status_code)
     except (requests.RequestException, OSError) as error:
-        return BackingSeen(backing, problem=f"did not answer: {type(error).__name__}")
+        return BackingSeen(backing, problem=f"did not answer: {sending.why(error)}")

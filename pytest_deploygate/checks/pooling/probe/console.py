@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PoolFacts
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling
 from pytest_deploygate.checks.postgres.probe import servers
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.redaction import redact
@@ -63,6 +64,9 @@ def login(cluster: Cluster, pooler: Pooler, database: str) -> dict[str, Any]:
 
 def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     name = pooler.database or cluster.settings.name
+    place = reach.at(pooler.host, pooler.port)
+    if silence := reach.known(place):
+        return PoolerFacts(pooler.name, problem=str(silence))
     try:
         with closing(
             psycopg.connect(
@@ -76,6 +80,8 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
             pools = _show(console, "POOLS")
     except psycopg.Error as error:
         text = redact(" ".join(str(error).split()))
+        if reach.no_answer_in(text):
+            reach.silent(place, text)
         return PoolerFacts(pooler.name, problem=text, refused="Connection refused" in text)
     found = next((row for row in databases if row["name"] in (name, "*")), None)
     if found is None:

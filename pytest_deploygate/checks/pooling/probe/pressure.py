@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -21,8 +21,11 @@ import psycopg
 from pytest_deploygate.checks.pooling.facts import Capacity, PressureFacts
 from pytest_deploygate.checks.pooling.probe.console import capacity, login
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
+from pytest_deploygate.clients import own_lag, reach
+from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills import record as drills
+from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import CannotTell, words_for
 from pytest_deploygate.redaction import redact
 
@@ -40,6 +43,13 @@ class _Client:
     answers: int = 0
     slowest_s: float = 0.0
     error: str = ""
+    silent: bool = False
+    lag: OwnLag = field(default_factory=OwnLag)
+
+    def took(self, began: float, lag: Lag) -> None:
+        """Keep the longest wait, and what delayed us in it."""
+        if (seconds := time.monotonic() - began) > self.slowest_s:
+            self.slowest_s, self.lag = seconds, lag.since(began)
 
 
 def under_pressure(
@@ -130,6 +140,7 @@ def _press(
         )
     with _counted(cluster) as servers:
         found = _ask_all(cluster, pooler, pressure, clients)
+    slowest = max(found, key=lambda client: client.slowest_s, default=None)
     bad = [client for client in found if client.error or not client.answers]
     return PressureFacts(
         pooler.name,
@@ -139,8 +150,10 @@ def _press(
         sum(client.answers for client in found),
         len(bad),
         next((client.error for client in bad if client.error), "no answer in time") if bad else "",
-        max((client.slowest_s for client in found), default=0.0),
+        slowest.slowest_s if slowest else 0.0,
         servers.most,
+        sum(client.silent for client in bad),
+        slowest.lag if slowest else OwnLag(),
     )
 
 
@@ -149,11 +162,11 @@ def _ask_all(cluster: Cluster, pooler: Pooler, pressure: Pressure, clients: int)
     patience_s = max(pressure.patience_s * 2, 5.0)
     ends = time.monotonic() + min(pressure.duration, _LONGEST).total_seconds()
     hold_s = min(pressure.hold.total_seconds(), 1.0)
-    with ThreadPoolExecutor(clients) as pool:
-        return list(pool.map(lambda _: _one(how, hold_s, ends, patience_s), range(clients)))
+    with own_lag.watching() as lag, ThreadPoolExecutor(clients) as pool:
+        return list(pool.map(lambda _: _one(how, hold_s, ends, patience_s, lag), range(clients)))
 
 
-def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float) -> _Client:
+def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float, lag: Lag) -> _Client:
     """Connect and run statements until the time is up; at least one, however late the connection is."""
     client = _Client()
     began = time.monotonic()
@@ -164,13 +177,14 @@ def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float) -> 
             while True:
                 connection.execute("SELECT pg_sleep(%s)", (hold_s,))
                 client.answers += 1
-                client.slowest_s = max(client.slowest_s, time.monotonic() - began)
+                client.took(began, lag)
                 began = time.monotonic()
                 if began > ends:
                     return client
     except psycopg.Error as error:
         client.error = redact(" ".join(str(error).split()))
-        client.slowest_s = max(client.slowest_s, time.monotonic() - began)
+        client.silent = reach.no_answer_in(client.error)
+        client.took(began, lag)
         return client
 
 

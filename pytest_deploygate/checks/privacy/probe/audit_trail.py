@@ -14,6 +14,8 @@ import psycopg
 from pytest_deploygate.checks.privacy.facts import Record, RecordFacts, RightsFacts
 from pytest_deploygate.checks.privacy.probe.operations import do, new_subject
 from pytest_deploygate.checks.privacy.section import AuditTrail
+from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.postgres.one_moment import one_moment
 from pytest_deploygate.model import CannotTell
@@ -25,10 +27,11 @@ def audited_operation(cluster: Cluster, wanted: AuditTrail) -> RecordFacts:
     began: datetime = cluster.value(cluster.primary, "SELECT clock_timestamp()")
     do(cluster, wanted.role, wanted.operation, subject)
     try:
-        records, waited_s = _wait(cluster, wanted, subject.values())
+        with own_lag.watching() as lag:
+            records, waited_s = _wait(cluster, wanted, subject.values(), lag)
     finally:
         undone = _undo(cluster, wanted, subject)
-    return RecordFacts(wanted.role.user, began, waited_s, records, undone)
+    return RecordFacts(wanted.role.user, began, waited_s, records, undone, lag.since())
 
 
 def _undo(cluster: Cluster, wanted: AuditTrail, subject: Any) -> str:
@@ -39,12 +42,14 @@ def _undo(cluster: Cluster, wanted: AuditTrail, subject: Any) -> str:
     return ""
 
 
-def _wait(cluster: Cluster, wanted: AuditTrail, values: dict[str, str]) -> tuple[tuple[Record, ...], float]:
+def _wait(
+    cluster: Cluster, wanted: AuditTrail, values: dict[str, str], lag: Lag
+) -> tuple[tuple[Record, ...], float]:
     started = time.monotonic()
     while True:
         found = _records(cluster, wanted.query, values)
         spent = time.monotonic() - started
-        if found or spent > min(wanted.patience_s, 120.0):
+        if found or lag.fair_s(started) > min(wanted.patience_s, 120.0):
             return found, spent
         time.sleep(min(0.5, 0.02 + spent / 10))
 

@@ -19,6 +19,8 @@ from pytest_deploygate.checks.privacy.facts import ErasureFacts, Sweep
 from pytest_deploygate.checks.privacy.probe.operations import Subject, do, new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import look_again, sweep
 from pytest_deploygate.checks.privacy.section import Erasure
+from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
 
@@ -46,22 +48,25 @@ def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
             return ErasureFacts(
                 subject.email, datetime.now(UTC), before, None, 0.0, str(unknown), left_behind
             )
-        _wait(patient, erasure, before, subject)
+        with own_lag.watching() as lag:
+            _wait(patient, erasure, before, subject, lag)
         took_s = time.monotonic() - began
         if erasure.logs:
             # Log writers buffer lines for a moment; what is not yet written cannot be found.
             time.sleep(max(0.0, erasure.logs_settle.total_seconds() - took_s))
         after = sweep(patient, erasure, subject)
-        return ErasureFacts(subject.email, datetime.now(UTC), before, after, took_s, "", left_behind)
+        return ErasureFacts(
+            subject.email, datetime.now(UTC), before, after, took_s, "", left_behind, lag.since()
+        )
 
 
-def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject) -> None:
+def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject, lag: Lag) -> None:
     """Wait until the places that must be empty are empty, or time is up: erasures may work in the background."""
     allowed = {entry.where for entry in erasure.allowed}
     places = [hit.place for hit in before.hits if hit.place not in allowed]
-    deadline = time.monotonic() + erasure.patience_s
+    began = time.monotonic()
     with contextlib.suppress(CannotTell):
-        while look_again(cluster, erasure, places, subject) and time.monotonic() < deadline:
+        while look_again(cluster, erasure, places, subject) and lag.fair_s(began) < erasure.patience_s:
             time.sleep(0.2)
 
 

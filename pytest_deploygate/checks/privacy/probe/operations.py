@@ -79,7 +79,7 @@ def _http(request: PlatformRequest, subject: Subject, number: int) -> None:
     try:
         answer = sending.send(filled, url, request.timeout.total_seconds(), allow_redirects=False)
     except (requests.RequestException, OSError) as error:
-        raise CannotTell(f"{what} failed: {redact(str(error))}") from error
+        raise CannotTell(f"{what} failed: {redact(sending.why(error))}") from error
     if answer.status_code not in request.status:
         raise CannotTell(
             f"{what} answered {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"

@@ -8,6 +8,7 @@ from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.section import Failover
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.drills.record import Evidence, Record
+from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
@@ -35,7 +36,8 @@ def judge_failover(measurement: Evidence[FailoverFacts], criterion: Failover | N
         return drill
     facts, on = drill.record.facts, when(drill.record)
     if bad := _bad(facts, criterion):
-        return Judgement(Verdict.FAIL, f"failover drill of {on}: {bad}", drill.readings)
+        found = Judgement(Verdict.FAIL, f"failover drill of {on}: {bad}", drill.readings)
+        return excused(found, facts.lag, facts.writable_after_s, criterion.within.total_seconds())
     return Judgement(
         Verdict.PASS,
         f"failover drill of {on}: {facts.promoted} had all {facts.acknowledged} acknowledged writes and accepted "

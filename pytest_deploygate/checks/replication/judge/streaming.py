@@ -14,7 +14,8 @@ from pytest_deploygate.checks.replication.judge.replica import (
     synchronous,
 )
 from pytest_deploygate.checks.replication.section import Replication
-from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for_bytes
+from pytest_deploygate.judging.own_lag import excused
+from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 
 _GRANT = "GRANT pg_monitor TO the gate's role"
 
@@ -69,6 +70,12 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
             readings,
         )
     if not facts.primary.answered:
+        if facts.primary.ours:
+            return Judgement(
+                Verdict.INCONCLUSIVE,
+                f"whether {name} takes writes is unknown: {facts.primary.problem}",
+                readings,
+            )
         orphans = [s.node for s in facts.replicas if s.answered and not s.receiver]
         if orphans and len(orphans) == len([s for s in facts.replicas if s.answered]):
             return Judgement(
@@ -167,7 +174,17 @@ def judge_replica(measurement: ReplicaFacts, criterion: Replication) -> Judgemen
         reply(measurement, criterion),
     ]
     if measurement.server.answered:
-        held = [lag(measurement, criterion), marker(measurement, criterion)]
+        watch, within = measurement.watch, criterion.marker_within.total_seconds()
+        # What never arrived was waited for without our own delay already.
+        held = [
+            excused(
+                lag(measurement, criterion),
+                watch.lag,
+                watch.caught_up_s,
+                criterion.max_lag_time.total_seconds(),
+            ),
+            excused(marker(measurement, criterion), watch.lag, watch.marker_s, within),
+        ]
         if Verdict.FAIL in (parts[1].verdict, parts[3].verdict):
             # Paused or delayed replay or a silent receiver is the cause; its effects are shown as readings only.
             held = [replace(part, reason="") for part in held]
@@ -223,6 +240,12 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
     lost = facts.slot is not None and facts.slot.wal_status not in ("reserved", "extended")
     if lost and facts.slot:
         held = f"; its slot is {facts.slot.wal_status}: WAL it needs was removed, so it must be rebuilt"
+    if not server.answered and server.ours:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"whether {name} streams is unknown: no row of pg_stat_replication on {facts.upstream} has its name, and "
+            f"{server.problem}{held}",
+        )
     if not server.answered:
         return fail(
             f"{name} is down: it is not in pg_stat_replication of {facts.upstream}, and {server.problem}{held}", "not streaming, not reachable", f"streaming from {facts.upstream}",
@@ -233,12 +256,35 @@ def _broken(facts: ReplicaFacts) -> Judgement | None:
             f"{facts.upstream}: see its log for why it cannot connect{held}",
             "no WAL receiver", f"streaming from {facts.upstream}",
         )  # fmt: skip
-    return Judgement(
-        Verdict.INCONCLUSIVE if not primary.sees_all else Verdict.FAIL,
-        f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it"
-        + (f": pg_stat_replication is hidden from us; {_GRANT}" if not primary.sees_all
-           else f": it follows a server that the inventory does not name; point it at {facts.upstream}"),
+    if not primary.sees_all:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it: pg_stat_replication is "
+            f"hidden from us; {_GRANT}",
+        )
+    return fail(
+        f"{name} has a WAL receiver ({server.receiver}) but no node of the inventory sends to it: {_follows(facts)}{held}",
+        f"receives from {server.sender or 'an unknown server'}", f"streaming from {facts.upstream}",
     )  # fmt: skip
+
+
+def _follows(facts: ReplicaFacts) -> str:
+    """Say what the replica itself says of its sender, and what to do about it."""
+    server, upstream = facts.server, facts.upstream
+    heard = f", last heard of {words_for(server.heard_s)} ago" if server.heard_s is not None else ""
+    told = [f"pg_stat_wal_receiver names {server.sender}{heard}"] if server.sender else []
+    told += [f"primary_conninfo names {server.conninfo}"] if server.conninfo else []
+    said = " and ".join(told) or f"where it receives from is hidden from us ({_GRANT})"
+    if facts.follows == upstream:
+        return (
+            f"{said}, which is {upstream}: {upstream} has given the connection up (wal_sender_timeout), so the receiver hangs "
+            f"or the network is cut; restart {server.node}"
+        )
+    if facts.follows:
+        return f"{said}, which is {facts.follows}, not {upstream}: change its primary_conninfo, then restart its receiver"
+    if not told:
+        return f"{said}: see its primary_conninfo; point it at {upstream}, or restart it if it is"
+    return f"{said}, which the inventory does not name: point it at {upstream}, or correct the inventory"
 
 
 def _streams(facts: ReplicaFacts) -> Judgement:

@@ -20,6 +20,7 @@ from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
 from pytest_deploygate.checks.replication.probe.write_load import Ledger, Load, present
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
@@ -125,8 +126,15 @@ class _Drill:
     def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: Record) -> None:
         self.cluster, self.failover, self.plan, self.record = cluster, failover, plan, blank
         self.stopped_at = 0.0
+        self.lag = own_lag.Lag()
 
     def run(self) -> Record:
+        try:
+            return self._run()
+        finally:
+            self.lag.end()
+
+    def _run(self) -> Record:
         with markers.rows(self.cluster) as (_, mine):
             load = Load(self.cluster, self.cluster.primary, self._plan(), mine)
             stop = threading.Timer(self._lead_s(), self._stop, [load])
@@ -228,7 +236,7 @@ class _Drill:
                 raise CannotTell(f"{node.name} was promoted but takes no writes: {why}")
             time.sleep(0.05)
         after = time.monotonic() - self.stopped_at
-        self._found(promoted=node.name, writable_after_s=round(after, 3))
+        self._found(promoted=node.name, writable_after_s=round(after, 3), lag=self.lag.since(self.stopped_at))
 
     def _try_to_write(self, node: Node) -> str:
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 
 from pytest_deploygate.checks.replication.facts import Server, Slot, Standby
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
@@ -30,7 +32,11 @@ SELECT pg_is_in_recovery(),
        (SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
        current_setting('cluster_name'),
        current_setting('synchronous_standby_names'),
-       current_setting('synchronous_commit')
+       current_setting('synchronous_commit'),
+       (SELECT sender_host FROM pg_stat_wal_receiver),
+       (SELECT sender_port FROM pg_stat_wal_receiver),
+       (SELECT extract(epoch FROM clock_timestamp() - last_msg_receipt_time)::float8 FROM pg_stat_wal_receiver),
+       (SELECT setting FROM pg_settings WHERE name = 'primary_conninfo')
 """
 _HERE = (
     "CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"
@@ -56,7 +62,7 @@ def read_server(cluster: Cluster, node: Node) -> Server:
     try:
         row = cluster.rows(node, _SERVER)[0]
     except CannotTell as unknown:
-        return Server(node.name, problem=str(unknown))
+        return Server(node.name, problem=str(unknown), ours=bool(reach.why_ours_in(str(unknown))))
     return Server(
         node=node.name,
         in_recovery=row[0],
@@ -75,6 +81,9 @@ def read_server(cluster: Cluster, node: Node) -> Server:
         cluster_name=row[13],
         synchronous_standby_names=row[14],
         synchronous_commit=row[15],
+        sender=_place(row[16], row[17]),
+        heard_s=row[18],
+        conninfo=_target(row[19]),
     )
 
 
@@ -95,9 +104,21 @@ def read_slots(cluster: Cluster, node: Node) -> tuple[Slot, ...]:
 
 def _application(conninfo: str | None) -> str:
     """Extract the application name from a receiver's conninfo, in which the server hides the password."""
-    if not conninfo:
-        return ""
+    return str(_parts(conninfo).get("application_name") or "")
+
+
+def _target(conninfo: str | None) -> str:
+    """Extract host and port from primary_conninfo, and nothing else: it may hold a password."""
+    parts = _parts(conninfo)
+    return _place(parts.get("host") or parts.get("hostaddr"), parts.get("port") or 5432)
+
+
+def _place(host: object, port: object) -> str:
+    return reach.at(str(host), str(port)) if host else ""
+
+
+def _parts(conninfo: str | None) -> dict[str, Any]:
     try:
-        return str(psycopg.conninfo.conninfo_to_dict(conninfo).get("application_name") or "")
+        return psycopg.conninfo.conninfo_to_dict(conninfo or "")
     except psycopg.Error:
-        return ""
+        return {}

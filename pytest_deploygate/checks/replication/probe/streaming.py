@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -24,6 +24,7 @@ from pytest_deploygate.checks.replication.facts import (
     Watch,
 )
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_slots, read_standbys
+from pytest_deploygate.clients import own_lag, reach
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
@@ -88,7 +89,9 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
             "the inventory names no replica; add `replicas: [HOST, …]` to its `database` section"
         )
     servers = {
-        name: answer if isinstance(answer, Server) else Server(name, problem=str(answer))
+        name: answer
+        if isinstance(answer, Server)
+        else Server(name, problem=str(answer), ours=bool(reach.why_ours_in(str(answer))))
         for name, answer in cluster.everywhere(lambda node: read_server(cluster, node)).items()
     }
     if not any(server.answered for server in servers.values()):
@@ -107,6 +110,7 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
             found[node.name],
             watch=watches[node.name],
             marker_problem=marker_problem,
+            follows="" if found[node.name][1] else _follows(servers[node.name], cluster.nodes),
         )
         for node in cluster.replicas
     )
@@ -147,6 +151,7 @@ def _facts(
     *,
     watch: Watch,
     marker_problem: str,
+    follows: str,
 ) -> ReplicaFacts:
     server, top = servers
     upstream = node.upstream or top.node
@@ -167,6 +172,7 @@ def _facts(
         watch=watch,
         marker_problem=marker_problem,
         upstream_problem=sight.problem,
+        follows=follows,
     )
 
 
@@ -204,6 +210,12 @@ def match(node: Node, server: Server, standbys: Iterable[Standby], nodes: Iterab
     mine = _addresses(node) - {a for n in nodes if n.name != node.name for a in _addresses(n)}
     found = [s for s in rows if s.address in mine]
     return found[0] if len(found) == 1 else None
+
+
+def _follows(server: Server, nodes: Iterable[Node]) -> str:
+    """Return the node that a replica's receiver is connected to, else the one in its primary_conninfo."""
+    places = {reach.at(host, n.port): n.name for n in nodes for host in (n.host, *_addresses(n))}
+    return next((places[place] for place in (server.sender, server.conninfo) if place in places), "")
 
 
 def _plain(name: str) -> str:
@@ -247,20 +259,31 @@ def _watches(
         server = servers[node.name]
         if not server.answered:
             return Watch(problem=server.problem)
+        began = time.monotonic()
         try:
-            return _watch(cluster, node, server, mine, target, patience_s)
+            seen = _watch(cluster, node, server, mine, target, lambda: lag.fair_s(began) > patience)
         except CannotTell as unknown:
             return Watch(problem=str(unknown))
+        return replace(seen, lag=lag.since(began))
 
-    answers = cluster.everywhere(one, cluster.replicas)
+    patience = min(patience_s, _LONGEST_PATIENCE_S)
+    with own_lag.watching() as lag:
+        answers = cluster.everywhere(one, cluster.replicas)
     return {name: a if isinstance(a, Watch) else Watch(problem=str(a)) for name, a in answers.items()}
 
 
 def _watch(
-    cluster: Cluster, node: Node, server: Server, mine: markers.Rows | None, target: int, patience_s: float
+    cluster: Cluster,
+    node: Node,
+    server: Server,
+    mine: markers.Rows | None,
+    target: int,
+    over: Callable[[], bool],
 ) -> Watch:
-    """Poll one replica. One that cannot catch up (no receiver, paused, not in recovery) is polled once."""
-    patience = min(patience_s, _LONGEST_PATIENCE_S)
+    """Poll one replica until it is complete or the time is `over`.
+
+    One that cannot catch up (no receiver, paused, not in recovery) is polled once.
+    """
     hopeless = not server.in_recovery or not server.receiver or server.replay_paused
     began = time.monotonic()
     caught_up: float | None = None
@@ -275,7 +298,7 @@ def _watch(
         if mine and marker is None and _has_marker(cluster, node, mine):
             marker = time.monotonic() - began
         done = caught_up is not None and (mine is None or marker is not None or node.delayed is not None)
-        if done or hopeless or not target or spent > patience:
+        if done or hopeless or not target or over():
             behind = max(0, target - (reached or 0)) if target else None
             rest = max(0, (received or 0) - (replayed or 0))
             return Watch(spent, caught_up, behind, rest, age, marker)

@@ -19,6 +19,7 @@ import psycopg
 
 from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.checks.replication.section import WriteLoad
+from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.clients.remembered import once
@@ -258,20 +259,21 @@ def _drain(
     began = time.monotonic()
     missing: set[int] = set()
     phantom: set[int] = set()
-    while True:
-        in_recovery, replayed, received = cluster.rows(node, _REPLAYED)[0]
-        reached = received if node.delayed else replayed
-        there = not in_recovery or (reached or 0) >= target
-        spent = time.monotonic() - began
-        over = spent > patience_s
-        if (there or over) and not node.delayed:
-            ids = _ids_or_none(cluster, node, load.mine)
-            ledger = load.ledger
-            missing = ledger.acknowledged - ids
-            phantom = ids - ledger.acknowledged - ledger.indeterminate
-        if (there and not missing) or over:
-            break
-        time.sleep(min(0.2, 0.01 + spent / 10))
+    with own_lag.watching() as sampled:
+        while True:
+            in_recovery, replayed, received = cluster.rows(node, _REPLAYED)[0]
+            reached = received if node.delayed else replayed
+            there = not in_recovery or (reached or 0) >= target
+            spent = time.monotonic() - began
+            over = sampled.fair_s(began) > patience_s
+            if (there or over) and not node.delayed:
+                ids = _ids_or_none(cluster, node, load.mine)
+                ledger = load.ledger
+                missing = ledger.acknowledged - ids
+                phantom = ids - ledger.acknowledged - ledger.indeterminate
+            if (there and not missing) or over:
+                break
+            time.sleep(min(0.2, 0.01 + spent / 10))
     return ReplicaUnderLoad(
         node=node.name,
         load=facts,
@@ -284,6 +286,7 @@ def _drain(
         first_missing=tuple(sorted(missing)[:_SHOWN]),
         phantom=len(phantom),
         problem="",
+        lag=sampled.since(began),
     )
 
 

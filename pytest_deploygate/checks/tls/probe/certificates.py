@@ -34,7 +34,7 @@ _KINDS = ("rsa", "ecdsa")
 
 
 def measure(endpoint: Endpoint, tls: Tls) -> Certificates:
-    """Measure every address of an endpoint. Raises CannotTell when its name does not resolve."""
+    """Measure every address of an endpoint. Raises NotReached when its name does not resolve."""
     roots = endpoint.ca_file or tls.ca_file
     timeout_s = tls.timeout.total_seconds()
     found = [
@@ -45,8 +45,9 @@ def measure(endpoint: Endpoint, tls: Tls) -> Certificates:
 
 
 def _address(where: Place, endpoint: Endpoint, tls: Tls, roots: Path | None) -> Address:
+    if problem := tls_connection.first_contact(where):
+        return Address(where.label, tls.tries, problem=problem)
     sent: dict[tuple[bytes, ...], list[bytes | None]] = {}
-    problem = ""
     for kind in _KINDS:
         problem = _ask_in_clear(where, kind, tls.tries, sent, problem)
     not_probed: tuple[str, ...] = ()

@@ -8,9 +8,10 @@ import threading
 from dataclasses import dataclass, field
 
 from pytest_deploygate.checks.tls.probe import starttls
-from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, say_hello
+from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, for_version, say_hello
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, StartTls
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.clients import reach
+from pytest_deploygate.model import NotReached
 
 #: After this many unanswered connections in a row the rest are skipped: a firewall that drops costs a timeout each.
 _PATIENCE = 3
@@ -36,21 +37,47 @@ class Place:
 
 
 def addresses(endpoint: Endpoint) -> tuple[str, ...]:
-    """Return all addresses of an endpoint. Raises CannotTell when its name does not resolve."""
+    """Return all addresses of an endpoint. Raises NotReached when its name does not resolve."""
     if endpoint.addresses:
         return tuple(endpoint.addresses)
     try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise CannotTell(
+        return reach.addresses(endpoint.host, endpoint.port)
+    except (OSError, UnicodeError) as error:
+        raise NotReached(
             f"{endpoint.host} does not resolve here ({error}); fix the name, or list its `addresses`"
         ) from None
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 def place(endpoint: Endpoint, address: str, timeout_s: float) -> Place:
     """Return the place of one address of an endpoint."""
     return Place(endpoint.host, address, endpoint.port, endpoint.starttls, timeout_s)
+
+
+def first_contact(where: Place) -> str:
+    """Send the hello of an ordinary client; return why nothing else need be tried, or an empty text if it answered.
+
+    An address that takes connections and never answers costs one timeout for all tests of a run.
+    """
+    try:
+        with reach.attempt(where.label):
+            _ordinary_hello(where)
+    except starttls.NoTls:
+        return ""  # it answers, only not with TLS: the probe says what
+    except reach.Silent as silent:
+        return str(silent)
+    except TimeoutError:
+        return f"timeout: no answer in {where.timeout_s:g} s"
+    except OSError as error:
+        return f"unreachable: {_words(error, where.timeout_s)}"
+    return ""
+
+
+def _ordinary_hello(where: Place) -> None:
+    """Raise TimeoutError if nothing comes back, another OSError or NoTls if there is no TLS to talk to."""
+    with connect(where) as connection:
+        answer = say_hello(connection, where.host, Offer("TLSv1.2", for_version("TLSv1.2")))
+    if answer.outcome == "timeout":
+        raise TimeoutError(answer.detail)
 
 
 def connect(where: Place) -> socket.socket:
@@ -69,7 +96,6 @@ def connect(where: Place) -> socket.socket:
     except BaseException:
         connection.close()
         raise
-    where.lost = 0
     return connection
 
 
@@ -81,6 +107,8 @@ def hello(where: Place, offer: Offer, *, whole: bool = False) -> Answer:
     if answer.outcome in ("timeout", "unreachable"):
         where.lost += 1
         where.why = answer.detail
+    else:
+        where.lost = 0
     return answer
 
 

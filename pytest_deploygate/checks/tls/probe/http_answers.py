@@ -9,6 +9,7 @@ import ssl
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.section.endpoints import Http
+from pytest_deploygate.clients import reach
 
 _MOST_BODY = 300_000
 
@@ -31,15 +32,19 @@ def _twice(where: Place, http: Http, *, tls: bool, origin: str = "") -> tuple[Pa
 def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | None, str, bool]:
     port = where.port if tls else int(http.redirect_port)
     connection = AtAddress(where, port, tls=tls)
+    kind = "https" if tls else "http"
     try:
         name = where.host if port in (80, 443) else f"{where.host}:{port}"
         headers = {"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
-        connection.request("GET", http.path, headers=headers | ({"Origin": origin} if origin else {}))
-        answer = connection.getresponse()
+        with reach.attempt(f"{kind}://{reach.at(where.address, port)}{http.path}"):
+            connection.request("GET", http.path, headers=headers | ({"Origin": origin} if origin else {}))
+            answer = connection.getresponse()
         got = tuple((key.lower(), value) for key, value in answer.getheaders())
         return Page(answer.status, got, answer.read(_MOST_BODY).decode(errors="replace")), "", False
     except ConnectionRefusedError:
         return None, f"port {port} refuses connections", True
+    except reach.Silent as silent:
+        return None, str(silent), False
     except (OSError, http_error) as error:
         return None, f"port {port}: {str(error) or type(error).__name__}", False
     finally:

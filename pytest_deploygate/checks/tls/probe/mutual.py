@@ -38,7 +38,11 @@ def _context() -> ssl.SSLContext:
 
 def _try(where: Place, context: ssl.SSLContext, path: str | None) -> Entry:
     try:
-        with connect(where) as plain, context.wrap_socket(plain, server_hostname=where.host) as connection:
+        plain = connect(where)
+    except (OSError, NoTls) as error:
+        return Entry("unclear", f"no connection: {error}")
+    try:
+        with plain, context.wrap_socket(plain, server_hostname=where.host) as connection:
             if path is not None:
                 connection.sendall(
                     f"GET {path} HTTP/1.1\r\nHost: {where.host}\r\nConnection: close\r\n\r\n".encode()
@@ -51,7 +55,7 @@ def _try(where: Place, context: ssl.SSLContext, path: str | None) -> Entry:
         return Entry("refused", str(error.reason or error))
     except ConnectionError as error:
         return Entry("refused", type(error).__name__)
-    except (OSError, NoTls) as error:
+    except OSError as error:
         return Entry("unclear", str(error))
     return (
         _answered(said)

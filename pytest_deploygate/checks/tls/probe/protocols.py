@@ -32,7 +32,7 @@ _LOST = ("timeout", "unreachable", "no-tls")
 
 
 def measure(endpoint: Endpoint, tls: Tls) -> Offers:
-    """Probe every address of an endpoint. Raises CannotTell when its name does not resolve."""
+    """Probe every address of an endpoint. Raises NotReached when its name does not resolve."""
     timeout_s = tls.timeout.total_seconds()
     places = [tls_connection.place(endpoint, a, timeout_s) for a in tls_connection.addresses(endpoint)]
     return Offers(endpoint.name, tuple(_ask(where, endpoint) for where in places))
@@ -51,6 +51,8 @@ class _Counting:
 
 
 def _ask(where: Place, endpoint: Endpoint) -> Agreed:
+    if problem := tls_connection.first_contact(where):
+        return Agreed(where.label, dict.fromkeys(VERSIONS, "unreachable"), problem=problem)
     ask = _Counting(where)
     first = {version: ask(Offer(version, for_version(version))) for version in VERSIONS}
     asked = {version: _all_suites(ask, version, answer) for version, answer in first.items()}

@@ -13,7 +13,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pytest_deploygate.checks.tls.facts import Certificate, Crl, Staple
-from pytest_deploygate.clients.http import bodies
+from pytest_deploygate.clients.http import bodies, sending
 
 _LARGEST = 20_000_000
 _KEPT_S = 60.0
@@ -127,7 +127,9 @@ def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | st
     import requests  # noqa: PLC0415 (most certificates name no list, and importing it takes longer than a handshake)
 
     try:
-        with requests.get(url, timeout=timeout_s, stream=True) as answer:
+        with sending.once(
+            f"GET {url}", url, timeout_s, lambda s: requests.get(url, timeout=s, stream=True)
+        ) as answer:
             if answer.status_code != requests.codes.ok:
                 return f"{url} answers {answer.status_code}"
             raw = bodies.read(answer, _LARGEST + 1, timeout_s)
@@ -136,7 +138,7 @@ def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | st
         if raw.startswith(b"-----"):
             return x509.load_pem_x509_crl(raw)
         return x509.load_der_x509_crl(raw)
-    except requests.RequestException as error:
-        return f"{url} cannot be fetched: {type(error).__name__}"
+    except (requests.RequestException, OSError) as error:
+        return f"{url} cannot be fetched: {sending.why(error)}"
     except ValueError as error:
         return f"{url} is not a revocation list: {error}"

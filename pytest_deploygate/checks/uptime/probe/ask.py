@@ -12,12 +12,17 @@ import aiohttp
 import psycopg
 
 from pytest_deploygate.checks.uptime.section import WatchTarget
+from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.tls.client_context import client_context
+from pytest_deploygate.model import words_for
 from pytest_deploygate.redaction import redact
 
 _MOST_BODY = 1 << 20
 _MOST_WORDS = 160
+_STEP_S = 0.05
+#: A timeout is not the target's if this process was late for half of it: the target had less time than it may take.
+_LATE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,28 @@ class Answer:
     up: bool | None
     took_ms: float
     why: str = ""
+
+
+class _Lag:
+    """How late this process is meanwhile: a task that only sleeps is woken too late by as much."""
+
+    def __init__(self) -> None:
+        self._total_s, self._asleep = 0.0, time.monotonic()
+        self._task = asyncio.create_task(self._sleep())
+
+    @property
+    def late_s(self) -> float:
+        """The delay so far, in seconds. What is overdue now counts: after a stall the timeout may come first."""
+        return self._total_s + max(0.0, time.monotonic() - self._asleep - _STEP_S)
+
+    def end(self) -> None:
+        self._task.cancel()
+
+    async def _sleep(self) -> None:
+        while True:
+            self._asleep = time.monotonic()
+            await asyncio.sleep(_STEP_S)
+            self._total_s += max(0.0, time.monotonic() - self._asleep - _STEP_S)
 
 
 class _NotUp(Exception):  # noqa: N818 (it is an answer, not an error)
@@ -42,18 +69,37 @@ async def ask(target: WatchTarget, timeout_s: float, control: str | None = None)
 
     The target's own timeout replaces `timeout_s`.
     """
+    lag = _Lag()
+    try:
+        return await _answer(target, timeout_s, control, lag)
+    finally:
+        lag.end()
+
+
+async def _answer(target: WatchTarget, timeout_s: float, control: str | None, lag: _Lag) -> Answer:
     began = time.monotonic()
     timeout_s = target.timeout.total_seconds() if target.timeout else timeout_s
     try:
         why = await _wrong(_question(target), timeout_s)
     except _CannotAsk as ours:
-        return Answer(None, 0.0, str(ours))
+        # A router's answer that the host is not there may be true of it alone, if others can be reached from here.
+        gone = reach.host_gone(ours) and control and not await _reached(control, timeout_s)
+        return Answer(False if gone else None, 0.0, str(ours))
     took_ms = round((time.monotonic() - began) * 1000, 1)
     if not why:
         return Answer(True, took_ms)
-    if control and (blind := await _wrong(lambda: _tcp(control), timeout_s)):
+    if took_ms >= timeout_s * 1000 and (late_s := lag.late_s) >= timeout_s * _LATE_SHARE:
+        return Answer(None, took_ms, f"{why}, but this process was {words_for(late_s)} late itself")
+    if control and (blind := await _reached(control, timeout_s)):
         return Answer(None, took_ms, f"the control {control} cannot be reached either ({blind})")
     return Answer(False, took_ms, why)
+
+
+async def _reached(control: str, timeout_s: float) -> str:
+    try:
+        return await _wrong(lambda: _tcp(control), timeout_s)
+    except _CannotAsk as ours:
+        return str(ours)
 
 
 def _question(target: WatchTarget) -> Callable[[], Awaitable[None]]:
@@ -74,13 +120,25 @@ async def _wrong(question: Callable[[], Awaitable[None]], timeout_s: float) -> s
         return f"no answer within {timeout_s:g} s"
     except _NotUp as answer:
         return str(answer)
-    except aiohttp.ClientConnectorError as error:
-        return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
-    except OSError as error:
-        return redact(_system_said(error))
-    except (aiohttp.ClientError, psycopg.Error, ValueError) as error:
-        return redact(" ".join(f"{error}".split()))[:_MOST_WORDS] or type(error).__name__
+    except (OSError, aiohttp.ClientError, psycopg.Error, ValueError) as error:
+        if ours := _ours(error):
+            raise _CannotAsk(ours) from error
+        return redact(_words(error))
     return ""
+
+
+def _ours(error: Exception) -> str:
+    """Return why the request did not leave our own side; psycopg says so in its text only."""
+    said = str(error) if isinstance(error, psycopg.OperationalError) else ""
+    return reach.why_ours(error) or reach.why_ours_in(said)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
+    if isinstance(error, OSError):
+        return _system_said(error)
+    return " ".join(f"{error}".split())[:_MOST_WORDS] or type(error).__name__
 
 
 def _system_said(error: OSError) -> str:

@@ -14,7 +14,10 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class StepSeen:
-    """A step: what it would do now, how it is verified, how long it takes and the source of that, what is wrong with it."""
+    """A step: what it would do now, how it is verified, how long it takes and the source of that, what is wrong with it.
+
+    `unreached` says why its dry run could not reach its target from here.
+    """
 
     name: str
     would: str
@@ -24,6 +27,7 @@ class StepSeen:
     call: str
     loses_writes: bool
     problems: tuple[str, ...]
+    unreached: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ def judge_runbook(found: PlanSeen, expected: Fits) -> Judgement:
 
 
 def _unclear(found: PlanSeen, expected: Fits) -> Iterator[str]:
+    for step in found.steps:
+        if step.unreached:
+            yield f"{step.name} could not be dry-run from here: {step.unreached}; correct its host, or run this where it resolves"
     rehearse = "roll back once on staging with this runbook (`deploygate rollback execute`), which writes rollback.rehearsals"
     if found.rehearsed_at is None:
         yield f"it was never rehearsed, so its {words_for(found.estimate_s)} are a guess: {rehearse}"
