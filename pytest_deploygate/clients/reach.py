@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -62,7 +63,8 @@ def why_ours(error: BaseException) -> str:
     for each in _chain(error):
         if isinstance(each, socket.gaierror | UnicodeError):
             return _UNRESOLVED
-        if isinstance(each, OSError) and each.errno in _OURS:
+        # The number of a TLS error is OpenSSL's, and 1 there is not EPERM.
+        if isinstance(each, OSError) and not isinstance(each, ssl.SSLError) and each.errno in _OURS:
             return f"{_OURS[each.errno]}: {os.strerror(each.errno)}"
     return ""
 

@@ -13,7 +13,7 @@ import requests
 from pytest_deploygate.checks.pages.facts import DrillFacts, MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, Pages, PublicPage
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.clients.http import bodies, sending
+from pytest_deploygate.clients.http import sending, whole
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.files import sha256
@@ -45,7 +45,7 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         with sending.get(
             access, url, limit_s, afresh=afresh, stream=True, headers={"Accept": "text/html"}
         ) as answer:
-            body = bodies.read(answer, _LARGEST, limit_s)
+            body, _ = whole.read(answer, _LARGEST)
     except (requests.RequestException, OSError) as error:
         return Page(url, now, None, sending.why(error))
     text = body.decode(answer.encoding or "utf-8", errors="replace")

@@ -27,6 +27,7 @@ from pytest_deploygate.checks.tls.probe.hello import Offer, suites
 from pytest_deploygate.checks.tls.probe.mutual import client_control
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.clients.deadline import Deadline
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import CannotTell
 
@@ -135,12 +136,11 @@ def _keeping(staples: list[bytes | None]) -> Callable[[SSL.Connection, bytes, ob
 def _handshake(where: Place, context: SSL.Context) -> tuple[bytes, ...]:
     try:
         with connect(where) as plain:
-            tls_connection.kernel_timeout(plain, where.timeout_s)
             connection = SSL.Connection(context, plain)
             connection.set_tlsext_host_name(where.host.encode())
             connection.request_ocsp()
             connection.set_connect_state()
-            connection.do_handshake()
+            tls_connection.handshake(connection, plain, Deadline(where.timeout_s))
             chain = connection.get_peer_cert_chain(as_cryptography=True)
     except (OSError, SSL.Error, NoTls):
         return ()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import select
 import socket
-import struct
 import threading
 from dataclasses import dataclass, field
+
+from OpenSSL import SSL
 
 from pytest_deploygate.checks.tls.probe import starttls
 from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, for_version, say_hello
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, StartTls
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.deadline import Deadline
 from pytest_deploygate.model import NotReached
 
 #: After this many unanswered connections in a row the rest are skipped: a firewall that drops costs a timeout each.
@@ -132,9 +135,17 @@ def _words(error: OSError, timeout_s: float) -> str:
     return str(error.strerror or error)
 
 
-def kernel_timeout(connection: socket.socket, timeout_s: float) -> None:
-    """Let the kernel end reads and writes that take too long: pyOpenSSL works on the descriptor itself."""
-    connection.setblocking(True)
-    value = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        connection.setsockopt(socket.SOL_SOCKET, option, value)
+def handshake(connection: SSL.Connection, plain: socket.socket, deadline: Deadline) -> None:
+    """Do pyOpenSSL's handshake, which does not wait by itself on a socket with a timeout. Raises OSError, SSL.Error."""
+    while True:
+        try:
+            connection.do_handshake()
+        except SSL.WantReadError:
+            wanted = select.POLLIN
+        except SSL.WantWriteError:
+            wanted = select.POLLOUT
+        else:
+            return
+        ready = select.poll()
+        ready.register(plain, wanted)
+        ready.poll(deadline.left_s() * 1000)
