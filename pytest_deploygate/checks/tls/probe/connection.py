@@ -22,7 +22,10 @@ _PATIENCE = 3
 
 @dataclass(slots=True)
 class Place:
-    """One address and port. `lost` counts consecutive unanswered connections; `why` is the last error."""
+    """One address and port. `lost` counts consecutive unanswered connections; `why` is the last error.
+
+    `connections` counts hellos, `cut` those that ended without an answer and got one when they were repeated.
+    """
 
     host: str
     address: str
@@ -31,6 +34,8 @@ class Place:
     timeout_s: float
     lost: int = 0
     why: str = ""
+    connections: int = 0
+    cut: int = 0
     guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -105,8 +110,11 @@ def connect(where: Place) -> socket.socket:
 def hello(where: Place, offer: Offer, *, whole: bool = False) -> Answer:
     """Send one hello on a new connection; anything but accepted or refused is retried once."""
     answer = _hello(where, offer, whole=whole)
+    where.connections += 1
     if answer.outcome not in ("accepted", "refused"):
-        answer = _hello(where, offer, whole=whole)
+        first, answer = answer, _hello(where, offer, whole=whole)
+        where.connections += 1
+        where.cut += first.outcome in ("closed", "unreachable", "timeout") and answer.outcome == "accepted"
     if answer.outcome in ("timeout", "unreachable"):
         where.lost += 1
         where.why = answer.detail

@@ -108,7 +108,8 @@ class Answer:
     """A server's reply. `outcome` is one of accepted, refused (an alert or another version), closed, timeout, no-tls.
 
     `detail` has the alert's name or what else was seen. `group` is the server's choice, None where none was seen.
-    `chain` are certificates in DER as they were sent (TLS 1.2 and before), `staple` the stapled OCSP response.
+    `chain` are certificates in DER as they were sent (TLS 1.2 and before), `staple` the stapled OCSP response,
+    `asks_client` is whether a certificate was requested from us.
     """
 
     outcome: str
@@ -121,6 +122,7 @@ class Answer:
     secure_renegotiation: bool = False
     chain: tuple[bytes, ...] = ()
     staple: bytes | None = None
+    asks_client: bool = False
 
 
 def say_hello(connection: socket.socket, host: str, offer: Offer, *, whole: bool = False) -> Answer:
@@ -202,6 +204,7 @@ class _Heard:
     dh_bits: int | None = None
     chain: tuple[bytes, ...] = ()
     staple: bytes | None = None
+    asks_client: bool = False
 
     def answer(self, offer: Offer) -> Answer:
         name = _VERSION_NAMES.get(self.version, hex(self.version))
@@ -217,6 +220,7 @@ class _Heard:
             0xFF01 in self.extensions,
             self.chain,
             self.staple,
+            self.asks_client,
         )
 
 
@@ -280,6 +284,8 @@ def _take_messages(data: bytes, heard: _Heard, *, whole: bool) -> tuple[bytes, b
             _key_exchange(body, heard)
             if not whole:
                 return data, True
+        elif kind == 13:
+            heard.asks_client = True
         elif kind == 14:
             return data, True
     return data, False
