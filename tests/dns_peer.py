@@ -76,12 +76,23 @@ def without_edns(answers: Answers, rcode: dns.rcode.Rcode | None) -> Answers:
     return answer
 
 
+def _sockets() -> tuple[socket.socket, socket.socket]:
+    """Return a socket for UDP and one for TCP at the same port."""
+    while True:
+        tcp, udp = socket.create_server(("127.0.0.1", 0)), socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:  # somebody has the other one
+            tcp.close()
+            udp.close()
+        else:
+            return udp, tcp
+
+
 @contextlib.contextmanager
 def serving(answers: Answers) -> Iterator[int]:
     """Yield the port, the same over UDP and TCP."""
-    udp = socket.socket(type=socket.SOCK_DGRAM)
-    udp.bind(("127.0.0.1", 0))
-    tcp = socket.create_server(udp.getsockname())
+    udp, tcp = _sockets()
 
     def over_udp() -> None:
         with contextlib.suppress(OSError):

@@ -37,6 +37,7 @@ WANTED = DnsName.model_validate({"name": "app.example.test", "addresses": ["192.
 @pytest.fixture(autouse=True)
 def afresh():
     reach.begin()
+    names._without_edns.clear()
     yield
     reach.begin()
 
