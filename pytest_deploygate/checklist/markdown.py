@@ -96,7 +96,7 @@ def _bare(text: str) -> str:
 def _line(what: What, token: Token, level: int = 0) -> Line:
     first, end = token.map or [0, 1]
     # A form feed makes no line blank in CommonMark, but nobody sees it: the text ends where it can be read.
-    end = min(end, first + 1 + token.content.count("\n"))
+    end = min(end, first + 1 + token.content.rstrip().count("\n"))
     return Line(what, _plain(token), token.content, first + 1, max(end, first + 1), level)
 
 
