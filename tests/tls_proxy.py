@@ -14,12 +14,13 @@ WARNING = b"\x15\x03\x03\x00\x02\x01\x70"
 
 
 @contextlib.contextmanager
-def changing(server: int, change: Change) -> Iterator[int]:
-    """Yield the port of a proxy to the server at this port. A change to nothing ends the connection."""
+def changing(server: int | Callable[[int], int], change: Change) -> Iterator[int]:
+    """Yield the port of a proxy to the server at this port, which may depend on the connection's number. A change to nothing ends the connection."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve(number: int, client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", server)) as other:
+        port = server(number) if callable(server) else server
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", port)) as other:
             copying = threading.Thread(target=_copy, args=(client, other), daemon=True)
             copying.start()
             with contextlib.suppress(OSError), other.makefile("rb") as stream:

@@ -284,3 +284,34 @@ def test_an_address_as_a_dns_name(tmp_path):
     assert judgement.verdict is Verdict.FAIL
     assert "SAN DNS:127.0.0.1" in judgement.reason
     assert "SAN IP:127.0.0.1" in judgement.reason
+
+
+def test_one_of_five_connections_gets_an_old_certificate(tmp_path):
+    """One of five servers behind a balancer was not reloaded."""
+    made = servers.write(tmp_path, build(), own().intermediate)
+    before = tmp_path / "before"
+    before.mkdir()
+    old = servers.write(before, build(age=75, left=15), own().intermediate)
+
+    def as_it_is(_number, record):
+        return record
+
+    ports = {}
+    with (
+        s_server(made) as ports["new"],
+        s_server(old) as ports["old"],
+        changing(lambda number: ports["new" if number % 5 else "old"], as_it_is) as proxy,
+    ):
+        judgement, _ = judged(tmp_path, proxy)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "2 different RSA certificates are served" in judgement.reason
+
+
+def test_the_number_of_connections_is_said(tmp_path):
+    """Rarer ones are not seen: the reader can tell how many were looked at."""
+    made = servers.write(tmp_path, build(), own().intermediate)
+    with s_server(made, "-tls1_3") as port:
+        judgement, _ = judged(tmp_path, port)
+    assert judgement.verdict is Verdict.PASS
+    (seen,) = (reading.value for reading in judgement.readings if reading.name.endswith("connections"))
+    assert seen >= 4

@@ -422,6 +422,8 @@ def _kinds(found: Certificates, expected: ExpectedCertificates) -> Iterator[Said
 def _readings(found: Certificates, expected: ExpectedCertificates) -> Iterator[Reading]:
     yield Reading("addresses", len(found.addresses))
     for address in found.addresses:
+        if address.connections:
+            yield Reading(f"{address.address} connections", address.connections)
         for leaf in address.leaves:
             left = leaf.certificate.not_after - found.at
             needed = _needed(leaf.certificate, found.at, expected)
