@@ -11,7 +11,6 @@ import errno
 import os
 import re
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -60,6 +59,8 @@ _NO_ANSWER = re.compile(r"timed out|timeout expired|connection timeout", re.IGNO
 
 def why_ours(error: BaseException) -> str:
     """Return why an attempt failed on our own side (name, route, local limit); empty if the other side refused or failed."""
+    import ssl  # noqa: PLC0415 (every run imports this module, few have such an error)
+
     for each in _chain(error):
         if isinstance(each, socket.gaierror | UnicodeError):
             return _UNRESOLVED

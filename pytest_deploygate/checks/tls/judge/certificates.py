@@ -109,6 +109,8 @@ def _address(address: Address, found: Certificates, expected: ExpectedCertificat
             said.unknown.append(
                 f"requires a certificate from its clients ({client.text}), so what they see is unknown: add `client_certificate`"
             )
+        elif address.control and address.control.with_certificate.outcome == "refused":
+            pass  # the control below says that our certificate is refused
         elif client.code == NO_TLS:
             said.wrong.append(
                 f"an ordinary client cannot connect: {client.text}; check that the key fits the certificate, and the server's log"
