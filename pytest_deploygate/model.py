@@ -130,7 +130,8 @@ class Distribution:
     """The distribution of a measured quantity, for a plot.
 
     `points` are (value, share at or below it), both increasing. `quantile` is the share that must be below `limit`;
-    `low` and `high` are the bounds of the true quantile, None if not known.
+    `low` and `high` are the bounds of the true quantile, None if not known. `samples` is how many values there are, 0 if
+    not known: no quantile beyond 1 - 1/samples can be seen.
     """
 
     title: str
@@ -140,6 +141,7 @@ class Distribution:
     limit: float | None = None
     low: float | None = None
     high: float | None = None
+    samples: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,7 @@ class Weakening:
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d|w)")
+_CALENDAR = re.compile(r"\d\s*(mo|mon|months?|y|yr|years?)\b")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -327,6 +330,8 @@ def parse_duration(text: str) -> timedelta:
 
     A bare number is rejected: nobody can tell seconds from minutes at three in the morning.
     """
+    if _CALENDAR.search(text):
+        raise ValueError(f"{text!r}: months and years differ in length; write days, for example 30d or 365d")
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
         raise ValueError(f"{text!r} is not a duration; write for example 500ms, 30s, 5m, 2h, 7d or 1h30m")

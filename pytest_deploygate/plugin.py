@@ -83,6 +83,12 @@ def _add_options(parser: pytest.Parser) -> None:
         help="run during a deployment freeze of the inventory's schedule; role and reason are recorded",
     )
     group.addoption(
+        "--records-from",
+        metavar="REF",
+        help="take checklist, inventory, tests and records from this branch, not from the folder, and list what the folder "
+        "would change in them. For pull requests: --records-from origin/main",
+    )
+    group.addoption(
         "--ticked",
         metavar="FILE",
         help="write the checklist to FILE with its boxes ticked and a verdict after each item",
@@ -90,6 +96,37 @@ def _add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--waived-exit", action="store_true", help="exit with 20 instead of 0 if a GO depends on waivers"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """With `--records-from`, run the files of that branch instead, before any `conftest.py` is imported."""
+    # Nothing else of these options is looked at: `addopts` of the pull request are among them.
+    given = early_config.known_args_namespace
+    if not getattr(given, "records_from", None):
+        return
+    from pytest_deploygate.session import base  # noqa: PLC0415 (only runs for pull requests need it)
+
+    started = early_config.invocation_params
+    if base.of(started.dir) is not None:
+        return
+    if not given.inventory:
+        raise pytest.UsageError("--records-from needs an inventory: --inventory NAME")
+    if capture := early_config.pluginmanager.getplugin("capturemanager"):
+        capture.suspend_global_capture(in_=True)
+    args = [str(arg) for arg in started.args]
+    paths = [str(path) for path in given.file_or_dir if str(path) in args]
+    raise SystemExit(base.run(given.records_from, args, paths, started.dir))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """With `--records-from`, write pytest's own result files where the command was given."""
+    if getattr(config.option, "records_from", None):
+        from pytest_deploygate.session import base  # noqa: PLC0415 (only runs for pull requests need it)
+
+        if branch := base.of(config.invocation_params.dir):
+            base.place_outputs(config, branch)
 
 
 @pytest.hookimpl(trylast=True)

@@ -17,16 +17,20 @@ def test_the_disk_is_waited_for_once_for_many_writes(tmp_path, monkeypatch):
 
     def slow(descriptor: int) -> None:
         turns.append(descriptor)
-        go_on.wait(10)
+        if len(turns) > 1:
+            go_on.wait(10)
 
     monkeypatch.setattr(disk, "to_disk", slow)
+    monkeypatch.setattr(disk, "QUICK_S", 0.0)
     sync = BackgroundSync(7)
+    sync.begin()  # at once: nothing is known of the disk yet
+    assert turns == [7]
     for _ in range(100):
         sync.begin()
     go_on.set()
     sync.wait()
     sync.close()
-    assert 1 <= len(turns) <= 2
+    assert 2 <= len(turns) <= 3
     assert set(turns) == {7}
 
 
@@ -36,10 +40,38 @@ def test_a_disk_that_fails_is_said_by_each_later_call(monkeypatch):
 
     monkeypatch.setattr(disk, "to_disk", full)
     sync = BackgroundSync(7)
+    for again in (sync.begin, sync.wait, sync.begin, sync.wait):
+        with pytest.raises(OSError, match="Input/output error"):
+            again()
+    sync.close()
+
+
+def test_a_disk_that_fails_in_the_background_is_said_by_each_later_call(monkeypatch):
+    def fails_later(_descriptor: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(disk, "to_disk", fails_later)
+    monkeypatch.setattr(disk, "QUICK_S", 0.0)
+    sync = BackgroundSync(7)
+    sync.begin()
     sync.begin()
     for again in (sync.wait, sync.begin, sync.wait):
         with pytest.raises(OSError, match="Input/output error"):
             again()
+    sync.close()
+
+
+def test_a_quick_disk_needs_no_thread(monkeypatch):
+    before = threading.active_count()
+    turns: list[int] = []
+    monkeypatch.setattr(disk, "to_disk", turns.append)
+    monkeypatch.setattr(disk, "QUICK_S", 10.0)
+    sync = BackgroundSync(7)
+    for _ in range(5):
+        sync.begin()
+    sync.wait()
+    assert (len(turns), threading.active_count()) == (5, before)
     sync.close()
 
 

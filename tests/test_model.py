@@ -143,6 +143,13 @@ def test_what_is_no_duration_is_refused_with_the_forms_that_work(text):
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["1 month", "3 months", "6mo", "1 y", "2years"])
+def test_months_and_years_are_refused_with_what_to_write(text):
+    """`1 month` must not be read as a minute, and a month has no fixed length."""
+    with pytest.raises(ValueError, match="months and years differ in length; write days, for example 30d"):
+        parse_duration(text)
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("16MB", 16 * 2**20), ("1GB", 2**30), ("512kB", 2**19), ("1.5 GiB", 3 * 2**29), ("8B", 8)],

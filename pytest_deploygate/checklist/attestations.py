@@ -71,17 +71,19 @@ def load_all(
     *,
     roles: Collection[str] = (),
     also: Collection[str] = (),
+    aside: Collection[str] = (),
     now: datetime | None = None,
 ) -> list[Attestation]:
     """Read every attestation below `root`. Raises RecordsError with every problem found.
 
     `roles` are roles accepted in addition to the checklist's, `also` ids of automated items that may be attested
     (those of a team's own checklist that no test is bound to). Expired ones are loaded too; they are not judged here.
+    Files in `aside` do not count: they are read and returned, but repeat nothing.
     """
     problems: list[Problem] = []
     reader = _Reader(checklist, roles, also, now or datetime.now(UTC), problems)
     found = [a for document in read_folder(root, FOLDER, problems) if (a := reader.read(document))]
-    problems += _duplicates(found)
+    problems += _duplicates([one for one in found if one.file not in aside])
     if problems:
         raise RecordsError(problems)
     return found

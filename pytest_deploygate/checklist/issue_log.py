@@ -40,12 +40,16 @@ _EXAMPLE = "item: phase1.logs"
 
 @dataclass(frozen=True, slots=True)
 class IssueLog:
-    """The log of one change. `exists` is false if there is no file; an empty list states that there were no issues."""
+    """The log of one change. `exists` is false if there is no file; an empty list states that there were no issues.
+
+    `aside` says why there is a file that does not count; `exists` is then false.
+    """
 
     file: str
     exists: bool
     entries: tuple[Issue, ...] = ()
     sha256: str = ""
+    aside: str = ""
 
 
 def load(root: Path, change: str, checklist: Checklist, *, now: datetime | None = None) -> IssueLog:

@@ -35,6 +35,28 @@ def time_words(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A record that does not count: its file, its item (empty if it is about none), and why, in one sentence part.
+
+    `why` begins with `uncommitted` or `unsigned`.
+    """
+
+    file: str
+    item: str
+    why: str
+
+    @property
+    def attestation(self) -> bool:
+        """Whether it is an attestation."""
+        return self.file.startswith("attestations/")
+
+    @property
+    def words(self) -> str:
+        """A sentence for the banner: `waivers/x.yml does not count: uncommitted, …`."""
+        return f"{self.file} does not count: {self.why}"
+
+
 #: From most to least severe.
 SEVERITIES = ("blocker", "critical", "major", "minor", "low")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -79,26 +79,39 @@ def load_all(
     cap: int | None = CAP,
     *,
     longest: timedelta | None = LONGEST,
+    aside: Collection[str] = (),
     now: datetime | None = None,
 ) -> list[Waiver]:
     """Read every waiver below `root`. Raises RecordsError with every problem found.
 
     `cap` is how many may be active now, `longest` how long one may last (None: no limit). Expired ones are loaded,
-    because a bad finding with an expired waiver fails.
+    because a bad finding with an expired waiver fails. Files in `aside` do not count: they are read and returned, but
+    not as active.
     """
     problems: list[Problem] = []
     present = now or datetime.now(UTC)
     reader = _Reader(checklist, longest, present, problems)
     found = [w for document in read_folder(root, FOLDER, problems) if (w := reader.read(document))]
-    active = [waiver for waiver in found if waiver.active(present)]
-    problems += _duplicates(active)
+    problems += _too_many([w for w in found if w.file not in aside], cap, present)
+    if problems:
+        raise RecordsError(problems)
+    return found
+
+
+def check_together(counted: Sequence[Waiver], cap: int | None, now: datetime) -> None:
+    """Check waivers that count against each other and the cap. Raises RecordsError."""
+    if problems := _too_many(counted, cap, now):
+        raise RecordsError(problems)
+
+
+def _too_many(counted: Sequence[Waiver], cap: int | None, now: datetime) -> list[Problem]:
+    active = [waiver for waiver in counted if waiver.active(now)]
+    problems = _duplicates(active)
     if cap is not None and len(active) > cap:
         names = ", ".join(waiver.file.removeprefix(f"{FOLDER}/") for waiver in active)
         text = f"{len(active)} waivers are active but only {cap} are allowed at once: end one of {names}"
         problems.append(Problem(FOLDER, 0, text))
-    if problems:
-        raise RecordsError(problems)
-    return found
+    return problems
 
 
 def check(text: str, file: str, checklist: Checklist, *, longest: timedelta | None = LONGEST) -> Waiver:

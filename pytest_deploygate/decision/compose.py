@@ -10,6 +10,11 @@ from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, a
 
 #: Prefix of the tests that contribute a person's part of an item; all others contribute the measured part.
 ATTESTATION_TESTS = "checklist.md::"
+#: The reason of an item that no test is bound to: what its reader can do.
+NO_CHECK = (
+    "this version has no check for it (see docs/items.md): write a test that is marked with its id, or mark its line"
+    " .manual in your checklist and have it attested, or list it under `not_applicable` in the inventory"
+)
 #: Prefix of what is judged at the end of a run: the issue log and the sign-off.
 CLOSING_TESTS = "closing::"
 
@@ -121,8 +126,8 @@ def _nothing(item: Item, silent: Sequence[str]) -> str:
     if item.kind is Kind.MANUAL:
         return "a person must attest it, and nobody has"
     if item.kind is Kind.HYBRID:
-        return "it needs a test and a person's attestation, and has neither"
-    return "no test is bound to it"
+        return f"a person must attest it, and nobody has; and {NO_CHECK}"
+    return NO_CHECK
 
 
 def _reason(findings: Sequence[Finding], verdict: Verdict) -> str:

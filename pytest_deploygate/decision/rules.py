@@ -31,6 +31,8 @@ EXIT_PRECEDENCE = (
 
 #: The rule that says whether a rollback is advised, with the answer to each of its conditions.
 CONDITIONS = "rollback conditions"
+#: The rule that holds a phase until those before it have a GO.
+BEFORE = "the phases before must have a GO for this change"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
@@ -71,7 +73,8 @@ class GoneBack:
 class Question:
     """Everything that a decision depends on.
 
-    `phases` are the checklist's phases in order; `before` says which phases before this scope lack a valid GO.
+    `phases` are the checklist's phases in order; `before` says which phases before this scope lack a valid GO. `aside`
+    are sentences about records that do not count.
     """
 
     scope: str
@@ -84,6 +87,7 @@ class Question:
     circumstances: Circumstances = field(default_factory=Circumstances)
     gone_back: GoneBack | None = None
     remarks: Sequence[str] = ()
+    aside: Sequence[str] = ()
     waived_exit: bool = False
 
 
@@ -101,6 +105,7 @@ def decide(question: Question) -> Decision:
         *_unknown(mine, question.phases),
         *_before(question.before),
         *_timed(question.remarks),
+        *_aside(question.aside),
         *_listed(mine, question.waived_exit),
     ):
         rules.append(rule)
@@ -195,7 +200,11 @@ def _before(unmet: Sequence[str]) -> Said:
     if not unmet:
         return []
     text = "; ".join(unmet)
-    return [(Rule("the phases before must have a GO for this change", Outcome.HOLD, text), EXIT_HOLD)]
+    return [(Rule(BEFORE, Outcome.HOLD, text), EXIT_HOLD)]
+
+
+def _aside(aside: Sequence[str]) -> Said:
+    return [(Rule("a record that does not count is listed", Outcome.GO, text), EXIT_GO) for text in aside]
 
 
 def _timed(remarks: Sequence[str]) -> Said:

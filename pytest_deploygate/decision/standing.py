@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from pytest_deploygate.checklist import waivers
+from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision import compose, rules
 from pytest_deploygate.decision.incidents import Times
@@ -62,6 +63,7 @@ class Frame:
     decision_valid_s: float
     times: Times
     remarks: tuple[str, ...]
+    aside: tuple[SetAside, ...]
     windows: Mapping[str, tuple[datetime, datetime]]
 
 
@@ -95,6 +97,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             decision_valid_s=begin["policy"]["decision_valid_s"],
             times=Times(**begin["policy"].get("times", {})),
             remarks=tuple(begin.get("remarks", ())),
+            aside=tuple(SetAside(**one) for one in begin.get("aside", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None
@@ -173,7 +176,10 @@ def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
         earlier=everything - Counter(f.item for f in findings),
     )
     told = _told(runs[:-1])
-    return [_waived(_repeated(result, told), about, runs[-1].started) for result in composed]
+    return [
+        _with_aside(_waived(_repeated(result, told), about, runs[-1].started), about.aside)
+        for result in composed
+    ]
 
 
 def _told(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
@@ -209,6 +215,15 @@ def _waived(result: compose.ItemResult, about: Frame, at: datetime) -> compose.I
     whole = Finding(result.item.id, "", result.verdict, result.reason, "", at, 0.0)
     after = waivers.apply([whole], about.waivers, at, about.inventory, about.change)[0]
     return result if after is whole else replace(result, verdict=after.verdict, reason=after.reason)
+
+
+def _with_aside(result: compose.ItemResult, aside: Sequence[SetAside]) -> compose.ItemResult:
+    """Note the waivers that would bear on an item but do not count, at its findings that are not good."""
+    said = tuple(one.words for one in aside if one.item == result.item.id and not one.attestation)
+    if not said or result.verdict.good:
+        return result
+    findings = tuple(f if f.verdict.good else replace(f, notes=(*f.notes, *said)) for f in result.findings)
+    return replace(result, findings=findings)
 
 
 def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult], at: datetime) -> list[str]:
@@ -281,6 +296,7 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         circumstances=circumstances(entries, about.run),
         gone_back=_gone_back(entries, about.run),
         remarks=about.remarks,
+        aside=[one.words for one in about.aside if not one.item or one.item in about.scope],
         waived_exit=about.waived_exit,
     )
 

@@ -97,6 +97,11 @@ def common_readings(found: Evidence[Any], max_age: timedelta) -> tuple[Reading, 
         Reading("outcome of the drill", record.outcome, limit=GOOD, ok=record.outcome == GOOD),
         Reading("date of the drill", record.date.isoformat(), limit=limit, ok=recent),
     ]
+    if found.environment and record.environment:
+        elsewhere = _elsewhere(found, record)
+        readings.append(
+            Reading("environment of the drill", record.environment, limit=found.environment, ok=not elsewhere)
+        )
     if found.configuration is not None:
         wanted = digest(found.configuration)
         shown = record.digest[:12] or "not named"

@@ -43,6 +43,18 @@ class Policy(Section):
     decision_valid: Duration = Field(
         default=timedelta(hours=24), description="how long a phase's decision is valid for later phases"
     )
+    records_branch: str = Field(
+        default="",
+        pattern=r"^[^\s~^:?*\[\\]*$",
+        description=(
+            "branch on which attestations, waivers, the issue log and allowed_signers must be committed to count, "
+            "e.g. main; default: where the run's commit is"
+        ),
+    )
+    signed_records: bool = Field(
+        default=False,
+        description="whether attestations and waivers count only with SSH signatures of the roles that they name",
+    )
     budget: Duration | None = Field(
         default=None,
         description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",

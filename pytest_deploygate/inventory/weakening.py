@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -16,6 +17,8 @@ from pydantic.fields import FieldInfo
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.model import words_for
+
+_MOST_SAID = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,49 @@ def weaker(inventory: Inventory) -> list[Weaker]:
     return list(_within(inventory, (), ""))
 
 
+def changes(before: Inventory, after: Inventory, name: str) -> list[Weaker]:
+    """Return each setting that would be weaker, removed or another one in `after`; those that would be stricter are not.
+
+    `name` is the name of what has `before`. Entries of lists are compared by their names. What does not apply is compared
+    elsewhere.
+    """
+    return list(_changes(before, after, name, (), ""))
+
+
+def _changes(
+    before: BaseModel, after: BaseModel, name: str, path: tuple[str, ...], label: str
+) -> Iterator[Weaker]:
+    for key, field in type(before).model_fields.items():
+        old, new = getattr(before, key), getattr(after, key)
+        if old == new or (not path and key == "not_applicable"):
+            continue
+        here = (*path, key)
+        where = f"{label}.{field.alias or key}" if label else (field.alias or key)
+        inside, was = dict(_sections(where, new)), dict(_sections(where, old))
+        if was or inside:
+            yield from (Weaker(here, f"{gone} is removed") for gone in was if gone not in inside)
+            for inner_label, inner in inside.items():
+                former = was.get(inner_label)
+                if type(former) is type(inner):
+                    yield from _changes(former, inner, name, here, inner_label)
+                else:
+                    yield from _within(inner, here, inner_label)
+        elif _direction(field) is None or _is_weaker(field, new, than=old):
+            yield Weaker(here, f"{where} is {_shortly(new)}, on {name} {_shortly(old)}")
+
+
+def _shortly(value: object) -> str:
+    text = _said(value)
+    return text if len(text) <= _MOST_SAID else f"{text[: _MOST_SAID - 1]}…"
+
+
 def _within(section: BaseModel, path: tuple[str, ...], label: str) -> Iterator[Weaker]:
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         here = (*path, name)
         where = f"{label}.{field.alias or name}" if label else (field.alias or name)
-        if _is_weaker(field, value):
-            default = field.get_default(call_default_factory=True)
+        default = field.get_default(call_default_factory=True)
+        if _is_weaker(field, value, than=default):
             yield Weaker(here, f"{where} is {_said(value)}, by default {_said(default)}")
         for inner_label, inner in _sections(where, value):
             yield from _within(inner, here, inner_label)
@@ -52,14 +91,17 @@ def _sections(where: str, value: object) -> Iterator[tuple[str, BaseModel]]:
                 yield f"{where}[{sections.label(entry)}]", entry
 
 
-def _is_weaker(field: FieldInfo, value: object) -> bool:
-    direction = field.json_schema_extra.get("weaker") if isinstance(field.json_schema_extra, dict) else None
-    default = field.get_default(call_default_factory=True)
-    match direction:
+def _direction(field: FieldInfo) -> object:
+    """Return which direction is weaker; None if the field does not say."""
+    return field.json_schema_extra.get("weaker") if isinstance(field.json_schema_extra, dict) else None
+
+
+def _is_weaker(field: FieldInfo, value: Any, *, than: Any) -> bool:
+    match _direction(field):
         case "larger":
-            return bool(value is not None and value > default)
+            return value is not None and than is not None and bool(value > than)
         case "smaller":
-            return bool(value is not None and value < default)
+            return value is not None and than is not None and bool(value < than)
         case "false":
             return value is False
         case "null":
@@ -77,4 +119,4 @@ def _said(value: object) -> str:
     if isinstance(value, BaseModel):
         held = value.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
         return ", ".join(f"{name} {held[name]}" for name in held) or "set"
-    return "not set" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "not set" if value in (None, "") else str(value).lower() if isinstance(value, bool) else str(value)

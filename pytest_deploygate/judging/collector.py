@@ -49,9 +49,15 @@ class Collector:
     def judgement(self, good: Callable[[], str]) -> Judgement:
         """Fail if anything is wrong, else be inconclusive if anything is unknown or nothing was read, else pass.
 
+        A failure has a reading that is not ok: if none was given, the number of things that are wrong.
+
         `good` returns the sentence of a pass, and is called only for one. Raises ValueError for an empty one.
         """
         if self._wrong:
+            if not any(reading.ok is False for reading in self._readings):
+                # Not everything that can be wrong has a reading of its own; a failure without one would show all met.
+                number = len({what for _, what in self._wrong})
+                self._readings.insert(0, Reading("points not as required", number, limit="0", ok=False))
             return self._judgement(Verdict.FAIL, self._words(self._wrong), confirmed=self.confirmed)
         if self._unknown:
             parts = [Judgement(Verdict.INCONCLUSIVE, "", deferred_to=phase) for _, phase in self._unknown]

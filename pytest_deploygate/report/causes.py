@@ -48,7 +48,13 @@ class Cause:
     @property
     def said(self) -> str:
         """The cause in words, without the commands."""
-        return "; ".join(_ATTEST.sub(r"\1 them\2", reason) for reason in self.reasons)
+        who = "them" if self.shared else "it"
+        return "; ".join(_ATTEST.sub(rf"\1 {who}\2", reason) for reason in self.reasons)
+
+    @property
+    def only_attesting(self) -> bool:
+        """True if attestations are all that is missing."""
+        return all(_ATTEST.fullmatch(reason) for reason in self.reasons)
 
     @property
     def severities(self) -> str:
@@ -83,12 +89,13 @@ def _reasons(result: ItemResult) -> Iterator[str]:
     """Yield why an item is not good, in words that do not name the item."""
     bad = grouping.bad_findings(result)
     if not bad or not result.complete:
-        yield _neutral(result.reason, result.item.id)
+        yield neutral(result.reason, result.item.id)
     for finding in bad:
-        yield _neutral(finding.reason.removeprefix(f"{finding.target}: "), result.item.id)
+        yield neutral(finding.reason.removeprefix(f"{finding.target}: "), result.item.id)
 
 
-def _neutral(reason: str, item: str) -> str:
+def neutral(reason: str, item: str) -> str:
+    """Return a reason in words that are the same for all items of its cause."""
     host = _HOST.search(reason)
     said = host[0] if host else reason
     return re.sub(rf"(?<![\w.-]){re.escape(item)}(?![\w-]|\.\w)", _ITEM, said)

@@ -41,6 +41,7 @@ def build(entries: Sequence[Entry]) -> Record:
         weakenings=weakenings,
         windows=tuple((phase, start, end) for phase, (start, end) in about.windows.items()),
         planned=tuple(item.id for item in about.items if item.id not in bound),
+        owners=tuple((str(item), str(owner)) for item, owner in last.begin.get("owners", ())),
         measured=tuple(_measured(runs, about)),
         events=tuple(_events(entries, runs)),
         roles=about.roles,
@@ -87,7 +88,20 @@ def _provenance(last: Segment, about: standing.Frame, head: str) -> Provenance:
         journal_head=head,
         journal_path=FILE,
         clock=_clock(last.begin.get("clock") or {}),
+        user=str(last.begin.get("who", "")),
+        records_from=str(last.begin.get("records_from") or ""),
+        **_source(last.begin.get("source") or {}),
     )
+
+
+def _source(seen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what git said about the folder in which a run started; earlier versions did not ask."""
+    return {
+        "commit": str(seen.get("commit", "")),
+        "branch": str(seen.get("branch", "")),
+        "dirty": tuple(map(str, seen.get("dirty", ()))),
+        "commit_unknown": str(seen.get("problem", "")),
+    }
 
 
 def _clock(seen: Mapping[str, Any]) -> str:

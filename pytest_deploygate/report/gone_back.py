@@ -93,8 +93,10 @@ def _steps(lines: Sequence[Entry], planned: str) -> Iterator[StepBack]:
             continue
         last = mine[-1]
         state = "interrupted" if last.body["mark"] == "intent" else str(last.body["mark"])
-        began = next((e.at for e in mine if e.body["mark"] == "intent"), mine[0].at)
-        tries = sum(e.body["mark"] == "intent" for e in mine)
+        # The last try: an earlier one would make the step overlap those between the two.
+        intents = [e for e in mine if e.body["mark"] == "intent"]
+        began = intents[-1].at if intents else mine[0].at
+        tries = len(intents)
         yield StepBack(
             name,
             state,
@@ -104,6 +106,7 @@ def _steps(lines: Sequence[Entry], planned: str) -> Iterator[StepBack]:
             float(last.body["took_s"]),
             bool(last.body["after_crash"]),
             tries,
+            sum(float(e.body["took_s"]) for e in intents),
         )
 
 
@@ -112,7 +115,7 @@ def _losses(entries: Sequence[Entry], name: str) -> Iterator[Loss]:
         if entry.kind == "loss" and entry.body.get("rollback", name) == name:
             body = entry.body
             yield Loss(
-                entry.at, str(body.get("said", "")), str(body.get("saved", "")), str(body.get("role", "")), str(body.get("name", ""))
+                entry.at, str(body.get("said", "")), str(body.get("saved", "")), str(body.get("role", "")), str(body.get("name", "")), body.get("rows")
             )  # fmt: skip
 
 

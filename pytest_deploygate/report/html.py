@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from jinja2 import bccache
 
 from pytest_deploygate import __version__
 from pytest_deploygate.model import Finding, words_for
-from pytest_deploygate.report import changes, view, words
+from pytest_deploygate.report import changes, ending, size, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
 from pytest_deploygate.report.plots import coverage, figures
 from pytest_deploygate.report.record import Record
@@ -29,14 +30,14 @@ _REASON_AT_MOST = 4000
 def render(record: Record) -> str:
     """Return the document. Same record and version, same bytes.
 
-    It has no script, loads nothing, and stays under `view.LIMIT` bytes for checklists of up to several thousand items. If
+    It has no script, loads nothing, and stays under `size.LIMIT` bytes for checklists of up to several thousand items. If
     that requires it, items are shown in brief, and the document says so.
     """
     known = cleaned(record)
     text = ""
-    for room in (view.LIMIT - 60_000, view.LIMIT // 2, 0):
+    for room in (size.LIMIT - 60_000, size.LIMIT // 2, 0):
         text = _finished(known, room)
-        if len(text.encode()) < view.LIMIT:
+        if len(text.encode()) < size.LIMIT:
             break
     return text
 
@@ -110,9 +111,8 @@ def _template() -> jinja2.Template:
         measured=words.measured,
         met=words.met,
         moment=words.moment,
-        brief=functools.partial(words.shortened, most=view.BRIEF),
+        brief=functools.partial(words.shortened, most=size.BRIEF),
         long=_long,
-        capitalize_first=lambda text: text[:1].upper() + text[1:],
         glance=functools.partial(words.shortened, most=150),
         brief_change=functools.partial(words.shortened, most=320),
     )
@@ -121,9 +121,11 @@ def _template() -> jinja2.Template:
         listed=functools.partial(words.listed, most=view.ITEMS_PER_RULE),
         elsewhere=words.elsewhere,
         took=words_for,
+        before=lambda when, seconds: when - timedelta(seconds=seconds),
         moved=changes.Kind.MOVED.value,
         span=words.span,
         safe_path=view.safe_path,
+        sign=ending.sign,
         scope_words=view.scope_words,
         exit_words=view.exit_words,
         tally_words=_tally_words,

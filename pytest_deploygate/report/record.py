@@ -81,7 +81,10 @@ class Previous:
 class Provenance:
     """The origin of the report, so that it can be computed again and compared. Digests are SHA-256 in hex.
 
-    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far off the host's clock may be.
+    `tool` is name and version, `pytest-deploygate 0.1.0`. `clock` says how far off the host's clock may be. `commit` and
+    `branch` are those of the folder in which the run started, `dirty` its files that differ from the commit;
+    `commit_unknown` says why some of that is unknown. `records_from` is the branch that checklist, inventory, tests and
+    records were read from, if it is another one.
     """
 
     tool: str
@@ -92,13 +95,20 @@ class Provenance:
     journal_head: str
     journal_path: str
     clock: str = ""
+    user: str = ""
+    commit: str = ""
+    branch: str = ""
+    dirty: tuple[str, ...] = ()
+    commit_unknown: str = ""
+    records_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StepBack:
     """A step of a rollback. `state` is done (and verified), failed, interrupted (nobody knows), or not done.
 
-    `tries` is how often it was begun: more than once after a crash or a failure.
+    `tries` is how often it was begun: more than once after a crash or a failure. `began` and `took_s` are those of the
+    last try. `counted_s` is how long counting and saving the writes that would be lost took, before the step began.
     """
 
     name: str
@@ -109,17 +119,19 @@ class StepBack:
     took_s: float = 0.0
     after_crash: bool = False
     tries: int = 1
+    counted_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a rollback loses, who answers for it, and where it was saved."""
+    """What a rollback loses, who answers for it, and where it was saved. `rows` is None if nobody could count them."""
 
     at: datetime
     said: str
     saved: str
     role: str
     name: str
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +159,7 @@ class Record:
     `scope` is what `-m` named, in words (empty: the whole checklist). `decision` is None if none was reached.
     `weakenings` are limits, severities and scopes that are weaker than the checklist's own.
     `windows` are phases with their planned start and end, if headings and the inventory's schedule give them.
+    `owners` are pairs of an item and who answers for it in the issue log of the change.
     `planned` are the ids of items that this version has no check for, whatever the inventory says.
     `measured` are the times of all runs by phase, `events` other events, `roles` the roles that must sign. `sections` are
     added by hooks of the repository, as title and text; `calls` says whom to call after a rollback, in this order.
@@ -163,6 +176,7 @@ class Record:
     provenance: Provenance
     weakenings: tuple[Weakening, ...] = ()
     planned: tuple[str, ...] = ()
+    owners: tuple[tuple[str, str], ...] = ()
     windows: tuple[tuple[str, datetime, datetime], ...] = ()
     measured: tuple[Measured, ...] = ()
     events: tuple[Event, ...] = ()

@@ -54,7 +54,9 @@ def phases(record: Record) -> tuple[PhaseTimes, ...]:
 
 
 def picture(record: Record) -> Markup:
-    """Draw the change on a time axis."""
+    """Draw the change on a time axis; empty if only one phase was measured: that would be a speck beside the plan."""
+    if len({m.phase for m in record.measured}) < 2:
+        return Markup()
     windows = {phase: (start, end) for phase, start, end in record.windows}
     rows = []
     for group in grouping.by_phase(record):

@@ -18,9 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.rules import BEFORE
 from pytest_deploygate.model import Finding, Outcome, Rule, Verdict
-from pytest_deploygate.report import causes, grouping, words
+from pytest_deploygate.report import causes, ending, grouping, words
 from pytest_deploygate.report.causes import Cause
+from pytest_deploygate.report.ending import Look
 from pytest_deploygate.report.leaving import cleaned, leaving
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.report.view import exit_words, scope_words
@@ -31,7 +33,16 @@ _STYLE = {
     Verdict.NOT_COVERED: "bold magenta",
     Verdict.WAIVED: "bold cyan",
 }
-_OUTCOME_STYLE = {Outcome.GO: "bold green", Outcome.HOLD: "bold yellow", Outcome.ROLLBACK: "bold red"}
+_LOOK_STYLE = {
+    Look.GO: "bold green",
+    Look.WAIVED: "bold cyan",
+    Look.HOLD: "bold yellow",
+    Look.BACK: "bold blue",
+}
+#: Exit codes that pytest gives by itself.
+_PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
+#: The rule that only counts what the line above counts already.
+_COUNTED = "passed, attested or not applicable"
 #: Targets of one item, and items of one verdict, that are named; the rest are counted.
 MOST_TARGETS = 10
 MOST_ITEMS = 60
@@ -40,10 +51,13 @@ _MOST_REASON = 600
 _SHORT_REASON = 70
 
 
-def summary(record: Record, report: str = "signoff.html") -> list[RenderableType]:
-    """Return what to print on a rich Console.
+def summary(
+    record: Record, report: str = "signoff.html", exit_code: int | None = None
+) -> list[RenderableType]:
+    """Return what to print on a rich Console, without cropping: commands and paths may be wider than it.
 
-    `report` is the path of signoff.html as the user can open it; empty if it could not be written.
+    `report` is the path of signoff.html as the user can open it; empty if it could not be written. `exit_code` is that of
+    the whole run; None: the decision's.
     """
     known = cleaned(record)
     inside = grouping.in_scope(known)
@@ -53,13 +67,23 @@ def summary(record: Record, report: str = "signoff.html") -> list[RenderableType
     for (light, verdict), some in itertools.groupby(bad, key=lambda cause: _heading(cause, against)):
         parts.extend(_group(verdict, light, list(some), against))
     parts.extend(_counted(known, inside))
-    parts.extend(_decision(known))
+    parts.extend(_decision(known, exit_code))
     parts.extend(_next(known, leaving(report) if report else ""))
     return parts
 
 
-def text(record: Record, report: str = "signoff.html", *, width: int = 80, colour: bool = False) -> str:
-    """Return the summary as text, no line longer than `width`, with colour codes only on request."""
+def text(
+    record: Record,
+    report: str = "signoff.html",
+    *,
+    width: int = 80,
+    colour: bool = False,
+    exit_code: int | None = None,
+) -> str:
+    """Return the summary as text, with colour codes only on request.
+
+    Only a path or a single word of a command is longer than `width`: what people copy is never cut.
+    """
     out = io.StringIO()
     console = Console(
         file=out,
@@ -71,7 +95,7 @@ def text(record: Record, report: str = "signoff.html", *, width: int = 80, colou
         emoji=False,
         legacy_windows=False,
     )
-    console.print(Group(*summary(record, report)))
+    console.print(Group(*summary(record, report, exit_code)), crop=False)
     # Trailing blanks of wrapped lines get in the way of copying.
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
@@ -91,7 +115,7 @@ def _group(
     said: dict[str, str] = {}
     for cause in known[:MOST_ITEMS]:
         until = grouping.deferred(cause.results[0], against)
-        yield from _shared(cause, until) if cause.shared else _item(cause.results[0], until, said)
+        yield from _shared(cause, until) if cause.shared else _item(cause, until, said)
     if left := sum(len(cause.results) for cause in known[MOST_ITEMS:]):
         yield Text(f"  and {words.count(left, 'more item')}: all are in the report")
 
@@ -138,11 +162,12 @@ class _Command:
             yield Text(f"{indent}{line}{end}", no_wrap=True, overflow="ignore")
 
 
-def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[RenderableType]:
+def _item(cause: Cause, until: str, said: dict[str, str]) -> Iterator[RenderableType]:
     """Show an item: one head line, then each bad target with its reason, indented and wrapped.
 
     `said` maps reasons to items: a reason that several items share is printed once and referred to afterwards.
     """
+    result = cause.results[0]
     head = Text("  ")
     head.append(words.verdict(result.verdict), style=_STYLE[result.verdict])
     head.append(f"  {result.item.severity.value}  ")
@@ -151,7 +176,12 @@ def _item(result: ItemResult, until: str, said: dict[str, str]) -> Iterator[Rend
     if len(bad) == 1 and bad[0].target:
         head.append(f"  {bad[0].target}")
     yield head
-    if len(bad) < 2:
+    alike = {(finding.verdict, finding.reason) for finding in bad}
+    if cause.only_attesting:
+        yield _indented(cause.said, 6)
+        for command in cause.commands():
+            yield _Command(command, 6)
+    elif len(bad) < 2 or (len(alike) == 1 and not any(finding.target for finding in bad)):
         yield _indented(_once(bad[0].reason if bad else result.reason, result.item.id, said), 6)
     else:
         yield from _targets(bad, result.item.id, said)
@@ -166,7 +196,9 @@ def _deferred(until: str) -> str:
 def _targets(bad: tuple[Finding, ...], item: str, said: dict[str, str]) -> Iterator[RenderableType]:
     alike: dict[tuple[Verdict, str], list[str]] = {}
     for finding in bad:
-        alike.setdefault((finding.verdict, finding.reason), []).append(finding.target or "(whole item)")
+        known = alike.setdefault((finding.verdict, finding.reason), [])
+        if (target := finding.target or "(whole item)") not in known:
+            known.append(target)
     groups = list(alike.items())
     for (verdict, reason), targets in groups[:MOST_TARGETS]:
         yield _indented(f"{words.listed(targets, most=MOST_TARGETS)} ({words.verdict(verdict)})", 6)
@@ -210,18 +242,18 @@ def _weaker(record: Record) -> Iterator[RenderableType]:
         if len(bearing) > MOST_TARGETS:
             yield _indented(f"and {len(bearing) - MOST_TARGETS} more: all are in the report", 2)
     if others:
-        yield Text(words.elsewhere(len(others), more=bool(bearing)) + ": see the report.")
+        yield Text(words.elsewhere(len(others), more=bool(bearing)) + ": see verdicts.json.")
 
 
-def _decision(record: Record) -> Iterator[RenderableType]:
+def _decision(record: Record, exit_code: int | None) -> Iterator[RenderableType]:
     decision = record.decision
     yield Line(characters="=", style="dim")
+    ended = ending.of(record)
+    head = Text(ended.headline, style=_LOOK_STYLE.get(ended.look, "bold red"))
+    head.append(f": {ended.means[0].lower()}{ended.means[1:]}", style="bold")
     if decision is None:
-        yield Text("NO DECISION: nothing was decided, do not proceed.", style="bold red")
+        yield head
         return
-    head = Text(decision.outcome.value, style=_OUTCOME_STYLE[decision.outcome])
-    means = words.meaning(decision.outcome, record.change)
-    head.append(f": {means[0].lower()}{means[1:]}", style="bold")
     head.append(
         f" Scope {scope_words(record)}, change {record.change}, inventory {record.inventory}.",
         style="not bold",
@@ -230,9 +262,19 @@ def _decision(record: Record) -> Iterator[RenderableType]:
     for rule in grouping.deciding(decision.rules, decision.outcome):
         yield _because(rule)
     for heading, rules in grouping.beside(decision.rules, decision.outcome):
-        yield Text(f"{heading}:")
-        yield from map(_because, rules)
-    yield Text(f"Exit code {exit_words(record)}.")
+        if others := [rule for rule in rules if rule.name != _COUNTED]:
+            yield Text(f"{heading}:")
+            yield from map(_because, others)
+    yield Text(_exit(record, decision.exit_code if exit_code is None else exit_code))
+
+
+def _exit(record: Record, code: int) -> str:
+    """Say how the run ends; if that is not the decision's code, why."""
+    if record.decision and code == record.decision.exit_code:
+        return f"Exit code {exit_words(record)}."
+    if code in _PYTEST_ENDINGS:
+        return f"Exit code {code} (pytest: {_PYTEST_ENDINGS[code]}); the decision above still holds."
+    return f"Exit code {code}: a test outside the checklist failed; the decision above does not speak for it."
 
 
 def _because(rule: Rule) -> RenderableType:
@@ -254,23 +296,30 @@ def _next(record: Record, report: str) -> Iterator[RenderableType]:
     # A path is for copying: it stays on one line even if that is wider than the terminal.
     where = report or "none: it could not be written (reason above); an older report is not about this run"
     yield Text(f"Report: {where}", no_wrap=bool(report), overflow="ignore" if report else "fold")
-    yield Text(f"Next:   {_step(record)}", overflow="fold")
-    if command := _command(record):
-        yield Text(f"        {command}", no_wrap=True, overflow="ignore")
+    grid = Table.grid()
+    grid.add_column(width=8)
+    grid.add_column(overflow="fold")
+    step, command = _step(record)
+    grid.add_row("Next:", step)
+    yield grid
+    if command := command or _command(record):
+        yield _Command(command, 8)
 
 
-def _step(record: Record) -> str:
-    """Return the next step."""
+def _step(record: Record) -> tuple[str, str]:
+    """Return the next step and its command; an empty one means: run again."""
     decision = record.decision
     if decision is None or decision.exit_code == 25:
-        return "evidence is missing; run again to complete it:"
+        return "evidence is missing; run again to complete it:", ""
     if decision.outcome is Outcome.GO:
-        return "attach the report to the change ticket and proceed."
+        return "attach the report to the change ticket and proceed.", ""
     if decision.outcome is Outcome.ROLLBACK:
         return _after_rollback(decision.exit_code, record.change)
     if decision.exit_code == 21:
-        return "resolve what is unknown (reasons above), then run again:"
-    return "fix what failed (reasons above), then run again:"
+        if all(rule.name == BEFORE for rule in grouping.deciding(decision.rules, Outcome.HOLD)):
+            return "run the phases before it (named above), then this one again:", ""
+        return "resolve what is unknown (reasons above), then run again:", ""
+    return "fix what failed (reasons above), then run again:", ""
 
 
 def _command(record: Record) -> str:
@@ -282,16 +331,25 @@ def _command(record: Record) -> str:
     scope += f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
     # What passed before the evidence was interrupted is in the journal; --resume keeps it.
     resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
+    base = record.provenance.records_from.partition(" ")[0]
+    resume += f" --records-from {shlex.quote(base)}" if base else ""
     return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}{resume}"
 
 
-def _after_rollback(code: int, change: str) -> str:
-    """Return the next step after a ROLLBACK: it was advised, verified, or failed."""
+def _after_rollback(code: int, change: str) -> tuple[str, str]:
+    """Return the next step after a ROLLBACK and its command: it was advised, verified, or failed."""
+    change = shlex.quote(change)
     if code == 23:
-        return f"`deploygate decide --change {change}` shows the clock for the remaining work: issues, status, retry."
+        return (
+            "see the clock for the remaining work (issues, status, retry):",
+            f"deploygate decide --change {change}",
+        )
     if code == 24:
-        return f"fix the cause, then `deploygate rollback execute --change {change}`: finished steps are not repeated."
+        return (
+            "fix the cause, then continue; finished steps are not repeated:",
+            f"deploygate rollback execute --change {change}",
+        )
     return (
-        f"the deployment lead decides: `deploygate decide rollback --change {change} --role ROLE --reason TEXT`;"
-        " this run only advises it."
+        "the deployment lead decides, this run only advises it:",
+        f"deploygate decide rollback --change {change} --role ROLE --reason TEXT",
     )

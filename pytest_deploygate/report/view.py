@@ -1,7 +1,7 @@
 """What the page shows, computed from the record: the template only lays it out.
 
-The page stays under a megabyte. Items that need action are shown in full first, then the passes in the order of the
-checklist, while there is room. The rest is shown in one line each, and the page says so.
+The page stays under a megabyte (`size`). Items that need action are shown in full first, then the passes in the order
+of the checklist, while there is room. The rest is shown in one line each, and the page says so.
 """
 
 from __future__ import annotations
@@ -16,32 +16,36 @@ from markupsafe import Markup
 
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
-    Decision,
-    Distribution,
-    Figure,
     Finding,
     Item,
     Phase,
     Rule,
-    Series,
     Severity,
     Verdict,
     Weakening,
 )
-from pytest_deploygate.report import causes, changes, grouping, schedule, signing, words
+from pytest_deploygate.report import (
+    causes,
+    changes,
+    ending,
+    grouping,
+    owners,
+    phase_strip,
+    schedule,
+    signing,
+    size,
+    words,
+)
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.changes import Change
+from pytest_deploygate.report.ending import Ending
 from pytest_deploygate.report.plots import coverage
 from pytest_deploygate.report.record import Record
 
-#: Maximum size of the page in bytes (UTF-8, including the style sheet).
-LIMIT = 1_000_000
 #: Passes with more targets than this are folded (and unfolded in print).
 FOLD_OVER = 3
 #: Items that a rule names and links; the rest are counted.
 ITEMS_PER_RULE = 12
-#: Maximum length of a text in a row.
-BRIEF = 90
 #: Changes of a kind, attestations and events that are listed; the rest are counted.
 CHANGES, ATTESTED, EVENTS = 20, 60, 100
 #: Items that need action, or causes that items share, that are named at the top in one line each.
@@ -79,9 +83,9 @@ class Card:
 
     @property
     def own_reason(self) -> bool:
-        """True if the item's own reason says more than its first finding."""
-        found = self.result.findings
-        return not found or found[0].reason != self.result.reason or found[0].verdict is not self.verdict
+        """True if the item's own reason says more than its findings, which are shown below it with their reasons."""
+        said = [f.reason for f in self.result.findings if f.verdict is self.verdict]
+        return not any(reason and reason in self.result.reason for reason in said)
 
     @property
     def drawn(self) -> bool:
@@ -112,6 +116,7 @@ class Shown:
     cards: tuple[Card, ...]
     anchor: str
     blocks: Blocks
+    owners: tuple[str, ...]
 
     @property
     def title(self) -> str:
@@ -156,13 +161,13 @@ class Page:
     """Everything that the template needs."""
 
     record: Record
-    headline: str
-    means: str
-    outcome_class: str
+    ending: Ending
+    strip: tuple[phase_strip.Box, ...]
     rules: tuple[Rule, ...]
     beside: tuple[tuple[str, tuple[Rule, ...]], ...]
     groups: tuple[Group, ...]
     glance: tuple[Shown, ...]
+    acting: int
     unseen: int
     phases: tuple[PhaseView, ...]
     tally: tuple[tuple[Verdict, int], ...]
@@ -187,12 +192,6 @@ class Page:
     weaker_elsewhere: tuple[Weakening, ...]
 
 
-def _means(decision: Decision | None, change: str) -> str:
-    if decision is None:
-        return "Nothing was decided: do not proceed."
-    return words.AFTERWARDS.get(decision.exit_code) or words.meaning(decision.outcome, change)
-
-
 def page(record: Record, room: int) -> Page:
     """Compute the page, with `room` bytes for items that are shown in full."""
     decision = record.decision
@@ -201,26 +200,29 @@ def page(record: Record, room: int) -> Page:
     rules = grouping.deciding(decision.rules, decision.outcome) if decision else ()
     bad = _deciding_first(grouping.not_good(inside, against), rules, against)
     known = causes.grouped(bad, against)
-    in_full = _in_full(bad, inside, room - sum(_outside_bytes(r) for r in record.items if not r.in_scope))
+    in_full = size.in_full(
+        bad, inside, room - sum(size.outside_bytes(r) for r in record.items if not r.in_scope)
+    )
     planned = frozenset(record.planned)
     anchors = _anchors(record.items, in_full | {i for rule in rules for i in rule.items[:ITEMS_PER_RULE]})
     cards = {
         r.item.id: _card(r, anchors.get(r.item.id, ""), r.item.id in in_full, grouping.deferred(r, against))
         for r in record.items
     }
-    shown = tuple(_shown(n, cause, cards) for n, cause in enumerate(known, start=1))
+    answering = owners.by_item(record)
+    shown = tuple(_shown(n, cause, cards, answering) for n, cause in enumerate(known, start=1))
     glance = [s for s in shown if s.anchor][:GLANCE]
     tally = words.tally(r.verdict for r in inside)
     weaker, elsewhere = grouping.weakenings(record)
     return Page(
         record=record,
-        headline=decision.outcome.value if decision else "NO DECISION",
-        means=_means(decision, record.change),
-        outcome_class=decision.outcome.value.lower() if decision else "none",
+        ending=ending.of(record),
+        strip=phase_strip.boxes(record),
         rules=rules,
         beside=grouping.beside(decision.rules, decision.outcome) if decision else (),
         groups=tuple(_groups(shown)),
         glance=tuple(glance),
+        acting=len(bad),
         unseen=len(bad) - sum(len(s.cards) for s in glance),
         phases=tuple(_phase(g, cards) for g in grouping.by_phase(record)),
         tally=tally,
@@ -295,11 +297,14 @@ def _anchors(results: Iterable[ItemResult], wanted: Container[str]) -> dict[str,
     }
 
 
-def _shown(number: int, cause: Cause, cards: Mapping[str, Card]) -> Shown:
+def _shown(
+    number: int, cause: Cause, cards: Mapping[str, Card], answering: Mapping[str, tuple[str, ...]]
+) -> Shown:
     mine = tuple(cards[item] for item in cause.ids)
     rows = {c.item.id for c in mine if not c.full or not c.measured}
     anchor = f"cause-{number}" if cause.shared else mine[0].anchor
-    return Shown(cause, mine, anchor, _blocks(mine, rows))
+    who = dict.fromkeys(name for item in cause.ids for name in answering.get(item, ()))
+    return Shown(cause, mine, anchor, _blocks(mine, rows), tuple(who))
 
 
 def _groups(known: Iterable[Shown]) -> Iterable[Group]:
@@ -351,71 +356,3 @@ def _phase(group: grouping.PhaseGroup, cards: dict[str, Card]) -> PhaseView:
         inside=group.inside,
         outside=tuple(cards[r.item.id] for r in group.outside),
     )
-
-
-def _in_full(bad: Iterable[ItemResult], inside: tuple[ItemResult, ...], room: int) -> frozenset[str]:
-    """Choose the items that are shown in full: those that need action first, then the others, while there is room."""
-    left = room - sum(_brief_bytes(r) for r in inside)
-    chosen: set[str] = set()
-    for result in itertools.chain(bad, (r for r in inside if r.verdict.good)):
-        size = _full_bytes(result)
-        if size <= left:
-            left -= size
-            chosen.add(result.item.id)
-    return frozenset(chosen)
-
-
-def _bytes(text: str) -> int:
-    """Estimate the size of a text once it is escaped and encoded, rounding up."""
-    if text.isascii():
-        return len(text) + 5 * sum(map(text.count, "<>&\"'"))
-    return 3 * len(text)
-
-
-def _brief_bytes(result: ItemResult) -> int:
-    """Estimate the size of a row."""
-    return (
-        (75 if result.verdict.good else 45)
-        + len(result.item.id)
-        + _bytes(result.item.text[:BRIEF])
-        + _bytes(result.reason[:BRIEF])
-    )
-
-
-def _outside_bytes(result: ItemResult) -> int:
-    return 150 + len(result.item.id) + _bytes(result.item.text[:BRIEF])
-
-
-def _full_bytes(result: ItemResult) -> int:
-    """Estimate how much more than its row an item takes if everything measured is shown."""
-    return (
-        1300
-        + 5 * len(result.item.id)
-        + _bytes(result.item.text)
-        + _bytes(result.reason)
-        + sum(_finding_bytes(f) for f in result.findings)
-    )
-
-
-def _finding_bytes(finding: Finding) -> int:
-    texts: tuple[str, ...] = (finding.target, finding.reason, finding.criterion, finding.test, *finding.notes)
-    return (
-        480
-        + sum(map(_bytes, texts))
-        + 40 * len(finding.notes)
-        + sum(220 + 2 * len(e.path) + _bytes(e.title) for e in finding.evidence)
-        + sum(80 + _bytes(f"{r.name}{r.value}{r.unit}{r.limit}") for r in finding.readings)
-        + sum(map(_figure_bytes, finding.figures))
-    )
-
-
-def _figure_bytes(figure: Figure) -> int:
-    """Estimate the size of a figure and the text beside it."""
-    match figure:
-        case Distribution():
-            points = min(len(figure.points), 160)
-        case Series():
-            points = sum(min(len(line.points), 1000) for line in figure.lines[:4])
-        case _:
-            points = 9 * sum(min(len(pieces), 300) for _, pieces in figure.rows[:12])
-    return 4500 + 15 * points

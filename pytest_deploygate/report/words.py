@@ -50,11 +50,6 @@ BESIDE: dict[Outcome, str] = {
     Outcome.HOLD: "Would hold by itself",
     Outcome.GO: "Listed, does not hold",
 }
-#: The meaning of an exit code after a rollback was executed.
-AFTERWARDS: dict[int, str] = {
-    23: "Rolled back and verified.",
-    24: "The rollback FAILED: see the state of the platform below.",
-}
 EXIT: dict[int, str] = {
     0: "GO",
     1: "HOLD, an item failed",
@@ -94,11 +89,38 @@ def measured(reading: Reading) -> str:
     text = number(reading.value)
     if not reading.unit or reading.value is None:
         return text
+    # The same units as in limits: a reader compares 16.2 MB with 16 MB, not with 16,986,931 bytes.
+    if isinstance(reading.value, int | float) and math.isfinite(reading.value):
+        if reading.unit in ("bytes", "B"):
+            return _size(reading.value)
+        if reading.unit == "s" and abs(reading.value) >= _LONG_S:
+            return _span(reading.value)
     return f"{text}%" if reading.unit == "%" else f"{text} {reading.unit}"
 
 
+#: From this many seconds on, a duration is shown in minutes, hours or days, as in limits.
+_LONG_S = 120.0
+
+
+def _size(size: float) -> str:
+    """Format bytes with four digits, so that a value just over its limit does not look like it."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if abs(size) >= 1024**power:
+            return f"{size / 1024**power:.4g} {unit}"
+    return f"{size:.4g} B"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds:.4g} s"
+
+
 def met(reading: Reading) -> str:
-    """Say whether a reading meets its limit; `not judged` if it has none."""
+    """Say whether a reading meets its limit; `not judged` if that is not known, a dash if it has none."""
+    if reading.ok is None and not reading.limit:
+        return "–"  # nothing to compare it with
     return {True: "met", False: "NOT met", None: "not judged"}[reading.ok]
 
 

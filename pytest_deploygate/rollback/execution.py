@@ -100,7 +100,10 @@ def platform(steps: Sequence[Step], tools: Tools) -> tuple[Subject, ...]:
 
 
 def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say, brink: Brink) -> str:
-    """Do and verify one step. Return why it failed; empty: done."""
+    """Do and verify one step. Return why it failed; empty: done.
+
+    The result says how long doing and verifying took, the intent how long the counting and saving before it took.
+    """
     began = time.monotonic()
 
     def end(mark: Mark, said: str, *, after_crash: bool = False) -> str:
@@ -126,9 +129,12 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say, 
         if not step.idempotent:
             why = f"it was begun before and has not taken effect ({found.said}); it must not be done twice: check it by hand"
             return end(Mark.FAILED, why)
-    elif step.past_return and (why := brink()):
+    counting = time.monotonic()
+    if so_far.mark_of(step.name) is None and step.past_return and (why := brink()):
         return end(Mark.FAILED, why)
-    _keep(writer, Line(so_far.id, Mark.INTENT, present(), step.name))
+    began = time.monotonic()
+    counted_s = began - counting
+    _keep(writer, Line(so_far.id, Mark.INTENT, present(), step.name, took_s=counted_s))
     say(step.name, "begun")
     with commands.marked(mark) as kept:
         problem = actions.do(step, tools, kept)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_deploygate.checklist import windows
 from pytest_deploygate.checks.people.judge import issue_log as judge_issue_log
 from pytest_deploygate.checks.people.judge.issue_log import Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.decision import standing
@@ -27,7 +28,12 @@ def findings(settings: Settings, entries: Sequence[Entry], run: str) -> list[Fin
     mine = _items(settings)
     about_the_log = [item for item in mine if item.closing is not Closing.SIGNED]
     composed = standing.results(entries) if about_the_log else []
-    found = [_finding(item, "issue log", _issue_log(item, settings, composed)) for item in about_the_log]
+    found = [
+        _finding(
+            item, "issue log", _issue_log(item, settings, composed, begun=_begun(item, settings, entries))
+        )
+        for item in about_the_log
+    ]
     for item in mine:
         if item.closing is Closing.SIGNED:
             from pytest_deploygate.session import sign_off  # noqa: PLC0415 (one item of all reads signatures)
@@ -45,9 +51,24 @@ def _items(settings: Settings) -> list[Item]:
     ]
 
 
-def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -> Judgement:
+def _begun(item: Item, settings: Settings, entries: Sequence[Entry]) -> bool:
+    """Tell whether the item's phase has begun: its planned time came, or a run of this change was for it.
+
+    A run without -m or --items measures whatever it can, and begins no phase.
+    """
+    timetable = settings.inventory.timetable
+    phase = next((phase for phase in settings.checklist.phases if phase.id == item.phase), None)
+    if timetable is not None and phase is not None:
+        window = windows.planned(phase, timetable.t0, timetable.zone)
+        if window and window[0] <= utcnow():
+            return True
+    begins = (entry.body for entry in entries if entry.kind == "run")
+    return any(begin["scope"] and item.id in begin["scope_items"] for begin in begins)
+
+
+def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult], *, begun: bool) -> Judgement:
     others = [r for r in composed if r.item.phase == item.phase and r.in_scope and not r.item.about_the_log]
-    log = settings.issue_log
+    log = settings.records.issue_log
     seen = IssueLogSeen(
         file=log.file if log else "",
         exists=log is not None and log.exists,
@@ -56,6 +77,8 @@ def _issue_log(item: Item, settings: Settings, composed: Sequence[ItemResult]) -
             bad for r in others for bad in judge_issue_log.bad_of(r.item, r.findings, r.verdict, r.reason)
         ),
         items_seen=len(others),
+        begun=begun,
+        aside=log.aside if log else "",
     )
     criterion = NothingOpen() if item.closing is Closing.RESOLVED else Documented(item.phase)
     return judge_issue_log.judge(seen, criterion)

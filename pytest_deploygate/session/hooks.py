@@ -40,6 +40,8 @@ from pytest_deploygate.session.settings import SETTINGS
 
 _RUN = pytest.StashKey[Run]()
 _RECORD = pytest.StashKey[Record]()
+#: The exit code of the run: the decision's, or pytest's own.
+_CODE = pytest.StashKey[int]()
 #: Tests of sections that this inventory does not have and whose items other tests cover.
 _LEFT = pytest.StashKey[set[str]]()
 #: Whether the shipped suites and the checklist are collected besides pytest's arguments.
@@ -129,7 +131,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = [
         f"deploygate: inventory {found.inventory.name}, change {found.change}, scope {in_scope}",
     ]
+    if found.base:
+        lines.append(
+            f"deploygate: checklist, inventory, tests and records are those of {found.base.words}, "
+            f"not of {found.source.commit[:12] or 'this folder'}"
+        )
     lines += [f"deploygate: {remark}" for remark in found.remarks]
+    lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     lines += [f"checklist: {found.without}"] if found.without else []
@@ -332,13 +340,14 @@ class _Writing:
             # If we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision's exit code is 25.
             status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)
             session.exitstatus = exit_code(record.decision, status, foreign_failure=self.run.foreign_failure)
+        self.config.stash[_CODE] = int(session.exitstatus)
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print errors, what is not a pass, then the decision with its reasons."""
+    from pytest_deploygate.session import last_line  # noqa: PLC0415 (the end of a run; its start imports less)
+
     record = config.stash.get(_RECORD, None)
     if record is None:
         return
@@ -352,18 +361,12 @@ def pytest_terminal_summary(
             str(run.settings.out / "signoff.html") if run.written else "",
             width=min(writer.fullwidth, 120),
             colour=writer.hasmarkup,
+            exit_code=config.stash[_CODE],
         )
     )
+    last_line.replace(terminalreporter, record, config.stash[_CODE])
     for complaint in run.complaints:
         terminalreporter.write_line(f"{complaint} (no verdict or decision improves because of it)")
-    if int(exitstatus) in _PYTEST_ENDINGS and not run.stopped:
-        terminalreporter.write_line(
-            f"pytest itself ended with exit code {int(exitstatus)} ({_PYTEST_ENDINGS[int(exitstatus)]}), "
-            "the exit code of this run; the decision above still holds"
-        )
-
-
-_PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
 
 
 def _print_broken(reporter: pytest.TerminalReporter) -> None:

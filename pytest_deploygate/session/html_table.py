@@ -14,7 +14,7 @@ import pytest
 from pytest_deploygate.journal import finding_from_json
 from pytest_deploygate.model import Finding, Reading, Verdict
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.report import grouping, words
+from pytest_deploygate.report import ending, grouping, words
 from pytest_deploygate.report.leaving import plain
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import outcome
@@ -81,13 +81,14 @@ def _decision(record: Record | None, report: str) -> str:
     decision = record.decision if record else None
     if record is None or decision is None:
         return "<h2>deploygate: NO DECISION, do not proceed</h2>"
+    ended = ending.of(record)
     rules = grouping.deciding(decision.rules, decision.outcome)
     colour = _COLOUR[decision.outcome.value]
     reasons = "".join(f"<li>{_safe(rule.because)}</li>" for rule in rules)
     counted = words.tally_words(r.verdict for r in grouping.in_scope(record))
     return (
-        f'<h2 style="color:{colour}">deploygate: {decision.outcome.value}, '
-        f"{_safe(words.meaning(decision.outcome, record.change))}</h2><ul>{reasons}</ul>"
+        f'<h2 style="color:{colour}">deploygate: {_safe(ended.headline)}, '
+        f"{_safe(ended.means)}</h2><ul>{reasons}</ul>"
         f"<p>{_safe(counted)} in scope {_safe(decision.scope)}. This table shows tests, not the checklist: "
         f"the report is <code>{_safe(report)}</code></p>"
     )

@@ -59,12 +59,18 @@ class AttestedItem(pytest.Item):
         seen = probe_attestations.measure(
             settings.root,
             item.id,
-            settings.attestations,
+            settings.records.attestations,
             change=settings.change,
             inventory=settings.inventory.name,
+            signers_aside=settings.records.signers_aside,
+            aside=tuple(a.words for a in settings.records.aside if a.item == item.id and a.attestation),
         )
-        needed = judge_attestations.Needed.by(item)
-        self.stash[GATE].judge(judge_attestations.judge, seen, needed, target="attestation")
+        needed = judge_attestations.Needed.by(item, signed=settings.inventory.policy.signed_records)
+        gate = self.stash[GATE]
+        if seen.attestations:
+            gate.judge(judge_attestations.judge, seen, needed, target="attestation")
+        else:  # nobody attested it: there is nothing to keep as evidence
+            gate.record(judge_attestations.judge(seen, needed), target="attestation")
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the item's place in the checklist."""

@@ -218,11 +218,15 @@ class Run:
                 "decision_valid_s": settings.inventory.policy.decision_valid.total_seconds(),
                 "times": dataclasses.asdict(incident.times(settings.inventory)),
             },
-            "waivers": [gate.plain(waiver) for waiver in settings.waivers],
+            "waivers": [gate.plain(waiver) for waiver in settings.records.waivers],
+            "aside": [dataclasses.asdict(one) for one in settings.records.aside],
+            "source": dataclasses.asdict(settings.source),
+            "records_from": settings.base.words if settings.base else "",
             "weakenings": [dataclasses.asdict(weakening) for weakening in settings.weakenings],
             "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
             "clock": dataclasses.asdict(own_clock.read()),
             "records": _digests(settings),
+            "owners": _owners(settings),
             "chained": settings.chained,
             "windows": _windows(settings),
             "remarks": settings.remarks,
@@ -280,12 +284,19 @@ def _windows(settings: Settings) -> dict[str, list[str]]:
     return {phase: [w[0].isoformat(), w[1].isoformat()] for phase, w in found.items() if w}
 
 
+def _owners(settings: Settings) -> list[tuple[str, str]]:
+    """Return items with their owners in the open, complete entries of the issue log."""
+    entries = settings.records.issue_log.entries if settings.records.issue_log else ()
+    return [(e.item, e.owner) for e in entries if e.closed is None and not e.incomplete]
+
+
 def _digests(settings: Settings) -> dict[str, str]:
     """Return the SHA-256 of every record file that this run depends on, by path below the root."""
-    files = [attestation.file for attestation in settings.attestations]
-    files += [waiver.file for waiver in settings.waivers]
-    if settings.issue_log and settings.issue_log.exists:
-        files.append(settings.issue_log.file)
+    records = settings.records
+    files = [attestation.file for attestation in records.attestations]
+    files += [waiver.file for waiver in records.waivers]
+    if records.issue_log and records.issue_log.exists:
+        files.append(records.issue_log.file)
     return {file: sha256((settings.root / file).read_bytes()) for file in files}
 
 

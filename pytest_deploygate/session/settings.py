@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from pytest_deploygate.checklist import attestations, comparison, issue_log, waivers
+from pytest_deploygate import git
+from pytest_deploygate.checklist import comparison
 from pytest_deploygate.checklist import parser as checklist_parser
-from pytest_deploygate.checklist.issue_log import IssueLog
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError
-from pytest_deploygate.checklist.vocabulary import Attestation
-from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
@@ -24,10 +21,16 @@ from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session import bearing, scope, shipped, suites, timetable
+from pytest_deploygate.session import base, bearing, scope, shipped, suites, timetable
+from pytest_deploygate.session import records as people
 from pytest_deploygate.session.asking import Asking, asking
+from pytest_deploygate.session.base import Base
+from pytest_deploygate.session.declared import Function
+from pytest_deploygate.session.records import Records
 
-T = TypeVar("T")
+#: Why a run knows no commit.
+NO_TREE = "the folder is not in a git work tree, so records were not compared with a commit"
+OUT = "deploygate-out"
 #: How many of the items that a checklist does without a run's header names; report and `deploygate plan` name all.
 _NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -50,9 +53,9 @@ class Settings:
     fresh: bool
     allow_disruptive: bool
     waived_exit: bool
-    attestations: tuple[Attestation, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
-    issue_log: IssueLog | None = None
+    records: Records
+    source: git.State
+    base: Base | None = None
     weakenings: tuple[Weakening, ...] = ()
     ticked: Path | None = None
     only: tuple[str, ...] = ()
@@ -108,30 +111,50 @@ def read(config: pytest.Config) -> Settings:
             f"pytest took {root} for the project, because an option is followed by a path outside it: write it with an "
             "equals sign, --inventory=PATH, --deploygate-out=DIR, --ticked=FILE"
         )
+    branch = base.of(root)
+    base.check(config, branch)
+    origin = branch.proposed(root) if branch else root
+    tree = git.work_tree(origin)
+    # Git looks for changed files while the inventory is read.
+    status = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
-        loaded = load(str(config.getoption("--inventory")), root)
+        loaded = _loaded(str(config.getoption("--inventory")), root, branch)
         ours = checklist_parser.load(shipped.checklist())
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
-        file = _checklist_file(config)
+        base.check_file(loaded.file, branch)
+        file = branch.kept(_checklist_file(config)) if branch else _checklist_file(config)
+        base.check_file(file, branch)
         given = ours if file == ours.file else checklist_parser.load(file)
         checklist = comparison.resolved(given, ours, bound)
         declared = [entry.item for entry in loaded.inventory.not_applicable]
         asked = asking(checklist, shipped.checks(ours, functions), declared)
         missing = comparison.left_out(checklist, ours)
     except (InventoryError, ChecklistError) as error:
-        raise pytest.UsageError(f"\n{error}\n") from None
+        raise pytest.UsageError(str(error)) from None
     change = str(config.getoption("--change"))
     if not _CHANGE.fullmatch(change):
         raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
-    records = _Records.read(root, checklist, change, loaded.inventory.policy.max_waivers)
+    try:
+        policy = loaded.inventory.policy
+        # The records of a branch are committed; whether on the branch that the policy names is still to be seen.
+        records = people.read(
+            root, checklist, change, policy, None if branch and not policy.records_branch else tree
+        )
+    except RecordsError as error:
+        raise pytest.UsageError(redact(str(error))) from None
     out = config.getoption("--deploygate-out")
+    if branch:
+        here = branch.proposed(here)
+        if forged := base.committed_results(tree, origin / OUT):
+            raise pytest.UsageError(f"--records-from: {forged}")
+    place = here / str(out) if out else origin / OUT / change
     settings = Settings(
         root=root,
         loaded=loaded,
         checklist=checklist,
         change=change,
-        out=Path(str(out)).absolute() if out else root / "deploygate-out" / change,
+        out=place,
         expression=str(config.getoption("markexpr") or "").strip(),
         resume=bool(config.getoption("--resume")),
         fresh=bool(config.getoption("--fresh")),
@@ -140,10 +163,13 @@ def read(config: pytest.Config) -> Settings:
         only=_only(config, checklist),
         execute_rollback=config.getoption("--rollback") == "execute",
         ticked=here / str(ticked) if (ticked := config.getoption("--ticked")) else None,
-        attestations=records.attestations,
-        waivers=records.waivers,
-        issue_log=records.issue_log,
+        records=records,
+        source=git.State(problem=NO_TREE)
+        if status is None
+        else status.answer(without=place if out else origin / OUT),
+        base=branch,
         weakenings=(
+            *_proposed(config, branch, loaded, checklist, functions),
             *comparison.weakenings(checklist, ours),
             *bearing.weakenings(inventory_weakening.weaker(loaded.inventory), asked.functions(functions)),
         ),
@@ -162,34 +188,27 @@ def read(config: pytest.Config) -> Settings:
     return replace(settings, remarks=said)
 
 
-@dataclass(frozen=True, slots=True)
-class _Records:
-    """Records written by people: attestations, waivers, the change's issue log."""
+def _loaded(name: str, root: Path, branch: Base | None) -> Loaded:
+    """Load the inventory; that of the branch, if one is run."""
+    if branch is None or "/" not in name:
+        return load(name, root)
+    return load(str(branch.kept(Path(name).expanduser())), root)
 
-    attestations: tuple[Attestation, ...]
-    waivers: tuple[Waiver, ...]
-    issue_log: IssueLog
 
-    @classmethod
-    def read(cls, root: Path, checklist: Checklist, change: str, cap: int) -> _Records:
-        """Read all of them before anything runs. Raises pytest.UsageError with every problem found."""
-        problems: list[str] = []
+def _proposed(
+    config: pytest.Config,
+    branch: Base | None,
+    loaded: Loaded,
+    checklist: Checklist,
+    functions: Sequence[Function],
+) -> list[Weakening]:
+    """Return what a pull request would change; the process that writes the journal looks."""
+    if branch is None or hasattr(config, "workerinput"):
+        return []
+    from pytest_deploygate.session import proposed  # noqa: PLC0415 (only runs for pull requests need it)
 
-        def tried(read_records: Callable[[], T], nothing: T) -> T:
-            try:
-                return read_records()
-            except RecordsError as error:
-                problems.append(str(error))
-                return nothing
-
-        found = cls(
-            tuple(tried(lambda: attestations.load_all(root, checklist), [])),
-            tuple(tried(lambda: waivers.load_all(root, checklist, cap), [])),
-            tried(lambda: issue_log.load(root, change, checklist), IssueLog("", exists=False)),
-        )
-        if problems:
-            raise pytest.UsageError("\n" + redact("\n".join(problems)) + "\n")
-        return found
+    places = config.getini("testpaths") or []
+    return proposed.weakenings(branch, config.rootpath, loaded, checklist, functions, places)
 
 
 def _mistaken(root: Path, here: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_deploygate import journal
+from pytest_deploygate.checklist.committed import SIGNERS
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Judgement, Verdict
 from pytest_deploygate.session.settings import Settings
@@ -20,7 +21,7 @@ def judge(settings: Settings, entries: Sequence[Entry], run: str) -> Judgement:
             "no report to sign: this change has none from before this run; "
             "run its phases, have the report signed (`deploygate sign`), then run handover again",
         )
-    found = verify.verify(
-        settings.out, settings.root / "allowed_signers", None, root=settings.root, before_run=run
-    )
+    if why := settings.records.signers_aside:
+        return Judgement(Verdict.INCONCLUSIVE, f"{SIGNERS} does not count, so no signature is trusted: {why}")
+    found = verify.verify(settings.out, settings.root / SIGNERS, None, root=settings.root, before_run=run)
     return judge_signoff.judge(found)

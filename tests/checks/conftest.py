@@ -3,9 +3,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from agreeing import watch_judges
 from scratch_cluster import Scratch, scratch
 
 from pytest_deploygate.clients.postgres.cluster import Cluster
+
+# Before the judges' own tests import them: from then on each asserts that its readings agree with its verdict.
+watch_judges()
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -132,3 +134,21 @@ def test_a_new_module_is_a_new_command(tmp_path, monkeypatch) -> None:
     assert "hisper" not in run("--help")
     assert (run("say-hello"), run("whisper")) == ("say_hello\n", "whisper\n")
     assert "No such command 'say'" in run("say")
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("deploygate pl", "plan"), ("deploygate lab fa", "fault")])
+def test_a_shell_completes_commands(typed: str, offered: str) -> None:
+    """As docs/getting-started.md says."""
+    shell = {
+        "COMP_WORDS": typed,
+        "COMP_CWORD": str(len(typed.split()) - 1),
+        "_DEPLOYGATE_COMPLETE": "bash_complete",
+    }
+    done = subprocess.run(
+        [Path(sys.executable).parent / "deploygate"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | shell,
+    )
+    assert done.stdout.split() == [f"plain,{offered}"]

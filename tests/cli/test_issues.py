@@ -98,3 +98,26 @@ def test_issues_says_what_is_wrong_in_the_log(verdicts):
     done = run("issues", "", {"--change": "CHG-1"})
     assert done.exit_code == 4
     assert "issues/CHG-1.yml:1: unknown key 'itm'" in done.output
+
+
+def test_items_that_are_not_green_for_one_reason_are_one_entry(verdicts):
+    """A run without -m has a hundred of them: a table with a row for each was 1,479 lines long."""
+    reason = "this version has no check for it: " + "write a test of your own " * 10
+    items = [item(f"infra.part-{n}", "not_covered", reason=reason) for n in range(90)]
+    items += [
+        item(f"sec.part-{n}", "not_covered", [("attestation", "not_covered", "")], reason="x")
+        for n in range(3)
+    ]
+    items.append(item("db.restore", "fail", [("db1", "fail", "")]))
+    file = verdicts / "deploygate-out" / "CHG-1" / "verdicts.json"
+    file.write_text(json.dumps({"items": items}))
+    done = run("issues", "", {"--change": "CHG-1"})
+    lines = done.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 60
+    assert lines[0] == "fail, major: db.restore [db1]"
+    assert "not covered, 90 (90 major):" in lines
+    assert done.output.count("this version has no check for it") == 1
+    for n in range(90):
+        assert f"infra.part-{n}" in done.output
+    assert "[attestation]" not in done.output

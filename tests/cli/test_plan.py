@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from click.testing import CliRunner
-from small_repository import files
+from small_repository import files, run
 
 from pytest_deploygate.cli import main
+from pytest_deploygate.session import shipped
 
+WAIVE = {
+    "--owner": "Database admin", "--approver": "Operations", "--ticket": "OPS-17", "--expires": "7d",
+    "--reason": "the pooler is replaced next week",
+}  # fmt: skip
 SUITE = """\
 import pytest
 
@@ -52,7 +58,8 @@ def test_what_runs_what_is_disruptive_and_what_is_missing(planned):
     code, text = plan()
     assert code == 0
     assert "Nothing was run and nothing was connected to." in text
-    assert "test_restore disruptive" in text
+    assert "db.restore    machine   2 tests, 1 disruptive" in text
+    assert "test_restore disruptive" in plan("--long")[1]
     assert "--allow-disruptive=production" in text
     assert "6 items: 3 automated, 1 hybrid, 2 manual; 2 tests to run." in text
     assert max(map(len, text.splitlines())) <= 80
@@ -82,3 +89,34 @@ def test_not_applicable_must_name_an_item_of_the_checklist(planned):
     (planned / "inventories" / "prod.yml").write_text(f"name: production\n{entry}")
     code, text = plan()
     assert (code, "no item 'db.poling'" in text) == (4, True), text
+
+
+def test_an_item_is_a_line_and_what_several_lack_is_listed_once(planned):
+    (planned / "suites" / "checklist.md").write_text(shipped.checklist().read_text())
+    code, text = plan()
+    assert code == 0
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 300
+    assert text.count("the inventory has no backup;") == 1
+    number = next(line.split()[0] for line in lines if "the inventory has no backup;" in line)
+    assert any(line.startswith("day.final-backup ") and f"! {number}" in line for line in lines)
+    assert len(plan("--long")[1].splitlines()) > len(lines)
+
+
+def test_a_mistake_in_a_file_begins_on_the_line_of_its_error(planned):
+    (planned / "inventories" / "prod.yml").write_text("name: production\nbogus: 1\n")
+    code, text = plan()
+    assert code == 4
+    assert text.startswith("Error: inventories/prod.yml:2: bogus: ")
+    assert "\n\n" not in text.rstrip("\n")
+
+
+def test_a_record_that_nobody_committed_is_named_and_does_not_count(planned):
+    run("waive", "db.pooling", WAIVE)
+    assert items()["db.pooling"]["waived"]
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    code, text = plan()
+    assert code == 0
+    assert "does not count: uncommitted: this repository has no commit yet" in " ".join(text.split())
+    assert not items()["db.pooling"]["waived"]

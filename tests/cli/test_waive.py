@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 from small_repository import checklist, files, run
 
 from pytest_deploygate.checklist import waivers
+from pytest_deploygate.cli import main
+from pytest_deploygate.signoff.signing import REFUSED
 
 WAIVE = {
     "--owner": "The database admin",
@@ -63,3 +67,29 @@ def test_invalid_files_are_exit_4_as_in_a_run(root):
     done = run("waive", "db.pooling", WAIVE)
     assert done.exit_code == 4
     assert "waivers/a.yml:1: unknown key 'itm'" in done.output
+
+
+def test_the_owner_signs_with_the_command_and_the_approver_with_sign(root, tmp_path):
+    key = {}
+    for name in ("owner", "approver"):
+        key[name] = tmp_path / name
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key[name])], check=True)
+    done = run("waive", "db.pooling", WAIVE, key=str(key["owner"]))
+    assert done.exit_code == 0, done.output
+    waiver = next(name for name in files(root, "waivers") if name.endswith(".yml"))
+    assert f"deploygate sign --record waivers/{waiver} --role" in done.output
+    assert f"{waiver}.owner.sig" in files(root, "waivers")
+    words = ["sign", "--record", f"waivers/{waiver}", "--role", WAIVE["--approver"]]
+    same = CliRunner().invoke(main, [*words, "--key", str(key["owner"])])
+    assert same.exit_code == REFUSED
+    assert "another key" in same.output
+    done = CliRunner().invoke(main, [*words, "--key", str(key["approver"]), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["signature"] == f"waivers/{waiver}.approver.sig"
+
+
+def test_a_waiver_that_cannot_be_signed_is_not_written(root):
+    done = run("waive", "db.pooling", WAIVE, key="no-such-key")
+    assert done.exit_code != 0
+    assert "nothing was written" in done.output
+    assert files(root, "waivers") == []

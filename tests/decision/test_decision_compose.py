@@ -45,10 +45,10 @@ def test_the_worst_of_the_targets_counts(verdicts):
 @pytest.mark.parametrize(
     ("kind", "tests", "reason"),
     [
-        (Kind.AUTOMATED, (), "no test is bound to it"),
+        (Kind.AUTOMATED, (), "this version has no check for it (see docs/items.md): "),
         (Kind.AUTOMATED, ("t::x",), "its test did not run or yielded no finding: t::x"),
         (Kind.MANUAL, (), "a person must attest it, and nobody has"),
-        (Kind.HYBRID, (), "attestation"),
+        (Kind.HYBRID, (), "a person must attest it, and nobody has; and this version has no check"),
     ],
 )
 def test_nothing_found_is_not_covered_with_what_is_missing(kind, tests, reason):

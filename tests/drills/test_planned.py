@@ -37,7 +37,6 @@ def test_what_could_not_begin_says_why(monkeypatch: pytest.MonkeyPatch):
         raise CannotTell("db2 does not answer")
 
     said: list[str] = []
-    monkeypatch.setattr(lab_drills, "available", lambda _root: ["lab"])
     monkeypatch.setattr(
         lab_drills, "load_inventory", lambda _name, _root: type("Loaded", (), {"inventory": SMALLEST})
     )

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import agreeing
 import forked
 import pytest
 from shared_lab import shared_lab
@@ -71,6 +72,7 @@ def run_gate(
         verdicts = out / "verdicts.json"
         assert verdicts.is_file(), done.stdout + done.stderr
         items = json.loads(verdicts.read_text())["items"]
+        assert [said for item in items for said in agreeing.disagreements_of(item)] == []
         return done.returncode, {item["id"]: item for item in items if item["in_scope"]}
 
     return run

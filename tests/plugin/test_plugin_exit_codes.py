@@ -272,7 +272,7 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     assert "Report: none" in ran.text
     assert not (good.out / "signoff.html").exists()
     assert "Traceback" not in ran.text
-    assert "pytest itself ended" not in ran.text
+    assert "(pytest: " not in ran.text
 
 
 def test_a_path_above_the_project_after_an_option_is_named(good) -> None:
@@ -316,3 +316,38 @@ def test_{item.replace(".", "_")}(gate):
     project.suite(others + test + "says(gate)")
     assert project.run("-m", "phase2", "--change", "C1").code == 0
     assert project.run("-m", "golive", "--change", "C1").code == 0
+
+
+def last(ran: Ran) -> str:
+    """pytest's own closing line."""
+    return next(line for line in reversed(ran.text.splitlines()) if line.startswith("="))
+
+
+def test_the_closing_line_agrees_with_the_exit_code(project):
+    """It names decision and exit code, and does not call a HOLD passed."""
+    project.suite(one("says(gate, 'inconclusive', 'nobody answers')"))
+    ran = project.run("-m", "phase2")
+    assert ran.code == 21
+    assert "HOLD (exit code 21), 2 tests of the checklist in " in last(ran)
+    assert "passed" not in last(ran)
+    assert "Exit code 21 (HOLD" in ran.text
+
+
+def test_the_closing_line_counts_tests_outside_the_checklist(good):
+    """A GO with another test that failed exits with 1, and both places say so."""
+    good.suite("def test_other():\n    assert 0\n\ndef test_more():\n    pass\n", "test_more.py")
+    good.suite(
+        """
+        @pytest.mark.item("a.servers")
+        @pytest.mark.item("a.tls")
+        @pytest.mark.item("c.errors")
+        def test_rest(gate):
+            says(gate)
+        """,
+        "test_rest.py",
+    )
+    ran = good.run()
+    assert ran.code == 1
+    assert "GO: proceed with this scope alone" in ran.text
+    assert "Exit code 1: a test outside the checklist failed" in ran.text
+    assert "GO (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in " in last(ran)

@@ -127,7 +127,7 @@ def test_a_rollback_that_does_not_help_has_failed_and_says_whom_to_call(deployed
     assert state(deployed) == "rollback failed"
     assert "maintenance page on: as wanted: `test -e maintenance` ended with 0" in " ".join(back.text.split())
     report = (deployed.path / "deploygate-out" / "local" / "signoff.html").read_text()
-    assert "The rollback FAILED: see the state of the platform below." in report
+    assert "A step failed or could not be verified: see the state of the platform below." in report
     assert "State of the platform when the rollback stopped" in report
     assert "call technical-lead" in report
 

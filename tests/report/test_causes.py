@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 from pytest_deploygate.checks.people.facts import AttestationsSeen
 from pytest_deploygate.checks.people.judge.attestations import Needed, judge
-from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.compose import NO_CHECK, ItemResult
 from pytest_deploygate.model import Finding, Item, Kind, Severity, Verdict
 from pytest_deploygate.report import causes, html, terminal, verdicts
 from pytest_deploygate.report.causes import Cause
@@ -91,7 +91,7 @@ def test_the_words_are_those_of_the_judge_of_attestations() -> None:
         assert " x.one x.two x.three " in cause.commands()[-1]
 
 
-@pytest.mark.parametrize("reason", [MISSING, "no test is bound to it"])
+@pytest.mark.parametrize("reason", [MISSING, NO_CHECK])
 def test_one_missing_section_is_one_cause(reason: str) -> None:
     results = [result(name, (Verdict.NOT_COVERED, reason)) for name in NAMES]
     (cause,) = causes.grouped(results, frozenset(NAMES))
@@ -159,7 +159,7 @@ def test_the_terminal_says_a_cause_once_with_a_command_that_a_shell_takes() -> N
 
 def test_the_page_has_one_row_a_cause_and_every_item_once_in_full() -> None:
     text = html.render(_mixed())
-    glance = text[text.index('id="glance"') : text.index("<nav")]
+    glance = text[text.index('id="glance"') : text.index('id="attention"')]
     assert glance.count("<tr>") == 3  # the header, and a row each
     assert '<a href="#cause-1">' in glance
     assert text.count("<code>deploygate attest m.0 m.1 ") == 1

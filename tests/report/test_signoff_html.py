@@ -16,7 +16,7 @@ import sample
 from pytest_deploygate import redaction
 from pytest_deploygate.model import Outcome, Rule, Verdict
 from pytest_deploygate.redaction import Secret
-from pytest_deploygate.report import html, junit, terminal, verdicts, view
+from pytest_deploygate.report import html, junit, size, terminal, verdicts, view
 
 
 def test_same_record_same_bytes() -> None:
@@ -94,7 +94,7 @@ def test_policy_allows_our_style_only() -> None:
 def test_five_thousand_items_stay_under_a_megabyte(verdict: Verdict) -> None:
     record = sample.large(5000, verdict)
     text = html.render(record)
-    assert len(text.encode()) < view.LIMIT
+    assert len(text.encode()) < size.LIMIT
     assert text.count("<code>area7.item-7</code>") >= 1
     missing = [r.item.id for r in record.items if f"<code>{r.item.id}</code>" not in text]
     assert missing == []
@@ -106,7 +106,7 @@ def test_one_item_with_very_many_targets_stays_under_a_megabyte() -> None:
     one = next(r for r in record.items if r.item.id == "phase2.replication")
     many = dataclasses.replace(one, findings=one.findings[:1] * 3000)
     text = html.render(dataclasses.replace(record, items=(many,)))
-    assert len(text.encode()) < view.LIMIT
+    assert len(text.encode()) < size.LIMIT
     assert "is shown in one line each" in text
 
 

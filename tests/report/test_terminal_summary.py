@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shlex
 
 import pytest
 import sample
 import sample_night
+import sample_outcomes
 
-from pytest_deploygate.model import Verdict, Weakening
+from pytest_deploygate.model import Outcome, Rule, Verdict, Weakening
 from pytest_deploygate.report import html, terminal
 from pytest_deploygate.report.exports import markdown
 from pytest_deploygate.report.record import Record
@@ -62,8 +65,11 @@ def test_a_go_without_a_change_id_says_so_in_every_headline() -> None:
 )
 def test_no_line_is_too_long_but_those_for_copying(record: object, width: int) -> None:
     text = terminal.text(record, width=width)  # type: ignore[arg-type]
-    for line in text.splitlines():
-        assert len(line) <= width or line.startswith(("Report: ", "        pytest "))
+    above, _, command = text.partition("Next:")
+    for line in above.splitlines():
+        assert len(line) <= width or line.startswith("Report: ")
+    if record != sample.hostile():  # a name of 200 letters stays in one piece
+        assert all(len(line) <= width for line in command.splitlines())
 
 
 def test_no_escape_gets_through_and_colours_only_when_asked() -> None:
@@ -91,13 +97,99 @@ def test_a_flood_is_counted() -> None:
 
 def test_no_decision_says_do_not_go_on() -> None:
     text = terminal.text(dataclasses.replace(sample.go(), decision=None))
-    assert "NO DECISION: nothing was decided, do not proceed." in text
+    assert "NO DECISION: nothing was decided: do not proceed." in text
     assert "pytest -m phase2" in text
 
 
 def test_the_command_is_quoted() -> None:
     record = dataclasses.replace(sample.hold(), scope="phase2 and database", change="a; rm -rf x")
-    assert "pytest -m 'phase2 and database' --inventory prod --change 'a; rm -rf x'" in terminal.text(record)
+    assert shlex.split(_command(terminal.text(record))) == [
+        "pytest", "-m", "phase2 and database", "--inventory", "prod", "--change", "a; rm -rf x",
+    ]  # fmt: skip
+
+
+def _command(text: str) -> str:
+    """The command below `Next:`, as a shell reads it."""
+    found = re.search(
+        r"^ {8}((?:pytest|deploygate) .*)", text.partition("Next:")[2], re.DOTALL | re.MULTILINE
+    )
+    assert found
+    return found[1].replace(" \\\n", " ").strip()
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_the_next_command_is_whole_at_every_width(width: int) -> None:
+    """A command that lost `--change CHG-104` at the edge of the terminal ran for another change."""
+    expression = "phase2 or phase3 or (golive and not database)"
+    inventory = "inventories/production-eu-west.yml"
+    record = dataclasses.replace(sample.hold(), scope=expression, inventory=inventory, change="CHG-2026-0104")
+    text = terminal.text(record, width=width)
+    assert all(len(line) <= max(width, 60) for line in text.splitlines())
+    assert shlex.split(_command(text)) == [
+        "pytest", "-m", expression, "--inventory", inventory, "--change", "CHG-2026-0104",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "command"),
+    [
+        (22, "deploygate decide rollback --change CHG-2026-0314 --role ROLE --reason TEXT"),
+        (23, "deploygate decide --change CHG-2026-0314"),
+        (24, "deploygate rollback execute --change CHG-2026-0314"),
+    ],
+)
+def test_the_command_after_a_rollback_can_be_copied(code: int, command: str) -> None:
+    record = sample_night.bad()
+    assert record.decision
+    record = dataclasses.replace(record, decision=dataclasses.replace(record.decision, exit_code=code))
+    assert _command(terminal.text(record, width=60)).split() == command.split()
+
+
+def test_each_ending_has_its_headline() -> None:
+    said = {name: terminal.text(record()) for name, record in sample_outcomes.ALL.items()}
+    assert "GO: proceed." in said["go"]
+    assert "GO with 1 waiver: proceed." in said["go-waived"]
+    assert "ROLLED BACK: every step of the rollback was done and verified." in said["back"]
+    assert "ROLLBACK FAILED: a step failed or could not be verified" in said["back-failed"]
+
+
+def test_what_is_good_is_counted_once() -> None:
+    record = sample.hold()
+    assert record.decision
+    count = Rule("passed, attested or not applicable", Outcome.GO, "4 of 8 items in scope meet the checklist")
+    decision = dataclasses.replace(record.decision, rules=(*record.decision.rules, count))
+    text = terminal.text(dataclasses.replace(record, decision=decision))
+    assert "4 pass" in text
+    assert "4 of 8" not in text
+
+
+def test_the_exit_code_is_that_of_the_run_and_says_why_it_is_not_the_decisions() -> None:
+    assert "Exit code 0 (GO)." in terminal.text(sample.go())
+    failed = terminal.text(sample.go(), exit_code=1)
+    assert "Exit code 1: a test outside the checklist failed" in failed
+    assert "Exit code 0" not in failed
+    assert "Exit code 2 (pytest: interrupted)" in terminal.text(sample.hold(), exit_code=2)
+
+
+def test_parts_of_an_item_without_a_target_are_not_called_whole_item() -> None:
+    record = sample.hold()
+    reason = "the inventory has no database.tables; add `tables: {snapshot: FILE}`"
+    items = tuple(
+        dataclasses.replace(
+            r,
+            verdict=Verdict.NOT_COVERED,
+            findings=tuple(
+                dataclasses.replace(f, target="", verdict=Verdict.NOT_COVERED, reason=reason)
+                for f in r.findings[:2]
+            ),
+        )
+        if r.item.id == "phase2.tables"
+        else r
+        for r in record.items
+    )
+    text = terminal.text(dataclasses.replace(record, items=items))
+    assert "(whole item)" not in text
+    assert text.count("the inventory has no database.tables") == 1
 
 
 def _all(verdict: Verdict, reason: str) -> Record:
@@ -152,14 +244,14 @@ def test_weakenings_of_other_scopes_are_one_line_and_unknown_ones_are_not_among_
     assert "2 settings weaker than the checklist:" in text
     assert "max_age is 4 h, by default 2 h" in text
     assert unknown.text in text
-    assert "2 further weakenings bear on no item in scope: see the report." in text
+    assert "2 further weakenings bear on no item in scope: see verdicts.json." in text
     assert "uptime.window" not in text
 
 
 def test_weakenings_that_all_bear_on_nothing_in_scope_are_not_called_further() -> None:
     record = sample.hold()
     text = terminal.text(dataclasses.replace(record, weakenings=record.weakenings[1:2]))
-    assert "1 weakening bears on no item in scope: see the report." in text
+    assert "1 weakening bears on no item in scope: see verdicts.json." in text
     assert "weaker than the checklist" not in text
 
 

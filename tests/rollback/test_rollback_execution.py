@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from pytest_deploygate import hookspecs
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.journal import JournalError, Writer
+from pytest_deploygate.report import gone_back
+from pytest_deploygate.report.record import StepBack
 from pytest_deploygate.rollback import actions, execution, going_back, progress, runbook
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.hooks import Hooks, load
@@ -340,3 +344,44 @@ def test_hooks_that_gather_and_hooks_that_decide_answer_alike_without_implementa
     assert hooks.ask("pytest_deploygate_rollback_steps") == []
     assert hooks.ask("pytest_deploygate_rollback_verify", step=step(tmp_path, "one")) is None
     assert actions.verifiable(step(tmp_path, "one"))
+
+
+def shown(writer: Writer) -> list[StepBack]:
+    """The steps as the report shows them."""
+    lines = [entry for entry in writer.entries if entry.kind == progress.KIND]
+    return list(gone_back._steps(lines, str(lines[0].body["said"])))
+
+
+def test_counting_is_not_part_of_the_step_and_steps_do_not_overlap(tmp_path):
+    def brink() -> str:
+        time.sleep(0.4)
+        return ""
+
+    steps = [step(tmp_path, "fence"), step(tmp_path, "restore", loses_writes=True), step(tmp_path, "open")]
+    writer = Writer(tmp_path / "out")
+    assert execution.execute(writer, "r", steps, tools_of(tmp_path), brink=brink).verified
+    fence, restore, opened = shown(writer)
+    assert restore.counted_s >= 0.4
+    assert restore.took_s < 0.4
+    assert fence.counted_s == opened.counted_s < 0.1
+    for before, after in itertools.pairwise((fence, restore, opened)):
+        assert before.began is not None
+        assert after.began is not None
+        counting = after.began - timedelta(seconds=after.counted_s)
+        assert before.began + timedelta(seconds=before.took_s) <= counting + timedelta(seconds=0.05)
+
+
+def test_a_step_that_was_tried_twice_shows_its_last_try(tmp_path):
+    steps = [step(tmp_path, "one", run="exit 3", idempotent=True), step(tmp_path, "two")]
+    writer = Writer(tmp_path / "out")
+    assert not execution.execute(writer, "r", steps, tools_of(tmp_path)).verified
+    time.sleep(0.3)
+    again = time.time()
+    steps[0] = step(tmp_path, "one", idempotent=True)
+    assert execution.execute(writer, "r", steps, tools_of(tmp_path)).verified
+    one, two = shown(writer)
+    assert one.tries == 2
+    assert one.began is not None
+    assert one.began.timestamp() > again - 0.01
+    assert two.began is not None
+    assert one.began + timedelta(seconds=one.took_s) <= two.began + timedelta(seconds=0.05)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.cli.shared import changes
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, What
 from pytest_deploygate.journal import Entry
@@ -122,3 +123,17 @@ def test_checks_weigh_an_altered_decision_as_broken_and_an_untrusted_as_unsigned
     ]
     assert codes == [25, 26]
     assert next(decided.checks([BEGUN, entry(ROLLBACK)], None, AT)).ok is None
+
+
+def test_allowed_signers_that_nobody_committed_vouch_for_nobody(keys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(keys / "allowed_signers", tmp_path)
+    assert changes.decisions([BEGUN, signed(keys)])[0].state == "signed"
+    git = ("git", "-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
+    subprocess.run([*git, "init", "-q"], check=True)
+    (found,) = changes.decisions([BEGUN, signed(keys)])
+    assert found.state == "untrusted"
+    assert "that counts (uncommitted: " in found.why
+    subprocess.run([*git, "add", "allowed_signers"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "keys"], check=True)
+    assert changes.decisions([BEGUN, signed(keys)])[0].state == "signed"

@@ -240,7 +240,7 @@ def test_nothing_half_written_when_the_disk_is_full(go, keys, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_bytes", full)
+        patched.setattr(os, "replace", full)
         patched.setattr(ssh, "made_by", lambda *_: ssh.Made(key="SHA256:x"))
         with pytest.raises(RefusedToSign, match="No space left"):
             sign(go, LEAD, keys[LEAD], name="x")

@@ -19,7 +19,11 @@ _CLOCKS = timedelta(minutes=5)
 def judge(found: AggregateFacts, expected: Aggregate) -> Judgement:
     """Pass if the refresh is scheduled and recent, and every compared bucket equals its recomputation."""
     if found.absent:
-        return Judgement(Verdict.FAIL, f"{found.absent} does not exist; has it been migrated?")
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.absent} does not exist; has it been migrated?",
+            (Reading(found.absent, "missing", limit="exists", ok=False),),
+        )
     if found.newest_raw is None:
         empty = Judgement(
             Verdict.INCONCLUSIVE,
@@ -148,7 +152,7 @@ def said_of(difference: Difference) -> str:
 
 def _readings(compared: Comparison, expected: Aggregate) -> Iterator[Reading]:
     span = f"{compared.start:%Y-%m-%d %H:%M} to {compared.end:%Y-%m-%d %H:%M} UTC"
-    yield Reading("buckets compared", f"{compared.buckets} of {compared.buckets_total}", limit=span)
+    yield Reading(f"buckets compared, {span}", f"{compared.buckets} of {compared.buckets_total}")
     yield Reading("rows compared", compared.rows)
     for name, count in (
         ("different", compared.different),

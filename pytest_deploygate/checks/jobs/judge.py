@@ -36,7 +36,7 @@ def judge_schedule(job: str, facts: ScheduleFacts) -> Judgement:
     when = ", ".join(facts.expressions) or (facts.next_due.isoformat() if facts.next_due else "")
     readings = (
         Reading(f"{job} schedule", f"{facts.where}: {when or facts.detail or facts.wrong or 'no time'}",
-                limit="scheduled and switched on", ok=None if facts.problem else facts.found and facts.enabled and not facts.wrong),
+                limit="scheduled and switched on", ok=_switched_on(facts)),
     )  # fmt: skip
 
     def verdict(what: Verdict, reason: str) -> Judgement:
@@ -72,12 +72,20 @@ def judge_schedule(job: str, facts: ScheduleFacts) -> Judgement:
     return verdict(Verdict.PASS, f"scheduled in {facts.where} ({when or 'by interval'})")
 
 
+def _switched_on(facts: ScheduleFacts) -> bool | None:
+    """Tell whether it will run; None if the schedule could not be read."""
+    if facts.problem:
+        return None
+    fires = facts.has_next if facts.kind == "systemd" else True
+    return bool(facts.found and facts.enabled and not facts.wrong and fires)
+
+
 def _last_run(job: str, facts: LastRunFacts, now: datetime) -> Judgement:
     finished = facts.finished
     words = finished.strftime("%Y-%m-%d %H:%M UTC") if finished else "none"
     readings = (
         Reading(f"{job} last run", f"{words} ({facts.where})", limit="succeeded",
-                ok=None if facts.problem else bool(facts.succeeded)),
+                ok=None if facts.problem else False if not facts.found else facts.succeeded),
         Reading(f"{job} exit code", facts.exit_code, limit="0" if facts.exit_code is not None else "",
                 ok=None if facts.exit_code is None else facts.exit_code == 0),
     )  # fmt: skip

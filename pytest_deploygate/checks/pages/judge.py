@@ -173,7 +173,7 @@ def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgeme
 def _reads(found: tuple[Page, ...], read: list[Page]) -> Iterator[Reading]:
     versions = len({page.sha256 for page in read})
     ok = False if versions > 1 else None if len(read) < max(len(found), _LEAST_READS) else True
-    yield Reading(f"different pages in {len(read)} reads", versions, limit="1", ok=ok)
+    yield Reading(f"different pages in {len(read)} reads", versions, limit="" if ok is None else "1", ok=ok)
 
 
 def _page(page: Page, expected: Maintenance) -> Iterator[str]:
@@ -263,6 +263,8 @@ def judge_drill(found: MaintenanceFacts, expected: Maintenance) -> Judgement:
 
 def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:
     yield Reading("status", page.status, limit="503", ok=page.status == 503)
+    if page.redirected_to:
+        yield Reading("redirect", page.redirected_to, limit="none", ok=False)
     yield Reading("Retry-After", page.retry_after, limit="seconds or a date", ok=_waits(page))
     yield Reading(
         "size",

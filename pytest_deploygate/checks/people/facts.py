@@ -46,6 +46,7 @@ class AttestationsSeen:
     inventory: str
     now: datetime
     attestations: tuple[AttestationSeen, ...]
+    aside: tuple[str, ...] = ()  # sentences about attestations of the item that do not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ State = Literal["none", "good", "bad", "unlisted", "unchecked"]
 class SignatureSeen:
     """The result of a signature check: `none`: not signed; `good`: by `identity`; `bad`: damaged or for other bytes;
     `unlisted`: valid, but the key is not listed for any of the identities; `unchecked`: could not be checked.
+    `key` is the fingerprint of a good one's key, as ssh-keygen prints it.
     """
 
     state: State
     identity: str = ""
     detail: str = ""
+    key: str = ""

@@ -72,8 +72,11 @@ def _mode(found: PoolerFacts, expected: Pooler) -> Judgement:
     )
     if found.paused or found.disabled:
         what = "paused (RESUME it)" if found.paused else "disabled (ENABLE it)"
+        state = Reading(f"{found.name} database", what.partition(" ")[0], limit="enabled", ok=False)
         return Judgement(
-            Verdict.FAIL, f"{found.name}: the database is {what}: clients wait or are refused", (reading,)
+            Verdict.FAIL,
+            f"{found.name}: the database is {what}: clients wait or are refused",
+            (state, reading),
         )
     if found.mode != expected.mode:
         return Judgement(
@@ -209,7 +212,7 @@ def _unanswered(record: Record[PressureFacts]) -> str:
 def _pressure_readings(facts: PressureFacts, expected: Pressure, *, judged: bool = True) -> Iterator[Reading]:
     """Yield what was measured; without `judged` the times and what follows from them are not compared with their limits."""
     limit = expected.answer_within
-    yield Reading("clients", facts.clients, limit=f"more than {facts.max_connections}")
+    yield Reading(f"clients, where the server accepts {facts.max_connections}", facts.clients)
     yield Reading(
         "clients that got all answers",
         facts.clients - facts.failed,

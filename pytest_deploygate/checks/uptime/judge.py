@@ -198,8 +198,10 @@ def _readings(found: Watched, expected: Uptime, lost: Spent, seen_s: float, vote
     yield Reading("downtime, at most", lost.high_s, "s", limit, lost.high_s < budget)
     yield Reading("unknown", lost.unknown_s, "s")
     whole = seen_s >= expected.window.total_seconds()
-    yield Reading("elapsed part of the window", round(seen_s, 1), "s", words_for(expected.window), whole)
-    yield Reading("vantage points", len(found.views), "", f"down is down from {voters // 2 + 1} of {voters}")
+    yield Reading(
+        "elapsed part of the window", round(seen_s, 1), "s", f"at least {words_for(expected.window)}", whole
+    )
+    yield Reading(f"vantage points (down is down from {voters // 2 + 1} of {voters})", len(found.views))
     for view in found.views:
         yield _view_reading(view)
 

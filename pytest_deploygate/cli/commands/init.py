@@ -12,7 +12,7 @@ import click
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
-from pytest_deploygate.cli.shared import ci_files, options, profiles, pytest_configuration
+from pytest_deploygate.cli.shared import ci_files, code_owners, options, profiles, pytest_configuration
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.inventory.loader import BESIDE
 from pytest_deploygate.inventory.schema import json_schema
@@ -95,11 +95,14 @@ def init(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8", newline="")
         _ignore(place / ".gitignore")
+        owners = code_owners.add(place)
     except OSError as error:
         raise click.ClickException(
             f"{error.filename or folder} cannot be written: {error.strerror}"
         ) from None
     written = [*files, place / ".gitignore"]
+    if owners is not None:
+        written.append(Path(os.path.relpath(owners)))
     if as_json:
         names = [Path(os.path.relpath(path, place)).as_posix() for path in written]
         click.echo(json.dumps({"folder": str(place), "files": names}))

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
 from pytest_deploygate.checklist import issue_log
 from pytest_deploygate.checklist.issue_log import IssueLog, Stub
@@ -18,7 +16,7 @@ from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
 from pytest_deploygate.cli.shared import arguments, options, records, repository
-from pytest_deploygate.cli.show.columns import columns
+from pytest_deploygate.cli.show import issue_list
 from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.problems import nearest
 
@@ -143,14 +141,8 @@ def _plain(bad: _Bad) -> dict[str, str]:
 def _say(
     log: IssueLog, missing: list[_Bad], closed: list[_Bad], stubs: list[Issue], *, written: bool
 ) -> None:
-    console = Console(highlight=False, soft_wrap=False)
-    if missing or closed:
-        table = columns("item", "target", "severity", "verdict", "reason")
-        for bad in (*missing, *closed):
-            what = bad.what
-            cells = (what.item, what.target, bad.severity.value, what.verdict.value, what.reason)
-            table.add_row(*map(escape, cells))
-        console.print(table)
+    for line in issue_list.lines([(bad.what, bad.severity) for bad in (*missing, *closed)]):
+        click.echo(line)
     for entry in stubs:
         click.echo(f"{log.file}:{entry.line}: {entry.item} is a stub: fill in {', '.join(entry.incomplete)}")
     if closed:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from pytest_deploygate.checklist import attestations, waivers
+from pytest_deploygate import git
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.cli.shared import arguments, options, planning, pytest_configuration, repository
 from pytest_deploygate.cli.shared.planning import PlannedItem, PlannedPhase, PlannedTest, Situation
@@ -20,7 +20,7 @@ from pytest_deploygate.cli.show import plan as planshow
 from pytest_deploygate.cli.show.plan import Plan
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.redaction import redact, redact_values
-from pytest_deploygate.session import scope
+from pytest_deploygate.session import records, scope
 from pytest_deploygate.session.asking import Asking, asking
 
 #: Marks of pytest and its plugins here, besides those that the configuration registers.
@@ -32,9 +32,14 @@ _MARKS = ("item", "disruptive", "timeout", "skip", "skipif", "xfail", "parametri
 @options.inventory
 @options.checklist
 @options.change
+@click.option("--long", "long", is_flag=True, help="Name each test, and what it lacks.")
 @options.as_json
-def plan(expression: str, inventory: str, file: Path | None, change: str, as_json: bool) -> None:
+def plan(
+    *, expression: str, inventory: str, file: Path | None, change: str, long: bool, as_json: bool
+) -> None:
     """Show what runs where and when, who must attest what, what is disruptive, and what is missing.
+
+    Each item is one line; what is missing has a number and is listed once at the end.
 
     No probe runs and no connection is made. Secrets that are not set yet are listed as missing.
 
@@ -48,13 +53,13 @@ def plan(expression: str, inventory: str, file: Path | None, change: str, as_jso
     try:
         loaded = load(inventory, root, absent)
     except InventoryError as error:
-        raise Refused(f"\n{error}") from None
+        raise Refused(str(error)) from None
     with repository.plainly():
         found = _plan(root, file, loaded, expression.strip(), change, absent)
     if as_json:
         click.echo(json.dumps(redact_values(_json(found)), indent=1, ensure_ascii=False))
     else:
-        click.echo(redact(planshow.text(found)), nl=False)
+        click.echo(redact(planshow.text(found, long=long)), nl=False)
 
 
 def _plan(
@@ -74,14 +79,14 @@ def _plan(
         raise Refused(f"-m {expression!r}: {error.msg}") from None
     inventory = loaded.inventory
     _check_applicable(loaded, checklist, asked)
+    kept = records.read(root, checklist, change, inventory.policy, git.work_tree(root))
     situation = Situation(
         root=root,
         checklist=checklist,
         inventory=inventory,
         change=change,
         functions=asked.functions(found.functions),
-        attestations=attestations.load_all(root, checklist),
-        waivers=waivers.load_all(root, checklist, inventory.policy.max_waivers),
+        records=kept,
         last=planning.last_times(root, change),
         now=now,
     )
@@ -99,7 +104,7 @@ def _plan(
         phases=tuple(planning.phases(situation, in_scope)),
         last=situation.last,
         absent=tuple(absent),
-        remarks=tuple(map(str, checklist.remarks)),
+        remarks=(*map(str, checklist.remarks), *(one.words for one in kept.aside)),
         notes=tuple(map(str, loaded.notes)),
         wants_times=any(phase.window or phase.day for phase in checklist.phases),
         without=found.without,

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
+from pytest_deploygate.signoff import record_files
 from pytest_deploygate.signoff.result import BROKEN
 from pytest_deploygate.signoff.signing import REFUSED, RefusedToSign, SignedNow
 from pytest_deploygate.signoff.signing import sign as sign_folder
@@ -52,6 +54,12 @@ class _Broken(click.ClickException):
     "--reason", default="", metavar="TEXT", help="Why it is signed; required unless the decision is GO."
 )
 @click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Sign this attestation or waiver instead of a report, in a role that it names.",
+)
+@click.option(
     "--roles",
     metavar="ROLE,…",
     help="The roles that must sign. Default: those of the checklist's sign-off section.",
@@ -65,6 +73,7 @@ def sign(
     name: str,
     meaning: str,
     reason: str,
+    record: Path | None,
     roles: str | None,
     as_json: bool,
 ) -> None:
@@ -73,11 +82,18 @@ def sign(
     The signature covers the digests of report, verdicts and JUnit file, the head of the journal, change, scope,
     decision, role, name, meaning, reason and time. If the report changes afterwards, every signature on it is void.
 
+    With --record the file of an attestation or a waiver is signed as it is: FILE.sig by its role, or FILE.owner.sig
+    and FILE.approver.sig, with two different keys.
+
     \b
     deploygate sign --change CHG-1234 --role deployment-lead --key ~/.ssh/id_ed25519
     deploygate sign --change CHG-1234 --role technical-lead --key ~/.ssh/id_ed25519.pub   # key in an agent
     deploygate sign --change CHG-1234 --role technical-lead --key KEY --reason "seen; we wait for the vendor"
+    deploygate sign --record waivers/db.pooling--20260304.yml --role operations-manager --key ~/.ssh/id_ed25519
     """
+    if record is not None:
+        _sign_record(record, role, key, as_json)
+        return
     folder = folders.of(change, out, find_root(Path.cwd()))
     try:
         signed = sign_folder(
@@ -93,6 +109,23 @@ def sign(
         kind = _Broken if refused.code == BROKEN else _NotSigned
         raise kind(leaving(str(refused))) from None
     _say(signed, folder, as_json)
+
+
+def _sign_record(file: Path, role: str, key: Path, as_json: bool) -> None:
+    root = find_root(Path.cwd())
+    try:
+        signature = record_files.sign(root, file, role, key.expanduser())
+    except record_files.NotSignedError as error:
+        raise _NotSigned(leaving(str(error))) from None
+    shown, written = (p.resolve().relative_to(root.resolve()).as_posix() for p in (file, signature))
+    step = f"git add {shown} {written}, commit, open a pull request"
+    if as_json:
+        click.echo(
+            json.dumps({"file": shown, "signature": written, "role": slug(role), "next": step}, indent=1)
+        )
+        return
+    click.echo(f"wrote {written}")
+    click.echo(f"next: {step}")
 
 
 def _git_name() -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist import waivers
-from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.checklist.records import dump
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.checklist.waivers import CAP, FOLDER
 from pytest_deploygate.cli.shared import arguments, options, records, repository
+from pytest_deploygate.signoff import record_files
 
 
 @click.command()
@@ -42,6 +43,12 @@ from pytest_deploygate.cli.shared import arguments, options, records, repository
     metavar="N",
     help="How many waivers may be active.",
 )
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Sign the waiver as its owner with this SSH key, or with its public key if an agent holds the private one.",
+)
 @options.as_json
 @repository.repository
 def waive(
@@ -58,12 +65,14 @@ def waive(
     change: str,
     inventory: str,
     cap: int,
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Write waivers/ITEM--DATE.yml: ITEM does not hold the deployment until the waiver ends.
 
     Its check still runs and its result is shown. Once the waiver has expired, an item that is still not good fails.
-    Items marked .non-waivable are refused.
+    Items marked .non-waivable are refused. The waiver counts once its file is committed on the branch for records
+    (policy.records_branch); with policy.signed_records also both signatures are needed.
 
     \b
     deploygate waive db.pooling --owner "Database admin" --approver "Operations manager" --ticket OPS-17 \\
@@ -90,17 +99,30 @@ def waive(
         new = waivers.check(text, shown, checklist)
     _check_others(new, waivers.load_all(root, checklist, None), cap)
     records.write(path, text)
+    signature = _signed(root, path, owner, key) if key else ""
     step = (
-        f"git add {shown}, commit, open a pull request that {approver} approves: it counts once it is merged"
+        f"git add {' '.join(filter(None, (shown, signature)))}, commit, open a pull request that {approver} approves: "
+        "it counts once it is merged"
     )
+    if key:
+        step = f"{approver} signs, too: `{record_files.command(shown, slug(approver))}`; then {step}"
     if as_json:
         told = {"file": shown, "item": item, "target": target, "expires": record["expires"], "next": step}
-        click.echo(json.dumps(told, indent=1))
+        click.echo(json.dumps({**told, **({"signature": signature} if key else {})}, indent=1))
         return
-    click.echo(f"wrote {shown}")
+    click.echo(f"wrote {shown}" + (f" and {signature}" if signature else ""))
     what = f"{item} [{target}]" if target else item
     click.echo(f"{what} is waived until {record['expires']}; from then on it fails unless it is fixed")
     click.echo(f"next: {step}")
+
+
+def _signed(root: Path, path: Path, owner: str, key: Path) -> str:
+    """Sign a waiver as its owner; return the signature's path below the root. A waiver that cannot be signed is removed."""
+    try:
+        return record_files.sign(root, path, owner, key.expanduser()).relative_to(root).as_posix()
+    except record_files.NotSignedError as error:
+        path.unlink(missing_ok=True)
+        raise click.ClickException(f"nothing was written, because it could not be signed: {error}") from None
 
 
 def _check_others(new: waivers.Waiver, others: list[waivers.Waiver], cap: int) -> None:

@@ -97,6 +97,8 @@ def watch(
     The record survives a kill and a reboot: the same command continues it, and the time between counts as unknown.
     To watch from other places too, run the command there with another --vantage and copy its record beside this one.
 
+    Exit 1: with --status, no watch was started and there is no record; with --stop, no watch runs.
+
     \b
     deploygate watch --inventory prod --t0 now --detach
     deploygate watch --inventory prod --for 24h --every 5s
@@ -306,6 +308,12 @@ def _stop(file: Path) -> None:
 def _status(loaded: Loaded, uptime: Uptime, file: Path, as_json: bool) -> None:
     judged = [(target.name, _judged(uptime, target, loaded.inventory.name)) for target in uptime.targets]
     pid = record.running(file)
+    watched_elsewhere = any(target.prometheus for target in uptime.targets)
+    if not as_json and pid is None and not (file.exists() or uptime.files or watched_elsewhere):
+        raise click.ClickException(
+            f"no watch was started for {loaded.inventory.name} here: there is no record {file}; start it at t0 with "
+            f"`deploygate watch --inventory {loaded.inventory.name} --detach`, or copy the records of other hosts there"
+        )
     if as_json:
         click.echo(json.dumps(_as_json(judged, file, pid), indent=1))
         return

@@ -7,11 +7,13 @@ import getpass
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from pytest_deploygate import journal
+from pytest_deploygate import git, journal
+from pytest_deploygate.checklist import committed
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.cli.shared import folders, inventories, outcome
@@ -54,11 +56,18 @@ def person(given: str) -> str:
 
 def decisions(entries: Sequence[Entry]) -> list[Decided]:
     """Return people's decisions, each with the state of its signature."""
+    root = find_root(Path.cwd())
+    # An allowed-signers file that nobody committed lists nobody: whoever is here may have written it.
+    aside = committed.uncommitted(root, git.work_tree(root), [committed.SIGNERS]).get(committed.SIGNERS)
     with plainly():
         try:
-            return decided.read(entries, find_root(Path.cwd()) / "allowed_signers", utcnow())
+            found = decided.read(entries, None if aside else root / committed.SIGNERS, utcnow())
         except SshError as error:
             raise click.ClickException(f"signatures of decisions cannot be checked: {error}") from None
+    return [
+        replace(one, why=f"{one.why} that counts ({aside})") if aside and one.state == "untrusted" else one
+        for one in found
+    ]
 
 
 def refuse_altered(entries: list[Entry], *, acting: bool = False) -> None:

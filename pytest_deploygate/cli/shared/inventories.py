@@ -15,7 +15,7 @@ def read(name: str, *, files_may_be_missing: bool = False) -> Loaded:
     try:
         loaded = load(name, Path.cwd(), missing if files_may_be_missing else None)
     except InventoryError as error:
-        raise Refused(f"\n{error}") from None
+        raise Refused(str(error)) from None
     if others := [text for text in missing if NO_FILE not in text]:
         raise Refused("\n" + "\n".join(others))
     return loaded

@@ -11,15 +11,16 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist import windows
 from pytest_deploygate.checklist.attestations import attestable, roles_of
 from pytest_deploygate.checklist.parser import Checklist
-from pytest_deploygate.checklist.vocabulary import Attestation, roles_asked
-from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.checklist.vocabulary import roles_asked
 from pytest_deploygate.checks.people.judge import attestations as judge_attestations
 from pytest_deploygate.checks.people.probe import attestations as probe_attestations
+from pytest_deploygate.decision.compose import NO_CHECK
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import Item, Judgement, Phase, Verdict
 from pytest_deploygate.session import needs
 from pytest_deploygate.session.declared import Function
+from pytest_deploygate.session.records import Records
 
 OUT = "deploygate-out"
 
@@ -82,7 +83,7 @@ class PlannedItem:
             return ()
         lacks = [words for test in self.tests for words in test.missing]
         if not self.tests and not (self.attesting and self.item.kind.value == "manual"):
-            lacks.append("no test is bound to it")
+            lacks.append(NO_CHECK)
         if self.attesting and not self.attesting.done:
             lacks.append(self.attesting.reason)
         return tuple(dict.fromkeys(lacks))
@@ -123,8 +124,7 @@ class Situation:
     inventory: Inventory
     change: str
     functions: Sequence[Function]
-    attestations: Sequence[Attestation]
-    waivers: Sequence[Waiver]
+    records: Records
     last: LastTimes
     now: datetime
 
@@ -187,7 +187,7 @@ def _item(item: Item, situation: Situation, window: windows.Window | None) -> Pl
         for function in situation.functions
         if item.id in function.items and function.test not in left
     )
-    waived = [w for w in situation.waivers if w.active(situation.now) and w.item == item.id]
+    waived = [w for w in situation.records.waivers if w.active(situation.now) and w.item == item.id]
     ours = [w for w in waived if w.inventory in ("", inventory.name) and w.change in ("", situation.change)]
     return PlannedItem(
         item=item,
@@ -224,12 +224,15 @@ def _judged(item: Item, situation: Situation, at: datetime) -> Judgement:
     seen = probe_attestations.measure(
         situation.root,
         item.id,
-        situation.attestations,
+        situation.records.attestations,
         change=situation.change,
         inventory=situation.inventory.name,
+        signers_aside=situation.records.signers_aside,
+        aside=tuple(a.words for a in situation.records.aside if a.item == item.id and a.attestation),
         now=at,
     )
-    return judge_attestations.judge(seen, judge_attestations.Needed.by(item))
+    signed = situation.inventory.policy.signed_records
+    return judge_attestations.judge(seen, judge_attestations.Needed.by(item, signed=signed))
 
 
 def _day(when: datetime) -> str:

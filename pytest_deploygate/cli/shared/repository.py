@@ -71,4 +71,4 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except (RecordsError, ChecklistError) as error:
-        raise Refused(redact(f"\n{error}")) from None
+        raise Refused(redact(str(error))) from None

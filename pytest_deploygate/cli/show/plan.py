@@ -1,4 +1,7 @@
-"""A plan as text for 80 columns: a table for each phase, then what is disruptive and what is missing."""
+"""A plan as text for 80 columns: a line for each item, then what is disruptive and what is missing.
+
+What is missing has numbers, to which the lines refer: many items lack the same section.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -69,8 +72,8 @@ class Plan:
         }
 
 
-def text(plan: Plan) -> str:
-    """Return the plan as text; with colours only on a terminal."""
+def text(plan: Plan, *, long: bool = False) -> str:
+    """Return the plan as text; with colours only on a terminal. `long` names each test and what it lacks."""
     out = io.StringIO()
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     console = Console(
@@ -83,22 +86,24 @@ def text(plan: Plan) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    for part in _parts(plan):
+    for part in _parts(plan, long=long):
         console.print(part)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _parts(plan: Plan) -> Iterator[RenderableType]:
+def _parts(plan: Plan, *, long: bool) -> Iterator[RenderableType]:
     yield Text.assemble(
         ("Plan", "bold"),
         f" for {plan.scope or 'the whole checklist'}: inventory {plan.inventory}, change {plan.change}",
     )
     yield Text(_times_words(plan))
     yield Text("Nothing was run and nothing was connected to.", style="dim")
+    lacking = _lacking(plan)
+    numbers = {words: number for number, words in enumerate(lacking, start=1)}
     for phase in plan.phases:
-        yield from _phase(phase, plan)
+        yield from _phase(phase, plan, {} if long else numbers)
     yield from _disruptive(plan)
-    yield from _missing(plan)
+    yield from _missing(plan, lacking)
     yield from _totals(plan)
 
 
@@ -110,7 +115,8 @@ def _times_words(plan: Plan) -> str:
     return "The checklist's headings name no times"
 
 
-def _phase(phase: PlannedPhase, plan: Plan) -> Iterator[RenderableType]:
+def _phase(phase: PlannedPhase, plan: Plan, numbers: Mapping[str, int]) -> Iterator[RenderableType]:
+    """Show a phase. `numbers` are those of what is missing; empty: show each item in full."""
     head = Text("\n")
     head.append(phase.phase.id, style="bold")
     head.append(f"  {phase.phase.title}")
@@ -124,12 +130,39 @@ def _phase(phase: PlannedPhase, plan: Plan) -> Iterator[RenderableType]:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True, header_style="bold", show_edge=False)
     table.add_column("item", overflow="fold", max_width=26)
     table.add_column("who", width=7)
-    table.add_column("what runs, who attests, what is missing", overflow="fold", ratio=1)
+    what = (
+        "what runs; who attests; ! missing, by number"
+        if numbers
+        else "what runs, who attests, what is missing"
+    )
+    table.add_column(what, overflow="fold", ratio=1)
     table.add_column("last", justify="right", width=7)
     for item in phase.items:
         last = "" if item.last_s is None else words_for(item.last_s)
-        table.add_row(item.item.id, _WHO[item.item.kind], _what(item), last)
+        what_of = _brief(item, numbers) if numbers else _what(item)
+        table.add_row(item.item.id, _WHO[item.item.kind], what_of, last)
     yield table
+
+
+def _brief(planned: PlannedItem, numbers: Mapping[str, int]) -> Text:
+    """Describe an item in one line."""
+    if planned.not_applicable:
+        return Text("not applicable", style="dim")
+    said: list[Text] = []
+    if planned.tests:
+        disruptive = sum(test.disruptive for test in planned.tests)
+        known = _count(len(planned.tests), "test")
+        said.append(Text(known + (f", {disruptive} disruptive" if disruptive else "")))
+    if planned.attesting and not planned.attesting.log:
+        roles = planned.attesting.roles
+        role = roles[0] + (", …" if len(roles) > 1 else "") if roles else "any role"
+        done = planned.attesting.done
+        said.append(Text("attested", style="green") if done else Text(f"attest: {role}", style="yellow"))
+    if planned.waived:
+        said.append(Text("waived", style="cyan"))
+    if mine := sorted({numbers[words] for words in planned.missing if words in numbers}):
+        said.append(Text(f"! {', '.join(map(str, mine))}", style="yellow"))
+    return Text("; ").join(said)
 
 
 def _what(planned: PlannedItem) -> Text:
@@ -140,7 +173,7 @@ def _what(planned: PlannedItem) -> Text:
         lines.append(_test_words(test))
         lines += [Text(f"! {words.partition(';')[0]}", style="yellow") for words in test.missing]
     if not planned.tests and planned.item.kind is not Kind.MANUAL:
-        lines.append(Text("! no test is bound to it", style="yellow"))
+        lines.append(Text("! this version has no check for it", style="yellow"))
     if planned.attesting:
         lines += _attesting_words(planned.attesting)
     if planned.waived:
@@ -181,18 +214,23 @@ def _disruptive(plan: Plan) -> Iterator[RenderableType]:
     yield Text(f"  These tests run only with --allow-disruptive={plan.inventory}")
 
 
-def _missing(plan: Plan) -> Iterator[RenderableType]:
+def _lacking(plan: Plan) -> dict[str, list[str]]:
+    """Return what is missing, with the items that lack it; attestations apart."""
     where: dict[str, list[str]] = {words: [] for words in plan.absent}
     for item in plan.items:
         for words in item.missing:
             if not (item.attesting and words == item.attesting.reason):
                 where.setdefault(words, []).append(item.item.id)
+    return where
+
+
+def _missing(plan: Plan, where: Mapping[str, list[str]]) -> Iterator[RenderableType]:
     nobody = [i.item.id for i in plan.items if _must_attest(i)]
     if not where and not nobody:
         return
     yield Text("\nMissing", style="bold")
-    for words, ids in where.items():
-        yield _bullet(f"{words}{f' ({_listed(ids)})' if ids else ''}")
+    for number, (words, ids) in enumerate(where.items(), start=1):
+        yield _numbered(number, f"{words}{f' ({_listed(ids)})' if ids else ''}")
     if nobody:
         yield _bullet(f"{_count(len(nobody), 'attestation')} ({_listed(nobody)}):")
         yield Text("    deploygate attest ITEM --role ROLE --name NAME --evidence FILE|URL")
@@ -232,6 +270,14 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
 
 def _bullet(words: str) -> RenderableType:
     return Padding(Text(f"- {words}", overflow="fold"), (0, 0, 0, 2))
+
+
+def _numbered(number: int, words: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=5, justify="right")
+    grid.add_column(overflow="fold")
+    grid.add_row(f"{number}", Text(words, overflow="fold"))
+    return grid
 
 
 def _listed(ids: list[str]) -> str:

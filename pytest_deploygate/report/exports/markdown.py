@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.report import causes, grouping, view, words
+from pytest_deploygate.report import causes, ending, grouping, view, words
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import Record
@@ -57,8 +57,8 @@ def escaped(said: str, most: int = _MOST_REASON) -> str:
 
 def _head(record: Record) -> Iterator[str]:
     decision = record.decision
-    outcome = decision.outcome.value if decision else "NO DECISION"
-    yield f"## {outcome}: {words.meaning(decision.outcome, record.change) if decision else 'Do not proceed.'}"
+    ended = ending.of(record)
+    yield f"## {ended.headline}: {ended.means}"
     yield ""
     yield (
         f"Scope **{escaped(view.scope_words(record))}**, change **{escaped(record.change)}**, "

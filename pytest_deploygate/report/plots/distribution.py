@@ -101,8 +101,11 @@ class _Scale:
     """Positions of shares (per cent of the width) and values (pixels)."""
 
     def __init__(self, points: list[tuple[float, float]], figure: Distribution) -> None:
-        last = max([s for _, s in points if s < 1] + [0.9, min(figure.quantile or 0, 1 - 1e-7)])
+        # Of 4,000 values, 3,999 are the most that can lie below the largest.
+        seen = 1 - 1 / figure.samples if figure.samples else 1.0
+        last = max([min(s, seen) for _, s in points if s < 1] + [0.9, min(figure.quantile or 0, 1 - 1e-7)])
         self._nines = _nines(last) * 1.04
+        self._last = last
         tops = [
             points[-1][0],
             *(v for v in (figure.limit, figure.high) if v is not None and math.isfinite(v)),
@@ -112,6 +115,10 @@ class _Scale:
 
     def x(self, share: float) -> float:
         return 100.0 * _EDGE * min(_nines(share) / self._nines, 1.0) if share < 1 else 100.0
+
+    def shows(self, share: float) -> bool:
+        """Tell whether a share can be seen with so many values, and has a place of its own."""
+        return share <= self._last and self.x(share) < 100 * _EDGE
 
     def y(self, value: float) -> float:
         inside = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
@@ -145,7 +152,7 @@ def _labels(figure: Distribution, scale: _Scale) -> Iterator[Markup]:
     if figure.limit is not None:
         said = f"limit {quantity(figure.limit, figure.unit)}"
         yield text(100, scale.y(figure.limit) - 4, said, anchor="end", kind="limit")
-    shown = {share for share in _MARKS if scale.x(share) < 100 * _EDGE} | (
+    shown = {share for share in _MARKS if scale.shows(share)} | (
         {figure.quantile} if figure.quantile is not None and figure.quantile < 1 else set()
     )
     last = -100.0

@@ -63,7 +63,7 @@ def test_a_drill_that_worked_passes():
         (replace(RECORD, configuration={}, digest="d0"), Verdict.INCONCLUSIVE, "its settings are not on record", ["configuration"]),
         (replace(RECORD, digest="", configuration={}), Verdict.INCONCLUSIVE, f"the record names no configuration; {AGAIN}",
          ["configuration"]),
-        (replace(RECORD, environment="staging"), Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'", []),
+        (replace(RECORD, environment="staging"), Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'", ["environment of the drill"]),
         (replace(RECORD, date=NOW - 90 * DAY - timedelta(hours=12)), Verdict.INCONCLUSIVE,
          f"2026-08-26 00:00 UTC, is 90.5 d old, limit 90 d; {AGAIN}", ["date of the drill"]),
         (replace(RECORD, date=NOW + DAY), Verdict.INCONCLUSIVE, "is dated 2026-11-25 12:00 UTC, which is in the future",

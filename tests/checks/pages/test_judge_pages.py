@@ -240,7 +240,7 @@ def test_a_cookie_is_a_note():
         ({"date": NOW - timedelta(days=90)}, Verdict.PASS, "on 2026-08-26", []),
         ({"date": NOW - timedelta(days=90, seconds=1)}, Verdict.INCONCLUSIVE, "90 d old, limit 90 d", ["date of the drill"]),
         ({"date": NOW + timedelta(days=1)}, Verdict.INCONCLUSIVE, "2026-11-25 12:00 UTC, which is in the future", ["date of the drill"]),
-        ({"environment": "staging"}, Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'", []),
+        ({"environment": "staging"}, Verdict.INCONCLUSIVE, "was run in 'staging', this is 'prod'", ["environment of the drill"]),
         ({"configuration": ABOUT | {"stop": "b"}, "digest": "x"}, Verdict.INCONCLUSIVE, "stop was 'b', is 'a'", ["configuration"]),
         ({"configuration": {}, "digest": ""}, Verdict.INCONCLUSIVE, "the record names no configuration", ["configuration"]),
         ({"application_down": False}, Verdict.INCONCLUSIVE, "does not show that the page answered 503", []),

@@ -138,8 +138,33 @@ def test_what_is_worth_a_note(one, says):
     ],
 )
 def test_where_a_signature_is_asked_for(state, verdict):
-    one = replace(GOOD, signature=SignatureSeen(state))
+    one = replace(GOOD, signature=SignatureSeen(state, GOOD.attestation.role))
     assert judge(seen(one), replace(NEEDED, signed=True)).verdict is verdict
+
+
+def test_a_signature_for_the_name_is_none_for_the_role():
+    one = replace(GOOD, signature=SignatureSeen("good", GOOD.attestation.name))
+    assert judge(seen(one), NEEDED).verdict is Verdict.ATTESTED
+    judged = judge(seen(one), replace(NEEDED, signed=True))
+    assert judged.verdict is Verdict.FAIL
+    assert f"not for {GOOD.attestation.role}" in judged.reason
+
+
+def test_two_sides_with_one_key_are_one_person():
+    both = Needed("sec.audit", ("security-lead", "technical-lead"))
+    other = said(role="technical-lead", name="The technical lead", file="attestations/two.yml")
+    mine, theirs = (
+        replace(a, signature=SignatureSeen("good", a.attestation.role, key="SHA256:a")) for a in (GOOD, other)
+    )
+    judged = judge(seen(mine, theirs), both)
+    assert judged.verdict is Verdict.FAIL
+    assert "the key SHA256:a" in judged.reason
+
+
+def test_an_attestation_that_does_not_count_is_named():
+    judged = judge(replace(seen(), aside=("attestations/a.yml does not count: uncommitted",)), NEEDED)
+    assert judged.verdict is Verdict.NOT_COVERED
+    assert judged.reason == "attestations/a.yml does not count: uncommitted"
 
 
 def test_a_clean_scan_backs_it_and_its_counts_are_shown():

@@ -45,6 +45,9 @@ def item(item_id="phase1.logs"):
         (seen(replace(ENTRY, closed=NOW)), Verdict.FAIL, "is closed, but it is failing: reopen it"),
         (seen(replace(ENTRY, closed=NOW), ENTRY), Verdict.PASS, "documented"),
         (seen(bad=(), items=0), Verdict.INCONCLUSIVE, "has a verdict yet"),
+        (replace(seen(), begun=False), Verdict.NOT_COVERED, "phase1 has not begun for this change"),
+        (replace(seen(ENTRY), begun=False), Verdict.PASS, "all 1 are documented"),
+        (replace(seen(bad=()), begun=False), Verdict.PASS, "all 7 items are green"),
     ],
 )  # fmt: skip
 def test_documented(facts, verdict, says):

@@ -103,13 +103,13 @@ def test_a_server_of_the_profile_passes():
         (
             replace(GOOD, protocols=dict.fromkeys(VERSIONS, "refused"), suites={}, groups=()),
             "none of TLSv1.2, TLSv1.3 is on: turn on TLSv1.3",
-            [],
+            [f"{PLACE} protocols of the profile"],
         ),
         (replace(GOOD, groups=("X25519", "secp224r1")), "weak groups for key exchange: secp224r1 (under 256 bits): set",
          [f"{PLACE} groups"]),
-        (replace(GOOD, compression=True), "TLS compression is on (CRIME): turn it off", []),
-        (replace(GOOD, secure_renegotiation=False), "no secure renegotiation (RFC 5746): upgrade", []),
-        (replace(GOOD, dh_bits=1024), "Diffie-Hellman with 1024 bits, at least 2048 are required: generate", []),
+        (replace(GOOD, compression=True), "TLS compression is on (CRIME): turn it off", [f"{PLACE} compression"]),
+        (replace(GOOD, secure_renegotiation=False), "no secure renegotiation (RFC 5746): upgrade", [f"{PLACE} secure renegotiation"]),
+        (replace(GOOD, dh_bits=1024), "Diffie-Hellman with 1024 bits, at least 2048 are required: generate", [f"{PLACE} Diffie-Hellman"]),
     ],
 )  # fmt: skip
 def test_each_deviation_fails_and_is_named(found, says, bad):

@@ -144,6 +144,18 @@ def test_the_status_of_a_named_record_tells_of_that_record(inventory: Path, tmp_
     assert verdicts("--record", str(tmp_path / "other.watch")) == {"inconclusive"}
 
 
+def test_the_status_without_any_watch_says_so(inventory: Path) -> None:
+    done = watch(inventory, "--status")
+    assert done.returncode == 1
+    assert "no watch was started for" in done.stderr
+    assert f"deploygate watch --inventory {yaml_name(inventory)} --detach" in done.stderr
+    assert json.loads(watch(inventory, "--status", "--json").stdout)["running"] is False
+
+
+def yaml_name(inventory: Path) -> str:
+    return inventory.read_text().partition("name: ")[2].split()[0]
+
+
 def test_an_outage_is_seen_and_the_watch_can_be_stopped(inventory: Path, server: Server) -> None:
     file = record_of(inventory)
     done = subprocess.run(

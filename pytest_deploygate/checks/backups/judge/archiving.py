@@ -24,7 +24,7 @@ def judge_archiving(found: Archiving, expected: Backup) -> Judgement:
             Verdict.FAIL,
             f"{found.tool} are not a continuous backup: what was written since the last one is lost with the server; archive WAL "
             "(pgBackRest, Barman, or archive_command with base backups)",
-            readings,
+            (Reading("continuous", False, limit="yes", ok=False), *readings),
         )
     said = Collector(confirmed=True)
     limit_s = expected.archived_within.total_seconds()

@@ -80,7 +80,11 @@ def judge_trial(found: Trial, expected: Backup) -> Judgement:
             found.took_s <= limit_s,
         ),
         Reading(
-            "new backup", found.label or ("none" if found.listed else "taken by the inventory's own command")
+            "new backup",
+            found.label
+            or ("none" if found.listed or found.problem else "taken by the inventory's own command"),
+            limit="taken" if found.problem else "",
+            ok=False if found.problem else None,
         ),
     )
     if found.problem:
@@ -104,7 +108,11 @@ def judge_trial(found: Trial, expected: Backup) -> Judgement:
 def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -> Judgement:
     backup = found.backup
     if backup is None:
-        return Judgement(Verdict.FAIL, f"{found.tool} has no {what}: {advice}")
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.tool} has no {what}: {advice}",
+            (Reading(f"newest {what}", "none", limit=f"at most {words_for(limit)} old", ok=False),),
+        )
     age = found.now - backup.finished
     readings = [
         Reading(
@@ -211,7 +219,12 @@ def _readings(
         limit="any" if expected.encrypted else "", ok=bool(store.encryption) if expected.encrypted else None,
     )  # fmt: skip
     if store.retention is not None:
-        yield Reading("retention", store.retention or "none", limit="set" if expected.retention else "")
+        yield Reading(
+            "retention",
+            store.retention or "none",
+            limit="set" if expected.retention else "",
+            ok=bool(store.retention) if expected.retention else None,
+        )
     if store.free_bytes is not None:
         needed = _needed_bytes(full, expected)
         yield Reading(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pytest_deploygate.checks.backups.facts import RestoreFacts
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.drills.judging import common_readings, counted, doubt, failure_of, when
-from pytest_deploygate.drills.record import Evidence, Record
+from pytest_deploygate.drills.record import GOOD, Evidence, Record
 from pytest_deploygate.judging.own_lag import excused
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
@@ -31,7 +31,8 @@ def judge_restore(found: Evidence[RestoreFacts], expected: Backup) -> Judgement:
     readings, notes = tuple(_readings(record, expected)), _notes(facts)
     if failed := failure_of(record):
         advice = _ADVICE.get(record.outcome, "see the record")
-        return Judgement(Verdict.FAIL, f"{failed}; {advice}", readings, notes)
+        outcome = Reading("outcome of the drill", record.outcome, limit=GOOD, ok=False)
+        return Judgement(Verdict.FAIL, f"{failed}; {advice}", (outcome, *readings), notes)
     if wrong := list(_objectives(facts, expected)):
         return _excused(Judgement(Verdict.FAIL, "; ".join(wrong), readings, notes), facts, expected)
     if unproven := _unproven(facts):
@@ -55,7 +56,9 @@ def judge_rehearsal(found: Evidence[RestoreFacts], expected: Backup) -> Judgemen
     how = "run the restore drill (`backup.scratch`), or write the record of a rehearsal: date, outcome, rto_s, rpo_s"
     said = doubt(found, expected.record_age, "rehearsal of disaster recovery")
     if record is None:
-        return Judgement(Verdict.FAIL, f"{said}; {how}")
+        return Judgement(
+            Verdict.FAIL, f"{said}; {how}", (Reading("rehearsal on record", "none", limit="one", ok=False),)
+        )
     facts = record.facts
     readings = (*common_readings(found, expected.record_age), *_readings(record, expected))
     if said:
@@ -155,7 +158,10 @@ def _notes(facts: RestoreFacts) -> tuple[str, ...]:
 def _readings(record: Record[RestoreFacts], expected: Backup) -> Iterator[Reading]:
     facts = record.facts
     for name, value, limit in (("RTO", facts.rto_s, expected.rto), ("RPO", facts.rpo_s, expected.rpo)):
-        ok = None if value is None else value <= limit.total_seconds()
+        # Without an RPO of its own a good drill leaves the possible loss without a bound.
+        ok = (
+            value <= limit.total_seconds() if value is not None else False if record.outcome == GOOD else None
+        )
         yield Reading(name, value, "s", f"at most {words_for(limit)}", ok)
     yield Reading("backup restored", facts.backup or "not named")
     if facts.marker_found is not None:
@@ -164,8 +170,8 @@ def _readings(record: Record[RestoreFacts], expected: Backup) -> Iterator[Readin
     yield Reading(
         "rows compared",
         facts.rows,
-        limit="more than 0",
-        ok=facts.rows > 0 if record.outcome == "good" else None,
+        limit="more than 0" if record.outcome == GOOD and facts.tables else "",
+        ok=facts.rows > 0 if record.outcome == GOOD and facts.tables else None,
     )
     yield Reading("tables that differ", len(facts.differs), limit="0", ok=not facts.differs)
     yield Reading(

@@ -207,11 +207,14 @@ def _settled(found: Named, expected: ExpectedName, said: Collector) -> None:
 
 def _readings(found: Named, expected: ExpectedName) -> Iterator[Reading]:
     limit = expected.dns.max_ttl.total_seconds()
+    aim = expected.name.cname or ", ".join(expected.name.addresses or [])
     for server in found.facts.servers:
         for records in server.over:
             said = ", ".join(records.values or records.aliases) or records.problem or records.rcode
             ok = not [*_records(records, expected, resolver=server.resolver)] if _answered(records) else None
-            yield Reading(f"{server.server} {records.transport}", said, ok=ok)
+            yield Reading(
+                f"{server.server} {records.transport}", said, limit="" if ok is None else aim, ok=ok
+            )
         ttl = max((r.ttl_s for r in server.over if r.ttl_s is not None), default=None)
         if ttl is not None and not server.resolver:
             yield Reading(f"{server.server} TTL", ttl, "s", f"at most {limit:.0f} s", ok=ttl <= limit)

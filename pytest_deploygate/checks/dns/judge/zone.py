@@ -1,14 +1,14 @@
 """The zone itself: one serial, as delegated, with valid signatures and without public zone transfers.
 
-Readings cover serials, authority and transfers. Recursion, DNSSEC, and comparisons between servers (their number,
-different serials, NS records, the delegation, DS records) appear only in the reason.
+Readings cover serials, authority, transfers, recursion, DNSSEC and the number of servers. NS records, the delegation
+and DS records appear only in the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_deploygate.checks.dns.facts import ZoneAt, ZoneFacts
+from pytest_deploygate.checks.dns.facts import Signatures, ZoneAt, ZoneFacts
 from pytest_deploygate.checks.dns.section import Dns
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
@@ -41,7 +41,7 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
     said.wrong(*[*_together(found, expected), *_delegated(found)])
     _chain(found, expected, said)
     _delegation_read(found, expected, said)
-    said.read(*_zone_readings(found))
+    said.read(*_zone_readings(found, expected))
     answering = [server for server in found.servers if not server.problem]
     if not found.servers:
         said.unknown("there is no server to query")
@@ -199,9 +199,21 @@ def _delegated(found: ZoneFacts) -> Iterator[str]:
         yield f"the parent zone delegates {found.zone} to {', '.join(found.delegated)}, the zone itself has {inside}: make them match"
 
 
-def _zone_readings(found: ZoneFacts) -> Iterator[Reading]:
+def _dnssec_reading(server: str, signed: Signatures, found: ZoneFacts, expected: Dns) -> Reading:
+    name, left = f"{server} DNSSEC", expected.signatures_left
+    until = f" until {signed.until:%Y-%m-%d %H:%M} UTC" if signed.until else ""
+    if signed.state not in ("valid", "unsigned", "broken", "expired"):
+        return Reading(name, signed.state)
+    allowed = ("valid",) if expected.dnssec else ("valid", "unsigned")
+    soon = signed.state == "valid" and signed.until is not None and signed.until - found.at < left
+    limit = f"{' or '.join(allowed)}, for another {words_for(left)}"
+    return Reading(name, f"{signed.state}{until}", limit=limit, ok=signed.state in allowed and not soon)
+
+
+def _zone_readings(found: ZoneFacts, expected: Dns) -> Iterator[Reading]:
     for server in found.servers:
-        yield Reading(f"{server.server} serial", server.serial if not server.problem else server.problem)
+        # A serial is a name, not a quantity: it has no thousands separators.
+        yield Reading(f"{server.server} serial", server.problem or str(server.serial or "none"))
         if not server.problem:
             yield Reading(
                 f"{server.server} authority",
@@ -212,6 +224,25 @@ def _zone_readings(found: ZoneFacts) -> Iterator[Reading]:
             yield Reading(
                 f"{server.server} zone transfer",
                 server.transfer,
-                limit="refused",
+                limit="refused" if server.transfer in ("refused", "allowed") else "",
                 ok={"refused": True, "allowed": False}.get(server.transfer),
             )
+            if server.recursion is not None:
+                yield Reading(
+                    f"{server.server} recursion",
+                    "on" if server.recursion else "off",
+                    limit="off",
+                    ok=not server.recursion,
+                )
+            if (signed := server.signatures) is not None:
+                yield _dnssec_reading(server.server, signed, found, expected)
+    addresses = len({server.address for server in found.servers})
+    yield Reading(
+        "name servers at distinct addresses", addresses, limit=f"at least {expected.min_servers}",
+        ok=addresses >= expected.min_servers,
+    )  # fmt: skip
+    serials = {
+        server.serial for server in found.servers if server.authoritative and server.serial is not None
+    }
+    if expected.same_serial and serials:
+        yield Reading("distinct serials", len(serials), limit="1", ok=len(serials) == 1)

@@ -255,7 +255,7 @@ def _readings(run: LoadRun, found: Latencies, criterion: Criterion, decided: Dec
         criterion.name,
         None if value is None else round(value * 1000, 3),
         "ms",
-        f"< {criterion.limit_s * 1000:g}",
+        f"< {criterion.limit_s * 1000:g} ms",
         None if value is None else value < criterion.limit_s,
     )
     yield Reading(
@@ -277,11 +277,15 @@ def _readings(run: LoadRun, found: Latencies, criterion: Criterion, decided: Dec
     yield Reading("failed requests", found.failed)
     yield Reading("design effect", round(decided.design_effect, 2))
     yield Reading(
-        "rate", round(client.rate_achieved, 1), "/s", f"{client.rate_planned:.4g}", client.kept >= _KEPT
+        "rate",
+        round(client.rate_achieved, 1),
+        "/s",
+        f"at least {client.rate_planned * _KEPT:.4g} /s",
+        client.kept >= _KEPT,
     )
     limit = criterion.limit_s * _LAG_SHARE * 1000
     lag = client.lag_p99_s * 1000
-    yield Reading("client's own lag, p99", round(lag, 3), "ms", f"≤ {limit:g}", lag <= limit)
+    yield Reading("client's own lag, p99", round(lag, 3), "ms", f"≤ {limit:g} ms", lag <= limit)
     if client.floor is not None:
         yield Reading("client's floor, p50", round(client.floor.p50_s * 1000, 3), "ms")
         yield Reading("client's floor, p99", round(client.floor.p99_s * 1000, 3), "ms")
@@ -321,7 +325,7 @@ def _figures(run: LoadRun, found: Latencies, criterion: Criterion, decided: Deci
     title = f"{criterion.endpoint}: response times"
     milliseconds = tuple((value * 1000, share) for value, share in found.points)
     limit = criterion.limit_s * 1000
-    spread = Distribution(title, "ms", milliseconds, criterion.quantile, limit, low, high)
+    spread = Distribution(title, "ms", milliseconds, criterion.quantile, limit, low, high, found.requests)
     lines = [
         Line("p50", _line(run, [(s.second, s.p50_s) for s in found.seconds])),
         Line("p99", _line(run, [(s.second, s.p99_s) for s in found.seconds])),

@@ -80,8 +80,16 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
         reason,
         readings=(
             Reading("requests", total),
-            Reading("over the limit at least", best.over, "", f"< {1 - criterion.quantile:.0%}"),
-            Reading("over the limit at most", worst.over, "", f"< {1 - criterion.quantile:.0%}"),
+            *(
+                Reading(
+                    f"requests over {criterion.limit_s * 1000:g} ms, at {which}",
+                    round(100 * decided.over / decided.n, 3),
+                    "%",
+                    f"< {1 - criterion.quantile:.0%}",
+                    decided.over < decided.n * (1 - criterion.quantile),
+                )
+                for which, decided in (("least", best), ("most", worst))
+            ),
             Reading("servers", found.series),
             Reading("counter resets", found.resets),
             Reading("design effect", round(worst.design_effect, 2)),
@@ -149,4 +157,6 @@ def _figure(found: ServerHistogram, total: int, criterion: Criterion) -> Distrib
         for i, bound in enumerate(found.bounds_s[:-1])
     ]
     title = f"server's histogram {found.metric}"
-    return Distribution(title, "ms", tuple(points), criterion.quantile, criterion.limit_s * 1000)
+    return Distribution(
+        title, "ms", tuple(points), criterion.quantile, criterion.limit_s * 1000, samples=total
+    )

@@ -113,7 +113,12 @@ def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
         Reading("migrations read", len(found.sources)),
         Reading("statements", len(found.steps)),
         Reading("harmful statements", len(bad), limit="0", ok=not bad),
-        Reading("statements of unknown effect", len(unknown), limit="0", ok=None if unknown else True),
+        Reading(
+            "statements of unknown effect",
+            len(unknown),
+            limit="" if unknown else "0",
+            ok=None if unknown else True,
+        ),
     )
     if bad:
         return Judgement(Verdict.FAIL, _listed(bad), readings, notes)

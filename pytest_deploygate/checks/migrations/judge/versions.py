@@ -67,13 +67,17 @@ def _with_ancestors(revisions: tuple[Revision, ...], at: Iterable[str]) -> set[s
 def _scripts(scripts: Scripts) -> Judgement:
     """Fail a folder whose history forks: Alembic then refuses `upgrade head`. Separate histories are fine."""
     heads = scripts.heads
-    readings = (Reading("heads in the script folder", len(heads), limit="one per history"),)
     forks = [
         (one, other)
         for i, one in enumerate(heads)
         for other in heads[i + 1 :]
         if _with_ancestors(scripts.revisions, [one]) & _with_ancestors(scripts.revisions, [other])
     ]
+    complaints = scripts.complaints
+    readings = (
+        Reading("heads in the script folder", len(heads), limit="one per history", ok=not forks),
+        Reading("complaints of Alembic", len(complaints), limit="0", ok=not complaints),
+    )
     if forks:
         return Judgement(
             Verdict.FAIL,
@@ -93,19 +97,23 @@ def _scripts(scripts: Scripts) -> Judgement:
 def _node(
     node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions, criterion: Migrations
 ) -> Judgement:
-    readings = (
+    delayed = node.delayed is not None and not node.problem and node.versions != primary.versions
+    known = bool(node.versions) or node.missing or not node.problem
+    readings = [
         Reading(
             f"{node.node} version",
             ", ".join(node.versions) or ("no version table" if node.missing else "none"),
-            limit=", ".join(measurement.expected),
-            ok=node.versions == measurement.expected if not (node.problem and not node.missing) else None,
+            limit="" if delayed or not known else ", ".join(measurement.expected),
+            ok=None if delayed or not known else node.versions == measurement.expected,
         ),
-    )
+    ]
+    if node.dirty:
+        readings.append(Reading(f"{node.node} half-done migration", True, limit="no", ok=False))
 
     def verdict(what: Verdict, reason: str, notes: tuple[str, ...] = ()) -> Judgement:
-        return Judgement(what, reason, readings, notes)
+        return Judgement(what, reason, tuple(readings), notes)
 
-    if node.delayed is not None and not node.problem and node.versions != primary.versions:
+    if delayed:
         note = f"{node.node} is a delayed replica and still at {', '.join(node.versions) or 'no version'}; not judged"
         return verdict(Verdict.PASS, note, (note,))
     if node.missing:

@@ -47,13 +47,22 @@ def judge(seen: AttestationsSeen, needed: Needed) -> Judgement:
     judged.sort(key=lambda one: one.seen.attestation.at, reverse=True)
     parts = [_for_role(role, judged, needed, seen) for role in needed.roles or ("",)]
     folded = combine([part for part, _ in parts])
-    people = [who for _, who in parts if who]
-    if folded.verdict is Verdict.ATTESTED and _twice(people):
+    twice = _twice([who for _, who in parts if who is not None])
+    if folded.verdict is Verdict.ATTESTED and twice:
         folded = dataclasses.replace(
             folded,
             verdict=Verdict.FAIL,
-            reason=f"{_twice(people)} attested {needed.item} in two roles; {' and '.join(needed.roles)} "
+            reason=f"{twice} attested {needed.item} in two roles; {' and '.join(needed.roles)} "
             "must be different people",
+            readings=(
+                Reading(
+                    "people who attested",
+                    len(parts) - 1,
+                    limit=f"{len(needed.roles)}, one for each role",
+                    ok=False,
+                ),
+                *folded.readings,
+            ),
         )
     outside = tuple(_elsewhere(one) for one in elsewhere)
     return dataclasses.replace(folded, notes=tuple(dict.fromkeys((*folded.notes, *outside))))
@@ -71,18 +80,24 @@ def _elsewhere(one: AttestationSeen) -> str:
     return f"{said.file} is for {' and '.join(where)} only and does not count here"
 
 
-def _twice(people: Sequence[str]) -> str:
-    """Return a name that occurs twice, or an empty string."""
-    return next((a for n, a in enumerate(people) for b in people[:n] if same_person(a, b)), "")
+def _twice(people: Sequence[AttestationSeen]) -> str:
+    """Return who attested twice, by name or by the key that signed; an empty string if nobody did."""
+    for number, one in enumerate(people):
+        for other in people[:number]:
+            if same_person(one.attestation.name, other.attestation.name):
+                return one.attestation.name
+            if one.signature.key and one.signature.key == other.signature.key:
+                return f"the key {one.signature.key} ({other.attestation.name}, {one.attestation.name})"
+    return ""
 
 
 def _for_role(
     role: str, judged: Sequence[_Judged], needed: Needed, seen: AttestationsSeen
-) -> tuple[Judgement, str]:
-    """Judge one role's part; return it with the name of the person who attested. `judged` is sorted newest first."""
+) -> tuple[Judgement, AttestationSeen | None]:
+    """Judge one role's part; return it with the attestation that it rests on. `judged` is sorted newest first."""
     mine = [one for one in judged if not role or one.seen.attestation.role == role]
     if not mine:
-        return _nobody(role, judged, needed, seen), ""
+        return _nobody(role, judged, needed, seen), None
     good = next((one for one in mine if one.judgement.verdict is Verdict.ATTESTED), None)
     chosen = good or mine[0]
     # An older clean scan does not override a newer one with findings.
@@ -90,8 +105,7 @@ def _for_role(
     chosen = next((one for one in newer if one.findings_bad), chosen)
     notes = [f"{one.seen.attestation.file} does not count: {one.judgement.reason}"
              for one in mine if one is not chosen and one.judgement.verdict is not Verdict.ATTESTED]  # fmt: skip
-    name = chosen.seen.attestation.name
-    return dataclasses.replace(chosen.judgement, notes=(*chosen.judgement.notes, *notes)), name
+    return dataclasses.replace(chosen.judgement, notes=(*chosen.judgement.notes, *notes)), chosen.seen
 
 
 def _nobody(role: str, judged: Sequence[_Judged], needed: Needed, seen: AttestationsSeen) -> Judgement:
@@ -108,6 +122,8 @@ def _nobody(role: str, judged: Sequence[_Judged], needed: Needed, seen: Attestat
             f"`{command}`",
             (Reading("role", last.role, limit=role, ok=False),),
         )
+    if seen.aside:
+        return Judgement(Verdict.NOT_COVERED, "; ".join(seen.aside))
     expired = " for this change and inventory" if seen.attestations else ""
     who = f"nobody in the role {role}" if role else "nobody"
     return Judgement(
@@ -126,7 +142,7 @@ def _one(one: AttestationSeen, now: datetime, needed: Needed) -> _Judged:
     parts = [*_times(one, now), *_backings(one), *_signature(one, needed)]
     if findings and findings.verdict is not Verdict.PASS:
         parts.append(findings)
-    readings = tuple(_readings(one, now)) + (findings.readings if findings else ())
+    readings = tuple(_readings(one, now, needed)) + (findings.readings if findings else ())
     bad = [part for part in parts if part.verdict is not Verdict.ATTESTED]
     notes = tuple(note for part in parts for note in part.notes)
     if bad:
@@ -213,10 +229,16 @@ def _url(seen: BackingSeen, one: AttestationSeen) -> Judgement:
 
 def _signature(one: AttestationSeen, needed: Needed) -> Iterator[Judgement]:
     said, seen = one.attestation, one.signature
-    if seen.state == "good" or (seen.state == "none" and not needed.signed):
+    if seen.state == "good" and needed.signed and seen.identity != said.role:
+        yield Judgement(
+            Verdict.FAIL,
+            f"{said.file} is signed with a key that allowed_signers lists for {seen.identity}, not for {said.role}: "
+            "have it signed with a key of that role, or list this one for it",
+        )
+    elif seen.state == "good" or (seen.state == "none" and not needed.signed):
         return
-    if seen.state == "none":
-        command = f"ssh-keygen -Y sign -n deploygate-attestation -f KEY {said.file}"
+    elif seen.state == "none":
+        command = f"deploygate sign --record {said.file} --role {said.role} --key KEY"
         yield Judgement(Verdict.FAIL, f"{said.file} is not signed, and must be: `{command}`")
     elif seen.state == "unchecked":
         text = f"the signature of {said.file} was not checked, so trust is not established: {seen.detail}"
@@ -236,21 +258,44 @@ def _signature(one: AttestationSeen, needed: Needed) -> Iterator[Judgement]:
         )
 
 
-def _readings(one: AttestationSeen, now: datetime) -> Iterator[Reading]:
+def _readings(one: AttestationSeen, now: datetime, needed: Needed) -> Iterator[Reading]:
     said = one.attestation
     until = time_words(said.valid_until)
     yield Reading("attested by", f"{said.name} ({said.role})")
-    yield Reading("attested at", time_words(said.at))
+    early = said.at > now + CLOCK_SLACK
+    yield Reading("attested at", time_words(said.at), limit=f"not after {time_words(now)}", ok=not early)
+    if one.changed:
+        yield Reading(said.file, "changed during this run", limit="unchanged", ok=False)
     yield Reading("valid until", until, limit=f"after {time_words(now)}", ok=now < said.valid_until)
+    if not one.evidence:
+        yield Reading("evidence", "none", limit="at least one", ok=False)
     for seen in one.evidence:
         backing = seen.backing
         if backing.url:
             status = "not fetched" if not seen.asked else f"HTTP {seen.status or '-'}"
-            yield Reading(f"evidence {backing.url}", seen.found or status, limit=backing.sha256)
+            gone = seen.asked and seen.status in (404, 410)
+            compared = bool(seen.found and backing.sha256)
+            yield Reading(
+                f"evidence {backing.url}",
+                seen.found or status,
+                limit="exists" if gone else backing.sha256 if compared else "",
+                ok=False if gone else seen.found == backing.sha256 if compared else None,
+            )
         else:
             ok = seen.found == backing.sha256
             yield Reading(f"evidence {backing.file}", seen.found or "missing", limit=backing.sha256, ok=ok)
     state = {"none": "none", "good": f"good, by {one.signature.identity}"}.get(
         one.signature.state, one.signature.state
     )
-    yield Reading("signature", state)
+    by_role = not needed.signed or one.signature.identity == said.role
+    signed = {"good": by_role, "unchecked": None, "none": False if needed.signed else None}.get(
+        one.signature.state, False
+    )
+    limit = (
+        ""
+        if signed is None
+        else f"good, by a key of {said.role}"
+        if needed.signed
+        else "good, by a listed key"
+    )
+    yield Reading("signature", state, limit=limit, ok=signed)

@@ -25,7 +25,8 @@ class BadItem:
 class IssueLogSeen:
     """The log of a change and what it must cover. `items_seen`: items of the phase that have a verdict.
 
-    `exists` is false if there is no such file.
+    `exists` is false if there is no such file, or one that does not count because of `aside`. `begun` is false if the
+    phase has not begun for this change: nobody ran it by itself, and its planned time has not come.
     """
 
     file: str
@@ -33,6 +34,8 @@ class IssueLogSeen:
     entries: tuple[Issue, ...]
     bad_items: tuple[BadItem, ...]
     items_seen: int
+    begun: bool = True
+    aside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,23 @@ def judge_documented(seen: IssueLogSeen, criterion: Documented) -> Judgement:
     readings = (
         Reading("items checked", seen.items_seen),
         Reading("not green", len(seen.bad_items)),
-        Reading("of these not documented", len(problems), limit="0", ok=not problems),
+        Reading(
+            "of these not documented",
+            len(problems),
+            limit="0" if seen.begun else "",
+            ok=not problems if seen.begun else None,
+        ),
     )
+    if problems and not seen.begun:
+        return Judgement(
+            Verdict.NOT_COVERED,
+            f"{criterion.phase} has not begun for this change, so its issues are not due yet "
+            f"({len(seen.bad_items)} not green now): run `pytest -m {criterion.phase}` in its time",
+            readings,
+        )
     if problems:
-        return Judgement(Verdict.FAIL, f"{_some(problems)}; `deploygate issues` lists them", readings)
+        aside = f"{seen.file} does not count: {seen.aside}; " if seen.aside else ""
+        return Judgement(Verdict.FAIL, f"{aside}{_some(problems)}; `deploygate issues` lists them", readings)
     if not seen.bad_items:
         return Judgement(
             Verdict.PASS, f"nothing to document: all {seen.items_seen} items are green", readings
@@ -111,6 +127,8 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     """Judge whether an entry at or over the blocking severity is open (items marked `.resolved`)."""
     if criterion.blocking not in SEVERITIES:
         return Judgement(Verdict.INCONCLUSIVE, f"there is no severity {criterion.blocking!r} to block on")
+    if seen.aside:
+        return Judgement(Verdict.NOT_COVERED, f"{seen.file} does not count: {seen.aside}")
     if not seen.exists:
         return Judgement(
             Verdict.NOT_COVERED,
@@ -120,19 +138,22 @@ def judge_open(seen: IssueLogSeen, criterion: NothingOpen) -> Judgement:
     weighty = SEVERITIES[: SEVERITIES.index(criterion.blocking) + 1]
     still_open = [entry for entry in seen.entries if entry.closed is None]
     blocking = [entry for entry in still_open if entry.severity in weighty]
-    readings = (
-        Reading("entries", len(seen.entries)),
-        Reading("open", len(still_open)),
-        Reading(f"open at {criterion.blocking} or worse", len(blocking), limit="0", ok=not blocking),
-    )
     problems = [
         f"{_where(seen, entry)} {entry.item}: {entry.severity} and open, owner {entry.owner}: "
         "resolve it and set `closed`, or lower its severity with a reason"
         for entry in blocking
     ]
-    problems += list(_problems(seen))
-    problems += [_incomplete(seen, e) for e in still_open if e.incomplete and e not in blocking
-                 and not any(e.about(bad.item, bad.target) for bad in seen.bad_items)]  # fmt: skip
+    lacking = list(_problems(seen))
+    stubs = [_incomplete(seen, e) for e in still_open if e.incomplete and e not in blocking
+             and not any(e.about(bad.item, bad.target) for bad in seen.bad_items)]  # fmt: skip
+    readings = (
+        Reading("entries", len(seen.entries)),
+        Reading("open", len(still_open)),
+        Reading(f"open at {criterion.blocking} or worse", len(blocking), limit="0", ok=not blocking),
+        Reading("not green and not documented", len(lacking), limit="0", ok=not lacking),
+        Reading("other entries to be filled in", len(stubs), limit="0", ok=not stubs),
+    )
+    problems += lacking + stubs
     if problems:
         return Judgement(Verdict.FAIL, _some(problems), readings)
     return Judgement(

@@ -10,17 +10,18 @@ from pathlib import Path
 import requests
 
 from pytest_deploygate.checklist.attestations import NAMESPACE
+from pytest_deploygate.checklist.committed import SIGNERS
 from pytest_deploygate.checklist.vocabulary import Attestation, Backing
 from pytest_deploygate.checks.people.facts import (
     AttestationSeen,
     AttestationsSeen,
     BackingSeen,
+    SignatureSeen,
 )
 from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
 from pytest_deploygate.clients.http import sending, whole
 from pytest_deploygate.files import sha256
 
-SIGNERS = "allowed_signers"
 _MOST_URL_BYTES = 50 * 1024**2
 #: A large file may take this many times the time for its first byte.
 _SLOWEST = 6
@@ -34,14 +35,16 @@ def measure(
     change: str,
     inventory: str,
     signers: Path | None = None,
+    signers_aside: str = "",
+    aside: tuple[str, ...] = (),
     fetch: bool = False,
     timeout_s: float = 10.0,
     now: datetime | None = None,
 ) -> AttestationsSeen:
     """Check what supports the attestations of an item (other items in `attestations` are ignored).
 
-    `signers` is the allowed-signers file (default `allowed_signers` below `root`). URLs are fetched only with
-    `fetch`. Never raises: what cannot be checked is a value.
+    `signers` is the allowed-signers file (default `allowed_signers` below `root`); `signers_aside` says why it must not
+    be used. `aside` are sentences about attestations that do not count. URLs are fetched only with `fetch`. Never raises: what cannot be checked is a value.
     """
     listed = signers or root / SIGNERS
     return AttestationsSeen(
@@ -50,12 +53,17 @@ def measure(
         inventory=inventory,
         now=now or datetime.now(UTC),
         attestations=tuple(
-            _seen(root, one, listed, fetch, timeout_s) for one in attestations if one.item == item
+            _seen(root, one, listed, signers_aside, fetch, timeout_s)
+            for one in attestations
+            if one.item == item
         ),
+        aside=aside,
     )
 
 
-def _seen(root: Path, one: Attestation, signers: Path, fetch: bool, timeout_s: float) -> AttestationSeen:
+def _seen(
+    root: Path, one: Attestation, signers: Path, signers_aside: str, fetch: bool, timeout_s: float
+) -> AttestationSeen:
     path = root / one.file
     try:
         raw = path.read_bytes()
@@ -69,12 +77,17 @@ def _seen(root: Path, one: Attestation, signers: Path, fetch: bool, timeout_s: f
         evidence=tuple(
             _file(root, backing) if backing.file else _url(backing, fetch, timeout_s) for backing in backings
         ),
-        signature=ssh_signatures.check(
-            raw, path.with_name(f"{path.name}.sig"), signers, (one.role, one.name), NAMESPACE
-        ),
+        signature=_signature(raw, path, one, signers, signers_aside),
         findings=sarif.measure(root / one.findings.file, one.findings.file) if one.findings else None,
         changed=sha256(raw) != one.sha256,
     )
+
+
+def _signature(raw: bytes, path: Path, one: Attestation, signers: Path, signers_aside: str) -> SignatureSeen:
+    signature = path.with_name(f"{path.name}.sig")
+    if signers_aside and signature.exists():
+        return SignatureSeen("unchecked", detail=f"{signers.name} does not count: {signers_aside}")
+    return ssh_signatures.check(raw, signature, signers, (one.role, one.name), NAMESPACE)
 
 
 def _file(root: Path, backing: Backing) -> BackingSeen:

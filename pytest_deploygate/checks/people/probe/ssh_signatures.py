@@ -49,7 +49,7 @@ def _verified(
     for identity in dict.fromkeys(filter(None, identities)):
         right, said = _run(message, "verify", "-f", str(signers), "-I", identity, *space, *file)
         if right:
-            return SignatureSeen("good", identity)
+            return SignatureSeen("good", identity, key=said.rpartition(" key ")[2])
     return SignatureSeen("unlisted", detail=said)
 
 

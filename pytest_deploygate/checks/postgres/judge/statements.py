@@ -25,6 +25,7 @@ def _counting(found: MonitoringFacts) -> Judgement:
         Reading("pg_stat_statements loaded", "hidden" if found.loaded is None else found.loaded, limit="yes",
                 ok=found.loaded),
         Reading("extension installed", found.installed, limit="yes", ok=found.installed),
+        Reading("pg_stat_statements.track", found.track, limit="top or all", ok=found.track != "none"),
         Reading("test statements counted", counted, limit="2", ok=None if counted is None else counted >= 2),
     )  # fmt: skip
 
@@ -118,7 +119,9 @@ def judge_slow(found: StatementFacts, bounds: Statements) -> Judgement:
     known = [s for s in slow if any(text in " ".join(s.text.split()) for text in allowed)]
     bad = [s for s in slow if s not in known]
     notes += [f"allowed by the inventory: {_said(s)}" for s in known]
-    readings = tuple(_reading(s, bounds) for s in sorted(often, key=p99_ms, reverse=True)[:_WORST])
+    readings = tuple(
+        _reading(s, bounds, allowed=s in known) for s in sorted(often, key=p99_ms, reverse=True)[:_WORST]
+    )
     if bad:
         worst = sorted(bad, key=p99_ms, reverse=True)
         more = f" and {len(worst) - 3} more" if len(worst) > 3 else ""
@@ -167,8 +170,9 @@ def _said(statement: Statement) -> str:
     )
 
 
-def _reading(statement: Statement, bounds: Statements) -> Reading:
+def _reading(statement: Statement, bounds: Statements, *, allowed: bool) -> Reading:
     return Reading(
         " ".join(statement.text.split())[:_TEXT], round(statement.mean_ms, 2), "ms",
-        f"mean {words_for(bounds.max_mean)}, p99 {words_for(bounds.max_p99)}", not _over(statement, bounds),
+        "allowed by the inventory" if allowed else f"mean {words_for(bounds.max_mean)}, p99 {words_for(bounds.max_p99)}",
+        allowed or not _over(statement, bounds),
     )  # fmt: skip

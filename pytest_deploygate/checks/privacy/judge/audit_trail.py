@@ -54,7 +54,8 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
         Reading("when", record.at.isoformat() if record.at else None, limit="time of the operation",
                 ok=not any(w.startswith("when") for w in wrong)),
         Reading("from where", record.source, limit="recorded", ok=bool(record.source)),
-        Reading("record appeared after", round(found.waited_s, 2), "s", f"at most {limit}"),
+        Reading("record appeared after", round(found.waited_s, 2), "s", f"at most {limit}",
+                found.waited_s <= expected.within.total_seconds()),
     )  # fmt: skip
     if wrong:
         return Judgement(
@@ -71,7 +72,11 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
 def judge_rights(found: RightsFacts, expected: AuditTrail) -> Judgement:
     """Pass when none of the application's roles could change or delete records."""
     if not found.exists:
-        return Judgement(Verdict.FAIL, f"{expected.table} does not exist: there is no audit trail to protect")
+        return Judgement(
+            Verdict.FAIL,
+            f"{expected.table} does not exist: there is no audit trail to protect",
+            (Reading(expected.table, "missing", limit="exists", ok=False),),
+        )
     if found.missing_roles:
         return Judgement(
             Verdict.INCONCLUSIVE,

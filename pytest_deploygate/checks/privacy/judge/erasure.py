@@ -34,7 +34,8 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"the erasure itself failed: {found.problem}; the synthetic person {found.email} is still there",
-            notes=notes,
+            (Reading("erasure", found.problem or "failed", limit="done", ok=False),),
+            notes,
         )
     left = [hit for hit in found.after.hits if not _allowed(hit, expected.allowed)]
     readings = (
@@ -43,7 +44,8 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
         Reading("places with the person after", len(left), limit="0 besides those allowed", ok=not left),
         Reading("tables searched", found.after.tables),
         Reading("Redis servers and logs searched", len(expected.redis) + len(expected.logs)),
-        Reading("erasure done after", round(found.took_s, 2), "s", f"at most {words_for(expected.within)}"),
+        Reading("erasure done after", round(found.took_s, 2), "s", f"at most {words_for(expected.within)}",
+                found.took_s <= expected.within.total_seconds()),
     )  # fmt: skip
     if left:
         return Judgement(

@@ -17,7 +17,9 @@ def judge_retention(found: RetentionFacts, wanted: Retained) -> Judgement:
     """Pass when the job is scheduled and succeeded, follows the expected interval, and left no old row behind."""
     if not found.exists:
         return Judgement(
-            Verdict.FAIL, f"{found.table} or its column {wanted.column} does not exist: {found.problem}"
+            Verdict.FAIL,
+            f"{found.table} or its column {wanted.column} does not exist: {found.problem}",
+            (Reading(f"{found.table}.{wanted.column}", "missing", limit="exists", ok=False),),
         )
     parts = [*_policy(found, wanted), *_job(found, wanted), *_partman(found, wanted), _rows(found, wanted)]
     folded = combine(parts)
@@ -34,8 +36,9 @@ def _policy(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
         return
     said = words_for(found.policy) if found.policy else "no policy"
     readings = (
-        Reading(f"{found.table} policy", said, limit=words_for(wanted.keep), ok=found.policy == wanted.keep),
-    )
+        Reading(f"{found.table} policy", said, limit=words_for(wanted.keep),
+                ok=None if found.problem else found.policy == wanted.keep),
+    )  # fmt: skip
     if found.problem:
         yield Judgement(Verdict.INCONCLUSIVE, f"its policy is unknown: {found.problem}", readings)
     elif found.policy is None:
@@ -74,42 +77,52 @@ def _partman(found: RetentionFacts, wanted: Retained) -> Iterator[Judgement]:
         yield Judgement(
             Verdict.FAIL,
             f"pg_partman has no row for it in {wanted.partman}.part_config: rows are never deleted",
+            (Reading(f"{found.table} in part_config", "no row", limit="one", ok=False),),
         )
         return
     said = words_for(policy.retention) if policy.retention else policy.said or "none"
-    reading = Reading(
-        f"{found.table} retention of pg_partman",
-        said,
-        limit=words_for(wanted.keep),
-        ok=policy.retention == wanted.keep,
+    readings = (
+        Reading(
+            f"{found.table} retention of pg_partman",
+            said,
+            limit=words_for(wanted.keep),
+            ok=policy.retention == wanted.keep,
+        ),
+        Reading(f"{found.table} automatic maintenance", policy.automatic, limit="yes", ok=policy.automatic),
+        Reading(
+            f"{found.table} keeps removed partitions",
+            policy.keeps_tables,
+            limit="no",
+            ok=not policy.keeps_tables,
+        ),
     )
     if policy.said and policy.retention is None:
         yield Judgement(
             Verdict.FAIL,
             f"pg_partman's retention for it is not an interval: {policy.said!r}, expected {words_for(wanted.keep)}: UPDATE "
             "part_config",
-            (reading,),
+            readings,
         )
     elif policy.retention != wanted.keep:
         yield Judgement(
             Verdict.FAIL,
             f"pg_partman's retention for it is {said}, expected {words_for(wanted.keep)}: UPDATE part_config",
-            (reading,),
+            readings,
         )
     elif not policy.automatic:
         yield Judgement(
             Verdict.FAIL,
             "pg_partman's automatic_maintenance is off for it: nothing removes partitions",
-            (reading,),
+            readings,
         )
     elif policy.keeps_tables:
         yield Judgement(
             Verdict.FAIL,
             "pg_partman only detaches its old partitions (retention_keep_table): the rows stay in the database",
-            (reading,),
+            readings,
         )
     else:
-        yield Judgement(Verdict.PASS, "", (reading,))
+        yield Judgement(Verdict.PASS, "", readings)
 
 
 def _rows(found: RetentionFacts, wanted: Retained) -> Judgement:

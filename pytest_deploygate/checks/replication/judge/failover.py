@@ -79,6 +79,6 @@ def _readings(facts: FailoverFacts, criterion: Failover) -> Iterator[Reading]:
     yield Reading("phantom writes", facts.phantom, "rows", "0", facts.phantom == 0)
     yield Reading(
         "writable after", facts.writable_after_s, "s", f"at most {words_for(within)}",
-        None if facts.writable_after_s is None else facts.writable_after_s <= within,
+        facts.writable_after_s is not None and facts.writable_after_s <= within,
     )  # fmt: skip
     yield Reading("roles restored after", facts.restored_after_s, "s")

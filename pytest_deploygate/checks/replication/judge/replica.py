@@ -112,6 +112,14 @@ def apply_delay(facts: ReplicaFacts) -> Judgement:
     )
 
 
+def _in_time(facts: ReplicaFacts, seconds: float, limit_s: float, *, late: bool) -> bool | None:
+    """Tell whether it had the position in time; None if the watch ended before the limit."""
+    if not late:
+        return seconds <= limit_s
+    over = facts.watch.waited_s >= limit_s or facts.server.replay_paused
+    return False if over and not facts.watch.problem else None
+
+
 def lag(facts: ReplicaFacts, criterion: Replication) -> Judgement:
     """Judge how far behind it is: bytes after the watch, seconds until it had the primary's position."""
     name, watch = facts.server.node, facts.watch
@@ -128,7 +136,7 @@ def lag(facts: ReplicaFacts, criterion: Replication) -> Judgement:
         Reading(f"{name} lag", behind, "bytes", f"at most {words_for_bytes(limit)}",
                 behind <= limit if behind is not None else None),
         Reading(f"{name} lag time", f"over {seconds:.3g}" if late else round(seconds, 3), "s",
-                f"at most {words_for(limit_s)}", seconds <= limit_s if not late else None),
+                f"at most {words_for(limit_s)}", _in_time(facts, seconds, limit_s, late=late)),
     )  # fmt: skip
     if watch.problem or behind is None:
         return Judgement(
@@ -207,6 +215,8 @@ def synchronous(facts: PrimaryFacts, criterion: Replication) -> Judgement:
     wanted = criterion.synchronous
     limit = "" if wanted is None else "commits wait for a replica" if wanted else "commits do not wait"
     ok = None if wanted is None else asked is wanted and (not wanted or bool(partners))
+    if asked and not partners:
+        limit, ok = limit or "a replica to wait for is connected", False
     readings = (Reading("synchronous commit", words, limit=limit, ok=ok),)
     if wanted and not asked:
         return Judgement(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_deploygate.checks.replication.facts import PrimaryFacts, ReplicaFacts, Slot, Standby
+from pytest_deploygate.checks.replication.facts import PrimaryFacts, ReplicaFacts, Server, Slot, Standby
 from pytest_deploygate.checks.replication.judge.replica import (
     apply_delay,
     lag,
@@ -45,7 +45,7 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
     silent = [server for server in nodes if not server.answered]
     readings = (
         Reading("writable nodes", ", ".join(writable) or "none", limit=facts.primary.node,
-                ok=writable == [facts.primary.node] if not silent else None),
+                ok=_as_declared(facts, writable, silent)),
     )  # fmt: skip
     name = facts.primary.node
     if len(writable) > 1:
@@ -103,6 +103,19 @@ def _one_primary(facts: PrimaryFacts) -> Judgement:
     return Judgement(Verdict.PASS, f"{name} is the only node that takes writes", readings)
 
 
+def _as_declared(facts: PrimaryFacts, writable: list[str], silent: list[Server]) -> bool | None:
+    """Tell whether the primary alone takes writes; None if a node that might take them cannot be asked."""
+    if writable and writable != [facts.primary.node]:
+        return False
+    if facts.primary.answered and facts.primary.in_recovery:
+        return False
+    orphans = [server for server in facts.replicas if server.answered and not server.receiver]
+    if not facts.primary.answered and orphans and all(not s.answered or s in orphans for s in facts.replicas):
+        return False
+    unknown = [server for server in silent if server.node not in facts.streaming]
+    return None if unknown or not facts.primary.answered else writable == [facts.primary.node]
+
+
 def _foreign_slot(one: Slot, facts: PrimaryFacts, criterion: Replication) -> Judgement:
     """Judge a slot that belongs to no expected replica: it still holds WAL."""
     held, limit = words_for_bytes(one.retained_bytes), words_for_bytes(criterion.max_slot_wal)
@@ -141,7 +154,9 @@ def _slot_limit(facts: PrimaryFacts, criterion: Replication) -> Judgement:
     limit_mb = facts.primary.slot_wal_limit_mb
     used = criterion.slots or facts.slots or any(s.slot for s in facts.standbys)
     words = "unlimited" if limit_mb < 0 else words_for_bytes(limit_mb * 1024**2)
-    reading = Reading("max_slot_wal_keep_size", words, limit="not -1", ok=limit_mb >= 0 if used else None)
+    reading = Reading(
+        "max_slot_wal_keep_size", words, limit="not -1" if used else "", ok=limit_mb >= 0 if used else None
+    )
     if limit_mb < 0 and used:
         return Judgement(
             Verdict.FAIL,

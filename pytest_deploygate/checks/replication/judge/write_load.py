@@ -38,6 +38,12 @@ def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> J
             f"{name} had not caught up {words_for(measurement.waited_s)} after the load (limit "
             f"{words_for(criterion.max_lag_time)}): its replay is too slow or stopped; see the replica's own finding",
         )
+    if measurement.drained_s > criterion.max_lag_time.total_seconds():
+        return verdict(
+            Verdict.FAIL,
+            f"{name} had all writes only {words_for(measurement.drained_s)} after the load, limit "
+            f"{words_for(criterion.max_lag_time)}: its replay is too slow",
+        )
     if measurement.phantom:
         return verdict(
             Verdict.FAIL,
@@ -104,7 +110,8 @@ def _readings(m: ReplicaUnderLoad, criterion: Replication) -> tuple[Reading, ...
         Reading("acknowledged writes", load.acknowledged, "rows"),
         Reading("indeterminate writes", load.indeterminate, "rows"),
         Reading("refused writes", load.refused, "rows"),
-        Reading("load lasted", round(load.lasted_s, 2), "s", f"planned {words_for(load.planned_s)}"),
+        Reading("missing on the primary itself", load.missing_on_primary, "rows", "0", not load.missing_on_primary),
+        Reading(f"load lasted, of {words_for(load.planned_s)} planned", round(load.lasted_s, 2), "s"),
         Reading("slowest commit", round(load.slowest_commit_s * 1000, 1), "ms",
                 f"at most {words_for(load.commit_bound_s)}", not load.hung),
         Reading(f"{m.node} missing", m.missing if m.ids_read else None, "rows", "0",
@@ -114,5 +121,5 @@ def _readings(m: ReplicaUnderLoad, criterion: Replication) -> tuple[Reading, ...
         Reading(f"{m.node} lag under load", lag, "bytes", f"at most {words_for_bytes(criterion.max_lag)}",
                 lag <= criterion.max_lag if lag is not None else None),
         Reading(f"{m.node} complete after", None if drained is None else round(drained, 3), "s",
-                f"at most {words_for(limit_s)}", drained is not None if known else None),
+                f"at most {words_for(limit_s)}", drained is not None and drained <= limit_s if known else None),
     )  # fmt: skip

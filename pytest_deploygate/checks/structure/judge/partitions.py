@@ -21,7 +21,9 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
     """Pass if the table is range-partitioned on the column as expected, now and for the time ahead."""
     if found.kind is None:
         return Judgement(
-            Verdict.FAIL, f"{found.table} does not exist; has it been migrated, and is it in this schema?"
+            Verdict.FAIL,
+            f"{found.table} does not exist; has it been migrated, and is it in this schema?",
+            (Reading(found.table, "missing", limit="exists", ok=False),),
         )
     if found.kind != "range":
         what = "is an ordinary table" if found.kind == "table" else f"is partitioned by {found.kind}"
@@ -41,6 +43,7 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             f"{found.table} has no range partition: every insert fails or goes to the default partition",
+            (Reading("range partitions", 0, limit="at least 1", ok=False),),
         )
     if found.unread:
         return Judgement(
@@ -82,7 +85,13 @@ def _reach(found: Partitions) -> datetime:
 
 def _readings(found: Partitions, expected: Partitioned) -> Iterator[Reading]:
     ahead = _reach(found) - found.now
-    yield Reading("range partitions", len(found.ranges), limit=f"{words_for(expected.interval)} wide, no gap")
+    odd = [*_gaps(found.ranges), *_widths(found.ranges, expected.interval), *_open(found)]
+    yield Reading(
+        "range partitions",
+        len(found.ranges),
+        limit=f"{words_for(expected.interval)} wide, no gap",
+        ok=not odd,
+    )
     yield Reading(
         "inserts find a partition for", words_for(ahead), limit=f"at least {words_for(expected.ahead)} ahead",
         ok=ahead >= expected.ahead,

@@ -76,7 +76,7 @@ def _fresh(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
             Verdict.FAIL,
             f"nothing of {found.view} is materialised, but {found.raw} has rows: CALL refresh_continuous_aggregate('{found.view}', "
             "NULL, NULL)",
-            (Reading("watermark", "none", ok=False),),
+            (Reading("watermark", "none", limit="set", ok=False),),
             confirmed=True,
         )
     behind = min(found.newest_raw, found.now) - found.watermark
@@ -133,7 +133,7 @@ def _right(found: AggregateFacts, expected: ContinuousAggregate) -> Judgement:
         f"{buckets} of {total} buckets compared" if buckets < total else f"all {buckets} buckets compared"
     )
     readings = (
-        Reading("buckets compared", f"{buckets} of {total}", limit="below the watermark"),
+        Reading("buckets compared, below the watermark", f"{buckets} of {total}"),
         Reading(
             "rows that differ", wrong, limit=f"0 of {rows} (tolerance {expected.tolerance:g})", ok=not wrong
         ),

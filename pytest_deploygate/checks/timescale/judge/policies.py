@@ -98,11 +98,13 @@ def no_hypertable(found: Hypertable) -> Judgement | None:
         return Judgement(
             Verdict.FAIL,
             f"{found.table} does not exist, or is not visible to the gate's role; was it migrated, is it in this database?",
+            (Reading(found.table, "does not exist, or is hidden", limit="a hypertable", ok=False),),
         )
     if not found.hypertable:
         return Judgement(
             Verdict.FAIL,
             f"{found.table} is not a hypertable: SELECT create_hypertable('{found.table}', …) before rows arrive",
+            (Reading(found.table, "an ordinary table", limit="a hypertable", ok=False),),
         )
     if found.dimensions[0].kind == "Time" and found.dimensions[0].interval is None:
         return Judgement(

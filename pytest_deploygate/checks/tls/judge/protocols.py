@@ -1,6 +1,7 @@
 """TLS against a Mozilla profile: protocols, suites, groups, renegotiation, compression, stapling, HSTS, headers.
 
-Readings cover protocols, suites and groups. Other defects appear only in the reason.
+Readings cover protocols, suites, groups, Diffie-Hellman, renegotiation and compression. Other defects appear only in
+the reason.
 """
 
 from __future__ import annotations
@@ -223,7 +224,7 @@ def _readings(found: Agreed, expected: ExpectedProtocols) -> Iterator[Reading]:
     for version, outcome in found.protocols.items():
         off = version not in allowed
         ok = version not in _accepted(found) if off and outcome in ("accepted", *_OFF) else None
-        yield Reading(f"{where} {version}", outcome, limit="off" if off else "allowed", ok=ok)
+        yield Reading(f"{where} {version}", outcome, limit="" if ok is None else "off", ok=ok)
     suites = list(dict.fromkeys(s for names in found.suites.values() for s in names))
     outside = [suite for suite in suites if suite not in expected.profile.suites]
     yield Reading(f"{where} suites outside the profile", len(outside), limit="0", ok=not outside)
@@ -231,3 +232,25 @@ def _readings(found: Agreed, expected: ExpectedProtocols) -> Iterator[Reading]:
         least = expected.profile.ecdh_bits
         weak = any(_GROUP_BITS.get(group, 256) < least for group in found.groups)
         yield Reading(f"{where} groups", ", ".join(found.groups), limit=f"at least {least} bits", ok=not weak)
+    if found.dh_bits is not None and (least_dh := expected.profile.dh_bits) is not None:
+        yield Reading(
+            f"{where} Diffie-Hellman",
+            found.dh_bits,
+            "bits",
+            f"at least {least_dh}",
+            found.dh_bits >= least_dh,
+        )
+    yield Reading(
+        f"{where} compression", "on" if found.compression else "off", limit="off", ok=not found.compression
+    )
+    if found.secure_renegotiation is not None:
+        yield Reading(
+            f"{where} secure renegotiation",
+            found.secure_renegotiation,
+            limit="yes",
+            ok=found.secure_renegotiation,
+        )
+    if allowed and not any(found.protocols.get(version) == "accepted" for version in allowed):
+        refused = all(version in found.protocols for version in allowed)
+        if refused and all(found.protocols[version] in _OFF for version in allowed):
+            yield Reading(f"{where} protocols of the profile", 0, limit="at least 1", ok=False)

@@ -13,7 +13,6 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pytest_deploygate.checks.tls.facts import Certificate, Crl, Staple
-from pytest_deploygate.clients.http import sending, whole
 
 _LARGEST = 20_000_000
 _KEPT_S = 60.0
@@ -124,7 +123,10 @@ def forget() -> None:
 
 
 def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | str:
-    import requests  # noqa: PLC0415 (most certificates name no list, and importing it takes longer than a handshake)
+    # Imported here: most certificates name no list, and the import takes longer than a handshake.
+    import requests  # noqa: PLC0415
+
+    from pytest_deploygate.clients.http import sending, whole  # noqa: PLC0415
 
     try:
         with sending.once(

@@ -48,11 +48,16 @@ def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
     if found.problem or found.at is None:
         why = found.problem or "its run has no time"
         return Judgement(
-            Verdict.FAIL, f"the baseline {found.change!r} cannot be used: {why}; {again}", confirmed=True
+            Verdict.FAIL,
+            f"the baseline {found.change!r} cannot be used: {why}; {again}",
+            (Reading("baseline", why, limit="can be used", ok=False),),
+            confirmed=True,
         )
     missing = [item for item in expected.items if item not in found.measured]
     age_s = (expected.until - found.at).total_seconds()
     readings = (
+        Reading("inventory of the baseline", found.inventory, limit=expected.inventory,
+                ok=found.inventory == expected.inventory),
         Reading("items measured before", len(set(expected.items) - set(missing)), limit=f"{len(expected.items)}",
                 ok=not missing),
         Reading("red before", len(found.red)),

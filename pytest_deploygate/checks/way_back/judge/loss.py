@@ -81,6 +81,11 @@ def _readings(found: Lost, expected: Bearable) -> Iterator[Reading]:
         limit="" if most is None else f"at most {most}",
         ok=None if most is None or found.rows is None else found.rows <= most,
     )
+    if found.rows and expected.restores:
+        saved = expected.saved_by and not found.export_problem
+        yield Reading("rows can be saved before a restore", bool(saved), limit="yes", ok=bool(saved))
+    elif expected.saved_by and found.export_problem:
+        yield Reading("rows can be saved before a restore", False, limit="yes", ok=False)
     if found.first and found.at:
         yield Reading("a rollback lost nothing until", _time(found.first))
         yield Reading("since then", words_for((found.at - found.first).total_seconds()))

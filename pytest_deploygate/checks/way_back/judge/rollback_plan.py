@@ -113,11 +113,16 @@ def _notes(found: PlanSeen) -> Iterator[str]:
 def _readings(found: PlanSeen, expected: Fits) -> Iterator[Reading]:
     most_s = expected.within.total_seconds()
     yield Reading(
-        "estimated total", round(found.estimate_s, 1), "s", f"at most {most_s:g}", found.estimate_s <= most_s
+        "estimated total",
+        round(found.estimate_s, 1),
+        "s",
+        f"at most {words_for(most_s)}",
+        found.estimate_s <= most_s,
     )
     bad = sum(bool(step.problems) for step in found.steps)
+    yield Reading("problems of the whole runbook", len(found.problems), limit="0", ok=not found.problems)
     yield Reading("steps with a problem", bad, limit="0", ok=bad == 0)
     yield Reading("steps", len(found.steps))
     yield Reading("steps never rehearsed", len(found.unrehearsed), limit="0", ok=not found.unrehearsed)
     for step in found.steps:
-        yield Reading(step.name, round(step.estimate_s, 1), "s", step.estimated_from)
+        yield Reading(f"{step.name} ({step.estimated_from})", round(step.estimate_s, 1), "s")
