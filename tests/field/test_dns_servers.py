@@ -292,7 +292,9 @@ def bind(tmp_path):
                 break
             time.sleep(0.05)
         server = {"name": "ns1.example.test", "address": "127.0.0.1", "port": port}
-        yield Dns.model_validate({"zone": "example.test", "servers": [server], "min_servers": 1})
+        yield Dns.model_validate(
+            {"zone": "example.test", "servers": [server], "min_servers": 1, "timeout": "10s"}
+        )
     finally:
         process.terminate()
         process.wait(10)

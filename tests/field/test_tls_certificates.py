@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
@@ -234,7 +235,7 @@ def test_a_second_leaf_in_tls_1_3(tmp_path, only, first):
     with s_server(made, *more, *version) as port:
         judgement, _ = judged(tmp_path, port)
     assert judgement.verdict is Verdict.FAIL, judgement.reason
-    assert "expires in 48 h" in judgement.reason or "expires in 47 h" in judgement.reason, judgement.reason
+    assert re.search("expires in 4[78]", judgement.reason), judgement.reason
 
 
 def test_a_revoked_intermediate(tmp_path):

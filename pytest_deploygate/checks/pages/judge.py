@@ -131,7 +131,10 @@ def _another_page(found: Page) -> Judgement | None:
         return Judgement(
             Verdict.FAIL,
             f"{found.url} {wrong}: publish the page, and answer 404 for what does not exist",
-            (Reading("status", found.status, limit="200", ok=True),),
+            (
+                Reading("status", found.status, limit="200", ok=True),
+                Reading("a page of its own", "no", limit="yes", ok=False),
+            ),
         )
     return None
 
@@ -200,13 +203,17 @@ def _page(page: Page, expected: Maintenance) -> Iterator[str]:
         yield (
             f"caches may keep it for {words_for(timedelta(seconds=page.kept_s))}, also after the platform is back: send Cache-Control: no-store"
         )
-    kind = page.content_type.partition(";")[0].strip().lower()
-    if kind and kind not in _FOR_PEOPLE:
+    kind = _kind(page)
+    if kind not in ("", *_FOR_PEOPLE):
         yield f"is {kind}, which is no page for people: serve HTML"
     if page.size_bytes == 0:
         yield "the page is empty: write one"
     if page.outside:
         yield f"loads {', '.join(page.outside[:3])}: inline it, because its server may be down too"
+
+
+def _kind(page: Page) -> str:
+    return page.content_type.partition(";")[0].strip().lower()
 
 
 def _waits(page: Page) -> bool:
@@ -273,4 +280,9 @@ def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:
         f"at most {words_for_bytes(expected.max_size)}",
         ok=0 < page.size_bytes <= expected.max_size,
     )
+    kind = _kind(page)
+    if kind not in ("", *_FOR_PEOPLE):
+        yield Reading("content type", kind, limit="text/html", ok=False)
+    if page.kept_s > _KEPT_S:
+        yield Reading("kept by caches", page.kept_s, "s", f"at most {_KEPT_S} s", ok=False)
     yield Reading("external resources", len(page.outside), limit="0", ok=not page.outside)

@@ -110,6 +110,7 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
     else:
         deadline.done()
     if deadline.over:
+        answer.close()
         raise Overdue(deadline.said)
     return answer
 
