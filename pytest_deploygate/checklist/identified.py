@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pytest_deploygate.checklist import parser
-from pytest_deploygate.checklist.markdown import What, lines
+from pytest_deploygate.checklist.markdown import LINE_END, What, lines
 
 _BRACES = re.compile(r"\{([^{}]*)\}(\s*)$")
 
@@ -18,7 +18,10 @@ def identified(text: str) -> str:
     """
     items = {item.line: item for item in parser.parse(text, Path("checklist")).items}
     found = {line.line: line for line in lines(text) if line.what is What.LIST_LINE}
-    parts = text.splitlines(keepends=True)
+    # Not `splitlines`: a form feed or U+2028 ends no line in Markdown, and ids would go to other lines.
+    parts = [
+        body + end for body, end in zip(LINE_END.split(text), [*LINE_END.findall(text), ""], strict=True)
+    ]
     for number, item in items.items():
         line = found[number]
         said = parser.attributes(line.text)
@@ -27,11 +30,10 @@ def identified(text: str) -> str:
         last = line.last - 1
         body = parts[last].rstrip("\r\n")
         end = parts[last][len(body) :]
-        if said.braces:
-            body = body.rstrip()
-            if braces := _BRACES.search(body):
-                body = f"{body[: braces.start()]}{{#{item.id} {braces[1].strip()}}}"
-        else:
-            body = f"{body.rstrip()} {{#{item.id}}}"
+        body = body.rstrip(" \t")
+        if not said.braces:
+            body = f"{body} {{#{item.id}}}"
+        elif braces := _BRACES.search(body):
+            body = f"{body[: braces.start()]}{{#{item.id} {braces[1].strip()}}}"
         parts[last] = body + end
     return "".join(parts)

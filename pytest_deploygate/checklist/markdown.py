@@ -21,8 +21,10 @@ LINE_END = re.compile(r"\r\n|\n|\r")
 _NOTE = re.compile(rf"[ \t]*{re.escape(NOTE)}[^\r\n]*")
 _FRONT_MATTER = re.compile(r"---[ \t]*(?:\r\n|\n|\r)(?:.*(?:\r\n|\n|\r))*?(?:---|\.\.\.)[ \t]*(?=\r|\n|\Z)")
 _LOOKS_LIKE_A_BOX = re.compile(
-    r"[\s|>]*(?:(?:[-*+•·–—]|\d+[.)])?\s*\\?\[\s?[ xX]?\s?\\?\](?![(\[:])|[☐☑☒✓✔✅])"
-    r"|.*\|\s*\[[ xX]\]\s*(?:\||$)"
+    r"[\s|>]*(?:(?:[-*+•·–—]|\d+[.)])?\s*\\?\[\s?[ xX]?\s?\\?\](?![(\[:])|[☐☑☒⬜⬛✓✔✅◻□▢🔲])"
+    r"|.*\|\s*(?:\\?\[[ xX]?\\?\]|[☐☑☒⬜⬛✓✔✅❎◻◼□▢🔲🔳]\ufe0f?|<input\b[^|]*checkbox[^|]*>)\s*(?:\||$)"
+    r"|\s*<[a-z].*(?:[☐☑☒⬜◻□▢🔲]|<input\b[^>]*checkbox)"
+    r"|\s*<input\b[^>]*checkbox"
 )
 _FORMATTING = re.compile(
     r"<!--.*-->|</?(?:a|b|br|code|del|em|font|i|img|ins|kbd|mark|p|s|small|span|strong|sub|sup|u)\b[^>]*>",
@@ -93,6 +95,8 @@ def _bare(text: str) -> str:
 
 def _line(what: What, token: Token, level: int = 0) -> Line:
     first, end = token.map or [0, 1]
+    # A form feed makes no line blank in CommonMark, but nobody sees it: the text ends where it can be read.
+    end = min(end, first + 1 + token.content.rstrip().count("\n"))
     return Line(what, _plain(token), token.content, first + 1, max(end, first + 1), level)
 
 

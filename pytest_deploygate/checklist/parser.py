@@ -20,7 +20,7 @@ from pytest_deploygate.problems import Problem, nearest
 
 _ATTRIBUTES = re.compile(r"\s*\{([^{}]*)\}\s*$")
 _BOX = re.compile(r"\[[ xX]\]\s+(.*)", re.DOTALL)
-_CRITERION = re.compile(r"[✓✔✅☐☑]\ufe0f?\s*(\S.*)", re.DOTALL)
+_CRITERION = re.compile(r"[✓✔✅☐☑⬜◻□▢🔲]\ufe0f?\s*(\S.*)", re.DOTALL)
 _WINDOW = re.compile(
     r"\s*[(\[]([^()\[\]]*(?:\d{1,2}:\d{2}|\b\d{1,2}\s*[ap]\.?m\b|\bT\s*[-+−–]\s*\d)[^()\[\]]*)[)\]]\s*$",
     re.IGNORECASE,
@@ -37,6 +37,38 @@ _ITEM_CLASSES = {
 }
 # Classes of a heading that are properties of its phase; any other class is the area.
 _SIGN_OFF = "sign-off"
+#: Words before `sign-off` in a heading that do not say whose or what's it is.
+_PLAIN = frozenset(
+    (
+        "final",
+        "formal",
+        "overall",
+        "approval",
+        "approvals",
+        "and",
+        "the",
+        "release",
+        "deployment",
+        "project",
+        "production",
+        "go",
+        "live",
+    )
+)
+#: Under a heading that is only named sign-off: a place to sign, the last word of a role, and words of a check.
+_PLACE_TO_SIGN = re.compile(r"_{2,}|\.{4,}|…|:\s*$")
+_ROLE = re.compile(
+    r"\b(?:lead(?:er)?|manager|owner|engineer|officer|sponsor|head|director|admin(?:istrator)?|architect|analyst|coordinator"
+    r"|representative|rep|team|dba|sre|qa|uat|cto|cio|ciso|ceo|coo|cfo|dpo|vp|pm|po|legal|security|operations|ops|compliance|support"
+    r"|success|business|product|stakeholder|approver|reviewer|developer|tester|auditor|supervisor|specialist|commander|master"
+    r"|executive|counsel|leiter(?:in)?|verantwortlicher?)s?$",
+    re.IGNORECASE,
+)
+_CHECK = re.compile(
+    r"\b(?:no|all|every|is|are|was|were|has|have|been|works?|open|closed|done|ok|green|ready|pass(?:es|ed)?|complete|below|under|within"
+    r"|verify|check|confirm|test|run|ensure|review|[a-z]{2,}ed)\b|[<>≤≥%]|\d",
+    re.IGNORECASE,
+)
 _READ_ONLY = "read-only"
 _WHOLE_CHANGE = "whole-change"
 #: Words with another meaning for `-m` or pytest: as a phase or area they would skip tests or select none.
@@ -96,7 +128,9 @@ class _Heading:
     title: str
     window: str
     area: str
-    is_sign_off: bool
+    is_sign_off: bool  # by its own words, or by a heading above
+    is_marked: bool = False  # with .sign-off, here or above
+    is_plain: bool = False  # its name says sign-off and nothing else
 
 
 _NONE = _Heading(0, "", "", "", "", is_sign_off=False)
@@ -159,6 +193,24 @@ def _is_id(text: str) -> bool:
     return text == text.lower() and all(_ID_PART.fullmatch(part) for part in text.split("."))
 
 
+def _named_sign_off(title: str) -> bool:
+    return slug(title).endswith((_SIGN_OFF, "sign-offs", "signoff", "signoffs"))
+
+
+def _plain_sign_off(title: str) -> bool:
+    """Tell `Final sign-off`, whose lines are people, from `QA sign-off`, whose lines are mostly checks."""
+    words = slug(title).removesuffix("s").removesuffix(_SIGN_OFF).removesuffix("signoff").split("-")
+    return _named_sign_off(title) and {*words, ""} <= _PLAIN | {""}
+
+
+def _stands_for_a_role(text: str, *, plain: bool) -> bool:
+    """Tell a role from a check under a heading that is only named sign-off."""
+    who = re.split(r"[:(–—]| - ", text)[0].strip()
+    if _PLACE_TO_SIGN.search(text) or _ROLE.search(who):
+        return True
+    return plain and not _CHECK.search(text)
+
+
 class _Parser:
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -184,7 +236,9 @@ class _Parser:
             else:
                 self._remark(line, "looks like an item but is not one; begin it with `- [ ] ` in a list")
         if not self.items and not self.problems:
-            self._wrong(0, "has no items; write each as a line such as `- [ ] Verify backups`")
+            first = next((remark for remark in self.remarks if "looks like an item" in remark.text), None)
+            hint = f" (line {first.line} looks like one)" if first else ""
+            self._wrong(0, f"has no items{hint}; write each as a line such as `- [ ] Verify backups`")
         if self.problems:
             raise ChecklistError(self.problems)
         used = {item.phase for item in self.items.values()}
@@ -229,7 +283,9 @@ class _Parser:
             title,
             found[1].strip() if found else "",
             areas[0] if areas else "",
-            above.is_sign_off or _SIGN_OFF in said.classes or slug(title).endswith((_SIGN_OFF, "signoff")),
+            above.is_sign_off or _SIGN_OFF in said.classes or _named_sign_off(title),
+            above.is_marked or _SIGN_OFF in said.classes,
+            above.is_plain or _plain_sign_off(title),
         )
         self._take_phase(heading, above, shared=bool(said.id) and heading.phase in self.own_phases)
         for name in said.classes:
@@ -281,8 +337,12 @@ class _Parser:
             # With `[x]: address` somewhere in the file a box is a link, and its brackets are removed.
             found = _BOX.match(said.text) or re.match(r"[xX]?\s*(.*)", said.text)
         if self.heading.is_sign_off:
-            self.roles.append((found[1] if found else said.text).split(":")[0].strip())
-            return
+            text = found[1] if found else said.text
+            if self.heading.is_marked or _stands_for_a_role(text, plain=self.heading.is_plain):
+                self.roles.append(text.split(":")[0].strip())
+                return
+            if found:
+                self._remark(line, "this line is an item; if it is a role, mark its heading with {.sign-off}")
         if not found:
             self._remark(line, "this list line is not an item")
             return

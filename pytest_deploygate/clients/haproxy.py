@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from pytest_deploygate.clients.deadline import Deadline
+
 _TIMEOUT_S = 5.0
 
 
 def ask(place: str, command: str) -> str:
     """Return the answer to a command; `place` is a unix socket's path or host:port. Raises OSError."""
+    deadline = Deadline(_TIMEOUT_S)
     host, colon, port = place.rpartition(":")
     with contextlib.ExitStack() as stack:
         if colon and port.isdigit():
@@ -21,6 +24,6 @@ def ask(place: str, command: str) -> str:
         connection.sendall(command.encode() + b"\n")
         connection.shutdown(socket.SHUT_WR)
         parts = []
-        while part := connection.recv(65536):
+        while part := deadline.receive(connection, 65536):
             parts.append(part)
     return b"".join(parts).decode(errors="replace")

@@ -59,10 +59,13 @@ _NO_ANSWER = re.compile(r"timed out|timeout expired|connection timeout", re.IGNO
 
 def why_ours(error: BaseException) -> str:
     """Return why an attempt failed on our own side (name, route, local limit); empty if the other side refused or failed."""
+    import ssl  # noqa: PLC0415 (every run imports this module, few have such an error)
+
     for each in _chain(error):
         if isinstance(each, socket.gaierror | UnicodeError):
             return _UNRESOLVED
-        if isinstance(each, OSError) and each.errno in _OURS:
+        # The number of a TLS error is OpenSSL's, and 1 there is not EPERM.
+        if isinstance(each, OSError) and not isinstance(each, ssl.SSLError) and each.errno in _OURS:
             return f"{_OURS[each.errno]}: {os.strerror(each.errno)}"
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.deadline import Deadline
 from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.model import CannotTell, NotCovered, NotReached
 from pytest_deploygate.redaction import redact
@@ -28,7 +29,18 @@ def redis_client(cache: Redis, database: int = 0) -> Any:
     place = reach.at(cache.host, cache.port)
     if silence := reach.known(place):
         raise NotReached(f"Redis {cache.name} cannot be used: {silence}")
-    client = redis.Redis(
+
+    class Bounded(redis.Redis):
+        """A client that waits for each whole answer no longer than for its first byte."""
+
+        def execute_command(self, *args: Any, **options: Any) -> Any:
+            try:
+                with Deadline(_TIMEOUT_S).cutting(self.connection_pool.disconnect):
+                    return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            except TimeoutError as error:
+                raise redis.TimeoutError(str(error)) from error
+
+    client = Bounded(
         host=cache.host,
         port=cache.port,
         db=database,
@@ -47,7 +59,10 @@ def redis_client(cache: Redis, database: int = 0) -> Any:
         reach.heard(place)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         said = redact(str(error))
-        ours, silent = reach.why_ours_in(said), reach.no_answer_in(said)
+        ours, silent = (
+            reach.why_ours_in(said),
+            isinstance(error, redis.TimeoutError) or reach.no_answer_in(said),
+        )
         if silent:
             reach.silent(place, f"no answer within {_TIMEOUT_S:g} s")
         kind = NotReached if ours or silent else CannotTell

@@ -14,7 +14,9 @@ from pytest_deploygate.judging.own_lag import OwnLag
 class Records:
     """One server's answer over one transport. `rcode` is empty where there was none; `problem` says why.
 
-    `values` are sorted addresses, or the target of an alias; `ttl_s` is the smallest TTL of the records.
+    `values` are sorted addresses, or the target of an alias; `ttl_s` is the smallest TTL of the records. `kind` is the
+    type of the question that got `rcode`, `negative_ttl_s` how long resolvers keep that there is no record, `loop` an alias
+    that leads back to itself. `edns` is what went wrong with EDNS where the answer came without it.
     """
 
     transport: str
@@ -25,6 +27,10 @@ class Records:
     ttl_s: int | None = None
     problem: str = ""
     attempts: int = 1
+    kind: str = ""
+    negative_ttl_s: int | None = None
+    loop: tuple[str, ...] = ()
+    edns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +44,26 @@ class NameAt:
 
 @dataclass(frozen=True, slots=True)
 class NameFacts:
-    """A name on every server, at one moment. `caa` are the authorities allowed to issue; None: no CAA record, or not queried."""
+    """A name on every server, at one moment. `caa` are the authorities allowed to issue (in lower case).
+
+    None: no CAA record, or not queried. `caa_open`: there are records, but none that restricts issuing for this name.
+    `caa_problem` says why they are unknown, or why no authority may issue whatever they say.
+    """
 
     name: str
     at: datetime
     servers: tuple[NameAt, ...]
     caa: tuple[str, ...] | None = None
+    caa_open: bool = False
+    caa_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneAt:
     """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer.
 
-    `ours`: the query did not leave our own side (no route, a firewall here).
+    `ours`: the query did not leave our own side (no route, a firewall here). `alias` is the target of an alias that
+    stands where the zone should be, `edns` what went wrong with EDNS where the answers came without it.
     """
 
     server: str
@@ -65,6 +78,8 @@ class ZoneAt:
     signatures: Signatures | None = None
     problem: str = ""
     ours: bool = False
+    alias: str = ""
+    edns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +101,19 @@ class ZoneFacts:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What was seen of a switch. `first_all_s` is when every server had the new answer, None if not before the deadline."""
+    """What was seen of a switch. `first_all_s` is when every server had the new answer, None if not before the deadline.
+
+    `clean` are the rounds at the end in which every server had it, `fell_back` the servers that had it and then did not,
+    with the number of rounds.
+    """
 
     facts: NameFacts
     rounds: int
     elapsed_s: float
     first_all_s: float | None
     earlier: tuple[Observation, ...]
+    clean: int = 1
+    fell_back: tuple[tuple[str, int], ...] = ()
     lag: OwnLag = field(default_factory=OwnLag)
 
 
@@ -133,7 +154,7 @@ class FailoverFacts:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A name on the authoritative servers at one moment: every value returned, and the highest TTL."""
+    """A name on the authoritative servers at one moment: every value returned (none: no record), and the highest TTL."""
 
     at: datetime
     name: str

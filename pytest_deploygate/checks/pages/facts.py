@@ -12,7 +12,9 @@ from pytest_deploygate.drills.record import Evidence
 class Page:
     """One read of a page. `status` is None if there was no answer; `problem` says why.
 
-    `outside` are the URLs of what else it loads (styles, scripts, images, frames, fonts).
+    `outside` are the URLs of what else it loads (styles, scripts, images, frames, fonts). `titles` are its title and first
+    headings, `asks_password` is whether it has a field for one. `cut`: only its beginning was read. `kept_s` is how long
+    caches may keep it by its header. `like_missing` is the URL of a page that does not exist and has the same text.
     """
 
     url: str
@@ -28,6 +30,11 @@ class Page:
     outside: tuple[str, ...] = ()
     cookies: tuple[str, ...] = ()
     redirected_to: str = ""
+    titles: tuple[str, ...] = ()
+    asks_password: bool = False
+    cut: bool = False
+    kept_s: int = 0
+    like_missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

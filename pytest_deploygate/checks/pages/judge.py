@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.pages.facts import MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
@@ -12,6 +15,21 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, word
 
 __all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
 
+#: Titles of error pages that are sent with 200, in some languages, and of logins.
+_ERROR = re.compile(
+    r"\b(?:404|410|500|502|503)\b.{0,20}(?:error|not found|fehler|erreur)|\b(?:error|fehler|erreur) (?:404|500)\b|^(?:404|500)\b"
+    r"|(?:page|document|file|url) (?:was |could |can)?\s*(?:not be |not )found|\bnot found\b|nicht gefunden|introuvable|no encontrad|non trovat|niet gevonden",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(
+    r"\b(?:log-?in|sign-?in|sso|oauth2?|auth|anmelden|anmeldung|connexion)\b|\blog in\b|\bsign in\b",
+    re.IGNORECASE,
+)
+#: A page with fewer words than this has no policy in it.
+_FEW_WORDS = 30
+#: A cache may spare the server this long.
+_KEPT_S = 60
+_FOR_PEOPLE = ("text/html", "application/xhtml+xml", "text/plain")
 #: Two identical reads show that the page is static.
 _LEAST_READS = 2
 
@@ -32,7 +50,11 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             f"{found.url} answers {found.status}, expected 200: publish the page",
             (Reading("status", found.status, limit="200", ok=False),),
         )
+    if doubt := _another_page(found):
+        return doubt
     lacking = [words for words in expected.contains if words.casefold() not in found.text.casefold()]
+    if lacking and found.cut:
+        return _cut(found, f"the words {', '.join(map(repr, lacking))} are not in it")
     if lacking:
         return Judgement(
             Verdict.FAIL,
@@ -44,6 +66,8 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
         )
     today = found.at.date()
     past = [day for day in found.dates if day <= today]
+    if not past and found.cut:
+        return _cut(found, "there is no date in it")
     if not past:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -63,7 +87,56 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             f"{found.url} is dated {newest}, before {oldest} ({why}): publish the new version",
             readings,
         )
-    return Judgement(Verdict.PASS, f"{found.url} is served and dated {newest}", readings)
+    notes = []
+    if not expected.contains:
+        notes.append("its words were not compared: name some that must be on it with `contains`")
+    if found.cut:
+        notes.append(f"only its first {words_for_bytes(found.size_bytes)} were read")
+    if found.redirected_to:
+        notes.append(f"it redirects to {found.redirected_to}")
+    return Judgement(Verdict.PASS, f"{found.url} is served and dated {newest}", readings, tuple(notes))
+
+
+def _cut(found: Page, what: str) -> Judgement:
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"only the first {words_for_bytes(found.size_bytes)} of {found.url} were read, and {what}: make the page smaller",
+    )
+
+
+def _another_page(found: Page) -> Judgement | None:
+    """Tell a page that answers 200 in place of the policy: a login, the start page, an error page."""
+    titles = " / ".join(found.titles)
+    path = urlsplit(found.redirected_to).path if found.redirected_to else ""
+    if found.redirected_to and (found.asks_password or _LOGIN.search(path) or _LOGIN.search(titles)):
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.url} redirects to a login ({found.redirected_to}), so what visitors read is unknown: publish it without a login, "
+            "or give the gate one",
+        )
+    wrong = ""
+    if found.redirected_to and path in ("", "/") and urlsplit(found.url).path not in ("", "/"):
+        wrong = f"redirects to the start page {found.redirected_to}"
+    elif found.titles and _ERROR.search(titles):
+        wrong = f"answers 200 with an error page ({titles[:80]!r})"
+    elif found.like_missing and len(found.text.split()) < _FEW_WORDS:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.url} has the same few words as a page that does not exist ({found.like_missing}): scripts, which are not run, "
+            "make its text, or it is an error page; serve the text itself",
+        )
+    elif found.like_missing:
+        wrong = f"answers with the same text as a page that does not exist ({found.like_missing})"
+    if wrong:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.url} {wrong}: publish the page, and answer 404 for what does not exist",
+            (
+                Reading("status", found.status, limit="200", ok=True),
+                Reading("a page of its own", "no", limit="yes", ok=False),
+            ),
+        )
+    return None
 
 
 def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgement:
@@ -126,10 +199,21 @@ def _page(page: Page, expected: Maintenance) -> Iterator[str]:
         yield (
             f"size {words_for_bytes(page.size_bytes)}, limit {words_for_bytes(expected.max_size)}: make it smaller"
         )
+    if page.kept_s > _KEPT_S:
+        yield (
+            f"caches may keep it for {words_for(timedelta(seconds=page.kept_s))}, also after the platform is back: send Cache-Control: no-store"
+        )
+    kind = _kind(page)
+    if kind not in ("", *_FOR_PEOPLE):
+        yield f"is {kind}, which is no page for people: serve HTML"
     if page.size_bytes == 0:
         yield "the page is empty: write one"
     if page.outside:
         yield f"loads {', '.join(page.outside[:3])}: inline it, because its server may be down too"
+
+
+def _kind(page: Page) -> str:
+    return page.content_type.partition(";")[0].strip().lower()
 
 
 def _waits(page: Page) -> bool:
@@ -196,4 +280,9 @@ def _readings(page: Page, expected: Maintenance) -> Iterator[Reading]:
         f"at most {words_for_bytes(expected.max_size)}",
         ok=0 < page.size_bytes <= expected.max_size,
     )
+    kind = _kind(page)
+    if kind not in ("", *_FOR_PEOPLE):
+        yield Reading("content type", kind, limit="text/html", ok=False)
+    if page.kept_s > _KEPT_S:
+        yield Reading("kept by caches", page.kept_s, "s", f"at most {_KEPT_S} s", ok=False)
     yield Reading("external resources", len(page.outside), limit="0", ok=not page.outside)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
 import time
+import uuid
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 
 from pytest_deploygate.checks.pages.facts import DrillFacts, MaintenanceFacts, Page
-from pytest_deploygate.checks.pages.section import Maintenance, MaintenanceDrill, Pages, PublicPage
+from pytest_deploygate.checks.pages.section import (
+    Maintenance,
+    MaintenanceDrill,
+    Pages,
+    PolicyPage,
+    PublicPage,
+)
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.clients.http import bodies, sending
+from pytest_deploygate.clients.http import sending, text, whole
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.files import sha256
@@ -21,7 +33,13 @@ from pytest_deploygate.model import CannotTell
 
 __all__ = ["drill", "maintenance", "read", "reads"]
 
-_LARGEST = 5_000_000
+LARGEST = 5_000_000
+#: Headers for browsers and caches (RFC 9111), and for caches alone (RFC 9213).
+_CACHING = ("Cache-Control", "CDN-Cache-Control", "Surrogate-Control")
+_NOT_KEPT = re.compile(r"\bno-(?:store|cache)\b", re.IGNORECASE)
+_AGE = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?(\d+)", re.IGNORECASE)
+#: Pages that share this part of their words are the same page.
+_ALIKE = 0.9
 _READS = 2
 _CHANGES_S = 30.0
 
@@ -29,7 +47,25 @@ _CHANGES_S = 30.0
 def read(page: PublicPage, pages: Pages) -> Page:
     """Fetch a page, with a retry if there is no answer or a server error. A missing answer is a value."""
     found = _read(page, pages)
-    return found if found.status is not None and found.status < 500 else _read(page, pages)
+    if found.status is None or found.status >= 500:
+        found = _read(page, pages)
+    if isinstance(page, PolicyPage) and found.status == requests.codes.ok:
+        return dataclasses.replace(found, like_missing=_like_missing(page, pages, found))
+    return found
+
+
+def _like_missing(page: PolicyPage, pages: Pages, found: Page) -> str:
+    """Ask for a page beside it that cannot exist: some sites answer 200 and the same text to everything."""
+    parts = urlsplit(page.url)
+    folder = parts.path.rpartition("/")[0]
+    nowhere = urlunsplit((parts.scheme, parts.netloc, f"{folder}/deploygate-{uuid.uuid4().hex}", "", ""))
+    missing = _read(page.model_copy(update={"url": nowhere}), pages)
+    return nowhere if missing.status is not None and _alike(found.text, missing.text) else ""
+
+
+def _alike(one: str, other: str) -> bool:
+    first, second = set(one.casefold().split()), set(other.casefold().split())
+    return len(first & second) >= _ALIKE * max(1, len(first | second))
 
 
 def reads(page: PublicPage, pages: Pages) -> tuple[Page, ...]:
@@ -45,12 +81,13 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         with sending.get(
             access, url, limit_s, afresh=afresh, stream=True, headers={"Accept": "text/html"}
         ) as answer:
-            body = bodies.read(answer, _LARGEST, limit_s)
+            body, all_of_it = whole.read(answer, LARGEST)
     except (requests.RequestException, OSError) as error:
         return Page(url, now, None, sending.why(error))
-    text = body.decode(answer.encoding or "utf-8", errors="replace")
     seen = _Seen()
-    seen.feed(text)
+    # A browser takes an unknown section for a comment; the parser would stop.
+    seen.feed(text.decoded(body, answer.headers.get("Content-Type", "")).replace("<![", "<! ["))
+    seen.close()
     visible = " ".join(" ".join(seen.words).split())
     return Page(
         url=url,
@@ -60,12 +97,32 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         content_type=answer.headers.get("Content-Type", ""),
         size_bytes=len(body),
         sha256=sha256(body),
-        text=visible[:20_000],
+        text=visible,
         dates=dates(visible),
         outside=tuple(dict.fromkeys(seen.outside)),
         cookies=tuple(cookie.name for cookie in answer.cookies),
         redirected_to=answer.url if answer.history else "",
+        titles=tuple(" ".join(title.split()) for title in seen.titles),
+        asks_password=seen.asks_password,
+        cut=not all_of_it,
+        kept_s=_kept_s(answer.headers, now),
     )
+
+
+def _kept_s(headers: Mapping[str, str], now: datetime) -> int:
+    """Return for how many seconds some cache may keep an answer by its header (RFC 9111 section 4.2.1, RFC 9213)."""
+    longest = max(map(_longest_age, map(headers.get, _CACHING)))
+    control = headers.get("Cache-Control") or ""
+    if not _AGE.search(control) and not _NOT_KEPT.search(control) and (until := headers.get("Expires")):
+        with contextlib.suppress(ValueError, TypeError):
+            longest = max(longest, round((parsedate_to_datetime(until) - now).total_seconds()))
+    return longest
+
+
+def _longest_age(said: str | None) -> int:
+    if not said or _NOT_KEPT.search(said):
+        return 0
+    return max((min(int(age), 2**31) for age in _AGE.findall(said)), default=0)
 
 
 class _Seen(HTMLParser):
@@ -75,12 +132,20 @@ class _Seen(HTMLParser):
         super().__init__()
         self.words: list[str] = []
         self.outside: list[str] = []
+        self.titles: list[str] = []
+        self.asks_password = False
         self._hidden = 0
+        self._title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Collect the URLs that a browser loads."""
         found = dict(attrs)
         self._hidden += tag in ("script", "style")
+        if tag in ("title", "h1"):
+            self._title = True
+            self.titles.append("")
+        if tag == "input" and (found.get("type") or "").lower() == "password":
+            self.asks_password = True
         if tag == "link" and not {"stylesheet", "icon", "preload", "modulepreload", "manifest"} & set(
             (found.get("rel") or "").lower().split()
         ):
@@ -95,6 +160,7 @@ class _Seen(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Leave an invisible element."""
         self._hidden = max(0, self._hidden - (tag in ("script", "style")))
+        self._title &= tag not in ("title", "h1")
 
     def handle_data(self, data: str) -> None:
         """Keep visible words, and the URLs in styles."""
@@ -102,6 +168,8 @@ class _Seen(HTMLParser):
             self._styles(data)
         else:
             self.words.append(data)
+            if self._title:
+                self.titles[-1] += data
 
     def _styles(self, text: str) -> None:
         found = re.findall(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)", text)

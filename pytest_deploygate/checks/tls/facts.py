@@ -13,7 +13,9 @@ from typing import ClassVar
 class Leaf:
     """A certificate that an address offers, as it was sent: `chain` excludes the leaf and keeps the order sent.
 
-    It was received in `seen` of the address's `tries`. `staple` is the stapled OCSP response, `crl` its revocation list.
+    It was received on `seen` connections. `staple` is the stapled OCSP response, `crl` its revocation list.
+    `path` are the issuers by which OpenSSL reaches a root, the root last, `spare` those (SHA-256) without which it
+    finds another path, `path_crls` the revocation lists of the issuers, each with the issuer's subject.
     """
 
     certificate: Certificate
@@ -23,11 +25,17 @@ class Leaf:
     seen: int
     staple: Staple | None = None
     crl: Crl | None = None
+    path: tuple[Certificate, ...] = ()
+    spare: frozenset[str] = frozenset()
+    path_crls: tuple[tuple[str, Crl], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What an ordinary client (Python's ssl, which is OpenSSL) gets. `code` is its X509_V_ERR, 0 on success."""
+    """What an ordinary client (Python's ssl, which is OpenSSL) gets. `code` is its X509_V_ERR, 0 on success.
+
+    It is -1 if TLS failed otherwise, and -2 if nothing was learned (no answer in time).
+    """
 
     ok: bool
     code: int
@@ -36,7 +44,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What one address offers. `problem` says why nothing was seen, `not_probed` what could not be requested."""
+    """What one address offers. `problem` says why nothing was seen, `not_probed` what could not be requested.
+
+    `asks_client`: the server asks for a client's certificate. Of `connections` to it, `cut` ended without an answer.
+    """
 
     address: str
     tries: int
@@ -45,6 +56,9 @@ class Address:
     client: Client | None = None
     control: ClientControl | None = None
     not_probed: tuple[str, ...] = ()
+    asks_client: bool = False
+    connections: int = 0
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)

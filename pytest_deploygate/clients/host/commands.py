@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_deploygate.clients.host.shell import shell
+from pytest_deploygate.clients.host.shell import GRACE_S, shell
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -109,7 +109,7 @@ def _here(command: str, within_s: float, mark: int | None) -> tuple[int | None, 
 def _there(command: str, host: str, within_s: float) -> tuple[int | None, str]:
     bounded = f"timeout --kill-after=5 {max(1, round(within_s))} sh -c {shlex.quote(command)} 2>&1"
     try:
-        code, out, err = shell(host)(bounded.replace("%", "%%"))
+        code, out, err = shell(host, within_s + GRACE_S)(bounded.replace("%", "%%"))
     except CannotTell as unknown:
         return 255, str(unknown)
     return (None if code in (124, 137) else code), f"{out} {err}"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
+import os
 import re
-from collections.abc import Iterable
+import signal
+import subprocess
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -14,6 +19,11 @@ from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host import ssh
 from pytest_deploygate.model import CannotTell, NotReached
 from pytest_deploygate.redaction import redact
+
+#: A search in large log files may take minutes.
+WITHIN_S = 300.0
+#: `timeout` on the host ends a command first, so that nothing is left running there.
+GRACE_S = 15.0
 
 _TIME = re.compile(r"(?:[A-Z][a-z]{2} )?(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?:\.\d+)? (?:UTC|GMT)")
 _EPOCH = re.compile(r"@(\d+)(?:\.\d+)?")
@@ -54,10 +64,36 @@ def _host(name: str) -> Any:
     return testinfra.get_host(name, **(ssh.options(name) if name.startswith("ssh://") else {}))
 
 
-def shell(name: str) -> Shell:
+def _bounded(backend: Any, within_s: float) -> Callable[..., Any]:
+    """Return `run` of a testinfra backend with a time limit; it has none, and a command that never ends would hang us."""
+
+    def run_local(command: str, *arguments: str) -> Any:
+        line = backend.encode(backend.quote(command, *arguments))
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            ["/bin/sh", "-c", line],
+            stdin=subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=within_s)
+            except subprocess.TimeoutExpired:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its children, too
+                raise TimeoutError(f"the command did not end within {within_s:g} s") from None
+        return backend.result(process.returncode, line, out, err)
+
+    own = copy.copy(backend)
+    own.run_local = run_local
+    return own.run  # type: ignore[no-any-return]
+
+
+def shell(name: str, within_s: float = WITHIN_S) -> Shell:
     """Return a function that runs commands on a testinfra host; every error of the connection becomes CannotTell.
 
-    It is NotReached if our own side is the cause: the name, the route, our login, or nothing answers. A host that was silent
+    A command that takes longer than `within_s` seconds is ended. It is NotReached if our own side is the cause: the name, the route, our login, or nothing answers. A host that was silent
     before in this run is not waited for again.
     """
     place = name.partition("?")[0]  # after the question mark are options of the connection
@@ -66,7 +102,9 @@ def shell(name: str) -> Shell:
         if silence := reach.known(place):
             raise NotReached(f"{place} cannot be accessed: {silence.said}{silence.when}")
         try:
-            done = _host(name).run(command, *arguments)
+            done = _bounded(_host(name).backend, within_s)(command, *arguments)
+        except TimeoutError as error:
+            raise CannotTell(f"{place}: {error}; check the load and the disks of that host") from None
         except Exception as error:  # each backend raises its own
             # testinfra puts the whole result of ssh into its error; the message of ssh is enough.
             said = _SAID.search(str(error))

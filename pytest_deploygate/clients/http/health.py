@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import requests
 
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, whole
 from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.redaction import redact
 
@@ -78,22 +78,14 @@ def _seen(endpoint: HealthCheck) -> Seen:
 
 def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     limit_s = endpoint.timeout.total_seconds()
-    deadline = time.monotonic() + limit_s
     try:
         with sending.send(
             endpoint, endpoint.url or "", limit_s, afresh=True, stream=True, allow_redirects=False
         ) as answer:
-            body = b""
-            for part in answer.iter_content(65536):
-                body += part
-                if time.monotonic() > deadline:
-                    return (
-                        True,
-                        False,
-                        f"answered {answer.status_code}, but not completely within {limit_s:g} s",
-                    )
-                if len(body) > _MOST_BYTES:
-                    break
+            try:
+                body, _ = whole.read(answer, _MOST_BYTES)
+            except whole.Overdue:
+                return True, False, f"answered {answer.status_code}, but not completely within {limit_s:g} s"
     except requests.Timeout:
         return False, False, f"did not answer within {limit_s:g} s"
     except requests.RequestException as error:

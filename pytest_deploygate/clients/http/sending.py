@@ -17,6 +17,7 @@ import requests
 from requests.utils import get_environ_proxies
 
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.http import whole
 from pytest_deploygate.fields.http import HttpAccess, HttpLogin, HttpRequest
 
 AGENT = "deploygate"
@@ -76,11 +77,11 @@ def _send(
     extra = more.pop("headers", {})
 
     def within(seconds: float) -> requests.Response:
-        return requests.request(
+        return whole.request(
             method,
             url,
+            seconds,
             headers={"User-Agent": AGENT} | extra | sent,
-            timeout=seconds,
             verify=str(access.ca_file) if access.ca_file else True,
             auth=_as_given if access.login else None,
             **more,
@@ -173,7 +174,11 @@ def why(error: Exception) -> str:
     if isinstance(error, requests.exceptions.SSLError):
         return f"its certificate is not trusted: {str(error)[:200]}"
     if isinstance(error, requests.Timeout | TimeoutError):
-        return str(error) if isinstance(error, TimeoutError) and str(error) else "no answer in time"
+        return (
+            str(error)
+            if isinstance(error, TimeoutError | whole.Overdue) and str(error)
+            else "no answer in time"
+        )
     if isinstance(error, requests.exceptions.ProxyError):
         return "our proxy does not let us through"
     if reach.refused(error):

@@ -122,8 +122,13 @@ def at(ago, values, ttl_s=60):
 @pytest.mark.parametrize(
     ("earlier", "says"),
     [
-        ((), f"{NAME} was never observed before the switch, so how long resolvers keep the old answer is unknown: run "
-             "`infra.dns-failover` with the same change before the cutover"),
+        ((), f"{NAME} was never observed before the switch, so how long resolvers keep the old answer is unknown: keep the old "
+             "side serving until 2026-12-01 12:00 UTC"),
+        # Asking again changes nothing, nor does any observation of the new answer alone.
+        ((at(HOUR, NEW), at(HOUR / 2, NEW)), "until 2026-12-01 11:00 UTC"),
+        ((at(144 * HOUR, NEW, 86400),), "was never observed before the switch"),
+        # There was no record: resolvers keep that, too.
+        ((at(2 * HOUR, (), 86400), at(HOUR, NEW)), "(no record, TTL 86400 s)"),
         # The new answer was never seen before now: the old one may have been served until now.
         ((at(HOUR, OLD, 600),),
          f"the old answer of {NAME} (198.51.100.1, TTL 600 s) was last seen 2026-11-24 11:00 UTC: resolvers may keep it until "
@@ -144,6 +149,8 @@ def test_the_old_answer_may_still_be_kept(earlier, says):
     [
         (at(2 * HOUR, OLD, 3600), at(HOUR, NEW)),  # it expires at this moment
         (at(9 * HOUR, OLD, 60), at(8 * HOUR, NEW), at(HOUR, NEW)),
+        (at(9 * HOUR, (), 60), at(8 * HOUR, NEW)),
+        (at(169 * HOUR, NEW),),  # no resolver keeps an answer for longer than a week
     ],
 )
 def test_an_old_answer_that_has_expired_passes(earlier):

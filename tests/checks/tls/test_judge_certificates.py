@@ -306,15 +306,18 @@ def test_clients_must_show_a_certificate(control, verdict, says):
 
 
 def test_an_ordinary_client_is_a_cross_check():
-    """What it rejects fails even if the chain was good; if it could not connect, that is a note."""
+    """What it rejects fails even if the chain was good; if it could not connect, that decides."""
     refused = judged(at(GOOD, client=Client(ok=False, code=62, text="hostname mismatch")))
     assert refused.verdict is Verdict.FAIL
     assert (
         "an ordinary client rejects it: hostname mismatch (62); it does not cover the name" in refused.reason
     )
     lost = judged(at(GOOD, client=Client(ok=False, code=-1, text="timed out")))
-    assert lost.verdict is Verdict.PASS
-    assert lost.notes == (f"{PLACE}: an ordinary client could not connect: timed out",)
+    assert lost.verdict is Verdict.FAIL
+    assert "an ordinary client cannot connect: timed out" in lost.reason
+    late = judged(at(GOOD, client=Client(ok=False, code=-2, text="timed out")))
+    assert late.verdict is Verdict.INCONCLUSIVE
+    assert "whether an ordinary client connects is unknown: timed out" in late.reason
 
 
 def test_what_was_not_probed_is_a_note():

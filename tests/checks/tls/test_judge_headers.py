@@ -325,3 +325,40 @@ def test_whatever_a_server_sends_gets_a_score(sent, body):
     total, grade = observatory.score(found)
     assert 0 <= total <= 145
     assert grade
+
+
+@pytest.mark.parametrize(
+    ("status", "to", "wrong", "note"),
+    [
+        (301, f"http://{HOST}/", "back to plain HTTP", ""),
+        (302, f"HTTP://{HOST.upper()}/app", "back to plain HTTP", ""),
+        (308, f"http://{HOST}:8080/", "back to plain HTTP", ""),
+        (301, "http://docs.example.com/", "", "which is plain HTTP"),
+        (301, f"https://{HOST}/app", "", ""),
+        (301, "/app", "", ""),
+        (500, "", "", "those of an error page"),
+        (404, "", "", "those of an error page"),
+    ],
+)
+def test_what_https_answers_with(status, to, wrong, note):
+    """A redirect back to plain HTTP on the same host undoes what HTTPS is for; the rest is said."""
+    found = Page(status, (HSTS, ("location", to)) if to else (HSTS,))
+    look = headers.look(
+        HttpAnswers(found, plain=TO_HTTPS, cors=page()),
+        HTTP.model_copy(update={"min_score": 0}),
+        profile("intermediate"),
+        HOST,
+    )
+    assert [text for text in look.wrong if "plain HTTP" in text and wrong in text] == (
+        look.wrong if wrong else []
+    )
+    assert bool(look.wrong) is bool(wrong)
+    assert not note or [text for text in look.notes if note in text]
+
+
+def test_a_cookie_over_plain_http_is_a_note():
+    plain = Page(301, (("location", f"https://{HOST}/"), ("set-cookie", "seen=1")))
+    look = headers.look(
+        HttpAnswers(page(HSTS), plain=plain, cors=page()), HTTP, profile("intermediate"), HOST
+    )
+    assert [text for text in look.notes if "sets a cookie" in text]

@@ -262,7 +262,9 @@ def test_who_must_staple():
     assert stapled(None, responders=()).verdict is Verdict.PASS
     must = stapled(None, responders=(), must_staple=True)
     assert must.verdict is Verdict.FAIL
-    assert "must be stapled, but no response is stapled" in must.reason
+    assert "must be stapled (must-staple) but names no OCSP responder" in must.reason
+    named = stapled(None, must_staple=True)
+    assert "must be stapled, but no response is stapled" in named.reason
 
 
 def test_stapling_without_certificates_to_look_at():

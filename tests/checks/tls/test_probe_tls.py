@@ -48,7 +48,7 @@ def test_a_good_server_passes(tmp_path, good):
     found, judgement = certificates(tmp_path, good)
     assert judgement.verdict is Verdict.PASS, judgement.reason
     (leaf,) = found.addresses[0].leaves
-    assert (leaf.trust.code, leaf.covers_name, leaf.seen) == (0, True, 3)
+    assert (leaf.trust.code, leaf.covers_name, leaf.seen) == (0, True, 6)
     assert found.addresses[0].client.ok
 
 

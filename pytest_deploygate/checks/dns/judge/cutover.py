@@ -10,6 +10,9 @@ from pytest_deploygate.checks.dns.section import Cutover
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
 
+#: BIND's default `max-cache-ttl`; other resolvers keep answers for a day.
+_LONGEST_KEPT = timedelta(days=7)
+
 
 def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
     """Pass when every server and resolver returns only the new answer and the old TTL has expired.
@@ -20,6 +23,7 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
     wanted = expected.expected
     aim = wanted.cname or ", ".join(wanted.addresses or [])
     wrong: list[Said] = []
+    notes: list[str] = []
     unknown: list[Said] = []
     new = 0
     for server in found.facts.servers:
@@ -38,6 +42,12 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
             ]
         else:
             new += 1
+    for server_name, times in found.fell_back:
+        text = f"had the new answer and returned another one again in {times} of {found.rounds} rounds"
+        if found.first_all_s is None and server_name not in [where for where, _ in wrong]:
+            wrong.append((server_name, f"{text}: several caches answer there; flush all of them"))
+        else:
+            notes.append(f"{server_name} {text}")
     silent = bool(unknown) or not found.facts.servers
     readings = (
         Reading(
@@ -52,14 +62,17 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
         ),
     )  # fmt: skip
     if wrong:
-        return Judgement(Verdict.FAIL, listed(wrong), readings, confirmed=found.rounds > 1)
+        return Judgement(Verdict.FAIL, listed(wrong), readings, tuple(notes), confirmed=found.rounds > 1)
     unknown += [("", text) for text in _run_out(found, expected)]
     if silent or unknown:
-        return Judgement(Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to query", readings)
+        return Judgement(
+            Verdict.INCONCLUSIVE, listed(unknown) or "there is no server to query", readings, tuple(notes)
+        )
     return Judgement(
         Verdict.PASS,
         f"{words_for_count(len(found.facts.servers), 'server returns', 'servers return')} {aim} for {wanted.name}, and the old answer has expired everywhere",
         readings,
+        tuple(notes),
         confirmed=True,
     )
 
@@ -101,22 +114,25 @@ def _run_out(found: Switch, expected: Cutover) -> Iterator[str]:
     """Other resolvers may keep the old answer for its TTL after it was last returned."""
     wanted = expected.expected
     name = wanted.name
-    if not found.earlier:
-        yield (
-            f"{name} was never observed before the switch, so how long resolvers keep the old answer is unknown: "
-            "run `infra.dns-failover` with the same change before the cutover"
-        )
-        return
-    old = [seen for seen in found.earlier if seen.values and not fits(seen.values, wanted)]
+    old = [seen for seen in found.earlier if not (seen.values and fits(seen.values, wanted))]
     if not old:
+        first = min((seen.at for seen in found.earlier), default=found.facts.at)
+        if found.facts.at - first < _LONGEST_KEPT:
+            yield (
+                f"{name} was never observed before the switch, so how long resolvers keep the old answer is unknown: "
+                f"keep the old side serving until {first + _LONGEST_KEPT:%Y-%m-%d %H:%M} UTC ({words_for(_LONGEST_KEPT)} after the new "
+                "answer was first seen, which is the longest that resolvers keep one), and next time run `infra.dns-failover` with "
+                "the same change before the cutover"
+            )
         return
     last = old[-1]
     first_new = next(
-        (s.at for s in found.earlier if s.at > last.at and fits(s.values, wanted)), found.facts.at
+        (s.at for s in found.earlier if s.at > last.at and s.values and fits(s.values, wanted)),
+        found.facts.at,
     )
     over = first_new + timedelta(seconds=max(seen.ttl_s for seen in old))
     if over > found.facts.at:
         yield (
-            f"the old answer of {name} ({', '.join(last.values)}, TTL {max(seen.ttl_s for seen in old)} s) was last seen {last.at:%Y-%m-%d %H:%M} UTC: "
+            f"the old answer of {name} ({', '.join(last.values) or 'no record'}, TTL {max(seen.ttl_s for seen in old)} s) was last seen {last.at:%Y-%m-%d %H:%M} UTC: "
             f"resolvers may keep it until {over:%Y-%m-%d %H:%M} UTC; keep the old side serving, then run this again"
         )

@@ -49,6 +49,15 @@ def judge_name(found: Named, expected: ExpectedName) -> Judgement:
                 said.wrong(*_ttl(records, expected, resolver=server.resolver), where=server.server)
     said.unknown(*_unresolved(found.facts, expected))
     said.wrong(*_caa(found.facts, expected))
+    if expected.name.caa and found.facts.caa_problem:
+        said.unknown(f"who may issue for {found.facts.name} (CAA) is unknown: {found.facts.caa_problem}")
+    if expected.name.caa and found.facts.caa_open:
+        said.note(f"the CAA records for {found.facts.name} restrict nobody: none says who may issue")
+    for server in found.facts.servers:
+        if trouble := next((records.edns for records in server.over if records.edns), ""):
+            said.note(
+                f"{server.server} {trouble}: resolvers ask it again without EDNS, which takes longer; update it"
+            )
     _standby(found, expected, said)
     if expected.switching and not said.failed:
         _settled(found, expected, said)
@@ -96,11 +105,23 @@ def _unresolved(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
 def _records(records: Records, expected: ExpectedName, *, resolver: bool) -> Iterator[str]:
     name, wanted = expected.name.name, expected.name
     aim = wanted.cname or ", ".join(wanted.addresses or [])
-    if records.rcode != "NOERROR":
-        yield f"answers {records.rcode} for {name}: check that it serves the zone {expected.dns.zone}"
+    if records.loop:
+        yield f"{name} is an alias that leads back to itself ({' -> '.join(records.loop)}): no resolver follows it; fix the alias"
+    elif records.rcode != "NOERROR":
+        kind = f" to {records.kind}" if records.kind == "AAAA" or (records.kind and records.values) else ""
+        if kind and records.values and records.rcode == "NXDOMAIN":
+            yield (
+                f"answers NXDOMAIN{kind} for {name}, which denies the whole name, although it has {', '.join(records.values)}: "
+                "answer NOERROR without a record"
+            )
+            return
+        yield f"answers {records.rcode}{kind} for {name}: check that it serves the zone {expected.dns.zone}"
     elif not resolver and not records.authoritative:
         yield f"is not authoritative for {name} (lame): make it serve the zone {expected.dns.zone}"
     elif not records.values:
+        if records.aliases and name.rstrip(".").lower() == expected.dns.zone.rstrip(".").lower():
+            yield f"has an alias at the top of the zone ({name} -> {', '.join(records.aliases)}), beside which its SOA and NS records may not exist: replace it by addresses"
+            return
         # An authoritative server returns an alias to another zone without the target; resolvers follow it.
         if resolver or not records.aliases:
             to = f" (it is an alias of {', '.join(records.aliases)})" if records.aliases else ""
@@ -122,15 +143,15 @@ def _ttl(records: Records, expected: ExpectedName, *, resolver: bool) -> Iterato
 def _caa(found: NameFacts, expected: ExpectedName) -> Iterator[str]:
     if not any(_answered(records) for server in found.servers for records in server.over):
         return  # no server answered, so a missing CAA record proves nothing
-    for issuer in expected.name.caa:
+    allowed = found.caa or ()
+    for issuer in () if found.caa_open or found.caa_problem else expected.name.caa:
         if found.caa is None:
             yield (
                 f"there is no CAA record at {found.name} or above it in the zone, so any authority may issue, expected "
                 f"only {issuer}: add one"
             )
-        elif issuer not in found.caa:
-            allowed = ", ".join(found.caa) or "nobody"
-            yield f"CAA allows {allowed} to issue for {found.name}, not {issuer}, so the next renewal will fail: add {issuer}"
+        elif issuer.rstrip(".").lower() not in allowed:
+            yield f"CAA allows {', '.join(allowed) or 'nobody'} to issue for {found.name}, not {issuer}, so the next renewal will fail: add {issuer}"
 
 
 def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:

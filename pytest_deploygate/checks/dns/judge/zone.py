@@ -30,6 +30,10 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
         said.wrong(*_served(server, expected), where=server.server)
         said.unknown(*_untold(server), where=server.server)
         _signatures(server, found, expected, said)
+        if server.edns:
+            said.note(
+                f"{server.server} {server.edns}: resolvers ask it again without EDNS, which takes longer; update it"
+            )
         if server.transfer not in ("refused", "allowed") and _speaks_tcp(server):
             said.note(f"{server.server}: a zone transfer (AXFR) got no answer, which counts as refused")
     if found.unnamed:
@@ -61,6 +65,12 @@ def _serving(found: ZoneFacts, answering: list[ZoneAt]) -> str:
 
 
 def _served(server: ZoneAt, expected: Dns) -> Iterator[str]:
+    if server.alias:
+        yield (
+            f"has an alias (CNAME to {server.alias}) at the top of the zone {expected.zone}, beside which its SOA and NS records may "
+            "not exist: replace it by addresses"
+        )
+        return
     if not server.authoritative:
         yield f"is not authoritative for {expected.zone} (lame delegation, {server.rcode}): configure the zone there, or remove the server from the NS records"
         return
@@ -160,9 +170,18 @@ def _together(found: ZoneFacts, expected: Dns) -> Iterator[str]:
         yield f"{found.zone} has {words_for_count(len(distinct), 'name server', 'name servers')} at distinct addresses, at least {expected.min_servers} are required: add another one"
     serials = {server.serial for server in serving if server.serial is not None}
     if expected.same_serial and len(serials) > 1:
-        newest = max(serials)
+        newest = _newest(serials)
+        if newest is None:
+            have = ", ".join(f"{s.server} has {s.serial}" for s in serving)
+            yield f"serials differ: {have}, and none is newer than all others (RFC 1982): transfer the zone anew everywhere"
+            return
         behind = [f"{s.server} has {s.serial}" for s in serving if s.serial != newest]
         yield f"serials differ: {', '.join(behind)}, the newest is {newest}: look for failed transfers in its log (allow-transfer, NOTIFY)"
+
+
+def _newest(serials: set[int]) -> int | None:
+    """Return the serial that is newer than all others in serial number arithmetic (RFC 1982 section 3.2); None if none is."""
+    return next((s for s in serials if all((s - other) % 2**32 < 2**31 for other in serials)), None)
 
 
 def _delegated(found: ZoneFacts) -> Iterator[str]:

@@ -21,6 +21,15 @@ def remember(file: Path, found: NameFacts) -> tuple[Observation, ...]:
     """Return the earlier observations of this name, and add this one. Raises CannotTell."""
     earlier = read(file, found.name)
     seen = [r for server in found.servers if not server.resolver for r in server.over if r.ttl_s is not None]
+    none = [
+        r.negative_ttl_s
+        for server in found.servers
+        if not server.resolver
+        for r in server.over
+        if r.negative_ttl_s is not None and not r.problem and r.rcode in ("NOERROR", "NXDOMAIN")
+    ]
+    if none and not seen:  # resolvers keep that there is no record, too (RFC 2308)
+        add(file, Observation(found.at, found.name, (), max(none)))
     if seen:
         values = sorted({value for records in seen for value in records.values})
         add(file, Observation(found.at, found.name, tuple(values), max(r.ttl_s or 0 for r in seen)))

@@ -5,10 +5,13 @@ Sources: RFC 1034, 1035, 7766 (TCP), 8659 (CAA), 4035 (DNSSEC).
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dns.exception
 import dns.flags
@@ -33,6 +36,8 @@ from pytest_deploygate.clients import reach
 
 A = TypeVar("A")
 T = TypeVar("T")
+#: Answers of servers that do not know EDNS.
+_NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS)
 #: The errors of a query.
 _FAILURES = (OSError, dns.exception.DNSException, EOFError)
 _AT_ONCE = 64
@@ -49,8 +54,8 @@ def name(settings: Dns, wanted: DnsName, *, afresh: bool = False) -> NameFacts:
     found = side_by_side(
         lambda one: _name_at(one[0], wanted, settings, resolver=one[1], afresh=afresh), asked
     )
-    caa = _caa(settings, wanted) if wanted.caa else None
-    return NameFacts(wanted.name, datetime.now(UTC), tuple(found), caa)
+    caa = _caa(settings, wanted) if wanted.caa else _Caa()
+    return NameFacts(wanted.name, datetime.now(UTC), tuple(found), caa.issuers, caa.is_open, caa.problem)
 
 
 def zone(settings: Dns) -> ZoneFacts:
@@ -88,25 +93,73 @@ def send(
 ) -> tuple[dns.message.Message | None, str, int]:
     """Send a query, with one retry; return the answer, the problem, and the number of attempts.
 
-    A server that was silent before in this run over this transport is not asked again, unless `afresh`.
+    As resolvers do, it asks without EDNS where the server does not know it, and over TCP after a truncated answer. A server
+    that was silent before in this run over this transport is not asked again, unless `afresh`.
     """
     place = f"{server.label} over {'TCP' if tcp else 'UDP'}"
     if not afresh and (silence := reach.known(place)):
         return None, str(silence), 0
     problem, silent = "", False
-    for attempt in range(1, _ATTEMPTS + 1):
+    without = _without_edns.get(server.label)
+    for attempt in range(1, _ATTEMPTS + 2):
+        if attempt > _ATTEMPTS and not (silent and asked.edns >= 0):
+            break  # only a server that is silent may be one that drops queries with EDNS
+        bare = bool(without) or attempt > _ATTEMPTS
         try:
-            how = dns.query.tcp if tcp else dns.query.udp
-            more = {} if tcp else {"ignore_unexpected": True}
-            answer = how(asked, server.address, timeout=timeout_s, port=server.port, **more)  # type: ignore[arg-type]
+            answer = _ask(server, _bare(asked) if bare else asked, timeout_s, tcp=tcp)
         except _FAILURES as error:
             problem, silent = _words(error, timeout_s), isinstance(error, dns.exception.Timeout)
-        else:
-            reach.heard(place)
-            return answer, "", attempt
+            continue
+        if not bare and asked.edns >= 0 and answer.rcode() in _NO_EDNS:
+            refusal = dns.rcode.to_text(answer.rcode())
+            with contextlib.suppress(*_FAILURES):
+                plain = _ask(server, _bare(asked), timeout_s, tcp=tcp)
+                if plain.rcode() not in _NO_EDNS:
+                    _without_edns[server.label] = f"answers {refusal} to EDNS"
+                    answer = plain
+        elif bare and not without:
+            _without_edns[server.label] = "does not answer queries with EDNS"
+        reach.heard(place)
+        if answer.flags & dns.flags.TC and not tcp:
+            return _over_tcp(server, asked, timeout_s, attempt)
+        return answer, "", attempt
     if silent and not reach.was_heard(place):
         reach.silent(place, problem)
     return None, problem, _ATTEMPTS
+
+
+#: What is known of servers that do not answer queries with EDNS (RFC 6891), by label.
+_without_edns: dict[str, str] = {}
+
+
+def edns_trouble(server: NameServer) -> str:
+    """Return what went wrong with EDNS at a server; empty if nothing did."""
+    return _without_edns.get(server.label, "")
+
+
+def _ask(
+    server: NameServer, asked: dns.message.Message, timeout_s: float, *, tcp: bool
+) -> dns.message.Message:
+    how = dns.query.tcp if tcp else dns.query.udp
+    more = {} if tcp else {"ignore_unexpected": True}
+    return how(asked, server.address, timeout=timeout_s, port=server.port, **more)  # type: ignore[arg-type]
+
+
+def _bare(asked: dns.message.Message) -> dns.message.Message:
+    """Return the same question without EDNS."""
+    made = copy.copy(asked)
+    made.use_edns(-1)
+    return made
+
+
+def _over_tcp(
+    server: NameServer, asked: dns.message.Message, timeout_s: float, attempt: int
+) -> tuple[dns.message.Message | None, str, int]:
+    """Do what resolvers do after a truncated answer: ask again over TCP (RFC 7766)."""
+    answer, problem, more = send(server, asked, timeout_s, tcp=True)
+    if answer is None:
+        return None, f"its answer over UDP is truncated, and over TCP: {problem}", attempt + more
+    return answer, "", attempt
 
 
 def _words(error: BaseException, timeout_s: float) -> str:
@@ -134,54 +187,142 @@ def _records(
     transport = "TCP" if tcp else "UDP"
     kinds = ("CNAME",) if wanted.cname else ("A", "AAAA")
     values: list[str] = []
-    aliases: list[str] = []
+    aliases: dict[str, str] = {}
     ttls: list[int] = []
-    rcode, authoritative, attempts = "", True, 1
+    negative: list[int] = []
+    rcode, kind_of_rcode, authoritative, attempts = "", "", True, 1
     for kind in kinds:
         answer, problem, tried = send(
             server, question(wanted.name, kind, recurse=recurse), timeout_s, tcp=tcp, afresh=afresh
         )
         attempts = max(attempts, tried)
         if answer is None:
-            return Records(transport, problem=problem, attempts=attempts)
-        rcode = dns.rcode.to_text(answer.rcode()) if rcode in ("", "NOERROR") else rcode
+            return Records(transport, problem=f"{kind}: {problem}" if values else problem, attempts=attempts)
+        if rcode in ("", "NOERROR"):
+            rcode, kind_of_rcode = dns.rcode.to_text(answer.rcode()), kind
         authoritative &= bool(answer.flags & dns.flags.AA)
         for rrset in answer.answer:
             if rrset.rdtype == dns.rdatatype.CNAME and not wanted.cname:
-                aliases.append(rrset[0].to_text().rstrip("."))
+                aliases[rrset.name.to_text().rstrip(".").lower()] = rrset[0].to_text().rstrip(".")
                 ttls.append(rrset.ttl)
             elif dns.rdatatype.to_text(rrset.rdtype) == kind:
                 values += [rdata.to_text().rstrip(".").lower() for rdata in rrset]
                 ttls.append(rrset.ttl)
+        negative += [
+            min(rrset.ttl, rrset[0].minimum)
+            for rrset in answer.authority
+            if rrset.rdtype == dns.rdatatype.SOA
+        ]
+    loop = (
+        ()
+        if values and not wanted.cname
+        else _loop(server, wanted.name, aliases, timeout_s, tcp=tcp, recurse=recurse)
+    )
     return Records(
         transport,
         rcode,
         authoritative,
-        tuple(dict.fromkeys(aliases)),
+        tuple(dict.fromkeys(aliases.values())),
         tuple(sorted(values)),
         min(ttls, default=None),
         "",
         attempts,
+        kind_of_rcode,
+        max(negative, default=None) if not values and not aliases else None,
+        loop,
+        edns_trouble(server),
     )
 
 
-def _caa(settings: Dns, wanted: DnsName) -> tuple[str, ...] | None:
-    """Return the authorities that may issue: the CAA records of the name, or of the nearest one above it in the zone (RFC 8659)."""
+def _loop(
+    server: NameServer, name_: str, aliases: dict[str, str], timeout_s: float, *, tcp: bool, recurse: bool
+) -> tuple[str, ...]:
+    """Follow aliases as far as this server knows them; return those of a loop (RFC 1034 section 3.6.2)."""
+    known, at, seen = dict(aliases), name_.rstrip(".").lower(), list[str]()
+    while at not in seen and len(seen) < _LONGEST_ALIAS:
+        seen.append(at)
+        if at not in known:
+            answer, _, _ = send(server, question(at, "CNAME", recurse=recurse), timeout_s, tcp=tcp)
+            for rrset in answer.answer if answer is not None else ():
+                if rrset.rdtype == dns.rdatatype.CNAME:
+                    known[rrset.name.to_text().rstrip(".").lower()] = rrset[0].to_text().rstrip(".")
+        if at not in known:
+            return ()
+        at = known[at].lower()
+    return (*seen[seen.index(at) :], at) if at in seen else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Caa:
+    """Who may issue; see NameFacts."""
+
+    issuers: tuple[str, ...] | None = None
+    is_open: bool = False
+    problem: str = ""
+
+
+def _caa(settings: Dns, wanted: DnsName) -> _Caa:
+    """Read the CAA records of the name, or of the nearest one above it in the zone, as an authority does (RFC 8659)."""
     at, apex = dns.name.from_text(wanted.name), dns.name.from_text(settings.zone)
-    timeout_s = settings.timeout.total_seconds()
+    wild = at.is_wild()
     while at.is_subdomain(apex):
-        for server in settings.servers:
-            answer, _, _ = send(server, question(at.to_text(), "CAA", recurse=False), timeout_s)
-            if answer is None:
-                continue
-            found = [r for rrset in answer.answer if rrset.rdtype == dns.rdatatype.CAA for r in rrset]
-            if found:
-                return tuple(
-                    sorted(r.value.decode().split(";")[0].strip() for r in found if r.tag == b"issue")
-                )
-            break
+        found, problem = _caa_at(settings, at)
+        if problem:
+            return _Caa(problem=problem)
+        if found:
+            return _read_caa(found, wild=wild)
         at = at.parent()
-    return None
+    return _Caa()
+
+
+def _caa_at(settings: Dns, at: dns.name.Name) -> tuple[list[Any], str]:
+    timeout_s, problem = settings.timeout.total_seconds(), ""
+    asked = [(server, False) for server in settings.servers] + [(one, True) for one in settings.resolvers]
+    for server, recurse in asked:
+        answer, problem, _ = send(server, question(at.to_text(), "CAA", recurse=recurse), timeout_s)
+        if answer is None:
+            problem = f"{server.label}: {problem}"
+            continue
+        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            problem = f"{server.label} answers {dns.rcode.to_text(answer.rcode())} to CAA, and authorities issue nothing then"
+            continue
+        found = [r for rrset in answer.answer if rrset.rdtype == dns.rdatatype.CAA for r in rrset]
+        aliases = [r[0].target for r in answer.answer if r.rdtype == dns.rdatatype.CNAME]
+        if (
+            aliases
+            and not found
+            and not recurse
+            and not aliases[-1].is_subdomain(dns.name.from_text(settings.zone))
+        ):
+            # The records of the alias' target count, which only a resolver can tell.
+            problem = f"{at.to_text(omit_final_dot=True)} is an alias of {aliases[-1].to_text(omit_final_dot=True)}, whose CAA records no resolver returned; add `dns.resolvers`"
+            continue
+        return found, ""
+    return [], problem
+
+
+def _read_caa(found: list[Any], *, wild: bool) -> _Caa:
+    """Tags are compared without case (section 4.1), and so are domains; unknown critical tags forbid issuing."""
+    by_tag: dict[str, list[str]] = {}
+    for record in found:
+        tag = record.tag.decode("ascii", "replace").lower()
+        if record.flags & 128 and tag not in (
+            "issue",
+            "issuewild",
+            "iodef",
+            "issuemail",
+            "contactemail",
+            "contactphone",
+            "issuevmc",
+        ):
+            return _Caa(problem=f"a critical CAA tag {tag!r} that authorities may not know forbids issuing")
+        by_tag.setdefault(tag, []).append(
+            record.value.decode("utf-8", "replace").split(";")[0].strip().rstrip(".").lower()
+        )
+    issuers = by_tag.get("issuewild") if wild and "issuewild" in by_tag else by_tag.get("issue")
+    if issuers is None:
+        return _Caa((), is_open=True)
+    return _Caa(tuple(sorted({issuer for issuer in issuers if issuer})))
 
 
 def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
@@ -195,7 +336,10 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
             problem=problem,
             ours=bool(reach.why_ours_in(problem)),
         )
-    serial = next((r[0].serial for r in answer.answer if r.rdtype == dns.rdatatype.SOA), None)
+    apex = dns.name.from_text(settings.zone)
+    mine = [r for r in answer.answer if r.name == apex]
+    serial = next((r[0].serial for r in mine if r.rdtype == dns.rdatatype.SOA), None)
+    alias = next((r[0].target for r in mine if r.rdtype == dns.rdatatype.CNAME), None)
     names, _, _ = send(server, question(settings.zone, "NS", recurse=False), timeout_s)
     return ZoneAt(
         server=server.label,
@@ -208,6 +352,8 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
         recursion=bool(answer.flags & dns.flags.RA),
         transfer=_transfer(server, settings.zone, timeout_s),
         signatures=dns_signatures.read(server, settings, send, question),
+        alias=alias.to_text(omit_final_dot=True) if alias else "",
+        edns=edns_trouble(server),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.own_lag import Lag
 
 _PAUSE_S = 0.5
+#: A resolver with several caches returns the old answer now and then: one good round proves little.
+_CLEAN_ROUNDS = 5
+_CLEAN_PAUSE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,9 @@ class Progress:
 
 
 def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None]) -> Switch:
-    """Poll until every server has the new answer or the deadline passes; a first disagreement is always confirmed.
+    """Poll until every server has had the new answer in several rounds on end, or the deadline passes.
+
+    A first disagreement is always confirmed.
 
     `show` gets the progress after each round, `history` is the file of earlier observations. Raises CannotTell if
     that file cannot be used.
@@ -42,7 +48,10 @@ def _watch(
 ) -> Switch:
     wanted, began = cutover.expected, time.monotonic()
     deadline_s = cutover.patience_s
-    rounds = 0
+    rounds = clean = 0
+    first_all_s: float | None = None
+    had: set[str] = set()
+    fell_back: Counter[str] = Counter()
     while True:
         facts = dns.name(settings, wanted, afresh=True)
         rounds += 1
@@ -50,8 +59,19 @@ def _watch(
         there = [is_new(server, wanted) for server in facts.servers]
         rows = tuple((s.server, says(s), new) for s, new in zip(facts.servers, there, strict=True))
         show(Progress(wanted.name, rows, elapsed_s, deadline_s))
-        if all(there) or (lag.fair_s(began) >= deadline_s and rounds > 1):
+        fell_back.update(
+            s.server for s, new in zip(facts.servers, there, strict=True) if s.server in had and not new
+        )
+        had |= {s.server for s, new in zip(facts.servers, there, strict=True) if new}
+        if all(there):
+            clean += 1
+            first_all_s = round(elapsed_s, 3) if first_all_s is None else first_all_s
+        else:
+            clean, first_all_s = 0, None
+        if clean >= _CLEAN_ROUNDS or (not clean and lag.fair_s(began) >= deadline_s and rounds > 1):
             earlier = dns_history.remember(history, facts)
-            first_all_s = round(elapsed_s, 3) if all(there) else None
-            return Switch(facts, rounds, round(elapsed_s, 3), first_all_s, earlier, lag.since(began))
-        time.sleep(min(_PAUSE_S, max(0.05, deadline_s - elapsed_s)))
+            gone_back = tuple(sorted(fell_back.items()))
+            return Switch(
+                facts, rounds, round(elapsed_s, 3), first_all_s, earlier, clean, gone_back, lag.since(began)
+            )
+        time.sleep(_CLEAN_PAUSE_S if clean else min(_PAUSE_S, max(0.05, deadline_s - elapsed_s)))

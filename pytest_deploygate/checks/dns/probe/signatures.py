@@ -35,6 +35,8 @@ def read(server: NameServer, settings: Dns, send: Send, question: Question) -> S
             keys = _find(answer, origin, dns.rdatatype.DNSKEY)
         if keys is None:
             return Signatures("unsigned")
+        if answer.edns < 0:
+            return Signatures("unclear", "it answers only without EDNS, which signatures need")
         rrset = _find(answer, name, kind)
         if rrset is None and name != origin:
             continue  # there is no such record; missing records are reported elsewhere

@@ -11,6 +11,7 @@ from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
 from pytest_deploygate.clients import reach
 
 _ATTEMPTS = 3
+_MOST_BODY = 65_536
 
 
 def standby_health(wanted: DnsName, timeout_s: float) -> Health | None:
@@ -43,8 +44,8 @@ def _status(address: str, standby: Standby, host: str, timeout_s: float) -> tupl
     connection = AtAddress(where, standby.port, tls=standby.tls)
     try:
         with reach.attempt(f"{reach.at(address, standby.port)}{standby.path}"):
-            connection.request("GET", standby.path, headers={"Host": host, "User-Agent": "deploygate"})
-            return connection.getresponse().status, "", False
+            answer, _ = connection.fetch(standby.path, {"Host": host, "User-Agent": "deploygate"}, _MOST_BODY)
+            return answer.status, "", False
     except (OSError, http.client.HTTPException) as error:
         ours = reach.why_ours(error)
         return None, ours or str(error) or type(error).__name__, bool(ours)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +19,12 @@ from pytest_deploygate.checks.people.facts import (
     SignatureSeen,
 )
 from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, whole
 from pytest_deploygate.files import sha256
 
-_CHUNK = 64 * 1024
 _MOST_URL_BYTES = 50 * 1024**2
+#: A large file may take this many times the time for its first byte.
+_SLOWEST = 6
 
 
 def measure(
@@ -111,23 +111,18 @@ def digest(path: Path) -> str:
 def _url(backing: Backing, fetch: bool, timeout_s: float) -> BackingSeen:
     if not fetch:
         return BackingSeen(backing, asked=False)
-    deadline = time.monotonic() + 6 * timeout_s
     try:
         with sending.once(
             f"GET {backing.url}",
             backing.url,
             timeout_s,
-            lambda s: requests.get(backing.url, timeout=s, stream=True),
+            lambda s: whole.request("GET", backing.url, _SLOWEST * s, timeout=s, stream=True),
         ) as answer:
             if not backing.sha256 or answer.status_code != requests.codes.ok:
                 return BackingSeen(backing, status=answer.status_code)
-            found, size = hashlib.sha256(), 0
-            for chunk in answer.iter_content(_CHUNK):
-                found.update(chunk)
-                size += len(chunk)
-                if size > _MOST_URL_BYTES or time.monotonic() > deadline:
-                    why = "is larger than 50 MB or too slow to fetch"
-                    return BackingSeen(backing, status=answer.status_code, problem=why)
-            return BackingSeen(backing, found=found.hexdigest(), status=answer.status_code)
+            content, all_of_it = whole.read(answer, _MOST_URL_BYTES)
+            if not all_of_it:
+                return BackingSeen(backing, status=answer.status_code, problem="is larger than 50 MB")
+            return BackingSeen(backing, found=hashlib.sha256(content).hexdigest(), status=answer.status_code)
     except (requests.RequestException, OSError) as error:
         return BackingSeen(backing, problem=f"did not answer: {sending.why(error)}")

@@ -5,6 +5,9 @@ The console supports only the simple query protocol (`ClientCursor`), and return
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -17,11 +20,14 @@ from pytest_deploygate.checks.pooling.facts import Capacity, PoolerFacts, PoolFa
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.deadline import Deadline, end
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
+#: A console answers from memory.
+_ANSWERS_S = 5.0
 _RESERVED = ("superuser_reserved_connections", "reserved_connections")
 
 
@@ -70,20 +76,24 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     if silence := reach.known(place):
         return PoolerFacts(pooler.name, problem=str(silence))
     try:
-        with closing(
-            psycopg.connect(
-                **login(cluster, pooler, "pgbouncer"),
-                cursor_factory=psycopg.ClientCursor,
-                tcp_user_timeout=8000,
-            )
-        ) as console:
+        deadline = Deadline(cluster.settings.connect_timeout.total_seconds() + _ANSWERS_S)
+        with (
+            closing(
+                psycopg.connect(
+                    **login(cluster, pooler, "pgbouncer"),
+                    cursor_factory=psycopg.ClientCursor,
+                    tcp_user_timeout=8000,
+                )
+            ) as console,
+            deadline.cutting(lambda: _cut(console)),
+        ):
             config = {row["key"]: row["value"] for row in _show(console, "CONFIG")}
             databases = _show(console, "DATABASES")
             pools = _show(console, "POOLS")
             users = _show(console, "USERS")
-    except psycopg.Error as error:
+    except (psycopg.Error, TimeoutError) as error:
         text = redact(" ".join(str(error).split()))
-        if reach.no_answer_in(text):
+        if reach.no_answer_in(text) or isinstance(error, TimeoutError):
             reach.silent(place, text)
         return PoolerFacts(pooler.name, problem=text, refused="Connection refused" in text)
     found = next((row for row in databases if row["name"] in (name, "*")), None)
@@ -92,6 +102,12 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     facts = _read(pooler, config, databases, found, pools, users, pooler.user or cluster.settings.user)
     behind, problem = _behind(cluster, pooler, name)
     return replace(facts, behind=behind, behind_problem=problem)
+
+
+def _cut(console: psycopg.Connection[Any]) -> None:
+    """End the connection's socket: the library waits for each answer as long as bytes come."""
+    with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(console.fileno())) as copy:
+        end(copy)
 
 
 def _read(

@@ -35,6 +35,8 @@ _CODES = {
     26: "it is not a server certificate: reissue it with serverAuth",
     62: "it does not cover the name: install the certificate for this name",
 }
+#: An ordinary client's handshake failed, and not for the certificate's contents.
+NO_TLS = -1
 _LOOK = "check the chain that is served"
 
 
@@ -60,8 +62,8 @@ def judge_certificates(found: Certificates, expected: ExpectedCertificates) -> J
     """Pass when every leaf on every address is as expected, and all addresses offer the same certificates.
 
     What could not be determined (no certificate presented, a revocation list that was not read, a missing attempt with a
-    client certificate) is inconclusive. The connection of an ordinary client is a cross-check: if it could not connect
-    at all, that is a note.
+    client certificate, no answer to an ordinary client in time) is inconclusive. If an ordinary client cannot connect,
+    that is a failure whatever else was seen. Every certificate on the path that OpenSSL takes can end or be revoked.
     """
     all_said = Collector(most=MOST)
     for address in found.addresses:
@@ -103,8 +105,25 @@ def _address(address: Address, found: Certificates, expected: ExpectedCertificat
             said.wrong.append(
                 f"an ordinary client rejects it: {client.text} ({client.code}); {_CODES.get(client.code, _LOOK)}"
             )
-        elif not any(leaf.certificate.self_issued for leaf in address.leaves):
-            said.notes.append(f"an ordinary client could not connect: {client.text}")
+        elif address.asks_client and expected.endpoint.client_certificate is None:
+            said.unknown.append(
+                f"requires a certificate from its clients ({client.text}), so what they see is unknown: add `client_certificate`"
+            )
+        elif address.control and address.control.with_certificate.outcome == "refused":
+            pass  # the control below says that our certificate is refused
+        elif client.code == NO_TLS:
+            said.wrong.append(
+                f"an ordinary client cannot connect: {client.text}; check that the key fits the certificate, and the server's log"
+            )
+        else:
+            said.unknown.append(
+                f"whether an ordinary client connects is unknown: {client.text}; run this again"
+            )
+    if address.cut:
+        said.notes.append(
+            f"{address.cut} of {address.connections} connections ended without an answer and succeeded when repeated: look "
+            "for a backend that fails, or a limit"
+        )
     said.notes.extend(f"not probed: {what}" for what in address.not_probed)
     _control(address, expected, said)
 
@@ -124,9 +143,15 @@ def _leaf(leaf: Leaf, found: Certificates, expected: ExpectedCertificates, said:
         )
     if not leaf.covers_name:
         names = ", ".join((*certificate.names, *certificate.addresses)[:4]) or "no name at all"
-        said.wrong.append(
-            f"{where} is for {names}, not for {found.host}: install the certificate for this name"
-        )
+        if found.host in certificate.names and _is_address(found.host):
+            said.wrong.append(
+                f"{where} has the address {found.host} as a DNS name (SAN DNS:{found.host}), but clients look for it among the "
+                f"IP addresses: reissue it with SAN IP:{found.host}"
+            )
+        else:
+            said.wrong.append(
+                f"{where} is for {names}, not for {found.host}: install the certificate for this name"
+            )
     if expired:
         said.wrong.append(
             f"{where} expired {words_for(found.at - certificate.not_after)} ago ({certificate.not_after:%Y-%m-%d %H:%M} UTC): "
@@ -140,8 +165,58 @@ def _leaf(leaf: Leaf, found: Certificates, expected: ExpectedCertificates, said:
             said.wrong.extend(
                 f"{where}, issuer {issuer.subject}: {text}" for text in _strength(issuer, expected.profile)
             )
+    _path(where, leaf, found.at, expected, said)
     _order(where, leaf, said)
     _revoked(where, leaf, found.at, expected, said)
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _path(where: str, leaf: Leaf, at: datetime, expected: ExpectedCertificates, said: _Said) -> None:
+    """Judge the issuers that clients go through, and name those that were sent and no longer serve."""
+    tls, used = expected.tls, {issuer.sha256 for issuer in leaf.path}
+    for issuer in leaf.path:
+        lifetime, left = issuer.not_after - issuer.not_before, issuer.not_after - at
+        fail, warn = min(tls.issuer_fail_under, lifetime / 6), min(tls.issuer_warn_under, lifetime / 3)
+        needed = max(fail, (tls.valid_until or at) + _DAY - at)
+        ends = f"{where}: its {_rank(issuer)} {issuer.subject} expires in {words_for(left)} ({issuer.not_after:%Y-%m-%d %H:%M} UTC)"
+        if issuer.sha256 in leaf.spare:
+            if left < warn:
+                said.notes.append(
+                    f"{ends}; OpenSSL then takes another path, clients that do not will reject it"
+                )
+        elif left < needed:
+            new = (
+                "renew the root and its whole chain"
+                if issuer.self_issued
+                else "serve its successor, and reissue the leaf by it"
+            )
+            said.wrong.append(
+                f"{ends}, limit {words_for(needed)}, and every client rejects the chain then: {new}"
+            )
+        elif left < warn:
+            said.notes.append(f"{ends}: its successor is due (under {words_for(warn)})")
+    for issuer in leaf.chain:
+        if issuer.not_after <= at and issuer.sha256 not in used and leaf.trust.code == 0:
+            said.notes.append(
+                f"{where}: the {_rank(issuer)} {issuer.subject} that is sent too expired {issuer.not_after:%Y-%m-%d}: browsers and "
+                "OpenSSL 1.1.0 and later take the other path; OpenSSL 1.0.2, GnuTLS before 3.6.14 and old devices reject it; remove it from the file"
+            )
+    for subject, crl in leaf.path_crls:
+        if crl.revoked:
+            said.wrong.append(
+                f"{where}: its issuer {subject} was revoked according to {crl.url}: reissue the leaf by another issuer"
+            )
+        elif problem := _no_use_of_list(crl, at):
+            said.unknown.append(
+                f"{where}: whether its issuer {subject} was revoked cannot be determined: {problem}"
+            )
+
+
+def _rank(issuer: Certificate) -> str:
+    return "root" if issuer.self_issued else "intermediate"
 
 
 def _called(certificate: Certificate) -> str:
@@ -349,6 +424,8 @@ def _kinds(found: Certificates, expected: ExpectedCertificates) -> Iterator[Said
 def _readings(found: Certificates, expected: ExpectedCertificates) -> Iterator[Reading]:
     yield Reading("addresses", len(found.addresses))
     for address in found.addresses:
+        if address.connections:
+            yield Reading(f"{address.address} connections", address.connections)
         for leaf in address.leaves:
             left = leaf.certificate.not_after - found.at
             needed = _needed(leaf.certificate, found.at, expected)

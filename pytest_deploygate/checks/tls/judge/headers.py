@@ -38,6 +38,7 @@ def look(found: HttpAnswers | None, expected: Http, profile: Profile, host: str)
         said.unknown.append(
             "what another origin may read is unknown: that request was not answered; run this again"
         )
+    _downgrade(found.page, host, said)
     _redirect(found, expected, host, said)
     results = observatory.results(found, expected, host)
     said.score, said.grade = observatory.score(results)
@@ -51,6 +52,21 @@ def look(found: HttpAnswers | None, expected: Http, profile: Profile, host: str)
             f"security headers: {said.score} ({said.grade})" + (f"; {', '.join(costs)}" if costs else "")
         )
     return said
+
+
+def _downgrade(page: Page, host: str, said: Look) -> None:
+    """Report what else clients get: a way back to plain HTTP, or an error page whose headers were judged."""
+    target = observatory.leads_to(page)
+    if target is not None and target[0] == "http":
+        where = (page.first("location") or "")[:80]
+        if target[1] == host.lower():
+            said.wrong.append(
+                f"HTTPS answers {page.status} to {where}, back to plain HTTP: redirect to https://{host} or serve the page"
+            )
+        else:
+            said.notes.append(f"HTTPS answers {page.status} to {where}, which is plain HTTP")
+    elif page.status >= 400:
+        said.notes.append(f"the page answers {page.status}, so the headers are those of an error page")
 
 
 def _hsts(page: Page, profile: Profile, said: Look) -> None:
@@ -95,6 +111,8 @@ def _redirect(found: HttpAnswers, expected: Http, host: str, said: Look) -> None
             )
         return
     target = observatory.leads_to(found.plain)
+    if found.plain.all("set-cookie"):
+        said.notes.append(f"plain HTTP on port {port} sets a cookie, which anyone on the way can read")
     if target is None:
         said.wrong.append(
             f"plain HTTP on port {port} answers {found.plain.status} and does not redirect to HTTPS: "

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Leaf, Offers
 from pytest_deploygate.checks.tls.judge import headers
+from pytest_deploygate.checks.tls.judge.certificates import NO_TLS
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.collector import Collector
@@ -64,6 +65,8 @@ def judge_protocols(found: Offers, expected: ExpectedProtocols) -> Judgement:
             said.wrong(*more.wrong, where=address.address)
             said.unknown(*more.unknown, where=address.address)
             said.note(*more.notes, where=address.address)
+    if expected.certificates is not None:
+        _clients(expected.certificates, said)
     if expected.endpoint.stapling and expected.certificates is not None:
         _stapling(expected.certificates, said)
     elif expected.endpoint.stapling:
@@ -169,6 +172,17 @@ def _notes(found: Agreed, profile: Profile) -> Iterator[str]:
         yield f"the server closes the connection without an alert, which counts as off, for {'; '.join(silent)}"
 
 
+def _clients(certificates: Certificates, said: Collector) -> None:
+    """What a server agrees to in its hello is worth nothing if no client gets through the handshake."""
+    for address in certificates.addresses:
+        client = address.client
+        if client is not None and client.code == NO_TLS and not address.asks_client:
+            said.wrong(
+                f"an ordinary client cannot connect: {client.text}; check that the key fits the certificate, and the server's log",
+                where=address.address,
+            )
+
+
 def _stapling(certificates: Certificates, said: Collector) -> None:
     """A fresh OCSP response for this certificate must be stapled if it names a responder."""
     for address in certificates.addresses:
@@ -190,6 +204,12 @@ def _staple(leaf: Leaf, at: datetime) -> Iterator[str]:
     if not certificate.responders and not certificate.must_staple:
         return
     if staple is None:
+        if certificate.must_staple and not certificate.responders:
+            yield (
+                f"{where} must be stapled (must-staple) but names no OCSP responder, so no response can be fetched, and clients that "
+                "follow it refuse: reissue it without must-staple"
+            )
+            return
         must = "must be stapled" if certificate.must_staple else "names an OCSP responder"
         yield f"{where} {must}, but no response is stapled: turn stapling on"
     elif not staple.about_this or staple.status not in ("good", "revoked"):

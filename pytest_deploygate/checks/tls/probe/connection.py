@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import select
 import socket
-import struct
 import threading
 from dataclasses import dataclass, field
+
+from OpenSSL import SSL
 
 from pytest_deploygate.checks.tls.probe import starttls
 from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, for_version, say_hello
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, StartTls
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.deadline import Deadline
 from pytest_deploygate.model import NotReached
 
 #: After this many unanswered connections in a row the rest are skipped: a firewall that drops costs a timeout each.
@@ -19,7 +22,10 @@ _PATIENCE = 3
 
 @dataclass(slots=True)
 class Place:
-    """One address and port. `lost` counts consecutive unanswered connections; `why` is the last error."""
+    """One address and port. `lost` counts consecutive unanswered connections; `why` is the last error.
+
+    `connections` counts hellos, `cut` those that ended without an answer and got one when they were repeated.
+    """
 
     host: str
     address: str
@@ -28,6 +34,8 @@ class Place:
     timeout_s: float
     lost: int = 0
     why: str = ""
+    connections: int = 0
+    cut: int = 0
     guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -102,8 +110,11 @@ def connect(where: Place) -> socket.socket:
 def hello(where: Place, offer: Offer, *, whole: bool = False) -> Answer:
     """Send one hello on a new connection; anything but accepted or refused is retried once."""
     answer = _hello(where, offer, whole=whole)
+    where.connections += 1
     if answer.outcome not in ("accepted", "refused"):
-        answer = _hello(where, offer, whole=whole)
+        first, answer = answer, _hello(where, offer, whole=whole)
+        where.connections += 1
+        where.cut += first.outcome in ("closed", "unreachable", "timeout") and answer.outcome == "accepted"
     if answer.outcome in ("timeout", "unreachable"):
         where.lost += 1
         where.why = answer.detail
@@ -132,9 +143,17 @@ def _words(error: OSError, timeout_s: float) -> str:
     return str(error.strerror or error)
 
 
-def kernel_timeout(connection: socket.socket, timeout_s: float) -> None:
-    """Let the kernel end reads and writes that take too long: pyOpenSSL works on the descriptor itself."""
-    connection.setblocking(True)
-    value = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        connection.setsockopt(socket.SOL_SOCKET, option, value)
+def handshake(connection: SSL.Connection, plain: socket.socket, deadline: Deadline) -> None:
+    """Do pyOpenSSL's handshake, which does not wait by itself on a socket with a timeout. Raises OSError, SSL.Error."""
+    while True:
+        try:
+            connection.do_handshake()
+        except SSL.WantReadError:
+            wanted = select.POLLIN
+        except SSL.WantWriteError:
+            wanted = select.POLLOUT
+        else:
+            return
+        ready = select.poll()
+        ready.register(plain, wanted)
+        ready.poll(deadline.left_s() * 1000)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
+from pytest_deploygate.clients.deadline import Deadline
+
 VERSIONS = {"SSLv3": 0x0300, "TLSv1.0": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _VERSION_NAMES = {number: name for name, number in VERSIONS.items()}
 #: IANA's TLS Supported Groups; names as Mozilla's guidelines and OpenSSL write them.
@@ -49,6 +51,8 @@ _SIGNATURES = (
 )  # fmt: skip
 _ECDSA_SIGNATURES = (0x0403, 0x0503, 0x0603, 0x0203)
 _MOST_BYTES = 200_000
+#: An alert's level, and the warning that announces the end of the connection.
+_WARNING, _CLOSE_NOTIFY = b"\x01", b"\x00"
 
 
 @cache
@@ -104,7 +108,8 @@ class Answer:
     """A server's reply. `outcome` is one of accepted, refused (an alert or another version), closed, timeout, no-tls.
 
     `detail` has the alert's name or what else was seen. `group` is the server's choice, None where none was seen.
-    `chain` are certificates in DER as they were sent (TLS 1.2 and before), `staple` the stapled OCSP response.
+    `chain` are certificates in DER as they were sent (TLS 1.2 and before), `staple` the stapled OCSP response,
+    `asks_client` is whether a certificate was requested from us.
     """
 
     outcome: str
@@ -117,16 +122,18 @@ class Answer:
     secure_renegotiation: bool = False
     chain: tuple[bytes, ...] = ()
     staple: bytes | None = None
+    asks_client: bool = False
 
 
 def say_hello(connection: socket.socket, host: str, offer: Offer, *, whole: bool = False) -> Answer:
     """Send the hello on a connection that is ready for TLS; `whole` reads up to ServerHelloDone.
 
-    The socket's timeout applies to each read. The connection cannot be used afterwards.
+    The socket's timeout applies to the whole answer. The connection cannot be used afterwards.
     """
+    deadline = Deadline(connection.gettimeout() or 0.0)
     try:
         connection.sendall(_client_hello(host, offer))
-        return _read_answer(connection, offer, whole=whole)
+        return _read_answer(connection, offer, deadline, whole=whole)
     except TimeoutError:
         return Answer("timeout", "no answer to the hello in time")
     except (ConnectionError, BrokenPipeError) as error:
@@ -197,6 +204,7 @@ class _Heard:
     dh_bits: int | None = None
     chain: tuple[bytes, ...] = ()
     staple: bytes | None = None
+    asks_client: bool = False
 
     def answer(self, offer: Offer) -> Answer:
         name = _VERSION_NAMES.get(self.version, hex(self.version))
@@ -212,28 +220,34 @@ class _Heard:
             0xFF01 in self.extensions,
             self.chain,
             self.staple,
+            self.asks_client,
         )
 
 
-def _read_answer(connection: socket.socket, offer: Offer, *, whole: bool) -> Answer:
+def _read_answer(connection: socket.socket, offer: Offer, deadline: Deadline, *, whole: bool) -> Answer:
     heard = _Heard()
     handshake = b""
+    warned = ""
     total = 0
     while total < _MOST_BYTES:
-        header = _exactly(connection, 5)
+        header = _exactly(connection, 5, deadline)
         if len(header) < 5:
-            return heard.answer(offer) if heard.suite else Answer("closed", "closed without an alert")
+            return (
+                heard.answer(offer) if heard.suite else Answer("closed", f"closed without an alert{warned}")
+            )
         kind, _, length = struct.unpack("!BHH", header)
         if kind not in (20, 21, 22, 23):
             return Answer("no-tls", f"the answer begins with {header!r}")
-        content = _exactly(connection, length)
+        content = _exactly(connection, length, deadline)
         total += length
         if kind == 21:
             if heard.suite:
                 return heard.answer(offer)
-            return Answer(
-                "refused", f"alert {_ALERTS.get(content[1], content[1])}" if len(content) > 1 else "alert"
-            )
+            name = f"alert {_ALERTS.get(content[1], content[1])}" if len(content) > 1 else "alert"
+            if content[:1] == _WARNING and content[1:] != _CLOSE_NOTIFY:
+                warned = f" after the warning {name}"  # clients go on
+                continue
+            return Answer("refused", name)
         if kind != 22:
             return heard.answer(offer) if heard.suite else Answer("no-tls", f"record of type {kind}")
         handshake += content
@@ -243,10 +257,10 @@ def _read_answer(connection: socket.socket, offer: Offer, *, whole: bool) -> Ans
     return Answer("no-tls", "the handshake does not end")
 
 
-def _exactly(connection: socket.socket, size: int) -> bytes:
+def _exactly(connection: socket.socket, size: int, deadline: Deadline) -> bytes:
     got = b""
     while len(got) < size:
-        part = connection.recv(size - len(got))
+        part = deadline.receive(connection, size - len(got))
         if not part:
             return got
         got += part
@@ -270,6 +284,8 @@ def _take_messages(data: bytes, heard: _Heard, *, whole: bool) -> tuple[bytes, b
             _key_exchange(body, heard)
             if not whole:
                 return data, True
+        elif kind == 13:
+            heard.asks_client = True
         elif kind == 14:
             return data, True
     return data, False

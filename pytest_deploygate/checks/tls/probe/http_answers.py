@@ -10,6 +10,7 @@ from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.deadline import Deadline, end
 
 _MOST_BODY = 300_000
 
@@ -37,14 +38,16 @@ def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | 
         name = where.host if port in (80, 443) else f"{where.host}:{port}"
         headers = {"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
         with reach.attempt(f"{kind}://{reach.at(where.address, port)}{http.path}"):
-            connection.request("GET", http.path, headers=headers | ({"Origin": origin} if origin else {}))
-            answer = connection.getresponse()
+            sent = headers | ({"Origin": origin} if origin else {})
+            answer, body = connection.fetch(http.path, sent, _MOST_BODY)
         got = tuple((key.lower(), value) for key, value in answer.getheaders())
-        return Page(answer.status, got, answer.read(_MOST_BODY).decode(errors="replace")), "", False
+        return Page(answer.status, got, body.decode(errors="replace")), "", False
     except ConnectionRefusedError:
         return None, f"port {port} refuses connections", True
     except reach.Silent as silent:
         return None, str(silent), False
+    except TimeoutError as error:
+        return None, f"port {port}: {str(error) or 'no answer in time'}", False
     except (OSError, http_error) as error:
         return None, f"port {port}: {str(error) or type(error).__name__}", False
     finally:
@@ -61,16 +64,24 @@ class AtAddress(http.client.HTTPConnection):
         super().__init__(where.host, port, timeout=where.timeout_s)
         self._where = where
         self._tls = tls
+        self._taken: socket.socket | None = None
+
+    def fetch(self, path: str, headers: dict[str, str], most: int) -> tuple[http.client.HTTPResponse, bytes]:
+        """Get a page and at most `most` bytes of its body, all within the place's timeout. Raises OSError, HTTPException."""
+        with Deadline(self._where.timeout_s).cutting(lambda: end(self._taken)):
+            self.request("GET", path, headers=headers)
+            answer = self.getresponse()
+            return answer, answer.read(most)
 
     def connect(self) -> None:
         """Connect to the address itself."""
         plain = socket.create_connection((self._where.address, self.port), timeout=self._where.timeout_s)
         if not self._tls:
-            self.sock = plain
+            self.sock = self._taken = plain
             return
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         context.set_ciphers("ALL:@SECLEVEL=0")
-        self.sock = context.wrap_socket(plain, server_hostname=self._where.host)
+        self.sock = self._taken = context.wrap_socket(plain, server_hostname=self._where.host)

@@ -5,6 +5,7 @@ Each hello offers what is left and the server's choice is removed, until it refu
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 
 from OpenSSL import SSL
@@ -24,6 +25,7 @@ from pytest_deploygate.checks.tls.probe.hello import (
 )
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.clients.deadline import Deadline
 from pytest_deploygate.model import CannotTell
 
 _WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
@@ -179,20 +181,20 @@ def _renegotiates(where: Place) -> bool | None:
     context.set_verify(SSL.VERIFY_NONE, lambda *_: True)
     try:
         with connect(where) as plain:
-            tls_connection.kernel_timeout(plain, where.timeout_s)
             connection = SSL.Connection(context, plain)
             connection.set_tlsext_host_name(where.host.encode())
             connection.set_connect_state()
-            connection.do_handshake()
-            return _again(connection)
+            deadline = Deadline(where.timeout_s)
+            tls_connection.handshake(connection, plain, deadline)
+            return _again(connection, plain, deadline)
     except (OSError, SSL.Error, NoTls):
         return None
 
 
-def _again(connection: SSL.Connection) -> bool:
+def _again(connection: SSL.Connection, plain: socket.socket, deadline: Deadline) -> bool:
     try:
         connection.renegotiate()
-        connection.do_handshake()
+        tls_connection.handshake(connection, plain, deadline)
     except (OSError, SSL.Error):
         return False
     return connection.total_renegotiations() > 0

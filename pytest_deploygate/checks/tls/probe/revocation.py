@@ -126,16 +126,16 @@ def _download(url: str, timeout_s: float) -> x509.CertificateRevocationList | st
     # Imported here: most certificates name no list, and the import takes longer than a handshake.
     import requests  # noqa: PLC0415
 
-    from pytest_deploygate.clients.http import bodies, sending  # noqa: PLC0415
+    from pytest_deploygate.clients.http import sending, whole  # noqa: PLC0415
 
     try:
         with sending.once(
-            f"GET {url}", url, timeout_s, lambda s: requests.get(url, timeout=s, stream=True)
+            f"GET {url}", url, timeout_s, lambda s: whole.request("GET", url, s, stream=True)
         ) as answer:
             if answer.status_code != requests.codes.ok:
                 return f"{url} answers {answer.status_code}"
-            raw = bodies.read(answer, _LARGEST + 1, timeout_s)
-        if len(raw) > _LARGEST:
+            raw, all_of_it = whole.read(answer, _LARGEST)
+        if not all_of_it:
             return f"{url} is larger than {_LARGEST} bytes"
         if raw.startswith(b"-----"):
             return x509.load_pem_x509_crl(raw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from OpenSSL import crypto
 
@@ -107,18 +108,41 @@ def _crls(points: object) -> tuple[str, ...]:
     return tuple(str(name.value) for name in names if isinstance(name, x509.UniformResourceIdentifier))
 
 
-def trust(chain: Sequence[bytes], roots: Path | None) -> Trust:
-    """Verify a chain as it was sent, leaf first, at the current time. Raises CannotTell when the roots cannot be read."""
+def trust(chain: Sequence[bytes], roots: Path | None) -> tuple[Trust, tuple[bytes, ...]]:
+    """Verify a chain as it was sent, leaf first, at the current time; return the result and the issuers up to the root.
+
+    Raises CannotTell when the roots cannot be read.
+    """
+    return _verified(chain, _store(str(roots) if roots else None, _changed(roots)))
+
+
+def spare(chain: Sequence[bytes], path: Sequence[bytes], roots: Path | None) -> frozenset[str]:
+    """Return the issuers of a path (SHA-256) after whose end OpenSSL finds another path for the same leaf."""
+    leaf = x509.load_der_x509_certificate(chain[0])
+    found = set()
+    for der in path:
+        issuer = x509.load_der_x509_certificate(der)
+        after = issuer.not_valid_after_utc + timedelta(seconds=1)
+        if after > leaf.not_valid_after_utc:
+            continue  # the leaf ends first, so nothing can be verified then
+        store = _loaded(str(roots) if roots else None)
+        store.set_time(after)
+        if _verified(chain, store)[0].code == 0:
+            found.add(issuer.fingerprint(hashes.SHA256()).hex())
+    return frozenset(found)
+
+
+def _verified(chain: Sequence[bytes], store: crypto.X509Store) -> tuple[Trust, tuple[bytes, ...]]:
     try:
-        store = _store(str(roots) if roots else None, _changed(roots))
         leaf, *others = [crypto.X509.from_cryptography(x509.load_der_x509_certificate(der)) for der in chain]
-        crypto.X509StoreContext(store, leaf, others).verify_certificate()
+        _, *issuers = crypto.X509StoreContext(store, leaf, others).get_verified_chain()
     except crypto.X509StoreContextError as error:
         code, depth, text = error.errors
-        return Trust(int(code), str(text), int(depth))
+        return Trust(int(code), str(text), int(depth)), ()
     except ValueError as error:
-        return Trust(-1, f"it cannot be parsed: {error}")
-    return Trust(0, "leads to a trusted root")
+        return Trust(-1, f"it cannot be parsed: {error}"), ()
+    path = tuple(one.to_cryptography().public_bytes(Encoding.DER) for one in issuers)
+    return Trust(0, "leads to a trusted root"), path
 
 
 def issuer_of(chain: Sequence[bytes], roots: Path | None) -> x509.Certificate | None:
@@ -155,6 +179,10 @@ def _changed(roots: Path | None) -> int:
 @lru_cache(maxsize=16)
 def _store(roots: str | None, _changed_ns: int) -> crypto.X509Store:
     """Load roots once: the platform has some 140 certificates."""
+    return _loaded(roots)
+
+
+def _loaded(roots: str | None) -> crypto.X509Store:
     store = crypto.X509Store()
     paths = ssl.get_default_verify_paths()
     try:

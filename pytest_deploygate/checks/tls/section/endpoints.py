@@ -74,7 +74,7 @@ class Tls(Section):
         default=3,
         ge=2,
         le=20,
-        description="fresh connections to each address and kind of key: several backends may be behind one address",
+        description="fresh connections to each address, kind of key, and before and in TLS 1.3: several backends may be behind one address",
     )
     fail_under: Duration = Field(
         json_schema_extra={"weaker": "smaller"},
@@ -84,6 +84,15 @@ class Tls(Section):
     warn_under: Duration = Field(
         default=timedelta(days=30),
         description="a certificate warns with less time left than this or a third of its lifetime, whichever is smaller",
+    )
+    issuer_fail_under: Duration = Field(
+        json_schema_extra={"weaker": "smaller"},
+        default=timedelta(days=14),
+        description="an issuer, up to the root, fails with less time left than this or a sixth of its lifetime, whichever is smaller",
+    )
+    issuer_warn_under: Duration = Field(
+        default=timedelta(days=30),
+        description="an issuer warns with less time left than this or a third of its lifetime, whichever is smaller",
     )
     valid_until: datetime | None = Field(
         default=None,

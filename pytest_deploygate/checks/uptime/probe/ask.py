@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -143,6 +144,10 @@ def _words(error: Exception) -> str:
 
 def _system_said(error: OSError) -> str:
     """Return the system's message without asyncio's additions."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):  # its number is OpenSSL's, not the system's
+        return f"TLS fails: {error.reason or error}"
     known = os.strerror(error.errno) if error.errno and error.errno > 0 else ""
     return known if known and not known.startswith("Unknown") else str(error)[:_MOST_WORDS]
 

@@ -1,0 +1,34 @@
+"""The text of a page as browsers decode it: byte order mark, HTTP header, `<meta>`, then a guess (WHATWG Encoding, HTML)."""
+
+from __future__ import annotations
+
+import re
+
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;,"']+)""", re.IGNORECASE)
+#: Browsers look for `<meta charset>` here; html5lib parses this much.
+_BEGINNING = 4096
+
+
+def decoded(body: bytes, content_type: str) -> str:
+    """Decode a page. A charset that no browser knows counts as none, and bytes that do not fit are replaced."""
+    import html5lib  # noqa: PLC0415 (only pages need it)
+    import webencodings  # noqa: PLC0415
+
+    named = _CHARSET.search(content_type)
+    parser = html5lib.HTMLParser()
+    parser.parse(
+        body[:_BEGINNING],
+        transport_encoding=named[1] if named else None,
+        likely_encoding="utf-8" if _is_utf8(body) else None,
+        default_encoding="windows-1252",
+    )
+    return str(webencodings.decode(body, parser.documentEncoding or "windows-1252", "replace")[0])
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Tell whether a body is UTF-8. It may be cut within a character."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data" and error.start >= len(body) - 3
+    return True

@@ -1,0 +1,312 @@
+"""Names, zones and switches as resolvers see them: servers without EDNS or with truncated answers, aliases, CAA, serials."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import socket
+import subprocess
+import time
+
+import dns.message
+import dns.query
+import dns.rcode
+import pytest
+from dns_peer import records, serving, truncated, without_edns
+
+from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
+from pytest_deploygate.checks.dns.judge import names as judge_names
+from pytest_deploygate.checks.dns.judge import zone as judge_zone
+from pytest_deploygate.checks.dns.probe import names, propagation
+from pytest_deploygate.checks.dns.section import Cutover, Dns, DnsName
+from pytest_deploygate.clients import reach
+from pytest_deploygate.model import Verdict
+
+ZONE = (
+    "@ 60 SOA ns1.example.test. hostmaster.example.test. 1 3600 600 604800 60",
+    "@ 60 NS ns1.example.test.",
+    "@ 60 NS ns2.example.test.",
+    "ns1 60 A 127.0.0.1",
+    "ns2 60 A 127.0.0.1",
+)
+APP = (*ZONE, "app 60 A 192.0.2.10")
+WANTED = DnsName.model_validate({"name": "app.example.test", "addresses": ["192.0.2.10"]})
+
+
+@pytest.fixture(autouse=True)
+def afresh():
+    reach.begin()
+    names._without_edns.clear()
+    yield
+    reach.begin()
+
+
+@contextlib.contextmanager
+def zone(*answers, resolvers=(), timeout="500ms"):
+    """Serve each of these as a server of the zone, or as a resolver."""
+    with contextlib.ExitStack() as stack:
+
+        def section(prefix, each):
+            return [
+                {
+                    "name": f"{prefix}{n}.example.test",
+                    "address": "127.0.0.1",
+                    "port": stack.enter_context(serving(one)),
+                }
+                for n, one in enumerate(each, 1)
+            ]
+
+        keys = {
+            "zone": "example.test",
+            "servers": section("ns", answers),
+            "timeout": timeout,
+            "min_servers": 1,
+        }
+        yield Dns.model_validate(keys | ({"resolvers": section("r", resolvers)} if resolvers else {}))
+
+
+def of_name(settings, wanted=WANTED):
+    found = names.name(settings, wanted)
+    return judge_names.judge_name(judge_names.Named(found), judge_names.ExpectedName(settings, wanted))
+
+
+def of_zone(settings):
+    return judge_zone.judge_zone(names.zone(settings), settings)
+
+
+def test_truncated_over_udp_and_whole_over_tcp():
+    """Resolvers ask again over TCP."""
+    with zone(truncated(records(*APP)), records(*APP)) as settings:
+        assert of_name(settings).verdict is Verdict.PASS
+        judgement = of_zone(settings)
+        assert "lame" not in judgement.reason
+        assert judgement.verdict is Verdict.PASS, judgement.reason
+
+
+def test_truncated_and_no_tcp():
+    """Then nobody gets an answer from it."""
+
+    def answers(asked, tcp):
+        return None if tcp else truncated(records(*APP))(asked, tcp)
+
+    with zone(answers, records(*APP)) as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "truncated" in judgement.reason
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS, None])
+def test_no_edns(rcode):
+    """Resolvers ask again without it; the note names EDNS and the server."""
+    with zone(without_edns(records(*APP), rcode), records(*APP)) as settings:
+        judgement = of_name(settings)
+        assert judgement.verdict is Verdict.PASS, judgement.reason
+        assert [note for note in judgement.notes if "EDNS" in note and note.startswith("ns1")]
+        assert not [note for note in judgement.notes if note.startswith("ns2")]
+        whole = of_zone(settings)
+    assert whole.verdict is Verdict.PASS, whole.reason
+    assert [note for note in whole.notes if "EDNS" in note]
+
+
+def test_a_dead_server_is_not_one_without_edns():
+    with zone(lambda _asked, _tcp: None, records(*APP), timeout="200ms") as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert not [note for note in judgement.notes if "EDNS" in note]
+
+
+@pytest.mark.parametrize(
+    ("name", "caa", "verdict", "says"),
+    [
+        ("app", ['0 ISSUE "LetsEncrypt.org"'], Verdict.PASS, ""),
+        ("app", ['0 issue "letsencrypt.org; validationmethods=dns-01"'], Verdict.PASS, ""),
+        ("app", ['0 iodef "mailto:security@example.test"'], Verdict.PASS, "restrict nobody"),
+        ("app", ['0 issuewild "other.example"'], Verdict.PASS, "restrict nobody"),
+        ("app", ['0 issue ";"'], Verdict.FAIL, "CAA allows nobody"),
+        ("app", ['0 issue "other.example"'], Verdict.FAIL, "CAA allows other.example"),
+        (
+            "app",
+            ['0 issue "letsencrypt.org"', '128 tbs "unknown"'],
+            Verdict.INCONCLUSIVE,
+            "critical CAA tag 'tbs'",
+        ),
+        ("*", ['0 issue "letsencrypt.org"', '0 issuewild ";"'], Verdict.FAIL, "CAA allows nobody"),
+        ("*", ['0 issue ";"', '0 IssueWild "letsencrypt.org"'], Verdict.PASS, ""),
+        ("*", ['0 issue "letsencrypt.org"'], Verdict.PASS, ""),
+    ],
+)
+def test_caa(name, caa, verdict, says):
+    lines = [f"{name} 60 CAA {one}" for one in caa]
+    wanted = DnsName.model_validate(
+        {"name": f"{name}.example.test", "addresses": ["192.0.2.10"], "caa": ["letsencrypt.org"]}
+    )
+    with zone(records(*ZONE, f"{name} 60 A 192.0.2.10", *lines)) as settings:
+        judgement = of_name(settings, wanted)
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason or any(says in note for note in judgement.notes)
+
+
+@pytest.mark.parametrize(
+    ("rcode", "says"),
+    [(dns.rcode.SERVFAIL, "answers SERVFAIL to AAAA"), (dns.rcode.NXDOMAIN, "answers NXDOMAIN to AAAA")],
+)
+def test_aaaa_fails_while_a_is_right(rcode, says):
+    def answers(asked, tcp):
+        made = records(*APP)(asked, tcp)
+        if asked.question[0].rdtype == dns.rdatatype.AAAA:
+            made.authority.clear()
+            made.set_rcode(rcode)
+        return made
+
+    with zone(answers) as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert says in judgement.reason
+
+
+LOOP = ("app 60 CNAME www.example.test.", "www 60 CNAME app.example.test.")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        LOOP,
+        ("app 60 CNAME app.example.test.",),
+        (*LOOP[:1], "www 60 CNAME b.example.test.", "b 60 CNAME www.example.test."),
+    ],
+)
+@pytest.mark.parametrize("keys", [{"addresses": ["192.0.2.10"]}, {"cname": "www.example.test"}])
+def test_aliases_in_a_loop(lines, keys):
+    if "cname" in keys and "app 60 CNAME app" in lines[0]:
+        keys = {"cname": "app.example.test"}
+    with zone(records(*ZONE, *lines), records(*ZONE, *lines)) as settings:
+        judgement = of_name(settings, DnsName.model_validate({"name": "app.example.test", **keys}))
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "leads back to itself" in judgement.reason
+
+
+def test_an_alias_to_elsewhere_without_a_resolver():
+    with zone(records(*ZONE, "app 60 CNAME cdn.example.net.")) as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "dns.resolvers" in judgement.reason
+
+
+def test_an_alias_at_the_apex():
+    """SOA and NS are asked, and the alias comes."""
+    lines = ("@ 60 CNAME cdn.example.net.",)
+    apex = DnsName.model_validate({"name": "example.test", "addresses": ["192.0.2.10"]})
+    with zone(records(*lines)) as settings:
+        for judgement in (of_zone(settings), of_name(settings, apex)):
+            assert judgement.verdict is Verdict.FAIL
+            assert "alias" in judgement.reason
+            assert "at the top of the zone" in judgement.reason
+            assert "lame" not in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("serials", "newest"),
+    [
+        ((4294967295, 2), "newest is 2"),
+        ((1, 2), "newest is 2"),
+        ((2147483649, 1, 2), "none is newer"),
+        ((4294967290, 5, 4294967295), "newest is 5"),
+    ],
+)
+def test_serials(serials, newest):
+    """Serial number arithmetic: after the largest comes 0."""
+    each = [
+        records(f"@ 60 SOA ns1.example.test. h.example.test. {one} 3600 600 604800 60", *APP[1:])
+        for one in serials
+    ]
+    with zone(*each) as settings:
+        judgement = of_zone(settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert newest in judgement.reason, judgement.reason
+
+
+def switched(settings, folder, within="3s"):
+    cutover = Cutover.model_validate(
+        {"name": "app.example.test", "addresses": ["192.0.2.10"], "within": within}
+    )
+    found = propagation.watch(settings, cutover, folder / "seen.jsonl", lambda _: None)
+    return judge_cutover.judge_cutover(found, cutover)
+
+
+@pytest.mark.parametrize("before", [None, "NXDOMAIN"])
+def test_a_name_that_was_never_observed(tmp_path, before):
+    """However often it is asked: what resolvers keep is unknown. A name without a record is kept as that, too."""
+    if before:
+        with zone(records(*ZONE, soa_minimum=86400)) as settings:
+            assert switched(settings, tmp_path, within="100ms").verdict is Verdict.FAIL
+    with zone(records(*APP)) as settings:
+        for _ in range(3):
+            judgement = switched(settings, tmp_path)
+            assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert ("TTL 86400 s" if before else "never observed before") in judgement.reason
+
+
+def test_a_resolver_that_flaps(tmp_path):
+    """One of its caches has the old answer: a round in which it happens to be new is not enough."""
+    counts = itertools.count()
+
+    def flapping(asked, tcp):
+        old = next(counts) % 12 >= 8
+        return records(*ZONE, f"app 60 A {'198.51.100.1' if old else '192.0.2.10'}")(asked, tcp)
+
+    with zone(records(*APP), resolvers=(records(*APP), flapping, records(*APP))) as settings:
+        judgement = switched(settings, tmp_path)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "r2.example.test" in judgement.reason
+
+
+@pytest.fixture
+def bind(tmp_path):
+    """BIND with a zone that has a loop, an alias to elsewhere, and CAA records in capitals."""
+    if not (named := shutil.which("named") or shutil.which("/usr/sbin/named")):
+        pytest.skip("BIND is not installed here")
+    with socket.socket(type=socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    zone_file = tmp_path / "zone"
+    zone_file.write_text(
+        "$TTL 60\n@ IN SOA ns1 h 1 3600 600 604800 60\n@ IN NS ns1\n@ IN NS ns2\nns1 IN A 127.0.0.1\nns2 IN A 127.0.0.1\n"
+        'app IN A 192.0.2.10\napp IN CAA 0 ISSUE "LetsEncrypt.org"\na IN CNAME b\nb IN CNAME a\nout IN CNAME cdn.example.net.\n'
+    )
+    (tmp_path / "named.conf").write_text(
+        f'options {{ directory "{tmp_path}"; listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; '
+        "recursion no; allow-transfer { none; }; };\ncontrols {};\n"
+        f'zone "example.test" {{ type primary; file "{zone_file}"; }};\n'
+    )
+    process = subprocess.Popen(
+        [named, "-g", "-n", "1", "-c", str(tmp_path / "named.conf")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        asked = dns.message.make_query("example.test", "SOA")
+        for _ in range(100):
+            with contextlib.suppress(OSError, dns.exception.DNSException):
+                dns.query.udp(asked, "127.0.0.1", port=port, timeout=0.2)
+                break
+            time.sleep(0.05)
+        server = {"name": "ns1.example.test", "address": "127.0.0.1", "port": port}
+        yield Dns.model_validate(
+            {"zone": "example.test", "servers": [server], "min_servers": 1, "timeout": "10s"}
+        )
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_bind(bind):
+    """A real server's answers: a whole zone, a loop, an alias to elsewhere, CAA."""
+    assert of_zone(bind).verdict is Verdict.PASS
+    keys = {"name": "app.example.test", "addresses": ["192.0.2.10"], "caa": ["letsencrypt.org"]}
+    assert of_name(bind, DnsName.model_validate(keys)).verdict is Verdict.PASS
+    looped = of_name(bind, DnsName.model_validate({"name": "a.example.test", "addresses": ["192.0.2.10"]}))
+    assert looped.verdict is Verdict.FAIL
+    assert "leads back to itself (a.example.test -> b.example.test -> a.example.test)" in looped.reason
+    out = of_name(bind, DnsName.model_validate({"name": "out.example.test", "addresses": ["192.0.2.10"]}))
+    assert out.verdict is Verdict.INCONCLUSIVE
