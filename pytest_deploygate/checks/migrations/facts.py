@@ -32,16 +32,6 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class LintFacts:
-    """All statements in order. `sources` names the migrations that were read."""
-
-    sources: tuple[str, ...]
-    steps: tuple[Step, ...]
-    slot_limit_bytes: int | None
-    replicas: int
-
-
-@dataclass(frozen=True, slots=True)
 class Revision:
     """One migration of the script folder; `down` are the revisions that must be applied before it."""
 
@@ -85,3 +75,92 @@ class SchemaVersions:
     expected: tuple[str, ...]
     scripts: Scripts | None
     nodes: tuple[NodeVersion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A live table, quoted as the server does: its size, that with all its children, and its estimated rows."""
+
+    name: str
+    size_bytes: int
+    tree_bytes: int
+    rows: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that a statement held when it ended. `new`: the statement took it, no earlier one of its transaction."""
+
+    relation: str
+    mode: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A plan that changes rows of a live table. `condition` is the server's words, empty: none.
+
+    `share` is the part of the rows that it touches by the live statistics, 0 to 1; None if they do not tell.
+    """
+
+    relation: str
+    condition: str
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one statement did on the scratch server. Names of relations are those of live ones only.
+
+    `rewritten`: their file changed; `scanned`, `indexed`: read whole, or an index was built on them; `reindexed`: an
+    index's file changed. `bare_not_null` are new columns without a default that may not be null. `lock_timeout_ms` is
+    the setting in force, 0 for none.
+    """
+
+    source: str
+    line: int
+    text: str
+    tag: str
+    held: tuple[Held, ...] = ()
+    rewritten: tuple[str, ...] = ()
+    reindexed: tuple[str, ...] = ()
+    scanned: tuple[str, ...] = ()
+    indexed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
+    bare_not_null: tuple[str, ...] = ()
+    writes: tuple[Write, ...] = ()
+    lock_timeout_ms: int = 0
+    sqlstate: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The pending migrations, run on a scratch server with the live schema.
+
+    `sources` are the migrations that ran or were tried. `left_out` is what of the live schema could not be copied,
+    `problem` why a tool did not run to its end although no statement failed.
+    """
+
+    server: str
+    sources: tuple[str, ...]
+    observed: tuple[Observed, ...]
+    relations: tuple[Relation, ...]
+    left_out: tuple[str, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LintFacts:
+    """All statements in order. `sources` names the migrations that were read.
+
+    `rehearsal` is None if they were only read; `not_rehearsed` says why, and is empty where nobody asked for more.
+    """
+
+    sources: tuple[str, ...]
+    steps: tuple[Step, ...]
+    slot_limit_bytes: int | None
+    replicas: int
+    rehearsal: Rehearsal | None = None
+    not_rehearsed: str = ""

@@ -15,3 +15,7 @@ def needs(sections: Sections) -> Iterator[Need]:
         yield ReadEverything(("phase2.migrations",))
     if migrations and migrations.version_table:
         yield ReadTable(migrations.version_table, ("phase2.migrations",))
+    lint = sections.get("migration_lint")
+    if lint and lint.rehearse:
+        # pg_dump locks each table, ACCESS SHARE, which needs the right to read it.
+        yield ReadEverything(("guard.migration-lint",))
