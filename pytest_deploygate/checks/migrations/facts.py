@@ -33,11 +33,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One migration of the script folder; `down` are the revisions that must be applied before it."""
+    """One migration of the script folder; it follows those of `down`, and needs those of `depends` as well."""
 
     id: str
     down: tuple[str, ...]
     title: str
+    depends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,30 @@ class Scripts:
     revisions: tuple[Revision, ...]
     heads: tuple[str, ...]
     complaints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A tool's rows on one node, compared with its scripts as the tool does.
+
+    `ahead`: some of the `unknown` are newer than all scripts. `unclear` is what neither we nor the rows can tell, each as
+    a sentence; `notes` is what was left out on purpose.
+    """
+
+    pending: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    ahead: bool = False
+    unclear: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What the tool itself says, by its own command: which migrations are pending, as it names them."""
+
+    command: str
+    pending: tuple[str, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +90,21 @@ class NodeVersion:
     dirty: bool | None
     delayed: timedelta | None
     problem: str
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersions:
-    """All nodes, primary first, and the expected versions. `scripts` is None for a plain query."""
+    """All nodes, primary first, and the expected versions. `scripts` is None for a plain query.
+
+    `tool` is what the migration tool itself says; None if the inventory names no command for it.
+    """
 
     source: str
     expected: tuple[str, ...]
     scripts: Scripts | None
     nodes: tuple[NodeVersion, ...]
+    tool: ToolAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

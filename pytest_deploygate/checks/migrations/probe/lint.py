@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
+from pytest_deploygate.checks.migrations.probe import alembic_scripts
 from pytest_deploygate.checks.migrations.probe.rehearsal.rehearse import rehearse
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
@@ -140,13 +141,12 @@ def _alembic(cluster: Cluster, migrations: Migrations, since: str | None) -> lis
     try:
         from alembic.operations import Operations  # noqa: PLC0415 (an extra)
         from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
-        from alembic.script import ScriptDirectory  # noqa: PLC0415
     except ImportError:
         raise NotCovered(
             "Alembic is not installed here, so its migrations cannot be read; run: pip install 'pytest-deploygate[alembic]'"
         ) from None
     try:
-        scripts = ScriptDirectory(str(migrations.alembic))
+        scripts = alembic_scripts.directory(migrations.alembic or Path(), migrations.alembic_ini)
         base = since or _revisions(cluster, migrations)
         texts = []
         for script in reversed(list(scripts.iterate_revisions("heads", base or "base", implicit_base=True))):

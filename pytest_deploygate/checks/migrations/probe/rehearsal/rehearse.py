@@ -89,7 +89,7 @@ def _run(
     elif migrations and migrations.alembic and lint.alembic:
         before = watch.turns
         table = migrations.version_table or "alembic_version"
-        problem = runs.alembic(at, migrations.alembic, table, ends - time.monotonic())
+        problem = runs.alembic(at, migrations.alembic, migrations.alembic_ini, table, ends - time.monotonic())
         sources += dict.fromkeys(done.source for done, _ in watch.seen[before:] if done.source)
         if problem:
             return tuple(sources or ["Alembic"]), f"Alembic: {problem}"

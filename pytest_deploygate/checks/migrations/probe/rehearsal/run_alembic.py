@@ -1,4 +1,4 @@
-"""Run the pending Alembic migrations online; a program of its own: `run_alembic.py SCRIPTS URL VERSION_TABLE`.
+"""Run the pending Alembic migrations online; a program of its own: `run_alembic.py SCRIPTS URL VERSION_TABLE INI`.
 
 The team's env.py is not run: it may take the database's address from elsewhere, and must not reach the live one. The
 context is Alembic's own, so `op.get_bind()` and `context` work in the migrations.
@@ -7,20 +7,22 @@ context is Alembic's own, so `op.get_bind()` and `context` work in the migration
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 
-def main(folder: str, url: str, table: str) -> None:
+def main(folder: str, url: str, table: str, ini: str) -> None:
     """Upgrade the database at `url` to the heads, in one transaction as Alembic does by default."""
     from alembic.config import Config  # noqa: PLC0415 (an extra)
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
     from sqlalchemy import create_engine, pool, text  # noqa: PLC0415
+
+    from pytest_deploygate.checks.migrations.probe import alembic_scripts  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", folder.replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
+    scripts = alembic_scripts.directory(Path(folder), Path(ini) if ini else None)
     schema, _, name = table.rpartition(".")
     engine = create_engine(url, poolclass=pool.NullPool)
 

@@ -60,13 +60,13 @@ def psql(programs: Path, at: Address, file: Path, files_as: str, within_s: float
     return _ran(command, at.environment, file.parent, within_s)
 
 
-def alembic(at: Address, scripts: Path, table: str, within_s: float) -> str:
+def alembic(at: Address, scripts: Path, ini: Path | None, table: str, within_s: float) -> str:
     """Run Alembic's pending migrations in a process of their own; return what it said if it did not end well."""
     url = at.url.replace("postgresql://", "postgresql+psycopg://")
     program = str(Path(__file__).with_name("run_alembic.py"))
     # The migrations may import the application that their folder belongs to.
     path = os.pathsep.join([str(scripts.parent), *filter(None, [os.environ.get("PYTHONPATH", "")])])
-    command = [sys.executable, program, str(scripts), url, table]
+    command = [sys.executable, program, str(scripts), url, table, str(ini or "")]
     return _ran(command, at.environment | {"PYTHONPATH": path}, scripts.parent, within_s)
 
 
