@@ -109,12 +109,17 @@ class SchemaVersions:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A live table, quoted as the server does: its size, that with all its children, and its estimated rows."""
+    """A live table, quoted as the server does: its size, that with all its children, and its estimated rows.
+
+    `of_extension`: it belongs to an extension. `copied`: the scratch server has it.
+    """
 
     name: str
     size_bytes: int
     tree_bytes: int
     rows: float
+    of_extension: bool = False
+    copied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class Observed:
     """What one statement did on the scratch server. Names of relations are those of live ones only.
 
     `rewritten`: their file changed; `scanned`, `indexed`: read whole, or an index was built on them; `reindexed`: an
-    index's file changed. `bare_not_null` are new columns without a default that may not be null. `lock_timeout_ms` is
+    index's file changed. `triggers_off`: session_replication_role was replica. `bare_not_null` are new columns without a default that may not be null. `lock_timeout_ms` is
     the setting in force, 0 for none.
     """
 
@@ -161,6 +166,7 @@ class Observed:
     bare_not_null: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
     lock_timeout_ms: int = 0
+    triggers_off: bool = False
     sqlstate: str = ""
     message: str = ""
 

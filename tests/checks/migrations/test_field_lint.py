@@ -17,7 +17,7 @@ from pytest_deploygate.checks.migrations.probe.lint import pending_migrations
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.model import Judgement, Verdict
+from pytest_deploygate.model import CannotTell, Judgement, Verdict
 
 TABLES = """
 DROP SCHEMA IF EXISTS shop CASCADE;
@@ -318,3 +318,40 @@ def test_the_live_server_is_not_changed_and_nothing_is_left(
     assert "[drops]" in found.reason
     assert not list(scratch.iterdir())
     assert shop.sql("db1", "SELECT pg_current_wal_lsn(), count(*) FROM pg_class")[0][1] == before[0][1]
+
+
+def test_triggers_that_are_off_are_said_and_hide_nothing(
+    shop: Scratch, cluster: Cluster, tmp_path: Path
+) -> None:
+    off = "SET session_replication_role = replica;\n"
+    found = judged(cluster, tmp_path, SAFE + off + "UPDATE orders SET note = '' WHERE id = 7;\n")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "[skips-triggers]" in found.reason
+    found = judged(cluster, tmp_path, SAFE + off + "ALTER TABLE orders ALTER id TYPE bigint;\n")
+    assert "[rewrites-table]" in found.reason
+
+
+def test_an_allowed_rule_hides_no_other(shop: Scratch, cluster: Cluster, tmp_path: Path) -> None:
+    text = SAFE + "ALTER TABLE tiny DROP COLUMN x;\nALTER TABLE orders ALTER id TYPE bigint;\n"
+    allowed = [{"file": "V1__m.sql", "rule": "drops", "reason": "nobody reads it"}]
+    found = judged(cluster, tmp_path, text, allowed=allowed)
+    assert found.verdict is Verdict.FAIL
+    assert "[rewrites-table]" in found.reason
+    assert "[drops]" not in found.reason
+    # The name by which a reading knows the same statement is accepted as well.
+    allowed.append({"file": "V1__m.sql", "rule": "changes-type", "reason": "in the window"})
+    assert judged(cluster, tmp_path, text, allowed=allowed).verdict is Verdict.PASS
+
+
+def test_folders_below_and_capital_suffixes_are_run(shop: Scratch, cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "2026").mkdir()
+    (tmp_path / "2026" / "V2__x.SQL").write_text(SAFE + "ALTER TABLE orders ALTER id TYPE bigint;\n")
+    found = judged(cluster, tmp_path, SAFE + "SELECT 1;\n")
+    assert found.verdict is Verdict.FAIL
+    assert "V2__x.SQL:2 [rewrites-table]" in found.reason
+
+
+def test_an_empty_folder_is_no_pass(shop: Scratch, cluster: Cluster, tmp_path: Path) -> None:
+    lint = MigrationLint.model_validate({"files": [str(tmp_path)]})
+    with pytest.raises(CannotTell, match="matches nothing"):
+        pending_migrations(cluster, lint, None)

@@ -182,7 +182,7 @@ def _rules_of(hit: Hit, found: LintFacts, lint: MigrationLint) -> frozenset[str]
     return frozenset(
         rule
         for step in found.steps
-        if step.file == hit.file and (not hit.line or step.statement.line == hit.line)
+        if step.file == hit.file and hit.line and step.statement.line == hit.line
         for _, rule, _ in _hits(step, found, lint)
     )
 

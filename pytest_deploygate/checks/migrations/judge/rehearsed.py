@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Observed, Rehearsal, Relation
@@ -23,11 +24,29 @@ _TEXT = 80
 def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]:
     """Yield what each statement would do to a live table that is not small, and what is not known of it."""
     sizes = {relation.name: relation for relation in ran.relations}
+    if any("timescaledb" in words for words in ran.left_out):
+        # Without the extension, a hypertable is a parent of its chunks, and nothing carries an index on to them.
+        sizes = {name: replace(relation, size_bytes=relation.tree_bytes) for name, relation in sizes.items()}
+    absent = [r for r in ran.relations if not r.copied and not r.of_extension and r.size_bytes > lint.small]
+    if absent:
+        text = (
+            f"the scratch server lacks {_named([r.name for r in absent], sizes)} of the live database "
+            f"({'; '.join(ran.left_out[:2]) or 'made meanwhile'}): what would be done to it is unknown; install here what the "
+            "live database has"
+        )
+        yield Hit("", 0, frozenset({"not-copied"}), text, certain=False)
     for done in ran.observed:
         yield from _long(done, sizes, found, lint)
         yield from _always(done, sizes)
         yield from _locks(done, sizes, lint)
         yield from _error(done, ran)
+        if done.triggers_off:
+            yield _hit(
+                done, "skips-triggers",
+                "runs with session_replication_role = replica: neither triggers nor foreign keys look at its rows; review it "
+                "and allow it",
+                certain=False,
+            )  # fmt: skip
         if done.tag in _WRITES and any(words.startswith("auto_explain") for words in ran.left_out):
             yield _hit(
                 done,
@@ -184,6 +203,7 @@ def _error(done: Observed, ran: Rehearsal) -> Iterator[Hit]:
 def _hit(done: Observed, rule: str, text: str, *, certain: bool = True) -> Hit:
     where = done.source + (f":{done.line}" if done.line else "")
     words = " ".join(re.sub(r"--[^\n]*", " ", done.text).split())
+    words = re.sub(r"'[^']*'", "'…'", words)
     shown = words if len(words) <= _TEXT else words[:_TEXT] + "…"
     at = where if done.line else f"{where} ({shown})"
     return Hit(done.source, done.line, frozenset({rule}), f"{at} [{rule}] {text}", certain)

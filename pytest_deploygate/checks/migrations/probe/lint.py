@@ -43,13 +43,13 @@ def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrat
     Raises CannotTell if a file or the primary cannot be read, or NotCovered.
     """
     files = _paths(lint.files)
+    texts = _texts(files)
     rehearsal, not_rehearsed = None, ""
     if lint.rehearse:
         try:
             rehearsal = rehearse(cluster, lint, migrations, files)
         except CannotTell as unknown:
             not_rehearsed = str(unknown)
-    texts = _texts(files)
     if migrations and migrations.alembic and lint.alembic:
         try:
             texts += _alembic(cluster, migrations, lint.alembic_since)
@@ -57,7 +57,7 @@ def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrat
             # Python that asks the database cannot be printed as SQL; where it ran, that is no loss.
             if rehearsal is None or lint.alembic_since:
                 raise
-    if not texts and rehearsal is None:
+    if not texts and not (rehearsal and rehearsal.sources):
         raise CannotTell(
             "there is no migration to read: `files` matches nothing; name the files that are about to run"
             if lint.files
@@ -184,6 +184,9 @@ def _sizes(cluster: Cluster, tables: set[str]) -> dict[str, int]:
     query = """
 SELECT name, (SELECT sum(pg_table_size(part.relid)) FROM (SELECT relid FROM pg_partition_tree(oid)
     UNION SELECT oid) AS part)::int8
-FROM (SELECT name, to_regclass(name) AS oid FROM unnest(%s::text[]) AS name) AS found WHERE oid IS NOT NULL
+FROM (SELECT name, to_regclass(quoted) AS oid FROM unnest(%s::text[], %s::text[]) AS t (name, quoted)) AS found
+WHERE oid IS NOT NULL
 """
-    return dict(cluster.rows(cluster.primary, query, (sorted(tables),))) if tables else {}
+    names = sorted(tables)
+    quoted = [".".join(f'"{part}"' for part in name.replace('"', '""').split(".")) for name in names]
+    return dict(cluster.rows(cluster.primary, query, (names, quoted))) if tables else {}

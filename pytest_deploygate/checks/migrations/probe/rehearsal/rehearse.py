@@ -44,8 +44,8 @@ def rehearse(
             sources, problem = _run(at, programs, lint, migrations, files, watch)
         if relay.problems:
             raise CannotTell(f"the rehearsal was not observed whole: {relay.problems[0]}")
-    missing = [r.name for r in relations if r.name not in watch.names]
-    left_out = copied.left_out + tuple(f"table {name}" for name in missing[:3])
+    relations = tuple(replace(r, copied=r.name in watch.names) for r in relations)
+    left_out = copied.left_out
     if not watch.plans:
         left_out += (
             "auto_explain: the scratch server has no such module, so rows that are changed are unknown",

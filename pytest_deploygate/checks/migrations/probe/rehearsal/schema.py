@@ -31,7 +31,8 @@ SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relkind::text,
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END::int8 AS bytes,
        greatest(c.reltuples, 0)::float8 AS rows,
        (SELECT array_agg(format('%I.%I', pn.nspname, p.relname)) FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
-        JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid) AS parents
+        JOIN pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid) AS parents,
+       EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'p', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname !~ '^pg_(toast|temp)'
@@ -40,6 +41,15 @@ _ROLES = "SELECT rolname, rolsuper FROM pg_roles WHERE rolname !~ '^pg_' AND rol
 _SETTINGS = """
 SELECT s FROM pg_db_role_setting r CROSS JOIN unnest(r.setconfig) s JOIN pg_database d ON d.oid = r.setdatabase
 WHERE r.setrole = 0 AND d.datname = current_database()
+"""
+_SCHEMAS_OF_EXTENSIONS = """
+SELECT n.nspname FROM pg_namespace n WHERE EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass
+  AND d.objid = n.oid AND d.deptype = 'e') AND n.nspname !~ '^pg_'
+"""
+#: Without them no foreign server can be reached from the scratch server, and none written to.
+_USER_MAPPINGS = """
+SELECT format('DROP USER MAPPING FOR %s SERVER %I', CASE WHEN umuser = 0 THEN 'PUBLIC' ELSE quote_ident(usename) END, srvname)
+FROM pg_user_mappings
 """
 _RECORDS = """
 SELECT format('%%I.%%I', n.nspname, c.relname),
@@ -65,16 +75,19 @@ def live_relations(cluster: Cluster) -> tuple[Relation, ...]:
     """Read tables, views with data and their sizes from the primary; a parent's size has those of its children."""
     rows = cluster.rows(cluster.primary, _LIVE)
     children: dict[str, list[str]] = {}
-    for name, _, _, _, parents in rows:
+    for name, _, _, _, parents, _ in rows:
         for parent in parents or []:
             children.setdefault(parent, []).append(name)
-    own = {name: int(size) for name, _, size, _, _ in rows}
+    own = {name: int(size) for name, _, size, *_ in rows}
 
     def below(name: str, seen: set[str]) -> int:
         seen.add(name)
         return own.get(name, 0) + sum(below(c, seen) for c in children.get(name, []) if c not in seen)
 
-    return tuple(Relation(name, own[name], below(name, set()), count) for name, _, _, count, _ in rows)
+    return tuple(
+        Relation(name, own[name], below(name, set()), count, of_extension)
+        for name, _, _, count, _, of_extension in rows
+    )
 
 
 def copy(cluster: Cluster, server: Server, record: str) -> Copied:
@@ -88,7 +101,11 @@ def copy(cluster: Cluster, server: Server, record: str) -> Copied:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(settings.name))
             )
-    text = _dumped(cluster, server, "--schema-only")
+    with server.connect(settings.name) as connection:
+        # A dump leaves schemas of extensions to the extension, which may be missing here; tables in them are dumped.
+        for (name,) in cluster.rows(cluster.primary, _SCHEMAS_OF_EXTENSIONS):
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+    text = _dumped(cluster, server, "--schema-only", "--no-subscriptions")
     left_out = _loaded(server, settings.name, text)
     found = cluster.rows(cluster.primary, _RECORDS, (list(RECORDS), [record]))
     tables = dict.fromkeys(name for row in found for name in row if name)
@@ -109,6 +126,8 @@ def _filled_views(server: Server, database: str) -> tuple[str, ...]:
     """Populate the materialized views, which a dump leaves unpopulated; in the order of the dump, so bases come first."""
     errors: list[str] = []
     with server.connect(database) as connection:
+        for (drop,) in connection.execute(_USER_MAPPINGS).fetchall():
+            connection.execute(drop.encode())
         for (name,) in connection.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'm' ORDER BY oid"
         ):

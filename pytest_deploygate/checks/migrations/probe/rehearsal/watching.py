@@ -48,6 +48,7 @@ WITH held AS MATERIALIZED (
     AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
 SELECT jsonb_build_object(
   'lock_timeout', (SELECT setting::int8 FROM pg_settings WHERE name = 'lock_timeout'),
+  'triggers_off', current_setting('session_replication_role') = 'replica',
   'locks', (SELECT jsonb_agg(jsonb_build_array(oid, mode)) FROM held),
   'changed', (SELECT jsonb_agg(jsonb_build_array(c.oid::int8, c.relfilenode::int8, format('%I.%I', n.nspname, c.relname)))
     FROM deploygate_rehearsal.base b JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -70,6 +71,8 @@ BEGIN
 END $$;
 CREATE EVENT TRIGGER deploygate_ddl ON ddl_command_end EXECUTE FUNCTION deploygate_rehearsal.ddl();
 CREATE EVENT TRIGGER deploygate_dropped ON sql_drop EXECUTE FUNCTION deploygate_rehearsal.dropped();
+ALTER EVENT TRIGGER deploygate_ddl ENABLE ALWAYS;
+ALTER EVENT TRIGGER deploygate_dropped ENABLE ALWAYS;
 """
 _PLANS = (
     "session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0", "auto_explain.log_format = 'json'",
@@ -227,7 +230,7 @@ class Watch:
         done = Observed(
             self.source, 0, text, tag, held, rewritten, reindexed, tuple(dict.fromkeys(scanned)),
             tuple(here[name] for name in said.indexed if name in here), tuple(said.dropped), renamed + more, bare,
-            lock_timeout_ms=int(look["lock_timeout"]),
+            lock_timeout_ms=int(look["lock_timeout"]), triggers_off=look["triggers_off"] and tag not in ("COMMIT", "ROLLBACK"),
         )  # fmt: skip
         empty = replace(done, held=(), lock_timeout_ms=0) == Observed(self.source, 0, text, tag)
         if last and empty and not said and not any(h.new for h in held):
