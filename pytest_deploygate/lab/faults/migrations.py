@@ -88,3 +88,28 @@ LOCKS = Fault(
     says="CONCURRENTLY",
     scope="phase2 and guard",
 )
+HIDDEN = Fault(
+    "migration-hidden-in-block",
+    "the next migration rewrites platform.readings within a DO block, which no reading of its SQL can tell",
+    {"guard.migration-lint": "fail"},
+    _upcoming(
+        "0004_block.sql",
+        "SET lock_timeout = '5s';\nDO $$ BEGIN EXECUTE format('ALTER TABLE platform.%I ALTER COLUMN quality TYPE integer',"
+        " 'readings'); END $$;\n",
+    ),
+    _withdraw("0004_block.sql"),
+    says="rewrites the table",
+    scope="phase2 and guard",
+)
+REFUSED = Fault(
+    "migration-refused",
+    "the next migration cannot run: PostgreSQL builds no index concurrently on a partitioned table",
+    {"guard.migration-lint": "fail"},
+    _upcoming(
+        "0005_concurrently.sql",
+        "CREATE INDEX CONCURRENTLY readings_value_idx ON platform.readings (value);\n",
+    ),
+    _withdraw("0005_concurrently.sql"),
+    says="partitioned table",
+    scope="phase2 and guard",
+)
