@@ -135,6 +135,7 @@ HARMFUL = {
     "concurrently in a transaction": ("BEGIN; CREATE INDEX CONCURRENTLY i ON orders (id); COMMIT", "concurrently-in-transaction", "25001"),
     "concurrently on partitions": ("CREATE INDEX CONCURRENTLY ev ON events (at)", "fails", "partitioned table"),
     "refresh without a unique index": ("REFRESH MATERIALIZED VIEW CONCURRENTLY sums", "fails", "unique index"),
+    "slot without logical WAL": ("SELECT pg_create_logical_replication_slot('s', 'pgoutput')", "fails", "wal_level"),
     "unknown column": ("ALTER TABLE orders DROP COLUMN nope", "fails", "nope"),
     "swallowed by a meta-command": ("\\set ON_ERROR_STOP on\nALTER TABLE orders ALTER id TYPE bigint", "rewrites-table", "shop.orders"),
     "by \\gexec": ("SELECT 'ALTER TABLE orders ALTER id TYPE bigint' \\gexec", "rewrites-table", "shop.orders"),

@@ -35,7 +35,9 @@ def rehearse(
     programs = scratch_server.programs(lint.scratch, int(version) // 10000)
     relations = schema.live_relations(cluster)
     record = (migrations.version_table if migrations else "") or "alembic_version"
-    with scratch_server.running(lint.scratch, programs, {}) as server:
+    level = str(cluster.value(cluster.primary, "SHOW wal_level"))
+    settings = {"wal_level": level, "max_wal_senders": "0" if level == "minimal" else "2"}
+    with scratch_server.running(lint.scratch, programs, settings) as server:
         copied = schema.copy(cluster, server, record)
         watch = Watch(server, copied.database)
         password = secrets.token_hex(16)

@@ -30,8 +30,8 @@ MARK = "@@"
 _START_S = 60.0
 _LONGEST_SOCKET = 100
 _SETTINGS = {
-    "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "fsync": "off", "wal_level": "minimal",
-    "max_wal_senders": "0", "autovacuum": "off", "shared_buffers": "32MB", "max_connections": "30",
+    "listen_addresses": "", "port": "5432", "unix_socket_permissions": "0700", "fsync": "off",
+    "autovacuum": "off", "shared_buffers": "32MB", "max_connections": "30",
     "max_locks_per_transaction": "500", "log_line_prefix": f"{MARK}%p{MARK} ", "log_min_messages": "debug1",
     "log_error_verbosity": "terse", "log_min_error_statement": "panic", "lc_messages": "C", "timezone": "UTC",
     "cluster_name": "deploygate rehearsal",
