@@ -55,4 +55,7 @@ def _announced(step: Any, context: Any, text: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 (a migration is Python and may raise anything; its last words are the reason)
+        sys.exit(f"{type(error).__name__}: {error}")
