@@ -55,7 +55,7 @@ def retained(tmp_path: Path) -> Retained:
 @pytest.fixture
 def lint(tmp_path: Path) -> MigrationLint:
     (tmp_path / "V2.sql").write_text("SET lock_timeout = '5s';\nALTER TABLE app.m ADD COLUMN x int;\n")
-    return MigrationLint(files=[tmp_path / "V2.sql"], small=1)
+    return MigrationLint(files=[tmp_path / "V2.sql"], small=1, rehearse=False)
 
 
 def checks(

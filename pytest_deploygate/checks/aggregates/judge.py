@@ -118,7 +118,7 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
             Verdict.FAIL,
             f"{found.without_source} rows of {found.relation} are of buckets in the future, after every raw row: nothing can have "
             "been aggregated there; delete them, and find out what wrote them",
-            readings,
+            (Reading("rows of buckets in the future", found.without_source, limit="0", ok=False), *readings),
             notes,
             confirmed=True,
         )

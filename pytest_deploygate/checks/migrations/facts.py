@@ -32,22 +32,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class LintFacts:
-    """All statements in order. `sources` names the migrations that were read."""
-
-    sources: tuple[str, ...]
-    steps: tuple[Step, ...]
-    slot_limit_bytes: int | None
-    replicas: int
-
-
-@dataclass(frozen=True, slots=True)
 class Revision:
-    """One migration of the script folder; `down` are the revisions that must be applied before it."""
+    """One migration of the script folder; it follows those of `down`, and needs those of `depends` as well."""
 
     id: str
     down: tuple[str, ...]
     title: str
+    depends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +49,30 @@ class Scripts:
     revisions: tuple[Revision, ...]
     heads: tuple[str, ...]
     complaints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A tool's rows on one node, compared with its scripts as the tool does.
+
+    `ahead`: some of the `unknown` are newer than all scripts. `unclear` is what neither we nor the rows can tell, each as
+    a sentence; `notes` is what was left out on purpose.
+    """
+
+    pending: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    ahead: bool = False
+    unclear: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What the tool itself says, by its own command: which migrations are pending, as it names them."""
+
+    command: str
+    pending: tuple[str, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +90,113 @@ class NodeVersion:
     dirty: bool | None
     delayed: timedelta | None
     problem: str
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersions:
     """All nodes, primary first, and the expected versions. `scripts` is None for a plain query.
 
-    `not_compared` are Django apps that have run migrations on the primary, and of which the project has none.
+    `tool` is what the migration tool itself says; None if the inventory names no command for it.
     """
 
     source: str
     expected: tuple[str, ...]
     scripts: Scripts | None
     nodes: tuple[NodeVersion, ...]
-    not_compared: tuple[str, ...] = ()
+    tool: ToolAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A live table, quoted as the server does: its size, that with all its children, and its estimated rows.
+
+    `of_extension`: it belongs to an extension. `copied`: the scratch server has it.
+    """
+
+    name: str
+    size_bytes: int
+    tree_bytes: int
+    rows: float
+    of_extension: bool = False
+    copied: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock that a statement held when it ended. `new`: the statement took it, no earlier one of its transaction."""
+
+    relation: str
+    mode: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A plan that changes rows of a live table. `condition` is the server's words, empty: none.
+
+    `share` is the part of the rows that it touches by the live statistics, 0 to 1; None if they do not tell.
+    """
+
+    relation: str
+    condition: str
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one statement did on the scratch server. Names of relations are those of live ones only.
+
+    `rewritten`: their file changed; `scanned`, `indexed`: read whole, or an index was built on them; `reindexed`: an
+    index's file changed. `triggers_off`: session_replication_role was replica. `bare_not_null` are new columns without a default that may not be null. `lock_timeout_ms` is
+    the setting in force, 0 for none.
+    """
+
+    source: str
+    line: int
+    text: str
+    tag: str
+    held: tuple[Held, ...] = ()
+    rewritten: tuple[str, ...] = ()
+    reindexed: tuple[str, ...] = ()
+    scanned: tuple[str, ...] = ()
+    indexed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
+    bare_not_null: tuple[str, ...] = ()
+    writes: tuple[Write, ...] = ()
+    lock_timeout_ms: int = 0
+    triggers_off: bool = False
+    sqlstate: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The pending migrations, run on a scratch server with the live schema.
+
+    `sources` are the migrations that ran or were tried. `left_out` is what of the live schema could not be copied,
+    `problem` why a tool did not run to its end although no statement failed.
+    """
+
+    server: str
+    sources: tuple[str, ...]
+    observed: tuple[Observed, ...]
+    relations: tuple[Relation, ...]
+    left_out: tuple[str, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LintFacts:
+    """All statements in order. `sources` names the migrations that were read.
+
+    `rehearsal` is None if they were only read; `not_rehearsed` says why, and is empty where nobody asked for more.
+    """
+
+    sources: tuple[str, ...]
+    steps: tuple[Step, ...]
+    slot_limit_bytes: int | None
+    replicas: int
+    rehearsal: Rehearsal | None = None
+    not_rehearsed: str = ""

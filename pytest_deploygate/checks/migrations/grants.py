@@ -17,3 +17,7 @@ def needs(sections: Sections) -> Iterator[Need]:
         yield ReadTable(migrations.table, ("phase2.migrations",))
     if migrations and migrations.tool == "liquibase":
         yield ReadTable(f"{migrations.table}lock", ("phase2.migrations",))
+    lint = sections.get("migration_lint")
+    if lint and lint.rehearse:
+        # pg_dump locks each table, ACCESS SHARE, which needs the right to read it.
+        yield ReadEverything(("guard.migration-lint",))

@@ -6,7 +6,8 @@ from pytest_deploygate.lab import sql
 from pytest_deploygate.lab.faults import Change, Fault
 from pytest_deploygate.lab.state import Lab, LabError, alembic_scripts
 
-_ITEMS = {"phase2.migrations": "fail"}
+#: A version table that lags behind its schema: what seems to be pending is there already, so it cannot be rehearsed well.
+_LAGS = {"phase2.migrations": "fail", "guard.migration-lint": "fail"}
 
 
 def _scripted() -> tuple[str, str]:
@@ -46,7 +47,7 @@ def _withdraw(name: str) -> Change:
 BEHIND = Fault(
     "migration-behind",
     "the database is one migration behind the code",
-    _ITEMS,
+    _LAGS,
     lambda lab: _versions(lab, _scripted()[1]),
     _heal,
     says="alembic upgrade head",
@@ -54,7 +55,7 @@ BEHIND = Fault(
 UNKNOWN = Fault(
     "migration-unknown",
     "the database is at a revision that is unknown to the code",
-    _ITEMS,
+    {"phase2.migrations": "fail", "guard.migration-lint": "inconclusive"},
     lambda lab: _versions(lab, "00badc0ffee0"),
     _heal,
     says="00badc0ffee0",
@@ -62,7 +63,7 @@ UNKNOWN = Fault(
 NONE = Fault(
     "migration-none",
     "the version table is empty, as after a restore without it",
-    _ITEMS,
+    _LAGS,
     _versions,
     _heal,
     says="no row",
@@ -86,5 +87,30 @@ LOCKS = Fault(
     _upcoming("0003_index.sql", "CREATE INDEX readings_value_idx ON platform.readings (value);\n"),
     _withdraw("0003_index.sql"),
     says="CONCURRENTLY",
+    scope="phase2 and guard",
+)
+HIDDEN = Fault(
+    "migration-hidden-in-block",
+    "the next migration rewrites platform.readings within a DO block, which no reading of its SQL can tell",
+    {"guard.migration-lint": "fail"},
+    _upcoming(
+        "0004_block.sql",
+        "SET lock_timeout = '5s';\nDO $$ BEGIN EXECUTE format('ALTER TABLE platform.%I ALTER COLUMN quality TYPE integer',"
+        " 'readings'); END $$;\n",
+    ),
+    _withdraw("0004_block.sql"),
+    says="rewrites the table",
+    scope="phase2 and guard",
+)
+REFUSED = Fault(
+    "migration-refused",
+    "the next migration cannot run: PostgreSQL builds no index concurrently on a partitioned table",
+    {"guard.migration-lint": "fail"},
+    _upcoming(
+        "0005_concurrently.sql",
+        "CREATE INDEX CONCURRENTLY readings_value_idx ON platform.readings (value);\n",
+    ),
+    _withdraw("0005_concurrently.sql"),
+    says="partitioned table",
     scope="phase2 and guard",
 )

@@ -125,11 +125,18 @@ def _judge_verified(found: Verified, limit: timedelta, what: str, advice: str) -
     if found.verification is not None:
         count = len(found.verification.problems)
         readings.append(Reading(found.verification.how, count, "problems", "0", count == 0))
+    if backup.error:
+        readings.append(Reading(f"{what} {backup.label}", backup.error, limit="whole", ok=False))
+    elsewhere = list(_of_another_cluster(backup, found.live))
+    if elsewhere:
+        readings.append(
+            Reading(f"{what} {backup.label}", "of another cluster", limit="of this cluster", ok=False)
+        )
     bad = [
         *old,
         *(found.verification.problems if found.verification else ()),
         *([backup.error] if backup.error else []),
-        *_of_another_cluster(backup, found.live),
+        *elsewhere,
     ]
     if bad:
         # A reason about age names the backup itself.

@@ -1,6 +1,6 @@
 """Judge migrations before they run: what would rewrite, scan or lock a table that is not small.
 
-The rules are those of PostgreSQL's manual (ALTER TABLE, CREATE INDEX, Explicit Locking), each with an alternative.
+A rehearsal decides. The rules here are for what could only be read. They are those of PostgreSQL's manual (ALTER TABLE, CREATE INDEX, Explicit Locking), each with an alternative.
 A statement that no rule covers and that is not known to be harmless makes the verdict inconclusive.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Step
 from pytest_deploygate.checks.migrations.judge import known_sql
+from pytest_deploygate.checks.migrations.judge import rehearsed as seen
+from pytest_deploygate.checks.migrations.judge.hit import Hit
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
@@ -100,18 +102,35 @@ _UNKNOWN = "unknown-statement"
 
 
 def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
-    """Pass if no statement would rewrite, scan or lock a table larger than what the inventory calls small."""
-    hits = [hit for step in found.steps for hit in _hits(step, found, lint)]
-    allowed = [h for h in hits if _allowed(h, lint)]
-    bad = [h for h in hits if h not in allowed]
-    unclear = [u for step in found.steps for u in _unclear(step, lint)]
+    """Pass if no statement would rewrite, scan or lock a table larger than what the inventory calls small.
+
+    What was rehearsed is judged by what it did; reading its SQL is then a note. What was only read is judged by that,
+    and passes only where the inventory says that a reading is enough, or where it has run already.
+    """
+    ran = found.rehearsal
+    read = [step for step in found.steps if not ran or step.file not in ran.sources]
+    hits = [Hit.of(hit) for step in read for hit in _hits(step, found, lint)]
+    unclear = [Hit.of(u) for step in read for u in _unclear(step, lint)]
+    notes: tuple[str, ...] = ()
+    if ran:
+        done = [
+            replace(hit, rules=hit.rules | _rules_of(hit, found, lint)) for hit in seen.hits(ran, found, lint)
+        ]
+        hits = [hit for hit in done if hit.certain] + hits
+        unclear = [hit for hit in done if not hit.certain] + unclear
+        notes += _second_opinion(found, lint, done) + tuple(
+            f"not in the rehearsal: {w}" for w in ran.left_out
+        )
+    bad = [h for h in hits if not _allowed(h, lint)]
     unknown = [u for u in unclear if not _allowed(u, lint)]
-    allowed += [u for u in unclear if u not in unknown]
-    notes = tuple(f"allowed by the inventory: {said}" for _, _, said in allowed)
-    notes += tuple(said for _, _, said in unknown) if bad else ()
+    allowed = [h for h in hits if h not in bad] + [u for u in unclear if u not in unknown]
+    notes += tuple(f"allowed by the inventory: {hit.text}" for hit in allowed)
+    notes += tuple(hit.text for hit in unknown) if bad else ()
+    count = (len(ran.observed) if ran else 0) + len(read)
     readings = (
+        Reading("migrations rehearsed", len(ran.sources) if ran else 0),
         Reading("migrations read", len(found.sources)),
-        Reading("statements", len(found.steps)),
+        Reading("statements", count),
         Reading("harmful statements", len(bad), limit="0", ok=not bad),
         Reading(
             "statements of unknown effect",
@@ -121,27 +140,79 @@ def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
         ),
     )
     if bad:
-        return Judgement(Verdict.FAIL, _listed(bad), readings, notes)
+        by = f" (by reading only: {found.not_rehearsed})" if found.not_rehearsed else ""
+        return Judgement(Verdict.FAIL, _listed(bad) + by, readings, notes)
     if unknown:
-        reason = (
-            f"{_listed(unknown)}: review what it does and list it under `database.migration_lint.allowed` "
-            f"with its file, `rule: {_UNKNOWN}` and the reason"
+        asked = ""
+        if any(_UNKNOWN in hit.rules for hit in unknown):
+            asked = (
+                ": review what it does and list it under `database.migration_lint.allowed` "
+                f"with its file, `rule: {_UNKNOWN}` and the reason"
+            )
+        return Judgement(Verdict.INCONCLUSIVE, _listed(unknown) + asked, readings, notes)
+    if found.not_rehearsed:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{_whole(len(found.steps), found)} read, none harmful, but they were not rehearsed: {found.not_rehearsed}; or "
+            "accept a reading with `migration_lint.rehearse: false`",
+            readings,
+            notes,
         )
-        return Judgement(Verdict.INCONCLUSIVE, reason, readings, notes)
-    if not found.steps:
+    if not found.steps and not (ran and ran.observed):
         return Judgement(Verdict.PASS, f"nothing would run: {'; '.join(found.sources)}", readings, notes)
-    return Judgement(
-        Verdict.PASS,
-        f"{len(found.steps)} statements of {len(found.sources)} migrations rewrite, scan or lock no table over "
-        f"{words_for_bytes(lint.small)}",
-        readings,
-        notes,
+    return Judgement(Verdict.PASS, _good(found, read, lint), readings, notes)
+
+
+def _good(found: LintFacts, read: list[Step], lint: MigrationLint) -> str:
+    does = f"rewrite, scan or lock no table over {words_for_bytes(lint.small)}"
+    ran = found.rehearsal
+    if ran is None:
+        return f"{_whole(len(found.steps), found)} {does}, by a reading of their SQL only"
+    said = (
+        f"rehearsed with the live schema on {ran.server}: {len(ran.sources)} migrations {does}"
+        if ran.sources
+        else "nothing is pending"
+    )
+    if read:
+        said += f"; those that have run already ({len({step.file for step in read})}) were only read, with the same result"
+    return said
+
+
+def _whole(count: int, found: LintFacts) -> str:
+    return f"{count} statements of {len(found.sources)} migrations"
+
+
+def _rules_of(hit: Hit, found: LintFacts, lint: MigrationLint) -> frozenset[str]:
+    """Return the rules by which reading would have named the same statement: entries of `allowed` may use them."""
+    return frozenset(
+        rule
+        for step in found.steps
+        if step.file == hit.file and hit.line and step.statement.line == hit.line
+        for _, rule, _ in _hits(step, found, lint)
     )
 
 
-def _listed(hits: list[tuple[Step, str, str]]) -> str:
+def _second_opinion(found: LintFacts, lint: MigrationLint, done: list[Hit]) -> tuple[str, ...]:
+    """Say what reading alone would have named, and the rehearsal did not see."""
+    ran = found.rehearsal
+    named = {(hit.file, hit.line) for hit in done}
+    only = [
+        f"{_at(step)} [{rule}]"
+        for step in found.steps
+        if ran and step.file in ran.sources and (step.file, step.statement.line) not in named
+        for _, rule, _ in _hits(step, found, lint)
+    ]
+    if not only:
+        return ()
+    more = f" and {len(only) - _NAMED} more" if len(only) > _NAMED else ""
+    return (
+        f"a reading alone would have named {', '.join(only[:_NAMED])}{more}; the rehearsal saw no such effect",
+    )
+
+
+def _listed(hits: list[Hit]) -> str:
     more = f" and {len(hits) - _NAMED} more" if len(hits) > _NAMED else ""
-    return "; ".join(said for _, _, said in hits[:_NAMED]) + more
+    return "; ".join(hit.text for hit in hits[:_NAMED]) + more
 
 
 def _unclear(step: Step, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]:
@@ -241,8 +312,8 @@ def _has_timeout(step: Step, found: LintFacts, lint: MigrationLint) -> bool:
     )
 
 
-def _allowed(hit: tuple[Step, str, str], lint: MigrationLint) -> bool:
-    return any(entry.file == hit[0].file and entry.rule == hit[1] for entry in lint.allowed)
+def _allowed(hit: Hit, lint: MigrationLint) -> bool:
+    return any(entry.file == hit.file and entry.rule in hit.rules for entry in lint.allowed)
 
 
 def _at(step: Step) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pytest_deploygate.checks.migrations.facts import NodeVersion, Revision, SchemaVersions, Scripts
+from pytest_deploygate.checks.migrations.facts import (
+    NodeVersion,
+    Revision,
+    SchemaVersions,
+    Scripts,
+    ToolAnswer,
+)
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
@@ -26,21 +32,51 @@ def judge_versions(measurement: SchemaVersions, criterion: Migrations) -> Judgem
         first = replace(first, reason=f"{first.reason} (the same on {', '.join(same)})")
     others = [(node, _node(node, primary, measurement, criterion)) for node in replicas]
     parts += [first, *(replace(j, reason="") if node.node in same else j for node, j in others)]
+    if measurement.tool:
+        parts.append(_by_tool(measurement.tool, primary, measurement))
     folded = combine(parts)
-    folded = replace(folded, notes=(*folded.notes, *_not_compared(measurement)))
     if folded.verdict is not Verdict.PASS:
         return folded
     at = ", ".join(measurement.expected)
     names = ", ".join(node.node for node in measurement.nodes if not node.delayed)
+    by = f", as `{measurement.tool.command}` says" if measurement.tool else ""
     return Judgement(
-        Verdict.PASS, f"{names}: at {at}, none pending, none dirty", folded.readings, folded.notes
+        Verdict.PASS, f"{names}: at {at}, none pending{by}, none dirty", folded.readings, folded.notes
     )
 
 
-def _not_compared(measurement: SchemaVersions) -> tuple[str, ...]:
-    if not measurement.not_compared:
-        return ()
-    return (f"not compared: {', '.join(measurement.not_compared)}, apps without migrations in `scripts`",)
+def _by_tool(tool: ToolAnswer, primary: NodeVersion, measurement: SchemaVersions) -> Judgement:
+    """Judge what the tool itself says. Where our reading of its files says something else, nobody knows."""
+    ours = _pending(primary, measurement)
+    reading = Reading(
+        "pending by the tool itself", ", ".join(tool.pending) or "none", limit="none",
+        ok=None if tool.problem else not tool.pending,
+    )  # fmt: skip
+    if tool.problem:
+        return Judgement(Verdict.INCONCLUSIVE, f"`{tool.command}` {tool.problem}", (reading,))
+    if bool(ours) != bool(tool.pending):
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"`{tool.command}` says pending: {_some(tool.pending) or 'none'}; {measurement.source} on {primary.node} and the "
+            f"scripts say pending: {_some(ours) or 'none'}: is it the same database, and the same code?",
+            (reading,),
+        )
+    if tool.pending:
+        return Judgement(
+            Verdict.FAIL,
+            f"`{tool.command}` says {len(tool.pending)} pending ({_some(tool.pending)})",
+            (reading,),
+        )
+    return Judgement(Verdict.PASS, f"`{tool.command}` says that none is pending", (reading,))
+
+
+def _pending(node: NodeVersion, measurement: SchemaVersions) -> tuple[str, ...]:
+    """Return what is pending by the version table and the scripts."""
+    if node.compared is not None:
+        return node.compared.pending
+    if measurement.scripts is not None:
+        return pending(measurement.scripts.revisions, node.versions)
+    return tuple(v for v in measurement.expected if v not in node.versions)
 
 
 def _like(node: NodeVersion, primary: NodeVersion) -> bool:
@@ -59,8 +95,8 @@ def pending(revisions: Iterable[Revision], at: Iterable[str]) -> tuple[str, ...]
     return tuple(r.id for r in ordered if r.id not in applied)
 
 
-def _with_ancestors(revisions: tuple[Revision, ...], at: Iterable[str]) -> set[str]:
-    down = {r.id: r.down for r in revisions}
+def _with_ancestors(revisions: tuple[Revision, ...], at: Iterable[str], *, depends: bool = True) -> set[str]:
+    down = {r.id: (*r.down, *(r.depends if depends else ())) for r in revisions}
     seen: set[str] = set()
     waiting = list(at)
     while waiting:
@@ -78,7 +114,8 @@ def _scripts(scripts: Scripts) -> Judgement:
         (one, other)
         for i, one in enumerate(heads)
         for other in heads[i + 1 :]
-        if _with_ancestors(scripts.revisions, [one]) & _with_ancestors(scripts.revisions, [other])
+        if _with_ancestors(scripts.revisions, [one], depends=False)
+        & _with_ancestors(scripts.revisions, [other], depends=False)
     ]
     complaints = scripts.complaints
     readings = (
@@ -111,7 +148,7 @@ def _node(
             f"{node.node} version",
             ", ".join(node.versions) or ("no version table" if node.missing else "none"),
             limit="" if delayed or not known else ", ".join(measurement.expected),
-            ok=None if delayed or not known else node.versions == measurement.expected,
+            ok=None if delayed or not known else _right(node, measurement),
         ),
     ]
     if node.dirty:
@@ -141,7 +178,38 @@ def _node(
             return verdict(Verdict.FAIL, wrong)
     if node.problem:
         return verdict(Verdict.INCONCLUSIVE, node.problem)
-    return verdict(Verdict.PASS, f"{node.node} is at {', '.join(node.versions)}")
+    if node.compared and node.compared.unclear:
+        return verdict(Verdict.INCONCLUSIVE, f"{node.node}: {'; '.join(node.compared.unclear)}")
+    notes = node.compared.notes if node.compared and node.primary else ()
+    return verdict(Verdict.PASS, f"{node.node} is at {', '.join(node.versions)}", notes)
+
+
+def _right(node: NodeVersion, measurement: SchemaVersions) -> bool:
+    """Return whether a node has what is expected: by the tool's own comparison, or all revisions applied and known."""
+    if node.compared is not None:
+        return not node.compared.pending and not node.compared.unknown
+    if measurement.scripts is None or node.versions == measurement.expected:
+        return node.versions == measurement.expected
+    known = {revision.id for revision in measurement.scripts.revisions}
+    return (
+        bool(node.versions)
+        and known.issuperset(node.versions)
+        and not pending(measurement.scripts.revisions, node.versions)
+        and not _superfluous(node, measurement.scripts)
+    )
+
+
+def _superfluous(node: NodeVersion, scripts: Scripts) -> tuple[str, ...]:
+    """Return rows that another row's history has already; a dependency between branches is none."""
+    return tuple(
+        version
+        for version in node.versions
+        if any(
+            version in _with_ancestors(scripts.revisions, [other], depends=False)
+            for other in node.versions
+            if other != version
+        )
+    )
 
 
 def _missing_means(measurement: SchemaVersions, criterion: Migrations) -> str:
@@ -157,7 +225,8 @@ def _wrong(
     node: NodeVersion, primary: NodeVersion, measurement: SchemaVersions, criterion: Migrations
 ) -> str:
     """Return what is wrong with a node's version; empty if it is at the expected head."""
-    if node.versions == measurement.expected:
+    same = node.primary or node.versions == primary.versions
+    if _right(node, measurement) and same:
         return ""
     at, head = ", ".join(node.versions), ", ".join(measurement.expected)
     if not node.primary and node.versions != primary.versions:
@@ -173,7 +242,7 @@ def _wrong(
             if scripts
             else f"expected {_some(measurement.expected)}"
         )
-        none = "no row of the project's apps" if measurement.not_compared else "no row"
+        none = "no row of the project's apps" if criterion.tool == "django" else "no row"
         return f"{node.node}: {measurement.source} has {none}; {count}; {criterion.upgrade}"
     if scripts is None:
         return _differs(node, measurement, criterion)
@@ -181,8 +250,8 @@ def _wrong(
     unknown = [version for version in node.versions if version not in known]
     if unknown:
         return (
-            f"{node.node} is at {', '.join(unknown)}, which is not a revision of {scripts.folder}: the database was "
-            "migrated from other code; deploy the code that has it, or see `alembic history`"
+            f"{node.node} is at {', '.join(unknown)}, which is not a revision of {scripts.folder}: the database is ahead of "
+            "this code, or was migrated from other code; deploy the code that has it, or see `alembic history`"
         )
     left = pending(scripts.revisions, node.versions)
     if left:
@@ -195,8 +264,18 @@ def _wrong(
 
 def _differs(node: NodeVersion, measurement: SchemaVersions, criterion: Migrations) -> str:
     """Return what is pending and what is unexpected if a tool lists every migration; for single versions, both."""
-    missing = tuple(v for v in measurement.expected if v not in node.versions)
-    unknown = tuple(v for v in node.versions if v not in measurement.expected)
+    missing, unknown = (
+        _pending(node, measurement),
+        tuple(v for v in node.versions if v not in measurement.expected),
+    )
+    if node.compared is not None:
+        unknown = node.compared.unknown
+    if node.compared is not None and node.compared.ahead:
+        return (
+            f"{node.node}: the database is ahead of the code: {measurement.source} has {_some(unknown)}, and the newest script "
+            f"is {measurement.expected[-1]}; deploy the code that has it"
+            + (f" ({len(missing)} pending: {_some(missing)})" if missing else "")
+        )
     if len(measurement.expected) == 1 and len(node.versions) == 1:
         return (
             f"{node.node} is at {node.versions[0]}, expected {measurement.expected[0]}: {criterion.upgrade}"

@@ -8,9 +8,12 @@ from collections.abc import Iterable
 from glob import glob
 from pathlib import Path
 
+import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
+from pytest_deploygate.checks.migrations.probe import alembic_scripts
+from pytest_deploygate.checks.migrations.probe.rehearsal.rehearse import rehearse
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.migrations.statements import Statement, statements
@@ -35,11 +38,26 @@ _REFERENCES = re.compile(r"\bREFERENCES\s+(?:ONLY\s+)?(" + _NAME + ")", re.IGNOR
 
 
 def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:
-    """Read the migrations and the sizes. Raises CannotTell if a file or the primary cannot be read, or NotCovered."""
-    texts = _files(lint.files)
+    """Rehearse the pending migrations, and read them as a second opinion or where they cannot be rehearsed.
+
+    Raises CannotTell if a file or the primary cannot be read, or NotCovered.
+    """
+    files = _paths(lint.files)
+    texts = _texts(files)
+    rehearsal, not_rehearsed = None, ""
+    if lint.rehearse:
+        try:
+            rehearsal = rehearse(cluster, lint, migrations, files)
+        except CannotTell as unknown:
+            not_rehearsed = str(unknown)
     if migrations and migrations.alembic and lint.alembic:
-        texts += _alembic(cluster, migrations, lint.alembic_since)
-    if not texts:
+        try:
+            texts += _alembic(cluster, migrations, lint.alembic_since)
+        except CannotTell:
+            # Python that asks the database cannot be printed as SQL; where it ran, that is no loss.
+            if rehearsal is None or lint.alembic_since:
+                raise
+    if not texts and not (rehearsal and rehearsal.sources):
         raise CannotTell(
             "there is no migration to read: `files` matches nothing; name the files that are about to run"
             if lint.files
@@ -66,6 +84,8 @@ def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrat
         tuple(steps),
         limit if limit and limit > 0 else None,
         len(cluster.replicas),
+        rehearsal,
+        not_rehearsed,
     )
 
 
@@ -86,17 +106,29 @@ def _plain(name: str) -> str:
     return ".".join(p[1:-1].replace('""', '"') if p.startswith('"') else p.lower() for p in parts)
 
 
-def _files(patterns: Iterable[Path]) -> list[tuple[str, str]]:
+def _paths(patterns: Iterable[Path]) -> list[Path]:
+    """Return the files that patterns name, in the order in which tools run them, without those that undo."""
     found: list[Path] = []
     for pattern in patterns:
         matches = [Path(p) for p in glob(str(pattern))]  # noqa: PTH207 (a whole path with wildcards)
         for path in matches:
-            found += path.glob("*.sql") if path.is_dir() else [path]
+            found += _below(path) if path.is_dir() else [path]
     ups = [path for path in dict.fromkeys(found) if not re.search(r"(\.down\.sql|^U\d.*\.sql)$", path.name)]
-    try:
-        return [(path.name, path.read_text()) for path in sorted(ups, key=_order)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotTell(f"a migration cannot be read: {error}") from error
+    return sorted(ups, key=_order)
+
+
+def _below(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.suffix.lower() == ".sql" and p.is_file()]
+
+
+def _texts(files: Iterable[Path]) -> list[tuple[str, str]]:
+    texts = []
+    for path in files:
+        try:
+            texts.append((path.name, path.read_text(encoding="utf-8-sig")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CannotTell(f"{path} cannot be read: {error}") from error
+    return texts
 
 
 def _order(path: Path) -> tuple[list[int], str]:
@@ -109,16 +141,15 @@ def _alembic(cluster: Cluster, migrations: Migrations, since: str | None) -> lis
     try:
         from alembic.operations import Operations  # noqa: PLC0415 (an extra)
         from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
-        from alembic.script import ScriptDirectory  # noqa: PLC0415
     except ImportError:
         raise NotCovered(
             "Alembic is not installed here, so its migrations cannot be read; run: pip install 'pytest-deploygate[alembic]'"
         ) from None
     try:
-        scripts = ScriptDirectory(str(migrations.alembic))
-        base = since or _revision(cluster, migrations)
+        scripts = alembic_scripts.directory(migrations.alembic or Path(), migrations.alembic_ini)
+        base = since or _revisions(cluster, migrations)
         texts = []
-        for script in reversed(list(scripts.iterate_revisions("heads", base or "base"))):
+        for script in reversed(list(scripts.iterate_revisions("heads", base or "base", implicit_base=True))):
             buffer = io.StringIO()
             context = MigrationContext.configure(
                 dialect_name="postgresql", opts={"as_sql": True, "output_buffer": buffer}
@@ -132,14 +163,20 @@ def _alembic(cluster: Cluster, migrations: Migrations, since: str | None) -> lis
         raise CannotTell(
             f"Alembic cannot print the SQL of the migrations in {migrations.alembic}: {type(error).__name__}: {error}"
         ) from error
-    return texts or [(f"Alembic from {base} to the head: nothing is pending", "")]
+    at = base if isinstance(base, str) else ", ".join(base)
+    return texts or [(f"Alembic from {at or 'the base'} to the head: nothing is pending", "")]
 
 
-def _revision(cluster: Cluster, migrations: Migrations) -> str | None:
+def _revisions(cluster: Cluster, migrations: Migrations) -> tuple[str, ...]:
+    """Return all rows of the version table: one for each branch; none if it does not exist yet."""
     name = migrations.table
     query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*name.split(".")))
-    found = cluster.value(cluster.primary, query)
-    return None if found is None else str(found)
+    try:
+        return tuple(str(row[0]) for row in cluster.rows(cluster.primary, query))
+    except CannotTell as unknown:
+        if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable):
+            return ()
+        raise
 
 
 def _sizes(cluster: Cluster, tables: set[str]) -> dict[str, int]:
@@ -147,6 +184,9 @@ def _sizes(cluster: Cluster, tables: set[str]) -> dict[str, int]:
     query = """
 SELECT name, (SELECT sum(pg_table_size(part.relid)) FROM (SELECT relid FROM pg_partition_tree(oid)
     UNION SELECT oid) AS part)::int8
-FROM (SELECT name, to_regclass(name) AS oid FROM unnest(%s::text[]) AS name) AS found WHERE oid IS NOT NULL
+FROM (SELECT name, to_regclass(quoted) AS oid FROM unnest(%s::text[], %s::text[]) AS t (name, quoted)) AS found
+WHERE oid IS NOT NULL
 """
-    return dict(cluster.rows(cluster.primary, query, (sorted(tables),))) if tables else {}
+    names = sorted(tables)
+    quoted = [".".join(f'"{part}"' for part in name.replace('"', '""').split(".")) for name in names]
+    return dict(cluster.rows(cluster.primary, query, (names, quoted))) if tables else {}

@@ -1,218 +1,169 @@
 """The tables of migration tools beyond Alembic, and their folders of scripts.
 
 The layouts are those that each tool documents or creates:
-- Flyway `flyway_schema_history`: installed_rank, version, description, type, script, checksum, …, success. A failed
-  row is a half-done migration; a version may be repeated by `undo` rows.
-- Django `django_migrations`: id, app, name, applied. Each app has its own history; the head is all of them. Django's own
-  apps and installed ones have rows as well, but their scripts are not in the project: they are not compared, see `beside`.
 - golang-migrate `schema_migrations`: one row, version and dirty.
-- Rails `schema_migrations`: version, one row per migration.
-- Liquibase `databasechangelog`: id, author, filename, …, exectype; `databasechangeloglock.locked` while it runs.
+- Rails `schema_migrations`: version, one row per migration; engines' files end in .ENGINE.rb.
+- Flyway, Django and Liquibase have modules of their own beside this one.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from psycopg import sql
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pytest_deploygate.checks.migrations.facts import Compared
+from pytest_deploygate.checks.migrations.probe import tool_django, tool_flyway, tool_liquibase
+from pytest_deploygate.checks.migrations.probe.own_files import below
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.model import CannotTell
 
 Query = str | sql.Composable
+Rows = Sequence[Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A migration tool: the queries for its table, and how its scripts' versions are read from their folder.
+    """A migration tool: the queries for its rows and for a half-done migration, and its scripts.
 
-    `all_rows`: every migration has a row, so the versions are all rows; otherwise the only row is the head.
+    `read` parses a folder, `names` are the versions in it, `compare` sets them against the rows. `applied` are the
+    versions that rows stand for.
     """
 
-    versions: str
+    rows: str
     dirty: str
-    read: Callable[[Path], Iterable[str]]
-    all_rows: bool
+    read: Callable[[Migrations, Path], Any]
+    names: Callable[[Any], Sequence[str]]
+    applied: Callable[[Rows], Sequence[str]]
+    compare: Callable[[Any, Rows], Compared]
 
 
-_FLYWAY = re.compile(r"V(?P<version>[0-9]+([._][0-9]+)*)__.+\.(sql|py|java|class)$")
-_NUMBERED = re.compile(r"(?P<version>\d+)_.+\.up\.sql$")
-_RAILS = re.compile(r"(?P<version>\d+)_\w+\.rb$")
-_DJANGO = re.compile(r"^(?!__init__)(?P<version>\w+)\.py$")
-_LABEL = re.compile(r"^\s+label\s*=\s*[\"'](?P<label>\w+)[\"']", re.MULTILINE)
-_LIQUIBASE_SQL = re.compile(r"^--\s*changeset\s+(?P<author>[^:\s]+):(?P<id>\S+)", re.MULTILINE)
+_NUMBERED = re.compile(r"(?P<version>\d+)_.+\.up\.\w+$")
+_RAILS = re.compile(r"(?P<version>\d+)_[_a-z0-9]*\.?[_a-z0-9]*\.rb$")
 
 
-def _below(folder: Path) -> Iterable[Path]:
-    """Yield a project's files, in order, without what is installed in it: the migrations of libraries are not its own."""
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is not a folder")
-    for place, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if _own(Path(place), name))
-        yield from (Path(place, name) for name in sorted(names))
+def _golang(_: Migrations, folder: Path) -> list[str]:
+    names = [found["version"] for f in folder.iterdir() if (found := _NUMBERED.fullmatch(f.name))]
+    return [str(max(map(int, names)))] if names else []
 
 
-def _own(place: Path, name: str) -> bool:
-    return (
-        not name.startswith(".")
-        and name not in ("node_modules", "site-packages", "__pycache__")
-        and not (place / name / "pyvenv.cfg").exists()
-    )
+def _rails(_: Migrations, folder: Path) -> list[str]:
+    names = {found["version"] for file in below(folder) if (found := _RAILS.fullmatch(file.name))}
+    return sorted(names, key=int)
 
 
-def _flyway(folder: Path) -> Iterable[str]:
-    for file in _below(folder):
-        if found := _FLYWAY.fullmatch(file.name):
-            yield _plain_version(found["version"].replace("_", "."))
+def _first(rows: Rows) -> list[str]:
+    return ["NULL" if row[0] is None else str(row[0]) for row in rows]
 
 
-def _plain_version(version: str) -> str:
-    """Normalize a version as Flyway compares it: without leading zeros and trailing zero parts."""
-    parts = [str(int(part)) for part in version.split(".")]
-    while len(parts) > 1 and parts[-1] == "0":
-        parts.pop()
-    return ".".join(parts)
+def _by_number(expected: list[str], rows: Rows) -> Compared:
+    """Compare numbers, each with a row of its own."""
+    done, wanted = {_number(v) for v in _first(rows)}, {_number(v): v for v in expected}
+    unknown = tuple(v for v in _first(rows) if _number(v) not in wanted)
+    ahead = any(_number(v) > max(wanted, default=0) for v in unknown)
+    return Compared(tuple(v for n, v in wanted.items() if n not in done), unknown, ahead)
 
 
-def _golang(folder: Path) -> Iterable[str]:
-    versions = [
-        int(found["version"]) for file in folder.iterdir() if (found := _NUMBERED.fullmatch(file.name))
-    ]
-    return [str(max(versions))] if versions else []
+def _at_number(expected: list[str], rows: Rows) -> Compared:
+    """Compare one number, that of the newest."""
+    at, head = [_number(v) for v in _first(rows)], _number(expected[0])
+    later = tuple(v for v in _first(rows) if _number(v) > head)
+    return Compared((expected[0],) if not at or max(at) < head else (), later, ahead=bool(later))
 
 
-def _rails(folder: Path) -> Iterable[str]:
-    return (found["version"] for file in _below(folder) if (found := _RAILS.fullmatch(file.name)))
-
-
-def _django(folder: Path) -> Iterable[str]:
-    """Read `APP/migrations/NAME.py` below a project; squashed migrations count as well as those they replace."""
-    for file in _below(folder):
-        if file.parent.name == "migrations" and (found := _DJANGO.fullmatch(file.name)):
-            yield f"{_label(file.parent.parent)}.{found['version']}"
-
-
-def _label(app: Path) -> str:
-    """Return an app's label, which is what `django_migrations` has: that of its AppConfig, or its folder's name."""
-    config = app / "apps.py"
-    found = _LABEL.search(config.read_text(encoding="utf-8")) if config.is_file() else None
-    return found["label"] if found else app.resolve().name
-
-
-def _liquibase(folder: Path) -> Iterable[str]:
-    for file in _below(folder):
-        if file.suffix == ".sql":
-            yield from (f"{m['author']}:{m['id']}" for m in _LIQUIBASE_SQL.finditer(file.read_text()))
-        elif file.suffix == ".xml":
-            for element in ET.parse(file).iter():  # noqa: S314 (our own repository's changelogs)
-                if element.tag.rpartition("}")[2] == "changeSet":
-                    yield f"{element.get('author')}:{element.get('id')}"
-        elif file.suffix in (".yml", ".yaml"):
-            yield from _liquibase_yaml(file)
-
-
-def _liquibase_yaml(file: Path) -> Iterable[str]:
-    entries = (YAML(typ="safe").load(file.read_text()) or {}).get("databaseChangeLog", [])
-    for entry in entries:
-        if found := entry.get("changeSet"):
-            yield f"{found['author']}:{found['id']}"
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else -1
 
 
 TOOLS = {
     "flyway": Tool(
-        # Versions whose newest row is a success and not an undo; repeatable migrations have no version.
-        "SELECT regexp_replace(version, '(^|[.])0+([0-9])', '\\1\\2', 'g') FROM (SELECT DISTINCT ON (version) version,"
-        " success, type FROM {table} WHERE version IS NOT NULL AND type NOT IN ('SCHEMA', 'DELETE')"
-        " ORDER BY version, installed_rank DESC) newest WHERE success AND type NOT LIKE 'UNDO%'",
+        tool_flyway.ROWS,
         "SELECT EXISTS (SELECT FROM {table} t WHERE NOT success AND NOT EXISTS (SELECT FROM {table} later"
-        " WHERE later.version = t.version AND later.success AND later.installed_rank > t.installed_rank))",
-        _flyway,
-        True,
+        " WHERE later.version IS NOT DISTINCT FROM t.version AND later.description = t.description"
+        " AND later.success AND later.installed_rank > t.installed_rank))",
+        lambda _, folder: tool_flyway.read(folder),
+        lambda files: [*files.versions, *(f"repeatable {name}" for name in files.repeatable)],
+        tool_flyway.applied,
+        tool_flyway.compare,
     ),
     "django": Tool(
-        "SELECT app || '.' || name FROM {table}",
+        tool_django.ROWS,
         "",
-        _django,
-        True,
+        lambda _, folder: tool_django.read(folder),
+        lambda modules: list(modules.replaces),
+        _first,
+        tool_django.compare,
     ),
     "golang-migrate": Tool(
         "SELECT version FROM {table}",
         "SELECT dirty FROM {table}",
         _golang,
-        False,
+        list,
+        _first,
+        _at_number,
     ),
-    "rails": Tool("SELECT version FROM {table}", "", _rails, True),
+    "rails": Tool("SELECT version FROM {table}", "", _rails, list, _first, _by_number),
     "liquibase": Tool(
-        "SELECT author || ':' || id FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN')",
+        tool_liquibase.ROWS,
         # The lock is held while it runs, and remains after a crash.
         "SELECT locked FROM {lock}",
-        _liquibase,
-        True,
+        lambda migrations, folder: tool_liquibase.read(folder, migrations.contexts),
+        lambda logs: [str(s) for s in logs.sets] or list(logs.unread),
+        lambda rows: [f"{author}:{number}" for number, author, _ in rows],
+        tool_liquibase.compare,
     ),
 }
 
 
 def questions(migrations: Migrations) -> tuple[str, Query, Query | None]:
-    """Return the tool's table, the query for its versions and the one that tells whether a migration is half done."""
+    """Return the tool's table, the query for its rows and the one that tells whether a migration is half done."""
     tool = TOOLS[migrations.tool or ""]
     name = migrations.table
-    lock = sql.Identifier(*f"{name}lock".split("."))
-    table = sql.Identifier(*name.split("."))
-    versions: sql.Composable = sql.SQL(tool.versions).format(table=table)
-    if tool.all_rows and migrations.expect is not None:
-        # Only the head is expected: what precedes it is left to the tool.
-        wanted = [migrations.expect] if isinstance(migrations.expect, str) else list(migrations.expect)
-        versions = sql.SQL("SELECT version FROM ({}) AS applied (version) WHERE version = ANY({})").format(
-            versions, sql.Literal(wanted)
-        )
+    parts = name.split(".")
+    table, lock = sql.Identifier(*parts), sql.Identifier(*parts[:-1], f"{parts[-1]}lock")
     dirty = sql.SQL(tool.dirty).format(table=table, lock=lock) if tool.dirty else None
-    return name, versions, dirty
+    return name, sql.SQL(tool.rows).format(table=table), dirty
 
 
-def beside(migrations: Migrations, expected: Iterable[str], versions: Iterable[str]) -> tuple[str, ...]:
-    """Return the versions of Django apps of which the scripts folder has no migration: Django's own, installed ones."""
-    if migrations.tool != "django" or migrations.scripts is None:
-        return ()
-    own = {_app(version) for version in expected}
-    return tuple(version for version in versions if _app(version) not in own)
-
-
-def apps(versions: Iterable[str]) -> tuple[str, ...]:
-    """Return the apps of Django's versions, sorted."""
-    return tuple(sorted({_app(version) for version in versions}))
-
-
-def _app(version: str) -> str:
-    return version.partition(".")[0]
-
-
-def expected(migrations: Migrations) -> tuple[str, ...]:
-    """Return the versions in the scripts folder. Raises CannotTell if it has none or cannot be read."""
+def scripts(migrations: Migrations) -> Any:
+    """Read the scripts folder; None if there is none. Raises CannotTell if it is empty or cannot be read."""
     tool, folder = TOOLS[migrations.tool or ""], migrations.scripts
     if folder is None:
-        return ()
+        return None
     try:
-        found = tuple(sorted(dict.fromkeys(tool.read(folder))))
-    except (
-        OSError,
-        UnicodeDecodeError,
-        ET.ParseError,
-        YAMLError,
-        KeyError,
-        AttributeError,
-    ) as error:
+        found = tool.read(migrations, folder)
+    except (OSError, UnicodeDecodeError, ET.ParseError, YAMLError, json.JSONDecodeError) as error:
         raise CannotTell(
             f"the migrations in {folder} cannot be read: {type(error).__name__}: {error}"
         ) from error
-    if not found:
+    if not tool.names(found):
         raise CannotTell(
             f"there is no migration of {migrations.tool} in {folder}: is it the right folder and the right tool?"
         )
+    return found
+
+
+def expected(migrations: Migrations, found: Any) -> tuple[str, ...]:
+    """Return the versions of the scripts, or those that the inventory expects, as the tool writes them."""
+    tool = TOOLS[migrations.tool or ""]
+    if found is not None:
+        return tuple(tool.names(found))
+    given = migrations.expect
+    listed = [given] if isinstance(given, str) else list(given or [])
+    return tuple(tool_flyway.plain(v) for v in listed) if migrations.tool == "flyway" else tuple(listed)
+
+
+def versions(migrations: Migrations, rows: Rows) -> tuple[str, ...]:
+    """Return the versions that rows stand for. If only heads are expected, what precedes them is left to the tool."""
+    tool = TOOLS[migrations.tool or ""]
+    found = tuple(sorted(tool.applied(rows)))
+    if migrations.scripts is None and migrations.tool != "golang-migrate":
+        found = tuple(v for v in found if v in expected(migrations, None))
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from pytest_deploygate.checks.migrations.facts import NodeVersion, Revision, SchemaVersions, Scripts
+from pytest_deploygate.checks.migrations.probe import alembic_scripts, tool_status
 from pytest_deploygate.checks.migrations.probe import tools as migration_tools
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -25,12 +27,23 @@ _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What each node is asked, and the scripts that its answer is compared with."""
+
+    query: str | sql.Composable
+    dirty: str | sql.Composable | None
+    migrations: Migrations
+    parsed: Any
+
+
 def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
     """Read the version rows on all nodes in parallel.
 
     Raises CannotTell if the script folder or the primary cannot be read, NotCovered without Alembic.
     """
-    scripts = read_scripts(migrations.alembic) if migrations.alembic else None
+    scripts = read_scripts(migrations.alembic, migrations.alembic_ini) if migrations.alembic else None
+    parsed = None
     dirty: str | sql.Composable | None = migrations.dirty
     if scripts:
         expected = scripts.heads
@@ -41,39 +54,34 @@ def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
     elif migrations.tool:
         source, query, tools_dirty = migration_tools.questions(migrations)
         dirty = dirty or tools_dirty
-        expected = migration_tools.expected(migrations) or _as_tuple(migrations.expect)
+        parsed = migration_tools.scripts(migrations)
+        expected = migration_tools.expected(migrations, parsed)
     else:
         expected = _as_tuple(migrations.expect)
         query, source = migrations.query or "", "the inventory's query"
-    first = _read(cluster, cluster.primary, query, dirty)
+    asked = _Asked(query, dirty, migrations, parsed)
+    first = _read(cluster, cluster.primary, asked)
     if first.problem and not first.missing and not first.versions:
         raise CannotTell(first.problem)
     answers = cluster.everywhere(
-        lambda node: _read_until(cluster, node, query, dirty, first.versions), cluster.replicas
+        lambda node: _read_until(cluster, node, asked, first.versions), cluster.replicas
     )
     replicas = tuple(
         answer if isinstance(answer, NodeVersion) else _unread(node, str(answer))
         for node, answer in ((node, answers[node.name]) for node in cluster.replicas)
     )
-    others = migration_tools.beside(migrations, expected, first.versions)
-    nodes = tuple(
-        replace(
-            node,
-            versions=_without(node.versions, migration_tools.beside(migrations, expected, node.versions)),
-        )
-        for node in (first, *replicas)
-    )
-    return SchemaVersions(source, tuple(sorted(expected)), scripts, nodes, migration_tools.apps(others))
+    tool = tool_status.ask(migrations, tuple(expected)) if migrations.status else None
+    return SchemaVersions(source, tuple(sorted(expected)), scripts, (first, *replicas), tool)
 
 
-def read_scripts(folder: Path) -> Scripts:
+def read_scripts(folder: Path, ini: Path | None = None) -> Scripts:
     """Read Alembic's script folder with Alembic itself.
 
     Raises NotCovered if Alembic is not installed, CannotTell if the folder cannot be read or is empty.
     """
     try:
-        from alembic.script import ScriptDirectory  # noqa: PLC0415 (an extra)
-        from alembic.util import CommandError  # noqa: PLC0415
+        import_module("alembic.script")
+        from alembic.util import CommandError  # noqa: PLC0415 (an extra)
     except ImportError:
         raise NotCovered(
             "Alembic is not installed here, so the expected head is unknown; "
@@ -82,7 +90,7 @@ def read_scripts(folder: Path) -> Scripts:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            directory = ScriptDirectory(str(folder))
+            directory = alembic_scripts.directory(folder, ini)
             found = list(directory.walk_revisions())
             heads = tuple(sorted(directory.get_heads()))
     except CommandError as error:
@@ -93,12 +101,18 @@ def read_scripts(folder: Path) -> Scripts:
         ) from error
     if not found:
         raise CannotTell(f"there is no migration in {folder}/versions, so the expected version is unknown")
-    revisions = tuple(Revision(s.revision, _needs(s), (s.doc or "").strip()) for s in reversed(found))
+    if not caught and (unread := alembic_scripts.unread(folder, [script.path for script in found])):
+        raise CannotTell(
+            f"{len(unread)} files in {folder} look like migrations and are in no version folder that Alembic is told of "
+            f"({', '.join(unread[:3])}): name the alembic.ini with its `version_locations` as `alembic_ini`"
+        )
+    revisions = tuple(
+        Revision(
+            s.revision, _names(s.down_revision), (s.doc or "").strip(), tuple(sorted(set(s._resolved_dependencies)))  # noqa: SLF001 (labels resolved)
+        )
+        for s in reversed(found)
+    )  # fmt: skip
     return Scripts(str(folder), revisions, heads, tuple(str(w.message) for w in caught))
-
-
-def _needs(script: Any) -> tuple[str, ...]:
-    return tuple(sorted(set(_names(script.down_revision)) | set(_names(script.dependencies))))
 
 
 def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -108,32 +122,35 @@ def _names(value: str | Iterable[str] | None) -> tuple[str, ...]:
 def _read_until(
     cluster: Cluster,
     node: Node,
-    query: str | sql.Composable,
-    dirty: str | sql.Composable | None,
+    asked: _Asked,
     wanted: tuple[str, ...],
 ) -> NodeVersion:
     """Read a replica, and retry briefly while it differs from the primary: replay may be just behind."""
     deadline = time.monotonic() + (0 if node.delayed else _PATIENCE_S)
     while True:
-        answer = _read(cluster, node, query, dirty)
+        answer = _read(cluster, node, asked)
         unlike = answer.versions != wanted and not (answer.problem and not answer.missing)
         if not unlike or time.monotonic() > deadline:
             return answer
         time.sleep(0.2)
 
 
-def _read(
-    cluster: Cluster, node: Node, query: str | sql.Composable, dirty: str | sql.Composable | None
-) -> NodeVersion:
+def _read(cluster: Cluster, node: Node, asked: _Asked) -> NodeVersion:
     primary = node.name == cluster.primary.name
     try:
-        rows = cluster.rows(node, query)
+        rows = cluster.rows(node, asked.query)
     except CannotTell as unknown:
         missing = isinstance(unknown.__cause__, psycopg.errors.UndefinedTable)
         return NodeVersion(node.name, primary, (), missing, None, node.delayed, str(unknown))
-    versions = tuple(sorted("NULL" if row[0] is None else str(row[0]) for row in rows))
-    flag, problem = _dirty(cluster, node, dirty) if dirty else (None, "")
-    return NodeVersion(node.name, primary, versions, False, flag, node.delayed, problem)
+    compared = None
+    if asked.migrations.tool:
+        versions = migration_tools.versions(asked.migrations, rows)
+        if asked.parsed is not None:
+            compared = migration_tools.TOOLS[asked.migrations.tool].compare(asked.parsed, rows)
+    else:
+        versions = tuple(sorted("NULL" if row[0] is None else str(row[0]) for row in rows))
+    flag, problem = _dirty(cluster, node, asked.dirty) if asked.dirty else (None, "")
+    return NodeVersion(node.name, primary, versions, False, flag, node.delayed, problem, compared)
 
 
 def _dirty(cluster: Cluster, node: Node, query: str | sql.Composable) -> tuple[bool | None, str]:
@@ -148,10 +165,6 @@ def _dirty(cluster: Cluster, node: Node, query: str | sql.Composable) -> tuple[b
     if all(word in _FALSE for word in words):
         return False, ""
     return None, f"the `dirty` query on {node.name} returned {answers[0]!r}, neither true nor false"
-
-
-def _without(versions: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(version for version in versions if version not in others)
 
 
 def _as_tuple(expect: str | list[str] | None) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from pytest_deploygate.fields.types import Duration, FilePath, Section, Size
+from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Section, Size
 
 
 class AllowedStep(Section):
@@ -19,6 +21,24 @@ class AllowedStep(Section):
     def __str__(self) -> str:
         """Format it for the report's list of weakenings."""
         return f"{self.rule} in {self.file} ({self.reason})"
+
+
+class Scratch(Section):
+    """Where migrations are rehearsed: on a server of their own on this host, removed afterwards."""
+
+    folder: FilePath = Field(
+        default=Path("/var/tmp"),  # noqa: S108 (a folder of its own is made in it)
+        description="folder in which the server's folder is made and removed",
+    )
+    programs: FilePath | None = Field(
+        default=None,
+        description="folder with postgres, initdb, pg_dump and psql; left out: found by the live server's version",
+    )
+    user: OptionalText = Field(
+        default=None,
+        description="OS user that the server runs as if the gate runs as root; left out: postgres or nobody",
+    )
+    within: Duration = Field(default=timedelta(minutes=10), description="time limit of the migrations")
 
 
 class MigrationLint(Section):
@@ -34,6 +54,22 @@ class MigrationLint(Section):
     alembic_since: str | None = Field(
         default=None,
         description="check Alembic's migrations after this revision, even if they have run already",
+    )
+    rehearse: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="run the pending migrations on a scratch server; `false`: a reading of their SQL is enough",
+    )
+    scratch: Scratch = Field(default_factory=Scratch, description="the scratch server; left out: in /var/tmp")
+    command: str | None = Field(
+        default=None,
+        description="command that runs the pending migrations on the database `{url}` (or `{host}`, `{port}`, `{user}`, "
+        "`{password}`, `{database}`), e.g. `DATABASE_URL={url} python manage.py migrate`",
+    )
+    files_as: Literal["psql", "transaction", "one_query"] = Field(
+        default="psql",
+        description="how `files` run: `psql` statement by statement, in one `transaction` per file (Flyway), or each file "
+        "as `one_query` (golang-migrate)",
     )
     small: Size = Field(
         json_schema_extra={"weaker": "larger"},
@@ -53,3 +89,13 @@ class MigrationLint(Section):
     allowed: list[AllowedStep] = Field(
         json_schema_extra={"weaker": "any"}, default=[], description="accepted findings, with the reason"
     )
+
+    @field_validator("command")
+    @classmethod
+    def _names_the_scratch_server(cls, value: str | None) -> str | None:
+        if value is not None and "{url}" not in value and "{port}" not in value:
+            raise ValueError(
+                "`command` needs `{url}` (or `{host}` and `{port}`), the address of the scratch server: without it the "
+                "migrations would run on whatever database the tool is configured for"
+            )
+        return value

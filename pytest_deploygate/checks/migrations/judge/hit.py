@@ -1,0 +1,24 @@
+"""One harm that a migration would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pytest_deploygate.checks.migrations.facts import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Where it is, the names of rules by which it can be allowed, and what is said. Not `certain`: it is unknown."""
+
+    file: str
+    line: int
+    rules: frozenset[str]
+    text: str
+    certain: bool = True
+
+    @classmethod
+    def of(cls, read: tuple[Step, str, str]) -> Hit:
+        """Return what was found by reading."""
+        step, rule, text = read
+        return cls(step.file, step.statement.line, frozenset({rule}), text)

@@ -1,0 +1,78 @@
+"""Which rows a plan would change, from the plans that auto_explain writes to the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond", "Filter")
+_JOINS = ("Nested Loop", "Hash Join", "Merge Join")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A table whose rows a plan changes; `conditions` are the server's words, `joined` if others decide as well."""
+
+    schema: str
+    table: str
+    alias: str
+    conditions: tuple[str, ...]
+    joined: bool
+    bounded: bool
+
+
+def targets(record: str) -> Iterator[Target]:
+    """Yield what a plan in JSON changes: by UPDATE, DELETE, MERGE, or INSERT … ON CONFLICT DO UPDATE."""
+    try:
+        plan = json.loads(record)["Plan"]
+    except (ValueError, KeyError, TypeError):
+        return
+    for node in _nodes(plan):
+        if node.get("Node Type") != "ModifyTable":
+            continue
+        if node.get("Operation") == "Insert":
+            if node.get("Conflict Resolution") == "UPDATE":
+                yield from _scans(node, None, joined=False, bounded=False)
+            continue
+        named = [node, *node.get("Target Tables", [])]
+        wanted = {(t.get("Schema"), t.get("Relation Name"), t.get("Alias")) for t in named}
+        yield from _scans(node, wanted, joined=False, bounded=False)
+
+
+def _scans(
+    node: dict[str, Any], wanted: set[tuple[Any, ...]] | None, *, joined: bool, bounded: bool
+) -> Iterator[Target]:
+    """Yield the scans of the tables wanted (None: of any table), and whether joins or limits are above them."""
+    for child in node.get("Plans", []):
+        if child.get("Parent Relationship") in ("InitPlan", "SubPlan"):
+            continue
+        kind = child.get("Node Type", "")
+        if "Relation Name" in child and kind != "ModifyTable":
+            key = (child.get("Schema"), child.get("Relation Name"), child.get("Alias"))
+            if wanted is None or key in wanted:
+                yield Target(
+                    child.get("Schema", ""), child["Relation Name"], child.get("Alias", ""),
+                    tuple(dict.fromkeys(_conditions(child))), joined, bounded,
+                )  # fmt: skip
+        joins = joined or kind in _JOINS
+        limits = bounded or kind == "Limit" or (kind in _JOINS and _limited(child))
+        yield from _scans(child, wanted, joined=joins, bounded=limits)
+
+
+def _limited(node: dict[str, Any]) -> bool:
+    return any(below.get("Node Type") == "Limit" for below in _nodes(node))
+
+
+def _conditions(node: dict[str, Any]) -> Iterator[str]:
+    yield from (str(node[key]) for key in _CONDITIONS if node.get(key))
+    for child in node.get("Plans", []):
+        if child.get("Node Type", "").startswith("Bitmap"):
+            yield from _conditions(child)
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _nodes(child)
