@@ -42,6 +42,14 @@ class _Watched(Deadline):
         """End the watch."""
         self._timer.cancel()
 
+    def discard(self) -> None:
+        """End the watch and close the connections: no answer will be read from them any more."""
+        self.done()
+        for connection in self._connecting:
+            connection.close()
+        for connected in self._connected:
+            connected.close()
+
     def _cut(self) -> None:
         for one in (*self._connected, *(connection.sock for connection in self._connecting)):
             end(one)
@@ -101,7 +109,7 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
             session.mount("http://", adapter)
             answer = session.request(method, url, **{"timeout": limit_s} | more)
     except Exception:
-        deadline.done()
+        deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
         raise
@@ -111,6 +119,7 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
         deadline.done()
     if deadline.over:
         answer.close()
+        deadline.discard()
         raise Overdue(deadline.said)
     return answer
 
@@ -127,6 +136,7 @@ def read(answer: requests.Response, most_bytes: int) -> tuple[bytes, bool]:
                 return bytes(body[:most_bytes]), False
             deadline.left_s()
     except (requests.RequestException, OSError):
+        deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
         raise
