@@ -10,7 +10,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -106,10 +106,8 @@ def listening(behave: Behave) -> Iterator[tuple[int, list[bytes]]]:
                     return
 
     def quietly(connection: socket.socket) -> None:
-        try:
+        with suppress(OSError):
             serve(connection)
-        except OSError:
-            pass
 
     def accept() -> None:
         while True:
