@@ -5,6 +5,8 @@ The matrices follow https://prometheus.io/docs/prometheus/latest/querying/api/ ;
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from pytest_deploygate.checks.load.judge.server_histograms import Criterion, judge_histogram
@@ -38,7 +40,7 @@ def server(name: str, grows: dict[str, float], *, first: int = 0, begins: dict[s
 
 
 def judged(*servers: list, **more: object) -> Judgement:
-    return judge_histogram(parse(histograms(**more), sum(servers, []), NOW), P99)
+    return judge_histogram(parse(histograms(**more), list(itertools.chain(*servers)), NOW), P99)
 
 
 QUICK = {"0.25": 300.0, "0.5": 300.0, "1": 300.0, INF: 300.0}
