@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,14 +59,17 @@ _NO_ANSWER = re.compile(r"timed out|timeout expired|connection timeout", re.IGNO
 
 
 def why_ours(error: BaseException) -> str:
-    """Return why an attempt failed on our own side (name, route, local limit); empty if the other side refused or failed."""
-    import ssl  # noqa: PLC0415 (every run imports this module, few have such an error)
+    """Return why an attempt failed on our own side (name, route, local limit); empty if the other side refused or failed.
 
+    An error of TLS is the other side's answer. Its number is OpenSSL's own, and 1 would be read as EPERM.
+    """
+    tls = sys.modules.get("ssl")  # not imported here for its weight; without it there are no such errors
+    if tls is not None and any(isinstance(each, tls.SSLError) for each in _chain(error)):
+        return ""
     for each in _chain(error):
         if isinstance(each, socket.gaierror | UnicodeError):
             return _UNRESOLVED
-        # The number of a TLS error is OpenSSL's, and 1 there is not EPERM.
-        if isinstance(each, OSError) and not isinstance(each, ssl.SSLError) and each.errno in _OURS:
+        if isinstance(each, OSError) and each.errno in _OURS:
             return f"{_OURS[each.errno]}: {os.strerror(each.errno)}"
     return ""
 

@@ -30,6 +30,7 @@ from pytest_deploygate.session import (
     bound,
     closing,
     declared,
+    died,
     gate,
     incident,
     outcome,
@@ -60,6 +61,8 @@ class Run:
         self.id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.declared = declared_tests
         self.lost: list[str] = []
+        self._died: dict[str, str] = {}
+        self._seen: dict[str, set[str]] = {}
         self.foreign_failure = False
         self.stopped = False
         self.written = False
@@ -82,13 +85,29 @@ class Run:
         if lost := getattr(report, outcome.LOST, None):
             self.lost.append(lost)
             return str(lost)
-        found = getattr(report, outcome.FINDINGS, None)
+        found, test = getattr(report, outcome.FINDINGS, None), plain_id(report.nodeid)
+        if died.died(report):
+            self._died[test] = " ".join(str(report.longrepr).split())
         if found is None:
             self.foreign_failure = self.foreign_failure or report.failed
-            return None
-        self._know_from_workers()
-        body = {"run": self.id, "test": plain_id(report.nodeid), "findings": found}
-        return self._append("test", body, wait=False)
+        else:
+            self._know_from_workers()
+            self._seen.setdefault(test, set()).update(finding["item"] for finding in found)
+        found = [*(found or ()), *self._lost_with_its_process(test)]
+        return (
+            self._append("test", {"run": self.id, "test": test, "findings": found}, wait=False)
+            if found
+            else None
+        )
+
+    def _lost_with_its_process(self, test: str) -> list[dict[str, Any]]:
+        """Return findings about an attempt that died, once, if the test also has findings of another one."""
+        if test not in self._died or test not in self._seen:
+            return []
+        return [
+            journal.finding_to_json(finding)
+            for finding in died.findings(test, self._seen[test], self._died.pop(test))
+        ]
 
     def settle(self) -> str | None:
         """Wait until the findings so far are on disk. Returns a sentence if evidence was lost."""

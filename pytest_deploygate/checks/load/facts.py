@@ -145,17 +145,24 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """Requests counted between the previous scrape and this one: at or below each bound, cumulative."""
+    """Requests counted between the previous scrape and this one, cumulative by the bounds of all servers.
+
+    At least `at_or_below` of them were at or below a bound, and at most `perhaps`: where the server has no bucket of
+    that bound they are those of its buckets on both sides.
+    """
 
     at: float
     at_or_below: tuple[int, ...]
+    perhaps: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerHistogram:
-    """A histogram's increase over a window, summed over its series. `bounds_s` ascend; the last is infinite.
+    """A histogram's increase over a window, of all servers. `bounds_s` ascend; the last is infinite.
 
-    `silent` names servers that stopped being scraped longer ago than `newest_within_s`, while others still are.
+    `appeared` are the first counts of servers that were first scraped within the window, which are `new`: when these
+    requests were is unknown. `silent` names servers that stopped being scraped longer ago than `newest_within_s`, while
+    others still are; `unread` those whose buckets cannot be read, with the reason.
     """
 
     metric: str
@@ -168,3 +175,6 @@ class ServerHistogram:
     bounds_s: tuple[float, ...]
     scrapes: tuple[Scrape, ...]
     silent: tuple[str, ...] = ()
+    appeared: tuple[Scrape, ...] = ()
+    new: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()

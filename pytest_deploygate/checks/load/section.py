@@ -120,7 +120,10 @@ class ServerHistograms(Prometheus):
     metric: str = Field(
         default="http_request_duration_seconds",
         pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
-        description="name of the histogram without _bucket, in seconds",
+        description="name of the histogram without _bucket",
+    )
+    unit: Literal["s", "ms"] = Field(
+        default="s", description="unit of its buckets; if they seem to be milliseconds it must be named"
     )
     selector: str = Field(
         default="", pattern=r"^[^{}]*$", description='label matchers, e.g. job="api",code!~"5.."'

@@ -35,7 +35,8 @@ class View:
     """What one vantage point saw of a target. Times in seconds since 1970; `every_s` is the longest interval used.
 
     `stretches` are contiguous. `t0` is what the record declares. `source` is a file or a series, `sha256` that of the
-    file or the answer. `failures` are reasons with their counts, most frequent first.
+    file or the answer. `failures` are reasons with their counts, most frequent first. `failing` and `cut_off` are the
+    first and last moments of successive samples that failed, or for which the vantage point's own network was down.
     """
 
     vantage: str
@@ -48,6 +49,8 @@ class View:
     failed: int
     blind: int
     failures: tuple[tuple[str, int], ...] = ()
+    failing: tuple[tuple[float, float], ...] = ()
+    cut_off: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pytest_deploygate.checks.uptime.causes import Cause, causes, outvoted
 from pytest_deploygate.checks.uptime.facts import State, Stretch, View, Watched, joined
 from pytest_deploygate.checks.uptime.section import Uptime, too_long
 from pytest_deploygate.model import Judgement, Reading, Spans, Verdict, words_for
@@ -22,6 +23,29 @@ __all__ = ["judge"]
 _SILENT = 3.0
 _MOST_SPANS = 300
 _MOST_GAPS = 3
+#: What is said of unknown time, and what to do about it.
+_UNKNOWN: dict[Cause, tuple[str, str]] = {
+    "unobserved": (
+        "were not observed",
+        "check another vantage point's record or the load balancer's log",
+    ),
+    "around failures": (
+        "are around failed answers, before and after which it may have been down",
+        "check the load balancer's log, or watch more often",
+    ),
+    "own network": (
+        "passed while the network of the watch itself was down, so they say nothing of the target",
+        "use the record of another vantage point",
+    ),
+    "disagreement": (
+        "were up from some vantage points and down from others, without a majority",
+        "find out what differs on the way to it, and watch from one more place",
+    ),
+    "missing records": (
+        "lack the records of vantage points that `vantage_points` promises",
+        "copy those records here",
+    ),
+}
 _WORST: tuple[State, ...] = ("down", "unknown", "up")
 
 
@@ -84,12 +108,13 @@ def judge(found: Watched, expected: Uptime) -> Judgement:
     voters = max(expected.vantage_points or len(found.views), len(found.views))
     known_until = _known_until(found, start, end)
     lost = spent([view.stretches for view in found.views], voters, start, known_until)
-    verdict, reason = _verdict(found, expected, lost, end, known_until)
+    why_unknown = causes(found.views, voters, lost.stretches)
+    verdict, reason = _verdict(found, expected, lost, end, known_until, why_unknown)
     return Judgement(
         verdict,
         f"{found.target}: {reason}",
-        tuple(_readings(found, expected, lost, known_until - start, voters)),
-        notes=(*found.notes, *(note for view in found.views for note in view.notes)),
+        tuple(_readings(found, expected, lost, known_until - start, voters, why_unknown)),
+        notes=(*found.notes, *_alone(found, lost), *(note for view in found.views for note in view.notes)),
         confirmed=verdict is Verdict.FAIL,
         figures=(_figure(found, lost, start, end),),
     )
@@ -117,7 +142,12 @@ def _known_until(found: Watched, start: float, end: float) -> float:
 
 
 def _verdict(
-    found: Watched, expected: Uptime, lost: Spent, end: float, known_until: float
+    found: Watched,
+    expected: Uptime,
+    lost: Spent,
+    end: float,
+    known_until: float,
+    why_unknown: dict[Cause, float],
 ) -> tuple[Verdict, str]:
     budget = expected.budget_s
     words = f"between {_s(lost.low_s)} and {_s(lost.high_s)} s of {_s(budget)} s of downtime are spent"
@@ -140,11 +170,22 @@ def _verdict(
     if found.now < end:
         return Verdict.INCONCLUSIVE, _not_yet(found, expected, lost, end, known_until, words)
     if lost.high_s < budget:
-        return Verdict.PASS, _passed(found, lost, budget, every_s)
-    return Verdict.INCONCLUSIVE, (
-        f"{words}: {_s(lost.unknown_s)} s were not observed{_gaps(lost)}; check another vantage point's record or the load"
-        " balancer's log"
-    )
+        alone = "".join(f"; but {told}" for told in _alone(found, lost))
+        return Verdict.PASS, _passed(found, lost, budget, every_s) + alone
+    told = "; ".join(f"{_s(seconds)} s {_UNKNOWN[cause][0]}" for cause, seconds in why_unknown.items())
+    most = next(iter(why_unknown))
+    return Verdict.INCONCLUSIVE, f"{words}: {told}{_gaps(lost)}; {_UNKNOWN[most][1]}"
+
+
+def _alone(found: Watched, lost: Spent) -> Iterator[str]:
+    """Yield what one vantage point saw down while most saw it up: its users were cut off, if nobody else's."""
+    for view in found.views:
+        if spans := outvoted(view, lost.stretches):
+            longest = max(spans, key=lambda s: s.end - s.start)
+            yield (
+                f"{view.vantage} saw it down for {_s(sum(s.end - s.start for s in spans))} s while most saw it up, the "
+                f"longest from {_clock(longest.start)} to {_time(longest.end)}: check the way from there"
+            )
 
 
 def _passed(found: Watched, lost: Spent, budget: float, every_s: float) -> str:
@@ -191,12 +232,20 @@ def _why(found: Watched) -> str:
     return f"; {reasons[0]}" if reasons else ""
 
 
-def _readings(found: Watched, expected: Uptime, lost: Spent, seen_s: float, voters: int) -> Iterator[Reading]:
+def _readings(
+    found: Watched,
+    expected: Uptime,
+    lost: Spent,
+    seen_s: float,
+    voters: int,
+    why_unknown: dict[Cause, float],
+) -> Iterator[Reading]:
     budget = expected.budget_s
     limit = f"under {_s(budget)} s ({expected.availability:g} % of {words_for(expected.window)})"
     yield Reading("downtime, at least", lost.low_s, "s", limit, lost.low_s < budget)
     yield Reading("downtime, at most", lost.high_s, "s", limit, lost.high_s < budget)
     yield Reading("unknown", lost.unknown_s, "s")
+    yield from (Reading(f"unknown: {cause}", seconds, "s") for cause, seconds in why_unknown.items())
     whole = seen_s >= expected.window.total_seconds()
     yield Reading(
         "elapsed part of the window", round(seen_s, 1), "s", f"at least {words_for(expected.window)}", whole

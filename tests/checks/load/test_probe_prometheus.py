@@ -41,13 +41,15 @@ class Exporter:
     slow: int = 0
     up: int = 1
     silent: bool = False
+    infinite: bool = True
     port: int = 0
     scrapes: list[float] = field(default_factory=list)
 
     def text(self) -> str:
         total = self.quick + self.slow
         lines = [f'took_seconds_bucket{{le="{le}"}} {self.quick}' for le in ("0.25", "0.5")]
-        lines += [f'took_seconds_bucket{{le="2"}} {total}', f'took_seconds_bucket{{le="+Inf"}} {total}']
+        lines += [f'took_seconds_bucket{{le="2"}} {total}']
+        lines += [f'took_seconds_bucket{{le="+Inf"}} {total}'] if self.infinite else []
         return "\n".join(["# TYPE took_seconds histogram", *lines, f"probe_success {self.up}", ""])
 
 
@@ -168,6 +170,33 @@ def test_histograms_of_a_real_prometheus(address: str, exporter: Exporter) -> No
     inside = judge_histograms.judge_histogram(found, judge_histograms.Criterion(0.99, 1.0, 0.05))
     assert inside.verdict is Verdict.INCONCLUSIVE
     assert "inside the bucket 0.5 s to 2 s, which holds 500 of 5600" in inside.reason
+
+
+def test_a_server_without_a_last_bucket_and_a_new_one_are_not_passed_over(tmp_path: Path) -> None:
+    """Two servers, both slow for some: one shows no `+Inf`, and one had counted before it was first scraped."""
+    with exporting() as quick, exporting() as other:
+        other.quick, other.slow, other.silent = 0, 900, True
+        job = f"  - {{job_name: other, static_configs: [{{targets: ['127.0.0.1:{other.port}']}}]}}\n"
+        with running(tmp_path, quick, job) as address:
+            counted(address, quick)
+            quick.quick = 5000
+            counted(address, quick)
+            alone = server_histograms.server_histogram(histogram(address, selector=""))
+            assert judge_histograms.judge_histogram(alone, P99).verdict is Verdict.PASS
+            other.silent = False
+            wait(lambda: holds(address, 'took_seconds_bucket{job="other", le="+Inf"} == 900'))
+            new = judge_histograms.judge_histogram(
+                server_histograms.server_histogram(histogram(address, selector="")), P99
+            )
+            assert new.verdict is Verdict.INCONCLUSIVE
+            assert "900 requests were counted before the first scrape of 1 of 2 servers" in new.reason
+            other.infinite, other.slow = False, 901
+            wait(lambda: holds(address, 'took_seconds_bucket{job="other", le="2"} == 901'))
+            odd = judge_histograms.judge_histogram(
+                server_histograms.server_histogram(histogram(address, selector="")), P99
+            )
+            assert odd.verdict is Verdict.INCONCLUSIVE
+            assert 'has no bucket le="+Inf"' in odd.reason
 
 
 def test_a_real_refusal_is_said(address: str) -> None:

@@ -302,7 +302,7 @@ def _notes(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decide
     if run.client.held:
         yield f"{run.client.held} requests waited for a free connection (`max_in_flight`); their wait is counted"
     if run.cut:
-        yield f"{run.cut} requests were open when the run was stopped; their outcome is unknown"
+        yield f"{run.cut} requests were open, for less than their limits, when the run was stopped; their outcome is unknown"
     floor = run.client.floor
     if floor is not None and floor.p99_s > criterion.limit_s * _LAG_SHARE:
         yield f"this client's floor is high (p99 {_ms(floor.p99_s)} on a no-op server): the machine is busy"

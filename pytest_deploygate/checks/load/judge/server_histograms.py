@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.load.facts import ServerHistogram
+from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
@@ -47,7 +47,8 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
     about = (
         f"{criterion.name} by the server's histogram {found.metric} (limit {criterion.limit_s * 1000:g} ms)"
     )
-    total = sum(scrape.at_or_below[-1] for scrape in found.scrapes)
+    scrapes = (*found.scrapes, *found.appeared)
+    total = sum(scrape.at_or_below[-1] for scrape in scrapes)
     if found.newest_age_s > found.newest_within_s:
         age, most = words_for(found.newest_age_s), words_for(found.newest_within_s)
         return Judgement(
@@ -60,21 +61,23 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
             Verdict.INCONCLUSIVE, f"{about}: no request was counted in {window}, so nothing can be judged"
         )
     low, high = around(found.bounds_s, criterion.limit_s)
-    best, worst = (_decide(found, at, criterion) for at in (high, low))
-    inside = worst.over - best.over
+    best, worst = (_decide(scrapes, end, criterion) for end in ((high, True), (low, False)))
     if worst.verdict is best.verdict:
         verdict, reason = worst.verdict, f"{about}: {_share(worst, best)} took longer; {_may(criterion)}"
         if verdict is Verdict.INCONCLUSIVE:
             reason += f": too close, or too few, to decide with {total} requests; use a longer window"
     else:
-        ends = f"{_bound(found, low)} to {_bound(found, high)}"
-        verdict = Verdict.INCONCLUSIVE
-        reason = (
-            f"{about}: the limit lies inside the bucket {ends}, which holds {inside} of {total} requests: on which side of "
-            f"the limit they were is unknown; add a bucket at {criterion.limit_s:g} s to the histogram"
-        )
-    if verdict is Verdict.PASS and found.silent:
-        verdict, reason = Verdict.INCONCLUSIVE, f"{about}: {_silent(found)}"
+        verdict, reason = Verdict.INCONCLUSIVE, f"{about}: {_inside(found, criterion, best, worst)}"
+    if verdict is not Verdict.INCONCLUSIVE and found.new:
+        known = [_decide(found.scrapes, end, criterion) for end in ((high, True), (low, False))]
+        if any(each.n == 0 or each.verdict is not verdict for each in known):
+            verdict, reason = (
+                Verdict.INCONCLUSIVE,
+                f"{about}: {_share(worst, best)} took longer, but {_new(found)}",
+            )
+    if verdict is Verdict.PASS and (found.silent or found.unread):
+        told = [*([_silent(found)] if found.silent else ()), *([_unread(found)] if found.unread else ())]
+        verdict, reason = Verdict.INCONCLUSIVE, f"{about}: {'; '.join(told)}"
     return Judgement(
         verdict,
         reason,
@@ -95,7 +98,7 @@ def judge_histogram(found: ServerHistogram, criterion: Criterion) -> Judgement:
             Reading("design effect", round(worst.design_effect, 2)),
         ),
         notes=tuple(_notes(found)),
-        figures=(_figure(found, total, criterion),),
+        figures=(_figure(found, scrapes, total, criterion),),
     )
 
 
@@ -106,14 +109,46 @@ def around(bounds_s: Sequence[float], limit_s: float) -> tuple[int, int]:
     return (at, at) if exact else (at - 1, at)
 
 
-def _decide(found: ServerHistogram, bound: int, criterion: Criterion) -> Decided:
-    """Decide as if all requests over the bound with this index took too long."""
+def _decide(scrapes: Sequence[Scrape], end: tuple[int, bool], criterion: Criterion) -> Decided:
+    """Decide as if all requests over a bound took too long: all that may be, or (`True`) only those that must be."""
+    bound, only_sure = end
     blocks = []
-    for scrape in found.scrapes:
-        n = scrape.at_or_below[-1]
-        quick = scrape.at_or_below[bound] if bound >= 0 else 0
-        blocks.append((n, max(0, n - quick)))
+    for scrape in scrapes:
+        n, counts = scrape.at_or_below[-1], scrape.perhaps if only_sure else scrape.at_or_below
+        blocks.append((n, max(0, n - (counts[bound] if bound >= 0 else 0))))
     return quantiles.decide(blocks, criterion.quantile, criterion.alpha, criterion.alpha / 2)
+
+
+def _inside(found: ServerHistogram, criterion: Criterion, best: Decided, worst: Decided) -> str:
+    """Say that the limit is no bound of a bucket which holds requests."""
+    low, high = around(found.bounds_s, criterion.limit_s)
+    where = (
+        f"inside the bucket {_bound(found, low)} to {_bound(found, high)}, which holds"
+        if low != high
+        else f"inside a bucket of some servers, which have none at {criterion.limit_s:g} s and hold there"
+    )
+    return (
+        f"the limit lies {where} {worst.over - best.over} of {worst.n} requests: on which side of the limit they were is "
+        f"unknown; add a bucket at {criterion.limit_s:g} s to the histogram of each server"
+    )
+
+
+def _new(found: ServerHistogram) -> str:
+    """Say which servers were first scraped within the window, with counts of unknown age that decide."""
+    count = sum(scrape.at_or_below[-1] for scrape in found.appeared)
+    return (
+        f"{count} requests were counted before the first scrape of {len(found.new)} of {found.series} servers "
+        f"({_few(found.new)}): when they were is unknown, and without them the result is another; run this again in "
+        f"{words_for(found.window_s)}"
+    )
+
+
+def _unread(found: ServerHistogram) -> str:
+    return f"{len(found.unread)} of {found.series} servers cannot be read, so their requests are unknown: {_few(found.unread)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return "; ".join(names[:3]) + (" …" if len(names) > 3 else "")
 
 
 def _share(worst: Decided, best: Decided) -> str:
@@ -124,10 +159,9 @@ def _share(worst: Decided, best: Decided) -> str:
 
 def _silent(found: ServerHistogram) -> str:
     """Say which servers are no longer scraped: their requests since then may be slow and were not counted."""
-    shown = "; ".join(found.silent[:3]) + (" …" if len(found.silent) > 3 else "")
     return (
         f"{len(found.silent)} of {found.series} servers have not been scraped for over {words_for(found.newest_within_s)} "
-        f"({shown}): their requests are unknown; if they were removed, run this again after {words_for(found.window_s)}, "
+        f"({_few(found.silent)}): their requests are unknown; if they were removed, run this again after {words_for(found.window_s)}, "
         "or exclude them with `selector`"
     )
 
@@ -144,6 +178,13 @@ def _notes(found: ServerHistogram) -> list[str]:
     notes = [
         f"the server's own view over {words_for(found.window_s)}: requests that never reached it, and waits before it, are not included"
     ]
+    if found.unread:
+        notes.append(_unread(found))
+    if found.new:
+        count = sum(scrape.at_or_below[-1] for scrape in found.appeared)
+        notes.append(
+            f"{count} requests counted before the first scrape of new servers are included: {_few(found.new)}"
+        )
     if found.resets:
         notes.append(
             f"{found.resets} counter resets: a server was restarted; requests just before it are not counted"
@@ -151,9 +192,11 @@ def _notes(found: ServerHistogram) -> list[str]:
     return notes
 
 
-def _figure(found: ServerHistogram, total: int, criterion: Criterion) -> Distribution:
+def _figure(
+    found: ServerHistogram, scrapes: Sequence[Scrape], total: int, criterion: Criterion
+) -> Distribution:
     points = [
-        (bound * 1000, sum(s.at_or_below[i] for s in found.scrapes) / total)
+        (bound * 1000, sum(s.at_or_below[i] for s in scrapes) / total)
         for i, bound in enumerate(found.bounds_s[:-1])
     ]
     title = f"server's histogram {found.metric}"

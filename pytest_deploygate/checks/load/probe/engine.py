@@ -25,7 +25,7 @@ from time import perf_counter
 import pycurl
 
 from pytest_deploygate.checks.load.probe.arrivals import Plan
-from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, failure
+from pytest_deploygate.checks.load.probe.requests import Connections, Exchange, exchange, failure
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, LoadTarget
 from pytest_deploygate.checks.load.tally import Tally
@@ -44,6 +44,7 @@ _SWITCH_S = 0.0002
 _STOOD_S = 0.1
 _PR_SET_TIMERSLACK = 29
 PHASES = ("name resolution", "TCP connect", "TLS handshake", "first byte")
+OPEN = "open for longer than its limit when the run ended"
 UNSENT = "not sent: all connections were busy until its time was up"
 
 
@@ -76,6 +77,7 @@ class Engine:
         self._most = min(load.max_in_flight, _descriptors())
         self._idle: list[list[Exchange]] = [[] for _ in load.endpoints]
         self._flying: dict[pycurl.Curl, Exchange] = {}
+        self._kept: Connections = {}
         self._waiting: deque[tuple[float, int]] = deque()
         self._recent: deque[bool] = deque()
         self._recent_wrong, self._window = 0, max(_RECENT, round(load.greatest_rate))
@@ -189,6 +191,9 @@ class Engine:
         now = perf_counter()
         for curl, code, words in ended:
             each = self._flying.pop(curl)
+            if not code and curl.getinfo(pycurl.NUM_CONNECTS):
+                each.keep_connection()
+            self._sockets.drop(curl)
             wrong = failure(curl, code, words) if code else each.wrong()
             latency = now - self._began - each.due_s
             if not wrong and latency >= self._timeouts[each.number]:
@@ -227,18 +232,28 @@ class Engine:
                 tls.append(max(0.0, secured - connected))
 
     def _new(self, endpoint: int) -> Exchange:
-        return exchange(self.load, self.target, self.load.endpoints[endpoint], endpoint)
+        return exchange(self.load, self.target, self.load.endpoints[endpoint], endpoint, self._kept)
 
     def _end(self) -> None:
-        """Abort open requests. After a complete plan they timed out; otherwise their outcome is unknown."""
+        """Abort open requests. After a complete plan they timed out; otherwise their outcome is unknown.
+
+        One that was open for longer than its limits allow is over them, whatever its outcome would have been.
+        """
+        now = perf_counter() - self._began
+        limits = [self.load.limits_of(endpoint) for endpoint in self.load.endpoints]
+        longest_s = [
+            max(x.p50, x.p99, self.load.limits.p50, self.load.limits.p99).total_seconds() for x in limits
+        ]
         for each in self._flying.values():
             self._sockets.drop(each.curl)
-            if self.course.stopped:
-                self.course.cut += 1
-            else:
+            if not self.course.stopped:
                 self.tally.add(each.number, each.due_s, 0.0, "no answer in time")
-        if not self.course.stopped:
-            for due, endpoint in self._waiting:
+            elif now - each.due_s >= longest_s[each.number]:
+                self.tally.add(each.number, each.due_s, 0.0, OPEN)
+            else:
+                self.course.cut += 1
+        for due, endpoint in self._waiting:
+            if not self.course.stopped or now - due >= longest_s[endpoint]:
                 self.tally.add(endpoint, due, 0.0, UNSENT)
         for each in itertools.chain(self._flying.values(), *self._idle):
             each.curl.close()

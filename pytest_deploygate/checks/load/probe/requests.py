@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import urllib.parse
 from dataclasses import dataclass, field
 
@@ -27,7 +28,12 @@ _FAILED = {
     pycurl.E_SEND_ERROR: "connection broken while sending",
     pycurl.E_PARTIAL_FILE: "answer cut off",
     pycurl.E_WRITE_ERROR: "body larger than max_body",
+    pycurl.E_ABORTED_BY_CALLBACK: "kept connection closed or reset without an answer",
 }
+#: Descriptors of kept connections, by the addresses and ports of both ends.
+Connections = dict[tuple[object, ...], int]
+_ENDS = (pycurl.PRIMARY_IP, pycurl.LOCAL_IP, pycurl.PRIMARY_PORT, pycurl.LOCAL_PORT)
+_REFUSED = b"REFUSED_STREAM"
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +47,8 @@ class Exchange:
     keep: bool
     due_s: float = 0.0
     size: int = 0
+    sent: bool = False
+    kept: Connections = field(default_factory=dict)
     read: list[bytes] = field(default_factory=list)
 
     def take(self, chunk: bytes) -> int:
@@ -54,8 +62,29 @@ class Exchange:
 
     def begin(self, due_s: float) -> None:
         """Prepare for the next request."""
-        self.due_s, self.size = due_s, 0
+        self.due_s, self.size, self.sent = due_s, 0, False
         self.read.clear()
+
+    def may_send(self, *ends: object) -> int:
+        """Allow the request to be sent once: libcurl sends it again by itself when a kept connection breaks.
+
+        Its users' requests are lost then, and a POST that is sent twice may be done twice. A connection that the server
+        had closed before does not count: libcurl finds out only by sending, and the server never sees that.
+        """
+        if self.sent:
+            return int(pycurl.PREREQFUNC_ABORT)
+        self.sent = not _is_closed(self.kept.get(ends, -1))
+        return int(pycurl.PREREQFUNC_OK)
+
+    def keep_connection(self) -> None:
+        """Remember the connection that a request opened by its addresses and ports, as `may_send` is told them."""
+        ends = tuple(map(self.curl.getinfo, _ENDS))
+        self.kept[ends] = int(self.curl.getinfo(pycurl.ACTIVESOCKET))
+
+    def hear(self, kind: int, said: bytes) -> None:
+        """Allow the request once more if an HTTP/2 server refused its stream, and so did nothing (RFC 9113, 8.7)."""
+        if kind == pycurl.INFOTYPE_TEXT and said.startswith(_REFUSED):
+            self.sent = False
 
     def wrong(self) -> str:
         """Return what is wrong with the answer; empty if it is good."""
@@ -67,6 +96,15 @@ class Exchange:
         return redact(self.endpoint.lacking(b"".join(self.read).decode(errors="replace")))
 
 
+def _is_closed(descriptor: int) -> bool:
+    """Tell whether the other side has closed a connection."""
+    if descriptor < 0:
+        return False
+    asked = select.poll()
+    asked.register(descriptor, select.POLLRDHUP)
+    return bool(asked.poll(0))
+
+
 def failure(curl: pycurl.Curl, code: int, message: str) -> str:
     """Describe libcurl's error briefly, with the same words for the same cause, so that they can be counted."""
     if code == pycurl.E_COULDNT_CONNECT:
@@ -76,10 +114,12 @@ def failure(curl: pycurl.Curl, code: int, message: str) -> str:
     return _FAILED.get(code) or redact(message)[:80] or f"libcurl error {code}"
 
 
-def exchange(load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int) -> Exchange:
-    """Make a handle for one endpoint. Secrets leave here, into the request, and nowhere else."""
+def exchange(
+    load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int, kept: Connections
+) -> Exchange:
+    """Make a handle for one endpoint; all share the connections `kept`. Secrets leave here, into the request, and nowhere else."""
     curl = pycurl.Curl()
-    made = Exchange(curl, endpoint, number, load.max_body, endpoint.looks_at_body)
+    made = Exchange(curl, endpoint, number, load.max_body, endpoint.looks_at_body, kept=kept)
     curl.setopt(pycurl.URL, target.origin + endpoint.path)
     curl.setopt(pycurl.PATH_AS_IS, 1)
     curl.setopt(pycurl.NOSIGNAL, 1)
@@ -88,6 +128,10 @@ def exchange(load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int
     curl.setopt(pycurl.TCP_NODELAY, 1)
     curl.setopt(pycurl.TIMEOUT_MS, max(1, round((endpoint.timeout or load.timeout).total_seconds() * 1000)))
     curl.setopt(pycurl.WRITEFUNCTION, made.take)
+    curl.setopt(pycurl.PREREQFUNCTION, made.may_send)
+    if target.http == "2":
+        curl.setopt(pycurl.VERBOSE, 1)
+        curl.setopt(pycurl.DEBUGFUNCTION, made.hear)
     curl.setopt(pycurl.HTTPHEADER, _headers(endpoint, load.auth))
     curl.setopt(pycurl.USERAGENT, _AGENT)
     _method(curl, endpoint)

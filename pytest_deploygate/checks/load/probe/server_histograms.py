@@ -1,15 +1,20 @@
 """A server's own latency histogram, from Prometheus' HTTP API.
 
-Raw samples are read (`metric_bucket{…}[10m]`) and not `increase()`, which extrapolates to counts that never occurred. A
-counter that decreases was reset: its value is then what was counted since.
+Raw samples are read (`metric_bucket{…}[10m]`) and not `increase()`, which extrapolates to counts that never occurred.
+The buckets of one server are followed together: if one of them decreases, or if they grew by what no histogram can hold,
+the server was restarted, and its values are what it counted since.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import re
+import statistics
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
@@ -18,6 +23,22 @@ from pytest_deploygate.clients import prometheus
 from pytest_deploygate.model import CannotTell
 
 _MOST_SERIES = 20_000
+#: A bound that no response time has: a histogram with it is not in seconds.
+_NO_SECONDS = 1000.0
+_MILLISECONDS = re.compile(r"_(ms|msec|millis|milliseconds?)(_|$)")
+_UNKNOWN_INTERVAL_S = 60.0
+#: Counts are whole numbers; sums of rates, and values beyond 2^53, are not quite.
+_SAME = 1e-6
+#: What a server has counted at one moment: bound in seconds to count, ascending.
+Buckets = Mapping[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The samples of one server in order of time."""
+
+    name: str
+    samples: tuple[tuple[float, Buckets], ...]
 
 
 def server_histogram(histograms: ServerHistograms) -> ServerHistogram:
@@ -27,7 +48,9 @@ def server_histogram(histograms: ServerHistograms) -> ServerHistogram:
     found, now = _ask(histograms, query, "matrix"), float(_ask(histograms, "time()", "scalar")[1])
     if len(found) > _MOST_SERIES:
         raise CannotTell(f"{query} has {len(found)} series (limit {_MOST_SERIES}): narrow it with `selector`")
-    return parse(histograms, found, now)
+    # A native histogram has no buckets of its own series. Its server would be passed over.
+    native = _ask(histograms, f"{histograms.metric}{{{histograms.selector}}}[{window}s]", "matrix")
+    return parse(histograms, [*found, *(series for series in native if "histograms" in series)], now)
 
 
 def parse(histograms: ServerHistograms, found: Sequence[Any], now: float) -> ServerHistogram:
@@ -38,32 +61,115 @@ def parse(histograms: ServerHistograms, found: Sequence[Any], now: float) -> Ser
             f"Prometheus at {histograms.url} has no samples of {name} in the last {histograms.window}: "
             "check the metric's name, and that the server is scraped"
         )
-    growth: dict[float, dict[float, int]] = defaultdict(lambda: defaultdict(int))
-    resets, newest_of = 0, dict[str, float]()
-    for series in found:
-        bound, samples = _bound(series), [(float(t), prometheus.number(v)) for t, v in series["values"]]
-        server = _server(series)
-        newest_of[server] = max(newest_of.get(server, 0.0), samples[-1][0])
-        for (_, before), (at, value) in itertools.pairwise(samples):
-            resets += value < before and math.isinf(bound)
-            growth[at][bound] += round(value if value < before else value - before)
-    bounds = tuple(sorted({_bound(series) for series in found}))
-    if not math.isinf(bounds[-1]):
-        raise CannotTell(f'{name} has no bucket le="+Inf", so the number of requests is unknown')
-    newest, within_s = max(newest_of.values()), histograms.newest_within.total_seconds()
-    scrapes = tuple(Scrape(at, tuple(growth[at].get(b, 0) for b in bounds)) for at in sorted(growth))
+    servers, unread = _servers(found, histograms)
+    if not servers:
+        raise CannotTell(f"{name} cannot be read: {'; '.join(unread[:3])}")
+    bounds = tuple(sorted({bound for s in servers for _, buckets in s.samples for bound in buckets}))
+    _check_unit(histograms, bounds)
+    window_s, within_s = histograms.window.total_seconds(), histograms.newest_within.total_seconds()
+    steps = [b[0] - a[0] for server in servers for a, b in itertools.pairwise(server.samples)]
+    interval_s = statistics.median(steps) if steps else _UNKNOWN_INTERVAL_S
+    new = [server for server in servers if server.samples[0][0] > now - window_s + 2 * interval_s]
+    grown = [growth for server in servers for growth in _growth(server)]
+    newest = max(server.samples[-1][0] for server in servers)
     return ServerHistogram(
         histograms.metric,
         histograms.selector,
-        histograms.window.total_seconds(),
+        window_s,
         now - newest,
         within_s,
-        len(newest_of),
-        resets,
+        len(servers) + len(unread),
+        sum(reset for _, _, reset in grown),
         bounds,
-        scrapes,
-        silent=tuple(sorted(name for name, at in newest_of.items() if newest - at > within_s)),
+        _together([(at, buckets) for at, buckets, _ in grown], bounds),
+        silent=tuple(sorted(s.name for s in servers if newest - s.samples[-1][0] > within_s)),
+        appeared=_together([server.samples[0] for server in new], bounds),
+        new=tuple(sorted(server.name for server in new if any(server.samples[0][1].values()))),
+        unread=tuple(unread),
     )
+
+
+def _servers(found: Sequence[Any], histograms: ServerHistograms) -> tuple[list[_Server], list[str]]:
+    """Return the servers whose buckets can be read, and why the others cannot."""
+    by_server: defaultdict[str, defaultdict[float, dict[float, float]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
+    native = set()
+    for series in found:
+        if "histograms" in series:
+            native.add(_server(series))
+        if "values" in series:
+            bound = _bound(series) / (1000 if histograms.unit == "ms" else 1)
+            for at, value in series["values"]:
+                by_server[_server(series)][float(at)][bound] = prometheus.number(value)
+    servers, unread = [], []
+    for name, samples in sorted(by_server.items()):
+        server = _Server(name, tuple((at, dict(sorted(samples[at].items()))) for at in sorted(samples)))
+        if why := _unreadable(server):
+            unread.append(f"{{{name}}} {why}")
+        else:
+            servers.append(server)
+    unread += [
+        f"{{{name}}} has a native histogram only, which is not read here: let it expose classic buckets too"
+        for name in sorted(native - by_server.keys())
+    ]
+    return servers, unread
+
+
+def _unreadable(server: _Server) -> str:
+    """Return why a server's buckets are no histogram; empty if they are."""
+    for _, buckets in server.samples:
+        if math.inf not in buckets:
+            return 'has no bucket le="+Inf", so the number of its requests is unknown'
+        if not _cumulative(list(buckets.values())):
+            low, high = next(
+                (a, b) for a, b in itertools.pairwise(buckets) if buckets[b] < buckets[a] - _SAME
+            )
+            return (
+                f"has buckets that are not cumulative: {buckets[low]:g} requests at or below {low:g} s, "
+                f"{buckets[high]:g} at or below {high:g} s"
+            )
+    shapes = [tuple(shape) for shape, _ in itertools.groupby(tuple(buckets) for _, buckets in server.samples)]
+    if len(set(shapes)) < len(shapes):
+        return "has buckets that are missing at some of its scrapes"
+    return ""
+
+
+def _growth(server: _Server) -> Iterator[tuple[float, Buckets, bool]]:
+    """Yield what a server counted up to each scrape but the first, and whether it was restarted before."""
+    for (_, before), (at, now) in itertools.pairwise(server.samples):
+        grown = {bound: value - before.get(bound, math.inf) for bound, value in now.items()}
+        reset = before.keys() != now.keys() or not _cumulative([0.0, *grown.values()])
+        yield at, now if reset else grown, reset
+
+
+def _cumulative(counts: Sequence[float]) -> bool:
+    return all(after >= before - _SAME for before, after in itertools.pairwise(counts))
+
+
+def _together(grown: Sequence[tuple[float, Buckets]], bounds: Sequence[float]) -> tuple[Scrape, ...]:
+    """Add up what servers counted at the same moment, by the bounds of all of them."""
+    sure: defaultdict[float, list[int]] = defaultdict(lambda: [0] * len(bounds))
+    perhaps: defaultdict[float, list[int]] = defaultdict(lambda: [0] * len(bounds))
+    for at, buckets in grown:
+        own, counts = list(buckets), [round(value) for value in buckets.values()]
+        for number, bound in enumerate(bounds):
+            below = bisect_right(own, bound)
+            sure[at][number] += counts[below - 1] if below else 0
+            perhaps[at][number] += counts[bisect_left(own, bound)]
+    return tuple(Scrape(at, tuple(sure[at]), tuple(perhaps[at])) for at in sorted(sure))
+
+
+def _check_unit(histograms: ServerHistograms, bounds: Sequence[float]) -> None:
+    """Raise CannotTell if a histogram is in milliseconds by its name or its bounds, and the inventory does not say."""
+    if "unit" in histograms.model_fields_set:
+        return
+    largest = max((bound for bound in bounds if math.isfinite(bound)), default=0.0)
+    if _MILLISECONDS.search(histograms.metric) or largest >= _NO_SECONDS:
+        raise CannotTell(
+            f"the buckets of {histograms.metric} go up to {largest:g} and seem to be in milliseconds; add `unit: ms` to "
+            "`load.server`, or `unit: s` if they are seconds"
+        )
 
 
 def _server(series: Any) -> str:

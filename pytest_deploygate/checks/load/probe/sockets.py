@@ -68,19 +68,17 @@ class Sockets:
         return happened
 
     def ended(self) -> list[Ended]:
-        """Return the transfers that ended, removed from the loop."""
+        """Return the transfers that ended; `drop` each, which parts it from its connection, before it begins again."""
         found: list[Ended] = []
         left = 1
         while left:
             left, good, bad = self.multi.info_read(500)
             found += [(curl, 0, "") for curl in good]
             found += [(curl, code, words) for curl, code, words in bad]
-        for curl, _, _ in found:
-            self.multi.remove_handle(curl)
         return found
 
     def drop(self, curl: pycurl.Curl) -> None:
-        """Abort a transfer."""
+        """Take a transfer out of the loop; one that has not ended is aborted."""
         with contextlib.suppress(pycurl.error):
             self.multi.remove_handle(curl)
 

@@ -135,6 +135,12 @@ def _ours(error: Exception) -> str:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        said = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+        return f"the certificate of {error.host}:{error.port} is not trusted: {said}"[:_MOST_WORDS]
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        said = getattr(error.os_error, "reason", "") or error.os_error
+        return f"the TLS handshake with {error.host}:{error.port} failed: {said}"[:_MOST_WORDS]
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
     if isinstance(error, OSError):

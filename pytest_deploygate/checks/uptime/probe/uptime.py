@@ -84,6 +84,8 @@ def _view(record: Record, target: WatchTarget) -> View | None:
         failed=sum(s.up is False for s in samples),
         blind=sum(s.up is None for s in samples),
         failures=_reasons(samples),
+        failing=_spans([(s.at, s.up is False) for s in samples]),
+        cut_off=_spans([(s.at, s.up is None) for s in samples]),
         notes=(*_notes(record), *backwards),
     )
 
@@ -109,6 +111,12 @@ def _points(runs: Sequence[Run], target: str) -> tuple[list[Point], list[str]]:
 
 def _reasons(samples: Sequence[Sample]) -> tuple[tuple[str, int], ...]:
     return tuple(Counter(s.why for s in samples if s.why).most_common(_MOST_REASONS))
+
+
+def _spans(samples: Sequence[tuple[float, bool]]) -> tuple[tuple[float, float], ...]:
+    """Return the first and last moments of successive samples for which something is true."""
+    runs = (list(run) for true, run in itertools.groupby(sorted(samples), lambda sample: sample[1]) if true)
+    return tuple((run[0][0], run[-1][0]) for run in runs)
 
 
 def _notes(record: Record) -> Iterator[str]:
@@ -172,4 +180,6 @@ def _series_view(entry: dict[str, Any]) -> View:
         samples=len(values),
         failed=sum(value == 0.0 for _, value in values),
         blind=len(values) - len(known),
+        failing=_spans([(at, value == 0.0) for at, value in values]),
+        cut_off=_spans([(at, value not in (0.0, 1.0)) for at, value in values]),
     )
