@@ -24,7 +24,7 @@ CHEAP = (13, 18)
 ROLES = ("gate", "monitor", "plain")
 SETUP = """
 CREATE ROLE gate LOGIN; GRANT pg_monitor TO gate; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor;
-CREATE ROLE plain LOGIN; CREATE SCHEMA deploygate AUTHORIZATION gate; CREATE EXTENSION amcheck;
+CREATE ROLE plain LOGIN; CREATE SCHEMA deploygate AUTHORIZATION gate; CREATE EXTENSION IF NOT EXISTS amcheck;
 GRANT EXECUTE ON FUNCTION bt_index_check(regclass) TO gate;
 CREATE SCHEMA app; SET timezone = 'UTC';
 CREATE TYPE app.mood AS ENUM ('good', 'bad');

@@ -79,7 +79,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archived]:
         one = Archived(made, Cluster(made.database(), "deploygate"))
         one.sh(f"mkdir {here}/archive {here}/backups {here}/scratch {here}/dumps")
         made.sql("db1", "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO gate; GRANT pg_read_all_data TO gate")
-        made.sql("db1", "CREATE EXTENSION amcheck")
+        made.sql("db1", "CREATE EXTENSION IF NOT EXISTS amcheck")
         made.sql("db1", "CREATE TABLE public.part (id int PRIMARY KEY, at timestamptz, note text)")
         made.sql(
             "db1",

@@ -290,9 +290,7 @@ NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 @pytest.mark.skipif(
     NGINX is None or not pycurl.version_info()[4] & pycurl.VERSION_HTTP2, reason="no nginx, or no HTTP/2 here"
 )
-@pytest.mark.parametrize(
-    "more", ["", "keepalive_requests 10;", "keepalive_timeout 0;", "lingering_close off;"]
-)
+@pytest.mark.parametrize("more", ["", "keepalive_requests 10;", "lingering_close off;"])
 def test_http_2(certificate, tmp_path, more):
     """Over TLS a real nginx gets HTTP/2, and HTTP/1.1 if the inventory says so, according to its log.
 
