@@ -221,7 +221,7 @@ def test_amcheck_without_permission_or_extension(nodes, cluster):
         amcheck.verify_indexes(cluster, 2**30)
     nodes.sql("db1", "DROP EXTENSION amcheck")
     try:
-        with pytest.raises(CannotTell, match="CREATE EXTENSION IF NOT EXISTS amcheck"):
+        with pytest.raises(CannotTell, match="CREATE EXTENSION amcheck"):
             amcheck.verify_indexes(cluster, 2**30)
     finally:
         nodes.sql("db1", f"CREATE EXTENSION IF NOT EXISTS amcheck; {GRANT}")
