@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import urllib.parse
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ _FAILED = {
 #: Descriptors of kept connections, by the addresses and ports of both ends.
 Connections = dict[tuple[object, ...], int]
 _ENDS = (pycurl.PRIMARY_IP, pycurl.LOCAL_IP, pycurl.PRIMARY_PORT, pycurl.LOCAL_PORT)
-_REFUSED = b"REFUSED_STREAM"
+#: What libcurl says of a stream that the server refused, by RST_STREAM or by a GOAWAY for an earlier one; up to 8.5, and since.
+_REFUSED = re.compile(rb"REFUSED_STREAM|HTTP/2 stream \d+ refused by server")
 
 
 @dataclass(slots=True, eq=False)
@@ -82,8 +84,11 @@ class Exchange:
         self.kept[ends] = int(self.curl.getinfo(pycurl.ACTIVESOCKET))
 
     def hear(self, kind: int, said: bytes) -> None:
-        """Allow the request once more if an HTTP/2 server refused its stream, and so did nothing (RFC 9113, 8.7)."""
-        if kind == pycurl.INFOTYPE_TEXT and said.startswith(_REFUSED):
+        """Allow the request once more if an HTTP/2 server refused its stream, and so did nothing (RFC 9113, 8.7).
+
+        A server that closes a connection tells by GOAWAY which stream is the last that it looked at; later ones are refused.
+        """
+        if kind == pycurl.INFOTYPE_TEXT and _REFUSED.match(said):
             self.sent = False
 
     def wrong(self) -> str:
