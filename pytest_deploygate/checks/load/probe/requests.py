@@ -48,6 +48,7 @@ class Exchange:
     most: int
     keep: bool
     due_s: float = 0.0
+    begun_s: float = 0.0
     size: int = 0
     sent: bool = False
     kept: Connections = field(default_factory=dict)
@@ -62,9 +63,9 @@ class Exchange:
             self.read.append(chunk)
         return len(chunk)
 
-    def begin(self, due_s: float) -> None:
-        """Prepare for the next request."""
-        self.due_s, self.size, self.sent = due_s, 0, False
+    def begin(self, due_s: float, begun_s: float) -> None:
+        """Prepare for the next request, which is sent now."""
+        self.due_s, self.begun_s, self.size, self.sent = due_s, begun_s, 0, False
         self.read.clear()
 
     def may_send(self, *ends: object) -> int:
