@@ -83,6 +83,11 @@ def _pools(deadline: _Watched) -> dict[str, type[HTTPConnectionPool]]:
         def connect(self) -> None:
             deadline.connect(self, super().connect)
 
+        def _tunnel(self) -> None:
+            super()._tunnel()
+            # A proxy's answer that was cut looks whole. Python's ssl would leave the socket open that it cannot wrap then.
+            deadline.left_s()
+
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
 
