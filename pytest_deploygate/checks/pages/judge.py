@@ -87,6 +87,8 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             f"{found.url} is dated {newest}, before {oldest} ({why}): publish the new version",
             readings,
         )
+    if not expected.contains and (doubt := _perhaps_another(found)):
+        return doubt
     notes = []
     if not expected.contains:
         notes.append("its words were not compared: name some that must be on it with `contains`")
@@ -108,10 +110,16 @@ def _another_page(found: Page) -> Judgement | None:
     """Tell a page that answers 200 in place of the policy: a login, the start page, an error page."""
     titles = " / ".join(found.titles)
     path = urlsplit(found.redirected_to).path if found.redirected_to else ""
-    if found.redirected_to and (found.asks_password or _LOGIN.search(path) or _LOGIN.search(titles)):
+    asks = found.asks_password or _LOGIN.search(path) or _LOGIN.search(titles)
+    if (found.redirected_to and asks) or (found.like_missing and (found.asks_password or found.posts)):
+        leads = (
+            f"redirects to a login ({found.redirected_to})"
+            if found.redirected_to
+            else f"shows a form as a page that does not exist does ({found.like_missing}), perhaps a login"
+        )
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.url} redirects to a login ({found.redirected_to}), so what visitors read is unknown: publish it without a login, "
+            f"{found.url} {leads}, so what visitors read is unknown: publish it without a login, "
             "or give the gate one",
         )
     wrong = ""
@@ -119,7 +127,7 @@ def _another_page(found: Page) -> Judgement | None:
         wrong = f"redirects to the start page {found.redirected_to}"
     elif found.titles and _ERROR.search(titles):
         wrong = f"answers 200 with an error page ({titles[:80]!r})"
-    elif found.like_missing and len(found.text.split()) < _FEW_WORDS:
+    elif found.like_missing and found.words < _FEW_WORDS:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"{found.url} has the same few words as a page that does not exist ({found.like_missing}): scripts, which are not run, "
@@ -137,6 +145,28 @@ def _another_page(found: Page) -> Judgement | None:
             ),
         )
     return None
+
+
+def _perhaps_another(found: Page) -> Judgement | None:
+    """Tell a page that may be an error page by its shape, whatever its language. Expected words would settle it."""
+    said = ""
+    if found.titled_like_missing:
+        said = f"has the title {' / '.join(found.titles)[:80]!r}, as a page that does not exist ({found.titled_like_missing})"
+    elif found.redirected_to and found.posts:
+        said = f"redirects to {found.redirected_to}, a page with a form"
+    elif found.words < _FEW_WORDS:
+        said = f"has only {found.words} words, {_FEW_WORDS} or more are expected of a policy"
+    if not said:
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"{found.url} {said}: it may be an error page or a login; name words that must be on it with `contains`",
+        (
+            Reading(
+                "words", found.words, limit=f"at least {_FEW_WORDS}", ok=found.words >= _FEW_WORDS or None
+            ),
+        ),
+    )
 
 
 def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgement:
