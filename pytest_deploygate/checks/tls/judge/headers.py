@@ -55,7 +55,7 @@ def look(found: HttpAnswers | None, expected: Http, profile: Profile, host: str)
 
 
 def _downgrade(page: Page, host: str, said: Look) -> None:
-    """Report what else clients get: a way back to plain HTTP, or an error page whose headers were judged."""
+    """Report what else clients get: a way back to plain HTTP, or that the headers are those of a redirect or an error page."""
     target = observatory.leads_to(page)
     if target is not None and target[0] == "http":
         where = (page.first("location") or "")[:80]
@@ -65,6 +65,12 @@ def _downgrade(page: Page, host: str, said: Look) -> None:
             )
         else:
             said.notes.append(f"HTTPS answers {page.status} to {where}, which is plain HTTP")
+    elif target is not None:
+        where = (page.first("location") or "nowhere")[:80]
+        said.notes.append(
+            f"HTTPS answers {page.status} to {where}: headers and cookies are those of the redirect, the page itself was not looked at; "
+            "name it with `http.path`"
+        )
     elif page.status >= 400:
         said.notes.append(f"the page answers {page.status}, so the headers are those of an error page")
 
