@@ -12,7 +12,7 @@ import pycurl
 from pytest_deploygate.checks.load.facts import NOT_RESOLVED, NOT_SENT
 from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.fields.http import HttpLogin
 from pytest_deploygate.redaction import redact
 
@@ -99,7 +99,8 @@ class Exchange:
             return f"status {status}"
         if not self.keep:
             return ""
-        return redact(self.endpoint.lacking(b"".join(self.read).decode(errors="replace")))
+        content_type = self.curl.getinfo(pycurl.CONTENT_TYPE) or ""
+        return redact(text.lacking(self.endpoint, b"".join(self.read), content_type))
 
 
 def _is_closed(descriptor: int) -> bool:

@@ -14,7 +14,7 @@ import psycopg
 
 from pytest_deploygate.checks.uptime.section import WatchTarget
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import words_for
 from pytest_deploygate.redaction import redact
@@ -172,16 +172,16 @@ async def _http(target: WatchTarget, url: str) -> None:
         read = await _body(answer)
         if answer.status not in target.status:
             raise _NotUp(f"HTTP {answer.status}, expected {target.expected}")
-        if lacking := target.lacking(read):
+        if lacking := text.lacking(target, read, answer.headers.get("Content-Type", "")):
             raise _NotUp(f"HTTP {answer.status}, {lacking}")
 
 
-async def _body(answer: aiohttp.ClientResponse) -> str:
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """Read an answer to its end, which is part of being up, but keep no more than a megabyte of it."""
     kept = bytearray()
     async for part in answer.content.iter_chunked(65536):
         kept += part[: _MOST_BODY - len(kept)]
-    return kept.decode(errors="replace")
+    return bytes(kept)
 
 
 async def _tcp(place: str) -> None:
