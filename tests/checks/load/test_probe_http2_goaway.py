@@ -40,9 +40,12 @@ def goaway(last: int, error: int = NO_ERROR) -> bytes:
     return frame(GOAWAY, 0, 0, struct.pack("!II", last, error))
 
 
+ANSWER_3 = frame(HEADERS, END_HEADERS, 3, STATUS_200) + frame(DATA, END_STREAM, 3, b"ok")
 #: What the server does with the second request of a connection, whose stream is 3: what it sends, and how it closes.
 SAFE = {
     "goaway": (goaway(1), "closes"),
+    "goaway, and the answer": (goaway(3) + ANSWER_3, "closes"),
+    "goaway for all, and the answer": (goaway(2**31 - 1) + ANSWER_3 + goaway(3), "closes"),
     "refused": (frame(RST_STREAM, 0, 3, struct.pack("!I", REFUSED)), "stays"),
 }
 LOST = {
@@ -119,6 +122,7 @@ def run(said: bytes, then: str):
 
 @pytest.mark.parametrize("name", SAFE)
 def test_a_request_that_was_not_processed_is_sent_again(name):
+    """And one that was answered is not."""
     found, arrived = run(*SAFE[name])
     assert found.whole.requests == 100
     assert found.whole.failures == {}
