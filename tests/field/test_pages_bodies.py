@@ -270,6 +270,45 @@ def test_redirects(to, body, verdict, says):
     assert says in judgement.reason
 
 
+#: Where no browser goes on to.
+NOWHERE_TO_GO = [
+    "/privacy",
+    "//",
+    "http://[foo",
+    "http://[::1",
+    "http://host:abc/",
+    "http://127.0.0.1:99999/",
+    "http://a..b.example/",
+    f"http://{'x' * 70}.example/",
+    "http://ex%00ample/",
+    "http://\u2100.example/",
+    "mailto:privacy@example.com",
+    "javascript:alert(1)",
+    "ftp://127.0.0.1/privacy",
+]
+
+
+@pytest.mark.parametrize("to", NOWHERE_TO_GO)
+def test_redirects_that_lead_nowhere(to):
+    """Some raised an error that stopped the probe; the others were said to be no connection."""
+    pages = {"/privacy": (302, {"Location": to.encode().decode("latin-1")}, b"")}
+    judgement = policy(pages)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "it redirects" in judgement.reason
+    assert "correct the redirect" in judgement.reason
+    with site(pages) as where:
+        page = Maintenance.model_validate({"url": where + "/privacy"})
+        judgement = judge.judge_maintenance(probe.reads(page, Pages.model_validate({"timeout": "5s"})), page)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "it redirects" in judgement.reason
+
+
+def test_a_redirect_to_a_server_that_is_down_is_unknown():
+    judgement = policy({"/privacy": (302, {"Location": "http://127.0.0.1:1/"}, b"")})
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "connection refused" in judgement.reason
+
+
 def test_a_sound_page_beside_a_404_of_the_same_template():
     menu = "<ul><li>Products<li>Prices<li>Contact</ul>"
     found = html(f"<title>Privacy</title>{menu}<p>{LONG}</p>{FOOTER}".encode())

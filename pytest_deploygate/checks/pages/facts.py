@@ -10,7 +10,8 @@ from pytest_deploygate.drills.record import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One read of a page. `status` is None if there was no answer; `problem` says why.
+    """One read of a page. `status` is None if there was no answer, or only redirects that lead nowhere (`astray`);
+    `problem` says why.
 
     `outside` are the URLs of what else it loads (styles, scripts, images, frames, fonts). `titles` are its title and first
     headings, `words` how many words it has, `asks_password` whether it has a field for one, `posts` whether it has a form
@@ -40,6 +41,7 @@ class Page:
     kept_s: int = 0
     like_missing: str = ""
     titled_like_missing: str = ""
+    astray: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
 
     A page that was not read, or that states no date up to today, is inconclusive.
     """
+    if found.astray:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.url} cannot be opened by anybody: {found.problem}; correct the redirect",
+            (Reading("a page of its own", "no", limit="yes", ok=False),),
+        )
     if found.status is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -177,6 +183,7 @@ def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgeme
     """
     read = [page for page in found if page.status is not None]
     wrong = [*dict.fromkeys(text for page in read for text in _page(page, expected))]
+    wrong += dict.fromkeys(f"{page.problem}: serve it without a redirect" for page in found if page.astray)
     versions = {page.sha256 for page in read}
     if len(versions) > 1:
         wrong.append(
@@ -185,6 +192,8 @@ def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgeme
     notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in read for name in page.cookies))
     shown = next((page for page in read if [*_page(page, expected)]), read[0] if read else None)
     readings = (*_readings(shown, expected), *_reads(found, read)) if shown else ()
+    if any(page.astray for page in found):
+        readings += (Reading("redirect", "leads nowhere", limit="none", ok=False),)
     if wrong:
         return Judgement(Verdict.FAIL, f"{expected.url}: " + "; ".join(wrong), readings, notes)
     if len(read) < max(len(found), _LEAST_READS):

@@ -106,7 +106,7 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         ) as answer:
             body, all_of_it = whole.read(answer, LARGEST)
     except (requests.RequestException, OSError) as error:
-        return Page(url, now, None, sending.why(error))
+        return Page(url, now, None, sending.why(error), astray=isinstance(error, sending.ASTRAY))
     seen = _Seen()
     # A browser takes an unknown section for a comment; the parser would stop.
     seen.feed(text.decoded(body, answer.headers.get("Content-Type", "")).replace("<![", "<! ["))

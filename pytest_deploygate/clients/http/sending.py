@@ -19,6 +19,7 @@ from requests.utils import get_environ_proxies
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import whole
 from pytest_deploygate.fields.http import HttpAccess, HttpLogin, HttpRequest
+from pytest_deploygate.redaction import redact
 
 AGENT = "deploygate"
 #: If another page of a server was silent and none has answered yet, a page gets this long to show that it is different.
@@ -165,10 +166,24 @@ def _any_tls() -> ssl.SSLContext:
     return context
 
 
+#: What a redirect that leads nowhere raises; the inventory's own addresses are looked at when it is read.
+ASTRAY = (
+    requests.TooManyRedirects,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+
+
 def why(error: Exception) -> str:
     """Return why a request got no answer, for people: what our own side lacks, the name of the error, never a secret."""
     if isinstance(error, reach.Silent):
         return str(error)
+    if isinstance(error, requests.TooManyRedirects):
+        return "it redirects in a circle"
+    if isinstance(error, ASTRAY):
+        said = str(error).replace("No connection adapters were found for", "no browser opens")
+        return f"it redirects to an address that cannot be opened ({redact(said)[:160]})"
     if ours := reach.why_ours(error):
         return ours
     if isinstance(error, requests.exceptions.SSLError):

@@ -113,10 +113,12 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             answer = session.request(method, url, **{"timeout": limit_s} | more)
-    except Exception:
+    except Exception as error:
         deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
+        if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
+            raise requests.exceptions.InvalidURL(str(error)) from error  # a redirect to what is no address
         raise
     if more.get("stream"):
         _deadlines[answer] = deadline
