@@ -97,6 +97,24 @@ def _pools(deadline: _Watched) -> dict[str, type[HTTPConnectionPool]]:
     return {"http": PlainPool, "https": TlsPool}
 
 
+class _Session(requests.Session):
+    """A session that knows a redirect to what is no address by one error, whichever library looks at it first."""
+
+    def resolve_redirects(self, *args: Any, **more: Any) -> Any:
+        """Yield the answers to redirects. Raises requests.exceptions.InvalidURL, and as before."""
+        try:
+            yield from super().resolve_redirects(*args, **more)
+        except ValueError as error:
+            if not _is_unnamed(error):
+                raise
+            raise requests.exceptions.InvalidURL(str(error)) from error
+
+
+def _is_unnamed(error: Exception) -> bool:
+    """Tell an error about an odd answer that requests let pass, such as a chunk of negative size."""
+    return isinstance(error, ValueError) and not isinstance(error, requests.RequestException)
+
+
 _deadlines: WeakKeyDictionary[requests.Response, _Watched] = WeakKeyDictionary()
 _PART = 65_536
 
@@ -108,7 +126,7 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
     """
     deadline = _Watched(limit_s)
     try:
-        with requests.Session() as session:
+        with _Session() as session:
             adapter = _Adapter(deadline)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -117,8 +135,8 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
         deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
-        if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
-            raise requests.exceptions.InvalidURL(str(error)) from error  # a redirect to what is no address
+        if _is_unnamed(error):
+            raise requests.exceptions.ContentDecodingError(str(error)) from error
         raise
     if more.get("stream"):
         _deadlines[answer] = deadline
@@ -142,10 +160,12 @@ def read(answer: requests.Response, most_bytes: int) -> tuple[bytes, bool]:
             if len(body) > most_bytes:
                 return bytes(body[:most_bytes]), False
             deadline.left_s()
-    except (requests.RequestException, OSError):
+    except (requests.RequestException, OSError, ValueError) as error:
         deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
+        if _is_unnamed(error):
+            raise requests.exceptions.ContentDecodingError(str(error)) from error
         raise
     finally:
         deadline.done()

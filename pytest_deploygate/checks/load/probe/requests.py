@@ -99,7 +99,7 @@ class Exchange:
             return f"status {status}"
         if not self.keep:
             return ""
-        content_type = self.curl.getinfo(pycurl.CONTENT_TYPE) or ""
+        content_type = (self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1")
         return redact(text.lacking(self.endpoint, b"".join(self.read), content_type))
 
 
