@@ -14,6 +14,9 @@ from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.checks.pages import judge, probe
 from pytest_deploygate.checks.pages.section import Maintenance, Pages, PolicyPage
+from pytest_deploygate.checks.tls.probe import http_answers
+from pytest_deploygate.checks.tls.probe.connection import Place
+from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.uptime.probe import ask
 from pytest_deploygate.checks.uptime.section import WatchTarget
 from pytest_deploygate.clients import reach
@@ -124,3 +127,16 @@ def test_answers_that_are_odd_but_whole(name):
     assert checked.good, checked.said
     assert watched.up, watched.why
     assert failed == 0
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_headers_of_answers_that_cannot_be_read(name):
+    """What of these has a whole header is judged by it, whatever its body is."""
+    with saying(UNREADABLE[name][0]) as port:
+        found = http_answers.measure(
+            Place("app.example.test", "127.0.0.1", port, None, 3.0),
+            Http.model_validate({"redirect_port": port}),
+        )
+    assert found.plain or found.plain_problem
+    if "BadStatus" in UNREADABLE[name][1] or name == "a chunk of negative size":
+        assert "its answer is no HTTP that can be read" in found.plain_problem
