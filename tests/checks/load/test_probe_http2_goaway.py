@@ -81,6 +81,10 @@ def serving(said: bytes, then: str) -> Iterator[tuple[int, Counter[int]]]:
                     connection.sendall(said)
                     if then == "resets":
                         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    if then == "closes":
+                        connection.shutdown(socket.SHUT_WR)
+                        while frames.read(1):  # what is unread when a socket is closed makes a reset of it
+                            pass
                     if then != "stays":
                         return
                 else:
@@ -131,8 +135,8 @@ def test_a_request_that_was_not_processed_is_sent_again(name):
 
 @pytest.mark.parametrize("name", LOST)
 def test_a_request_that_may_have_been_processed_has_failed(name):
-    """Each that arrived is counted once: as answered, or as failed."""
+    """None is sent twice. Others on their way over the same connection fail with it, so there may be more failures."""
     found, arrived = run(*LOST[name])
     assert found.whole.requests == 100
-    assert found.whole.failed == arrived[3] > 0
-    assert sum(arrived.values()) == 100
+    assert found.whole.failed >= arrived[3] > 0
+    assert sum(arrived.values()) <= 100
