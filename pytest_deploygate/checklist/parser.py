@@ -57,6 +57,9 @@ _PLAIN = frozenset(
 )
 #: Under a heading that is only named sign-off: a place to sign, the last word of a role, and words of a check.
 _PLACE_TO_SIGN = re.compile(r"_{2,}|\.{4,}|…|:\s*$")
+_LINE_TO_SIGN = re.compile(r"_{3,}|\.{5,}|…{2,}")
+#: `de`, `of`, `van` and such stand within names.
+_PARTICLE = 3
 _ROLE = re.compile(
     r"\b(?:lead(?:er)?|manager|owner|engineer|officer|sponsor|head|director|admin(?:istrator)?|architect|analyst|coordinator"
     r"|representative|rep|team|dba|sre|qa|uat|cto|cio|ciso|ceo|coo|cfo|dpo|vp|pm|po|legal|security|operations|ops|compliance|support"
@@ -203,12 +206,20 @@ def _plain_sign_off(title: str) -> bool:
     return _named_sign_off(title) and {*words, ""} <= _PLAIN | {""}
 
 
-def _stands_for_a_role(text: str, *, plain: bool) -> bool:
-    """Tell a role from a check under a heading that is only named sign-off."""
-    who = re.split(r"[:(–—]| - ", text)[0].strip()
-    if _PLACE_TO_SIGN.search(text) or _ROLE.search(who):
-        return True
-    return plain and not _CHECK.search(text)
+def _who(text: str) -> str:
+    return re.split(r"[:(–—]| - ", text)[0].strip()
+
+
+def _stands_for_a_role(text: str) -> bool:
+    """Tell a role from a check under a heading that is only named sign-off, by a place to sign or the role's own word."""
+    return bool(_PLACE_TO_SIGN.search(text) or _ROLE.search(_who(text)))
+
+
+def _is_shaped_like_a_name(text: str) -> bool:
+    """Tell a name from a sentence in any language that has capitals: all words but short ones begin with one."""
+    words = re.findall(r"[^\W\d_]+", _who(text))
+    named = [word for word in words if len(word) > _PARTICLE or not word.islower()]
+    return bool(named) and all(word[0].isupper() for word in named) and not _CHECK.search(text)
 
 
 class _Parser:
@@ -338,7 +349,14 @@ class _Parser:
             found = _BOX.match(said.text) or re.match(r"[xX]?\s*(.*)", said.text)
         if self.heading.is_sign_off:
             text = found[1] if found else said.text
-            if self.heading.is_marked or _stands_for_a_role(text, plain=self.heading.is_plain):
+            if self.heading.is_marked or _stands_for_a_role(text):
+                self.roles.append(text.split(":")[0].strip())
+                return
+            if self.heading.is_plain and _is_shaped_like_a_name(text):
+                self._remark(
+                    line,
+                    "this line is taken for a role; mark its heading with {.sign-off}, or move the line if it is an item",
+                )
                 self.roles.append(text.split(":")[0].strip())
                 return
             if found:
@@ -346,6 +364,10 @@ class _Parser:
         if not found:
             self._remark(line, "this list line is not an item")
             return
+        if not self.heading.is_sign_off and _LINE_TO_SIGN.search(found[1]):
+            self._remark(
+                line, "this line is an item; if a role signs there, mark its heading with {.sign-off}"
+            )
         if said.braces and not (said.id or said.classes or said.wrong):
             self._remark(line, "the braces are treated as text; an id begins with #, a property with a dot")
         self._take_item(line, said, found[1])

@@ -169,6 +169,15 @@ class HttpRequest(HttpAccess):
         """Whether a good response is recognized by its body, too."""
         return bool(self.contains) or self.matches is not None
 
+    @property
+    def trusts_the_status(self) -> bool:
+        """Whether an error page with a good status would count as a good response."""
+        return (
+            not self.looks_at_body
+            and self.method != "HEAD"
+            and any(status not in (204, 205) for status in self.status)
+        )
+
     def lacking(self, body: str) -> str:
         """Describe what a body lacks to be a good response; empty if it is one."""
         for text in self.contains:

@@ -140,6 +140,21 @@ def test_your_own_checklist_gets_ids_and_no_shipped_suites(folder):
     assert [file.name for file in (folder / "gate" / "suites").glob("test_*.py")] == ["test_own.py"]
 
 
+def test_what_a_checklist_may_have_lost_is_said(folder):
+    """Rows of a table are no items, and a check below a sign-off is one: the reader has to look."""
+    rows = "".join(f"| {n} | Backup {n} restored | ☐ |\n" for n in range(30))
+    (folder / "ours.md").write_text(
+        f"## Switch\n- [ ] Stop\n\n| # | Item | Done |\n|---|---|---|\n{rows}\n## QA sign-off\n- [ ] Suite passed\n"
+    )
+    done = init("gate", "--from-checklist", "ours.md")
+    assert "Lines of gate/suites/checklist.md to look at (31):" in done.output
+    assert "checklist.md:6: looks like an item but is not one" in done.output
+    assert "`deploygate plan` lists them all" in done.output
+    told = json.loads(init("gate", "--from-checklist", "ours.md", "--force", "--json").output)
+    assert len(told["remarks"]) == 31
+    assert "to look at" not in init("other").output
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [(b"# No items\n", "ours.md"), (b"\xff\xfe- [ ] x\n", "is not UTF-8 text")],

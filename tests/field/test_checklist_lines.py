@@ -126,7 +126,6 @@ def test_checks_under_a_heading_that_is_named_sign_off_are_items(heading):
         ("QA sign-off", "QA lead", "QA lead"),
         ("Business sign-off", "Jane Example: ______ Date: ____", "Jane Example"),
         ("Security sign-off", "CISO", "CISO"),
-        ("Sign-off", "Jane Example", "Jane Example"),
         ("Final sign-off", "Customer success", "Customer success"),
         ("Go-live sign-off", "Head of operations:", "Head of operations"),
         ("QA sign-off {.sign-off}", "Regression suite passed", "Regression suite passed"),
@@ -142,3 +141,62 @@ def test_roles_under_such_a_heading_stay_roles(heading, line, role):
 def test_roles_and_checks_mixed():
     found = load("# A\n- [ ] One\n\n## QA sign-off\n- [ ] Regression suite passed\n- [ ] QA lead: ____\n")
     assert (len(found.items), found.roles) == (2, ("QA lead",))
+
+
+#: Checks that no list of words names, in German, French, Finnish, Spanish, Polish, Greek, Japanese, Arabic and Korean.
+CHECKS = (
+    "Regressionstests bestanden",
+    "Sauvegarde restaurée",
+    "Varmuuskopio palautettu",
+    "Copia de seguridad restaurada",
+    "Kopia zapasowa odtworzona",
+    "Το αντίγραφο αποκαταστάθηκε",
+    "バックアップを復元した",
+    "تمت استعادة النسخة الاحتياطية",
+    "백업을 복원했다",
+)
+
+
+@pytest.mark.parametrize("line", CHECKS)
+@pytest.mark.parametrize("heading", ["Sign-off", "Final sign-off", "QA sign-off"])
+def test_a_check_in_any_language_is_no_role(heading, line):
+    """Under a heading that is only named sign-off a sentence is an item, and the remark says how to make it a role."""
+    found = load(f"# A\n- [ ] One\n\n## {heading}\n- [ ] {line}\n")
+    assert [item.text for item in found.items] == ["One", line]
+    assert found.roles == ()
+    assert ["{.sign-off}" in remark.text for remark in found.remarks] == [True]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Jane Example", "María de la Cruz Example", "Ludwig van Example", "Ώνα Παράδειγμα", "Abnahmetest"],
+)
+def test_a_name_by_its_shape_is_a_role_with_a_remark(line):
+    """In German a check may be a noun alone: whoever reads the remark can tell."""
+    found = load(f"# A\n- [ ] One\n\n## Sign-off\n- [ ] {line}\n")
+    assert found.roles == (line,)
+    assert ["is taken for a role" in remark.text for remark in found.remarks] == [True]
+
+
+@pytest.mark.parametrize("line", [*CHECKS, "Jane Example", "プロジェクト責任者"])
+def test_lines_under_a_marked_heading_are_roles_in_any_language(line):
+    found = load(f"# A\n- [ ] One\n\n## Abnahme {{.sign-off}}\n- [ ] {line}\n")
+    assert found.roles == (line,)
+    assert found.remarks == ()
+
+
+@pytest.mark.parametrize(
+    "heading", ["Abnahme", "Freigabe", "Hyväksynnät", "承認", "Aprobación final", "Validation"]
+)
+@pytest.mark.parametrize("place", ["____", "........", "……", "Date: ______"])
+def test_a_place_to_sign_under_another_heading_is_remarked(heading, place):
+    """By its shape this is a role; it stays an item, which somebody has to attest, and the remark says what to do."""
+    found = load(f"# A\n- [ ] One\n\n## {heading}\n- [ ] Projektleiterin: {place}\n")
+    assert len(found.items) == 2
+    assert [remark.line for remark in found.remarks] == [5]
+    assert "{.sign-off}" in found.remarks[0].text
+
+
+@pytest.mark.parametrize("line", ["`__init__` is deployed", "Wait... and look again", "Set max_connections"])
+def test_no_place_to_sign(line):
+    assert load(f"# A\n- [ ] One\n- [ ] {line}\n").remarks == ()

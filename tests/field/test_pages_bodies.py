@@ -17,7 +17,7 @@ from pytest_deploygate.model import Verdict
 
 WORD = "Datenschutzerklärung"
 DATED = "<p>Last updated: 14 November 2026</p>"
-LONG = " ".join(f"word{n}" for n in range(200))
+LONG = " ".join(a + b for a in "bdfghklmnp" for b in ("an", "em", "iv", "or", "us", "al", "et", "im"))
 
 
 @contextlib.contextmanager
@@ -104,11 +104,12 @@ def test_wrong_bytes_do_not_stop_it():
     [b"<![if IE]>x<![endif]>", b"<![foo[x", b"<!x", b"</", b"<a href=", b"&#x110000;", b"\0", b"<" * 2000],
 )
 def test_broken_markup_does_not_stop_it(body):
-    assert policy({"/privacy": html(DATED.encode() + body)}).verdict is Verdict.PASS
+    assert policy({"/privacy": html(DATED.encode() + body)}, contains=["Last"]).verdict is Verdict.PASS
 
 
 def test_the_end_of_a_page_without_a_last_tag_counts():
-    assert policy({"/privacy": html(b"<p>Last updated: 14 November 2026")}).verdict is Verdict.PASS
+    page = html(b"<p>Last updated: 14 November 2026")
+    assert policy({"/privacy": page}, contains=["Last"]).verdict is Verdict.PASS
 
 
 def test_words_far_down_count():
@@ -136,6 +137,102 @@ def test_a_soft_404_with_a_date_in_the_footer(body, says):
     judgement = policy({"/privacy": soft}, missing=soft)
     assert judgement.verdict is Verdict.FAIL, judgement.reason
     assert says in judgement.reason
+
+
+#: Error pages that no list of words names: Finnish, Japanese, Thai, Arabic, Greek, Korean, Polish.
+NOWHERE = {
+    "fi": "Valitettavasti etsimääsi sivua {} ei löytynyt",
+    "ja": "お探しのページ{}は見つかりませんでした",
+    "th": "ไม่พบหน้า{}ที่คุณต้องการ",
+    "ar": "عذرا، الصفحة {} التي تبحث عنها غير موجودة",
+    "el": "Η σελίδα {} που ζητήσατε δεν βρέθηκε",
+    "ko": "요청하신 페이지{}를 찾을 수 없습니다",
+    "pl": "Nie znaleźliśmy strony {}, której szukasz",
+}
+MENU = "<ul>" + "".join(f"<li>{word}" for word in LONG.split()[:40]) + "</ul>"
+
+
+def anywhere(said):
+    """Answer each path with 200 and the same page, which names the path, the time and a number of the request."""
+    numbers = iter(range(10_000))
+
+    class Every(dict):
+        def get(self, path, _missing=None):
+            body = said.format(path) + f"<p>14 November 2026 12:00:{next(numbers):02} req-{next(numbers)}</p>"
+            return html(body.encode(), "text/html; charset=utf-8")
+
+    return Every()
+
+
+@pytest.mark.parametrize("language", NOWHERE)
+@pytest.mark.parametrize("menu", ["", MENU], ids=["few words", "many words"])
+def test_a_soft_404_in_any_language(language, menu):
+    """It repeats the path that was asked for, and has a recent date: a page that does not exist has the same text."""
+    judgement = policy(anywhere(f"<title>Shop</title>{menu}<p>{NOWHERE[language]}</p>"))
+    assert judgement.verdict is (Verdict.FAIL if menu else Verdict.INCONCLUSIVE), judgement.reason
+    assert "a page that does not exist" in judgement.reason
+
+
+@pytest.mark.parametrize("language", NOWHERE)
+def test_a_page_that_was_taken_down_in_any_language(language):
+    """The server answers 404 for what does not exist, and 200 with the same title for this: no word is needed to see it."""
+    title = f"<title>{NOWHERE[language].format('')}</title>"
+    gone = html(f"{title}<p>{LONG}</p>{FOOTER}".encode(), "text/html; charset=utf-8")
+    missing = (404, {"Content-Type": "text/html; charset=utf-8"}, f"{title}{MENU}".encode())
+    pages = {"/privacy": gone, "/": html(b"<title>Shop</title>")}
+    judgement = policy(pages, missing=missing)
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "has the title" in judgement.reason
+    assert "`contains`" in judgement.reason
+    assert policy(pages, missing=missing, contains=[LONG[:20]]).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("language", NOWHERE)
+def test_a_page_of_a_few_words_is_no_policy(language):
+    page = html(f"<p>{NOWHERE[language]}</p>{FOOTER}".encode(), "text/html; charset=utf-8")
+    judgement = policy({"/privacy": page})
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "words" in judgement.reason
+
+
+@pytest.mark.parametrize("form", ["<input type=email name=a>", "<input type=password>"])
+def test_a_login_in_any_language(form):
+    """All paths lead to a form in Finnish; the first asks for the address alone."""
+    page = f"<title>Tervetuloa</title>{MENU}<form method=post action=/x>{form}<button>Jatka</button></form>{FOOTER}"
+    judgement = policy({"/x": html(page.encode())}, missing=(302, {"Location": "/x"}, b""))
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "redirects to a login" in judgement.reason
+    judgement = policy({}, missing=html(page.encode()))
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "perhaps a login" in judgement.reason
+
+
+def test_a_redirect_to_a_form_in_any_language():
+    """Only this page leads there, and its words are unknown to us."""
+    form = f"<title>Tervetuloa</title>{MENU}<form method=post><input type=email></form>{FOOTER}"
+    pages = {"/privacy": (302, {"Location": "/kirjaudu"}, b""), "/kirjaudu": html(form.encode())}
+    judgement = policy(pages)
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "a page with a form" in judgement.reason
+    assert policy(pages, contains=["Tervetuloa"]).verdict is Verdict.PASS
+
+
+def test_a_site_with_one_title_for_all_pages():
+    """Then the title of the 404 says nothing."""
+    pages = {
+        "/privacy": html(f"<title>Shop</title><p>{LONG}</p>{FOOTER}".encode()),
+        "/": html(b"<title>Shop</title>"),
+    }
+    judgement = policy(pages, missing=(404, {}, b"<title>Shop</title><p>Nothing here</p>"))
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+
+
+def test_a_policy_in_japanese_beside_a_404_in_japanese():
+    """Signs of a script without blanks are compared one by one."""
+    text = "".join(chr(0x4E00 + 7 * n) for n in range(300))
+    page = html(f"<title>方針</title><p>{text}</p>{FOOTER}".encode(), "text/html; charset=utf-8")
+    judgement = policy({"/privacy": page}, missing=(404, {}, "お探しのページは見つかりません".encode()))
+    assert judgement.verdict is Verdict.PASS, judgement.reason
 
 
 def test_a_page_that_scripts_make():
@@ -171,6 +268,45 @@ def test_redirects(to, body, verdict, says):
     judgement = policy(pages)
     assert judgement.verdict is verdict, judgement.reason
     assert says in judgement.reason
+
+
+#: Where no browser goes on to.
+NOWHERE_TO_GO = [
+    "/privacy",
+    "//",
+    "http://[foo",
+    "http://[::1",
+    "http://host:abc/",
+    "http://127.0.0.1:99999/",
+    "http://a..b.example/",
+    f"http://{'x' * 70}.example/",
+    "http://ex%00ample/",
+    "http://\u2100.example/",
+    "mailto:privacy@example.com",
+    "javascript:alert(1)",
+    "ftp://127.0.0.1/privacy",
+]
+
+
+@pytest.mark.parametrize("to", NOWHERE_TO_GO)
+def test_redirects_that_lead_nowhere(to):
+    """Some raised an error that stopped the probe; the others were said to be no connection."""
+    pages = {"/privacy": (302, {"Location": to.encode().decode("latin-1")}, b"")}
+    judgement = policy(pages)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "it redirects" in judgement.reason
+    assert "correct the redirect" in judgement.reason
+    with site(pages) as where:
+        page = Maintenance.model_validate({"url": where + "/privacy"})
+        judgement = judge.judge_maintenance(probe.reads(page, Pages.model_validate({"timeout": "5s"})), page)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "it redirects" in judgement.reason
+
+
+def test_a_redirect_to_a_server_that_is_down_is_unknown():
+    judgement = policy({"/privacy": (302, {"Location": "http://127.0.0.1:1/"}, b"")})
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "connection refused" in judgement.reason
 
 
 def test_a_sound_page_beside_a_404_of_the_same_template():

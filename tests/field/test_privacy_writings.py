@@ -155,13 +155,17 @@ def cache(tmp_path: Path) -> Iterator[SearchedRedis]:
     run = subprocess.Popen(
         ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
     )  # fmt: skip
-    wait(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0 or time.sleep(0.05), 10)
+
+    def listens() -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", port)) == 0
+
+    wait(lambda: listens() or time.sleep(0.05), 10)
     yield SearchedRedis.model_validate({"name": "cache", "host": "127.0.0.1", "port": port})
     run.terminate()
     run.wait(10)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_redis_databases_and_compressed_values(cache: SearchedRedis) -> None:
     plain = f'{{"mail": "{EMAIL}"}}'.encode()
     values = {

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 #: Failures of our own side, as they are counted: the requests never left it.
 NOT_RESOLVED = "name not resolved"
 NOT_SENT = "no route from here"
+#: The phase of a request that has nothing to do with its connection.
+FIRST_BYTE = "first byte"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,21 @@ class Second:
     p50_s: float | None
     p99_s: float | None
     max_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The requests that opened a connection, or those that were sent on a kept one; failed ones only if they timed out.
+
+    `over` counts those at or over each of the run's limits. `overtaken` are those of them during which a request that was
+    sent later, on a kept connection, was answered in a quarter of their time: the server did not stand still then.
+    """
+
+    requests: int
+    over: tuple[int, ...]
+    overtaken: tuple[int, ...]
+    p50_s: float | None
+    p99_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,8 @@ class Latencies:
     max_s: float | None
     points: tuple[tuple[float, float], ...]
     histogram: str
+    opening: Connected | None = None
+    kept: Connected | None = None
 
     @property
     def ours(self) -> int:

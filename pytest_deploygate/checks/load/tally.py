@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 
 from hdrh.histogram import HdrHistogram
 
-from pytest_deploygate.checks.load.facts import Latencies, Second
+from pytest_deploygate.checks.load.facts import Connected, Latencies, Second
 
 MOST_RAW = 1_000_000
+_MOST_CONNECTED = 200_000
 _MICROSECONDS = 1e6
 _LONGEST_US = 3_600_000_000
 _DIGITS = 3
@@ -39,6 +40,16 @@ class _Bucket:
     over: list[int] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Connected:
+    """What is counted of one endpoint's requests on new connections, or on kept ones."""
+
+    over: list[int]
+    overtaken: list[int]
+    requests: int = 0
+    samples: array[float] = field(default_factory=lambda: array("d"))
+
+
 class Tally:
     """Counts one latency at a time. `names` are the endpoints, `limits_s` the limits that are counted."""
 
@@ -51,6 +62,8 @@ class Tally:
         self._done: list[list[Second]] = [[] for _ in names]
         self._done_whole: list[Second] = []
         self._folded: list[HdrHistogram | None] = [None for _ in names]
+        none = [0] * len(self.limits_s)
+        self._connected = [(_Connected(none[:], none[:]), _Connected(none[:], none[:])) for _ in names]
 
     def add(self, endpoint: int, due_s: float, latency_s: float, failure: str = "") -> None:
         """Count a request by its due time. `failure` says what was wrong with it; it is then over every limit."""
@@ -68,6 +81,17 @@ class Tally:
         self._raw += 1
         if self._raw > self._most_raw:
             self._fold(int(due_s))
+
+    def add_connected(self, endpoint: int, latency_s: float, *, opened: bool, overtaken: bool) -> None:
+        """Count on what connection a request was sent; see `Connected`. Percentiles are those of the first 200,000."""
+        counts = self._connected[endpoint][0 if opened else 1]
+        counts.requests += 1
+        for number, limit in enumerate(self.limits_s):
+            if latency_s >= limit:
+                counts.over[number] += 1
+                counts.overtaken[number] += overtaken
+        if len(counts.samples) < _MOST_CONNECTED:
+            counts.samples.append(latency_s)
 
     def blocks(self, endpoint: int | None, limit: int) -> list[tuple[int, int]]:
         """Return (requests, over) by second, of one endpoint or all (None), during the run."""
@@ -97,7 +121,11 @@ class Tally:
             record_sorted(histogram, raw[number])
             histograms.append(histogram)
         each = tuple(
-            _latencies(name, self._done[n], self.failures[n], self.limits_s, histograms[n])
+            replace(
+                _latencies(name, self._done[n], self.failures[n], self.limits_s, histograms[n]),
+                opening=_together([self._connected[n][0]]),
+                kept=_together([self._connected[n][1]]),
+            )
             for n, name in enumerate(self.names)
         )
         if len(each) == 1:
@@ -106,7 +134,9 @@ class Tally:
         for histogram in histograms:
             whole.add(histogram)
         failures = sum(self.failures, Counter())
-        return _latencies(WHOLE, self._done_whole, failures, self.limits_s, whole), each
+        found = _latencies(WHOLE, self._done_whole, failures, self.limits_s, whole)
+        opening, kept = (_together(all_of) for all_of in zip(*self._connected, strict=True))
+        return replace(found, opening=opening, kept=kept), each
 
     def _bucket(self) -> _Bucket:
         return _Bucket(over=[0] * len(self.limits_s))
@@ -166,6 +196,19 @@ def record_sorted(histogram: HdrHistogram, samples: Sequence[float]) -> None:
         after = max(at + 1, bisect_right(samples, (upper + 0.5) / _MICROSECONDS, at, end))
         histogram.record_value(value, after - at)
         at = after
+
+
+def _together(parts: Sequence[_Connected]) -> Connected:
+    """Add up what was counted of several endpoints."""
+    samples = sorted(itertools.chain.from_iterable(part.samples for part in parts))
+    over, overtaken = ([part.over for part in parts], [part.overtaken for part in parts])
+    return Connected(
+        sum(part.requests for part in parts),
+        tuple(map(sum, zip(*over, strict=True))),
+        tuple(map(sum, zip(*overtaken, strict=True))),
+        _quantile(samples, 0.5),
+        _quantile(samples, 0.99),
+    )
 
 
 def _count(found: dict[int, list[int]], second: int, requests: int, over: int) -> None:

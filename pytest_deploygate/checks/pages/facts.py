@@ -10,11 +10,14 @@ from pytest_deploygate.drills.record import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One read of a page. `status` is None if there was no answer; `problem` says why.
+    """One read of a page. `status` is None if there was no answer, or only redirects that lead nowhere (`astray`);
+    `problem` says why.
 
     `outside` are the URLs of what else it loads (styles, scripts, images, frames, fonts). `titles` are its title and first
-    headings, `asks_password` is whether it has a field for one. `cut`: only its beginning was read. `kept_s` is how long
-    caches may keep it by its header. `like_missing` is the URL of a page that does not exist and has the same text.
+    headings, `words` how many words it has, `asks_password` whether it has a field for one, `posts` whether it has a form
+    that is posted. `cut`: only its beginning was read. `kept_s` is how long caches may keep it by its header.
+    `like_missing` is the URL of a page that does not exist and has the same text, `titled_like_missing` that of one which
+    answers 404 and has the same title, while the start page has another.
     """
 
     url: str
@@ -31,10 +34,14 @@ class Page:
     cookies: tuple[str, ...] = ()
     redirected_to: str = ""
     titles: tuple[str, ...] = ()
+    words: int = 0
     asks_password: bool = False
+    posts: bool = False
     cut: bool = False
     kept_s: int = 0
     like_missing: str = ""
+    titled_like_missing: str = ""
+    astray: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
 
     A page that was not read, or that states no date up to today, is inconclusive.
     """
+    if found.astray:
+        return Judgement(
+            Verdict.FAIL,
+            f"{found.url} cannot be opened by anybody: {found.problem}; correct the redirect",
+            (Reading("a page of its own", "no", limit="yes", ok=False),),
+        )
     if found.status is None:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -87,6 +93,8 @@ def judge_policy(found: Page, expected: PolicyPage) -> Judgement:
             f"{found.url} is dated {newest}, before {oldest} ({why}): publish the new version",
             readings,
         )
+    if not expected.contains and (doubt := _perhaps_another(found)):
+        return doubt
     notes = []
     if not expected.contains:
         notes.append("its words were not compared: name some that must be on it with `contains`")
@@ -108,10 +116,16 @@ def _another_page(found: Page) -> Judgement | None:
     """Tell a page that answers 200 in place of the policy: a login, the start page, an error page."""
     titles = " / ".join(found.titles)
     path = urlsplit(found.redirected_to).path if found.redirected_to else ""
-    if found.redirected_to and (found.asks_password or _LOGIN.search(path) or _LOGIN.search(titles)):
+    asks = found.asks_password or _LOGIN.search(path) or _LOGIN.search(titles)
+    if (found.redirected_to and asks) or (found.like_missing and (found.asks_password or found.posts)):
+        leads = (
+            f"redirects to a login ({found.redirected_to})"
+            if found.redirected_to
+            else f"shows a form as a page that does not exist does ({found.like_missing}), perhaps a login"
+        )
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"{found.url} redirects to a login ({found.redirected_to}), so what visitors read is unknown: publish it without a login, "
+            f"{found.url} {leads}, so what visitors read is unknown: publish it without a login, "
             "or give the gate one",
         )
     wrong = ""
@@ -119,7 +133,7 @@ def _another_page(found: Page) -> Judgement | None:
         wrong = f"redirects to the start page {found.redirected_to}"
     elif found.titles and _ERROR.search(titles):
         wrong = f"answers 200 with an error page ({titles[:80]!r})"
-    elif found.like_missing and len(found.text.split()) < _FEW_WORDS:
+    elif found.like_missing and found.words < _FEW_WORDS:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"{found.url} has the same few words as a page that does not exist ({found.like_missing}): scripts, which are not run, "
@@ -139,6 +153,28 @@ def _another_page(found: Page) -> Judgement | None:
     return None
 
 
+def _perhaps_another(found: Page) -> Judgement | None:
+    """Tell a page that may be an error page by its shape, whatever its language. Expected words would settle it."""
+    said = ""
+    if found.titled_like_missing:
+        said = f"has the title {' / '.join(found.titles)[:80]!r}, as a page that does not exist ({found.titled_like_missing})"
+    elif found.redirected_to and found.posts:
+        said = f"redirects to {found.redirected_to}, a page with a form"
+    elif found.words < _FEW_WORDS:
+        said = f"has only {found.words} words, {_FEW_WORDS} or more are expected of a policy"
+    if not said:
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"{found.url} {said}: it may be an error page or a login; name words that must be on it with `contains`",
+        (
+            Reading(
+                "words", found.words, limit=f"at least {_FEW_WORDS}", ok=found.words >= _FEW_WORDS or None
+            ),
+        ),
+    )
+
+
 def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgement:
     """Pass when every read answers 503 with Retry-After, small, self-contained, and the same as the others.
 
@@ -147,6 +183,7 @@ def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgeme
     """
     read = [page for page in found if page.status is not None]
     wrong = [*dict.fromkeys(text for page in read for text in _page(page, expected))]
+    wrong += dict.fromkeys(f"{page.problem}: serve it without a redirect" for page in found if page.astray)
     versions = {page.sha256 for page in read}
     if len(versions) > 1:
         wrong.append(
@@ -155,6 +192,8 @@ def judge_maintenance(found: tuple[Page, ...], expected: Maintenance) -> Judgeme
     notes = tuple(dict.fromkeys(f"sets the cookie {name}" for page in read for name in page.cookies))
     shown = next((page for page in read if [*_page(page, expected)]), read[0] if read else None)
     readings = (*_readings(shown, expected), *_reads(found, read)) if shown else ()
+    if any(page.astray for page in found):
+        readings += (Reading("redirect", "leads nowhere", limit="none", ok=False),)
     if wrong:
         return Judgement(Verdict.FAIL, f"{expected.url}: " + "; ".join(wrong), readings, notes)
     if len(read) < max(len(found), _LEAST_READS):

@@ -40,6 +40,9 @@ _NOT_KEPT = re.compile(r"\bno-(?:store|cache)\b", re.IGNORECASE)
 _AGE = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?(\d+)", re.IGNORECASE)
 #: Pages that share this part of their words are the same page.
 _ALIKE = 0.9
+#: Thai, Lao, Burmese, Khmer, Japanese, Chinese and Korean signs, and words of other scripts.
+_NO_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_WORD = re.compile(rf"[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+")
 _READS = 2
 _CHANGES_S = 30.0
 
@@ -50,22 +53,42 @@ def read(page: PublicPage, pages: Pages) -> Page:
     if found.status is None or found.status >= 500:
         found = _read(page, pages)
     if isinstance(page, PolicyPage) and found.status == requests.codes.ok:
-        return dataclasses.replace(found, like_missing=_like_missing(page, pages, found))
+        return _compared(page, pages, found)
     return found
 
 
-def _like_missing(page: PolicyPage, pages: Pages, found: Page) -> str:
-    """Ask for a page beside it that cannot exist: some sites answer 200 and the same text to everything."""
+def _compared(page: PolicyPage, pages: Pages, found: Page) -> Page:
+    """Ask for a page beside it that cannot exist: some sites answer 200 and the same text to everything.
+
+    What error pages say differs by language; that they are this server's own does not.
+    """
     parts = urlsplit(page.url)
     folder = parts.path.rpartition("/")[0]
     nowhere = urlunsplit((parts.scheme, parts.netloc, f"{folder}/deploygate-{uuid.uuid4().hex}", "", ""))
     missing = _read(page.model_copy(update={"url": nowhere}), pages)
-    return nowhere if missing.status is not None and _alike(found.text, missing.text) else ""
+    if missing.status is None:
+        return found
+    asked = {*words(page.url), *words(nowhere)}
+    alike = _alike({*words(found.text)} - asked, {*words(missing.text)} - asked)
+    titled = bool(found.titles) and found.titles == missing.titles and missing.status >= 400
+    if titled and not alike:
+        start = urlunsplit((parts.scheme, parts.netloc, "/", "", ""))
+        titled = _read(page.model_copy(update={"url": start}), pages).titles != found.titles
+    return dataclasses.replace(
+        found, like_missing=nowhere if alike else "", titled_like_missing=nowhere if titled else ""
+    )
 
 
-def _alike(one: str, other: str) -> bool:
-    first, second = set(one.casefold().split()), set(other.casefold().split())
+def _alike(first: set[str], second: set[str]) -> bool:
     return len(first & second) >= _ALIKE * max(1, len(first | second))
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text; each sign of a script that puts no blanks between words is one.
+
+    What has a digit in it is left out: times, numbers of requests and of versions.
+    """
+    return [word for word in _WORD.findall(text.casefold()) if not any(map(str.isdigit, word))]
 
 
 def reads(page: PublicPage, pages: Pages) -> tuple[Page, ...]:
@@ -83,7 +106,7 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         ) as answer:
             body, all_of_it = whole.read(answer, LARGEST)
     except (requests.RequestException, OSError) as error:
-        return Page(url, now, None, sending.why(error))
+        return Page(url, now, None, sending.why(error), astray=isinstance(error, sending.ASTRAY))
     seen = _Seen()
     # A browser takes an unknown section for a comment; the parser would stop.
     seen.feed(text.decoded(body, answer.headers.get("Content-Type", "")).replace("<![", "<! ["))
@@ -103,7 +126,9 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         cookies=tuple(cookie.name for cookie in answer.cookies),
         redirected_to=answer.url if answer.history else "",
         titles=tuple(" ".join(title.split()) for title in seen.titles),
+        words=len(words(visible)),
         asks_password=seen.asks_password,
+        posts=seen.posts,
         cut=not all_of_it,
         kept_s=_kept_s(answer.headers, now),
     )
@@ -134,6 +159,7 @@ class _Seen(HTMLParser):
         self.outside: list[str] = []
         self.titles: list[str] = []
         self.asks_password = False
+        self.posts = False
         self._hidden = 0
         self._title = False
 
@@ -146,6 +172,7 @@ class _Seen(HTMLParser):
             self.titles.append("")
         if tag == "input" and (found.get("type") or "").lower() == "password":
             self.asks_password = True
+        self.posts |= tag == "form" and (found.get("method") or "").lower() == "post"
         if tag == "link" and not {"stylesheet", "icon", "preload", "modulepreload", "manifest"} & set(
             (found.get("rel") or "").lower().split()
         ):

@@ -114,7 +114,12 @@ def judge(found: Watched, expected: Uptime) -> Judgement:
         verdict,
         f"{found.target}: {reason}",
         tuple(_readings(found, expected, lost, known_until - start, voters, why_unknown)),
-        notes=(*found.notes, *_alone(found, lost), *(note for view in found.views for note in view.notes)),
+        notes=(
+            *found.notes,
+            *_alone(found, lost),
+            *(note for view in found.views for note in view.notes),
+            *_overlooked(found, expected),
+        ),
         confirmed=verdict is Verdict.FAIL,
         figures=(_figure(found, lost, start, end),),
     )
@@ -186,6 +191,11 @@ def _alone(found: Watched, lost: Spent) -> Iterator[str]:
                 f"{view.vantage} saw it down for {_s(sum(s.end - s.start for s in spans))} s while most saw it up, the "
                 f"longest from {_clock(longest.start)} to {_time(longest.end)}: check the way from there"
             )
+
+
+def _overlooked(found: Watched, expected: Uptime) -> Iterator[str]:
+    if any(t.name == found.target and t.url and t.trusts_the_status for t in expected.targets):
+        yield "only its status is looked at, so an error page with a good one counts as up: name its text with `contains`"
 
 
 def _passed(found: Watched, lost: Spent, budget: float, every_s: float) -> str:

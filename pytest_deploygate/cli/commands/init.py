@@ -37,6 +37,8 @@ _TESTS = (
 )
 #: The item of `suites/test_own.py`.
 _OWN = "own.free-disk"
+#: Lines of a checklist that are shown; a table may have hundreds.
+_MOST_REMARKS = 20
 
 
 @click.command()
@@ -101,17 +103,24 @@ def init(
         raise click.ClickException(
             f"{error.filename or folder} cannot be written: {error.strerror}"
         ) from None
+    remarks = _remarks(place / _CHECKLIST, files[place / _CHECKLIST]) if from_checklist else []
     written = [*files, place / ".gitignore"]
     if owners is not None:
         written.append(Path(os.path.relpath(owners)))
     if as_json:
         names = [Path(os.path.relpath(path, place)).as_posix() for path in written]
-        click.echo(json.dumps({"folder": str(place), "files": names}))
+        click.echo(json.dumps({"folder": str(place), "files": names, "remarks": remarks}))
         return
     for path in written:
         click.echo(f"  {path}")
     if own:
         click.echo(f"{folder / own} is yours, so the files are in {place}: run pytest and deploygate there.")
+    if remarks:
+        click.echo(f"Lines of {place / _CHECKLIST} to look at ({len(remarks)}):")
+        for remark in remarks[:_MOST_REMARKS]:
+            click.echo(f"  {remark}")
+        if len(remarks) > _MOST_REMARKS:
+            click.echo("  … `deploygate plan` lists them all")
     if origin.doubt:
         click.echo(f"CI: {origin.doubt}")
     click.echo("Next:")
@@ -120,6 +129,11 @@ def init(
         f"  {step}cp inventories/staging.example.yml inventories/staging.yml   # then name your servers in it"
     )
     click.echo("  deploygate plan --inventory staging")
+
+
+def _remarks(file: Path, text: str) -> list[str]:
+    """Return what a run will remark about a checklist: lines that look like items or roles and are none."""
+    return [str(remark) for remark in parser.parse(text, file).remarks]
 
 
 def _own_tests(folder: Path) -> str:

@@ -277,7 +277,7 @@ def _totals(plan: Plan) -> Iterator[RenderableType]:
     if plan.without:
         yield Text(f"{plan.checklist} is {plan.without}", overflow="fold")
     if plan.remarks:
-        yield Text(f"Lines of {plan.checklist} that are not items ({len(plan.remarks)}):")
+        yield Text(f"Lines of {plan.checklist} to look at ({len(plan.remarks)}):")
         for remark in plan.remarks[:_MOST_ITEMS]:
             yield _bullet(remark)
 

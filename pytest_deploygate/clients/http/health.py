@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import requests
 
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.http import sending, whole
+from pytest_deploygate.clients.http import sending, text, whole
 from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.redaction import redact
 
@@ -94,7 +94,7 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
         return False, False, f"was not requested: {error}"
     if answer.status_code not in endpoint.status:
         return True, False, f"answered {answer.status_code}, expected {endpoint.expected}"
-    if lacking := endpoint.lacking(body.decode(errors="replace")):
+    if lacking := text.lacking(endpoint, body, answer.headers.get("Content-Type", "")):
         return True, False, f"answered {answer.status_code}, {lacking}"
     return True, True, f"answered {answer.status_code}"
 

@@ -6,6 +6,7 @@ A place that was silent before in this run is not waited for again (`clients.rea
 from __future__ import annotations
 
 import base64
+import http.client
 import socket
 import ssl
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from requests.utils import get_environ_proxies
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import whole
 from pytest_deploygate.fields.http import HttpAccess, HttpLogin, HttpRequest
+from pytest_deploygate.redaction import redact
 
 AGENT = "deploygate"
 #: If another page of a server was silent and none has answered yet, a page gets this long to show that it is different.
@@ -165,10 +167,24 @@ def _any_tls() -> ssl.SSLContext:
     return context
 
 
+#: What a redirect that leads nowhere raises; the inventory's own addresses are looked at when it is read.
+ASTRAY = (
+    requests.TooManyRedirects,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+)
+
+
 def why(error: Exception) -> str:
     """Return why a request got no answer, for people: what our own side lacks, the name of the error, never a secret."""
     if isinstance(error, reach.Silent):
         return str(error)
+    if isinstance(error, requests.TooManyRedirects):
+        return "it redirects in a circle"
+    if isinstance(error, ASTRAY):
+        said = str(error).replace("No connection adapters were found for", "no browser opens")
+        return f"it redirects to an address that cannot be opened ({redact(said)[:160]})"
     if ours := reach.why_ours(error):
         return ours
     if isinstance(error, requests.exceptions.SSLError):
@@ -183,9 +199,33 @@ def why(error: Exception) -> str:
         return "our proxy does not let us through"
     if reach.refused(error):
         return "no connection (connection refused: nothing listens there)"
+    if said := _odd(error):
+        return said
     if isinstance(error, requests.RequestException):
         return f"no connection ({type(error).__name__})"
     return str(error)
+
+
+def _odd(error: Exception) -> str:
+    """Say what is wrong with an answer that came, or that the connection broke; empty if it is neither."""
+    inner = _innermost(error)
+    if isinstance(inner, http.client.RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(inner, ConnectionResetError | BrokenPipeError):
+        return "the connection was reset"
+    if isinstance(inner, http.client.IncompleteRead):
+        return "its answer broke off"
+    if isinstance(inner, http.client.HTTPException):
+        return f"its answer is no HTTP that can be read ({type(inner).__name__}: {redact(' '.join(str(inner).split()))[:80]})"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
+        return f"its answer cannot be read ({redact(' '.join(str(error).split()))[:80]})"
+    return ""
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return what requests and urllib3 wrap: the last exception among the arguments."""
+    inner = next((arg for arg in reversed(error.args) if isinstance(arg, BaseException)), None)
+    return error if inner is None else _innermost(inner)
 
 
 def _as_given(request: requests.PreparedRequest) -> requests.PreparedRequest:

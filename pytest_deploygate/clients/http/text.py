@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from pytest_deploygate.fields.http import HttpRequest
+
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;,"']+)""", re.IGNORECASE)
 #: Browsers look for `<meta charset>` here; html5lib parses this much.
 _BEGINNING = 4096
@@ -11,14 +13,18 @@ _BEGINNING = 4096
 
 def decoded(body: bytes, content_type: str) -> str:
     """Decode a page. A charset that no browser knows counts as none, and bytes that do not fit are replaced."""
-    import html5lib  # noqa: PLC0415 (only pages need it)
-    import webencodings  # noqa: PLC0415
+    import webencodings  # noqa: PLC0415 (only pages need it)
 
     named = _CHARSET.search(content_type)
+    if named and webencodings.lookup(named[1]):
+        return str(
+            webencodings.decode(body, named[1], "replace")[0]
+        )  # a mark at the beginning goes before it
+    import html5lib  # noqa: PLC0415
+
     parser = html5lib.HTMLParser()
     parser.parse(
         body[:_BEGINNING],
-        transport_encoding=named[1] if named else None,
         likely_encoding="utf-8" if _is_utf8(body) else None,
         default_encoding="windows-1252",
     )
@@ -32,3 +38,9 @@ def _is_utf8(body: bytes) -> bool:
     except UnicodeDecodeError as error:
         return error.reason == "unexpected end of data" and error.start >= len(body) - 3
     return True
+
+
+def lacking(expected: HttpRequest, body: bytes, content_type: str) -> str:
+    """Describe what a body lacks to be a good response; empty if it is one. Bodies that are not UTF-8 are decoded as pages."""
+    said = expected.lacking(body.decode(errors="replace"))
+    return said if not said or _is_utf8(body) else expected.lacking(decoded(body, content_type))

@@ -83,6 +83,11 @@ def _pools(deadline: _Watched) -> dict[str, type[HTTPConnectionPool]]:
         def connect(self) -> None:
             deadline.connect(self, super().connect)
 
+        def _tunnel(self) -> None:
+            super()._tunnel()
+            # A proxy's answer that was cut looks whole. Python's ssl would leave the socket open that it cannot wrap then.
+            deadline.left_s()
+
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
 
@@ -90,6 +95,24 @@ def _pools(deadline: _Watched) -> dict[str, type[HTTPConnectionPool]]:
         ConnectionCls = Tls
 
     return {"http": PlainPool, "https": TlsPool}
+
+
+class _Session(requests.Session):
+    """A session that knows a redirect to what is no address by one error, whichever library looks at it first."""
+
+    def resolve_redirects(self, *args: Any, **more: Any) -> Any:
+        """Yield the answers to redirects. Raises requests.exceptions.InvalidURL, and as before."""
+        try:
+            yield from super().resolve_redirects(*args, **more)
+        except ValueError as error:
+            if not _is_unnamed(error):
+                raise
+            raise requests.exceptions.InvalidURL(str(error)) from error
+
+
+def _is_unnamed(error: Exception) -> bool:
+    """Tell an error about an odd answer that requests let pass, such as a chunk of negative size."""
+    return isinstance(error, ValueError) and not isinstance(error, requests.RequestException)
 
 
 _deadlines: WeakKeyDictionary[requests.Response, _Watched] = WeakKeyDictionary()
@@ -103,15 +126,17 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
     """
     deadline = _Watched(limit_s)
     try:
-        with requests.Session() as session:
+        with _Session() as session:
             adapter = _Adapter(deadline)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
             answer = session.request(method, url, **{"timeout": limit_s} | more)
-    except Exception:
+    except Exception as error:
         deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
+        if _is_unnamed(error):
+            raise requests.exceptions.ContentDecodingError(str(error)) from error
         raise
     if more.get("stream"):
         _deadlines[answer] = deadline
@@ -135,10 +160,12 @@ def read(answer: requests.Response, most_bytes: int) -> tuple[bytes, bool]:
             if len(body) > most_bytes:
                 return bytes(body[:most_bytes]), False
             deadline.left_s()
-    except (requests.RequestException, OSError):
+    except (requests.RequestException, OSError, ValueError) as error:
         deadline.discard()
         if deadline.over:
             raise Overdue(deadline.said) from None
+        if _is_unnamed(error):
+            raise requests.exceptions.ContentDecodingError(str(error)) from error
         raise
     finally:
         deadline.done()

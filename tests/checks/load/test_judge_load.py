@@ -167,3 +167,19 @@ def test_what_never_left_our_side_is_no_failure_of_the_platform(cause):
     assert {each.verdict for each in refused.values()} == {Verdict.FAIL}
     slow = found(5.0, lambda n: cause if n % 3 == 0 else "")
     assert {each.verdict for each in slow.values()} == {Verdict.FAIL}
+
+
+def test_bodies_that_were_not_looked_at_are_said():
+    """Each endpoint for itself, and all of them for the whole; one whose text is named is left out."""
+    load = LOAD.model_copy(
+        update={"endpoints": [LOAD.endpoints[0], LOAD.endpoints[1].model_copy(update={"contains": ["ok"]})]}
+    )
+    run = run_of(lambda *_: 0.01)
+    noted = {
+        (c.endpoint, c.name): [
+            n for n in judge_load.judge_latency(run.only(c.endpoint), c).notes if "`contains`" in n
+        ]
+        for c in judge_load.latency_criteria(run, load)
+    }
+    assert {endpoint for (endpoint, _), notes in noted.items() if notes} == {WHOLE, "one"}
+    assert all("the status of one was" in note for notes in noted.values() for note in notes)

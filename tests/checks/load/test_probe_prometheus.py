@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -42,6 +43,7 @@ class Exporter:
     up: int = 1
     silent: bool = False
     infinite: bool = True
+    native: bool = False
     port: int = 0
     scrapes: list[float] = field(default_factory=list)
 
@@ -52,6 +54,39 @@ class Exporter:
         lines += [f'took_seconds_bucket{{le="+Inf"}} {total}'] if self.infinite else []
         return "\n".join(["# TYPE took_seconds histogram", *lines, f"probe_success {self.up}", ""])
 
+    def protobuf(self) -> bytes:
+        """Return the histogram as a native one: io.prometheus.client.MetricFamily, delimited."""
+        total = self.quick + self.slow
+        # Buckets of schema 0 are powers of two: 0.25 to 0.5 s is number -1, 1 to 2 s is number 1.
+        spans = _field(12, _field(1, _zigzag(-1)) + _field(2, 1)) + _field(
+            12, _field(1, _zigzag(1)) + _field(2, 1)
+        )
+        deltas = _field(13, _zigzag(self.quick)) + _field(13, _zigzag(self.slow - self.quick))
+        shape = _field(5, _zigzag(0)) + _field(6, struct.pack("<d", 1e-9), wire=1) + _field(7, 0)
+        counts = _field(1, total) + _field(2, struct.pack("<d", 0.3 * total), wire=1)
+        metric = _field(7, counts + shape + spans + deltas)
+        family = _field(1, b"took_seconds") + _field(3, 4) + _field(4, metric)
+        return _varint(len(family)) + family
+
+
+def _varint(number: int) -> bytes:
+    more, number = number & 127, number >> 7
+    return bytes([more | 128]) + _varint(number) if number else bytes([more])
+
+
+def _zigzag(number: int) -> int:
+    return number * 2 if number >= 0 else -number * 2 - 1
+
+
+def _field(number: int, value: int | bytes, wire: int = 2) -> bytes:
+    """Encode a field of a Protocol Buffers message: a number, a message, or 8 bytes (wire type 1)."""
+    if isinstance(value, int):
+        return _varint(number << 3) + _varint(value)
+    return _varint(number << 3 | wire) + (_varint(len(value)) if wire == 2 else b"") + value
+
+
+PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+
 
 @contextmanager
 def exporting() -> Iterator[Exporter]:
@@ -59,9 +94,9 @@ def exporting() -> Iterator[Exporter]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            raw = exporter.text().encode()
+            raw = exporter.protobuf() if exporter.native else exporter.text().encode()
             self.send_response(500 if exporter.silent else 200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Type", PROTOBUF if exporter.native else "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()
             self.wfile.write(raw)
@@ -84,7 +119,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, exporter: Exporter, more: str = "") -> Iterator[str]:
+def running(folder: Path, exporter: Exporter, more: str = "", *options: str) -> Iterator[str]:
     """Start Prometheus on a free port of loopback and return its address once it is ready."""
     port = free_port()
     file = folder / "prometheus.yml"
@@ -94,7 +129,7 @@ def running(folder: Path, exporter: Exporter, more: str = "") -> Iterator[str]:
         f"  - {{job_name: api, static_configs: [{{targets: ['127.0.0.1:{exporter.port}']}}]}}\n{more}"
     )
     command = [BINARY or "", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error", *options]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             address = f"http://127.0.0.1:{port}"
@@ -197,6 +232,34 @@ def test_a_server_without_a_last_bucket_and_a_new_one_are_not_passed_over(tmp_pa
             )
             assert odd.verdict is Verdict.INCONCLUSIVE
             assert 'has no bucket le="+Inf"' in odd.reason
+
+
+def test_native_histograms_are_not_passed_over(tmp_path: Path) -> None:
+    """A server alone, one beside a classic one, and one whose histogram becomes native while the window lasts."""
+    with exporting() as first, exporting() as other:
+        other.native, other.slow = True, 900
+        job = f"  - {{job_name: other, static_configs: [{{targets: ['127.0.0.1:{other.port}']}}]}}\n"
+        with running(tmp_path, first, job, "--enable-feature=native-histograms") as address:
+            wait(lambda: holds(address, 'histogram_count(took_seconds{job="other"}) == 900'))
+            with pytest.raises(CannotTell, match="native histogram only"):
+                server_histograms.server_histogram(histogram(address, selector='job="other"'))
+            counted(address, first)
+            first.quick = 5000
+            counted(address, first)
+            alone = judge_histograms.judge_histogram(
+                server_histograms.server_histogram(histogram(address)), P99
+            )
+            assert alone.verdict is Verdict.PASS, alone.reason
+            both = judge_histograms.judge_histogram(
+                server_histograms.server_histogram(histogram(address, selector="")), P99
+            )
+            assert both.verdict is Verdict.INCONCLUSIVE
+            assert "1 of 2 servers cannot be read" in both.reason
+            assert "native histogram only" in both.reason
+            first.native, first.slow = True, 900
+            wait(lambda: holds(address, 'count_over_time(took_seconds{job="api"}[1m]) >= 2'))
+            with pytest.raises(CannotTell, match="a native histogram only since its last scrapes"):
+                server_histograms.server_histogram(histogram(address))
 
 
 def test_a_real_refusal_is_said(address: str) -> None:

@@ -177,6 +177,14 @@ def test_a_native_histogram_beside_classic_ones_is_not_left_out() -> None:
     assert 'instance="b"} has a native histogram only' in found.reason
     both = judged(server("a", QUICK), server("b", QUICK), [native])
     assert both.verdict is Verdict.PASS
+    later = {"metric": {"instance": "b"}, "histograms": [[NOW + 1, NATIVE]]}
+    assert judged(server("a", QUICK), server("b", QUICK), [later]).verdict is Verdict.PASS, (
+        "asked a moment later"
+    )
+    later["histograms"].append([NOW + 2, NATIVE])
+    became = judged(server("a", QUICK), server("b", QUICK), [later])
+    assert became.verdict is Verdict.INCONCLUSIVE
+    assert "native histogram only since its last scrapes" in became.reason
     with pytest.raises(CannotTell, match="native histogram only"):
         parse(histograms(), [native], NOW)
 

@@ -28,6 +28,7 @@ PAGE = Page(
     dates=(date(2026, 11, 14),),
     size_bytes=300,
     sha256="a",
+    words=200,
 )
 
 
@@ -268,6 +269,7 @@ PAGES = st.builds(
     size_bytes=st.sampled_from([0, 300, 10**6]),
     sha256=st.sampled_from(["", "a"]),
     dates=st.sampled_from([(), (date(2026, 11, 14),)]),
+    words=st.sampled_from([0, 200]),
 )
 RECORDS = st.none() | st.builds(
     Record,
@@ -289,7 +291,8 @@ def test_only_pages_that_were_read_pass(reads, record):
     judgements = [maintenance]
     for page in reads:
         policy = judge_policy(page, POLICY)
-        assert (policy.verdict is Verdict.PASS) == (page.status == 200 and bool(page.dates))
+        good = page.status == 200 and bool(page.dates) and page.words == 200
+        assert (policy.verdict is Verdict.PASS) == good
         drill = drilled(page, record)
         if drill.verdict is Verdict.PASS:
             assert page.status is not None

@@ -334,8 +334,15 @@ def test_whatever_a_server_sends_gets_a_score(sent, body):
         (302, f"HTTP://{HOST.upper()}/app", "back to plain HTTP", ""),
         (308, f"http://{HOST}:8080/", "back to plain HTTP", ""),
         (301, "http://docs.example.com/", "", "which is plain HTTP"),
-        (301, f"https://{HOST}/app", "", ""),
-        (301, "/app", "", ""),
+        (
+            301,
+            f"https://{HOST}/app",
+            "",
+            "to https://app.example.com/app: headers and cookies are those of the redirect",
+        ),
+        (301, "/app", "", "the page itself was not looked at"),
+        (302, "https://login.example.com/", "", "the page itself was not looked at"),
+        (302, "", "", "to nowhere"),
         (500, "", "", "those of an error page"),
         (404, "", "", "those of an error page"),
     ],
@@ -354,6 +361,31 @@ def test_what_https_answers_with(status, to, wrong, note):
     )
     assert bool(look.wrong) is bool(wrong)
     assert not note or [text for text in look.notes if note in text]
+
+
+@pytest.mark.parametrize(
+    ("sent", "body", "wrong"),
+    [
+        ((("refresh", f"0; url=http://{HOST}/app"),), "", True),
+        ((("refresh", f"5;URL='http://{HOST.upper()}/'"),), "", True),
+        ((), f'<meta http-equiv="refresh" content="0; url=http://{HOST}/app">', True),
+        ((), f"<META content='3;http://{HOST}/' http-equiv=Refresh>", True),
+        ((("refresh", f"0; url=https://{HOST}/app"),), "", False),
+        ((("refresh", "300"),), "", False),
+        ((), '<meta http-equiv="refresh" content="0; url=/app">', False),
+        ((), '<meta http-equiv="refresh" content="0; url=http://docs.example.com/">', False),
+        ((), f'<meta property="og:url" content="0; url=http://{HOST}/">', False),
+    ],
+)
+def test_a_page_that_sends_browsers_back_to_plain_http(sent, body, wrong):
+    found = Page(200, (HSTS, *sent), body)
+    look = headers.look(
+        HttpAnswers(found, plain=TO_HTTPS, cors=page()),
+        HTTP.model_copy(update={"min_score": 0}),
+        profile("intermediate"),
+        HOST,
+    )
+    assert bool(look.wrong) is wrong, look.wrong
 
 
 def test_a_cookie_over_plain_http_is_a_note():

@@ -102,4 +102,21 @@ def test_places_that_agree_are_not_mentioned() -> None:
     found = judged(view("a"), view("b"), view("c"))
     assert found.verdict is Verdict.PASS
     assert "but" not in found.reason
-    assert found.notes == ()
+    assert not any("while most saw it up" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("target", "noted"),
+    [
+        ({"url": "http://front/"}, True),
+        ({"url": "http://front/", "contains": "welcome"}, False),
+        ({"url": "http://front/", "matches": "wel+come"}, False),
+        ({"url": "http://front/", "method": "HEAD"}, False),
+        ({"url": "http://front/", "status": [204]}, False),
+        ({"tcp": "front:443"}, False),
+    ],
+)
+def test_an_error_page_with_a_good_status_is_not_seen_and_that_is_said(target: dict, noted: bool) -> None:
+    found = judged(view("a"), targets=[{"name": "front"} | target])
+    assert found.verdict is Verdict.PASS
+    assert any("`contains`" in note for note in found.notes) is noted

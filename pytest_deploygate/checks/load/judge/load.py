@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pytest_deploygate.checks.load.facts import Client, Latencies, LoadRun
+from pytest_deploygate.checks.load.facts import FIRST_BYTE, Client, Connected, Latencies, LoadRun
 from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.judging import quantiles
@@ -18,13 +18,18 @@ from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Readi
 #: The client's own delay may be at most a tenth of the limit, its floor at most half of it.
 _LAG_SHARE, _FLOOR_SHARE = 0.1, 0.5
 _KEPT = 0.99
+#: So many of the slow requests must have in common what the reason says of them.
+_MOST = 0.8
 _BUSY = 0.02
 _SLACK = 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """The limit of one quantile of one endpoint's response times. `alpha_fail` is alpha after Holm's correction."""
+    """The limit of one quantile of one endpoint's response times. `alpha_fail` is alpha after Holm's correction.
+
+    `status_only` names the endpoints whose answers are good by their status alone.
+    """
 
     endpoint: str
     quantile: float
@@ -32,6 +37,7 @@ class Criterion:
     alpha: float
     alpha_fail: float
     peak_per_second: float | None = None
+    status_only: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,8 +57,17 @@ def latency_criteria(run: LoadRun, load: Load) -> list[Criterion]:
         for name, q, limit, alpha in wanted
     }
     failing = quantiles.holm(p_values, min(alpha for *_, alpha in wanted))
+    trusted = [endpoint.label for endpoint in load.endpoints if endpoint.trusts_the_status]
     return [
-        Criterion(name, q, limit, alpha, alpha if f"{name} {q}" in failing else 0.0, load.peak_per_second)
+        Criterion(
+            name,
+            q,
+            limit,
+            alpha,
+            alpha if f"{name} {q}" in failing else 0.0,
+            load.peak_per_second,
+            tuple(label for label in trusted if name in (WHOLE, label)),
+        )
         for name, q, limit, alpha in wanted
     ]
 
@@ -176,11 +191,13 @@ def _fails(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decide
     return (
         f"{criterion.name} of {criterion.endpoint} is over {_ms(criterion.limit_s)}: {_share(decided)} of requests took "
         f"longer or failed, {1 - criterion.quantile:.0%} allowed; measured {criterion.name} {_measured(found, criterion)}"
-        f"{_failures(found)}{_when(found, criterion)}{_ended(run)}; {_next_step(found, decided)}"
+        f"{_failures(found)}{_where(run, found, criterion)}{_ended(run)}; {_next_step(run, found, criterion, decided)}"
     )
 
 
-def _next_step(found: Latencies, decided: Decided) -> str:
+def _next_step(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decided) -> str:
+    if _on_new_connections(run, found, criterion):
+        return "look at what a new connection waits for: handshake, accept queue, or what the server sets up for each"
     if found.failed > decided.over / 2:
         return "look for these failures at that time in the logs of the server and its proxies"
     return "find the slow ones in the server's logs or traces at that time"
@@ -230,6 +247,48 @@ def _failures(found: Latencies) -> str:
         return f"; {found.failed} failed: {next(iter(found.failures))}"
     said = ", ".join(f"{count}× {what}" for what, count in list(found.failures.items())[:3])
     return f"; {found.failed} failed: {said}"
+
+
+def _where(run: LoadRun, found: Latencies, criterion: Criterion) -> str:
+    """Say what the slow requests have in common: their connections were new, or they were due together."""
+    if said := _on_new_connections(run, found, criterion):
+        return f"; {said}"
+    return _when(found, criterion)
+
+
+def _on_new_connections(run: LoadRun, found: Latencies, criterion: Criterion) -> str:
+    """Say that requests are slow on new connections only, with both figures; empty if they are not.
+
+    In a stall all connections are busy, so requests open new ones too: but then nothing sent later is answered meanwhile.
+    """
+    new, kept = found.opening, found.kept
+    if new is None or kept is None or not kept.requests:
+        return ""
+    at = found.limits_s.index(criterion.limit_s)
+    over, others = new.over[at], kept.over[at]
+    if (
+        new.overtaken[at] < _MOST * (over + others)
+        or over < new.requests / 2
+        or others >= kept.requests * (1 - criterion.quantile)
+    ):
+        return ""
+    return (
+        f"slow on new connections only: {over} of {new.requests} requests that opened one took {_ms(criterion.limit_s)} or longer "
+        f"(p50 {_p50(new)}{_handshake(run, new)}), on kept connections {others} of {kept.requests} (p50 {_p50(kept)})"
+    )
+
+
+def _p50(found: Connected) -> str:
+    return "not reached" if found.p50_s is None else _ms(found.p50_s)
+
+
+def _handshake(run: LoadRun, new: Connected) -> str:
+    """Name the part of opening a connection that takes most of the time, if one does."""
+    opening = [phase for phase in run.phases if phase.name != FIRST_BYTE]
+    longest = max(opening, key=lambda phase: phase.p50_s, default=None)
+    if longest is None or new.p50_s is None or longest.p50_s < new.p50_s / 2:
+        return ""
+    return f", of which {longest.name} {_ms(longest.p50_s)}"
 
 
 def _when(found: Latencies, criterion: Criterion) -> str:
@@ -306,6 +365,14 @@ def _notes(run: LoadRun, found: Latencies, criterion: Criterion, decided: Decide
     floor = run.client.floor
     if floor is not None and floor.p99_s > criterion.limit_s * _LAG_SHARE:
         yield f"this client's floor is high (p99 {_ms(floor.p99_s)} on a no-op server): the machine is busy"
+    if criterion.status_only:
+        few = ", ".join(criterion.status_only[:3]) + (" …" if len(criterion.status_only) > 3 else "")
+        yield (
+            f"only the status of {few} was looked at, so an error page with a good one counts as good: name text of the answer "
+            "with `contains`"
+        )
+    if decided.verdict is not Verdict.FAIL and (said := _on_new_connections(run, found, criterion)):
+        yield said
     if found.failed:
         yield f"{found.failed} of {found.requests} requests failed and count as over the limit{_failures(found)}"
 

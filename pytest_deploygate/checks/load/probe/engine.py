@@ -24,6 +24,7 @@ from time import perf_counter
 
 import pycurl
 
+from pytest_deploygate.checks.load.facts import FIRST_BYTE
 from pytest_deploygate.checks.load.probe.arrivals import Plan
 from pytest_deploygate.checks.load.probe.requests import Connections, Exchange, exchange, failure
 from pytest_deploygate.checks.load.probe.sockets import Sockets
@@ -42,8 +43,10 @@ _MOST_PHASES = 200_000
 _SWITCH_S = 0.0002
 #: More than scheduling jitter: this client, or its machine, stalled.
 _STOOD_S = 0.1
+#: A later request that took this share of an earlier one's time was not held up by what held up that one.
+_QUICKER = 0.25
 _PR_SET_TIMERSLACK = 29
-PHASES = ("name resolution", "TCP connect", "TLS handshake", "first byte")
+PHASES = ("name resolution", "TCP connect", "TLS handshake", FIRST_BYTE)
 OPEN = "open for longer than its limit when the run ended"
 UNSENT = "not sent: all connections were busy until its time was up"
 
@@ -83,6 +86,7 @@ class Engine:
         self._recent_wrong, self._window = 0, max(_RECENT, round(load.greatest_rate))
         self._timeouts = [(e.timeout or load.timeout).total_seconds() for e in load.endpoints]
         self._abandon = threading.Event()
+        self._last_on_kept = (-1.0, 0.0)  # when the one that was answered last began, and how long it took
 
     @property
     def in_flight(self) -> int:
@@ -166,7 +170,7 @@ class Engine:
     def _begin(self, due: float, endpoint: int, now: float) -> None:
         course, since = self.course, now - self._began
         each = self._idle[endpoint].pop() if self._idle[endpoint] else self._new(endpoint)
-        each.begin(due)
+        each.begin(due, since)
         self._flying[each.curl] = each
         self._sockets.begin(each.curl)
         course.begun += 1
@@ -199,6 +203,8 @@ class Engine:
             if not wrong and latency >= self._timeouts[each.number]:
                 wrong = "no answer in time"
             self._count(each.number, each.due_s, latency, wrong)
+            if not code or code == pycurl.E_OPERATION_TIMEDOUT:
+                self._count_connected(each, latency, now - self._began - each.begun_s)
             if not code:
                 self._time_phases(curl)
             self._idle[each.number].append(each)
@@ -216,6 +222,15 @@ class Engine:
                     f"kill switch: {share:.0%} of the last {len(self._recent)} requests failed, "
                     f"{self.load.stop_at_error_ratio:.0%} are allowed; last seen: {wrong}"
                 )
+
+    def _count_connected(self, each: Exchange, latency: float, open_s: float) -> None:
+        """Count the request by its connection, and whether a later one on a kept connection was answered meanwhile."""
+        opened = bool(each.curl.getinfo(pycurl.NUM_CONNECTS))
+        begun_s, took_s = self._last_on_kept
+        overtaken = begun_s > each.begun_s and took_s <= open_s * _QUICKER
+        self.tally.add_connected(each.number, latency, opened=opened, overtaken=overtaken)
+        if not opened:
+            self._last_on_kept = each.begun_s, open_s
 
     def _time_phases(self, curl: pycurl.Curl) -> None:
         name, connect, tls, first = self.course.phases

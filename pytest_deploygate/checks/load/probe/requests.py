@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import urllib.parse
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import pycurl
 from pytest_deploygate.checks.load.facts import NOT_RESOLVED, NOT_SENT
 from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.fields.http import HttpLogin
 from pytest_deploygate.redaction import redact
 
@@ -33,7 +34,8 @@ _FAILED = {
 #: Descriptors of kept connections, by the addresses and ports of both ends.
 Connections = dict[tuple[object, ...], int]
 _ENDS = (pycurl.PRIMARY_IP, pycurl.LOCAL_IP, pycurl.PRIMARY_PORT, pycurl.LOCAL_PORT)
-_REFUSED = b"REFUSED_STREAM"
+#: What libcurl says of a stream that the server refused, by RST_STREAM or by a GOAWAY for an earlier one; up to 8.5, and since.
+_REFUSED = re.compile(rb"REFUSED_STREAM|HTTP/2 stream \d+ refused by server")
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +48,7 @@ class Exchange:
     most: int
     keep: bool
     due_s: float = 0.0
+    begun_s: float = 0.0
     size: int = 0
     sent: bool = False
     kept: Connections = field(default_factory=dict)
@@ -60,9 +63,9 @@ class Exchange:
             self.read.append(chunk)
         return len(chunk)
 
-    def begin(self, due_s: float) -> None:
-        """Prepare for the next request."""
-        self.due_s, self.size, self.sent = due_s, 0, False
+    def begin(self, due_s: float, begun_s: float) -> None:
+        """Prepare for the next request, which is sent now."""
+        self.due_s, self.begun_s, self.size, self.sent = due_s, begun_s, 0, False
         self.read.clear()
 
     def may_send(self, *ends: object) -> int:
@@ -82,8 +85,11 @@ class Exchange:
         self.kept[ends] = int(self.curl.getinfo(pycurl.ACTIVESOCKET))
 
     def hear(self, kind: int, said: bytes) -> None:
-        """Allow the request once more if an HTTP/2 server refused its stream, and so did nothing (RFC 9113, 8.7)."""
-        if kind == pycurl.INFOTYPE_TEXT and said.startswith(_REFUSED):
+        """Allow the request once more if an HTTP/2 server refused its stream, and so did nothing (RFC 9113, 8.7).
+
+        A server that closes a connection tells by GOAWAY which stream is the last that it looked at; later ones are refused.
+        """
+        if kind == pycurl.INFOTYPE_TEXT and _REFUSED.match(said):
             self.sent = False
 
     def wrong(self) -> str:
@@ -93,7 +99,8 @@ class Exchange:
             return f"status {status}"
         if not self.keep:
             return ""
-        return redact(self.endpoint.lacking(b"".join(self.read).decode(errors="replace")))
+        content_type = (self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1")
+        return redact(text.lacking(self.endpoint, b"".join(self.read), content_type))
 
 
 def _is_closed(descriptor: int) -> bool:

@@ -27,6 +27,7 @@ _MOST_SERIES = 20_000
 _NO_SECONDS = 1000.0
 _MILLISECONDS = re.compile(r"_(ms|msec|millis|milliseconds?)(_|$)")
 _UNKNOWN_INTERVAL_S = 60.0
+_FEWEST_NATIVE = 2
 #: Counts are whole numbers; sums of rates, and values beyond 2^53, are not quite.
 _SAME = 1e-6
 #: What a server has counted at one moment: bound in seconds to count, ascending.
@@ -94,10 +95,10 @@ def _servers(found: Sequence[Any], histograms: ServerHistograms) -> tuple[list[_
     by_server: defaultdict[str, defaultdict[float, dict[float, float]]] = defaultdict(
         lambda: defaultdict(dict)
     )
-    native = set()
+    native: defaultdict[str, list[float]] = defaultdict(list)
     for series in found:
         if "histograms" in series:
-            native.add(_server(series))
+            native[_server(series)] += [float(at) for at, _ in series["histograms"]]
         if "values" in series:
             bound = _bound(series) / (1000 if histograms.unit == "ms" else 1)
             for at, value in series["values"]:
@@ -105,13 +106,13 @@ def _servers(found: Sequence[Any], histograms: ServerHistograms) -> tuple[list[_
     servers, unread = [], []
     for name, samples in sorted(by_server.items()):
         server = _Server(name, tuple((at, dict(sorted(samples[at].items()))) for at in sorted(samples)))
-        if why := _unreadable(server):
+        if why := _unreadable(server) or _became_native(server, native.get(name, ())):
             unread.append(f"{{{name}}} {why}")
         else:
             servers.append(server)
     unread += [
         f"{{{name}}} has a native histogram only, which is not read here: let it expose classic buckets too"
-        for name in sorted(native - by_server.keys())
+        for name in sorted(native.keys() - by_server.keys())
     ]
     return servers, unread
 
@@ -133,6 +134,17 @@ def _unreadable(server: _Server) -> str:
     if len(set(shapes)) < len(shapes):
         return "has buckets that are missing at some of its scrapes"
     return ""
+
+
+def _became_native(server: _Server, native: Sequence[float]) -> str:
+    """Tell that Prometheus stores a server's histogram as a native one since some scrape; empty if it does not.
+
+    The two are asked one after the other, so that one scrape may be between them.
+    """
+    since = [at for at in native if at > server.samples[-1][0]]
+    if len(since) < _FEWEST_NATIVE:
+        return ""
+    return "has a native histogram only since its last scrapes, which is not read here: let Prometheus keep the classic buckets too"
 
 
 def _growth(server: _Server) -> Iterator[tuple[float, Buckets, bool]]:

@@ -13,7 +13,7 @@ import requests
 
 from pytest_deploygate.checks.privacy.probe.writings import written
 from pytest_deploygate.checks.privacy.section import Login, Operation, PlatformRequest
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
@@ -83,7 +83,7 @@ def _http(request: PlatformRequest, subject: Subject, number: int) -> None:
         raise CannotTell(
             f"{what} answered {answer.status_code}, expected {request.expected}: {redact(answer.text[:200])}"
         )
-    if lacking := request.lacking(answer.text):
+    if lacking := text.lacking(request, answer.content, answer.headers.get("Content-Type", "")):
         raise CannotTell(f"{what} answered {answer.status_code}, {redact(lacking)}")
 
 
@@ -95,6 +95,6 @@ def _filled(value: Any, subject: Subject) -> Any:
         return [_filled(inner, subject) for inner in value]
     if not isinstance(value, str):
         return value
-    for name, text in subject.values().items():
-        value = value.replace(f"{{{name}}}", text)
+    for name, words in subject.values().items():
+        value = value.replace(f"{{{name}}}", words)
     return value

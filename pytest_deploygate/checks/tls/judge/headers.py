@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import observatory
@@ -11,6 +13,8 @@ from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
 
 #: The preload list accepts no name with a shorter max-age (hstspreload.org, 1 year).
 _PRELOAD_S = 31_536_000
+#: `5; url=https://…`: the seconds, then where to (HTML, "shared declarative refresh steps").
+_AFTER = re.compile(r"\d\s*[;,]\s*(?:url\s*=\s*)?[\"']?\s*(https?:[^\"'>\s]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -55,7 +59,7 @@ def look(found: HttpAnswers | None, expected: Http, profile: Profile, host: str)
 
 
 def _downgrade(page: Page, host: str, said: Look) -> None:
-    """Report what else clients get: a way back to plain HTTP, or an error page whose headers were judged."""
+    """Report what else clients get: a way back to plain HTTP, or that the headers are those of a redirect or an error page."""
     target = observatory.leads_to(page)
     if target is not None and target[0] == "http":
         where = (page.first("location") or "")[:80]
@@ -65,8 +69,34 @@ def _downgrade(page: Page, host: str, said: Look) -> None:
             )
         else:
             said.notes.append(f"HTTPS answers {page.status} to {where}, which is plain HTTP")
+    elif target is not None:
+        where = (page.first("location") or "nowhere")[:80]
+        said.notes.append(
+            f"HTTPS answers {page.status} to {where}: headers and cookies are those of the redirect, the page itself was not looked at; "
+            "name it with `http.path`"
+        )
+    elif (where := _refreshed_to(page)) and _is_plain(where, host):
+        said.wrong.append(
+            f"the page sends browsers on to {where[:80]} (Refresh), back to plain HTTP: name https://{host} there"
+        )
     elif page.status >= 400:
         said.notes.append(f"the page answers {page.status}, so the headers are those of an error page")
+
+
+def _refreshed_to(page: Page) -> str:
+    """Return where a page sends browsers on by a Refresh header or `<meta http-equiv=refresh>`; empty if it does not."""
+    for said in (*page.all("refresh"), *observatory.meta(page).get("refresh", ())):
+        if found := _AFTER.search(said):
+            return found[1].strip()
+    return ""
+
+
+def _is_plain(where: str, host: str) -> bool:
+    try:
+        target = urlsplit(where)
+    except ValueError:
+        return False
+    return target.scheme.lower() == "http" and (target.hostname or "").lower() == host.lower()
 
 
 def _hsts(page: Page, profile: Profile, said: Look) -> None:

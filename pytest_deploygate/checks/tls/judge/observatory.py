@@ -63,14 +63,14 @@ def results(found: HttpAnswers, expected: Http, host: str) -> list[str]:
     page = found.page
     if page is None:
         raise TypeError("there is no page to score")
-    meta = _meta(page)
+    inside = meta(page)
     return [
-        _csp(page, meta),
+        _csp(page, inside),
         _cookies(page),
         _cors(found.cors),
         _hsts(page),
         _redirect(found, expected, host),
-        _referrer(page, meta),
+        _referrer(page, inside),
         _nosniff(page),
         _frames(page),
         scripts.integrity(page, host),
@@ -92,15 +92,16 @@ class _Meta(scripts.Markup):
             self.found.setdefault(name, []).append(said.get("content") or "")
 
 
-def _meta(page: Page) -> dict[str, list[str]]:
+def meta(page: Page) -> dict[str, list[str]]:
+    """Return what a page declares by `<meta http-equiv>`: names in lower case, contents in order."""
     parser = _Meta()
     parser.feed(page.body)
     return parser.found
 
 
-def _csp(page: Page, meta: dict[str, list[str]]) -> str:
+def _csp(page: Page, tags: dict[str, list[str]]) -> str:
     headers = [csp.parsed(text) for text in page.all("content-security-policy")]
-    inside = [csp.parsed(text) for text in meta.get("content-security-policy", ())]
+    inside = [csp.parsed(text) for text in tags.get("content-security-policy", ())]
     if None in headers or None in inside:
         return "csp-invalid"
     for policy in inside:
@@ -210,8 +211,8 @@ def _redirect(found: HttpAnswers, expected: Http, host: str) -> str:
     return "redirection-to-https" if target[1] == host.lower() else "redirection-off-host"
 
 
-def _referrer(page: Page, meta: dict[str, list[str]]) -> str:
-    values = [*page.all("referrer-policy"), *meta.get("referrer-policy", ())]
+def _referrer(page: Page, tags: dict[str, list[str]]) -> str:
+    values = [*page.all("referrer-policy"), *tags.get("referrer-policy", ())]
     if not values:
         return "referrer-missing"
     known = [p.strip().lower() for value in values for p in value.split(",")]

@@ -48,8 +48,15 @@ def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | 
         return None, str(silent), False
     except TimeoutError as error:
         return None, f"port {port}: {str(error) or 'no answer in time'}", False
-    except (OSError, http_error) as error:
+    except OSError as error:
         return None, f"port {port}: {str(error) or type(error).__name__}", False
+    except (http_error, ValueError) as error:  # http.client raises ValueError for a chunk of negative size
+        said = " ".join(str(error).split())[:80]
+        return (
+            None,
+            f"port {port}: its answer is no HTTP that can be read ({type(error).__name__}: {said})",
+            False,
+        )
     finally:
         connection.close()
 

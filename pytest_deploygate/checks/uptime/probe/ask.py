@@ -14,11 +14,13 @@ import psycopg
 
 from pytest_deploygate.checks.uptime.section import WatchTarget
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import words_for
 from pytest_deploygate.redaction import redact
 
+#: As in the other probes; content security policies can be longer than aiohttp's 8 kB, and browsers take 256 kB.
+_LONGEST_HEADER = 65_536
 _MOST_BODY = 1 << 20
 _MOST_WORDS = 160
 _STEP_S = 0.05
@@ -145,6 +147,8 @@ def _words(error: Exception) -> str:
         return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
     if isinstance(error, OSError):
         return _system_said(error)
+    if isinstance(error, aiohttp.ClientResponseError):  # its status is not the server's
+        return f"its answer is no HTTP that can be read: {' '.join(error.message.split())}"[:_MOST_WORDS]
     return " ".join(f"{error}".split())[:_MOST_WORDS] or type(error).__name__
 
 
@@ -166,22 +170,24 @@ async def _http(target: WatchTarget, url: str) -> None:
     except OSError as error:
         raise _CannotAsk(f"{target.ca_file} cannot be read: {_system_said(error)}") from None
     async with (
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, ssl=trust)) as session,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True, ssl=trust), max_field_size=_LONGEST_HEADER
+        ) as session,
         session.request(target.method, url, headers=headers, data=body, allow_redirects=False) as answer,
     ):
         read = await _body(answer)
         if answer.status not in target.status:
             raise _NotUp(f"HTTP {answer.status}, expected {target.expected}")
-        if lacking := target.lacking(read):
+        if lacking := text.lacking(target, read, answer.headers.get("Content-Type", "")):
             raise _NotUp(f"HTTP {answer.status}, {lacking}")
 
 
-async def _body(answer: aiohttp.ClientResponse) -> str:
+async def _body(answer: aiohttp.ClientResponse) -> bytes:
     """Read an answer to its end, which is part of being up, but keep no more than a megabyte of it."""
     kept = bytearray()
     async for part in answer.content.iter_chunked(65536):
         kept += part[: _MOST_BODY - len(kept)]
-    return kept.decode(errors="replace")
+    return bytes(kept)
 
 
 async def _tcp(place: str) -> None:
