@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from pytest_deploygate.files import sha256
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -33,7 +35,8 @@ class Function:
 class TestFile:
     """A file with its bound test functions.
 
-    `only_bound`: its source shows no other test, so it can be skipped if none of its items is in scope.
+    `only_bound`: its source shows no other test, so it can be skipped if none of its items is in scope. `sha256` is the
+    digest of the source, empty for a file that cannot be read.
     """
 
     __test__ = False
@@ -41,6 +44,7 @@ class TestFile:
     file: Path
     functions: tuple[Function, ...]
     only_bound: bool = False
+    sha256: str = ""
 
 
 def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> Iterator[Path]:
@@ -51,12 +55,13 @@ def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> I
 def read(file: Path, name: str) -> TestFile:
     """Read one file, whose node ids begin with `name`."""
     try:
-        tree = ast.parse(file.read_bytes())
+        source = file.read_bytes()
+        tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return TestFile(file, ())  # pytest reports unreadable files itself
     marks = _assigned_marks(tree)
     only_bound = all(map(_plain, marks)) and all(_only_bound(node, marks) for node in tree.body)
-    return TestFile(file, tuple(_bound(tree, f"{name}::", marks)), only_bound)
+    return TestFile(file, tuple(_bound(tree, f"{name}::", marks)), only_bound, sha256(source))
 
 
 def left_out(declared: dict[str, tuple[str, ...]], collected: list[str]) -> dict[str, tuple[str, ...]]:

@@ -74,7 +74,9 @@ def wake(config: pytest.Config) -> None:
     try:
         by_test = suites.items_by_test(functions)
         expected = {test: ids for test, ids in by_test.items() if test not in config.stash[_LEFT]}
-        run = config.stash[_RUN] = Run(found, expected | manual.declared(found), config.pluginmanager)
+        run = config.stash[_RUN] = Run(
+            found, expected | manual.declared(found), suites.sources_of(config), config.pluginmanager
+        )
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
@@ -145,6 +147,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         lines.append(f"deploygate: the previous journal was moved to {run.moved_aside}")
     if run and found.resume:
         lines.append(f"deploygate: resuming, keeping {len(run.kept)} tests that were good in the last run")
+    lines += [f"deploygate: {why}" for why in run.why_not_kept] if run else []
     return lines
 
 

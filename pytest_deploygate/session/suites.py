@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate.files import sha256
 from pytest_deploygate.session import declared, shipped
 from pytest_deploygate.session.asking import Asking
 from pytest_deploygate.session.declared import Function, TestFile
@@ -29,6 +30,33 @@ def functions_of(config: pytest.Config, asking: Asking | None = None) -> list[Fu
 def items_by_test(found: Sequence[Function]) -> dict[str, tuple[str, ...]]:
     """Return item ids by test function, such as `pytest_deploygate/suites/test_structure.py::test_table_structure`."""
     return {function.test: function.items for function in found}
+
+
+def sources_of(config: pytest.Config) -> dict[str, str]:
+    """Return a digest for each test file of the repository, with its `conftest.py` files, and one for the shipped suites.
+
+    The keys are how the node ids of their tests begin.
+    """
+    found: dict[str, str] = {}
+    ours = []
+    for test_file in _files_of(config):
+        if shipped.is_suite(test_file.file):
+            ours.append(test_file.sha256)
+        elif test_file.functions:
+            name = test_file.file.relative_to(config.rootpath).as_posix()
+            found[name] = sha256(
+                "".join([test_file.sha256, *_conftests(test_file.file, config.rootpath)]).encode()
+            )
+    return {shipped.NODES: sha256("".join(ours).encode()), **found}
+
+
+def _conftests(file: Path, root: Path) -> Iterator[str]:
+    """Yield the digests of the `conftest.py` files that a test file sees."""
+    for folder in file.parents:
+        if (conftest := folder / "conftest.py").is_file():
+            yield sha256(conftest.read_bytes())
+        if folder == root:
+            return
 
 
 def idle_files(config: pytest.Config, asking: Asking, wanted: Collection[str]) -> set[Path]:
