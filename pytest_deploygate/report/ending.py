@@ -70,6 +70,12 @@ def of(record: Record) -> Ending:
     return said
 
 
+def beside_a_failed_test(ended: Ending) -> Ending:
+    """Name a GO beside which a test outside the checklist failed: the run is not good, and does not say GO first."""
+    means = f"A test outside the checklist failed; the checklist alone is {ended.headline}. See to that test first."
+    return Ending("NOT GOOD AS A WHOLE", means, Look.HOLD)
+
+
 #: The signs, as strokes within 24 by 24: check, check in a broken ring, pause, arrow back, arrow back with check, cross.
 _RING = '<circle cx="12" cy="12" r="10"/>'
 _SIGNS = {

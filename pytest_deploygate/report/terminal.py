@@ -68,7 +68,7 @@ def summary(
         parts.extend(_group(verdict, light, list(some), against))
     parts.extend(_counted(known, inside))
     parts.extend(_decision(known, exit_code))
-    parts.extend(_next(known, leaving(report) if report else ""))
+    parts.extend(_next(known, leaving(report) if report else "", exit_code))
     return parts
 
 
@@ -249,6 +249,9 @@ def _decision(record: Record, exit_code: int | None) -> Iterator[RenderableType]
     decision = record.decision
     yield Line(characters="=", style="dim")
     ended = ending.of(record)
+    if _beside(record, exit_code):
+        # One outcome: the process says 1, so nothing here tells anybody to go on.
+        ended = ending.beside_a_failed_test(ended)
     head = Text(ended.headline, style=_LOOK_STYLE.get(ended.look, "bold red"))
     head.append(f": {ended.means[0].lower()}{ended.means[1:]}", style="bold")
     if decision is None:
@@ -268,13 +271,18 @@ def _decision(record: Record, exit_code: int | None) -> Iterator[RenderableType]
     yield Text(_exit(record, decision.exit_code if exit_code is None else exit_code))
 
 
+def _beside(record: Record, exit_code: int | None) -> bool:
+    """Tell whether a test outside the checklist failed beside a GO."""
+    return exit_code == 1 and record.decision is not None and record.decision.exit_code != 1
+
+
 def _exit(record: Record, code: int) -> str:
     """Say how the run ends; if that is not the decision's code, why."""
     if record.decision and code == record.decision.exit_code:
         return f"Exit code {exit_words(record)}."
     if code in _PYTEST_ENDINGS:
         return f"Exit code {code} (pytest: {_PYTEST_ENDINGS[code]}); the decision above still holds."
-    return f"Exit code {code}: a test outside the checklist failed; the decision above does not speak for it."
+    return f"Exit code {code}: a test outside the checklist failed, so this run is not good as a whole."
 
 
 def _because(rule: Rule) -> RenderableType:
@@ -291,7 +299,7 @@ def _bullet(text: str) -> RenderableType:
     return grid
 
 
-def _next(record: Record, report: str) -> Iterator[RenderableType]:
+def _next(record: Record, report: str, exit_code: int | None) -> Iterator[RenderableType]:
     yield Text("")
     # A path is for copying: it stays on one line even if that is wider than the terminal.
     where = report or "none: it could not be written (reason above); an older report is not about this run"
@@ -300,6 +308,8 @@ def _next(record: Record, report: str) -> Iterator[RenderableType]:
     grid.add_column(width=8)
     grid.add_column(overflow="fold")
     step, command = _step(record)
+    if _beside(record, exit_code):
+        step, command = "see to the test outside the checklist that failed (above), then run again.", ""
     grid.add_row("Next:", step)
     yield grid
     if command := command or _command(record):

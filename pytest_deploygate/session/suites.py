@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,17 @@ def _conftests(file: Path, root: Path) -> Iterator[str]:
             return
 
 
+def unread(config: pytest.Config, collected: Collection[Path]) -> Iterator[str]:
+    """Yield a sentence for each test file that was not collected and whose items cannot be read from its source."""
+    for test_file in _files_of(config):
+        if test_file.unnamed and test_file.file not in collected:
+            shown = test_file.file.relative_to(config.rootpath).as_posix()
+            yield (
+                f"{shown}:{test_file.unnamed}: which items its tests decide cannot be read from the source, and the file "
+                "was not collected; write the id as text, or run without naming paths"
+            )
+
+
 def idle_files(config: pytest.Config, asking: Asking, wanted: Collection[str]) -> set[Path]:
     """Return the repository's own test files that need not be imported: only bound tests, none of an item in `wanted`.
 
@@ -80,15 +93,49 @@ _PREFIXES = {"python_functions": "test", "python_classes": "Test"}
 
 def _files_of(config: pytest.Config) -> list[TestFile]:
     if _FILES not in config.stash:
-        own = _own(config.rootpath, config.getini("testpaths") or [], config.getini("python_files"))
+        own = _own(
+            config.rootpath, config.getini("testpaths") or [], config.getini("python_files"), _skipped(config)
+        )
         config.stash[_FILES] = [*shipped.files(), *own]
     return config.stash[_FILES]
 
 
-def _own(root: Path, places: Sequence[str], patterns: Sequence[str]) -> Iterator[TestFile]:
-    for file in declared.files_below(root, places, patterns):
+def _skipped(config: pytest.Config) -> Sequence[str]:
+    return [str(pattern) for pattern in config.getini("norecursedirs")]
+
+
+def _own(
+    root: Path, places: Sequence[str], patterns: Sequence[str], skipped: Sequence[str] = ()
+) -> Iterator[TestFile]:
+    """Yield the repository's test files; without `testpaths` those below `root` that name an item.
+
+    `skipped` are patterns of folders that pytest does not enter.
+    """
+    below = declared.files_below(root, places, patterns) if places else _everywhere(root, patterns, skipped)
+    for file in below:
         if not shipped.is_suite(file):
             yield declared.read(file, file.relative_to(root).as_posix())
+
+
+def _everywhere(root: Path, patterns: Sequence[str], skipped: Sequence[str]) -> Iterator[Path]:
+    """Yield the test files below a folder that bind a test to an item: it may be a large repository."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not any(fnmatch(name, pattern) for pattern in skipped) and name != "site-packages"
+        )
+        for name in sorted(files):
+            file = Path(folder, name)
+            if any(fnmatch(name, pattern) for pattern in patterns) and _names_an_item(file):
+                yield file
+
+
+def _names_an_item(file: Path) -> bool:
+    try:
+        return b"mark.item" in file.read_bytes()
+    except OSError:
+        return False
 
 
 def _functions(files: Sequence[TestFile]) -> list[Function]:
