@@ -93,11 +93,27 @@ _PREFIXES = {"python_functions": "test", "python_classes": "Test"}
 
 def _files_of(config: pytest.Config) -> list[TestFile]:
     if _FILES not in config.stash:
-        own = _own(
-            config.rootpath, config.getini("testpaths") or [], config.getini("python_files"), _skipped(config)
-        )
+        own = _own(config.rootpath, _places(config), _patterns(config), _skipped(config))
         config.stash[_FILES] = [*shipped.files(), *own]
     return config.stash[_FILES]
+
+
+#: Patterns of pytest's own, which `-o python_files=…` on a command line must not narrow.
+_USUAL = ("test_*.py", "*_test.py")
+
+
+def _places(config: pytest.Config) -> Sequence[str]:
+    """Return `testpaths`; nothing where the command line names others: it must not narrow what should have run."""
+    return [] if _overrides(config, "testpaths") else list(config.getini("testpaths") or [])
+
+
+def _patterns(config: pytest.Config) -> Sequence[str]:
+    given = list(config.getini("python_files"))
+    return [*given, *_USUAL] if _overrides(config, "python_files") else given
+
+
+def _overrides(config: pytest.Config, name: str) -> bool:
+    return any(str(one).partition("=")[0].strip() == name for one in config.option.override_ini or ())
 
 
 def _skipped(config: pytest.Config) -> Sequence[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import forked
 import pytest
 from aged import age, rewrite
 from project import Project, Ran
@@ -215,6 +216,17 @@ def selections() -> Iterator[Row]:
         "cannot be read from the source",
     )
     yield Row("last failed", last_failed, ("one", "--lf", "-p", "cacheprovider"), 25)
+    yield Row(
+        "last failed of one item",
+        last_failed,
+        ("one", "--items", "one.major", "--lf", "-p", "cacheprovider"),
+        25,
+        "test_major[a]",
+    )
+    yield Row("other testpaths", nothing, ("one", "-o", "testpaths=suites/test_two.py"), 25)
+    yield Row("other python_files", nothing, ("one", "-o", "python_files=test_two.py"), 25)
+    yield Row("other python_functions", nothing, ("one", "-o", "python_functions=test_m*"), 25)
+    yield Row("a marker with an argument", nothing, ("one(where='a')",), 25)
 
 
 def settings(shop: Shop, ini: str) -> None:
@@ -550,6 +562,30 @@ def test_situation(project: Project, row: Row) -> None:
     assert row.words in said, ran.text
     if row.asked is not None:
         assert sorted(name for name in shop.asked() if name in ALL) == sorted(row.asked), ran.text
+
+
+def test_verify_names_the_change_that_a_folder_was_written_for(project: Project) -> None:
+    shop = Shop(project)
+    copied(shop)
+    said = commanded(project, "verify", "--change", "C1")
+    assert said.code == 25
+    assert "written for the change C0, not for C1" in said.text
+    assert commanded(project, "verify", "--change", "C0").code == 26, "unsigned, and of its change"
+    folder = str(shop.out)
+    assert commanded(project, "verify", folder, "--change", "C1").code == 25
+    assert commanded(project, "verify", folder).code == 26
+    decided = commanded(project, "decide", "--change", "C1")
+    assert decided.code == 4
+    assert "written for the change C0" in decided.text
+    shop.run("two")
+    said = commanded(project, "verify", folder)
+    assert said.code == 25
+    assert "runs of 2 changes: C0, C1" in said.text
+
+
+def commanded(project: Project, *words: str) -> Ran:
+    done = forked.run("pytest_deploygate", words, cwd=project.path)
+    return Ran(done.returncode, " ".join((done.stdout + done.stderr).split()))
 
 
 @pytest.mark.parametrize(
