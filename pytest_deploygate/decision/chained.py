@@ -16,7 +16,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK
 from pytest_deploygate.decision import compose
 from pytest_deploygate.decision.frame import Frame, frame
 from pytest_deploygate.decision.runs import chain, joined, newest
-from pytest_deploygate.journal import Segment
+from pytest_deploygate.journal import Segment, TestRecord
 from pytest_deploygate.model import Decision, Finding, Outcome, Severity, Verdict, words_for
 
 
@@ -76,6 +76,7 @@ def unmet(runs: Sequence[Segment], about: Frame, at: datetime) -> Iterator[str]:
         if ids <= scope or ids <= set(about.not_applicable):
             continue
         deciding = [run for run in earlier if _decides(run, phase)]
+        deciding = [run for run in deciding if _of_this_inventory(run, about)] or deciding
         if not deciding:
             yield f"{phase} has no decision for change {about.change} yet"
         elif plain := _not_a_go(phase, deciding[-1], about, at):
@@ -102,6 +103,20 @@ def behind(about: Frame) -> list[str]:
 def _decides(run: Segment, phase: str) -> bool:
     ids = {item["id"] for item in run.begin["checklist"]["items"] if item["phase"] == phase}
     return bool(ids) and ids <= set(run.begin["scope_items"])
+
+
+def _of_this_inventory(run: Segment, about: Frame) -> bool:
+    return bool(run.begin["inventory"]["name"] == about.inventory)
+
+
+def _speaks(test: TestRecord, run: Segment, about: Frame) -> bool:
+    """Tell whether a later finding counts: a good one only of the same inventory and checklist, byte for byte."""
+    begin = run.begin
+    same = (begin["inventory"]["sha256"], begin["checklist"]["sha256"]) == (
+        about.inventory_sha256,
+        about.checklist_sha256,
+    )
+    return _of_this_inventory(run, about) and (same or not all(f.verdict.good for f in test.findings))
 
 
 def _not_a_go(phase: str, run: Segment, about: Frame, at: datetime) -> str:
@@ -190,7 +205,7 @@ def _worse(
     at: datetime,
 ) -> Iterator[str]:
     """Yield the items of a phase that are worse by their newest findings and by the waivers of now."""
-    later = _of({test.test: test.findings for one in since for test in joined(one)}, ids)
+    later = _of({t.test: t.findings for one in since for t in joined(one) if _speaks(t, one, about)}, ids)
     findings = [f for found in ({**rests_on, **later}).values() for f in found]
     results = compose.results(
         [item for item in about.items if item.id in ids],

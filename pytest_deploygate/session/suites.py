@@ -93,11 +93,13 @@ _PREFIXES = {"python_functions": "test", "python_classes": "Test"}
 
 def _files_of(config: pytest.Config) -> list[TestFile]:
     if _FILES not in config.stash:
-        own = _own(config.rootpath, _places(config), _patterns(config), _skipped(config))
+        own = _own(config.rootpath, _places(config), _patterns(config), config.getini("norecursedirs"))
         config.stash[_FILES] = [*shipped.files(), *own]
     return config.stash[_FILES]
 
 
+#: Folders that pytest does not enter, unless its configuration says otherwise.
+_NOT_ENTERED = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv", "{arch}")
 #: Patterns of pytest's own, which `-o python_files=…` on a command line must not narrow.
 _USUAL = ("test_*.py", "*_test.py")
 
@@ -116,12 +118,8 @@ def _overrides(config: pytest.Config, name: str) -> bool:
     return any(str(one).partition("=")[0].strip() == name for one in config.option.override_ini or ())
 
 
-def _skipped(config: pytest.Config) -> Sequence[str]:
-    return [str(pattern) for pattern in config.getini("norecursedirs")]
-
-
 def _own(
-    root: Path, places: Sequence[str], patterns: Sequence[str], skipped: Sequence[str] = ()
+    root: Path, places: Sequence[str], patterns: Sequence[str], skipped: Sequence[str] = _NOT_ENTERED
 ) -> Iterator[TestFile]:
     """Yield the repository's test files; without `testpaths` those below `root` that name an item.
 
@@ -139,7 +137,8 @@ def _everywhere(root: Path, patterns: Sequence[str], skipped: Sequence[str]) -> 
         folders[:] = sorted(
             name
             for name in folders
-            if not any(fnmatch(name, pattern) for pattern in skipped) and name != "site-packages"
+            if not any(fnmatch(name, pattern) for pattern in skipped)
+            and not Path(folder, name, "pyvenv.cfg").exists()
         )
         for name in sorted(files):
             file = Path(folder, name)

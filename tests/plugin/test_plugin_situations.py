@@ -379,8 +379,25 @@ def chains() -> Iterator[Row]:
             ("two",),
             0,
         )
+    yield Row(
+        "chain: a failure since is not mended on another inventory",
+        after(items("one.major", "one.major.a", "fail"), elsewhere),
+        ("two",),
+        21,
+        "one.major",
+    )
+    yield Row("chain: a GO on another inventory since", after(elsewhere), ("two",), 0)
     yield Row("both phases at once", nothing, ("one or two",), 0)
     yield Row("without a change id nothing is chained", nothing, ("two", "--change", "local"), 0)
+
+
+def elsewhere(shop: Shop) -> None:
+    """Run the same phase and items on another inventory, where all is good."""
+    shop.says("one.major.a", "pass")
+    shop.project.inventory("name: staging\n", "staging")
+    for scope in (("-m", "one"), ("--items", "one.major")):
+        words = (*scope, "--change", "C1", "--inventory", "staging")
+        assert shop.project.run(*words, gate=False).code == 0
 
 
 def nothing(_: Shop) -> None:
