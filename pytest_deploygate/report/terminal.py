@@ -39,8 +39,6 @@ _LOOK_STYLE = {
     Look.HOLD: "bold yellow",
     Look.BACK: "bold blue",
 }
-#: Exit codes that pytest gives by itself.
-_PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
 #: The rule that only counts what the line above counts already.
 _COUNTED = "passed, attested or not applicable"
 #: Targets of one item, and items of one verdict, that are named; the rest are counted.
@@ -248,10 +246,7 @@ def _weaker(record: Record) -> Iterator[RenderableType]:
 def _decision(record: Record, exit_code: int | None) -> Iterator[RenderableType]:
     decision = record.decision
     yield Line(characters="=", style="dim")
-    ended = ending.of(record)
-    if _beside(record, exit_code):
-        # One outcome: the process says 1, so nothing here tells anybody to go on.
-        ended = ending.beside_a_failed_test(ended)
+    ended = ending.of_run(record, exit_code)
     head = Text(ended.headline, style=_LOOK_STYLE.get(ended.look, "bold red"))
     head.append(f": {ended.means[0].lower()}{ended.means[1:]}", style="bold")
     if decision is None:
@@ -271,18 +266,13 @@ def _decision(record: Record, exit_code: int | None) -> Iterator[RenderableType]
     yield Text(_exit(record, decision.exit_code if exit_code is None else exit_code))
 
 
-def _beside(record: Record, exit_code: int | None) -> bool:
-    """Tell whether a test outside the checklist failed beside a GO."""
-    return exit_code == 1 and record.decision is not None and record.decision.exit_code != 1
-
-
 def _exit(record: Record, code: int) -> str:
     """Say how the run ends; if that is not the decision's code, why."""
     if record.decision and code == record.decision.exit_code:
         return f"Exit code {exit_words(record)}."
-    if code in _PYTEST_ENDINGS:
-        return f"Exit code {code} (pytest: {_PYTEST_ENDINGS[code]}); the decision above still holds."
-    return f"Exit code {code}: a test outside the checklist failed, so this run is not good as a whole."
+    if code in ending.PYTEST_ENDINGS:
+        return f"Exit code {code} (pytest: {ending.PYTEST_ENDINGS[code]}); the decision above still holds."
+    return f"Exit code {code}: a test outside the checklist failed, or another plugin says so."
 
 
 def _because(rule: Rule) -> RenderableType:
@@ -308,7 +298,7 @@ def _next(record: Record, report: str, exit_code: int | None) -> Iterator[Render
     grid.add_column(width=8)
     grid.add_column(overflow="fold")
     step, command = _step(record)
-    if _beside(record, exit_code):
+    if ending.beside_a_failure(record, exit_code):
         step, command = "see to the test outside the checklist that failed (above), then run again.", ""
     grid.add_row("Next:", step)
     yield grid

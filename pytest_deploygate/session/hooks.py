@@ -410,6 +410,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     _print_broken(terminalreporter)
     run = config.stash[_RUN]
+    # Another plugin may have set another status since: what is printed is what the process will end with.
+    session = config.pluginmanager.get_plugin("session")
+    code = int(session.exitstatus) if session is not None else config.stash[_CODE]
     writer = terminalreporter._tw  # noqa: SLF001 (the one way to pytest's own output stream)
     terminalreporter.write_line("")
     terminalreporter.write_line(
@@ -418,10 +421,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             str(run.settings.out / "signoff.html") if run.written else "",
             width=min(writer.fullwidth, 120),
             colour=writer.hasmarkup,
-            exit_code=config.stash[_CODE],
+            exit_code=code,
         )
     )
-    last_line.replace(terminalreporter, record, config.stash[_CODE])
+    last_line.replace(terminalreporter, record, code)
     for complaint in run.complaints:
         terminalreporter.write_line(f"{complaint} (no verdict or decision improves because of it)")
 

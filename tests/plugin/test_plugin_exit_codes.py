@@ -356,3 +356,32 @@ def test_the_closing_line_counts_tests_outside_the_checklist(good):
         "NOT GOOD AS A WHOLE (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in "
         in last(ran)
     )
+
+
+@pytest.mark.parametrize("body", ["assert 0", "raise RuntimeError"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_failure_beside_a_go_is_one_outcome(good, body, workers):
+    """No line says GO or 0 when the process ends with 1."""
+    good.suite(f"@pytest.mark.phase2\ndef test_ordinary():\n    {body}\n", "test_more.py")
+    ran = good.run_process("-m", "phase2", *workers)
+    assert ran.code == 1
+    assert ran.text.count("NOT GOOD AS A WHOLE") == 2, "the summary and the closing line"
+    assert "GO:" not in ran.text
+    assert "Exit code 0" not in ran.text
+    assert "and proceed" not in ran.text
+
+
+def test_a_status_that_another_plugin_sets_is_the_one_that_is_said(good):
+    good.suite(
+        """
+        @pytest.hookimpl(trylast=True)
+        def pytest_sessionfinish(session):
+            session.exitstatus = 7
+        """,
+        "conftest.py",
+    )
+    ran = good.run_process("-m", "phase2")
+    assert ran.code == 7
+    assert "Exit code 0" not in ran.text
+    assert "Exit code 7" in ran.text
+    assert "GO:" not in ran.text
