@@ -78,7 +78,7 @@ def unmet(runs: Sequence[Segment], about: Frame, at: datetime) -> Iterator[str]:
         deciding = [run for run in earlier if _decides(run, phase)]
         deciding = [run for run in deciding if _of_this_inventory(run, about)] or deciding
         if not deciding:
-            yield f"{phase} has no decision for change {about.change} yet"
+            yield f"{phase} has no decision for change {about.change} yet: run {phase} first"
         elif plain := _not_a_go(phase, deciding[-1], about, at):
             yield plain
         elif changed := list(_changed(phase, deciding[-1], about)):
@@ -127,14 +127,15 @@ def _not_a_go(phase: str, run: Segment, about: Frame, at: datetime) -> str:
             "or continue it with --resume"
         )
     if decision.outcome is not Outcome.GO:
-        return f"{phase} was decided {decision.outcome} at {_time(decision.at)}"
+        return f"{phase} was decided {decision.outcome} at {_time(decision.at)}: run {phase} again"
     if decision.at > at + CLOCK_SLACK:
         return (
             f"{phase} has a GO of {_time(decision.at)}, which is in the future (now: {_time(at)}): a clock was wrong; "
             f"run {phase} again"
         )
     if _age_s(run, decision, at, about) > about.decision_valid_s:
-        return f"{phase} has a GO of {_time(decision.at)}, older than {words_for(about.decision_valid_s)}"
+        valid = words_for(about.decision_valid_s)
+        return f"{phase} has a GO of {_time(decision.at)}, older than {valid}: run {phase} again"
     return ""
 
 
