@@ -201,6 +201,11 @@ def _duplicates(active: Sequence[Waiver]) -> list[Problem]:
     ]
 
 
+def waives(item: str, waivers: Sequence[Waiver], now: datetime, inventory: str, change: str) -> bool:
+    """Tell whether an active waiver applies to an item as a whole."""
+    return any(w.active(now) and w.covers(item, "", inventory, change) for w in waivers)
+
+
 def apply(
     findings: Sequence[Finding], waivers: Sequence[Waiver], now: datetime, inventory: str, change: str
 ) -> list[Finding]:

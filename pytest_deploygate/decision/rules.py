@@ -73,8 +73,9 @@ class GoneBack:
 class Question:
     """Everything that a decision depends on.
 
-    `phases` are the checklist's phases in order; `before` says which phases before this scope lack a valid GO. `aside`
-    are sentences about records that do not count.
+    `phases` are the checklist's phases in order, of which `whole_change` concern the whole change; `before` says which
+    phases before this scope lack a valid GO. `folder` says why the folder is not the record of this change alone. `aside`
+    are sentences about records that do not count, `clock` about steps of the clock.
     """
 
     scope: str
@@ -89,6 +90,9 @@ class Question:
     remarks: Sequence[str] = ()
     aside: Sequence[str] = ()
     waived_exit: bool = False
+    folder: Sequence[str] = ()
+    clock: Sequence[str] = ()
+    whole_change: Sequence[str] = ()
 
 
 def decide(question: Question) -> Decision:
@@ -102,9 +106,11 @@ def decide(question: Question) -> Decision:
         *_incomplete(question.evidence),
         *_nothing(mine),
         *_failed(mine),
-        *_unknown(mine, question.phases),
+        *_unknown(mine, question.phases, question.whole_change),
         *_before(question.before),
+        *_folder(question.folder),
         *_timed(question.remarks),
+        *_stepped(question.clock),
         *_aside(question.aside),
         *_listed(mine, question.waived_exit),
     ):
@@ -150,13 +156,20 @@ def _failed(mine: Sequence[ItemResult]) -> Said:
     return [(Rule("a failed critical or major item holds", Outcome.HOLD, text, _ids(failed)), EXIT_FAILED)]
 
 
-def _unknown(mine: Sequence[ItemResult], phases: Sequence[str]) -> Said:
+def _unknown(mine: Sequence[ItemResult], phases: Sequence[str], whole_change: Sequence[str]) -> Said:
     said: Said = []
     weighty = [r for r in mine if r.item.severity in _WEIGHTY]
     reached = max((_order(phases, r.item.phase) for r in mine), default=-1)
     unclear = [r for r in weighty if r.verdict is Verdict.INCONCLUSIVE]
-    # A phase that is not in the checklist never comes: nothing can be deferred to it.
-    later = [r for r in unclear if r.deferred_to in phases and reached <= phases.index(r.deferred_to)]
+    # A phase that is not in the checklist never comes, and after the last one nothing does: no run would measure it then.
+    last = next((phase for phase in reversed(phases) if phase not in whole_change), "")
+    later = [
+        r
+        for r in unclear
+        if r.deferred_to in phases
+        and reached <= phases.index(r.deferred_to)
+        and not (r.deferred_to == last and reached == phases.index(last))
+    ]
     now = [r for r in unclear if r not in later]
     if now:
         rule = Rule("unknown is not a pass", Outcome.HOLD, f"inconclusive: {_some(now)}", _ids(now))
@@ -201,6 +214,16 @@ def _before(unmet: Sequence[str]) -> Said:
         return []
     text = "; ".join(unmet)
     return [(Rule(BEFORE, Outcome.HOLD, text), EXIT_HOLD)]
+
+
+def _folder(folder: Sequence[str]) -> Said:
+    return [
+        (Rule("one folder is the record of one change", Outcome.HOLD, text), EXIT_HOLD) for text in folder
+    ]
+
+
+def _stepped(clock: Sequence[str]) -> Said:
+    return [(Rule("a step of the clock is listed", Outcome.GO, text), EXIT_GO) for text in clock]
 
 
 def _aside(aside: Sequence[str]) -> Said:

@@ -8,140 +8,29 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.vocabulary import SetAside
-from pytest_deploygate.checklist.waivers import Waiver
-from pytest_deploygate.decision import compose, rules
-from pytest_deploygate.decision.incidents import Times
-from pytest_deploygate.journal import Entry, JournalError, Segment, TestRecord, segments
+from pytest_deploygate.decision import chained, compose, rules
+from pytest_deploygate.decision.frame import Frame, frame
+from pytest_deploygate.decision.runs import chain, joined, newest
+from pytest_deploygate.journal import Entry, JournalError, Segment, segments
 from pytest_deploygate.model import (
-    Closing,
     Finding,
-    Item,
-    Kind,
-    Outcome,
-    Phase,
     Severity,
     Verdict,
-    Weakening,
-    words_for,
 )
+
+__all__ = ["WHOLE", "Frame", "bound_tests", "circumstances", "frame", "question", "results"]
 
 WHOLE = "the whole checklist"
 #: Kind of the line that says what a rollback depends on apart from the findings.
 CIRCUMSTANCES = "circumstances"
 #: Kind of the line that says how a rollback executed by a run ended.
 GONE_BACK = "gone back"
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a run was about, from its `run` entry."""
-
-    run: str
-    change: str
-    inventory: str
-    description: str
-    inventory_sha256: str
-    checklist_sha256: str
-    phases: tuple[Phase, ...]
-    items: tuple[Item, ...]
-    roles: tuple[str, ...]
-    expression: str
-    scope: tuple[str, ...]
-    not_applicable: Mapping[str, str]
-    rollback_from: str
-    waived_exit: bool
-    kept: tuple[str, ...]
-    waivers: tuple[Waiver, ...]
-    weakenings: tuple[Weakening, ...]
-    chained: bool
-    decision_valid_s: float
-    times: Times
-    remarks: tuple[str, ...]
-    aside: tuple[SetAside, ...]
-    windows: Mapping[str, tuple[datetime, datetime]]
-
-
-def frame(begin: Mapping[str, Any]) -> Frame:
-    """Read a `run` entry. Raises JournalError if this version cannot read it."""
-    try:
-        checklist = begin["checklist"]
-        return Frame(
-            run=begin["run"],
-            change=begin["change"],
-            inventory=begin["inventory"]["name"],
-            description=begin["inventory"]["description"],
-            inventory_sha256=begin["inventory"]["sha256"],
-            checklist_sha256=checklist["sha256"],
-            phases=tuple(Phase(**phase) for phase in checklist["phases"]),
-            items=tuple(_item(item) for item in checklist["items"]),
-            roles=tuple(checklist["roles"]),
-            expression=begin["scope"],
-            scope=tuple(begin["scope_items"]),
-            not_applicable=begin["not_applicable"],
-            rollback_from=begin["policy"]["rollback_from"],
-            waived_exit=begin["waived_exit"],
-            kept=tuple(begin["kept"]),
-            waivers=tuple(_waiver(waiver) for waiver in begin["waivers"]),
-            weakenings=tuple(_weakening(weakening) for weakening in begin["weakenings"]),
-            windows={
-                phase: (datetime.fromisoformat(start), datetime.fromisoformat(end))
-                for phase, (start, end) in begin["windows"].items()
-            },
-            chained=begin["chained"],
-            decision_valid_s=begin["policy"]["decision_valid_s"],
-            times=Times(**begin["policy"].get("times", {})),
-            remarks=tuple(begin.get("remarks", ())),
-            aside=tuple(SetAside(**one) for one in begin.get("aside", ())),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None
-
-
-def _item(plain: Mapping[str, Any]) -> Item:
-    known = dict(plain)
-    closing = Closing(known["closing"]) if known.get("closing") else None
-    severity, kind = Severity(known["severity"]), Kind(known["kind"])
-    return Item(**{**known, "severity": severity, "kind": kind, "closing": closing})
-
-
-def _weakening(plain: str | Mapping[str, Any]) -> Weakening:
-    """Read a weakening; earlier versions wrote the sentence alone, without the items that it bears on."""
-    return Weakening(plain) if isinstance(plain, str) else Weakening(plain["text"], tuple(plain["items"]))
-
-
-def _waiver(plain: Mapping[str, Any]) -> Waiver:
-    times = {name: datetime.fromisoformat(plain[name]) for name in ("created", "expires")}
-    return Waiver(**{**plain, **times})
-
-
-def joined(segment: Segment) -> list[TestRecord]:
-    """Return one record per test: findings of its teardown or of a repetition are added to its own."""
-    found: dict[str, TestRecord] = {}
-    for test in segment.tests:
-        before = found[test.test].findings if test.test in found else ()
-        found[test.test] = TestRecord(test.run, test.test, before + test.findings)
-    return list(found.values())
-
-
-def newest(runs: Sequence[Segment]) -> dict[str, tuple[Finding, ...]]:
-    """Return what each test found in the latest run that it was part of."""
-    return {test.test: test.findings for segment in runs for test in joined(segment)}
-
-
-def chain(runs: Sequence[Segment]) -> list[Segment]:
-    """Return the last run and the runs that it resumed, oldest first."""
-    found: list[Segment] = []
-    for segment in reversed(runs):
-        found.append(segment)
-        if not segment.begin.get("resumes"):
-            break
-    return list(reversed(found))
 
 
 def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]] | None:
@@ -226,38 +115,6 @@ def _with_aside(result: compose.ItemResult, aside: Sequence[SetAside]) -> compos
     return replace(result, findings=findings)
 
 
-def unmet_before(entries: Sequence[Entry], composed: Sequence[compose.ItemResult], at: datetime) -> list[str]:
-    """Return what the phases before the last run's scope lack for this change: a valid GO, or a deferred measurement.
-
-    Phases about the whole change (the criteria) are not part of the chain, nor is a phase of which no item applies. A run decides a phase if its scope contains all items of that phase.
-    """
-    runs = segments(entries)
-    about = frame(runs[-1].begin)
-    phases = [phase.id for phase in about.phases if not phase.whole_change]
-    items = {phase: {item.id for item in about.items if item.phase == phase} for phase in phases}
-    scope = set(about.scope)
-    touched = [index for index, phase in enumerate(phases) if items[phase] & scope]
-    if not about.chained or not touched:
-        return []
-    said = []
-    for phase in phases[: touched[-1]]:
-        if items[phase] <= scope or items[phase] <= set(about.not_applicable):
-            continue
-        decided = [
-            run.decision
-            for run in runs[:-1]
-            if run.decision and items[phase] <= set(run.begin["scope_items"])
-        ]
-        if not decided:
-            said.append(f"{phase} has no decision for change {about.change} yet")
-        elif decided[-1].outcome is not Outcome.GO:
-            said.append(f"{phase} was decided {decided[-1].outcome} at {decided[-1].at:%Y-%m-%d %H:%M} UTC")
-        elif (at - decided[-1].at).total_seconds() > about.decision_valid_s:
-            valid = words_for(about.decision_valid_s)
-            said.append(f"{phase} has a GO of {decided[-1].at:%Y-%m-%d %H:%M} UTC, older than {valid}")
-    return said + _still_deferred(composed, phases[: touched[-1]])
-
-
 def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str]) -> list[str]:
     """Name the items that were deferred to a phase that is over by now and have not been measured since."""
     due = [
@@ -276,7 +133,8 @@ def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str
 
 def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rules.Question:
     """Return the question that the last run asks the rules; `lost` is evidence that could not be stored."""
-    about = frame(segments(entries)[-1].begin)
+    runs = segments(entries)
+    about = frame(runs[-1].begin)
     composed = results(entries)
     tests = bound_tests(entries, about.run)
     heard = {finding.test for result in composed for finding in result.findings}
@@ -292,7 +150,10 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         at=at,
         rollback_from=about.rollback_from,
         evidence=rules.Evidence(tuple(silent), tuple(gone)),
-        before=unmet_before(entries, composed, at),
+        before=[*chained.unmet(runs, about, at), *_still_deferred(composed, chained.behind(about))],
+        folder=chained.of_others(runs),
+        clock=chained.stepped(runs),
+        whole_change=[phase.id for phase in about.phases if phase.whole_change],
         circumstances=circumstances(entries, about.run),
         gone_back=_gone_back(entries, about.run),
         remarks=about.remarks,

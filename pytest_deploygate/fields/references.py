@@ -18,6 +18,8 @@ from pytest_deploygate.redaction import Secret
 
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
+#: What the references of the inventory being read stand for.
+_values: ContextVar[list[tuple[str, str]] | None] = ContextVar("values", default=None)
 #: A key that any section may have: the section is ignored if the source deliberately has no such value.
 ONLY_WHERE = "only_where"
 NO_FILE = "no such file or folder:"
@@ -27,14 +29,27 @@ _NO_SECRET = "this-secret-is-not-there-yet"  # noqa: S105 (it is none)
 
 
 @contextmanager
-def reading(inventory_file: Path, missing: list[str] | None = None) -> Iterator[None]:
-    """Resolve paths relative to `inventory_file` while it is read; what is missing is added to `missing`, if given."""
-    token, other = _base.set(inventory_file.resolve().parent), _missing.set(missing)
+def reading(
+    inventory_file: Path, missing: list[str] | None = None, values: list[tuple[str, str]] | None = None
+) -> Iterator[None]:
+    """Resolve paths relative to `inventory_file` while it is read.
+
+    What is missing is added to `missing`, each resolved reference with its value to `values`, if they are given.
+    """
+    tokens = _base.set(inventory_file.resolve().parent), _missing.set(missing), _values.set(values)
     try:
         yield
     finally:
-        _base.reset(token)
-        _missing.reset(other)
+        _base.reset(tokens[0])
+        _missing.reset(tokens[1])
+        _values.reset(tokens[2])
+
+
+def _note(reference: str, value: str) -> str:
+    noted = _values.get()
+    if noted is not None:
+        noted.append((reference, value))
+    return value
 
 
 def pattern(*, secret: bool = False) -> str:
@@ -64,7 +79,7 @@ def _value(scheme: str, name: str, instead: str) -> str:
     if read is None:
         raise ValueError(f"{scheme}: is for secrets only")
     try:
-        return read(name, _base.get(Path.cwd()))
+        return _note(f"{scheme}:{name}", read(name, _base.get(Path.cwd())))
     except Absent as absent:
         _absent(str(absent))
         return instead
@@ -174,7 +189,7 @@ def as_secret(value: object) -> Secret:
     if not found:
         _absent(why or f"the secret {text} is empty")
         return Secret(_NO_SECRET, text)
-    return Secret(found, text)
+    return Secret(_note(text, found), text)
 
 
 def _advice() -> str:

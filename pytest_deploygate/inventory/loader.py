@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,16 @@ class InventoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it."""
+    """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
+
+    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written.
+    """
 
     inventory: Inventory
     file: Path
     sha256: str
     notes: tuple[Problem, ...] = ()
+    values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def available(root: Path) -> list[str]:
@@ -141,14 +145,15 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
         raise InventoryError([Problem(shown, 0, "is not UTF-8 text")]) from None
     document = _parse(text, shown)
     former: list[FormerKey] = []
-    with reading(path, missing), noting(former):
+    values: list[tuple[str, str]] = []
+    with reading(path, missing, values), noting(former):
         try:
             inventory = composed().model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     former.sort(key=lambda key: key.line)
     notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
-    return Loaded(inventory, path, sha256(raw), notes)
+    return Loaded(inventory, path, sha256(raw), notes, tuple(values))
 
 
 def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:

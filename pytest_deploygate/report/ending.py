@@ -70,6 +70,27 @@ def of(record: Record) -> Ending:
     return said
 
 
+#: Exit codes that pytest gives by itself; the decision stands beside them.
+PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
+
+
+def beside_a_failure(record: Record, exit_code: int | None) -> bool:
+    """Tell whether the process fails beside a GO: a test outside the checklist failed, or another plugin says so."""
+    decision = record.decision
+    if decision is None or exit_code is None or decision.outcome is not Outcome.GO:
+        return False
+    return exit_code != decision.exit_code and exit_code not in PYTEST_ENDINGS
+
+
+def of_run(record: Record, exit_code: int | None) -> Ending:
+    """Name how a run ended: as decided, or not good as a whole. One outcome, never GO above another exit code."""
+    ended = of(record)
+    if not beside_a_failure(record, exit_code):
+        return ended
+    means = f"A test outside the checklist failed; the checklist alone is {ended.headline}. See to that test first."
+    return Ending("NOT GOOD AS A WHOLE", means, Look.HOLD)
+
+
 #: The signs, as strokes within 24 by 24: check, check in a broken ring, pause, arrow back, arrow back with check, cross.
 _RING = '<circle cx="12" cy="12" r="10"/>'
 _SIGNS = {

@@ -39,8 +39,6 @@ _LOOK_STYLE = {
     Look.HOLD: "bold yellow",
     Look.BACK: "bold blue",
 }
-#: Exit codes that pytest gives by itself.
-_PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
 #: The rule that only counts what the line above counts already.
 _COUNTED = "passed, attested or not applicable"
 #: Targets of one item, and items of one verdict, that are named; the rest are counted.
@@ -68,7 +66,7 @@ def summary(
         parts.extend(_group(verdict, light, list(some), against))
     parts.extend(_counted(known, inside))
     parts.extend(_decision(known, exit_code))
-    parts.extend(_next(known, leaving(report) if report else ""))
+    parts.extend(_next(known, leaving(report) if report else "", exit_code))
     return parts
 
 
@@ -248,7 +246,7 @@ def _weaker(record: Record) -> Iterator[RenderableType]:
 def _decision(record: Record, exit_code: int | None) -> Iterator[RenderableType]:
     decision = record.decision
     yield Line(characters="=", style="dim")
-    ended = ending.of(record)
+    ended = ending.of_run(record, exit_code)
     head = Text(ended.headline, style=_LOOK_STYLE.get(ended.look, "bold red"))
     head.append(f": {ended.means[0].lower()}{ended.means[1:]}", style="bold")
     if decision is None:
@@ -272,9 +270,9 @@ def _exit(record: Record, code: int) -> str:
     """Say how the run ends; if that is not the decision's code, why."""
     if record.decision and code == record.decision.exit_code:
         return f"Exit code {exit_words(record)}."
-    if code in _PYTEST_ENDINGS:
-        return f"Exit code {code} (pytest: {_PYTEST_ENDINGS[code]}); the decision above still holds."
-    return f"Exit code {code}: a test outside the checklist failed; the decision above does not speak for it."
+    if code in ending.PYTEST_ENDINGS:
+        return f"Exit code {code} (pytest: {ending.PYTEST_ENDINGS[code]}); the decision above still holds."
+    return f"Exit code {code}: a test outside the checklist failed, or another plugin says so."
 
 
 def _because(rule: Rule) -> RenderableType:
@@ -291,7 +289,7 @@ def _bullet(text: str) -> RenderableType:
     return grid
 
 
-def _next(record: Record, report: str) -> Iterator[RenderableType]:
+def _next(record: Record, report: str, exit_code: int | None) -> Iterator[RenderableType]:
     yield Text("")
     # A path is for copying: it stays on one line even if that is wider than the terminal.
     where = report or "none: it could not be written (reason above); an older report is not about this run"
@@ -300,6 +298,8 @@ def _next(record: Record, report: str) -> Iterator[RenderableType]:
     grid.add_column(width=8)
     grid.add_column(overflow="fold")
     step, command = _step(record)
+    if ending.beside_a_failure(record, exit_code):
+        step, command = "see to the test outside the checklist that failed (above), then run again.", ""
     grid.add_row("Next:", step)
     yield grid
     if command := command or _command(record):

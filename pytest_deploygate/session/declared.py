@@ -7,10 +7,12 @@ should have run are read from the source: functions under `@pytest.mark.item("â€
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+
+from pytest_deploygate.files import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class Function:
 class TestFile:
     """A file with its bound test functions.
 
-    `only_bound`: its source shows no other test, so it can be skipped if none of its items is in scope.
+    `only_bound`: its source shows no other test, so it can be skipped if none of its items is in scope. `sha256` is the
+    digest of the source, empty for a file that cannot be read. `unnamed` is the line of an item marker whose ids cannot be
+    read from the source, 0 if there is none.
     """
 
     __test__ = False
@@ -41,6 +45,8 @@ class TestFile:
     file: Path
     functions: tuple[Function, ...]
     only_bound: bool = False
+    sha256: str = ""
+    unnamed: int = 0
 
 
 def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> Iterator[Path]:
@@ -51,12 +57,16 @@ def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> I
 def read(file: Path, name: str) -> TestFile:
     """Read one file, whose node ids begin with `name`."""
     try:
-        tree = ast.parse(file.read_bytes())
+        source = file.read_bytes()
+        tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return TestFile(file, ())  # pytest reports unreadable files itself
     marks = _assigned_marks(tree)
+    # Of the source as it is written: a name may get another value where nobody looks.
     only_bound = all(map(_plain, marks)) and all(_only_bound(node, marks) for node in tree.body)
-    return TestFile(file, tuple(_bound(tree, f"{name}::", marks)), only_bound)
+    tree = _with_names(tree)
+    marks = _assigned_marks(tree)
+    return TestFile(file, tuple(_bound(tree, f"{name}::", marks)), only_bound, sha256(source), _unnamed(tree))
 
 
 def left_out(declared: dict[str, tuple[str, ...]], collected: list[str]) -> dict[str, tuple[str, ...]]:
@@ -163,6 +173,54 @@ def _reads(node: ast.AST) -> Iterator[str]:
         return
     for child in ast.iter_child_nodes(inner):
         yield from _reads(child)
+
+
+def _with_names(tree: ast.Module) -> ast.Module:
+    """Put the texts and marks that a module gives a name to in the place of that name in its marks.
+
+    So `@pytest.mark.item(TABLES)` after `TABLES = "b.tables"` names its item, as does `@tables` after
+    `tables = pytest.mark.item("b.tables")`.
+    """
+    known = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and _is_text_or_mark(node.value)
+    }
+    if known:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                node.decorator_list = [_named_out(mark, known) for mark in node.decorator_list]
+        for node in tree.body:
+            if isinstance(node, ast.Assign):
+                node.value = _named_out(node.value, known)
+    return tree
+
+
+def _unnamed(tree: ast.Module) -> int:
+    """Return the line of the first `item` marker whose ids are not in this file."""
+    functions = (
+        n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    )
+    marks = [mark for node in functions for mark in node.decorator_list] + list(_assigned_marks(tree))
+    calls = [mark for mark in marks if isinstance(mark, ast.Call) and _named(mark) == "item"]
+    return next((mark.lineno for mark in calls if len(_ids(mark)) < len(mark.args)), 0)
+
+
+def _is_text_or_mark(value: ast.expr) -> bool:
+    return (isinstance(value, ast.Constant) and isinstance(value.value, str)) or _named(value) == "item"
+
+
+def _named_out(mark: ast.expr, known: Mapping[str, ast.expr]) -> ast.expr:
+    if isinstance(mark, ast.Name):
+        return known.get(mark.id, mark)
+    if isinstance(mark, ast.List | ast.Tuple):
+        mark.elts = [_named_out(inner, known) for inner in mark.elts]
+    if isinstance(mark, ast.Call):
+        mark.func = _named_out(mark.func, known)
+        mark.args = [known.get(a.id, a) if isinstance(a, ast.Name) else a for a in mark.args]
+    return mark
 
 
 def _assigned_marks(tree: ast.Module) -> tuple[ast.expr, ...]:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,12 @@ from pytest_deploygate.redaction import Secret, redact, redact_values
 M = TypeVar("M")
 C = TypeVar("C")
 _MOST_WORDS = 600
+#: Verdicts that a test cannot give, with the record that gives them.
+_OF_RECORDS = {
+    Verdict.WAIVED: "a waiver (waivers/)",
+    Verdict.ATTESTED: "an attestation (attestations/)",
+    Verdict.NOT_APPLICABLE: "the inventory (not_applicable)",
+}
 
 
 class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
@@ -32,7 +38,8 @@ class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
 class Gate:
     """Collects one test's judgements. `findings` are those recorded so far.
 
-    `items` get a finding for each judgement; `asked` has them by the ids that the test's marker names.
+    `items` get a finding for each judgement; `asked` has them by the ids that the test's marker names. `may` are verdicts
+    of records that this test reads, such as an attestation; any other test that gives one is inconclusive.
     """
 
     def __init__(
@@ -43,12 +50,14 @@ class Gate:
         target: str,
         out: Path,
         asked: Mapping[str, tuple[str, ...]] | None = None,
+        may: Collection[Verdict] = (),
     ) -> None:
         self.items = items
         self.asked = asked or {item: (item,) for item in items}
         self.test = test
         self.target = target
         self.out = out
+        self.may = may
         self.findings: list[Finding] = []
         self._since = time.monotonic()
 
@@ -125,6 +134,7 @@ class Gate:
         """
         if item and item not in self.asked:
             raise ValueError(f"{self.test} is not bound to {item}, but to {', '.join(self.asked)}")
+        judgement = self._allowed(judgement)
         now = time.monotonic()
         duration, self._since = now - self._since, now
         for each in self.asked[item] if item else self.items:
@@ -146,6 +156,18 @@ class Gate:
                     figures=judgement.figures,
                 )
             )
+
+    def _allowed(self, judgement: Judgement) -> Judgement:
+        """Return a judgement that a test may give; one that only a record can give is inconclusive."""
+        record = _OF_RECORDS.get(judgement.verdict)
+        if record is None or judgement.verdict in self.may:
+            return judgement
+        word = judgement.verdict.value
+        reason = (
+            f"the test judged itself {word!r}, which only {record} can give: return pass, fail, inconclusive or "
+            f"not_covered; it said: {judgement.reason}"
+        )
+        return dataclasses.replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=reason, deferred_to="")
 
     def record_unjudged(self, verdict: Verdict, reason: str, *, trace: str = "") -> None:
         """Record a finding if the test ended before anything was judged; `trace` is stored as evidence."""

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_deploygate.clients import reach
 from pytest_deploygate.journal import JournalError
-from pytest_deploygate.model import NotCovered
+from pytest_deploygate.model import NotCovered, Verdict
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.report import terminal
 from pytest_deploygate.report.record import Record
@@ -44,6 +44,8 @@ _RECORD = pytest.StashKey[Record]()
 _CODE = pytest.StashKey[int]()
 #: Tests of sections that this inventory does not have and whose items other tests cover.
 _LEFT = pytest.StashKey[set[str]]()
+#: All bound tests of the files that are collected, by node id.
+_MADE = pytest.StashKey[dict[str, pytest.Function]]()
 #: Whether the shipped suites and the checklist are collected besides pytest's arguments.
 _WHOLE = pytest.StashKey[bool]()
 #: The repository's own test files without a test in scope.
@@ -69,12 +71,14 @@ def wake(config: pytest.Config) -> None:
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    if hasattr(config, "workerinput") or _asks_nothing(config):
         return
     try:
         by_test = suites.items_by_test(functions)
         expected = {test: ids for test, ids in by_test.items() if test not in config.stash[_LEFT]}
-        run = config.stash[_RUN] = Run(found, expected | manual.declared(found), config.pluginmanager)
+        run = config.stash[_RUN] = Run(
+            found, expected | manual.declared(found), suites.sources_of(config), config.pluginmanager
+        )
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
@@ -84,6 +88,23 @@ def wake(config: pytest.Config) -> None:
         )
         config.pluginmanager.register(table, "deploygate-html")
     _quieten(config)
+
+
+#: Options with which pytest only shows something: no test is asked.
+_ONLY_SHOW = (
+    "collectonly",
+    "showfixtures",
+    "show_fixtures_per_test",
+    "markers",
+    "cacheshow",
+    "setupplan",
+    "setuponly",
+)
+
+
+def _asks_nothing(config: pytest.Config) -> bool:
+    """Tell whether pytest was started to show something; such a start is no run, and is not recorded."""
+    return any(getattr(config.option, name, None) for name in _ONLY_SHOW)
 
 
 def _whole(config: pytest.Config) -> bool:
@@ -145,6 +166,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         lines.append(f"deploygate: the previous journal was moved to {run.moved_aside}")
     if run and found.resume:
         lines.append(f"deploygate: resuming, keeping {len(run.kept)} tests that were good in the last run")
+    lines += [f"deploygate: {why}" for why in run.why_not_kept] if run else []
     return lines
 
 
@@ -167,6 +189,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(name, given[0], ids=given[1])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class,
+) -> Generator[None, object, object]:
+    """Note every target of each bound function, also those that the command line leaves out.
+
+    A node id of one parameter, or `--lf`, selects from what the file has: this is before the selection.
+    """
+    made = yield
+    for test in made if isinstance(made, list) else ():
+        if isinstance(test, pytest.Function) and any(test.iter_markers("item")):
+            collector.config.stash.setdefault(_MADE, {})[test.nodeid] = test
+    return made
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
@@ -181,9 +218,20 @@ def pytest_collection_modifyitems(
         for item in items
         if item.nodeid.partition("[")[0] not in config.stash[_LEFT] and bound.ask(item, found.asking)
     ]
-    tests = bound.bind(items, found.checklist, found.scope_items)
+    made = config.stash.setdefault(_MADE, {})
+    whole = {item.nodeid: item for item in items}
+    left_out = [
+        test
+        for nodeid, test in made.items()
+        if nodeid not in whole
+        and nodeid.partition("[")[0] not in config.stash[_LEFT]
+        and bound.ask(test, found.asking)
+    ]
+    tests = bound.bind([*items, *left_out], found.checklist, found.scope_items)
     worker = getattr(config, "workerinput", None)
-    if worker is not None:
+    if worker is not None and "deploygate_run" not in worker:  # nothing is recorded
+        kept = set()
+    elif worker is not None:
         bound.leave_for_controller(found.out, worker["deploygate_run"], tests)
         kept = set(worker["deploygate_kept"])
     else:
@@ -191,6 +239,7 @@ def pytest_collection_modifyitems(
         kept = set(run.kept) if run else set()
         if run:
             run.know(tests)
+            run.lost += suites.unread(config, {test.path for test in [*items, *made.values()]})
     left = [item for item in items if item.nodeid in kept or not _asked(item, found)]
     if left:
         config.hook.pytest_deselected(items=left)
@@ -237,8 +286,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             target=target,
             out=item.config.stash[SETTINGS].out,
             asked=bound.asked(item),
+            may=_verdicts_of_records(item),
         )
     return (yield)
+
+
+def _verdicts_of_records(item: pytest.Item) -> tuple[Verdict, ...]:
+    """Return the verdicts of records that a test may give: it reads an attestation, or what the inventory leaves out."""
+    if isinstance(item, manual.AttestedItem):
+        return (Verdict.ATTESTED,)
+    return (Verdict.NOT_APPLICABLE,) if shipped.is_suite(item.path) else ()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -263,7 +320,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach its findings to the report of a bound test."""
     report = yield
-    if (its_gate := item.stash.get(GATE, None)) is not None:
+    if (its_gate := item.stash.get(GATE, None)) is not None and not _asks_nothing(item.config):
         outcome.settle(its_gate, report, call)
     outcome.hide_secrets(report)
     return report
@@ -353,6 +410,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     _print_broken(terminalreporter)
     run = config.stash[_RUN]
+    # Another plugin may have set another status since: what is printed is what the process will end with.
+    session = config.pluginmanager.get_plugin("session")
+    code = int(session.exitstatus) if session is not None else config.stash[_CODE]
     writer = terminalreporter._tw  # noqa: SLF001 (the one way to pytest's own output stream)
     terminalreporter.write_line("")
     terminalreporter.write_line(
@@ -361,10 +421,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             str(run.settings.out / "signoff.html") if run.written else "",
             width=min(writer.fullwidth, 120),
             colour=writer.hasmarkup,
-            exit_code=config.stash[_CODE],
+            exit_code=code,
         )
     )
-    last_line.replace(terminalreporter, record, config.stash[_CODE])
+    last_line.replace(terminalreporter, record, code)
     for complaint in run.complaints:
         terminalreporter.write_line(f"{complaint} (no verdict or decision improves because of it)")
 

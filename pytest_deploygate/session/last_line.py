@@ -24,7 +24,8 @@ def replace(reporter: pytest.TerminalReporter, record: Record, code: int) -> Non
     colour = "green" if good else "red"
     if not good and record.decision and record.decision.outcome is Outcome.HOLD:
         colour = "yellow" if code == record.decision.exit_code else "red"
-    said: list[_Part] = [(f"{ending.of(record).headline} (exit code {code})", {colour: True, "bold": True})]
+    ended = ending.of_run(record, code)
+    said: list[_Part] = [(f"{ended.headline} (exit code {code})", {colour: True, "bold": True})]
     said += [(text, {}) for text in _counted(reporter)]
     reporter.build_summary_stats_line = lambda: (said, colour)  # type: ignore[method-assign]
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import pytest_deploygate
-from pytest_deploygate import journal
+from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import incident_log, rules, standing
 from pytest_deploygate.files import sha256, write_whole
@@ -33,6 +33,7 @@ from pytest_deploygate.session import (
     died,
     gate,
     incident,
+    kept,
     outcome,
     own_clock,
     taking_part,
@@ -44,7 +45,8 @@ from pytest_deploygate.session.settings import Settings
 class Run:
     """A segment of the change's journal during the run.
 
-    `declared` are the bound test functions in the suite's files, by name, with their items. `kept` are the tests that
+    `declared` are the bound test functions in the suite's files, by name, with their items; `declared_sources` the digests
+    of these files, by the beginning of their tests' names. `kept` are the tests that
     `--resume` takes over from the last run: they are not run again.
     """
 
@@ -52,6 +54,7 @@ class Run:
         self,
         settings: Settings,
         declared_tests: dict[str, tuple[str, ...]],
+        declared_sources: dict[str, str],
         plugins: pytest.PytestPluginManager,
     ) -> None:
         """Begin a segment. Raises JournalError if the folder is locked, damaged or not writable."""
@@ -69,7 +72,9 @@ class Run:
         self.moved_aside = _move_aside(settings.out) if settings.fresh else None
         self._bound_known = False
         self._writer = Writer(settings.out)
-        self.kept = self._keep() if settings.resume else frozenset()
+        self._inputs = kept.inputs(settings, declared_sources)
+        found = kept.keep(settings, self._writer.entries, self._inputs) if settings.resume else kept.NOTHING
+        self.kept, self.why_not_kept = found.tests, found.why_not
         self._writer.append("run", self._frame())
 
     def know(self, collected: list[BoundTest]) -> None:
@@ -244,6 +249,8 @@ class Run:
             "weakenings": [dataclasses.asdict(weakening) for weakening in settings.weakenings],
             "contacts": [contact.model_dump() for contact in settings.inventory.contacts],
             "clock": dataclasses.asdict(own_clock.read()),
+            "moment": moments.to_json(moments.present()),
+            "attestations": _attestations(settings),
             "records": _digests(settings),
             "owners": _owners(settings),
             "chained": settings.chained,
@@ -252,6 +259,7 @@ class Run:
             "waived_exit": settings.waived_exit,
             "resumes": settings.resume,
             "kept": sorted(self.kept),
+            "inputs": self._inputs,
             "who": _who(),
             "host": socket.gethostname(),
             "versions": {
@@ -260,21 +268,6 @@ class Run:
                 "python": platform.python_version(),
             },
         }
-
-    def _keep(self) -> frozenset[str]:
-        """Return the tests that were good in the last run, if its inputs were the same and it is not too old."""
-        runs = journal.segments(self._writer.entries)
-        if not runs:
-            return frozenset()
-        about = standing.frame(runs[-1].begin)
-        same = (about.inventory_sha256, about.checklist_sha256) == (
-            self.settings.loaded.sha256,
-            self.settings.checklist.sha256,
-        )
-        if not same or utcnow() - runs[-1].started > self.settings.inventory.policy.decision_valid:
-            return frozenset()
-        done = standing.newest(standing.chain(runs))
-        return frozenset(test for test, found in done.items() if all(f.verdict.good for f in found))
 
 
 def plain_id(nodeid: str) -> str:
@@ -317,6 +310,15 @@ def _digests(settings: Settings) -> dict[str, str]:
     if records.issue_log and records.issue_log.exists:
         files.append(records.issue_log.file)
     return {file: sha256((settings.root / file).read_bytes()) for file in files}
+
+
+def _attestations(settings: Settings) -> list[dict[str, str]]:
+    """Return the attestations of this change and inventory that count: a later phase looks whether they still do."""
+    return [
+        {"file": a.file, "item": a.item, "role": a.role, "valid_until": a.valid_until.isoformat()}
+        for a in settings.records.attestations
+        if a.change in ("", settings.change) and a.inventory in ("", settings.inventory.name)
+    ]
 
 
 def _who() -> str:

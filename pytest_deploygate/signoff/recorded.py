@@ -86,6 +86,19 @@ def _read(entries: tuple[Entry, ...], path: Path) -> Stands:
     )
 
 
+def of_change(stands: Stands, change: str) -> Iterator[Check]:
+    """Check that all runs in the folder are of one change, the one that was asked for (empty: any)."""
+    written = list(dict.fromkeys(str(e.body.get("change", "")) for e in stands.entries if e.kind == "run"))
+    if len(written) > 1:
+        text = f"the folder has runs of {len(written)} changes: {', '.join(written)}; it is the record of none of them"
+        yield Check("change", False, text, BROKEN)
+    elif change and written != [change]:
+        text = f"the folder was written for the change {written[0]}, not for {change}: it is a copy, or was renamed"
+        yield Check("change", False, text, BROKEN)
+    else:
+        yield Check("change", True, f"the folder was written for the change {written[0]}")
+
+
 def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
     """Compare every evidence file that a finding names, including earlier runs, with its digest."""
     try:

@@ -24,8 +24,11 @@ def verify(
     root: Path | None = None,
     at: datetime | None = None,
     before_run: str = "",
+    change: str = "",
 ) -> VerifyResult:
     """Check a change's folder and report everything that is wrong, in order. Never raises because of its contents.
+
+    `change` is the change that the folder must be the record of; empty: any one change.
 
     `roles` (slugs) must sign; None takes those that the journal names. `root` is the repository with attestations and
     waivers. Keys must be allowed at `at` (default: now) and at the time of signing. With `before_run` the folder is
@@ -38,7 +41,7 @@ def verify(
     except (FolderError, JournalError) as error:
         check = Check("journal", False, str(error), BROKEN)
         return VerifyResult(str(folder), "", "", "", "", tuple(roles or ()), (), (check,))
-    return examine(taken, allowed_signers, roles, root=root, at=at)
+    return examine(taken, allowed_signers, roles, root=root, at=at, change=change)
 
 
 def examine(
@@ -48,6 +51,7 @@ def examine(
     *,
     root: Path | None = None,
     at: datetime | None = None,
+    change: str = "",
 ) -> VerifyResult:
     """Check a folder that has already been read."""
     moment = at or utcnow()
@@ -58,7 +62,8 @@ def examine(
     except ssh.SshError as error:
         found, signing = [], (Check("signature", False, f"signatures cannot be checked: {error}", UNSIGNED),)
     must = tuple(roles) if roles is not None else (stands.roles if stands else ())
-    checks = (*broken, *_walk(taken, stands, found, allowed_signers, root, moment), *signing)
+    named = recorded.of_change(stands, change) if stands else ()
+    checks = (*broken, *named, *_walk(taken, stands, found, allowed_signers, root, moment), *signing)
     if not signing:
         checks += tuple(_completeness(stands, found, must))
     trusted = _trusted(taken, stands, found, allowed_signers, moment)

@@ -334,7 +334,7 @@ def test_the_closing_line_agrees_with_the_exit_code(project):
 
 
 def test_the_closing_line_counts_tests_outside_the_checklist(good):
-    """A GO with another test that failed exits with 1, and both places say so."""
+    """A GO with another test that failed exits with 1, and both places say that it is not good."""
     good.suite("def test_other():\n    assert 0\n\ndef test_more():\n    pass\n", "test_more.py")
     good.suite(
         """
@@ -348,6 +348,40 @@ def test_the_closing_line_counts_tests_outside_the_checklist(good):
     )
     ran = good.run()
     assert ran.code == 1
-    assert "GO: proceed with this scope alone" in ran.text
+    assert "GO: proceed" not in ran.text
+    assert "Exit code 0" not in ran.text
+    assert "attach the report to the change ticket and proceed" not in ran.text
     assert "Exit code 1: a test outside the checklist failed" in ran.text
-    assert "GO (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in " in last(ran)
+    assert (
+        "NOT GOOD AS A WHOLE (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in "
+        in last(ran)
+    )
+
+
+@pytest.mark.parametrize("body", ["assert 0", "raise RuntimeError"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_a_failure_beside_a_go_is_one_outcome(good, body, workers):
+    """No line says GO or 0 when the process ends with 1."""
+    good.suite(f"@pytest.mark.phase2\ndef test_ordinary():\n    {body}\n", "test_more.py")
+    ran = good.run_process("-m", "phase2", *workers)
+    assert ran.code == 1
+    assert ran.text.count("NOT GOOD AS A WHOLE") == 2, "the summary and the closing line"
+    assert "GO:" not in ran.text
+    assert "Exit code 0" not in ran.text
+    assert "and proceed" not in ran.text
+
+
+def test_a_status_that_another_plugin_sets_is_the_one_that_is_said(good):
+    good.suite(
+        """
+        @pytest.hookimpl(trylast=True)
+        def pytest_sessionfinish(session):
+            session.exitstatus = 7
+        """,
+        "conftest.py",
+    )
+    ran = good.run_process("-m", "phase2")
+    assert ran.code == 7
+    assert "Exit code 0" not in ran.text
+    assert "Exit code 7" in ran.text
+    assert "GO:" not in ran.text

@@ -36,7 +36,7 @@ def test_from_the_report_to_verified(typed, project, keys):
     allow(project / "allowed_signers", keys)
     done = typed("verify", "--change", "CHG-1")
     assert done.exit_code == 0, done.output
-    assert "VERIFIED: 3 of 3 roles signed this report (GO)" in done.output
+    assert "VERIFIED: 3 of 3 roles signed this report of change CHG-1 (GO)" in done.output
     assert f"The {TECH}" in done.output
 
 

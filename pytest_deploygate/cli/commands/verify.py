@@ -24,7 +24,11 @@ _MARK = {True: "ok     ", False: "WRONG  ", None: "note   "}
 @click.command(cls=Command)
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option(
-    "--change", default="local", show_default=True, metavar="ID", help="The change, if DIR is not given."
+    "--change",
+    default="local",
+    show_default=True,
+    metavar="ID",
+    help="The change that the folder must be of.",
 )
 @click.option(
     "--allowed-signers",
@@ -76,6 +80,7 @@ def verify(
         folders.roles(roles),
         root=root,
         at=_moment(moment),
+        change=change if folder is None or _said_change() else "",
     )
     if as_json:
         click.echo(leaving(json.dumps(as_plain(result), indent=1, ensure_ascii=False)))
@@ -83,6 +88,12 @@ def verify(
         for line in _lines(result, everything=everything):
             click.echo(leaving(line))
     raise SystemExit(result.exit_code)
+
+
+def _said_change() -> bool:
+    """Tell whether `--change` was given, beside a folder."""
+    source = click.get_current_context().get_parameter_source("change")
+    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _allowed(given: Path | None, root: Path) -> Path:
@@ -159,7 +170,7 @@ def _decided(result: VerifyResult) -> str:
 def _verdict(result: VerifyResult, *, everything: bool) -> list[str]:
     if result.ok:
         return [
-            f"VERIFIED: {len(result.roles)} of {len(result.roles)} roles signed this report ({result.decision})"
+            f"VERIFIED: {len(result.roles)} of {len(result.roles)} roles signed this report of change {result.change} ({result.decision})"
         ]
     wrong = sum(1 for check in result.checks if check.ok is False)
     first = result.first.text if result.first else f"not signed by {', '.join(result.missing)}"

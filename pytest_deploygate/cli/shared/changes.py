@@ -104,7 +104,13 @@ class Altered(click.ClickException):
 
 def folder_of(change: str, out: Path | None) -> Path:
     """Return the change's folder. Raises Refused (exit 4)."""
-    return folders.of(change, out, find_root(Path.cwd()))
+    folder = folders.of(change, out, find_root(Path.cwd()))
+    if out is None and (other := folders.written_for(folder)) not in ("", change):
+        raise Refused(
+            f"{folder} was written for the change {other}, not for {change}: it is a copy, or was renamed; "
+            f"name --change {other}, or move the folder aside"
+        )
+    return folder
 
 
 def read(folder: Path) -> list[Entry]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
+from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli.shared import arguments
 from pytest_deploygate.cli.shared.refusals import Refused
@@ -31,6 +33,16 @@ def of(change: str, given: Path | None, root: Path) -> Path:
             f"there is no folder {folder}: no run of the change {change!r} wrote one{nearest(change, others)}"
         )
     return folder
+
+
+def written_for(folder: Path) -> str:
+    """Return the change of the first run in a folder's journal; empty if that cannot be told."""
+    try:
+        with (folder / journal.FILE).open("rb") as file:
+            first = json.loads(file.readline())
+        return str(first["change"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def roles(given: str | None) -> tuple[str, ...] | None:
