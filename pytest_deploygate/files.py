@@ -19,7 +19,6 @@ def write_whole(path: Path, content: str | bytes) -> None:
     raw = content.encode() if isinstance(content, str) else content
     folder, name = os.path.split(path)
     unfinished = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(3)}.part")  # noqa: PTH118
-    # Not pathlib: a run writes a file for each finding, and paths as objects take longer than the file.
     try:
         with open(unfinished, "xb", buffering=0) as file:  # noqa: PTH123
             left = memoryview(raw)
@@ -31,6 +30,32 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(unfinished)  # noqa: PTH108
+        raise
+
+
+def write_new(path: str, content: bytes) -> None:
+    """Write a file whose name says its content (it has its digest), unless it is there. Raises OSError.
+
+    A process that is killed may leave a part. Whoever writes the same content again completes it, and nobody has been
+    told of the file before this returns. So it needs no second name, which takes longer than the content.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        there = Path(path)
+        if there.read_bytes() != content:
+            write_whole(there, content)
+        return
+    try:
+        try:
+            left = content
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108
         raise
 
 

@@ -37,7 +37,7 @@ from pytest_deploygate.model import (
     Spans,
     Verdict,
 )
-from pytest_deploygate.redaction import redact_values
+from pytest_deploygate.redaction import may_hold, redact_values
 
 GENESIS = "0" * 64
 #: Keys whose values are our own words, times and digests: they contain no secret, and masking would break reading.
@@ -45,6 +45,7 @@ _OURS = frozenset(
     {"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "signature", "verdict"}
 )
 FILE = "journal.jsonl"
+_LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 class JournalError(Exception):
@@ -202,8 +203,9 @@ class Writer:
         at = utcnow()
         seq = len(self.entries) + 1
         record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
-        masked = redact_values(record, keep=_OURS)
-        text = json.dumps(masked, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+        text = _LINE.encode(record)
+        if may_hold(text):
+            text = _LINE.encode(redact_values(record, keep=_OURS))
         unsealed = text.encode(errors="backslashreplace")  # a lone surrogate becomes a JSON escape
         line = unsealed[:-1] + _sealed(_own(unsealed))
         try:

@@ -19,9 +19,14 @@ _LONG_NUMBER = 6  # a shorter number is too common to be masked everywhere
 _NAMES_A_SECRET = re.compile(r"passw|pwd|secret|token|api_?key", re.IGNORECASE)
 #: A shorter secret is weak.
 _SHORT = 6
-_known: set[str] = set()
+#: All forms of all values but weak ones, longest first, so that no part of one remains.
+_known: tuple[str, ...] = ()
+#: The forms as a JSON text has them, in which quotes and backslashes are escaped. May have more than is known.
+_in_json: set[str] = set()
 #: Weak values, each with the places where it is masked.
 _weak: dict[str, re.Pattern[str]] = {}
+#: Weak values in any place of a JSON text.
+_weak_in_json: dict[str, re.Pattern[str]] = {}
 #: The value of each source (`env:NAME`).
 _sources: dict[str, str] = {}
 
@@ -39,7 +44,7 @@ class Secret:
             if len(value) < _SHORT:
                 _weaken(value)
             elif value not in _weak:
-                _known.update(_forms(value))
+                _know({*_known, *_forms(value)})
 
     def reveal(self) -> str:
         """Return the value itself: call this only where the value is sent to its server."""
@@ -60,6 +65,18 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
+def _know(forms: Iterable[str]) -> None:
+    """Mask these forms from now on."""
+    global _known  # noqa: PLW0603 (sorted once, not for each text)
+    _known = tuple(sorted(forms, key=len, reverse=True))
+    _in_json.update(map(_escaped, _known))
+
+
+def _escaped(form: str) -> str:
+    """Return a text as it is within a JSON text with `ensure_ascii=False`."""
+    return json.dumps(form, ensure_ascii=False)[1:-1]
+
+
 def _forms(value: str) -> set[str]:
     """Return the forms in which a value appears in texts: plain, in a URL, encoded, escaped in JSON, SQL or a repr."""
     raw = value.encode(errors="surrogateescape")
@@ -78,10 +95,12 @@ def _forms(value: str) -> set[str]:
 
 def _weaken(value: str) -> None:
     """Mask a value only in the forms that nobody writes by chance, and as it stands: as a password."""
-    encoded = {form for form in _forms(value) if value not in form and len(form) >= _SHORT}
-    _known.difference_update(form for form in _forms(value) if form not in encoded)
-    _known.update(encoded)
-    as_it_is = "|".join(re.escape(form) for form in sorted(_forms(value) - encoded, key=len, reverse=True))
+    forms = sorted(_forms(value), key=len, reverse=True)
+    encoded = {form for form in forms if value not in form and len(form) >= _SHORT}
+    _know({*_known, *encoded}.difference(form for form in forms if form not in encoded))
+    as_it_is = "|".join(re.escape(form) for form in forms if form not in encoded)
+    anywhere = "|".join(re.escape(_escaped(form)) for form in forms)
+    _weak_in_json[value] = re.compile(anywhere, re.IGNORECASE)
     _weak[value] = re.compile(
         rf"""((?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|bearer|basic|credentials?)["']?(?:\s*[=:]\s*|\s+)["']?"""
         rf"""|://[^/\s:@]*:)(?:{as_it_is})(?![A-Za-z0-9])""",
@@ -118,14 +137,24 @@ def _inside_base64(raw: bytes) -> set[str]:
 
 
 def redact(text: str) -> str:
-    """Return the text with every known secret masked, longest first so that no part of one remains."""
-    for value in sorted(_known, key=len, reverse=True):
+    """Return the text with every known secret masked."""
+    for value in _known:
         if value in text:
             text = text.replace(value, _MASK)
     for value, place in _weak.items():
         if len(value) < len(text):
             text = place.sub(rf"\1{_MASK}", text)
     return text
+
+
+def may_hold(text: str) -> bool:
+    """Tell whether a JSON text (with `ensure_ascii=False`) may hold a known secret.
+
+    If not, `redact_values` of the data would change nothing: to look at one text takes less than to look at each value.
+    """
+    return any(form in text for form in _in_json) or any(
+        place.search(text) for place in _weak_in_json.values()
+    )
 
 
 def redact_values(value: Any, *, keep: frozenset[str] = frozenset()) -> Any:

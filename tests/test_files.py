@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.files import sha256, write_new, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -80,3 +80,15 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
 
 def test_sha256():
     assert sha256(b"abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_a_new_file_is_written_once_and_a_part_left_by_a_killed_process_is_completed(tmp_path):
+    file = tmp_path / "a"
+    write_new(str(file), b"whole")
+    before = file.stat().st_ino
+    write_new(str(file), b"whole")
+    assert (file.read_bytes(), file.stat().st_ino) == (b"whole", before)
+    file.write_bytes(b"who")
+    write_new(str(file), b"whole")
+    assert file.read_bytes() == b"whole"
+    assert names(tmp_path) == ["a"]

@@ -293,7 +293,7 @@ def test_fifty_kills_at_random_moments_leave_it_readable(tmp_path):
 @pytest.mark.parametrize("weak", ["test", "kind", "1", '"', "pass", "own", "prev", "a", "\\", "2026", "r1"])
 def test_a_weak_password_breaks_no_journal(tmp_path, monkeypatch, weak):
     """A password equal to a word or digit of the format is masked where a password stands, and the journal stays readable."""
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
     monkeypatch.setattr(redaction, "_weak", {})
     Secret(weak)
     writer = Writer(tmp_path)

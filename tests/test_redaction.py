@@ -21,7 +21,7 @@ CANARY = "c4n\"a'r\\y é/+&<x>"
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
     """Forget the secrets of earlier tests."""
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
     monkeypatch.setattr(redaction, "_weak", {})
     monkeypatch.setattr(redaction, "_sources", {})
 
@@ -95,7 +95,7 @@ def test_what_is_not_utf8_is_a_secret_too():
 @given(secret=st.text(min_size=6, max_size=12), around=st.text(max_size=20))
 def test_no_text_keeps_the_secret(secret, around):
     """Whatever the secret, unless it is weak, and the text around it: it is not in the masked text."""
-    redaction._known.clear()
+    redaction._known = ()
     Secret(secret)
     if (
         secret in "[secret]" or secret == "\0"

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import pytest
 from pydantic import BaseModel
 
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.files import sha256, write_new
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.judging.repeats import repeated, unrepeated
 from pytest_deploygate.model import CannotTell, Evidence, Finding, Judgement, Verdict, words_for
-from pytest_deploygate.redaction import Secret, redact, redact_values
+from pytest_deploygate.redaction import Secret, may_hold, redact, redact_values
 
 M = TypeVar("M")
 C = TypeVar("C")
@@ -29,6 +29,11 @@ _OF_RECORDS = {
     Verdict.ATTESTED: "an attestation (attestations/)",
     Verdict.NOT_APPLICABLE: "the inventory (not_applicable)",
 }
+_FOLDER = "evidence"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+_WIDTH = 100
+_ON_A_LINE = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+_INDENTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False, indent=1)
 
 
 class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
@@ -176,27 +181,33 @@ class Gate:
 
     def _keep(self, target: str, kind: str, content: object) -> Evidence:
         """Write a measurement as JSON, named by its digest, so that nothing is ever overwritten."""
-        masked = redact_values(plain(content))
-        text = json.dumps(masked, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        raw = text.encode(errors="backslashreplace")
+        raw = _text(plain(content)).encode(errors="backslashreplace")
         digest = sha256(raw)
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
-        path = self.out / "evidence" / f"{stem}--{digest[:12]}.json"
+        stem = _NOT_IN_NAMES.sub("-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
+        path = f"{_FOLDER}/{stem}--{digest[:12]}.json"
         try:
-            if not path.exists():
-                _write(path, raw)
+            _write(f"{self.out}/{path}", raw)
         except OSError as error:
-            raise EvidenceLost(f"evidence {path.name} cannot be written: {error.strerror}") from None
-        return Evidence(path.relative_to(self.out).as_posix(), digest, kind)
+            raise EvidenceLost(f"evidence {path} cannot be written: {error.strerror}") from None
+        return Evidence(path, digest, kind)
 
 
-def _write(path: Path, raw: bytes) -> None:
+def _text(content: Any) -> str:
+    """Return data as JSON for people, its secrets masked: on one line if that is short, else indented."""
+    line = _ON_A_LINE.encode(content)
+    if may_hold(line):
+        content = redact_values(content)
+        line = _ON_A_LINE.encode(content)
+    return (line if len(line) <= _WIDTH else _INDENTED.encode(content)) + "\n"
+
+
+def _write(path: str, raw: bytes) -> None:
     """Write a file, with its folder if that does not exist yet."""
     try:
-        write_whole(path, raw)
+        write_new(path, raw)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, raw)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_new(path, raw)
 
 
 #: The stash key of a bound test's gate.

@@ -31,7 +31,7 @@ BASE = "name: x\ndatabase:\n  name: a\n  user: b\n"
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
     """Forget the secrets of earlier tests."""
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
 
 
 @pytest.fixture

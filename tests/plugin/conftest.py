@@ -13,7 +13,7 @@ from pytest_deploygate import redaction
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     return Project(pytester.path, pytester)
 

@@ -187,7 +187,7 @@ def test_markdown_mentions_and_links_nobody() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_same_record_same_text_and_no_secret(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
     secret = Secret("s3cr3t & <long>").reveal()
     record = sample.hold()
     spoilt = tuple(dataclasses.replace(r, reason=f"refused {secret}", findings=()) for r in record.items)

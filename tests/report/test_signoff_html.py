@@ -149,7 +149,7 @@ def test_what_a_rule_held_against_is_not_called_deferred() -> None:
 
 def test_a_secret_leaves_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that escaping or wrapping would split before the finished text is masked."""
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
     secret = Secret("""pa&ss<w>'o"rd with blanks in it""").reveal()
     record = sample.hold()
     spoilt = tuple(
@@ -178,7 +178,7 @@ def test_a_secret_leaves_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_secret_that_is_a_word_of_the_style_does_not_break_it(monkeypatch: pytest.MonkeyPatch) -> None:
     before = html.render(sample.hold())
-    monkeypatch.setattr(redaction, "_known", set())
+    monkeypatch.setattr(redaction, "_known", ())
     Secret("margin")
     assert before.split("<style>")[1].split("</style>")[0] in html.render(sample.hold())
 
