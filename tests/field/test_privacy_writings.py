@@ -96,7 +96,11 @@ def test_children_with_columns_of_their_own_and_odd_names(server: Scratch) -> No
     """,
     )
     try:
-        assert places(server) == {"public.child.mail", "public.parent.note", "public.Odd %s name.Per%cent"}
+        assert places(server) == {
+            "public.child.mail",
+            "public.parent.note",
+            'public."Odd %s name"."Per%cent"',
+        }
     finally:
         server.sql("db1", 'DROP TABLE public.parent CASCADE; DROP TABLE public."Odd %s name"')
 

@@ -21,7 +21,7 @@ def judge(found: AggregateFacts, expected: Aggregate) -> Judgement:
     if found.absent:
         return Judgement(
             Verdict.FAIL,
-            f"{found.absent} does not exist; has it been migrated?",
+            f"{found.absent} does not exist; has it been migrated?{found.near}",
             (Reading(found.absent, "missing", limit="exists", ok=False),),
         )
     if found.newest_raw is None:

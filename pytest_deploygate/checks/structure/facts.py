@@ -136,7 +136,7 @@ class Partitions:
     """A table's partitioning as it is. `kind` is None for a missing table, else table, range, list or hash.
 
     `unread` lists bounds that are not a single point in time. `default_rows` is None without a default partition and
-    capped at MOST_DEFAULT_ROWS. A query over one interval reads `scanned` of `total` partitions.
+    capped at MOST_DEFAULT_ROWS. `near` ends the sentence that the table is missing: what is there in its place. A query over one interval reads `scanned` of `total` partitions.
     """
 
     table: str
@@ -149,6 +149,12 @@ class Partitions:
     default_rows: int | None = None
     scanned: int | None = None
     total: int = 0
+    near: str = ""
+
+
+def is_key(key: str, column: str) -> bool:
+    """Tell whether a partition key, as the server prints it, is a range of just this column."""
+    return key in (f"RANGE ({column})", 'RANGE ("' + column.replace('"', '""') + '")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,8 @@ class Plan:
     maps sequentially scanned relations to their current size in pages.
 
     `possible` are the indexes it would use if it had to avoid scans, `unavoidable` the relations that it would scan
-    even then, because no index serves the query. `absent` is true if the required index does not exist.
+    even then, because no index serves the query. `absent` is true if the required index does not exist; `near` then says what
+    does, in another case.
     """
 
     name: str
@@ -166,3 +173,4 @@ class Plan:
     possible: tuple[str, ...] = ()
     unavoidable: tuple[str, ...] = ()
     absent: bool = False
+    near: str = ""

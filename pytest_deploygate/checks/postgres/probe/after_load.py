@@ -5,7 +5,6 @@ Six catalog queries, and one for each hundred sequences. Tables are read only at
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from psycopg import sql
@@ -13,6 +12,7 @@ from psycopg import sql
 from pytest_deploygate.checks.postgres.facts import AfterLoadFacts, Sequence
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.fields.names import matches
 from pytest_deploygate.model import CannotTell
 
 _BATCH = 100
@@ -90,7 +90,7 @@ def left_by_load(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
     ignored: set[str] = set()
 
     def kept(name: str) -> bool:
-        if any(fnmatchcase(name.partition(": ")[0], pattern) for pattern in wanted.ignore):
+        if any(matches(name.partition(": ")[0], pattern) for pattern in wanted.ignore):
             ignored.add(name)
             return False
         return True

@@ -18,6 +18,7 @@ from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.postgres.names import another_case
 from pytest_deploygate.clients.postgres.one_moment import one_moment
 from pytest_deploygate.model import CannotTell
 
@@ -191,7 +192,9 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
         known = {name for (name,) in ask(_ROLES, (list(roles),))}
         lacking = tuple(role for role in roles if role not in known)
         if not found:
-            return RightsFacts(wanted.table, False, "", roles, lacking, ())
+            return RightsFacts(
+                wanted.table, False, "", roles, lacking, (), near=another_case(ask, wanted.table)
+            )
         oid, owner, schema, _ = found[0]
         about = {"table": oid, "roles": list(roles)}
         ways = [(app, how) for app, how in ask(_WAYS, about)]

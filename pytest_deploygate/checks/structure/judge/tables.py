@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from pytest_deploygate.checks.structure.facts import PARTITION, Relation, Surplus, differences
 from pytest_deploygate.checks.structure.snapshot import Aspects, Structure
+from pytest_deploygate.fields.names import matches
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5
@@ -146,7 +146,7 @@ def _extension_notes(found: Surplus, snapshot: Structure) -> tuple[str, ...]:
 
 
 def _ignored(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(matches(name, pattern) for pattern in patterns)
 
 
 def _reason(what: str, wrong: list[tuple[str, str]]) -> str:
