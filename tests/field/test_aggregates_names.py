@@ -71,7 +71,8 @@ def test_a_key_column_of_any_name(server: Scratch, tmp_path: Path, name: str, li
             Verdict.PASS,
             "1 rows are of buckets older than every raw row",
         ),
-        ("date_trunc('hour', now())", Verdict.PASS, ""),
+        ("date_trunc('hour', now())", Verdict.PASS, "not compared: 1 rows of agg.hourly from"),
+        ("date_trunc('hour', now()) - interval '2 hours'", Verdict.FAIL, "1 extra"),
     ],
 )
 def test_buckets_without_a_source(

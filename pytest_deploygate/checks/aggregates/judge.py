@@ -113,6 +113,11 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
         notes += (
             f"{found.older} rows are of buckets older than every raw row: they cannot be recomputed any more",
         )
+    if found.still_open:
+        notes += (
+            f"not compared: {found.still_open} rows of {found.relation} from {compared.end:%Y-%m-%d %H:%M} UTC on, "
+            "whose buckets were not complete at the last refresh",
+        )
     if found.without_source:
         return Judgement(
             Verdict.FAIL,

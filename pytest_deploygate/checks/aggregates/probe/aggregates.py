@@ -86,11 +86,22 @@ def _read(
     if span is None:
         return facts
     query = comparison_query(connection, aggregate)
+    facts = replace(facts, still_open=_still_open(connection, aggregate, span[1]))
     try:
         return replace(facts, comparison=compare(connection, aggregate, query, *span))
     except psycopg.Error as error:
         # Freshness has been read and is worth reporting although the comparison failed.
         return replace(facts, problem=explain(cluster.primary, error))
+
+
+def _still_open(connection: Connection, aggregate: Aggregate, end: datetime) -> int:
+    """Return how many stored rows, up to a limit, are of buckets too new to compare."""
+    query = sql.SQL(
+        "SELECT count(*) FROM (SELECT FROM {stored} WHERE {bucket} >= {end} AND {bucket} <= now() LIMIT 100000) n"
+    ).format(
+        bucket=sql.Identifier(aggregate.bucket), stored=identifier(aggregate.relation), end=sql.Literal(end)
+    )
+    return int(_row(connection, query)[0])
 
 
 def _asking(connection: Connection) -> Ask:
