@@ -13,6 +13,7 @@ from psycopg import sql
 from pytest_deploygate import checks
 from pytest_deploygate.fields import grants as needed
 from pytest_deploygate.fields.grants import BesideSql, Need
+from pytest_deploygate.fields.names import parts
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.sections import Handed
 
@@ -91,11 +92,11 @@ def _reading(found: Sequence[Need], role: str) -> Iterator[Grant]:
         )
         return
     wanted = [(need.table, need.items) for need in found if isinstance(need, needed.ReadTable)]
-    for schema in sorted({table.partition(".")[0] for table, _ in wanted if "." in table}):
+    for schema in sorted({parts(table)[0] for table, _ in wanted if len(parts(table)) > 1}):
         yield Grant(f"GRANT USAGE ON SCHEMA {_quoted(schema)} TO {role};", ("all",), "to reach its tables")
     for table in sorted({table for table, _ in wanted}):
         items = tuple(sorted({item for name, its in wanted if name == table for item in its}))
-        yield Grant(f"GRANT SELECT ON {_quoted(*table.split('.'))} TO {role};", items, "to read it")
+        yield Grant(f"GRANT SELECT ON {_quoted(*parts(table))} TO {role};", items, "to read it")
 
 
 def _quoted(*names: str) -> str:

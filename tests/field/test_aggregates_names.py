@@ -48,7 +48,7 @@ def test_a_key_column_of_any_name(server: Scratch, tmp_path: Path, name: str, li
     )
     (tmp_path / "crontab").write_text("* * * * * refresh\n")
     expected = Aggregate.model_validate({
-        "relation": "agg.hourly", "bucket": "Bucket", "width": "1h", "key": [name], "source": "agg.raw", "time_column": "when",
+        "relation": "agg.hourly", "bucket": '"Bucket"', "width": "1h", "key": [quoted], "source": "agg.raw", "time_column": "when",
         "recompute": f"SELECT {quoted.replace('%', '%%')}, date_trunc('hour', \"when\") AS \"Bucket\", count(*) AS total,"
                      ' sum(value) AS f2 FROM agg.raw WHERE "when" >= %(start)s AND "when" < %(end)s GROUP BY 1, 2',
         "schedule": {"crontab": str(tmp_path / "crontab"), "command": "refresh"}, "max_buckets": limit, "max_age": "2h",
@@ -71,7 +71,8 @@ def test_a_key_column_of_any_name(server: Scratch, tmp_path: Path, name: str, li
             Verdict.PASS,
             "1 rows are of buckets older than every raw row",
         ),
-        ("date_trunc('hour', now())", Verdict.PASS, ""),
+        ("date_trunc('hour', now())", Verdict.PASS, "not compared: 1 rows of agg.hourly from"),
+        ("date_trunc('hour', now()) - interval '2 hours'", Verdict.FAIL, "1 extra"),
     ],
 )
 def test_buckets_without_a_source(

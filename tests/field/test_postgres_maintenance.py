@@ -164,6 +164,22 @@ def test_times_that_no_age_reaches(
             Verdict.PASS,
         ),
         ("CREATE TABLE sq.t (id serial); INSERT INTO sq.t VALUES (99)", Verdict.FAIL),
+        (
+            "CREATE SEQUENCE sq.s; CREATE TABLE sq.t (id int DEFAULT nextval(('sq.s'::text)::regclass)); INSERT INTO sq.t VALUES (7)",
+            Verdict.FAIL,
+        ),
+        (
+            'CREATE SEQUENCE sq."S s"; CREATE TABLE sq.t (id int DEFAULT nextval(\'sq."S s"\'::text)); INSERT INTO sq.t VALUES (7)',
+            Verdict.FAIL,
+        ),
+        (
+            "CREATE SEQUENCE sq.s; CREATE TABLE sq.t (id int DEFAULT nextval('sq.s'::text)); INSERT INTO sq.t DEFAULT VALUES",
+            Verdict.PASS,
+        ),
+        (
+            "CREATE TABLE sq.t (id int GENERATED ALWAYS AS IDENTITY); INSERT INTO sq.t OVERRIDING SYSTEM VALUE VALUES (99)",
+            Verdict.FAIL,
+        ),
     ],
 )
 def test_a_sequence_that_no_column_owns(server: Scratch, made: str, verdict: Verdict) -> None:

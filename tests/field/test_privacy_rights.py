@@ -77,6 +77,16 @@ def judged(server: Scratch, change: str) -> Judgement:
         ("GRANT SET ON PARAMETER session_replication_role TO app", "may SET session_replication_role"),
         ("CREATE VIEW a.v AS SELECT * FROM a.log; GRANT DELETE ON a.v TO app", "may DELETE through the view a.v"),
         ("CREATE VIEW a.v AS SELECT * FROM a.log WHERE id > 0; GRANT UPDATE ON a.v TO app", "may UPDATE through the view a.v"),
+        ("CREATE VIEW a.v AS SELECT * FROM a.log; CREATE VIEW a.v2 AS SELECT * FROM a.v; GRANT DELETE ON a.v2 TO app",
+         "may DELETE through the view a.v2"),
+        ("CREATE VIEW a.v AS SELECT * FROM a.log; CREATE VIEW a.v2 AS SELECT * FROM a.v; CREATE VIEW a.v3 AS SELECT * FROM a.v2;"
+         " GRANT UPDATE (note) ON a.v3 TO app", "may UPDATE through the view a.v3"),
+        ("CREATE VIEW a.v WITH (security_invoker = on) AS SELECT * FROM a.log; CREATE VIEW a.v2 AS SELECT * FROM a.v;"
+         " GRANT DELETE ON a.v2 TO app", "may DELETE through the view a.v2"),
+        ("CREATE TABLE a.other (id int); CREATE RULE r AS ON INSERT TO a.other DO ALSO DELETE FROM a.log; GRANT INSERT ON a.other TO app",
+         "changes records by the rule r on a.other"),
+        ("CREATE VIEW a.v AS SELECT 1 AS one; CREATE RULE r AS ON DELETE TO a.v DO INSTEAD UPDATE a.log SET note = ''; GRANT DELETE ON a.v TO app",
+         "changes records by the rule r on a.v"),
         ("GRANT keeper TO app", "by membership in keeper"),
         ("ALTER ROLE app SUPERUSER", "app is superuser: REVOKE"),
         ("CREATE RULE r AS ON UPDATE TO a.log DO INSTEAD NOTHING; GRANT UPDATE, DELETE ON a.log TO app", "may DELETE a.log"),
@@ -104,6 +114,10 @@ def test_a_way_around_the_tables_privileges_fails(server: Scratch, change: str, 
         "CREATE VIEW a.v AS SELECT count(*) FROM a.log; GRANT DELETE ON a.v TO app",
         "CREATE VIEW a.v AS SELECT * FROM a.log; GRANT SELECT, INSERT ON a.v TO app",
         "CREATE VIEW a.v AS SELECT * FROM a.people; GRANT DELETE ON a.v TO app",
+        "CREATE VIEW a.v WITH (security_invoker = true) AS SELECT * FROM a.log; GRANT DELETE ON a.v TO app",
+        "CREATE VIEW a.v AS SELECT * FROM a.log; ALTER VIEW a.v OWNER TO app; CREATE VIEW a.v2 AS SELECT * FROM a.v; ALTER VIEW a.v2 OWNER TO app",
+        "CREATE TABLE a.other (id int); CREATE RULE r AS ON INSERT TO a.other DO ALSO DELETE FROM a.log",
+        "CREATE TABLE a.other (id int); CREATE RULE r AS ON INSERT TO a.other DO ALSO INSERT INTO a.log VALUES (9); GRANT INSERT ON a.other TO app",
     ],
 )
 def test_what_only_looks_like_one_passes(server: Scratch, change: str) -> None:
@@ -125,6 +139,14 @@ def test_a_function_that_composes_its_statements_is_named(server: Scratch) -> No
         ("GRANT SET ON PARAMETER session_replication_role TO app", "SET session_replication_role = replica"),
         ("CREATE VIEW a.v AS SELECT * FROM a.log; GRANT DELETE ON a.v TO app", "DELETE FROM a.v"),
         ("ALTER ROLE app CREATEROLE", "GRANT keeper TO app"),
+        (
+            "CREATE VIEW a.v AS SELECT * FROM a.log; CREATE VIEW a.v2 AS SELECT * FROM a.v; GRANT SELECT, DELETE ON a.v2 TO app",
+            "DELETE FROM a.v2",
+        ),
+        (
+            "CREATE TABLE a.other (id int); CREATE RULE r AS ON INSERT TO a.other DO ALSO DELETE FROM a.log; GRANT INSERT ON a.other TO app",
+            "INSERT INTO a.other VALUES (1)",
+        ),
     ],
 )
 def test_the_application_can_really_do_it(server: Scratch, change: str, attack: str) -> None:

@@ -41,7 +41,8 @@ class AggregateFacts:
     """An aggregate as it is. `absent` names what does not exist; then nothing else was read.
 
     `newest_raw` and `newest_bucket` are not later than `now` (unless all rows are): rows from a clock that runs ahead
-    must not make a stale aggregate look fresh. `problem` states why there is no comparison although there are rows.
+    must not make a stale aggregate look fresh. `still_open` counts rows of
+    buckets that may still change. `near` says what differs from `absent` only in case. `problem` states why there is no comparison although there are rows.
     """
 
     relation: str
@@ -55,3 +56,5 @@ class AggregateFacts:
     problem: str = ""
     without_source: int = 0
     older: int = 0
+    still_open: int = 0
+    near: str = ""

@@ -21,7 +21,7 @@ def judge(found: AggregateFacts, expected: Aggregate) -> Judgement:
     if found.absent:
         return Judgement(
             Verdict.FAIL,
-            f"{found.absent} does not exist; has it been migrated?",
+            f"{found.absent} does not exist; has it been migrated?{found.near}",
             (Reading(found.absent, "missing", limit="exists", ok=False),),
         )
     if found.newest_raw is None:
@@ -112,6 +112,11 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
     if found.older:
         notes += (
             f"{found.older} rows are of buckets older than every raw row: they cannot be recomputed any more",
+        )
+    if found.still_open:
+        notes += (
+            f"not compared: {found.still_open} rows of {found.relation} from {compared.end:%Y-%m-%d %H:%M} UTC on, "
+            "whose buckets were not complete at the last refresh",
         )
     if found.without_source:
         return Judgement(

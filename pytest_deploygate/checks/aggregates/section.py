@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from pytest_deploygate.fields.names import ColumnName, RelationName
 from pytest_deploygate.fields.schedule import Schedule
 from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, Section
 
@@ -14,17 +15,17 @@ from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, Section
 class Aggregate(Section):
     """A continuous aggregate (or a table or materialized view used as one) that must equal its raw rows."""
 
-    relation: str = Field(description="schema.name of the aggregate")
-    bucket: str = Field(description="its bucket column (timestamptz)")
+    relation: RelationName = Field(description="schema.name of the aggregate")
+    bucket: ColumnName = Field(description="its bucket column (timestamptz)")
     width: Duration = Field(description="width of a bucket")
-    key: list[str] = Field(description="its other key columns, e.g. [sensor_id]")
+    key: list[ColumnName] = Field(description="its other key columns, e.g. [sensor_id]")
     recompute: str = Field(
         description="query over the raw rows that returns the same columns for buckets from %(start)s to before %(end)s"
     )
-    source: str = Field(
+    source: RelationName = Field(
         description="schema.name of the raw table, whose newest rows determine how far it must reach"
     )
-    time_column: str = Field(description="time column of the raw table")
+    time_column: ColumnName = Field(description="time column of the raw table")
     refreshed: str | None = Field(
         default=None, description="query that returns when it was last refreshed (timestamptz)"
     )

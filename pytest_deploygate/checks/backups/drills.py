@@ -12,6 +12,7 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills.planned import Drill
 from pytest_deploygate.drills.record import Record
 from pytest_deploygate.fields.handed import Sections
+from pytest_deploygate.fields.names import plain
 
 
 def drills(sections: Sections, environment: str, writes_schema: str | None) -> Iterator[Drill]:
@@ -20,7 +21,7 @@ def drills(sections: Sections, environment: str, writes_schema: str | None) -> I
     if database is None or backup is None or backup.scratch is None:
         return
 
-    time_columns = {table.table: table.column for table in sections.get("partitioned") or ()}
+    time_columns = {plain(table.table): table.column for table in sections.get("partitioned") or ()}
 
     def run() -> Record[Any] | None:
         with contextlib.closing(Cluster(database, writes_schema)) as cluster:

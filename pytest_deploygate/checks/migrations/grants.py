@@ -16,7 +16,7 @@ def needs(sections: Sections) -> Iterator[Need]:
     if migrations and migrations.table:
         yield ReadTable(migrations.table, ("phase2.migrations",))
     if migrations and migrations.tool == "liquibase":
-        yield ReadTable(f"{migrations.table}lock", ("phase2.migrations",))
+        yield ReadTable(migrations.lock_table, ("phase2.migrations",))
     lint = sections.get("migration_lint")
     if lint and lint.rehearse:
         # pg_dump locks each table, ACCESS SHARE, which needs the right to read it.

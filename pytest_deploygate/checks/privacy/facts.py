@@ -36,7 +36,8 @@ class RightsFacts:
     """How the application's roles could change records. `ways` are (role, how) pairs, in words.
 
     `exists` is false if there is no such table. `missing_roles` are roles that the server does not have. `composed` are
-    functions that run as somebody who may delete records and whose statements are composed when they run.
+    functions that run as somebody who may delete records and whose statements are composed when they run. `near` says what
+    differs from a missing table only in case.
     """
 
     table: str
@@ -46,6 +47,7 @@ class RightsFacts:
     missing_roles: tuple[str, ...]
     ways: tuple[tuple[str, str], ...]
     composed: tuple[str, ...] = ()
+    near: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ErasureFacts:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A place that holds the person: `schema.table.column`, `log NAME` or `redis NAME`, and in how many rows or keys.
+    """A place that holds the person: `schema.table.column` as SQL writes it, `log NAME` or `redis NAME`, and in how many rows or keys.
 
     `first` is the first key or file.
     """

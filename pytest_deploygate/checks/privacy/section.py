@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from pytest_deploygate.fields.http import HttpRequest, Method, Statuses, Url
+from pytest_deploygate.fields.names import ColumnName, PlaceName, RelationName
 from pytest_deploygate.fields.redis import Redis
 from pytest_deploygate.fields.schedule import LastRun, Schedule
 from pytest_deploygate.fields.types import (
@@ -61,7 +62,7 @@ class AuditTrail(Section):
 
     renamed: ClassVar[Mapping[str, str]] = {"record": "query"}
 
-    table: str = Field(description="schema.name of the table with the records")
+    table: RelationName = Field(description="schema.name of the table with the records")
     role: Login = Field(
         description="the application's role: it performs the operation and must not change records"
     )
@@ -108,15 +109,15 @@ class AgedFiles(Section):
 class Retained(Section):
     """A table whose rows must be deleted at a certain age. The job that does so, its last run, and the rows are checked."""
 
-    table: str = Field(description="schema.name")
-    column: str = Field(description="its time column (timestamptz, timestamp or date)")
+    table: RelationName = Field(description="schema.name")
+    column: ColumnName = Field(description="its time column (timestamptz, timestamp or date)")
     keep: Duration = Field(description="rows older than this must be deleted")
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
         default=timedelta(days=1),
         description="a row may be this much older than `keep`, e.g. one partition and one run of the job",
     )
-    partman: str | None = Field(
+    partman: ColumnName | None = Field(
         default=None, description="schema of pg_partman, when its part_config holds the policy of this table"
     )
     policy: str | None = Field(
@@ -199,7 +200,7 @@ class Erasure(Section):
     role: Login = Field(description="the application's role, which runs the steps with SQL")
     create: list[Operation] = Field(min_length=1, description="how the platform creates the person")
     erase: list[Operation] = Field(min_length=1, description="how the platform erases the person")
-    expected: list[str] = Field(
+    expected: list[PlaceName] = Field(
         min_length=1, description="schema.table.column where the person must be found before: the control"
     )
     allowed: list[Allowed] = Field(
@@ -207,7 +208,7 @@ class Erasure(Section):
         default=[],
         description="where something must remain, with the reason",
     )
-    views: list[str] = Field(
+    views: list[RelationName] = Field(
         default=[],
         description="views that are searched too (schema.name); TimescaleDB's continuous aggregates always are",
     )
@@ -234,13 +235,6 @@ class Erasure(Section):
     backups: list[Residual] = Field(
         min_length=1, description="backups that contain the person until they expire"
     )
-
-    @model_validator(mode="after")
-    def _places(self) -> Self:
-        wrong = [place for place in self.expected if place.count(".") != 2]
-        if wrong:
-            raise ValueError(f"`expected` names columns as schema.table.column, not {wrong[0]}")
-        return self
 
     @property
     def patience_s(self) -> float:

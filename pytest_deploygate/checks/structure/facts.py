@@ -8,6 +8,9 @@ from datetime import datetime
 
 from pytest_deploygate.checks.structure.snapshot import Aspects
 
+#: How the line of a lasting partition begins.
+PARTITION = "partition "
+
 
 @dataclass(frozen=True, slots=True)
 class Amcheck:
@@ -26,34 +29,47 @@ class Amcheck:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """One relation as it is: `aspects` is None if it does not exist; `partitions` are those that deviate."""
+    """One relation as it is: `aspects` is None if it does not exist; `partitions` are those that deviate.
+
+    `first_format` is true if only what a snapshot of an earlier version has was read.
+    """
 
     name: str
     aspects: Aspects | None
     partitions: Aspects
     server_major: int
+    first_format: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """What the schemas contain. `others` are functions, types and the schemas themselves."""
+    """What the schemas contain. `others` are functions, types, schemas, and objects of the whole database."""
 
     schemas: tuple[str, ...]
     relations: Mapping[str, Aspects]
     others: Mapping[str, Aspects]
     extensions: Mapping[str, str]
     server_major: int
+    first_format: bool = False
 
 
 def differences(expected: Aspects, found: Aspects) -> list[tuple[str, str]]:
-    """Return aspect and description of each difference, in the order of the expected side."""
+    """Return aspect and description of each difference, in the order of the expected side.
+
+    A partition more than expected is none, nor are contents of a materialized view that was empty at the snapshot.
+    """
     said = []
     for name, text in expected.items():
         if name not in found:
-            said.append((name, f"{text} expected, but missing"))
+            if name != "contents":
+                said.append((name, f"{text} expected, but missing"))
         elif found[name] != text:
             said.append((name, _difference(name, text, found[name])))
-    said += [(name, f"not expected, found {text}") for name, text in found.items() if name not in expected]
+    said += [
+        (name, f"not expected, found {text}")
+        for name, text in found.items()
+        if name not in expected and not name.startswith(PARTITION)
+    ]
     return said
 
 
@@ -120,7 +136,7 @@ class Partitions:
     """A table's partitioning as it is. `kind` is None for a missing table, else table, range, list or hash.
 
     `unread` lists bounds that are not a single point in time. `default_rows` is None without a default partition and
-    capped at MOST_DEFAULT_ROWS. A query over one interval reads `scanned` of `total` partitions.
+    capped at MOST_DEFAULT_ROWS. `near` ends the sentence that the table is missing: what is there in its place. A query over one interval reads `scanned` of `total` partitions.
     """
 
     table: str
@@ -133,6 +149,12 @@ class Partitions:
     default_rows: int | None = None
     scanned: int | None = None
     total: int = 0
+    near: str = ""
+
+
+def is_key(key: str, column: str) -> bool:
+    """Tell whether a partition key, as the server prints it, is a range of just this column."""
+    return key in (f"RANGE ({column})", 'RANGE ("' + column.replace('"', '""') + '")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +163,8 @@ class Plan:
     maps sequentially scanned relations to their current size in pages.
 
     `possible` are the indexes it would use if it had to avoid scans, `unavoidable` the relations that it would scan
-    even then, because no index serves the query. `absent` is true if the required index does not exist.
+    even then, because no index serves the query. `absent` is true if the required index does not exist; `near` then says what
+    does, in another case.
     """
 
     name: str
@@ -150,3 +173,4 @@ class Plan:
     possible: tuple[str, ...] = ()
     unavoidable: tuple[str, ...] = ()
     absent: bool = False
+    near: str = ""

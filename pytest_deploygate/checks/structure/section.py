@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pytest_deploygate.checks.structure.snapshot import table_names
+from pytest_deploygate.fields.names import ColumnName, RelationName
 from pytest_deploygate.fields.types import DatabaseKeys, Duration, Each, ExistingPath, Given, Section, Size
 
 _ADD_TABLES = "tables: {snapshot: FILE}, the file written by `deploygate snapshot`"
@@ -29,7 +30,7 @@ class IndexedQuery(Section):
 
     name: str = Field(description="name used in findings")
     sql: str = Field(description="the query; it is explained, never executed")
-    uses: str | None = Field(
+    uses: RelationName | None = Field(
         default=None,
         description="index (schema.name or name) that the plan must use; if omitted, any index and no sequential scan",
     )
@@ -38,7 +39,7 @@ class IndexedQuery(Section):
 class Indexes(Section):
     """What is expected of indexes beyond the snapshot."""
 
-    expected: list[str] = Field(
+    expected: list[RelationName] = Field(
         default=[], description="indexes that must exist, schema.name, besides those of the snapshot"
     )
     queries: Annotated[
@@ -59,8 +60,8 @@ class Indexes(Section):
 class Partitioned(Section):
     """A table that must be partitioned by time."""
 
-    table: str = Field(description="schema.name")
-    column: str = Field(description="partition column")
+    table: RelationName = Field(description="schema.name")
+    column: ColumnName = Field(description="partition column")
     interval: Duration = Field(description="width of a partition")
     ahead: Duration = Field(
         json_schema_extra={"weaker": "smaller"},

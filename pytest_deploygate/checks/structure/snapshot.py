@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-FORMAT = "deploygate-snapshot/1"
+FORMAT = "deploygate-snapshot/2"
+_FIRST = "deploygate-snapshot/1"
+#: What the first format did not have, by the beginning of a line's or an object's name.
+_NEW_LINES = (
+    "arguments",
+    "on null input",
+    "parallel",
+    "aggregate",
+    "foreign options",
+    "contents",
+    "partition ",
+    "statistics ",
+)
+_NEW_OBJECTS = ("database", "default privileges ", "foreign server ", "event trigger ", "publication ")
 
 
 TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreign table")
@@ -30,7 +43,8 @@ class Index:
 class Structure:
     """The contents of some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
 
-    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions.
+    `children` maps a parent to what deviates in its partitions; `extensions` maps names to versions. `first_format` is
+    true for a file of an earlier version, which has fewer lines.
     """
 
     server_major: int
@@ -40,11 +54,30 @@ class Structure:
     indexes: tuple[Index, ...]
     children: Mapping[str, Aspects] = field(default_factory=dict)
     extensions: Mapping[str, str] = field(default_factory=dict)
+    first_format: bool = False
 
     @property
     def table_names(self) -> list[str]:
         """The relations that are judged one by one: tables and views, without sequences."""
         return [name for name, aspects in self.relations.items() if aspects["kind"] in TABLE_LIKE]
+
+    def comparable(self, aspects: Aspects) -> Aspects:
+        """Return those of a live object's lines that this snapshot's format has."""
+        if not self.first_format:
+            return aspects
+        return {
+            name: text.partition(" OPTIONS (")[0] if name.startswith("column ") else text
+            for name, text in aspects.items()
+            if not name.startswith(_NEW_LINES)
+        }
+
+    def comparable_objects(self, others: Mapping[str, Aspects]) -> Mapping[str, Aspects]:
+        """Return those of the live objects, with those of their lines, that this snapshot's format has."""
+        return {
+            name: self.comparable(aspects)
+            for name, aspects in others.items()
+            if not (self.first_format and name.startswith(_NEW_OBJECTS))
+        }
 
 
 _KINDS = (*TABLE_LIKE, "sequence")
@@ -63,7 +96,7 @@ def load_snapshot(path: Path) -> Structure:
         raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise ValueError(f"the snapshot {path} is not JSON; {again}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in (FORMAT, _FIRST):
         raise ValueError(f"{path} is not a snapshot of this version ({FORMAT}); {again}")
     try:
         structure = Structure(
@@ -76,6 +109,7 @@ def load_snapshot(path: Path) -> Structure:
                 for name, index in document["indexes"].items()
             ),
             extensions=_aspects(document.get("extensions", {})),
+            first_format=document["format"] == _FIRST,
         )
         kinds = {name: aspects["kind"] for name, aspects in structure.relations.items()}
     except (KeyError, TypeError, AttributeError) as error:

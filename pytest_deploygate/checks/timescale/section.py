@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from pytest_deploygate.fields.names import ColumnName, RelationName
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.fields.references import looked_up
 from pytest_deploygate.fields.schedule import Schedule
@@ -45,15 +46,15 @@ _SLACK = timedelta(hours=1)
 class SpaceDimension(Section):
     """A second dimension of a hypertable, by hash."""
 
-    column: str = Field(description="its column")
+    column: ColumnName = Field(description="its column")
     partitions: int = Field(ge=1, description="number of partitions")
 
 
 class Hypertable(Section):
     """A table that must be a hypertable, divided into chunks of one width."""
 
-    table: str = Field(description="schema.name")
-    column: str = Field(description="its time column")
+    table: RelationName = Field(description="schema.name")
+    column: ColumnName = Field(description="its time column")
     chunk_interval: Duration = Field(description="width of a chunk")
     space: list[SpaceDimension] = Field(default=[], description="dimensions by hash in addition to time")
     ahead: Duration = Field(
@@ -66,7 +67,7 @@ class Hypertable(Section):
 class ChunkRetention(Section):
     """A hypertable (or continuous aggregate) whose old chunks must be dropped by a policy."""
 
-    table: str = Field(description="schema.name")
+    table: RelationName = Field(description="schema.name")
     drop_after: Duration = Field(description="age at which the policy must drop a chunk")
     slack: Duration = Field(
         json_schema_extra={"weaker": "larger"},
@@ -78,9 +79,11 @@ class ChunkRetention(Section):
 class Columnstore(Section):
     """A hypertable whose older chunks must be compressed (moved to the columnstore) by a policy."""
 
-    table: str = Field(description="schema.name")
+    table: RelationName = Field(description="schema.name")
     after: Duration = Field(description="age at which the policy must compress a chunk")
-    segmentby: list[str] | None = Field(default=None, description="columns it is segmented by; left out: any")
+    segmentby: list[ColumnName] | None = Field(
+        default=None, description="columns it is segmented by; left out: any"
+    )
     orderby: list[str] | None = Field(
         default=None, description='columns it is ordered by, as in "recorded_at DESC"; left out: any'
     )
@@ -94,10 +97,10 @@ class Columnstore(Section):
 class ContinuousAggregate(Section):
     """A continuous aggregate: its policy, how far it is materialised, and buckets recomputed from the raw rows."""
 
-    view: str = Field(description="schema.name")
-    bucket: str = Field(description="its bucket column (timestamptz)")
+    view: RelationName = Field(description="schema.name")
+    bucket: ColumnName = Field(description="its bucket column (timestamptz)")
     width: Duration = Field(description="width of a bucket")
-    key: list[str] = Field(default=[], description="its other GROUP BY columns, e.g. [sensor_id]")
+    key: list[ColumnName] = Field(default=[], description="its other GROUP BY columns, e.g. [sensor_id]")
     real_time: bool | None = Field(
         default=None, description="whether it adds the newest raw rows when read; left out: either"
     )

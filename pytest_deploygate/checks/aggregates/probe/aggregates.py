@@ -17,13 +17,15 @@ from pytest_deploygate.checks.aggregates.facts import AggregateFacts, Comparison
 from pytest_deploygate.checks.aggregates.probe.recomputation import (
     comparison_query,
     quoted,
-    relation_name,
     sample,
 )
 from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts
 from pytest_deploygate.checks.jobs.probe.schedules import read_schedule
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
+from pytest_deploygate.clients.postgres.names import another_case, identifier
+from pytest_deploygate.clients.postgres.one_moment import Ask
+from pytest_deploygate.fields.names import parts
 from pytest_deploygate.model import CannotTell
 
 MOST_EXAMPLES = 5
@@ -40,7 +42,13 @@ def read(cluster: Cluster, aggregate: Aggregate) -> AggregateFacts:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return _read(cluster, connection, aggregate, schedule)
     except psycopg.Error as error:
-        raise CannotTell(f"{aggregate.relation}: {explain(cluster.primary, error)}") from error
+        near = ""
+        if isinstance(error, psycopg.errors.UndefinedColumn):
+            connection.rollback()
+            ask = _asking(connection)
+            near = another_case(ask, aggregate.relation, aggregate.bucket)
+            near = near or another_case(ask, aggregate.source, aggregate.time_column)
+        raise CannotTell(f"{aggregate.relation}: {explain(cluster.primary, error)}{near}") from error
     finally:
         connection.close()
 
@@ -53,7 +61,8 @@ def _read(
     )
     if stored is None or source is None:
         absent = aggregate.relation if stored is None else aggregate.source
-        return AggregateFacts(aggregate.relation, now, absent, schedule)
+        near = another_case(_asking(connection), absent)
+        return AggregateFacts(aggregate.relation, now, absent, schedule, near=near)
     oldest_raw, newest_raw = extent(connection, aggregate.source, aggregate.time_column)
     oldest_bucket, newest_bucket = extent(connection, aggregate.relation, aggregate.bucket)
     refreshed = _refreshed(connection, aggregate)
@@ -77,11 +86,29 @@ def _read(
     if span is None:
         return facts
     query = comparison_query(connection, aggregate)
+    facts = replace(facts, still_open=_still_open(connection, aggregate, span[1]))
     try:
         return replace(facts, comparison=compare(connection, aggregate, query, *span))
     except psycopg.Error as error:
         # Freshness has been read and is worth reporting although the comparison failed.
         return replace(facts, problem=explain(cluster.primary, error))
+
+
+def _still_open(connection: Connection, aggregate: Aggregate, end: datetime) -> int:
+    """Return how many stored rows, up to a limit, are of buckets too new to compare."""
+    query = sql.SQL(
+        "SELECT count(*) FROM (SELECT FROM {stored} WHERE {bucket} >= {end} AND {bucket} <= now() LIMIT 100000) n"
+    ).format(
+        bucket=sql.Identifier(aggregate.bucket), stored=identifier(aggregate.relation), end=sql.Literal(end)
+    )
+    return int(_row(connection, query)[0])
+
+
+def _asking(connection: Connection) -> Ask:
+    def ask(query: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
+        return connection.execute(query.encode(), parameters).fetchall()
+
+    return ask
 
 
 def _row(connection: Connection, query: str | sql.Composed, parameters: Any = None) -> tuple[Any, ...]:
@@ -94,7 +121,7 @@ def extent(connection: Connection, relation: str, column: str) -> tuple[datetime
     query = sql.SQL(
         "SELECT (SELECT min({c}) FROM {t}), coalesce((SELECT max({c}) FROM {t} WHERE {c} <= now()), (SELECT max({c}) FROM {t}))"
     )
-    row = _row(connection, query.format(c=sql.Identifier(column), t=relation_name(relation)))
+    row = _row(connection, query.format(c=sql.Identifier(column), t=identifier(relation)))
     for value in row:
         if value is not None and not (isinstance(value, datetime) and value.tzinfo):
             raise CannotTell(
@@ -114,8 +141,8 @@ def _beyond(connection: Connection, aggregate: Aggregate) -> tuple[int, int]:
         bucket=sql.Identifier(aggregate.bucket),
         time=sql.Identifier(aggregate.time_column),
         width=sql.Literal(f"{aggregate.width.total_seconds()} seconds"),
-        stored=relation_name(aggregate.relation),
-        source=relation_name(aggregate.source),
+        stored=identifier(aggregate.relation),
+        source=identifier(aggregate.source),
     )
     row = _row(connection, query)
     return int(row[0]), int(row[1])
@@ -152,7 +179,7 @@ def comparable(
     )
     first, last = _row(
         connection,
-        near.format(c=quoted(aggregate.bucket), t=quoted(*aggregate.relation.split(".", 1))),
+        near.format(c=quoted(aggregate.bucket), t=quoted(*parts(aggregate.relation))),
         {"raw": oldest_raw, "until": until},
     )
     if oldest_bucket < start:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from pytest_deploygate.checks.aggregates.section import Aggregate
 from pytest_deploygate.clients.postgres.cluster import Connection
+from pytest_deploygate.fields.names import instead, parts, written
 from pytest_deploygate.model import CannotTell
 
 _BLOCKS = 25
@@ -18,11 +19,6 @@ _FLOATS = {700, 701}  # float4, float8
 _NUMERIC = 1700
 #: The stored and the recomputed rows, by names that no column of an aggregate has.
 _SIDES = {"s": sql.Identifier("deploygate stored"), "f": sql.Identifier("deploygate recomputed")}
-
-
-def relation_name(relation: str) -> sql.Identifier:
-    """Quote schema.name."""
-    return sql.Identifier(*relation.split(".", 1))
 
 
 def quoted(*names: str) -> sql.Identifier:
@@ -52,7 +48,7 @@ def sample(
     Blocks begin and end at stored buckets. So buckets of any width are whole, years without rows take no share of
     the sample, and a bucket missing between two stored ones is in a block.
     """
-    names = {"bucket": quoted(aggregate.bucket), "stored": quoted(*aggregate.relation.split(".", 1))}
+    names = {"bucket": quoted(aggregate.bucket), "stored": quoted(*parts(aggregate.relation))}
     bounds = {"start": start, "end": end}
     row = connection.execute(sql.SQL(_STORED).format(**names), bounds).fetchone()
     total = int(row[0]) if row else 0
@@ -79,16 +75,18 @@ def comparison_query(connection: Connection, aggregate: Aggregate) -> sql.Compos
     lacking = [name for name in (aggregate.bucket, *aggregate.key) if name not in columns]
     values = [name for name in columns if name != aggregate.bucket and name not in aggregate.key]
     if lacking or not values:
-        what = f"lacks {', '.join(lacking)}" if lacking else "has no column besides bucket and key"
+        case = next((name for name in columns for want in lacking if name.lower() == want.lower()), "")
+        hint = instead(written(case)) if case else ""
+        what = f"lacks {', '.join(lacking)}{hint}" if lacking else "has no column besides bucket and key"
         raise CannotTell(
             f"{aggregate.relation}: the query `recompute` {what}; it must return the aggregate's columns"
         )
     listed = _identifiers(columns)
-    of_table = sql.SQL("SELECT {} FROM {}").format(listed, quoted(*aggregate.relation.split(".", 1)))
+    of_table = sql.SQL("SELECT {} FROM {}").format(listed, quoted(*parts(aggregate.relation)))
     stored = _columns(connection, of_table)
     within = "tolerance" in aggregate.model_fields_set
     return sql.SQL(_COMPARISON).format(
-        stored=quoted(*aggregate.relation.split(".", 1)),
+        stored=quoted(*parts(aggregate.relation)),
         columns=listed,
         bucket=quoted(aggregate.bucket),
         recompute=recompute,

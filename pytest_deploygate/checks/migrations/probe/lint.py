@@ -19,6 +19,7 @@ from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.migrations.statements import Statement, statements
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import identifier
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?'
@@ -170,7 +171,7 @@ def _alembic(cluster: Cluster, migrations: Migrations, since: str | None) -> lis
 def _revisions(cluster: Cluster, migrations: Migrations) -> tuple[str, ...]:
     """Return all rows of the version table: one for each branch; none if it does not exist yet."""
     name = migrations.table
-    query = sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*name.split(".")))
+    query = sql.SQL("SELECT version_num FROM {}").format(identifier(name))
     try:
         return tuple(str(row[0]) for row in cluster.rows(cluster.primary, query))
     except CannotTell as unknown:

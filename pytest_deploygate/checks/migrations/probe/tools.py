@@ -23,6 +23,7 @@ from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe import tool_django, tool_flyway, tool_liquibase
 from pytest_deploygate.checks.migrations.probe.own_files import below
 from pytest_deploygate.checks.migrations.section.versions import Migrations
+from pytest_deploygate.clients.postgres.names import identifier
 from pytest_deploygate.model import CannotTell
 
 Query = str | sql.Composable
@@ -126,8 +127,7 @@ def questions(migrations: Migrations) -> tuple[str, Query, Query | None]:
     """Return the tool's table, the query for its rows and the one that tells whether a migration is half done."""
     tool = TOOLS[migrations.tool or ""]
     name = migrations.table
-    parts = name.split(".")
-    table, lock = sql.Identifier(*parts), sql.Identifier(*parts[:-1], f"{parts[-1]}lock")
+    table, lock = identifier(name), identifier(migrations.lock_table)
     dirty = sql.SQL(tool.dirty).format(table=table, lock=lock) if tool.dirty else None
     return name, sql.SQL(tool.rows).format(table=table), dirty
 

@@ -18,6 +18,7 @@ from pytest_deploygate.checks.migrations.probe import alembic_scripts, tool_stat
 from pytest_deploygate.checks.migrations.probe import tools as migration_tools
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import identifier
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell, NotCovered
 
@@ -48,7 +49,7 @@ def schema_versions(cluster: Cluster, migrations: Migrations) -> SchemaVersions:
     if scripts:
         expected = scripts.heads
         query: str | sql.Composable = sql.SQL("SELECT version_num FROM {}").format(
-            sql.Identifier(*migrations.table.split("."))
+            identifier(migrations.table)
         )
         source = migrations.table
     elif migrations.tool:

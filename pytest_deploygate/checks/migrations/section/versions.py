@@ -6,6 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from pytest_deploygate.fields.names import RelationName, parts, written
 from pytest_deploygate.fields.types import ExistingPath, Section
 
 Tool = Literal["flyway", "django", "golang-migrate", "liquibase", "rails"]
@@ -50,7 +51,7 @@ class Migrations(Section):
     scripts: ExistingPath | None = Field(
         default=None, description="the tool's folder of migrations, from which the expected ones are read"
     )
-    version_table: str = Field(
+    version_table: RelationName = Field(
         default="", description="the tool's table, with schema if needed; default: the tool's own"
     )
     alembic_ini: ExistingPath | None = Field(
@@ -84,6 +85,12 @@ class Migrations(Section):
     def table(self) -> str:
         """The table of the history, with schema if one is given; empty for a query."""
         return self.version_table or TABLES.get("alembic" if self.alembic else self.tool or "", "")
+
+    @property
+    def lock_table(self) -> str:
+        """The table beside it that Liquibase locks while it runs."""
+        *schema, name = parts(self.table)
+        return written(*schema, f"{name}{'LOCK' if name.isupper() else 'lock'}")
 
     @property
     def upgrade(self) -> str:

@@ -48,7 +48,7 @@ def _counting(found: MonitoringFacts) -> Judgement:
         )
     if found.track == "none":
         return verdict(
-            Verdict.FAIL, "pg_stat_statements.track is none: nothing is counted; set it to top and reload"
+            Verdict.FAIL, f"pg_stat_statements.track is none: nothing is counted; {_count_again(found)}"
         )
     if counted is None:
         return verdict(
@@ -61,6 +61,14 @@ def _counting(found: MonitoringFacts) -> Judgement:
             "for our role (pg_stat_statements.track), or evicting (pg_stat_statements.max)?",
         )
     return Judgement(Verdict.PASS, "pg_stat_statements counts", readings, _unseen(found))
+
+
+def _count_again(found: MonitoringFacts) -> str:
+    """Say who must set what: a setting of the database overrides the server's."""
+    for who, setting in found.own_settings:
+        if setting == "pg_stat_statements.track=none" and who.startswith("database "):
+            return f"ALTER DATABASE {who.removeprefix('database ')} RESET pg_stat_statements.track"
+    return "set it to top and reload"
 
 
 def _unseen(found: MonitoringFacts) -> tuple[str, ...]:

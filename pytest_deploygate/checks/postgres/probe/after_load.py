@@ -5,7 +5,6 @@ Six catalog queries, and one for each hundred sequences. Tables are read only at
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Any
 
 from psycopg import sql
@@ -13,6 +12,7 @@ from psycopg import sql
 from pytest_deploygate.checks.postgres.facts import AfterLoadFacts, Sequence
 from pytest_deploygate.checks.postgres.section.after_load import AfterLoad
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.fields.names import matches
 from pytest_deploygate.model import CannotTell
 
 _BATCH = 100
@@ -65,6 +65,9 @@ WHERE o.relkind = 'r' AND (%(all)s OR o.name IN (SELECT name FROM published))
 ORDER BY 1
 """  # noqa: S608 (constants of this file)
 # Sequences that a column owns, and those that a column's default uses without owning them. The last value is NULL until the sequence returns its first value, while is_called is false.
+# A default that names its sequence as text, as old dumps do, depends on nothing: nextval(('s'::text)::regclass).
+_PART_OF_NAME = r'(?:[a-z_][a-z0-9_$]*|"[^"]+")'
+_BY_TEXT = rf"'nextval\(\(?''({_PART_OF_NAME}(?:\.{_PART_OF_NAME})?)''::text'"
 _SEQUENCES = f"""
 WITH {_OWN} SELECT o.name, t.name, a.attname, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle,
     pg_sequence_last_value(o.oid), has_sequence_privilege(o.oid, 'SELECT') OR has_sequence_privilege(o.oid, 'USAGE'),
@@ -75,6 +78,9 @@ JOIN (
     WHERE classid = 'pg_class'::regclass AND deptype IN ('a', 'i') AND refclassid = 'pg_class'::regclass AND refobjsubid > 0
     UNION SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
     WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+    UNION SELECT to_regclass(m.name[1]), f.adrelid, f.adnum FROM pg_attrdef f JOIN own o ON o.oid = f.adrelid
+        CROSS JOIN LATERAL regexp_match(pg_get_expr(f.adbin, f.adrelid), {_BY_TEXT}) AS m (name)
+    WHERE m.name IS NOT NULL
 ) d ON d.sequence = o.oid
 JOIN own t ON t.oid = d.relation
 JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.number
@@ -90,7 +96,7 @@ def left_by_load(cluster: Cluster, wanted: AfterLoad) -> AfterLoadFacts:
     ignored: set[str] = set()
 
     def kept(name: str) -> bool:
-        if any(fnmatchcase(name.partition(": ")[0], pattern) for pattern in wanted.ignore):
+        if any(matches(name.partition(": ")[0], pattern) for pattern in wanted.ignore):
             ignored.add(name)
             return False
         return True

@@ -33,7 +33,8 @@ SELECT coalesce('role ' || r.rolname, 'database ' || d.datname) ||
 FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
 CROSS JOIN unnest(s.setconfig) AS setting
 WHERE (s.setdatabase = 0 OR d.datname = current_database())
-    AND split_part(setting, '=', 1) IN ('pg_stat_statements.track', 'log_min_duration_statement')
+    AND split_part(setting, '=', 1) IN ('pg_stat_statements.track', 'log_min_duration_statement', 'log_min_messages',
+        'auto_explain.log_min_duration')
 ORDER BY 1, 2
 """
 

@@ -7,6 +7,7 @@ from psycopg import sql
 from pytest_deploygate.checks.postgres.facts import Answer
 from pytest_deploygate.checks.postgres.section.validation import ValidationQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import identifier
 
 MOST_ROWS = 20
 
@@ -17,7 +18,7 @@ def answer(cluster: Cluster, query: ValidationQuery) -> Answer:
     Raises CannotTell when it cannot be run: unreachable, timeout, no permission, an error in its SQL.
     """
     if query.empty_means:
-        table = sql.Identifier(*query.empty_means.split("."))
+        table = identifier(query.empty_means)
         there = cluster.value(cluster.primary, sql.SQL("SELECT EXISTS (SELECT FROM {})").format(table))
         if not there:
             # Not run: without rows many queries divide by zero, which would hide that the table is empty.

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pytest_deploygate.fields.names import RelationName
 from pytest_deploygate.fields.types import Section
 
 
@@ -30,7 +31,7 @@ class ValidationQuery(Section):
     expect: Literal["nothing"] | Expectation | bool | int | float | str = Field(
         description="the value, a range {min, max}, or `nothing`: no row at all"
     )
-    empty_means: str | None = Field(
+    empty_means: RelationName | None = Field(
         default=None,
         description="table that must have rows for the answer to mean anything; if empty, inconclusive until phase 4",
     )

@@ -74,7 +74,7 @@ def judge_rights(found: RightsFacts, expected: AuditTrail) -> Judgement:
     if not found.exists:
         return Judgement(
             Verdict.FAIL,
-            f"{expected.table} does not exist: there is no audit trail to protect",
+            f"{expected.table} does not exist: there is no audit trail to protect{found.near}",
             (Reading(expected.table, "missing", limit="exists", ok=False),),
         )
     if found.missing_roles:

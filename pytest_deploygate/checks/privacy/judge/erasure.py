@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
 from pytest_deploygate.checks.privacy.facts import ErasureFacts, Hit, Sweep
 from pytest_deploygate.checks.privacy.section import Allowed, Erasure
+from pytest_deploygate.fields.names import differs_in_case, instead, matches
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 _NAMED = 4
@@ -26,7 +26,7 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"the control failed: the synthetic person was not found in {', '.join(lacking)} before the erasure (found in "
-            f"{where}), so finding nothing afterwards would prove nothing: correct `create` or `expected`",
+            f"{where}), so finding nothing afterwards would prove nothing: correct `create` or `expected`{_near(lacking, seen)}",
             (Reading("expected places with the person before", len(control) - len(lacking),
                      limit=str(len(control)), ok=False),), notes,
         )  # fmt: skip
@@ -76,6 +76,12 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     )
 
 
+def _near(lacking: list[str], seen: set[str]) -> str:
+    columns = [place for place in seen if not place.startswith(_OUTSIDE)]
+    wanted = [place for place in lacking if not place.startswith(_OUTSIDE)]
+    return next((instead(there) for want in wanted for there in columns if differs_in_case(want, there)), "")
+
+
 def _still(left: list[Hit], before: set[str], expected: Erasure, after: Sweep) -> str:
     said = [_said(hit) for hit in left[:_NAMED]]
     more = f" and {len(left) - _NAMED} more places" if len(left) > _NAMED else ""
@@ -107,11 +113,11 @@ def _hint(hit: Hit, before: set[str], expected: Erasure) -> str:
 
 
 def _allowed(hit: Hit, allowed: list[Allowed]) -> bool:
-    return any(fnmatchcase(hit.place, entry.where) for entry in allowed)
+    return any(matches(hit.place, entry.where) for entry in allowed)
 
 
 def _why(hit: Hit, allowed: list[Allowed]) -> str:
-    return next((entry.reason for entry in allowed if fnmatchcase(hit.place, entry.where)), "")
+    return next((entry.reason for entry in allowed if matches(hit.place, entry.where)), "")
 
 
 def _residuals(found: ErasureFacts, expected: Erasure) -> Iterator[str]:
@@ -127,7 +133,7 @@ def _skipped(before: Sweep, expected: Erasure) -> Iterator[str]:
         yield f"other databases of {before.node} were not searched: {', '.join(before.databases)}"
     if before.large_objects:
         yield f"not searched: {before.large_objects} large objects of the database"
-    yield "not looked into: encrypted values, and values in tables that are compressed"
+    yield "not looked into: values that are encrypted, hashed, or compressed within a table, and base32"
     for table in before.skipped:
-        reason = next((e.reason for e in expected.skip if fnmatchcase(table, e.where)), "")
+        reason = next((e.reason for e in expected.skip if matches(table, e.where)), "")
         yield f"not searched, as the inventory states: {table} ({reason})"

@@ -18,6 +18,7 @@ from pytest_deploygate.checks.privacy.section import AuditTrail
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.clients.postgres.names import another_case
 from pytest_deploygate.clients.postgres.one_moment import one_moment
 from pytest_deploygate.model import CannotTell
 
@@ -120,7 +121,7 @@ ORDER BY 1, 2
 # Ways that do not show as a privilege on the table: role attributes, functions that run as somebody who may, owners of what
 # the audit trigger needs, views. `%(name)s` is a pattern that matches the table's name in a function's text.
 _DETOURS = r"""
-WITH app AS (SELECT oid, rolname FROM pg_roles WHERE rolname = ANY(%(roles)s) AND NOT rolsuper),
+WITH RECURSIVE app AS (SELECT oid, rolname FROM pg_roles WHERE rolname = ANY(%(roles)s) AND NOT rolsuper),
 reach AS (SELECT a.rolname AS app, r.oid, r.rolname, r.rolcreaterole, r.rolbypassrls FROM app a
     JOIN pg_roles r ON pg_has_role(a.oid, r.oid, 'MEMBER')),
 functions AS (SELECT p.oid, p.oid::regprocedure::text AS name, p.proowner, p.prosecdef, p.pronamespace, p.prorettype,
@@ -128,7 +129,20 @@ functions AS (SELECT p.oid, p.oid::regprocedure::text AS name, p.proowner, p.pro
     FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')),
 audits AS (SELECT t.tgrelid, t.tgname, f.name AS function, f.proowner FROM pg_trigger t JOIN functions f ON f.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND t.tgrelid <> %(table)s AND f.body ~* %(name)s)
+    WHERE NOT t.tgisinternal AND t.tgrelid <> %(table)s AND f.body ~* %(name)s),
+-- Each view is followed to the views on it. Its owner's rights count, or with security_invoker those of whoever uses it:
+-- `needs` is what that one must be able to change as well.
+through AS (
+    SELECT %(table)s::oid AS oid, k.privilege, k.bit, NULL::oid AS needs FROM (VALUES ('UPDATE', 4), ('DELETE', 16)) AS k (privilege, bit)
+    UNION SELECT p.relid::oid, k.privilege, k.bit, NULL::oid FROM pg_partition_tree(%(table)s::oid::regclass) p
+        CROSS JOIN (VALUES ('UPDATE', 4), ('DELETE', 16)) AS k (privilege, bit)
+    UNION SELECT v.oid, t.privilege, t.bit, CASE WHEN o.invoker THEN coalesce(t.needs, t.oid) END
+    FROM through t JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
+    JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class AND v.relkind = 'v' AND v.oid <> t.oid
+    CROSS JOIN LATERAL (SELECT coalesce(bool_or(option_value::boolean), false) AS invoker FROM pg_options_to_table(v.reloptions)
+        WHERE option_name = 'security_invoker') o
+    WHERE pg_relation_is_updatable(v.oid, true) & t.bit <> 0 AND (o.invoker OR (has_table_privilege(v.relowner, t.oid, t.privilege)
+        AND (t.needs IS NULL OR has_table_privilege(v.relowner, t.needs, t.privilege)))))
 SELECT app, 'has CREATEROLE (may make itself a member of another role)' FROM reach WHERE rolcreaterole AND rolname = app
 UNION SELECT app, 'has BYPASSRLS (row security does not hold it)' FROM reach WHERE rolbypassrls AND rolname = app
 UNION SELECT app, 'is a member of ' || rolname || ' (may change files of the server)' FROM reach
@@ -144,14 +158,17 @@ FROM app a (oid, app) JOIN functions f ON f.prosecdef AND f.body ~* %(changes)s
     AND ((f.prorettype <> 'trigger'::regtype AND has_function_privilege(a.oid, f.oid, 'EXECUTE')
           AND has_schema_privilege(a.oid, f.pronamespace, 'USAGE'))
         OR (f.prorettype = 'trigger'::regtype AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = f.oid AND t.tgenabled <> 'D')))
-UNION SELECT reach.app, 'may ' || k.privilege || ' through the view ' || v.oid::regclass
-FROM reach CROSS JOIN (VALUES ('UPDATE', 4), ('DELETE', 16)) AS k (privilege, bit)
-JOIN pg_class v ON v.relkind = 'v' AND has_table_privilege(reach.oid, v.oid, k.privilege)
-    AND pg_relation_is_updatable(v.oid, true) & k.bit <> 0
-JOIN pg_rewrite w ON w.ev_class = v.oid
-JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass
-    AND d.refobjid = %(table)s
-WHERE has_table_privilege(v.relowner, %(table)s::oid, k.privilege)
+UNION SELECT reach.app, 'may ' || t.privilege || ' through the view ' || v.oid::regclass
+FROM reach CROSS JOIN through t JOIN pg_class v ON v.oid = t.oid AND v.relkind = 'v'
+WHERE (has_table_privilege(reach.oid, v.oid, t.privilege)
+        OR t.privilege = 'UPDATE' AND has_any_column_privilege(reach.oid, v.oid, 'UPDATE'))
+    AND (t.needs IS NULL OR has_table_privilege(reach.oid, t.needs, t.privilege))
+UNION SELECT reach.app, 'changes records by the rule ' || w.rulename || ' on ' || c.oid::regclass || ', which it may write'
+FROM reach JOIN pg_rewrite w ON w.ev_type IN ('2', '3', '4') AND w.ev_enabled <> 'D' AND w.ev_class <> %(table)s
+    AND pg_get_ruledef(w.oid) ~* %(changes)s
+JOIN pg_class c ON c.oid = w.ev_class AND has_table_privilege(reach.oid, c.oid,
+    CASE w.ev_type WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' ELSE 'DELETE' END)
+WHERE has_table_privilege(c.relowner, %(table)s::oid, 'UPDATE') OR has_table_privilege(c.relowner, %(table)s::oid, 'DELETE')
 ORDER BY 1, 2
 """
 # From 15 on a parameter can be granted; this one switches triggers off for a session.
@@ -191,7 +208,9 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
         known = {name for (name,) in ask(_ROLES, (list(roles),))}
         lacking = tuple(role for role in roles if role not in known)
         if not found:
-            return RightsFacts(wanted.table, False, "", roles, lacking, ())
+            return RightsFacts(
+                wanted.table, False, "", roles, lacking, (), near=another_case(ask, wanted.table)
+            )
         oid, owner, schema, _ = found[0]
         about = {"table": oid, "roles": list(roles)}
         ways = [(app, how) for app, how in ask(_WAYS, about)]

@@ -16,6 +16,8 @@ from pytest_deploygate.checks.privacy.facts import MOST_ROWS, FileAges, PartmanP
 from pytest_deploygate.checks.privacy.section import AgedFiles, Retained
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import another_case, identifier
+from pytest_deploygate.fields.names import plain
 from pytest_deploygate.model import CannotTell
 
 _OLD = """
@@ -54,7 +56,7 @@ def retained_rows(cluster: Cluster, wanted: Retained) -> RetentionFacts:
                 None,
                 job,
                 partman,
-                str(unknown),
+                f"{unknown}{_near(cluster, wanted)}",
             )
         raise
     return RetentionFacts(
@@ -73,10 +75,14 @@ def retained_rows(cluster: Cluster, wanted: Retained) -> RetentionFacts:
     )
 
 
+def _near(cluster: Cluster, wanted: Retained) -> str:
+    return another_case(lambda *asked: cluster.rows(cluster.primary, *asked), wanted.table, wanted.column)
+
+
 def _query(wanted: Retained) -> sql.Composed:
     age = sql.SQL(_EDGE).format(age=sql.Literal(f"{(wanted.keep + wanted.slack).total_seconds()} seconds"))
     return sql.SQL(_OLD).format(
-        table=sql.Identifier(*wanted.table.split(".", 1)),
+        table=identifier(wanted.table),
         column=sql.Identifier(wanted.column),
         edge=age,
         most=sql.Literal(MOST_ROWS),
@@ -112,7 +118,7 @@ def _policy(cluster: Cluster, wanted: Retained) -> tuple[timedelta | None, str]:
 def _partman(cluster: Cluster, wanted: Retained) -> PartmanPolicy:
     query = sql.SQL(_PARTMAN).format(schema=sql.Identifier(wanted.partman or ""))
     try:
-        rows = cluster.rows(cluster.primary, query, (wanted.table,))
+        rows = cluster.rows(cluster.primary, query, (plain(wanted.table),))
     except CannotTell as unknown:
         if isinstance(unknown.__cause__, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
             return PartmanPolicy(False)

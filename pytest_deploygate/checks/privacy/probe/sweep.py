@@ -11,7 +11,6 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from psycopg import sql
@@ -22,6 +21,8 @@ from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import another_case
+from pytest_deploygate.fields.names import matches, parts, plain, written
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 
@@ -45,10 +46,12 @@ WHERE (c.relkind IN ('r', 'm', 'p', 'f') OR (c.relkind = 'v' AND n.nspname || '.
     AND NOT (n.nspname = %(own)s AND c.relname = ANY(%(gate)s))
 ORDER BY 1, 2
 """
+# Base64 has line ends within it as mail and encode() write it. LIKE is many times quicker here than a regular expression.
 _HITS = """
 SELECT coalesce(cell.key, '?'), count(*)
-FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t.*)) AS cell ON lower(cell.value) ~ {pattern}
-WHERE lower((t.*)::text) ~ {pattern} GROUP BY 1 ORDER BY 1
+FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t.*)) AS cell
+  ON replace(replace(lower(cell.value), chr(13), ''), chr(10), '') LIKE ANY ({patterns})
+WHERE replace(replace(lower((t.*)::text), chr(13), ''), chr(10), '') LIKE ANY ({patterns}) GROUP BY 1 ORDER BY 1
 """
 # Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of an
 # open transaction, which no replica replays before more WAL is flushed; this statement takes a transaction id whose
@@ -66,15 +69,20 @@ _REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, true)"
 def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
     """Search everywhere, on a replica that has caught up if there is one. Raises CannotTell without a table list."""
     node = _caught_up(cluster)
-    pattern = "|".join(re.escape(needle) for needle in subject.needles())
-    found_tables = tables(cluster, node, [*erasure.views, *_aggregates(cluster, node)])
-    named = {f"{row[0]}.{row[1]}" for row in found_tables}
+    needles = subject.needles()
+    views = [plain(view) for view in erasure.views]
+    found_tables = tables(cluster, node, [*views, *_aggregates(cluster, node)])
+    named = {written(*row[:2]) for row in found_tables}
     hits: list[Hit] = []
-    unread = [f"{view}: there is no such view" for view in erasure.views if view not in named]
+    unread = [
+        f"{view}: there is no such view{_near(cluster, node, view)}"
+        for view in erasure.views
+        if view not in named
+    ]
     skipped, read, textless = [], 0, 0
     for schema, name, persistence, filtered, readable, text in found_tables:
-        table = f"{schema}.{name}"
-        if any(fnmatchcase(table, entry.where) for entry in erasure.skip):
+        table = written(schema, name)
+        if any(matches(table, entry.where) for entry in erasure.skip):
             skipped.append(table)
         elif not text:
             textless += 1
@@ -88,12 +96,12 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
             # Unlogged tables are not on replicas.
             at = cluster.primary if persistence == "u" else node
             try:
-                found = _in_table(cluster, at, (schema, name), pattern)
+                found = _in_table(cluster, at, (schema, name), needles)
             except CannotTell as unknown:
                 unread.append(f"{table}: {unknown}")
                 continue
             read += 1
-            hits += [Hit(f"{table}.{column}", rows) for column, rows in found]
+            hits += [Hit(f"{table}.{written(column)}", rows) for column, rows in found]
     for seen in _elsewhere(erasure, subject):
         if isinstance(seen, Hit):
             hits.append(seen)
@@ -102,6 +110,10 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
     others = tuple(str(row[0]) for row in cluster.rows(node, _OTHER_DATABASES))
     large = int(cluster.value(node, "SELECT count(*) FROM pg_largeobject_metadata") or 0)
     return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread), others, large)
+
+
+def _near(cluster: Cluster, node: Node, view: str) -> str:
+    return another_case(lambda *asked: cluster.rows(node, *asked), view)
 
 
 def _aggregates(cluster: Cluster, node: Node) -> list[str]:
@@ -120,14 +132,16 @@ def look_again(cluster: Cluster, erasure: Erasure, places: Sequence[str], subjec
     """Tell whether the person is still in some columns (schema.table.column) on the primary, or in Redis."""
     if any(keys_with(cache, subject.needles()) for cache in erasure.redis if f"redis {cache.name}" in places):
         return True
-    pattern = "|".join(re.escape(needle) for needle in subject.needles())
-    columns = (p for p in places if p.count(".") >= 2 and not p.startswith(("redis ", "log ")))
-    tables = {tuple(place.split(".")[:2]) for place in columns}
-    return any(_in_table(cluster, cluster.primary, table, pattern) for table in sorted(tables))
+    tables = {parts(place)[:2] for place in places if not place.startswith(("redis ", "log "))}
+    return any(_in_table(cluster, cluster.primary, table, subject.needles()) for table in sorted(tables))
 
 
-def _in_table(cluster: Cluster, node: Node, table: Sequence[str], pattern: str) -> list[tuple[Any, ...]]:
-    query = sql.SQL(_HITS).format(table=sql.Identifier(*table), pattern=sql.Literal(pattern))
+def _in_table(
+    cluster: Cluster, node: Node, table: Sequence[str], needles: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    # The needles are letters, digits and the signs of base64: nothing that LIKE reads as a wildcard.
+    patterns = sql.Literal([f"%{needle}%" for needle in needles])
+    query = sql.SQL(_HITS).format(table=sql.Identifier(*table), patterns=patterns)
     return cluster.rows(node, query)
 
 

@@ -1,7 +1,8 @@
 """How systems write a person's values: plain, as parts, URL-encoded, escaped, as hexadecimal or base64, in UTF-16, compressed.
 
 Each value of a synthetic person has a core of letters and digits that nothing else in the world has. Encodings of URLs,
-JSON and HTML leave it as it is, and a local part or a phone number without its signs still has it.
+JSON and HTML leave it as it is however often they are applied, and a local part or a phone number without its signs still
+has it. Hexadecimal and base64 are looked for also of each other and twice: base64 within bytea, a token within a token.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import base64
 import zlib
 from collections.abc import Iterator
 
+#: So many characters of an encoded core are enough to know it; a search for shorter texts is quicker.
+_ENOUGH = 40
 #: Compressed values are unpacked up to this size.
 _MOST_BYTES = 16 * 1024**2
 _GZIP, _ZLIB = b"\x1f\x8b", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
@@ -22,13 +25,13 @@ def written(cores: tuple[str, ...]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for core in cores:
         found[core.lower()] = None
-        for case in (core, core.lower(), core.upper()):
-            raw = case.encode()
-            found[raw.hex()] = None
-            # Both byte orders contain this; it begins and ends with a letter's byte.
-            found[case.encode("utf-16-le")[:-1].hex()] = None
-            for text in _base64(raw):
-                found[text.lower()] = None
+        for case in dict.fromkeys((core, core.lower(), core.upper())):
+            # In UTF-16 both byte orders contain this; it begins and ends with a letter's byte.
+            raw, wide = case.encode(), case.encode("utf-16-le")[:-1]
+            once = [raw.hex(), raw.hex().upper(), *_base64(raw), wide.hex(), *_base64(wide)]
+            twice = [text for inner in once for text in (inner.encode().hex(), *_base64(inner.encode()))]
+            for text in (*once, *twice):
+                found[text[:_ENOUGH].lower()] = None
     return tuple(found)
 
 

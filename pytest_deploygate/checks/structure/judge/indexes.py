@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pytest_deploygate.checks.structure.facts import Indexes, IndexState
 from pytest_deploygate.checks.structure.snapshot import Index
+from pytest_deploygate.fields.names import plain, written
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5
@@ -26,7 +27,9 @@ class ExpectedIndexes:
 def judge_indexes(found: Indexes, expected: ExpectedIndexes) -> Judgement:
     """Pass if all expected indexes exist as defined, and no index is invalid or redundant."""
     by_name = {state.name: state for state in found.found}
-    wanted = list(dict.fromkeys([index.name for index in expected.defined] + list(expected.named)))
+    wanted = list(
+        dict.fromkeys([index.name for index in expected.defined] + [plain(name) for name in expected.named])
+    )
     if not wanted:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -81,8 +84,12 @@ def _missing(by_name: dict[str, IndexState], wanted: list[str], expected: Expect
 
 def _called(name: str, others: list[str]) -> str:
     """Name an index that is called much the same: frameworks append a hash to names."""
-    close = difflib.get_close_matches(name, others, n=1, cutoff=0.7)
-    return f", or correct its name: there is {close[0]}" if close else ""
+    case = next((other for other in others if other.lower() == name.lower()), "")
+    close = [case] if case else difflib.get_close_matches(name, others, n=1, cutoff=0.7)
+    if not close:
+        return ""
+    there = written(*close[0].split(".", 1))
+    return f", or correct its name: there is {there if there == close[0] else repr(there)}"
 
 
 def _redefined(by_name: dict[str, IndexState], defined: tuple[Index, ...]) -> Wrong:

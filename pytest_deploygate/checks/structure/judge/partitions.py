@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checks.structure.facts import Partition, Partitions
+from pytest_deploygate.checks.structure.facts import Partition, Partitions, is_key
 from pytest_deploygate.checks.structure.section import Partitioned
+from pytest_deploygate.fields.names import instead, written
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
@@ -22,7 +23,7 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
     if found.kind is None:
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} does not exist; has it been migrated, and is it in this schema?",
+            f"{found.table} does not exist; has it been migrated, and is it in this schema?{found.near}",
             (Reading(found.table, "missing", limit="exists", ok=False),),
         )
     if found.kind != "range":
@@ -33,10 +34,13 @@ def judge_partitions(found: Partitions, expected: Partitioned) -> Judgement:
             "in place; plan to move its rows to a new table",
             (Reading("partitioning", found.kind, limit=f"RANGE ({expected.column})", ok=False),),
         )
-    if not re.fullmatch(rf'RANGE \("?{re.escape(expected.column)}"?\)', found.key):
+    if not is_key(found.key, expected.column):
+        there = re.fullmatch(r'RANGE \(("?)(.*)\1\)', found.key)
+        same = there and there[2].lower() == expected.column.lower()
+        hint = instead(written(there[2])) if there and same else ""
         return Judgement(
             Verdict.FAIL,
-            f"{found.table} is partitioned by {found.key}, expected RANGE ({expected.column})",
+            f"{found.table} is partitioned by {found.key}, expected RANGE ({expected.column}){hint}",
             (Reading("partition key", found.key, limit=f"RANGE ({expected.column})", ok=False),),
         )
     if not found.ranges and not found.unread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_deploygate.checks.structure.facts import Plan
 from pytest_deploygate.checks.structure.section import IndexedQuery
+from pytest_deploygate.fields.names import plain
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 #: Reading a table with fewer pages is as fast as using an index; the planner is right to scan it.
@@ -33,7 +34,7 @@ def judge_plan(found: Plan, query: IndexedQuery) -> Judgement:
     if found.absent:
         return Judgement(
             Verdict.FAIL,
-            f"{wanted} does not exist, so {query.name!r} cannot use it"
+            f"{wanted} does not exist, so {query.name!r} cannot use it{found.near}"
             f"{f': the plan scans {scans}' if scans else ''}; create it",
             readings,
             confirmed=True,
@@ -89,7 +90,7 @@ def _scanning(
 
 
 def _in(wanted: str, names: tuple[str, ...]) -> bool:
-    return any(wanted in (name, name.partition(".")[2]) for name in names)
+    return any(plain(wanted) in (name, name.partition(".")[2]) for name in names)
 
 
 def _pages(pages: int) -> str:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from pytest_deploygate.checks.structure.facts import Relation, Surplus, differences
+from pytest_deploygate.checks.structure.facts import PARTITION, Relation, Surplus, differences
 from pytest_deploygate.checks.structure.snapshot import Aspects, Structure
+from pytest_deploygate.fields.names import matches
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5
+# A publication more is usual while a copy or a way back is being prepared.
+_PUBLICATION = "publication "
+_FIRST_FORMAT = (
+    "the snapshot is of an earlier version, so these were not compared: privileges on the database, default privileges, "
+    "arguments of functions, STRICT, aggregates, list and hash partitions, foreign servers, event triggers, extended "
+    "statistics, publications, empty materialized views. Write it again with `deploygate snapshot`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ def judge_relation(found: Relation, expected: ExpectedRelation) -> Judgement:
         )
     wrong = differences(expected.aspects, found.aspects) + list(found.partitions.items())
     notes = _version_note(found.server_major, expected.server_major)
+    notes += _new_partitions(found.aspects, expected.aspects)
     if wrong:
         return Judgement(Verdict.FAIL, _reason(found.name, wrong), _readings(wrong), notes, confirmed=True)
     count = len(expected.aspects)
@@ -67,13 +75,17 @@ def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
     sequences = [n for n in snapshot.relations if n not in tables and not _ignored(n, expected.ignore)]
     wrong += _compared({n: snapshot.relations[n] for n in sequences}, found.relations)
     wrong += _compared(snapshot.others, found.others)
+    extra = [name for name in found.others if name not in snapshot.others]
     wrong += [
-        (name, "not expected, it is not in the snapshot")
-        for name in found.others
-        if name not in snapshot.others
+        (name, f"not expected, it is not in the snapshot{_granted(found.others[name])}")
+        for name in extra
+        if not name.startswith(_PUBLICATION)
     ]
     schemas = ", ".join(found.schemas)
     notes = _version_note(found.server_major, snapshot.server_major) + _extension_notes(found, snapshot)
+    notes += tuple(f"{name} is not in the snapshot" for name in extra if name.startswith(_PUBLICATION))
+    if found.first_format:
+        notes += (_FIRST_FORMAT,)
     if wrong:
         return Judgement(
             Verdict.FAIL, _reason(f"schema {schemas}", wrong), _readings(wrong), notes, confirmed=True
@@ -81,11 +93,11 @@ def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
     return Judgement(
         Verdict.PASS,
         f"schema {schemas}: no relation besides the snapshot's {len(snapshot.relations)}; its {len(sequences)} "
-        f"sequences and {len(snapshot.others)} functions, types and schemas match",
+        f"sequences and {len(snapshot.others)} functions, types, schemas and objects of the database match",
         (
             Reading("relations", len(found.relations), limit="none besides the snapshot's", ok=True),
             Reading(
-                "sequences, functions, types and schemas compared",
+                "sequences, functions, types, schemas and objects of the database compared",
                 len(sequences) + len(snapshot.others),
                 limit="no difference",
                 ok=True,
@@ -93,6 +105,25 @@ def judge_surplus(found: Surplus, expected: ExpectedAll) -> Judgement:
         ),
         notes,
     )
+
+
+def _granted(aspects: Aspects) -> str:
+    """Return to whom something that is not expected gives what, if it is about privileges."""
+    given = [
+        f"{text} {name.removeprefix('grant ')}"
+        for name, text in aspects.items()
+        if name.startswith("grant to ")
+    ]
+    return f": {'; '.join(given)}" if given else ""
+
+
+def _new_partitions(found: Aspects, expected: Aspects) -> tuple[str, ...]:
+    new = [
+        f"{name} {text}"
+        for name, text in found.items()
+        if name.startswith(PARTITION) and name not in expected
+    ]
+    return (f"not in the snapshot: {'; '.join(new[:_MOST])}",) if new and expected else ()
 
 
 def _compared(expected: Mapping[str, Aspects], found: Mapping[str, Aspects]) -> list[tuple[str, str]]:
@@ -115,7 +146,7 @@ def _extension_notes(found: Surplus, snapshot: Structure) -> tuple[str, ...]:
 
 
 def _ignored(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return any(matches(name, pattern) for pattern in patterns)
 
 
 def _reason(what: str, wrong: list[tuple[str, str]]) -> str:

@@ -2,7 +2,8 @@
 
 A structure is a tree of plain lines: relation -> aspect ("column id", "constraint x", "owner", "grant to app", ...)
 -> text. Two structures are compared line by line, and a snapshot is a JSON file whose diff a reviewer can read.
-Partitions are omitted, since they come and go. Deviations of a partition are recorded with its parent.
+Range partitions are omitted, since they come and go; the bounds of others are lines of their topmost table. Deviations
+of a partition are recorded with its parent.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_deploygate.checks.structure.facts import Relation, Surplus, differences
+from pytest_deploygate.checks.structure.facts import PARTITION, Relation, Surplus, differences
 from pytest_deploygate.checks.structure.probe import catalog_lines
 from pytest_deploygate.checks.structure.snapshot import FORMAT, Aspects, Index, Structure
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -59,6 +60,8 @@ def _read(ask: Ask, schemas: list[str]) -> Structure:
     for oid, name, text in catalog_lines.lines(ask, list(names)):
         aspects[oid][name] = text
     parents = {int(row[0]): int(row[-1]) for row in rows if row[-1] in names}
+    for oid, bound in ask(catalog_lines.LASTING_PARTITIONS, {"oids": list(parents)}):
+        aspects[_root(int(oid), parents)][f"{PARTITION}{names[int(oid)]}"] = str(bound)
     top = [oid for oid in names if oid not in parents]
     return Structure(
         server_major=major,
@@ -80,9 +83,7 @@ def _deviating(
     """Return how partitions differ from their topmost table, by that table's name."""
     found: dict[str, dict[str, str]] = {}
     for oid in parents:
-        root = oid
-        while root in parents:
-            root = parents[root]
+        root = _root(oid, parents)
         expected, owners = _inherited(aspects[root]), (aspects[root]["owner"], aspects[oid]["owner"])
         for name, text in differences(expected, _inherited(aspects[oid]) | _of_its_own(aspects[oid])):
             granted = name.startswith("grant to ")
@@ -91,6 +92,12 @@ def _deviating(
                 continue
             found.setdefault(names[root], {})[f"partition {names[oid]}: {name}"] = text
     return found
+
+
+def _root(oid: int, parents: Mapping[int, int]) -> int:
+    while oid in parents:
+        oid = parents[oid]
+    return oid
 
 
 def _inherited(aspects: Aspects) -> dict[str, str]:
@@ -128,13 +135,23 @@ def _of_its_own(aspects: Aspects) -> dict[str, str]:
 def relation(cluster: Cluster, snapshot: Structure, name: str) -> Relation:
     """Return one relation of the live structure. Raises CannotTell."""
     now = live(cluster, snapshot.schemas)
-    return Relation(name, now.relations.get(name), now.children.get(name, {}), now.server_major)
+    aspects = now.relations.get(name)
+    if aspects is not None:
+        aspects = snapshot.comparable(aspects)
+    return Relation(name, aspects, now.children.get(name, {}), now.server_major, snapshot.first_format)
 
 
 def surplus(cluster: Cluster, snapshot: Structure) -> Surplus:
     """Return what exists besides the snapshot's tables, with the sequences' aspects. Raises CannotTell."""
     now = live(cluster, snapshot.schemas)
-    return Surplus(snapshot.schemas, now.relations, now.others, now.extensions, now.server_major)
+    return Surplus(
+        snapshot.schemas,
+        now.relations,
+        snapshot.comparable_objects(now.others),
+        now.extensions,
+        now.server_major,
+        snapshot.first_format,
+    )
 
 
 def write_snapshot(cluster: Cluster, schemas: Sequence[str], path: Path) -> Structure:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pytest_deploygate.clients.postgres.one_moment import Ask
 
 Row = tuple[Any, ...]
+_SECRET = re.compile("pass|secret|token|key|credential", re.IGNORECASE)
 #: oid of the relation, name of the aspect, its text.
 Line = tuple[int, str, str]
 
@@ -31,13 +33,14 @@ SELECT c.oid::int8, n.nspname || '.' || c.relname,
   CASE WHEN c.relkind = 'v' THEN array_to_string(c.reloptions, ', ') END,
   CASE WHEN c.relkind = 'f' THEN (SELECT s.srvname FROM pg_foreign_table f
     JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) END,
+  (SELECT f.ftoptions FROM pg_foreign_table f WHERE f.ftrelid = c.oid), c.relispopulated,
   (SELECT i.inhparent::int8 FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition)
 FROM wanted JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 _COLUMNS = """
 SELECT a.attrelid::int8, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
   pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text,
-  CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END
+  CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END, a.attfdwoptions
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_class c ON c.oid = a.attrelid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind <> 'S'
@@ -95,9 +98,28 @@ FROM (
 WHERE g.privilege_type <> 'MAINTAIN'
 GROUP BY 1, 2, 3
 """
+_STATISTICS = """
+SELECT stxrelid::int8, n.nspname || '.' || stxname, pg_get_statisticsobjdef(e.oid)
+FROM pg_statistic_ext e JOIN pg_namespace n ON n.oid = e.stxnamespace WHERE stxrelid = ANY(%(oids)s::oid[])
+"""
+# Range partitions come and go with time; those of a list or by hash, and default partitions, do not.
+LASTING_PARTITIONS = """
+SELECT c.oid::int8, pg_get_expr(c.relpartbound, c.oid)
+FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid JOIN pg_partitioned_table p ON p.partrelid = i.inhparent
+WHERE c.oid = ANY(%(oids)s::oid[]) AND (p.partstrat <> 'r' OR pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT')
+"""
 _FUNCTIONS = """
 SELECT n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
-  pg_get_userbyid(p.proowner), p.prosecdef, p.prokind::text, l.lanname,
+  pg_get_userbyid(p.proowner), pg_get_function_arguments(p.oid), p.proisstrict,
+  CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END,
+  (SELECT concat_ws(', ', 'state function ' || g.aggtransfn::oid::regprocedure, 'state type ' || format_type(g.aggtranstype, NULL),
+     'initial state ' || g.agginitval, 'final function ' || nullif(g.aggfinalfn::oid, 0)::regprocedure,
+     'combine function ' || nullif(g.aggcombinefn::oid, 0)::regprocedure,
+     'moving state function ' || nullif(g.aggmtransfn::oid, 0)::regprocedure,
+     'moving inverse function ' || nullif(g.aggminvtransfn::oid, 0)::regprocedure,
+     'sort operator ' || nullif(g.aggsortop, 0)::regoperator)
+   FROM pg_aggregate g WHERE g.aggfnoid = p.oid),
+  p.prosecdef, p.prokind::text, l.lanname,
   coalesce(pg_get_function_result(p.oid), 'nothing'),
   md5(concat_ws('|', p.prosrc, p.probin, {body})),
   CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
@@ -132,11 +154,60 @@ SELECT n.nspname, pg_get_userbyid(n.nspowner),
 FROM pg_namespace n LEFT JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) g ON true
 WHERE n.nspname = ANY(%(schemas)s) GROUP BY 1, 2, 3
 """
+_DATABASE = """
+SELECT pg_get_userbyid(d.datdba), CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
+  string_agg(DISTINCT g.privilege_type || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ')
+FROM pg_database d LEFT JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) g ON true
+WHERE d.datname = current_database() GROUP BY 1, 2
+"""
+_DEFAULT_PRIVILEGES = """
+SELECT 'default privileges of ' || pg_get_userbyid(a.defaclrole) || coalesce(' in schema ' || n.nspname, '') || ' on '
+    || CASE a.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions'
+       WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE 'large objects' END,
+  CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END,
+  string_agg(DISTINCT g.privilege_type || CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ')
+FROM pg_default_acl a LEFT JOIN pg_namespace n ON n.oid = a.defaclnamespace
+LEFT JOIN LATERAL aclexplode(a.defaclacl) g ON g.privilege_type <> 'MAINTAIN'
+WHERE a.defaclnamespace = 0 OR n.nspname = ANY(%(schemas)s) GROUP BY 1, 2
+"""
+_SERVERS = """
+SELECT s.srvname, pg_get_userbyid(s.srvowner), w.fdwname, s.srvtype, s.srvversion, s.srvoptions,
+  (SELECT array_agg(m.usename ORDER BY m.usename) FROM pg_user_mappings m WHERE m.srvid = s.oid)
+FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+WHERE NOT EXISTS (SELECT FROM pg_depend d
+  WHERE d.classid = 'pg_foreign_server'::regclass AND d.objid = s.oid AND d.deptype = 'e')
+"""
+_EVENT_TRIGGERS = """
+SELECT e.evtname, pg_get_userbyid(e.evtowner), e.evtevent, array_to_string(e.evttags, ', '),
+  e.evtfoid::regprocedure::text, e.evtenabled::text
+FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM pg_depend d
+  WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
+"""
+_PUBLICATIONS = """
+SELECT p.pubname, pg_get_userbyid(p.pubowner), p.puballtables, concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
+  CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END,
+  CASE WHEN p.pubtruncate THEN 'truncate' END, CASE WHEN p.pubviaroot THEN 'by the partitioned table' END)
+FROM pg_publication p
+"""
+# Column lists, row filters and schemas of publications exist since PostgreSQL 15.
+_PUBLISHED = """
+SELECT p.pubname, 'table ' || n.nspname || '.' || c.relname, {what}
+FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid JOIN pg_class c ON c.oid = r.prrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+"""
+_PUBLISHED_PART = """
+concat_ws(' ', 'columns (' || (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum = ANY(r.prattrs)) || ')',
+  'where ' || pg_get_expr(r.prqual, r.prrelid))"""
+_PUBLISHED_SCHEMAS = """
+SELECT p.pubname, 'schema ' || n.nspname, 'all its tables' FROM pg_publication_namespace r
+JOIN pg_publication p ON p.oid = r.pnpubid JOIN pg_namespace n ON n.oid = r.pnnspid
+"""
 
 
 def relation_aspects(row: Row) -> dict[str, str]:
     """Return the lines from a relation's own row."""
-    _, _, kind, owner, unlogged, security, forced, key, view, options, server, _ = row
+    _, name, kind, owner, unlogged, security, forced, key, view, options, server, foreign, populated, _ = row
     said = {
         "kind": kind,
         "owner": owner,
@@ -146,8 +217,16 @@ def relation_aspects(row: Row) -> dict[str, str]:
         "definition": " ".join((view or "").split()),
         "options": options,
         "server": server,
+        "foreign options": _options(foreign),
+        "contents": "" if populated else f"none, so queries of it fail: REFRESH MATERIALIZED VIEW {name}",
     }
-    return {name: str(text) for name, text in said.items() if text}
+    return {aspect: str(text) for aspect, text in said.items() if text}
+
+
+def _options(options: Sequence[str] | None) -> str:
+    """Return the options of a foreign object, by name. What may be a secret is only said to be there."""
+    pairs = sorted(option.partition("=") for option in options or ())
+    return ", ".join(f"{name} {'(set)' if _SECRET.search(name) else repr(value)}" for name, _, value in pairs)
 
 
 def lines(ask: Ask, oids: Sequence[int]) -> Iterator[Line]:
@@ -159,7 +238,7 @@ def lines(ask: Ask, oids: Sequence[int]) -> Iterator[Line]:
 
 
 def _column(row: Row) -> Line:
-    oid, name, kind, not_null, default, identity, generated, collation = row
+    oid, name, kind, not_null, default, identity, generated, collation, foreign = row
     text = str(kind)
     if collation:
         text += f" COLLATE {collation}"
@@ -171,6 +250,8 @@ def _column(row: Row) -> Line:
         text += f" GENERATED ALWAYS AS ({default}) {'STORED' if generated == 's' else 'VIRTUAL'}"
     elif default is not None:
         text += f" DEFAULT {default}"
+    if foreign:
+        text += f" OPTIONS ({_options(foreign)})"
     return int(oid), f"column {name}", text
 
 
@@ -223,6 +304,11 @@ def _grant(row: Row) -> Line:
     return int(oid), f"grant to {grantee}{f' on column {column}' if column else ''}", _by_name(privileges)
 
 
+def _statistics(row: Row) -> Line:
+    oid, name, definition = row
+    return int(oid), f"statistics {name}", str(definition)
+
+
 _PARTS: tuple[tuple[str, Callable[[Row], Line]], ...] = (
     (_CONSTRAINTS, _constraint),
     (_TRIGGERS, _trigger),
@@ -231,11 +317,16 @@ _PARTS: tuple[tuple[str, Callable[[Row], Line]], ...] = (
     (_REPLICA_IDENTITY, _replica_identity),
     (_POLICIES, _policy),
     (_GRANTS, _grant),
+    (_STATISTICS, _statistics),
 )
 
 
 def others(ask: Ask, schemas: Sequence[str], server_major: int) -> dict[str, dict[str, str]]:
-    """Read what is not a relation: functions, types and the schemas themselves, each with its lines."""
+    """Read what is not a relation, each with its lines.
+
+    These are functions, types, the schemas and the database themselves, default privileges, foreign servers, event
+    triggers and publications.
+    """
     # Functions with an SQL-standard body (since 14) have no source text.
     body = "pg_get_function_sqlbody(p.oid)" if server_major >= 14 else "NULL"
     wanted = {"schemas": list(schemas)}
@@ -248,14 +339,75 @@ def others(ask: Ask, schemas: Sequence[str], server_major: int) -> dict[str, dic
         schema = found.setdefault(f"schema {name}", {"owner": str(owner)})
         if grantee is not None:
             schema[f"grant to {grantee}"] = _by_name(privileges)
+    found |= _of_the_database(ask, wanted) | _publications(ask, server_major)
     return dict(sorted(found.items()))
 
 
+def _of_the_database(ask: Ask, wanted: dict[str, list[str]]) -> dict[str, dict[str, str]]:
+    """Read the database's own privileges. Its name differs between environments and is left out."""
+    found: dict[str, dict[str, str]] = {}
+    for owner, grantee, privileges in sorted(ask(_DATABASE), key=str):
+        database = found.setdefault("database", {"owner": str(owner)})
+        if grantee is not None:
+            database[f"grant to {grantee}"] = _by_name(privileges)
+    for name, grantee, privileges in sorted(ask(_DEFAULT_PRIVILEGES, wanted), key=str):
+        default = found.setdefault(str(name), {})
+        if grantee is not None:
+            default[f"grant to {grantee}"] = _by_name(privileges)
+    for name, owner, wrapper, kind, version, options, users in ask(_SERVERS):
+        found[f"foreign server {name}"] = {
+            "owner": str(owner),
+            "wrapper": " ".join(str(word) for word in (wrapper, kind, version) if word),
+            "foreign options": _options(options),
+            "user mappings": ", ".join(users or ()),
+        }
+    for name, owner, event, tags, function, enabled in ask(_EVENT_TRIGGERS):
+        found[f"event trigger {name}"] = {
+            "owner": str(owner),
+            "definition": f"ON {event}{f' WHEN TAG IN ({tags})' if tags else ''} EXECUTE FUNCTION {function}"
+            f"{_ENABLED[enabled]}",
+        }
+    return found
+
+
+def _publications(ask: Ask, server_major: int) -> dict[str, dict[str, str]]:
+    found = {
+        f"publication {name}": {"owner": str(owner), "publishes": str(operations)}
+        | ({"all tables": "yes"} if everything else {})
+        for name, owner, everything, operations in ask(_PUBLICATIONS)
+    }
+    newer = server_major >= 15
+    members = ask(_PUBLISHED.format(what=_PUBLISHED_PART if newer else "''"))
+    members += ask(_PUBLISHED_SCHEMAS) if newer else []
+    for name, member, part in sorted(members):
+        found[f"publication {name}"][str(member)] = str(part) or "all rows and columns"
+    return found
+
+
 def _function(row: Row) -> tuple[str, dict[str, str]]:
-    name, owner, definer, kind, language, result, digest, volatility, settings, execute = row
+    (
+        name,
+        owner,
+        arguments,
+        strict,
+        parallel,
+        aggregate,
+        definer,
+        kind,
+        language,
+        result,
+        digest,
+        volatility,
+        settings,
+        execute,
+    ) = row
     what = {"p": "procedure", "a": "aggregate", "w": "window function"}.get(str(kind), "function")
     return f"{what} {name}", {
         "owner": str(owner),
+        "arguments": str(arguments),
+        "on null input": "returns null (STRICT)" if strict else "called",
+        "parallel": str(parallel),
+        "aggregate": str(aggregate or ""),
         "returns": str(result),
         "language": str(language),
         "security": "definer" if definer else "invoker",

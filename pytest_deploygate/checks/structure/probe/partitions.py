@@ -9,9 +9,10 @@ from typing import Any
 
 from psycopg import sql
 
-from pytest_deploygate.checks.structure.facts import Partition, Partitions
+from pytest_deploygate.checks.structure.facts import Partition, Partitions, is_key
 from pytest_deploygate.checks.structure.section import Partitioned
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import another_case, identifier
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 
 MOST_DEFAULT_ROWS = 1_000_000
@@ -23,7 +24,7 @@ FROM (SELECT to_regclass(%(table)s) AS oid) t LEFT JOIN pg_class c ON c.oid = t.
 LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 """
 _CHILDREN = """
-SELECT n.nspname || '.' || c.relname, pg_get_expr(c.relpartbound, c.oid)
+SELECT n.nspname || '.' || c.relname, pg_get_expr(c.relpartbound, c.oid), format('%%I.%%I', n.nspname, c.relname)
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE i.inhparent = %(table)s::regclass AND c.relispartition ORDER BY 1
 """
@@ -47,13 +48,13 @@ def _read(ask: Ask, partitioned: Partitioned) -> Partitions:
     name = partitioned.table
     now, relkind, strategy, key = ask(_KIND, {"table": name})[0]
     if relkind is None:
-        return Partitions(name, None, "", now)
+        return Partitions(name, None, "", now, near=another_case(ask, name))
     kind = {"r": "range", "l": "list", "h": "hash"}.get(strategy, "table") if relkind == "p" else "table"
     if kind != "range":
         return Partitions(name, kind, key, now)
     children = ask(_CHILDREN, {"table": name})
-    default = next((child for child, bound in children if bound == "DEFAULT"), None)
-    ranges, unread = _ranges([(child, bound) for child, bound in children if bound != "DEFAULT"])
+    default, quoted = next(((child, q) for child, bound, q in children if bound == "DEFAULT"), (None, ""))
+    ranges, unread = _ranges([(child, bound) for child, bound, _ in children if bound != "DEFAULT"])
     return Partitions(
         table=name,
         kind=kind,
@@ -62,9 +63,9 @@ def _read(ask: Ask, partitioned: Partitioned) -> Partitions:
         ranges=ranges,
         unread=unread,
         default=default,
-        default_rows=_count(ask, default) if default else None,
+        default_rows=_count(ask, quoted) if default else None,
         # With another key the bounds are not times of the column; the judge reports the wrong key.
-        scanned=_scanned(ask, partitioned, ranges, now) if partitioned.column in key else None,
+        scanned=_scanned(ask, partitioned, ranges, now) if is_key(key, partitioned.column) else None,
         total=len(children),
     )
 
@@ -97,9 +98,9 @@ def _moment(text: str) -> datetime | None:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def _count(ask: Ask, default: str) -> int:
+def _count(ask: Ask, quoted: str) -> int:
     """Count the rows of the default partition itself: statistics are -1 before ANALYZE."""
-    table = sql.Identifier(*default.split(".", 1))
+    table = sql.SQL(quoted)  # quoted by the server
     query = sql.SQL("SELECT count(*) FROM (SELECT FROM {} LIMIT {}) rows").format(table, MOST_DEFAULT_ROWS)
     return int(ask(query)[0][0])
 
@@ -113,7 +114,7 @@ def _scanned(ask: Ask, partitioned: Partitioned, ranges: tuple[Partition, ...], 
     query = sql.SQL(
         "EXPLAIN (FORMAT JSON, VERBOSE) SELECT count(*) FROM {} WHERE {} >= {} AND {} < {}"
     ).format(
-        sql.Identifier(*partitioned.table.split(".", 1)),
+        identifier(partitioned.table),
         sql.Identifier(partitioned.column),
         str(here.start),
         sql.Identifier(partitioned.column),

@@ -9,7 +9,9 @@ from pytest_deploygate.checks.structure.facts import Plan
 from pytest_deploygate.checks.structure.probe.indexes import index_states, topmost
 from pytest_deploygate.checks.structure.section import IndexedQuery
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import another_case
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
+from pytest_deploygate.fields.names import plain
 
 _PAGES = """
 SELECT n.nspname || '.' || c.relname,
@@ -30,7 +32,9 @@ def plan(cluster: Cluster, query: IndexedQuery) -> Plan:
             possible, unavoidable = _explain(ask, query.sql, parents)
     wanted = query.uses
     known = {word for name in parents for word in (name, name.partition(".")[2])}
-    return Plan(query.name, used, sizes, possible, unavoidable, bool(wanted) and wanted not in known)
+    absent = bool(wanted) and plain(wanted or "") not in known
+    near = another_case(lambda *asked: cluster.rows(cluster.primary, *asked), wanted or "") if absent else ""
+    return Plan(query.name, used, sizes, possible, unavoidable, absent, near)
 
 
 def _explain(

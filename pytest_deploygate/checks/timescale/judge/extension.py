@@ -10,6 +10,7 @@ from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
 from pytest_deploygate.checks.timescale.judge.jobs import health
 from pytest_deploygate.checks.timescale.section import Timescale
+from pytest_deploygate.fields.names import plain
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
@@ -30,8 +31,8 @@ def expected(section: Timescale) -> Expected:
     """Return what a section expects of the extension."""
     return Expected(
         section,
-        {(RETENTION, entry.table) for entry in section.retention or ()}
-        | {(COLUMNSTORE, entry.table) for entry in section.columnstore or ()}
+        {(RETENTION, plain(entry.table)) for entry in section.retention or ()}
+        | {(COLUMNSTORE, plain(entry.table)) for entry in section.columnstore or ()}
         | {(REFRESH, entry.view) for entry in section.aggregates or ()},
     )
 

@@ -24,6 +24,7 @@ from pytest_deploygate.checks.timescale.probe import extension as timescale
 from pytest_deploygate.checks.timescale.probe.extension import Catalog
 from pytest_deploygate.checks.timescale.section import ContinuousAggregate
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
+from pytest_deploygate.fields.names import plain, written
 from pytest_deploygate.model import CannotTell
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,7 +45,7 @@ def read(
 ) -> AggregateFacts:
     """Read and recompute a continuous aggregate. Raises CannotTell."""
     known = timescale.catalog(cluster, tables)
-    found = known.aggregates.get(expected.view)
+    found = known.aggregates.get(plain(expected.view))
     if found is None:
         return AggregateFacts(expected.view, known.now)
     connection = cluster.connect(cluster.primary)
@@ -83,7 +84,7 @@ def _read(
         job=job,
         outside_scheduler=outside,
         watermark=watermark,
-        newest_raw=extent(connection, found.raw, _time_column(known, found.raw))[1],
+        newest_raw=extent(connection, _written(found.raw), _time_column(known, found.raw))[1],
         pending=_cut(changed, window, watermark),
         # Every aggregate has the log's first entry, from the beginning of time to the first refresh.
         out_of_reach=_cut([c for c in changed if c[0] > _FIRST], (_FIRST, window[0]), watermark),
@@ -106,8 +107,8 @@ def _compare(
 ) -> tuple[Comparison, ...]:
     """Compare everything but the pending ranges, from the first whole bucket to the watermark."""
     as_table = _as_aggregate(expected, found, _time_column(known, found.raw))
-    oldest_raw = extent(connection, found.raw, as_table.time_column)[0]
-    oldest_bucket = extent(connection, found.view, expected.bucket)[0]
+    oldest_raw = extent(connection, as_table.source, as_table.time_column)[0]
+    oldest_bucket = extent(connection, expected.view, expected.bucket)[0]
     if oldest_raw is None or facts.watermark is None:
         return ()
     # If nothing is stored, every raw row's bucket is missing; buckets are aligned with the epoch.
@@ -129,15 +130,20 @@ def _as_aggregate(expected: ContinuousAggregate, found: timescale.Aggregate, tim
     bucket = '"' + expected.bucket.replace('"', '""') + '"'
     return Aggregate(
         relation=expected.view,
-        bucket=expected.bucket,
+        bucket=written(expected.bucket),
         width=expected.width,
-        key=expected.key,
+        key=[written(name) for name in expected.key],
         recompute=f"SELECT * FROM ({definition}) deploygate_raw WHERE {bucket} >= %(start)s AND {bucket} < %(end)s",  # noqa: S608 (the view's own definition)
-        source=found.raw,
-        time_column=time_column,
+        source=_written(found.raw),
+        time_column=written(time_column),
         tolerance=expected.tolerance,
         max_buckets=expected.max_buckets,
     )
+
+
+def _written(catalog: str) -> str:
+    """Return how schema.name of the catalog is written."""
+    return written(*catalog.split(".", 1))
 
 
 def _time_column(known: Catalog, raw: str) -> str:

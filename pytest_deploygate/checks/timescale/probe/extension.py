@@ -18,8 +18,10 @@ from psycopg import sql
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts
 from pytest_deploygate.checks.timescale.facts import Chunk, Dimension, Extension, Hypertable, Job, Settings
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.names import identifier
 from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
+from pytest_deploygate.fields.names import plain
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.model import CannotTell
 
@@ -140,7 +142,8 @@ def read(ask: Ask, tables: Sequence[str]) -> Catalog:
     views = {aggregate.materialization: aggregate.view for aggregate in found}
     # An aggregate over another aggregate has the other's materialization as its raw rows.
     aggregates = {a.view: replace(a, raw=views.get(a.raw, a.raw)) for a in found}
-    wanted = [aggregates[name].materialization if name in aggregates else name for name in tables]
+    named = [plain(table) for table in tables]
+    wanted = [aggregates[name].materialization if name in aggregates else name for name in named]
     dimensions: dict[str, tuple[Dimension, ...]] = _grouped(ask(_DIMENSIONS), views, Dimension)
     chunks: dict[str, tuple[Chunk, ...]] = _grouped(ask(_CHUNKS, {"tables": wanted}), views, Chunk)
     return Catalog(
@@ -156,10 +159,9 @@ def read(ask: Ask, tables: Sequence[str]) -> Catalog:
         scanned={
             table: read_ones
             for table in tables
-            if table not in aggregates
-            and table in chunks
-            and (read_ones := _scanned(ask, table, dimensions[table][0].column, chunks[table], now))
-            is not None
+            if (name := plain(table)) not in aggregates
+            and name in chunks
+            and (read_ones := _scanned(ask, table, dimensions[name][0].column, chunks[name], now)) is not None
         },
     )
 
@@ -169,16 +171,17 @@ def hypertable(cluster: Cluster, table: str, tables: Sequence[str], *, outside: 
     found = catalog(cluster, tables)
     if found.version is None:
         raise CannotTell(_without(cluster.settings))
+    name = plain(table)
     scanned = found.scanned.get(table)
     return Hypertable(
         table=table,
         now=found.now,
         exists=table in found.relations,
-        hypertable=table in found.dimensions,
-        dimensions=found.dimensions.get(table, ()),
-        chunks=found.chunks.get(table, ()),
-        settings=found.settings.get(table),
-        jobs=tuple(job for job in found.jobs if job.table == table),
+        hypertable=name in found.dimensions,
+        dimensions=found.dimensions.get(name, ()),
+        chunks=found.chunks.get(name, ()),
+        settings=found.settings.get(name),
+        jobs=tuple(job for job in found.jobs if job.table == name),
         outside_scheduler=outside,
         scanned=scanned if isinstance(scanned, int) else None,
         problem=scanned if isinstance(scanned, str) else "",
@@ -226,7 +229,7 @@ def _scanned(ask: Ask, table: str, column: str, chunks: Sequence[Chunk], now: da
     name = sql.Identifier(column)
     query = sql.SQL(
         "EXPLAIN (FORMAT JSON, VERBOSE) SELECT count(*) FROM {} WHERE {} >= {} AND {} < {}"
-    ).format(sql.Identifier(*table.split(".", 1)), name, str(here[-1].start), name, str(here[-1].end))
+    ).format(identifier(table), name, str(here[-1].start), name, str(here[-1].end))
     ask("SAVEPOINT deploygate_explain")
     try:
         plan = ask(query)[0][0][0]["Plan"]

@@ -6,7 +6,6 @@ import csv
 import io
 import time
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 import psycopg
@@ -16,6 +15,7 @@ from pytest_deploygate.checks.way_back.facts import Clients, OldSideSeen
 from pytest_deploygate.checks.way_back.section.fence import Fence, OldFront
 from pytest_deploygate.clients import haproxy as haproxy_socket
 from pytest_deploygate.clients.postgres.cluster import explain
+from pytest_deploygate.fields.names import matches
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
@@ -62,7 +62,7 @@ def _look(
     rose = [
         (name, count - before.get(name, 0)) for name, count in after.items() if count != before.get(name, 0)
     ]
-    left_out = [name for name, _ in rose if any(fnmatchcase(name, one) for one in fence.ignore)]
+    left_out = [name for name, _ in rose if any(matches(name, one) for one in fence.ignore)]
     read_only, clients = connection.execute(_READ_ONLY).fetchone(), connection.execute(_CLIENTS).fetchall()
     whole = isinstance(first, int) and isinstance(last, int)
     return OldSideSeen(

@@ -18,12 +18,14 @@ def main(folder: str, url: str, table: str, ini: str) -> None:
     from sqlalchemy import create_engine, pool, text  # noqa: PLC0415
 
     from pytest_deploygate.checks.migrations.probe import alembic_scripts  # noqa: PLC0415
+    from pytest_deploygate.fields.names import parts  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", folder.replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     scripts = alembic_scripts.directory(Path(folder), Path(ini) if ini else None)
-    schema, _, name = table.rpartition(".")
+    *schemas, name = parts(table)
+    schema = schemas[0] if schemas else ""
     engine = create_engine(url, poolclass=pool.NullPool)
 
     def steps(revision: Any, context: Any) -> Any:
