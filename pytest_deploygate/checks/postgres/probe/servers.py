@@ -41,9 +41,9 @@ SELECT pg_is_in_recovery(),
     (SELECT pid FROM idle), (SELECT coalesce(usename, '?') FROM idle), (SELECT application_name FROM idle),
     (SELECT clock_timestamp() - xact_start FROM idle)
 """
-# Since 15, the database itself has a collation version too.
+# Since 15, the database itself has a collation version too. ICU's locale has a column of its own, renamed in 17.
 _DATABASE_COLLATION = """
-SELECT datcollate FROM pg_database WHERE datname = current_database()
+SELECT coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', datcollate) FROM pg_database d WHERE datname = current_database()
     AND datcollversion <> pg_database_collation_actual_version(oid)
 """
 # Roles whose commits do not wait for the disk, by ALTER ROLE or ALTER DATABASE.
