@@ -189,7 +189,7 @@ class ReplicaUnderLoad:
 
     `drained_s` is the time after the load until it had the primary's last position and every acknowledged id,
     None if it never had. `phantom` counts ids on it that were never written. On a delayed replica only the
-    position is compared (`ids_read` is false).
+    position is compared (`ids_read` is false). `paused`: its replay was paused at the end.
     """
 
     node: str
@@ -204,3 +204,4 @@ class ReplicaUnderLoad:
     phantom: int
     problem: str
     lag: OwnLag = field(default_factory=OwnLag)
+    paused: bool = False
