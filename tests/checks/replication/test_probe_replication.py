@@ -56,6 +56,7 @@ def test_a_healthy_cluster_passes_and_nothing_is_left_behind(nodes):
     assert set(seen.verdicts.values()) == {Verdict.PASS}, seen
     assert len(seen) == 5
     assert nodes.sql("db1", "SELECT count(*) FROM deploygate.deploygate_replication") == [(0,)]
+    assert "left behind: the table deploygate.deploygate_replication" in " ".join(seen["cluster"].notes)
 
 
 def test_rows_of_a_crashed_run_go_after_an_hour(nodes):
