@@ -108,6 +108,20 @@ def test_a_lost_slot_that_nobody_owns_fails(server: Scratch) -> None:
     assert "slot old on db1 is lost" in found.reason
 
 
+@pytest.mark.parametrize("slot", ["db3", "db2", "moved_away"])
+def test_an_inactive_slot_is_not_hidden_by_its_name(server: Scratch, slot: str) -> None:
+    """Left by a replica that streams without it now, or that moved to another upstream: it holds WAL all the same."""
+    server.sql("db1", f"SELECT pg_create_physical_replication_slot('{slot}', true)")
+    try:
+        found = [judged(server, name) for name in ("cluster", "db2", "db3")]
+    finally:
+        server.sql("db1", f"SELECT pg_drop_replication_slot('{slot}')")
+    bad = [one for one in found if one.verdict is Verdict.FAIL]
+    assert bad, [one.reason for one in found]
+    assert f"slot {slot}" in " ".join(one.reason for one in bad)
+    assert "inactive" in " ".join(one.reason for one in bad)
+
+
 @pytest.mark.parametrize(
     ("on", "off", "verdict"),
     [

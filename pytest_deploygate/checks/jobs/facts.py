@@ -27,7 +27,8 @@ class LastRunFacts:
 class ScheduleFacts:
     """A schedule as found. `expressions` are its cron expressions (one per line that names the job), in time zone `zone`.
 
-    A systemd timer has `last_due` and `next_due` instead of expressions. `enabled` is false for a line that is
+    A systemd timer has `last_due` (its last trigger) and `next_due` instead of expressions. `dues` are the times at which it
+    was due by its calendar, oldest first; None if the host's systemd could not be asked, or if it has no calendar. `enabled` is false for a line that is
     commented out, a timer that is disabled or not active, or an inactive pg_cron job; `detail` says which.
     `wrong` states why the scheduler rejects the entry.
     """
@@ -44,6 +45,7 @@ class ScheduleFacts:
     detail: str = ""
     wrong: str = ""
     problem: str = ""
+    dues: tuple[datetime, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

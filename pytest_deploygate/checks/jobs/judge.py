@@ -146,7 +146,13 @@ def _in_time(measurement: JobFacts, criterion: BackupJob) -> Judgement:
             f"{words_for(slack)} has passed: find out why the scheduler did not start it, then run it by hand",
             (reading,),
         )
-    return Judgement(Verdict.PASS, "", (reading,))
+    notes: tuple[str, ...] = ()
+    if measurement.schedule.kind == "systemd" and measurement.schedule.dues is None:
+        notes = (
+            f"when {job} was due is read from the last trigger of {measurement.schedule.where}: it has no calendar, or "
+            "`systemd-analyze calendar` could not be asked on its host; triggers that were missed are not seen",
+        )
+    return Judgement(Verdict.PASS, "", (reading,), notes)
 
 
 def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
@@ -155,6 +161,8 @@ def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
     Raises CronSimError, ValueError or KeyError for an invalid time or zone.
     """
     if schedule.kind == "systemd":
+        if schedule.dues:
+            return max((due for due in schedule.dues if due <= until), default=None)
         due, following = schedule.last_due, schedule.next_due
         if due is None or due <= until:
             return due

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# A $ within a name begins no quote.
 _PIECE = re.compile(
-    r"--[^\n]*|/\*|(?:[eE])?'|\"(?:[^\"]|\"\")*\"|\$(?:[A-Za-z_][A-Za-z_0-9]*)?\$|;|[^'\"$;/\-eE]+|.",
+    r"--[^\n]*|/\*|(?:[eE])?'|\"(?:[^\"]|\"\")*\"|\$(?:[A-Za-z_][A-Za-z_0-9]*)?\$|;|[^\W\d][\w$]*|\d+|[^'\"$;/\-\w]+|.",
     re.DOTALL,
 )
 _PLAIN = re.compile(r"(?:[^']|'')*'")

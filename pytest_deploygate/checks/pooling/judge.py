@@ -211,6 +211,15 @@ def judge_pressure(found: Evidence[PressureFacts], expected: Pressure) -> Judgem
         f"{facts.clients} clients (the server accepts {facts.max_connections}) all got answers, {facts.answers} in total, "
         f"the slowest in {words_for(facts.slowest_s)}, over {facts.most_servers} server connections{on}",
         readings,
+        _left(facts) if found.ran_now else (),
+    )
+
+
+def _left(facts: PressureFacts) -> tuple[str, ...]:
+    """Name what the test leaves behind: only an administrator of the pooler may close its server connections."""
+    return (
+        f"left behind: {facts.pooler} keeps up to {facts.most_servers} idle server connections of the gate's role until its "
+        "server_idle_timeout",
     )
 
 

@@ -60,12 +60,33 @@ class CacheFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """A line of pg_hba.conf by which clients log in without a password. `address` is as PostgreSQL shows it; empty: a socket."""
+
+    line: int
+    address: str
+    databases: str
+    users: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """The session that has been idle within its transaction for longest: its process, role, application and transaction's age."""
+
+    pid: int
+    role: str
+    application: str
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class ServerState:
     """One server. `settings` holds values as SHOW prints them, `sizes` bytes; `None` means hidden.
 
     `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
     indexes were built. `prepared` is the oldest prepared transaction: its name and age. `asynchronous` are roles and databases
-    with a synchronous_commit=off of their own.
+    with a synchronous_commit=off of their own. `trust` is None if pg_hba.conf is hidden; then `unasked` tells whether the
+    gate's role itself gets in from here without its password (None: not tried); `local`: its address is this host's own. `unseen_sessions` hide their state from us.
     """
 
     node: str
@@ -83,6 +104,11 @@ class ServerState:
     prepared: tuple[str, timedelta] | None
     hidden: tuple[str, ...] = ()
     asynchronous: tuple[str, ...] = ()
+    trust: tuple[Trust, ...] | None = None
+    unasked: bool | None = None
+    local: bool = False
+    idle: Idle | None = None
+    unseen_sessions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,3 +24,8 @@ def needs(sections: Sections) -> Iterator[Need]:
     yield BesideSql(
         ("db.cluster",), "a superuser's pg_checksums and a stopped server, only to add missing data checksums"
     )
+    if sections.get("expected_servers"):
+        yield BesideSql(
+            ("db.cluster",),
+            "optional: SELECT on pg_hba_file_rules and EXECUTE on pg_hba_file_rules(), to see logins without a password (trust)",
+        )

@@ -51,7 +51,8 @@ class PrimaryFacts:
 
     `standbys` are all rows of the primary's pg_stat_replication, `extra` those of no expected replica;
     `streaming` names the replicas that some node of the cluster sends to. `read_only_by` is the source of
-    default_transaction_read_only (pg_settings.source), if it is on for more than the gate's own role.
+    default_transaction_read_only (pg_settings.source), if it is on for more than the gate's own role. `marker_table` is the
+    gate's own table, which stays there without rows.
     """
 
     primary: Server
@@ -62,6 +63,7 @@ class PrimaryFacts:
     slots: tuple[Slot, ...]
     problem: str
     read_only_by: str = ""
+    marker_table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class ReplicaUnderLoad:
 
     `drained_s` is the time after the load until it had the primary's last position and every acknowledged id,
     None if it never had. `phantom` counts ids on it that were never written. On a delayed replica only the
-    position is compared (`ids_read` is false).
+    position is compared (`ids_read` is false). `paused`: its replay was paused at the end.
     """
 
     node: str
@@ -204,3 +206,4 @@ class ReplicaUnderLoad:
     phantom: int
     problem: str
     lag: OwnLag = field(default_factory=OwnLag)
+    paused: bool = False

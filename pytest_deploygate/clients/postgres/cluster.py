@@ -93,6 +93,8 @@ class Cluster:
                 connection = self._reading(node)
                 try:
                     return _fetch(connection, query, parameters)
+                except psycopg.errors.LockNotAvailable as error:
+                    raise CannotTell(f"{explain(node, error)}{_blockers(connection)}") from error
                 except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                     if connection.broken or connection.closed:
                         self._open.pop(node.name, None)
@@ -227,6 +229,30 @@ def _fetch(connection: Connection, query: Query, parameters: Parameters) -> list
         return cursor.fetchall() if cursor.description else []
 
 
+#: Who holds locks that keep others from reading, the oldest transaction first.
+_BLOCKERS = """
+SELECT l.pid, coalesce(a.usename, '?'), coalesce(a.application_name, ''), string_agg(DISTINCT l.relation::regclass::text, ', ')
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p', 'm')
+LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.granted AND l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+GROUP BY 1, 2, 3, a.xact_start ORDER BY a.xact_start LIMIT 3
+"""
+
+
+def _blockers(connection: Connection) -> str:
+    """Name the sessions that keep tables from being read, after a statement of ours waited in vain; best effort."""
+    try:
+        rows = _fetch(connection, _BLOCKERS, None)
+    except psycopg.Error:
+        return ""
+    found = [
+        f"process {pid} of {role}{f' ({name})' if name else ''} holds ACCESS EXCLUSIVE on {tables}"
+        for pid, role, name, tables in rows
+    ]
+    return f": {'; '.join(found)}; end its transaction, or run again after it" if found else ""
+
+
 #: The next step if a connection fails, by the message of libpq or the server.
 _NEXT_STEPS = (
     ("connection refused", "start it, or correct host and port in the inventory"),
@@ -248,6 +274,8 @@ def explain(node: Node, error: psycopg.Error) -> str:
     at = f"{node.name} ({node.host}:{node.port})"
     if isinstance(error, psycopg.errors.QueryCanceled):
         return f"{at} did not answer within the statement timeout: {redact(text)}"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return f"{at} did not give a lock within lock_timeout: another session holds it"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{at} denies permission: {redact(text)}; grant it to the gate's role"
     if isinstance(error, psycopg.OperationalError):

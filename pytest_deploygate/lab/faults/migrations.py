@@ -111,6 +111,6 @@ REFUSED = Fault(
         "CREATE INDEX CONCURRENTLY readings_value_idx ON platform.readings (value);\n",
     ),
     _withdraw("0005_concurrently.sql"),
-    says="partitioned table",
+    says="ATTACH PARTITION",
     scope="phase2 and guard",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
+from pytest_deploygate.checks.migrations.judge import known_sql
 from pytest_deploygate.checks.migrations.judge import lint as migration_lint
 from pytest_deploygate.checks.migrations.probe.lint import _table, referenced_by
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
@@ -94,3 +95,42 @@ def test_a_new_table_that_locks_an_old_one_needs_a_lock_timeout(text):
     assert "[lock-timeout]" in found.reason
     assert "on a.t," in found.reason
     assert lint(LIMITED + text).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT '' \\gexec SELECT 1",
+        "COPY t FROM PROGRAM ''",
+        "SET session_replication_role = replica",
+        "INSERT INTO t SELECT 1 ON CONFLICT (x) DO UPDATE SET y = 1",
+    ],
+)
+def test_what_no_reading_can_tell_is_unknown(text):
+    assert list(known_sql.unknown(text, lambda _: False)) == [text]
+
+
+@pytest.mark.parametrize(
+    "text", ["COPY t FROM STDIN", "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "SET search_path = shop"]
+)
+def test_its_harmless_neighbour_is_known(text):
+    assert list(known_sql.unknown(text, lambda _: False)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        (
+            "CREATE TABLE a$b$c (x int); DROP TABLE big$b$",
+            ["CREATE TABLE a$b$c (x int)", "DROP TABLE big$b$"],
+        ),
+        ("SELECT date'2020-01-01'; SELECT 1", ["SELECT date''", "SELECT 1"]),
+        (r"SELECT type'\'; SELECT 1", ["SELECT type''", "SELECT 1"]),
+        (r"SELECT E'\';'; SELECT 1", ["SELECT ''", "SELECT 1"]),
+        ("DO $a$ x; $a$; SELECT 1", ["DO ''", "SELECT 1"]),
+        ("DO $$ x; $$; SELECT 1", ["DO ''", "SELECT 1"]),
+    ],
+)
+def test_dollars_and_letters_before_quotes(text, bare):
+
+    assert [each.bare for each in statements(text)] == bare

@@ -116,6 +116,13 @@ def test_pressure_on_record(changes, verdict, words):
     assert "opt_in: prod" in said.reason
 
 
+def test_what_a_pressure_test_leaves_behind_is_named():
+    now = pooling.judge_pressure(pressed(PRESSURE), Pressure(clients=80))
+    assert "keeps up to 20 idle server connections" in " ".join(now.notes)
+    then = pooling.judge_pressure(pressed(PRESSURE, ran_now=False), Pressure(clients=80))
+    assert "left behind" not in " ".join(then.notes)
+
+
 def test_a_busy_machine_is_not_a_small_pool():
     """3.06 s of a limit of 3 s, while others had the processors: inconclusive, also if clients waited in vain."""
     expected = Pressure.model_validate({"clients": 80, "answer_within": "3s"})

@@ -56,6 +56,7 @@ def test_a_healthy_cluster_passes_and_nothing_is_left_behind(nodes):
     assert set(seen.verdicts.values()) == {Verdict.PASS}, seen
     assert len(seen) == 5
     assert nodes.sql("db1", "SELECT count(*) FROM deploygate.deploygate_replication") == [(0,)]
+    assert "left behind: the table deploygate.deploygate_replication" in " ".join(seen["cluster"].notes)
 
 
 def test_rows_of_a_crashed_run_go_after_an_hour(nodes):
@@ -293,3 +294,27 @@ def test_a_failover_drill_loses_nothing_and_leaves_a_record(nodes, tmp_path):
         nodes.setting("db1", "synchronous_standby_names", None)
         cluster.close()
     assert nodes.sql("db1", "SELECT count(*) FROM deploygate.deploygate_replication") == [(0,)]
+
+
+def test_replay_that_is_paused_during_the_load_is_told_as_that(nodes):
+    """The rows that the replica lacks are not skipped: they are received and wait."""
+    pause = threading.Timer(0.7, nodes.sql, ["db3", "SELECT pg_wal_replay_pause()"])
+    cluster = Cluster(nodes.database(replication=QUICK | {"load": {"duration": "2s"}}), "deploygate")
+    bounds = bounds_of(cluster)
+    try:
+        pause.start()
+        db2, db3 = (
+            judge_write_load.judge_write_load(
+                write_load.under_write_load(cluster, node, bounds.load, bounds.max_lag_time.total_seconds()),
+                bounds,
+            )
+            for node in cluster.replicas
+        )
+    finally:
+        pause.join()
+        nodes.sql("db3", "SELECT pg_wal_replay_resume()")
+        cluster.close()
+    assert db2.verdict is Verdict.PASS, db2.reason
+    assert db3.verdict is Verdict.FAIL, db3.reason
+    assert "its replay is paused: run SELECT pg_wal_replay_resume()" in db3.reason
+    assert "rebuild" not in db3.reason

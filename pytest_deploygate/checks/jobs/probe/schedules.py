@@ -7,13 +7,14 @@ what does not exist has `found` = false. The judge distinguishes the two.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
 from pytest_deploygate.checks.jobs.facts import JobFacts, ScheduleFacts
-from pytest_deploygate.checks.jobs.probe import crontab
+from pytest_deploygate.checks.jobs.probe import calendar, crontab
 from pytest_deploygate.checks.jobs.probe.last_runs import read_last_run
 from pytest_deploygate.checks.jobs.section import BackupJob
 from pytest_deploygate.clients.host.shell import Shell, shell, unit_properties, unit_time
@@ -23,7 +24,7 @@ from pytest_deploygate.model import CannotTell
 
 _TIMER = (
     "LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "NextElapseUSecMonotonic",
-    "LastTriggerUSec", "Unit",
+    "LastTriggerUSec", "Unit", "TimersCalendar", "TimersMonotonic",
 )  # fmt: skip
 
 
@@ -53,7 +54,15 @@ def _timer(run: Shell, unit: str) -> ScheduleFacts:
         return ScheduleFacts("systemd", unit, problem=str(unknown))
     if code:
         return ScheduleFacts("systemd", unit, problem=f"systemctl cannot show {unit}: {errors}")
-    return parse_timer(text, unit)
+    found = parse_timer(text, unit)
+    specs = calendar.specifications(text)
+    # Timers that also fire after an interval are due at times that no calendar has.
+    if not specs or found.problem or not found.found or "\nTimersMonotonic={" in f"\n{text}":
+        return found
+    try:
+        return replace(found, dues=calendar.past(run, specs, datetime.now(UTC)))
+    except CannotTell as unknown:
+        return replace(found, problem=str(unknown))
 
 
 def parse_timer(text: str, unit: str) -> ScheduleFacts:

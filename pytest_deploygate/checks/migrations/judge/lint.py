@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Step
-from pytest_deploygate.checks.migrations.judge import known_sql
+from pytest_deploygate.checks.migrations.judge import known_sql, refusals
 from pytest_deploygate.checks.migrations.judge import rehearsed as seen
 from pytest_deploygate.checks.migrations.judge.hit import Hit
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
@@ -233,7 +233,8 @@ def _hits(step: Step, found: LintFacts, lint: MigrationLint) -> Iterator[tuple[S
     if _CONCURRENTLY.match(step.statement.bare) and _in_transaction(step, found):
         yield (
             step, "concurrently-in-transaction",
-            f"{_at(step)} [concurrently-in-transaction] fails: CONCURRENTLY cannot run inside a transaction: commit before it",
+            f"{_at(step)} [concurrently-in-transaction] fails: CONCURRENTLY cannot run inside a transaction: "
+            + refusals.outside_a_transaction(step.file),
         )  # fmt: skip
     if not step.made_here:
         yield from _by_rules(step, found, lint)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Observed, Rehearsal, Relation
+from pytest_deploygate.checks.migrations.judge import refusals
 from pytest_deploygate.checks.migrations.judge.hit import Hit
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.model import words_for, words_for_bytes
@@ -186,19 +187,30 @@ def _error(done: Observed, ran: Rehearsal) -> Iterator[Hit]:
         return
     rule = "concurrently-in-transaction" if done.sqlstate == "25001" else "fails"
     said = f"fails on {ran.server}: {done.message} (SQLSTATE {done.sqlstate})"
+    step = refusals.instead(done)
     if not ran.problem:
         yield _hit(
-            done, rule, f"{said}, and the tool went on: what it leaves behind is unknown", certain=False
+            done,
+            rule,
+            f"{said}, and the tool went on: what it leaves behind is unknown; {step}",
+            certain=False,
         )
     elif done.sqlstate.startswith(_OF_DATA):
-        yield _hit(done, rule, f"{said}: it may need rows or files that a rehearsal has not", certain=False)
+        yield _hit(
+            done, rule,
+            f"{said}: it may need rows or files that a rehearsal has not: run it on a copy with rows, then allow it here "
+            f"(`rule: {rule}`)",
+            certain=False,
+        )  # fmt: skip
     elif ran.left_out:
         yield _hit(
-            done, rule, f"{said}; not all of the live schema could be copied: {'; '.join(ran.left_out[:2])}", certain=False,
+            done, rule,
+            f"{said}; not all of the live schema could be copied: {'; '.join(ran.left_out[:2])}: install here what it lacks; if "
+            f"it fails then, too: {step}",
+            certain=False,
         )  # fmt: skip
     else:
-        more = ": commit before it" if rule != "fails" else ""
-        yield _hit(done, rule, said + more)
+        yield _hit(done, rule, f"{said}: {step}")
 
 
 def _hit(done: Observed, rule: str, text: str, *, certain: bool = True) -> Hit:

@@ -134,6 +134,11 @@ def _press(
             f"{whole.node}, and other clients would be refused; lower the sizes first"
         )
     clients = min(pressure.clients, pressure.cap)
+    if mine.max_clients and mine.max_clients <= whole.max_connections:
+        raise CannotTell(
+            f"{pooler.name} accepts {mine.max_clients} clients in all (max_client_conn), no more than {whole.node} itself "
+            f"({whole.max_connections} max_connections), so it cannot be put under pressure: raise max_client_conn and restart it"
+        )
     if mine.max_clients and clients > mine.max_clients:
         raise CannotTell(
             f"{clients} clients exceed max_client_conn of {pooler.name} ({mine.max_clients}): lower `clients`"

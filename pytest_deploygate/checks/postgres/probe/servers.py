@@ -5,16 +5,23 @@ Each node is read once per session. What the gate's role may not see is None, an
 
 from __future__ import annotations
 
-from pytest_deploygate.checks.postgres.facts import ServerState
+import ipaddress
+
+import psycopg
+
+from pytest_deploygate.checks.postgres.facts import Idle, ServerState, Trust
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.model import CannotTell
 
 _SETTINGS = """
 SELECT name, setting, unit, pending_restart FROM pg_settings
 """
 # Everything else in one row.
 _STATE = """
+WITH idle AS MATERIALIZED (SELECT pid, usename, application_name, xact_start FROM pg_stat_activity
+    WHERE state LIKE 'idle in transaction%' AND xact_start IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1)
 SELECT pg_is_in_recovery(),
     (SELECT max(age(datfrozenxid)) FROM pg_database WHERE datallowconn),
     (SELECT sum(checksum_failures)::int8 FROM pg_stat_database),
@@ -25,11 +32,18 @@ SELECT pg_is_in_recovery(),
         AND c.collversion <> pg_collation_actual_version(c.oid)
         AND EXISTS (SELECT FROM pg_attribute a WHERE a.attcollation = c.oid AND a.attrelid >= 16384)),
     (SELECT gid FROM pg_prepared_xacts ORDER BY prepared LIMIT 1),
-    (SELECT clock_timestamp() - min(prepared) FROM pg_prepared_xacts)
+    (SELECT clock_timestamp() - min(prepared) FROM pg_prepared_xacts),
+    -- Superusers only, unless granted.
+    has_table_privilege('pg_hba_file_rules', 'SELECT') AND has_function_privilege('pg_hba_file_rules()', 'EXECUTE'),
+    -- Without pg_monitor, other roles' sessions show neither state nor kind; track_activities = off hides the state alone.
+    (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND (state IS NULL AND backend_type IS NULL OR state = 'disabled')),
+    -- An aborted transaction has no start any more: it has given up its locks.
+    (SELECT pid FROM idle), (SELECT coalesce(usename, '?') FROM idle), (SELECT application_name FROM idle),
+    (SELECT clock_timestamp() - xact_start FROM idle)
 """
-# Since 15, the database itself has a collation version too.
+# Since 15, the database itself has a collation version too. ICU's locale has a column of its own, renamed in 17.
 _DATABASE_COLLATION = """
-SELECT datcollate FROM pg_database WHERE datname = current_database()
+SELECT coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', datcollate) FROM pg_database d WHERE datname = current_database()
     AND datcollversion <> pg_database_collation_actual_version(oid)
 """
 # Roles whose commits do not wait for the disk, by ALTER ROLE or ALTER DATABASE.
@@ -37,6 +51,11 @@ _ASYNCHRONOUS = """
 SELECT coalesce('role ' || r.rolname, 'database ' || d.datname)
 FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
 WHERE 'synchronous_commit=off' = ANY(s.setconfig) AND (s.setdatabase = 0 OR d.datname = current_database()) ORDER BY 1
+"""
+# A line that does not parse is in force nowhere.
+_TRUST = """
+SELECT line_number, coalesce(address, ''), coalesce(netmask, ''), array_to_string(database, ','), array_to_string(user_name, ',')
+FROM pg_hba_file_rules WHERE auth_method = 'trust' AND error IS NULL ORDER BY line_number
 """
 _WATCHED_HIDDEN = ("shared_preload_libraries",)
 _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "8kB": 8192, "16MB": 16 * 1024**2}
@@ -61,11 +80,22 @@ def _state(cluster: Cluster, node: Node) -> ServerState:
     }
     sizes = {name: int(value) * _UNITS[unit] for name, value, unit, _ in rows if unit in _UNITS}
     major = int(settings.get("server_version_num") or 0) // 10000
-    recovery, xid_age, failures, extensions, updates, collations, prepared, prepared_age = cluster.rows(
-        node, _STATE
-    )[0]
+    (
+        recovery,
+        xid_age,
+        failures,
+        extensions,
+        updates,
+        collations,
+        prepared,
+        prepared_age,
+        rules,
+        unseen,
+        *idle,
+    ) = cluster.rows(node, _STATE)[0]
     own = cluster.rows(node, _DATABASE_COLLATION) if major >= 15 else []
     hidden = tuple(name for name in _WATCHED_HIDDEN if settings.get(name) is None)
+    trust = _trust(cluster, node) if rules else None
     return ServerState(
         node=node.name,
         primary=node.name == cluster.primary.name,
@@ -82,4 +112,53 @@ def _state(cluster: Cluster, node: Node) -> ServerState:
         prepared=(prepared, prepared_age) if prepared is not None else None,
         hidden=hidden,
         asynchronous=tuple(str(who or "every role") for (who,) in cluster.rows(node, _ASYNCHRONOUS)),
+        trust=trust,
+        unasked=_unasked(cluster, node) if trust is None else None,
+        local=_local(node.host),
+        idle=Idle(*idle) if idle[0] is not None else None,
+        unseen_sessions=unseen,
     )
+
+
+def _trust(cluster: Cluster, node: Node) -> tuple[Trust, ...] | None:
+    try:
+        rows = cluster.rows(node, _TRUST)
+    except CannotTell:
+        # A server that keeps no such file. Where the connection broke, the next query says so.
+        return None
+    return tuple(
+        Trust(line, _network(host, mask), databases, users) for line, host, mask, databases, users in rows
+    )
+
+
+def _network(host: str, mask: str) -> str:
+    try:
+        bits = int(ipaddress.ip_address(mask)).bit_count() if mask else ""
+        return str(ipaddress.ip_network(f"{host}/{bits}".rstrip("/"), strict=False))
+    except ValueError:
+        return host
+
+
+def _local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.startswith("/")
+
+
+def _unasked(cluster: Cluster, node: Node) -> bool | None:
+    """Try to log in as the gate's role without its password; None if it has none, or if that cannot be told."""
+    settings = cluster.settings
+    if settings.password is None:
+        return None
+    try:
+        psycopg.connect(
+            host=node.host, port=node.port, dbname=settings.name, user=settings.user, password="", passfile="/dev/null",
+            sslmode=settings.sslmode, sslrootcert=str(settings.sslrootcert) if settings.sslrootcert else None,
+            connect_timeout=max(2, round(settings.connect_timeout.total_seconds())), application_name="deploygate",
+        ).close()  # fmt: skip
+    except psycopg.Error as error:
+        return (
+            False if "no password supplied" in str(error) or "authentication failed" in str(error) else None
+        )
+    return True

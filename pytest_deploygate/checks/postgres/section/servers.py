@@ -50,6 +50,16 @@ class ClusterSettings(Section):
         default=timedelta(hours=1),
         description="maximum age of a prepared transaction; it holds locks and holds back vacuum",
     )
+    max_idle_in_transaction: Duration = Field(
+        json_schema_extra={"weaker": "larger"},
+        default=timedelta(hours=1),
+        description="maximum age of a transaction whose session is idle; it holds locks and holds back vacuum",
+    )
+    trust_from: list[str] = Field(
+        json_schema_extra={"weaker": "any"},
+        default=[],
+        description="addresses from which pg_hba.conf may let clients in without a password, as it writes them",
+    )
 
     @field_validator("version", mode="before")
     @classmethod

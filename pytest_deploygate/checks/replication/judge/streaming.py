@@ -36,6 +36,8 @@ def judge_cluster(measurement: PrimaryFacts, criterion: Replication) -> Judgemen
     ]
     folded = combine(parts)
     notes = folded.notes + tuple(_extra(standby) for standby in measurement.extra)
+    if measurement.marker_table:
+        notes += (f"left behind: the table {measurement.marker_table}, without rows, for the next run",)
     reason = folded.reason if folded.verdict is not Verdict.PASS else roles.reason
     return Judgement(folded.verdict, reason, folded.readings, notes)
 

@@ -6,6 +6,8 @@ from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLo
 from pytest_deploygate.checks.replication.section import Replication
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
+_PAUSED = "its replay is paused: run SELECT pg_wal_replay_resume() on it, and find out who paused it"
+
 
 def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> Judgement:
     """Pass if the replica stayed within the lag bound and had every acknowledged id in time."""
@@ -36,7 +38,12 @@ def judge_write_load(measurement: ReplicaUnderLoad, criterion: Replication) -> J
         return verdict(
             Verdict.FAIL,
             f"{name} had not caught up {words_for(measurement.waited_s)} after the load (limit "
-            f"{words_for(criterion.max_lag_time)}): its replay is too slow or stopped; see the replica's own finding",
+            f"{words_for(criterion.max_lag_time)}): "
+            + (
+                _PAUSED
+                if measurement.paused
+                else "its replay is too slow or stopped; see the replica's own finding"
+            ),
         )
     if measurement.drained_s > criterion.max_lag_time.total_seconds():
         return verdict(
@@ -95,7 +102,9 @@ def _missing(measurement: ReplicaUnderLoad, criterion: Replication) -> str:
         f"{name} lacks {measurement.missing} of {measurement.load.acknowledged} acknowledged writes (first missing id "
         f"{first}) {words_for(measurement.waited_s)} after the load, limit {words_for(criterion.max_lag_time)}: "
         + (
-            "it skipped rows or is far behind; compare it with the primary, and rebuild it if it does not catch up"
+            _PAUSED
+            if measurement.paused
+            else "it skipped rows or is far behind; compare it with the primary, and rebuild it if it does not catch up"
             if skipped
             else "none of them arrived; see the replica's own finding"
         )

@@ -129,6 +129,7 @@ def _observe(cluster: Cluster, patience_s: float) -> Replication:
         slots=tuple(s for s in top.slots if s.name not in owned),
         problem=top.problem,
         read_only_by=_read_only_by(cluster) if servers[cluster.primary.name].writable else "",
+        marker_table="" if marker_problem else f"{cluster.writes_schema}.{markers.TABLE}",
     )
     return Replication(whole, replicas)
 

@@ -287,6 +287,7 @@ def _drain(
         phantom=len(phantom),
         problem="",
         lag=sampled.since(began),
+        paused=not there and in_recovery and bool(cluster.value(node, "SELECT pg_is_wal_replay_paused()")),
     )
 
 

@@ -193,8 +193,10 @@ def _taken(buffer: bytearray) -> list[tuple[bytes, bytes]]:
 
 def _error(body: bytes) -> tuple[str, str]:
     fields = {part[:1]: part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
-    hint = fields.get(b"H", "").rstrip(".")
-    return fields.get(b"C", ""), fields.get(b"M", "") + (f": {hint}" if hint else "")
+    state = fields.get(b"C", "")
+    # What depends on an object is only in the detail, and the hint there is CASCADE. Other details may show rows.
+    more = " ".join(fields.get(b"D" if state == "2BP01" else b"H", "").split()).rstrip(".")
+    return state, fields.get(b"M", "") + (f": {more}" if more else "")
 
 
 def _exactly(source: socket.socket, length: int) -> bytes:
