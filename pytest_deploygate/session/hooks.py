@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_deploygate import startup
 from pytest_deploygate.clients import reach
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered, Verdict
@@ -348,6 +349,7 @@ class _Writing:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the live line on a terminal."""
+        startup.keep()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         stream = terminal_of(self.config) if self.config.option.verbose == 0 else None
         if stream is not None and reporter is not None:

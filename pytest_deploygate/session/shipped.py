@@ -6,6 +6,7 @@ everybody. A file without an item in scope is not imported.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def collect(
 
 def is_suite(path: Path) -> bool:
     """Return whether a file or folder is within the suites."""
-    return any(path == folder or folder in path.parents for folder in _folders())
+    return _is_within(path, tuple(suites.__path__))
+
+
+@functools.cache  # asked for each test of a file
+def _is_within(path: Path, folders: tuple[str, ...]) -> bool:
+    return any(path == Path(folder) or Path(folder) in path.parents for folder in folders)
 
 
 def _paths() -> dict[str, Path]:
