@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pytest_deploygate.disk import BackgroundSync, to_disk
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import (
     Decision,
     Distribution,
@@ -53,6 +54,8 @@ _OURS = frozenset(
     {"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "signature", "verdict"}
 )
 FILE = "journal.jsonl"
+#: The most that is read of a journal: 200 runs of 5,000 findings.
+MOST_BYTES = 1024 * bounded.MB
 #: Kind of the line that stands for those before it.
 CHECKPOINT = "checkpoint"
 #: Kind of the entry, not a line, that `read` returns in place of the lines before a checkpoint which it did not parse.
@@ -100,7 +103,7 @@ def read(folder: Path) -> tuple[list[Entry], int]:
     """
     path = folder / FILE
     try:
-        raw = path.read_bytes()
+        raw = bounded.read(path, MOST_BYTES)
     except FileNotFoundError:
         return [], 0
     except OSError as error:

@@ -24,7 +24,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.session.settings import Settings
@@ -162,6 +162,6 @@ def _source(place: str, sources: Mapping[str, str]) -> str:
 
 def _as_recorded(file: Path, digest: str) -> bool:
     try:
-        return sha256(file.read_bytes()) == digest
+        return sha256(bounded.read(file, bounded.MADE)) == digest
     except OSError:
         return False

@@ -20,7 +20,7 @@ import pytest_deploygate
 from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import condensed, incident_log, rules, standing
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.files import bounded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -319,7 +319,7 @@ def _digests(settings: Settings) -> dict[str, str]:
     files += [waiver.file for waiver in records.waivers]
     if records.issue_log and records.issue_log.exists:
         files.append(records.issue_log.file)
-    return {file: sha256((settings.root / file).read_bytes()) for file in files}
+    return {file: sha256(bounded.read(settings.root / file)) for file in files}
 
 
 def _attestations(settings: Settings) -> list[dict[str, str]]:
