@@ -341,7 +341,9 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"{text!r} is not a duration; write for example 500ms, 30s, 5m, 2h, 7d or 1h30m")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if seconds > _LONGEST.total_seconds():
-        raise ValueError(f"{text[:40]!r} is longer than {_LONGEST.days} days; no clock of the gate runs that long")
+        raise ValueError(
+            f"{text[:40]!r} is longer than {_LONGEST.days} days; no clock of the gate runs that long"
+        )
     return timedelta(seconds=seconds)
 
 
