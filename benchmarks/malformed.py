@@ -36,6 +36,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist import attestations, issue_log, parser, waivers, windows
 from pytest_deploygate.checklist.records import RecordsError
 from pytest_deploygate.checks.load.probe import baselines
+from pytest_deploygate.checks.migrations import statements
 from pytest_deploygate.checks.migrations.probe import lint, tools
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.people.probe import sarif
