@@ -3,9 +3,9 @@
     python benchmarks/growth.py
     python benchmarks/growth.py --runs 200 --items 60
 
-Each run is a process of its own, as in use. Printed are medians of the processor time (user and system) of five runs at
-the beginning and five at the end, of `decide` (five times each), and what was read of the journal: lines that were
-parsed, and bytes. The values that the tests measure move from run to run, and some items fail in some runs.
+Each run is a process of its own, as in use. The last five runs take turns with first runs of other changes, so that other
+work on the machine affects both alike. Printed are medians of the processor time (user and system), and how many lines of
+the journal are parsed. The values that the tests measure move from run to run, and some items fail in some runs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_deploygate.journal import read
+
+EACH = 5
+RUN = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--inventory", "prod")
+DECIDE = (sys.executable, "-m", "pytest_deploygate", "decide")
 HEAD = """\
 import os
 import pytest
@@ -38,7 +43,6 @@ TEST = """
 def test_{item}(gate):
     gate.judge(judge, {item} + RUN % 7, {limit})
 """
-EACH = 5
 
 
 def main() -> None:
@@ -51,23 +55,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = said.keep or Path(temporary)
         prepare(root, said.items)
-        runs, decides = [], []
         journal = root / "deploygate-out" / "chg" / "journal.jsonl"
-        for number in range(1, said.runs + 1):
-            run = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--inventory", "prod")
-            runs.append(cpu_s((*run, "--change", "chg"), root, number))
-            if number <= EACH or number > said.runs - EACH:
-                decides.append(
-                    cpu_s(
-                        (sys.executable, "-m", "pytest_deploygate", "decide", "--change", "chg"), root, number
-                    )
-                )
-        size = journal.stat().st_size
-        lines = journal.read_bytes().count(b"\n")
-    print(f"{said.runs} runs of {said.items} items, journal {size / 1e6:.1f} MB, {lines} lines")
-    for name, timed in (("run", runs), ("decide", decides)):
-        first, last = statistics.median(timed[:EACH]), statistics.median(timed[-EACH:])
-        print(f"{name:7} first {first:5.2f} s  last {last:5.2f} s of CPU, {last / first:.2f} times")
+        for number in range(1, said.runs - EACH + 1):
+            cpu_s((*RUN, "--change", "chg"), root, number)
+        timed: dict[str, list[float]] = {
+            name: [] for name in ("first run", "last run", "first decide", "last decide")
+        }
+        for number in range(said.runs - EACH + 1, said.runs + 1):
+            for when, change in (("first", f"chg-{number}"), ("last", "chg")):
+                timed[f"{when} run"].append(cpu_s((*RUN, "--change", change), root, number))
+                timed[f"{when} decide"].append(cpu_s((*DECIDE, "--change", change), root, number))
+        size, lines = journal.stat().st_size, journal.read_bytes().count(b"\n")
+        parsed = len(read(journal.parent)[0])
+    print(
+        f"{said.runs} runs of {said.items} items: journal {size / 1e6:.1f} MB, {lines} lines, of which {parsed} are parsed"
+    )
+    for what in ("run", "decide"):
+        first, last = (statistics.median(timed[f"{when} {what}"]) for when in ("first", "last"))
+        print(f"{what:7} first {first:5.2f} s  last {last:5.2f} s of CPU, {last / first:.2f} times")
     print(json.dumps({"load": [round(n, 1) for n in os.getloadavg()], "cpus": os.cpu_count()}))
 
 

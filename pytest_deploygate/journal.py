@@ -147,7 +147,9 @@ def _last_checkpoint(raw: bytes, whole: int, path: Path) -> Entry | None:
         return None
     chained = hashlib.sha256(before).hexdigest() == body["prev"]
     return (
-        entry if entry.kind == CHECKPOINT and chained and _holds(entry, hashlib.sha256(raw[:start])) else None
+        entry
+        if entry.kind == CHECKPOINT and chained and _holds(entry, hashlib.sha256(memoryview(raw)[:start]))
+        else None
     )
 
 

@@ -54,12 +54,14 @@ def read(path: Path | str, most: int = WRITTEN) -> bytes:
         _refuse_odd(said.st_mode)
         if said.st_size == 0:
             return b""
-        found = bytearray()
-        while len(found) <= most and (part := file.read(most + 1 - len(found))):
+        found = file.read(min(said.st_size, most) + 1)
+        while len(found) <= most and (
+            part := file.read(most + 1 - len(found))
+        ):  # it grows, or the read was cut short
             found += part
     if len(found) > most:
         raise OddFileError(f"it is larger than {_size(most)}", found.count(b"\n") + 1)
-    return bytes(found)
+    return found
 
 
 def _refuse_odd(mode: int) -> None:
