@@ -24,7 +24,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.session.settings import Settings
@@ -78,13 +78,13 @@ def keep(settings: Settings, entries: Sequence[Entry], now_inputs: Mapping[str, 
     runs = chain(segments(entries))
     now, present = utcnow(), moments.to_json(moments.present())
     why: dict[str, None] = {}
-    usable = []
-    for run in runs:
-        other = _other(run, settings, now_inputs["values"], {"moment": present})
-        usable.append(not other)
+    runs_of = {test.test: n for n, run in enumerate(runs) for test in run.tests}
+    usable = {}
+    for n in sorted(set(runs_of.values())):
+        other = _other(runs[n], settings, now_inputs["values"], {"moment": present})
+        usable[n] = not other
         if other:
             why[other] = None
-    runs_of = {test.test: n for n, run in enumerate(runs) for test in run.tests}
     tests = set()
     for test, found in newest(runs).items():
         if not found or not all(f.verdict.good for f in found) or not usable[runs_of[test]]:
@@ -162,6 +162,6 @@ def _source(place: str, sources: Mapping[str, str]) -> str:
 
 def _as_recorded(file: Path, digest: str) -> bool:
     try:
-        return sha256(file.read_bytes()) == digest
+        return sha256(bounded.read(file, bounded.MADE)) == digest
     except OSError:
         return False

@@ -19,8 +19,8 @@ import pytest
 import pytest_deploygate
 from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
-from pytest_deploygate.decision import incident_log, rules, standing
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.decision import condensed, incident_log, rules, standing
+from pytest_deploygate.files import bounded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -139,6 +139,7 @@ class Run:
         for kind, body in taking_part.sections(self.hooks):
             self._append(kind, {"run": self.id, **body})
         self._append("end", {"run": self.id, "interrupted": interrupted})
+        self._condense()
         record = from_journal.build(self._writer.entries)
         unwritten = _write_results(self.settings.out, record)
         self.written = unwritten is None
@@ -147,6 +148,15 @@ class Run:
         self._writer.close()
         # A failure to write cannot be in the journal, but must show in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
+
+    def _condense(self) -> None:
+        """Write a checkpoint if it is time for one, so that later runs need not read all of this."""
+        if not condensed.due(self._writer.entries):
+            return
+        try:
+            self._writer.checkpoint(condensed.condense(self._writer.entries))
+        except JournalError as error:
+            self.lost.append(str(error))
 
     def _look_around(self) -> None:
         """Journal what a rollback depends on now."""
@@ -309,7 +319,7 @@ def _digests(settings: Settings) -> dict[str, str]:
     files += [waiver.file for waiver in records.waivers]
     if records.issue_log and records.issue_log.exists:
         files.append(records.issue_log.file)
-    return {file: sha256((settings.root / file).read_bytes()) for file in files}
+    return {file: sha256(bounded.read(settings.root / file)) for file in files}
 
 
 def _attestations(settings: Settings) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
 from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.cli.show import issue_list
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.problems import nearest
 
@@ -86,7 +87,7 @@ def _only_closed(bad: _Bad, log: IssueLog) -> bool:
 def _verdicts(folder: Path, change: str) -> list[dict[str, Any]]:
     path = folder / "verdicts.json"
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))["items"]
+        items = bounded.from_json(bounded.read(path, bounded.MADE))["items"]
     except FileNotFoundError:
         raise click.UsageError(
             f"there is no {path}: run `pytest -m PHASE --inventory NAME --change {change}` first"

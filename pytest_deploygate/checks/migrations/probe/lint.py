@@ -20,6 +20,7 @@ from pytest_deploygate.checks.migrations.statements import Statement, statements
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.names import identifier
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?'
@@ -126,8 +127,8 @@ def _texts(files: Iterable[Path]) -> list[tuple[str, str]]:
     texts = []
     for path in files:
         try:
-            texts.append((path.name, path.read_text(encoding="utf-8-sig")))
-        except (OSError, UnicodeDecodeError) as error:
+            texts.append((path.name, bounded.text(path, bounded.MADE)))
+        except (OSError, bounded.OddTextError) as error:
             raise CannotTell(f"{path} cannot be read: {error}") from error
     return texts
 

@@ -8,7 +8,6 @@ The layouts are those that each tool documents or creates:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -139,7 +138,7 @@ def scripts(migrations: Migrations) -> Any:
         return None
     try:
         found = tool.read(migrations, folder)
-    except (OSError, UnicodeDecodeError, ET.ParseError, YAMLError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError, ET.ParseError, YAMLError) as error:
         raise CannotTell(
             f"the migrations in {folder} cannot be read: {type(error).__name__}: {error}"
         ) from error
