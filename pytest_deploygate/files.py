@@ -62,3 +62,11 @@ def write_new(path: str, content: bytes) -> None:
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def as_recorded(file: Path, digest: str) -> bool:
+    """Tell whether a file can be read and has this SHA-256."""
+    try:
+        return sha256(file.read_bytes()) == digest
+    except OSError:
+        return False

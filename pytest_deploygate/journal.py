@@ -45,6 +45,7 @@ _OURS = frozenset(
     {"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "signature", "verdict"}
 )
 FILE = "journal.jsonl"
+_LOCK = ".lock"
 _LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -54,6 +55,10 @@ class JournalError(Exception):
 
 class UnwritableError(JournalError):
     """The disk is full or the folder is not writable: evidence cannot be stored (exit code 25)."""
+
+
+class BusyError(JournalError):
+    """Another process writes to the folder: nothing was done, and nothing is wrong (exit code 4)."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,23 @@ def _sealed(own: str) -> bytes:
     return f',"own":"{own}"}}'.encode()
 
 
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder that exists, so that no run writes to it. Raises JournalError if one does."""
+    try:
+        lock = (folder / _LOCK).open("a+")
+    except OSError as error:
+        raise UnwritableError(f"nothing can be written to {folder}: {error.strerror}") from None
+    with lock:
+        if not _locked(lock):
+            raise BusyError(_busy(folder))
+        yield
+
+
+def _busy(folder: Path) -> str:
+    return f"another run is writing to {folder}; wait for it, or use --change ID to start a separate change"
+
+
 def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
     """Lock a file exclusively. A killed writer's child may hold the lock for a moment, until it executes its program."""
     deadline = time.monotonic() + patience_s
@@ -161,21 +183,24 @@ def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
 
 
 class Writer:
-    """The only writer of a change's journal; holds a lock on the folder while open."""
+    """The only writer of a change's journal; holds a lock on the folder while open.
+
+    It belongs to the process that opened it: a fork of it has the lock and the open file, too, and must not write.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable."""
         self.folder = folder
+        self._process = os.getpid()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / ".lock").open("a+")
+            self._lock = (folder / _LOCK).open("a+")
         except OSError as error:
             raise UnwritableError(f"nothing can be written to {folder}: {error.strerror}") from None
-        if not _locked(self._lock):
+        # A run with --fresh may have renamed the folder while this one waited for its lock.
+        if not _locked(self._lock) or not _is_there(folder / _LOCK, self._lock):
             self._lock.close()
-            raise JournalError(
-                f"another run is writing to {folder}; wait for it, or use --change ID to start a separate change"
-            ) from None
+            raise BusyError(_busy(folder)) from None
         try:
             self.entries, self._size = read(folder)
             self._file = (folder / FILE).open("ab")
@@ -200,6 +225,10 @@ class Writer:
         A failed write leaves no partial line. Without `wait` the entry has left this process, so that killing it loses
         nothing; `settle` waits for the disk.
         """
+        if os.getpid() != self._process:
+            raise JournalError(
+                f"{self.folder / FILE} belongs to process {self._process}; process {os.getpid()}, a fork of it, must not write"
+            )
         at = utcnow()
         seq = len(self.entries) + 1
         record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
@@ -231,6 +260,22 @@ class Writer:
         except OSError as error:
             raise self._unwritable(error) from None
 
+    def altered(self) -> str:
+        """Say what happened to the folder since the journal was opened; empty if it holds what was written."""
+        path = self.folder / FILE
+        try:
+            if not _is_there(path, self._file):
+                return f"{path} was removed, renamed or replaced while the run wrote to it: the run's record is not there"
+            raw = path.read_bytes()
+        except (OSError, ValueError) as error:
+            return f"{path} cannot be read again: {error}"
+        lines = raw.split(b"\n")[:-1]
+        if len(raw) != self._size or [hashlib.sha256(line).hexdigest() for line in lines] != [
+            entry.sha256 for entry in self.entries
+        ]:
+            return f"{path} was changed by something else while the run wrote to it: the record is not what was measured"
+        return ""
+
     def _unwritable(self, error: OSError) -> UnwritableError:
         return UnwritableError(
             f"the journal {self.folder / FILE} cannot be written: {error.strerror}; "
@@ -256,6 +301,15 @@ class Writer:
         with contextlib.suppress(OSError):
             self._file.close()
         self._lock.close()
+
+
+def _is_there(path: Path, file: IO[Any]) -> bool:
+    """Tell whether a path names the file that is open. Raises OSError, and ValueError for a closed one."""
+    try:
+        there, opened = path.stat(), os.fstat(file.fileno())
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

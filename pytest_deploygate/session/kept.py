@@ -24,7 +24,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import as_recorded
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.session.settings import Settings
@@ -145,7 +145,7 @@ def _problems(
     if not then or then != present:
         yield f"the source of {place} was changed since, or cannot be compared"
     for evidence in (e for f in found for e in f.evidence):
-        if not _as_recorded(settings.out / evidence.path, evidence.sha256):
+        if not as_recorded(settings.out / evidence.path, evidence.sha256):
             yield f"{evidence.path} is missing or was altered"
 
 
@@ -158,10 +158,3 @@ def _source(place: str, sources: Mapping[str, str]) -> str:
         ),
         "",
     )
-
-
-def _as_recorded(file: Path, digest: str) -> bool:
-    try:
-        return sha256(file.read_bytes()) == digest
-    except OSError:
-        return False

@@ -20,7 +20,7 @@ import pytest_deploygate
 from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import incident_log, rules, standing
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.files import as_recorded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -126,6 +126,7 @@ class Run:
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""
         self._know_from_workers()
+        self._look_at_what_was_written()
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
@@ -140,13 +141,33 @@ class Run:
             self._append(kind, {"run": self.id, **body})
         self._append("end", {"run": self.id, "interrupted": interrupted})
         record = from_journal.build(self._writer.entries)
-        unwritten = _write_results(self.settings.out, record)
+        # Where the folder is another one by now, its results are not ours to overwrite.
+        unwritten = self._altered() or _write_results(self.settings.out, record)
         self.written = unwritten is None
         if failed := unwritten or _tick(self.settings, record):
             self.lost.append(failed)
+        self._altered()
         self._writer.close()
         # A failure to write cannot be in the journal, but must show in the exit code and on the terminal.
         return dataclasses.replace(record, decision=self._decide()) if self.lost else record
+
+    def _altered(self) -> str | None:
+        """Return what happened to the journal's file, if anything did; it is lost evidence then."""
+        text = self._writer.altered()
+        if text and text not in self.lost:
+            self.lost.append(text)
+        return text or None
+
+    def _look_at_what_was_written(self) -> None:
+        """Look again at the journal and the evidence that the decision rests on: the folder is open to others."""
+        if self._altered():
+            return
+        mine = standing.results(self._writer.entries)
+        named = {e.path: e.sha256 for r in mine if r.in_scope for f in r.findings for e in f.evidence}
+        wrong = [path for path, digest in named.items() if not as_recorded(self.settings.out / path, digest)]
+        if wrong:
+            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            self.lost.append(f"evidence is missing or was altered: {', '.join(wrong[:3])}{more}; run again")
 
     def _look_around(self) -> None:
         """Journal what a rollback depends on now."""
@@ -334,7 +355,8 @@ def _move_aside(folder: Path) -> Path | None:
         return None
     aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
     try:
-        folder.rename(aside)
+        with journal.locked(folder):
+            folder.rename(aside)
     except OSError as error:
         raise JournalError(f"{folder} cannot be moved aside: {error.strerror}") from None
     return aside

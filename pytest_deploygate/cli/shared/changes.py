@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.journal import Entry, JournalError, Writer, segments, utcnow
 from pytest_deploygate.moments import present
 from pytest_deploygate.problems import nearest
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import redact, weak
 from pytest_deploygate.rollback import hooks, situation
 from pytest_deploygate.rollback.hooks import Hooks
 from pytest_deploygate.signoff import decided
@@ -175,6 +176,7 @@ def inventory_of(entries: list[Entry], given: str | None) -> Loaded:
         raise Refused(
             f"the last run of this change used the inventory {name!r}, and {loaded.file} is {loaded.inventory.name!r}"
         )
+    weak([json.dumps(segments(entries)[-1].begin, ensure_ascii=False, default=str)])
     return loaded
 
 
