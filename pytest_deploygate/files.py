@@ -64,6 +64,11 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def holds(file: Path, content: str) -> bool:
+    """Tell whether a file can be read and has this content."""
+    return as_recorded(file, sha256(content.encode()))
+
+
 def as_recorded(file: Path, digest: str) -> bool:
     """Tell whether a file can be read and has this SHA-256."""
     try:

@@ -77,6 +77,15 @@ class Entry:
         return tuple(map(finding_from_json, self.body["findings"]))
 
 
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Turn an entry with another shape than ours into a JournalError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise JournalError(f"the journal has an entry that this version cannot read: {error!r}") from None
+
+
 def utcnow() -> datetime:
     """Return the current time, aware and in UTC, to the millisecond (the journal's precision)."""
     now = datetime.now(UTC)

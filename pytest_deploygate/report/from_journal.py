@@ -15,7 +15,9 @@ from pytest_deploygate.report import added, changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
 #: Kinds of journal entries that have their own place in the report.
-_PLACED = frozenset({"run", "bound", "test", "decision", "end", added.SECTION, added.CLASSIFIED})
+_PLACED = frozenset(
+    {"run", "bound", "test", "decision", "end", standing.OTHERS, added.SECTION, added.CLASSIFIED}
+)
 #: Keys that may describe an entry of an unknown kind; the first that it has is used.
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 

@@ -432,7 +432,7 @@ class _Writing:
         if record.decision is not None:
             # If we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision's exit code is 25.
             status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)
-            session.exitstatus = exit_code(record.decision, status, foreign_failure=self.run.foreign_failure)
+            session.exitstatus = exit_code(record.decision, status)
         self.config.stash[_CODE] = int(session.exitstatus)
 
 
