@@ -60,6 +60,7 @@ MOST_BYTES = 1024 * bounded.MB
 CHECKPOINT = "checkpoint"
 #: Kind of the entry, not a line, that `read` returns in place of the lines before a checkpoint which it did not parse.
 CONDENSED = "condensed"
+_LOCK = ".lock"
 _LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -69,6 +70,10 @@ class JournalError(Exception):
 
 class UnwritableError(JournalError):
     """The disk is full or the folder is not writable: evidence cannot be stored (exit code 25)."""
+
+
+class BusyError(JournalError):
+    """Another process writes to the folder: nothing was done, and nothing is wrong (exit code 4)."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,15 @@ class Entry:
     def findings(self) -> tuple[Finding, ...]:
         """The findings of a `test` line, which a run needs several times. Raises JournalError if one is unreadable."""
         return tuple(map(finding_from_json, self.body["findings"]))
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Turn an entry with another shape than ours into a JournalError."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise JournalError(f"the journal has an entry that this version cannot read: {error!r}") from None
 
 
 def utcnow() -> datetime:
@@ -231,6 +245,23 @@ def _sealed(own: str) -> bytes:
     return f',"own":"{own}"}}'.encode()
 
 
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder that exists, so that no run writes to it. Raises JournalError if one does."""
+    try:
+        lock = (folder / _LOCK).open("a+")
+    except OSError as error:
+        raise UnwritableError(f"nothing can be written to {folder}: {error.strerror}") from None
+    with lock:
+        if not _locked(lock):
+            raise BusyError(_busy(folder))
+        yield
+
+
+def _busy(folder: Path) -> str:
+    return f"another run is writing to {folder}; wait for it, or use --change ID to start a separate change"
+
+
 def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
     """Lock a file exclusively. A killed writer's child may hold the lock for a moment, until it executes its program."""
     deadline = time.monotonic() + patience_s
@@ -246,26 +277,31 @@ def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
 
 
 class Writer:
-    """The only writer of a change's journal; holds a lock on the folder while open."""
+    """The only writer of a change's journal; holds a lock on the folder while open.
+
+    It belongs to the process that opened it: a fork of it has the lock and the open file, too, and must not write.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable."""
         self.folder = folder
+        self._process = os.getpid()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / ".lock").open("a+")
+            self._lock = (folder / _LOCK).open("a+")
         except OSError as error:
             raise UnwritableError(f"nothing can be written to {folder}: {error.strerror}") from None
-        if not _locked(self._lock):
+        # A run with --fresh may have renamed the folder while this one waited for its lock.
+        if not _locked(self._lock) or not _is_there(folder / _LOCK, self._lock):
             self._lock.close()
-            raise JournalError(
-                f"another run is writing to {folder}; wait for it, or use --change ID to start a separate change"
-            ) from None
+            raise BusyError(_busy(folder)) from None
         try:
             self.entries, self._size = read(folder)
             self._file = (folder / FILE).open("ab")
             if self._file.tell() != self._size:  # the unfinished last line of a killed run
                 self._file.truncate(self._size)
+            # Of all that the file holds, so that a change by something else shows, also in lines that were not parsed.
+            self._digest = hashlib.sha256(memoryview((folder / FILE).read_bytes())[: self._size])
             self._sync = BackgroundSync(self._file.fileno())
         except JournalError:
             self._lock.close()
@@ -286,11 +322,7 @@ class Writer:
 
     def checkpoint(self, condensed: Mapping[str, Any]) -> Entry:
         """Write what stands for all lines so far. It says only what they say: nothing in it is masked again."""
-        try:
-            digest = hashlib.sha256((self.folder / FILE).read_bytes()).hexdigest()
-        except OSError as error:
-            raise self._unwritable(error) from None
-        return self.append(CHECKPOINT, {"sha256": digest, **condensed}, masked=True)
+        return self.append(CHECKPOINT, {"sha256": self._digest.hexdigest(), **condensed}, masked=True)
 
     def append(self, kind: str, body: Mapping[str, Any], *, wait: bool = True, masked: bool = False) -> Entry:
         """Write one entry, and wait until it and all before it are on disk. Raises JournalError (disk full).
@@ -298,6 +330,10 @@ class Writer:
         A failed write leaves no partial line. Without `wait` the entry has left this process, so that killing it loses
         nothing; `settle` waits for the disk. `masked`: it contains no secret.
         """
+        if os.getpid() != self._process:
+            raise JournalError(
+                f"{self.folder / FILE} belongs to process {self._process}; process {os.getpid()}, a fork of it, must not write"
+            )
         at = utcnow()
         seq = self.last + 1
         record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
@@ -321,6 +357,7 @@ class Writer:
             seq, at, kind, json.loads(unsealed), hashlib.sha256(line).hexdigest(), self._size, len(line)
         )
         self._size += len(line) + 1
+        self._digest.update(line + b"\n")
         self.entries.append(entry)
         return entry
 
@@ -330,6 +367,19 @@ class Writer:
             self._sync.wait()
         except OSError as error:
             raise self._unwritable(error) from None
+
+    def altered(self) -> str:
+        """Say what happened to the folder since the journal was opened; empty if it holds what was written."""
+        path = self.folder / FILE
+        try:
+            if not _is_there(path, self._file):
+                return f"{path} was removed, renamed or replaced while the run wrote to it: the run's record is not there"
+            raw = path.read_bytes()
+        except (OSError, ValueError) as error:
+            return f"{path} cannot be read again: {error}"
+        if hashlib.sha256(raw).digest() != self._digest.digest():
+            return f"{path} was changed by something else while the run wrote to it: the record is not what was measured"
+        return ""
 
     def _unwritable(self, error: OSError) -> UnwritableError:
         return UnwritableError(
@@ -356,6 +406,15 @@ class Writer:
         with contextlib.suppress(OSError):
             self._file.close()
         self._lock.close()
+
+
+def _is_there(path: Path, file: IO[Any]) -> bool:
+    """Tell whether a path names the file that is open. Raises OSError, and ValueError for a closed one."""
+    try:
+        there, opened = path.stat(), os.fstat(file.fileno())
+    except FileNotFoundError:
+        return False
+    return (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:

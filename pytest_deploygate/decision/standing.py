@@ -31,6 +31,8 @@ WHOLE = "the whole checklist"
 CIRCUMSTANCES = "circumstances"
 #: Kind of the line that says how a rollback executed by a run ended.
 GONE_BACK = "gone back"
+#: Kind of the line that names the tests outside the checklist that failed in a run.
+OTHERS = "others"
 
 
 def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]] | None:
@@ -161,7 +163,14 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         remarks=about.remarks,
         aside=[one.words for one in about.aside if not one.item or one.item in about.scope],
         waived_exit=about.waived_exit,
+        others=_others(entries, about.run),
     )
+
+
+def _others(entries: Sequence[Entry], run: str) -> list[str]:
+    """Return the tests that are bound to no item and failed in a run."""
+    found = [entry.body for entry in entries if entry.kind == OTHERS and entry.body.get("run") == run]
+    return [str(test) for body in found for test in body["failed"]]
 
 
 def _gone_back(entries: Sequence[Entry], run: str) -> rules.GoneBack | None:

@@ -9,6 +9,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from pytest_deploygate.files import bounded
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader finds the old content or the new one, never a part. Raises OSError.
@@ -62,3 +64,16 @@ def write_new(path: str, content: bytes) -> None:
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def holds(file: Path, content: str) -> bool:
+    """Tell whether a file can be read and has this content."""
+    return as_recorded(file, sha256(content.encode()))
+
+
+def as_recorded(file: Path, digest: str) -> bool:
+    """Tell whether a file can be read and has this SHA-256."""
+    try:
+        return sha256(bounded.read(file, bounded.MADE)) == digest
+    except OSError:
+        return False

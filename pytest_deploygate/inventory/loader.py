@@ -23,7 +23,7 @@ from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.files.yaml import TooMuchError, reader, where
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
-from pytest_deploygate.redaction import Secret, redact, weak
+from pytest_deploygate.redaction import RECORD_WORDS, Secret, redact, weak
 
 #: Where `deploygate init` puts its files in a repository that has tests of its own.
 BESIDE = "deploygate"
@@ -161,7 +161,8 @@ def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:
     """Yield a note for each secret that cannot be masked everywhere without making reports unreadable."""
     values = [(location, value) for location, value in _leaves(document) if isinstance(value, str)]
     words = [*(value for _, value in values), *{str(part) for location, _ in values for part in location}]
-    for source, why in weak(words).items():
+    found = weak([RECORD_WORDS], "of every record") | weak(words)
+    for source, why in found.items():
         for location in (location for location, value in values if value == source):
             text = (
                 f"{_path(location)}: the secret in {source} {why}, so it is masked only where it stands as a password "

@@ -14,7 +14,18 @@ from pytest_deploygate.report.record import Contact, Event, Measured, Previous, 
 
 #: Kinds of journal entries that have their own place in the report.
 _PLACED = frozenset(
-    {"run", "bound", "test", "decision", "end", CHECKPOINT, CONDENSED, added.SECTION, added.CLASSIFIED}
+    {
+        "run",
+        "bound",
+        "test",
+        "decision",
+        "end",
+        CHECKPOINT,
+        CONDENSED,
+        standing.OTHERS,
+        added.SECTION,
+        added.CLASSIFIED,
+    }
 )
 #: Keys that may describe an entry of an unknown kind; the first that it has is used.
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")

@@ -272,7 +272,7 @@ def _exit(record: Record, code: int) -> str:
         return f"Exit code {exit_words(record)}."
     if code in ending.PYTEST_ENDINGS:
         return f"Exit code {code} (pytest: {ending.PYTEST_ENDINGS[code]}); the decision above still holds."
-    return f"Exit code {code}: a test outside the checklist failed, or another plugin says so."
+    return f"Exit code {code}: another plugin set it."
 
 
 def _because(rule: Rule) -> RenderableType:
@@ -299,7 +299,7 @@ def _next(record: Record, report: str, exit_code: int | None) -> Iterator[Render
     grid.add_column(overflow="fold")
     step, command = _step(record)
     if ending.beside_a_failure(record, exit_code):
-        step, command = "see to the test outside the checklist that failed (above), then run again.", ""
+        step, command = "find out which plugin set the exit code, then run again.", ""
     grid.add_row("Next:", step)
     yield grid
     if command := command or _command(record):

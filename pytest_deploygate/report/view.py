@@ -14,6 +14,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from pytest_deploygate.decision import rules
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
     Finding,
@@ -269,6 +270,8 @@ def scope_words(record: Record) -> str:
 def exit_words(record: Record) -> str:
     """Return the exit code with its meaning: `21 (HOLD, nothing failed but something is unknown)`."""
     code = record.decision.exit_code if record.decision else 25
+    if record.decision and rules.only_others_failed(record.decision):
+        return f"{code} (HOLD, a test outside the checklist failed)"
     return f"{code} ({words.EXIT[code]})" if code in words.EXIT else str(code)
 
 

@@ -5,6 +5,7 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -14,6 +15,7 @@ import pytest
 
 from pytest_deploygate import startup
 from pytest_deploygate.clients import reach
+from pytest_deploygate.decision.rules import EXIT_INCOMPLETE
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered, Verdict
 from pytest_deploygate.redaction import redact
@@ -49,6 +51,8 @@ _LEFT = pytest.StashKey[set[str]]()
 _MADE = pytest.StashKey[dict[str, pytest.Function]]()
 #: Whether the shipped suites and the checklist are collected besides pytest's arguments.
 _WHOLE = pytest.StashKey[bool]()
+#: The process that the run belongs to.
+_PROCESS = pytest.StashKey[int]()
 #: The repository's own test files without a test in scope.
 _IDLE = pytest.StashKey[set[Path]]()
 
@@ -56,6 +60,7 @@ _IDLE = pytest.StashKey[set[Path]]()
 def wake(config: pytest.Config) -> None:
     """Read inventory and checklist, open the journal, and register. Raises pytest.UsageError (exit 4)."""
     began = time.monotonic()
+    config.stash[_PROCESS] = os.getpid()
     reach.begin()
     found = settings.read(config)
     config.stash[BUDGET] = Budget(began, found.inventory.policy.budget)
@@ -73,6 +78,7 @@ def wake(config: pytest.Config) -> None:
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
     if hasattr(config, "workerinput") or _asks_nothing(config):
+        config.pluginmanager.register(_Alone(config), "deploygate-alone")
         return
     try:
         by_test = suites.items_by_test(functions)
@@ -83,12 +89,21 @@ def wake(config: pytest.Config) -> None:
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
+    config.pluginmanager.register(_Alone(config), "deploygate-alone")  # the last one's hooks are called first
     if config.getoption("htmlpath", None):
         table = HtmlTable(
             lambda: config.stash.get(_RECORD, None), run.missing, str(found.out / "signoff.html")
         )
         config.pluginmanager.register(table, "deploygate-html")
     _quieten(config)
+
+
+def _end_forks(config: pytest.Config) -> None:
+    """End a process that a test forked and that goes on with the session: it would ask everything a second time."""
+    if os.getpid() != config.stash[_PROCESS]:
+        text = f"deploygate: process {os.getpid()} is a fork of the run in process {config.stash[_PROCESS]}: it ends here"
+        os.write(2, f"{text}, and nothing of it is recorded\n".encode())
+        os._exit(EXIT_INCOMPLETE)
 
 
 #: Options with which pytest only shows something: no test is asked.
@@ -161,6 +176,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"deploygate: {remark}" for remark in found.remarks]
     lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
+    lines += [f"deploygate: {one}" for one in found.weak_secrets]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     lines += [f"checklist: {found.without}"] if found.without else []
     if run and run.moved_aside:
@@ -276,6 +292,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Give each bound test its gate."""
+    _end_forks(item.config)
     item.config.stash[RUNNING] = item
     if ids := bound.item_ids(item):
         reach.asking(", ".join(ids))
@@ -340,6 +357,23 @@ def pytest_report_teststatus(
     return status
 
 
+class _Alone:
+    """Ends forks of a process that runs tests before they report anything; pytest-forked's children do not report."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        """End a fork that went on beyond its test."""
+        _end_forks(self.config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """End a fork that goes to the session's end, e.g. by pytest.exit."""
+        _end_forks(self.config)
+
+
 class _Writing:
     """Hooks of the process that writes the journal, registered while a run lasts."""
 
@@ -398,7 +432,7 @@ class _Writing:
         if record.decision is not None:
             # If we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision's exit code is 25.
             status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)
-            session.exitstatus = exit_code(record.decision, status, foreign_failure=self.run.foreign_failure)
+            session.exitstatus = exit_code(record.decision, status)
         self.config.stash[_CODE] = int(session.exitstatus)
 
 

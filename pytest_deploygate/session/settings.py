@@ -20,7 +20,7 @@ from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import redact, weak
 from pytest_deploygate.session import base, bearing, scope, shipped, suites, timetable
 from pytest_deploygate.session import records as people
 from pytest_deploygate.session.asking import Asking, asking
@@ -63,6 +63,7 @@ class Settings:
     remarks: tuple[str, ...] = ()
     asking: Asking = field(default_factory=lambda: Asking({}))
     without: str = ""
+    weak_secrets: tuple[str, ...] = ()
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -149,6 +150,10 @@ def read(config: pytest.Config) -> Settings:
         if forged := base.committed_results(tree, origin / OUT):
             raise pytest.UsageError(f"--records-from: {forged}")
     place = here / str(out) if out else origin / OUT / change
+    names = (function.test for function in functions)
+    weak_secrets = weak(
+        [checklist.file.read_text(), change, *names], "of the checklist, the change or a test"
+    )
     settings = Settings(
         root=root,
         loaded=loaded,
@@ -175,6 +180,11 @@ def read(config: pytest.Config) -> Settings:
         ),
         asking=asked,
         without=comparison.without(missing, ours, _NAMED) if missing else "",
+        weak_secrets=tuple(
+            f"the secret in {source} {why}, so it is masked only where it stands as a password could"
+            for source, why in weak_secrets.items()
+            if why.startswith("is a word")
+        ),
     )
     _check(settings)
     said = timetable.remarks(

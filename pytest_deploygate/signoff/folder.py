@@ -102,8 +102,8 @@ def chain(raw: bytes, path: Path) -> tuple[Entry, ...]:
     entries, whole = journal.parse(raw, path)
     if whole != len(raw):
         raise JournalError(
-            f"{path}:{len(entries) + 1}: the last line is incomplete: the run was killed while writing it, or the line "
-            "was cut off. Run again with --resume"
+            f"{path}:{len(entries) + 1}: the last line is incomplete: the command was killed while writing it, or the line "
+            "was cut off. Run again with --resume, or write the report of what is whole: `deploygate report`"
         )
     if not entries:
         raise JournalError(f"{path} is empty")

@@ -85,6 +85,7 @@ def recorded_checks(taken: Taken) -> Iterator[Check]:
     stands, broken = _stands(taken)
     yield from broken
     if stands:
+        yield from recorded.finished(taken, stands)
         yield from recorded.evidence(taken, stands)
         yield from recorded.results(taken, stands)
 
@@ -112,6 +113,7 @@ def _walk(
     if stands:
         yield from signatures.head(stands, found)
         yield from _decisions(taken, stands, allowed, at)
+        yield from recorded.finished(taken, stands)
         yield from recorded.evidence(taken, stands)
         yield from recorded.results(taken, stands)
         yield from signatures.digests(taken, stands, found)

@@ -23,17 +23,22 @@ def of(change: str, given: Path | None, root: Path) -> Path:
         if not given.is_dir():
             raise Refused(f"there is no folder {given}")
         return given
-    try:
-        arguments.check_change(change)
-    except click.UsageError as error:
-        raise Refused(error.message) from None
-    folder = root / OUT / change
+    folder = place(change, root)
     if not folder.is_dir():
         others = sorted(f.parent.name for f in (root / OUT).glob("*/journal.jsonl"))
         raise Refused(
             f"there is no folder {folder}: no run of the change {change!r} wrote one{nearest(change, others)}"
         )
     return folder
+
+
+def place(change: str, root: Path) -> Path:
+    """Return where the folder of a change is or would be. Raises Refused (exit 4)."""
+    try:
+        arguments.check_change(change)
+    except click.UsageError as error:
+        raise Refused(error.message) from None
+    return root / OUT / change
 
 
 def written_for(folder: Path) -> str:
