@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,11 +161,18 @@ def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
             return True
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class Writer:
     """The only writer of a change's journal; holds a lock on the folder while open."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable."""
+    def __init__(self, folder: Path, mode: int | None = None) -> None:
+        """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable.
+
+        `mode` are its permissions from now on; None: a new one is its owner's alone, and an existing one keeps them.
+        """
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +186,12 @@ class Writer:
             ) from None
         try:
             self.entries, self._size = read(folder)
-            self._file = (folder / FILE).open("ab")
+            self._file = open(folder / FILE, "ab", opener=_private)  # noqa: SIM115 (closed by `close`)
+            if mode is not None and mode != stat.S_IMODE(os.fstat(self._file.fileno()).st_mode):
+                with contextlib.suppress(
+                    PermissionError
+                ):  # another user's journal, which this one may write to
+                    os.fchmod(self._file.fileno(), mode)
             if self._file.tell() != self._size:  # the unfinished last line of a killed run
                 self._file.truncate(self._size)
             self._sync = BackgroundSync(self._file.fileno())

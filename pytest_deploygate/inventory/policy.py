@@ -59,6 +59,22 @@ class Policy(Section):
         default=None,
         description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",
     )
+    mode: str = Field(
+        default="0600",
+        pattern=r"^0?6[046][04]$",
+        description='permissions of journal and evidence, e.g. "0640" for those who read them by their group',
+    )
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _digits(cls, value: object) -> object:
+        """Accept `mode: 0640` without quotes too, which is a number to YAML."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @property
+    def file_mode(self) -> int:
+        """The permissions as a number."""
+        return int(self.mode, 8)
 
 
 class Freeze(Section):

@@ -71,7 +71,7 @@ class Run:
         self.written = False
         self.moved_aside = _move_aside(settings.out) if settings.fresh else None
         self._bound_known = False
-        self._writer = Writer(settings.out)
+        self._writer = Writer(settings.out, settings.inventory.policy.file_mode)
         self._inputs = kept.inputs(settings, declared_sources)
         found = kept.keep(settings, self._writer.entries, self._inputs) if settings.resume else kept.NOTHING
         self.kept, self.why_not_kept = found.tests, found.why_not
