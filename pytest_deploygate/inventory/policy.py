@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.fields.types import Duration, Section
+from pytest_deploygate.fields.types import Duration, Section, Words
 from pytest_deploygate.problems import nearest
 
 
@@ -23,8 +23,8 @@ class NotApplicable(Section):
     """An item that does not apply here: decided by a role, counted in the report."""
 
     item: str = Field(description="id of the item")
-    reason: str = Field(min_length=10, description="why it does not apply")
-    owner: str = Field(min_length=2, description="role that decided this")
+    reason: Words = Field(min_length=10, description="why it does not apply")
+    owner: Words = Field(min_length=2, description="role that decided this")
 
 
 class Policy(Section):
@@ -82,7 +82,7 @@ class Freeze(Section):
 
     start: datetime = Field(description="start, ISO 8601 with a zone, e.g. 2026-12-24T00:00:00Z")
     end: datetime = Field(description="end, same format as `start`")
-    reason: str = Field(min_length=3, description="reason, e.g. holiday sales")
+    reason: Words = Field(min_length=3, description="reason, e.g. holiday sales")
 
     @field_validator("start", "end", mode="before")
     @classmethod

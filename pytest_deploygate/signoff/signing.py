@@ -24,6 +24,7 @@ from pytest_deploygate.signoff.result import BROKEN
 from pytest_deploygate.signoff.signatures import Found
 from pytest_deploygate.signoff.statement import Statement, to_bytes
 from pytest_deploygate.signoff.verify import recorded_checks
+from pytest_deploygate.visible import says
 
 _AGREES = "I have read this report and agree with its decision"
 _SEEN = "I have read this report and know its decision"
@@ -139,11 +140,11 @@ def _statement(taken: Taken, stands: Stands, role: str, name: str, meaning: str,
             "the last run ended without a decision, so there is nothing to sign: run again with --resume"
         )
     go = stands.decision.outcome is Outcome.GO
-    if not go and not reason.strip():
+    if not go and not says(reason):
         raise RefusedToSign(
             f"the decision is {stands.outcome}: it can be signed as seen, not as agreed to; say why with --reason TEXT"
         )
-    if not name.strip():
+    if not says(name):
         raise RefusedToSign("use --name to say who signs")
     return Statement(
         change=stands.change,
