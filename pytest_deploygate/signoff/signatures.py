@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.problems import nearest
-from pytest_deploygate.signoff import ssh
+from pytest_deploygate.signoff import outside, ssh
 from pytest_deploygate.signoff.folder import REPORT, SIGNATURES, Taken, digest
 from pytest_deploygate.signoff.recorded import Stands
 from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check, Signed
@@ -187,8 +187,12 @@ def untrusted_file(folder: Path, allowed: Path | None) -> str:
         return (
             f"there is no allowed-signers file {allowed}; create it, or name another with --allowed-signers"
         )
-    if allowed.resolve().is_relative_to(folder.resolve()):
-        return f"{allowed} is inside the folder that it would vouch for: whoever forged the one could write the other"
+    try:
+        how = outside.reached_through(folder, allowed)
+    except OSError as error:
+        return f"{allowed} cannot be followed: {error.strerror}"
+    if how:
+        return f"{allowed} {how} that it would vouch for: whoever forged the one could write the other"
     return ""
 
 
