@@ -44,7 +44,7 @@ _USER = re.compile(
 #: A URL or its path, as far as it stands before a query or fragment, and these.
 _QUERY = re.compile(rf"(?:{_SLASHES}|(?<![^\s\"'(=,])/(?=[^\s?#]*[?#])){_OF_URL}*[?#](?:[^\s\"'<>\\`]|\\+/)+")
 #: A value; not what is left of one, with the number by which pytest tells two parameters of one name apart.
-_VALUE = re.compile(r"([?&;#][^=&;?#]*)=(?!…_?\d*(?:$|[&;#]))([^&;#]*?)(?=[,.:)\]}]*(?:$|[&;#]))")
+_VALUE = re.compile(r"([?&;#][^=&;?#]*)=(?!…_?\d*[,.:)\]}]*(?:$|[&;#]))([^&;#]*?)(?=[,.:)\]}]*(?:$|[&;#]))")
 
 
 class Secret:

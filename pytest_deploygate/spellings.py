@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import re
 from functools import cache
-from html.entities import codepoint2name
 
 #: A letter or digit that somebody escaped although no writing needs that: `%61`, `%2561`, `&#97;`, `\\u0061`, `\\x61`.
 SPELLED_OUT = re.compile(
@@ -107,6 +106,8 @@ def _written(text: str, *, base64_: bool = False) -> str:
 
 @cache
 def _one(c: str, instead: str) -> str:
+    from html.entities import codepoint2name  # noqa: PLC0415 (few texts need a pattern)
+
     code = ord(c)
     raw = c.encode(errors="surrogateescape" if 0xDC80 <= code <= 0xDCFF else "surrogatepass")
     plain = re.escape(c)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import pytest
@@ -64,6 +64,34 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     if isinstance(val, str) and (shown := redact(val)) != val:
         return shown
     return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Name parameters without secrets where the test itself gives the names; pytest numbers those that are the same then."""
+    given = metafunc.parametrize
+
+    def parametrize(argnames: Any, argvalues: Iterable[Any], *more: Any, **named: Any) -> None:
+        if "ids" in named:
+            named["ids"] = _names(named["ids"])
+        given(argnames, [_named(value) for value in argvalues], *more, **named)
+
+    vars(metafunc)["parametrize"] = parametrize
+
+
+def _named(value: Any) -> Any:
+    name = value.id if isinstance(value, type(pytest.param())) else None
+    return value._replace(id=redact(name)) if isinstance(name, str) else value
+
+
+def _names(ids: Any) -> Any:
+    if callable(ids):
+        return lambda value: _name(ids(value))
+    return ids if ids is None else map(_name, ids)
+
+
+def _name(name: object) -> object:
+    return redact(name) if isinstance(name, str) else name
 
 
 @pytest.hookimpl(wrapper=True)
