@@ -21,6 +21,7 @@ import hashlib
 import itertools
 import json
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -276,14 +277,21 @@ def _locked(file: IO[str], patience_s: float = 0.5) -> bool:
             return True
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class Writer:
     """The only writer of a change's journal; holds a lock on the folder while open.
 
     It belongs to the process that opened it: a fork of it has the lock and the open file, too, and must not write.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable."""
+    def __init__(self, folder: Path, mode: int | None = None) -> None:
+        """Open the journal of `folder` for appending. Raises JournalError: locked, damaged, not writable.
+
+        `mode` are its permissions from now on; None: a new one is its owner's alone, and an existing one keeps them.
+        """
         self.folder = folder
         self._process = os.getpid()
         try:
@@ -297,7 +305,12 @@ class Writer:
             raise BusyError(_busy(folder)) from None
         try:
             self.entries, self._size = read(folder)
-            self._file = (folder / FILE).open("ab")
+            self._file = open(folder / FILE, "ab", opener=_private)  # noqa: SIM115 (closed by `close`)
+            if mode is not None and mode != stat.S_IMODE(os.fstat(self._file.fileno()).st_mode):
+                with contextlib.suppress(
+                    PermissionError
+                ):  # another user's journal, which this one may write to
+                    os.fchmod(self._file.fileno(), mode)
             if self._file.tell() != self._size:  # the unfinished last line of a killed run
                 self._file.truncate(self._size)
             # Of all that the file holds, so that a change by something else shows, also in lines that were not parsed.

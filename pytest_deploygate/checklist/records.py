@@ -21,6 +21,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.files.yaml import TooMuchError, reader, where
 from pytest_deploygate.problems import Problem, nearest
+from pytest_deploygate.visible import says, visible
 
 #: Placeholder for a time that could not be parsed; its record is never built.
 NEVER = datetime.min.replace(tzinfo=UTC)
@@ -148,8 +149,9 @@ class Fields:
             self.wrong(key, "must be text")
             return ""
         value = " ".join(str(node.value).split())
-        if (need or value) and len(value) < least:
-            self.wrong(key, f"is too short; at least {least} characters are needed ({need})")
+        if (need or value) and not says(value, least):
+            unseen = "" if value == visible(value) else " that can be seen"
+            self.wrong(key, f"is too short; at least {least} characters{unseen} are needed ({need})")
         return value
 
     def said(self, key: str, *, need: str, least: int = 2) -> str:

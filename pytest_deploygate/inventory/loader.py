@@ -23,7 +23,7 @@ from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.files.yaml import TooMuchError, reader, where
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
-from pytest_deploygate.redaction import RECORD_WORDS, Secret, redact, weak
+from pytest_deploygate.redaction import RECORD_WORDS, Secret, hide_those_of_url, redact, weak
 
 #: Where `deploygate init` puts its files in a repository that has tests of its own.
 BESIDE = "deploygate"
@@ -65,6 +65,7 @@ _MUST_BE = {
     "dict_type": "must be a mapping of keys to values",
 }
 _SECRET_KEYS = ("password", "passwd", "pwd", "secret", "token", "api_key", "apikey")
+_SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token")
 
 
 class InventoryError(Exception):
@@ -235,7 +236,7 @@ def _no_such_day(text: str, shown: str) -> Problem:
 
 
 def _plain(node: object, location: Location = ()) -> Any:
-    """Convert ruamel's types to plain ones; a value under a secret's name is registered for redaction.
+    """Convert ruamel's types to plain ones; secrets, also those in a URL, are masked from now on.
 
     Keys keep their position, for notes about them.
     """
@@ -244,11 +245,15 @@ def _plain(node: object, location: Location = ()) -> Any:
         for key, value in node.items():
             if str(key).lower() in _SECRET_KEYS and isinstance(value, str) and ":" not in value:
                 Secret(value)
+            if str(key).lower() in _SECRET_HEADERS and isinstance(value, str):
+                Secret(value.split()[-1] if value.split() else "")  # without `Bearer`
             here = (*location, str(key))
             plain[Key(str(key), node.lc.key(key)[0] + 1, _path(here))] = _plain(value, here)
         return plain
     if isinstance(node, list):
         return [_plain(value, (*location, number)) for number, value in enumerate(node)]
+    if isinstance(node, str):
+        hide_those_of_url(node)
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)

@@ -28,6 +28,7 @@ from pytest_deploygate.session import (
     needs,
     outcome,
     parameters,
+    pytests_streams,
     scope,
     settings,
     shipped,
@@ -69,12 +70,14 @@ def wake(config: pytest.Config) -> None:
     for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
         config.addinivalue_line("markers", f"{name}: tests of the checklist's {name} items")
     config.stash[SETTINGS] = found
+    pytests_streams.begin(config)
     functions = suites.functions_of(config, found.asking)
     config.stash[_LEFT] = needs.left_to_others(functions, found.inventory)
     config.stash[_WHOLE] = _whole(config)
     by_item = scope.by_item_alone(found.expression, found.checklist)
     config.stash[_IDLE] = suites.idle_files(config, found.asking, found.scope_items) if by_item else set()
     config.pluginmanager.register(sys.modules[__name__], "deploygate-session")
+    config.pluginmanager.register(pytests_streams, "deploygate-streams")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
     if hasattr(config, "workerinput") or _asks_nothing(config):
@@ -305,6 +308,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             out=item.config.stash[SETTINGS].out,
             asked=bound.asked(item),
             may=_verdicts_of_records(item),
+            mode=item.config.stash[SETTINGS].inventory.policy.file_mode,
         )
     return (yield)
 
@@ -340,7 +344,7 @@ def pytest_runtest_makereport(
     report = yield
     if (its_gate := item.stash.get(GATE, None)) is not None and not _asks_nothing(item.config):
         outcome.settle(its_gate, report, call)
-    outcome.hide_secrets(report)
+    pytests_streams.hide(report)
     return report
 
 

@@ -40,7 +40,7 @@ from pytest_deploygate.session import (
 )
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
-from pytest_deploygate.signoff import earlier
+from pytest_deploygate.signoff import aside
 
 
 class Run:
@@ -72,7 +72,7 @@ class Run:
         self.written = False
         self.moved_aside = _move_aside(settings.out) if settings.fresh else None
         self._bound_known = False
-        self._writer = Writer(settings.out)
+        self._writer = Writer(settings.out, settings.inventory.policy.file_mode)
         if any(entry.kind == unfinished.ROLLBACK for entry in self._writer.entries):
             from pytest_deploygate.rollback import finishing  # noqa: PLC0415 (only for changes that went back)
 
@@ -392,7 +392,7 @@ def _tick(settings: Settings, record: Record) -> str | None:
 def _write_results(folder: Path, record: Record) -> str | None:
     """Write the result files, each completely or not at all. Return what went wrong."""
     try:
-        earlier.keep_signed(folder)
+        aside.keep_signed(folder)
         for name, text in results.render(record).items():
             write_whole(folder / name, text)
     except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pytest_deploygate import journal
 from pytest_deploygate.decision import condensed
 from pytest_deploygate.journal import JournalError, utcnow
-from pytest_deploygate.signoff import decided, recorded, signatures, ssh
+from pytest_deploygate.signoff import decided, earlier, recorded, signatures, ssh
 from pytest_deploygate.signoff import folder as folders
 from pytest_deploygate.signoff.folder import FolderError, Taken
 from pytest_deploygate.signoff.recorded import Stands
@@ -59,12 +59,14 @@ def examine(
     stands, broken = _stands(taken)
     try:
         found = signatures.found(taken)
+        before = tuple(earlier.checks(taken, stands, allowed_signers, moment)) if stands else ()
         signing: tuple[Check, ...] = ()
     except ssh.SshError as error:
-        found, signing = [], (Check("signature", False, f"signatures cannot be checked: {error}", UNSIGNED),)
+        found, before = [], ()
+        signing = (Check("signature", False, f"signatures cannot be checked: {error}", UNSIGNED),)
     must = tuple(roles) if roles is not None else (stands.roles if stands else ())
     named = recorded.of_change(stands, change) if stands else ()
-    checks = (*broken, *named, *_walk(taken, stands, found, allowed_signers, root, moment), *signing)
+    checks = (*broken, *named, *_walk(taken, stands, found, allowed_signers, root, moment), *before, *signing)
     if not signing:
         checks += tuple(_completeness(stands, found, must))
     trusted = _trusted(taken, stands, found, allowed_signers, moment)

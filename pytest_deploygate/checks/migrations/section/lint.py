@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Section, Size
+from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Section, Size, Words
 
 
 class AllowedStep(Section):
@@ -16,7 +16,7 @@ class AllowedStep(Section):
 
     file: str = Field(description="name of the file, without folder")
     rule: str = Field(description="name of the rule, as in the finding")
-    reason: str = Field(min_length=10, description="why it does no harm here")
+    reason: Words = Field(min_length=10, description="why it does no harm here")
 
     def __str__(self) -> str:
         """Format it for the report's list of weakenings."""

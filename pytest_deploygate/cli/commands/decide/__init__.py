@@ -30,6 +30,7 @@ from pytest_deploygate.rollback.situation import Now
 from pytest_deploygate.signoff import decided
 from pytest_deploygate.signoff.decided import Decided
 from pytest_deploygate.signoff.ssh import SshError
+from pytest_deploygate.visible import says
 
 #: A single word is not a reason.
 _LEAST_WORDS = 2
@@ -154,7 +155,7 @@ def _decide(
 ) -> None:
     if not role:
         raise Refused("say who decides: --role deployment-lead")
-    if len(reason.split()) < _LEAST_WORDS:
+    if len(list(filter(says, reason.split()))) < _LEAST_WORDS:
         raise Refused('say why: --reason "logins fail for everybody" (it is kept in the record)')
     with changes.writing(folder) as writer:
         by = changes.role(role, writer.entries)
