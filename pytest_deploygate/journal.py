@@ -220,7 +220,7 @@ class Writer:
             self._take_back()
             raise self._unwritable(error) from None
         self._size += len(line) + 1
-        entry = Entry(seq, at, kind, json.loads(unsealed), hashlib.sha256(line).hexdigest())
+        entry = Entry(seq, at, kind, json.loads(text), hashlib.sha256(line).hexdigest())
         self.entries.append(entry)
         return entry
 

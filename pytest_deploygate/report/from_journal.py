@@ -20,9 +20,12 @@ _PLACED = frozenset({"run", "bound", "test", "decision", "end", added.SECTION, a
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
 
-def build(entries: Sequence[Entry]) -> Record:
-    """Return the record of the journal's last run, within all runs of the change. Raises JournalError."""
-    results = standing.results(entries)
+def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None) -> Record:
+    """Return the record of the journal's last run, within all runs of the change. Raises JournalError.
+
+    `composed` are the `standing.results` of these entries, if the caller has them already.
+    """
+    results = standing.results(entries) if composed is None else composed
     runs = segments(entries)
     last = runs[-1]
     about = standing.frame(last.begin)
