@@ -246,6 +246,7 @@ class Run:
                 "items": [dataclasses.asdict(item) for item in checklist.items],
                 "roles": checklist.roles,
             },
+            "options": settings.options,
             "scope": settings.scope_words,
             "scope_items": settings.scope_items,
             "not_applicable": settings.not_applicable,
