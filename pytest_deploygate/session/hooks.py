@@ -78,6 +78,8 @@ def wake(config: pytest.Config) -> None:
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
     config.stash[_SHOWS] = _asks_nothing(config)
+    if recorded := getattr(config, "workerinput", {}).get("deploygate_run"):
+        reach.share(_silences(found.out, recorded))
     if hasattr(config, "workerinput") or config.stash[_SHOWS]:
         return
     from pytest_deploygate.session import run as recording  # noqa: PLC0415 (workers, which write nothing, import less)
@@ -267,9 +269,15 @@ def pytest_configure_node(node: object) -> None:
     """pytest-xdist: tell each worker which run it belongs to."""
     run = node.config.stash.get(_RUN, None)  # type: ignore[attr-defined]
     if run is not None:
+        reach.share(_silences(run.settings.out, run.id))
         node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
         node.workerinput["deploygate_whole"] = node.config.stash[_WHOLE]  # type: ignore[attr-defined]
         node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
+
+
+def _silences(out: Path, run: str) -> Path:
+    """Return the file in which the workers of a run tell each other which places are silent."""
+    return out / f".silent-{run}.jsonl"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -432,6 +440,7 @@ class _Writing:
         if progress := self.config.stash.get(PROGRESS, None):
             progress.close()
         record = self.config.stash[_RECORD] = self.run.finish(interrupted=int(exitstatus) in (2, 3))
+        _silences(self.run.settings.out, self.run.id).unlink(missing_ok=True)
         if record.decision is not None:
             # If we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision's exit code is 25.
             status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)

@@ -47,3 +47,35 @@ def test_the_findings_of_a_test_are_sent_as_one_text(project: Project) -> None:
     assert len(sent) == 1, ran.text
     assert isinstance(sent[0], str)
     assert [finding["item"] for finding in json.loads(sent[0])] == ["b.migrations", "b.tables", "b.notes"]
+
+
+SILENT = """
+import contextlib
+from pathlib import Path
+from pytest_deploygate.clients import reach
+
+HERE = Path(__file__).parents[1]
+
+@pytest.mark.item("b.migrations")
+def test_first(gate):
+    with contextlib.suppress(TimeoutError), reach.attempt("db1:5432"):
+        raise TimeoutError
+    (HERE / "tried").touch()
+    says(gate)
+
+@pytest.mark.item("b.tables", "b.notes")
+def test_other_worker(gate):
+    until = time.monotonic() + 20
+    while not (HERE / "tried").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    known = reach.known("db1:5432")
+    says(gate, "pass" if known and known.item == "b.migrations" else "fail", str(known))
+"""
+
+
+def test_workers_share_what_was_silent(project: Project) -> None:
+    """A dead address costs its timeout once for all items, however many workers ask for them."""
+    project.suite(SILENT)
+    ran = project.run_process("-m", "phase2", "-n", "2")
+    assert project.verdict("b.tables") == "pass", ran.text
+    assert not list(project.out.glob(".silent-*"))
