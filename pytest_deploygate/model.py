@@ -7,6 +7,7 @@ adds test, time and evidence (`Finding`), and findings become a `Decision`.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,11 @@ Scalar = str | int | float | bool | None
 
 #: The change of runs that were not given one: their decision speaks for its scope alone.
 NO_CHANGE = "local"
+
+
+def option_of(change: str) -> str:
+    """Return the option that names a change in a command, with a blank before it; empty if it was not named."""
+    return "" if change == NO_CHANGE else f" --change {shlex.quote(change)}"
 
 
 class Verdict(StrEnum):

@@ -135,11 +135,19 @@ def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str
     ]
 
 
-def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rules.Question:
-    """Return the question that the last run asks the rules; `lost` is evidence that could not be stored."""
+def question(
+    entries: Sequence[Entry],
+    lost: Sequence[str],
+    at: datetime,
+    composed: Sequence[compose.ItemResult] | None = None,
+) -> rules.Question:
+    """Return the question that the last run asks the rules; `lost` is evidence that could not be stored.
+
+    `composed` are the `results` of these entries, if the caller has them already.
+    """
     runs = segments(entries)
     about = frame(runs[-1].begin)
-    composed = results(entries, runs)
+    composed = results(entries, runs) if composed is None else composed
     tests = bound_tests(entries, about.run)
     heard = {finding.test for result in composed for finding in result.findings}
     expected = set(about.scope) - set(about.not_applicable)

@@ -31,10 +31,13 @@ _PLACED = frozenset(
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
 
-def build(entries: Sequence[Entry]) -> Record:
-    """Return the record of the journal's last run, within all runs of the change. Raises JournalError."""
+def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None) -> Record:
+    """Return the record of the journal's last run, within all runs of the change. Raises JournalError.
+
+    `composed` are the `standing.results` of these entries, if the caller has them already.
+    """
     runs = segments(entries)
-    results = standing.results(entries, runs)
+    results = standing.results(entries, runs) if composed is None else composed
     last = runs[-1]
     about = standing.frame(last.begin)
     bound = {item for items in (standing.bound_tests(entries, about.run) or {}).values() for item in items}
@@ -61,6 +64,7 @@ def build(entries: Sequence[Entry]) -> Record:
         gone_back=gone_back.newest(entries),
         sections=tuple(added.sections(entries, about.run)),
         calls=added.calls(entries),
+        options=tuple(map(str, last.begin.get("options", ()))),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )
 
