@@ -44,7 +44,8 @@ primary_conninfo = '{conninfo}'
 primary_slot_name = '{slot}'
 """
 
-_HBA = """
+#: The lines of pg_hba.conf.
+LOGIN_RULES = """
 local all         all                        scram-sha-256
 host  all         all         127.0.0.1/32   scram-sha-256
 local replication replicator,platform_backup scram-sha-256
@@ -81,7 +82,7 @@ def configure(
         f" application_name={node} sslmode=disable connect_timeout=5",
         slot="" if node == PRIMARY else node,
     )
-    files = {"postgresql.conf": text, "pg_hba.conf": _HBA, "postgresql.auto.conf": ""}
+    files = {"postgresql.conf": text, "pg_hba.conf": LOGIN_RULES, "postgresql.auto.conf": ""}
     for name, content in files.items():
         put(lab, lab.data(node) / name, content)
     signal_file = lab.data(node) / "standby.signal"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_deploygate.lab import nodes, processes, seed, sql
 from pytest_deploygate.lab.faults import Change, Fault, by_sql
-from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.state import PRIMARY, Lab
 
 _SCOPE = "preflight and database"
 
@@ -15,6 +15,16 @@ def _set(setting: str, value: str) -> Change:
 
 def _reset(setting: str) -> Change:
     return by_sql(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
+
+
+def _login_rules(more: str = "") -> Change:
+    """Return a change that writes pg_hba.conf of db1, with more lines at its end, and reloads it."""
+
+    def change(lab: Lab) -> None:
+        nodes.put(lab, lab.data(PRIMARY) / "pg_hba.conf", nodes.LOGIN_RULES + more)
+        sql.execute(lab, "SELECT pg_reload_conf()")
+
+    return change
 
 
 def _checksums(how: str) -> Change:
@@ -49,6 +59,26 @@ PENDING = Fault(
     _set("max_connections", "61"),
     _reset("max_connections"),
     says="waits for a restart",
+    tests=("test_server_is_set_right",),
+    scope=_SCOPE,
+)
+TRUST = Fault(
+    "pg-hba-trust",
+    "pg_hba.conf of db1 lets a private network in without a password",
+    {"db.cluster": "fail"},
+    _login_rules("host all all 10.0.0.0/8 trust\n"),
+    _login_rules(),
+    says="pg_hba.conf line 6 lets all from 10.0.0.0/8 into all without a password",
+    tests=("test_server_is_set_right",),
+    scope=_SCOPE,
+)
+HIDDEN_RULES = Fault(
+    "pg-hba-hidden",
+    "the gate's role may not see pg_hba.conf",
+    {"db.cluster": "inconclusive"},
+    by_sql("REVOKE EXECUTE ON FUNCTION pg_hba_file_rules() FROM deploygate"),
+    by_sql("GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate"),
+    says="GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate",
     tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )
