@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import nodes, processes, seed, sql
+from pytest_deploygate.lab import disturbance, nodes, processes, seed, sql
 from pytest_deploygate.lab.faults import Change, Fault, by_sql
 from pytest_deploygate.lab.state import PRIMARY, Lab
 
 _SCOPE = "preflight and database"
+#: Longer than `max_idle_in_transaction` of the lab's inventory.
+_IDLE_S = 16.0
+_IDLE = (
+    "SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity"
+    " WHERE state = 'idle in transaction' AND application_name = 'platform'"
+)
 
 
 def _set(setting: str, value: str) -> Change:
@@ -25,6 +31,22 @@ def _login_rules(more: str = "") -> Change:
         sql.execute(lab, "SELECT pg_reload_conf()")
 
     return change
+
+
+def _oldest_idle_s(lab: Lab) -> float:
+    return float(sql.value(lab, _IDLE) or 0.0)
+
+
+def _keep_transaction(lab: Lab) -> None:
+    disturbance.write(lab, {"app1": {"keeps_transaction": True}})
+    sql.wait_until(
+        "a session that is idle in a transaction for long enough", lambda: _oldest_idle_s(lab) > _IDLE_S, 60.0
+    )
+
+
+def _end_transaction(lab: Lab) -> None:
+    disturbance.end(lab)
+    sql.wait_until("end of the session that is idle in a transaction", lambda: not _oldest_idle_s(lab))
 
 
 def _checksums(how: str) -> Change:
@@ -79,6 +101,16 @@ HIDDEN_RULES = Fault(
     by_sql("REVOKE EXECUTE ON FUNCTION pg_hba_file_rules() FROM deploygate"),
     by_sql("GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate"),
     says="GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate",
+    tests=("test_server_is_set_right",),
+    scope=_SCOPE,
+)
+IDLE = Fault(
+    "idle-in-transaction",
+    "a session of the application opened a transaction on db1 and does not end it",
+    {"db.cluster": "fail"},
+    _keep_transaction,
+    _end_transaction,
+    says="of platform_app (platform) is idle in a transaction",
     tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pytest_deploygate.checks.postgres.facts import ServerState
 from pytest_deploygate.checks.postgres.judge.logins import judge_logins
@@ -218,12 +217,6 @@ def _ages(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
 
 def _idle(found: ServerState, expected: ClusterSettings) -> Judgement:
     limit = words_for(expected.max_idle_in_transaction)
-    notes: tuple[str, ...] = ()
-    if found.unseen_sessions:
-        notes = (
-            f"{found.node}: whether {found.unseen_sessions} sessions are idle in a transaction was not seen: {_GRANT}, and leave "
-            "track_activities on",
-        )
     idle = found.idle
     wrong = ""
     if idle and idle.age > expected.max_idle_in_transaction:
@@ -233,10 +226,13 @@ def _idle(found: ServerState, expected: ClusterSettings) -> Judgement:
             f"and keeps vacuum from removing dead rows; end its work, or SELECT pg_terminate_backend({idle.pid}), and set "
             "idle_in_transaction_session_timeout"
         )
-    part = _part(
+    if not wrong and found.unseen_sessions:
+        reason = f"sessions that hide whether they are idle in a transaction: {found.unseen_sessions}; {_GRANT}, and leave track_activities on"
+        reading = Reading("sessions that hide their state", found.unseen_sessions, limit="0", ok=False)
+        return Judgement(Verdict.INCONCLUSIVE, reason, (reading,))
+    return _part(
         wrong,
         "oldest transaction of an idle session",
         words_for(idle.age) if idle else "none",
         f"at most {limit}",
     )
-    return replace(part, notes=notes)
