@@ -22,6 +22,7 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%u@%d '
 log_min_duration_statement = 250ms
+log_parameter_max_length = 0
 password_encryption = 'scram-sha-256'
 shared_preload_libraries = 'pg_stat_statements'
 

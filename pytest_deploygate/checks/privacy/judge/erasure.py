@@ -104,7 +104,10 @@ def _hint(hit: Hit, before: set[str], expected: Erasure) -> str:
     if hit.place.startswith("redis "):
         return "the erasure misses this cache: have it delete the key, or allow it with a reason"
     if hit.place.startswith("log "):
-        return "the platform logs people's data: log an id instead and remove those lines, or allow it with a reason"
+        return (
+            "the platform logs people's data: log an id instead (PostgreSQL's own log: log_parameter_max_length = 0) and remove those "
+            "lines, or allow it with a reason"
+        )
     if hit.place in expected.expected:
         return "a row of this table was not erased, or only marked as deleted: delete or overwrite it"
     if hit.place not in before:

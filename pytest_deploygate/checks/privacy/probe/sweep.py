@@ -18,6 +18,7 @@ from psycopg import sql
 from pytest_deploygate.checks.privacy.facts import Hit, Sweep
 from pytest_deploygate.checks.privacy.probe.operations import Subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
+from pytest_deploygate.checks.privacy.probe.writings import DISGUISE, PLAIN, disguised
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -50,9 +51,11 @@ ORDER BY 1, 2
 _HITS = """
 SELECT coalesce(cell.key, '?'), count(*)
 FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t.*)) AS cell
-  ON replace(replace(lower(cell.value), chr(13), ''), chr(10), '') LIKE ANY ({patterns})
-WHERE replace(replace(lower((t.*)::text), chr(13), ''), chr(10), '') LIKE ANY ({patterns}) GROUP BY 1 ORDER BY 1
+  ON replace(replace(lower(cell.value), chr(13), ''), chr(10), '') LIKE ANY (ARRAY({patterns}))
+WHERE replace(replace(lower((t.*)::text), chr(13), ''), chr(10), '') LIKE ANY (ARRAY({patterns})) GROUP BY 1 ORDER BY 1
 """
+# As a subquery, so that no plan in a log has the patterns themselves: a constant would be computed while planning.
+_PATTERNS = "SELECT translate(pattern, {disguise}, {plain}) FROM unnest({patterns}::text[]) AS pattern"
 # Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of an
 # open transaction, which no replica replays before more WAL is flushed; this statement takes a transaction id whose
 # commit record follows the position, so both are sent.
@@ -140,7 +143,9 @@ def _in_table(
     cluster: Cluster, node: Node, table: Sequence[str], needles: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     # The needles are letters, digits and the signs of base64: nothing that LIKE reads as a wildcard.
-    patterns = sql.Literal([f"%{needle}%" for needle in needles])
+    patterns = sql.SQL(_PATTERNS).format(
+        disguise=DISGUISE, plain=PLAIN, patterns=[disguised(f"%{needle}%") for needle in needles]
+    )
     query = sql.SQL(_HITS).format(table=sql.Identifier(*table), patterns=patterns)
     return cluster.rows(node, query)
 
@@ -183,8 +188,9 @@ def _elsewhere(erasure: Erasure, subject: Subject) -> Iterator[Hit | str]:
 # All files below a folder, or a file with those that were rotated away from it. Compressed ones are unpacked. One line per
 # file: its number of lines with the person, its name; or what cannot be read.
 _LOG = """
-path={} pattern={} plain={}
 export LC_ALL=C
+bare() {{ printf %s "$1" | tr '<disguise>' '<plain>'; }}
+path={} pattern=$(bare {}) plain=$(bare {})
 if printf x | grep -qP x 2>/dev/null; then how=-P; else how=-E pattern=$plain; fi
 if [ -d "$path" ]; then list="$path"; else [ -e "$path" ] || { echo "$path: No such file" >&2; exit 2; }; list=$(dirname "$path"); fi
 name=$(basename "$path")
@@ -209,7 +215,8 @@ def _in_log(log: LogFile, subject: Subject) -> dict[str, int]:
     # UTF-16 has a NUL byte beside each letter.
     wide = "|".join(r"\x00".join(core) for core in needles if core.isalnum() and len(core) <= 16)
     script = _LOG.replace("{{", "{").replace("}}", "}")
-    for value in (str(log.path), f"{plain}|{wide}", plain):
+    script = script.replace("<disguise>", DISGUISE).replace("<plain>", PLAIN)
+    for value in (str(log.path), disguised(f"{plain}|{wide}"), disguised(plain)):
         script = script.replace("{}", shlex.quote(value), 1)
     code, text, errors = shell(log.host)(f"timeout 60 sh -c {shlex.quote(script)}")
     lines = [line.partition(":") for line in text.splitlines()]
