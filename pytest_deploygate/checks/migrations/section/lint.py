@@ -10,7 +10,6 @@ from pydantic import Field, field_validator, model_validator
 
 from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Section, Size
 
-
 #: The rule of a statement whose effect nobody knows.
 UNKNOWN = "unknown-statement"
 
