@@ -155,6 +155,22 @@ def test_large_objects_are_named_as_not_searched(server: Scratch) -> None:
         server.sql("db1", "SELECT lo_unlink(4711)")
 
 
+def test_a_materialized_view_is_searched_once_it_has_rows(server: Scratch) -> None:
+    """One that was never filled holds nobody; reading it is an error, which is no reason to doubt the search."""
+    server.sql(
+        "db1",
+        f"CREATE TABLE public.w AS SELECT '{EMAIL}'::text AS t; CREATE MATERIALIZED VIEW public.v AS SELECT t FROM public.w WITH NO DATA",
+    )
+    try:
+        assert places(server) == {"public.w.t"}
+        server.sql("db1", "REFRESH MATERIALIZED VIEW public.v")
+        assert places(server) == {"public.w.t", "public.v.t"}
+        server.sql("db1", "DELETE FROM public.w")
+        assert places(server) == {"public.v.t"}
+    finally:
+        server.sql("db1", "DROP TABLE public.w CASCADE")
+
+
 @pytest.mark.parametrize(
     "form", ["plain", "rotated", "gz", "link", "utf-16-le", "utf-16-be", "utf-16", "url", "xz", "blank name"]
 )

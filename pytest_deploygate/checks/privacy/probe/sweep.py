@@ -32,7 +32,8 @@ GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
 
 
-# Partitions, inheritance children without columns of their own and Timescale's chunks are read through their parent.
+# Partitions, inheritance children without columns of their own and Timescale's chunks are read through their parent. A
+# materialized view that was never filled has no row, and reading it is an error.
 _TABLES = """
 SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
     has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
@@ -40,6 +41,7 @@ SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
         AND NOT a.attisdropped AND t.typcategory NOT IN ('N', 'D', 'B', 'T', 'G', 'I', 'E', 'V'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'm', 'p', 'f') OR (c.relkind = 'v' AND n.nspname || '.' || c.relname = ANY(%(views)s)))
+    AND c.relispopulated
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
     AND (NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
         OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attislocal AND a.attinhcount = 0
