@@ -21,6 +21,7 @@ import pytest
 from places import server_folder
 from scratch_cluster import Scratch, wait
 
+from pytest_deploygate.checks.privacy.judge.erasure import judge_erasure
 from pytest_deploygate.checks.privacy.probe.erasure import erase_person
 from pytest_deploygate.checks.privacy.probe.operations import new_subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
@@ -297,4 +298,7 @@ def test_what_the_gate_kept_of_a_person_is_the_token_itself(server: Scratch) -> 
         )
         found = erase_person(cluster, broken)
     assert found.left_behind == 1
+    assert any(
+        f"left behind: the table {table}, without rows" in note for note in judge_erasure(found, broken).notes
+    )
     assert server.sql("db1", f"SELECT count(*) FROM {table}") == [(0,)]

@@ -26,6 +26,9 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
             "installed and enabled, does `query` search the right place?",
             (reading,), notes, confirmed=True,
         )  # fmt: skip
+    notes += (
+        f"left behind: {len(found.records)} records of the operation in {expected.table}, as of every operation",
+    )
     who = expected.who or found.role
     record = found.records[0]
     wrong = []

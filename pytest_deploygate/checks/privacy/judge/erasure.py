@@ -18,6 +18,11 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     notes = (*_residuals(found, expected), *_skipped(found.before, expected))
     if found.left_behind:
         notes += (f"{found.left_behind} synthetic persons of crashed runs were erased first",)
+    if found.kept_in:
+        notes += (
+            f"left behind: the table {found.kept_in}, without rows, for the next run; and what the platform records of every "
+            "erasure, without the person",
+        )
     seen = {hit.place for hit in found.before.hits}
     control = [*expected.expected, *(f"redis {cache.name}" for cache in expected.redis if cache.holds)]
     lacking = [place for place in control if place not in seen]

@@ -61,8 +61,9 @@ def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
             time.sleep(max(0.0, erasure.logs_settle.total_seconds() - took_s))
         after = sweep(patient, erasure, subject)
         return ErasureFacts(
-            subject.email, datetime.now(UTC), before, after, took_s, "", left_behind, lag.since()
-        )
+            subject.email, datetime.now(UTC), before, after, took_s, "", left_behind, lag.since(),
+            f"{cluster.writes_schema}.{TABLE}",
+        )  # fmt: skip
 
 
 def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject, lag: Lag) -> None:
