@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from places import server_folder
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.aggregates.judge import judge
@@ -17,17 +15,6 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import Verdict
 
 NAMES = ["s", "f", "t", "q", "j", "b", "e", "state", "stored", "recomputed", "bucket", "key", "at", "n", "place", 'Odd "Name', "per%cent", "Größe"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scratch]:
-    made = Scratch(server_folder("dga-"))
-    try:
-        made.replica = lambda *_: None  # type: ignore[method-assign]
-        made.create()
-        yield made
-    finally:
-        made.destroy()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,9 +15,8 @@ from places import server_folder
 from scratch_cluster import Scratch, _free_ports, wait
 
 from pytest_deploygate.checks.pooling import judge
-from pytest_deploygate.checks.pooling.probe import capacity
+from pytest_deploygate.checks.pooling.probe import capacity, under_pressure
 from pytest_deploygate.checks.pooling.probe import pooler as read
-from pytest_deploygate.checks.pooling.probe import under_pressure
 from pytest_deploygate.checks.pooling.section import Pooling
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
