@@ -188,7 +188,8 @@ class Observation:
 class Health:
     """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site.
 
-    `ours`: the request did not leave our own side (no route, a firewall here), so the control proves nothing.
+    `ours`: the request did not leave our own side (no route, a firewall here), so the control proves nothing. `lacking` is
+    what is wrong with the body of a 200, `unseen`: nothing is known of what it should contain.
     """
 
     place: str
@@ -198,6 +199,8 @@ class Health:
     problem: str = ""
     primary_status: int | None = None
     ours: bool = False
+    lacking: str = ""
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

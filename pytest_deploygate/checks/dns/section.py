@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
+from pytest_deploygate.fields.http import HttpRequest, Texts
 from pytest_deploygate.fields.types import (
     Duration,
     Each,
@@ -86,7 +87,18 @@ class Standby(Section):
     path: str = Field(
         default="/health", description="path that answers 200 while it is healthy", pattern="^/"
     )
+    contains: Texts = Field(
+        default=[], description="text that the body of a healthy answer contains, or a list of such texts"
+    )
+    lacks: Texts = Field(
+        default=[], description="text that it must not contain: an error within an answer of 200, for example"
+    )
     tls: bool = Field(default=True, description="HTTPS; its certificate is judged with the endpoints")
+
+    @property
+    def answer(self) -> HttpRequest:
+        """What a healthy answer is."""
+        return HttpRequest(contains=self.contains, lacks=self.lacks)
 
 
 class DnsFailover(Section):

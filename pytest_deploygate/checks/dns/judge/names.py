@@ -178,6 +178,16 @@ def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:
             f"the standby {health.place} {answer} on {health.path}, expected 200 ({words_for_count(health.attempts, 'attempt', 'attempts')}), so a failover "
             "would not work: bring it up"
         )
+    elif health.lacking:
+        said.wrong(
+            f"the standby {health.place} answers 200 on {health.path}, {health.lacking} ({words_for_count(health.attempts, 'attempt', 'attempts')}), "
+            "so a failover would not work: bring it up"
+        )
+    elif health.unseen:
+        said.note(
+            f"only the status of the standby {health.place} was looked at, so an error page with 200 counts as healthy: name "
+            "text of a good answer with `contains`, or of a bad one with `lacks`"
+        )
 
 
 def _settled(found: Named, expected: ExpectedName, said: Collector) -> None:
