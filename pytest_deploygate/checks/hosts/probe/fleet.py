@@ -55,7 +55,7 @@ _CAUSES = (
 
 
 def fleet(hosts: Hosts) -> Fleet:
-    """Ask every host. A host that does not answer is part of the measurement."""
+    """Ask every host. Why one did not answer is a value of the measurement."""
     with ThreadPoolExecutor(min(hosts.at_once, len(hosts.servers)), "hosts") as pool:
         return Fleet(
             tuple(pool.map(lambda host: _answer(host, hosts.timeout.total_seconds()), hosts.servers))
