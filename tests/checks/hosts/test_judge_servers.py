@@ -247,3 +247,14 @@ def test_the_limit_of_a_clock_can_be_moved():
     assert judged(
         healthy(clock=Offset(2.9, 3.1)), require={"clock_offset": timedelta(seconds=4)}
     ).verdict is (Verdict.PASS)
+
+
+def test_a_failure_beside_what_is_unknown_says_both_apart():
+    """A clock that is known too vaguely, and too few machines seen, are not judged in a failure of something else."""
+    measured = fleet(
+        machine(1, clock=Offset(-0.5, 1.5)), machine(2, not_mounted=("/data",)), NO_KEY, domains="aaa"
+    )
+    judgement = judged(measured)
+    assert judgement.verdict is Verdict.FAIL
+    undecided = {reading.name for reading in judgement.readings if reading.ok is None}
+    assert undecided >= {"host1 clock offset", "distinct machines"}

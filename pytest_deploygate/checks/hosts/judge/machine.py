@@ -146,9 +146,9 @@ def _clock(name: str, machine: Machine, require: Requirements, found: Collector)
     inside = -limit <= offset.low_s and offset.high_s <= limit
     outside = offset.low_s > limit or offset.high_s < -limit
     ok = True if inside else False if outside else None
-    found.read(
-        Reading(f"{name} clock offset", round(offset.middle_s, 3), "s", f"within {limit:g} s of ours", ok)
-    )
+    # What is not judged has no limit beside it.
+    limited = "" if ok is None else f"within {limit:g} s of ours"
+    found.read(Reading(f"{name} clock offset", round(offset.middle_s, 3), "s", limited, ok))
     if outside:
         side = "ahead of" if offset.middle_s > 0 else "behind"
         found.wrong(

@@ -124,7 +124,10 @@ def _distinct(there: Sequence[Answer], some_missing: bool, criterion: Hosts, fou
         if most < criterion.machines and not some_missing
         else None
     )
-    found.read(Reading("distinct machines", least, limit=f"at least {criterion.machines}", ok=enough))
+    limit = (
+        "" if enough is None else f"at least {criterion.machines}"
+    )  # what is not judged has no limit beside it
+    found.read(Reading("distinct machines", least, limit=limit, ok=enough))
     for names in machines.values():
         if len(names) > 1:
             found.wrong(
@@ -157,7 +160,14 @@ def _domains(answers: Sequence[Answer], there: Sequence[Answer], criterion: Host
     limit = f"at least {criterion.failure_domains}"
     enough = len(seen) >= criterion.failure_domains
     undecided = not enough and (bool(without) or len(named) >= criterion.failure_domains)
-    found.read(Reading("failure domains", len(seen), limit=limit, ok=None if undecided else enough))
+    found.read(
+        Reading(
+            "failure domains",
+            len(seen),
+            limit="" if undecided else limit,
+            ok=None if undecided else enough,
+        )
+    )
     if enough:
         return
     words = f"servers answer in {len(seen)} failure domains, {limit} are required"
