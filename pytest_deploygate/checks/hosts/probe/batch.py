@@ -17,7 +17,7 @@ _EACH_S = 5
 
 CLOCK = "date -u +%s.%N"
 #: Name of the fact and the command that prints it. `$T` ends a command that hangs.
-_COMMANDS = {
+COMMANDS = {
     "clock": CLOCK,
     "boot_id": "cat /proc/sys/kernel/random/boot_id",
     "machine_id": "cat /etc/machine-id",
@@ -58,7 +58,7 @@ def script(mark: str) -> str:
         f"say() {{ echo; echo {shlex.quote(mark)} $1; }}",
         f"say {BEGIN}",
     ]
-    lines += [f"say {name}; {{ {command}; }} 2>/dev/null" for name, command in _COMMANDS.items()]
+    lines += [f"say {name}; {{ {command}; }} 2>/dev/null" for name, command in COMMANDS.items()]
     return "\n".join([*lines, f"say {END}"])
 
 
