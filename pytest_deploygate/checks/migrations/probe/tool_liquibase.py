@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 from ruamel.yaml import YAML
 
 from pytest_deploygate.checks.migrations.facts import Compared
-from pytest_deploygate.checks.migrations.probe.own_files import below
+from pytest_deploygate.checks.migrations.probe.own_files import below, reading
 
 ROWS = "SELECT id, author, filename FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN') ORDER BY orderexecuted"
 _FORMATTED = re.compile(r"\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
@@ -60,16 +60,17 @@ def read(folder: Path, contexts: Iterable[str] | None = None) -> Changelogs:
     unread: list[str] = []
     for file in below(folder):
         name, suffix = str(file.relative_to(folder)), file.suffix.lower()
-        if suffix == ".sql":
-            sets += _sql(name, file.read_text(encoding="utf-8-sig"))
-        elif suffix == ".xml":
-            sets += _xml(name, ET.parse(file).getroot())  # noqa: S314 (our own repository's changelogs)
-        elif suffix in (".yml", ".yaml"):
-            sets += _listed(name, YAML(typ="safe").load(file.read_text(encoding="utf-8-sig")))
-        elif suffix == ".json":
-            sets += _listed(name, json.loads(file.read_text(encoding="utf-8-sig")))
-        elif suffix in _OTHERS:
-            unread.append(name)
+        with reading(file):
+            if suffix == ".sql":
+                sets += _sql(name, file.read_text(encoding="utf-8-sig"))
+            elif suffix == ".xml":
+                sets += _xml(name, ET.parse(file).getroot())  # noqa: S314 (our own repository's changelogs)
+            elif suffix in (".yml", ".yaml"):
+                sets += _listed(name, YAML(typ="safe").load(file.read_text(encoding="utf-8-sig")))
+            elif suffix == ".json":
+                sets += _listed(name, json.loads(file.read_text(encoding="utf-8-sig")))
+            elif suffix in _OTHERS:
+                unread.append(name)
     return Changelogs(tuple(sets), tuple(unread), None if contexts is None else tuple(contexts))
 
 
