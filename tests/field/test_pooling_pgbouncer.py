@@ -45,7 +45,10 @@ class Bouncer:
         user = ["--user", "postgres"] if os.getuid() == 0 else []
         run = subprocess.Popen(["pgbouncer", *user, str(folder / "bouncer.ini")], stderr=subprocess.DEVNULL)
         try:
-            wait(lambda: psycopg.connect(**self.login, user="gate").close() or True, 10)
+            wait(
+                lambda: psycopg.connect(**self.login | {"dbname": "pgbouncer"}, user="gate").close() or True,
+                10,
+            )
             yield
         finally:
             run.send_signal(signal.SIGINT)
@@ -173,6 +176,34 @@ def test_all_databases_of_one_server_count(
     _, room = bouncer.asked(databases)
     assert asked in room.reason, room.reason
     assert room.verdict is verdict, room.reason
+
+
+@pytest.mark.parametrize(
+    ("behind", "verdict", "words"),
+    [
+        ("db1", Verdict.INCONCLUSIVE, "GRANT EXECUTE ON FUNCTION pg_control_system() TO the gate's role"),
+        ("db2", Verdict.FAIL, "leads to a replica"),
+    ],
+)
+def test_where_the_identity_is_hidden_the_role_of_the_server_is_not(
+    bouncer: Bouncer, behind: str, verdict: Verdict, words: str
+) -> None:
+    function = "FUNCTION pg_control_system()"
+    bouncer.server.sql("db1", f"REVOKE EXECUTE ON {function} FROM PUBLIC")
+    try:
+        pooler, _ = bouncer.asked(f"postgres = host=127.0.0.1 port={bouncer.server.ports[behind]}")
+    finally:
+        bouncer.server.sql("db1", f"GRANT EXECUTE ON {function} TO PUBLIC")
+    assert pooler.verdict is verdict, pooler.reason
+    assert words in pooler.reason
+
+
+def test_a_role_that_the_server_refuses_leaves_it_open(bouncer: Bouncer) -> None:
+    """The console answers, but through the pooler nothing does."""
+    pooler, _ = bouncer.asked("postgres = host=127.0.0.1 port={db1} user=nobody_here")
+    assert pooler.verdict is Verdict.INCONCLUSIVE, pooler.reason
+    assert "whether p leads to the primary is unknown" in pooler.reason
+    assert "nobody_here" in pooler.reason
 
 
 @pytest.mark.parametrize(

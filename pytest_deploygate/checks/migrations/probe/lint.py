@@ -13,6 +13,7 @@ from psycopg import sql
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
 from pytest_deploygate.checks.migrations.probe import alembic_scripts
+from pytest_deploygate.checks.migrations.probe.own_files import reading
 from pytest_deploygate.checks.migrations.probe.rehearsal.rehearse import rehearse
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
@@ -126,10 +127,8 @@ def _below(folder: Path) -> list[Path]:
 def _texts(files: Iterable[Path]) -> list[tuple[str, str]]:
     texts = []
     for path in files:
-        try:
+        with reading(path):
             texts.append((path.name, bounded.text(path, bounded.MADE)))
-        except (OSError, bounded.OddTextError) as error:
-            raise CannotTell(f"{path} cannot be read: {error}") from error
     return texts
 
 

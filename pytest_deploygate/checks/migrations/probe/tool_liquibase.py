@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from pytest_deploygate.checks.migrations.facts import Compared
-from pytest_deploygate.checks.migrations.probe.own_files import below
+from pytest_deploygate.checks.migrations.probe.own_files import below, reading
 from pytest_deploygate.files import bounded
 from pytest_deploygate.files.yaml import reader
 
@@ -59,16 +59,17 @@ def read(folder: Path, contexts: Iterable[str] | None = None) -> Changelogs:
     unread: list[str] = []
     for file in below(folder):
         name, suffix = str(file.relative_to(folder)), file.suffix.lower()
-        if suffix == ".sql":
-            sets += _sql(name, bounded.text(file, bounded.MADE))
-        elif suffix == ".xml":
-            sets += _xml(name, ET.fromstring(bounded.text(file, bounded.MADE)))  # noqa: S314 (our own repository's changelogs)
-        elif suffix in (".yml", ".yaml"):
-            sets += _listed(name, reader("safe").load(bounded.text(file)))
-        elif suffix == ".json":
-            sets += _listed(name, bounded.from_json(bounded.read(file, bounded.MADE)))
-        elif suffix in _OTHERS:
-            unread.append(name)
+        with reading(file):
+            if suffix == ".sql":
+                sets += _sql(name, bounded.text(file, bounded.MADE))
+            elif suffix == ".xml":
+                sets += _xml(name, ET.fromstring(bounded.text(file, bounded.MADE)))  # noqa: S314 (our own repository's changelogs)
+            elif suffix in (".yml", ".yaml"):
+                sets += _listed(name, reader("safe").load(bounded.text(file)))
+            elif suffix == ".json":
+                sets += _listed(name, bounded.from_json(bounded.read(file, bounded.MADE)))
+            elif suffix in _OTHERS:
+                unread.append(name)
     return Changelogs(tuple(sets), tuple(unread), None if contexts is None else tuple(contexts))
 
 
