@@ -202,7 +202,7 @@ def test_a_standby(part):
         wanted = DnsName.model_validate(
             {
                 "name": "app.example.test",
-                "addresses": ["192.0.2.1/24"],
+                "addresses": ["192.0.2.0/24"],
                 "standby": {"address": "127.0.0.1", "port": port, "tls": False},
             }
         )

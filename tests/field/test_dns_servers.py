@@ -197,9 +197,12 @@ def test_rotating_addresses(block, verdict):
     seen = []
     with zone(rotating, rotating) as settings:
         seen = [of_name(settings, wanted) for _ in range(6)]
-    assert {one.verdict for one in seen} == {verdict}, seen
-    if verdict is Verdict.FAIL:
-        assert all("expected 192.0." in one.reason for one in seen)
+    if verdict is Verdict.PASS:
+        assert {one.verdict for one in seen} == {Verdict.PASS}, seen
+        return
+    failed = [one for one in seen if one.verdict is Verdict.FAIL]  # an answer by chance may be all within
+    assert failed
+    assert all("expected 192.0." in one.reason for one in failed)
 
 
 @pytest.mark.parametrize(

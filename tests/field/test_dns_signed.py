@@ -16,9 +16,10 @@ import dns.rrset
 import pytest
 from dns_peer import records, serving
 
+from pytest_deploygate.checks.dns.judge import cutover as judge_cutover
 from pytest_deploygate.checks.dns.judge import zone as judge_zone
-from pytest_deploygate.checks.dns.probe import names
-from pytest_deploygate.checks.dns.section import Dns
+from pytest_deploygate.checks.dns.probe import names, propagation
+from pytest_deploygate.checks.dns.section import Cutover, Dns
 from pytest_deploygate.clients import reach
 from pytest_deploygate.model import Judgement, Verdict
 
@@ -312,3 +313,34 @@ def test_one_of_two_servers_is_signed(signed: Signed, above: bool) -> None:
         assert any(f"{what} does not sign example.test" in note for note in judgement.notes)
     assert unknown.verdict is Verdict.FAIL
     assert "transfer the zone anew there" in unknown.reason
+
+
+@pytest.mark.parametrize(
+    ("was", "instead", "says"),
+    [
+        (r"^(app\S*\s.*\sA\s+)192.0.2.10", r"\g<1>192.0.2.99", "app.example.test A: "),
+        (r"^app\S*\s.*RRSIG\s+A .*\n", "", "app.example.test A has no signature"),
+        (r"^(app\S*\s.*\sNSEC\s+.* A )(RRSIG)", r"\1MX \2", "app.example.test NSEC: "),
+        ("", "", ""),
+    ],
+)
+def test_a_switch_whose_new_answer_nobody_who_validates_believes(
+    signed: Signed, tmp_path: Path, was: str, instead: str, says: str
+) -> None:
+    """The record was changed in the signed file: each server returns it, and most users get SERVFAIL."""
+    signed.sign()
+    if was:
+        signed.edit(was, instead)
+    cutover = Cutover.model_validate(
+        {"name": "app.example.test", "addresses": ["192.0.2.0/24"], "within": "2s"}
+    )
+    with bind.serving(signed.folder / "server", signed.file) as port:
+        failed = truth(signed.folder, signed.ds, port, ("app",))
+        server = {"name": "ns1.example.test", "address": "127.0.0.1", "port": port}
+        settings = Dns.model_validate({"zone": bind.ZONE, "servers": [server], "timeout": "10s"})
+        found = propagation.watch(settings, cutover, tmp_path / "seen", lambda _: None)
+    judgement = judge_cutover.judge_cutover(found, cutover)
+    assert bool(failed) == bool(says)
+    assert (judgement.verdict is Verdict.FAIL) == bool(says), judgement.reason
+    assert says in judgement.reason
+    assert says or found.signed[0][1].state == "valid"

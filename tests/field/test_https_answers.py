@@ -87,3 +87,63 @@ def test_what_https_answers(
     assert said.unknown == []
     assert (wrong in " ".join(said.wrong)) if wrong else (said.wrong == []), said.wrong
     assert notes in " ".join(said.notes)
+
+
+@contextlib.contextmanager
+def plain(status: int, *more: tuple[str, str]) -> Iterator[int]:
+    """A server of plain HTTP."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in (*more, ("Content-Length", "0")):
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "wrong", "note"),
+    [
+        (200, (), "port 80 answers plain HTTP (200), although `redirect_port: none`", ""),
+        (404, (), "port 80 answers plain HTTP (404)", ""),
+        (401, (("WWW-Authenticate", "Basic"),), "port 80 answers plain HTTP (401)", ""),
+        (301, (("Location", "http://other.example.com/"),), "port 80 answers plain HTTP (301)", ""),
+        (301, (("Location", f"https://{HOST}/"),), "", "port 80 redirects to HTTPS, although"),
+    ],
+)
+def test_plain_http_that_is_said_not_to_be_offered(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    more: tuple[tuple[str, str], ...],
+    wrong: str,
+    note: str,
+) -> None:
+    """`none` leaves out the redirect, and is no leave to serve the site in clear."""
+    with site(tmp_path, 200) as port, plain(status, *more) as beside:
+        monkeypatch.setattr(http_answers, "_HTTPS", port)
+        monkeypatch.setattr(http_answers, "_HTTP", beside)
+        said = look(port)
+    assert said.unknown == []
+    assert (wrong in " ".join(said.wrong)) if wrong else (said.wrong == []), said.wrong
+    assert note in " ".join(said.notes)
+
+
+def test_plain_http_that_is_not_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Refused; and beside another port than 443, whatever is on port 80."""
+    with site(tmp_path, 200) as port:
+        with plain(200) as beside:
+            monkeypatch.setattr(http_answers, "_HTTP", beside)
+            assert look(port).wrong == []
+        monkeypatch.setattr(http_answers, "_HTTPS", port)
+        said = look(port)
+    assert (said.wrong, said.unknown) == ([], [])

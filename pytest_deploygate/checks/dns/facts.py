@@ -104,7 +104,7 @@ class Switch:
     """What was seen of a switch. `first_all_s` is when every server had the new answer, None if not before the deadline.
 
     `clean` are the rounds at the end in which every server had it, `fell_back` the servers that had it and then did not,
-    with the number of rounds.
+    with the number of rounds. `signed` is the DNSSEC of the new answer at each authoritative server, by label.
     """
 
     facts: NameFacts
@@ -115,6 +115,7 @@ class Switch:
     clean: int = 1
     fell_back: tuple[tuple[str, int], ...] = ()
     lag: OwnLag = field(default_factory=OwnLag)
+    signed: tuple[tuple[str, Signatures], ...] = ()
 
 
 def is_new(server: NameAt, wanted: DnsName) -> bool:

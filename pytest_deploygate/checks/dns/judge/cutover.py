@@ -48,6 +48,19 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
             wrong.append((server_name, f"{text}: several caches answer there; flush all of them"))
         else:
             notes.append(f"{server_name} {text}")
+    for server_name, signed in found.signed:
+        if signed.state in ("broken", "expired"):
+            wrong.append(
+                (
+                    server_name,
+                    f"the DNSSEC of its answer is {signed.state} ({signed.detail}): resolvers that validate answer SERVFAIL "
+                    "to their users; sign the zone again",
+                )
+            )
+        elif signed.state not in ("valid", "unsigned"):
+            notes.append(
+                f"{server_name}: DNSSEC of the answer could not be read ({signed.detail or signed.state})"
+            )
     silent = bool(unknown) or not found.facts.servers
     readings = (
         Reading(

@@ -27,6 +27,7 @@ from pytest_deploygate.checks.dns.facts import (
     NameAt,
     NameFacts,
     Records,
+    Signatures,
     ZoneAt,
     ZoneFacts,
 )
@@ -68,6 +69,14 @@ def zone(settings: Dns) -> ZoneFacts:
     unnamed = _unnamed(settings, found)
     chain = dns_signatures.chain(settings, send, question) if settings.parent else None
     return ZoneFacts(settings.zone, datetime.now(UTC), tuple(found), delegated, problem, unnamed, chain)
+
+
+def signed(settings: Dns, wanted: DnsName) -> tuple[tuple[str, Signatures], ...]:
+    """Return the DNSSEC of a name at each authoritative server, by its label. A missing answer is a value."""
+    found = side_by_side(
+        lambda server: dns_signatures.read(server, settings, [wanted], send, question), settings.servers
+    )
+    return tuple((server.label, one) for server, one in zip(settings.servers, found, strict=True))
 
 
 def side_by_side(ask: Callable[[A], T], asked: Sequence[A]) -> list[T]:
@@ -351,7 +360,7 @@ def _zone_at(server: NameServer, settings: Dns) -> ZoneAt:
         names=_targets(names.answer if names else []),
         recursion=bool(answer.flags & dns.flags.RA),
         transfer=_transfer(server, settings.zone, timeout_s),
-        signatures=dns_signatures.read(server, settings, send, question),
+        signatures=dns_signatures.read(server, settings, settings.names, send, question),
         alias=alias.to_text(omit_final_dot=True) if alias else "",
         edns=edns_trouble(server),
     )

@@ -71,7 +71,9 @@ def _watch(
         if clean >= _CLEAN_ROUNDS or (not clean and lag.fair_s(began) >= deadline_s and rounds > 1):
             earlier = dns_history.remember(history, facts)
             gone_back = tuple(sorted(fell_back.items()))
+            own = lag.since(began)
+            signed = dns.signed(settings, wanted)
             return Switch(
-                facts, rounds, round(elapsed_s, 3), first_all_s, earlier, clean, gone_back, lag.since(began)
+                facts, rounds, round(elapsed_s, 3), first_all_s, earlier, clean, gone_back, own, signed
             )
         time.sleep(_CLEAN_PAUSE_S if clean else min(_PAUSE_S, max(0.05, deadline_s - elapsed_s)))

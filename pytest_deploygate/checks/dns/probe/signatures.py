@@ -20,7 +20,7 @@ import dns.rdatatype
 import dns.rrset
 
 from pytest_deploygate.checks.dns.facts import Chain, Signatures
-from pytest_deploygate.checks.dns.section import Dns, NameServer
+from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
 
 Send = Callable[..., tuple[dns.message.Message | None, str, int]]
 Question = Callable[..., dns.message.Message]
@@ -45,8 +45,10 @@ class _Zone:
     has: Callable[[dns.name.Name], bool]
 
 
-def read(server: NameServer, settings: Dns, send: Send, question: Question) -> Signatures:
-    """Validate a server's SOA, DNSKEY and answers about the inventory's names with the zone's own keys."""
+def read(
+    server: NameServer, settings: Dns, names: Sequence[DnsName], send: Send, question: Question
+) -> Signatures:
+    """Validate a server's SOA, DNSKEY and answers about these names with the zone's own keys."""
     origin, timeout_s = dns.name.from_text(settings.zone), settings.timeout.total_seconds()
 
     def ask(name: dns.name.Name, kind: Any) -> tuple[dns.message.Message | None, str]:
@@ -63,7 +65,7 @@ def read(server: NameServer, settings: Dns, send: Send, question: Question) -> S
 
     keys: dns.rrset.RRset | None = None
     ends: list[datetime] = []
-    for name, kind in _wanted(settings, origin):
+    for name, kind in _wanted(names, origin):
         answer, problem = ask(name, kind)
         if answer is None:
             return Signatures("unclear", problem)
@@ -90,10 +92,10 @@ def _what(name: dns.name.Name, kind: Any) -> str:
     return f"{name.to_text(omit_final_dot=True)} {dns.rdatatype.to_text(kind)}"
 
 
-def _wanted(settings: Dns, origin: dns.name.Name) -> Iterator[tuple[dns.name.Name, Any]]:
+def _wanted(names: Sequence[DnsName], origin: dns.name.Name) -> Iterator[tuple[dns.name.Name, Any]]:
     yield origin, dns.rdatatype.DNSKEY
     yield origin, dns.rdatatype.SOA
-    for one in settings.names:
+    for one in names:
         name = dns.name.from_text(one.name)
         if name.is_subdomain(origin):
             kinds = (dns.rdatatype.CNAME,) if one.cname else (dns.rdatatype.A, dns.rdatatype.AAAA)

@@ -26,7 +26,8 @@ import pycurl
 
 from pytest_deploygate.checks.load.facts import FIRST_BYTE
 from pytest_deploygate.checks.load.probe.arrivals import Plan
-from pytest_deploygate.checks.load.probe.requests import Connections, Exchange, exchange, failure
+from pytest_deploygate.checks.load.probe.connections import Connections
+from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, failure
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, LoadTarget
 from pytest_deploygate.checks.load.tally import Tally
@@ -80,7 +81,7 @@ class Engine:
         self._most = min(load.max_in_flight, _descriptors())
         self._idle: list[list[Exchange]] = [[] for _ in load.endpoints]
         self._flying: dict[pycurl.Curl, Exchange] = {}
-        self._kept: Connections = {}
+        self._kept = Connections()
         self._waiting: deque[tuple[float, int]] = deque()
         self._recent: deque[bool] = deque()
         self._recent_wrong, self._window = 0, max(_RECENT, round(load.greatest_rate))
@@ -195,9 +196,11 @@ class Engine:
         now = perf_counter()
         for curl, code, words in ended:
             each = self._flying.pop(curl)
-            if not code and curl.getinfo(pycurl.NUM_CONNECTS):
-                each.keep_connection()
             self._sockets.drop(curl)
+            if each.may_begin_again(code):
+                self._flying[curl] = each
+                self._sockets.begin(curl)
+                continue
             wrong = failure(curl, code, words) if code else each.wrong()
             latency = now - self._began - each.due_s
             if not wrong and latency >= self._timeouts[each.number]:

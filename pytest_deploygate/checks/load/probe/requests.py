@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import select
 import urllib.parse
 from dataclasses import dataclass, field
 
 import pycurl
 
 from pytest_deploygate.checks.load.facts import NOT_RESOLVED, NOT_SENT
+from pytest_deploygate.checks.load.probe.connections import Connections
 from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending, text
@@ -31,9 +31,6 @@ _FAILED = {
     pycurl.E_WRITE_ERROR: "body larger than max_body",
     pycurl.E_ABORTED_BY_CALLBACK: "kept connection closed or reset without an answer",
 }
-#: Descriptors of kept connections, by the addresses and ports of both ends.
-Connections = dict[tuple[object, ...], int]
-_ENDS = (pycurl.PRIMARY_IP, pycurl.LOCAL_IP, pycurl.PRIMARY_PORT, pycurl.LOCAL_PORT)
 #: What libcurl says of a stream that the server refused, by RST_STREAM or by a GOAWAY for an earlier one; up to 8.5, and since.
 _REFUSED = re.compile(rb"REFUSED_STREAM|HTTP/2 stream \d+ refused by server")
 
@@ -51,7 +48,8 @@ class Exchange:
     begun_s: float = 0.0
     size: int = 0
     sent: bool = False
-    kept: Connections = field(default_factory=dict)
+    again: bool = False
+    kept: Connections = field(default_factory=Connections)
     read: list[bytes] = field(default_factory=list)
 
     def take(self, chunk: bytes) -> int:
@@ -67,6 +65,22 @@ class Exchange:
         """Prepare for the next request, which is sent now."""
         self.due_s, self.begun_s, self.size, self.sent = due_s, begun_s, 0, False
         self.read.clear()
+        if self.again:
+            self.again = False
+            self.curl.setopt(pycurl.FRESH_CONNECT, 0)
+
+    def may_begin_again(self, code: int) -> bool:
+        """Tell whether the request was not sent, because the server had closed the kept connection before; once, on a new one.
+
+        libcurl does so by itself only where it notices at once.
+        """
+        if code != pycurl.E_SEND_ERROR or self.sent or self.again or self.curl.getinfo(pycurl.NUM_CONNECTS):
+            return False
+        self.again = True
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
+        self.size = 0
+        self.read.clear()
+        return True
 
     def may_send(self, *ends: object) -> int:
         """Allow the request to be sent once: libcurl sends it again by itself when a kept connection breaks.
@@ -76,13 +90,8 @@ class Exchange:
         """
         if self.sent:
             return int(pycurl.PREREQFUNC_ABORT)
-        self.sent = not _is_closed(self.kept.get(ends, -1))
+        self.sent = not self.kept.is_closed(ends)
         return int(pycurl.PREREQFUNC_OK)
-
-    def keep_connection(self) -> None:
-        """Remember the connection that a request opened by its addresses and ports, as `may_send` is told them."""
-        ends = tuple(map(self.curl.getinfo, _ENDS))
-        self.kept[ends] = int(self.curl.getinfo(pycurl.ACTIVESOCKET))
 
     def hear(self, kind: int, said: bytes) -> None:
         """Allow the request once more if an HTTP/2 server refused its stream, and so did nothing (RFC 9113, 8.7).
@@ -101,15 +110,6 @@ class Exchange:
             return ""
         content_type = (self.curl.getinfo_raw(pycurl.CONTENT_TYPE) or b"").decode("latin-1")
         return redact(text.lacking(self.endpoint, b"".join(self.read), content_type))
-
-
-def _is_closed(descriptor: int) -> bool:
-    """Tell whether the other side has closed a connection."""
-    if descriptor < 0:
-        return False
-    asked = select.poll()
-    asked.register(descriptor, select.POLLRDHUP)
-    return bool(asked.poll(0))
 
 
 def failure(curl: pycurl.Curl, code: int, message: str) -> str:
@@ -135,6 +135,7 @@ def exchange(
     curl.setopt(pycurl.TCP_NODELAY, 1)
     curl.setopt(pycurl.TIMEOUT_MS, max(1, round((endpoint.timeout or load.timeout).total_seconds() * 1000)))
     curl.setopt(pycurl.WRITEFUNCTION, made.take)
+    curl.setopt(pycurl.SOCKOPTFUNCTION, kept.opened)
     curl.setopt(pycurl.PREREQFUNCTION, made.may_send)
     if target.http == "2":
         curl.setopt(pycurl.VERBOSE, 1)

@@ -128,8 +128,24 @@ def _hsts(page: Page, profile: Profile, said: Look) -> None:
         )
 
 
+def _not_offered(found: HttpAnswers, host: str, said: Look) -> None:
+    """`redirect_port: none` says that there is no plain HTTP. Without an answer there is none."""
+    if found.plain is None:
+        return
+    if observatory.leads_to(found.plain) == ("https", host.lower()):
+        said.notes.append(
+            "port 80 redirects to HTTPS, although `redirect_port: none` says that it is not offered"
+        )
+    else:
+        said.wrong.append(
+            f"port 80 answers plain HTTP ({found.plain.status}), although `redirect_port: none` says that it is not offered: close "
+            f"it, or redirect it to https://{host} and leave the key out"
+        )
+
+
 def _redirect(found: HttpAnswers, expected: Http, host: str, said: Look) -> None:
     if expected.redirect_port == "none":
+        _not_offered(found, host, said)
         return
     port = expected.redirect_port
     if found.plain is None:

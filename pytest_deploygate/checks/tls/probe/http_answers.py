@@ -13,6 +13,7 @@ from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.deadline import Deadline, end
 
 _MOST_BODY = 300_000
+_HTTP, _HTTPS = 80, 443
 
 
 def measure(where: Place, http: Http) -> HttpAnswers:
@@ -20,7 +21,10 @@ def measure(where: Place, http: Http) -> HttpAnswers:
     page, page_problem, _ = _twice(where, http, tls=True)
     cors, _, _ = _twice(where, http, tls=True, origin=HttpAnswers.ORIGIN) if page else (None, "", False)
     if http.redirect_port == "none":
-        return HttpAnswers(page, page_problem, cors=cors)
+        # Beside another port, what listens on port 80 is something else.
+        beside = where.port == _HTTPS
+        plain = _fetch(where, http, tls=False, origin="")[0] if beside and page else None
+        return HttpAnswers(page, page_problem, plain, cors=cors)
     plain, plain_problem, refused = _twice(where, http, tls=False)
     return HttpAnswers(page, page_problem, plain, plain_problem, refused, cors)
 
@@ -31,7 +35,7 @@ def _twice(where: Place, http: Http, *, tls: bool, origin: str = "") -> tuple[Pa
 
 
 def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | None, str, bool]:
-    port = where.port if tls else int(http.redirect_port)
+    port = where.port if tls else _HTTP if http.redirect_port == "none" else http.redirect_port
     connection = AtAddress(where, port, tls=tls)
     kind = "https" if tls else "http"
     try:

@@ -127,7 +127,8 @@ class Http(Section):
 
     path: str = Field(default="/", description="path that is fetched with GET", pattern="^/")
     redirect_port: PortOrNone = Field(
-        default=80, description="port that must redirect to HTTPS, or `none` where plain HTTP is not offered"
+        default=80,
+        description="port that must redirect to HTTPS, or `none` where plain HTTP is not offered: beside port 443, port 80 must not answer then",
     )
     hsts: bool = Field(
         json_schema_extra={"weaker": "false"},
