@@ -64,8 +64,8 @@ def words(entries: Sequence[Entry], change: str, inventory: str) -> str:
     found = rollback(entries)
     if found and found.closed:
         return (
-            f"`deploygate rollback execute` was interrupted after the last step of {found.name}, before it recorded the "
-            f"outcome: any command that writes finishes it, such as `deploygate report --change {change}`"
+            f"deploygate rollback execute was interrupted after the last step of {found.name}, before it recorded the "
+            f"outcome: `deploygate report --change {change}` finishes it, and so does any other command that writes"
         )
     if found:
         return (
