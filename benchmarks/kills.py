@@ -296,6 +296,8 @@ def kill(place: Place, name: str, after_s: float, changes: int) -> dict[str, Any
     seen["wrong"], seen["by"] = wrong[:1], []
     while wrong and len(seen["by"]) < MOST:
         named = re.findall(r"`((?:deploygate|pytest) [^`]*)`", " ".join(wrong))
+        if not named and "run it again" in wrong[0]:
+            named = [shlex.join(STORY[name])]
         if not named:
             break
         words = shlex.split(named[0])

@@ -205,3 +205,14 @@ def test_a_killed_run_is_completed_by_the_command_that_verify_names(
     assert outcome(project).code == ran.code != 25
     begins = [e.body for e in journal.read(project.out)[0] if e.kind == "run"]
     assert begins[0]["scope_items"] == begins[1]["scope_items"]
+
+
+@pytest.mark.parametrize("written", [b"", b'{"at":"2026'])
+def test_a_run_that_was_killed_before_its_first_line_is_run_again(good: Project, written: bytes) -> None:
+    good.out.mkdir(parents=True)
+    (good.out / journal.FILE).write_bytes(written)
+    (text,) = [c.text for c in verify(good.out, None).checks if c.ok is False]
+    assert "the run was killed before it recorded anything" in text
+    assert outcome(good).code == 25
+    assert good.run_process("-m", "phase2").code == 0
+    assert outcome(good).code == 0
