@@ -40,7 +40,7 @@ from pytest_deploygate.session import (
 )
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
-from pytest_deploygate.signoff import folder as signed_folder
+from pytest_deploygate.signoff import earlier
 
 
 class Run:
@@ -382,7 +382,7 @@ def _tick(settings: Settings, record: Record) -> str | None:
 def _write_results(folder: Path, record: Record) -> str | None:
     """Write the result files, each completely or not at all. Return what went wrong."""
     try:
-        signed_folder.keep_signed(folder)
+        earlier.keep_signed(folder)
         for name, text in results.render(record).items():
             write_whole(folder / name, text)
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -68,25 +67,6 @@ def before_run(taken: Taken, run: str) -> Taken:
         return taken
     lines = (taken.journal or b"").split(b"\n")[: begins - 1]
     return dataclasses.replace(taken, journal=b"".join(line + b"\n" for line in lines) or None)
-
-
-def keep_signed(folder: Path) -> None:
-    """Move signatures aside with the results they cover: this run writes a new report, which nobody signed.
-
-    Raises OSError.
-    """
-    signatures = folder / SIGNATURES
-    signed = [path for path in signatures.glob("*") if path.is_file()]
-    report = folder / results.REPORT
-    if not signed or not report.is_file():
-        return
-    place = signatures / EARLIER / sha256(report.read_bytes())[:12]
-    place.mkdir(parents=True, exist_ok=True)
-    for name in results.NAMES:
-        if (folder / name).is_file():
-            shutil.copy2(folder / name, place / name)
-    for path in signed:
-        path.replace(place / path.name)
 
 
 def _bytes(path: Path) -> bytes | None:

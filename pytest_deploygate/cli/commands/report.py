@@ -12,7 +12,7 @@ from pytest_deploygate.files import holds, write_whole
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.signoff import folder as signed_folder
+from pytest_deploygate.signoff import earlier
 
 
 @click.command()
@@ -69,7 +69,7 @@ def _results(folder: Path) -> tuple[Record, list[str]]:
         record = from_journal.build(writer.entries)
         rendered = results.render(record)
         if any(not holds(folder / name, text) for name, text in rendered.items()):
-            signed_folder.keep_signed(folder)
+            earlier.keep_signed(folder)
         for name, text in rendered.items():
             write_whole(folder / name, text)
     return record, list(results.NAMES)
