@@ -2,21 +2,25 @@
 
 A secret is wrapped in `Secret(...)` and known from then on; everything that the product writes (journal,
 report, evidence, terminal) passes through `redact`. A weak one (short, or a word that the inventory uses elsewhere) would
-make paths and names unreadable: it is masked only where it stands as a password could.
+make paths and names unreadable: it is masked only where it stands as a password could. Of URLs, `redact` leaves out the
+values of the query and the user, whether they are known to be secret or not.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-import urllib.parse
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
+from pytest_deploygate import spellings
+
 _MASK = "[secret]"
+_LEFT_OUT = "…"
 _LONG_NUMBER = 6  # a shorter number is too common to be masked everywhere
 _NAMES_A_SECRET = re.compile(r"passw|pwd|secret|token|api_?key", re.IGNORECASE)
+#: Parameters of a URL whose value is a secret wherever it stands.
+_SECRET_PARAMETER = re.compile(r"passw|pwd|secret|token|key|sig|auth|session|sid\b|jwt|code\b", re.IGNORECASE)
 #: A shorter secret is weak.
 _SHORT = 6
 #: Words of every record, which a mask would make unreadable: its files, keys and values. A secret that is one is weak.
@@ -29,16 +33,28 @@ RECORD_WORDS = (
     "segment interrupted versions python pytest pytest-deploygate severity phases policy records contacts windows "
     "remarks weakenings circumstances controls baseline healthy platform verified unknown nothing exit code"
 )
-#: All forms of all values but weak ones, longest first, so that no part of one remains.
+#: All values but weak ones, longest first, so that no part of one remains.
 _known: tuple[str, ...] = ()
-#: The forms as a JSON text has them, in which quotes and backslashes are escaped. May have more than is known.
-_in_json: set[str] = set()
-#: Weak values, each with the places where it is masked.
+#: Texts of which one is in any text that holds one of `_known`; and the values without such texts.
+_clues: frozenset[str] = frozenset()
+_without_clues: tuple[str, ...] = ()
+#: Weak values, each with the places where it is masked, and in any place.
 _weak: dict[str, re.Pattern[str]] = {}
-#: Weak values in any place of a JSON text.
-_weak_in_json: dict[str, re.Pattern[str]] = {}
+_weak_anywhere: dict[str, re.Pattern[str]] = {}
 #: The value of each source (`env:NAME`).
 _sources: dict[str, str] = {}
+
+_SLASHES = r":(?:\\*/){2}"  # JSON may have backslashes before them
+_OF_URL = r"(?:[^\s\"'<>\\`?#]|\\+/)"
+#: Who logs in, in a URL: of the web anybody, elsewhere only with a password, since `ssh://user@host` says no secret.
+_USER = re.compile(
+    rf"((?:https?|wss?|ftps?){_SLASHES})[^\s\"'<>\\`/?#]*@|({_SLASHES})[^\s\"'<>\\`/?#:@]*:[^\s\"'<>\\`/?#]*@",
+    re.IGNORECASE,
+)
+#: A URL or its path, as far as it stands before a query or fragment, and these.
+_QUERY = re.compile(rf"(?:{_SLASHES}|(?<![^\s\"'(=,])/(?=[^\s?#]*[?#])){_OF_URL}*[?#](?:[^\s\"'<>\\`]|\\+/)+")
+#: A value; not what is left of one, with the number by which pytest tells two parameters of one name apart.
+_VALUE = re.compile(r"([?&;#][^=&;?#]*)=(?!…_?\d*[,.:)\]}]*(?:$|[&;#]))([^&;#]*?)(?=[,.:)\]}]*(?:$|[&;#]))")
 
 
 class Secret:
@@ -51,10 +67,7 @@ class Secret:
         self.source = source
         if value:
             _sources[source] = value
-            if len(value) < _SHORT:
-                _weaken(value)
-            elif value not in _weak:
-                _know({*_known, *_forms(value)})
+            _hide(value)
 
     def reveal(self) -> str:
         """Return the value itself: call this only where the value is sent to its server."""
@@ -75,47 +88,57 @@ class Secret:
         raise TypeError("a secret cannot be pickled")
 
 
-def _know(forms: Iterable[str]) -> None:
-    """Mask these forms from now on."""
-    global _known  # noqa: PLW0603 (sorted once, not for each text)
-    _known = tuple(sorted(forms, key=len, reverse=True))
-    _in_json.update(map(_escaped, _known))
+def _hide(value: str) -> None:
+    """Mask a value from now on, and if it is a URL the secrets in it."""
+    if value in _known or value in _weak:
+        return
+    if len(value) < _SHORT:
+        _weaken(value)
+    else:
+        _know({*_known, value})
+    hide_those_of_url(value)
 
 
-def _escaped(form: str) -> str:
-    """Return a text as it is within a JSON text with `ensure_ascii=False`."""
-    return json.dumps(form, ensure_ascii=False)[1:-1]
+def _know(values: Iterable[str]) -> None:
+    """Mask these values from now on."""
+    global _known, _clues, _without_clues  # noqa: PLW0603 (sorted once, not for each text)
+    _known = tuple(sorted(values, key=len, reverse=True))
+    _clues = frozenset(clue for value in _known for clue in spellings.clues(value))
+    _without_clues = tuple(value for value in _known if not spellings.clues(value))
 
 
-def _forms(value: str) -> set[str]:
-    """Return the forms in which a value appears in texts: plain, in a URL, encoded, escaped in JSON, SQL or a repr."""
-    raw = value.encode(errors="surrogateescape")
-    escaped = {
-        value.encode("unicode_escape", errors="surrogateescape").decode(),
-        value.replace("\\", "\\\\"),
-        value.replace("'", "''"),
-        repr(value)[1:-1],
-        json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1],
-    }
-    in_url = {urllib.parse.quote(raw), urllib.parse.quote(raw, safe=""), urllib.parse.quote_plus(raw)}
-    encoded = {base64.b64encode(raw).decode(), raw.hex()} | _inside_base64(raw)
-    return {form for form in {value, *in_url, *encoded, *escaped} if form}
+def hide_those_of_url(text: str) -> None:
+    """Mask the password, and the values of parameters such as `token`, of every URL in a text, wherever they appear."""
+    if "://" not in text:
+        return
+    from urllib.parse import unquote, unquote_plus  # noqa: PLC0415 (only URLs with a secret need it)
+
+    for found in re.finditer(r"://([^\s\"'<>/?#]*)@", text):
+        user, colon, password = found[1].partition(":")
+        _hide_longer(unquote(password if colon else user))
+    for url in _QUERY.findall(text):
+        for name, value in _VALUE.findall(url):
+            if _SECRET_PARAMETER.search(name):
+                _hide_longer(unquote_plus(value))
+
+
+def _hide_longer(value: str) -> None:
+    """Mask a value unless it is weak: nobody said that it is a secret, and in its URL it is left out anyway."""
+    if len(value) >= _SHORT:
+        _hide(value)
 
 
 def _weaken(value: str) -> None:
-    """Mask a value only in the forms that nobody writes by chance, and as it stands: as a password."""
-    forms = sorted(_forms(value), key=len, reverse=True)
-    encoded = {form for form in forms if value not in form and len(form) >= _SHORT}
-    _know({*_known, *encoded}.difference(form for form in forms if form not in encoded))
-    as_it_is = "|".join(re.escape(form) for form in forms if form not in encoded)
-    anywhere = "|".join(re.escape(_escaped(form)) for form in forms)
-    _weak_in_json[value] = re.compile(anywhere, re.IGNORECASE)
-    _weak[value] = re.compile(
-        rf"""((?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|bearer|basic|credentials?)["']?(?:\s*[=:]\s*|\s+)["']?"""
-        rf"""|://[^/\s:@]*:)(?:{as_it_is})(?![A-Za-z0-9])""",
-        re.IGNORECASE,
+    """Mask a value only in the writings that nobody has by chance, and as it stands: as a password."""
+    _know({*_known} - {value})
+    readable, encoded = spellings.readable(value), spellings.encoded(value, _SHORT)
+    anywhere = f"{readable}|{encoded}" if encoded else readable
+    _weak_anywhere[value] = re.compile(anywhere, re.IGNORECASE)
+    stands = (
+        r"""((?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|bearer|basic|credentials?)["']?(?:\s*[=:]\s*|\s+)["']?"""
+        rf"""|://[^/\s:@]*:)(?:{readable})(?![A-Za-z0-9])"""
     )
+    _weak[value] = re.compile(f"{stands}|(?-i:{encoded})" if encoded else stands, re.IGNORECASE)
 
 
 def weak(texts: Iterable[str], whose: str = "that this file uses elsewhere") -> dict[str, str]:
@@ -135,35 +158,84 @@ def weak(texts: Iterable[str], whose: str = "that this file uses elsewhere") -> 
     return {source: why for source, why in found.items() if source}
 
 
-def _inside_base64(raw: bytes) -> set[str]:
-    """Return the forms of the value inside a longer base64 text, such as `user:password` in a header."""
-    if len(raw) < 6:
-        return set()
-    found = set()
-    for before in range(3):
-        text = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
-        found.add(text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6])
-    return found
+def known() -> object:
+    """Return an object that is another one once another secret is known: what was masked before may hold that one."""
+    return _known
 
 
 def redact(text: str) -> str:
-    """Return the text with every known secret masked."""
-    for value in _known:
-        if value in text:
-            text = text.replace(value, _MASK)
+    """Return the text with every known secret masked, and without the values and users of URLs."""
+    return _without_values(masked(text))
+
+
+def masked(text: str) -> str:
+    """Return the text with every known secret masked; what else is in URLs stays."""
+    if _may_be_known(text):
+        any_of_them = _spells_out(text)
+        for value in _known:
+            clues = spellings.clues(value)
+            if any_of_them or not clues or any(clue in text for clue in clues):
+                text = _pattern(value).sub(_MASK, text)
     for value, place in _weak.items():
-        if len(value) < len(text):
-            text = place.sub(rf"\1{_MASK}", text)
+        if len(value) < len(text) and _may_be_weak(value, text):
+            text = place.sub(lambda found: (found[1] or "") + _MASK, text)
     return text
 
 
+def _may_be_known(text: str) -> bool:
+    for clue in _clues:  # a loop, because this is asked of each text
+        if clue in text:
+            return True
+    return any(_pattern(value).search(text) for value in _without_clues) or (
+        bool(_known) and _spells_out(text)
+    )
+
+
+def _may_be_weak(value: str, text: str) -> bool:
+    clues = spellings.clues_whole(value)
+    if not clues:
+        return _weak_anywhere[value].search(text) is not None
+    lower = text.lower()
+    return any(clue in lower for clue in clues) or _spells_out(text)
+
+
+def _spells_out(text: str) -> bool:
+    return ("%" in text or "&" in text or "\\" in text) and spellings.SPELLED_OUT.search(text) is not None
+
+
+@cache
+def _pattern(value: str) -> re.Pattern[str]:
+    """Return the compiled pattern of a value. Most runs meet no secret in a text, and compile none."""
+    return re.compile(spellings.pattern(value))
+
+
+def _without_values(text: str) -> str:
+    """Leave out who logs in and the values of queries and fragments of URLs: any of them can be a secret."""
+    if "@" in text and "/" in text:
+        text = _USER.sub(lambda found: f"{found[1] or found[2]}{_LEFT_OUT}@", text)
+    if "/" in text and ("?" in text or "#" in text):
+        text = _QUERY.sub(_shortened, text)
+    return text
+
+
+def _shortened(found: re.Match[str]) -> str:
+    url = _VALUE.sub(rf"\1={_LEFT_OUT}", found[0])
+    if "://" not in url or "=" in url:
+        return url
+    address, mark, query = url.partition("?")  # the query itself can be a key
+    return f"{address}?{_LEFT_OUT}" if mark and query else url
+
+
 def may_hold(text: str) -> bool:
-    """Tell whether a JSON text (with `ensure_ascii=False`) may hold a known secret.
+    """Tell whether a JSON text (with `ensure_ascii=False`) may hold what `redact` masks.
 
     If not, `redact_values` of the data would change nothing: to look at one text takes less than to look at each value.
     """
-    return any(form in text for form in _in_json) or any(
-        place.search(text) for place in _weak_in_json.values()
+    return (
+        _may_be_known(text)
+        or any(_may_be_weak(value, text) for value in _weak)
+        or ("@" in text and _USER.search(text) is not None)
+        or (("?" in text or "#" in text) and _QUERY.search(text) is not None)
     )
 
 

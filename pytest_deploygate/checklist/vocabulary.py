@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,15 +18,6 @@ def roles_asked(item: Item) -> tuple[str, ...]:
 
 #: The clock difference between machines that is tolerated before a time counts as in the future.
 CLOCK_SLACK = timedelta(minutes=5)
-
-
-def same_person(one: str, other: str) -> bool:
-    """Compare two names as people do: case, spacing and Unicode forms do not matter."""
-    return _folded(one) == _folded(other)
-
-
-def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def time_words(when: datetime) -> str:

@@ -23,7 +23,8 @@ from pytest_deploygate.checklist.records import (
     parse,
     read_folder,
 )
-from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, same_person, time_words
+from pytest_deploygate.checklist.same_person import look_alike, same_person
+from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.model import Finding, Reading, Verdict, words_for
 from pytest_deploygate.problems import Problem
 
@@ -170,6 +171,11 @@ class _Reader:
     def _people(self, fields: Fields, waiver: Waiver) -> None:
         if waiver.owner and same_person(waiver.owner, waiver.approver):
             fields.wrong("approver", f"{waiver.approver!r} is the owner; another person must approve")
+        elif how := look_alike(waiver.owner, waiver.approver):
+            fields.wrong(
+                "approver",
+                f"{waiver.approver!r} looks like the owner, {waiver.owner!r} ({how}); another person must approve",
+            )
 
     def _times(self, fields: Fields, waiver: Waiver) -> None:
         created, expires = waiver.created, waiver.expires

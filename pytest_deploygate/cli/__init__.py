@@ -6,6 +6,7 @@ import click
 
 import pytest_deploygate
 from pytest_deploygate.cli.shared.groups import Folder
+from pytest_deploygate.streams import without_secrets
 
 
 @click.group(
@@ -15,8 +16,10 @@ from pytest_deploygate.cli.shared.groups import Folder
     epilog="`deploygate COMMAND --help` shows options, exit codes and examples.",
 )
 @click.version_option(pytest_deploygate.__version__, prog_name="deploygate")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Do what comes before and after a run of the deployment checklist.
 
     The checklist itself is run by pytest: `pytest -m PHASE --inventory NAME`.
     """
+    ctx.with_resource(without_secrets())

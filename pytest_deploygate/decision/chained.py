@@ -71,11 +71,12 @@ def unmet(runs: Sequence[Segment], about: Frame, at: datetime) -> Iterator[str]:
     """
     scope = set(about.scope)
     earlier = [run for run in runs[:-1] if run.begin["change"] == about.change]
+    decides = {run.run: decided(run) for run in earlier}
     for phase in behind(about):
         ids = {item.id for item in about.items if item.phase == phase}
         if ids <= scope or ids <= set(about.not_applicable):
             continue
-        deciding = [run for run in earlier if _decides(run, phase)]
+        deciding = [run for run in earlier if phase in decides[run.run]]
         deciding = [run for run in deciding if _of_this_inventory(run, about)] or deciding
         if not deciding:
             yield f"{phase} has no decision for change {about.change} yet: run {phase} first"
@@ -100,9 +101,11 @@ def behind(about: Frame) -> list[str]:
     return phases[: touched[-1]] if about.chained and touched else []
 
 
-def _decides(run: Segment, phase: str) -> bool:
-    ids = {item["id"] for item in run.begin["checklist"]["items"] if item["phase"] == phase}
-    return bool(ids) and ids <= set(run.begin["scope_items"])
+def decided(run: Segment) -> set[str]:
+    """Return the phases that a run decides: those of which all items were in its scope."""
+    scope = set(run.begin["scope_items"])
+    items = run.begin["checklist"]["items"]
+    return {item["phase"] for item in items} - {item["phase"] for item in items if item["id"] not in scope}
 
 
 def _of_this_inventory(run: Segment, about: Frame) -> bool:

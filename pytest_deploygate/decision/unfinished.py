@@ -47,10 +47,10 @@ def rollback(entries: Sequence[Entry]) -> HalfDone | None:
     mark = last.body["mark"]
     if mark not in (ENDED, STOPPED):
         return HalfDone(name, incident, closed=False)
-    after = entries[last.seq :]
+    after = [entry for entry in entries if entry.seq > last.seq]
     event = any(e.kind == incident_log.KIND and e.body.get("what") in _OUTCOMES for e in after)
     line = next((e for e in after if e.kind == standing.GONE_BACK), None)
-    if line is not None and any(e.kind == "decision" for e in entries[line.seq :]):
+    if line is not None and any(e.kind == "decision" and e.seq > line.seq for e in after):
         return None
     verified = mark == ENDED
     why = "every step was done and verified" if verified else f"{last.body['step']}: {last.body['said']}"

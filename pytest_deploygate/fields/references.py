@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from pytest_deploygate.fields.sources import Absent, sources
-from pytest_deploygate.redaction import Secret
+from pytest_deploygate.redaction import Secret, hide_those_of_url
 
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
@@ -46,6 +46,7 @@ def reading(
 
 
 def _note(reference: str, value: str) -> str:
+    hide_those_of_url(value)
     noted = _values.get()
     if noted is not None:
         noted.append((reference, value))

@@ -28,6 +28,7 @@ from pytest_deploygate.fields.renamed import Renamed, in_new_words
 from pytest_deploygate.fields.sources import sources
 from pytest_deploygate.model import parse_duration, parse_size
 from pytest_deploygate.redaction import Secret
+from pytest_deploygate.visible import says
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,16 @@ Port = Annotated[
 ]
 #: Text in which references are resolved, also in the middle of an address.
 Text = Annotated[str, BeforeValidator(references.filled_in), WithJsonSchema({"type": "string"})]
+
+
+def _seen(value: str) -> str:
+    if not says(value, len(value) // 2):
+        raise ValueError("says nothing that can be seen: write it in words")
+    return value
+
+
+#: A reason, or who gives it: most of its characters can be seen, and some are letters.
+Words = Annotated[str, AfterValidator(_seen)]
 #: Text in which a reference is resolved; an empty value counts as omitted.
 OptionalText = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from pytest_deploygate.fields.types import Duration, Section
+from pytest_deploygate.fields.types import Duration, Section, Words
 from pytest_deploygate.problems import nearest
 
 
@@ -23,8 +23,8 @@ class NotApplicable(Section):
     """An item that does not apply here: decided by a role, counted in the report."""
 
     item: str = Field(description="id of the item")
-    reason: str = Field(min_length=10, description="why it does not apply")
-    owner: str = Field(min_length=2, description="role that decided this")
+    reason: Words = Field(min_length=10, description="why it does not apply")
+    owner: Words = Field(min_length=2, description="role that decided this")
 
 
 class Policy(Section):
@@ -59,6 +59,22 @@ class Policy(Section):
         default=None,
         description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",
     )
+    mode: str = Field(
+        default="0600",
+        pattern=r"^0?6[046][04]$",
+        description='permissions of journal and evidence, e.g. "0640" for those who read them by their group',
+    )
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _digits(cls, value: object) -> object:
+        """Accept `mode: 0640` without quotes too, which is a number to YAML."""
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @property
+    def file_mode(self) -> int:
+        """The permissions as a number."""
+        return int(self.mode, 8)
 
 
 class Freeze(Section):
@@ -66,7 +82,7 @@ class Freeze(Section):
 
     start: datetime = Field(description="start, ISO 8601 with a zone, e.g. 2026-12-24T00:00:00Z")
     end: datetime = Field(description="end, same format as `start`")
-    reason: str = Field(min_length=3, description="reason, e.g. holiday sales")
+    reason: Words = Field(min_length=3, description="reason, e.g. holiday sales")
 
     @field_validator("start", "end", mode="before")
     @classmethod

@@ -124,6 +124,12 @@ class Shown:
         """The number of items, with their severities."""
         return causes.title(self.cause)
 
+    @property
+    def named(self) -> str:
+        """The ids of its items: all that failed, the first of others."""
+        failed = self.cards[0].verdict is Verdict.FAIL
+        return words.listed(self.cause.ids, most=len(self.cards) if failed else ITEMS_PER_RULE)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:

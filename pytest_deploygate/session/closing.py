@@ -9,7 +9,7 @@ from pytest_deploygate.checks.people.judge import issue_log as judge_issue_log
 from pytest_deploygate.checks.people.judge.issue_log import Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
-from pytest_deploygate.journal import Entry, utcnow
+from pytest_deploygate.journal import Entry, segments, utcnow
 from pytest_deploygate.model import Closing, Finding, Item, Judgement
 from pytest_deploygate.session.settings import Settings
 
@@ -58,7 +58,7 @@ def _begun(item: Item, settings: Settings, entries: Sequence[Entry]) -> bool:
         window = windows.planned(phase, timetable.t0, timetable.zone)
         if window and window[0] <= utcnow():
             return True
-    begins = (entry.body for entry in entries if entry.kind == "run")
+    begins = (run.begin for run in segments(entries))
     return any(begin["scope"] and item.id in begin["scope_items"] for begin in begins)
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +45,8 @@ class Gate:
     """Collects one test's judgements. `findings` are those recorded so far.
 
     `items` get a finding for each judgement; `asked` has them by the ids that the test's marker names. `may` are verdicts
-    of records that this test reads, such as an attestation; any other test that gives one is inconclusive.
+    of records that this test reads, such as an attestation; any other test that gives one is inconclusive. `mode` has the
+    permissions of evidence.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Gate:
         out: Path,
         asked: Mapping[str, tuple[str, ...]] | None = None,
         may: Collection[Verdict] = (),
+        mode: int = 0o600,
     ) -> None:
         self.items = items
         self.asked = asked or {item: (item,) for item in items}
@@ -63,8 +66,10 @@ class Gate:
         self.target = target
         self.out = out
         self.may = may
+        self.mode = mode
         self.findings: list[Finding] = []
         self._since = time.monotonic()
+        self._shown: dict[str, str] = {}
 
     def judge(
         self,
@@ -146,7 +151,7 @@ class Gate:
             self.findings.append(
                 Finding(
                     item=each,
-                    target=redact(target or self.target),
+                    target=self._masked(target or self.target),
                     verdict=judgement.verdict,
                     reason=redact(judgement.reason),
                     test=self.test,
@@ -161,6 +166,16 @@ class Gate:
                     figures=judgement.figures,
                 )
             )
+
+    def _masked(self, target: str) -> str:
+        """Return a target's name without secrets; two targets that then look the same are numbered."""
+        if target not in self._shown:
+            name, same = redact(target), 1
+            while name in self._shown.values():
+                same += 1
+                name = f"{redact(target)} ({same})"
+            self._shown[target] = name
+        return self._shown[target]
 
     def _allowed(self, judgement: Judgement) -> Judgement:
         """Return a judgement that a test may give; one that only a record can give is inconclusive."""
@@ -183,10 +198,10 @@ class Gate:
         """Write a measurement as JSON, named by its digest, so that nothing is ever overwritten."""
         raw = _text(plain(content)).encode(errors="backslashreplace")
         digest = sha256(raw)
-        stem = _NOT_IN_NAMES.sub("-", f"{self.items[0]}--{redact(target) or 'all'}")[:100]
+        stem = _NOT_IN_NAMES.sub("-", f"{self.items[0]}--{self._masked(target) or 'all'}")[:100]
         path = f"{_FOLDER}/{stem}--{digest[:12]}.json"
         try:
-            _write(f"{self.out}/{path}", raw)
+            _write(f"{self.out}/{path}", raw, self.mode)
         except OSError as error:
             raise EvidenceLost(f"evidence {path} cannot be written: {error.strerror}") from None
         return Evidence(path, digest, kind)
@@ -201,19 +216,19 @@ def _text(content: Any) -> str:
     return (line if len(line) <= _WIDTH else _INDENTED.encode(content)) + "\n"
 
 
-def _write(path: str, raw: bytes) -> None:
+def _write(path: str, raw: bytes, mode: int) -> None:
     """Write a file, with its folder if that does not exist yet."""
     try:
-        write_new(path, raw)
+        write_new(path, raw, mode)
     except FileNotFoundError:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_new(path, raw)
+        write_new(path, raw, mode)
 
 
 #: The stash key of a bound test's gate.
 GATE = pytest.StashKey[Gate]()
-#: The stash key, in the configuration, of the test that runs now.
-RUNNING = pytest.StashKey[pytest.Item]()
+#: The test that runs now.
+RUNNING: ContextVar[pytest.Item] = ContextVar("the test that runs now")
 
 
 def plain(value: object) -> Any:

@@ -82,13 +82,13 @@ def keep(settings: Settings, entries: Sequence[Entry], now_inputs: Mapping[str, 
     runs = chain(segments(entries))
     now, present = utcnow(), moments.to_json(moments.present())
     why: dict[str, None] = {}
-    usable = []
-    for run in runs:
-        other = _other(run, settings, now_inputs["values"], {"moment": present})
-        usable.append(not other)
+    runs_of = {test.test: n for n, run in enumerate(runs) for test in run.tests}
+    usable = {}
+    for n in sorted(set(runs_of.values())):
+        other = _other(runs[n], settings, now_inputs["values"], {"moment": present})
+        usable[n] = not other
         if other:
             why[other] = None
-    runs_of = {test.test: n for n, run in enumerate(runs) for test in run.tests}
     tests = set()
     for test, found in newest(runs).items():
         if not found or not all(f.verdict.good for f in found) or not usable[runs_of[test]]:

@@ -55,16 +55,6 @@ def status(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bo
     return _WORDS.get(Verdict(verdict)) if verdict else None
 
 
-def hide_secrets(report: pytest.TestReport) -> None:
-    """Redact a test's captured output and traceback, which pytest and its plugins print."""
-    report.sections = [(name, redact(text)) for name, text in report.sections]
-    if report.longrepr is None:
-        return
-    told = report.longreprtext
-    if (hidden := redact(told)) != told:
-        report.longrepr = hidden
-
-
 def _fail(report: pytest.TestReport, reason: str) -> None:
     report.outcome = "failed"
     report.longrepr = redact(reason)
@@ -109,7 +99,7 @@ def _record_ending(gate: Gate, call: pytest.CallInfo[None]) -> None:
 
 
 def _named(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
+    return redact(f"{type(error).__name__}: {' '.join(str(error).split())}")[:500]
 
 
 def _trace(call: pytest.CallInfo[None]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pytest_deploygate.fields.types import Each
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +30,4 @@ def values(name: str, inventory: Inventory) -> tuple[list[Any], list[str]] | Non
     if words := sections.missing(inventory, name):
         return [Missing(words)], ["not-covered"]
     found = sections.entries(inventory, name)
-    return [value for _, value in found], [label for label, _ in found]
+    return [value for _, value in found], [redact(label) for label, _ in found]

@@ -40,7 +40,8 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Settings:
     """One run's settings. `expression` is that of `-m`; empty means the whole checklist.
 
-    `without` says in one line which shipped items the checklist does without; empty if it has all of them.
+    `without` says in one line which shipped items the checklist does without; empty if it has all of them. `options` are
+    those that a command needs to run this again, as they were given.
     """
 
     root: Path
@@ -64,6 +65,7 @@ class Settings:
     asking: Asking = field(default_factory=lambda: Asking({}))
     without: str = ""
     weak_secrets: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -100,6 +102,17 @@ class Settings:
 
 
 SETTINGS = pytest.StashKey[Settings]()
+
+
+def _given(config: pytest.Config) -> tuple[str, ...]:
+    """Return what says which platform, checklist and folder are meant. A path is joined to its option: see `_mistaken`."""
+    found = [(name, config.getoption(name)) for name in ("--inventory", "--checklist", "--deploygate-out")]
+    return tuple(
+        word
+        for name, value in found
+        if value
+        for word in ((f"{name}={value}",) if "/" in str(value) else (name, str(value)))
+    )
 
 
 def read(config: pytest.Config) -> Settings:
@@ -185,6 +198,7 @@ def read(config: pytest.Config) -> Settings:
             for source, why in weak_secrets.items()
             if why.startswith("is a word")
         ),
+        options=_given(config),
     )
     _check(settings)
     said = timetable.remarks(

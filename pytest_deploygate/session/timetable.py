@@ -12,6 +12,7 @@ from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.policy import Freeze, Timetable
 from pytest_deploygate.problems import nearest
+from pytest_deploygate.visible import says
 
 #: Used to run items in a freeze for a rollback or to re-measure an open incident: those are never frozen.
 OWN = "deploygate"
@@ -53,7 +54,7 @@ def _overridden(freeze: Freeze, override: str | None, roles: Sequence[str]) -> s
             f"no deployments now: {what}; a role may override it: --override-freeze 'ROLE: REASON'"
         )
     role, colon, reason = override.partition(":")
-    if not colon or not role.strip() or len(reason.split()) < 2:
+    if not colon or not says(role) or len(list(filter(says, reason.split()))) < 2:
         raise pytest.UsageError(
             "--override-freeze: give role and reason, for example 'deployment-lead: security fix, approved in CHG-7'"
         )

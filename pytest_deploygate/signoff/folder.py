@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pytest_deploygate import journal
+from pytest_deploygate.decision import condensed
 from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.report import from_journal, results
@@ -17,6 +18,8 @@ from pytest_deploygate.report import from_journal, results
 SIGNATURES = "signatures"
 #: Signatures of earlier reports of the same change, moved here when a role signs again.
 EARLIER = "earlier"
+#: Damaged signatures, moved here when the role signs again. They prove nothing, and nothing there is verified.
+DAMAGED = "damaged"
 EVIDENCE = "evidence"
 REPORT = "signoff.html"
 RESULTS = ("verdicts.json", "junit.xml", REPORT)
@@ -27,7 +30,8 @@ _MOST_BYTES = 64 * 1024
 class Taken:
     """The contents of the folder. Paths are relative to `folder`; a missing file is in no mapping.
 
-    `evidence` holds the SHA-256 of each file below `evidence/`; `signatures` the bytes by file name.
+    `evidence` holds the SHA-256 of each file below `evidence/`; `signatures` the bytes by file name, `earlier` those by path below
+    `signatures/earlier/`, and `earlier_results` the SHA-256 of the results that were kept there.
     """
 
     folder: Path
@@ -35,6 +39,8 @@ class Taken:
     results: Mapping[str, bytes]
     evidence: Mapping[str, str]
     signatures: Mapping[str, bytes]
+    earlier: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+    earlier_results: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class FolderError(Exception):
@@ -45,6 +51,7 @@ def take(folder: Path) -> Taken:
     """Read a change's folder. Raises FolderError if it does not exist or a file in it cannot be read."""
     if not folder.is_dir():
         raise FolderError(f"there is no folder {folder}")
+    kept = folder / SIGNATURES / EARLIER
     try:
         return Taken(
             folder=folder,
@@ -54,6 +61,16 @@ def take(folder: Path) -> Taken:
                 path.relative_to(folder).as_posix(): _digest(path) for path in _files(folder / EVIDENCE)
             },
             signatures={path.name: _bounded(path) for path in _signature_files(folder / SIGNATURES)},
+            earlier={
+                path.relative_to(kept).as_posix(): _bounded(path)
+                for path in _files(kept)
+                if path.name not in RESULTS
+            },
+            earlier_results={
+                path.relative_to(kept).as_posix(): _digest(path)
+                for path in _files(kept)
+                if path.name in RESULTS
+            },
         )
     except OSError as error:
         raise FolderError(f"{error.filename or folder} cannot be read: {error.strerror}") from None
@@ -107,6 +124,11 @@ def chain(raw: bytes, path: Path) -> tuple[Entry, ...]:
         raise JournalError(
             f"{path}:{len(entries) + 1}: the last line is incomplete: the command was killed while writing it, or the line "
             "was cut off. Run again with --resume, or write the report of what is whole: `deploygate report`"
+        )
+    if (point := condensed.untrue(entries)) is not None:
+        raise JournalError(
+            f"{path}:{point.seq}: this checkpoint does not say what the lines before it say; the record was edited. "
+            "Move the folder aside (--fresh) and run again"
         )
     return tuple(entries)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.problems import nearest
-from pytest_deploygate.signoff import ssh
+from pytest_deploygate.signoff import outside, ssh
 from pytest_deploygate.signoff.folder import REPORT, SIGNATURES, Taken, digest
 from pytest_deploygate.signoff.recorded import Stands
 from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check, Signed
@@ -99,28 +99,34 @@ def digests(taken: Taken, stands: Stands, signatures: Sequence[Found]) -> Iterat
     for one in signatures:
         if one.said is None or not one.valid or one.said.journal_head != stands.head:
             continue
-        for name, signed in (
-            ("verdicts.json", one.said.verdicts_sha256),
-            ("junit.xml", one.said.junit_sha256),
-            (REPORT, one.said.report_sha256),
-        ):
+        for name, signed in signed_digests(one.said).items():
             there = digest(taken.results.get(name))
             if there != signed:
                 text = f"{name} is not the one that {one.role} signed: its SHA-256 is {there[:12] or 'missing'}…, signed is {signed[:12]}…"
                 yield Check("report" if name == REPORT else name, False, text, BROKEN)
 
 
+def signed_digests(said: Statement) -> dict[str, str]:
+    """Return the digests that a statement names, by result file."""
+    return {
+        "verdicts.json": said.verdicts_sha256,
+        "junit.xml": said.junit_sha256,
+        REPORT: said.report_sha256,
+    }
+
+
 def statements(stands: Stands, signatures: Sequence[Found], at: datetime) -> Iterator[Check]:
     """Compare what each statement says with the journal."""
     for one in signatures:
-        why = one.problem or (_contradiction(stands, one, at) if one.said else "")
+        why = one.problem or (contradiction(stands, one, at) if one.said else "")
         if why:
             yield Check("statement", False, f"{one.file}: {why}", UNSIGNED)
         else:
             yield Check("statement", True, f"{one.file} says what the journal says")
 
 
-def _contradiction(stands: Stands, found_one: Found, at: datetime) -> str:
+def contradiction(stands: Stands, found_one: Found, at: datetime) -> str:
+    """Return how a statement that can be read differs from the journal; empty if it does not."""
     said = found_one.said
     assert said is not None  # noqa: S101 (for mypy: the caller looked)
     for what, claims, is_so in (
@@ -187,8 +193,12 @@ def untrusted_file(folder: Path, allowed: Path | None) -> str:
         return (
             f"there is no allowed-signers file {allowed}; create it, or name another with --allowed-signers"
         )
-    if allowed.resolve().is_relative_to(folder.resolve()):
-        return f"{allowed} is inside the folder that it would vouch for: whoever forged the one could write the other"
+    try:
+        how = outside.reached_through(folder, allowed)
+    except OSError as error:
+        return f"{allowed} cannot be followed: {error.strerror}"
+    if how:
+        return f"{allowed} {how} that it would vouch for: whoever forged the one could write the other"
     return ""
 
 

@@ -18,12 +18,13 @@ from pytest_deploygate.redaction import redact
 from pytest_deploygate.report.leaving import plain
 from pytest_deploygate.signoff import folder as folders
 from pytest_deploygate.signoff import recorded, signatures, ssh
-from pytest_deploygate.signoff.folder import EARLIER, REPORT, SIGNATURES, Taken, digest
+from pytest_deploygate.signoff.folder import DAMAGED, EARLIER, REPORT, SIGNATURES, Taken, digest
 from pytest_deploygate.signoff.recorded import Stands
 from pytest_deploygate.signoff.result import BROKEN
 from pytest_deploygate.signoff.signatures import Found
 from pytest_deploygate.signoff.statement import Statement, to_bytes
 from pytest_deploygate.signoff.verify import recorded_checks
+from pytest_deploygate.visible import says
 
 _AGREES = "I have read this report and agree with its decision"
 _SEEN = "I have read this report and know its decision"
@@ -83,7 +84,7 @@ def sign(
             raise RefusedToSign(str(error)) from None
         _check_key(print_of, mine, others)
         try:
-            kept = _move_aside(folder, mine, aside) if aside else None
+            kept = _move_aside(folder, mine, aside, stands) if aside else None
             file = _store(folder, mine, raw, armour)
         except OSError as error:
             raise RefusedToSign(f"the signature cannot be written to {folder}: {error.strerror}") from None
@@ -139,11 +140,11 @@ def _statement(taken: Taken, stands: Stands, role: str, name: str, meaning: str,
             "the last run ended without a decision, so there is nothing to sign: run again with --resume"
         )
     go = stands.decision.outcome is Outcome.GO
-    if not go and not reason.strip():
+    if not go and not says(reason):
         raise RefusedToSign(
             f"the decision is {stands.outcome}: it can be signed as seen, not as agreed to; say why with --reason TEXT"
         )
-    if not name.strip():
+    if not says(name):
         raise RefusedToSign("use --name to say who signs")
     return Statement(
         change=stands.change,
@@ -187,9 +188,13 @@ def _check_key(key: str, role: str, others: Sequence[Found]) -> None:
             )
 
 
-def _move_aside(folder: Path, role: str, earlier: Found) -> Path:
-    head = earlier.said.journal_head[:12] if earlier.said else "unreadable"
-    place = folder / SIGNATURES / EARLIER / head
+def _move_aside(folder: Path, role: str, mine: Found, stands: Stands) -> Path:
+    """Keep an earlier signature with the head that it signs; one that is damaged or of another journal is no part of those."""
+    known = {entry.sha256 for entry in stands.entries}
+    if mine.valid and mine.said and mine.said.journal_head in known:
+        place = folder / SIGNATURES / EARLIER / mine.said.journal_head[:12]
+    else:
+        place = folder / SIGNATURES / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     place.mkdir(parents=True, exist_ok=True)
     for name in (f"{role}.json", f"{role}.json.sig"):
         if (file := folder / SIGNATURES / name).exists():

@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate import journal
+from pytest_deploygate.decision import condensed
 from pytest_deploygate.journal import JournalError, utcnow
-from pytest_deploygate.signoff import decided, recorded, signatures, ssh
+from pytest_deploygate.signoff import decided, earlier, recorded, signatures, ssh
 from pytest_deploygate.signoff import folder as folders
 from pytest_deploygate.signoff.folder import FolderError, Taken
 from pytest_deploygate.signoff.recorded import Stands
@@ -58,12 +59,14 @@ def examine(
     stands, broken = _stands(taken)
     try:
         found = signatures.found(taken)
+        before = tuple(earlier.checks(taken, stands, allowed_signers, moment)) if stands else ()
         signing: tuple[Check, ...] = ()
     except ssh.SshError as error:
-        found, signing = [], (Check("signature", False, f"signatures cannot be checked: {error}", UNSIGNED),)
+        found, before = [], ()
+        signing = (Check("signature", False, f"signatures cannot be checked: {error}", UNSIGNED),)
     must = tuple(roles) if roles is not None else (stands.roles if stands else ())
     named = recorded.of_change(stands, change) if stands else ()
-    checks = (*broken, *named, *_walk(taken, stands, found, allowed_signers, root, moment), *signing)
+    checks = (*broken, *named, *_walk(taken, stands, found, allowed_signers, root, moment), *before, *signing)
     if not signing:
         checks += tuple(_completeness(stands, found, must))
     trusted = _trusted(taken, stands, found, allowed_signers, moment)
@@ -94,7 +97,11 @@ def _stands(taken: Taken) -> tuple[Stands | None, tuple[Check, ...]]:
         stands = recorded.read(taken)
     except JournalError as error:
         return None, (Check("journal", False, str(error), BROKEN),)
-    return stands, (Check("journal", True, f"the chain of {len(stands.entries)} lines is intact"),)
+    intact = Check("journal", True, f"the chain of {len(stands.entries)} lines is intact")
+    if others := condensed.of_others(stands.entries):
+        text = f"not computed again: another version of pytest-deploygate wrote {others} of the journal's checkpoints"
+        return stands, (intact, Check("checkpoints", None, text))
+    return stands, (intact,)
 
 
 def _walk(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from pytest_deploygate.checklist import attestations, parser, waivers
 from pytest_deploygate.checklist.records import RecordsError, dump, is_placeholder, parse_time
-from pytest_deploygate.checklist.vocabulary import same_person, time_words
+from pytest_deploygate.checklist.same_person import same_person
+from pytest_deploygate.checklist.vocabulary import time_words
 
 SHIPPED = parser.load(Path(__file__).parents[2] / "pytest_deploygate" / "suites" / "checklist.md")
 VALUE = st.recursive(

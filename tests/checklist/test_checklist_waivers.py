@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -154,3 +155,27 @@ def test_a_new_one_counts_over_an_expired_one(tmp_path, checklist):
     write(tmp_path, GOOD.replace("2026-03-10", "2026-03-02"), "old.yml")
     both = load(tmp_path, checklist)
     assert waivers.apply([finding(Verdict.FAIL)], both, NOW, "prod", "x")[0].verdict is Verdict.WAIVED
+
+
+@pytest.mark.parametrize(
+    ("approver", "words"),
+    [
+        ("the DATABASE-admin", "is the owner; another person must approve"),
+        ("The dat\u200babase admin", "is the owner; another person must approve"),
+        ("The d\u0430tabase admin", "'\u0430' is CYRILLIC SMALL LETTER A"),
+        ("The database adrnin", "looks like the owner, 'The database admin'"),
+        ("\u3164\u3164\u3164", "that can be seen are needed"),
+    ],
+)
+def test_an_approver_is_somebody_else(tmp_path, checklist, approver, words):
+    """Unicode has many ways to write the owner's name once more, and names that nobody can see."""
+    with pytest.raises(RecordsError, match=re.escape(words)):
+        load(tmp_path, checklist, GOOD.replace("The operations manager", f'"{approver}"'))
+
+
+@pytest.mark.parametrize(
+    "reason", ["\u200b" * 20, "\u3164" * 20, "too short" + "\u2060" * 20, ". . . . . . . . . ."]
+)
+def test_a_reason_can_be_seen(tmp_path, checklist, reason):
+    with pytest.raises(RecordsError, match="reason: is too short"):
+        load(tmp_path, checklist, GOOD.replace("the pooler is replaced next week", f'"{reason}"'))

@@ -268,7 +268,7 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     text, _ = process.communicate(timeout=120)
     ran = Ran(process.returncode, text)
     assert ran.code == 25, ran.text
-    assert "--change local --resume" in ran.text
+    assert "pytest -m phase2 --inventory prod --resume" in ran.text
     assert "Report: none" in ran.text
     assert not (good.out / "signoff.html").exists()
     assert "Traceback" not in ran.text
@@ -388,3 +388,16 @@ def test_a_status_that_another_plugin_sets_is_the_one_that_is_said(good):
     assert "Exit code 0" not in ran.text
     assert "Exit code 7" in ran.text
     assert "GO:" not in ran.text
+
+
+def test_next_is_typed_as_the_run_was(good):
+    """A change that nobody named is not named; paths and the folder are, or `--resume` would find another journal."""
+    elsewhere = good.path / "other.yml"
+    (good.path / "inventories" / "prod.yml").rename(elsewhere)
+    ran = good.run(
+        "-m", "phase2", "-k", "nothing", "--inventory=./other.yml", "--deploygate-out=out", gate=False
+    )
+    assert ran.code == 25, ran.text
+    told = " ".join(ran.text.replace("\\\n", " ").split())
+    assert "pytest -m phase2 --inventory=./other.yml --deploygate-out out --resume" in told
+    assert "--change" not in told

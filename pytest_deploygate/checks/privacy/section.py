@@ -22,6 +22,7 @@ from pytest_deploygate.fields.types import (
     InventoryKeys,
     SecretReference,
     Section,
+    Words,
 )
 
 
@@ -159,7 +160,7 @@ class Allowed(Section):
     """A place where data of the person must remain."""
 
     where: str = Field(description="schema.table.column, `log NAME` or `redis NAME`; * as wildcard")
-    reason: str = Field(min_length=10, description="why it must remain, for how long")
+    reason: Words = Field(min_length=10, description="why it must remain, for how long")
 
     def __str__(self) -> str:
         """Return the text for the report's list of weakenings."""

@@ -12,7 +12,7 @@ from pytest_deploygate.files import holds, write_whole
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import Record
-from pytest_deploygate.signoff import earlier
+from pytest_deploygate.signoff import aside
 
 
 @click.command()
@@ -69,7 +69,7 @@ def _results(folder: Path) -> tuple[Record, list[str]]:
         record = from_journal.build(writer.entries)
         rendered = results.render(record)
         if any(not holds(folder / name, text) for name, text in rendered.items()):
-            earlier.keep_signed(folder)
+            aside.keep_signed(folder)
         for name, text in rendered.items():
             write_whole(folder / name, text)
     return record, list(results.NAMES)

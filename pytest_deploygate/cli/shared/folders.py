@@ -11,6 +11,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli.shared import arguments
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.files import bounded
 from pytest_deploygate.problems import nearest
 
 OUT = "deploygate-out"
@@ -43,8 +44,7 @@ def place(change: str, root: Path) -> Path:
 def written_for(folder: Path) -> str:
     """Return the change of the first run in a folder's journal; empty if that cannot be told."""
     try:
-        with (folder / journal.FILE).open("rb") as file:
-            first = json.loads(file.readline())
+        first = json.loads(bounded.read(folder / journal.FILE, journal.MOST_BYTES).partition(b"\n")[0])
         return str(first["change"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -12,7 +12,7 @@ from pytest_deploygate.journal import Writer
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.rollback import finishing
 from pytest_deploygate.rollback.execution import Ended
-from pytest_deploygate.signoff import earlier
+from pytest_deploygate.signoff import aside
 
 
 def keep(writer: Writer, folder: Path, ended: Ended) -> str:
@@ -32,7 +32,7 @@ def keep(writer: Writer, folder: Path, ended: Ended) -> str:
 def render(writer: Writer, folder: Path) -> str:
     """Rewrite the result files from the journal; return a line that says where they are or what went wrong."""
     try:
-        earlier.keep_signed(folder)
+        aside.keep_signed(folder)
         for name, text in results.render(from_journal.build(writer.entries)).items():
             write_whole(folder / name, text)
     except OSError as error:

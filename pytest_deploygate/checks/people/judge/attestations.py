@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, roles_asked, same_person, time_words
+from pytest_deploygate.checklist.same_person import look_alike, same_person
+from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, roles_asked, time_words
 from pytest_deploygate.checks.people.facts import AttestationSeen, AttestationsSeen, BackingSeen
 from pytest_deploygate.checks.people.judge import sarif as judge_sarif
 from pytest_deploygate.checks.people.judge.sarif import Allowed
@@ -84,8 +85,11 @@ def _twice(people: Sequence[AttestationSeen]) -> str:
     """Return who attested twice, by name or by the key that signed; an empty string if nobody did."""
     for number, one in enumerate(people):
         for other in people[:number]:
-            if same_person(one.attestation.name, other.attestation.name):
+            names = one.attestation.name, other.attestation.name
+            if same_person(*names):
                 return one.attestation.name
+            if how := look_alike(*names):
+                return f"{one.attestation.name}, who looks like {other.attestation.name} ({how})"
             if one.signature.key and one.signature.key == other.signature.key:
                 return f"the key {one.signature.key} ({other.attestation.name}, {one.attestation.name})"
     return ""

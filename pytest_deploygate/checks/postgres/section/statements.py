@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from pytest_deploygate.fields.redis import Redis
-from pytest_deploygate.fields.types import Duration, Section
+from pytest_deploygate.fields.types import Duration, Section, Words
 
 
 class Monitoring(Section):
@@ -31,7 +31,7 @@ class AllowedStatement(Section):
     contains: str = Field(
         min_length=8, description="text that the statement contains, with whitespace as single spaces"
     )
-    reason: str = Field(min_length=10, description="why it may be slow")
+    reason: Words = Field(min_length=10, description="why it may be slow")
 
     def __str__(self) -> str:
         """Format it for the report's list of weakenings."""

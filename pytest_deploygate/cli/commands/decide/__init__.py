@@ -21,7 +21,7 @@ from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.decision.rules import CONDITIONS
 from pytest_deploygate.journal import Entry
-from pytest_deploygate.model import parse_duration
+from pytest_deploygate.model import option_of, parse_duration
 from pytest_deploygate.moments import present
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -30,6 +30,7 @@ from pytest_deploygate.rollback.situation import Now
 from pytest_deploygate.signoff import decided
 from pytest_deploygate.signoff.decided import Decided
 from pytest_deploygate.signoff.ssh import SshError
+from pytest_deploygate.visible import says
 
 #: A single word is not a reason.
 _LEAST_WORDS = 2
@@ -154,7 +155,7 @@ def _decide(
 ) -> None:
     if not role:
         raise Refused("say who decides: --role deployment-lead")
-    if len(reason.split()) < _LEAST_WORDS:
+    if len(list(filter(says, reason.split()))) < _LEAST_WORDS:
         raise Refused('say why: --reason "logins fail for everybody" (it is kept in the record)')
     with changes.writing(folder) as writer:
         by = changes.role(role, writer.entries)
@@ -186,13 +187,13 @@ def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
         raise Refused(f"there is no open incident in the change {found.change!r}: nothing to decide")
     if incident.state is State.AFTER:
         raise Refused(
-            f"{incident.id} is rolled back, and only the follow-up is left: `deploygate rollback after --change {found.change}`"
+            f"{incident.id} is rolled back, and only the follow-up is left: `deploygate rollback after{option_of(found.change)}`"
         )
     begun = going_back.begun(incident, entries)
     if what != "rollback" and begun:
         raise Refused(
             f"a rollback of {incident.id} has begun ({begun}), and it cannot be left half done. Finish it: "
-            f"`deploygate rollback execute --confirm {found.inventory} --change {found.change}`"
+            f"`deploygate rollback execute --confirm {found.inventory}{option_of(found.change)}`"
         )
     return incident
 
@@ -245,20 +246,20 @@ def _conditions(found: Now) -> list[str]:
 
 
 def _next(found: Now, incident: Incident) -> str:
-    change = f"--change {found.change}"
+    change = option_of(found.change)
     match incident.state:
         case asked if asked in _ASKED:
             return (
-                f"deploygate decide go|hold|rollback {change} --role ROLE --reason TEXT"
+                f"deploygate decide go|hold|rollback{change} --role ROLE --reason TEXT"
                 f" (the rules recommend {found.recommended.value})"
             )
         case State.ROLLING_BACK | State.ROLLBACK_FAILED:
             return (
-                f"deploygate rollback plan {change},"
-                f" then deploygate rollback execute --confirm {found.inventory} {change}"
+                f"deploygate rollback plan{change},"
+                f" then deploygate rollback execute --confirm {found.inventory}{change}"
             )
         case State.AFTER:
-            return f"deploygate rollback after {change}, and again with --done once the follow-up is done"
+            return f"deploygate rollback after{change}, and again with --done once the follow-up is done"
     return ""
 
 

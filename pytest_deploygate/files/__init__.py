@@ -9,6 +9,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from pytest_deploygate.files import bounded
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader finds the old content or the new one, never a part. Raises OSError.
@@ -33,14 +35,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise
 
 
-def write_new(path: str, content: bytes) -> None:
+def write_new(path: str, content: bytes, mode: int = 0o600) -> None:
     """Write a file whose name says its content (it has its digest), unless it is there. Raises OSError.
 
     A process that is killed may leave a part. Whoever writes the same content again completes it, and nobody has been
     told of the file before this returns. So it needs no second name, which takes longer than the content.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
         there = Path(path)
         if there.read_bytes() != content:
@@ -48,6 +50,8 @@ def write_new(path: str, content: bytes) -> None:
         return
     try:
         try:
+            if mode & 0o077:
+                os.fchmod(descriptor, mode)  # what the umask took
             left = content
             while left:
                 left = left[os.write(descriptor, left) :]
@@ -72,6 +76,6 @@ def holds(file: Path, content: str) -> bool:
 def as_recorded(file: Path, digest: str) -> bool:
     """Tell whether a file can be read and has this SHA-256."""
     try:
-        return sha256(file.read_bytes()) == digest
+        return sha256(bounded.read(file, bounded.MADE)) == digest
     except OSError:
         return False
