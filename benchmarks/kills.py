@@ -1,7 +1,8 @@
 """Kill runs and commands at random moments, then look at what is left: `python benchmarks/kills.py 1000`.
 
 One change goes from its first phase to rolled back and followed up. Each kill starts one of its commands on the folder as the
-commands before it left it, sends SIGKILL after a random part of the time that it takes, and then verifies the folder.
+commands before it left it, sends SIGKILL after a random part of the time that it takes, and then verifies the folder. Most of
+that time is the start, so with `--writing` the kill comes 0 to 5 ms after a random one of the changes to the folder.
 Where that does not verify, the command that `verify` names is run, up to four of them. Counted are journals that cannot be
 read, and folders that no documented command finishes. Needs ssh-keygen. The kills so far are in `--work DIR`: the same
 command line continues after an interruption.
@@ -165,6 +166,7 @@ class Place:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._listening.listen(64)
         threading.Thread(target=self._accept, daemon=True).start()
+        self.changes = 0
         self._write()
         self._server = subprocess.Popen(
             [sys.executable, "-c", SERVER],
@@ -194,24 +196,46 @@ class Place:
         spaces = 'namespaces="deploygate-signoff,deploygate-decision"'
         (self.folder / "allowed_signers").write_text(f"deployment-lead {spaces} {public}\n")
 
-    def run(self, words: tuple[str, ...], kill_after_s: float | None = None) -> int:
-        """Run a command, killed after a while or not; return its exit code, -9 if the kill was in time."""
+    def run(self, words: tuple[str, ...], kill_after_s: float | None = None, *, changes: int = 0) -> int:
+        """Run a command, killed after a while or not; return its exit code, -9 if the kill was in time.
+
+        With `changes` the time counts from when the folder has been seen to change so often.
+        """
         assert self._server.stdin
         assert self._server.stdout
+        self.changes, looked = 0, self._look()
         self._server.stdin.write(json.dumps(words) + "\n")
         self._server.stdin.flush()
         pid = int(self._server.stdout.readline())
+        while self.changes < changes and not select.select([self._server.stdout], [], [], 0.0002)[0]:
+            now = self._look()
+            self.changes += now != looked
+            looked = now
         if kill_after_s is not None and not select.select([self._server.stdout], [], [], kill_after_s)[0]:
             with contextlib.suppress(ProcessLookupError):  # it ended at this moment
                 os.kill(pid, signal.SIGKILL)
         return int(self._server.stdout.readline())
 
+    def _look(self) -> tuple[object, ...]:
+        """Return what shows that something was written: the journal's size, and times of the folder's folders."""
+        found: list[object] = []
+        for name in (journal.FILE, "", "signatures", "evidence", "signatures/earlier", "after"):
+            try:
+                there = os.stat(self.out / name)  # noqa: PTH116 (called some thousand times a second)
+            except OSError:
+                found.append(None)
+            else:
+                found.append((there.st_size, there.st_mtime_ns))
+        return tuple(found)
+
     def said(self) -> str:
         """Return what the last command printed."""
         return (self.folder / "told").read_text(errors="replace")
 
-    def live(self) -> dict[str, float]:
-        """Live the story once, keep the state before each command, and return how long each takes in seconds."""
+    def live(self) -> dict[str, tuple[float, int]]:
+        """Live the story once and keep the state before each command. Return how long each takes in seconds, and how often
+        the folder changes meanwhile.
+        """
         (self.folder / "version").write_text("1\n")
         self.run((*_PYTEST[:-1], "before", "-m", "golive"))
         (self.folder / "version").write_text("2\n")
@@ -219,8 +243,8 @@ class Place:
         for name, words in STORY.items():
             self._keep(name)
             began = time.monotonic()
-            code = self.run(words)
-            took[name] = time.monotonic() - began
+            code = self.run(words, changes=10**6)
+            took[name] = time.monotonic() - began, self.changes
             if name not in ("run of go-live", "outcome") and code not in (0, 22, 23):
                 raise SystemExit(f"{name} ends with {code}: {self.said()}")
         return took
@@ -253,12 +277,13 @@ class Place:
         self._server.communicate(timeout=60)
 
 
-def kill(place: Place, name: str, after_s: float) -> dict[str, Any]:
+def kill(place: Place, name: str, after_s: float, changes: int) -> dict[str, Any]:
     """Kill one command and bring its folder in order; return what was seen."""
     place.put_back(name)
-    code = place.run(STORY[name], after_s)
+    code = place.run(STORY[name], after_s, changes=changes)
     seen: dict[str, Any] = {
         "command": name,
+        "changes": changes,
         "after_s": round(after_s, 4),
         "killed": code == -9,
         "journal": "",
@@ -271,6 +296,8 @@ def kill(place: Place, name: str, after_s: float) -> dict[str, Any]:
     seen["wrong"], seen["by"] = wrong[:1], []
     while wrong and len(seen["by"]) < MOST:
         named = re.findall(r"`((?:deploygate|pytest) [^`]*)`", " ".join(wrong))
+        if not named and "run it again" in wrong[0]:
+            named = [shlex.join(STORY[name])]
         if not named:
             break
         words = shlex.split(named[0])
@@ -320,6 +347,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("number", type=int)
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/deploygate-kills"))
+    parser.add_argument("--writing", action="store_true", help="kill while the command writes")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     record = given.work / "kills.jsonl"
@@ -328,13 +356,20 @@ def main() -> None:
     if len(kills) < given.number:
         place = Place(given.work)
         took = place.live()
-        print({name: round(seconds, 2) for name, seconds in took.items()}, flush=True)
+        print(
+            {name: f"{seconds:.2f} s, {changes} changes" for name, (seconds, changes) in took.items()},
+            flush=True,
+        )
         tries = len(lines)
         while len(kills) < given.number:
             rng = random.Random(f"{SEED}-{tries}")
             tries += 1
             name = rng.choice(list(STORY))
-            one = kill(place, name, rng.random() * took[name])
+            seconds, changes = took[name]
+            if given.writing and changes:
+                one = kill(place, name, rng.random() * 0.005, rng.randint(1, changes))
+            else:
+                one = kill(place, name, rng.random() * seconds, 0)
             with record.open("a") as file:
                 file.write(json.dumps(one) + "\n")
             kills += [one] if one["killed"] else []

@@ -6,6 +6,7 @@ that stands since. A kill between them leaves a record that says two things at o
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,12 +59,13 @@ def rollback(entries: Sequence[Entry]) -> HalfDone | None:
 
 def words(entries: Sequence[Entry], change: str, inventory: str) -> str:
     """Say which command was interrupted, and which one finishes it; empty if none was."""
+    change, inventory = shlex.quote(change), shlex.quote(inventory)
     execute = f"`deploygate rollback execute --confirm {inventory} --change {change}`"
     found = rollback(entries)
     if found and found.closed:
         return (
-            f"`deploygate rollback execute` was interrupted after the last step of {found.name}, before it recorded the "
-            f"outcome: any command that writes finishes it, such as `deploygate report --change {change}`"
+            f"deploygate rollback execute was interrupted after the last step of {found.name}, before it recorded the "
+            f"outcome: `deploygate report --change {change}` finishes it, and so does any other command that writes"
         )
     if found:
         return (
@@ -71,12 +73,17 @@ def words(entries: Sequence[Entry], change: str, inventory: str) -> str:
         )
     begun = [entry for entry in entries if entry.kind == "run"][-1]
     if not any(e.kind == "decision" and e.body.get("run") == begun.body["run"] for e in entries):
-        scope = str(begun.body.get("scope", ""))
-        chosen = (
-            f"-m '{scope}' " if scope and ", items" not in scope and not scope.startswith("items ") else ""
-        )
         return (
             f"the run of {begun.at:%Y-%m-%d %H:%M:%S} UTC ended without a decision, or is under way: "
-            f"`pytest {chosen}--inventory {inventory} --change {change} --resume` completes it"
+            f"`pytest {_chosen(str(begun.body.get('scope', '')))}--inventory {inventory} --change {change} --resume` completes it"
         )
     return ""
+
+
+def _chosen(scope: str) -> str:
+    """Return the options of pytest that chose a scope, which is recorded as `phase2, items a, b`."""
+    phases, items, named = scope.rpartition("items ") if "items " in scope else (scope, "", "")
+    phases = phases.removesuffix(", ")
+    return (f"-m {shlex.quote(phases)} " if phases else "") + (
+        f"--items {shlex.quote(named.replace(' ', ''))} " if items else ""
+    )

@@ -116,13 +116,15 @@ def _signature_files(place: Path) -> Iterator[Path]:
 def chain(raw: bytes, path: Path) -> tuple[Entry, ...]:
     """Verify the hash chain of a journal, including its last line. Raises JournalError."""
     entries, whole = journal.parse(raw, path)
+    if not entries:
+        raise JournalError(
+            f"{path} has no whole line: the run was killed before it recorded anything, or all was removed; run it again"
+        )
     if whole != len(raw):
         raise JournalError(
             f"{path}:{len(entries) + 1}: the last line is incomplete: the command was killed while writing it, or the line "
             "was cut off. Run again with --resume, or write the report of what is whole: `deploygate report`"
         )
-    if not entries:
-        raise JournalError(f"{path} is empty")
     if (point := condensed.untrue(entries)) is not None:
         raise JournalError(
             f"{path}:{point.seq}: this checkpoint does not say what the lines before it say; the record was edited. "

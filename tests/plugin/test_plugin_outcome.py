@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from project import GOOD, Project
 from test_plugin_incident import Ran, deploygate
 
 from pytest_deploygate import journal
+from pytest_deploygate.signoff.verify import verify
 
 
 def outcome(project: Project, *words: str) -> Ran:
@@ -174,3 +177,42 @@ def test_while_another_run_writes_commands_end_with_4(good: Project) -> None:
             assert "another run is writing" in ran.text
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        ("-m", "phase2"),
+        ("-m", "phase2 or golive"),
+        ("--items", "b.tables,b.notes"),
+        ("-m", "phase2", "--items", "b.notes"),
+        (),
+    ],
+    ids=" ".join,
+)
+def test_a_killed_run_is_completed_by_the_command_that_verify_names(
+    project: Project, scope: tuple[str, ...]
+) -> None:
+    project.suite(
+        GOOD
+        + "\n@pytest.mark.item('b.notes')\ndef test_zz(gate):\n    os._exit(0) if 'X' in os.environ else says(gate)\n"
+    )
+    project.run_process(*scope, X="1")
+    (text,) = [c.text for c in verify(project.out, None).checks if c.name == "finished"]
+    assert outcome(project).code == 25
+    words = shlex.split(re.findall("`pytest ([^`]*)`", text)[0])
+    ran = project.run_process(*words, gate=False)
+    assert outcome(project).code == ran.code != 25
+    begins = [e.body for e in journal.read(project.out)[0] if e.kind == "run"]
+    assert begins[0]["scope_items"] == begins[1]["scope_items"]
+
+
+@pytest.mark.parametrize("written", [b"", b'{"at":"2026'])
+def test_a_run_that_was_killed_before_its_first_line_is_run_again(good: Project, written: bytes) -> None:
+    good.out.mkdir(parents=True)
+    (good.out / journal.FILE).write_bytes(written)
+    (text,) = [c.text for c in verify(good.out, None).checks if c.ok is False]
+    assert "the run was killed before it recorded anything" in text
+    assert outcome(good).code == 25
+    assert good.run_process("-m", "phase2").code == 0
+    assert outcome(good).code == 0

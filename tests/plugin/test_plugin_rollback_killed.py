@@ -65,7 +65,7 @@ def test_after_the_last_step_any_command_finishes_it(gone_back, later):
     for lines in range(told.index("ended") + 1, len(told)):
         put(gone_back, lines)
         said = broken(gone_back.out)
-        assert "`deploygate rollback execute` was interrupted after the last step" in said[0], (lines, said)
+        assert "deploygate rollback execute was interrupted after the last step" in said[0], (lines, said)
         if later == "pytest":
             gone_back.run_process("-m", "golive")
         elif later == "rollback":

@@ -166,7 +166,7 @@ def test_what_is_good_is_counted_once() -> None:
 def test_the_exit_code_is_that_of_the_run_and_says_why_it_is_not_the_decisions() -> None:
     assert "Exit code 0 (GO)." in terminal.text(sample.go())
     failed = terminal.text(sample.go(), exit_code=1)
-    assert "Exit code 1: a test outside the checklist failed" in failed
+    assert "Exit code 1: another plugin set it" in failed
     assert "Exit code 0" not in failed
     assert "Exit code 2 (pytest: interrupted)" in terminal.text(sample.hold(), exit_code=2)
 
