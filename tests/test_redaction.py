@@ -241,3 +241,10 @@ def test_a_word_of_the_inventory_is_weak_too():
     assert redact("s3cr3t-and-long") == "[secret]"
     values = {"password": "platform", "database": "platform"}
     assert redact_values(values) == {"password": "[secret]", "database": "platform"}
+
+
+def test_a_text_is_cut_after_its_secrets_are_masked():
+    """Half a secret at the cut would not be known."""
+    Secret("hunter2extra-long")
+    assert redaction.shortened("title hunter2extra-long and more", 14) == "title [secret]"
+    assert "hunt" not in redaction.shortened("title hunter2extra-long", 10)
