@@ -697,8 +697,11 @@ def main() -> None:
                 result = verify(case.folder, case.allowed, root=copied, change="CHG-1")
                 slowest = max(slowest, time.perf_counter() - began)
                 counts[f"{name}: {what}", result.exit_code] += 1
+                if sum(counts.values()) % 50 == 0:
+                    print(f"{sum(counts.values())} …", file=sys.stderr, flush=True)
                 if result.exit_code == 0:
                     passed.append(f"{what}: {how}")
+                    print(f"passed: {passed[-1]}", file=sys.stderr, flush=True)
                     if said.keep:
                         shutil.copytree(copied, said.keep / str(len(passed)), symlinks=True)
                 shutil.rmtree(copied)

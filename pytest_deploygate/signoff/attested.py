@@ -8,7 +8,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import read_regular, sha256
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.signoff import folder
@@ -43,7 +43,7 @@ def altered(root: Path, paths: Collection[str], items: Collection[str]) -> Itera
 def _record(file: Path) -> Mapping[str, object]:
     # The digest of the record itself is compared elsewhere, so a file that is no longer an attestation is caught there.
     try:
-        read = YAML(typ="safe", pure=True).load(file.read_bytes())
+        read = YAML(typ="safe", pure=True).load(read_regular(file))
     except (OSError, YAMLError, ValueError):
         return {}
     return read if isinstance(read, Mapping) else {}
@@ -60,7 +60,7 @@ def _why(root: Path, file: str, sha: str) -> str:
     if not folder.inside(file):
         return "is outside the repository"
     try:
-        there = sha256((root / file).read_bytes())
+        there = sha256(read_regular(root / file))
     except OSError:
         return f"is missing below {root}"
     return "" if there == sha else f"was altered: its SHA-256 is {there[:12]}…, attested was {sha[:12]}…"

@@ -12,7 +12,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision import standing
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import read_regular, sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.model import Decision
 from pytest_deploygate.signoff import attested, folder
@@ -222,7 +222,7 @@ def _record_wrong(root: Path, path: str, sha: str) -> str:
     if not folder.inside(path):
         return f"{path}: the journal names a record outside the repository"
     try:
-        there = sha256((root / path).read_bytes())
+        there = sha256(read_regular(root / path))
     except OSError:
         return f"{path} is missing below {root}; the run used it"
     return "" if there == sha else f"{path} was changed since the run used it"
