@@ -10,19 +10,11 @@ processor time (user and system), with the ratio to plain pytest without workers
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider")
+from timing import PYTEST, Timed, print_machine, print_ratios, take_turns
+
 ITEMS = 50
 HEAD = """\
 import pytest
@@ -42,33 +34,6 @@ EMPTY = """
 def test_{item}(n):
     pass
 """
-
-
-@dataclass
-class Timed:
-    """A command, and the times of its runs in seconds."""
-
-    name: str
-    command: Sequence[str]
-    folder: Path
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        """Run it once more."""
-        before, began = _used(), time.perf_counter()
-        done = subprocess.run(self.command, cwd=self.folder, capture_output=True, text=True, check=False)
-        self.wall.append(time.perf_counter() - began)
-        self.cpu.append(_used() - before)
-        if done.returncode:
-            sys.exit(
-                f"{self.name} exited with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-            )
-
-
-def _used() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -96,30 +61,17 @@ def main() -> None:
         (gate / "suites" / "test_suite.py").write_text(
             HEAD + "".join(TEST.format(item=item, each=each) for item in items)
         )
-        run = (*PYTEST, "--inventory", "prod", "--fresh")
+        empty = (*PYTEST, "-p", "no:cacheprovider")
+        run = (*empty, "--inventory", "prod", "--fresh")
         timed = [
-            Timed("plain pytest, empty tests", PYTEST, plain),
+            Timed("plain pytest, empty tests", empty, plain),
             Timed(f"{said.findings} findings", run, gate),
             Timed(f"{said.findings} findings, -n 4", (*run, "-n", "4"), gate),
-            Timed("plain pytest, -n 4", (*PYTEST, "-n", "4"), plain),
+            Timed("plain pytest, -n 4", (*empty, "-n", "4"), plain),
         ]
-        for one in timed:
-            one.run()  # writes the compiled modules
-            one.wall.clear()
-            one.cpu.clear()
-        for _ in range(said.runs):
-            for one in timed:
-                one.run()
-    wall, cpu = statistics.median(timed[0].wall), statistics.median(timed[0].cpu)
-    print(f"{'':28} {'wall':>9} {'ratio':>6} {'CPU':>9} {'ratio':>6}")
-    for one in timed:
-        its_wall, its_cpu = statistics.median(one.wall), statistics.median(one.cpu)
-        print(f"{one.name:28} {its_wall:7.2f} s {its_wall / wall:6.2f} {its_cpu:7.2f} s {its_cpu / cpu:6.2f}")
-    print(
-        json.dumps(
-            {"runs": said.runs, "load": [round(n, 1) for n in os.getloadavg()], "cpus": os.cpu_count()}
-        )
-    )
+        take_turns(timed, said.runs)
+    print_ratios(timed)
+    print_machine(said.runs)
 
 
 if __name__ == "__main__":

@@ -12,20 +12,14 @@ it imports Hypothesis at the end of every run, which makes an empty run slower a
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from timing import PYTEST, Timed, print_machine, print_ratios, take_turns
+
 LIMIT = 2.5
-PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest")
 
 CHECKLIST = """\
 # Release
@@ -56,35 +50,6 @@ assert not unwanted, unwanted
 """
 
 
-@dataclass
-class Timed:
-    """A command, and the times of its runs."""
-
-    name: str
-    command: Sequence[str]
-    folder: Path
-    cpu: list[float] = field(default_factory=list)
-    wall: list[float] = field(default_factory=list)
-
-    def run(self, env: Mapping[str, str]) -> None:
-        """Run it once more and record both times."""
-        before, began = _children(), time.perf_counter()
-        done = subprocess.run(
-            self.command, cwd=self.folder, env=env, capture_output=True, text=True, check=False
-        )
-        self.wall.append(time.perf_counter() - began)
-        self.cpu.append(_children() - before)
-        if done.returncode:
-            sys.exit(
-                f"{self.name} exited with {done.returncode}, so its time is meaningless:\n{done.stdout[-2000:]}"
-            )
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def _project(folder: Path) -> Path:
     (folder / "suites").mkdir(parents=True)
     (folder / "inventories").mkdir()
@@ -104,7 +69,6 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=9)
     said = parser.parse_args()
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "empty").mkdir()
@@ -128,28 +92,11 @@ def main() -> None:
             timed.append(Timed(f"{item} of {said.inventory}", (*PYTEST, *words), Path.cwd()))
         judges = Timed("importing all judges", (sys.executable, "-c", JUDGES), folder)
         python = Timed("python itself", (sys.executable, "-c", ""), folder)
-        for one in (*timed, judges, python):
-            one.run(env)  # writes the compiled modules
-            one.cpu.clear()
-            one.wall.clear()
-        for _ in range(said.runs):
-            for one in (*timed, judges, python):
-                one.run(env)
-    _print(timed, judges, python)
-
-
-def _print(timed: Sequence[Timed], judges: Timed, python: Timed) -> None:
-    empty = timed[0]
-    print(f"{'':30} {'CPU':>8} {'ratio':>6} {'wall':>8} {'ratio':>6}")
-    for one in timed:
-        cpu, wall = statistics.median(one.cpu), statistics.median(one.wall)
-        by_cpu, by_wall = cpu / statistics.median(empty.cpu), wall / statistics.median(empty.wall)
-        over = f"  over {LIMIT:g} times" if by_cpu > LIMIT else ""
-        print(f"{one.name:30} {cpu:6.2f} s {by_cpu:6.2f} {wall:6.2f} s {by_wall:6.2f}{over}")
+        take_turns((*timed, judges, python), said.runs)
+    print_ratios(timed, limit=LIMIT)
     imported = statistics.median(judges.cpu) - statistics.median(python.cpu)
-    print(f"{judges.name:30} {imported:6.2f} s CPU on top of Python's own start (limit 0.3 s)")
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    print(json.dumps({"runs": len(empty.cpu), "load": load, "cpus": os.cpu_count()}))
+    print(f"{judges.name}: {imported:.2f} s CPU on top of Python's own start (limit 0.3 s)")
+    print_machine(said.runs)
 
 
 if __name__ == "__main__":

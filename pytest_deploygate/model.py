@@ -7,6 +7,7 @@ adds test, time and evidence (`Finding`), and findings become a `Decision`.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,6 +17,11 @@ Scalar = str | int | float | bool | None
 
 #: The change of runs that were not given one: their decision speaks for its scope alone.
 NO_CHANGE = "local"
+
+
+def option_of(change: str) -> str:
+    """Return the option that names a change in a command, with a blank before it; empty if it was not named."""
+    return "" if change == NO_CHANGE else f" --change {shlex.quote(change)}"
 
 
 class Verdict(StrEnum):
@@ -325,6 +331,10 @@ _CALENDAR = re.compile(r"\d\s*(mo|mon|months?|y|yr|years?)\b")
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
+#: Longer durations, added to a time, leave the calendar.
+_LONGEST = timedelta(days=36500)
+
+
 def parse_duration(text: str) -> timedelta:
     """Parse `90s`, `5m`, `1h30m`, `2d`. Raises ValueError with the accepted forms.
 
@@ -335,7 +345,12 @@ def parse_duration(text: str) -> timedelta:
     parts = _DURATION.findall(text)
     if not parts or _DURATION.sub("", text).strip():
         raise ValueError(f"{text!r} is not a duration; write for example 500ms, 30s, 5m, 2h, 7d or 1h30m")
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(
+            f"{text[:40]!r} is longer than {_LONGEST.days} days; no clock of the gate runs that long"
+        )
+    return timedelta(seconds=seconds)
 
 
 def words_for(span: timedelta | float) -> str:

@@ -23,6 +23,16 @@ _NAMES_A_SECRET = re.compile(r"passw|pwd|secret|token|api_?key", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"passw|pwd|secret|token|key|sig|auth|session|sid\b|jwt|code\b", re.IGNORECASE)
 #: A shorter secret is weak.
 _SHORT = 6
+#: Words of every record, which a mask would make unreadable: its files, keys and values. A secret that is one is weak.
+RECORD_WORDS = (
+    "deploygate deploygate-out evidence journal journal.jsonl verdicts verdicts.json signoff signoff.html signatures "
+    "measurement measured criterion checklist inventory change scope whole the whole checklist target targets verdict "
+    "reason reasons decision decisions decided finding findings reading readings attempts confirmed deferred_to figures "
+    "critical automated hybrid manual passed failed inconclusive not_covered not covered covered attested waived waiver "
+    "waivers attestation attestations not_applicable not applicable applicable rollback rolled back incident deadline "
+    "segment interrupted versions python pytest pytest-deploygate severity phases policy records contacts windows "
+    "remarks weakenings circumstances controls baseline healthy platform verified unknown nothing exit code"
+)
 #: All values but weak ones, longest first, so that no part of one remains.
 _known: tuple[str, ...] = ()
 #: Texts of which one is in any text that holds one of `_known`; and the values without such texts.
@@ -131,21 +141,26 @@ def _weaken(value: str) -> None:
     _weak[value] = re.compile(f"{stands}|(?-i:{encoded})" if encoded else stands, re.IGNORECASE)
 
 
-def weak(texts: Iterable[str]) -> dict[str, str]:
+def weak(texts: Iterable[str], whose: str = "that this file uses elsewhere") -> dict[str, str]:
     """Return the weak secrets by their source (`env:NAME`), each with why it is: short, or a word of these texts.
 
-    From then on they are masked only where they stand as a password could.
+    `whose` says whose words they are. From then on they are masked only where they stand as a password could.
     """
     whole = "\n".join(texts)
     found = {}
     for source, value in _sources.items():
-        used = re.search(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])", whole)
-        if used and value not in _weak:
-            _weaken(value)
-        if value in _weak and source:
-            why = "is a word that this file uses elsewhere" if used else f"has fewer than {_SHORT} characters"
-            found[source] = why
-    return found
+        if re.search(rf"(?<![A-Za-z0-9]){re.escape(value)}(?![A-Za-z0-9])", whole):
+            if value not in _weak:
+                _weaken(value)
+            found[source] = f"is a word {whose}"
+        elif len(value) < _SHORT:
+            found[source] = f"has fewer than {_SHORT} characters"
+    return {source: why for source, why in found.items() if source}
+
+
+def known() -> object:
+    """Return an object that is another one once another secret is known: what was masked before may hold that one."""
+    return _known
 
 
 def redact(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pytest_deploygate import git
+from pytest_deploygate.files import bounded
 from pytest_deploygate.git import Branch, GitError, WorkTree
 
 #: The file that says whose SSH key may sign in which role. It decides what signatures are worth, so it is a record.
@@ -74,7 +75,7 @@ def _why_not(file: Path, kept: git.Kept | None, found: Branch, branch: str) -> s
             return (
                 "uncommitted: it is a symbolic link, whose target git does not keep; commit the file itself"
             )
-        raw = file.read_bytes()
+        raw = bounded.read(file)
     except OSError as error:
         return f"uncommitted, as far as is known: it cannot be read ({error.strerror})"
     return "" if git.same(raw, kept) else f"uncommitted: it differs from the file {where}; {step}"

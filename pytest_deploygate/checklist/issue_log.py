@@ -25,7 +25,7 @@ from pytest_deploygate.checklist.records import (
     read_file,
 )
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, SEVERITIES, Issue, time_words
-from pytest_deploygate.files import write_whole
+from pytest_deploygate.files import bounded, write_whole
 from pytest_deploygate.model import Severity
 from pytest_deploygate.problems import Problem
 
@@ -135,7 +135,7 @@ def append(root: Path, change: str, stubs: Sequence[Stub], now: datetime) -> Pat
     node = before.node if before else None
     if problems or not (node is None or isinstance(node, SequenceNode)):
         raise RecordsError(problems or [Problem(shown, 1, f"must be a list of entries, like `- {_EXAMPLE}`")])
-    old = path.read_text(encoding="utf-8") if before else ""
+    old = bounded.text(path) if before else ""
     count = len(node.value) if node is not None else 0
     indent = 0
     if node is not None and node.flow_style:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.checklist.markdown import Line, What, lines
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.model import Closing, Item, Kind, Phase, Severity
 from pytest_deploygate.problems import Problem, nearest
 
@@ -142,12 +142,13 @@ _NONE = _Heading(0, "", "", "", "", is_sign_off=False)
 def load(file: Path) -> Checklist:
     """Read and parse a checklist. Raises ChecklistError with file, line and the nearest valid name."""
     try:
-        raw = file.read_bytes()
-        text = raw.decode("utf-8-sig")
+        raw = bounded.read(file)
+        text = bounded.decoded(raw)
     except OSError as error:
-        raise ChecklistError([Problem(str(file), 0, f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ChecklistError([Problem(str(file), 0, "is not UTF-8 text")]) from None
+        problem = Problem(str(file), bounded.line_of(error), f"cannot be read: {error.strerror}")
+        raise ChecklistError([problem]) from None
+    except bounded.OddTextError as error:
+        raise ChecklistError([Problem(str(file), error.line, str(error))]) from None
     return _Parser(file).parse(text, sha256(raw))
 
 

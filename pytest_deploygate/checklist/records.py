@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.files.yaml import TooMuchError, reader, where
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.visible import says, visible
 
@@ -26,7 +27,6 @@ from pytest_deploygate.visible import says, visible
 NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-_MOST_BYTES = 1024**2
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NULL = "tag:yaml.org,2002:null"
@@ -69,13 +69,9 @@ def read_folder(root: Path, folder: str, problems: list[Problem]) -> Iterator[Do
 def read_file(path: Path, shown: str, problems: list[Problem]) -> Document | None:
     """Read one file. Returns None and adds a problem if it is not readable YAML."""
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MOST_BYTES + 1)
+        raw = bounded.read(path)
     except OSError as error:
-        problems.append(Problem(shown, 0, f"cannot be read: {error.strerror}"))
-        return None
-    if len(raw) > _MOST_BYTES:
-        problems.append(Problem(shown, 0, "is larger than 1 MB; put evidence into separate files"))
+        problems.append(Problem(shown, bounded.line_of(error), f"cannot be read: {error.strerror}"))
         return None
     return parse(raw, shown, problems)
 
@@ -83,14 +79,19 @@ def read_file(path: Path, shown: str, problems: list[Problem]) -> Document | Non
 def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
     """Compose one YAML document. Returns None and adds a problem if it is not one."""
     try:
-        node = YAML(typ="safe", pure=True).compose(raw.decode())
-    except UnicodeDecodeError:
-        problems.append(Problem(shown, 0, "is not UTF-8 text"))
+        node = reader("safe").compose(bounded.decoded(raw))
+    except bounded.OddTextError as error:
+        problems.append(Problem(shown, error.line, str(error)))
+        return None
+    except TooMuchError as error:
+        problems.append(Problem(shown, error.problem_mark.line + 1, str(error.problem)))
         return None
     except (YAMLError, RecursionError) as error:
         marked = isinstance(error, MarkedYAMLError) and error.problem_mark
         line = error.problem_mark.line + 1 if isinstance(error, MarkedYAMLError) and marked else 0
         why = f": {error.problem}" if isinstance(error, MarkedYAMLError) and error.problem else ""
+        if not line:
+            line, why = where(error, raw)
         problems.append(Problem(shown, line, f"this is not YAML{why}"))
         return None
     return Document(shown, sha256(raw), node)

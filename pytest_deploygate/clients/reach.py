@@ -17,6 +17,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_deploygate.clients.shared_silences import SharedSilences
+from pytest_deploygate.redaction import redact
 
 #: A failure that came sooner costs nothing: it is not remembered, because a service that restarts is back soon.
 _HUNG_S = 1.0
@@ -141,6 +145,8 @@ _heard: set[str] = set()
 _turns: dict[str, threading.RLock] = {}
 _guard = threading.Lock()
 _item = ""
+#: What the other workers of this run see; None if the run has one process.
+_shared: SharedSilences | None = None
 
 
 def begin() -> None:
@@ -149,7 +155,25 @@ def begin() -> None:
         _kept.clear()
         _heard.clear()
         _turns.clear()
+        _share(None)
     asking("")
+
+
+def share(path: Path) -> None:
+    """Have one memory of silent places with the other processes of this run that call this with the same file.
+
+    What each of them heard stays its own. Those that try a place for the first time at the same moment do not wait for each
+    other. Nothing is shared if the file cannot be opened: then each process waits for itself.
+    """
+    with _guard, contextlib.suppress(OSError):
+        _share(SharedSilences(path))
+
+
+def _share(file: SharedSilences | None) -> None:
+    global _shared  # noqa: PLW0603 (one run at a time in a process)
+    if _shared is not None:
+        _shared.close()
+    _shared = file
 
 
 def asking(item: str) -> None:
@@ -175,13 +199,17 @@ def silent(place: str, said: str) -> None:
     kept = _Kept(Silence(place, said, datetime.now(UTC), _item), time.monotonic() + REMEMBERED_S)
     with _guard:
         _kept[place] = kept
+        if _shared is not None:
+            at = kept.silence.at.isoformat()
+            _shared.tell({"place": place, "said": redact(said), "at": at, "item": _item, "until": kept.until})
 
 
 def heard(place: str) -> None:
     """Remember that a place answered."""
     with _guard:
         _heard.add(place)
-        _kept.pop(place, None)
+        if _kept.pop(place, None) and _shared is not None:
+            _shared.tell({"place": place})
 
 
 def was_heard(place: str) -> bool:
@@ -191,8 +219,22 @@ def was_heard(place: str) -> bool:
 
 def known(place: str) -> Silence | None:
     """Return what was seen of a place that did not answer lately; None if it may be tried."""
+    if _shared is not None:
+        _learn(_shared)
     kept = _kept.get(place)
     return kept.silence if kept and time.monotonic() < kept.until else None
+
+
+def _learn(shared: SharedSilences) -> None:
+    """Take over what the other processes saw. The monotonic clock is the same for all processes of a host."""
+    with _guard:
+        for line in shared.news():
+            place = line["place"]
+            if "said" in line:
+                silence = Silence(place, line["said"], datetime.fromisoformat(line["at"]), line["item"])
+                _kept[place] = _Kept(silence, line["until"])
+            else:
+                _kept.pop(place, None)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from pytest_deploygate import moments
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK
 from pytest_deploygate.decision import compose
-from pytest_deploygate.decision.frame import Frame, frame
+from pytest_deploygate.decision.frame import Frame, frame, values_of
 from pytest_deploygate.decision.runs import chain, joined, newest
 from pytest_deploygate.journal import Segment, TestRecord
 from pytest_deploygate.model import Decision, Finding, Outcome, Severity, Verdict, words_for
@@ -71,11 +71,12 @@ def unmet(runs: Sequence[Segment], about: Frame, at: datetime) -> Iterator[str]:
     """
     scope = set(about.scope)
     earlier = [run for run in runs[:-1] if run.begin["change"] == about.change]
+    decides = {run.run: decided(run) for run in earlier}
     for phase in behind(about):
         ids = {item.id for item in about.items if item.phase == phase}
         if ids <= scope or ids <= set(about.not_applicable):
             continue
-        deciding = [run for run in earlier if _decides(run, phase)]
+        deciding = [run for run in earlier if phase in decides[run.run]]
         deciding = [run for run in deciding if _of_this_inventory(run, about)] or deciding
         if not deciding:
             yield f"{phase} has no decision for change {about.change} yet: run {phase} first"
@@ -100,9 +101,11 @@ def behind(about: Frame) -> list[str]:
     return phases[: touched[-1]] if about.chained and touched else []
 
 
-def _decides(run: Segment, phase: str) -> bool:
-    ids = {item["id"] for item in run.begin["checklist"]["items"] if item["phase"] == phase}
-    return bool(ids) and ids <= set(run.begin["scope_items"])
+def decided(run: Segment) -> set[str]:
+    """Return the phases that a run decides: those of which all items were in its scope."""
+    scope = set(run.begin["scope_items"])
+    items = run.begin["checklist"]["items"]
+    return {item["phase"] for item in items} - {item["phase"] for item in items if item["id"] not in scope}
 
 
 def _of_this_inventory(run: Segment, about: Frame) -> bool:
@@ -115,7 +118,7 @@ def _speaks(test: TestRecord, run: Segment, about: Frame) -> bool:
     same = (begin["inventory"]["sha256"], begin["checklist"]["sha256"]) == (
         about.inventory_sha256,
         about.checklist_sha256,
-    )
+    ) and not other_values(values_of(begin), about.values)
     return _of_this_inventory(run, about) and (same or not all(f.verdict.good for f in test.findings))
 
 
@@ -156,6 +159,8 @@ def _changed(phase: str, run: Segment, about: Frame) -> Iterator[str]:
         )
     elif sha != about.inventory_sha256:
         yield f"the inventory {name} was changed since the GO of {phase}: run {phase} again"
+    elif changed := other_values(values_of(then), about.values):
+        yield f"values that the inventory refers to were changed since the GO of {phase} ({changed}): run {phase} again"
     if then["checklist"]["sha256"] == about.checklist_sha256:
         return
     before = {item["id"]: Severity(item["severity"]) for item in then["checklist"]["items"]}
@@ -169,6 +174,18 @@ def _changed(phase: str, run: Segment, about: Frame) -> Iterator[str]:
     ]
     why = f" ({', '.join(raised)})" if raised else ""
     yield f"the checklist was changed since the GO of {phase}{why}: run {phase} again"
+
+
+def other_values(then: Mapping[str, str] | None, now: Mapping[str, str] | None) -> str:
+    """Name the references (`env:NAME`) whose values differ, by their digests; empty if none does.
+
+    Without the key of the digests (`.key` beside the journal) all of them differ. A run of an earlier version has none.
+    """
+    if not isinstance(then, Mapping) or now is None:
+        return "" if then is None and not now else "they cannot be compared"
+    changed = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return ", ".join(changed[:3]) + more
 
 
 def _rests_on(runs: Sequence[Segment], run: Segment, ids: set[str]) -> dict[str, tuple[Finding, ...]]:

@@ -53,6 +53,13 @@ class Frame:
     windows: Mapping[str, tuple[datetime, datetime]]
     attestations: tuple[Attested, ...] = ()
     moment: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, str] | None = None
+
+
+def values_of(begin: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """Return keyed digests of the values that a run's inventory referred to; None if the run did not record them."""
+    found = (begin.get("inputs") or {}).get("values")
+    return found if isinstance(found, Mapping) else None
 
 
 def frame(begin: Mapping[str, Any]) -> Frame:
@@ -88,6 +95,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             aside=tuple(SetAside(**one) for one in begin.get("aside", ())),
             attestations=tuple(_attested(one) for one in begin.get("attestations", ())),
             moment=begin.get("moment", {}),
+            values=values_of(begin),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None

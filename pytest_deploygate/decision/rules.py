@@ -33,6 +33,8 @@ EXIT_PRECEDENCE = (
 CONDITIONS = "rollback conditions"
 #: The rule that holds a phase until those before it have a GO.
 BEFORE = "the phases before must have a GO for this change"
+#: The rule that holds a run in which a test outside the checklist failed.
+OTHERS = "a failed test outside the checklist holds"
 _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
@@ -75,7 +77,8 @@ class Question:
 
     `phases` are the checklist's phases in order, of which `whole_change` concern the whole change; `before` says which
     phases before this scope lack a valid GO. `folder` says why the folder is not the record of this change alone. `aside`
-    are sentences about records that do not count, `clock` about steps of the clock.
+    are sentences about records that do not count, `clock` about steps of the clock. `others` are tests outside the
+    checklist that failed in this run.
     """
 
     scope: str
@@ -93,6 +96,7 @@ class Question:
     folder: Sequence[str] = ()
     clock: Sequence[str] = ()
     whole_change: Sequence[str] = ()
+    others: Sequence[str] = ()
 
 
 def decide(question: Question) -> Decision:
@@ -106,6 +110,7 @@ def decide(question: Question) -> Decision:
         *_incomplete(question.evidence),
         *_nothing(mine),
         *_failed(mine),
+        *_others(question.others),
         *_unknown(mine, question.phases, question.whole_change),
         *_before(question.before),
         *_folder(question.folder),
@@ -154,6 +159,15 @@ def _failed(mine: Sequence[ItemResult]) -> Said:
     verb = "item" if len(failed) == 1 else "items"
     text = f"{_count(failed)} {verb} failed: {_some(failed)}"
     return [(Rule("a failed critical or major item holds", Outcome.HOLD, text, _ids(failed)), EXIT_FAILED)]
+
+
+def _others(failed: Sequence[str]) -> Said:
+    if not failed:
+        return []
+    number = words_for_count(len(failed), "test", "tests")
+    some = ", ".join(failed[:4]) + (f" and {len(failed) - 4} more" if len(failed) > 4 else "")
+    text = f"{number} outside the checklist failed: {some}"
+    return [(Rule(OTHERS, Outcome.HOLD, text), EXIT_FAILED)]
 
 
 def _unknown(mine: Sequence[ItemResult], phases: Sequence[str], whole_change: Sequence[str]) -> Said:
@@ -309,6 +323,15 @@ def _rollback(question: Question, mine: Sequence[ItemResult]) -> Said:
         return [(Rule(CONDITIONS, Outcome.HOLD, text, _ids(new)), EXIT_FAILED)]
     text = f"{_some(new)} failed twice, passed before the change, and the old side is healthy now ({answers})"
     return [(Rule(CONDITIONS, Outcome.ROLLBACK, text, _ids(new)), EXIT_ROLLBACK)]
+
+
+def only_others_failed(decision: Decision) -> bool:
+    """Tell whether the exit code is 1 although no item failed: a test outside the checklist did."""
+    return (
+        decision.exit_code == EXIT_FAILED
+        and not decision.counts.get(Verdict.FAIL.value)
+        and any(rule.name == OTHERS for rule in decision.rules)
+    )
 
 
 def short(rule: Rule) -> str:

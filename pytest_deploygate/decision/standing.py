@@ -17,7 +17,7 @@ from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.decision import chained, compose, rules
 from pytest_deploygate.decision.frame import Frame, frame
 from pytest_deploygate.decision.runs import chain, joined, newest
-from pytest_deploygate.journal import Entry, JournalError, Segment, segments
+from pytest_deploygate.journal import Entry, JournalError, Segment, condensed, segments
 from pytest_deploygate.model import (
     Finding,
     Severity,
@@ -31,6 +31,8 @@ WHOLE = "the whole checklist"
 CIRCUMSTANCES = "circumstances"
 #: Kind of the line that says how a rollback executed by a run ended.
 GONE_BACK = "gone back"
+#: Kind of the line that names the tests outside the checklist that failed in a run.
+OTHERS = "others"
 
 
 def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]] | None:
@@ -39,9 +41,9 @@ def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]
     return {test: tuple(items) for test, items in found[-1].body["tests"]} if found else None
 
 
-def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
-    """Compose every item of the last run's checklist. Raises JournalError if the journal has no run."""
-    runs = segments(entries)
+def results(entries: Sequence[Entry], runs: Sequence[Segment] | None = None) -> list[compose.ItemResult]:
+    """Compose every item of the last run's checklist, as of the last of `runs` (all). Raises JournalError without a run."""
+    runs = segments(entries) if runs is None else runs
     if not runs:
         raise JournalError("the journal has no run yet")
     about = frame(runs[-1].begin)
@@ -56,6 +58,8 @@ def results(entries: Sequence[Entry]) -> list[compose.ItemResult]:
     findings = [f for found in mine for f in found if f.item in in_scope]
     findings += [f for found in before.values() for f in found if f.item not in in_scope]
     everything = Counter(f.item for segment in runs for test in segment.tests for f in test.findings)
+    if short := condensed(entries):
+        everything.update(dict(short.body["earlier"]))
     composed = compose.results(
         about.items,
         in_scope,
@@ -131,11 +135,19 @@ def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str
     ]
 
 
-def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rules.Question:
-    """Return the question that the last run asks the rules; `lost` is evidence that could not be stored."""
+def question(
+    entries: Sequence[Entry],
+    lost: Sequence[str],
+    at: datetime,
+    composed: Sequence[compose.ItemResult] | None = None,
+) -> rules.Question:
+    """Return the question that the last run asks the rules; `lost` is evidence that could not be stored.
+
+    `composed` are the `results` of these entries, if the caller has them already.
+    """
     runs = segments(entries)
     about = frame(runs[-1].begin)
-    composed = results(entries)
+    composed = results(entries, runs) if composed is None else composed
     tests = bound_tests(entries, about.run)
     heard = {finding.test for result in composed for finding in result.findings}
     expected = set(about.scope) - set(about.not_applicable)
@@ -159,7 +171,14 @@ def question(entries: Sequence[Entry], lost: Sequence[str], at: datetime) -> rul
         remarks=about.remarks,
         aside=[one.words for one in about.aside if not one.item or one.item in about.scope],
         waived_exit=about.waived_exit,
+        others=_others(entries, about.run),
     )
+
+
+def _others(entries: Sequence[Entry], run: str) -> list[str]:
+    """Return the tests that are bound to no item and failed in a run."""
+    found = [entry.body for entry in entries if entry.kind == OTHERS and entry.body.get("run") == run]
+    return [str(test) for body in found for test in body["failed"]]
 
 
 def _gone_back(entries: Sequence[Entry], run: str) -> rules.GoneBack | None:

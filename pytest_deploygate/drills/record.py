@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import pydantic
 
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.files import bounded, sha256, write_whole
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact, redact_values
 
@@ -121,7 +121,7 @@ def read(
     `of` names one of several records in a file. `former` gets the object as it was read, for files of earlier versions.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        raw = bounded.from_json(bounded.read(path, bounded.MADE), parse_constant=_no_number)
         if not isinstance(raw, dict):
             return None, f"the record {path} cannot be read: it is not a JSON object"
         if former:
@@ -164,7 +164,7 @@ def _record(raw: Any, facts: type[Facts], path: Path) -> tuple[Record[Facts] | N
 def _others(path: Path) -> dict[str, Any]:
     """Return the records to keep in a file; an unreadable file is replaced."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["drills"]
+        found = bounded.from_json(bounded.read(path, bounded.MADE))["drills"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}

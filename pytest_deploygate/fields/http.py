@@ -46,10 +46,20 @@ def _a_status(value: int) -> int:
 
 def _an_expression(pattern: str | None) -> str | None:
     try:
-        re.compile(pattern or "")
+        found = re.compile(pattern or "")
     except re.error as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    if pattern is not None and found.search(""):
+        raise ValueError(f"{pattern!r} matches an empty body too, so every answer would be good")
     return pattern
+
+
+def _a_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError(
+            "an empty text is in every answer; name text that a good one contains, or leave it out"
+        )
+    return text
 
 
 #: An address with http:// or https://, in which references are resolved.
@@ -64,7 +74,7 @@ Statuses = Annotated[
 ]
 #: One text, or a list of texts that are all required.
 Texts = Annotated[
-    list[str],
+    list[Annotated[str, AfterValidator(_a_text)]],
     BeforeValidator(_one_or_more),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
@@ -144,6 +154,10 @@ class HttpRequest(HttpAccess):
     contains: Texts = Field(
         default=[], description="text that the body of a good response contains, or a list of such texts"
     )
+    lacks: Texts = Field(
+        default=[],
+        description="text that the body of a good response must not contain, or a list of such texts",
+    )
     matches: Annotated[str | None, AfterValidator(_an_expression)] = Field(
         default=None, description="regular expression that must match in the body of a good response"
     )
@@ -167,7 +181,7 @@ class HttpRequest(HttpAccess):
     @property
     def looks_at_body(self) -> bool:
         """Whether a good response is recognized by its body, too."""
-        return bool(self.contains) or self.matches is not None
+        return bool(self.contains or self.lacks) or self.matches is not None
 
     @property
     def trusts_the_status(self) -> bool:
@@ -179,10 +193,13 @@ class HttpRequest(HttpAccess):
         )
 
     def lacking(self, body: str) -> str:
-        """Describe what a body lacks to be a good response; empty if it is one."""
+        """Describe what is wrong with a body that should be that of a good response; empty if it is one."""
         for text in self.contains:
             if text not in body:
                 return f"body without {text!r}"
+        for text in self.lacks:
+            if text in body:
+                return f"body with {text!r}"
         if self.matches is not None and not re.search(self.matches, body):
             return f"body does not match {self.matches!r}"
         return ""

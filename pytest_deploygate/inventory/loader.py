@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -20,10 +19,11 @@ from pytest_deploygate.fields.references import ONLY_WHERE, lacks, reading
 from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.files.yaml import TooMuchError, reader, where
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.problems import Problem, nearest
-from pytest_deploygate.redaction import Secret, hide_those_of_url, redact, weak
+from pytest_deploygate.redaction import RECORD_WORDS, Secret, hide_those_of_url, redact, weak
 
 #: Where `deploygate init` puts its files in a repository that has tests of its own.
 BESIDE = "deploygate"
@@ -138,12 +138,13 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
     path = locate(name, root)
     shown = _shown(path, root)
     try:
-        raw = path.read_bytes()
-        text = raw.decode()
+        raw = bounded.read(path)
+        text = bounded.decoded(raw)
     except OSError as error:
-        raise InventoryError([Problem(shown, 0, f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise InventoryError([Problem(shown, 0, "is not UTF-8 text")]) from None
+        problem = Problem(shown, bounded.line_of(error), f"cannot be read: {error.strerror}")
+        raise InventoryError([problem]) from None
+    except bounded.OddTextError as error:
+        raise InventoryError([Problem(shown, error.line, str(error))]) from None
     document = _parse(text, shown)
     former: list[FormerKey] = []
     values: list[tuple[str, str]] = []
@@ -161,7 +162,8 @@ def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:
     """Yield a note for each secret that cannot be masked everywhere without making reports unreadable."""
     values = [(location, value) for location, value in _leaves(document) if isinstance(value, str)]
     words = [*(value for _, value in values), *{str(part) for location, _ in values for part in location}]
-    for source, why in weak(words).items():
+    found = weak([RECORD_WORDS], "of every record") | weak(words)
+    for source, why in found.items():
         for location in (location for location, value in values if value == source):
             text = (
                 f"{_path(location)}: the secret in {source} {why}, so it is masked only where it stands as a password "
@@ -188,13 +190,15 @@ def _shown(path: Path, root: Path) -> str:
 
 def _parse(text: str, shown: str) -> CommentedMap:
     try:
-        document = YAML(typ="rt", pure=True).load(text)
+        document = reader("rt").load(text)
     except DuplicateKeyError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         key = str(error.problem or "").split('"')[1:2]
         raise InventoryError(
             [Problem(shown, line, f"duplicate key {key[0]!r}" if key else "duplicate key")]
         ) from None
+    except TooMuchError as error:
+        raise InventoryError([Problem(shown, error.problem_mark.line + 1, str(error.problem))]) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         # A password without quotes can be an "alias" or a "tag" to YAML: the text is not repeated in the message.
@@ -202,10 +206,9 @@ def _parse(text: str, shown: str) -> CommentedMap:
         raise InventoryError(
             [Problem(shown, line, f"this is not YAML: {said} (a value with special characters needs quotes)")]
         ) from None
-    except RecursionError:
-        raise InventoryError([Problem(shown, 0, "is nested too deeply")]) from None
-    except YAMLError:
-        raise InventoryError([Problem(shown, 0, "this is not YAML")]) from None
+    except (YAMLError, RecursionError) as error:
+        line, why = where(error, text.encode())
+        raise InventoryError([Problem(shown, line, f"this is not YAML{why}")]) from None
     except ValueError:  # 2026-13-41 looks like a date to YAML
         raise InventoryError([_no_such_day(text, shown)]) from None
     if document is None:

@@ -13,6 +13,7 @@ a second; without the file nothing is disturbed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -34,6 +35,8 @@ from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, load
 OLD_VERSION, NEW_VERSION = "1.4.2", "2.0.0"
 #: Replicas of version 2: started when it is deployed (`deploygate lab deploy`).
 NEW_REPLICAS = ("next1", "next2")
+#: The header in which the front tells how many requests it got on the client's connection, this one included.
+REQUEST_NUMBER = "X-Connection-Requests"
 _CONNECTIONS = 6
 _PATIENCE_S = 5.0
 #: A connection that was idle for longer is tested before use.
@@ -52,6 +55,7 @@ _ADD = (
 )
 _LATEST = timedelta(hours=6)
 
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Rows = list[tuple[Any, ...]]
 
 
@@ -62,7 +66,7 @@ class Database:
         port = lab.ports.get(pooler.NAME, lab.ports[PRIMARY])
         self._where = {"host": HOST, "port": port, "dbname": DATABASE, "user": "platform_app"}
         self._password = lab.password("platform_app")
-        self._idle: asyncio.LifoQueue[psycopg.AsyncConnection[tuple[Any, ...]] | None] = asyncio.LifoQueue()
+        self._idle: asyncio.LifoQueue[Connection | None] = asyncio.LifoQueue()
         for _ in range(_CONNECTIONS):
             self._idle.put_nowait(None)
         # The entry of a connection goes with it.
@@ -85,7 +89,18 @@ class Database:
                     await connection.close()
                 self._idle.put_nowait(connection if whole else None)
 
-    async def _alive(self, connection: psycopg.AsyncConnection[tuple[Any, ...]]) -> bool:
+    async def keep_transaction(self, kept: Connection | None, *, wanted: bool) -> Connection | None:
+        """Return a session that is idle in a transaction, or none: the one that is `kept`, a new one, or none after closing it."""
+        if wanted and (kept is None or kept.closed):
+            kept = await self._connect()
+            await kept.execute("BEGIN")
+            await kept.execute("SELECT count(*) FROM platform.machines")
+        elif kept is not None and not wanted:
+            await kept.close()
+            kept = None
+        return kept
+
+    async def _alive(self, connection: Connection) -> bool:
         """Return whether an idle connection is still usable: the pooler may have been restarted."""
         if connection.closed:
             return False
@@ -98,7 +113,7 @@ class Database:
             return False
         return True
 
-    async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    async def _connect(self) -> Connection:
         return await psycopg.AsyncConnection.connect(
             **self._where,  # type: ignore[arg-type]
             password=self._password.reveal(),
@@ -159,13 +174,18 @@ class Replica:
 
     async def follow(self) -> None:
         """Poll for a changed disturbance."""
+        kept = None
         while True:
             self.disturbance = read(self.file, self.name)
+            with contextlib.suppress(psycopg.Error):
+                kept = await self.database.keep_transaction(kept, wanted=self.disturbance.keeps_transaction)
             await asyncio.sleep(0.1)
 
-    async def disturb(self, path: str) -> web.Response | None:
+    async def disturb(self, request: web.Request) -> web.Response | None:
         """Delay a request as the disturbance says; return a response where it must fail."""
-        now = self.disturbance
+        now, path = self.disturbance, request.path
+        if now.greets_s and request.headers.get(REQUEST_NUMBER) == "1":
+            await asyncio.sleep(now.greets_s)
         if wait := now.stalled_for(time.monotonic()):
             await asyncio.sleep(wait)
         if not path.startswith("/api/"):
@@ -184,7 +204,7 @@ def application(replica: Replica, people: People) -> web.Application:
     @web.middleware
     async def around(request: web.Request, handler: Any) -> web.StreamResponse:
         try:
-            answer: web.StreamResponse = await replica.disturb(request.path) or await handler(request)
+            answer: web.StreamResponse = await replica.disturb(request) or await handler(request)
         except (psycopg.Error, TimeoutError):
             answer = web.json_response({"error": "the database does not answer"}, status=503)
         return answer

@@ -22,7 +22,8 @@ class Disturbance:
 
     `delay_s` holds up each request of the API. `slow_s` holds up every `slow_every`-th of an endpoint, and every
     `error_every`-th is answered with 500: exact shares, so that a check with few samples sees them, too. A stall
-    stops everything for `stall_s`, at the same moment in all replicas, again every `stall_every_s`.
+    stops everything for `stall_s`, at the same moment in all replicas, again every `stall_every_s`. `greets_s` holds up
+    the first request of each connection of a client. `keeps_transaction` leaves a session idle in a transaction.
     """
 
     delay_s: float = 0.0
@@ -33,6 +34,8 @@ class Disturbance:
     stall_s: float = 0.0
     forgets_cache: bool = False
     logs_people: bool = False
+    greets_s: float = 0.0
+    keeps_transaction: bool = False
 
     def delay_of(self, number: int) -> float:
         """Return by how many seconds the request with this number (from 1, per endpoint) is delayed."""

@@ -51,6 +51,8 @@ def _look(entry: Path, folder: str, names: set[str], modules: set[str]) -> Found
         name = (entry / "comm").read_text().strip()
     except OSError:
         return None
+    if len(words) == 1:  # a title that the server wrote over its arguments, as sshd does
+        words = words[0].split()
     named = any(_within(word, folder) for word in words)
     supervisor = named and _SUPERVISOR in words
     module = named and not modules.isdisjoint(words)

@@ -22,6 +22,7 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] %q%u@%d '
 log_min_duration_statement = 250ms
+log_parameter_max_length = 0
 password_encryption = 'scram-sha-256'
 shared_preload_libraries = 'pg_stat_statements'
 
@@ -44,7 +45,8 @@ primary_conninfo = '{conninfo}'
 primary_slot_name = '{slot}'
 """
 
-_HBA = """
+#: The lines of pg_hba.conf.
+LOGIN_RULES = """
 local all         all                        scram-sha-256
 host  all         all         127.0.0.1/32   scram-sha-256
 local replication replicator,platform_backup scram-sha-256
@@ -81,7 +83,7 @@ def configure(
         f" application_name={node} sslmode=disable connect_timeout=5",
         slot="" if node == PRIMARY else node,
     )
-    files = {"postgresql.conf": text, "pg_hba.conf": _HBA, "postgresql.auto.conf": ""}
+    files = {"postgresql.conf": text, "pg_hba.conf": LOGIN_RULES, "postgresql.auto.conf": ""}
     for name, content in files.items():
         put(lab, lab.data(node) / name, content)
     signal_file = lab.data(node) / "standby.signal"

@@ -47,6 +47,11 @@ def switch_on(lab: Lab, job: str) -> None:
     _rewrite(lab, job, lambda line: line.removeprefix(_OFF))
 
 
+def move(lab: Lab, job: str, when: str) -> None:
+    """Give a job's line other time fields."""
+    _rewrite(lab, job, lambda line: f"{when} {line.split(None, 5)[5]}")
+
+
 def _rewrite(lab: Lab, job: str, change: Callable[[str], str]) -> None:
     lines = lab.crontab.read_text().splitlines()
     if not any(line.endswith(f" {job}") for line in lines):

@@ -38,7 +38,8 @@ GRANT USAGE ON SCHEMA platform TO platform_app, platform_jobs;
 CREATE EXTENSION amcheck;
 CREATE EXTENSION pg_stat_statements;
 GRANT EXECUTE ON FUNCTION pg_control_system(), pg_control_checkpoint(), pg_control_recovery(), pg_control_init(),
-    pg_promote(boolean, integer), pg_switch_wal(), pg_create_restore_point(text) TO deploygate;
+    pg_promote(boolean, integer), pg_switch_wal(), pg_create_restore_point(text), pg_hba_file_rules() TO deploygate;
+GRANT SELECT ON pg_hba_file_rules TO deploygate;
 GRANT EXECUTE ON FUNCTION pg_switch_wal(), pg_create_restore_point(text) TO platform_backup;
 DO $$
 DECLARE f regprocedure;

@@ -1,6 +1,7 @@
-"""Group items that are unknown for the same reason: nobody attested them, one section is missing, one host is down.
+"""Group items that need action for the same reason: nobody attested them, one section is missing, one host is down.
 
-A failed item is always shown by itself: it has its own numbers.
+A failed item is grouped with others if the same words say the same of the same targets, or of one server that cannot be
+used. If they have other numbers or targets it is shown by itself.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.report import grouping, words
 
 #: Verdicts whose reason may be the same for many items.
-_UNKNOWN = (Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
+_ALIKE = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
 #: Replaces an item's own id in a reason.
 _ITEM = "ITEM"
 #: A node that cannot be used, in the wording of the probes. Text before it differs from item to item.
 _HOST = re.compile(r"\S+ \(\S+:\d+\) cannot be used: .*", re.DOTALL)
+#: Said of a place that was silent before, to items that did not try it again themselves, in the wording of `clients.reach`.
+_TRIED = re.compile(r" \(tried(?: by [^()]*)? at [0-9:]{8} UTC and not again in this run\)")
 #: Nobody attested an item, in the wording of its judge, with the command to do so.
 _ATTEST = re.compile(
     rf"(nobody(?: in the role \S+)? has attested) it([^:`]*): `(deploygate attest {_ITEM} [^`]*)`"
@@ -77,8 +80,8 @@ def grouped(results: Iterable[ItemResult], against: Container[str]) -> tuple[Cau
     reasons: dict[object, tuple[str, ...]] = {}
     for result in results:
         mine = tuple(dict.fromkeys(_reasons(result)))
-        key: object = (result.verdict, frozenset(mine), grouping.deferred(result, against))
-        if result.verdict not in _UNKNOWN:
+        key: object = (result.verdict, frozenset(mine), _places(result), grouping.deferred(result, against))
+        if result.verdict not in _ALIKE:
             key = result.item.id
         found.setdefault(key, []).append(result)
         reasons.setdefault(key, mine)
@@ -94,10 +97,18 @@ def _reasons(result: ItemResult) -> Iterator[str]:
         yield neutral(finding.reason.removeprefix(f"{finding.target}: "), result.item.id)
 
 
+def _places(result: ItemResult) -> frozenset[str]:
+    """Return the targets of a failed item whose reasons name no server: the same words about two targets are two causes."""
+    if result.verdict is not Verdict.FAIL:
+        return frozenset()
+    bad = grouping.bad_findings(result)
+    return frozenset(finding.target for finding in bad if not _HOST.search(finding.reason))
+
+
 def neutral(reason: str, item: str) -> str:
     """Return a reason in words that are the same for all items of its cause."""
     host = _HOST.search(reason)
-    said = host[0] if host else reason
+    said = _TRIED.sub("", host[0] if host else reason)
     return re.sub(rf"(?<![\w.-]){re.escape(item)}(?![\w-]|\.\w)", _ITEM, said)
 
 

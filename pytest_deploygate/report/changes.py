@@ -5,14 +5,14 @@ Only items in the scope of both are compared. Items that left or joined the scop
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.checklist.waivers import Waiver, scope
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.decision.condensed import Numbers, as_number
 from pytest_deploygate.model import Finding, Reading, Verdict, Weakening, worst
 from pytest_deploygate.report import noise, words
 
@@ -52,18 +52,14 @@ class Side:
     weakenings: Sequence[Weakening] = ()
 
 
-#: Earlier values of a reading, oldest first, by item, target and name.
-History = Mapping[tuple[str, str, str], Sequence[float]]
-
-
-def compare(before: Side, after: Side, earlier: History) -> tuple[Change, ...]:
+def compare(before: Side, after: Side, earlier: Numbers) -> tuple[Change, ...]:
     """Return what changed between the two, most urgent kinds first, then in the order of the checklist."""
     found = [*_items(before, after, earlier), *_waivers(before, after), *_weakenings(before, after)]
     order = list(Kind)
     return tuple(sorted(found, key=lambda change: order.index(change.kind)))
 
 
-def _items(before: Side, after: Side, earlier: History) -> Iterator[Change]:
+def _items(before: Side, after: Side, earlier: Numbers) -> Iterator[Change]:
     old = {r.item.id: r for r in before.results}
     seen = set()
     for now in after.results:
@@ -141,7 +137,7 @@ def _by_target(findings: Iterable[Finding]) -> dict[str, tuple[Verdict, str]]:
     return found
 
 
-def _moved(was: ItemResult, now: ItemResult, earlier: History) -> Iterator[Change]:
+def _moved(was: ItemResult, now: ItemResult, earlier: Numbers) -> Iterator[Change]:
     before = {(f.target, r.name): r for f in was.findings for r in f.readings}
     for finding in now.findings:
         for reading in finding.readings:
@@ -197,13 +193,6 @@ def grouped(found: Sequence[Change]) -> Iterator[Change]:
 
 def _how(change: Change) -> str:
     return change.text.removeprefix(change.item).strip()
-
-
-def as_number(value: object) -> float | None:
-    """Return a measured number; None for words, yes and no, values that were not measured and non-finite ones."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def _waivers(before: Side, after: Side) -> Iterator[Change]:

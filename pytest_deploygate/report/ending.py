@@ -75,7 +75,7 @@ PYTEST_ENDINGS = {2: "interrupted", 3: "internal error", 4: "usage error"}
 
 
 def beside_a_failure(record: Record, exit_code: int | None) -> bool:
-    """Tell whether the process fails beside a GO: a test outside the checklist failed, or another plugin says so."""
+    """Tell whether the process ends with another exit code than its GO: another plugin set it."""
     decision = record.decision
     if decision is None or exit_code is None or decision.outcome is not Outcome.GO:
         return False
@@ -87,7 +87,7 @@ def of_run(record: Record, exit_code: int | None) -> Ending:
     ended = of(record)
     if not beside_a_failure(record, exit_code):
         return ended
-    means = f"A test outside the checklist failed; the checklist alone is {ended.headline}. See to that test first."
+    means = f"Another plugin set the exit code {exit_code}; the checklist alone is {ended.headline}."
     return Ending("NOT GOOD AS A WHOLE", means, Look.HOLD)
 
 

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
-from pytest_deploygate.decision import standing
+from pytest_deploygate.decision import condensed, standing
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.journal import FILE, Entry, JournalError, Segment, segments
+from pytest_deploygate.journal import CHECKPOINT, CONDENSED, FILE, Entry, JournalError, Segment, segments
 from pytest_deploygate.model import Weakening, words_for
 from pytest_deploygate.report import added, changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
 #: Kinds of journal entries that have their own place in the report.
-_PLACED = frozenset({"run", "bound", "test", "decision", "end", added.SECTION, added.CLASSIFIED})
+_PLACED = frozenset(
+    {
+        "run",
+        "bound",
+        "test",
+        "decision",
+        "end",
+        CHECKPOINT,
+        CONDENSED,
+        standing.OTHERS,
+        added.SECTION,
+        added.CLASSIFIED,
+    }
+)
 #: Keys that may describe an entry of an unknown kind; the first that it has is used.
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
 
-def build(entries: Sequence[Entry]) -> Record:
-    """Return the record of the journal's last run, within all runs of the change. Raises JournalError."""
-    results = standing.results(entries)
+def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None) -> Record:
+    """Return the record of the journal's last run, within all runs of the change. Raises JournalError.
+
+    `composed` are the `standing.results` of these entries, if the caller has them already.
+    """
     runs = segments(entries)
+    results = standing.results(entries, runs) if composed is None else composed
     last = runs[-1]
     about = standing.frame(last.begin)
     bound = {item for items in (standing.bound_tests(entries, about.run) or {}).values() for item in items}
@@ -42,7 +56,7 @@ def build(entries: Sequence[Entry]) -> Record:
         windows=tuple((phase, start, end) for phase, (start, end) in about.windows.items()),
         planned=tuple(item.id for item in about.items if item.id not in bound),
         owners=tuple((str(item), str(owner)) for item, owner in last.begin.get("owners", ())),
-        measured=tuple(_measured(runs, about)),
+        measured=tuple(_measured(runs)),
         events=tuple(_events(entries, runs)),
         roles=about.roles,
         contacts=tuple(Contact(**contact) for contact in last.begin.get("contacts", ())),
@@ -50,21 +64,9 @@ def build(entries: Sequence[Entry]) -> Record:
         gone_back=gone_back.newest(entries),
         sections=tuple(added.sections(entries, about.run)),
         calls=added.calls(entries),
+        options=tuple(map(str, last.begin.get("options", ()))),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )
-
-
-def history(runs: Sequence[Segment]) -> changes.History:
-    """Return all numbers that these runs measured, oldest first, by item, target and name."""
-    found: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for segment in runs:
-        for test in segment.tests:
-            for finding in test.findings:
-                for reading in finding.readings:
-                    value = changes.as_number(reading.value)
-                    if value is not None:
-                        found[finding.item, finding.target, reading.name].append(value)
-    return found
 
 
 def _weakenings(about: standing.Frame) -> tuple[Weakening, ...]:
@@ -128,17 +130,11 @@ def _run(segment: Segment) -> Run:
     )
 
 
-def _measured(runs: Sequence[Segment], about: standing.Frame) -> Iterator[Measured]:
-    """Yield the time of each run in each phase. Items that are not in the last run's checklist are left out."""
-    phase_of = {item.id: item.phase for item in about.items}
+def _measured(runs: Sequence[Segment]) -> Iterator[Measured]:
+    """Yield the time of each run in each phase."""
     for segment in runs:
-        times: defaultdict[str, list[datetime]] = defaultdict(list)
-        for test in segment.tests:
-            for finding in test.findings:
-                if phase := phase_of.get(finding.item):
-                    times[phase] += [finding.at - timedelta(seconds=finding.duration_s), finding.at]
-        for phase, moments in times.items():
-            yield Measured(phase, min(moments), max(moments))
+        for phase, start, end in condensed.measured(segment):
+            yield Measured(phase, start, end)
 
 
 def _events(entries: Sequence[Entry], runs: Sequence[Segment]) -> Iterator[Event]:
@@ -146,8 +142,7 @@ def _events(entries: Sequence[Entry], runs: Sequence[Segment]) -> Iterator[Event
     for segment in runs:
         if segment.ended is None:
             text = f"the run of {segment.started:%H:%M:%S} UTC was interrupted"
-            mine = [entry.at for entry in entries if entry.body.get("run") == segment.run]
-            yield Event(max(mine, default=segment.started), "incident", text)
+            yield Event(segment.latest, "incident", text)
     for entry in entries:
         if entry.kind in gone_back.KINDS:
             if entry.kind != "platform" and entry.body.get("mark") != "intent":
@@ -164,10 +159,9 @@ def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Si
         segment = runs[index]
         if not scope & set(segment.begin.get("scope_items", ())):
             continue
-        before = _up_to(entries, runs[index + 1])
         try:
             about = standing.frame(segment.begin)
-            old: list[ItemResult] = standing.results(before)
+            old: list[ItemResult] = standing.results(entries, runs[: index + 1])
         except JournalError:  # written by another version: this run must still be reported
             return None
         return Previous(
@@ -175,17 +169,7 @@ def _previous(entries: Sequence[Entry], runs: Sequence[Segment], now: changes.Si
             scope=about.expression,
             outcome=segment.decision.outcome if segment.decision else None,
             changes=changes.compare(
-                changes.Side(old, about.waivers, _weakenings(about)), now, history(runs[:index])
+                changes.Side(old, about.waivers, _weakenings(about)), now, condensed.numbers(entries, segment)
             ),
         )
     return None
-
-
-def _up_to(entries: Sequence[Entry], segment: Segment) -> list[Entry]:
-    """Return the entries before a run started."""
-    found: list[Entry] = []
-    for entry in entries:
-        if entry.kind == "run" and entry.body["run"] == segment.run:
-            break
-        found.append(entry)
-    return found

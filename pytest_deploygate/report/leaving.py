@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
+from pytest_deploygate import redaction
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.report.record import Record
 
@@ -35,8 +36,25 @@ def leaving(text: str) -> str:
     return redact(plain(text))
 
 
+#: The record that was cleaned last, what came of it, and `redaction.known` then.
+_latest: tuple[Record, Record, object] | None = None
+
+
 def cleaned(record: Record) -> Record:
-    """Return the record with every text in it plain and masked; the same object if there was nothing to do."""
+    """Return the record with every text in it plain and masked; the same object if there was nothing to do.
+
+    Each output of a run asks for its record: the answer is kept until another secret or another record comes.
+    """
+    global _latest  # noqa: PLW0603 (one answer, and only as long as it holds)
+    if _latest is not None and redaction.known() is _latest[2] and any(record is one for one in _latest[:2]):
+        return _latest[1]
+    known = redaction.known()
+    clean = _cleaned(record)
+    _latest = record, clean, known
+    return clean
+
+
+def _cleaned(record: Record) -> Record:
     texts: list[str] = []
     _collect(record, texts)
     joined = "\n".join(texts)

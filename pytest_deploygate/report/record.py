@@ -163,6 +163,7 @@ class Record:
     `planned` are the ids of items that this version has no check for, whatever the inventory says.
     `measured` are the times of all runs by phase, `events` other events, `roles` the roles that must sign. `sections` are
     added by hooks of the repository, as title and text; `calls` says whom to call after a rollback, in this order.
+    `options` are those that a command needs to run it again, besides scope and change; empty if an earlier version ran.
     """
 
     change: str
@@ -187,3 +188,4 @@ class Record:
     gone_back: GoneBack | None = None
     sections: tuple[tuple[str, str], ...] = ()
     calls: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.rules import BEFORE
-from pytest_deploygate.model import Finding, Outcome, Rule, Verdict
+from pytest_deploygate.model import Finding, Outcome, Rule, Verdict, option_of
 from pytest_deploygate.report import causes, ending, grouping, words
 from pytest_deploygate.report.causes import Cause
 from pytest_deploygate.report.ending import Look
@@ -272,7 +272,7 @@ def _exit(record: Record, code: int) -> str:
         return f"Exit code {exit_words(record)}."
     if code in ending.PYTEST_ENDINGS:
         return f"Exit code {code} (pytest: {ending.PYTEST_ENDINGS[code]}); the decision above still holds."
-    return f"Exit code {code}: a test outside the checklist failed, or another plugin says so."
+    return f"Exit code {code}: another plugin set it."
 
 
 def _because(rule: Rule) -> RenderableType:
@@ -299,7 +299,7 @@ def _next(record: Record, report: str, exit_code: int | None) -> Iterator[Render
     grid.add_column(overflow="fold")
     step, command = _step(record)
     if ending.beside_a_failure(record, exit_code):
-        step, command = "see to the test outside the checklist that failed (above), then run again.", ""
+        step, command = "find out which plugin set the exit code, then run again.", ""
     grid.add_row("Next:", step)
     yield grid
     if command := command or _command(record):
@@ -333,23 +333,24 @@ def _command(record: Record) -> str:
     resume = " --resume" if record.decision is None or record.decision.exit_code == 25 else ""
     base = record.provenance.records_from.partition(" ")[0]
     resume += f" --records-from {shlex.quote(base)}" if base else ""
-    return f"pytest {scope}--inventory {shlex.quote(record.inventory)} --change {shlex.quote(record.change)}{resume}"
+    where = shlex.join(record.options or ("--inventory", record.inventory))
+    return f"pytest {scope}{where}{option_of(record.change)}{resume}"
 
 
 def _after_rollback(code: int, change: str) -> tuple[str, str]:
     """Return the next step after a ROLLBACK and its command: it was advised, verified, or failed."""
-    change = shlex.quote(change)
+    change = option_of(change)
     if code == 23:
         return (
             "see the clock for the remaining work (issues, status, retry):",
-            f"deploygate decide --change {change}",
+            f"deploygate decide{change}",
         )
     if code == 24:
         return (
             "fix the cause, then continue; finished steps are not repeated:",
-            f"deploygate rollback execute --change {change}",
+            f"deploygate rollback execute{change}",
         )
     return (
         "the deployment lead decides, this run only advises it:",
-        f"deploygate decide rollback --change {change} --role ROLE --reason TEXT",
+        f"deploygate decide rollback{change} --role ROLE --reason TEXT",
     )

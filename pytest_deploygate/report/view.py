@@ -14,6 +14,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
+from pytest_deploygate.decision import rules
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.model import (
     Finding,
@@ -122,6 +123,12 @@ class Shown:
     def title(self) -> str:
         """The number of items, with their severities."""
         return causes.title(self.cause)
+
+    @property
+    def named(self) -> str:
+        """The ids of its items: all that failed, the first of others."""
+        failed = self.cards[0].verdict is Verdict.FAIL
+        return words.listed(self.cause.ids, most=len(self.cards) if failed else ITEMS_PER_RULE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +276,8 @@ def scope_words(record: Record) -> str:
 def exit_words(record: Record) -> str:
     """Return the exit code with its meaning: `21 (HOLD, nothing failed but something is unknown)`."""
     code = record.decision.exit_code if record.decision else 25
+    if record.decision and rules.only_others_failed(record.decision):
+        return f"{code} (HOLD, a test outside the checklist failed)"
     return f"{code} ({words.EXIT[code]})" if code in words.EXIT else str(code)
 
 

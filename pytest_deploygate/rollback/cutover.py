@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell
 
 
@@ -17,7 +18,7 @@ def declared(section: Rollback | None) -> datetime | None:
         return None
     file = section.cutover_file
     try:
-        said = section.cutover or (file.read_text().strip() if file else "")
+        said = section.cutover or (bounded.text(file).strip() if file else "")
         found = datetime.fromisoformat(said)
     except FileNotFoundError:
         return None

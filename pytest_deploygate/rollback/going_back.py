@@ -11,7 +11,7 @@ from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Entry, Writer
 from pytest_deploygate.moments import present
-from pytest_deploygate.rollback import aftermath, execution, progress, runbook, situation
+from pytest_deploygate.rollback import execution, finishing, progress, runbook, situation
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.execution import Ended, Say
 from pytest_deploygate.rollback.hooks import Hooks
@@ -57,6 +57,11 @@ def go(
     situation.write_due(writer, present())
     found = situation.now(writer.entries)
     incident = found.incident
+    if incident is not None and incident.state is State.AFTER:
+        raise Refusal(
+            f"{incident.id} is rolled back and verified, and only the follow-up is left: "
+            f"`deploygate rollback after --change {found.change}`"
+        )
     if incident is None or incident.state not in (State.ROLLING_BACK, State.ROLLBACK_FAILED):
         raise Refusal(
             "nobody decided to roll back: run `deploygate decide rollback --role ROLE --reason TEXT` first"
@@ -77,10 +82,7 @@ def go(
     writer.append(incident_log.KIND, incident_log.to_json(event))
     if ended.verified and section.rehearsals is not None:
         runbook.remember(section.rehearsals, durations(ended))
-    tools.hooks.ask("pytest_deploygate_notify", event="rollback ended", text=f"{found.change}: {why}")
-    left = situation.after(writer.entries, section, None)
-    titles = [task.title for task in aftermath.tasks(left)] if left else []
-    tools.hooks.ask("pytest_deploygate_post_rollback", verified=ended.verified, tasks=titles)
+    finishing.tell(writer, tools.hooks, why, verified=ended.verified, section=section)
     return ended
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_deploygate.files import bounded
 from pytest_deploygate.rollback.verification import RunItems
 
 _BOUND_S = 600.0
@@ -33,7 +33,7 @@ def runner(root: Path, inventory: str, folder: Path) -> RunItems:
         except subprocess.TimeoutExpired:
             return f"{', '.join(items)}: did not end within {_BOUND_S:g} s"
         try:
-            found = json.loads((out / "verdicts.json").read_text())["items"]
+            found = bounded.from_json(bounded.read(out / "verdicts.json", bounded.MADE))["items"]
         except (OSError, ValueError, KeyError):
             return f"the items could not be run (exit code {done.returncode}): {' '.join(done.stdout.split())[-300:]}"
         verdicts = {entry["id"]: entry for entry in found if entry["id"] in items}

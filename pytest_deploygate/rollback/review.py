@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from pytest_deploygate.checks.way_back.judge.rollback_plan import PlanSeen
-from pytest_deploygate.checks.way_back.section.rollback import Rollback
+from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
+from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.rollback import going_back, runbook
@@ -29,4 +30,15 @@ def look(section: Rollback, tools: Tools, contacts: Sequence[Contact], at: datet
         rehearsed_at=runbook.last_rehearsed(section.rehearsals),
         unrehearsed=tuple(step.name for step in plan.steps if step.name not in known),
         callable_roles=tuple(contact.role for contact in contacts),
+        status_only=tuple(
+            check.name for check in _checks(section, following) if check.url and check.trusts_the_status
+        ),
+    )
+
+
+def _checks(section: Rollback, steps: Sequence[Step]) -> Iterator[HealthCheck]:
+    """Yield the health checks whose answers decide. Controls need not be healthy: that they answer at all is enough."""
+    yield from section.old_side or []
+    yield from (
+        step.verify.health for step in steps if step.verify is not None and step.verify.health is not None
     )

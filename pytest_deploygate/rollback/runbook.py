@@ -13,7 +13,7 @@ from statistics import median
 from pytest_deploygate.checks.way_back.judge.rollback_plan import StepSeen
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.clients import reach
-from pytest_deploygate.files import write_whole
+from pytest_deploygate.files import bounded, write_whole
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import actions
 from pytest_deploygate.rollback.actions import Tools
@@ -93,7 +93,7 @@ def remember(file: Path, took_s: Mapping[str, float], at: datetime | None = None
 def _rehearsals(file: Path | None) -> list[tuple[datetime, Mapping[str, float]]]:
     """Read the file, oldest first. What cannot be read counts as never rehearsed."""
     try:
-        plain = json.loads(file.read_text())["rehearsals"] if file else []
+        plain = bounded.from_json(bounded.read(file))["rehearsals"] if file else []
         found = [
             (datetime.fromisoformat(one["at"]), {str(n): float(s) for n, s in one["took_s"].items()})
             for one in plain

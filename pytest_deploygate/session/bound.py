@@ -73,9 +73,8 @@ def bind(
     bound, problems = [], []
     known = [item.id for item in checklist.items]
     for test in collected:
-        marks = list(test.iter_markers("item"))
         ids = item_ids(test)
-        if marks and not checks(test):
+        if not asked(test) and any(test.iter_markers("item")):
             problems.append(
                 f'{_place(test)}: the item marker names no item; write @pytest.mark.item("db.restore")'
             )
@@ -99,6 +98,12 @@ def bind(
 def _place(test: pytest.Item) -> str:
     file, line, _ = test.location
     return f"{file}:{(line or 0) + 1}"
+
+
+def plain_id(nodeid: str) -> str:
+    """Return a node id without the group added by pytest-xdist's loadgroup."""
+    head, at, _ = nodeid.rpartition("@")
+    return head if at and "::" in head else nodeid
 
 
 def leave_for_controller(folder: Path, run: str, tests: Sequence[BoundTest]) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from pytest_deploygate.checklist import windows
 from pytest_deploygate.checks.people.judge import issue_log as judge_issue_log
 from pytest_deploygate.checks.people.judge.issue_log import Documented, IssueLogSeen, NothingOpen
 from pytest_deploygate.decision import standing
 from pytest_deploygate.decision.compose import CLOSING_TESTS, ItemResult
-from pytest_deploygate.journal import Entry, utcnow
+from pytest_deploygate.journal import Entry, segments, utcnow
 from pytest_deploygate.model import Closing, Finding, Item, Judgement
-from pytest_deploygate.report import results
 from pytest_deploygate.session.settings import Settings
-from pytest_deploygate.signoff import folder as signed_folder
 
 
 def declared(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -62,7 +58,7 @@ def _begun(item: Item, settings: Settings, entries: Sequence[Entry]) -> bool:
         window = windows.planned(phase, timetable.t0, timetable.zone)
         if window and window[0] <= utcnow():
             return True
-    begins = (entry.body for entry in entries if entry.kind == "run")
+    begins = (run.begin for run in segments(entries))
     return any(begin["scope"] and item.id in begin["scope_items"] for begin in begins)
 
 
@@ -96,22 +92,3 @@ def _finding(item: Item, target: str, judgement: Judgement) -> Finding:
         readings=judgement.readings,
         notes=judgement.notes,
     )
-
-
-def keep_signed(folder: Path) -> None:
-    """Move signatures aside with the results they cover: this run writes a new report, which nobody signed.
-
-    Raises OSError.
-    """
-    signatures = folder / signed_folder.SIGNATURES
-    signed = [path for path in signatures.glob("*") if path.is_file()]
-    report = folder / results.REPORT
-    if not signed or not report.is_file():
-        return
-    place = signatures / "earlier" / signed_folder.digest(report.read_bytes())[:12]
-    place.mkdir(parents=True, exist_ok=True)
-    for name in results.NAMES:
-        if (folder / name).is_file():
-            shutil.copy2(folder / name, place / name)
-    for path in signed:
-        path.replace(place / path.name)

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -226,8 +227,8 @@ def _write(path: str, raw: bytes, mode: int) -> None:
 
 #: The stash key of a bound test's gate.
 GATE = pytest.StashKey[Gate]()
-#: The stash key, in the configuration, of the test that runs now.
-RUNNING = pytest.StashKey[pytest.Item]()
+#: The test that runs now.
+RUNNING: ContextVar[pytest.Item] = ContextVar("the test that runs now")
 
 
 def plain(value: object) -> Any:

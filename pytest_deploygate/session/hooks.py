@@ -5,20 +5,23 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections.abc import Generator
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_deploygate import startup
 from pytest_deploygate.clients import reach
+from pytest_deploygate.decision.rules import EXIT_INCOMPLETE
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered, Verdict
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.report import terminal
-from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import (
     bound,
     fixtures,
@@ -35,13 +38,15 @@ from pytest_deploygate.session import (
 from pytest_deploygate.session.budget import BUDGET, Budget
 from pytest_deploygate.session.floor import hold_the_floor
 from pytest_deploygate.session.gate import GATE, RUNNING, Gate
-from pytest_deploygate.session.html_table import HtmlTable
 from pytest_deploygate.session.progress import PROGRESS, Progress, terminal_of
-from pytest_deploygate.session.run import Run, exit_code, plain_id
 from pytest_deploygate.session.settings import SETTINGS
 
-_RUN = pytest.StashKey[Run]()
-_RECORD = pytest.StashKey[Record]()
+if TYPE_CHECKING:
+    from pytest_deploygate.report.record import Record
+    from pytest_deploygate.session.run import Run
+
+_RUN: pytest.StashKey[Run] = pytest.StashKey()
+_RECORD: pytest.StashKey[Record] = pytest.StashKey()
 #: The exit code of the run: the decision's, or pytest's own.
 _CODE = pytest.StashKey[int]()
 #: Tests of sections that this inventory does not have and whose items other tests cover.
@@ -50,6 +55,10 @@ _LEFT = pytest.StashKey[set[str]]()
 _MADE = pytest.StashKey[dict[str, pytest.Function]]()
 #: Whether the shipped suites and the checklist are collected besides pytest's arguments.
 _WHOLE = pytest.StashKey[bool]()
+#: The process that the run belongs to.
+_PROCESS = pytest.StashKey[int]()
+#: Whether pytest only shows something and asks no test.
+_SHOWS = pytest.StashKey[bool]()
 #: The repository's own test files without a test in scope.
 _IDLE = pytest.StashKey[set[Path]]()
 
@@ -57,6 +66,7 @@ _IDLE = pytest.StashKey[set[Path]]()
 def wake(config: pytest.Config) -> None:
     """Read inventory and checklist, open the journal, and register. Raises pytest.UsageError (exit 4)."""
     began = time.monotonic()
+    config.stash[_PROCESS] = os.getpid()
     reach.begin()
     found = settings.read(config)
     config.stash[BUDGET] = Budget(began, found.inventory.policy.budget)
@@ -75,23 +85,40 @@ def wake(config: pytest.Config) -> None:
     config.pluginmanager.register(pytests_streams, "deploygate-streams")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
-    if hasattr(config, "workerinput") or _asks_nothing(config):
+    config.stash[_SHOWS] = _asks_nothing(config)
+    if recorded := getattr(config, "workerinput", {}).get("deploygate_run"):
+        reach.share(_silences(found.out, recorded))
+    if hasattr(config, "workerinput") or config.stash[_SHOWS]:
+        config.pluginmanager.register(_Alone(config), "deploygate-alone")
         return
+    from pytest_deploygate.session import run as recording  # noqa: PLC0415 (workers, which write nothing, import less)
+
     try:
         by_test = suites.items_by_test(functions)
         expected = {test: ids for test, ids in by_test.items() if test not in config.stash[_LEFT]}
-        run = config.stash[_RUN] = Run(
+        run = config.stash[_RUN] = recording.Run(
             found, expected | manual.declared(found), suites.sources_of(config), config.pluginmanager
         )
     except JournalError as error:
         raise pytest.UsageError(str(error)) from None
     config.pluginmanager.register(_Writing(config, run), "deploygate-writing")
+    config.pluginmanager.register(_Alone(config), "deploygate-alone")  # the last one's hooks are called first
     if config.getoption("htmlpath", None):
+        from pytest_deploygate.session.html_table import HtmlTable  # noqa: PLC0415 (for --html only)
+
         table = HtmlTable(
             lambda: config.stash.get(_RECORD, None), run.missing, str(found.out / "signoff.html")
         )
         config.pluginmanager.register(table, "deploygate-html")
     _quieten(config)
+
+
+def _end_forks(config: pytest.Config) -> None:
+    """End a process that a test forked and that goes on with the session: it would ask everything a second time."""
+    if os.getpid() != config.stash[_PROCESS]:
+        text = f"deploygate: process {os.getpid()} is a fork of the run in process {config.stash[_PROCESS]}: it ends here"
+        os.write(2, f"{text}, and nothing of it is recorded\n".encode())
+        os._exit(EXIT_INCOMPLETE)
 
 
 #: Options with which pytest only shows something: no test is asked.
@@ -164,6 +191,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"deploygate: {remark}" for remark in found.remarks]
     lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
+    lines += [f"deploygate: {one}" for one in found.weak_secrets]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     lines += [f"checklist: {found.without}"] if found.without else []
     if run and run.moved_aside:
@@ -260,9 +288,15 @@ def pytest_configure_node(node: object) -> None:
     """pytest-xdist: tell each worker which run it belongs to."""
     run = node.config.stash.get(_RUN, None)  # type: ignore[attr-defined]
     if run is not None:
+        reach.share(_silences(run.settings.out, run.id))
         node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
         node.workerinput["deploygate_whole"] = node.config.stash[_WHOLE]  # type: ignore[attr-defined]
         node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
+
+
+def _silences(out: Path, run: str) -> Path:
+    """Return the file in which the workers of a run tell each other which places are silent."""
+    return out / f".silent-{run}.jsonl"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -279,21 +313,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Give each bound test its gate."""
-    item.config.stash[RUNNING] = item
+    _end_forks(item.config)
+    running = RUNNING.set(item)
     if ids := bound.item_ids(item):
         reach.asking(", ".join(ids))
         callspec = getattr(item, "callspec", None)
         target = callspec.id if callspec and callspec.id != "not-covered" else ""
         item.stash[GATE] = Gate(
             items=ids,
-            test=plain_id(item.nodeid),
+            test=bound.plain_id(item.nodeid),
             target=target,
             out=item.config.stash[SETTINGS].out,
             asked=bound.asked(item),
             may=_verdicts_of_records(item),
             mode=item.config.stash[SETTINGS].inventory.policy.file_mode,
         )
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        RUNNING.reset(running)
+        if GATE in item.stash:
+            del item.stash[GATE]  # its findings are in the report
 
 
 def _verdicts_of_records(item: pytest.Item) -> tuple[Verdict, ...]:
@@ -311,9 +351,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     floor = hold_the_floor(item, item.config.stash[SETTINGS])
     next(floor)
     try:
-        if item.get_closest_marker("disruptive"):
+        budget = item.config.stash[BUDGET]
+        if budget.limit is None or item.get_closest_marker("disruptive"):
             return (yield)
-        with item.config.stash[BUDGET].ends():
+        with budget.ends():
             return (yield)
     finally:
         next(floor, None)
@@ -325,10 +366,26 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach its findings to the report of a bound test."""
     report = yield
-    if (its_gate := item.stash.get(GATE, None)) is not None and not _asks_nothing(item.config):
+    if (its_gate := item.stash.get(GATE, None)) is not None and not item.config.stash[_SHOWS]:
         outcome.settle(its_gate, report, call)
     pytests_streams.hide(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+    """Under pytest-xdist, send the findings of a test as one text: to send every value by itself takes longer than the test."""
+    data = yield
+    if data is not None and outcome.FINDINGS in data:
+        data[outcome.FINDINGS] = json.dumps(data[outcome.FINDINGS], ensure_ascii=False)
+    return data
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_from_serializable(data: dict[str, Any]) -> None:
+    """Read what `pytest_report_to_serializable` wrote."""
+    if isinstance(data.get(outcome.FINDINGS), str):
+        data[outcome.FINDINGS] = json.loads(data[outcome.FINDINGS])
 
 
 def pytest_report_teststatus(
@@ -344,12 +401,34 @@ def pytest_report_teststatus(
     return status
 
 
+class _Alone:
+    """Ends forks of a process that runs tests before they report anything; pytest-forked's children do not report."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        """End a fork that went on beyond its test."""
+        _end_forks(self.config)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """End a fork that goes to the session's end, e.g. by pytest.exit."""
+        _end_forks(self.config)
+
+
 class _Writing:
     """Hooks of the process that writes the journal, registered while a run lasts."""
 
     def __init__(self, config: pytest.Config, run: Run) -> None:
         self.config = config
         self.run = run
+
+    @cached_property
+    def _alone(self) -> bool:
+        """Whether tests run in this process, not in workers of pytest-xdist. Known once all plugins are configured."""
+        return not self.config.pluginmanager.has_plugin("dsession")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the live line on a terminal."""
@@ -373,7 +452,7 @@ class _Writing:
 
         Under pytest-xdist tests run in other processes, which do not wait for the journal.
         """
-        if not self.config.pluginmanager.has_plugin("dsession"):
+        if self._alone:
             self._stop(self.run.settle())
         if progress := self.config.stash.get(PROGRESS, None):
             progress.begin(nodeid)
@@ -399,17 +478,20 @@ class _Writing:
         if progress := self.config.stash.get(PROGRESS, None):
             progress.close()
         record = self.config.stash[_RECORD] = self.run.finish(interrupted=int(exitstatus) in (2, 3))
+        _silences(self.run.settings.out, self.run.id).unlink(missing_ok=True)
         if record.decision is not None:
             # If we stopped the run ourselves (a full disk), pytest calls it interrupted; the decision's exit code is 25.
             status = 1 if self.run.stopped and int(exitstatus) == 2 else int(exitstatus)
-            session.exitstatus = exit_code(record.decision, status, foreign_failure=self.run.foreign_failure)
+            session.exitstatus = self.run.exit_code(record.decision, status)
         self.config.stash[_CODE] = int(session.exitstatus)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print errors, what is not a pass, then the decision with its reasons."""
-    from pytest_deploygate.session import last_line  # noqa: PLC0415 (the end of a run; its start imports less)
+    # Only the end of a run needs these, and workers do not.
+    from pytest_deploygate.report import terminal  # noqa: PLC0415
+    from pytest_deploygate.session import last_line  # noqa: PLC0415
 
     record = config.stash.get(_RECORD, None)
     if record is None:

@@ -8,6 +8,7 @@ from typing import Any
 from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.decision import incident_log, observing, standing
+from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Event, Times
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Entry
@@ -38,8 +39,8 @@ def observed(entries: Sequence[Entry], decision: Decision, red_items: Sequence[s
     return observing.observe(events, about.times, decision, red_items, about.scope, present())
 
 
-def red(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Return the items that are red while users are on the new system."""
+def red(entries: Sequence[Entry], composed: Sequence[ItemResult]) -> tuple[str, ...]:
+    """Return the items that are red while users are on the new system; `composed` are the results of all items."""
     about = standing.frame([entry for entry in entries if entry.kind == "run"][-1].body)
     phases = [phase.id for phase in about.phases]
-    return observing.red_items(standing.results(entries), phases, about.rollback_from)
+    return observing.red_items(composed, phases, about.rollback_from)

@@ -24,7 +24,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import as_recorded
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.session.settings import Settings
@@ -50,14 +50,18 @@ def inputs(settings: Settings, sources: Mapping[str, str]) -> dict[str, Any]:
 
     `sources` has the digests of test files by the beginning of their tests' names. Raises UnwritableError.
     """
-    return {"sources": dict(sources), "values": _digest(settings.loaded.values, settings.out)}
+    return {"sources": dict(sources), "values": _digests(settings.loaded.values, settings.out)}
 
 
-def _digest(values: Sequence[tuple[str, str]], folder: Path) -> str:
-    """Return one digest of all values that the inventory refers to, keyed, so that none can be guessed from it."""
+def _digests(values: Sequence[tuple[str, str]], folder: Path) -> dict[str, str]:
+    """Return a digest of each value that the inventory refers to, keyed, so that none can be guessed from it."""
     if not values:
-        return ""
-    return hmac.new(_key(folder), json.dumps(sorted(set(values))).encode(), hashlib.sha256).hexdigest()
+        return {}
+    key = _key(folder)
+    return {
+        reference: hmac.new(key, json.dumps([reference, value]).encode(), hashlib.sha256).hexdigest()
+        for reference, value in sorted(set(values))
+    }
 
 
 def _key(folder: Path) -> bytes:
@@ -78,13 +82,13 @@ def keep(settings: Settings, entries: Sequence[Entry], now_inputs: Mapping[str, 
     runs = chain(segments(entries))
     now, present = utcnow(), moments.to_json(moments.present())
     why: dict[str, None] = {}
-    usable = []
-    for run in runs:
-        other = _other(run, settings, now_inputs["values"], {"moment": present})
-        usable.append(not other)
+    runs_of = {test.test: n for n, run in enumerate(runs) for test in run.tests}
+    usable = {}
+    for n in sorted(set(runs_of.values())):
+        other = _other(runs[n], settings, now_inputs["values"], {"moment": present})
+        usable[n] = not other
         if other:
             why[other] = None
-    runs_of = {test.test: n for n, run in enumerate(runs) for test in run.tests}
     tests = set()
     for test, found in newest(runs).items():
         if not found or not all(f.verdict.good for f in found) or not usable[runs_of[test]]:
@@ -100,7 +104,7 @@ def keep(settings: Settings, entries: Sequence[Entry], now_inputs: Mapping[str, 
     return Kept(frozenset(tests), tuple(why))
 
 
-def _other(run: Segment, settings: Settings, values: str, present: Mapping[str, Any]) -> str:
+def _other(run: Segment, settings: Settings, values: Mapping[str, str], present: Mapping[str, Any]) -> str:
     """Say why nothing of a run can be kept; empty if something can."""
     begin = run.begin
     told = begin.get("inputs") or {}
@@ -113,8 +117,8 @@ def _other(run: Segment, settings: Settings, values: str, present: Mapping[str, 
             "another version of pytest-deploygate wrote it",
         ),
         (
-            told.get("values") == values,
-            "values that the inventory refers to (env:, file:) were changed since",
+            not (changed := chained.other_values(told.get("values"), values)),
+            f"values that the inventory refers to were changed since ({changed})",
         ),
     ]
     step = chained.step_s(begin, present)
@@ -145,7 +149,7 @@ def _problems(
     if not then or then != present:
         yield f"the source of {place} was changed since, or cannot be compared"
     for evidence in (e for f in found for e in f.evidence):
-        if not _as_recorded(settings.out / evidence.path, evidence.sha256):
+        if not as_recorded(settings.out / evidence.path, evidence.sha256):
             yield f"{evidence.path} is missing or was altered"
 
 
@@ -158,10 +162,3 @@ def _source(place: str, sources: Mapping[str, str]) -> str:
         ),
         "",
     )
-
-
-def _as_recorded(file: Path, digest: str) -> bool:
-    try:
-        return sha256(file.read_bytes()) == digest
-    except OSError:
-        return False

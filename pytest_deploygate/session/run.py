@@ -19,8 +19,9 @@ import pytest
 import pytest_deploygate
 from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
-from pytest_deploygate.decision import incident_log, rules, standing
-from pytest_deploygate.files import sha256, write_whole
+from pytest_deploygate.decision import condensed, incident_log, rules, standing, unfinished
+from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.files import as_recorded, bounded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -40,6 +41,7 @@ from pytest_deploygate.session import (
 )
 from pytest_deploygate.session.bound import BoundTest
 from pytest_deploygate.session.settings import Settings
+from pytest_deploygate.signoff import aside
 
 
 class Run:
@@ -66,12 +68,16 @@ class Run:
         self.lost: list[str] = []
         self._died: dict[str, str] = {}
         self._seen: dict[str, set[str]] = {}
-        self.foreign_failure = False
+        self.others: dict[str, None] = {}
         self.stopped = False
         self.written = False
         self.moved_aside = _move_aside(settings.out) if settings.fresh else None
         self._bound_known = False
         self._writer = Writer(settings.out, settings.inventory.policy.file_mode)
+        if any(entry.kind == unfinished.ROLLBACK for entry in self._writer.entries):
+            from pytest_deploygate.rollback import finishing  # noqa: PLC0415 (only for changes that went back)
+
+            finishing.finish(self._writer, self.hooks)
         self._inputs = kept.inputs(settings, declared_sources)
         found = kept.keep(settings, self._writer.entries, self._inputs) if settings.resume else kept.NOTHING
         self.kept, self.why_not_kept = found.tests, found.why_not
@@ -87,14 +93,17 @@ class Run:
 
     def record(self, report: pytest.TestReport) -> str | None:
         """Journal the findings of a test report. Returns a sentence if evidence was lost."""
+        if report.passed and not hasattr(report, outcome.FINDINGS):
+            return None  # two of three reports of a test
         if lost := getattr(report, outcome.LOST, None):
             self.lost.append(lost)
             return str(lost)
-        found, test = getattr(report, outcome.FINDINGS, None), plain_id(report.nodeid)
+        found, test = getattr(report, outcome.FINDINGS, None), bound.plain_id(report.nodeid)
         if died.died(report):
             self._died[test] = " ".join(str(report.longrepr).split())
         if found is None:
-            self.foreign_failure = self.foreign_failure or report.failed
+            if report.failed:
+                self.others[test] = None
         else:
             self._know_from_workers()
             self._seen.setdefault(test, set()).update(finding["item"] for finding in found)
@@ -126,27 +135,67 @@ class Run:
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""
         self._know_from_workers()
+        self._look_at_what_was_written()
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
-        red = incident.red(self._writer.entries)
+        bound_tests = standing.bound_tests(self._writer.entries, self.id) or {}
+        if others := [test for test in self.others if test not in bound_tests]:
+            self._append(standing.OTHERS, {"run": self.id, "failed": others})
+        composed = standing.results(self._writer.entries)
+        red = incident.red(self._writer.entries, composed)
         if red:
             self._look_around()
-        decision = self._decide()
+        decision = self._decide(composed)  # no line that follows changes the results
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
         self._ask_hooks(decision, red)
-        decision = self._go_back(decision)
+        decision = self._go_back(decision, composed)
         for kind, body in taking_part.sections(self.hooks):
             self._append(kind, {"run": self.id, **body})
         self._append("end", {"run": self.id, "interrupted": interrupted})
-        record = from_journal.build(self._writer.entries)
-        unwritten = _write_results(self.settings.out, record)
+        self._condense()
+        record = from_journal.build(self._writer.entries, composed)
+        # Where the folder is another one by now, its results are not ours to overwrite.
+        unwritten = self._altered() or _write_results(self.settings.out, record)
         self.written = unwritten is None
         if failed := unwritten or _tick(self.settings, record):
             self.lost.append(failed)
+        self._altered()
         self._writer.close()
         # A failure to write cannot be in the journal, but must show in the exit code and on the terminal.
-        return dataclasses.replace(record, decision=self._decide()) if self.lost else record
+        return dataclasses.replace(record, decision=self._decide(composed)) if self.lost else record
+
+    @staticmethod
+    def exit_code(decision: Decision, pytest_status: int) -> int:
+        """Return the exit code of the run: pytest's own 2 to 6 are kept, except 5 if items were expected."""
+        return decision.exit_code if pytest_status in (0, 1, 5) else pytest_status
+
+    def _condense(self) -> None:
+        """Write a checkpoint if it is time for one, so that later runs need not read all of this."""
+        if not condensed.due(self._writer.entries):
+            return
+        try:
+            self._writer.checkpoint(condensed.condense(self._writer.entries))
+        except JournalError as error:
+            self.lost.append(str(error))
+
+    def _altered(self) -> str | None:
+        """Return what happened to the journal's file, if anything did; it is lost evidence then."""
+        text = self._writer.altered()
+        if text and text not in self.lost:
+            self.lost.append(text)
+        return text or None
+
+    def _look_at_what_was_written(self) -> None:
+        """Look again at the journal and the evidence that the decision rests on: the folder is open to others."""
+        if self._altered():
+            return
+        mine = standing.results(self._writer.entries)
+        named = {e.path: e.sha256 for r in mine if r.in_scope for f in r.findings for e in f.evidence}
+        wrong = [path for path, digest in named.items() if not as_recorded(self.settings.out / path, digest)]
+        if wrong:
+            more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            self.lost.append(f"evidence is missing or was altered: {', '.join(wrong[:3])}{more}; run again")
 
     def _look_around(self) -> None:
         """Journal what a rollback depends on now."""
@@ -182,7 +231,7 @@ class Run:
         evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
         return [*evidence.silent, *evidence.lost]
 
-    def _go_back(self, decision: Decision) -> Decision:
+    def _go_back(self, decision: Decision, composed: Sequence[ItemResult]) -> Decision:
         """Execute a decided rollback if that was requested; return the decision that holds afterwards."""
         if decision.outcome is not Outcome.ROLLBACK or not self.settings.execute_rollback:
             return decision
@@ -196,12 +245,12 @@ class Run:
         if line is None:
             return decision
         self._append(line[0], {"run": self.id, **line[1]})
-        decision = self._decide()
+        decision = self._decide(composed)
         self._append("decision", {"run": self.id, "decision": journal.decision_to_json(decision)})
         return decision
 
-    def _decide(self) -> Decision:
-        return rules.decide(standing.question(self._writer.entries, self.lost, utcnow()))
+    def _decide(self, composed: Sequence[ItemResult]) -> Decision:
+        return rules.decide(standing.question(self._writer.entries, self.lost, utcnow(), composed))
 
     def _append(self, kind: str, body: dict[str, Any], *, wait: bool = True) -> str | None:
         try:
@@ -234,6 +283,7 @@ class Run:
                 "items": [dataclasses.asdict(item) for item in checklist.items],
                 "roles": checklist.roles,
             },
+            "options": settings.options,
             "scope": settings.scope_words,
             "scope_items": settings.scope_items,
             "not_applicable": settings.not_applicable,
@@ -270,21 +320,6 @@ class Run:
         }
 
 
-def plain_id(nodeid: str) -> str:
-    """Return a node id without the group added by pytest-xdist's loadgroup."""
-    head, at, _ = nodeid.rpartition("@")
-    return head if at and "::" in head else nodeid
-
-
-def exit_code(decision: Decision, pytest_status: int, *, foreign_failure: bool) -> int:
-    """Return the exit code of a run: pytest's own 2 to 6 are kept, except 5 if items were expected."""
-    if pytest_status in (0, 5):
-        return decision.exit_code
-    if pytest_status == 1:
-        return 1 if foreign_failure and decision.exit_code in (0, 20) else decision.exit_code
-    return pytest_status
-
-
 def _windows(settings: Settings) -> dict[str, list[str]]:
     """Return start and end of each phase planned by its heading and the inventory's schedule."""
     timetable = settings.inventory.timetable
@@ -309,7 +344,7 @@ def _digests(settings: Settings) -> dict[str, str]:
     files += [waiver.file for waiver in records.waivers]
     if records.issue_log and records.issue_log.exists:
         files.append(records.issue_log.file)
-    return {file: sha256((settings.root / file).read_bytes()) for file in files}
+    return {file: sha256(bounded.read(settings.root / file)) for file in files}
 
 
 def _attestations(settings: Settings) -> list[dict[str, str]]:
@@ -334,7 +369,8 @@ def _move_aside(folder: Path) -> Path | None:
         return None
     aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}")
     try:
-        folder.rename(aside)
+        with journal.locked(folder):
+            folder.rename(aside)
     except OSError as error:
         raise JournalError(f"{folder} cannot be moved aside: {error.strerror}") from None
     return aside
@@ -355,7 +391,7 @@ def _tick(settings: Settings, record: Record) -> str | None:
 def _write_results(folder: Path, record: Record) -> str | None:
     """Write the result files, each completely or not at all. Return what went wrong."""
     try:
-        closing.keep_signed(folder)
+        aside.keep_signed(folder)
         for name, text in results.render(record).items():
             write_whole(folder / name, text)
     except OSError as error:

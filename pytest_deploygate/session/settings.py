@@ -20,7 +20,7 @@ from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import redact, weak
 from pytest_deploygate.session import base, bearing, scope, shipped, suites, timetable
 from pytest_deploygate.session import records as people
 from pytest_deploygate.session.asking import Asking, asking
@@ -40,7 +40,8 @@ _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Settings:
     """One run's settings. `expression` is that of `-m`; empty means the whole checklist.
 
-    `without` says in one line which shipped items the checklist does without; empty if it has all of them.
+    `without` says in one line which shipped items the checklist does without; empty if it has all of them. `options` are
+    those that a command needs to run this again, as they were given.
     """
 
     root: Path
@@ -63,6 +64,8 @@ class Settings:
     remarks: tuple[str, ...] = ()
     asking: Asking = field(default_factory=lambda: Asking({}))
     without: str = ""
+    weak_secrets: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     @property
     def scope_items(self) -> tuple[str, ...]:
@@ -99,6 +102,17 @@ class Settings:
 
 
 SETTINGS = pytest.StashKey[Settings]()
+
+
+def _given(config: pytest.Config) -> tuple[str, ...]:
+    """Return what says which platform, checklist and folder are meant. A path is joined to its option: see `_mistaken`."""
+    found = [(name, config.getoption(name)) for name in ("--inventory", "--checklist", "--deploygate-out")]
+    return tuple(
+        word
+        for name, value in found
+        if value
+        for word in ((f"{name}={value}",) if "/" in str(value) else (name, str(value)))
+    )
 
 
 def read(config: pytest.Config) -> Settings:
@@ -149,6 +163,10 @@ def read(config: pytest.Config) -> Settings:
         if forged := base.committed_results(tree, origin / OUT):
             raise pytest.UsageError(f"--records-from: {forged}")
     place = here / str(out) if out else origin / OUT / change
+    names = (function.test for function in functions)
+    weak_secrets = weak(
+        [checklist.file.read_text(), change, *names], "of the checklist, the change or a test"
+    )
     settings = Settings(
         root=root,
         loaded=loaded,
@@ -175,6 +193,12 @@ def read(config: pytest.Config) -> Settings:
         ),
         asking=asked,
         without=comparison.without(missing, ours, _NAMED) if missing else "",
+        weak_secrets=tuple(
+            f"the secret in {source} {why}, so it is masked only where it stands as a password could"
+            for source, why in weak_secrets.items()
+            if why.startswith("is a word")
+        ),
+        options=_given(config),
     )
     _check(settings)
     said = timetable.remarks(

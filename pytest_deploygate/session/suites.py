@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_deploygate.files import sha256
-from pytest_deploygate.session import declared, shipped
+from pytest_deploygate.session import declared, imported, shipped
 from pytest_deploygate.session.asking import Asking
 from pytest_deploygate.session.declared import Function, TestFile
 
@@ -35,9 +35,9 @@ def items_by_test(found: Sequence[Function]) -> dict[str, tuple[str, ...]]:
 
 
 def sources_of(config: pytest.Config) -> dict[str, str]:
-    """Return a digest for each test file of the repository, with its `conftest.py` files, and one for the shipped suites.
+    """Return a digest for each test file of the repository, and one for the shipped suites.
 
-    The keys are how the node ids of their tests begin.
+    That of a test file covers its `conftest.py` files and the repository's modules that these files import. The keys are how the node ids of their tests begin.
     """
     found: dict[str, str] = {}
     ours = []
@@ -46,17 +46,18 @@ def sources_of(config: pytest.Config) -> dict[str, str]:
             ours.append(test_file.sha256)
         elif test_file.functions:
             name = test_file.file.relative_to(config.rootpath).as_posix()
-            found[name] = sha256(
-                "".join([test_file.sha256, *_conftests(test_file.file, config.rootpath)]).encode()
-            )
+            conftests = list(_conftests(test_file.file, config.rootpath))
+            parts = [test_file.sha256, *(sha256(conftest.read_bytes()) for conftest in conftests)]
+            parts += imported.digests([test_file.file, *conftests], config.rootpath)
+            found[name] = sha256("".join(parts).encode())
     return {shipped.NODES: sha256("".join(ours).encode()), **found}
 
 
-def _conftests(file: Path, root: Path) -> Iterator[str]:
-    """Yield the digests of the `conftest.py` files that a test file sees."""
+def _conftests(file: Path, root: Path) -> Iterator[Path]:
+    """Yield the `conftest.py` files that a test file sees."""
     for folder in file.parents:
         if (conftest := folder / "conftest.py").is_file():
-            yield sha256(conftest.read_bytes())
+            yield conftest
         if folder == root:
             return
 

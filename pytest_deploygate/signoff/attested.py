@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pytest_deploygate.files import read_regular, sha256
+from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.files.yaml import reader
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.signoff import folder
@@ -43,7 +43,7 @@ def altered(root: Path, paths: Collection[str], items: Collection[str]) -> Itera
 def _record(file: Path) -> Mapping[str, object]:
     # The digest of the record itself is compared elsewhere, so a file that is no longer an attestation is caught there.
     try:
-        read = YAML(typ="safe", pure=True).load(read_regular(file))
+        read = reader("safe").load(bounded.text(file))
     except (OSError, YAMLError, ValueError):
         return {}
     return read if isinstance(read, Mapping) else {}
@@ -60,7 +60,7 @@ def _why(root: Path, file: str, sha: str) -> str:
     if not folder.inside(file):
         return "is outside the repository"
     try:
-        there = sha256(read_regular(root / file))
+        there = sha256(bounded.read(root / file, bounded.MADE))
     except (FileNotFoundError, NotADirectoryError):
         return f"is missing below {root}"
     except OSError as error:

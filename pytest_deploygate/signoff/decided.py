@@ -15,7 +15,7 @@ from typing import Literal
 
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, What
-from pytest_deploygate.journal import GENESIS, Entry, segments
+from pytest_deploygate.journal import Entry, segments
 from pytest_deploygate.signoff import ssh
 from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check
 
@@ -71,28 +71,27 @@ def sign(event: Event, change: str, inventory: str, head: str, key: Path) -> str
 def read(entries: Sequence[Entry], allowed: Path | None, at: datetime) -> list[Decided]:
     """Return people's decisions in a journal with the state of their signatures. Raises JournalError, ssh.SshError."""
     found = []
-    for index, entry in enumerate(entries):
+    for entry in entries:
         if entry.kind != incident_log.KIND:
             continue
         event = incident_log.event(entry)
         if event.what is What.DECIDED and (event.by not in NOBODY or event.signature):
-            state, why = _checked(entries, index, event, allowed, at)
+            state, why = _checked(entries, entry, event, allowed, at)
             found.append(Decided(entry.seq, event, state, why))
     return found
 
 
 def _checked(
-    entries: Sequence[Entry], index: int, event: Event, allowed: Path | None, at: datetime
+    entries: Sequence[Entry], entry: Entry, event: Event, allowed: Path | None, at: datetime
 ) -> tuple[State, str]:
     if not event.signature:
         return "unsigned", "not signed: anybody who can write the journal may have written it"
-    begun = segments(entries[:index])
+    begun = [run for run in segments(entries) if run.seq < entry.seq]
     if not begun:
         return "altered", "it was ALTERED: there is no run before it"
     begin = begun[-1].begin
-    head = entries[index - 1].sha256 if index else GENESIS
     raw, armour = (
-        statement(event, begin["change"], begin["inventory"]["name"], head),
+        statement(event, begin["change"], begin["inventory"]["name"], entry.body["prev"]),
         event.signature.encode(),
     )
     made = ssh.made_by(raw, armour, NAMESPACE)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pytest_deploygate import journal
+from pytest_deploygate.decision import condensed
 from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.report import from_journal, results
@@ -117,11 +118,16 @@ def chain(raw: bytes, path: Path) -> tuple[Entry, ...]:
     entries, whole = journal.parse(raw, path)
     if whole != len(raw):
         raise JournalError(
-            f"{path}:{len(entries) + 1}: the last line is incomplete: the run was killed while writing it, or the line "
-            "was cut off. Run again with --resume"
+            f"{path}:{len(entries) + 1}: the last line is incomplete: the command was killed while writing it, or the line "
+            "was cut off. Run again with --resume, or write the report of what is whole: `deploygate report`"
         )
     if not entries:
         raise JournalError(f"{path} is empty")
+    if (point := condensed.untrue(entries)) is not None:
+        raise JournalError(
+            f"{path}:{point.seq}: this checkpoint does not say what the lines before it say; the record was edited. "
+            "Move the folder aside (--fresh) and run again"
+        )
     return tuple(entries)
 
 

@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode
 from pytest_deploygate.checklist import attestations, records, waivers
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.waivers import Waiver
-from pytest_deploygate.files import read_regular, write_whole
+from pytest_deploygate.files import bounded, write_whole
 from pytest_deploygate.problems import Problem
 from pytest_deploygate.signoff import ssh
 
@@ -37,7 +37,7 @@ def sign(root: Path, file: Path, role: str, key: Path) -> Path:
     if folder not in (attestations.FOLDER, waivers.FOLDER) or not shown.endswith((".yml", ".yaml")):
         raise NotSignedError(f"{file} is no record: name a file in attestations/ or waivers/ below {root}")
     try:
-        raw = read_regular(file)
+        raw = bounded.read(file)
         named = _roles(raw, shown, ("role",) if folder == attestations.FOLDER else PARTS)
         part = next((name for name, its in named.items() if its == slug(role)), None)
         if part is None:
@@ -94,7 +94,7 @@ def unsigned(root: Path, waiver: Waiver, allowed: Path, now: datetime) -> str:
         return f"there is no {allowed.name}, which says whose key may sign"
     file = root / waiver.file
     try:
-        raw = read_regular(file)
+        raw = bounded.read(file)
         keys = {}
         for part in PARTS:
             role = slug(getattr(waiver, part))
@@ -118,5 +118,4 @@ def unsigned(root: Path, waiver: Waiver, allowed: Path, now: datetime) -> str:
 
 
 def _read(signature: Path) -> bytes:
-    with signature.open("rb") as stream:
-        return stream.read(_MOST_BYTES)
+    return bounded.read(signature)

@@ -11,8 +11,8 @@ import pytest_deploygate
 from pytest_deploygate import journal
 from pytest_deploygate.checklist import attestations, waivers
 from pytest_deploygate.checklist.parser import slug
-from pytest_deploygate.decision import standing
-from pytest_deploygate.files import read_regular, sha256
+from pytest_deploygate.decision import standing, unfinished
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.model import Decision
 from pytest_deploygate.signoff import attested, folder
@@ -99,6 +99,17 @@ def of_change(stands: Stands, change: str) -> Iterator[Check]:
         yield Check("change", True, f"the folder was written for the change {written[0]}")
 
 
+def finished(taken: Taken, stands: Stands) -> Iterator[Check]:
+    """Check that no command was interrupted before it recorded all that it had to, and name the one that finishes it."""
+    try:
+        with shaped(taken.folder / journal.FILE):
+            text = unfinished.words(stands.entries, stands.change, stands.inventory)
+    except JournalError as error:
+        text = str(error)
+    if text:
+        yield Check("finished", False, text, BROKEN)
+
+
 def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
     """Compare every evidence file that a finding names, including earlier runs, with its digest."""
     try:
@@ -143,7 +154,8 @@ def results(taken: Taken, stands: Stands) -> Iterator[Check]:
     """Render the result files again from the journal and compare them, if this version wrote them."""
     for name in RESULTS:
         if name not in taken.results:
-            yield Check(_check_name(name), False, f"{name} is missing", BROKEN)
+            text = f"{name} is missing (`deploygate report --change {stands.change}` writes it again)"
+            yield Check(_check_name(name), False, text, BROKEN)
     if not stands.same_version:
         yield Check(
             "results",
@@ -166,10 +178,16 @@ def results(taken: Taken, stands: Stands) -> Iterator[Check]:
             yield Check(
                 _check_name(name),
                 False,
-                f"{name} does not match the journal: line {where} was altered, or the results are from another run "
-                f"(`deploygate report` writes them again)",
+                f"{name} does not match the journal: line {where} was altered, or the command that wrote the journal's last "
+                f"line ({_last(stands)}) was interrupted before it wrote the results: "
+                f"`deploygate report --change {stands.change}` writes them again",
                 BROKEN,
             )
+
+
+def _last(stands: Stands) -> str:
+    entry = stands.entries[-1]
+    return f"{entry.kind}, {entry.at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _check_name(name: str) -> str:
@@ -222,7 +240,7 @@ def _record_wrong(root: Path, path: str, sha: str) -> str:
     if not folder.inside(path):
         return f"{path}: the journal names a record outside the repository"
     try:
-        there = sha256(read_regular(root / path))
+        there = sha256(bounded.read(root / path))
     except (FileNotFoundError, NotADirectoryError):
         return f"{path} is missing below {root}; the run used it"
     except OSError as error:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate import journal
+from pytest_deploygate.decision import condensed
 from pytest_deploygate.journal import JournalError, utcnow
 from pytest_deploygate.signoff import decided, earlier, recorded, signatures, ssh
 from pytest_deploygate.signoff import folder as folders
@@ -86,6 +87,7 @@ def recorded_checks(taken: Taken) -> Iterator[Check]:
     stands, broken = _stands(taken)
     yield from broken
     if stands:
+        yield from recorded.finished(taken, stands)
         yield from recorded.evidence(taken, stands)
         yield from recorded.results(taken, stands)
 
@@ -95,7 +97,11 @@ def _stands(taken: Taken) -> tuple[Stands | None, tuple[Check, ...]]:
         stands = recorded.read(taken)
     except JournalError as error:
         return None, (Check("journal", False, str(error), BROKEN),)
-    return stands, (Check("journal", True, f"the chain of {len(stands.entries)} lines is intact"),)
+    intact = Check("journal", True, f"the chain of {len(stands.entries)} lines is intact")
+    if others := condensed.of_others(stands.entries):
+        text = f"not computed again: another version of pytest-deploygate wrote {others} of the journal's checkpoints"
+        return stands, (intact, Check("checkpoints", None, text))
+    return stands, (intact,)
 
 
 def _walk(
@@ -109,6 +115,7 @@ def _walk(
     if stands:
         yield from signatures.head(stands, found)
         yield from _decisions(taken, stands, allowed, at)
+        yield from recorded.finished(taken, stands)
         yield from recorded.evidence(taken, stands)
         yield from recorded.results(taken, stands)
         yield from signatures.digests(taken, stands, found)

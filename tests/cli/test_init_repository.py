@@ -244,6 +244,29 @@ def test_ci_names_the_change_after_branch_tag_or_ticket(repository, name, change
     assert '--change "${CHANGE:-$CI_COMMIT_REF_SLUG}"' in gitlab[".deploygate"]["script"][-1]
 
 
+def test_ci_ends_with_what_the_run_recorded(repository):
+    """pytest's own status is not believed; keys of digests stay out of artifacts."""
+    init()
+    github, gitlab = ci(repository)
+    steps = github["jobs"]["gate"]["steps"]
+    (number,) = [n for n, step in enumerate(steps) if step.get("run", "").startswith("pytest")]
+    assert steps[number + 1]["run"] == 'deploygate outcome --change "$CHANGE" --since "$BEGAN"'
+    assert steps[number + 1]["if"].startswith("always()")
+    assert gitlab[".deploygate"]["artifacts"]["exclude"] == ["deploygate-out/**/.key"]
+    programs = repository / "programs"
+    programs.mkdir()
+    for name in ("pytest", "deploygate"):
+        (programs / name).write_text('#!/bin/sh\nexit "$(cat "$0.status")"\n')
+        (programs / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "CI_COMMIT_REF_SLUG": "x", "PHASE": "p"}
+    for pytest_ends, outcome_ends, ends in ((0, 0, 0), (0, 25, 25), (1, 1, 1), (1, 0, 1), (22, 22, 22)):
+        (programs / "pytest.status").write_text(str(pytest_ends))
+        (programs / "deploygate.status").write_text(str(outcome_ends))
+        script = gitlab[".deploygate"]["script"][-1]
+        done = subprocess.run(["sh", "-e", "-c", script], env=env, check=False)
+        assert done.returncode == ends
+
+
 @pytest.mark.parametrize(
     ("address", "requirement"),
     [

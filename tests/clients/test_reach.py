@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -217,3 +218,40 @@ def test_without_a_connection_nothing_is_known_of_client_certificates(tmp_path) 
     found = client_control(place(endpoint, "127.0.0.1", TIMEOUT_S), endpoint)
     assert found.without.outcome == "unclear"
     assert found.with_certificate.outcome == "unclear"
+
+
+SILENT = """
+import sys
+from pathlib import Path
+from pytest_deploygate.clients import reach
+from pytest_deploygate.redaction import Secret
+Secret("hunter2-hunter2")
+reach.share(Path(sys.argv[1]))
+reach.asking("db.cluster")
+reach.silent("db1:5432", "no answer within 3 s to hunter2-hunter2")
+reach.silent("db2:5432", "no answer within 3 s")
+reach.heard("db2:5432")
+"""
+
+
+def test_another_process_of_the_run_does_not_try_again_what_was_silent(tmp_path):
+    """Each worker paid the timeout of a dead address again. A place that answered meanwhile may be tried."""
+    file = tmp_path / "silent.jsonl"
+    reach.share(file)
+    assert reach.known("db1:5432") is None
+    subprocess.run([sys.executable, "-c", SILENT, str(file)], check=True, timeout=60)
+    assert reach.known("db2:5432") is None
+    told = r"db1:5432: no answer within 3 s to \[secret\] \(tried by db.cluster"
+    with pytest.raises(reach.Silent, match=told), reach.attempt("db1:5432"):
+        pytest.fail("it was tried again")
+    reach.heard("db1:5432")
+    assert reach.known("db1:5432") is None
+    reach.begin()
+    assert "db1" in file.read_text()
+    assert "hunter2" not in file.read_text()
+
+
+def test_a_file_that_cannot_be_opened_leaves_each_process_its_own_memory(tmp_path):
+    reach.share(tmp_path / "missing" / "silent.jsonl")
+    reach.silent("db1:5432", "no answer")
+    assert str(reach.known("db1:5432")).startswith("db1:5432: no answer (tried at")

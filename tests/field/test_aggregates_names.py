@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from places import server_folder
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.aggregates.judge import judge
@@ -17,17 +15,6 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import Verdict
 
 NAMES = ["s", "f", "t", "q", "j", "b", "e", "state", "stored", "recomputed", "bucket", "key", "at", "n", "place", 'Odd "Name', "per%cent", "Größe"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scratch]:
-    made = Scratch(server_folder("dga-"))
-    try:
-        made.replica = lambda *_: None  # type: ignore[method-assign]
-        made.create()
-        yield made
-    finally:
-        made.destroy()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -61,24 +48,27 @@ def test_a_key_column_of_any_name(server: Scratch, tmp_path: Path, name: str, li
     assert bad.verdict is Verdict.FAIL, bad.reason
 
 
+HOUR = "date_trunc('hour', now())"
+
+
 @pytest.mark.parametrize(
-    ("bucket", "verdict", "words"),
+    ("bucket", "kept", "verdict", "words"),
     [
-        ("now() + interval '3 days'", Verdict.FAIL, "1 rows of agg.hourly are of buckets in the future"),
-        ("now() + interval '2 hours'", Verdict.FAIL, "in the future"),
-        (
-            "date_trunc('hour', now()) - interval '900 days'",
-            Verdict.PASS,
-            "1 rows are of buckets older than every raw row",
-        ),
-        ("date_trunc('hour', now())", Verdict.PASS, "not compared: 1 rows of agg.hourly from"),
-        ("date_trunc('hour', now()) - interval '2 hours'", Verdict.FAIL, "1 extra"),
+        ("now() + interval '3 days'", None, Verdict.FAIL, "1 rows of agg.hourly are of buckets in the future"),
+        ("now() + interval '2 hours'", None, Verdict.FAIL, "in the future"),
+        (f"{HOUR} - interval '900 days'", None, Verdict.INCONCLUSIVE, "write it as `raw_kept`"),
+        (f"{HOUR} - interval '900 days'", "60d", Verdict.PASS, "1 rows are of buckets older than every raw row"),
+        (f"{HOUR} - interval '61 days'", "60d", Verdict.PASS, "1 rows are of buckets older than every raw row"),
+        (f"{HOUR} - interval '59 days'", "60d", Verdict.FAIL, "but raw rows are kept for 60 d"),
+        (f"{HOUR} - interval '900 days'", "3650d", Verdict.FAIL, "they were removed too early, or nothing was aggregated"),
+        (HOUR, None, Verdict.PASS, "not compared: 1 rows of agg.hourly from"),
+        (f"{HOUR} - interval '2 hours'", None, Verdict.FAIL, "1 extra"),
     ],
-)
+)  # fmt: skip
 def test_buckets_without_a_source(
-    server: Scratch, tmp_path: Path, bucket: str, verdict: Verdict, words: str
+    server: Scratch, tmp_path: Path, bucket: str, kept: str | None, verdict: Verdict, words: str
 ) -> None:
-    """In the future nothing can have been aggregated; older ones outlive their raw rows and are named."""
+    """In the future nothing can have been aggregated; older ones may outlive their raw rows, where these are removed."""
     server.sql(
         "db1",
         f"""
@@ -95,7 +85,7 @@ def test_buckets_without_a_source(
         "relation": "agg.hourly", "bucket": "bucket", "width": "1h", "key": [], "source": "agg.raw", "time_column": "when",
         "recompute": "SELECT date_trunc('hour', \"when\") AS bucket, count(*) AS total FROM agg.raw"
                      ' WHERE "when" >= %(start)s AND "when" < %(end)s GROUP BY 1',
-        "schedule": {"crontab": str(tmp_path / "crontab"), "command": "refresh"}, "max_buckets": 50000, "max_age": "2h",
+        "schedule": {"crontab": str(tmp_path / "crontab"), "command": "refresh"}, "max_buckets": 50000, "max_age": "2h", "raw_kept": kept,
     })  # fmt: skip
     with closing(Cluster(server.database())) as cluster:
         found = judge(read(cluster, expected), expected)

@@ -168,6 +168,84 @@ def test_aaaa_fails_while_a_is_right(rcode, says):
 LOOP = ("app 60 CNAME www.example.test.", "www 60 CNAME app.example.test.")
 
 
+ROTATING = itertools.cycle(
+    [("192.0.2.10", "192.0.2.77"), ("192.0.2.200",), ("192.0.2.77", "192.0.2.10", "192.0.2.9")]
+)
+
+
+def rotating(asked, tcp):
+    """Answer other addresses of a block each time, as a load balancer does."""
+    lines = [f"app 60 A {address}" for address in next(ROTATING)]
+    return records(*ZONE, *lines)(asked, tcp)
+
+
+@pytest.mark.parametrize(
+    ("block", "verdict"),
+    [
+        (["192.0.2.0/24"], Verdict.PASS),
+        (["192.0.2.0/25", "192.0.2.128/25"], Verdict.PASS),
+        (["192.0.2.0/24", "2001:db8::/32"], Verdict.PASS),
+        (["192.0.2.10", "192.0.2.77", "192.0.2.200", "192.0.2.9"], Verdict.PASS),
+        (["192.0.2.0/25"], Verdict.FAIL),
+        (["192.0.2.10", "192.0.2.77"], Verdict.FAIL),
+        (["192.0.3.0/24"], Verdict.FAIL),
+    ],
+)
+def test_rotating_addresses(block, verdict):
+    """Within the block they pass, however often they change; one outside of it is named."""
+    wanted = DnsName.model_validate({"name": "app.example.test", "addresses": block})
+    seen = []
+    with zone(rotating, rotating) as settings:
+        seen = [of_name(settings, wanted) for _ in range(6)]
+    assert {one.verdict for one in seen} == {verdict}, seen
+    if verdict is Verdict.FAIL:
+        assert all("expected 192.0." in one.reason for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "lines", "verdict", "says"),
+    [
+        (["192.0.2.10", "2001:db8::10"], ["app 60 A 192.0.2.10"], Verdict.FAIL,
+         "returns 192.0.2.10 for app.example.test, but has no AAAA record, expected 2001:db8::10 too"),
+        (["192.0.2.10", "2001:db8::10"], ["app 60 AAAA 2001:db8::10"], Verdict.FAIL, "but has no A record, expected 192.0.2.10 too"),
+        (["192.0.2.10", "192.0.2.11", "2001:db8::10"], ["app 60 A 192.0.2.11", "app 60 AAAA 2001:db8::10"], Verdict.PASS, ""),
+        (["192.0.2.10", "2001:db8::/32"], ["app 60 A 192.0.2.10"], Verdict.PASS, ""),
+        # Addresses of which one is in a block of the other family, written otherwise.
+        (["192.0.2.10", "2001:DB8:0:0::10"], ["app 60 A 192.0.2.10", "app 60 AAAA 2001:db8::10"], Verdict.PASS, ""),
+    ],
+)  # fmt: skip
+def test_a_family_of_addresses_that_is_missing(addresses, lines, verdict, says, tmp_path):
+    """Who names an address of each family wants both: before the switch, and at it."""
+    keys = {"name": "app.example.test", "addresses": addresses}
+    with zone(records(*ZONE, *lines)) as settings:
+        judgement = of_name(settings, DnsName.model_validate(keys))
+        cutover = Cutover.model_validate(keys | {"within": "1s"})
+        found = propagation.watch(settings, cutover, tmp_path / "seen", lambda _: None)
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason
+    switched = judge_cutover.judge_cutover(found, cutover)
+    assert (switched.verdict is Verdict.FAIL) == (verdict is Verdict.FAIL), switched.reason
+    assert says.partition("but ")[2] in switched.reason
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("192.0.2.10/24", "write 192.0.2.10 if only it is meant, 192.0.2.0/24 if all 256 addresses are"),
+        ("2001:db8::1/64", "write 2001:db8::1 if only it is meant"),
+        ("0.0.0.0/0", "is every address, so no answer could be wrong"),
+        ("::/0", "is every address"),
+        ("10.0.0.1/0", "is one address within a block"),
+        ("192.0.2.0/33", "neither an address nor a CIDR block"),
+    ],
+)
+def test_a_block_covers_what_it_says(written, says):
+    """An address with a mask is not taken for all of its block, nor everything for a limit."""
+    with pytest.raises(ValueError, match="address") as refused:
+        DnsName.model_validate({"name": "app.example.test", "addresses": [written]})
+    assert says in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "lines",
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -153,3 +153,19 @@ def test_a_file_that_others_may_write_is_not_read_by_cron() -> None:
         GOOD, Cron("debian", unsafe="others than its owner may write it (mode 666)"), "/etc/cron.d/backup"
     )
     assert "mode 666" in found.wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "minutes"),
+    [
+        ("RANDOM_DELAY=45\n0 2 * * * full-backup\n", "cronie", 45),
+        ('RANDOM_DELAY = "300"\n0 2 * * * full-backup\n', "cronie", 300),
+        ("RANDOM_DELAY=10\nRANDOM_DELAY=20\n0 2 * * * full-backup\nRANDOM_DELAY=30\n", "cronie", 20),
+        ("RANDOM_DELAY=soon\n0 2 * * * full-backup\n", "cronie", 0),
+        # Only cronie knows it (crontab(5) of cronie).
+        ("RANDOM_DELAY=45\n0 2 * * * full-backup\n", "debian", 0),
+        ("RANDOM_DELAY=45\n0 2 * * * full-backup\n", "unknown", 0),
+    ],
+)
+def test_cronie_may_start_later_than_it_is_due(text: str, kind, minutes: int) -> None:
+    assert parsed(text, Cron(kind)).delay == timedelta(minutes=minutes)

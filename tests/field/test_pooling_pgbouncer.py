@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -15,11 +15,11 @@ from places import server_folder
 from scratch_cluster import Scratch, _free_ports, wait
 
 from pytest_deploygate.checks.pooling import judge
-from pytest_deploygate.checks.pooling.probe import capacity
+from pytest_deploygate.checks.pooling.probe import capacity, under_pressure
 from pytest_deploygate.checks.pooling.probe import pooler as read
 from pytest_deploygate.checks.pooling.section import Pooling
 from pytest_deploygate.clients.postgres.cluster import Cluster
-from pytest_deploygate.model import Judgement, Verdict
+from pytest_deploygate.model import CannotTell, Judgement, Verdict
 
 
 class Bouncer:
@@ -29,10 +29,9 @@ class Bouncer:
         self.server = server
         self.port = _free_ports(1)[0]
 
-    def asked(
-        self, databases: str, users: str = "", clients: tuple[str, ...] = (), **more: object
-    ) -> list[Judgement]:
-        """Return the judgements of pooler and capacity. `clients` are roles that are connected meanwhile."""
+    @contextmanager
+    def running(self, databases: str, users: str = "", settings: str = "") -> Iterator[None]:
+        """Start it with a configuration, and stop it."""
         folder = self.server.folder
         ports = {name: str(port) for name, port in self.server.ports.items()}
         (folder / "users.txt").write_text(
@@ -41,30 +40,48 @@ class Bouncer:
         (folder / "bouncer.ini").write_text(
             f"[databases]\n{databases.format(**ports)}\n[users]\n{users}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {self.port}\nauth_type = trust\nauth_file = {folder}/users.txt\nstats_users = gate\n"
-            f"pool_mode = transaction\ndefault_pool_size = 10\nlogfile = {folder}/bouncer.log\nunix_socket_dir =\n"
+            f"pool_mode = transaction\ndefault_pool_size = 10\nlogfile = {folder}/bouncer.log\nunix_socket_dir =\n{settings}\n"
         )
         user = ["--user", "postgres"] if os.getuid() == 0 else []
         run = subprocess.Popen(["pgbouncer", *user, str(folder / "bouncer.ini")], stderr=subprocess.DEVNULL)
-        held: list[psycopg.Connection] = []
         try:
-            login = {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
-            wait(lambda: psycopg.connect(**login, user="gate").close() or True, 10)
-            for role in clients:
-                held.append(psycopg.connect(**login, user=role))
-                held[-1].execute("SELECT 1")
-            own = {"name": "p", "host": "127.0.0.1", "port": self.port, **more}
-            section = Pooling.model_validate({"poolers": [own], "reserve": 0})
-            with closing(Cluster(self.server.database())) as cluster:
-                facts = read(cluster, section.poolers[0])
-                return [
-                    judge.judge_pooler(facts, section.poolers[0]),
-                    judge.judge_capacity(capacity(cluster, section), section),
-                ]
+            wait(
+                lambda: psycopg.connect(**self.login | {"dbname": "pgbouncer"}, user="gate").close() or True,
+                10,
+            )
+            yield
         finally:
-            for each in held:
-                each.close()
             run.send_signal(signal.SIGINT)
             run.wait(10)
+
+    @property
+    def login(self) -> dict[str, object]:
+        return {"host": "127.0.0.1", "port": self.port, "dbname": "postgres"}
+
+    def section(self, pressure: dict[str, object] | None = None, **more: object) -> Pooling:
+        own = {"name": "p", "host": "127.0.0.1", "port": self.port, **more}
+        return Pooling.model_validate({"poolers": [own], "reserve": 0, "pressure": pressure})
+
+    def asked(
+        self, databases: str, users: str = "", clients: tuple[str, ...] = (), **more: object
+    ) -> list[Judgement]:
+        """Return the judgements of pooler and capacity. `clients` are roles that are connected meanwhile."""
+        held: list[psycopg.Connection] = []
+        with self.running(databases, users):
+            try:
+                for role in clients:
+                    held.append(psycopg.connect(**self.login, user=role))
+                    held[-1].execute("SELECT 1")
+                section = self.section(**more)
+                with closing(Cluster(self.server.database())) as cluster:
+                    facts = read(cluster, section.poolers[0])
+                    return [
+                        judge.judge_pooler(facts, section.poolers[0]),
+                        judge.judge_capacity(capacity(cluster, section), section),
+                    ]
+            finally:
+                for each in held:
+                    each.close()
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +176,66 @@ def test_all_databases_of_one_server_count(
     _, room = bouncer.asked(databases)
     assert asked in room.reason, room.reason
     assert room.verdict is verdict, room.reason
+
+
+@pytest.mark.parametrize(
+    ("behind", "verdict", "words"),
+    [
+        ("db1", Verdict.INCONCLUSIVE, "GRANT EXECUTE ON FUNCTION pg_control_system() TO the gate's role"),
+        ("db2", Verdict.FAIL, "leads to a replica"),
+    ],
+)
+def test_where_the_identity_is_hidden_the_role_of_the_server_is_not(
+    bouncer: Bouncer, behind: str, verdict: Verdict, words: str
+) -> None:
+    function = "FUNCTION pg_control_system()"
+    bouncer.server.sql("db1", f"REVOKE EXECUTE ON {function} FROM PUBLIC")
+    try:
+        pooler, _ = bouncer.asked(f"postgres = host=127.0.0.1 port={bouncer.server.ports[behind]}")
+    finally:
+        bouncer.server.sql("db1", f"GRANT EXECUTE ON {function} TO PUBLIC")
+    assert pooler.verdict is verdict, pooler.reason
+    assert words in pooler.reason
+
+
+def test_a_role_that_the_server_refuses_leaves_it_open(bouncer: Bouncer) -> None:
+    """The console answers, but through the pooler nothing does."""
+    pooler, _ = bouncer.asked("postgres = host=127.0.0.1 port={db1} user=nobody_here")
+    assert pooler.verdict is Verdict.INCONCLUSIVE, pooler.reason
+    assert "whether p leads to the primary is unknown" in pooler.reason
+    assert "nobody_here" in pooler.reason
+
+
+@pytest.mark.parametrize(
+    ("most", "clients", "words"),
+    [
+        (5, 80, "accepts 5 clients in all (max_client_conn), no more than db1 itself (60 max_connections)"),
+        (60, 80, "raise max_client_conn and restart it"),
+        (60, 200, "accepts 60 clients in all"),
+        (70, 80, "80 clients exceed max_client_conn of p (70): lower `clients`"),
+    ],
+)
+def test_a_pooler_that_takes_too_few_clients_is_told_as_that(
+    bouncer: Bouncer, most: int, clients: int, words: str
+) -> None:
+    """Not as a pool that is too small, and lower clients only where that helps."""
+    section = bouncer.section({"clients": clients, "opt_in": "scratch"})
+    with (
+        bouncer.running(HERE, settings=f"max_client_conn = {most}"),
+        closing(Cluster(bouncer.server.database())) as cluster,
+        pytest.raises(CannotTell) as told,
+    ):
+        under_pressure(cluster, section, section.poolers[0], "scratch", allowed=True)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize("most", [80, 200])
+def test_a_pooler_that_takes_enough_clients_is_put_under_pressure(bouncer: Bouncer, most: int) -> None:
+    section = bouncer.section({"clients": 70, "opt_in": "scratch"})
+    with (
+        bouncer.running(HERE, settings=f"max_client_conn = {most}"),
+        closing(Cluster(bouncer.server.database())) as cluster,
+    ):
+        found = under_pressure(cluster, section, section.poolers[0], "scratch", allowed=True)
+    assert found.record is not None
+    assert (found.record.facts.clients, found.record.facts.answers > 0) == (70, True)

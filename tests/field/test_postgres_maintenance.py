@@ -44,6 +44,7 @@ def judged(server: Scratch, **settings: object) -> Judgement:
             "max_connections": 60,
             "preload": [],
             "extensions": {},
+            "login_rules": False,
         }
         wanted = {k: v for k, v in asked.items() if k in ClusterSettings.model_fields}
         return judge_server(state, ClusterSettings.model_validate(wanted))

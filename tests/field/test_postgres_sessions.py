@@ -30,6 +30,12 @@ def server() -> Iterator[Scratch]:
         (made.folder / "password").write_text("right")
         made.replica = lambda *_: None  # type: ignore[method-assign]
         made.create("fsync = on", "password_encryption = 'scram-sha-256'")
+        made.run(
+            "/usr/bin/openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=db1",
+            "-keyout", "db1/server.key", "-out", "db1/server.crt",
+        )  # fmt: skip
+        made.sql("db1", "ALTER SYSTEM SET ssl = on")
+        made.sql("db1", "SELECT pg_reload_conf()")
         made.sql("db1", "ALTER ROLE gate PASSWORD 'right'; CREATE ROLE app LOGIN")
         yield made
     finally:
@@ -50,10 +56,9 @@ def granted(server: Scratch) -> Iterator[None]:
     server.sql("db1", REVOKE)
 
 
-def judged(server: Scratch, **more: object) -> Judgement:
-    with closing(
-        Cluster(server.database(replicas=None, password=f"file:{server.folder}/password"))
-    ) as cluster:
+def judged(server: Scratch, *, user: str = "gate", **more: object) -> Judgement:
+    asked = {"replicas": None, "password": f"file:{server.folder}/password", "user": user}
+    with closing(Cluster(server.database(**asked))) as cluster:
         state = server_state(cluster, cluster.primary)
         asked = {"version": state.version, "checksums": False, "memory": "8GB", "preload": [], **more}
         return judge_server(state, ClusterSettings.model_validate(asked))
@@ -70,6 +75,11 @@ OWN = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha
         ("hostnossl all all ::/0 trust\nhost all all all trust\n", "from ::/0 into all without a password (trust) (and 1 more"),
         ("hostnossl replication all samenet trust\n", "from samenet into replication"),
         ("host all all .example.com trust\n", "from .example.com"),
+        ("hostssl all all 10.0.0.0/8 trust clientcert=verify-ca\n", "from 10.0.0.0/8"),
+        ("host all app all reject\nhost all all 10.0.0.0/8 trust\n", "line 4 lets all from 10.0.0.0/8"),
+        ("host all all 10.1.0.0/16 reject\nhost all all 10.0.0.0/8 trust\n", "line 4 lets all from 10.0.0.0/8"),
+        ("hostssl all all all scram-sha-256\nhost all all all trust\n", "line 4 lets all from all into all"),
+        ("host all all all scram-sha-256\nhost replication all all trust\n", "line 4 lets all from all into replication"),
     ],
 )  # fmt: skip
 def test_other_hosts_that_are_trusted_fail(server: Scratch, granted: None, more: str, words: str) -> None:
@@ -89,6 +99,11 @@ def test_other_hosts_that_are_trusted_fail(server: Scratch, granted: None, more:
         ("# host all all 0.0.0.0/0 trust\n", []),
         ("local all all trust\nhost all all ::1/128 trust\nhost all all samehost trust\n", []),
         ("host all all 10.0.0.7/32 trust\n", ["10.0.0.7/32"]),
+        # The first line that matches decides: what comes after it lets nobody in.
+        ("host all all all scram-sha-256\nhost all all 10.0.0.0/8 trust\n", []),
+        ("host all all 10.0.0.0/8 reject\nhostssl shop all 10.1.0.0/16 trust\n", []),
+        ("host replication all all reject\nhost replication all 10.0.0.0/8 trust\n", []),
+        ("hostssl all all 10.0.0.0/8 trust clientcert=verify-full\n", []),
     ],
 )
 def test_what_is_no_trust_of_other_hosts_passes(
@@ -107,18 +122,75 @@ def test_what_is_no_trust_of_other_hosts_passes(
         (OWN, "the gate's own role is asked for its password"),
     ],
 )
-def test_where_the_file_is_hidden_the_finding_says_so(server: Scratch, rules: str, words: str) -> None:
+def test_where_the_file_is_hidden_nothing_is_known(server: Scratch, rules: str, words: str) -> None:
     """PostgreSQL shows pg_hba_file_rules to superusers and whom they let. What can be asked is our own login."""
     hba(server, rules)
     try:
         found = judged(server)
+        accepted = judged(server, login_rules=False)
     finally:
         hba(server, "host all all 127.0.0.1/32 trust\n")
-    assert found.verdict is Verdict.PASS, found.reason
-    notes = " ".join(found.notes)
-    assert "pg_hba.conf was not looked at" in notes
-    assert words in notes
-    assert "GRANT SELECT ON pg_hba_file_rules" in notes
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "pg_hba.conf was not looked at" in found.reason
+    assert words in found.reason
+    assert accepted.verdict is Verdict.PASS, accepted.reason
+    assert "pg_hba.conf was not looked at" in " ".join(accepted.notes)
+
+
+@pytest.mark.parametrize("quoted", ["gate", '"Gate keeper"'])
+def test_the_statements_of_the_finding_open_the_file(server: Scratch, quoted: str) -> None:
+    """Also each alone is not enough, and a role's name may need quotes."""
+    name = quoted.strip('"')
+    if name != "gate":
+        server.sql(
+            "db1",
+            f"DROP ROLE IF EXISTS {quoted}; CREATE ROLE {quoted} LOGIN PASSWORD 'right'; GRANT pg_monitor TO {quoted}",
+        )
+    try:
+        closed = judged(server, user=name).reason
+        statements = [f"{s};" for s in closed.partition("primary: ")[2].split(" (where")[0].split(";") if s]
+        assert len(statements) == 2
+        server.sql("db1", statements[0])
+        assert judged(server, user=name).verdict is Verdict.INCONCLUSIVE
+        server.sql("db1", statements[1])
+        assert judged(server, user=name).verdict is Verdict.PASS
+    finally:
+        server.sql("db1", REVOKE.replace("gate", quoted))
+        if name != "gate":
+            server.sql("db1", f"DROP OWNED BY {quoted}; DROP ROLE {quoted}")
+
+
+def test_a_line_for_tls_where_the_server_has_none_lets_nobody_in(server: Scratch, granted: None) -> None:
+    """PostgreSQL reads it and says that it cannot match: it is no mistake of the file, and decides nothing."""
+    server.sql("db1", "ALTER SYSTEM SET ssl = off")
+    try:
+        hba(server, f"{OWN}hostssl all all 0.0.0.0/0 trust\n")
+        found = judged(server)
+        assert found.verdict is Verdict.PASS, found.reason
+        hba(server, f"{OWN}hostssl all all all reject\nhost all all 10.0.0.0/8 trust\n")
+        assert "line 4 lets all from 10.0.0.0/8" in judged(server).reason
+    finally:
+        server.sql("db1", "ALTER SYSTEM SET ssl = on")
+        server.sql("db1", "SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("host all all 10.0.0.0/99 scram-sha-256", "invalid CIDR mask"),
+        ("host all all 10.0.0.0/8 scram", "invalid authentication method"),
+        ("hosst all all all scram-sha-256", "invalid connection type"),
+        ("host all all", "end-of-line before IP address"),
+    ],
+)
+def test_a_file_that_the_server_refuses(server: Scratch, granted: None, line: str, words: str) -> None:
+    """The server goes on with its earlier rules, and does not start with this file."""
+    hba(server, f"{OWN}{line}\n")
+    found = judged(server)
+    assert found.verdict is Verdict.FAIL, found.reason
+    assert "pg_hba.conf line 3 is refused" in found.reason
+    assert words in found.reason
+    assert "does not start again" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -139,7 +211,7 @@ def test_a_session_idle_in_its_transaction(server: Scratch, statement: str, limi
         except psycopg.Error:
             assert held.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
         time.sleep(0.5)
-        found = judged(server, max_idle_in_transaction=limit)
+        found = judged(server, max_idle_in_transaction=limit, login_rules=False)
         held.rollback()
     assert found.verdict is verdict, found.reason
     if verdict is Verdict.FAIL:
@@ -152,17 +224,25 @@ def test_a_session_idle_outside_a_transaction_is_none(server: Scratch) -> None:
     with psycopg.connect(own, autocommit=True) as held:
         held.execute("SELECT 1")
         time.sleep(0.3)
-        found = judged(server, max_idle_in_transaction="100ms")
+        found = judged(server, max_idle_in_transaction="100ms", login_rules=False)
     assert found.verdict is Verdict.PASS, found.reason
 
 
-def test_sessions_that_hide_their_state_are_named(server: Scratch) -> None:
+@pytest.mark.parametrize(
+    ("hide", "show"),
+    [
+        ("REVOKE pg_monitor FROM gate; GRANT pg_read_all_settings TO gate", "GRANT pg_monitor TO gate; REVOKE pg_read_all_settings FROM gate"),
+        ("ALTER ROLE app SET track_activities = off", "ALTER ROLE app RESET track_activities"),
+    ],
+)  # fmt: skip
+def test_sessions_that_hide_their_state_are_not_taken_for_good(server: Scratch, hide: str, show: str) -> None:
     own = f"host=127.0.0.1 port={server.ports['db1']} dbname=postgres user=app"
-    server.sql("db1", "REVOKE pg_monitor FROM gate; GRANT pg_read_all_settings TO gate")
+    server.sql("db1", hide)
     try:
         with psycopg.connect(own) as held:
             held.execute("SELECT 1")
-            found = judged(server)
+            found = judged(server, login_rules=False)
     finally:
-        server.sql("db1", "GRANT pg_monitor TO gate; REVOKE pg_read_all_settings FROM gate")
-    assert "sessions are idle in a transaction was not seen" in " ".join(found.notes)
+        server.sql("db1", show)
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert "hide whether they are idle in a transaction: 1" in found.reason

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
 import pytest
-from places import server_folder
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.privacy.judge.audit_trail import judge_rights
@@ -38,17 +36,6 @@ AUDIT = AuditTrail.model_validate(
     {"table": "a.log", "role": {"user": "app"}, "operation": [{"sql": "SELECT 1"}], "query": "SELECT 1"}
 )
 DEFINER = "CREATE FUNCTION a.clean() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN {} END'; ALTER FUNCTION a.clean() OWNER TO keeper"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scratch]:
-    made = Scratch(server_folder("dgr2-"))
-    try:
-        made.replica = lambda *_: None  # type: ignore[method-assign]
-        made.create()
-        yield made
-    finally:
-        made.destroy()
 
 
 def judged(server: Scratch, change: str) -> Judgement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ import pytest
 from places import server_folder
 from scratch_cluster import Scratch, wait
 
+from pytest_deploygate.checks.privacy.judge.erasure import judge_erasure
+from pytest_deploygate.checks.privacy.probe.erasure import erase_person
 from pytest_deploygate.checks.privacy.probe.operations import new_subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.probe.sweep import sweep
@@ -153,6 +156,22 @@ def test_large_objects_are_named_as_not_searched(server: Scratch) -> None:
         server.sql("db1", "SELECT lo_unlink(4711)")
 
 
+def test_a_materialized_view_is_searched_once_it_has_rows(server: Scratch) -> None:
+    """One that was never filled holds nobody; reading it is an error, which is no reason to doubt the search."""
+    server.sql(
+        "db1",
+        f"CREATE TABLE public.w AS SELECT '{EMAIL}'::text AS t; CREATE MATERIALIZED VIEW public.v AS SELECT t FROM public.w WITH NO DATA",
+    )
+    try:
+        assert places(server) == {"public.w.t"}
+        server.sql("db1", "REFRESH MATERIALIZED VIEW public.v")
+        assert places(server) == {"public.w.t", "public.v.t"}
+        server.sql("db1", "DELETE FROM public.w")
+        assert places(server) == {"public.v.t"}
+    finally:
+        server.sql("db1", "DROP TABLE public.w CASCADE")
+
+
 @pytest.mark.parametrize(
     "form", ["plain", "rotated", "gz", "link", "utf-16-le", "utf-16-be", "utf-16", "url", "xz", "blank name"]
 )
@@ -226,3 +245,60 @@ def test_redis_databases_and_compressed_values(cache: SearchedRedis) -> None:
         client.set("packed", b"\x28\xb5\x2f\xfd" + b"x" * 20)
     with pytest.raises(CannotTell, match="packed is compressed with zstd"):
         keys_with(cache, PERSON.needles())
+
+
+LOGGING = {
+    "every statement": ("log_statement = 'all'", "log_parameter_max_length = -1"),
+    "slow statements with their values": ("log_min_duration_statement = 0", "log_parameter_max_length = -1"),
+    "failed statements with their values": ("log_parameter_max_length_on_error = -1",),
+    "plans": (
+        "session_preload_libraries = auto_explain", "auto_explain.log_min_duration = 0", "auto_explain.log_verbose = on",
+        "auto_explain.log_analyze = on",
+    ),
+    "statements as parsed": ("debug_print_parse = on", "debug_print_plan = on", "log_min_duration_statement = 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("logging", LOGGING)
+def test_a_search_leaves_no_trace_of_the_person_in_the_server_log(server: Scratch, logging: str) -> None:
+    """It would find itself there. The steps of this erasure name nobody, so all that could be found is the gate's own."""
+    log = server.folder / "db1.log"
+    asked = section(logs=[{"name": "server", "path": str(log)}], views=["public.broken"], logs_settle="0s")
+    server.sql(
+        "db1",
+        "CREATE TABLE public.w (t text); INSERT INTO public.w SELECT 'x' FROM generate_series(1, 3000);"
+        " CREATE VIEW public.broken AS SELECT (1 / length(t))::text FROM public.w; INSERT INTO public.w VALUES ('')",
+    )
+    for setting in LOGGING[logging]:
+        server.sql("db1", f"ALTER ROLE gate SET {setting}")
+    try:
+        before = log.stat().st_size
+        with closing(Cluster(server.database(replicas=None), "deploygate")) as cluster:
+            found = erase_person(cluster, asked)
+        added = log.read_bytes()[before:].decode()
+    finally:
+        server.sql("db1", "ALTER ROLE gate RESET ALL; DROP TABLE public.w CASCADE")
+    assert "division by zero" in added
+    assert "jsonb_each_text" in added
+    assert found.after is not None
+    assert (found.before.hits, found.after.hits) == ((), ())
+    token = found.email.removeprefix("deploygate-").partition("@")[0]
+    assert not {token, token[::-1]} & set(re.findall(r"\w+", added))
+
+
+def test_what_the_gate_kept_of_a_person_is_the_token_itself(server: Scratch) -> None:
+    """Also a run of an earlier version finds it, and erases who was left behind."""
+    asked = section(create=[{"sql": "SELECT pg_sleep(0)"}], logs_settle="0s")
+    table = "deploygate.deploygate_subjects"
+    with closing(Cluster(server.database(replicas=None), "deploygate")) as cluster:
+        erase_person(cluster, asked)
+        server.sql("db1", f"INSERT INTO {table} VALUES ('0123456789abcdef', now() - interval '1 hour')")
+        broken = section(
+            create=[{"sql": f"DO $$ BEGIN ASSERT (SELECT token ~ '^[0-9a-f]{{16}}$' FROM {table}); END $$"}]
+        )
+        found = erase_person(cluster, broken)
+    assert found.left_behind == 1
+    assert any(
+        f"left behind: the table {table}, without rows" in note for note in judge_erasure(found, broken).notes
+    )
+    assert server.sql("db1", f"SELECT count(*) FROM {table}") == [(0,)]

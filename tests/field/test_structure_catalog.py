@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from places import server_folder
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.structure.judge.tables import (
@@ -54,17 +52,6 @@ CREATE FUNCTION s.seen() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('DROP TABLE') EXECUTE FUNCTION s.seen();
 CREATE PUBLICATION p FOR TABLE s.t, s.r;
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Scratch]:
-    made = Scratch(server_folder("dgst-"))
-    try:
-        made.replica = lambda *_: None  # type: ignore[method-assign]
-        made.create()
-        yield made
-    finally:
-        made.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,11 @@ from project import GOOD, Project
 
 # The modules of a run stay loaded between runs in one process, so that each run starts quickly. Those that
 # a run imports lazily must stay too: pytester drops what a run imported, and would import it twice.
+import pytest_deploygate.report.terminal
 import pytest_deploygate.session.hooks
+import pytest_deploygate.session.html_table
 import pytest_deploygate.session.incident_actions
+import pytest_deploygate.session.run
 import pytest_deploygate.session.sign_off  # noqa: F401
 from pytest_deploygate import redaction
 

@@ -7,6 +7,8 @@ import base64
 import pytest
 from project import GOOD, Project
 
+from pytest_deploygate.signoff.verify import verify
+
 CANARY = "c4nary-in-the-c0al-mine"
 LEAKS = """
 SECRET = os.environ["CANARY"]
@@ -83,3 +85,36 @@ def test_output_without_a_secret_is_left_alone(project: Project) -> None:
     project.suite(GOOD.replace("def test_notes(gate):", "def test_notes(gate):\n    print('plain words')"))
     ran = project.run_process("-m", "phase2", "-rA", "--tb=long", CANARY=CANARY)
     assert "plain words" in ran.text
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "test",
+        "gate",
+        "json",
+        "lead",
+        "evidence",
+        "phase2",
+        "suites",
+        "migrations",
+        "verdict",
+        "journal.jsonl",
+    ],
+)
+def test_a_password_that_is_a_word_of_the_record_breaks_nothing(project: Project, word: str) -> None:
+    project.inventory(INVENTORY.replace("user: gate,", "user: reader,"))
+    project.suite(GOOD)
+    ran = project.run_process("-m", "phase2", CANARY=word)
+    assert ran.code == 0, ran.text
+    if len(word) > 4:
+        assert "the secret in env:CANARY is a word" in " ".join(ran.text.split())
+    items = [entry["id"] for entry in project.verdicts()["items"]]
+    assert items == ["a.servers", "a.tls", "b.migrations", "b.tables", "b.notes", "c.errors"]
+    assert not [
+        check.text for check in verify(project.out, None).checks if check.ok is False and check.code == 25
+    ]
+    assert "[secret]" not in (project.out / "journal.jsonl").read_text()
+    again = project.run_process("-m", "phase2", "--resume", CANARY=word)
+    assert "keeping 4 tests" in again.text
+    assert again.code == 0, again.text

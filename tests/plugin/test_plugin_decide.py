@@ -88,8 +88,8 @@ def test_bad_input_is_one_sentence_and_exit_4(red):
     [
         (("--plan", "--json"), ("plan", "--json"), 0),
         (("--json", "--plan"), ("plan", "--json"), 0),
-        (("--execute", "--confirm", "prod"), ("execute", "--confirm", "prod"), 1),
-        (("--after", "--done"), ("after", "--done"), 1),
+        (("--execute", "--confirm", "prod"), ("execute", "--confirm", "prod"), 4),
+        (("--after", "--done"), ("after", "--done"), 4),
         (("--execute", "--confirm", "prd"), ("execute", "--confirm", "prd"), 4),
         (("--after", "--confirm", "prod"), ("after", "--confirm", "prod"), 4),
     ],
@@ -109,18 +109,18 @@ def test_a_rollback_is_executed_and_followed_up_in_the_old_spelling(red):
     assert state(red) == "rolled back"
 
 
-def test_a_runbook_that_takes_too_long_is_exit_1_in_both_spellings(red):
+def test_a_runbook_that_takes_too_long_is_exit_4_in_both_spellings(red):
     change(red, "rollback:\n", "rollback:\n  rollback_within: 1ms\n")
     for word in ("plan", "--plan"):
         said = deploygate(red, "rollback", word)
-        assert (said.code, "does NOT fit" in said.text) == (1, True)
+        assert (said.code, "does NOT fit" in said.text) == (4, True)
 
 
 def test_what_cannot_be_now_says_why_and_what_comes_first(red):
     said = deploygate(red, "rollback", "execute", "--confirm", "prod")
-    assert (said.code, "decide rollback --role ROLE" in said.text) == (1, True)
+    assert (said.code, "decide rollback --role ROLE" in said.text) == (4, True)
     said = deploygate(red, "rollback", "after", "--done")
-    assert (said.code, "--done is for an incident that was rolled back" in said.text) == (1, True)
+    assert (said.code, "--done is for an incident that was rolled back" in said.text) == (4, True)
     assert deploygate(red, *BACK).code == 22
     assert deploygate(red, *HOLD).code == 21, "no step is done yet: it can be called off"
 
@@ -132,7 +132,7 @@ def test_a_rollback_that_is_half_done_cannot_be_called_off(red):
     for decision in (HOLD, ("decide", "go", *HOLD[2:])):
         said = deploygate(red, *decision)
         assert (said.code, "has begun (done: maintenance page on)" in " ".join(said.text.split())) == (
-            1,
+            4,
             True,
         )
 
@@ -203,7 +203,7 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{key}2"], check=True, timeout=20)
     stranger = deploygate(red, *HOLD, "--key", f"{key}2")
     assert (stranger.code, "it may not decide as deployment-lead" in " ".join(stranger.text.split())) == (
-        1,
+        4,
         True,
     )
     assert deploygate(red, *HOLD, "--key", str(key)).code == 21

@@ -205,7 +205,7 @@ def test_an_ordinary_test_beside_it(good, body, code):
     """A test without an item counts as in any pytest run: its failure is 1 if the decision is GO."""
     good.suite(f"@pytest.mark.phase2\ndef test_ordinary():\n    {body}\n", "test_more.py")
     assert good.run("-m", "phase2").code == code
-    assert good.verdicts()["decision"]["outcome"] == "GO"
+    assert good.verdicts()["decision"]["outcome"] == ("HOLD" if code else "GO")
 
 
 def test_a_file_that_cannot_be_collected(good):
@@ -268,7 +268,7 @@ def test_a_full_disk_is_incomplete_evidence(good) -> None:
     text, _ = process.communicate(timeout=120)
     ran = Ran(process.returncode, text)
     assert ran.code == 25, ran.text
-    assert "--change local --resume" in ran.text
+    assert "pytest -m phase2 --inventory prod --resume" in ran.text
     assert "Report: none" in ran.text
     assert not (good.out / "signoff.html").exists()
     assert "Traceback" not in ran.text
@@ -351,11 +351,9 @@ def test_the_closing_line_counts_tests_outside_the_checklist(good):
     assert "GO: proceed" not in ran.text
     assert "Exit code 0" not in ran.text
     assert "attach the report to the change ticket and proceed" not in ran.text
-    assert "Exit code 1: a test outside the checklist failed" in ran.text
-    assert (
-        "NOT GOOD AS A WHOLE (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in "
-        in last(ran)
-    )
+    assert "Exit code 1 (HOLD, a test outside the checklist failed)" in ran.text
+    assert "1 test outside the checklist failed: suites/test_more.py::test_other" in ran.text
+    assert "HOLD (exit code 1), 5 tests of the checklist, 1 other passed, 1 other failed in " in last(ran)
 
 
 @pytest.mark.parametrize("body", ["assert 0", "raise RuntimeError"])
@@ -365,8 +363,13 @@ def test_a_failure_beside_a_go_is_one_outcome(good, body, workers):
     good.suite(f"@pytest.mark.phase2\ndef test_ordinary():\n    {body}\n", "test_more.py")
     ran = good.run_process("-m", "phase2", *workers)
     assert ran.code == 1
-    assert ran.text.count("NOT GOOD AS A WHOLE") == 2, "the summary and the closing line"
+    assert ran.text.count("HOLD: do not proceed") == 1
     assert "GO:" not in ran.text
+    assert good.verdicts()["decision"]["outcome"] == "HOLD"
+    assert good.verdicts()["decision"]["exit_code"] == 1
+    assert "Do not proceed" in (good.out / "signoff.html").read_text()
+    again = good.run_process("-m", "phase2", "--deselect", "suites/test_more.py::test_ordinary", *workers)
+    assert again.code == 0, again.text
     assert "Exit code 0" not in ran.text
     assert "and proceed" not in ran.text
 
@@ -385,3 +388,16 @@ def test_a_status_that_another_plugin_sets_is_the_one_that_is_said(good):
     assert "Exit code 0" not in ran.text
     assert "Exit code 7" in ran.text
     assert "GO:" not in ran.text
+
+
+def test_next_is_typed_as_the_run_was(good):
+    """A change that nobody named is not named; paths and the folder are, or `--resume` would find another journal."""
+    elsewhere = good.path / "other.yml"
+    (good.path / "inventories" / "prod.yml").rename(elsewhere)
+    ran = good.run(
+        "-m", "phase2", "-k", "nothing", "--inventory=./other.yml", "--deploygate-out=out", gate=False
+    )
+    assert ran.code == 25, ran.text
+    told = " ".join(ran.text.replace("\\\n", " ").split())
+    assert "pytest -m phase2 --inventory=./other.yml --deploygate-out out --resume" in told
+    assert "--change" not in told

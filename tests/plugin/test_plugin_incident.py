@@ -93,7 +93,7 @@ def test_the_whole_way_back(deployed):
     said = " ".join(ran.text.split())
     assert "c.errors failed twice, passed before the change, and the old side is healthy now" in said
     assert state(deployed) == "assessing"
-    assert deploygate(deployed, "rollback", "execute", "--confirm", "prod").code == 1
+    assert deploygate(deployed, "rollback", "execute", "--confirm", "prod").code == 4
     assert deploygate(deployed, "rollback", "plan").code == 0
     plan = json.loads(deploygate(deployed, "rollback", "plan", "--json").text)
     assert [step["would"] for step in plan["steps"]] == [
@@ -213,7 +213,7 @@ def test_a_quick_fix_that_does_not_help_is_taken_back_and_not_tried_twice(deploy
     assert (deployed.path / "undone").exists()
     assert state(deployed) == "assessing"
     again = deploygate(deployed, "decide", "--quick-fix")
-    assert (again.code, "allows no more" in again.text) == (1, True)
+    assert (again.code, "allows no more" in again.text) == (4, True)
 
 
 def test_a_person_who_decides_says_who_and_why(deployed):
@@ -231,7 +231,7 @@ def test_without_an_incident_there_is_nothing_to_decide(project):
     (project.path / "version").write_text("1\n")
     project.run_process("-m", "golive")
     said = deploygate(project, "decide", "go", "--role", "deployment-lead", "--reason", "all is well")
-    assert (said.code, "no open incident" in said.text) == (1, True)
+    assert (said.code, "no open incident" in said.text) == (4, True)
 
 
 def test_a_run_may_execute_where_that_was_asked_for(deployed):

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import random
 import re
+import zlib
 from datetime import timedelta
 
 import sample
@@ -149,11 +150,18 @@ REASONS = {
 }
 
 
+#: What all items of phase4 fail for: one cause.
+DOWN = "db2 (db2.example.com:5432) cannot be used: connection refused; start it, or correct host and port in the inventory"
+
+
 def _measured(item: Item, verdict: Verdict) -> tuple[Finding, ...]:
     bad = verdict in (Verdict.FAIL, Verdict.WAIVED)
+    value = 6 + zlib.crc32(item.id.encode()) % 900 / 100
     reason = REASONS.get(
-        item.id, "measured value is 9.4, the limit is 5: look at the evidence for the rows concerned"
+        item.id, f"measured value is {value}, the limit is 5: look at the evidence for the rows concerned"
     )
+    if item.phase == "phase4":
+        reason = DOWN
     if verdict is Verdict.INCONCLUSIVE:
         reason = (
             "the worker that ran this check died after 12 s (signal 9), so nothing was measured: run it again"
@@ -167,7 +175,7 @@ def _measured(item: Item, verdict: Verdict) -> tuple[Finding, ...]:
         "app2" if bad else "",
         verdict,
         reason,
-        Reading("measured", 9.4 if bad else 2.1, "ms", "≤ 5 ms", not bad),
+        Reading("measured", value if bad else 2.1, "ms", "≤ 5 ms", not bad),
         Reading("samples", 3000),
         confirmed=bad,
         figures=FIGURES.get(item.id, ()),

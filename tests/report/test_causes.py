@@ -112,8 +112,12 @@ def test_one_host_that_is_down_is_one_cause_whatever_was_asked_of_it() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (result("x.one", (Verdict.FAIL, "same"), verdict=Verdict.FAIL),
-         result("x.two", (Verdict.FAIL, "same"), verdict=Verdict.FAIL)),
+        (result("x.one", (Verdict.FAIL, "5 of 9 rows are missing"), verdict=Verdict.FAIL),
+         result("x.two", (Verdict.PASS, "good"), (Verdict.FAIL, "5 of 9 rows are missing"), verdict=Verdict.FAIL)),
+        (result("x.one", (Verdict.FAIL, "5 of 9 rows are missing"), verdict=Verdict.FAIL),
+         result("x.two", (Verdict.FAIL, "6 of 9 rows are missing"), verdict=Verdict.FAIL)),
+        (result("x.one", (Verdict.WAIVED, "same"), verdict=Verdict.WAIVED),
+         result("x.two", (Verdict.WAIVED, "same"), verdict=Verdict.WAIVED)),
         (result("x.one", (Verdict.NOT_COVERED, "same")),
          result("x.two", (Verdict.INCONCLUSIVE, "same"), verdict=Verdict.INCONCLUSIVE)),
         (result("x.one", (Verdict.NOT_COVERED, "same")),
@@ -123,7 +127,7 @@ def test_one_host_that_is_down_is_one_cause_whatever_was_asked_of_it() -> None:
         (result("x.one", (Verdict.NOT_COVERED, "x.one has 3 rows")),
          result("x.two", (Verdict.NOT_COVERED, "x.one has 3 rows"))),
     ],
-    ids=["failed", "verdict", "one reason more", "deferred", "named"],
+    ids=["another target", "another number", "waived", "verdict", "one reason more", "deferred", "named"],
 )  # fmt: skip
 def test_what_is_not_the_same_is_not_one_cause(one: ItemResult, other: ItemResult) -> None:
     assert grouped(one, other, against=frozenset()) == [("x.one",), ("x.two",)]
@@ -197,3 +201,24 @@ def test_one_item_is_shown_as_before() -> None:
     assert not cause.shared
     assert isinstance(cause, Cause)
     assert "deploygate attest x.one --role" in terminal.text(of(*cause.results), width=200)
+
+
+def test_failed_items_share_a_server_that_cannot_be_used() -> None:
+    """Whatever each of them wanted there, and although only the first of them waited for it."""
+    again = f"{DOWN} (tried by x.one at 20:27:01 UTC and not again in this run)"
+    failed = [
+        result("x.one", (Verdict.FAIL, DOWN), verdict=Verdict.FAIL),
+        result("x.two", (Verdict.PASS, "good"), (Verdict.FAIL, f"indexes: {again}"), verdict=Verdict.FAIL),
+        result("x.three", (Verdict.FAIL, again), verdict=Verdict.FAIL),
+    ]
+    assert grouped(*failed) == [NAMES]
+    page = html.render(of(*failed))
+    assert "3 items (3 major), one cause" in page
+    assert all(name in page for name in NAMES)
+    assert grouped(*(dataclasses.replace(r, verdict=Verdict.INCONCLUSIVE) for r in failed)) == [NAMES]
+
+
+def test_failed_items_share_words_about_the_same_targets() -> None:
+    """Two items that one measurement fails."""
+    said = (Verdict.FAIL, "the certificate of www.example.com:443 has expired")
+    assert grouped(*(result(name, said, verdict=Verdict.FAIL) for name in NAMES[:2])) == [NAMES[:2]]

@@ -220,11 +220,29 @@ def test_items_of_one_dead_host_are_one_line_and_so_are_those_that_are_deferred(
     assert "inconclusive  7 items (" in text
 
 
+def test_failed_items_with_one_cause_are_one_entry_that_names_all_of_them() -> None:
+    """Eight items fail for one server: one reason to read, and no id is left out."""
+    down = "db2 (db2.example.com:5432) cannot be used: connection refused; start it"
+    record = _all(Verdict.FAIL, down)
+    failed = [result.item.id for result in record.items if result.verdict is Verdict.FAIL and result.in_scope]
+    text = terminal.text(record, width=200)
+    assert text.count(down) == 1
+    assert all(text.count(item) >= 1 for item in failed)
+    assert f"fail  {len(failed) - 1} items (" in text or f"fail  {len(failed)} items (" in text
+
+
 def test_a_long_reason_of_several_failed_items_is_said_once_and_named_afterwards() -> None:
     reason = "the certificate of app.example.com:443 expired 3 d ago; renew it with `certbot renew` on the edge host"
-    text = terminal.text(_all(Verdict.FAIL, reason), width=200)
+    record = _all(Verdict.FAIL, reason)
+    items = tuple(  # each has a target more, so they are no single cause
+        dataclasses.replace(r, findings=(*r.findings, dataclasses.replace(r.findings[0], target=r.item.id)))
+        if r.findings
+        else r
+        for r in record.items
+    )
+    text = terminal.text(dataclasses.replace(record, items=items), width=200)
     assert text.count(reason) == 1
-    assert "alerts, users (fail)" in text
+    assert "alerts, users, phase2." in text
     assert text.count("the same as phase2.") == 7
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
+from pytest_deploygate.session.fixtures import declared
 from pytest_deploygate.session.gate import Gate
 
 
@@ -101,3 +102,8 @@ def test_another_error_of_the_second_look_is_not_swallowed(gate):
     with pytest.raises(ZeroDivisionError):
         gate.judge_confirmed(judge, Seen(old=True), broken, "TLS 1.2")
     assert gate.findings == []
+
+
+def test_the_gate_takes_no_other_fixture():
+    """pytest makes several objects for each fixture of each test, which took longer than to judge."""
+    assert not declared()["gate"].arguments

@@ -42,7 +42,7 @@ def keys(tmp_path_factory) -> Path:
 
 
 def entry(event: Event, seq: int = 2) -> Entry:
-    body = json.loads(json.dumps(incident_log.to_json(event)))
+    body = json.loads(json.dumps(incident_log.to_json(event))) | {"prev": BEGUN.sha256}
     return Entry(seq, event.at.wall, incident_log.KIND, body, "b" * 64)
 
 
@@ -83,8 +83,9 @@ def test_one_altered_word_is_found_out(keys, key, value):
 def test_a_decision_of_another_change_or_another_line_does_not_count(keys):
     other = Entry(1, AT, "run", {**RUN, "change": "CHG-2"}, BEGUN.sha256)
     assert seen([other, signed(keys)], keys).state == "altered"
-    moved = Entry(1, AT, "run", RUN, "c" * 64)
-    assert seen([moved, signed(keys)], keys).state == "altered"
+    before, made = Entry(1, AT, "run", RUN, "c" * 64), signed(keys)
+    moved = Entry(2, AT, made.kind, {**made.body, "prev": before.sha256}, made.sha256)
+    assert seen([before, moved], keys).state == "altered"
 
 
 def test_a_key_that_may_not_or_that_nobody_vouches_for_is_not_trusted(keys):

@@ -25,7 +25,7 @@ ROLES = ("gate", "monitor", "plain")
 SETUP = """
 CREATE ROLE gate LOGIN; GRANT pg_monitor TO gate; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor;
 CREATE ROLE plain LOGIN; CREATE SCHEMA deploygate AUTHORIZATION gate; CREATE EXTENSION IF NOT EXISTS amcheck;
-GRANT EXECUTE ON FUNCTION bt_index_check(regclass) TO gate;
+GRANT EXECUTE ON FUNCTION bt_index_check(regclass), pg_hba_file_rules() TO gate; GRANT SELECT ON pg_hba_file_rules TO gate;
 CREATE SCHEMA app; SET timezone = 'UTC';
 CREATE TYPE app.mood AS ENUM ('good', 'bad');
 CREATE TABLE app.m (id bigint PRIMARY KEY, name text NOT NULL, mood app.mood NOT NULL DEFAULT 'good', amount numeric(10,2),

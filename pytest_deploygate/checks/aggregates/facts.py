@@ -56,5 +56,6 @@ class AggregateFacts:
     problem: str = ""
     without_source: int = 0
     older: int = 0
+    newest_older: datetime | None = None
     still_open: int = 0
     near: str = ""

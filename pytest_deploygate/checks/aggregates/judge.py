@@ -109,9 +109,11 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
     sampled = compared.buckets < compared.buckets_total
     of_all = f"{compared.buckets} of {compared.buckets_total} buckets compared" if sampled else "all compared"
     notes: tuple[str, ...] = (f"a sample: {of_all}; raise max_buckets to compare all",) if sampled else ()
+    orphans = _without_raw_rows(found, expected)
     if found.older:
         notes += (
-            f"{found.older} rows are of buckets older than every raw row: they cannot be recomputed any more",
+            orphans
+            or f"{found.older} rows are of buckets older than every raw row: they cannot be recomputed",
         )
     if found.still_open:
         notes += (
@@ -146,11 +148,33 @@ def _values(found: AggregateFacts, expected: Aggregate) -> Judgement:
             notes,
             confirmed=True,
         )
+    if orphans:
+        kept = expected.raw_kept is not None
+        reading = Reading("rows of buckets without raw rows", found.older, limit="0", ok=False)
+        return Judgement(
+            Verdict.FAIL if kept else Verdict.INCONCLUSIVE, orphans, (reading, *readings), confirmed=kept
+        )
     return Judgement(
         Verdict.PASS,
         f"{compared.rows} rows in {compared.buckets} buckets equal a recomputation ({of_all})",
         readings,
         notes,
+    )
+
+
+def _without_raw_rows(found: AggregateFacts, expected: Aggregate) -> str:
+    """Say that buckets are older than every raw row although their rows would be kept still; empty if there are none."""
+    if not found.older or found.newest_older is None:
+        return ""
+    said = f"{found.older} rows of {found.relation} are of buckets older than every raw row, the newest of {found.newest_older:%Y-%m-%d %H:%M} UTC"
+    if expected.raw_kept is None:
+        return f"{said}: they cannot be recomputed; if raw rows are removed at an age, write it as `raw_kept`, else find out what wrote them"
+    # A bucket is removed with its last row.
+    if found.newest_older + expected.width <= found.now - expected.raw_kept:
+        return ""
+    return (
+        f"{said}, but raw rows are kept for {words_for(expected.raw_kept)}: they were removed too early, or nothing was aggregated "
+        "there; find out which, and delete such buckets"
     )
 
 

@@ -41,6 +41,10 @@ class Aggregate(Section):
         ge=0,
         description="relative difference allowed between floats",
     )
+    raw_kept: Duration | None = Field(
+        default=None,
+        description="how long raw rows are kept: older buckets outlive them. Left out: no bucket may be older than every raw row",
+    )
     max_buckets: int = Field(
         default=2000,
         ge=1,

@@ -123,11 +123,33 @@ def is_new(server: NameAt, wanted: DnsName) -> bool:
 
 
 def fits(values: tuple[str, ...], wanted: DnsName) -> bool:
-    """Return whether all values are among the wanted ones: an address in a block, or the target."""
+    """Return whether all values are among the wanted ones (an address in a block, or the target), and no family is lacking."""
     if wanted.cname:
         return values == (wanted.cname.rstrip(".").lower(),)
+    return _within(values, wanted) and not lacking(values, wanted)
+
+
+def _within(values: tuple[str, ...], wanted: DnsName) -> bool:
     blocks = networks(wanted.addresses or [])
     return all(any(ip_address(value) in block for block in blocks) for value in values)
+
+
+def lacking(values: tuple[str, ...], wanted: DnsName) -> str:
+    """Say which kind of record an answer lacks whose addresses are as wanted otherwise; empty if it lacks none.
+
+    Servers that rotate return some addresses of many, but never drop all of a family. A block says where answers may be,
+    not that there are any.
+    """
+    if not values or wanted.cname or not _within(values, wanted):
+        return ""
+    there = {ip_address(value).version for value in values}
+    lost = [n for n in networks(wanted.addresses or []) if n.num_addresses == 1 and n.version not in there]
+    kind = "AAAA" if lost and lost[0].version == 6 else "A"
+    return (
+        f"has no {kind} record, expected {', '.join(str(n.network_address) for n in lost)} too"
+        if lost
+        else ""
+    )
 
 
 def says(server: NameAt) -> str:
@@ -166,7 +188,8 @@ class Observation:
 class Health:
     """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site.
 
-    `ours`: the request did not leave our own side (no route, a firewall here), so the control proves nothing.
+    `ours`: the request did not leave our own side (no route, a firewall here), so the control proves nothing. `lacking` is
+    what is wrong with the body of a 200, `unseen`: nothing is known of what it should contain.
     """
 
     place: str
@@ -176,6 +199,8 @@ class Health:
     problem: str = ""
     primary_status: int | None = None
     ours: bool = False
+    lacking: str = ""
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

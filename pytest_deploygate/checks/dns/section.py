@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, an_address
+from pytest_deploygate.fields.http import HttpRequest, Texts
 from pytest_deploygate.fields.types import (
     Duration,
     Each,
@@ -24,11 +25,23 @@ from pytest_deploygate.fields.types import (
 def _network(value: object) -> str:
     try:
         block = ip_network(str(value), strict=False)
-        return str(block.network_address if block.num_addresses == 1 else block)
+        at = ip_interface(str(value)).ip
     except ValueError:
         raise ValueError(
             f"{value!r} is neither an address nor a CIDR block; write for example 192.0.2.10 or 192.0.2.0/24"
         ) from None
+    if block.num_addresses == 1:
+        return str(at)
+    if at != block.network_address:
+        raise ValueError(
+            f"{value!r} is one address within a block: write {at} if only it is meant, {block} if all "
+            f"{block.num_addresses} addresses are"
+        )
+    if block.prefixlen == 0:
+        raise ValueError(
+            f"{value!r} is every address, so no answer could be wrong; name the block that is used"
+        )
+    return str(block)
 
 
 Network = Annotated[str, BeforeValidator(_network), WithJsonSchema({"type": "string"})]
@@ -74,7 +87,18 @@ class Standby(Section):
     path: str = Field(
         default="/health", description="path that answers 200 while it is healthy", pattern="^/"
     )
+    contains: Texts = Field(
+        default=[], description="text that the body of a healthy answer contains, or a list of such texts"
+    )
+    lacks: Texts = Field(
+        default=[], description="text that it must not contain: an error within an answer of 200, for example"
+    )
     tls: bool = Field(default=True, description="HTTPS; its certificate is judged with the endpoints")
+
+    @property
+    def answer(self) -> HttpRequest:
+        """What a healthy answer is."""
+        return HttpRequest(contains=self.contains, lacks=self.lacks)
 
 
 class DnsFailover(Section):
@@ -112,7 +136,7 @@ class DnsName(Section):
     addresses: list[Network] | None = Field(
         default=None,
         min_length=1,
-        description="addresses or CIDR blocks; every answer must be within one of them",
+        description="addresses or CIDR blocks; every answer must be within one of them, and have an address of each family of which single addresses are named",
     )
     cname: DomainName | None = Field(default=None, description="the target that the name is an alias of")
     caa: list[str] = Field(
@@ -130,7 +154,7 @@ class Cutover(Section):
 
     name: DomainName = Field(description="the name, without a final dot")
     addresses: list[Network] | None = Field(
-        default=None, min_length=1, description="the new addresses or blocks"
+        default=None, min_length=1, description="the new addresses or blocks, as for `names`"
     )
     cname: DomainName | None = Field(default=None, description="the new target")
     within: Duration = Field(

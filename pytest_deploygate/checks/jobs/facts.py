@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ScheduleFacts:
     A systemd timer has `last_due` (its last trigger) and `next_due` instead of expressions. `dues` are the times at which it
     was due by its calendar, oldest first; None if the host's systemd could not be asked, or if it has no calendar. `enabled` is false for a line that is
     commented out, a timer that is disabled or not active, or an inactive pg_cron job; `detail` says which.
-    `wrong` states why the scheduler rejects the entry.
+    `wrong` states why the scheduler rejects the entry. `delay` is by how much it may start later than it was due, at random.
     """
 
     kind: str
@@ -46,6 +46,7 @@ class ScheduleFacts:
     wrong: str = ""
     problem: str = ""
     dues: tuple[datetime, ...] | None = None
+    delay: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_
 __all__ = ["judge"]
 
 _CLOCKS = timedelta(minutes=5)
+#: systemd's default AccuracySec, which is not worth a word.
+_ACCURACY = timedelta(minutes=1)
 _SECONDS = re.compile(r"(\d+) seconds?")
 
 
@@ -123,7 +125,12 @@ def _last_run(job: str, facts: LastRunFacts, now: datetime) -> Judgement:
 
 def _in_time(measurement: JobFacts, criterion: BackupJob) -> Judgement:
     """Compare the last run with the latest time at which it was due, allowing for slack."""
-    job, finished, slack = measurement.job, measurement.last_run.finished, criterion.slack
+    job, finished = measurement.job, measurement.last_run.finished
+    delay = measurement.schedule.delay
+    slack = criterion.slack + delay
+    allowed = words_for(criterion.slack)
+    if delay > _ACCURACY:
+        allowed += f" and its own delay of up to {words_for(delay)}"
     try:
         due = last_due(measurement.schedule, measurement.now - slack)
     except (CronSimError, ValueError, KeyError, StopIteration) as error:
@@ -138,12 +145,12 @@ def _in_time(measurement: JobFacts, criterion: BackupJob) -> Judgement:
         )
     age, words = measurement.now - finished, due.strftime("%Y-%m-%d %H:%M %Z")
     reading = Reading(f"{job} age of last run", round(age.total_seconds()), "s",
-                      f"not before {words}, {words_for(slack)} slack", finished >= due)  # fmt: skip
+                      f"not before {words}, {allowed} slack", finished >= due)  # fmt: skip
     if finished < due:
         return Judgement(
             Verdict.FAIL,
             f"the last run of {job} ended {words_for(age)} ago, but it was due on {words} and the slack of "
-            f"{words_for(slack)} has passed: find out why the scheduler did not start it, then run it by hand",
+            f"{allowed} has passed: find out why the scheduler did not start it, then run it by hand",
             (reading,),
         )
     notes: tuple[str, ...] = ()
@@ -161,7 +168,7 @@ def last_due(schedule: ScheduleFacts, until: datetime) -> datetime | None:
     Raises CronSimError, ValueError or KeyError for an invalid time or zone.
     """
     if schedule.kind == "systemd":
-        if schedule.dues:
+        if schedule.dues is not None:
             return max((due for due in schedule.dues if due <= until), default=None)
         due, following = schedule.last_due, schedule.next_due
         if due is None or due <= until:

@@ -73,10 +73,15 @@ def judge_pooler(found: PoolerFacts, expected: Pooler) -> Judgement:
 
 
 def _behind(found: PoolerFacts) -> Judgement:
+    if found.behind_problem:
+        # A pause or a refusal, which is often the reason, is judged by itself.
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"whether {found.name} leads to the primary is unknown: {found.behind_problem}",
+            (Reading(f"{found.name} leads to", None, limit="primary", ok=False),),
+        )
     if not found.behind:
-        # Pauses and refusals are judged by themselves.
-        note = f"whether {found.name} leads to the primary was not seen: {found.behind_problem}"
-        return Judgement(Verdict.PASS, "", notes=(note,) if found.behind_problem else ())
+        return Judgement(Verdict.PASS, "")
     reading = Reading(f"{found.name} leads to", found.behind, limit="primary", ok=found.behind == "primary")
     if found.behind != "primary":
         what = "a replica, where nothing can be written" if found.behind == "replica" else "another cluster"

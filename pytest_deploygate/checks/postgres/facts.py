@@ -59,14 +59,30 @@ class CacheFacts:
     since: str = ""
 
 
+#: What lets a role see pg_hba.conf. Like all grants on system objects they hold in one database.
+SHOW_RULES = (
+    "GRANT SELECT ON pg_hba_file_rules TO {role};",
+    "GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO {role};",
+)
+
+
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """A line of pg_hba.conf by which clients log in without a password. `address` is as PostgreSQL shows it; empty: a socket."""
+class LoginRule:
+    """A line of pg_hba.conf, in the order of the file. `address` is a network, a name, or a word such as `all`; empty: a socket.
+
+    `kind` is `local`, `host`, `hostssl` or another of PostgreSQL's words. A line that does not parse has an `error` and no kind. One
+    with both cannot match, such as hostssl without TLS.
+    """
 
     line: int
-    address: str
-    databases: str
-    users: str
+    file: str = "pg_hba.conf"
+    kind: str = ""
+    databases: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    address: str = ""
+    method: str = ""
+    options: tuple[str, ...] = ()
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +101,9 @@ class ServerState:
 
     `checksum_failures` sums over the databases. `collations` are those whose library version changed since their
     indexes were built. `prepared` is the oldest prepared transaction: its name and age. `asynchronous` are roles and databases
-    with a synchronous_commit=off of their own. `trust` is None if pg_hba.conf is hidden; then `unasked` tells whether the
+    with a synchronous_commit=off of their own. `rules` is None if pg_hba.conf is hidden; then `unasked` tells whether the
     gate's role itself gets in from here without its password (None: not tried); `local`: its address is this host's own. `unseen_sessions` hide their state from us.
+    `role` is the gate's role as SQL writes it.
     """
 
     node: str
@@ -104,11 +121,12 @@ class ServerState:
     prepared: tuple[str, timedelta] | None
     hidden: tuple[str, ...] = ()
     asynchronous: tuple[str, ...] = ()
-    trust: tuple[Trust, ...] | None = None
+    rules: tuple[LoginRule, ...] | None = None
     unasked: bool | None = None
     local: bool = False
     idle: Idle | None = None
     unseen_sessions: int = 0
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

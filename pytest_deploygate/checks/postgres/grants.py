@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pytest_deploygate.checks.postgres.facts import SHOW_RULES
 from pytest_deploygate.fields.grants import BesideSql, Need, ReadEverything, Statement, Statistics
 from pytest_deploygate.fields.handed import Sections
 
@@ -24,8 +25,5 @@ def needs(sections: Sections) -> Iterator[Need]:
     yield BesideSql(
         ("db.cluster",), "a superuser's pg_checksums and a stopped server, only to add missing data checksums"
     )
-    if sections.get("expected_servers"):
-        yield BesideSql(
-            ("db.cluster",),
-            "optional: SELECT on pg_hba_file_rules and EXECUTE on pg_hba_file_rules(), to see logins without a password (trust)",
-        )
+    for statement in SHOW_RULES if sections.get("expected_servers") else ():
+        yield Statement(statement, ("db.cluster",), "to see whom pg_hba.conf lets in without a password")

@@ -54,7 +54,8 @@ class RightsFacts:
 class ErasureFacts:
     """One erasure from beginning to end. `after` is None if the erasure itself failed (`problem`).
 
-    `left_behind` counts persons of earlier, crashed runs that were erased now; `email` is the synthetic person's.
+    `left_behind` counts persons of earlier, crashed runs that were erased now; `email` is the synthetic person's. `kept_in`
+    is the table that holds the token until the erasure is done, and stays.
     """
 
     email: str
@@ -65,6 +66,7 @@ class ErasureFacts:
     problem: str = ""
     left_behind: int = 0
     lag: OwnLag = field(default_factory=OwnLag)
+    kept_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

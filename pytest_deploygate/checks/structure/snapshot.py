@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pytest_deploygate.files import bounded
 
 FORMAT = "deploygate-snapshot/2"
 _FIRST = "deploygate-snapshot/1"
@@ -87,15 +88,15 @@ def load_snapshot(path: Path) -> Structure:
     """Read a snapshot file. Raises ValueError, with what is wrong and how to create another."""
     again = "write it again with `deploygate snapshot`"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = bounded.from_json(bounded.read(path, bounded.MADE))
     except FileNotFoundError:
         raise ValueError(
             f"the snapshot {path} does not exist; write it with `deploygate snapshot`, review and commit it"
         ) from None
     except OSError as error:
         raise ValueError(f"the snapshot {path} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise ValueError(f"the snapshot {path} is not JSON; {again}") from None
+    except bounded.OddTextError as error:
+        raise ValueError(f"the snapshot {path}, line {error.line}, {error}; {again}") from None
     if not isinstance(document, dict) or document.get("format") not in (FORMAT, _FIRST):
         raise ValueError(f"{path} is not a snapshot of this version ({FORMAT}); {again}")
     try:

@@ -98,7 +98,8 @@ class WatchTarget(HttpRequest):
         if not self.url:
             return self.tcp or self.postgres or self.prometheus or ""
         asked = [] if self.method == "GET" else [self.method]
-        told = [repr(text) for text in self.contains] + ([f"/{self.matches}/"] if self.matches else [])
+        told = [repr(text) for text in self.contains] + [f"not {text!r}" for text in self.lacks]
+        told += [f"/{self.matches}/"] if self.matches else []
         sent = [f"sending {self.sent!r}"] if self.sent is not None else []
         sent += [f"{name}: {value}" for name, value in sorted(self.headers.items())]
         return " ".join([*asked, self.url, ",".join(map(str, self.status)), *told, *sent])

@@ -13,6 +13,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.cli.shared import folders, options
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
+from pytest_deploygate.decision import condensed
 from pytest_deploygate.report import changes, from_journal, words
 from pytest_deploygate.report.changes import Change, Kind
 from pytest_deploygate.report.leaving import leaving
@@ -54,7 +55,7 @@ def diff(before: str, after: str, as_json: bool, exit_code: bool) -> None:
         raise SystemExit(1)
 
 
-def _read(named: str) -> tuple[Record, changes.History]:
+def _read(named: str) -> tuple[Record, condensed.Numbers]:
     """Read a change with the numbers of its earlier runs. Raises Refused (exit 4)."""
     path = Path(named)
     folder = path if (path / journal.FILE).is_file() else folders.of(named, None, find_root(Path.cwd()))
@@ -64,7 +65,7 @@ def _read(named: str) -> tuple[Record, changes.History]:
             raise Refused(f"{folder} has no journal: nothing to compare")
         record = from_journal.build(entries)
         runs = journal.segments(entries)
-        return record, from_journal.history(runs[:-1])
+        return record, condensed.numbers(entries, runs[-1])
     except journal.JournalError as error:
         raise Refused(str(error)) from None
 

@@ -17,7 +17,8 @@ from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
 from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.cli.show import issue_list
-from pytest_deploygate.model import Severity, Verdict
+from pytest_deploygate.files import bounded
+from pytest_deploygate.model import Severity, Verdict, option_of
 from pytest_deploygate.problems import nearest
 
 
@@ -86,10 +87,10 @@ def _only_closed(bad: _Bad, log: IssueLog) -> bool:
 def _verdicts(folder: Path, change: str) -> list[dict[str, Any]]:
     path = folder / "verdicts.json"
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))["items"]
+        items = bounded.from_json(bounded.read(path, bounded.MADE))["items"]
     except FileNotFoundError:
         raise click.UsageError(
-            f"there is no {path}: run `pytest -m PHASE --inventory NAME --change {change}` first"
+            f"there is no {path}: run `pytest -m PHASE --inventory NAME{option_of(change)}` first"
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
         raise click.UsageError(f"{path} cannot be read; run the gate again, which rewrites it") from None

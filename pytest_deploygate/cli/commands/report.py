@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate import journal
-from pytest_deploygate.cli.shared import folders, options
-from pytest_deploygate.cli.shared.root import find_root
-from pytest_deploygate.files import write_whole
+from pytest_deploygate.cli.shared import journals, options
+from pytest_deploygate.files import holds, write_whole
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.exports.formats import FORMATS
 from pytest_deploygate.report.record import Record
+from pytest_deploygate.signoff import aside
 
 
 @click.command()
@@ -41,15 +40,17 @@ def report(change: str, out: Path | None, form: str | None, output: Path | None,
         raise click.UsageError("--output needs --format")
     if form and not output and as_json:
         raise click.UsageError("--json and --format cannot share standard output: add --output FILE")
-    folder = folders.of(change, out, find_root(Path.cwd()))
-    try:
-        entries, _ = journal.read(folder)
+    folder = journals.folder_of(change, out)
+    entries = journals.read(folder)
+    with journals.plainly():
         record = from_journal.build(entries)
-        written = _export(record, form, output) if form else _results(record, folder)
-    except journal.JournalError as error:
-        raise click.ClickException(str(error)) from None
+    try:
+        if form:
+            written = _export(record, form, output)
+        else:
+            record, written = _results(folder)
     except OSError as error:
-        raise click.ClickException(
+        raise journals.Damaged(
             f"{error.filename or output or folder} cannot be written: {error.strerror}"
         ) from None
     decision = record.decision.outcome.value if record.decision else "none"
@@ -61,10 +62,17 @@ def report(change: str, out: Path | None, form: str | None, output: Path | None,
         click.echo(f"{output}: {form}, decision {decision}", err=True)
 
 
-def _results(record: Record, folder: Path) -> list[str]:
-    for name, text in results.render(record).items():
-        write_whole(folder / name, text)
-    return list(results.NAMES)
+def _results(folder: Path) -> tuple[Record, list[str]]:
+    """Write the results while no run writes, after what a killed command left half done. Raises OSError."""
+    journals.finish(folder)
+    with journals.held(folder) as writer:
+        record = from_journal.build(writer.entries)
+        rendered = results.render(record)
+        if any(not holds(folder / name, text) for name, text in rendered.items()):
+            aside.keep_signed(folder)
+        for name, text in rendered.items():
+            write_whole(folder / name, text)
+    return record, list(results.NAMES)
 
 
 def _export(record: Record, form: str, output: Path | None) -> list[str]:

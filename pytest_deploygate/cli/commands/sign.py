@@ -11,7 +11,7 @@ import click
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checklist.vocabulary import time_words
-from pytest_deploygate.cli.shared import folders, options
+from pytest_deploygate.cli.shared import folders, journals, options
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff import record_files
@@ -94,7 +94,8 @@ def sign(
     if record is not None:
         _sign_record(record, role, key, as_json)
         return
-    folder = folders.of(change, out, find_root(Path.cwd()))
+    folder = journals.folder_of(change, out)
+    journals.finish(folder)
     try:
         signed = sign_folder(
             folder,

@@ -10,7 +10,7 @@ import click
 
 from pytest_deploygate.checklist.records import parse_time
 from pytest_deploygate.checklist.vocabulary import time_words
-from pytest_deploygate.cli.shared import folders, options
+from pytest_deploygate.cli.shared import folders, journals, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.report.leaving import leaving
@@ -80,7 +80,7 @@ def verify(
         folders.roles(roles),
         root=root,
         at=_moment(moment),
-        change=change if folder is None or _said_change() else "",
+        change=change if folder is None or journals.said_change() else "",
     )
     if as_json:
         click.echo(leaving(json.dumps(as_plain(result), indent=1, ensure_ascii=False)))
@@ -88,12 +88,6 @@ def verify(
         for line in _lines(result, everything=everything):
             click.echo(leaving(line))
     raise SystemExit(result.exit_code)
-
-
-def _said_change() -> bool:
-    """Tell whether `--change` was given, beside a folder."""
-    source = click.get_current_context().get_parameter_source("change")
-    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _allowed(given: Path | None, root: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +13,11 @@ from pathlib import Path
 
 import click
 
-from pytest_deploygate import git, journal
+from pytest_deploygate import git
 from pytest_deploygate.checklist import committed
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.checks.way_back import section as way_back
-from pytest_deploygate.cli.shared import folders, inventories, outcome
+from pytest_deploygate.cli.shared import inventories, journals, outcome
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
@@ -24,8 +25,8 @@ from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.journal import Entry, JournalError, Writer, segments, utcnow
 from pytest_deploygate.moments import present
 from pytest_deploygate.problems import nearest
-from pytest_deploygate.redaction import redact
-from pytest_deploygate.rollback import hooks, situation
+from pytest_deploygate.redaction import redact, weak
+from pytest_deploygate.rollback import finishing, hooks, situation
 from pytest_deploygate.rollback.hooks import Hooks
 from pytest_deploygate.signoff import decided
 from pytest_deploygate.signoff.decided import Decided
@@ -34,7 +35,7 @@ from pytest_deploygate.signoff.ssh import SshError
 
 def role(given: str, entries: Sequence[Entry]) -> str:
     """Return a role as records name it. Raises Refused with the nearest role of the checklist and the contacts."""
-    with plainly():
+    with journals.plainly():
         begin = segments(entries)[-1].begin
     known = [slug(str(name)) for name in begin["checklist"]["roles"]]
     known += [slug(str(contact["role"])) for contact in begin.get("contacts", ())]
@@ -59,11 +60,11 @@ def decisions(entries: Sequence[Entry]) -> list[Decided]:
     root = find_root(Path.cwd())
     # An allowed-signers file that nobody committed lists nobody: whoever is here may have written it.
     aside = committed.uncommitted(root, git.work_tree(root), [committed.SIGNERS]).get(committed.SIGNERS)
-    with plainly():
+    with journals.plainly():
         try:
             found = decided.read(entries, None if aside else root / committed.SIGNERS, utcnow())
         except SshError as error:
-            raise click.ClickException(f"signatures of decisions cannot be checked: {error}") from None
+            raise Refused(f"signatures of decisions cannot be checked: {error}") from None
     return [
         replace(one, why=f"{one.why} that counts ({aside})") if aside and one.state == "untrusted" else one
         for one in found
@@ -76,7 +77,7 @@ def refuse_altered(entries: list[Entry], *, acting: bool = False) -> None:
     To act on the newest decision (`acting`), it must count: its key must be allowed, and if the inventory says
     `signed_decisions` it must be signed, since whoever can write the journal could remove a signature.
     """
-    with plainly():
+    with journals.plainly():
         incident = situation.now(entries).incident
     events = incident.events if incident and not incident.over else ()
     mine = [one for one in decisions(entries) if one.event in events]
@@ -102,48 +103,34 @@ class Altered(click.ClickException):
     exit_code = 25
 
 
-def folder_of(change: str, out: Path | None) -> Path:
-    """Return the change's folder. Raises Refused (exit 4)."""
-    folder = folders.of(change, out, find_root(Path.cwd()))
-    if out is None and (other := folders.written_for(folder)) not in ("", change):
-        raise Refused(
-            f"{folder} was written for the change {other}, not for {change}: it is a copy, or was renamed; "
-            f"name --change {other}, or move the folder aside"
-        )
-    return folder
-
-
-def read(folder: Path) -> list[Entry]:
-    """Read the journal. Raises click.ClickException."""
-    with plainly():
-        return journal.read(folder)[0]
-
-
 @contextmanager
-def writing(folder: Path) -> Iterator[Writer]:
+def writing(folder: Path, *, finishing_first: bool = True) -> Iterator[Writer]:
     """Hold the journal for writing, so that no run and no other command of this change writes to it.
 
-    What was added is in the report, too, when the journal is released: `deploygate verify` compares the two.
+    What was added is in the report, too, when the journal is released: `deploygate verify` compares the two. With
+    `finishing_first` a rollback that was killed after its last step gets its outcome before anything else.
     """
-    with plainly():
-        writer = Writer(folder)
+    with journals.held(folder) as writer:
         there = len(writer.entries)
         try:
+            if finishing_first:
+                _finish(writer)
             yield writer
         finally:
             if len(writer.entries) > there:
                 with contextlib.suppress(JournalError):  # the next command that reads it reports the error
                     outcome.render(writer, folder)
-            writer.close()
 
 
-@contextmanager
-def plainly() -> Iterator[None]:
-    """Turn an error of the journal into one sentence."""
-    try:
-        yield
-    except JournalError as error:
-        raise click.ClickException(str(error)) from None
+def _finish(writer: Writer) -> None:
+    """Record the outcome of a rollback whose command was killed before it did, and say so."""
+    if found := journals.half_done(writer.entries):
+        finishing.finish(writer, hooks_of_repository(Complaints(writer)))
+        ended = "rolled back and verified" if found.verified else "the rollback failed"
+        click.echo(
+            f"{found.name} was interrupted after its last step; its outcome is recorded now: {ended} ({found.why})",
+            err=True,
+        )
 
 
 def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
@@ -168,13 +155,14 @@ def act_on_clocks(writer: Writer, folder: Path) -> list[Event]:
 
 def inventory_of(entries: list[Entry], given: str | None) -> Loaded:
     """Return the inventory of the change's last run, or the one given. Raises Refused (exit 4)."""
-    with plainly():
+    with journals.plainly():
         name = situation.now(entries).inventory
     loaded = inventories.read(given or name)
     if loaded.inventory.name != name:
         raise Refused(
             f"the last run of this change used the inventory {name!r}, and {loaded.file} is {loaded.inventory.name!r}"
         )
+    weak([json.dumps(segments(entries)[-1].begin, ensure_ascii=False, default=str)])
     return loaded
 
 

@@ -99,6 +99,7 @@ def _filled(text: str, phases: Sequence[str], folder: str, requirement: str) -> 
         "@FIRST@": phases[0],
         "@FOLDER@": _quoted(folder),
         "@RESULTS@": _quoted(results),
+        "@KEYS@": _quoted(f"{results}**/.key"),
         "@JUNIT@": _quoted(f"{results}*/junit.xml"),
         "@INSTALL@": requirement,
     }

@@ -11,6 +11,7 @@ from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.cli.shared import arguments
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.files import bounded
 from pytest_deploygate.problems import nearest
 
 OUT = "deploygate-out"
@@ -22,11 +23,7 @@ def of(change: str, given: Path | None, root: Path) -> Path:
         if not given.is_dir():
             raise Refused(f"there is no folder {given}")
         return given
-    try:
-        arguments.check_change(change)
-    except click.UsageError as error:
-        raise Refused(error.message) from None
-    folder = root / OUT / change
+    folder = place(change, root)
     if not folder.is_dir():
         others = sorted(f.parent.name for f in (root / OUT).glob("*/journal.jsonl"))
         raise Refused(
@@ -35,11 +32,19 @@ def of(change: str, given: Path | None, root: Path) -> Path:
     return folder
 
 
+def place(change: str, root: Path) -> Path:
+    """Return where the folder of a change is or would be. Raises Refused (exit 4)."""
+    try:
+        arguments.check_change(change)
+    except click.UsageError as error:
+        raise Refused(error.message) from None
+    return root / OUT / change
+
+
 def written_for(folder: Path) -> str:
     """Return the change of the first run in a folder's journal; empty if that cannot be told."""
     try:
-        with (folder / journal.FILE).open("rb") as file:
-            first = json.loads(file.readline())
+        first = json.loads(bounded.read(folder / journal.FILE, journal.MOST_BYTES).partition(b"\n")[0])
         return str(first["change"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

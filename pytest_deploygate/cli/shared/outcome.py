@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_deploygate import journal
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
-from pytest_deploygate.decision import rules, standing
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.journal import Writer, utcnow
+from pytest_deploygate.journal import Writer
 from pytest_deploygate.report import from_journal, results
+from pytest_deploygate.rollback import finishing
 from pytest_deploygate.rollback.execution import Ended
-from pytest_deploygate.session import closing
+from pytest_deploygate.signoff import aside
 
 
 def keep(writer: Writer, folder: Path, ended: Ended) -> str:
@@ -21,22 +20,19 @@ def keep(writer: Writer, folder: Path, ended: Ended) -> str:
 
     Raises JournalError. That the results cannot be written is only reported: the journal has everything.
     """
-    run = journal.segments(writer.entries)[-1].run
     why = (
         "every step was done and verified"
         if ended.verified
         else f"{ended.failed}: {ended.why}; call {ended.call}"
     )
-    writer.append(standing.GONE_BACK, {"run": run, "verified": ended.verified, "why": why})
-    decision = rules.decide(standing.question(writer.entries, [], utcnow()))
-    writer.append("decision", {"run": run, "decision": journal.decision_to_json(decision)})
+    finishing.stands(writer, why, verified=ended.verified)
     return render(writer, folder)
 
 
 def render(writer: Writer, folder: Path) -> str:
     """Rewrite the result files from the journal; return a line that says where they are or what went wrong."""
     try:
-        closing.keep_signed(folder)
+        aside.keep_signed(folder)
         for name, text in results.render(from_journal.build(writer.entries)).items():
             write_whole(folder / name, text)
     except OSError as error:

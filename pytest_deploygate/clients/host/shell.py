@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import testinfra
@@ -50,6 +50,16 @@ def unit_time(text: str) -> datetime | None:
     if found := _EPOCH.fullmatch(text.strip()):
         return datetime.fromtimestamp(int(found[1]), UTC)
     return None
+
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(y|month|w|d|h|min|s|ms|us)")
+_UNIT_S = {"y": 31_557_600.0, "month": 2_629_800.0, "w": 604_800.0, "d": 86_400.0, "h": 3600.0, "min": 60.0, "s": 1.0,
+           "ms": 1e-3, "us": 1e-6}  # fmt: skip
+
+
+def unit_span(text: str) -> timedelta:
+    """Read a span that systemctl printed (`1h 30min`); no time at all for `0`, nothing, or another form."""
+    return timedelta(seconds=sum(float(n) * _UNIT_S[unit] for n, unit in _SPAN.findall(text)))
 
 
 #: What ssh says when the gate's own key or list of known hosts is the cause.

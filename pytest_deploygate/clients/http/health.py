@@ -83,7 +83,7 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
             endpoint, endpoint.url or "", limit_s, afresh=True, stream=True, allow_redirects=False
         ) as answer:
             try:
-                body, _ = whole.read(answer, _MOST_BYTES)
+                body, whole_body = whole.read(answer, _MOST_BYTES)
             except whole.Overdue:
                 return True, False, f"answered {answer.status_code}, but not completely within {limit_s:g} s"
     except requests.Timeout:
@@ -95,8 +95,10 @@ def _get(endpoint: HealthCheck) -> tuple[bool, bool, str]:
     if answer.status_code not in endpoint.status:
         return True, False, f"answered {answer.status_code}, expected {endpoint.expected}"
     if lacking := text.lacking(endpoint, body, answer.headers.get("Content-Type", "")):
-        return True, False, f"answered {answer.status_code}, {lacking}"
-    return True, True, f"answered {answer.status_code}"
+        cut = "" if whole_body else f" (in its first {_MOST_BYTES} bytes)"
+        return True, False, f"answered {answer.status_code}, {lacking}{cut}"
+    unseen = ", its body was not looked at" if endpoint.trusts_the_status and body else ""
+    return True, True, f"answered {answer.status_code}{unseen}"
 
 
 def _connect(endpoint: HealthCheck) -> tuple[bool, bool, str]:

@@ -41,6 +41,7 @@ def _is_utf8(body: bytes) -> bool:
 
 
 def lacking(expected: HttpRequest, body: bytes, content_type: str) -> str:
-    """Describe what a body lacks to be a good response; empty if it is one. Bodies that are not UTF-8 are decoded as pages."""
+    """Describe what is wrong with the body of a response; empty if nothing is. Bodies that are not UTF-8 are decoded as pages."""
     said = expected.lacking(body.decode(errors="replace"))
-    return said if not said or _is_utf8(body) else expected.lacking(decoded(body, content_type))
+    plain = _is_utf8(body) and b"\0" not in body  # UTF-16 of Latin letters is UTF-8 with zeros
+    return said if plain or not (said or expected.lacks) else expected.lacking(decoded(body, content_type))

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from pytest_deploygate.lab import jobs, schedule, sql
 from pytest_deploygate.lab.backups import ROLE
-from pytest_deploygate.lab.faults import Fault
+from pytest_deploygate.lab.faults import Fault, keep_aside, put_back
 from pytest_deploygate.lab.state import Lab, LabError, write_whole
 
 _ITEMS = {"phase2.backup-jobs": "fail"}
 _JOB = "full-backup"
 _AGE = timedelta(days=3)
+_MISSED = timedelta(hours=3)
 
 
 def _fail(lab: Lab) -> None:
@@ -40,6 +41,19 @@ def _grow_old(lab: Lab) -> None:
 def _grow_young(lab: Lab) -> None:
     limit = datetime.now(UTC) - _AGE
     _redate(lab, lambda time: time + _AGE if time < limit else time)
+
+
+def _miss(lab: Lab) -> None:
+    """Let the job be due three hours ago, and its last run be from before that: young, but one too few."""
+    due = (datetime.now(UTC) - _MISSED).astimezone()
+    schedule.move(lab, _JOB, f"{due.minute} {due.hour} * * *")
+    keep_aside(lab.job_status(_JOB))
+    _redate(lab, lambda time: time - 2 * _MISSED)
+
+
+def _made_up(lab: Lab) -> None:
+    schedule.move(lab, _JOB, schedule.JOBS[_JOB])
+    put_back(lab.job_status(_JOB))
 
 
 def _redate(lab: Lab, change: Callable[[datetime], datetime]) -> None:
@@ -73,4 +87,12 @@ STALE = Fault(
     _grow_old,
     _grow_young,
     says="slack",
+)
+MISSED = Fault(
+    "backup-missed",
+    "the backup was due three hours ago and did not run; its last run is hours old and succeeded",
+    _ITEMS,
+    _miss,
+    _made_up,
+    says="find out why the scheduler did not start it",
 )

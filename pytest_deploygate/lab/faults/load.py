@@ -29,6 +29,20 @@ def _undisturb(lab: Lab) -> None:
     front.wait_whole(lab)
 
 
+def _greet_slowly(lab: Lab) -> None:
+    client.stop(lab, front.FRONT, signal.SIGTERM)
+    front.configure(lab, keepalive=10)
+    _start_front(lab)
+    _disturb(greets_s=0.7)(lab)
+
+
+def _greet(lab: Lab) -> None:
+    disturbance.end(lab)
+    client.stop(lab, front.FRONT, signal.SIGTERM)
+    front.configure(lab)
+    _start_front(lab)
+
+
 def _start_front(lab: Lab) -> None:
     client.start(lab, front.FRONT)
     front.wait_whole(lab)
@@ -83,6 +97,15 @@ SLOW_REPLICA = Fault(
     _disturb("app1", slow_every=4, slow_s=0.7),
     _undisturb,
     says="p99",
+    needs=_NEEDS,
+)
+SLOW_GREETING = Fault(
+    "http-slow-new-connections",
+    "the front closes each connection after ten requests, and the first request of each takes 700 ms longer",
+    {"crit.p99": "fail"},
+    _greet_slowly,
+    _greet,
+    says="slow on new connections only",
     needs=_NEEDS,
 )
 # The watch of the first seconds is over by then: an outage now affects the load only.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from pytest_deploygate.lab import nodes, processes, seed, sql
+from pytest_deploygate.lab import disturbance, nodes, processes, seed, sql
 from pytest_deploygate.lab.faults import Change, Fault, by_sql
-from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.state import PRIMARY, Lab
 
 _SCOPE = "preflight and database"
+#: Longer than `max_idle_in_transaction` of the lab's inventory.
+_IDLE_S = 16.0
+_IDLE = (
+    "SELECT extract(epoch FROM max(clock_timestamp() - xact_start)) FROM pg_stat_activity"
+    " WHERE state = 'idle in transaction' AND application_name = 'platform'"
+)
 
 
 def _set(setting: str, value: str) -> Change:
@@ -15,6 +21,32 @@ def _set(setting: str, value: str) -> Change:
 
 def _reset(setting: str) -> Change:
     return by_sql(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
+
+
+def _login_rules(more: str = "") -> Change:
+    """Return a change that writes pg_hba.conf of db1, with more lines at its end, and reloads it."""
+
+    def change(lab: Lab) -> None:
+        nodes.put(lab, lab.data(PRIMARY) / "pg_hba.conf", nodes.LOGIN_RULES + more)
+        sql.execute(lab, "SELECT pg_reload_conf()")
+
+    return change
+
+
+def _oldest_idle_s(lab: Lab) -> float:
+    return float(sql.value(lab, _IDLE) or 0.0)
+
+
+def _keep_transaction(lab: Lab) -> None:
+    disturbance.write(lab, {"app1": {"keeps_transaction": True}})
+    sql.wait_until(
+        "a session that is idle in a transaction for long enough", lambda: _oldest_idle_s(lab) > _IDLE_S, 60.0
+    )
+
+
+def _end_transaction(lab: Lab) -> None:
+    disturbance.end(lab)
+    sql.wait_until("end of the session that is idle in a transaction", lambda: not _oldest_idle_s(lab))
 
 
 def _checksums(how: str) -> Change:
@@ -49,6 +81,36 @@ PENDING = Fault(
     _set("max_connections", "61"),
     _reset("max_connections"),
     says="waits for a restart",
+    tests=("test_server_is_set_right",),
+    scope=_SCOPE,
+)
+TRUST = Fault(
+    "pg-hba-trust",
+    "pg_hba.conf of db1 lets a private network in without a password",
+    {"db.cluster": "fail"},
+    _login_rules("host all all 10.0.0.0/8 trust\n"),
+    _login_rules(),
+    says="pg_hba.conf line 6 lets all from 10.0.0.0/8 into all without a password",
+    tests=("test_server_is_set_right",),
+    scope=_SCOPE,
+)
+HIDDEN_RULES = Fault(
+    "pg-hba-hidden",
+    "the gate's role may not see pg_hba.conf",
+    {"db.cluster": "inconclusive"},
+    by_sql("REVOKE EXECUTE ON FUNCTION pg_hba_file_rules() FROM deploygate"),
+    by_sql("GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate"),
+    says="GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate",
+    tests=("test_server_is_set_right",),
+    scope=_SCOPE,
+)
+IDLE = Fault(
+    "idle-in-transaction",
+    "a session of the application opened a transaction on db1 and does not end it",
+    {"db.cluster": "fail"},
+    _keep_transaction,
+    _end_transaction,
+    says="of platform_app (platform) is idle in a transaction",
     tests=("test_server_is_set_right",),
     scope=_SCOPE,
 )

@@ -6,7 +6,7 @@ import psycopg
 
 from pytest_deploygate.lab import schedule, sql
 from pytest_deploygate.lab.faults import Fault, by_sql, silence
-from pytest_deploygate.lab.state import Lab, LabError
+from pytest_deploygate.lab.state import DATABASE, Lab, LabError
 
 _TABLES = {"phase2.tables": "fail"}
 
@@ -86,6 +86,37 @@ OPEN_SCHEMA = Fault(
     by_sql("GRANT CREATE ON SCHEMA platform TO PUBLIC"),
     by_sql("REVOKE CREATE ON SCHEMA platform FROM PUBLIC"),
     says="CREATE",
+    tests=("test_nothing_beside_the_snapshot",),
+)
+OPEN_DATABASE = Fault(
+    "database-open-to-all",
+    "every role may create schemas in the platform's database",
+    _TABLES,
+    lambda lab: sql.execute(lab, f"GRANT CREATE ON DATABASE {DATABASE} TO PUBLIC"),
+    lambda lab: sql.execute(lab, f"REVOKE CREATE ON DATABASE {DATABASE} FROM PUBLIC"),
+    says="CREATE",
+    tests=("test_nothing_beside_the_snapshot",),
+)
+DEFAULT_PRIVILEGES = Fault(
+    "default-privileges-wider",
+    "the application will be allowed to delete from every table that the owner creates from now on",
+    _TABLES,
+    by_sql(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE platform_owner IN SCHEMA platform GRANT DELETE ON TABLES TO platform_app"
+    ),
+    by_sql(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE platform_owner IN SCHEMA platform REVOKE DELETE ON TABLES FROM platform_app"
+    ),
+    says="default privileges",
+    tests=("test_nothing_beside_the_snapshot",),
+)
+STRICT = Fault(
+    "function-strict",
+    "platform.ensure_partitions does nothing for NULL: it was made STRICT by hand",
+    _TABLES,
+    by_sql("ALTER FUNCTION platform.ensure_partitions STRICT"),
+    by_sql("ALTER FUNCTION platform.ensure_partitions CALLED ON NULL INPUT"),
+    says="STRICT",
     tests=("test_nothing_beside_the_snapshot",),
 )
 FOREIGN_KEYS_OFF = Fault(

@@ -17,7 +17,7 @@ from signal import SIGKILL, SIGTERM
 from pytest_deploygate.checks.uptime.probe.record import RecordError, read
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.lab import client, nodes, processes, sql
-from pytest_deploygate.lab.app import NEW_REPLICAS
+from pytest_deploygate.lab.app import NEW_REPLICAS, REQUEST_NUMBER
 from pytest_deploygate.lab.people import TOKEN
 from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.state import HOST, Lab, LabError
@@ -85,7 +85,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server_tokens off;
-    keepalive_requests 100000;
+    keepalive_requests {keepalive};
     upstream platform {{
         server {host}:{balancer};
         keepalive 64;
@@ -114,6 +114,7 @@ http {{
             proxy_set_header Connection "";
             proxy_set_header Host $host;
             proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_set_header {number} $connection_requests;
             proxy_connect_timeout 1s;
             proxy_read_timeout 30s;
         }}
@@ -136,7 +137,7 @@ def start(lab: Lab) -> None:
     """Write the configurations, start all four in parallel and wait until a request succeeds. Raises LabError."""
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
-    nodes.put(lab, where(lab) / "nginx.conf", _nginx(lab))
+    configure(lab)
     nodes.put(lab, where(lab) / "maintenance.html", _MAINTENANCE)
     for name, program in _programs(lab).items():
         client.start(lab, name, program)
@@ -161,10 +162,18 @@ def _haproxy(lab: Lab) -> str:
     )
 
 
-def _nginx(lab: Lab) -> str:
-    return _NGINX.format(
-        folder=where(lab), host=HOST, old=OLD_HOST, port=lab.ports[FRONT], balancer=lab.ports[BALANCER]
+def configure(lab: Lab, keepalive: int = 100_000) -> None:
+    """Write the front's configuration: after so many requests it closes a client's connection. Its next start reads it."""
+    text = _NGINX.format(
+        folder=where(lab),
+        host=HOST,
+        old=OLD_HOST,
+        port=lab.ports[FRONT],
+        balancer=lab.ports[BALANCER],
+        keepalive=keepalive,
+        number=REQUEST_NUMBER,
     )
+    nodes.put(lab, where(lab) / "nginx.conf", text)
 
 
 def _programs(lab: Lab) -> dict[str, Program]:

@@ -180,6 +180,11 @@ def test_issuers_that_must_be_allowed():
         (replace(HEALTHY, status=None, problem="timed out"), Verdict.INCONCLUSIVE, "nor does the active site: check"),
         (None, Verdict.INCONCLUSIVE, "the standby 192.0.2.20 was not checked"),
         (
+            Health("192.0.2.20:443", "/health", 200, 3, lacking="body with 'DOWN'"),
+            Verdict.FAIL,
+            "the standby 192.0.2.20:443 answers 200 on /health, body with 'DOWN' (3 attempts), so a failover would not work",
+        ),
+        (
             Health("192.0.2.20:443", "/health", None, 3, "no route from here", 200, ours=True),
             Verdict.INCONCLUSIVE,
             "cannot be reached from here (no route from here)",
@@ -191,6 +196,14 @@ def test_the_standby_must_be_healthy(health, verdict, says):
     judgement = judged(server(), wanted=WITH_STANDBY, standby=health)
     assert judgement.verdict is verdict
     assert says in judgement.reason
+
+
+def test_a_standby_that_is_healthy_by_its_status_alone_is_noted():
+    judgement = judged(server(), wanted=WITH_STANDBY, standby=replace(HEALTHY, unseen=True))
+    assert judgement.verdict is Verdict.PASS
+    assert "an error page with 200 counts as healthy: name text of a good answer with `contains`" in str(
+        judgement.notes
+    )
 
 
 def seen(ago, ttl_s):

@@ -20,6 +20,7 @@ class _Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.headers["Host"] == servers.HOST else 404)
         self.end_headers()
+        self.wfile.write(b'{"status": "UP", "database": "DOWN"}')
 
     def log_message(self, *_):
         pass
@@ -74,3 +75,24 @@ def test_the_site_in_use_is_the_control_of_one_that_does_not_answer(tmp_path):
     with site(made) as port:
         found = standby.standby_health(wanted("127.0.0.2", port, "127.0.0.1"), 3)
     assert (found.status, found.attempts, found.primary_status) == (None, 3, 200)
+
+
+@pytest.mark.parametrize(
+    ("expected", "lacking", "unseen"),
+    [
+        ({}, "", True),
+        ({"contains": '"status": "UP"'}, "", False),
+        ({"lacks": "DOWN"}, "body with 'DOWN'", False),
+        ({"contains": ["UP", "ready"]}, "body without 'ready'", False),
+    ],
+)
+def test_an_error_within_an_answer_of_200(tmp_path, expected, lacking, unseen):
+    """The body counts if something is known of it; else that it was not looked at is said."""
+    made = servers.write(tmp_path, build(), own().intermediate)
+    with site(made) as port:
+        name = wanted("127.0.0.1", port).model_dump(exclude_none=True)
+        found = standby.standby_health(
+            DnsName.model_validate(name | {"standby": name["standby"] | expected}), 3
+        )
+    assert (found.status, found.lacking, found.unseen) == (200, lacking, unseen)
+    assert found.attempts == (3 if lacking else 1)

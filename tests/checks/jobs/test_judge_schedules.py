@@ -55,6 +55,10 @@ def ago(facts: JobFacts, hours: float) -> JobFacts:
         ago(with_schedule(expressions=("0 11 * * *",)), 24.9),
         ago(replace(GOOD, schedule=replace(TIMER, last_due=NOW - timedelta(hours=1), next_due=NOW + timedelta(hours=23))), 24.9),
         with_schedule(expressions=("0 3 * * 0", "30 2 * * *")),
+        # Due nine and a half hours ago, but it may start up to eight hours later: yesterday's run still counts.
+        ago(with_schedule(delay=timedelta(hours=8)), 33),
+        ago(replace(GOOD, schedule=replace(TIMER, dues=(NOW - timedelta(hours=34), NOW - timedelta(hours=10)),
+                                           delay=timedelta(hours=9))), 33),
     ],
 )  # fmt: skip
 def test_a_job_that_ran_when_due_passes(facts):
@@ -79,6 +83,9 @@ def test_a_job_that_ran_when_due_passes(facts):
         (ago(GOOD, 33), ["ended 33 h ago", "it was due on 2026-03-04 02:30 UTC", "slack of 2 h has passed"]),
         (ago(replace(GOOD, schedule=TIMER), 11), ["ended 11 h ago", "due on 2026-03-04 02:00 UTC"]),
         (ago(with_schedule(expressions=("* * * * *",)), 2.1), ["due on 2026-03-04 10:00"]),
+        (ago(with_schedule(delay=timedelta(hours=1)), 33), ["the slack of 2 h and its own delay of up to 60 min has passed"]),
+        (ago(replace(GOOD, schedule=replace(TIMER, dues=(NOW - timedelta(hours=10),), delay=timedelta(minutes=1))), 11),
+         ["the slack of 2 h has passed"]),
     ],
 )  # fmt: skip
 def test_a_job_that_did_not_run_as_planned_fails(facts, words):

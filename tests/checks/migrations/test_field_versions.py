@@ -18,7 +18,7 @@ import pytest
 from scratch_cluster import Scratch, wait
 
 from pytest_deploygate.checks.migrations.judge.versions import judge_versions
-from pytest_deploygate.checks.migrations.probe import tool_flyway, tool_liquibase, tool_status
+from pytest_deploygate.checks.migrations.probe import tool_django, tool_flyway, tool_liquibase, tool_status
 from pytest_deploygate.checks.migrations.probe.versions import schema_versions
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -300,6 +300,38 @@ def test_liquibase(cluster: Cluster, tools: Callable[[str], None], tmp_path: Pat
         (tmp_path / name).write_text(text)
     found = judged(cluster, "liquibase", "databasechangelog", tmp_path, contexts=contexts)
     assert (found.verdict.value, words in found.reason) == (verdict, True), found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("broken.sql", b"--liquibase formatted sql\n-- caf\xe9\n"),
+        ("broken.xml", b"<databaseChangeLog><changeSet></databaseChangeLog>"),
+        ("broken.yaml", b"databaseChangeLog:\n  - changeSet: {id: 1\n"),
+        ("broken.json", b'{"databaseChangeLog": ['),
+    ],
+)
+def test_a_changelog_that_cannot_be_read_is_named(
+    cluster: Cluster, tools: Callable[[str], None], tmp_path: Path, name: str, content: bytes
+) -> None:
+    tools(CHANGELOG)
+    (tmp_path / "a.sql").write_text(SQL + "--changeset x:1\n")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CannotTell, match=rf"{tmp_path}/{name} cannot be read: [^\n]+$"):
+        judged(cluster, "liquibase", "databasechangelog", tmp_path)
+
+
+def test_other_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    """Also a repeatable migration, whose checksum is asked for only when it is compared."""
+    repeatable = tmp_path / "R__views.sql"
+    repeatable.write_bytes(b"-- caf\xe9\n")
+    with pytest.raises(CannotTell, match=f"{repeatable} cannot be read"):
+        tool_flyway._checksum(repeatable)
+    (tmp_path / "shop" / "migrations").mkdir(parents=True)
+    (tmp_path / "shop" / "migrations" / "0001_initial.py").write_text("")
+    (tmp_path / "shop" / "apps.py").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(CannotTell, match=f"{tmp_path}/shop/apps.py cannot be read"):
+        tool_django._label(tmp_path / "shop")
 
 
 @pytest.mark.parametrize(

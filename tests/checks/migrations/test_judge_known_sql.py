@@ -70,11 +70,41 @@ def test_known_statements_raise_no_alarm(text):
     assert found.verdict is Verdict.PASS, found.reason
 
 
-def test_an_unknown_statement_is_allowed_by_name_and_then_shown():
-    allowed = [{"file": "1.sql", "rule": "unknown-statement", "reason": "read by two of us"}]
-    found = lint("CALL tidy()", allowed=allowed)
-    assert found.verdict is Verdict.PASS
+def allowing(statement):
+    return [
+        {"file": "1.sql", "rule": "unknown-statement", "reason": "read by two of us", "statement": statement}
+    ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CALL tidy()", "call  tidy();", "CALL\n    tidy() -- once\n", "CALL tidy...", "/* x */ CALL tidy(…"],
+)
+def test_an_unknown_statement_is_allowed_by_its_text_and_then_shown(statement):
+    found = lint("CALL tidy()", allowed=allowing(statement))
+    assert found.verdict is Verdict.PASS, found.reason
     assert any("CALL tidy" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("CALL tidy(); CALL tidy_all()", "tidy_all"),
+        ("CALL tidy(); DO $$ BEGIN PERFORM wipe(); END $$", "DO"),
+        ("CALL tidy(1)", "tidy(1)"),
+        ("CALL tidy(); CALL other.tidy()", "other.tidy"),
+    ],
+)
+def test_an_entry_allows_no_other_statement_of_its_file(text, left):
+    found = lint(text, allowed=allowing("CALL tidy()"))
+    assert found.verdict is Verdict.INCONCLUSIVE, found.reason
+    assert left in found.reason
+    assert "its text as `statement`" in found.reason
+
+
+def test_an_entry_for_an_unknown_statement_must_say_which():
+    with pytest.raises(ValueError, match="add `statement` with its text"):
+        lint("CALL tidy()", allowed=allowing(None))
 
 
 def test_a_small_table_cannot_be_hurt_by_what_is_unknown():

@@ -33,6 +33,7 @@ STATE = ServerState(
     0,
     (),
     None,
+    rules=(),
 )
 SERVERS = ClusterSettings.model_validate({"version": "15", "memory": "4GB", "extensions": {"amcheck": "any"}})
 

@@ -39,6 +39,12 @@ def test_a_record_that_is_not_whole_fails(record, words):
     assert words in found.reason
 
 
+def test_the_records_that_stay_are_named():
+    """The application may not remove them, and neither may the gate."""
+    found = audit_trail.judge_record(replace(RECORDS, records=(RECORD, RECORD)), AUDIT)
+    assert "left behind: 2 records of the operation in a.log, as of every operation" in found.notes
+
+
 def test_rights():
     safe = RightsFacts("a.log", True, "owner", ("app",), (), ())
     assert audit_trail.judge_rights(safe, AUDIT).verdict is Verdict.PASS

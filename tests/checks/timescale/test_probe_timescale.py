@@ -27,10 +27,10 @@ from pytest_deploygate.checks.timescale.judge import hypertables as timescale_hy
 from pytest_deploygate.checks.timescale.judge import policies as timescale_policies
 from pytest_deploygate.checks.timescale.probe import aggregates as probe_aggregates
 from pytest_deploygate.checks.timescale.probe import extension as probe
-from pytest_deploygate.checks.timescale.section import Hypertable, Timescale
+from pytest_deploygate.checks.timescale.section import ContinuousAggregate, Hypertable, Timescale
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.lab.services.timescale import CACHE
-from pytest_deploygate.model import CannotTell
+from pytest_deploygate.model import CannotTell, Judgement
 from pytest_deploygate.redaction import Secret
 
 LAB = Path(__file__).parents[3] / "pytest_deploygate" / "lab" / "timescale"
@@ -209,6 +209,48 @@ def test_a_wrong_bucket(port, cluster, section):
     assert judged.verdict == "fail"
     assert "1 different" in judged.reason
     assert "sensor_id=3 has n 5 instead of 4" in judged.reason
+
+
+@pytest.mark.parametrize("name", ["s", "f", "e", "t", "n", "key", "Sensor id", "per%cent"])
+def test_a_key_column_of_any_name(port, cluster, name):
+    """Equal in the real extension's own words, and one bucket that differs is found."""
+    quoted = f'"{name}"'
+    made = f"""
+        CREATE SCHEMA odd;
+        CREATE TABLE odd.raw (at timestamptz NOT NULL, {quoted} int NOT NULL, v int NOT NULL);
+        SELECT create_hypertable('odd.raw', 'at', chunk_time_interval => interval '1 day');
+        INSERT INTO odd.raw SELECT date_trunc('hour', now()) - g * interval '20 minutes', g % 3, g FROM generate_series(1, 300) g;
+        CREATE MATERIALIZED VIEW odd.hourly WITH (timescaledb.continuous) AS
+            SELECT time_bucket('1 hour', at) AS b, {quoted}, count(*) AS total, sum(v) AS f2 FROM odd.raw GROUP BY 1, 2 WITH NO DATA;
+        CALL refresh_continuous_aggregate('odd.hourly', NULL, NULL);
+        SELECT add_continuous_aggregate_policy('odd.hourly', start_offset => interval '3 days', end_offset => interval '1 hour',
+            schedule_interval => interval '10 minutes')"""
+    expected = ContinuousAggregate.model_validate(
+        {"view": "odd.hourly", "bucket": "b", "width": "1h", "key": [quoted], "max_buckets": 5000}
+    )
+
+    def verdict() -> Judgement:
+        found = probe_aggregates.read(cluster, expected, ["odd.raw", "odd.hourly"], outside=True)
+        return timescale_aggregates.judge_aggregate(found, expected)
+
+    try:
+        sql(port, *made.split(";\n"))
+        good = verdict()
+        with connect(port) as connection:
+            stored = connection.execute(
+                "SELECT format('%I.%I', materialization_hypertable_schema, materialization_hypertable_name)"
+                " FROM timescaledb_information.continuous_aggregates WHERE view_name = 'hourly'"
+            ).fetchone()[0]
+        sql(
+            port,
+            f"UPDATE {stored} SET total = total + 7 WHERE b = (SELECT min(b) + interval '5 hours' FROM {stored})",
+        )
+        bad = verdict()
+    finally:
+        sql(port, "DROP SCHEMA odd CASCADE")
+    assert good.verdict == "pass", good.reason
+    assert bad.verdict == "fail", bad.reason
+    assert "different" in bad.reason
 
 
 def test_changes_that_the_next_refresh_takes_in_are_left_out(port, cluster, section):

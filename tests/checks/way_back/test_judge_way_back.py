@@ -57,6 +57,12 @@ def test_whom_nobody_can_call_is_noted():
     assert "point of no return: DNS back" in " ".join(found.notes)
 
 
+def test_health_checks_that_look_at_the_status_alone_are_noted():
+    found = rollback_plan.judge_runbook(replace(PLAN, status_only=("old application", "front")), FITS)
+    assert found.verdict is Verdict.PASS
+    assert "only the status of old application, front is looked at" in " ".join(found.notes)
+
+
 SEEN = BaselineSeen(
     "before", "", False, "prod", CUTOVER - DAY, ("golive.dns", "golive.errors"), ("golive.errors",)
 )

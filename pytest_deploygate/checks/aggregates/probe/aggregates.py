@@ -66,7 +66,7 @@ def _read(
     oldest_raw, newest_raw = extent(connection, aggregate.source, aggregate.time_column)
     oldest_bucket, newest_bucket = extent(connection, aggregate.relation, aggregate.bucket)
     refreshed = _refreshed(connection, aggregate)
-    extra, older = _beyond(connection, aggregate)
+    extra, older, newest_older = _beyond(connection, aggregate)
     facts = AggregateFacts(
         aggregate.relation,
         now,
@@ -77,6 +77,7 @@ def _read(
         newest_bucket,
         without_source=extra,
         older=older,
+        newest_older=newest_older,
     )
     if oldest_raw is None or oldest_bucket is None:
         return facts
@@ -130,13 +131,14 @@ def extent(connection: Connection, relation: str, column: str) -> tuple[datetime
     return row[0], row[1]
 
 
-def _beyond(connection: Connection, aggregate: Aggregate) -> tuple[int, int]:
-    """Return how many stored rows are of buckets that no raw row can have: in the future, or before the oldest one."""
+def _beyond(connection: Connection, aggregate: Aggregate) -> tuple[int, int, datetime | None]:
+    """Return how many stored rows are of buckets that no raw row has: in the future, and before the oldest; and the newest of these."""
     # An index on the bucket answers this; counted up to a limit.
     query = sql.SQL(
         "SELECT (SELECT count(*) FROM (SELECT FROM {stored} WHERE {bucket} > greatest(now(), (SELECT max({time}) FROM {source}))"
-        " LIMIT 100000) e), (SELECT count(*) FROM (SELECT FROM {stored}"
-        " WHERE {bucket} <= (SELECT min({time}) FROM {source}) - {width}::interval LIMIT 100000) o)"
+        " LIMIT 100000) e), (SELECT count(*) FROM (SELECT FROM {stored} WHERE {bucket} <= o.last LIMIT 100000) e),"
+        " (SELECT max({bucket}) FROM {stored} WHERE {bucket} <= o.last)"
+        " FROM (SELECT min({time}) - {width}::interval AS last FROM {source}) o"
     ).format(
         bucket=sql.Identifier(aggregate.bucket),
         time=sql.Identifier(aggregate.time_column),
@@ -145,7 +147,7 @@ def _beyond(connection: Connection, aggregate: Aggregate) -> tuple[int, int]:
         source=identifier(aggregate.source),
     )
     row = _row(connection, query)
-    return int(row[0]), int(row[1])
+    return int(row[0]), int(row[1]), row[2]
 
 
 def _refreshed(connection: Connection, aggregate: Aggregate) -> datetime | None:

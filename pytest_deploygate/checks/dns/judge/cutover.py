@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from pytest_deploygate.checks.dns.facts import NameAt, Records, Switch, fits, says
-from pytest_deploygate.checks.dns.section import Cutover
+from pytest_deploygate.checks.dns.facts import NameAt, Records, Switch, fits, lacking, says
+from pytest_deploygate.checks.dns.section import Cutover, DnsName
 from pytest_deploygate.judging.sentences import Said, listed
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_count
 
@@ -32,7 +32,7 @@ def judge_cutover(found: Switch, expected: Cutover) -> Judgement:
             wrong.append(
                 (
                     server.server,
-                    f"{_old(server, wanted.name)} after {words_for(found.elapsed_s)} (limit {words_for(expected.within)}), "
+                    f"{_old(server, wanted)} after {words_for(found.elapsed_s)} (limit {words_for(expected.within)}), "
                     f"expected {aim}: {_next_step(server)}",
                 )
             )
@@ -90,7 +90,10 @@ def _unanswered(server: NameAt) -> Iterator[str]:
             yield f"{records.transport}: {records.problem or 'no answer was recorded'}"
 
 
-def _old(server: NameAt, name: str) -> str:
+def _old(server: NameAt, wanted: DnsName) -> str:
+    name = wanted.name
+    if lost := next((text for r in server.over if (text := lacking(r.values, wanted))), ""):
+        return f"returns {says(server)} for {name}, but {lost},"
     empty = next((r.rcode for r in server.over if _answered(r) and not r.values), "")
     if empty == "NOERROR":
         return f"has no record for {name}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records, fits
+from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records, fits, lacking
 from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
@@ -126,6 +126,8 @@ def _records(records: Records, expected: ExpectedName, *, resolver: bool) -> Ite
         if resolver or not records.aliases:
             to = f" (it is an alias of {', '.join(records.aliases)})" if records.aliases else ""
             yield f"has no record for {name}{to}, expected {aim}: add the record, or fix what is expected"
+    elif lost := lacking(records.values, wanted):
+        yield f"returns {', '.join(records.values)} for {name}, but {lost}: add the record, or fix what is expected"
     elif not fits(records.values, wanted):
         why = "flush its cache if it still has the old answer, or " if resolver else ""
         yield f"returns {', '.join(records.values)} for {name}, expected {aim}: {why}change the zone"
@@ -175,6 +177,16 @@ def _standby(found: Named, expected: ExpectedName, said: Collector) -> None:
         said.wrong(
             f"the standby {health.place} {answer} on {health.path}, expected 200 ({words_for_count(health.attempts, 'attempt', 'attempts')}), so a failover "
             "would not work: bring it up"
+        )
+    elif health.lacking:
+        said.wrong(
+            f"the standby {health.place} answers 200 on {health.path}, {health.lacking} ({words_for_count(health.attempts, 'attempt', 'attempts')}), "
+            "so a failover would not work: bring it up"
+        )
+    elif health.unseen:
+        said.note(
+            f"only the status of the standby {health.place} was looked at, so an error page with 200 counts as healthy: name "
+            "text of a good answer with `contains`, or of a bad one with `lacks`"
         )
 
 

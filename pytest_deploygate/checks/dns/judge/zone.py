@@ -39,6 +39,7 @@ def judge_zone(found: ZoneFacts, expected: Dns) -> Judgement:
     if found.unnamed:
         said.note(f"not queried, because they are not in `dns.servers`: {', '.join(found.unnamed)}")
     said.wrong(*[*_together(found, expected), *_delegated(found)])
+    _signed_alike(found, expected, said)
     _chain(found, expected, said)
     _delegation_read(found, expected, said)
     said.read(*_zone_readings(found, expected))
@@ -123,6 +124,21 @@ def _signatures(server: ZoneAt, found: ZoneFacts, expected: Dns, said: Collector
             f"{words_for(expected.signatures_left)}: re-sign the zone",
             where=server.server,
         )
+
+
+def _signed_alike(found: ZoneFacts, expected: Dns, said: Collector) -> None:
+    """A zone that only some servers sign fails at the others for resolvers that validate, if the parent zone has a DS record."""
+    states = {s.server: s.signatures.state for s in found.servers if s.signatures and s.authoritative}
+    signed = [server for server, state in states.items() if state in ("valid", "expired", "broken")]
+    unsigned = [server for server, state in states.items() if state == "unsigned"]
+    if expected.dnssec or not signed or not unsigned:
+        return
+    what = f"does not sign {found.zone}, which {', '.join(signed)} does: transfer the zone anew there"
+    for server in unsigned:
+        if found.chain is not None and found.chain.state == "none":
+            said.note(f"{server} {what}, before the parent zone gets a DS record")
+        else:
+            said.wrong(f"{what}, else resolvers that validate answer SERVFAIL", where=server)
 
 
 def _chain(found: ZoneFacts, expected: Dns, said: Collector) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate.checks.dns.facts import NameFacts, Observation
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell
 
 FILE = "dns-observations.jsonl"
@@ -50,10 +51,10 @@ def add(file: Path, seen: Observation) -> None:
 def read(file: Path, name: str) -> tuple[Observation, ...]:
     """Return the earlier observations of a name, oldest first. Raises CannotTell for an unreadable or damaged file."""
     try:
-        lines = file.read_text().splitlines()[-_MOST_LINES:]
+        lines = bounded.text(file, bounded.MADE).splitlines()[-_MOST_LINES:]
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, bounded.OddTextError) as error:
         raise CannotTell(f"the DNS observations {file} cannot be read: {error}") from None
     try:
         found = [

@@ -364,7 +364,8 @@ def _unnamed(settings: Dns, found: Sequence[ZoneAt]) -> tuple[str, ...]:
     answering = [server for server, at in zip(settings.servers, found, strict=True) if not at.problem]
     others = []
     for name_ in names if answering else ():
-        wanted, timeout_s = DnsName(name=name_, addresses=["::/0"]), settings.timeout.total_seconds()
+        # Whatever its addresses are: nothing is compared with the one that is given here.
+        wanted, timeout_s = DnsName(name=name_, addresses=["::"]), settings.timeout.total_seconds()
         seen = _records(answering[0], wanted, timeout_s, tcp=False, recurse=False)
         others += [f"{name_} ({address})" for address in seen.values if address not in known]
     return tuple(others)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Literal
 
@@ -187,6 +187,7 @@ def parse(
         return ScheduleFacts("crontab", where, zone=zone, problem=problem)
     if zones and cron.kind == "cronie":
         zone = zones.pop()
+    delay = _random_delay(text, mine[-1].number) if cron.kind == "cronie" else timedelta(0)
     timed = [entry for entry in mine if entry.when.lower() != "@reboot"]
     if not timed:
         return ScheduleFacts(
@@ -211,8 +212,23 @@ def parse(
             continue
         expressions.append(expression)
     return ScheduleFacts(
-        "crontab", where, expressions=tuple(expressions), zone=zone, wrong="" if expressions else never
+        "crontab",
+        where,
+        expressions=tuple(expressions),
+        zone=zone,
+        wrong="" if expressions else never,
+        delay=delay,
     )
+
+
+def _random_delay(text: str, before: int) -> timedelta:
+    """Return by how many minutes cronie delays the lines at most: the last RANDOM_DELAY before them."""
+    found = [
+        match[2].strip("\"'")
+        for line in text.split("\n")[:before]
+        if (match := _SETTING.fullmatch(line)) and match[1] == "RANDOM_DELAY"
+    ]
+    return timedelta(minutes=int(found[-1])) if found and found[-1].isdigit() else timedelta(0)
 
 
 def _none(text: str, command: str, where: str, zone: str) -> ScheduleFacts:

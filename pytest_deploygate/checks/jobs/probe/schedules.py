@@ -17,7 +17,7 @@ from pytest_deploygate.checks.jobs.facts import JobFacts, ScheduleFacts
 from pytest_deploygate.checks.jobs.probe import calendar, crontab
 from pytest_deploygate.checks.jobs.probe.last_runs import read_last_run
 from pytest_deploygate.checks.jobs.section import BackupJob
-from pytest_deploygate.clients.host.shell import Shell, shell, unit_properties, unit_time
+from pytest_deploygate.clients.host.shell import Shell, shell, unit_properties, unit_span, unit_time
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.fields.schedule import Schedule
 from pytest_deploygate.model import CannotTell
@@ -25,6 +25,7 @@ from pytest_deploygate.model import CannotTell
 _TIMER = (
     "LoadState", "UnitFileState", "ActiveState", "NextElapseUSecRealtime", "NextElapseUSecMonotonic",
     "LastTriggerUSec", "Unit", "TimersCalendar", "TimersMonotonic",
+    "RandomizedDelayUSec", "AccuracyUSec",
 )  # fmt: skip
 
 
@@ -91,6 +92,7 @@ def parse_timer(text: str, unit: str) -> ScheduleFacts:
         next_due=following,
         has_next=following is not None or monotonic,
         detail=" and ".join(off),
+        delay=unit_span(shown.get("RandomizedDelayUSec", "")) + unit_span(shown.get("AccuracyUSec", "")),
     )
 
 

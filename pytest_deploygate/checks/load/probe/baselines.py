@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.load.facts import Baseline
+from pytest_deploygate.files import bounded
 
 _MOST_BYTES = 64 << 20
 
@@ -38,7 +38,7 @@ def _runs(file: Path, endpoint: str) -> Iterator[Baseline]:
     try:
         if file.stat().st_size > _MOST_BYTES:
             return
-        content: Any = json.loads(file.read_text())
+        content: Any = bounded.from_json(bounded.read(file, bounded.MADE))
         run = content["measurement"]
         run = run.get("run", run)
         if run["stopped"]:

@@ -14,7 +14,8 @@ from pytest_deploygate.checks.migrations.facts import LintFacts, Step
 from pytest_deploygate.checks.migrations.judge import known_sql, refusals
 from pytest_deploygate.checks.migrations.judge import rehearsed as seen
 from pytest_deploygate.checks.migrations.judge.hit import Hit
-from pytest_deploygate.checks.migrations.section.lint import MigrationLint
+from pytest_deploygate.checks.migrations.section.lint import UNKNOWN, MigrationLint
+from pytest_deploygate.checks.migrations.statements import statements
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
 _NAMED = 3
@@ -98,7 +99,6 @@ _CONCURRENTLY = re.compile(
 _BEGINS = re.compile(r"^(BEGIN|START TRANSACTION)\b", re.IGNORECASE)
 _ENDS = re.compile(r"^(COMMIT|END|ROLLBACK(?! TO))\b", re.IGNORECASE)
 _TIMEOUT = re.compile(r"^SET (LOCAL |SESSION )?lock_timeout\b", re.IGNORECASE)
-_UNKNOWN = "unknown-statement"
 
 
 def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
@@ -144,10 +144,10 @@ def judge_lint(found: LintFacts, lint: MigrationLint) -> Judgement:
         return Judgement(Verdict.FAIL, _listed(bad) + by, readings, notes)
     if unknown:
         asked = ""
-        if any(_UNKNOWN in hit.rules for hit in unknown):
+        if any(UNKNOWN in hit.rules for hit in unknown):
             asked = (
                 ": review what it does and list it under `database.migration_lint.allowed` "
-                f"with its file, `rule: {_UNKNOWN}` and the reason"
+                f"with its file, its text as `statement`, `rule: {UNKNOWN}` and the reason"
             )
         return Judgement(Verdict.INCONCLUSIVE, _listed(unknown) + asked, readings, notes)
     if found.not_rehearsed:
@@ -221,7 +221,7 @@ def _unclear(step: Step, lint: MigrationLint) -> Iterator[tuple[Step, str, str]]
         return
     for part in known_sql.unknown(step.statement.bare, _judged):
         said = part if len(part) <= _SHOWN else part[:_SHOWN] + "…"
-        yield step, _UNKNOWN, f"{_at(step)} [{_UNKNOWN}] its effect on tables is unknown: {said}"
+        yield step, UNKNOWN, f"{_at(step)} [{UNKNOWN}] its effect on tables is unknown: {said}"
 
 
 def _judged(statement: str) -> bool:
@@ -314,7 +314,24 @@ def _has_timeout(step: Step, found: LintFacts, lint: MigrationLint) -> bool:
 
 
 def _allowed(hit: Hit, lint: MigrationLint) -> bool:
-    return any(entry.file == hit.file and entry.rule in hit.rules for entry in lint.allowed)
+    return any(
+        entry.file == hit.file and entry.rule in hit.rules and _is_for(entry.statement, hit.statement)
+        for entry in lint.allowed
+    )
+
+
+def _is_for(wanted: str | None, statement: str) -> bool:
+    """Whether an entry is for a statement; without a text it is for each. Blanks, comments and case do not matter."""
+    if wanted is None:
+        return True
+    begins = wanted.rstrip().removesuffix("…").removesuffix("...")
+    if begins == wanted.rstrip():
+        return _plain(wanted) == _plain(statement)
+    return _plain(statement).startswith(_plain(begins))
+
+
+def _plain(text: str) -> str:
+    return "; ".join(" ".join(found.text.split()) for found in statements(text)).casefold()
 
 
 def _at(step: Step) -> str:

@@ -219,7 +219,7 @@ def _hit(done: Observed, rule: str, text: str, *, certain: bool = True) -> Hit:
     words = re.sub(r"'[^']*'", "'…'", words)
     shown = words if len(words) <= _TEXT else words[:_TEXT] + "…"
     at = where if done.line else f"{where} ({shown})"
-    return Hit(done.source, done.line, frozenset({rule}), f"{at} [{rule}] {text}", certain)
+    return Hit(done.source, done.line, frozenset({rule}), f"{at} [{rule}] {text}", certain, done.text)
 
 
 def _large(names: Sequence[str], sizes: dict[str, Relation], lint: MigrationLint) -> bool:

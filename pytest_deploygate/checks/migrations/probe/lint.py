@@ -13,6 +13,7 @@ from psycopg import sql
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Referenced, Step
 from pytest_deploygate.checks.migrations.probe import alembic_scripts
+from pytest_deploygate.checks.migrations.probe.own_files import reading
 from pytest_deploygate.checks.migrations.probe.rehearsal.rehearse import rehearse
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
@@ -20,6 +21,7 @@ from pytest_deploygate.checks.migrations.statements import Statement, statements
 from pytest_deploygate.checks.postgres.probe import servers
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.names import identifier
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*))?'
@@ -125,10 +127,8 @@ def _below(folder: Path) -> list[Path]:
 def _texts(files: Iterable[Path]) -> list[tuple[str, str]]:
     texts = []
     for path in files:
-        try:
-            texts.append((path.name, path.read_text(encoding="utf-8-sig")))
-        except (OSError, UnicodeDecodeError) as error:
-            raise CannotTell(f"{path} cannot be read: {error}") from error
+        with reading(path):
+            texts.append((path.name, bounded.text(path, bounded.MADE)))
     return texts
 
 

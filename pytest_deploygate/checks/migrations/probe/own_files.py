@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from ruamel.yaml.error import YAMLError
+
+from pytest_deploygate.model import CannotTell
+
+
+@contextlib.contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Read a file within this: one that cannot be read is named. Raises CannotTell."""
+    try:
+        yield
+    except (OSError, ValueError, SyntaxError, RecursionError, YAMLError) as error:
+        # Text that is not UTF-8 and JSON are ValueErrors; XML and Python are SyntaxErrors.
+        why = getattr(error, "strerror", "") or " ".join(str(error).split())
+        raise CannotTell(f"{file} cannot be read: {why}") from error
 
 
 def below(folder: Path) -> Iterator[Path]:

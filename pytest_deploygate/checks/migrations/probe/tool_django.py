@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.migrations.facts import Compared
-from pytest_deploygate.checks.migrations.probe.own_files import below
+from pytest_deploygate.checks.migrations.probe.own_files import below, reading
 
 _LABEL = re.compile(r"^\s+label\s*=\s*[\"'](?P<label>\w+)[\"']", re.MULTILINE)
 ROWS = "SELECT app || '.' || name FROM {table} ORDER BY id"
@@ -44,7 +44,8 @@ def read(folder: Path) -> Modules:
 def _label(app: Path) -> str:
     """Return an app's label, which is what `django_migrations` has: that of its AppConfig, or its folder's name."""
     config = app / "apps.py"
-    found = _LABEL.search(config.read_text(encoding="utf-8")) if config.is_file() else None
+    with reading(config):
+        found = _LABEL.search(config.read_text(encoding="utf-8")) if config.is_file() else None
     return found["label"] if found else app.resolve().name
 
 
@@ -92,8 +93,10 @@ def _below_squash(name: str, modules: Modules) -> bool:
 
 def _replaces(file: Path) -> tuple[str, ...]:
     """Return what a squashed migration replaces, from its source; it is not run."""
+    with reading(file):
+        source = file.read_bytes()
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = ast.parse(source)
     except SyntaxError:
         return ()
     for node in ast.walk(tree):

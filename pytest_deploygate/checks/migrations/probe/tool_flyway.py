@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.migrations.facts import Compared
-from pytest_deploygate.checks.migrations.probe.own_files import below
+from pytest_deploygate.checks.migrations.probe.own_files import below, reading
+from pytest_deploygate.files import bounded
 
 _FILE = re.compile(r"(?P<kind>[VB])(?P<version>[0-9]+([._][0-9]+)*)__.+\.(sql|py|java|class)$")
 _REPEATABLE = re.compile(r"R__(?P<description>.+)\.(sql|py|java|class)$")
@@ -87,7 +88,8 @@ def _checksum(file: Path) -> int | None:
     """Return Flyway's checksum of a repeatable migration; None if placeholders or another language decide it."""
     if file.suffix != ".sql":
         return None
-    text = file.read_text(encoding="utf-8-sig")
+    with reading(file):
+        text = bounded.text(file, bounded.MADE)
     if "${" in text:
         return None
     value = 0

@@ -6,7 +6,6 @@ label may or may not: that depends on how Liquibase is called, so the inventory 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from ruamel.yaml import YAML
-
 from pytest_deploygate.checks.migrations.facts import Compared
-from pytest_deploygate.checks.migrations.probe.own_files import below
+from pytest_deploygate.checks.migrations.probe.own_files import below, reading
+from pytest_deploygate.files import bounded
+from pytest_deploygate.files.yaml import reader
 
 ROWS = "SELECT id, author, filename FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN') ORDER BY orderexecuted"
 _FORMATTED = re.compile(r"\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
@@ -60,16 +59,17 @@ def read(folder: Path, contexts: Iterable[str] | None = None) -> Changelogs:
     unread: list[str] = []
     for file in below(folder):
         name, suffix = str(file.relative_to(folder)), file.suffix.lower()
-        if suffix == ".sql":
-            sets += _sql(name, file.read_text(encoding="utf-8-sig"))
-        elif suffix == ".xml":
-            sets += _xml(name, ET.parse(file).getroot())  # noqa: S314 (our own repository's changelogs)
-        elif suffix in (".yml", ".yaml"):
-            sets += _listed(name, YAML(typ="safe").load(file.read_text(encoding="utf-8-sig")))
-        elif suffix == ".json":
-            sets += _listed(name, json.loads(file.read_text(encoding="utf-8-sig")))
-        elif suffix in _OTHERS:
-            unread.append(name)
+        with reading(file):
+            if suffix == ".sql":
+                sets += _sql(name, bounded.text(file, bounded.MADE))
+            elif suffix == ".xml":
+                sets += _xml(name, ET.fromstring(bounded.text(file, bounded.MADE)))  # noqa: S314 (our own repository's changelogs)
+            elif suffix in (".yml", ".yaml"):
+                sets += _listed(name, reader("safe").load(bounded.text(file)))
+            elif suffix == ".json":
+                sets += _listed(name, bounded.from_json(bounded.read(file, bounded.MADE)))
+            elif suffix in _OTHERS:
+                unread.append(name)
     return Changelogs(tuple(sets), tuple(unread), None if contexts is None else tuple(contexts))
 
 

@@ -8,16 +8,13 @@ The layouts are those that each tool documents or creates:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 
 from psycopg import sql
-from ruamel.yaml.error import YAMLError
 
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe import tool_django, tool_flyway, tool_liquibase
@@ -139,10 +136,8 @@ def scripts(migrations: Migrations) -> Any:
         return None
     try:
         found = tool.read(migrations, folder)
-    except (OSError, UnicodeDecodeError, ET.ParseError, YAMLError, json.JSONDecodeError) as error:
-        raise CannotTell(
-            f"the migrations in {folder} cannot be read: {type(error).__name__}: {error}"
-        ) from error
+    except OSError as error:
+        raise CannotTell(f"the migrations in {folder} cannot be read: {error}") from error
     if not tool.names(found):
         raise CannotTell(
             f"there is no migration of {migrations.tool} in {folder}: is it the right folder and the right tool?"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pytest_deploygate.fields.types import Duration, FilePath, OptionalText, Section, Size, Words
+
+#: The rule of a statement whose effect nobody knows.
+UNKNOWN = "unknown-statement"
 
 
 class AllowedStep(Section):
@@ -17,10 +20,22 @@ class AllowedStep(Section):
     file: str = Field(description="name of the file, without folder")
     rule: str = Field(description="name of the rule, as in the finding")
     reason: Words = Field(min_length=10, description="why it does no harm here")
+    statement: OptionalText = Field(
+        default=None,
+        description="text of the one statement that it is for, or its beginning and `...`; left out: each of the file. "
+        "`unknown-statement` needs it: nobody has seen what another one does",
+    )
+
+    @model_validator(mode="after")
+    def _one_statement(self) -> Self:
+        if self.rule == UNKNOWN and not self.statement:
+            raise ValueError(f"{UNKNOWN} is allowed for one statement: add `statement` with its text")
+        return self
 
     def __str__(self) -> str:
         """Format it for the report's list of weakenings."""
-        return f"{self.rule} in {self.file} ({self.reason})"
+        what = f" for {self.statement}" if self.statement else ""
+        return f"{self.rule} in {self.file}{what} ({self.reason})"
 
 
 class Scratch(Section):

@@ -20,7 +20,7 @@ from pytest_deploygate.checks.people.facts import (
 )
 from pytest_deploygate.checks.people.probe import sarif, ssh_signatures
 from pytest_deploygate.clients.http import sending, whole
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 
 _MOST_URL_BYTES = 50 * 1024**2
 #: A large file may take this many times the time for its first byte.
@@ -66,7 +66,7 @@ def _seen(
 ) -> AttestationSeen:
     path = root / one.file
     try:
-        raw = path.read_bytes()
+        raw = bounded.read(path)
     except OSError:
         raw = b""
     backings = list(one.evidence)

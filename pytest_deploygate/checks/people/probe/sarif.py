@@ -5,13 +5,13 @@ Section numbers in comments refer to the OASIS standard.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.people.facts import OpenResult, SarifSeen
+from pytest_deploygate.files import bounded
 from pytest_deploygate.redaction import shortened
 
 _MOST_BYTES = 100 * 1024**2
@@ -31,20 +31,17 @@ def measure(path: Path, shown: str = "") -> SarifSeen:
     """Read a SARIF file. Never raises: what is wrong with it is in `problem`."""
     name = shown or str(path)
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MOST_BYTES + 1)
+        raw = bounded.read(path, bounded.MADE)
     except OSError as error:
         return SarifSeen(name, problem=f"cannot be read: {error.strerror}")
-    if len(raw) > _MOST_BYTES:
-        return SarifSeen(name, problem="is larger than 100 MB")
     return read(raw, name)
 
 
 def read(raw: bytes, name: str) -> SarifSeen:
     """Read SARIF from bytes, as `measure` does from a file."""
     try:
-        return _log(json.loads(raw.decode("utf-8-sig")), name)
-    except (ValueError, RecursionError):
+        return _log(bounded.from_json(raw), name)
+    except ValueError:
         return SarifSeen(name, problem="is not JSON in UTF-8")
     except _NotSarifError as error:
         return SarifSeen(name, problem=str(error))

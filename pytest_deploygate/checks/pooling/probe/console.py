@@ -28,6 +28,8 @@ from pytest_deploygate.redaction import redact
 
 #: A console answers from memory.
 _ANSWERS_S = 5.0
+_IDENTITY = "SELECT system_identifier::text FROM pg_control_system()"
+_DENIED = "permission denied for function pg_control_system"
 _RESERVED = ("superuser_reserved_connections", "reserved_connections")
 
 
@@ -178,17 +180,24 @@ def _server(database: dict[str, Any]) -> tuple[str, int]:
 
 def _behind(cluster: Cluster, pooler: Pooler, database: str) -> tuple[str, str]:
     """Ask through the pooler which server answers; return what it is, or why that is unknown."""
-    query = "SELECT pg_is_in_recovery(), system_identifier::text FROM pg_control_system()"
+    recovery = None
     try:
-        own = cluster.value(cluster.primary, "SELECT system_identifier::text FROM pg_control_system()")
         # A pooler may refuse what it does not know at the start of a connection, so nothing is set there.
         with closing(psycopg.connect(**login(cluster, pooler, database), tcp_user_timeout=8000)) as through:
-            row = through.execute(query).fetchone()
+            recovery = through.execute("SELECT pg_is_in_recovery()").fetchone()
+            there = through.execute(_IDENTITY.encode()).fetchone()
+        own = cluster.value(cluster.primary, _IDENTITY)
     except (CannotTell, psycopg.Error) as error:
-        return "", redact(" ".join(str(error).split()))
-    if row is None:
+        if recovery and recovery[0]:
+            return "replica", ""
+        said = redact(" ".join(str(error).split()))
+        grant = (
+            "; GRANT EXECUTE ON FUNCTION pg_control_system() TO the gate's role" if _DENIED in said else ""
+        )
+        return "", f"{said}{grant}"
+    if recovery is None or there is None:
         return "", "it returned nothing"
-    return ("another cluster" if row[1] != own else "replica" if row[0] else "primary"), ""
+    return ("another cluster" if there[0] != own else "replica" if recovery[0] else "primary"), ""
 
 
 def _pool(row: dict[str, Any]) -> PoolFacts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from pytest_deploygate.checks.postgres.facts import ServerState
+from pytest_deploygate.checks.postgres.judge.logins import judge_logins
 from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for, words_for_bytes
 
@@ -40,7 +40,7 @@ def judge_server(found: ServerState, expected: ClusterSettings) -> Judgement:
         _restart(found),
         *_ages(found, expected),
         _idle(found, expected),
-        _trust(found, expected),
+        judge_logins(found, expected),
     ]
     folded = combine(parts)
     if folded.verdict is not Verdict.PASS:
@@ -217,12 +217,6 @@ def _ages(found: ServerState, expected: ClusterSettings) -> Iterator[Judgement]:
 
 def _idle(found: ServerState, expected: ClusterSettings) -> Judgement:
     limit = words_for(expected.max_idle_in_transaction)
-    notes: tuple[str, ...] = ()
-    if found.unseen_sessions:
-        notes = (
-            f"{found.node}: whether {found.unseen_sessions} sessions are idle in a transaction was not seen: {_GRANT}, and leave "
-            "track_activities on",
-        )
     idle = found.idle
     wrong = ""
     if idle and idle.age > expected.max_idle_in_transaction:
@@ -232,56 +226,13 @@ def _idle(found: ServerState, expected: ClusterSettings) -> Judgement:
             f"and keeps vacuum from removing dead rows; end its work, or SELECT pg_terminate_backend({idle.pid}), and set "
             "idle_in_transaction_session_timeout"
         )
-    part = _part(
+    if not wrong and found.unseen_sessions:
+        reason = f"sessions that hide whether they are idle in a transaction: {found.unseen_sessions}; {_GRANT}, and leave track_activities on"
+        reading = Reading("sessions that hide their state", found.unseen_sessions, limit="0", ok=False)
+        return Judgement(Verdict.INCONCLUSIVE, reason, (reading,))
+    return _part(
         wrong,
         "oldest transaction of an idle session",
         words_for(idle.age) if idle else "none",
         f"at most {limit}",
     )
-    return replace(part, notes=notes)
-
-
-def _trust(found: ServerState, expected: ClusterSettings) -> Judgement:
-    """Fail lines of pg_hba.conf that let other hosts in without a password; those of the server's own host are a note."""
-    if found.trust is None:
-        return _trust_unseen(found)
-    open_to = [t for t in found.trust if not _own_host(t.address) and t.address not in expected.trust_from]
-    own = [t for t in found.trust if _own_host(t.address)]
-    wrong = ""
-    if open_to:
-        first = open_to[0]
-        more = f" (and {len(open_to) - 1} more lines)" if len(open_to) > 1 else ""
-        wrong = (
-            f"pg_hba.conf line {first.line} lets {first.users} from {first.address} into {first.databases} without a password "
-            f"(trust){more}: write scram-sha-256 and reload, or name the address in `trust_from`"
-        )
-    notes: tuple[str, ...] = ()
-    if own:
-        lines = ", ".join(str(t.line) for t in own)
-        notes = (
-            f"{found.node}: pg_hba.conf lets everybody on the server's own host in without a password (trust, line {lines})",
-        )
-    shown = ", ".join(t.address or "socket" for t in found.trust) or "none"
-    part = _part(wrong, "pg_hba.conf: trust", shown, ", ".join(expected.trust_from) or "no other host")
-    return replace(part, notes=notes)
-
-
-def _trust_unseen(found: ServerState) -> Judgement:
-    grant = "GRANT SELECT ON pg_hba_file_rules and EXECUTE ON FUNCTION pg_hba_file_rules() TO the gate's role"
-    if found.unasked and not found.local:
-        return _part(
-            "the gate's role logs in from here without its password (trust in pg_hba.conf, or an identity of the network): write "
-            "scram-sha-256 and reload",
-            "login without a password", "accepted", "refused",
-        )  # fmt: skip
-    tried = {
-        True: ", and the gate's role logs in without its password on this host",
-        False: "; the gate's own role is asked for its password",
-        None: "",
-    }[found.unasked]
-    note = f"{found.node}: pg_hba.conf was not looked at, so lines with trust are unknown{tried}; {grant}"
-    return Judgement(Verdict.PASS, "", notes=(note,))
-
-
-def _own_host(address: str) -> bool:
-    return address in ("", "samehost", "localhost", "::1/128") or address.startswith("127.")

@@ -9,7 +9,7 @@ import ipaddress
 
 import psycopg
 
-from pytest_deploygate.checks.postgres.facts import Idle, ServerState, Trust
+from pytest_deploygate.checks.postgres.facts import Idle, LoginRule, ServerState
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
@@ -37,6 +37,7 @@ SELECT pg_is_in_recovery(),
     has_table_privilege('pg_hba_file_rules', 'SELECT') AND has_function_privilege('pg_hba_file_rules()', 'EXECUTE'),
     -- Without pg_monitor, other roles' sessions show neither state nor kind; track_activities = off hides the state alone.
     (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND (state IS NULL AND backend_type IS NULL OR state = 'disabled')),
+    quote_ident(current_user),
     -- An aborted transaction has no start any more: it has given up its locks.
     (SELECT pid FROM idle), (SELECT coalesce(usename, '?') FROM idle), (SELECT application_name FROM idle),
     (SELECT clock_timestamp() - xact_start FROM idle)
@@ -52,10 +53,11 @@ SELECT coalesce('role ' || r.rolname, 'database ' || d.datname)
 FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
 WHERE 'synchronous_commit=off' = ANY(s.setconfig) AND (s.setdatabase = 0 OR d.datname = current_database()) ORDER BY 1
 """
-# A line that does not parse is in force nowhere.
-_TRUST = """
-SELECT line_number, coalesce(address, ''), coalesce(netmask, ''), array_to_string(database, ','), array_to_string(user_name, ',')
-FROM pg_hba_file_rules WHERE auth_method = 'trust' AND error IS NULL ORDER BY line_number
+# Since 16, the file may include others, and rule_number is the order of all.
+_RULES = """
+SELECT line_number, regexp_replace(coalesce(to_jsonb(r) ->> 'file_name', 'pg_hba.conf'), '^.*/', ''), coalesce(type, ''), coalesce(database, '{}'),
+    coalesce(user_name, '{}'), coalesce(address, ''), coalesce(netmask, ''), coalesce(auth_method, ''), coalesce(options, '{}'), coalesce(error, '')
+FROM pg_hba_file_rules r ORDER BY (to_jsonb(r) ->> 'rule_number')::int, line_number
 """
 _WATCHED_HIDDEN = ("shared_preload_libraries",)
 _UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "8kB": 8192, "16MB": 16 * 1024**2}
@@ -89,13 +91,14 @@ def _state(cluster: Cluster, node: Node) -> ServerState:
         collations,
         prepared,
         prepared_age,
-        rules,
+        readable,
         unseen,
+        role,
         *idle,
     ) = cluster.rows(node, _STATE)[0]
     own = cluster.rows(node, _DATABASE_COLLATION) if major >= 15 else []
     hidden = tuple(name for name in _WATCHED_HIDDEN if settings.get(name) is None)
-    trust = _trust(cluster, node) if rules else None
+    rules = _rules(cluster, node) if readable else None
     return ServerState(
         node=node.name,
         primary=node.name == cluster.primary.name,
@@ -112,22 +115,34 @@ def _state(cluster: Cluster, node: Node) -> ServerState:
         prepared=(prepared, prepared_age) if prepared is not None else None,
         hidden=hidden,
         asynchronous=tuple(str(who or "every role") for (who,) in cluster.rows(node, _ASYNCHRONOUS)),
-        trust=trust,
-        unasked=_unasked(cluster, node) if trust is None else None,
+        rules=rules,
+        unasked=_unasked(cluster, node) if rules is None else None,
         local=_local(node.host),
         idle=Idle(*idle) if idle[0] is not None else None,
         unseen_sessions=unseen,
+        role=role,
     )
 
 
-def _trust(cluster: Cluster, node: Node) -> tuple[Trust, ...] | None:
+def _rules(cluster: Cluster, node: Node) -> tuple[LoginRule, ...] | None:
     try:
-        rows = cluster.rows(node, _TRUST)
+        rows = cluster.rows(node, _RULES)
     except CannotTell:
         # A server that keeps no such file. Where the connection broke, the next query says so.
         return None
     return tuple(
-        Trust(line, _network(host, mask), databases, users) for line, host, mask, databases, users in rows
+        LoginRule(
+            line,
+            file,
+            kind,
+            tuple(databases),
+            tuple(users),
+            _network(host, mask),
+            method,
+            tuple(options),
+            error,
+        )
+        for line, file, kind, databases, users, host, mask, method, options, error in rows
     )
 
 

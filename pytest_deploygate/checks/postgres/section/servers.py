@@ -61,6 +61,12 @@ class ClusterSettings(Section):
         description="addresses from which pg_hba.conf may let clients in without a password, as it writes them",
     )
 
+    login_rules: bool = Field(
+        json_schema_extra={"weaker": "false"},
+        default=True,
+        description="pg_hba.conf must be shown to the gate's role; `false` only where nobody can grant that (a managed server)",
+    )
+
     @field_validator("version", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:

@@ -15,7 +15,9 @@ _NAMED = 4
 def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
     """Pass when the operation left a record in time that states who, what, when and from where."""
     limit = words_for(expected.within)
-    notes = (f"the synthetic person was not removed: {found.undo_problem}",) if found.undo_problem else ()
+    notes: tuple[str, ...] = (
+        (f"the synthetic person was not removed: {found.undo_problem}",) if found.undo_problem else ()
+    )
     reading = Reading(
         "records of the operation", len(found.records), limit="at least 1", ok=bool(found.records)
     )
@@ -26,6 +28,9 @@ def judge_record(found: RecordFacts, expected: AuditTrail) -> Judgement:
             "installed and enabled, does `query` search the right place?",
             (reading,), notes, confirmed=True,
         )  # fmt: skip
+    notes += (
+        f"left behind: {len(found.records)} records of the operation in {expected.table}, as of every operation",
+    )
     who = expected.who or found.role
     record = found.records[0]
     wrong = []

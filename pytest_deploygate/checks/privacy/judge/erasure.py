@@ -18,6 +18,11 @@ def judge_erasure(found: ErasureFacts, expected: Erasure) -> Judgement:
     notes = (*_residuals(found, expected), *_skipped(found.before, expected))
     if found.left_behind:
         notes += (f"{found.left_behind} synthetic persons of crashed runs were erased first",)
+    if found.kept_in:
+        notes += (
+            f"left behind: the table {found.kept_in}, without rows, for the next run; and what the platform records of every "
+            "erasure, without the person",
+        )
     seen = {hit.place for hit in found.before.hits}
     control = [*expected.expected, *(f"redis {cache.name}" for cache in expected.redis if cache.holds)]
     lacking = [place for place in control if place not in seen]
@@ -104,7 +109,10 @@ def _hint(hit: Hit, before: set[str], expected: Erasure) -> str:
     if hit.place.startswith("redis "):
         return "the erasure misses this cache: have it delete the key, or allow it with a reason"
     if hit.place.startswith("log "):
-        return "the platform logs people's data: log an id instead and remove those lines, or allow it with a reason"
+        return (
+            "the platform logs people's data: log an id instead (PostgreSQL's own log: log_parameter_max_length = 0) and remove those "
+            "lines, or allow it with a reason"
+        )
     if hit.place in expected.expected:
         return "a row of this table was not erased, or only marked as deleted: delete or overwrite it"
     if hit.place not in before:

@@ -18,6 +18,7 @@ from psycopg import sql
 from pytest_deploygate.checks.privacy.facts import ErasureFacts, Sweep
 from pytest_deploygate.checks.privacy.probe.operations import Subject, do, new_subject
 from pytest_deploygate.checks.privacy.probe.sweep import look_again, sweep
+from pytest_deploygate.checks.privacy.probe.writings import DISGUISE, PLAIN, disguised
 from pytest_deploygate.checks.privacy.section import Erasure
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.own_lag import Lag
@@ -25,6 +26,10 @@ from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
 
 TABLE = "deploygate_subjects"
+# The token is part of the person's address: a server that logs statements, parameters or plans must not log it. From
+# a row and not from a constant, which would be computed while planning.
+_KEEP = "INSERT INTO {} (token) SELECT translate(t, %s, %s) FROM unnest(%s::text[]) AS t"
+_FORGET = "DELETE FROM {} WHERE token IN (SELECT translate(t, %s, %s) FROM unnest(%s::text[]) AS t)"
 
 
 def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
@@ -56,8 +61,9 @@ def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
             time.sleep(max(0.0, erasure.logs_settle.total_seconds() - took_s))
         after = sweep(patient, erasure, subject)
         return ErasureFacts(
-            subject.email, datetime.now(UTC), before, after, took_s, "", left_behind, lag.since()
-        )
+            subject.email, datetime.now(UTC), before, after, took_s, "", left_behind, lag.since(),
+            f"{cluster.writes_schema}.{TABLE}",
+        )  # fmt: skip
 
 
 def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject, lag: Lag) -> None:
@@ -83,10 +89,11 @@ def _kept(cluster: Cluster, erasure: Erasure) -> Iterator[tuple[Subject, int]]:
         with connection:
             _prepare(connection, table)
             left = _erase_left(cluster, erasure, connection, table)
-            connection.execute(sql.SQL("INSERT INTO {} (token) VALUES (%s)").format(table), (token,))
+            kept = (DISGUISE, PLAIN, [disguised(token)])
+            connection.execute(sql.SQL(_KEEP).format(table), kept)
             subject = new_subject(token)
             yield subject, left
-            connection.execute(sql.SQL("DELETE FROM {} WHERE token = %s").format(table), (token,))
+            connection.execute(sql.SQL(_FORGET).format(table), kept)
     except psycopg.Error as error:
         raise CannotTell(
             f"the person's token could not be kept: {explain(cluster.primary, error)}"
@@ -119,6 +126,6 @@ def _erase_left(
     for (token,) in old:
         with contextlib.suppress(CannotTell):
             do(cluster, erasure.role, erasure.erase, new_subject(str(token)))
-            connection.execute(sql.SQL("DELETE FROM {} WHERE token = %s").format(table), (token,))
+            connection.execute(sql.SQL(_FORGET).format(table), (DISGUISE, PLAIN, [disguised(str(token))]))
             done += 1
     return done

@@ -18,6 +18,7 @@ from psycopg import sql
 from pytest_deploygate.checks.privacy.facts import Hit, Sweep
 from pytest_deploygate.checks.privacy.probe.operations import Subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
+from pytest_deploygate.checks.privacy.probe.writings import DISGUISE, PLAIN, disguised
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -31,7 +32,8 @@ GATE_TABLES = ("deploygate_replication", "deploygate_subjects")
 _CATCH_UP_S = 10.0
 
 
-# Partitions, inheritance children without columns of their own and Timescale's chunks are read through their parent.
+# Partitions, inheritance children without columns of their own and Timescale's chunks are read through their parent. A
+# materialized view that was never filled has no row, and reading it is an error.
 _TABLES = """
 SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
     has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
@@ -39,6 +41,7 @@ SELECT n.nspname, c.relname, c.relpersistence::text, row_security_active(c.oid),
         AND NOT a.attisdropped AND t.typcategory NOT IN ('N', 'D', 'B', 'T', 'G', 'I', 'E', 'V'))
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (c.relkind IN ('r', 'm', 'p', 'f') OR (c.relkind = 'v' AND n.nspname || '.' || c.relname = ANY(%(views)s)))
+    AND c.relispopulated
     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
     AND (NOT EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
         OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attislocal AND a.attinhcount = 0
@@ -50,9 +53,11 @@ ORDER BY 1, 2
 _HITS = """
 SELECT coalesce(cell.key, '?'), count(*)
 FROM {table} AS t LEFT JOIN LATERAL jsonb_each_text(to_jsonb(t.*)) AS cell
-  ON replace(replace(lower(cell.value), chr(13), ''), chr(10), '') LIKE ANY ({patterns})
-WHERE replace(replace(lower((t.*)::text), chr(13), ''), chr(10), '') LIKE ANY ({patterns}) GROUP BY 1 ORDER BY 1
+  ON replace(replace(lower(cell.value), chr(13), ''), chr(10), '') LIKE ANY (ARRAY({patterns}))
+WHERE replace(replace(lower((t.*)::text), chr(13), ''), chr(10), '') LIKE ANY (ARRAY({patterns})) GROUP BY 1 ORDER BY 1
 """
+# As a subquery, so that no plan in a log has the patterns themselves: a constant would be computed while planning.
+_PATTERNS = "SELECT translate(pattern, {disguise}, {plain}) FROM unnest({patterns}::text[]) AS pattern"
 # Read on a primary: a WAL position that every replica will reach. pg_current_wal_lsn() may lie within a record of an
 # open transaction, which no replica replays before more WAL is flushed; this statement takes a transaction id whose
 # commit record follows the position, so both are sent.
@@ -140,7 +145,9 @@ def _in_table(
     cluster: Cluster, node: Node, table: Sequence[str], needles: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     # The needles are letters, digits and the signs of base64: nothing that LIKE reads as a wildcard.
-    patterns = sql.Literal([f"%{needle}%" for needle in needles])
+    patterns = sql.SQL(_PATTERNS).format(
+        disguise=DISGUISE, plain=PLAIN, patterns=[disguised(f"%{needle}%") for needle in needles]
+    )
     query = sql.SQL(_HITS).format(table=sql.Identifier(*table), patterns=patterns)
     return cluster.rows(node, query)
 
@@ -183,8 +190,9 @@ def _elsewhere(erasure: Erasure, subject: Subject) -> Iterator[Hit | str]:
 # All files below a folder, or a file with those that were rotated away from it. Compressed ones are unpacked. One line per
 # file: its number of lines with the person, its name; or what cannot be read.
 _LOG = """
-path={} pattern={} plain={}
 export LC_ALL=C
+bare() {{ printf %s "$1" | tr '<disguise>' '<plain>'; }}
+path={} pattern=$(bare {}) plain=$(bare {})
 if printf x | grep -qP x 2>/dev/null; then how=-P; else how=-E pattern=$plain; fi
 if [ -d "$path" ]; then list="$path"; else [ -e "$path" ] || { echo "$path: No such file" >&2; exit 2; }; list=$(dirname "$path"); fi
 name=$(basename "$path")
@@ -209,7 +217,8 @@ def _in_log(log: LogFile, subject: Subject) -> dict[str, int]:
     # UTF-16 has a NUL byte beside each letter.
     wide = "|".join(r"\x00".join(core) for core in needles if core.isalnum() and len(core) <= 16)
     script = _LOG.replace("{{", "{").replace("}}", "}")
-    for value in (str(log.path), f"{plain}|{wide}", plain):
+    script = script.replace("<disguise>", DISGUISE).replace("<plain>", PLAIN)
+    for value in (str(log.path), disguised(f"{plain}|{wide}"), disguised(plain)):
         script = script.replace("{}", shlex.quote(value), 1)
     code, text, errors = shell(log.host)(f"timeout 60 sh -c {shlex.quote(script)}")
     lines = [line.partition(":") for line in text.splitlines()]

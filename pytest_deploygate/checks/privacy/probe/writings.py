@@ -19,6 +19,18 @@ _GZIP, _ZLIB = b"\x1f\x8b", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 #: How values that we do not unpack begin.
 _OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "LZ4", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
+#: The search itself must leave no trace of the person: what is sent to servers and shells has each letter and digit
+#: replaced by another, and is put right there. Else a slow statement, a failed one or a command of sudo writes the
+#: person to a log, and the search finds itself.
+PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+DISGUISE = "nopqrstuvwxyzabcdefghijklmNOPQRSTUVWXYZABCDEFGHIJKLM5678901234"
+_DISGUISED = str.maketrans(PLAIN, DISGUISE)
+
+
+def disguised(text: str) -> str:
+    """Return a text of letters and digits so that nobody who looks for it finds it."""
+    return text.translate(_DISGUISED)
+
 
 def written(cores: tuple[str, ...]) -> tuple[str, ...]:
     """Return the cores as they may be written, in lower case: compare them with text in lower case."""

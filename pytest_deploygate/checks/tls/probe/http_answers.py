@@ -75,11 +75,17 @@ class AtAddress(http.client.HTTPConnection):
         self._taken: socket.socket | None = None
 
     def fetch(self, path: str, headers: dict[str, str], most: int) -> tuple[http.client.HTTPResponse, bytes]:
-        """Get a page and at most `most` bytes of its body, all within the place's timeout. Raises OSError, HTTPException."""
+        """Get a page and at most `most` bytes of its body, all within the place's timeout. Raises OSError, HTTPException.
+
+        A body that ends before the length that the header gives is an error.
+        """
         with Deadline(self._where.timeout_s).cutting(lambda: end(self._taken)):
             self.request("GET", path, headers=headers)
             answer = self.getresponse()
-            return answer, answer.read(most)
+            body = answer.read(most)
+            if len(body) < most and answer.length:
+                raise http.client.IncompleteRead(body, answer.length)
+            return answer, body
 
     def connect(self) -> None:
         """Connect to the address itself."""

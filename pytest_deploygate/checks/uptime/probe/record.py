@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 
 VERSION = 1
 _DIGITS = 16
@@ -77,7 +77,7 @@ class Record:
 def read(file: Path | str) -> Record:
     """Read a record, also one that is being written. Raises RecordError when it is not one or was changed."""
     try:
-        raw = Path(file).read_bytes()
+        raw = bounded.read(file, bounded.MADE)
     except OSError as error:
         raise RecordError(f"{file} cannot be read: {error.strerror}") from None
     head, good, entries = "", 0, []

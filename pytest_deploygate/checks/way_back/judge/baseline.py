@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
+from pytest_deploygate.model import Judgement, Reading, Verdict, option_of, words_for
 
 _NAMED = 6
 
@@ -41,7 +41,7 @@ class Wanted:
 
 def judge_baseline(found: BaselineSeen, expected: Wanted) -> Judgement:
     """Pass when every item that could call for a rollback was measured before the change; what was red then is a note."""
-    again = f"run `pytest -m {expected.phase} --inventory {expected.inventory} --change {found.change}` before the change"
+    again = f"run `pytest -m {expected.phase} --inventory {expected.inventory}{option_of(found.change)}` before the change"
     if found.missing:
         reason = f"what was red before the change is unknown: {found.problem}; {again}"
         return Judgement(Verdict.INCONCLUSIVE, reason)

@@ -35,6 +35,7 @@ class PlanSeen:
     """The runbook as inspected at `at`. `problems` concern the whole; `rehearsed_at` None means never.
 
     `unrehearsed` are steps that no recorded rehearsal ran. `callable_roles` are the roles of the contact list.
+    `status_only` are the health checks that an error page with a good status passes.
     """
 
     steps: tuple[StepSeen, ...]
@@ -44,6 +45,7 @@ class PlanSeen:
     rehearsed_at: datetime | None
     unrehearsed: tuple[str, ...]
     callable_roles: tuple[str, ...]
+    status_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ def _notes(found: PlanSeen) -> Iterator[str]:
     strangers = sorted({s.call for s in found.steps if s.call and s.call not in found.callable_roles})
     if strangers:
         yield f"roles to call that are not in the contact list: {', '.join(strangers)}; add `contacts` with their numbers"
+    if found.status_only:
+        yield (
+            f"only the status of {', '.join(found.status_only)} is looked at, so an error page with a good one counts as healthy: "
+            "name text of a good answer with `contains`, or of a bad one with `lacks`"
+        )
     losing = next((step.name for step in found.steps if step.loses_writes), "")
     yield (
         f"point of no return: {losing}"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pytest_deploygate.cli.commands.decide import assess, waiting
-from pytest_deploygate.cli.shared import changes, options
+from pytest_deploygate.cli.shared import changes, journals, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.cli.show.incident import clock, line
@@ -21,7 +21,7 @@ from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, State, What
 from pytest_deploygate.decision.rules import CONDITIONS
 from pytest_deploygate.journal import Entry
-from pytest_deploygate.model import parse_duration
+from pytest_deploygate.model import option_of, parse_duration
 from pytest_deploygate.moments import present
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -109,7 +109,7 @@ def decide(
     what = what.lower() if what else None
     if what is not None and what not in _EXIT:
         raise Refused(f"there is no decision {what!r}{nearest(what, _EXIT)}")
-    folder = changes.folder_of(change, out)
+    folder = journals.folder_of(change, out)
     _only_one(what, wait=wait, fix=fix or fix_name is not None, rerun=rerun)
     if what is None and (role or reason or name or key):
         raise Refused("--role, --name, --reason and --key belong to a decision: go, hold or rollback")
@@ -123,7 +123,7 @@ def decide(
         _decide(folder, what, role, name, reason, key, as_json=as_json)
     elif wait:
         waiting.wait(folder, change, _every_s(measure))
-        _show(changes.read(folder), [], as_json=as_json)
+        _show(journals.read(folder), [], as_json=as_json)
     else:
         with changes.writing(folder) as writer:
             late = changes.act_on_clocks(writer, folder)
@@ -181,41 +181,39 @@ def _decide(
 
 
 def _open(found: Now, what: str, entries: Sequence[Entry]) -> Incident:
-    """Return the incident that can be decided about now. Raises click.ClickException with the reason if there is none."""
+    """Return the incident that can be decided about now. Raises Refused with the reason if there is none."""
     incident = found.incident
     if incident is None or incident.over:
-        raise click.ClickException(
-            f"there is no open incident in the change {found.change!r}: nothing to decide"
-        )
+        raise Refused(f"there is no open incident in the change {found.change!r}: nothing to decide")
     if incident.state is State.AFTER:
-        raise click.ClickException(
-            f"{incident.id} is rolled back, and only the follow-up is left: `deploygate rollback after --change {found.change}`"
+        raise Refused(
+            f"{incident.id} is rolled back, and only the follow-up is left: `deploygate rollback after{option_of(found.change)}`"
         )
     begun = going_back.begun(incident, entries)
     if what != "rollback" and begun:
-        raise click.ClickException(
+        raise Refused(
             f"a rollback of {incident.id} has begun ({begun}), and it cannot be left half done. Finish it: "
-            f"`deploygate rollback execute --confirm {found.inventory} --change {found.change}`"
+            f"`deploygate rollback execute --confirm {found.inventory}{option_of(found.change)}`"
         )
     return incident
 
 
 def _signed(event: Event, found: Now, head: str, key: Path) -> str:
-    """Sign a decision. Raises click.ClickException: it cannot be signed, or the key is not allowed to decide in this role."""
+    """Sign a decision. Raises Refused: it cannot be signed, or the key is not allowed to decide in this role."""
     try:
         armour = decided.sign(event, found.change, found.inventory, head, key)
         allowed = find_root(Path.cwd()) / "allowed_signers"
         raw = decided.statement(event, found.change, found.inventory, head)
         why = decided.untrusted(raw, armour, event, allowed, event.at.wall) if allowed.is_file() else ""
     except SshError as error:
-        raise click.ClickException(f"nothing was decided, because it could not be signed: {error}") from None
+        raise Refused(f"nothing was decided, because it could not be signed: {error}") from None
     if why:
-        raise click.ClickException(f"nothing was decided: {why}")
+        raise Refused(f"nothing was decided: {why}")
     return armour
 
 
 def _show(entries: list[Entry], late: list[Event], *, as_json: bool) -> None:
-    with changes.plainly():
+    with journals.plainly():
         found = situation.now(entries)
     people = changes.decisions(entries)
     if as_json:
@@ -248,20 +246,20 @@ def _conditions(found: Now) -> list[str]:
 
 
 def _next(found: Now, incident: Incident) -> str:
-    change = f"--change {found.change}"
+    change = option_of(found.change)
     match incident.state:
         case asked if asked in _ASKED:
             return (
-                f"deploygate decide go|hold|rollback {change} --role ROLE --reason TEXT"
+                f"deploygate decide go|hold|rollback{change} --role ROLE --reason TEXT"
                 f" (the rules recommend {found.recommended.value})"
             )
         case State.ROLLING_BACK | State.ROLLBACK_FAILED:
             return (
-                f"deploygate rollback plan {change},"
-                f" then deploygate rollback execute --confirm {found.inventory} {change}"
+                f"deploygate rollback plan{change},"
+                f" then deploygate rollback execute --confirm {found.inventory}{change}"
             )
         case State.AFTER:
-            return f"deploygate rollback after {change}, and again with --done once the follow-up is done"
+            return f"deploygate rollback after{change}, and again with --done once the follow-up is done"
     return ""
 
 

@@ -10,7 +10,8 @@ import click
 
 from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Rollback
-from pytest_deploygate.cli.shared import changes
+from pytest_deploygate.cli.shared import changes, journals
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, Incident, What
@@ -30,12 +31,12 @@ def quick_fix(folder: Path, change: str, name: str | None) -> int:
             click.echo(f"{event.by}: {event.reason}")
     section, incident = _open(folder)
     try:
-        times = situation.now(changes.read(folder)).times
+        times = situation.now(journals.read(folder)).times
         complaints = changes.Complaints()
         fix = quickfix.choose(section, changes.hooks_of_repository(complaints), incident, times, name)
         complaints.keep_in(folder)
     except NoFix as nothing:
-        raise click.ClickException(str(nothing)) from None
+        raise Refused(str(nothing)) from None
     _write(folder, incident, What.FIX_BEGUN, fix.name)
     click.echo(f"{fix.name}: `{redact(fix.dry_run)}`, then `{redact(fix.run)}`")
     tried = quickfix.attempt(fix)
@@ -73,7 +74,7 @@ def _rerun(folder: Path, change: str) -> tuple[list[str], tuple[str, ...]]:
     complaints = changes.Complaints()
     items = quickfix.to_rerun(incident.items, section.rerun, changes.hooks_of_repository(complaints))
     complaints.keep_in(folder)
-    name = situation.now(changes.read(folder)).inventory
+    name = situation.now(journals.read(folder)).inventory
     command = [
         sys.executable, "-m", "pytest", f"--inventory={name}", f"--change={change}", f"--items={','.join(items)}",
         f"--deploygate-out={folder}", f"--override-freeze=deploygate: {incident.id} is measured again",
@@ -82,10 +83,10 @@ def _rerun(folder: Path, change: str) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _open(folder: Path) -> tuple[Rollback, Incident]:
-    entries = changes.read(folder)
+    entries = journals.read(folder)
     incident = situation.now(entries).incident
     if incident is None or incident.over:
-        raise click.ClickException("there is no open incident in this change: nothing to fix")
+        raise Refused("there is no open incident in this change: nothing to fix")
     return changes.inventory_of(entries, None).inventory.of(way_back.Keys).rollback or Rollback(), incident
 
 

@@ -6,13 +6,13 @@ import subprocess
 import time
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.live import Live
 
 from pytest_deploygate.cli.commands.decide import assess
 from pytest_deploygate.cli.commands.rollback.execute import execute_decided
-from pytest_deploygate.cli.shared import changes
+from pytest_deploygate.cli.shared import changes, journals
+from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show.incident import clock, line
 from pytest_deploygate.decision.incidents import Event, State, What
 from pytest_deploygate.rollback import situation
@@ -58,9 +58,9 @@ def _tick(folder: Path) -> tuple[Now, list[Event]]:
         with changes.writing(folder) as writer:
             due = changes.act_on_clocks(writer, folder)
             return situation.now(writer.entries), due
-    except click.ClickException:
-        entries = changes.read(folder)
-        with changes.plainly():
+    except Refused:  # a run holds the journal
+        entries = journals.read(folder)
+        with journals.plainly():
             return situation.now(entries), []
 
 

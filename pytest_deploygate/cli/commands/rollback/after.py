@@ -11,7 +11,7 @@ import click
 from pytest_deploygate.checklist.records import parse_time
 from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
-from pytest_deploygate.cli.shared import changes, options, outcome, records
+from pytest_deploygate.cli.shared import changes, journals, options, outcome, records
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, State, What
@@ -39,16 +39,16 @@ def after(
     deploygate rollback after --retry 2026-12-02T20:00Z --change CHG-1234
     deploygate rollback after --done --change CHG-1234
     """
-    folder = changes.folder_of(change, out)
-    wanted = changes.inventory_of(changes.read(folder), inventory).inventory
+    folder = journals.folder_of(change, out)
+    wanted = changes.inventory_of(journals.read(folder), inventory).inventory
     when = _retry(retry, wanted)
     with changes.writing(folder) as writer:
         changes.act_on_clocks(writer, folder)
         found = situation.after(writer.entries, wanted.of(way_back.Keys).rollback or Rollback(), when)
         if found is None:
-            raise click.ClickException("this change has no incident, so there is nothing to follow up")
+            raise Refused("this change has no incident, so there is nothing to follow up")
         if done and found.incident.state is not State.AFTER:
-            raise click.ClickException(
+            raise Refused(
                 f"{found.incident.id} is {found.incident.state.value}: --done is for an incident that was rolled back"
             )
         texts = aftermath.render(found)

@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pytest_deploygate.cli.shared import changes, options, outcome
+from pytest_deploygate.cli.shared import changes, journals, options, outcome
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.cli.shared.runbooks import Prepared, prepare
 from pytest_deploygate.cli.show import runbook as show
+from pytest_deploygate.decision import unfinished
+from pytest_deploygate.journal import readable
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import going_back, situation
 from pytest_deploygate.rollback.going_back import Refusal
@@ -68,13 +70,18 @@ def execute(
         raise Refused("--role and --name belong to --accept-loss")
     if accept_loss and not role:
         raise Refused("--accept-loss needs --role: somebody must accept the loss")
-    folder = changes.folder_of(change, out)
-    entries = changes.read(folder)
+    folder = journals.folder_of(change, out)
+    entries = journals.read(folder)
     prepared = prepare(folder, entries, inventory, change)
     if confirm != prepared.inventory.name:
         raise Refused(
             f"to roll back for real, repeat the inventory's name: --confirm {prepared.inventory.name}"
         )
+    with journals.plainly(), readable():
+        left = unfinished.rollback(entries)
+    if left and left.closed and left.has_event:  # killed between its last step and its outcome
+        journals.finish(folder)
+        raise SystemExit(EXIT_BACK if left.verified else EXIT_FAILED)
     acceptance = Acceptance(changes.role(role, entries), changes.person(person)) if accept_loss else None
     _execute(folder, prepared, acceptance, as_json=as_json)
 
@@ -84,8 +91,8 @@ def execute_decided(folder: Path) -> None:
 
     Exits with 23 or 24.
     """
-    entries = changes.read(folder)
-    with changes.plainly():
+    entries = journals.read(folder)
+    with journals.plainly():
         change = situation.now(entries).change
     _execute(folder, prepare(folder, entries, None, change), None, as_json=False)
 
@@ -98,7 +105,7 @@ def _execute(folder: Path, prepared: Prepared, acceptance: Acceptance | None, *,
         passed = words_for(round(time.monotonic() - began))
         console.print(f"  {step}: {said}  ({passed})", soft_wrap=True, markup=False)
 
-    with changes.writing(folder) as writer:
+    with changes.writing(folder, finishing_first=False) as writer:
         prepared.complaints.keep(writer)
         changes.refuse_altered(writer.entries, acting=True)
         changes.act_on_clocks(writer, folder)
@@ -107,7 +114,7 @@ def _execute(folder: Path, prepared: Prepared, acceptance: Acceptance | None, *,
                 writer, prepared.inventory, prepared.section, prepared.tools, acceptance, say
             )
         except Refusal as refused:
-            raise click.ClickException(str(refused)) from None
+            raise Refused(str(refused)) from None
         report = outcome.keep(writer, folder, ended)
     if as_json:
         click.echo(json.dumps(show.ended_json(ended), indent=1))

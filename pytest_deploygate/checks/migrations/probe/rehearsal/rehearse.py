@@ -21,6 +21,7 @@ from pytest_deploygate.checks.migrations.probe.rehearsal.watching import Watch
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -52,7 +53,9 @@ def rehearse(
         left_out += (
             "auto_explain: the scratch server has no such module, so rows that are changed are unknown",
         )
-    texts = {file.name: file.read_text(encoding="utf-8-sig", errors="replace") for file in files}
+    texts = {
+        file.name: bounded.read(file, bounded.MADE).decode("utf-8-sig", errors="replace") for file in files
+    }
     at_line: dict[str, int] = {}
     observed = []
     sizes = {relation.name: relation for relation in relations}

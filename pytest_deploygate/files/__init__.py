@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import secrets
 import stat
 from pathlib import Path
+
+from pytest_deploygate.files import bounded
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -62,15 +63,19 @@ def write_new(path: str, content: bytes, mode: int = 0o600) -> None:
         raise
 
 
-def read_regular(path: Path) -> bytes:
-    """Read a file. Raises OSError, also for a pipe or a device, which might never end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 (it is open)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        return file.read()
-
-
 def sha256(content: bytes) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
+
+
+def holds(file: Path, content: str) -> bool:
+    """Tell whether a file can be read and has this content."""
+    return as_recorded(file, sha256(content.encode()))
+
+
+def as_recorded(file: Path, digest: str) -> bool:
+    """Tell whether a file can be read and has this SHA-256."""
+    try:
+        return sha256(bounded.read(file, bounded.MADE)) == digest
+    except OSError:
+        return False

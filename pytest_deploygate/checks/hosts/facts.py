@@ -1,0 +1,116 @@
+"""Measurements of servers, as frozen values: no I/O, no limits. A field is None if the host could not tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why a host gave no facts."""
+
+    DOWN = "down"
+    """Nothing answered, or the connection was refused."""
+    ROUTE = "route"
+    """Its name does not resolve here, or no route leads there from here."""
+    LOGIN = "login"
+    """It answered, but did not let us in: key, host key, or a password is asked for."""
+    ANSWER = "answer"
+    """We were let in, but the commands did not run to their end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a host gave no facts: the kind of cause, and what was said (without the host's name)."""
+
+    cause: Cause
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystem:
+    """A mounted file system that has a size. `inodes` is None if it does not count them.
+
+    `read_only` is true if it is mounted so; `writable_by_fstab` if /etc/fstab asks for a writable one.
+    """
+
+    mount: str
+    kind: str
+    size_kb: int
+    free_kb: int
+    inodes: int | None = None
+    free_inodes: int | None = None
+    read_only: bool = False
+    writable_by_fstab: bool = False
+
+    @property
+    def free_percent(self) -> float:
+        """Free space for ordinary users."""
+        return 100.0 * self.free_kb / self.size_kb
+
+    @property
+    def free_inodes_percent(self) -> float | None:
+        """Free inodes; None if they are not counted."""
+        return 100.0 * (self.free_inodes or 0) / self.inodes if self.inodes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Bounds of a clock's offset from ours, in seconds; positive: the host's clock is ahead.
+
+    The host read its clock at some time between our question and its answer, so the offset is known only within that
+    time, and within the resolution of what the host printed.
+    """
+
+    low_s: float
+    high_s: float
+
+    @property
+    def middle_s(self) -> float:
+        """The middle of the bounds."""
+        return (self.low_s + self.high_s) / 2
+
+    @property
+    def within_s(self) -> float:
+        """Half the distance of the bounds: the uncertainty."""
+        return (self.high_s - self.low_s) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What one host says of itself."""
+
+    boot_id: str | None = None
+    machine_id: str | None = None
+    instance_id: str | None = None
+    hostname: str | None = None
+    system: str | None = None
+    kernel: str | None = None
+    release: str | None = None
+    cpus: int | None = None
+    memory_kb: int | None = None
+    file_systems: tuple[FileSystem, ...] | None = None
+    not_mounted: tuple[str, ...] | None = None
+    failed_mounts: tuple[str, ...] | None = None
+    clock: Offset | None = None
+    clock_synchronised: bool | None = None
+    since_boot_s: float | None = None
+    reboot_pending: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One host of the inventory: what it said, or why it did not."""
+
+    name: str
+    roles: tuple[str, ...]
+    failure_domain: str | None
+    machine: Machine | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All hosts of the inventory, in its order."""
+
+    answers: tuple[Answer, ...]

@@ -1,0 +1,176 @@
+"""Four hosts on this machine: an sshd for each, in a mount namespace with a name and identifiers of its own.
+
+Only root can make such namespaces; for others the lab has no hosts. They share kernel, processors and the root file
+system with this machine. Their own are the host name, /etc/machine-id, the boot id, /etc/fstab, /run, and a small file
+system on /srv.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import uuid
+from functools import partial
+from pathlib import Path
+
+from pytest_deploygate.lab import client, nodes, processes, sql
+from pytest_deploygate.lab.programs import tool
+from pytest_deploygate.lab.services import Service
+from pytest_deploygate.lab.state import HOST, Lab, LabError
+from pytest_deploygate.lab.supervisor import Program
+
+NAMES = ("host1", "host2", "host3", "host4")
+#: Mounted on every host. Small, so that a fault can fill it.
+DATA = "/srv"
+_PROGRAMS = ("sshd", "ssh", "ssh-keygen", "unshare", "nsenter")
+_SERVER = """ListenAddress {host}
+Port {port}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/client_key.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+MaxStartups 100
+"""
+_CLIENT = """Host *
+  IdentityFile {folder}/client_key
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known_hosts
+  StrictHostKeyChecking yes
+"""
+#: What a host sees in place of this machine's files, by name in its folder.
+_OWN_FILES = {
+    "machine-id": "/etc/machine-id",
+    "boot_id": "/proc/sys/kernel/random/boot_id",
+    "fstab": "/etc/fstab",
+}
+
+
+def where(lab: Lab) -> Path:
+    """Return the folder with the keys and a folder for each host."""
+    return lab.private / "hosts"
+
+
+def folder(lab: Lab, name: str) -> Path:
+    """Return the folder of what one host sees in place of this machine's files."""
+    return where(lab) / name
+
+
+def write(lab: Lab, name: str, file: str, text: str) -> None:
+    """Write one of a host's own files in place: it is mounted, so another file under its name would not be seen."""
+    path = folder(lab, name) / file
+    path.write_text(text)
+    path.chmod(0o644)
+
+
+def read(lab: Lab, name: str, file: str) -> str:
+    """Return one of a host's own files."""
+    return (folder(lab, name) / file).read_text()
+
+
+def pid(lab: Lab, name: str) -> int:
+    """Return the process of a host's sshd. Raises LabError if it is not running."""
+    server = client.status(lab.folder)["servers"].get(name)
+    if server is None or server["exit_code"] is not None:
+        raise LabError(f"{name} is not running")
+    return int(server["pid"])
+
+
+def inside(lab: Lab, name: str, command: str) -> str:
+    """Run a shell command as root in a host's namespace and return its output. Raises LabError if it fails."""
+    return processes.run(
+        [lab.programs["nsenter"], f"--mount=/proc/{pid(lab, name)}/ns/mnt", "/bin/sh", "-c", command],
+        user=None,
+    )
+
+
+def start(lab: Lab) -> None:
+    """Make the keys, and start the hosts. Raises LabError."""
+    place = where(lab)
+    place.mkdir(mode=0o755)
+    for key in ("host_key", "client_key"):
+        processes.run(
+            [lab.programs["ssh-keygen"], "-q", "-t", "ed25519", "-N", "", "-f", str(place / key)], user=None
+        )
+    public = (place / "host_key.pub").read_text()
+    (place / "known_hosts").write_text("".join(f"[{HOST}]:{lab.ports[name]} {public}" for name in NAMES))
+    (place / "ssh_config").write_text(_CLIENT.format(folder=place))
+    for name in NAMES:
+        begin(lab, name)
+    for name in NAMES:
+        try:
+            sql.wait_until(f"start of {name}", partial(_answers, lab.ports[name]), 15.0)
+        except LabError as error:
+            raise LabError(f"{error}: {nodes.log_end(lab, name)}") from None
+
+
+def begin(lab: Lab, name: str) -> None:
+    """Start one host as on its first day."""
+    own = folder(lab, name)
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(mode=0o755)
+    write(lab, name, "machine-id", f"{secrets.token_hex(16)}\n")
+    write(lab, name, "boot_id", f"{uuid.uuid4()}\n")
+    write(lab, name, "fstab", f"tmpfs {DATA} tmpfs rw,size=8m 0 0\n")
+    (own / "sshd_config").write_text(_SERVER.format(host=HOST, port=lab.ports[name], folder=where(lab)))
+    mounts = [f"mount --bind {shlex.quote(str(own / file))} {target}" for file, target in _OWN_FILES.items()]
+    lines = [
+        "set -e",
+        *mounts,
+        f"mount -t tmpfs -o size=8m,nr_inodes=400 tmpfs {DATA}",
+        "mount -t tmpfs -o size=1m,mode=755 tmpfs /run",
+        "mkdir -m 755 /run/sshd",
+        f"hostname {name}",
+        f"exec {shlex.join([lab.programs['sshd'], '-D', '-e', '-f', str(own / 'sshd_config')])}",
+    ]
+    argv = [lab.programs["unshare"], "--mount", "--uts", "/bin/sh", "-c", "\n".join(lines)]
+    client.start(lab, name, Program(argv, None, death_signal=signal.SIGTERM))
+
+
+def stop(lab: Lab, name: str) -> None:
+    """Stop one host."""
+    client.stop(lab, name, signal.SIGTERM)
+
+
+def values(lab: Lab) -> dict[str, str]:
+    """Return the connection of each host, as root: accounts of servers are locked, which OpenSSH refuses without PAM."""
+    return {
+        f"hosts.{name}": f"ssh://root@{HOST}:{lab.ports[name]}?ssh_config={where(lab)}/ssh_config"
+        for name in NAMES
+    }
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), 1.0) as connection:
+            return connection.recv(8).startswith(b"SSH-")
+    except OSError:
+        return False
+
+
+def _find(name: str) -> str | None:
+    return tool(name) if os.getuid() == 0 else None
+
+
+SERVICE = Service(
+    name="hosts",
+    servers={
+        "host1": "four SSH servers with identities of their own: the database's first host",
+        "host2": "its second",
+        "host3": "its third",
+        "host4": "the application's host",
+    },
+    programs=_PROGRAMS,
+    missing="servers are not covered; run the lab as root, with openssh-server and util-linux installed",
+    start=start,
+    where=where,
+    values=values,
+    find=_find,
+    alone=True,
+)
