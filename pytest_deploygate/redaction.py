@@ -168,6 +168,11 @@ def redact(text: str) -> str:
     return _without_values(masked(text))
 
 
+def shortened(text: str, most: int) -> str:
+    """Return the beginning of a text, redacted before it is cut: the first half of a secret is not known as one."""
+    return redact(text)[:most]
+
+
 def masked(text: str) -> str:
     """Return the text with every known secret masked; what else is in URLs stays."""
     if _may_be_known(text):

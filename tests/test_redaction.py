@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_deploygate import redaction
-from pytest_deploygate.redaction import Secret, may_hold, redact, redact_values
+from pytest_deploygate.redaction import Secret, redact, redact_values
 
 CANARY = "c4n\"a'r\\y é/+&<x>"
 
@@ -243,15 +243,30 @@ def test_a_word_of_the_inventory_is_weak_too():
     assert redact_values(values) == {"password": "[secret]", "database": "platform"}
 
 
+def test_a_text_is_cut_after_its_secrets_are_masked():
+    """Half a secret at the cut would not be known."""
+    Secret("hunter2extra-long")
+    assert redaction.shortened("title hunter2extra-long and more", 14) == "title [secret]"
+    assert "hunt" not in redaction.shortened("title hunter2extra-long", 10)
+
+
 #: What makes a secret's form differ from place to place: quotes, backslashes, percent signs, accents, control characters.
 _HARD = st.text(st.sampled_from("aKſ5é€\\\"'%/+& \n\t\x7f\udcff😀"), min_size=1, max_size=9)
 _SECRETS = st.lists(st.one_of(_HARD, st.integers(0, 10**8).map(str), st.floats(0, 1e9).map(str)), max_size=3)
 
 
+def _forms(secret: str) -> set[str]:
+    raw = secret.encode(errors="surrogateescape")
+    quoted = urllib.parse.quote(raw, safe="")
+    found = {secret, html.escape(secret), quoted, urllib.parse.quote(quoted), raw.hex(), raw.hex().upper()}
+    found |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], secret.replace("'", "''")}
+    return found | {base64.b64encode(before + raw).decode() for before in (b"", b"u:", b"use:")}
+
+
 @st.composite
 def _data(draw: st.DrawFn, secrets: list[str]) -> object:
     """Draw JSON data that has the secrets in all of their forms, as texts, in texts, and as numbers."""
-    forms = sorted({form for secret in secrets for form in redaction._forms(secret)})
+    forms = sorted({form for secret in secrets for form in _forms(secret)})
     numbers = [
         float(form) if "." in form else int(form) for form in forms if form.replace(".", "").isdecimal()
     ]
@@ -273,8 +288,10 @@ def _data(draw: st.DrawFn, secrets: list[str]) -> object:
 @given(data=st.data(), secrets=_SECRETS)
 def test_the_quick_look_at_a_text_masks_what_a_look_at_each_value_masks(data, secrets):
     """A text in which `may_hold` sees no secret is what masking its values would have given."""
-    for name, empty in (("_known", ()), ("_weak", {}), ("_weak_in_json", {}), ("_in_json", set())):
-        setattr(redaction, name, empty)
+    for name in ("_known", "_clues", "_without_clues"):
+        setattr(redaction, name, ())
+    for name in ("_weak", "_weak_anywhere", "_sources"):
+        setattr(redaction, name, {})
     for secret in secrets:
         Secret(secret)
     record = data.draw(_data(secrets))
@@ -283,4 +300,4 @@ def test_the_quick_look_at_a_text_masks_what_a_look_at_each_value_masks(data, se
             json.dumps(each, sort_keys=True, ensure_ascii=False)
             for each in (record, redact_values(record, keep=keep))
         )
-        assert may_hold(text) or text == masked
+        assert redaction.may_hold(text) or text == masked

@@ -61,6 +61,8 @@ def _why(root: Path, file: str, sha: str) -> str:
         return "is outside the repository"
     try:
         there = sha256(bounded.read(root / file, bounded.MADE))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return f"is missing below {root}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
     return "" if there == sha else f"was altered: its SHA-256 is {there[:12]}…, attested was {sha[:12]}…"

@@ -53,8 +53,11 @@ def _of_group(
                 text = f"{one.role} and {other.role} signed with the same key, {one.made.key}: two roles need two people"
                 yield Check("earlier", False, f"{_shown(group)}: {text}", UNSIGNED)
     signed = [signatures.signed_digests(one.said) for one in found if one.said and one.valid]
+    by_report = any(one.said and one.valid and one.said.report_sha256[:12] == group for one in found)
     for name in RESULTS:
         there = taken.earlier_results.get(f"{group}/{name}")
+        if there is None and by_report:  # a run kept what it would replace
+            yield Check("earlier", False, f"{_shown(f'{group}/{name}')} is missing, or is no file", BROKEN)
         if there and (not signed or any(digests[name] != there for digests in signed)):
             text = f"{_shown(f'{group}/{name}')} is not the one that was signed: its SHA-256 is {there[:12]}…"
             yield Check("earlier", False, text, BROKEN)

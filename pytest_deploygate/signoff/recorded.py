@@ -241,6 +241,8 @@ def _record_wrong(root: Path, path: str, sha: str) -> str:
         return f"{path}: the journal names a record outside the repository"
     try:
         there = sha256(bounded.read(root / path))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return f"{path} is missing below {root}; the run used it"
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror}); the run used it"
     return "" if there == sha else f"{path} was changed since the run used it"

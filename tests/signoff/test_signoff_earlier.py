@@ -68,6 +68,7 @@ CHANGES = {
     "another journal, signed": (lambda g, k: _again(g / f"{ROLES[0]}.json", k[ROLES[0]], journal_head="0" * 64), 25),
     "another role's key": (lambda g, k: _again(g / f"{ROLES[0]}.json", k[ROLES[2]]), 26),
     "the results beside it": (lambda g, _: _flip(g / "signoff.html"), 25),
+    "a result that was signed, away": (lambda g, _: (g / "junit.xml").unlink(), 25),
     "results that nobody signed": (lambda g, _: [f.unlink() for f in g.glob("*-*.json*")], 25),
     "another folder": (lambda g, _: g.rename(g.with_name("0" * 12)), 26),
     "something else there": (lambda g, _: (g / "note.txt").write_text("x"), 26),

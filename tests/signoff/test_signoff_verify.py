@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -256,6 +257,8 @@ def test_records_that_the_run_counted_with(signed, tmp_path):
     assert [check.code for check in recorded.records(stands, root)] == [25]
     (root / "waivers" / "one.yml").unlink()
     assert "missing" in next(recorded.records(stands, root)).text
+    os.mkfifo(root / "waivers" / "one.yml")  # nobody writes to it
+    assert [check.code for check in recorded.records(stands, root)] == [25]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pytest_deploygate.checks.pages.facts import MaintenanceFacts, Page
 from pytest_deploygate.checks.pages.section import Maintenance, PolicyPage
 from pytest_deploygate.drills.judging import counted, rerun, when
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
+from pytest_deploygate.redaction import shortened
 
 __all__ = ["judge_drill", "judge_maintenance", "judge_policy"]
 
@@ -132,7 +133,7 @@ def _another_page(found: Page) -> Judgement | None:
     if found.redirected_to and path in ("", "/") and urlsplit(found.url).path not in ("", "/"):
         wrong = f"redirects to the start page {found.redirected_to}"
     elif found.titles and _ERROR.search(titles):
-        wrong = f"answers 200 with an error page ({titles[:80]!r})"
+        wrong = f"answers 200 with an error page ({shortened(titles, 80)!r})"
     elif found.like_missing and found.words < _FEW_WORDS:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -157,7 +158,7 @@ def _perhaps_another(found: Page) -> Judgement | None:
     """Tell a page that may be an error page by its shape, whatever its language. Expected words would settle it."""
     said = ""
     if found.titled_like_missing:
-        said = f"has the title {' / '.join(found.titles)[:80]!r}, as a page that does not exist ({found.titled_like_missing})"
+        said = f"has the title {shortened(' / '.join(found.titles), 80)!r}, as a page that does not exist ({found.titled_like_missing})"
     elif found.redirected_to and found.posts:
         said = f"redirects to {found.redirected_to}, a page with a form"
     elif found.words < _FEW_WORDS:
@@ -230,7 +231,7 @@ def _page(page: Page, expected: Maintenance) -> Iterator[str]:
         yield f"redirects to {page.redirected_to}: serve it without a redirect"
     if not _waits(page):
         yield (
-            f"Retry-After is {page.retry_after[:60]!r}: send seconds or a date in the future"
+            f"Retry-After is {shortened(page.retry_after, 60)!r}: send seconds or a date in the future"
             if page.retry_after
             else "no Retry-After, so clients retry at once: send it"
         )

@@ -20,7 +20,7 @@ from requests.utils import get_environ_proxies
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import whole
 from pytest_deploygate.fields.http import HttpAccess, HttpLogin, HttpRequest
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import shortened
 
 AGENT = "deploygate"
 #: If another page of a server was silent and none has answered yet, a page gets this long to show that it is different.
@@ -184,11 +184,11 @@ def why(error: Exception) -> str:
         return "it redirects in a circle"
     if isinstance(error, ASTRAY):
         said = str(error).replace("No connection adapters were found for", "no browser opens")
-        return f"it redirects to an address that cannot be opened ({redact(said)[:160]})"
+        return f"it redirects to an address that cannot be opened ({shortened(said, 160)})"
     if ours := reach.why_ours(error):
         return ours
     if isinstance(error, requests.exceptions.SSLError):
-        return f"its certificate is not trusted: {str(error)[:200]}"
+        return f"its certificate is not trusted: {shortened(str(error), 200)}"
     if isinstance(error, requests.Timeout | TimeoutError):
         return (
             str(error)
@@ -216,9 +216,9 @@ def _odd(error: Exception) -> str:
     if isinstance(inner, http.client.IncompleteRead):
         return "its answer broke off"
     if isinstance(inner, http.client.HTTPException):
-        return f"its answer is no HTTP that can be read ({type(inner).__name__}: {redact(' '.join(str(inner).split()))[:80]})"
+        return f"its answer is no HTTP that can be read ({type(inner).__name__}: {shortened(' '.join(str(inner).split()), 80)})"
     if isinstance(error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError):
-        return f"its answer cannot be read ({redact(' '.join(str(error).split()))[:80]})"
+        return f"its answer cannot be read ({shortened(' '.join(str(error).split()), 80)})"
     return ""
 
 

@@ -19,6 +19,7 @@ from cronsim import CronSim, CronSimError
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts, ends
 from pytest_deploygate.clients.host.shell import Shell
 from pytest_deploygate.model import CannotTell
+from pytest_deploygate.redaction import shortened
 
 NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -121,7 +122,7 @@ def _refused(said: str) -> str:
     if found := _REFUSED.search(said):
         # Its numbers begin with 0.
         return f"line {int(found[1]) + 1}: {found[2].partition('errors in')[0].strip()}"
-    return " ".join(said.split())[:200]
+    return shortened(" ".join(said.split()), 200)
 
 
 def of_system(path: PurePath) -> bool:

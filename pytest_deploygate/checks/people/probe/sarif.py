@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_deploygate.checks.people.facts import OpenResult, SarifSeen
 from pytest_deploygate.files import bounded
+from pytest_deploygate.redaction import shortened
 
 _MOST_BYTES = 100 * 1024**2
 _MOST_EXAMPLES = 5
@@ -161,7 +162,7 @@ def _tool(run: dict[str, Any]) -> str:
 def _text(result: dict[str, Any]) -> str:
     message = result.get("message")
     text = message.get("text") or message.get("id") if isinstance(message, dict) else ""
-    return " ".join(str(text or "").split())[:200]
+    return shortened(" ".join(str(text or "").split()), 200)
 
 
 def _place(result: dict[str, Any]) -> str:

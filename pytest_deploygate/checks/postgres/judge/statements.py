@@ -9,6 +9,7 @@ from datetime import timedelta
 from pytest_deploygate.checks.postgres.facts import MonitoringFacts, Statement, StatementFacts
 from pytest_deploygate.checks.postgres.section.statements import Monitoring, Statements
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine, words_for
+from pytest_deploygate.redaction import shortened
 
 _WORST = 10
 _TEXT = 90
@@ -220,7 +221,7 @@ def _notes(found: StatementFacts, bounds: Statements, theirs: list[Statement]) -
 
 def _said(statement: Statement) -> str:
     text = " ".join(statement.text.split())
-    short = text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
+    short = text if len(text) <= _TEXT else f"{shortened(text, _TEXT)}…"
     return (
         f"{short} ({statement.role}: {statement.calls} calls, mean {words_for(statement.mean_ms / 1000)}, "
         f"slowest {words_for(statement.max_ms / 1000)})"
@@ -229,7 +230,7 @@ def _said(statement: Statement) -> str:
 
 def _reading(statement: Statement, bounds: Statements, *, allowed: bool) -> Reading:
     return Reading(
-        " ".join(statement.text.split())[:_TEXT], round(statement.mean_ms, 2), "ms",
+        shortened(" ".join(statement.text.split()), _TEXT), round(statement.mean_ms, 2), "ms",
         "allowed by the inventory" if allowed else f"mean {words_for(bounds.max_mean)}, p99 {words_for(bounds.max_p99)}",
         True if allowed else None if (over := _over(statement, bounds)) is None else not over,
     )  # fmt: skip

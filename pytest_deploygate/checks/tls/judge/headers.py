@@ -10,6 +10,7 @@ from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import observatory
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
+from pytest_deploygate.redaction import shortened
 
 #: The preload list accepts no name with a shorter max-age (hstspreload.org, 1 year).
 _PRELOAD_S = 31_536_000
@@ -62,7 +63,7 @@ def _downgrade(page: Page, host: str, said: Look) -> None:
     """Report what else clients get: a way back to plain HTTP, or that the headers are those of a redirect or an error page."""
     target = observatory.leads_to(page)
     if target is not None and target[0] == "http":
-        where = (page.first("location") or "")[:80]
+        where = shortened(page.first("location") or "", 80)
         if target[1] == host.lower():
             said.wrong.append(
                 f"HTTPS answers {page.status} to {where}, back to plain HTTP: redirect to https://{host} or serve the page"
@@ -70,14 +71,14 @@ def _downgrade(page: Page, host: str, said: Look) -> None:
         else:
             said.notes.append(f"HTTPS answers {page.status} to {where}, which is plain HTTP")
     elif target is not None:
-        where = (page.first("location") or "nowhere")[:80]
+        where = shortened(page.first("location") or "nowhere", 80)
         said.notes.append(
             f"HTTPS answers {page.status} to {where}: headers and cookies are those of the redirect, the page itself was not looked at; "
             "name it with `http.path`"
         )
     elif (where := _refreshed_to(page)) and _is_plain(where, host):
         said.wrong.append(
-            f"the page sends browsers on to {where[:80]} (Refresh), back to plain HTTP: name https://{host} there"
+            f"the page sends browsers on to {shortened(where, 80)} (Refresh), back to plain HTTP: name https://{host} there"
         )
     elif page.status >= 400:
         said.notes.append(f"the page answers {page.status}, so the headers are those of an error page")
@@ -104,7 +105,7 @@ def _hsts(page: Page, profile: Profile, said: Look) -> None:
     values = page.all("strict-transport-security")
     if age is None:
         what = (
-            f"the HSTS header is not valid: {values[0][:60]}"
+            f"the HSTS header is not valid: {shortened(values[0], 60)}"
             if values
             else "no HSTS header (Strict-Transport-Security)"
         )
@@ -165,7 +166,7 @@ def _redirect(found: HttpAnswers, expected: Http, host: str, said: Look) -> None
             f"answer 301 with Location: https://{host}…"
         )
     elif target != ("https", host.lower()):
-        where = (found.plain.first("location") or "")[:80]
+        where = shortened(found.plain.first("location") or "", 80)
         said.wrong.append(
             f"plain HTTP on port {port} redirects to {where or 'nowhere'}, not to https://{host}: fix its Location"
         )

@@ -11,6 +11,7 @@ from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.deadline import Deadline, end
+from pytest_deploygate.redaction import shortened
 
 _MOST_BODY = 300_000
 _HTTP, _HTTPS = 80, 443
@@ -55,7 +56,7 @@ def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | 
     except OSError as error:
         return None, f"port {port}: {str(error) or type(error).__name__}", False
     except (http_error, ValueError) as error:  # http.client raises ValueError for a chunk of negative size
-        said = " ".join(str(error).split())[:80]
+        said = shortened(" ".join(str(error).split()), 80)
         return (
             None,
             f"port {port}: its answer is no HTTP that can be read ({type(error).__name__}: {said})",

@@ -17,7 +17,7 @@ from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import words_for
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import redact, shortened
 
 #: As in the other probes; content security policies can be longer than aiohttp's 8 kB, and browsers take 256 kB.
 _LONGEST_HEADER = 65_536
@@ -139,17 +139,19 @@ def _ours(error: Exception) -> str:
 def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         said = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
-        return f"the certificate of {error.host}:{error.port} is not trusted: {said}"[:_MOST_WORDS]
+        return shortened(f"the certificate of {error.host}:{error.port} is not trusted: {said}", _MOST_WORDS)
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         said = getattr(error.os_error, "reason", "") or error.os_error
-        return f"the TLS handshake with {error.host}:{error.port} failed: {said}"[:_MOST_WORDS]
+        return shortened(f"the TLS handshake with {error.host}:{error.port} failed: {said}", _MOST_WORDS)
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{error.host}:{error.port} cannot be reached: {_system_said(error.os_error)}"
     if isinstance(error, OSError):
         return _system_said(error)
     if isinstance(error, aiohttp.ClientResponseError):  # its status is not the server's
-        return f"its answer is no HTTP that can be read: {' '.join(error.message.split())}"[:_MOST_WORDS]
-    return " ".join(f"{error}".split())[:_MOST_WORDS] or type(error).__name__
+        return shortened(
+            f"its answer is no HTTP that can be read: {' '.join(error.message.split())}", _MOST_WORDS
+        )
+    return shortened(" ".join(f"{error}".split()), _MOST_WORDS) or type(error).__name__
 
 
 def _system_said(error: OSError) -> str:
@@ -159,7 +161,7 @@ def _system_said(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):  # its number is OpenSSL's, not the system's
         return f"TLS fails: {error.reason or error}"
     known = os.strerror(error.errno) if error.errno and error.errno > 0 else ""
-    return known if known and not known.startswith("Unknown") else str(error)[:_MOST_WORDS]
+    return known if known and not known.startswith("Unknown") else shortened(str(error), _MOST_WORDS)
 
 
 async def _http(target: WatchTarget, url: str) -> None:
