@@ -127,7 +127,7 @@ def _texts(files: Iterable[Path]) -> list[tuple[str, str]]:
     texts = []
     for path in files:
         try:
-            texts.append((path.name, bounded.text(path, bounded.MADE)))
+            texts.append((path.name, bounded.text(path, bounded.SQL)))
         except (OSError, bounded.OddTextError) as error:
             raise CannotTell(f"{path} cannot be read: {error}") from error
     return texts

@@ -88,7 +88,7 @@ def _checksum(file: Path) -> int | None:
     """Return Flyway's checksum of a repeatable migration; None if placeholders or another language decide it."""
     if file.suffix != ".sql":
         return None
-    text = bounded.text(file, bounded.MADE)
+    text = bounded.text(file, bounded.SQL)
     if "${" in text:
         return None
     value = 0
