@@ -210,11 +210,9 @@ def _inventory(config: pytest.Config) -> str | None:
 
 def _named(config: pytest.Config) -> str:
     """Return the name of our option; the short one may belong to another plugin."""
-    return (
-        f"--deploygate-inventory (--inventory is {_whose(config)})"
-        if "--inventory" in _taken
-        else "--inventory"
-    )
+    if "--inventory" in _taken:
+        return f"--deploygate-inventory NAME, since --inventory is {_whose(config)} here"
+    return "--inventory NAME"
 
 
 def _whose(config: pytest.Config) -> str:

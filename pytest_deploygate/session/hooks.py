@@ -6,6 +6,7 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -16,8 +17,10 @@ from pytest_deploygate import startup
 from pytest_deploygate.clients import reach
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered, Verdict
+from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.report import terminal
+from pytest_deploygate.report.leaving import plain
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.session import (
     bound,
@@ -138,10 +141,12 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 def _quieten(config: pytest.Config) -> None:
     """Show reasons in our summary and tracebacks in the evidence only, unless the command line asks for more."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # -p no:terminal: its options do not exist either
+        return
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and config.option.reportchars == "fE":
+    if config.option.reportchars == "fE":
         reporter.reportchars = ""
 
 
@@ -351,7 +356,8 @@ class _Writing:
         """Start the live line on a terminal."""
         startup.keep()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        stream = terminal_of(self.config) if self.config.option.verbose == 0 else None
+        quiet = reporter is not None and self.config.option.verbose == 0
+        stream = terminal_of(self.config) if quiet else None
         if stream is not None and reporter is not None:
             reporter.showfspath = False
             progress = self.config.stash[PROGRESS] = Progress(stream)
@@ -361,7 +367,7 @@ class _Writing:
         """Count a file that cannot be collected as missing evidence: what it would have measured is unknown."""
         if report.failed:
             self.run.lost.append(
-                f"{report.nodeid or 'the suite'} could not be collected: what it would have measured is unknown"
+                f"{one_line(report.nodeid) or 'the suite'} could not be collected: what it would have measured is unknown"
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -438,5 +444,6 @@ def _print_broken(reporter: pytest.TerminalReporter) -> None:
     broken = [*reporter.stats.get("error", []), *reporter.stats.get("failed", [])]
     for report in broken:
         if not hasattr(report, outcome.VERDICT) and report.longrepr:
-            reporter.write_sep("_", report.nodeid, red=True)
-            reporter.write_line(redact(str(report.longrepr)))
+            reporter.write_sep("_", one_line(report.nodeid), red=True)
+            # Indented: what a test prints cannot look like a line of ours.
+            reporter.write_line(textwrap.indent(plain(redact(str(report.longrepr))), "  "))
