@@ -356,3 +356,11 @@ def test_a_weak_secret_is_said_and_not_shown(tmp_path, monkeypatch, secret, why)
     assert why in note
     assert secret not in note.replace("inventories/prod.yml", "")
     assert redaction.redact("/srv/prod/x7Kq") == "/srv/prod/x7Kq"
+
+
+def test_a_merged_key_has_the_line_of_its_mapping(tmp_path):
+    folder = tmp_path / "inventories"
+    folder.mkdir()
+    (folder / "x.yml").write_text("name: x\ndatabase:\n  <<: {<<: {usr: a}}\n  name: y\n")
+    with pytest.raises(InventoryError, match=r"x\.yml:\d: database\.usr: no such key; did you mean 'user'"):
+        load("x", tmp_path)
