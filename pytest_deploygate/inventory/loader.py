@@ -207,7 +207,7 @@ def _parse(text: str, shown: str) -> CommentedMap:
     except (YAMLError, RecursionError) as error:
         line, why = where(error, text.encode())
         raise InventoryError([Problem(shown, line, f"this is not YAML{why}")]) from None
-    except ValueError:  # 2026-13-41 looks like a date to YAML
+    except (ValueError, OverflowError):  # 2026-13-41 looks like a date to YAML
         raise InventoryError([_no_such_day(text, shown)]) from None
     if document is None:
         raise InventoryError([Problem(shown, 0, "is empty; the smallest inventory is `name: staging`")])

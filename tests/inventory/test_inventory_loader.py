@@ -364,3 +364,17 @@ def test_a_merged_key_has_the_line_of_its_mapping(tmp_path):
     (folder / "x.yml").write_text("name: x\ndatabase:\n  <<: {<<: {usr: a}}\n  name: y\n")
     with pytest.raises(InventoryError, match=r"x\.yml:\d: database\.usr: no such key; did you mean 'user'"):
         load("x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00+14:00", '"0001-01-01T00:00:00+14:00"', "9999-12-31T23:59:59-14:00"]
+)
+def test_a_time_that_no_clock_has_is_a_mistake_with_its_line(tmp_path, start):
+    folder = tmp_path / "inventories"
+    folder.mkdir()
+    text = "name: x\ntimetable:\n  t0: 2026-12-01\n  freezes:\n"
+    (folder / "x.yml").write_text(
+        f"{text}    - {{start: {start}, end: 2026-12-02T00:00:00Z, reason: holiday sales}}\n"
+    )
+    with pytest.raises(InventoryError, match=r"x\.yml"):
+        load("x", tmp_path)
