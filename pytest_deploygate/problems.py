@@ -17,7 +17,17 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.text}"
+        return one_line(f"{where}: {self.text}")
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends, escapes and marks of direction: printed, it cannot look like lines of ours.
+
+    File names, names of targets and what servers answer may contain anything. White space becomes a blank, the rest �.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ import pytest
 from pytest_deploygate import journal
 from pytest_deploygate.checklist import attestations, issue_log, parser, waivers
 from pytest_deploygate.checklist.records import RecordsError
-from pytest_deploygate.checks.migrations.probe import tools
+from pytest_deploygate.checks.migrations.probe import lint, tools
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.people.probe import sarif
 from pytest_deploygate.checks.structure import snapshot
@@ -177,3 +177,9 @@ def test_aliases_of_reasonable_size_are_read(tmp_path):
 def test_a_file_of_proc_that_never_ends_is_empty():
     with soon():
         assert bounded.read("/proc/kmsg") == b""
+
+
+def test_a_migration_of_50_mb_is_unknown(tmp_path):
+    path = written(tmp_path, "0001.sql", b"-- comment\n" * 5_000_000)
+    with soon(), pytest.raises(CannotTell, match="it is larger than 5 MB"):
+        lint._texts([path])

@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
 def test_a_journal_that_is_a_folder_is_said(tmp_path):
     """A folder in place of the journal is an error with the cause, for readers too."""
     (tmp_path / FILE).mkdir()
-    with pytest.raises(JournalError, match="cannot be read: it is a folder"):
+    with pytest.raises(JournalError, match="cannot be read: it is a folder, not a file"):
         journal.read(tmp_path)
 
 

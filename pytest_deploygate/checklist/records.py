@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.files.yaml import TooMuchError, reader, where
-from pytest_deploygate.problems import Problem, nearest
+from pytest_deploygate.problems import Problem, nearest, one_line
 from pytest_deploygate.visible import says, visible
 
 #: Placeholder for a time that could not be parsed; its record is never built.
@@ -61,6 +61,12 @@ def read_folder(root: Path, folder: str, problems: list[Problem]) -> Iterator[Do
         problems.append(Problem(folder, 0, f"cannot be read: {error.strerror}"))
         return
     for file in files:
+        if not file.name.isprintable():
+            shown = one_line(f"{folder}/{file.name}")
+            problems.append(
+                Problem(shown, 0, "its name has characters that cannot be printed; rename the file")
+            )
+            continue
         document = read_file(file, f"{folder}/{file.name}", problems)
         if document is not None:
             yield document

@@ -18,6 +18,8 @@ MB = 1024**2
 WRITTEN = MB
 #: The most for files that tools write (snapshots, reports of scanners, SQL).
 MADE = 100 * MB
+#: The most for one migration: it is read statement by statement, about 6 MB in a second.
+SQL = 5 * MB
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a FIFO"),

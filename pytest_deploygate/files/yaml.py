@@ -90,7 +90,8 @@ def where(error: Exception, raw: bytes) -> tuple[int, str]:
     """Return line and reason of an error without a mark: a character that YAML does not allow, or nesting without end."""
     if isinstance(error, ReaderError):
         line = raw.decode(errors="replace")[: error.position].count("\n") + 1
-        return line, f": the character {error.character!r} is not allowed in it"
+        code = error.character if isinstance(error.character, int) else ord(str(error.character)[:1] or "\0")
+        return line, f": the character U+{code:04X} is not allowed in it"
     if isinstance(error, RecursionError):
         return 1, f": it is nested deeper than {MOST_LEVELS} levels"
     return 1, ""

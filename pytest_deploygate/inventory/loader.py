@@ -209,7 +209,7 @@ def _parse(text: str, shown: str) -> CommentedMap:
     except (YAMLError, RecursionError) as error:
         line, why = where(error, text.encode())
         raise InventoryError([Problem(shown, line, f"this is not YAML{why}")]) from None
-    except ValueError:  # 2026-13-41 looks like a date to YAML
+    except (ValueError, OverflowError):  # 2026-13-41 looks like a date to YAML
         raise InventoryError([_no_such_day(text, shown)]) from None
     if document is None:
         raise InventoryError([Problem(shown, 0, "is empty; the smallest inventory is `name: staging`")])
@@ -248,7 +248,7 @@ def _plain(node: object, location: Location = ()) -> Any:
             if str(key).lower() in _SECRET_HEADERS and isinstance(value, str):
                 Secret(value.split()[-1] if value.split() else "")  # without `Bearer`
             here = (*location, str(key))
-            plain[Key(str(key), node.lc.key(key)[0] + 1, _path(here))] = _plain(value, here)
+            plain[Key(str(key), _line_of(node, key), _path(here))] = _plain(value, here)
         return plain
     if isinstance(node, list):
         return [_plain(value, (*location, number)) for number, value in enumerate(node)]
@@ -258,6 +258,12 @@ def _plain(node: object, location: Location = ()) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def _line_of(node: CommentedMap, key: Any) -> int:
+    """Return the line of a key; that of its mapping if the key comes from another one (`<<: *anchor`)."""
+    place = node.lc.key(key) if key in (node.lc.data or {}) else None
+    return int(place[0] if place else node.lc.line or 0) + 1
 
 
 def _present(node: Any) -> Any:
@@ -387,7 +393,7 @@ def _line(document: object, location: Location) -> int:
         try:
             if isinstance(node, CommentedMap):
                 part = next(key for key in node if str(key) == str(part))  # noqa: PLW2901 (a key may be a number)
-                line = node.lc.key(part)[0] + 1
+                line = _line_of(node, part)
             elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
                 line = node.lc.item(part)[0] + 1
             else:

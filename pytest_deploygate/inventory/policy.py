@@ -93,7 +93,10 @@ class Freeze(Section):
             raise ValueError(f"{value} is not a time; write for example 2026-12-24T00:00:00Z") from None
         if found.tzinfo is None:
             raise ValueError(f"{value} has no time zone; write for example 2026-12-24T00:00:00Z, in quotes")
-        return found.astimezone(UTC)
+        try:
+            return found.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value} does not exist in the calendar") from None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

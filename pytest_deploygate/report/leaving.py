@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 #: Control characters (including terminal escapes), marks that change the text direction, halves of surrogate pairs.
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u2028\u2029\ud800-\udfff\ufffe\uffff]"
 )
 _MARK = "\ufffd"
 

@@ -166,14 +166,15 @@ def _item(cause: Cause, until: str, said: dict[str, str]) -> Iterator[Renderable
     `said` maps reasons to items: a reason that several items share is printed once and referred to afterwards.
     """
     result = cause.results[0]
-    head = Text("  ")
+    head = Text(overflow="fold")
     head.append(words.verdict(result.verdict), style=_STYLE[result.verdict])
     head.append(f"  {result.item.severity.value}  ")
     head.append(result.item.id, style="bold")
     bad = grouping.bad_findings(result)
     if len(bad) == 1 and bad[0].target:
         head.append(f"  {bad[0].target}")
-    yield head
+    # Indented as a whole: what follows a wrap is at the beginning of no line, where ours are.
+    yield Padding(head, (0, 0, 0, 2))
     alike = {(finding.verdict, finding.reason) for finding in bad}
     if cause.only_attesting:
         yield _indented(cause.said, 6)

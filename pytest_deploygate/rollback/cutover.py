@@ -20,9 +20,11 @@ def declared(section: Rollback | None) -> datetime | None:
     try:
         said = section.cutover or (bounded.text(file).strip() if file else "")
         found = datetime.fromisoformat(said)
+        if found.tzinfo is not None:
+            found.astimezone(UTC)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise CannotTell(f"rollback.cutover_file {file} does not contain a time: {error}") from None
     if found.tzinfo is None:
         raise CannotTell(f"the time in rollback.cutover_file {file} has no time zone: {said}")

@@ -21,7 +21,7 @@ def runner(root: Path, inventory: str, folder: Path) -> RunItems:
     def run(items: Sequence[str]) -> str:
         out = folder / "verification"
         command = [
-            sys.executable, "-m", "pytest", f"--inventory={inventory}", f"--items={','.join(items)}",
+            sys.executable, "-m", "pytest", f"--deploygate-inventory={inventory}", f"--items={','.join(items)}",
             f"--deploygate-out={out}", "--fresh", "-q", "-p", "no:cacheprovider",
             "--override-freeze=deploygate: a rollback is never frozen",
         ]  # fmt: skip

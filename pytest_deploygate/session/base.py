@@ -120,7 +120,7 @@ def run(ref: str, args: Sequence[str], paths: Sequence[str], here: Path) -> int:
 
 def check(config: pytest.Config, base: Base | None) -> None:
     """Refuse a run that was told to take a branch's files, and takes others. Raises pytest.UsageError."""
-    if not config.getoption("--records-from"):
+    if not config.getoption("deploygate_records_from"):
         return
     paths = [config.rootpath, *filter(None, [config.inipath])]
     if base is None or not all(path.resolve().is_relative_to(base.copy) for path in paths):

@@ -18,7 +18,19 @@ from pydantic import BaseModel
 from pytest_deploygate.files import sha256, write_new
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.judging.repeats import repeated, unrepeated
-from pytest_deploygate.model import CannotTell, Evidence, Finding, Judgement, Verdict, words_for
+from pytest_deploygate.model import (
+    CannotTell,
+    Distribution,
+    Evidence,
+    Finding,
+    Judgement,
+    Reading,
+    Series,
+    Spans,
+    Verdict,
+    words_for,
+)
+from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import Secret, may_hold, redact, redact_values
 
 M = TypeVar("M")
@@ -144,22 +156,22 @@ class Gate:
         """
         if item and item not in self.asked:
             raise ValueError(f"{self.test} is not bound to {item}, but to {', '.join(self.asked)}")
-        judgement = self._allowed(judgement)
+        judgement = self._allowed(_checked(judgement))
         now = time.monotonic()
         duration, self._since = now - self._since, now
         for each in self.asked[item] if item else self.items:
             self.findings.append(
                 Finding(
                     item=each,
-                    target=self._masked(target or self.target),
+                    target=one_line(self._masked(target or self.target)),
                     verdict=judgement.verdict,
-                    reason=redact(judgement.reason),
+                    reason=one_line(redact(judgement.reason)),
                     test=self.test,
                     at=utcnow(),
                     duration_s=round(duration, 3),
-                    readings=judgement.readings,
-                    criterion=criterion,
-                    notes=tuple(map(redact, judgement.notes)),
+                    readings=tuple(map(_shown, judgement.readings)),
+                    criterion=one_line(criterion),
+                    notes=tuple(one_line(redact(note)) for note in judgement.notes),
                     evidence=evidence,
                     deferred_to=judgement.deferred_to,
                     confirmed=judgement.confirmed,
@@ -205,6 +217,60 @@ class Gate:
         except OSError as error:
             raise EvidenceLost(f"evidence {path} cannot be written: {error.strerror}") from None
         return Evidence(path, digest, kind)
+
+
+#: The types of a judgement's parts. A judge is anybody's code, and a wrong type must end its own item only.
+_PARTS: Mapping[str, tuple[type, ...]] = {
+    "verdict": (Verdict,), "reason": (str,), "readings": (tuple,), "notes": (tuple,), "deferred_to": (str,),
+    "confirmed": (bool,), "figures": (tuple,),
+}  # fmt: skip
+_OF_TUPLES: Mapping[str, tuple[type, ...]] = {
+    "readings": (Reading,),
+    "notes": (str,),
+    "figures": (Distribution, Series, Spans),
+}
+_OF_READINGS: Mapping[str, tuple[type, ...]] = {
+    "name": (str,), "value": (str, int, float, type(None)), "unit": (str,), "limit": (str,), "ok": (bool, type(None)),
+}  # fmt: skip
+
+
+def _checked(judgement: object) -> Judgement:
+    """Return a judgement of which every part has its type. Raises TypeError with what the judge returned."""
+    if not isinstance(judgement, Judgement):
+        raise TypeError(f"the judge returned {_kind(judgement)}; it must return a Judgement")
+    _of_type(judgement, _PARTS, "the judgement")
+    for name, types in _OF_TUPLES.items():
+        for part in getattr(judgement, name):
+            if not isinstance(part, types):
+                raise TypeError(f"the judgement's {name} contain {_kind(part)}, not {types[0].__name__}")
+    for reading in judgement.readings:
+        _of_type(reading, _OF_READINGS, "a reading")
+    return judgement
+
+
+def _of_type(value: object, types: Mapping[str, tuple[type, ...]], what: str) -> None:
+    for name, valid in types.items():
+        part = getattr(value, name)
+        if not isinstance(part, valid):
+            raise TypeError(f"{what} has {_kind(part)} as its {name}, not {valid[0].__name__}")
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _shown(reading: Reading) -> Reading:
+    """Return a reading whose texts are one line each."""
+    texts = (
+        reading.name,
+        reading.unit,
+        reading.limit,
+        *([reading.value] if isinstance(reading.value, str) else []),
+    )
+    if all(text.isprintable() for text in texts):
+        return reading
+    value = one_line(reading.value) if isinstance(reading.value, str) else reading.value
+    return Reading(one_line(reading.name), value, one_line(reading.unit), one_line(reading.limit), reading.ok)
 
 
 def _text(content: Any) -> str:

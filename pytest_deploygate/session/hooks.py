@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Generator
 from functools import cached_property
@@ -21,6 +22,7 @@ from pytest_deploygate.clients import reach
 from pytest_deploygate.decision.rules import EXIT_INCOMPLETE
 from pytest_deploygate.journal import JournalError
 from pytest_deploygate.model import NotCovered, Verdict
+from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import (
     bound,
@@ -168,10 +170,12 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 def _quieten(config: pytest.Config) -> None:
     """Show reasons in our summary and tracebacks in the evidence only, unless the command line asks for more."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # -p no:terminal: its options do not exist either
+        return
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and config.option.reportchars == "fE":
+    if config.option.reportchars == "fE":
         reporter.reportchars = ""
 
 
@@ -434,7 +438,8 @@ class _Writing:
         """Start the live line on a terminal."""
         startup.keep()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        stream = terminal_of(self.config) if self.config.option.verbose == 0 else None
+        quiet = reporter is not None and self.config.option.verbose == 0
+        stream = terminal_of(self.config) if quiet else None
         if stream is not None and reporter is not None:
             reporter.showfspath = False
             progress = self.config.stash[PROGRESS] = Progress(stream)
@@ -444,7 +449,7 @@ class _Writing:
         """Count a file that cannot be collected as missing evidence: what it would have measured is unknown."""
         if report.failed:
             self.run.lost.append(
-                f"{report.nodeid or 'the suite'} could not be collected: what it would have measured is unknown"
+                f"{one_line(report.nodeid) or 'the suite'} could not be collected: what it would have measured is unknown"
             )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -524,5 +529,8 @@ def _print_broken(reporter: pytest.TerminalReporter) -> None:
     broken = [*reporter.stats.get("error", []), *reporter.stats.get("failed", [])]
     for report in broken:
         if not hasattr(report, outcome.VERDICT) and report.longrepr:
-            reporter.write_sep("_", report.nodeid, red=True)
-            reporter.write_line(redact(str(report.longrepr)))
+            from pytest_deploygate.report.leaving import plain  # noqa: PLC0415 (for runs with such failures)
+
+            reporter.write_sep("_", one_line(report.nodeid), red=True)
+            # Indented: what a test prints cannot look like a line of ours.
+            reporter.write_line(textwrap.indent(plain(redact(str(report.longrepr))), "  "))

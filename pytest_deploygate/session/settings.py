@@ -132,7 +132,7 @@ def read(config: pytest.Config) -> Settings:
     # Git looks for changed files while the inventory is read.
     status = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
-        loaded = _loaded(str(config.getoption("--inventory")), root, branch)
+        loaded = _loaded(str(config.getoption("deploygate_inventory")), root, branch)
         ours = checklist_parser.load(shipped.checklist())
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
@@ -146,7 +146,7 @@ def read(config: pytest.Config) -> Settings:
         missing = comparison.left_out(checklist, ours)
     except (InventoryError, ChecklistError) as error:
         raise pytest.UsageError(str(error)) from None
-    change = str(config.getoption("--change"))
+    change = str(config.getoption("deploygate_change"))
     if not _CHANGE.fullmatch(change):
         raise pytest.UsageError(f"--change {change!r}: use letters, digits, dot, dash and underscore")
     try:
@@ -157,7 +157,7 @@ def read(config: pytest.Config) -> Settings:
         )
     except RecordsError as error:
         raise pytest.UsageError(redact(str(error))) from None
-    out = config.getoption("--deploygate-out")
+    out = config.getoption("deploygate_out")
     if branch:
         here = branch.proposed(here)
         if forged := base.committed_results(tree, origin / OUT):
@@ -174,13 +174,13 @@ def read(config: pytest.Config) -> Settings:
         change=change,
         out=place,
         expression=str(config.getoption("markexpr") or "").strip(),
-        resume=bool(config.getoption("--resume")),
-        fresh=bool(config.getoption("--fresh")),
+        resume=bool(config.getoption("deploygate_resume")),
+        fresh=bool(config.getoption("deploygate_fresh")),
         allow_disruptive=_allowed(config, loaded.inventory.name),
-        waived_exit=bool(config.getoption("--waived-exit")),
+        waived_exit=bool(config.getoption("deploygate_waived_exit")),
         only=_only(config, checklist),
-        execute_rollback=config.getoption("--rollback") == "execute",
-        ticked=here / str(ticked) if (ticked := config.getoption("--ticked")) else None,
+        execute_rollback=config.getoption("deploygate_rollback") == "execute",
+        ticked=here / str(ticked) if (ticked := config.getoption("deploygate_ticked")) else None,
         records=records,
         source=git.State(problem=NO_TREE)
         if status is None
@@ -205,7 +205,7 @@ def read(config: pytest.Config) -> Settings:
         loaded.inventory.timetable,
         checklist,
         settings.scope_items,
-        config.getoption("--override-freeze"),
+        config.getoption("deploygate_override_freeze"),
         utcnow(),
         loaded.inventory.contacts,
     )
@@ -263,7 +263,7 @@ def _check(settings: Settings) -> None:
 
 def _only(config: pytest.Config, checklist: Checklist) -> tuple[str, ...]:
     """Return the items that `--items` names. Raises pytest.UsageError with the nearest match for an unknown one."""
-    given = config.getoption("--items")
+    given = config.getoption("deploygate_items")
     if given is None:
         return ()
     known = [item.id for item in checklist.items]
@@ -279,7 +279,7 @@ def _only(config: pytest.Config, checklist: Checklist) -> tuple[str, ...]:
 
 
 def _allowed(config: pytest.Config, name: str) -> bool:
-    allowed = config.getoption("--allow-disruptive")
+    allowed = config.getoption("deploygate_allow_disruptive")
     if allowed is not None and allowed != name:
         raise pytest.UsageError(
             f"--allow-disruptive={allowed}: the inventory is called {name!r}; "
@@ -289,7 +289,7 @@ def _allowed(config: pytest.Config, name: str) -> bool:
 
 
 def _checklist_file(config: pytest.Config) -> Path:
-    if given := config.getoption("--checklist"):
+    if given := config.getoption("deploygate_checklist"):
         path = Path(str(given))
         return path if path.is_absolute() else config.invocation_params.dir / path
     own = config.rootpath / "suites" / "checklist.md"

@@ -11,7 +11,7 @@ from pytest_deploygate.checklist import windows
 from pytest_deploygate.checklist.parser import Checklist, slug
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.policy import Freeze, Timetable
-from pytest_deploygate.problems import nearest
+from pytest_deploygate.problems import nearest, one_line
 from pytest_deploygate.visible import says
 
 #: Used to run items in a freeze for a rollback or to re-measure an open incident: those are never frozen.
@@ -30,6 +30,7 @@ def remarks(
 
     The overriding role must be one that signs or is in the contact list, if there are any.
     """
+    role = _role(override, checklist, contacts)
     if schedule is None:
         return ()
     mine = {item.phase for item in checklist.items if item.id in items}
@@ -42,22 +43,34 @@ def remarks(
     ]
     frozen = [freeze for freeze in schedule.freezes if freeze.start <= now < freeze.end]
     if frozen and any(not phase.read_only for phase in phases):
-        roles = [slug(role) for role in (*checklist.roles, *(contact.role for contact in contacts))]
-        said.append(_overridden(frozen[0], override, roles))
+        said.append(_overridden(frozen[0], role))
     return tuple(said)
 
 
-def _overridden(freeze: Freeze, override: str | None, roles: Sequence[str]) -> str:
-    what = f"a freeze until {freeze.end:%Y-%m-%d %H:%M} UTC ({freeze.reason})"
+def _role(override: str | None, checklist: Checklist, contacts: Sequence[Contact]) -> tuple[str, str] | None:
+    """Return role and reason of an override, looked at in every run. Raises pytest.UsageError for a role that nobody has."""
     if override is None:
-        raise pytest.UsageError(
-            f"no deployments now: {what}; a role may override it: --override-freeze 'ROLE: REASON'"
-        )
+        return None
     role, colon, reason = override.partition(":")
     if not colon or not says(role) or len(list(filter(says, reason.split()))) < 2:
         raise pytest.UsageError(
             "--override-freeze: give role and reason, for example 'deployment-lead: security fix, approved in CHG-7'"
         )
-    if roles and slug(role) not in (*roles, OWN):
-        raise pytest.UsageError(f"--override-freeze: unknown role {slug(role)!r}{nearest(slug(role), roles)}")
-    return f"{what} was overridden by {role.strip()}: {' '.join(reason.split())}"
+    roles = dict.fromkeys(slug(one) for one in (*checklist.roles, *(contact.role for contact in contacts)))
+    if slug(role) not in (*roles, OWN):
+        hint = (
+            nearest(slug(role), roles)
+            or "; the checklist names no role: list them under its sign-off heading"
+        )
+        raise pytest.UsageError(f"--override-freeze: unknown role {slug(role)!r}{hint}")
+    return one_line(role.strip()), one_line(" ".join(reason.split()))
+
+
+def _overridden(freeze: Freeze, override: tuple[str, str] | None) -> str:
+    what = f"a freeze until {freeze.end:%Y-%m-%d %H:%M} UTC ({freeze.reason})"
+    if override is None:
+        raise pytest.UsageError(
+            f"no deployments now: {what}; a role may override it: --override-freeze 'ROLE: REASON'"
+        )
+    role, reason = override
+    return f"{what} was overridden by {role}: {reason}"

@@ -216,7 +216,7 @@ def test_a_derived_id_does_not_hang_on_its_neighbours(parse):
         ),
         ("", [": has no items; write each as a line such as `- [ ] Verify backups`"]),
         ("# Only\n\ntext\n", [": has no items"]),
-        (b"# A\n- [ ] \xff\n", [": is not UTF-8 text"]),
+        (b"# A\n- [ ] \xff\n", [":2: is not UTF-8 text: byte 11 is 0xff"]),
     ],
 )
 def test_mistakes_are_said_with_line_and_nearest_name(parse, text, problems):
@@ -231,7 +231,7 @@ def test_a_file_that_is_not_there(tmp_path):
     """A missing checklist, or a folder in its place, is a problem that names it."""
     with pytest.raises(ChecklistError, match=r"nope\.md: cannot be read: No such file"):
         parser.load(tmp_path / "nope.md")
-    with pytest.raises(ChecklistError, match="cannot be read: Is a directory"):
+    with pytest.raises(ChecklistError, match="cannot be read: it is a folder, not a file"):
         parser.load(tmp_path)
 
 

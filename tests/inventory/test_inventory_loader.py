@@ -149,13 +149,13 @@ database:
         ("name: [x\n", "inventories/x.yml:2: this is not YAML: expected"),
         ("name: x\n\tdatabase: y\n", "inventories/x.yml:2: this is not YAML: found character '\\t'"),
         ("name: x\n---\nname: y\n", "inventories/x.yml:2: this is not YAML"),
-        ("name: x\0\n", "inventories/x.yml: this is not YAML"),
-        ("name: " + "[" * 1000, "inventories/x.yml: is nested too deeply"),
+        ("name: x\0\n", "inventories/x.yml:1: this is not YAML: the character U+0000"),
+        ("name: " + "[" * 1000, "inventories/x.yml:1: it is nested deeper than 50 levels"),
         ("", "inventories/x.yml: is empty; the smallest inventory is `name: staging`"),
         ("# nothing\n", "inventories/x.yml: is empty; the smallest inventory is `name: staging`"),
         ("- a\n", "inventories/x.yml:1: must begin with keys, for example `name: staging`"),
         ("hello\n", "inventories/x.yml:1: must begin with keys, for example `name: staging`"),
-        (b"name: \xff\xfe\n", "inventories/x.yml: is not UTF-8 text"),
+        (b"name: \xff\xfe\n", "inventories/x.yml:1: is not UTF-8 text: byte 7 is 0xff"),
         ("description: x\n", "inventories/x.yml:1: name: is missing (name of the environment"),
         ("name: 3\n", "inventories/x.yml:1: name: must be text; put it in quotes"),
         ("name: 2026-01-01\n", "inventories/x.yml:1: name: must be text; put it in quotes"),
@@ -270,8 +270,8 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(write, text):
         ("env:NOT_SET_HERE", "the environment variable NOT_SET_HERE is not set; export it before the run"),
         ("env:EMPTY_HERE", "the secret env:EMPTY_HERE is empty"),
         ("file:nope.txt", "nope.txt cannot be read: No such file or directory"),
-        ("file:.", "cannot be read: Is a directory"),
-        ("file:binary", "binary cannot be read: not text"),
+        ("file:.", "cannot be read: it is a folder, not a file"),
+        ("file:binary", "binary cannot be read: it is not text"),
         ("file:empty", "the secret file:empty is empty"),
         ("'env:'", "secrets must not be in plaintext here"),
     ],
@@ -356,3 +356,25 @@ def test_a_weak_secret_is_said_and_not_shown(tmp_path, monkeypatch, secret, why)
     assert why in note
     assert secret not in note.replace("inventories/prod.yml", "")
     assert redaction.redact("/srv/prod/x7Kq") == "/srv/prod/x7Kq"
+
+
+def test_a_merged_key_has_the_line_of_its_mapping(tmp_path):
+    folder = tmp_path / "inventories"
+    folder.mkdir()
+    (folder / "x.yml").write_text("name: x\ndatabase:\n  <<: {<<: {usr: a}}\n  name: y\n")
+    with pytest.raises(InventoryError, match=r"x\.yml:\d: database\.usr: no such key; did you mean 'user'"):
+        load("x", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00+14:00", '"0001-01-01T00:00:00+14:00"', "9999-12-31T23:59:59-14:00"]
+)
+def test_a_time_that_no_clock_has_is_a_mistake_with_its_line(tmp_path, start):
+    folder = tmp_path / "inventories"
+    folder.mkdir()
+    text = "name: x\ntimetable:\n  t0: 2026-12-01\n  freezes:\n"
+    (folder / "x.yml").write_text(
+        f"{text}    - {{start: {start}, end: 2026-12-02T00:00:00Z, reason: holiday sales}}\n"
+    )
+    with pytest.raises(InventoryError, match=r"x\.yml"):
+        load("x", tmp_path)

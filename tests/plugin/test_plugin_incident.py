@@ -266,6 +266,7 @@ name: prod
 timetable:
   t0: 2020-01-01
   freezes: [{start: 2020-01-01T00:00:00Z, end: 2999-01-01T00:00:00Z, reason: holiday sales}]
+contacts: [{role: deployment-lead, mail: deployment-lead@example.com}]
 """
 
 

@@ -12,7 +12,8 @@ from pytest_deploygate.inventory.policy import Timetable
 from pytest_deploygate.session import timetable
 
 CHECKLIST = parse(
-    "## Look {#look .read-only}\n- [ ] DNS {#look.dns}\n## Change {#change}\n- [ ] Tables {#change.tables}\n",
+    "## Look {#look .read-only}\n- [ ] DNS {#look.dns}\n## Change {#change}\n- [ ] Tables {#change.tables}\n"
+    "## Sign-off {#signoff .sign-off}\n- Technical lead\n",
     Path("checklist.md"),
 )
 FROZEN = Timetable.model_validate(

@@ -162,7 +162,10 @@ class Uptime(Section):
             raise ValueError(f"{value} is not a time; write for example 2026-12-01T02:30:00-05:00") from None
         if found is not None and found.tzinfo is None:
             raise ValueError(f"{value} has no time zone; write for example 2026-12-01T02:30:00-05:00")
-        return found and found.astimezone(UTC)
+        try:
+            return found and found.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value} does not exist in the calendar") from None
 
     @field_validator("control")
     @classmethod

@@ -12,10 +12,6 @@ def _secret(name: str, _base: Path) -> str:
     found = os.environ.get(name)
     if found is None:
         raise Absent(f"the environment variable {name} is not set; export it before the run")
-    try:
-        found.encode()
-    except UnicodeEncodeError:
-        raise Absent(f"the environment variable {name} is not UTF-8 text") from None
     return found
 
 

@@ -128,7 +128,7 @@ def _texts(files: Iterable[Path]) -> list[tuple[str, str]]:
     texts = []
     for path in files:
         with reading(path):
-            texts.append((path.name, bounded.text(path, bounded.MADE)))
+            texts.append((path.name, bounded.text(path, bounded.SQL)))
     return texts
 
 

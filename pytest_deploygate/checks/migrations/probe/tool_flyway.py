@@ -89,7 +89,7 @@ def _checksum(file: Path) -> int | None:
     if file.suffix != ".sql":
         return None
     with reading(file):
-        text = bounded.text(file, bounded.MADE)
+        text = bounded.text(file, bounded.SQL)
     if "${" in text:
         return None
     value = 0

@@ -61,13 +61,13 @@ def read(folder: Path, contexts: Iterable[str] | None = None) -> Changelogs:
         name, suffix = str(file.relative_to(folder)), file.suffix.lower()
         with reading(file):
             if suffix == ".sql":
-                sets += _sql(name, bounded.text(file, bounded.MADE))
+                sets += _sql(name, bounded.text(file, bounded.SQL))
             elif suffix == ".xml":
-                sets += _xml(name, ET.fromstring(bounded.text(file, bounded.MADE)))  # noqa: S314 (our own repository's changelogs)
+                sets += _xml(name, ET.fromstring(bounded.text(file, bounded.SQL)))  # noqa: S314 (our own repository's changelogs)
             elif suffix in (".yml", ".yaml"):
                 sets += _listed(name, reader("safe").load(bounded.text(file)))
             elif suffix == ".json":
-                sets += _listed(name, bounded.from_json(bounded.read(file, bounded.MADE)))
+                sets += _listed(name, bounded.from_json(bounded.read(file, bounded.SQL)))
             elif suffix in _OTHERS:
                 unread.append(name)
     return Changelogs(tuple(sets), tuple(unread), None if contexts is None else tuple(contexts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -258,7 +258,9 @@ class Rollback(Section):
     def _instant(cls, value: object) -> object:
         try:
             found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-        except ValueError:
+            if found.tzinfo is not None:
+                found.astimezone(UTC)
+        except (ValueError, OverflowError):
             raise ValueError(f"{value} is not a time; write for example 2026-12-01T22:00:00Z") from None
         if value is not None and found.tzinfo is None:
             raise ValueError(f"{value} has no time zone; write for example 2026-12-01T22:00:00Z, in quotes")

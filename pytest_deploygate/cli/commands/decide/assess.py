@@ -76,7 +76,7 @@ def _rerun(folder: Path, change: str) -> tuple[list[str], tuple[str, ...]]:
     complaints.keep_in(folder)
     name = situation.now(journals.read(folder)).inventory
     command = [
-        sys.executable, "-m", "pytest", f"--inventory={name}", f"--change={change}", f"--items={','.join(items)}",
+        sys.executable, "-m", "pytest", f"--deploygate-inventory={name}", f"--change={change}", f"--items={','.join(items)}",
         f"--deploygate-out={folder}", f"--override-freeze=deploygate: {incident.id} is measured again",
     ]  # fmt: skip
     return command, items

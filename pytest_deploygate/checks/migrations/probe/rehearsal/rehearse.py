@@ -54,7 +54,7 @@ def rehearse(
             "auto_explain: the scratch server has no such module, so rows that are changed are unknown",
         )
     texts = {
-        file.name: bounded.read(file, bounded.MADE).decode("utf-8-sig", errors="replace") for file in files
+        file.name: bounded.read(file, bounded.SQL).decode("utf-8-sig", errors="replace") for file in files
     }
     at_line: dict[str, int] = {}
     observed = []
