@@ -259,6 +259,17 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in left]
 
 
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of garbage collection; under pytest-xdist each worker has collected all tests."""
+    startup.keep()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Leave what the run kept to the end of the process."""
+    startup.leave()
+
+
 def _asked(item: pytest.Item, found: settings.Settings) -> bool:
     """Tell whether `--items` selects a test; without the option all are selected."""
     return not found.only or bool(set(bound.item_ids(item)) & set(found.only))
@@ -394,7 +405,6 @@ class _Writing:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the live line on a terminal."""
-        startup.keep()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         stream = terminal_of(self.config) if self.config.option.verbose == 0 else None
         if stream is not None and reporter is not None:
