@@ -85,3 +85,19 @@ def test_workers_share_what_was_silent(project: Project) -> None:
     ran = project.run_process("-m", "phase2", "-n", "2")
     assert project.verdict("b.tables") == "pass", ran.text
     assert not list(project.out.glob(".silent-*"))
+
+
+COLLECTED = """
+import gc
+
+@pytest.mark.item("b.migrations", "b.tables", "b.notes")
+def test_garbage(gate):
+    says(gate, "pass" if gc.get_threshold()[0] > 700 else "fail", f"collects each {gc.get_threshold()} objects")
+"""
+
+
+def test_a_worker_leaves_out_what_it_collected(project: Project) -> None:
+    """Each worker collects all tests, and would look at them again in every collection of garbage."""
+    project.suite(COLLECTED)
+    ran = project.run_process("-m", "phase2", "-n", "1")
+    assert project.verdict("b.migrations") == "pass", ran.text
