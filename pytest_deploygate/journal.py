@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -447,12 +448,15 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
 
 def _shallow(value: Any) -> dict[str, Any]:
     kind: type = type(value)
-    return {name: getattr(value, name) for name in _names(kind)}
+    names, values = _fields(kind)
+    return dict(zip(names, values(value), strict=True))
 
 
 @cache
-def _names(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _fields(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """Return the names of a dataclass with two or more fields, and a function that returns their values."""
+    names = tuple(field.name for field in dataclasses.fields(kind))
+    return names, attrgetter(*names)
 
 
 def finding_from_json(plain: Mapping[str, Any]) -> Finding:

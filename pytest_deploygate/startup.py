@@ -44,5 +44,14 @@ def keep() -> None:
     gc.set_threshold(_OBJECTS, *gc.get_threshold()[1:])
 
 
+def leave() -> None:
+    """Spare the end of a run from looking at all that it kept: pytest collects garbage twice there, to warn about it.
+
+    What tests left behind lately is collected here; what has survived several collections is left to the end of the process.
+    """
+    gc.collect(1)
+    gc.freeze()
+
+
 def _rewrites(finder: object) -> bool:
     return type(finder).__module__.startswith("_pytest.")

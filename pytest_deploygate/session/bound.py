@@ -108,6 +108,8 @@ def plain_id(nodeid: str) -> str:
 
 def leave_for_controller(folder: Path, run: str, tests: Sequence[BoundTest]) -> None:
     """Write the list for the controller of this run; all workers write the same."""
+    if _file(folder, run).exists():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(_file(folder, run), json.dumps([[bound.test, bound.items] for bound in tests]))
 

@@ -5,7 +5,8 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 
 from __future__ import annotations
 
-import json
+import contextlib
+import marshal
 import os
 import sys
 import textwrap
@@ -282,6 +283,17 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in left]
 
 
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of garbage collection; under pytest-xdist each worker has collected all tests."""
+    startup.keep()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Leave what the run kept to the end of the process."""
+    startup.leave()
+
+
 def _asked(item: pytest.Item, found: settings.Settings) -> bool:
     """Tell whether `--items` selects a test; without the option all are selected."""
     return not found.only or bool(set(bound.item_ids(item)) & set(found.only))
@@ -376,20 +388,30 @@ def pytest_runtest_makereport(
     return report
 
 
+#: Key of a report that pytest-xdist sends: its values as one.
+_PACKED = "deploygate_packed"
+_MARSHAL = 4  # is read by every Python that we support
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
-    """Under pytest-xdist, send the findings of a test as one text: to send every value by itself takes longer than the test."""
+    """Under pytest-xdist, send a report as one value.
+
+    execnet writes and reads every key and value by itself, in Python: for a test with a finding that takes longer than to
+    run it. What marshal does not know is left to execnet.
+    """
     data = yield
-    if data is not None and outcome.FINDINGS in data:
-        data[outcome.FINDINGS] = json.dumps(data[outcome.FINDINGS], ensure_ascii=False)
+    if data is not None:
+        with contextlib.suppress(ValueError):
+            return {_PACKED: marshal.dumps(data, _MARSHAL)}
     return data
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_from_serializable(data: dict[str, Any]) -> None:
-    """Read what `pytest_report_to_serializable` wrote."""
-    if isinstance(data.get(outcome.FINDINGS), str):
-        data[outcome.FINDINGS] = json.loads(data[outcome.FINDINGS])
+    """Read what `pytest_report_to_serializable` wrote. It is from a process that this run started."""
+    if _PACKED in data:
+        data.update(marshal.loads(data.pop(_PACKED)))  # noqa: S302
 
 
 def pytest_report_teststatus(
@@ -436,7 +458,6 @@ class _Writing:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the live line on a terminal."""
-        startup.keep()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         quiet = reporter is not None and self.config.option.verbose == 0
         stream = terminal_of(self.config) if quiet else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from pytest_deploygate.lab import cluster, releases, sql, story, users
 from pytest_deploygate.lab.services import edge, front
-from pytest_deploygate.lab.state import HOST, Lab
+from pytest_deploygate.lab.state import HOST, Lab, LabError
 from pytest_deploygate.lab.telling import Telling
 from pytest_deploygate.lab.users import Users
 
@@ -31,6 +32,17 @@ def out(lab: Lab, tmp_path: Path) -> Iterator[Path]:
     assert cluster.ailments(lab) == []
     assert (users.where(lab), users.version(lab, HOST)) == (HOST, releases.VERSIONS[0])
     assert sql.value(lab, "SELECT count(line) FROM platform.machines") == 12
+
+
+def test_the_storys_load_is_lighter_than_the_labs(tmp_path: Path) -> None:
+    """Each of its three measurements took 15 s longer once the lab's load was another than the one it looked for."""
+    text = Path(story.lighter_inventory(ROOT, "lab", tmp_path)).read_text()
+    load = text.partition("\nload:\n")[2].partition("\nbackup:")[0]
+    assert re.search(r"^  peak_per_second: 60\b", load, re.MULTILINE)
+    assert re.search(r"^  duration: 6s$", load, re.MULTILINE)
+    (tmp_path / "none.yml").write_text("name: lab\nbackup:\n  duration: 20s\n")
+    with pytest.raises(LabError, match=r"none.yml has no line `  peak_per_second:` below `load:`"):
+        story.lighter_inventory(ROOT, str(tmp_path / "none.yml"), tmp_path)
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from project import Project
 
 SUITE = """
@@ -16,17 +14,19 @@ def test_what_is_loaded(gate):
     says(gate, "pass", "loaded: " + ", ".join(name for name in writing if name in sys.modules))
 """
 CONFTEST = """
-import json
-from pathlib import Path
 import pytest
-from pytest_deploygate.session import outcome
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_from_serializable(data):
-    if outcome.FINDINGS in data:
-        with (Path(__file__).parent / "sent.jsonl").open("a") as file:
-            file.write(json.dumps(data[outcome.FINDINGS]) + "\\n")
-    return (yield)
+    values = {name: type(value).__name__ for name, value in data.items()}
+    report = yield
+    report.user_properties.append(("sent", values))
+    return report
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats["passed"]:
+        values = dict(report.user_properties)
+        print("sent", values["sent"], type(report.location), type(report.user_properties[0]), values["mine"])
 """
 
 
@@ -38,15 +38,21 @@ def test_a_worker_loads_nothing_that_only_the_writing_process_needs(project: Pro
     assert project.reason("b.migrations") == "loaded: "
 
 
-def test_the_findings_of_a_test_are_sent_as_one_text(project: Project) -> None:
-    """execnet writes every value of a report by itself, in Python: findings took longer to send than to make."""
-    project.suite(SUITE)
+def test_a_report_is_sent_as_one_value(project: Project) -> None:
+    """execnet writes every value of a report by itself, in Python: findings took longer to send than to make.
+
+    The report arrives as it was, with tuples, and with what other plugins put into it.
+    """
+    project.suite(
+        SUITE
+        + "\n@pytest.fixture(autouse=True)\ndef mine(record_property):\n    record_property('mine', (1, b'2'))\n"
+    )
     (project.path / "conftest.py").write_text(CONFTEST)
     ran = project.run_process("-m", "phase2", "-n", "2", "-p", "no:html")
-    sent = [json.loads(line) for line in (project.path / "sent.jsonl").read_text().splitlines()]
-    assert len(sent) == 1, ran.text
-    assert isinstance(sent[0], str)
-    assert [finding["item"] for finding in json.loads(sent[0])] == ["b.migrations", "b.tables", "b.notes"]
+    own = "'item_index': 'int', 'worker_id': 'str', 'testrun_uid': 'str'"
+    said = f"sent {{'deploygate_packed': 'bytes', {own}}} <class 'tuple'> <class 'tuple'> (1, b'2')"
+    assert said in ran.text, ran.text
+    assert project.verdict("b.notes") == "pass"
 
 
 SILENT = """
@@ -79,3 +85,19 @@ def test_workers_share_what_was_silent(project: Project) -> None:
     ran = project.run_process("-m", "phase2", "-n", "2")
     assert project.verdict("b.tables") == "pass", ran.text
     assert not list(project.out.glob(".silent-*"))
+
+
+COLLECTED = """
+import gc
+
+@pytest.mark.item("b.migrations", "b.tables", "b.notes")
+def test_garbage(gate):
+    says(gate, "pass" if gc.get_threshold()[0] > 700 else "fail", f"collects each {gc.get_threshold()} objects")
+"""
+
+
+def test_a_worker_leaves_out_what_it_collected(project: Project) -> None:
+    """Each worker collects all tests, and would look at them again in every collection of garbage."""
+    project.suite(COLLECTED)
+    ran = project.run_process("-m", "phase2", "-n", "1")
+    assert project.verdict("b.migrations") == "pass", ran.text
