@@ -40,7 +40,7 @@ endpoints:
 CLIENTS = ("psycopg", "requests", "pycurl", "OpenSSL", "cryptography", "dns", "aiohttp", "alembic")
 #: What a run without an incident and signatures needs of these: the caller of hooks, the folder's names.
 ROLLBACK = {"pytest_deploygate.rollback", "pytest_deploygate.rollback.hooks"}
-SIGNOFF = {"pytest_deploygate.signoff", "pytest_deploygate.signoff.folder"}
+SIGNOFF = {"pytest_deploygate.signoff", "pytest_deploygate.signoff.aside", "pytest_deploygate.signoff.folder"}
 
 
 @pytest.fixture
