@@ -135,7 +135,6 @@ class Run:
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""
         self._know_from_workers()
-        self._look_at_what_was_written()
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
@@ -143,6 +142,7 @@ class Run:
         if others := [test for test in self.others if test not in bound_tests]:
             self._append(standing.OTHERS, {"run": self.id, "failed": others})
         composed = standing.results(self._writer.entries)
+        self._look_at_what_was_written(composed)
         red = incident.red(self._writer.entries, composed)
         if red:
             self._look_around()
@@ -186,12 +186,11 @@ class Run:
             self.lost.append(text)
         return text or None
 
-    def _look_at_what_was_written(self) -> None:
+    def _look_at_what_was_written(self, composed: Sequence[ItemResult]) -> None:
         """Look again at the journal and the evidence that the decision rests on: the folder is open to others."""
         if self._altered():
             return
-        mine = standing.results(self._writer.entries)
-        named = {e.path: e.sha256 for r in mine if r.in_scope for f in r.findings for e in f.evidence}
+        named = {e.path: e.sha256 for r in composed if r.in_scope for f in r.findings for e in f.evidence}
         wrong = [path for path, digest in named.items() if not as_recorded(self.settings.out / path, digest)]
         if wrong:
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
