@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_deploygate import disk, journal, redaction
 from pytest_deploygate.journal import FILE, JournalError, UnwritableError, Writer
+from pytest_deploygate.journal import writer as writing
 from pytest_deploygate.model import (
     Decision,
     Distribution,
@@ -173,7 +174,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, monkeypatch, again):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "to_disk", full)
+        patch.setattr(writing, "to_disk", full)
         for _ in range(2):
             with pytest.raises(UnwritableError, match=r"No space left on device; free disk space .*--resume"):
                 writer.append("test", {"n": 2})

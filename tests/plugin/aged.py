@@ -29,7 +29,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         line = change(line) or line
         line["prev"] = previous
         unsealed = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        sealed = unsealed[:-1] + journal._sealed(journal._own(unsealed))
+        sealed = unsealed[:-1] + lines.sealed(lines.own_digest(unsealed))
         lines.append(sealed)
         previous = sha256(sealed).hexdigest()
     path.write_bytes(b"".join(line + b"\n" for line in lines))

@@ -14,7 +14,7 @@ from test_plugin_incident import listening
 
 from pytest_deploygate import journal
 from pytest_deploygate.cli import main
-from pytest_deploygate.journal import _own, _sealed
+from pytest_deploygate.journal.lines import own_digest, sealed
 
 __all__ = ["deployed", "listening"]
 
@@ -241,7 +241,7 @@ def _forge(file) -> None:
             line["outcome"] = "ROLLBACK"
         line["prev"] = previous
         text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        out.append(text[:-1] + _sealed(_own(text)))
+        out.append(text[:-1] + sealed(own_digest(text)))
         previous = hashlib.sha256(out[-1]).hexdigest()
     file.write_bytes(b"\n".join(out) + b"\n")
 

@@ -10,6 +10,7 @@ import pytest
 from project import GOOD, Project
 
 from pytest_deploygate import journal
+from pytest_deploygate.journal import writer
 from pytest_deploygate.signoff.verify import verify
 
 #: What the last test of the suite does with the folder, after the others have recorded.
@@ -129,13 +130,13 @@ def test_a_writer_of_a_folder_that_was_moved_aside_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "C1"
-    locked = journal._locked
+    locked = writer._locked
 
     def waited(file, patience_s=0.5):
         if folder.exists() and not (tmp_path / "aside").exists():
             shutil.move(folder, tmp_path / "aside")
         return locked(file, patience_s)
 
-    monkeypatch.setattr(journal, "_locked", waited)
+    monkeypatch.setattr(writer, "_locked", waited)
     with pytest.raises(journal.BusyError):
         journal.Writer(folder)
