@@ -135,6 +135,8 @@ def read(
         return None, f"there is no record {path}"
     except pydantic.ValidationError as error:
         return None, f"the record {path} cannot be read: {_said(error)}"
+    except bounded.OddTextError as error:
+        return None, f"the record {path} cannot be read: it {error}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return None, f"the record {path} cannot be read: {type(error).__name__}: {error}"
 

@@ -69,7 +69,7 @@ def test_a_persons_record_needs_date_and_outcome(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "cannot be read: JSONDecodeError"),
+        ("{", "cannot be read: it is not JSON: Expecting property name"),
         ("[]", "cannot be read: it is not a JSON object"),
         ('{"outcome": "good"}', "cannot be read: date: Field required"),
         ('{"date": "2026-03-01T00:00:00Z"}', "cannot be read: outcome: Field required"),

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from no_secrets import no_secrets
 from playwright.sync_api import Browser, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+__all__ = ["no_secrets"]  # a fixture for every test here
 
 CHROMIUM = Path("/usr/bin/chromium")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from pytest_deploygate.inventory.policy import Timetable
+from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Item, Kind, Phase, Severity
 from pytest_deploygate.session import closing
 
+_NUMBERS = itertools.count(1)
 ITEM = Item("phase4.discrepancies", "Document discrepancies", "phase4", Severity.MAJOR, Kind.HYBRID)
 
 
@@ -23,8 +26,10 @@ def settings(t0: date | None = None) -> Any:
     )
 
 
-def run(scope: str, *items: str) -> Any:
-    return SimpleNamespace(kind="run", body={"scope": scope, "scope_items": list(items)})
+def run(scope: str, *items: str) -> Entry:
+    number = next(_NUMBERS)
+    body = {"run": str(number), "scope": scope, "scope_items": list(items)}
+    return Entry(number, datetime.now(UTC), "run", body, "")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def run(scope: str, *items: str) -> Any:
         ((run("items phase4.discrepancies", ITEM.id),), True),
     ],
 )
-def test_a_run_begins_what_it_names(runs: tuple[Any, ...], begun: bool) -> None:
+def test_a_run_begins_what_it_names(runs: tuple[Entry, ...], begun: bool) -> None:
     assert closing._begun(ITEM, settings(), runs) is begun
 
 

@@ -4,24 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from no_secrets import forget, no_secrets
 from small_change import CHECKLIST, ROLES, SUITE, Signed, allow, make_key, run_gate
 
-from pytest_deploygate import redaction
 from pytest_deploygate.signoff.signing import sign
 
-
-def _forget() -> None:
-    """Forget secrets that tests of other folders made known: a word of the report among them would change it."""
-    for name in ("_known", "_clues", "_without_clues"):
-        setattr(redaction, name, ())
-    for name in ("_weak", "_weak_anywhere", "_sources"):
-        setattr(redaction, name, {})
-
-
-@pytest.fixture(autouse=True)
-def _no_secrets() -> None:
-    """Begin each test without secrets."""
-    _forget()
+__all__ = ["no_secrets"]  # a fixture for every test here
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +40,7 @@ def keys(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def all_signed(small, keys, tmp_path_factory) -> Path:
-    _forget()
+    forget()
     folder = tmp_path_factory.mktemp("signed") / "CHG-1"
     shutil.copytree(small / "deploygate-out" / "CHG-1", folder)
     for role, key in keys.items():
