@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deploygate import journal
+from pytest_deploygate.journal.lines import own_digest, sealed
 
 _TIMES = ("at", "wall")
 
@@ -29,9 +30,9 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         line = change(line) or line
         line["prev"] = previous
         unsealed = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-        sealed = unsealed[:-1] + lines.sealed(lines.own_digest(unsealed))
-        lines.append(sealed)
-        previous = sha256(sealed).hexdigest()
+        whole = unsealed[:-1] + sealed(own_digest(unsealed))
+        lines.append(whole)
+        previous = sha256(whole).hexdigest()
     path.write_bytes(b"".join(line + b"\n" for line in lines))
 
 

@@ -7,6 +7,8 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
 from pytest_deploygate.checks.hosts.facts import Answer, Cause, Failure, Fleet, Machine, Offset
 from pytest_deploygate.checks.hosts.probe import batch, reading
@@ -21,6 +23,7 @@ _MOST = 200
 _CLEAR_S = 0.2
 #: How often it is asked for again at most, over the connection that is open by then; on a busy machine some are quick.
 _MORE = 10
+_CLOCKS_AT_ONCE = 3
 _SUDO_ASKS = re.compile(r"sudo:.*(password is required|terminal is required|askpass)")
 #: What ssh and sudo say, and what it means. The first that is found counts.
 _CAUSES = (
@@ -57,9 +60,10 @@ _CAUSES = (
 def fleet(hosts: Hosts) -> Fleet:
     """Ask every host. Why one did not answer is a value of the measurement."""
     with ThreadPoolExecutor(min(hosts.at_once, len(hosts.servers)), "hosts") as pool:
-        return Fleet(
-            tuple(pool.map(lambda host: _answer(host, hosts.timeout.total_seconds()), hosts.servers))
-        )
+        answers = list(pool.map(partial(_answer, timeout_s=hosts.timeout.total_seconds()), hosts.servers))
+    # Few at once: many logins at the same time are what makes a clock's offset vague.
+    with ThreadPoolExecutor(_CLOCKS_AT_ONCE, "clocks") as pool:
+        return Fleet(tuple(pool.map(partial(_with_clear_clock, hosts.timeout), hosts.servers, answers)))
 
 
 def _answer(host: Host, timeout_s: float) -> Answer:
@@ -67,6 +71,15 @@ def _answer(host: Host, timeout_s: float) -> Answer:
     failed = asked if isinstance(asked, Failure) else None
     machine = asked if isinstance(asked, Machine) else None
     return Answer(host.name, tuple(host.roles), host.failure_domain, machine, failed)
+
+
+def _with_clear_clock(timeout: timedelta, host: Host, answer: Answer) -> Answer:
+    """Return the answer with a clock whose offset is known well, if it can be."""
+    machine, within_s = answer.machine, timeout.total_seconds()
+    if machine is None or machine.clock is None or machine.clock.within_s <= _CLEAR_S:
+        return answer
+    clock = _clearer(shell(host.connection, within_s), machine.clock, time.monotonic() + within_s)
+    return replace(answer, machine=replace(machine, clock=clock))
 
 
 def _ask(host: Host, timeout_s: float) -> Machine | Failure:
@@ -92,17 +105,16 @@ def _ask(host: Host, timeout_s: float) -> Machine | Failure:
     if not answered.whole:
         last = list(answered.parts)[-1:] or [batch.BEGIN]
         return Failure(Cause.ANSWER, f"its answer was cut off after {last[0]}; exit code {code}")
-    machine = reading.machine(answered.parts, asked_s, answered_s)
-    return replace(machine, clock=_clearer(run, machine.clock, began + timeout_s))
+    return reading.machine(answered.parts, asked_s, answered_s)
 
 
-def _clearer(run: Shell, clock: Offset | None, until: float) -> Offset | None:
+def _clearer(run: Shell, clock: Offset, until: float) -> Offset:
     """Ask for the time again while it is known too vaguely: the first answer took as long as the login and all facts.
 
     The offset is within each of the bounds, so within what they have in common.
     """
     for _ in range(_MORE):
-        if clock is None or clock.within_s <= _CLEAR_S or time.monotonic() > until:
+        if clock.within_s <= _CLEAR_S or time.monotonic() > until:
             break
         began, asked_s = time.monotonic(), time.time()
         try:
