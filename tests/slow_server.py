@@ -46,7 +46,8 @@ class Server:
                 )
                 writer.write(text.encode())
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        # At the end every task is cancelled; one that says so is an error to Python 3.11's streams.
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
