@@ -78,7 +78,7 @@ class Offset:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What one host says of itself."""
+    """What one host says of itself. `systemd_silent`: it has systemd, which did not list its failed mounts."""
 
     boot_id: str | None = None
     machine_id: str | None = None
@@ -92,6 +92,8 @@ class Machine:
     file_systems: tuple[FileSystem, ...] | None = None
     not_mounted: tuple[str, ...] | None = None
     failed_mounts: tuple[str, ...] | None = None
+    inodes_told: bool = True
+    systemd_silent: bool = False
     clock: Offset | None = None
     clock_synchronised: bool | None = None
     since_boot_s: float | None = None

@@ -122,6 +122,8 @@ UNKNOWN = {
     "clock": ({"clock": None}, {}),
     "a clock known too vaguely": ({"clock": Offset(-0.5, 1.5)}, {}),
     "boot id": ({"boot_id": None}, {}),
+    "inodes": ({"inodes_told": False}, {}),
+    "failed mounts": ({"failed_mounts": None, "systemd_silent": True}, {}),
 }
 
 

@@ -24,11 +24,13 @@ tmpfs                 10000     100      9900       1% /run
 /dev/sdb1            500000  499000         0     100% /var/lib/my data
 /dev/loop0            65000   65000         0     100% /snap/core
 /dev/sda1           1000000  400000    550000      43% /etc/hosts
+ended 0
 """
 DF_INODES = """Filesystem     Inodes IUsed IFree IUse% Mounted on
 /dev/sda1        65536 10000 55536   16% /
 tmpfs             1000    10   990    1% /run
 /dev/sdb1            0     0     0     - /var/lib/my data
+ended 1
 """
 FSTAB = r"""# /etc/fstab
 UUID=1-2 / ext4 errors=remount-ro 0 1
@@ -143,7 +145,12 @@ def test_a_clock_that_prints_no_time():
 
 @pytest.mark.parametrize(
     ("text", "failed"),
-    [(None, None), (".", ()), ("data.mount loaded failed failed /data\n.", ("data.mount",)), ("cut", None)],
+    [
+        (None, None),
+        ("systemd\n.", ()),
+        ("systemd\ndata.mount loaded failed failed /data\n.", ("data.mount",)),
+        ("systemd", None),
+    ],
 )
 def test_mount_units_that_failed(text, failed):
     assert read(**({"failed_mounts": text} if text else {})).failed_mounts == failed
@@ -213,3 +220,18 @@ def test_the_script_runs_with_nothing_but_busybox(tmp_path):
     assert told(found) >= {"boot_id", "kernel", "cpus", "memory_kb", "file_systems", "since_boot_s", "clock"}
     assert "/" in {each.mount for each in found.file_systems or ()}
     assert errors == ""
+
+
+@pytest.mark.parametrize("end", ["ended 124", "ended 137", "ended 143", ""])
+def test_a_df_that_was_cut_off_tells_nothing(end):
+    """busybox prints line by line: file systems behind one that hangs would be missing, and pass."""
+    cut = read(mounts=MOUNTS, space=DF.replace("ended 0", end), inodes=DF_INODES)
+    assert cut.file_systems is None
+    assert not read(mounts=MOUNTS, space=DF, inodes=DF_INODES.replace("ended 1", end)).inodes_told
+
+
+def test_inodes_and_systemd_that_do_not_answer():
+    assert not read(mounts=MOUNTS, space=DF).inodes_told
+    assert read(mounts=MOUNTS, space=DF, inodes=DF_INODES).inodes_told
+    assert read(failed_mounts="systemd").systemd_silent
+    assert not read().systemd_silent

@@ -92,6 +92,10 @@ def _file_systems(name: str, machine: Machine, require: Requirements, found: Col
     judged = [each for each in machine.file_systems or () if each.mount not in require.ignored_mounts]
     if machine.file_systems is not None and not judged:
         _unknown(name, "the space of any file system", found)
+    if judged and not machine.inodes_told:
+        _unknown(name, "how many inodes are free", found)
+    if machine.systemd_silent:
+        _unknown(name, "which mounts systemd failed to make", found)
     if judged:
         _least(name, judged, require, found)
     for each in judged:

@@ -30,12 +30,12 @@ COMMANDS = {
     "cpu_limit": "cat /sys/fs/cgroup/cpu.max",
     "memory": "cat /proc/meminfo",
     "memory_limit": "cat /sys/fs/cgroup/memory.max",
-    "space": "$T df -P -k",
-    "inodes": "$T df -P -i",
+    "space": "$T df -P -k; echo ended $?",
+    "inodes": "$T df -P -i; echo ended $?",
     "mounts": "cat /proc/mounts",
     "fstab": "cat /etc/fstab",
     "failed_mounts": (
-        "[ -d /run/systemd/system ] && $T systemctl list-units --type=mount --state=failed --plain --no-legend && echo ."
+        "[ -d /run/systemd/system ] && echo systemd && $T systemctl list-units --type=mount --state=failed --plain --no-legend && echo ."
     ),
     "synchronised": "[ -d /run/systemd/system ] && $T timedatectl show -p NTPSynchronized",
     "uptime": "cat /proc/uptime",

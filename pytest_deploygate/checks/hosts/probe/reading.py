@@ -42,7 +42,9 @@ def machine(parts: Mapping[str, str], asked_s: float, answered_s: float) -> Mach
         memory_kb=_memory_kb(parts),
         file_systems=_file_systems(parts, mounts, wanted),
         not_mounted=_not_mounted(mounts, wanted),
+        inodes_told=_ended(parts.get("inodes")) and bool(_df(parts["inodes"])),
         failed_mounts=_failed(parts.get("failed_mounts")),
+        systemd_silent="failed_mounts" in parts and _failed(parts["failed_mounts"]) is None,
         clock=offset(parts.get("clock"), parts.get("clock_after"), asked_s, answered_s),
         clock_synchronised=_flag(parts.get("synchronised"), "NTPSynchronized=yes", "NTPSynchronized=no"),
         since_boot_s=_number(parts.get("uptime", "").split(" ")[0]),
@@ -153,14 +155,17 @@ def _failed(text: str | None) -> tuple[str, ...] | None:
     """Return the units that systemd lists; None without systemd."""
     if text is None or not text.endswith("."):
         return None
-    return tuple(line.split()[0] for line in text.splitlines()[:-1] if line.split())
+    return tuple(line.split()[0] for line in text.splitlines()[1:-1] if line.split())
 
 
 def _file_systems(
     parts: Mapping[str, str], mounts: Mapping[str, _Mount] | None, wanted: Mapping[str, _Mount]
 ) -> tuple[FileSystem, ...] | None:
-    """Return the file systems that have a size, each once; None if `df` or the mounts could not be read."""
-    if mounts is None or "space" not in parts:
+    """Return the file systems that have a size, each once; None if the mounts could not be read, or `df` was cut off.
+
+    busybox prints line by line, so what comes after a mount that hangs would be missing.
+    """
+    if mounts is None or not _ended(parts.get("space")):
         return None
     inodes = {mount: numbers for _, mount, numbers in _df(parts.get("inodes", ""))}
     found: dict[tuple[str, int, int], FileSystem] = {}
@@ -184,6 +189,11 @@ def _file_systems(
         key = (device, size, free) if device.startswith("/dev/") else (mount, size, free)
         found.setdefault(key, one)
     return tuple(found.values())
+
+
+def _ended(text: str | None) -> bool:
+    """Tell whether `df` ran to its end. It exits with 1 where it may not look at a mount, and prints all others."""
+    return (text or "").rpartition("ended ")[2].strip() in ("0", "1")
 
 
 def _df(text: str) -> list[tuple[str, str, tuple[int, int, int]]]:
