@@ -118,10 +118,12 @@ def _build(
     profiles: Sequence[str],
 ) -> Lab:
     user = programs.servers_user()
-    supervisor = _supervise(folder)
+    held, block = _reserved_block()
+    with held:
+        supervisor = _supervise(folder, held)
     try:
         with _step(say, f"PostgreSQL {found.version} from {found.servers}"):
-            lab = _furnish(folder, found, user, profiles)
+            lab = _furnish(folder, found, user, profiles, block)
         beside = services.running(lab)
         begun: dict[str, Future[float]] = {}
         drilled = [service for service in beside if not service.late]
@@ -194,7 +196,9 @@ def _step(say: Say, what: str) -> Iterator[None]:
     say(what, time.monotonic() - began)
 
 
-def _furnish(folder: Path, found: programs.Programs, user: str | None, profiles: Sequence[str]) -> Lab:
+def _furnish(
+    folder: Path, found: programs.Programs, user: str | None, profiles: Sequence[str], block: range
+) -> Lab:
     """Create the folders and passwords, and choose the ports."""
     tools, beside, missing = _beside(profiles)
     names = [*NODES, *(port for service in beside for port in service.ports)]
@@ -204,7 +208,7 @@ def _furnish(folder: Path, found: programs.Programs, user: str | None, profiles:
         servers,
         found.version,
         user,
-        dict(zip(names, _free_ports(len(names)), strict=True)),
+        dict(zip(names, _free_ports(block, len(names)), strict=True)),
         found.pgbackrest,
         tools,
         (*found.missing, *missing),
@@ -284,7 +288,8 @@ def _first_backup(lab: Lab) -> Lab:
     return lab
 
 
-def _supervise(folder: Path) -> subprocess.Popen[bytes]:
+def _supervise(folder: Path, held: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the process that ends the lab's servers, and that holds its block of ports as long as it lives."""
     (folder / "log").mkdir(mode=0o711)
     with (folder / "log" / "supervisor.log").open("ab") as log:
         supervisor = subprocess.Popen(
@@ -295,6 +300,7 @@ def _supervise(folder: Path) -> subprocess.Popen[bytes]:
             cwd="/",
             env=processes.environment(),
             start_new_session=True,
+            pass_fds=(held.fileno(),),
         )
 
     def there() -> bool:
@@ -362,18 +368,40 @@ _KNOWN = {
 }
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now, below the range from which outgoing connections take theirs."""
+#: A lab takes its ports from a block of this many: more than all profiles use, and some may be taken.
+_BLOCK = 200
+
+
+def _reserved_block() -> tuple[socket.socket, range]:
+    """Reserve a block of ports below the range from which outgoing connections take theirs.
+
+    Two labs that start at the same time would otherwise choose the same free port, and the second
+    server to start would fail. The first port of the block is bound, never listened on: who holds
+    this socket holds the block.
+    """
+    blocks = list(range(20000, 32000, _BLOCK))
+    secrets.SystemRandom().shuffle(blocks)
+    for first in blocks:
+        held = socket.socket()
+        try:
+            held.bind(("127.0.0.1", first))
+        except OSError:
+            held.close()
+            continue
+        return held, range(first + 1, first + _BLOCK)
+    raise LabError("every block of ports between 20000 and 32000 is taken: are there labs that still run?")
+
+
+def _free_ports(block: range, count: int) -> list[int]:
+    """Return ports of the block that no other program has."""
     found: list[int] = []
-    for _ in range(500):
-        port = 20000 + secrets.randbelow(12000)
+    for port in block:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
-            found.append(port)
+        found.append(port)
         if len(found) == count:
             return found
-    raise LabError("no free ports between 20000 and 32000 were found")
+    raise LabError(f"ports {block[0]} to {block[-1]} have only {len(found)} of {count} free")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -257,3 +258,28 @@ def test_what_the_extra_brings_is_asked_for_before_anything_starts(
     assert "alembic for Python and sqlalchemy for Python: run `pip install 'pytest-deploygate[lab]'`" in said
     assert ("the lab needs PostgreSQL and" in said) is not postgresql
     assert not (tmp_path / "lab").exists()
+
+
+def test_labs_that_start_together_take_their_ports_from_different_blocks():
+    held = []
+    try:
+        held += [up._reserved_block() for _ in range(5)]
+        ports = [set(up._free_ports(block, 60)) for _, block in held]
+        assert sum(len(chosen) for chosen in ports) == 5 * 60 == len(set().union(*ports))
+    finally:
+        for reserved, _ in held:
+            reserved.close()
+
+
+def test_a_lab_that_runs_holds_its_block_of_ports(lab):
+    first = min(lab.ports.values()) // up._BLOCK * up._BLOCK
+    assert {port // up._BLOCK * up._BLOCK for port in lab.ports.values()} == {first}
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind(("127.0.0.1", first))
+
+
+def test_a_port_of_the_block_that_another_program_has_is_left_out():
+    reserved, block = up._reserved_block()
+    with reserved, socket.socket() as other:
+        other.bind(("127.0.0.1", block[0]))
+        assert up._free_ports(block, 3) == [block[1], block[2], block[3]]
