@@ -30,7 +30,7 @@ from pathlib import Path
 import testinfra
 
 from pytest_deploygate.checks.hosts import probe
-from pytest_deploygate.checks.hosts.probe import batch
+from pytest_deploygate.checks.hosts.probe import commands
 from pytest_deploygate.checks.hosts.section import Hosts
 
 _SERVER = """ListenAddress 127.0.0.1
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=16)
     parser.add_argument("--plain", type=int, default=5, help="hosts that plain testinfra asks")
     said = parser.parse_args()
-    facts = len(batch.COMMANDS)
+    facts = len(commands.COMMANDS)
     with tempfile.TemporaryDirectory() as temporary, silent(said.silent) as quiet:
         folder = Path(temporary)
         with serving(folder, said.servers) as connections:

@@ -3,28 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Cause(StrEnum):
-    """Why a host gave no facts."""
-
-    DOWN = "down"
-    """Nothing answered, or the connection was refused."""
-    ROUTE = "route"
-    """Its name does not resolve here, or no route leads there from here."""
-    LOGIN = "login"
-    """It answered, but did not let us in: key, host key, or a password is asked for."""
-    ANSWER = "answer"
-    """We were let in, but the commands did not run to their end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a host gave no facts: the kind of cause, and what was said (without the host's name)."""
-
-    cause: Cause
-    said: str
+from pytest_deploygate.judging.silent_hosts import Failure
 
 
 @dataclass(frozen=True, slots=True)

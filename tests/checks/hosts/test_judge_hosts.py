@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from pytest_deploygate.checks.hosts import judge
-from pytest_deploygate.checks.hosts.facts import Answer, Cause, Failure, FileSystem, Fleet, Machine, Offset
+from pytest_deploygate.checks.hosts.facts import Answer, FileSystem, Fleet, Machine, Offset
 from pytest_deploygate.checks.hosts.section import Hosts
+from pytest_deploygate.judging.silent_hosts import Cause, Failure
 from pytest_deploygate.model import Judgement, Verdict
 
 ROOT = FileSystem("/", "ext4", 1000, 500, 100, 50, writable_by_fstab=True)

@@ -12,9 +12,10 @@ import pytest
 from ssh_server import serving
 
 from pytest_deploygate.checks.hosts import probe
-from pytest_deploygate.checks.hosts.facts import Answer, Cause, Failure
+from pytest_deploygate.checks.hosts.facts import Answer
 from pytest_deploygate.checks.hosts.section import Hosts
 from pytest_deploygate.clients import reach
+from pytest_deploygate.judging.silent_hosts import Cause, Failure
 
 #: What runs in place of the command that was asked for.
 _ASKED = "$SSH_ORIGINAL_COMMAND"

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from pytest_deploygate.checks.hosts.facts import FileSystem
-from pytest_deploygate.checks.hosts.probe import batch, reading
+from pytest_deploygate.checks.hosts.probe import commands, reading
+from pytest_deploygate.clients.host import batch
 
 MARK = "5f0e"
 MOUNTS = r"""/dev/sda1 / ext4 rw,relatime 0 0
@@ -181,7 +182,7 @@ def test_no_shell_at_all():
 def run_there(*shell: str, path: str) -> tuple[reading.Machine, str]:
     """Run the script with a shell and the programs of a folder; return what it read and its errors."""
     done = subprocess.run(
-        [*shell, "-c", batch.script(MARK)],
+        [*shell, "-c", batch.script(MARK, commands.COMMANDS)],
         capture_output=True,
         text=True,
         check=True,

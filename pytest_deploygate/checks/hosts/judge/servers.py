@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from pytest_deploygate.checks.hosts.facts import Answer, Cause, Fleet, Machine
+from pytest_deploygate.checks.hosts.facts import Answer, Fleet, Machine
 from pytest_deploygate.checks.hosts.judge import machine as one
 from pytest_deploygate.checks.hosts.section import ALL, Hosts
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.silent_hosts import Cause, by_cause, listed
 from pytest_deploygate.model import Judgement, Reading
-
-#: Reasons name this many hosts of one cause; the evidence has all of them.
-_NAMED = 5
 
 
 def judge(measurement: Fleet, criterion: Hosts) -> Judgement:
@@ -48,8 +46,8 @@ def _answering(measurement: Fleet, criterion: Hosts, found: Collector) -> None:
     found.read(
         Reading("servers that answer", f"{there} of {len(answers)}", limit=limit, ok=_known(silent, enough))
     )
-    for (cause, said), names in _by_cause(silent).items():
-        where = _listed(names)
+    for failure, names in by_cause((a.name, a.failure) for a in silent if a.failure).items():
+        said, where = failure.said, listed(names)
         if enough:
             found.note(f"{said}; within the quorum of {criterion.quorum_percent:g} %", where=where)
         elif not there:
@@ -57,7 +55,7 @@ def _answering(measurement: Fleet, criterion: Hosts, found: Collector) -> None:
                 f"{said}; no server could be asked: check route and login from this machine first",
                 where=where,
             )
-        elif cause is Cause.DOWN:
+        elif failure.cause is Cause.DOWN:
             found.wrong(said, where=where)
         else:
             found.unknown(said, where=where)
@@ -68,20 +66,6 @@ def _known(silent: Sequence[Answer], enough: bool) -> bool | None:
     if enough:
         return True
     return False if any(a.failure and a.failure.cause is Cause.DOWN for a in silent) else None
-
-
-def _by_cause(silent: Sequence[Answer]) -> dict[tuple[Cause, str], list[str]]:
-    found: dict[tuple[Cause, str], list[str]] = defaultdict(list)
-    for answer in silent:
-        if answer.failure:
-            found[answer.failure.cause, answer.failure.said].append(answer.name)
-    return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) <= _NAMED:
-        return ", ".join(names)
-    return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
 def _counted(answers: Sequence[Answer], criterion: Hosts, found: Collector) -> None:
@@ -148,7 +132,7 @@ def _distinct(there: Sequence[Answer], some_missing: bool, criterion: Hosts, fou
     elif enough is None:
         found.unknown(
             f"{least} distinct machines were seen, at least {criterion.machines} are required"
-            + (f"; no boot id can be read on {_listed(unknown)}" if unknown else "")
+            + (f"; no boot id can be read on {listed(unknown)}" if unknown else "")
         )
 
 
@@ -172,7 +156,7 @@ def _domains(answers: Sequence[Answer], there: Sequence[Answer], criterion: Host
         return
     words = f"servers answer in {len(seen)} failure domains, {limit} are required"
     if undecided and without:
-        found.unknown(f"{words}; `failure_domain` is not set for {_listed(without)}")
+        found.unknown(f"{words}; `failure_domain` is not set for {listed(without)}")
     elif undecided:
         found.unknown(words)
     else:

@@ -1,4 +1,4 @@
-"""One script asks a host for everything, and its output is read back by name.
+"""One script asks a host for several things, and its output is read back by name.
 
 It is written for a POSIX shell with the tools of Debian, RHEL or busybox (Alpine). A fact that a host cannot tell is
 missing from the answer. Each part begins with a line of a mark and its name, so that banners and messages of login
@@ -15,42 +15,12 @@ BEGIN, END = "begin", "end"
 #: What may hang (a file system whose server is gone) ends after this time, where the host has `timeout`.
 _EACH_S = 5
 
-CLOCK = "date -u +%s.%N"
-#: Name of the fact and the command that prints it. `$T` ends a command that hangs.
-COMMANDS = {
-    "clock": CLOCK,
-    "boot_id": "cat /proc/sys/kernel/random/boot_id",
-    "machine_id": "cat /etc/machine-id",
-    "instance_id": "cat /var/lib/cloud/data/instance-id || cat /sys/class/dmi/id/product_uuid",
-    "hostname": "uname -n",
-    "system": "uname -s",
-    "kernel": "uname -r",
-    "release": "cat /etc/os-release || cat /usr/lib/os-release",
-    "cpus": "getconf _NPROCESSORS_ONLN || nproc",
-    "cpu_limit": "cat /sys/fs/cgroup/cpu.max",
-    "memory": "cat /proc/meminfo",
-    "memory_limit": "cat /sys/fs/cgroup/memory.max",
-    "space": "$T df -P -k; echo ended $?",
-    "inodes": "$T df -P -i; echo ended $?",
-    "mounts": "cat /proc/mounts",
-    "fstab": "cat /etc/fstab",
-    "failed_mounts": (
-        "[ -d /run/systemd/system ] && echo systemd && $T systemctl list-units --type=mount --state=failed --plain --no-legend && echo ."
-    ),
-    "synchronised": "[ -d /run/systemd/system ] && $T timedatectl show -p NTPSynchronized",
-    "uptime": "cat /proc/uptime",
-    "reboot": (
-        "if [ -e /run/reboot-required ] || [ -e /var/run/reboot-required ]; then echo yes; "
-        "elif command -v needs-restarting >/dev/null; then $T needs-restarting -r >/dev/null; "
-        "case $? in 0) echo no;; 1) echo yes;; esac; "
-        "elif [ -e /etc/debian_version ]; then echo no; fi"
-    ),
-    "clock_after": CLOCK,
-}
 
+def script(mark: str, commands: Mapping[str, str]) -> str:
+    """Return the script, which prints `MARK NAME` before the output of each command.
 
-def script(mark: str) -> str:
-    """Return the script, which prints `MARK NAME` before each part."""
+    `$T` in a command stands for `timeout` with its limit, or for nothing on a host that has none.
+    """
     lines = [
         # Messages and numbers in their C form; the directories of system tools; nothing is read from a terminal.
         "LC_ALL=C; LANG=C; export LC_ALL LANG; PATH=$PATH:/usr/sbin:/sbin; exec </dev/null",
@@ -58,7 +28,7 @@ def script(mark: str) -> str:
         f"say() {{ echo; echo {shlex.quote(mark)} $1; }}",
         f"say {BEGIN}",
     ]
-    lines += [f"say {name}; {{ {command}; }} 2>/dev/null" for name, command in COMMANDS.items()]
+    lines += [f"say {name}; {{ {command}; }} 2>/dev/null" for name, command in commands.items()]
     return "\n".join([*lines, f"say {END}"])
 
 
