@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ruamel.yaml.nodes import SequenceNode
+from yaml.nodes import SequenceNode
 
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import (
@@ -18,7 +18,6 @@ from pytest_deploygate.checklist.records import (
     Document,
     Fields,
     RecordsError,
-    dump,
     is_placeholder,
     item_problem,
     parse,
@@ -26,6 +25,7 @@ from pytest_deploygate.checklist.records import (
 )
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, SEVERITIES, Issue, time_words
 from pytest_deploygate.files import bounded, write_whole
+from pytest_deploygate.files.yaml import dumped
 from pytest_deploygate.model import Severity
 from pytest_deploygate.problems import Problem
 
@@ -165,7 +165,7 @@ def _stub_text(stub: Stub, indent: int, now: datetime) -> str:
         "summary": " ".join(stub.summary.split())[:300] or TODO,
         "opened": time_words(now),
     }
-    lines = dump([record]).splitlines()
+    lines = dumped([record]).splitlines()
     margin = len(lines[0]) - len(lines[0].lstrip())
     return "".join(f"{' ' * indent}{line[margin:]}\n" for line in lines)
 

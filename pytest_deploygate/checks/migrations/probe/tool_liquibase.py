@@ -15,8 +15,7 @@ from xml.etree import ElementTree as ET
 
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
-from pytest_deploygate.files import bounded
-from pytest_deploygate.files.yaml import reader
+from pytest_deploygate.files import bounded, yaml
 
 ROWS = "SELECT id, author, filename FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN') ORDER BY orderexecuted"
 _FORMATTED = re.compile(r"\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
@@ -65,7 +64,7 @@ def read(folder: Path, contexts: Iterable[str] | None = None) -> Changelogs:
             elif suffix == ".xml":
                 sets += _xml(name, ET.fromstring(bounded.text(file, bounded.SQL)))  # noqa: S314 (our own repository's changelogs)
             elif suffix in (".yml", ".yaml"):
-                sets += _listed(name, reader("safe").load(bounded.text(file)))
+                sets += _listed(name, yaml.load(bounded.text(file)))
             elif suffix == ".json":
                 sets += _listed(name, bounded.from_json(bounded.read(file, bounded.SQL)))
             elif suffix in _OTHERS:
