@@ -13,10 +13,7 @@ from pytest_deploygate.files import yaml
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        *(
-            (word, word)
-            for word in ("no", "on", "Yes", "y", "1:30", "0b", "0o8", "1.2.3", "+", "=", "1e")
-        ),
+        *((word, word) for word in ("no", "on", "Yes", "y", "1:30", "0b", "0o8", "1.2.3", "+", "=", "1e")),
         *((word, word == "True") for word in ("True", "False")),
         *((word, None) for word in ("~", "null", "Null", "")),
         ("010", 10),

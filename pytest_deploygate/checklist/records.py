@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +16,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.files.yaml import TooMuchError, compose, where
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest, one_line
 from pytest_deploygate.visible import says, visible
 
@@ -38,7 +38,7 @@ class RecordsError(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """One file: its path as shown (relative to the root), its SHA-256 and its YAML (None if empty)."""
 

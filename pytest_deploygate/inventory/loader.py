@@ -1,11 +1,9 @@
 """Load a YAML file as an `Inventory`, or report every problem in it, each with file, line and nearest name."""
 
-from __future__ import annotations
-
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import bounded, sha256, yaml
 from pytest_deploygate.inventory.models import Inventory, composed
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import RECORD_WORDS, Secret, hide_those_of_url, redact, weak
 
@@ -73,7 +72,7 @@ class InventoryError(Exception):
         super().__init__(redact("\n".join(str(problem) for problem in problems)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -16,6 +15,7 @@ from xml.etree import ElementTree as ET
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
 from pytest_deploygate.files import bounded, yaml
+from pytest_deploygate.lazy import dataclass
 
 ROWS = "SELECT id, author, filename FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN') ORDER BY orderexecuted"
 _FORMATTED = re.compile(r"\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
@@ -27,7 +27,7 @@ _ATTRIBUTE = re.compile(r'(\w+):("[^"]*"|\S+)')
 _OTHERS = (".groovy", ".kts", ".kt", ".xlsx")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChangeSet:
     """One change set; `context` and `labels` are expressions, empty if it always runs."""
 
@@ -43,7 +43,7 @@ class ChangeSet:
         return f"{self.author}:{self.id} in {self.file}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Changelogs:
     """All change sets, the files in formats that are not read, and the contexts that Liquibase is called with."""
 
