@@ -56,10 +56,12 @@ def _and(words: list[str]) -> str:
 
 
 def _state(log: Log, found: Collector, *, needed: bool = True) -> None:
-    """A log that cannot be read is unknown; that another one may not be there is no harm."""
+    """A log that cannot be read is unknown. One that is not there is wrong, a further file excepted."""
     if log.problem:
         found.unknown(log.problem, where=log.name)
-    elif log.missing and not needed:
+    elif log.missing and needed:
+        found.wrong(f"{log.missing}: turn logging on, or correct `file`", where=log.name)
+    elif log.missing:
         found.note(f"{log.missing}, so it has no secret", where=log.name)
 
 
@@ -87,8 +89,14 @@ def _logged(
                 f"the {sent.method} request is there {len(after)} times: it was repeated, or is logged more than once",
                 where=hop.name,
             )
-    # A log that cannot be read is unknown already.
-    if absent and not any(log.problem for log in hop.logs):
+    idle = [log.name for log in hop.logs if not log.lines and not log.problem and not log.missing]
+    if idle and len(absent) < len(requests):
+        found.note(
+            f"another host of {hop.name} answered, so it is not known whether this one logs",
+            where=", ".join(idle),
+        )
+    # A log that cannot be read, or is not there, is said already.
+    if absent and not any(log.problem or log.missing for log in hop.logs):
         _absent(hop, absent, expected, criterion, found)
 
 
@@ -118,8 +126,6 @@ def _absent(
 
 
 def _why(methods: str, hop: Hop, criterion: AccessLogs) -> str:
-    if all(log.missing for log in hop.logs):
-        return f"{hop.logs[0].missing}: turn logging on, or correct `file`"
     others = sum(log.others for log in hop.logs)
     said = f"the {methods} request is not in it after {words_for(criterion.within)}"
     if others:

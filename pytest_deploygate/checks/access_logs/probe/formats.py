@@ -57,7 +57,11 @@ _APACHE = {
     "duration": ("D", "{us}T", "{ms}T", "{s}T", "T"),
     "user": ("u",),
 }
-_DIRECTIVE = re.compile(r"%[<>!,\d]*(\{[^}]*\})?(\^?[A-Za-z]{1,2}(?<=\^..)|[A-Za-z])|%%")
+#: Values that say themselves where they end: Apache's time in brackets, and its path and query.
+_EXACT = {"t": r"\[[^\]]*\]", "U": r"[^\s?]*", "q": r"(?:\?\S*)?"}
+#: Values that may have blanks at the end of a line.
+_FREE = re.compile(r"(?:sent_)?http_\w+|arg_\w+|cookie_\w+|request|\{.*\}[io]|r")
+_DIRECTIVE = re.compile(r"%[<>!,\d]*(\{[^}]*\})?(\^[A-Za-z]{2}|[A-Za-z])|%%")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 #: `log_format name escape=json 'one' 'two';` as it stands in nginx.conf.
 _STATEMENT = re.compile(r"\s*log_format\s+\S+\s+(?:escape=\w+\s+)?(.*?);?\s*", re.DOTALL)
@@ -154,11 +158,11 @@ def _columns(parts: list[_Part], names: Mapping[str, tuple[str, ...]]) -> Reader
 
 def _value(name: str, before: str, after: str | None) -> str:
     """Return the expression of one value, narrow enough that no line takes long to be refused."""
-    if name == "t":
-        return r"\[[^\]]*\]"
+    if name in _EXACT:
+        return _EXACT[name]
     if before.endswith('"') and (after or "").startswith('"'):
         return r'(?:[^"\\]|\\.)*'
-    if after is None:
+    if after is None and _FREE.fullmatch(name):
         return ".*"
     if name in ("remote_user", "u"):
         return ".*?"

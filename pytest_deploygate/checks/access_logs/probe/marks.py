@@ -31,13 +31,15 @@ class Prepared:
     def _canaries(self, section: AccessLogs, *, body: bool) -> None:
         wanted = section.canaries
         login = self.request.login
+        given = {name.lower() for name in self.request.headers}
         if login is not None:
             self.carried["the login"] = login.token or login.password or login.value or Secret("")
-        elif wanted.authorization:
+            given.add((login.header or "Authorization").lower())
+        if wanted.authorization and "authorization" not in given:
             self.headers["Authorization"] = f"Bearer {self._canary('the header Authorization')}"
-        if wanted.cookie:
+        if wanted.cookie and "cookie" not in given:
             self.headers["Cookie"] = f"session={self._canary('the cookie')}"
-        if wanted.api_key:
+        if wanted.api_key and "x-api-key" not in given:
             self.headers["X-Api-Key"] = self._canary("the header X-Api-Key")
         if body and wanted.body:
             self.body = {"password": self._canary("the body")}

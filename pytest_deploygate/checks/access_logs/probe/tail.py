@@ -68,40 +68,41 @@ class Tail:
         """Begin at the end of a file as it is now; None if it is not there yet."""
         self.path = path
         self._at = {first.inode: first.size} if first else {}
-        self._first = first
         self._began = began
-        self._copied: set[str] = set()
+        #: The first file, until what it had is found elsewhere; and how far it was read when it was emptied.
+        self._first = first.inode if first else ""
+        self._emptied_at: int | None = None
         self._text: dict[str, bytes] = {}
         self.taken = 0
 
     def reads(self, files: list[Seen]) -> list[tuple[str, str]]:
-        """Return what is to be read now: a key for `take`, and the command."""
+        """Return what is to be read now, the oldest first: a key for `take`, and the command."""
         found = []
-        there = {file.inode for file in files}
-        lost = self._first is not None and self._first.inode not in there
-        for file in files:
+        for file in sorted(files, key=lambda file: file.name == self.path):
             at = self._at.get(file.inode)
-            if at is not None and file.size < at:
-                lost, at = True, 0
-                self._text.pop(file.inode, None)
             if file.name != self.path and (at is None or not is_rotated(self.path, file.name)):
                 continue
-            at = at or 0
-            self._at[file.inode] = at
-            if file.size > at:
-                found.append((f"{file.inode} {at}", self._command(file, at)))
-        return found + (self._copies(files) if lost else [])
+            if at is not None and file.size < at:
+                self._emptied_at = at if file.inode == self._first else None
+                self._text.pop(file.inode, None)
+                at = None
+            self._at[file.inode] = at or 0
+            if file.size > (at or 0):
+                found.append((f"{file.inode} {at or 0}", self._command(file, at or 0)))
+        return self._copy(files) + found
 
-    def _copies(self, files: list[Seen]) -> list[tuple[str, str]]:
-        """What was there before is in a copy: a file of another inode that was made since then."""
-        found: list[tuple[str, str]] = []
+    def _copy(self, files: list[Seen]) -> list[tuple[str, str]]:
+        """What the first file had is in a copy: a file of another inode that was made since then."""
+        gone = self._first != "" and self._first not in {file.inode for file in files}
+        at = self._at[self._first] if gone else self._emptied_at
+        if at is None:
+            return []
         for file in files:
-            new = file.inode not in self._at and file.inode not in self._copied
-            if new and file.changed >= self._began - 1 and is_rotated(self.path, file.name):
-                self._copied.add(file.inode)
-                at = self._first.size if self._first else 0
-                found.append((f"copy-{file.inode} {at}", self._command(file, at)))
-        return found
+            new = file.inode not in self._at and file.changed >= self._began - 1
+            if new and is_rotated(self.path, file.name):
+                self._first, self._emptied_at = "", None
+                return [(f"copy-{file.inode} {at}", self._command(file, at))]
+        return []
 
     @staticmethod
     def _command(file: Seen, at: int) -> str:
