@@ -6,8 +6,9 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from pytest_deploygate.fields import references
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
 from pytest_deploygate.problems import nearest
@@ -31,13 +32,25 @@ def _a_zone(name: str) -> str:
     return name
 
 
+def _path(value: object) -> object:
+    return references.filled_in(value, instead="/var/log")
+
+
+def _form(value: object) -> object:
+    return references.filled_in(value, instead="$status")
+
+
 def _absolute(path: str) -> str:
     if not path.startswith("/"):
         raise ValueError(f"{path!r} is not a path from the root, such as /var/log/nginx/access.log")
     return path
 
 
-LogPath = Annotated[Text, AfterValidator(_absolute)]
+#: Paths and forms of lines, in which references are resolved.
+LogPath = Annotated[
+    str, BeforeValidator(_path), AfterValidator(_absolute), WithJsonSchema({"type": "string"})
+]
+NginxForm = Annotated[str, BeforeValidator(_form), WithJsonSchema({"type": "string"})]
 
 
 class Marked(HttpRequest):
@@ -135,7 +148,7 @@ class Hop(Section):
     format: Literal["combined", "common", "haproxy", "json"] | None = Field(
         default=None, description="form of the lines; `haproxy` is that of `option httplog`"
     )
-    nginx: Text | None = Field(
+    nginx: NginxForm | None = Field(
         default=None, description="form of the lines as nginx's `log_format` has it, with its `$` variables"
     )
     apache: str | None = Field(
