@@ -1,13 +1,14 @@
 """Read a log that is in a log store, by the documented interface of Loki, and of OpenSearch and Elasticsearch.
 
-The store is asked for lines with a mark. What may be a secret is asked for once, at the end: a store that logs the
-queries that it gets would otherwise have the canaries in its own log.
+The store is asked for lines with a mark, and once, at the end, for what may be a secret. A store may log the queries that
+it gets, into the log that is read: each query has a mark of its own, and lines with it are left out.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -43,6 +44,7 @@ class StoreLog:
         self._store = store
         self._sent = sent
         self._taken: set[str] = set()
+        self._query = secrets.token_hex(8)
         self._since = 0.0
 
     def begin(self) -> None:
@@ -59,9 +61,9 @@ class StoreLog:
         clues = [
             clue
             for request in self._sent
-            for place, secret in request.carried.items()
+            for place, carried in request.carried.items()
             if place != "the login"
-            for clue in spellings.clues(secret.reveal())
+            for clue in spellings.clues(carried.reveal())
         ]
         self._take(clues)
 
@@ -69,8 +71,8 @@ class StoreLog:
         if self.kept.problem or not texts:
             return
         try:
-            for key, line in self._store.lines(texts, self._since):
-                if key not in self._taken:
+            for key, line in self._store.lines([*texts, self._query], self._since):
+                if key not in self._taken and self._query not in line:
                     self._taken.add(key)
                     self.kept.take(line)
         except CannotTell as error:
@@ -180,9 +182,10 @@ def _answered(ask: Any) -> dict[str, Any]:
             raise CannotTell(
                 f"it answered HTTP {answered.status_code}: {shortened(' '.join(answered.text.split()), 120)}"
             )
-        document = answered.json()
     except (requests.RequestException, OSError) as error:
         raise CannotTell(f"the log store cannot be asked: {sending.why(error)}") from None
+    try:
+        document = answered.json()
     except ValueError:
         raise CannotTell("the log store's answer is not JSON") from None
     if not isinstance(document, dict):
