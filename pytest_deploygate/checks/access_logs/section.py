@@ -46,6 +46,11 @@ def _absolute(path: str) -> str:
     return path
 
 
+def _four_digits(mode: str) -> str:
+    """Return a mode as another one can be compared with it: `644` is weaker than `0640`."""
+    return mode.zfill(4)
+
+
 #: Paths and forms of lines, in which references are resolved.
 LogPath = Annotated[
     str, BeforeValidator(_path), AfterValidator(_absolute), WithJsonSchema({"type": "string"})
@@ -170,9 +175,8 @@ class Hop(Section):
         default=[],
         description="further files on the same hosts that must not have a secret, such as the error log",
     )
-    mode: str = Field(
+    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$"), AfterValidator(_four_digits)] = Field(
         default="0640",
-        pattern=r"^0?[0-7]{3}$",
         json_schema_extra={"weaker": "larger"},
         description="most that the mode of the file may allow",
     )

@@ -107,3 +107,10 @@ def test_a_body_of_its_own(tmp_path):
 
 def test_two_hops_of_one_name(tmp_path):
     assert "2 hops are named 'nginx'" in refused(tmp_path, hop=f"{HOP}\n  - {HOP}")
+
+
+@pytest.mark.parametrize(("mode", "weak"), [("600", False), ("0640", False), ("644", True), ("0660", True)])
+def test_a_weaker_mode(tmp_path, mode, weak):
+    hop = HOP.replace("format", f"mode: '{mode}', format")
+    loaded = load(str(inventory(tmp_path, hop=hop)), tmp_path).inventory
+    assert any("mode" in each.text for each in weaker(loaded)) is weak

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -221,14 +220,17 @@ def _lines(log: Followed) -> str:
 
 def _take_journal(log: Followed, text: str) -> None:
     """Source: https://systemd.io/JOURNAL_EXPORT_FORMATS, JSON: bytes that are no text are a list of numbers."""
-    for line in text.splitlines():
-        with contextlib.suppress(ValueError):  # the end of what was cut off comes again
+    for line in text.split("\n"):
+        try:
             entry = json.loads(line)
-            log.cursor = str(entry.get("__CURSOR", log.cursor))
-            said = entry.get("MESSAGE")
-            if isinstance(said, list):
-                said = bytes(each for each in said if isinstance(each, int) and 0 <= each < 256).decode(
-                    errors="backslashreplace"
-                )
-            if isinstance(said, str):
-                log.kept.take(said)
+        except ValueError:  # the end of what was cut off comes again
+            continue
+        if not isinstance(entry, dict):
+            continue
+        log.cursor = str(entry.get("__CURSOR", log.cursor))
+        said = entry.get("MESSAGE")
+        if isinstance(said, list):
+            numbers = [each for each in said if isinstance(each, int) and 0 <= each < 256]
+            said = bytes(numbers).decode(errors="backslashreplace")
+        if isinstance(said, str):
+            log.kept.take(said)
