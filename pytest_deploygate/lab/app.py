@@ -20,12 +20,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from weakref import WeakKeyDictionary
 
 import psycopg
 from aiohttp import web
 
+from pytest_deploygate.lab import access_log
 from pytest_deploygate.lab.disturbance import FILE, Disturbance, read
 from pytest_deploygate.lab.people import People
 from pytest_deploygate.lab.services import pooler
@@ -198,7 +199,7 @@ class Replica:
         return None
 
 
-def application(replica: Replica, people: People) -> web.Application:
+def application(replica: Replica, people: People, log: TextIO) -> web.Application:
     """Return the application of a replica."""
 
     @web.middleware
@@ -214,7 +215,22 @@ def application(replica: Replica, people: People) -> web.Application:
         yield
         task.cancel()
 
-    app = web.Application(middlewares=[around])
+    @web.middleware
+    async def logged(request: web.Request, handler: Any) -> web.StreamResponse:
+        began = time.monotonic()
+        status = 500
+        try:
+            answer: web.StreamResponse = await handler(request)
+            status = answer.status
+        except web.HTTPException as refused:
+            status = refused.status
+            raise
+        finally:
+            fault = replica.disturbance.access_log
+            log.write(await access_log.line(request, status, time.monotonic() - began, fault))
+        return answer
+
+    app = web.Application(middlewares=[logged, around])
     app.router.add_get("/api/machines", replica.machines)
     app.router.add_get(r"/api/sensors/{sensor:\d{1,6}}/readings", replica.readings)
     app.router.add_post("/api/people", people.add)
@@ -231,9 +247,10 @@ def main(folder: Path, name: str) -> None:
     lab = load(folder, up=False)
     replica = Replica(name, folder / FILE, Database(lab), Disturbance(), Counter())
     people = People(lab, replica.database.ask, lambda: replica.disturbance)
+    log = access_log.application(lab).open("a", buffering=1)
     # Default signal handlers: they end the process at once, without waiting for connections.
     web.run_app(
-        application(replica, people),
+        application(replica, people, log),
         host=HOST,
         port=lab.ports[name],
         print=None,

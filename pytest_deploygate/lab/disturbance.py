@@ -23,7 +23,8 @@ class Disturbance:
     `delay_s` holds up each request of the API. `slow_s` holds up every `slow_every`-th of an endpoint, and every
     `error_every`-th is answered with 500: exact shares, so that a check with few samples sees them, too. A stall
     stops everything for `stall_s`, at the same moment in all replicas, again every `stall_every_s`. `greets_s` holds up
-    the first request of each connection of a client. `keeps_transaction` leaves a session idle in a transaction.
+    the first request of each connection of a client. `keeps_transaction` leaves a session idle in a transaction. `access_log` is what is wrong with
+    the access log: no-status, no-zone, hour-ahead, body.
     """
 
     delay_s: float = 0.0
@@ -36,6 +37,7 @@ class Disturbance:
     logs_people: bool = False
     greets_s: float = 0.0
     keeps_transaction: bool = False
+    access_log: str = ""
 
     def delay_of(self, number: int) -> float:
         """Return by how many seconds the request with this number (from 1, per endpoint) is delayed."""
@@ -62,7 +64,7 @@ def read(file: Path, replica: str) -> Disturbance:
         return Disturbance()
 
 
-def write(lab: Lab, told: Mapping[str, Mapping[str, float]]) -> None:
+def write(lab: Lab, told: Mapping[str, Mapping[str, float | str]]) -> None:
     """Disturb replicas (`*`: all) as the fields say."""
     write_whole(lab.folder / FILE, {name: dict(fields) for name, fields in told.items()})
 

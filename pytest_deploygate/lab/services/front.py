@@ -16,10 +16,10 @@ from signal import SIGKILL, SIGTERM
 
 from pytest_deploygate.checks.uptime.probe.record import RecordError, read
 from pytest_deploygate.fields.sources.lab import INVENTORIES
-from pytest_deploygate.lab import client, nodes, processes, sql
+from pytest_deploygate.lab import access_log, client, nodes, processes, sql
 from pytest_deploygate.lab.app import NEW_REPLICAS, REQUEST_NUMBER
 from pytest_deploygate.lab.people import TOKEN
-from pytest_deploygate.lab.services import Service
+from pytest_deploygate.lab.services import Job, Service
 from pytest_deploygate.lab.state import HOST, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
 
@@ -78,7 +78,8 @@ pid {folder}/nginx.pid;
 error_log stderr warn;
 events {{ worker_connections 4096; }}
 http {{
-    access_log {folder}/access.log combined buffer=16k flush=1s;
+    log_format platform '{format}';
+    access_log {log};
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -137,6 +138,7 @@ def start(lab: Lab) -> None:
     """Write the configurations, start all four in parallel and wait until a request succeeds. Raises LabError."""
     processes.run(["/bin/mkdir", str(where(lab))], user=lab.user)
     nodes.put(lab, where(lab) / "haproxy.cfg", _haproxy(lab))
+    access_log.make(lab)
     configure(lab)
     nodes.put(lab, where(lab) / "maintenance.html", _MAINTENANCE)
     for name, program in _programs(lab).items():
@@ -146,6 +148,7 @@ def start(lab: Lab) -> None:
     except LabError as error:
         logs = "; ".join(f"{name}: {nodes.log_end(lab, name)}" for name in SERVERS)
         raise LabError(f"{error}: {logs}") from None
+    access_log.rotate(lab)
 
 
 def _haproxy(lab: Lab) -> str:
@@ -162,7 +165,9 @@ def _haproxy(lab: Lab) -> str:
     )
 
 
-def configure(lab: Lab, keepalive: int = 100_000) -> None:
+def configure(
+    lab: Lab, keepalive: int = 100_000, *, log_format: str = access_log.FORMAT, logs: bool = True
+) -> None:
     """Write the front's configuration: after so many requests it closes a client's connection. Its next start reads it."""
     text = _NGINX.format(
         folder=where(lab),
@@ -172,6 +177,8 @@ def configure(lab: Lab, keepalive: int = 100_000) -> None:
         balancer=lab.ports[BALANCER],
         keepalive=keepalive,
         number=REQUEST_NUMBER,
+        format=log_format,
+        log=f"{access_log.front(lab)} platform buffer=16k flush=1s" if logs else "off",
     )
     nodes.put(lab, where(lab) / "nginx.conf", text)
 
@@ -275,7 +282,9 @@ def values(lab: Lab) -> dict[str, str]:
         "haproxy.socket": str(where(lab) / "haproxy.sock"),
         "watch.record": str(record(lab)),
         "api.token": str(lab.secret_file(TOKEN)),
-        "log.access": str(where(lab) / "access.log"),
+        "log.access": str(access_log.front(lab)),
+        "log.access.format": access_log.FORMAT,
+        "log.application": str(access_log.application(lab)),
         "maintenance.flag": str(where(lab) / "maintenance.on"),
     }
 
@@ -295,6 +304,7 @@ SERVICE = Service(
     where=where,
     values=values,
     once_up=watch,
+    jobs=lambda _lab: {"rotate-access-logs": Job("7 0 * * *", access_log.rotate)},
     more_servers=dict.fromkeys(NEW_REPLICAS, "application, version 2"),
     more_ports=(_STATS,),
     secrets=(TOKEN,),
