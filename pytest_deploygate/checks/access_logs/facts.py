@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stamp:
     """A time as it was logged: without a zone if the log has none. The event was within `resolution_s` after it."""
 
@@ -22,7 +22,7 @@ class Stamp:
         return self.at.tzinfo is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """A line with a request's mark. `told` is None if the line has another form than declared; `shape` is then its form.
 
@@ -36,7 +36,7 @@ class Line:
     shape: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """Whether logrotate has a rule for a file. `problem`: it did not say."""
 
@@ -44,7 +44,7 @@ class Rule:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     """A log file as it was before the request.
 
@@ -62,7 +62,7 @@ class File:
     rule: Rule | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clock:
     """Bounds of the offset of a host's clock from ours, in seconds."""
 
@@ -70,7 +70,7 @@ class Clock:
     high_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Log:
     """One log of a hop: a file or journal on a host, or a log in a log store.
 
@@ -89,7 +89,7 @@ class Log:
     file: File | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hop:
     """The logs of one hop, and the further files that must not have a secret."""
 
@@ -98,7 +98,7 @@ class Hop:
     more: tuple[Log, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
     """A request that was sent; times are ours, in seconds since 1970. `problem`: it got no answer."""
 
@@ -111,7 +111,7 @@ class Sent:
     carried: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Followed:
     """What was sent, and what the logs of each hop have of it."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_deploygate.checks.access_logs.section import Hop
+from pytest_deploygate.lazy import dataclass
 
 Reader = Callable[[str], Mapping[str, str] | None]
 
@@ -98,7 +98,7 @@ def _named(fields: Mapping[Any, str]) -> dict[str, tuple[str, ...]]:
     return {told: (name.lstrip("$%<>"),) for told, name in fields.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Part:
     """Text that stands in each line, or the name of a value."""
 

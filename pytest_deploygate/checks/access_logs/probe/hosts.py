@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from pytest_deploygate.checks.access_logs import facts
@@ -15,6 +15,7 @@ from pytest_deploygate.checks.access_logs.probe.tail import Tail
 from pytest_deploygate.checks.access_logs.section import Hop
 from pytest_deploygate.clients.host.asking import Told, ask
 from pytest_deploygate.judging.silent_hosts import Failure
+from pytest_deploygate.lazy import dataclass
 
 _CLOCK = "date -u +%s.%N"
 #: A file's first line may be this long.
@@ -22,7 +23,7 @@ _FIRST = 4096
 _UNSEEN = "there is no such file"
 
 
-@dataclass(slots=True)
+@dataclass()
 class Followed:
     """A file or a unit of the journal that is followed on a host. `hop` is None for a file with no form of its own."""
 
@@ -35,7 +36,7 @@ class Followed:
     since: int = 0
 
 
-@dataclass(slots=True)
+@dataclass()
 class HostLogs:
     """The logs of one host, asked over one connection."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from dataclasses import dataclass
+
+from pytest_deploygate.lazy import dataclass
 
 #: The most that is read at a time, and in all: more than a busy server logs meanwhile.
 _PART = 4 << 20
@@ -17,7 +18,7 @@ MOST = 32 << 20
 _UNPACK = {".gz": "gzip -dc", ".bz2": "bzip2 -dc", ".xz": "xz -dc", ".zst": "zstd -dc"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """A file as `stat` shows it: `%i %s %Y %n`."""
 
