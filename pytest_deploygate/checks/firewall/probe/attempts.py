@@ -40,6 +40,9 @@ _LATE = 0.5
 #: A call that took this much longer than asked for says that we were late.
 _USUAL_S = 0.02
 
+#: What is tried once more, and what is our own doing: it may be better the third time.
+_AGAIN, _OURS = (SILENT, OWN_LAG, OWN_LIMIT), (OWN_LAG, OWN_LIMIT)
+
 #: Protocol, address, port.
 Key = Tuple[str, str, int]  # noqa: UP006 (Python 3.7)
 
@@ -85,11 +88,10 @@ def attempts(plan: Iterable[str]) -> list[Key]:
 def make(wanted: Iterable[Key], timeout_s: float, at_once: int, until: float) -> dict[Key, str]:
     """Make all attempts, each once more if it got no answer; `until` is a time of `time.monotonic`."""
     found = _round(wanted, timeout_s, at_once, until)
-    again = [key for key, letter in found.items() if letter in (SILENT, OWN_LAG, OWN_LIMIT)]
-    second = _round(again, timeout_s, at_once, until) if again else {}
-    found.update({key: letter for key, letter in second.items() if letter != UNTRIED})
-    # What was silent once and could not be tried again is not known well enough.
-    found.update({key: UNTRIED for key, letter in second.items() if letter == UNTRIED})
+    for letters in (_AGAIN, _OURS, _OURS):
+        again = [key for key, letter in found.items() if letter in letters]
+        # What gave no answer once, and cannot be tried again in time, is not known well enough.
+        found.update(_round(again, timeout_s, at_once, until) if again else {})
     return found
 
 
