@@ -82,6 +82,10 @@ def nft(rules: str) -> str:
         pytest.skip("only root can make a network namespace")
     if shutil.which("nft") is None:
         pytest.skip("there is no nft: apt install nftables")
+    if subprocess.run(
+        ["unshare", "--net", "nft", "add table inet t"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("no network namespaces here")
     script = f"nft -f - <<'END'\n{rules.replace(' }', chr(10) + '}')}\nEND\nT=\n{COMMANDS['nftables']}"
     done = subprocess.run(
         ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, check=False
