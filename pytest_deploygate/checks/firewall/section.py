@@ -146,7 +146,7 @@ class Firewall(Section):
         default=timedelta(seconds=2), description="for one attempt; what gives no answer is tried once more"
     )
     within: Duration = Field(
-        default=timedelta(minutes=3), description="for everything that is asked of one vantage point or host"
+        default=timedelta(minutes=5), description="for everything that is asked of one vantage point or host"
     )
     at_once: int = Field(default=500, ge=1, le=5000, description="attempts at the same time from one place")
     hosts_at_once: int = Field(default=16, ge=1, le=200, description="hosts used at the same time")

@@ -7,6 +7,7 @@ before it, in any order. What gives no answer is tried once more, after all othe
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import resource
 import selectors
@@ -99,7 +100,8 @@ def _round(wanted: Iterable[Key], timeout_s: float, at_once: int, until: float) 
     left, found = deque(wanted), {}
     waiting: deque[_Waiting] = deque()
     open_now: dict[int, _Waiting] = {}
-    most = min(at_once, max(8, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - _KEPT_FREE))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = at_once if files == resource.RLIM_INFINITY else min(at_once, max(8, files // 2 - _KEPT_FREE))
     late_s = 0.0
     with selectors.DefaultSelector() as selector:
 
@@ -219,6 +221,10 @@ def told(found: dict[Key, str]) -> Iterator[str]:
 def main(timeout_s: str, at_once: str, within_s: str, plan: str) -> None:
     """Make the attempts of a plan whose lines are separated by `;`, and print the answer."""
     until = time.monotonic() + float(within_s)
+    # This process is our own: each attempt is an open file, and hosts allow 1,024 of them unless asked for more.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     found = make(attempts(plan.split(";")), float(timeout_s), int(at_once), until)
     print("\n".join(told(found)))  # noqa: T201 (its output is its answer)
 
