@@ -237,8 +237,11 @@ def unknown_names(firewall: Firewall, hosts: Hosts | None) -> Iterator[tuple[_Pl
 
 
 def elsewhere(name: str) -> bool:
-    """Tell whether a target is an address, a network or a name of DNS, and not a host or role of the inventory."""
-    return "." in name or ":" in name or name == "localhost"
+    """Tell whether a target is an address, a network or a name of DNS, and not a host or role of the inventory.
+
+    A number stands for a reference whose value is not known yet (`deploygate plan` before the lab runs).
+    """
+    return "." in name or ":" in name or name == "localhost" or name.isdigit()
 
 
 def network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

@@ -27,7 +27,7 @@ BRIDGE = "network"
 #: What listens on one of them only while a fault is in the lab.
 EXTRA = "network-extra"
 _MODULE = "pytest_deploygate.lab.network_server"
-#: Where no packet of ours leaves the machine: addresses for documentation (RFC 5737).
+#: An address outside, which the lab's inventory names: one for documentation (RFC 5737), at home on the bridge's machine.
 OUTSIDE = "203.0.113.10"
 _FILTER = """flush ruleset
 table inet gate {{
@@ -215,8 +215,8 @@ def _entering(lab: Lab, pid: int, *command: str) -> list[str]:
 
 
 def values(lab: Lab) -> dict[str, str]:
-    """Return the addresses of each host, and the one outside."""
-    found = {"network.outside": OUTSIDE}
+    """Return the addresses of each host."""
+    found: dict[str, str] = {}
     for name, number in _numbers().items():
         found[f"network.{name}.ipv4"], found[f"network.{name}.ipv6"] = addresses(lab, number)
     return found

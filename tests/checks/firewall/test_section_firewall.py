@@ -124,6 +124,18 @@ def test_a_table_without_hosts(tmp_path):
     assert load(tmp_path, text, "name: a\n").firewall.rules
 
 
+def test_a_plan_before_references_have_values(tmp_path, monkeypatch):
+    """What is missing is collected, and no target of that name is missed."""
+    monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "none"))
+    path = tmp_path / "staging.yml"
+    path.write_text(
+        "name: a\nfirewall: {rules: [{from: here, to: 'lab:target', ports: tcp/443, expected: open}]}\n"
+    )
+    missing: list[str] = []
+    assert loader.load(str(path), tmp_path, missing).inventory.firewall.rules
+    assert missing
+
+
 @pytest.mark.parametrize(
     ("connection", "expected"),
     [
