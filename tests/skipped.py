@@ -17,6 +17,7 @@ ACCEPTED = {
     "only root": "this situation does not exist for other users",
     "no IPv6 here": "a container's network may have none; apt cannot add it",
     "no ::1 here": "a container's network may have none; apt cannot add it",
+    "no network namespaces here": "a container may lack the permission for them; apt cannot add it",
     "no 127.0.0.2 here": "macOS has only 127.0.0.1 on loopback",
     "older servers do not record it": "PostgreSQL before 15 does not know the collation version of a database",
     "this machine runs systemd": "the test is about a machine that does not",

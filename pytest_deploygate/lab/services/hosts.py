@@ -37,6 +37,12 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
+ForceCommand {folder}/{name}.login
+"""
+#: Runs the command of a login in the host's network, where it has one of its own.
+_LOGIN = """#!/bin/sh
+[ -e {network} ] && exec {nsenter} --net="$(cat {network})" "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
+exec "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
 """
 _CLIENT = """Host *
   IdentityFile {folder}/client_key
@@ -72,6 +78,15 @@ def write(lab: Lab, name: str, file: str, text: str) -> None:
 def read(lab: Lab, name: str, file: str) -> str:
     """Return one of a host's own files."""
     return (folder(lab, name) / file).read_text()
+
+
+def enter(lab: Lab, name: str, network: str) -> None:
+    """Let logins to a host run their commands in a network namespace (a path such as `/proc/123/ns/net`)."""
+    _network(lab, name).write_text(network)
+
+
+def _network(lab: Lab, name: str) -> Path:
+    return where(lab) / f"{name}.network"
 
 
 def pid(lab: Lab, name: str) -> int:
@@ -118,7 +133,12 @@ def begin(lab: Lab, name: str) -> None:
     write(lab, name, "machine-id", f"{secrets.token_hex(16)}\n")
     write(lab, name, "boot_id", f"{uuid.uuid4()}\n")
     write(lab, name, "fstab", f"tmpfs {DATA} tmpfs rw,size=8m 0 0\n")
-    (own / "sshd_config").write_text(_SERVER.format(host=HOST, port=lab.ports[name], folder=where(lab)))
+    settings = _SERVER.format(host=HOST, port=lab.ports[name], folder=where(lab), name=name)
+    (own / "sshd_config").write_text(settings)
+    network, nsenter = shlex.quote(str(_network(lab, name))), shlex.quote(lab.programs["nsenter"])
+    login = where(lab) / f"{name}.login"
+    login.write_text(_LOGIN.format(network=network, nsenter=nsenter))
+    login.chmod(0o755)
     mounts = [f"mount --bind {shlex.quote(str(own / file))} {target}" for file, target in _OWN_FILES.items()]
     lines = [
         "set -e",

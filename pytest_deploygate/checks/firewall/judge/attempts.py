@@ -1,0 +1,219 @@
+"""Judge what was met from one vantage point."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from pytest_deploygate.checks.firewall.facts import Network, Outcome, Seen, Vantage
+from pytest_deploygate.checks.firewall.section import HERE, Expected
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.silent_hosts import listed
+from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.model import Reading
+
+_NAMED = 3
+_CLOSED = (Outcome.REFUSED, Outcome.FILTERED, Outcome.UNREACHABLE)
+_NEXT = {
+    Outcome.OPEN: "close it, or correct the table",
+    Outcome.REFUSED: "start what listens there; a filter may refuse as well",
+    Outcome.FILTERED: "let the filters on the way pass it",
+    Outcome.UNREACHABLE: "look for a filter that rejects it, and at the routes",
+    Outcome.SILENT: "let the filter refuse it, or correct the table",
+    Outcome.NOT_SENT: "look at the routes and the filter of the vantage point",
+}
+_UNKNOWN = {
+    Outcome.OWN_LIMIT: "could not be tried: open files, memory or local ports ran out there; lower `at_once`",
+    Outcome.OWN_LAG: "met no answer while the vantage point itself was late: run it again when it has free processors",
+    Outcome.UNTRIED: "were not tried",
+}
+
+
+@dataclass(frozen=True)
+class _Paths:
+    """What proves that packets of a vantage point arrive: `versions` of IP of its controls that answered, and addresses
+    that answered over UDP.
+    """
+
+    versions: frozenset[int]
+    udp: frozenset[str]
+    named: str
+
+
+def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> None:
+    """Judge all attempts of a vantage point that could be used."""
+    seen = [each for each in network.seen if each.source == vantage.name]
+    paths = _paths(vantage.name, seen, network)
+    where = f"from {vantage.name}"
+    wrong: list[Seen] = []
+    unknown: dict[str, list[Seen]] = defaultdict(list)
+    for each in seen:
+        said = _met(each, paths)
+        if said == _WRONG:
+            wrong.append(each)
+        elif said:
+            unknown[said].append(each)
+    total, bad = _number(seen), _number(wrong)
+    unsure = sum(map(_number, unknown.values()))
+    if seen:
+        ok = False if wrong else None if unknown else True
+        found.read(
+            Reading(f"{where}: as declared", f"{total - bad - unsure} of {total}", limit="all", ok=ok),
+            Reading(f"{where}: outcomes", _counted(seen)),
+        )
+        if paths.named:
+            found.read(Reading(f"{where}: control", paths.named))
+    if wrong:
+        found.wrong(f"{bad} of {total} not as declared: {_shown(wrong, seen)}", where=where)
+    for said, these in unknown.items():
+        found.unknown(
+            said.replace("{these}", f"{_number(these)} of {total} ({_places(these, seen)})"), where=where
+        )
+    for name in vantage.unresolved:
+        found.unknown(
+            f"{name} has no address: it does not resolve here, or is missing from `firewall.addresses`",
+            where=where,
+        )
+    if vantage.tried < vantage.of:
+        share = 100.0 * vantage.tried / vantage.of
+        found.note(
+            f"{vantage.tried} of {vantage.of} attempts of the table were drawn ({share:.3g} %); `seed: {network.seed}` "
+            "draws the same again",
+            where=where,
+        )
+
+
+def _paths(source: str, seen: Sequence[Seen], network: Network) -> _Paths:
+    given = [each for each in network.controls if each.source == source and each.outcome is Outcome.OPEN]
+    opened = [each for each in seen if each.outcome is Outcome.OPEN and each.expected is Expected.OPEN]
+    named = [f"{each.target} {each.protocol}/{each.port}" for each in given]
+    named += [f"{each.target} {each.protocol}/{each.ports}" for each in opened]
+    return _Paths(
+        frozenset([6 if ":" in each.address else 4 for each in given] + [each.ip_version for each in opened]),
+        frozenset(
+            [each.address for each in given if each.protocol != "tcp"]
+            + [each.address for each in seen if each.outcome is Outcome.OPEN and each.transport == "udp"]
+        ),
+        named[0] if named else "",
+    )
+
+
+_WRONG = "wrong"
+
+
+def _met(each: Seen, paths: _Paths) -> str:
+    """Return nothing if it is as declared, `wrong`, or why it is not known."""
+    outcome = each.outcome
+    if outcome in _UNKNOWN:
+        return f"{{these}} {_UNKNOWN[outcome]}"
+    if outcome is Outcome.NOT_SENT:
+        return _not_sent(each)
+    if outcome is Outcome.SILENT:
+        return _silent(each, paths)
+    if outcome is Outcome.OPEN:
+        return "" if each.expected is Expected.OPEN else _WRONG
+    proven = each.ip_version in paths.versions
+    if each.expected is Expected.OPEN:
+        # What refuses us is there. Where nothing at all answers, our own network is as likely the cause.
+        ours = each.source == HERE and not proven and outcome is not Outcome.REFUSED
+        return (
+            f"{{these}} gave no answer over IPv{each.ip_version}, and nothing else did: check the network of this "
+            "machine first"
+            if ours
+            else _WRONG
+        )
+    if not proven:
+        return (
+            f"{{these}} look closed, but no place that must be open answered over IPv{each.ip_version}, so this proves "
+            "nothing: name one in `controls`, and see that it is open"
+        )
+    as_declared = each.expected is Expected.CLOSED or each.expected.value == outcome.value
+    return "" if as_declared else _WRONG
+
+
+def _not_sent(each: Seen) -> str:
+    """A host of the platform that cannot send is closed on its way out. This machine only has no such network."""
+    if each.source != HERE and each.expected is Expected.CLOSED:
+        return ""
+    if each.source != HERE and each.expected is Expected.OPEN and each.ip_version == 4:
+        return _WRONG
+    return (
+        f"{{these}} are not reachable from {each.source} over IPv{each.ip_version} (no route, or its own filter): measure "
+        "from a place that has one, or leave this version out of `ip_versions`"
+    )
+
+
+def _silent(each: Seen, paths: _Paths) -> str:
+    """Silence over UDP is closed only if the same address answers something else, and a server would have answered."""
+    answers = each.address in paths.udp and each.protocol != "udp"
+    if answers and each.expected in (Expected.CLOSED, Expected.FILTERED):
+        return ""
+    if answers and each.expected is Expected.REFUSED:
+        return _WRONG
+    if each.protocol == "udp":
+        return "{these} gave no answer, as may be: no question is known that a server on this UDP port must answer"
+    if each.expected is Expected.OPEN:
+        return "{these} gave no answer over UDP: open and filtered look alike; look at the service and at the filters"
+    return (
+        "{these} gave no answer over UDP: open and filtered look alike, since nothing else answers over UDP at that "
+        "address; name something that does in `controls`"
+    )
+
+
+def _number(seen: Iterable[Seen]) -> int:
+    return sum(each.number for each in seen)
+
+
+def _counted(seen: Iterable[Seen]) -> str:
+    counts: Counter[str] = Counter()
+    for each in seen:
+        counts[each.outcome.value] += each.number
+    return ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+
+
+def _shown(wrong: Sequence[Seen], seen: Sequence[Seen]) -> str:
+    """Describe what is wrong, what is open before the rest."""
+    first = sorted(wrong, key=lambda each: each.outcome is not Outcome.OPEN)
+    parts = [
+        f"{place} {outcome.value}, expected {expected.value}"
+        for (outcome, expected), place in _grouped(first, seen, lambda each: (each.outcome, each.expected))
+    ]
+    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return f"{'; '.join(parts[:_NAMED])}{more} ({_NEXT[first[0].outcome]})"
+
+
+def _places(these: Sequence[Seen], seen: Sequence[Seen]) -> str:
+    parts = [place for _, place in _grouped(these, seen, lambda _: (Outcome.OPEN, Expected.OPEN))]
+    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return f"{', '.join(parts[:_NAMED])}{more}"
+
+
+def _grouped(
+    these: Sequence[Seen], seen: Sequence[Seen], alike: Callable[[Seen], tuple[Outcome, Expected]]
+) -> list[tuple[tuple[Outcome, Expected], str]]:
+    """Return places in few words: targets of the same ports together, with the version of IP if the other one differs."""
+    tried: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for each in seen:
+        tried[each.target, each.protocol].add(each.ip_version)
+    met: dict[tuple[str, str, str, tuple[Outcome, Expected]], list[Seen]] = defaultdict(list)
+    for each in these:
+        met[each.target, each.protocol, each.ports, alike(each)].append(each)
+    names: dict[tuple[str, str, str, tuple[Outcome, Expected]], list[str]] = defaultdict(list)
+    for same in met.values():
+        one = same[0]
+        which = {each.ip_version for each in same}
+        over = f" over IPv{one.ip_version} alone" if tried[one.target, one.protocol] - which else ""
+        names[one.protocol, one.ports, over, alike(one)].append(_name(same))
+    return [
+        (key, f"{listed(each)} {protocol}/{ports}{over}")
+        for (protocol, ports, over, key), each in names.items()
+    ]
+
+
+def _name(same: Sequence[Seen]) -> str:
+    """Name a target, or the addresses of a network."""
+    if not same[0].network:
+        return same[0].target
+    addresses = list(dict.fromkeys(each.address for each in same))
+    more = f" and {len(addresses) - 1} more" if len(addresses) > 1 else ""
+    return f"{addresses[0]}{more} of {same[0].target}"
