@@ -1,0 +1,13 @@
+"""Secrets: none lies open on a server, keys are protected, and databases ask everybody for a proper password."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_deploygate.checks.secrets import judge, probe
+
+
+@pytest.mark.item("sec.secrets")
+def test_servers_show_no_secret(gate, hosts, secrets):
+    """No secret stands in arguments, world-readable files, logs or names of files; keys have their modes and owners."""
+    gate.judge(judge.judge, probe.look(hosts, secrets), secrets, target="servers")
