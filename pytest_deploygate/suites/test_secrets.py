@@ -11,3 +11,9 @@ from pytest_deploygate.checks.secrets import judge, probe
 def test_servers_show_no_secret(gate, hosts, secrets):
     """No secret stands in arguments, world-readable files, logs or names of files; keys have their modes and owners."""
     gate.judge(judge.judge, probe.look(hosts, secrets), secrets, target="servers")
+
+
+@pytest.mark.item("sec.secrets")
+def test_database_asks_for_passwords(gate, postgres, node, allowed_logins):
+    """Other hosts log in to the database with scram or better; nobody without a password."""
+    gate.judge(judge.judge_database, probe.server_state(postgres, node), allowed_logins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
@@ -150,6 +151,14 @@ class Secrets(Section):
                 f"fingerprint_key: the key has fewer than {_KEY} characters; make a longer one at random"
             )
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What `database.cluster` allows: addresses that need no password, and whether the rules must be seen."""
+
+    trust_from: tuple[str, ...] = ()
+    login_rules: bool = True
 
 
 class Keys(InventoryKeys):

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 
 from pytest_deploygate.lab.faults import Change, Fault
+from pytest_deploygate.lab.faults.postgres import login_rules
 from pytest_deploygate.lab.services import hosts
 from pytest_deploygate.lab.state import Lab
 
@@ -117,4 +118,14 @@ KEY_MODE = Fault(
     tests=_TESTS,
     scope=_SCOPE,
     needs=_NEEDS,
+)
+MD5 = Fault(
+    "pg-hba-md5",
+    "pg_hba.conf of db1 asks clients of a private network for md5",
+    _ITEMS,
+    login_rules("host all all 10.0.0.0/8 md5\n"),
+    login_rules(),
+    says="db1: pg_hba.conf line 6 asks all from 10.0.0.0/8 for md5",
+    tests=("test_database_asks_for_passwords",),
+    scope=_SCOPE,
 )

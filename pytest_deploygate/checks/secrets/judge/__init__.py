@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from pytest_deploygate.checks.secrets.judge.hosts import judge
+from pytest_deploygate.checks.secrets.judge.logins import judge_database
 
-__all__ = ["judge"]
+__all__ = ["judge", "judge_database"]

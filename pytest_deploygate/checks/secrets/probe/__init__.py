@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_deploygate.checks.postgres.probe import server_state
 from pytest_deploygate.checks.secrets.probe.hosts import look
 
-__all__ = ["look"]
+__all__ = ["look", "server_state"]
