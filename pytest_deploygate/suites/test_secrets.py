@@ -17,3 +17,12 @@ def test_servers_show_no_secret(gate, hosts, secrets):
 def test_database_asks_for_passwords(gate, postgres, node, allowed_logins):
     """Other hosts log in to the database with scram or better; nobody without a password."""
     gate.judge(judge.judge_database, probe.server_state(postgres, node), allowed_logins)
+
+
+@pytest.mark.item("sec.secrets")
+def test_services_are_guarded(gate, guarded_services, default_logins):
+    """Vaults are unsealed, and their tokens and leases do not end soon; no service lets anybody in with a default password."""
+    for vault in guarded_services.vaults:
+        gate.judge(judge.judge_vault, probe.vault_state(vault), vault, target=vault.name)
+    for tried in default_logins:
+        gate.judge(judge.judge_default_login, tried, guarded_services, target=tried.service)

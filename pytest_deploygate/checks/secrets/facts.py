@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pytest_deploygate.judging.silent_hosts import Failure
@@ -111,3 +111,45 @@ class Search:
     weak: Mapping[str, str]
     rules: int
     unusable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A vault's token: the time that it still holds and its age, in seconds; `ttl_s` is None if it holds for ever."""
+
+    ttl_s: float | None
+    age_s: float | None
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultState:
+    """A vault server. `sealed` and `initialized` are None if it did not say so; `problem` is then why.
+
+    `token` is None if it was not asked for, or refused (`token_problem`). `leases` are the seconds until each ends, None if
+    it is not known, with the reason in `lease_problems`.
+    """
+
+    name: str
+    sealed: bool | None = None
+    initialized: bool | None = None
+    version: str = ""
+    problem: str = ""
+    token: Token | None = None
+    token_problem: str = ""
+    leases: Mapping[str, float | None] = field(default_factory=dict)
+    lease_problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Well-known logins that were tried at a service: `users` each once. `let_in` are those that got in.
+
+    `unasked`: it lets everybody in without a login. `problem` is why it could not be tried.
+    """
+
+    service: str
+    users: tuple[str, ...] = ()
+    let_in: tuple[str, ...] = ()
+    unasked: bool = False
+    problem: str = ""

@@ -9,11 +9,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pytest_deploygate.fields.http import HttpAccess, Url
 from pytest_deploygate.fields.types import (
     Duration,
     ExistingPath,
     Given,
     InventoryKeys,
+    Port,
     SecretReference,
     Section,
     Size,
@@ -64,6 +66,78 @@ class Accepted(Section):
         return f"{self.where} ({self.reason})"
 
 
+class Vault(HttpAccess):
+    """A HashiCorp Vault or OpenBao server. `token` logs in: with it the token itself and leases are looked at, too."""
+
+    name: str = Field(description="name used in findings")
+    url: Url = Field(description="address of the server, for example https://vault.example.com:8200")
+    namespace: str | None = Field(default=None, description="namespace of the token and the leases")
+    leases: list[str] = Field(default=[], description="ids of leases that must not end soon")
+    min_ttl: Duration = Field(
+        default=timedelta(hours=1),
+        json_schema_extra={"weaker": "smaller"},
+        description="minimum time for which the token and the leases must still hold",
+    )
+    max_token_age: Duration | None = Field(
+        default=None,
+        json_schema_extra={"weaker": "larger"},
+        description="maximum age of the token; if omitted, its age is shown and not judged",
+    )
+
+    @model_validator(mode="after")
+    def _leases_need_a_token(self) -> Self:
+        if self.leases and self.login is None:
+            raise ValueError("`leases` can only be looked up with a `token: env:NAME`")
+        return self
+
+
+class AdminPage(Section):
+    """A page for administrators that asks for HTTP basic authentication."""
+
+    name: str = Field(description="name used in findings")
+    url: Url = Field(description="URL of a page that needs a login")
+    ca_file: ExistingPath | None = Field(
+        default=None, description="file with certificates to trust instead of the system's (PEM)"
+    )
+
+
+class RedisPlace(Section):
+    """A Redis server, to which no login is known here."""
+
+    name: str = Field(description="name used in findings")
+    host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
+    port: Port = Field(default=6379, description="TCP port")
+
+
+class DefaultPasswords(Section):
+    """Where well-known logins are tried: each user once in a run, so that no account is locked."""
+
+    database: bool = Field(default=False, description="try at the primary of `database`")
+    redis: list[RedisPlace] = Field(default=[], description="Redis servers to try at")
+    pages: list[AdminPage] = Field(default=[], description="pages for administrators to try at")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if not (self.database or self.redis or self.pages):
+            raise ValueError("name where they are tried: `database: true`, `redis` or `pages`")
+        return self
+
+
+class Services(Section):
+    """Services that keep secrets, and services that no well-known login may open."""
+
+    vaults: list[Vault] = Field(default=[], description="HashiCorp Vault and OpenBao servers")
+    default_passwords: DefaultPasswords | None = Field(
+        default=None, description="where well-known logins are tried; nowhere by default"
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.vaults and self.default_passwords is None:
+            raise ValueError("name `vaults`, or where `default_passwords` are tried")
+        return self
+
+
 class Secrets(Section):
     """Where secrets are looked for, and how they must be kept."""
 
@@ -106,6 +180,14 @@ class Secrets(Section):
     accepted: list[Accepted] = Field(
         default=[], json_schema_extra={"weaker": "any"}, description="findings that are accepted"
     )
+    services: Annotated[
+        Services | None,
+        Given(
+            "guarded_services",
+            "services: {vaults: [{name: vault, url: https://vault.example.com:8200}]}",
+            optional=True,
+        ),
+    ] = Field(default=None, description="services that keep secrets, or are kept by them")
     unseen_passes: bool = Field(
         default=False,
         json_schema_extra={"weaker": "any"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from pytest_deploygate.lab.faults import Change, Fault
+from pytest_deploygate.lab.faults import Change, Fault, by_sql
 from pytest_deploygate.lab.faults.postgres import login_rules
 from pytest_deploygate.lab.services import hosts
 from pytest_deploygate.lab.state import Lab
@@ -127,5 +127,15 @@ MD5 = Fault(
     login_rules(),
     says="db1: pg_hba.conf line 6 asks all from 10.0.0.0/8 for md5",
     tests=("test_database_asks_for_passwords",),
+    scope=_SCOPE,
+)
+DEFAULT_PASSWORD = Fault(
+    "default-password",
+    "somebody made a role `admin` with the password `admin` on db1",
+    _ITEMS,
+    by_sql("CREATE ROLE admin LOGIN PASSWORD 'admin'"),
+    by_sql("DROP ROLE IF EXISTS admin"),
+    says="PostgreSQL db1: admin gets in with a well-known default password",
+    tests=("test_services_are_guarded",),
     scope=_SCOPE,
 )
