@@ -160,6 +160,11 @@ def weak(texts: Iterable[str], whose: str = "that this file uses elsewhere") -> 
     return {source: why for source, why in found.items() if source}
 
 
+def by_reference() -> dict[str, str]:
+    """Return the secrets that were read by a reference (`env:NAME`), with their values: never to be written anywhere."""
+    return {source: value for source, value in _sources.items() if source}
+
+
 def known() -> object:
     """Return an object that is another one once another secret is known: what was masked before may hold that one."""
     return _known

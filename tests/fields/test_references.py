@@ -48,8 +48,11 @@ def test_a_new_source_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             cache.cache_clear()
         assert references.as_secret("vaulted:abc").reveal() == "cba"
         assert references.filled_in("http://vaulted:a.b/") == "http://a.b/"
-        assert references.pattern(secret=True) == "^(env|file|lab|vaulted):.+"
-        with pytest.raises(ValueError, match=r"write env:NAME, file:PATH or vaulted:PATH$"):
+        assert references.pattern(secret=True) == "^(env|file|keyring|lab|vault|vaulted):.+"
+        with pytest.raises(
+            ValueError,
+            match=r"write env:NAME, file:PATH, keyring:SERVICE/USER, vault:PATH#FIELD or vaulted:PATH$",
+        ):
             references.as_secret("clear")
     finally:
         monkeypatch.undo()

@@ -121,7 +121,10 @@ database:
         (3, "database.name: is missing (name of the database)"),
         (4, "database.nam: no such key; did you mean 'name'?"),
         (6, "database.passwrd: no such key; did you mean 'password'?"),
-        (7, "database.password: secrets must not be in plaintext here; write env:NAME or file:PATH"),
+        (
+            7,
+            "database.password: secrets must not be in plaintext here; write env:NAME, file:PATH, keyring:SERVICE/USER or vault:PATH#FIELD",
+        ),
         (8, "database.primary.host: is not a host name or address (user, password and database have keys"),
         (8, "database.primary.prt: no such key; did you mean 'port'?"),
         (10, "database.replicas[0].port: must be at most 65535"),

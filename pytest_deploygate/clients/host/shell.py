@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import testinfra
+from testinfra.backend.base import CommandResult
 
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host import ssh
@@ -93,7 +94,8 @@ def _bounded(backend: Any, within_s: float) -> Callable[..., Any]:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # its children, too
                 raise TimeoutError(f"the command did not end within {within_s:g} s") from None
-        return backend.result(process.returncode, line, out, err)
+        # Not `backend.result`, which logs the output: what a host prints may be a secret.
+        return CommandResult(backend, process.returncode, line, out, err)
 
     own = copy.copy(backend)
     own.run_local = run_local

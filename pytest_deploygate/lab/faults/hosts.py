@@ -65,7 +65,14 @@ def _inodes(lab: Lab) -> None:
 
 
 DOWN = Fault(
-    "host-down", "the SSH server of host4 is stopped", _ITEMS, _stop, _start, says="host4", needs=_NEEDS
+    "host-down",
+    "the SSH server of host4 is stopped",
+    {**_ITEMS, "sec.secrets": "inconclusive"},
+    _stop,
+    _start,
+    says="host4",
+    tests=("test_servers_show_no_secret",),
+    needs=_NEEDS,
 )
 TWO_NAMES = Fault(
     "host-two-names",

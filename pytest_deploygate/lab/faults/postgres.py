@@ -7,6 +7,7 @@ from pytest_deploygate.lab.faults import Change, Fault, by_sql
 from pytest_deploygate.lab.state import PRIMARY, Lab
 
 _SCOPE = "preflight and database"
+_WITH_SECURITY = "preflight and (database or security)"
 #: Longer than `max_idle_in_transaction` of the lab's inventory.
 _IDLE_S = 16.0
 _IDLE = (
@@ -23,7 +24,7 @@ def _reset(setting: str) -> Change:
     return by_sql(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
 
 
-def _login_rules(more: str = "") -> Change:
+def login_rules(more: str = "") -> Change:
     """Return a change that writes pg_hba.conf of db1, with more lines at its end, and reloads it."""
 
     def change(lab: Lab) -> None:
@@ -87,22 +88,22 @@ PENDING = Fault(
 TRUST = Fault(
     "pg-hba-trust",
     "pg_hba.conf of db1 lets a private network in without a password",
-    {"db.cluster": "fail"},
-    _login_rules("host all all 10.0.0.0/8 trust\n"),
-    _login_rules(),
+    {"db.cluster": "fail", "sec.secrets": "fail"},
+    login_rules("host all all 10.0.0.0/8 trust\n"),
+    login_rules(),
     says="pg_hba.conf line 6 lets all from 10.0.0.0/8 into all without a password",
-    tests=("test_server_is_set_right",),
-    scope=_SCOPE,
+    tests=("test_server_is_set_right", "test_database_asks_for_passwords"),
+    scope=_WITH_SECURITY,
 )
 HIDDEN_RULES = Fault(
     "pg-hba-hidden",
     "the gate's role may not see pg_hba.conf",
-    {"db.cluster": "inconclusive"},
+    {"db.cluster": "inconclusive", "sec.secrets": "inconclusive"},
     by_sql("REVOKE EXECUTE ON FUNCTION pg_hba_file_rules() FROM deploygate"),
     by_sql("GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate"),
     says="GRANT EXECUTE ON FUNCTION pg_hba_file_rules() TO deploygate",
-    tests=("test_server_is_set_right",),
-    scope=_SCOPE,
+    tests=("test_server_is_set_right", "test_database_asks_for_passwords"),
+    scope=_WITH_SECURITY,
 )
 IDLE = Fault(
     "idle-in-transaction",

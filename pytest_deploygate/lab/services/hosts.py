@@ -1,8 +1,8 @@
-"""Four hosts on this machine: an sshd for each, in a mount namespace with a name and identifiers of its own.
+"""Four hosts on this machine: an sshd for each, in namespaces with a name, identifiers and processes of its own.
 
 Only root can make such namespaces; for others the lab has no hosts. They share kernel, processors and the root file
-system with this machine. Their own are the host name, /etc/machine-id, the boot id, /etc/fstab, /run, and a small file
-system on /srv.
+system with this machine. Their own are the host name, /etc/machine-id, the boot id, /etc/fstab, /run, the processes,
+and a small file system on /srv with a service's log and key.
 """
 
 from __future__ import annotations
@@ -50,6 +50,15 @@ _CLIENT = """Host *
   UserKnownHostsFile {folder}/known_hosts
   StrictHostKeyChecking yes
 """
+#: A service's log, an older one that was rotated and packed, and its key and configuration.
+LOG, KEY = f"{DATA}/log/service.log", f"{DATA}/service/service.key"
+_SERVICE_FILES = (
+    f"mkdir -p -m 755 {DATA}/log {DATA}/service",
+    f"echo 'INFO service is ready, 4 workers' >{LOG}",
+    f"echo 'INFO service starts' | gzip -c >{LOG}.2.gz",
+    f"printf 'listen = 127.0.0.1:9000\nworkers = 4\n' >{DATA}/service/service.conf",
+    f"(umask 077; head -c 32 /dev/urandom | base64 >{KEY})",
+)
 #: What a host sees in place of this machine's files, by name in its folder.
 _OWN_FILES = {
     "machine-id": "/etc/machine-id",
@@ -98,9 +107,17 @@ def pid(lab: Lab, name: str) -> int:
 
 
 def inside(lab: Lab, name: str, command: str) -> str:
-    """Run a shell command as root in a host's namespace and return its output. Raises LabError if it fails."""
+    """Run a shell command as root in a host's namespaces and return its output. Raises LabError if it fails."""
+    own = f"/proc/{pid(lab, name)}/ns"
     return processes.run(
-        [lab.programs["nsenter"], f"--mount=/proc/{pid(lab, name)}/ns/mnt", "/bin/sh", "-c", command],
+        [
+            lab.programs["nsenter"],
+            f"--mount={own}/mnt",
+            f"--pid={own}/pid_for_children",
+            "/bin/sh",
+            "-c",
+            command,
+        ],
         user=None,
     )
 
@@ -146,16 +163,19 @@ def begin(lab: Lab, name: str) -> None:
         f"mount -t tmpfs -o size=8m,nr_inodes=400 tmpfs {DATA}",
         "mount -t tmpfs -o size=1m,mode=755 tmpfs /run",
         "mkdir -m 755 /run/sshd",
+        *_SERVICE_FILES,
         f"hostname {name}",
         f"exec {shlex.join([lab.programs['sshd'], '-D', '-e', '-f', str(own / 'sshd_config')])}",
     ]
-    argv = [lab.programs["unshare"], "--mount", "--uts", "/bin/sh", "-c", "\n".join(lines)]
-    client.start(lab, name, Program(argv, None, death_signal=signal.SIGTERM))
+    # Processes of its own: sshd is the first of them. `unshare` blocks SIGTERM; when it is killed, all of them end.
+    own_kinds = ["--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    argv = [lab.programs["unshare"], *own_kinds, "/bin/sh", "-c", "\n".join(lines)]
+    client.start(lab, name, Program(argv, None, death_signal=signal.SIGKILL))
 
 
 def stop(lab: Lab, name: str) -> None:
     """Stop one host."""
-    client.stop(lab, name, signal.SIGTERM)
+    client.stop(lab, name, signal.SIGKILL)
 
 
 def values(lab: Lab) -> dict[str, str]:

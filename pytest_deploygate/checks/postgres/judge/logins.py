@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
+from typing import Protocol
 
 from pytest_deploygate.checks.postgres.facts import SHOW_RULES, LoginRule, ServerState
-from pytest_deploygate.checks.postgres.section.servers import ClusterSettings
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 
-def judge_logins(found: ServerState, expected: ClusterSettings) -> Judgement:
+class Expected(Protocol):
+    """What the inventory says of logins: who may come in without a password, and whether the rules must be seen."""
+
+    @property
+    def trust_from(self) -> Sequence[str]:
+        """Addresses from which clients may come in without a password, as pg_hba.conf writes them."""
+
+    @property
+    def login_rules(self) -> bool:
+        """Whether the gate's role must see the rules."""
+
+
+def judge_logins(found: ServerState, expected: Expected) -> Judgement:
     """Fail lines that let other hosts in without a password; those of the server's own host are a note.
 
     Inconclusive where the file is hidden, unless the inventory says that it cannot be shown.
@@ -24,11 +37,11 @@ def judge_logins(found: ServerState, expected: ClusterSettings) -> Judgement:
             f"line {wrong.line} refused",
         )
     rules = tuple(rule for rule in found.rules if not rule.error)
-    trusted = [r for n, r in enumerate(rules) if _lets_in(r) and not _decided(rules[:n], r)]
-    open_to = [r for r in trusted if not _own_host(r.address) and r.address not in expected.trust_from]
+    trusted = [r for n, r in enumerate(rules) if _lets_in(r) and not decided(rules[:n], r)]
+    open_to = [r for r in trusted if not own_host(r.address) and r.address not in expected.trust_from]
     limit = ", ".join(expected.trust_from) or "no other host"
     shown = ", ".join(r.address or "socket" for r in trusted) or "none"
-    lines = ", ".join(str(r.line) for r in trusted if _own_host(r.address))
+    lines = ", ".join(str(r.line) for r in trusted if own_host(r.address))
     own = f"{found.node}: pg_hba.conf lets everybody on the server's own host in without a password (trust, line {lines})"
     notes = (own,) if lines else ()
     if not open_to:
@@ -49,7 +62,7 @@ def _judgement(
     return Judgement(verdict, reason, (reading,), notes)
 
 
-def _hidden(found: ServerState, expected: ClusterSettings) -> Judgement:
+def _hidden(found: ServerState, expected: Expected) -> Judgement:
     if found.unasked and not found.local:
         reason = (
             "the gate's role logs in from here without its password (trust in pg_hba.conf, or an identity of the network): write "
@@ -80,7 +93,7 @@ def _lets_in(rule: LoginRule) -> bool:
     return rule.method == "trust" and "clientcert=verify-full" not in rule.options
 
 
-def _decided(before: tuple[LoginRule, ...], rule: LoginRule) -> bool:
+def decided(before: tuple[LoginRule, ...], rule: LoginRule) -> bool:
     """Whether an earlier line takes every connection that this one would: the first that matches decides."""
     return any(
         earlier.kind in (rule.kind, "local" if rule.kind == "local" else "host")
@@ -106,5 +119,6 @@ def _within(address: str, other: str) -> bool:
     return False
 
 
-def _own_host(address: str) -> bool:
+def own_host(address: str) -> bool:
+    """Whether an address of a rule means the server's own host; an empty one is a socket."""
     return address in ("", "samehost", "localhost", "::1/128") or address.startswith("127.")

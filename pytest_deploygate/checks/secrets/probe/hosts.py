@@ -1,0 +1,229 @@
+"""Look into all hosts side by side, each asked once. What they show is searched here and kept nowhere."""
+
+from __future__ import annotations
+
+import re
+import secrets as randomness
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from functools import partial
+
+from pytest_deploygate import redaction
+from pytest_deploygate.checks.hosts.section import Host, Hosts
+from pytest_deploygate.checks.secrets import formats
+from pytest_deploygate.checks.secrets.facts import Found, KeyState, Kind, Looked, Place, Search, Seen
+from pytest_deploygate.checks.secrets.probe import frames, processes, seeking
+from pytest_deploygate.checks.secrets.probe.commands import PROCESS_BYTES, commands
+from pytest_deploygate.checks.secrets.section import Secrets
+from pytest_deploygate.clients.host.asking import ask
+from pytest_deploygate.judging.silent_hosts import Failure
+
+#: Exit codes of `timeout`, and of a command that it had to kill.
+_TIMED_OUT = (124, 137)
+#: What `find` says, in the language that the script asks for.
+_CLOSED = re.compile(r"find: .?(/.*?)'?: Permission denied")
+_STATE = re.compile(r"([0-7]{1,4}) (\S+) (\S+) (/.*)")
+#: Kinds of processes that are hidden. Source: proc(5).
+_HIDEPID = re.compile(r"hidepid=(?!0|off)\w+")
+_KEPT_NAMES = 50
+#: Hosts that are searched at the same time: what each shows is held in memory.
+_AT_ONCE = 4
+_PACKED_PARTS = ("processes", "names", "files", "logs")
+
+
+def look(hosts: Hosts, secrets: Secrets) -> Search:
+    """Look for the inventory's secrets, and for formats, on every host. Why one did not answer is a value."""
+    known = {value: source for source, value in reversed(redaction.by_reference().items())}
+    weak = {source: why for value, source in known.items() if (why := seeking.weak(value))}
+    values = {source: value for value, source in known.items() if source not in weak}
+    rules = [
+        *([formats.read(formats.OWN)] if secrets.known_formats else []),
+        *([formats.read(secrets.rules)] if secrets.rules else []),
+    ]
+    key = secrets.fingerprint_key.reveal().encode() if secrets.fingerprint_key else randomness.token_bytes(32)
+    wanted = seeking.Wanted(values, rules, key)
+    with ThreadPoolExecutor(min(_AT_ONCE, hosts.at_once, len(hosts.servers)), "secrets") as pool:
+        seen = tuple(pool.map(partial(_look_into, secrets=secrets, wanted=wanted), hosts.servers))
+    return Search(
+        seen,
+        tuple(sorted(values)),
+        weak,
+        sum(len(some.usable) for some in rules),
+        tuple(why for some in rules for why in some.unusable),
+    )
+
+
+def _look_into(host: Host, secrets: Secrets, wanted: seeking.Wanted) -> Seen:
+    mark = randomness.token_hex(8)
+    paths = [key.path for key in secrets.key_files if not key.roles or set(key.roles) & set(host.roles)]
+    told = ask(host.connection, host.run_as, commands(secrets, paths, mark), secrets.timeout.total_seconds())
+    if isinstance(told, Failure):
+        return Seen(host.name, tuple(host.roles), failure=told)
+    parts = {name: frames.unpacked(told.parts.get(name)) for name in (*_PACKED_PARTS, "journal")}
+    running = processes.read(frames.frames(parts["processes"] or "", mark))
+    material = _Material(secrets, mark, parts)
+    found = [
+        *_in_processes(running, wanted),
+        *material.in_files(wanted),
+        *material.in_names(wanted),
+    ]
+    declared = list(_declared(told.parts.get("key_files", "")))
+    keys = {
+        state.path: state
+        for state in (*_states(told.parts.get("private_keys", "")), *(s for s in declared if s))
+    }
+    return Seen(
+        host.name,
+        tuple(host.roles),
+        _looked(told.parts, running, material, secrets),
+        tuple(found),
+        tuple(keys.values()),
+        tuple(path for path in paths if all(state is None or state.declared != path for state in declared)),
+    )
+
+
+def _in_processes(running: Sequence[processes.Process], wanted: seeking.Wanted) -> Iterator[Found]:
+    """Yield what stands in arguments and environments, without our own, and without the environments that ours came from."""
+    ancestors, ours = processes.lineage(running, processes.own())
+    for process in running:
+        if process.pid in ours:
+            continue
+        shown = [(Kind.ARGUMENTS, process.arguments)]
+        if process.pid not in ancestors:
+            shown.append((Kind.ENVIRONMENT, process.environment))
+        for kind, text in shown:
+            for match in seeking.search(wanted, text or "", ""):
+                name = seeking.without(wanted, _as_text(process.name))
+                place = Place(kind, name, None, process.pid, process.contained)
+                yield Found(match.what, match.ours, place, match.fingerprint)
+
+
+class _Material:
+    """What a host sent of its files: searched once, then only counts and places are left."""
+
+    def __init__(self, secrets: Secrets, mark: str, parts: Mapping[str, str | None]) -> None:
+        self._secrets = secrets
+        self._mark = mark
+        self._parts = parts
+        self.files: set[str] = set()
+        self.logs: set[str] = set()
+        self.names: list[str] = []
+        self.cut: list[str] = []
+        self.unread: list[str] = []
+        self.closed: list[str] = []
+        self._read_names()
+
+    def _frames(self, part: str) -> Iterator[frames.Frame]:
+        return frames.frames(self._parts[part] or "", self._mark)
+
+    def _ignored(self, path: str) -> bool:
+        return any(fnmatchcase(path, pattern) for pattern in self._secrets.ignored)
+
+    def _read_names(self) -> None:
+        for frame in self._frames("names"):
+            for line in frame.content.split("\n") if frame.kind == "N" else ():
+                if line.startswith("/"):
+                    self.names.append(line)
+                elif closed := _CLOSED.match(line):
+                    self.closed.append(_as_text(closed[1]))
+
+    def in_names(self, wanted: seeking.Wanted) -> Iterator[Found]:
+        """Yield what stands in names of files and folders."""
+        names = [name for name in dict.fromkeys(self.names) if not self._ignored(_as_text(name))]
+        for match in seeking.search(wanted, "\n".join(names), ""):
+            path = seeking.without(wanted, _as_text(names[match.line - 1]))
+            yield Found(match.what, match.ours, Place(Kind.NAME, path), match.fingerprint)
+
+    def in_files(self, wanted: seeking.Wanted) -> Iterator[Found]:
+        """Yield what stands in logs, and in files that everybody may read."""
+        for part, kind in (("logs", Kind.LOG), ("files", Kind.FILE), ("journal", Kind.JOURNAL)):
+            for frame in self._frames(part):
+                path = _as_text(frame.words)
+                if self._ignored(path) or (kind is Kind.FILE and self._is_log(path)):
+                    continue
+                if frame.kind == "U":
+                    self.unread.append(seeking.without(wanted, path))
+                elif frame.kind in "FLJ":
+                    yield from self._in(frame.content, path, kind, wanted)
+
+    def _is_log(self, path: str) -> bool:
+        return any(path.startswith(f"{folder.rstrip('/')}/") for folder in self._secrets.logs)
+
+    def _in(self, content: str, path: str, kind: Kind, wanted: seeking.Wanted) -> Iterator[Found]:
+        {Kind.FILE: self.files, Kind.LOG: self.logs}.get(kind, set()).add(path)
+        most = self._secrets.bytes_per_file
+        cut = len(content) > most
+        shown = seeking.without(wanted, path)
+        if cut:
+            self.cut.append(shown)
+            content = content[:most] if kind is Kind.FILE else content[-most:]
+        for match in seeking.search(wanted, content, path):
+            # Of a log only the end was sent, of the journal too: which line it is there is not known.
+            line = match.line if kind is Kind.FILE or (kind is Kind.LOG and not cut) else None
+            yield Found(match.what, match.ours, Place(kind, shown, line), match.fingerprint)
+
+    def ends(self, part: str) -> tuple[bool, bool]:
+        """Return whether a part reached the limit of size, and whether it reached that of time."""
+        codes = [
+            int(frame.words) for frame in self._frames(part) if frame.kind == "E" and frame.words.isdigit()
+        ]
+        whole = len(codes) == (2 if part == "names" else 1)
+        return not whole, any(code in _TIMED_OUT for code in codes)
+
+    def has(self, part: str) -> bool:
+        """Tell whether the host sent a part at all."""
+        return self._parts[part] is not None
+
+
+def _looked(
+    parts: Mapping[str, str], running: Sequence[processes.Process], material: _Material, secrets: Secrets
+) -> Looked:
+    there = parts.get("folders", "").split("\n")
+    sent = [part for part in _PACKED_PARTS if material.has(part)]
+    return Looked(
+        user=parts.get("user", ""),
+        processes=len(running),
+        hidden_arguments=sum(process.arguments is None for process in running),
+        hidden_environments=tuple(
+            Place(Kind.ENVIRONMENT, _as_text(process.name), pid=process.pid, contained=process.contained)
+            for process in running
+            if process.environment is None
+        ),
+        hidepid=parts.get("user") != "root" and _HIDEPID.search(parts.get("proc", "")) is not None,
+        files=len(material.files),
+        logs=len(material.logs),
+        names=len(material.names),
+        cut=(*material.cut, *(f"process {p.name} ({p.pid})" for p in running if _is_cut(p))),
+        unread=tuple(material.unread),
+        closed=tuple(dict.fromkeys(material.closed))[:_KEPT_NAMES],
+        missing=tuple(folder for folder in (*secrets.files, *secrets.logs) if folder not in there),
+        limited=tuple(part for part in sent if material.ends(part)[0]),
+        ended=tuple(part for part in sent if material.ends(part)[1]),
+        absent=tuple(part for part in _PACKED_PARTS if part not in sent),
+    )
+
+
+def _is_cut(process: processes.Process) -> bool:
+    return any(len(text or "") >= PROCESS_BYTES for text in (process.arguments, process.environment))
+
+
+def _states(text: str, declared: str | None = None) -> Iterator[KeyState]:
+    for line in text.split("\n"):
+        if state := _STATE.fullmatch(line):
+            yield KeyState(state[4], int(state[1], 8), state[2], state[3], declared)
+
+
+def _declared(text: str) -> Iterator[KeyState | None]:
+    """Yield the files of each entry of `key_files`; the entry stands before them."""
+    entry = None
+    for line in text.split("\n"):
+        if line.startswith("= "):
+            entry = line[2:]
+        else:
+            yield from _states(line, entry)
+
+
+def _as_text(path: str) -> str:
+    """Return a name of which each character is a byte as people read it."""
+    return path.encode("latin-1", errors="replace").decode(errors="replace")
