@@ -6,6 +6,7 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 from __future__ import annotations
 
 import contextlib
+import json
 import marshal
 import os
 import sys
@@ -307,6 +308,7 @@ def pytest_configure_node(node: object) -> None:
         reach.share(_silences(run.settings.out, run.id))
         node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
         node.workerinput["deploygate_whole"] = node.config.stash[_WHOLE]  # type: ignore[attr-defined]
+        node.workerinput[settings.LISTED] = json.dumps(run.settings.loaded.listed)  # type: ignore[attr-defined]
         node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
 
 

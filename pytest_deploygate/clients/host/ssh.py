@@ -9,10 +9,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import shlex
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from pytest_deploygate.files import sha256
 
@@ -24,12 +26,29 @@ _LONGEST_FOLDER = 72
 
 
 def options(host: str) -> dict[str, object]:
-    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options use another connection."""
+    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options use another connection.
+
+    `?ssh_extra_args=-J%20bastion` in the host's name adds arguments of ssh(1), which testinfra has no parameter for.
+    """
+    arguments = " ".join(filter(None, (_ALIVE, shlex.join(_extra(host)))))
     folder = _folder()
     if folder is None:
-        return {"ssh_extra_args": _ALIVE}
+        return {"ssh_extra_args": arguments}
     name = sha256(host.encode())[:16]
-    return {"ssh_extra_args": _ALIVE, "controlpath": str(folder / name), "controlpersist": _KEEP_S}
+    return {"ssh_extra_args": arguments, "controlpath": str(folder / name), "controlpersist": _KEEP_S}
+
+
+def _extra(host: str) -> list[str]:
+    """Return the further arguments of ssh, without those of a shared connection: it has ours."""
+    words = shlex.split(parse_qs(urlsplit(host).query).get("ssh_extra_args", [""])[0])
+    kept: list[str] = []
+    while words:
+        word = words.pop(0)
+        value = words.pop(0) if word == "-o" and words else word.removeprefix("-o")
+        if word.startswith("-o") and value.lower().startswith("control"):
+            continue
+        kept += [word, value] if word == "-o" else [word]
+    return kept
 
 
 @functools.cache

@@ -49,7 +49,7 @@ def _with_clear_clock(timeout: timedelta, host: Host, answer: Answer) -> Answer:
 
 
 def _ask(host: Host, timeout_s: float) -> Machine | Failure:
-    told = ask(host.connection, host.run_as, commands.COMMANDS, timeout_s)
+    told = ask(host.connection, host.run_as, commands.COMMANDS, timeout_s, host.run_as_password)
     return told if isinstance(told, Failure) else reading.machine(told.parts, told.asked_s, told.answered_s)
 
 
