@@ -35,6 +35,7 @@ from pytest_deploygate.session import (
     parameters,
     pytests_streams,
     scope,
+    servers,
     settings,
     shipped,
     suites,
@@ -89,6 +90,8 @@ def wake(config: pytest.Config) -> None:
     config.pluginmanager.register(pytests_streams, "deploygate-streams")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
+    if servers.wanted(config):
+        config.pluginmanager.register(servers, "deploygate-servers")
     config.stash[_SHOWS] = _asks_nothing(config)
     if recorded := getattr(config, "workerinput", {}).get("deploygate_run"):
         reach.share(_silences(found.out, recorded))

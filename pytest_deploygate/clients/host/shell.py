@@ -154,25 +154,26 @@ def shell(name: str, within_s: float = WITHIN_S, given: bytes = b"") -> Shell:
 def machine(name: str, within_s: float, run_as: str | None = None, password: bytes = b"") -> Any:
     """Return a testinfra `Host` for people's own tests, over the same connection, with the same limits and errors.
 
-    Its commands run as `run_as`. A host that cannot be reached, or whose sudo refuses, is CannotTell, not a failed test.
+    Its commands run as `run_as`; those that were run are in its backend's list `told`. A host that cannot be reached, or whose sudo refuses, is CannotTell, not a failed test.
     """
     place = name.partition("?")[0]
     with _accessing(place):
         own = _bounded(_backend(name), within_s, password)
-    run_there = own.run
+    run_there, told = own.run, list[str]()
 
     def run(command: str, *arguments: str, **options: Any) -> Any:
         with _accessing(place):
             done = run_there(command, *arguments, **options)
         if done.rc and own.sudo and (why := becoming.why_refused(_text(done.stderr_bytes))):
             raise CannotTell(f"{place}: {why}")
+        told.append(redact(f"{own.quote(command, *arguments)}: exit code {done.rc}"))
         return done
 
     def become(command: str, user: str | None) -> str:
         words, *given = becoming.as_user(command, user or "root", password=bool(password))
         return str(own.quote(words, *given))
 
-    own.run, own.get_sudo_command = run, become
+    own.run, own.get_sudo_command, own.told = run, become, told
     if run_as is not None:
         own.sudo, own.sudo_user = True, run_as
     found = testinfra.host.Host(own)
