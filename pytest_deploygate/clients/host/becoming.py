@@ -19,7 +19,7 @@ _AS_USER = (
 #: What sudo says, and what it means. Source: sudo(8), its messages in English.
 _SAID = (
     (
-        re.compile(r"incorrect password|no password was provided|Sorry, try again"),
+        re.compile(r"sudo: .*(incorrect password|no password was provided)|Sorry, try again"),
         "sudo refuses the password of `run_as_password`: it is the password of the user who logs in, not of `run_as`",
     ),
     (
@@ -27,16 +27,16 @@ _SAID = (
         "sudo asks for a password: allow the gate's user `sudo -n`, set `run_as_password`, or leave out `run_as`",
     ),
     (
-        re.compile(r"sudo: .*you must have a tty|no tty present"),
+        re.compile(r"sudo: .*(you must have a tty|no tty present)"),
         "sudo wants a terminal (`requiretty` in sudoers): switch that off for the gate's user",
     ),
     (
-        re.compile(r"not in the sudoers|is not allowed to (execute|run)|may not run sudo"),
+        re.compile(r"is not in the sudoers file|is not allowed to (execute|run) |may not run sudo on"),
         "sudo does not allow the gate's user to become `run_as`: add it to sudoers",
     ),
+    (re.compile(r"sudo: unknown user"), "sudo knows no user of the name in `run_as` there"),
     (re.compile(r"sudo: .*not found"), "it has no sudo: log in as the user of `run_as`, or install it"),
 )
-_OTHER = re.compile(r"sudo: .*")
 
 
 def as_user(script: str, user: str, *, password: bool) -> tuple[str, ...]:
@@ -50,11 +50,8 @@ def as_user(script: str, user: str, *, password: bool) -> tuple[str, ...]:
 
 def why_refused(errors: str) -> str:
     """Return why sudo did not run a command, from what it printed; empty if it was not sudo. A lecture is left out."""
-    said = _OTHER.search(errors)
-    if not said and "Sorry, try again" not in errors:
-        return ""
     for form, means in _SAID:
         if form.search(errors):
             return means
-    words = redact(said[0]) if said else ""
-    return f"sudo failed: {words.removeprefix('sudo: ')[:_MOST]}" if words else ""
+    words = redact(errors.partition("sudo: ")[2])
+    return f"sudo failed: {words[:_MOST]}" if words else ""
