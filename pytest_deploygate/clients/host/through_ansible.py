@@ -1,4 +1,8 @@
-"""Hosts that Ansible reaches: over testinfra's own connection if it has one, else with a command of Ansible's each time."""
+"""Hosts that only Ansible reaches: each command is one of Ansible's.
+
+testinfra would translate some hosts to connections of its own. Ours does that better (`checks.hosts.listing`): variables
+count before the environment, and no password is an argument of sshpass.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,6 @@ from typing import Any
 from testinfra.backend import parse_hostspec
 from testinfra.backend.ansible import AnsibleBackend
 
-from pytest_deploygate.clients.host import ssh
 from pytest_deploygate.model import CannotTell
 
 #: The first line of what Ansible prints for a command: `db1 | CHANGED | rc=0 >>`.
@@ -51,16 +54,4 @@ class Raw(AnsibleBackend):  # type: ignore[misc]  # testinfra has no types
 def backend(name: str) -> Any:
     """Return the testinfra backend for `ansible://HOST?ansible_inventory=FILE`."""
     host, options = parse_hostspec(name)
-    theirs = Raw(host, **{key: value for key, value in options.items() if key != "connection"})
-    found = None if theirs.force_ansible else theirs.ansible_runner.get_host(host)
-    return theirs if found is None else _shared(found.backend, name)
-
-
-def _shared(found: Any, name: str) -> Any:
-    """Let a connection over SSH be shared like all of ours, unless ansible.cfg says which."""
-    if found.NAME == "ssh" and not found.controlpath:
-        ours = ssh.options(name)
-        found.ssh_extra_args = " ".join(filter(None, (str(ours["ssh_extra_args"]), found.ssh_extra_args)))
-        found.controlpath = ours.get("controlpath")
-        found.controlpersist = ours.get("controlpersist", 0)
-    return found
+    return Raw(host, **{key: value for key, value in options.items() if key != "connection"})

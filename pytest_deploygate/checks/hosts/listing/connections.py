@@ -58,7 +58,7 @@ def of(host: Listed, defaults: Mapping[str, Any], asked: Ansible) -> dict[str, A
         found["connection"] = f"kubectl://{quote(address)}{_query(options)}"
     else:  # Ansible becomes the user by itself
         found.pop("run_as", None)
-        source = {"ansible_inventory": str(asked.inventory[0]), "force_ansible": "true"}
+        source = {"ansible_inventory": str(asked.inventory[0])}
         found["connection"] = f"ansible://{quote(host.name)}{_query(source)}"
     if "run_as" in found and password:
         found["run_as_password"] = str(password)
