@@ -81,6 +81,9 @@ def test_a_container_of_podman_with_busybox_alone(container):
     assert found.file_systems
     assert found.clock is not None
     assert found.machine_id is None
+    assert found.details.load is not None
+    assert found.details.listening == 0
+    assert "packages" in found.details.not_told
 
 
 def test_peoples_own_tests_in_a_container(container):

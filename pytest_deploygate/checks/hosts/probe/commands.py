@@ -20,6 +20,7 @@ COMMANDS = {
     "space": "$T df -P -k; echo ended $?",
     "inodes": "$T df -P -i; echo ended $?",
     "mounts": "cat /proc/mounts",
+    "devices": "cat /proc/self/mountinfo",
     "fstab": "cat /etc/fstab",
     "failed_mounts": (
         "[ -d /run/systemd/system ] && echo systemd && $T systemctl list-units --type=mount --state=failed --plain --no-legend && echo ."
@@ -32,5 +33,52 @@ COMMANDS = {
         "case $? in 0) echo no;; 1) echo yes;; esac; "
         "elif [ -e /etc/debian_version ]; then echo no; fi"
     ),
+    # What has no limit, and is in the evidence.
+    "login": "id -un",
+    "init": "cat /proc/1/comm",
+    "architecture": "uname -m",
+    "processor": "grep -m1 -E '^(model name|Model|Processor)' /proc/cpuinfo",
+    "virtualisation": "systemd-detect-virt || cat /sys/class/dmi/id/product_name",
+    "cgroup": "if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo v2; elif [ -d /sys/fs/cgroup ]; then echo v1; fi",
+    "kernels": "ls /lib/modules",
+    "load": "cat /proc/loadavg",
+    "pressure": "cat /proc/pressure/cpu /proc/pressure/memory /proc/pressure/io",
+    "vmstat": "grep ^oom_kill /proc/vmstat",
+    "open_files": "cat /proc/sys/fs/file-nr",
+    "open_files_limit": "echo $(ulimit -Sn) of $(ulimit -Hn)",
+    # States by their number: 0A listens, 01 is established. Source: include/net/tcp_states.h.
+    "sockets": (
+        "[ -r /proc/net/tcp ] && cat /proc/net/tcp /proc/net/tcp6 | "
+        """awk '{n[$4]++} END {print n["0A"] + 0, n["01"] + 0}'"""
+    ),
+    "conntrack": "cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max",
+    "addresses": "ip -o address || ifconfig",
+    "default_route": "ip route show default || route -n | grep ^0.0.0.0",
+    "name_servers": "grep ^nameserver /etc/resolv.conf",
+    "time_zone": "date '+%Z %z'",
+    "packages": (
+        "if command -v dpkg-query >/dev/null; then dpkg-query -W -f '\\n' | wc -l; "
+        "elif command -v rpm >/dev/null; then $T rpm -qa | wc -l; elif command -v apk >/dev/null; then apk info | wc -l; fi"
+    ),
+    "failed_units": (
+        "[ -d /run/systemd/system ] && echo systemd && $T systemctl list-units --state=failed --plain --no-legend && echo ."
+    ),
+    "arrays": "cat /proc/mdstat && echo .",
+    "security_module": (
+        "if command -v getenforce >/dev/null; then echo selinux $(getenforce); "
+        "elif [ -e /sys/module/apparmor/parameters/enabled ]; then echo apparmor $(cat /sys/module/apparmor/parameters/enabled); "
+        "else cat /sys/kernel/security/lsm; fi"
+    ),
+    "sshd": (
+        "$T sshd -T | grep -E '^(permitrootlogin|passwordauthentication|kbdinteractiveauthentication|permitemptypasswords"
+        "|pubkeyauthentication|allowtcpforwarding|x11forwarding|maxstartups|allowusers|allowgroups) '"
+    ),
+    "accounts": "grep -E '^[^:]*:[^:]*:0:' /etc/passwd",
+    "logged_in": "who >/dev/null && who | wc -l",
+    "kernel_settings": (
+        "cd /proc/sys && grep . vm/swappiness vm/overcommit_memory vm/max_map_count net/core/somaxconn "
+        "net/ipv4/ip_local_port_range net/ipv4/tcp_max_syn_backlog kernel/pid_max fs/file-max fs/aio-max-nr"
+    ),
+    "huge_pages": "cat /sys/kernel/mm/transparent_hugepage/enabled",
     "clock_after": CLOCK,
 }
