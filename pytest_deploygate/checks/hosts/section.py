@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_deploygate.fields.types import (
     Duration,
@@ -23,6 +23,11 @@ from pytest_deploygate.problems import nearest
 
 #: Connections over which a password can be given to sudo.
 _WITH_SUDO = ("ssh://", "local://")
+#: testinfra's kinds of connection.
+_KINDS = (
+    "ansible", "chroot", "docker", "kubectl", "local", "lxc", "openshift", "paramiko", "podman", "safe-ssh", "salt", "ssh",
+    "winrm",
+)  # fmt: skip
 #: In `expected`: all hosts, of whichever role.
 ALL = "all"
 
@@ -44,6 +49,18 @@ class Host(Section):
         default=None,
         description="password that sudo asks for, as a reference; sudo reads it from its standard input",
     )
+
+    @field_validator("connection")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        kind, sign, _ = value.partition("://")
+        if sign and kind not in _KINDS:
+            raise ValueError(f"no kind of connection is named {kind!r}{nearest(kind, _KINDS)}")
+        if not sign and not value.isdigit():  # a number stands for a value that is not there yet
+            raise ValueError(
+                f"{value!r} does not say how the host is reached; write for example ssh://{value}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _password_for_sudo(self) -> Self:
