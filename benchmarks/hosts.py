@@ -1,7 +1,8 @@
 """Facts of many servers: our one script per host against one command per fact, as plain testinfra asks.
 
     python benchmarks/hosts.py                       # 50 servers
-    python benchmarks/hosts.py --names 20            # each asked under 20 names: 1,000 hosts
+    python benchmarks/hosts.py --names 20            # each asked under 20 names: 1,000 hosts over 50 connections
+    python benchmarks/hosts.py --names 20 --logins   # … each name with a login of its own
     python benchmarks/hosts.py --silent 1            # one more that never answers
 
 The servers are sshd processes on loopback with keys of their own, which share the processors with us; the login is
@@ -148,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--servers", type=int, default=50)
     parser.add_argument("--names", type=int, default=1, help="ask each server under so many names")
+    parser.add_argument("--logins", action="store_true", help="log in for each name")
     parser.add_argument("--silent", type=int, default=0, help="so many more that never answer")
     parser.add_argument("--timeout", default="20s")
     parser.add_argument("--at-once", type=int, default=16)
@@ -157,7 +159,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, silent(said.silent) as quiet:
         folder = Path(temporary)
         with serving(folder, said.servers) as connections:
-            names = [f"{place}&name={n}" if n else place for n in range(said.names) for place in connections]
+            each = "&name={}" if said.logins else ""
+            names = [f"{place}{each.format(n)}" for n in range(said.names) for place in connections]
             mine, answered = ours([*names, *quiet], said.timeout, said.at_once)
             theirs = plain(connections[: said.plain], facts) if said.plain else None
     hosts = len(names) + len(quiet)

@@ -179,6 +179,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "disruptive: disrupts the platform; runs only with --allow-disruptive=NAME"
     )
+    config.addinivalue_line(
+        "markers",
+        "hosts(role, ...): servers of the inventory, by role or name, that a test with `host` runs on",
+    )
     config.addinivalue_line("markers", "alone: must not be disturbed (load); no other test runs meanwhile")
     if config.option.help or config.option.version:
         return

@@ -197,7 +197,13 @@ class Section(BaseModel):
 
 
 class InventoryKeys(Section):
-    """What a subject adds to the inventory itself: each field is a top-level key of the file."""
+    """What a subject adds to the inventory itself: each field is a top-level key of the file.
+
+    `listed` has the fields whose section may have its entries from elsewhere (an Ansible inventory), each with the
+    section's key that says where. The subject's module `listing` asks there when a run begins (`inventory.listing`).
+    """
+
+    listed: ClassVar[Mapping[str, str]] = {}
 
 
 class DatabaseKeys(Section):

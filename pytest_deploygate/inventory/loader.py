@@ -16,6 +16,7 @@ from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import bounded, sha256, yaml
+from pytest_deploygate.inventory import listing
 from pytest_deploygate.inventory.models import Inventory, composed
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
@@ -76,7 +77,8 @@ class InventoryError(Exception):
 class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 
-    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written.
+    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written. `listed` is
+    what its sections have from elsewhere, for other processes of the same run; the same holds for it.
     """
 
     inventory: Inventory
@@ -84,6 +86,7 @@ class Loaded:
     sha256: str
     notes: tuple[Problem, ...] = ()
     values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    listed: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def available(root: Path) -> list[str]:
@@ -125,8 +128,13 @@ def _in_other_folder(root: Path) -> str:
     return "; inventories/ is empty"
 
 
-def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
+def load(
+    name: str, root: Path, missing: list[str] | None = None, *, told: Mapping[str, Any] | None = None
+) -> Loaded:
     """Read the inventory named by `--inventory`. Raises InventoryError with every problem found.
+
+    With `told`, entries that sections have from elsewhere are asked for (`inventory.listing`), except those that it has:
+    `{}` in a run, or what another process of the same run has listed. Without it such sections stay without entries.
 
     With a list `missing`, missing secrets and lab values are added to it instead, so that a plan can be made before
     they exist. Such an inventory must not be used to connect to anything.
@@ -149,9 +157,16 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
             inventory = composed().model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
+    found: dict[str, Any] = {}
+    if told is not None:
+        try:
+            inventory, found = listing.complete(inventory, told)
+        except listing.ListingError as error:
+            text = f"{_path(error.location)}: {error}"
+            raise InventoryError([Problem(shown, _line(document, error.location), text)]) from None
     former.sort(key=lambda key: key.line)
     notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
-    return Loaded(inventory, path, sha256(raw), notes, tuple(values))
+    return Loaded(inventory, path, sha256(raw), notes, (*values, *listing.values(found)), found)
 
 
 def _weak_secrets(document: yaml.Mapping, shown: str) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ This module is registered as a pytest plugin by `wake`, with the modules of `fix
 from __future__ import annotations
 
 import contextlib
+import json
 import marshal
 import os
 import sys
@@ -34,6 +35,7 @@ from pytest_deploygate.session import (
     parameters,
     pytests_streams,
     scope,
+    servers,
     settings,
     shipped,
     suites,
@@ -88,6 +90,8 @@ def wake(config: pytest.Config) -> None:
     config.pluginmanager.register(pytests_streams, "deploygate-streams")
     for name, plugin in fixtures.plugins():
         config.pluginmanager.register(plugin, name)
+    if servers.wanted(config):
+        config.pluginmanager.register(servers, "deploygate-servers")
     config.stash[_SHOWS] = _asks_nothing(config)
     if recorded := getattr(config, "workerinput", {}).get("deploygate_run"):
         reach.share(_silences(found.out, recorded))
@@ -307,6 +311,7 @@ def pytest_configure_node(node: object) -> None:
         reach.share(_silences(run.settings.out, run.id))
         node.workerinput["deploygate_run"] = run.id  # type: ignore[attr-defined]
         node.workerinput["deploygate_whole"] = node.config.stash[_WHOLE]  # type: ignore[attr-defined]
+        node.workerinput[settings.LISTED] = json.dumps(run.settings.loaded.listed)  # type: ignore[attr-defined]
         node.workerinput["deploygate_kept"] = sorted(run.kept)  # type: ignore[attr-defined]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,7 +135,7 @@ def read(config: pytest.Config) -> Settings:
     # Git looks for changed files while the inventory is read.
     status = None if tree is None or hasattr(config, "workerinput") else git.Asked(tree)
     try:
-        loaded = _loaded(str(config.getoption("deploygate_inventory")), root, branch)
+        loaded = _loaded(str(config.getoption("deploygate_inventory")), root, branch, _told(config))
         ours = checklist_parser.load(shipped.checklist())
         functions = suites.functions_of(config)
         bound = {item for function in functions for item in function.items}
@@ -213,11 +215,21 @@ def read(config: pytest.Config) -> Settings:
     return replace(settings, remarks=said)
 
 
-def _loaded(name: str, root: Path, branch: Base | None) -> Loaded:
+def _loaded(name: str, root: Path, branch: Base | None, told: Mapping[str, Any]) -> Loaded:
     """Load the inventory; that of the branch, if one is run."""
     if branch is None or "/" not in name:
-        return load(name, root)
-    return load(str(branch.kept(Path(name).expanduser())), root)
+        return load(name, root, told=told)
+    return load(str(branch.kept(Path(name).expanduser())), root, told=told)
+
+
+#: Key of a worker's input: what the controller has listed, as JSON.
+LISTED = "deploygate_listed"
+
+
+def _told(config: pytest.Config) -> Mapping[str, Any]:
+    """Return what the controller of this worker (pytest-xdist) has listed: all processes must collect the same tests."""
+    found: Mapping[str, Any] = json.loads(getattr(config, "workerinput", {}).get(LISTED, "{}"))
+    return found
 
 
 def _proposed(

@@ -55,9 +55,55 @@ class Offset:
         return (self.high_s - self.low_s) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What has no limit, and is in the evidence for people. `not_told` are the names of those that the host cannot tell.
+
+    `pressure_percent` is the share of the last 10 s in which something waited for processors, memory and disks. Of `sshd` are
+    the settings that bear on access, as `sshd -T` prints them (for root only). `conntrack` is used of all.
+    """
+
+    login: str | None = None
+    init: str | None = None
+    architecture: str | None = None
+    processor: str | None = None
+    virtualisation: str | None = None
+    cgroup: str | None = None
+    newest_kernel: str | None = None
+    load: tuple[float, ...] | None = None
+    pressure_percent: tuple[float, ...] | None = None
+    processes: int | None = None
+    memory_available_kb: int | None = None
+    swap_kb: int | None = None
+    swap_free_kb: int | None = None
+    out_of_memory_kills: int | None = None
+    open_files: int | None = None
+    open_files_limit: str | None = None
+    listening: int | None = None
+    established: int | None = None
+    conntrack: tuple[int, ...] | None = None
+    addresses: tuple[str, ...] | None = None
+    default_route: str | None = None
+    name_servers: tuple[str, ...] | None = None
+    time_zone: str | None = None
+    packages: int | None = None
+    failed_units: tuple[str, ...] | None = None
+    degraded_arrays: tuple[str, ...] | None = None
+    security_module: str | None = None
+    sshd: tuple[str, ...] | None = None
+    accounts_of_root: tuple[str, ...] | None = None
+    logged_in: int | None = None
+    kernel_settings: tuple[str, ...] | None = None
+    huge_pages: str | None = None
+    not_told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
-    """What one host says of itself. `systemd_silent`: it has systemd, which did not list its failed mounts."""
+    """What one host says of itself. `systemd_silent`: it has systemd, which did not list its failed mounts.
+
+    `not_looked_at` are mounts that `df` may not look at.
+    """
 
     boot_id: str | None = None
     machine_id: str | None = None
@@ -77,6 +123,8 @@ class Machine:
     clock_synchronised: bool | None = None
     since_boot_s: float | None = None
     reboot_pending: bool | None = None
+    not_looked_at: tuple[str, ...] = ()
+    details: Details = Details()
 
 
 @dataclass(frozen=True)

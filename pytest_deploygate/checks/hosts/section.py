@@ -1,14 +1,31 @@
 """The inventory's `hosts` section: the servers of the platform and what each must be like."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
+from pytest_deploygate.fields.types import (
+    Duration,
+    ExistingPath,
+    Given,
+    InventoryKeys,
+    SecretReference,
+    Section,
+    Size,
+    Text,
+)
 from pytest_deploygate.problems import nearest
 
+#: Connections over which a password can be given to sudo.
+_WITH_SUDO = ("ssh://", "local://")
+#: testinfra's kinds of connection.
+_KINDS = (
+    "ansible", "chroot", "docker", "kubectl", "local", "lxc", "openshift", "paramiko", "podman", "safe-ssh", "salt", "ssh",
+    "winrm",
+)  # fmt: skip
 #: In `expected`: all hosts, of whichever role.
 ALL = "all"
 
@@ -25,9 +42,75 @@ class Host(Section):
         default=None,
         description="what fails as one: availability zone, rack or data centre; a host without one counts as unknown",
     )
-    run_as: str | None = Field(
-        default=None, description="OS user to run the commands as, with runuser or `sudo -n`"
+    run_as: str | None = Field(default=None, description="OS user to run the commands as, with su or sudo")
+    run_as_password: SecretReference | None = Field(
+        default=None,
+        description="password that sudo asks for, as a reference; sudo reads it from its standard input",
     )
+
+    @field_validator("connection")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        kind, sign, _ = value.partition("://")
+        if sign and kind not in _KINDS:
+            raise ValueError(f"no kind of connection is named {kind!r}{nearest(kind, _KINDS)}")
+        if not sign and not value.isdigit():  # a number stands for a value that is not there yet
+            raise ValueError(
+                f"{value!r} does not say how the host is reached; write for example ssh://{value}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _password_for_sudo(self) -> Self:
+        if self.run_as_password is None:
+            return self
+        if self.run_as is None:
+            raise ValueError(
+                "run_as_password is for sudo: set `run_as` to the user to become, for example `root`"
+            )
+        if not self.connection.startswith(_WITH_SUDO):
+            raise ValueError(
+                f"run_as_password works over {' and '.join(_WITH_SUDO)}; for a container name its user in the connection, "
+                "for example `podman://root@web`"
+            )
+        return self
+
+
+def _as_list(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Ansible(Section):
+    """An Ansible inventory that lists the servers. Ansible's own program reads it when a run begins.
+
+    A server's roles are its groups; how it is reached is in its variables (`ansible_host`, `ansible_user`, …).
+    """
+
+    inventory: Annotated[
+        list[ExistingPath],
+        BeforeValidator(_as_list),
+        WithJsonSchema(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+        ),
+    ] = Field(min_length=1, description="file, script or folder, as for `ansible -i`; or a list of them")
+    pattern: str = Field(
+        default="all",
+        min_length=1,
+        pattern="^[^-]",
+        description="hosts and groups as Ansible writes them, for example `web:&production`",
+    )
+    limit: str | None = Field(
+        default=None, min_length=1, description="further pattern, as for `ansible --limit`"
+    )
+    vault_password: SecretReference | None = Field(
+        default=None, description="password of Ansible Vault, as a reference"
+    )
+    failure_domain: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_]\w*$",
+        description="name of the variable that holds a server's failure domain, for example `zone`",
+    )
+    timeout: Duration = Field(default=timedelta(seconds=60), description="for each program of Ansible")
 
 
 class Requirements(Section):
@@ -88,7 +171,10 @@ class Requirements(Section):
 class Hosts(Section):
     """The servers of the platform."""
 
-    servers: list[Host] = Field(min_length=1, description="the servers")
+    servers: list[Host] = Field(default=[], description="the servers")
+    ansible: Ansible | None = Field(
+        default=None, description="Ansible inventory that lists the servers, instead of `servers`"
+    )
     expected: dict[str, int] = Field(
         default={},
         description=f"number of servers by role, for example `{{{ALL}: 4, database: 3}}`; `{ALL}` counts every server",
@@ -118,20 +204,44 @@ class Hosts(Section):
     at_once: int = Field(default=16, ge=1, le=200, description="number of servers asked at the same time")
     require: Requirements = Field(default=Requirements(), description="what each server must be like")
 
+    @property
+    def roles(self) -> list[str]:
+        """The roles of all servers."""
+        return sorted({role for host in self.servers for role in host.roles})
+
+    def listing(self, servers: Sequence[Host]) -> Self:
+        """Return the section with the servers that its Ansible inventory lists. Raises ValueError."""
+        return _checked(self.model_copy(update={"servers": list(servers)}))
+
     @model_validator(mode="after")
     def _names_and_roles(self) -> Self:
-        for name, times in Counter(host.name for host in self.servers).items():
-            if times > 1:
-                raise ValueError(f"{times} servers are named {name!r}; each name must be unique")
-        roles = {role for host in self.servers for role in host.roles}
-        for role in self.expected:
-            if role not in {*roles, ALL}:
-                raise ValueError(f"expected: no server has the role {role!r}{nearest(role, [*roles, ALL])}")
-        return self
+        if self.ansible is not None:
+            if self.servers:
+                raise ValueError("set either `servers` or `ansible`; an Ansible inventory lists all servers")
+            return self  # they are listed when a run begins
+        if not self.servers:
+            raise ValueError("name the `servers`, or an `ansible` inventory that lists them")
+        return _checked(self)
+
+
+_H = TypeVar("_H", bound=Hosts)
+
+
+def _checked(hosts: _H) -> _H:
+    for name, times in Counter(host.name for host in hosts.servers).items():
+        if times > 1:
+            raise ValueError(f"{times} servers are named {name!r}; each name must be unique")
+    known = [*hosts.roles, ALL]
+    for role in hosts.expected:
+        if role not in known:
+            raise ValueError(f"expected: no server has the role {role!r}{nearest(role, known)}")
+    return hosts
 
 
 class Keys(InventoryKeys):
     """The key `hosts`."""
+
+    listed: ClassVar[Mapping[str, str]] = {"hosts": "ansible"}
 
     hosts: Annotated[
         Hosts | None,

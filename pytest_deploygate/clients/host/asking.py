@@ -8,15 +8,14 @@ import time
 from collections.abc import Mapping
 
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.host import batch
+from pytest_deploygate.clients.host import batch, becoming
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import Secret, redact
 
 _MOST = 200
-_SUDO_ASKS = re.compile(r"sudo:.*(password is required|terminal is required|askpass)")
 #: What ssh and sudo say, and what it means. The first that is found counts.
 _CAUSES = (
     (
@@ -61,23 +60,30 @@ class Told:
     answered_s: float
 
 
-def ask(connection: str, run_as: str | None, commands: Mapping[str, str], timeout_s: float) -> Told | Failure:
-    """Run the commands of a POSIX shell on a testinfra host, as another user if one is given."""
+def ask(
+    connection: str,
+    run_as: str | None,
+    commands: Mapping[str, str],
+    timeout_s: float,
+    password: Secret | None = None,
+) -> Told | Failure:
+    """Run the commands of a POSIX shell on a testinfra host, as another user if one is given.
+
+    `password` is what sudo asks for.
+    """
     mark = secrets.token_hex(8)
     began, asked_s = time.monotonic(), time.time()
     try:
-        run = shell(connection, timeout_s)
-        code, output, errors = run(*_command(batch.script(mark, commands), run_as))
+        given = f"{password.reveal()}\n".encode() if password else b""
+        run = shell(connection, timeout_s, given)
+        code, output, errors = run(*_command(batch.script(mark, commands), run_as, password))
     except CannotTell as error:
         return _failure(str(error), time.monotonic() - began, timeout_s)
     answered_s = asked_s + time.monotonic() - began
     answered = batch.parts(output, mark)
     if not answered.began:
-        if _SUDO_ASKS.search(errors):
-            return Failure(
-                Cause.LOGIN,
-                "sudo asks for a password: allow the gate's user `sudo -n`, or leave out `run_as`",
-            )
+        if why := becoming.why_refused(errors):
+            return Failure(Cause.LOGIN, why)
         said = errors or answered.before or f"exit code {code}"
         return Failure(
             Cause.ANSWER, f"it has no POSIX shell, or runs another program instead: {_short(said)}"
@@ -88,16 +94,11 @@ def ask(connection: str, run_as: str | None, commands: Mapping[str, str], timeou
     return Told(answered.parts, asked_s, answered_s)
 
 
-def _command(script: str, user: str | None) -> tuple[str, ...]:
+def _command(script: str, user: str | None, password: Secret | None) -> tuple[str, ...]:
     """Return the shell command that runs a script, as another user if one is given, and its arguments."""
     if user is None:
         return "sh -c %s", script
-    as_user = (
-        'if [ "$(id -un)" = %s ]; then exec sh -c %s; '
-        'elif [ "$(id -u)" = 0 ]; then exec su -s /bin/sh %s -c %s; '
-        "else exec sudo -n -u %s -- sh -c %s; fi"
-    )
-    return as_user, *(user, script) * 3
+    return becoming.as_user(script, user, password=password is not None)
 
 
 def _failure(said: str, took_s: float, timeout_s: float) -> Failure:

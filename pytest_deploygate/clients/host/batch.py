@@ -20,13 +20,16 @@ _EACH_S = 5
 def script(mark: str, commands: Mapping[str, str]) -> str:
     """Return the script, which prints `MARK NAME` before the output of each command.
 
-    `$T` in a command stands for `timeout` with its limit, or for nothing on a host that has none.
+    `$T` in a command stands for `timeout` with its limit, or for nothing on a host that has none. `line FILE` prints the
+    first line of a file without a process of its own, which `cat` would need. Not for /proc/sys: a shell reads byte by
+    byte, and most files there end after the first read.
     """
     lines = [
         # Messages and numbers in their C form; the directories of system tools; nothing is read from a terminal.
         "LC_ALL=C; LANG=C; export LC_ALL LANG; PATH=$PATH:/usr/sbin:/sbin; exec </dev/null",
         f"T=; if timeout {_EACH_S} true 2>/dev/null; then T='timeout {_EACH_S}'; fi",
         f"say() {{ echo; echo {shlex.quote(mark)} $1; }}",
+        """line() { IFS= read -r L <"$1" && printf '%s\\n' "$L"; }""",
         f"say {BEGIN}",
     ]
     lines += [f"say {name}; {{ {command}; }} 2>/dev/null" for name, command in commands.items()]

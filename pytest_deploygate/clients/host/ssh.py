@@ -9,27 +9,55 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import itertools
+import shlex
 import shutil
-import subprocess
+import socket
+import struct
 import tempfile
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from pytest_deploygate.files import sha256
 
 #: A host that is silent for 15 s is considered down; ssh then exits with 255.
 _ALIVE = "-o BatchMode=yes -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 _KEEP_S = 30
+#: Each open connection is a process. Beyond this number they end sooner, so that a large fleet does not fill our memory.
+_MANY = 100
+_KEEP_OF_MANY_S = 3
+_numbers = itertools.count()
+#: Requests to the process that holds a connection, which ends with it. Source: OpenSSH's PROTOCOL.mux.
+_HELLO, _VERSION, _TERMINATE = 1, 4, 0x10000005
 #: A socket's path is at most 107 bytes, of which ssh takes 17 more while it connects.
 _LONGEST_FOLDER = 72
 
 
 def options(host: str) -> dict[str, object]:
-    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options use another connection."""
+    """Return the arguments that testinfra's `get_host` takes for an ssh host; other options use another connection.
+
+    `?ssh_extra_args=-J%20bastion` in the host's name adds arguments of ssh(1), which testinfra has no parameter for.
+    """
+    arguments = " ".join(filter(None, (_ALIVE, shlex.join(_extra(host)))))
     folder = _folder()
     if folder is None:
-        return {"ssh_extra_args": _ALIVE}
+        return {"ssh_extra_args": arguments}
     name = sha256(host.encode())[:16]
-    return {"ssh_extra_args": _ALIVE, "controlpath": str(folder / name), "controlpersist": _KEEP_S}
+    keep_s = _KEEP_S if next(_numbers) < _MANY else _KEEP_OF_MANY_S
+    return {"ssh_extra_args": arguments, "controlpath": str(folder / name), "controlpersist": keep_s}
+
+
+def _extra(host: str) -> list[str]:
+    """Return the further arguments of ssh, without those of a shared connection: it has ours."""
+    words = shlex.split(parse_qs(urlsplit(host).query).get("ssh_extra_args", [""])[0])
+    kept: list[str] = []
+    while words:
+        word = words.pop(0)
+        value = words.pop(0) if word == "-o" and words else word.removeprefix("-o")
+        if word.startswith("-o") and value.lower().startswith("control"):
+            continue
+        kept += [word, value] if word == "-o" else [word]
+    return kept
 
 
 @functools.cache
@@ -41,9 +69,12 @@ def _folder() -> Path | None:
 
 
 def _end(folder: Path) -> None:
-    """Close the open connections."""
-    for socket in folder.iterdir():
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "none"]
-            subprocess.run(command, capture_output=True, check=False, timeout=5)
+    """Close the open connections. `ssh -O exit` does the same with a process for each."""
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as holder:
+            holder.settimeout(1.0)
+            holder.connect(str(path))
+            holder.sendall(struct.pack(">6I", 8, _HELLO, _VERSION, 8, _TERMINATE, 0))
+            while holder.recv(1024):
+                pass
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from pytest_deploygate.checks.hosts import judge
-from pytest_deploygate.checks.hosts.facts import Answer, FileSystem, Fleet, Machine, Offset
+from pytest_deploygate.checks.hosts.facts import Answer, Details, FileSystem, Fleet, Machine, Offset
 from pytest_deploygate.checks.hosts.section import Hosts
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
 from pytest_deploygate.model import Judgement, Verdict
@@ -124,6 +124,7 @@ UNKNOWN = {
     "a clock known too vaguely": ({"clock": Offset(-0.5, 1.5)}, {}),
     "boot id": ({"boot_id": None}, {}),
     "inodes": ({"inodes_told": False}, {}),
+    "a mount that df may not look at": ({"not_looked_at": ("/home/ann/remote",)}, {}),
     "failed mounts": ({"failed_mounts": None, "systemd_silent": True}, {}),
 }
 
@@ -160,6 +161,10 @@ NEIGHBOURS = {
     "a read-only file system that is full": (
         {"file_systems": (ROOT, FileSystem("/image", "ext4", 10, 0, read_only=True))},
         {},
+    ),
+    "a mount that df may not look at, and that is ignored": (
+        {"not_looked_at": ("/mnt/iso",)},
+        {"ignored_mounts": ["/mnt/iso"]},
     ),
     "btrfs does not count inodes": ({"file_systems": (replace(ROOT, inodes=None, free_inodes=None),)}, {}),
     "a restart is pending, and may be": ({"reboot_pending": True}, {}),
@@ -238,6 +243,30 @@ def test_servers_missing_from_the_inventory_are_counted():
 def test_the_same_instance_under_two_boot_ids():
     measured = fleet(machine(1), machine(2, instance_id="i-1"), machine(3, instance_id="i-1"))
     assert "the same instance (i-1)" in judged(measured).reason
+
+
+def test_a_machine_id_that_cannot_be_read_is_said():
+    """Alpine has none: nobody can tell whether such a host is a copy of another one."""
+    judgement = judged(healthy(machine_id=None))
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.notes == (
+        "host3: no machine id can be read, so it is not known whether it is a copy of another server",
+    )
+
+
+NOTES = {
+    "failed units: nginx.service": {"failed_units": ("nginx.service",)},
+    "a disk is missing in md0": {"degraded_arrays": ("md0",)},
+    "kernel 6.1.0-20-amd64 is installed, 6.1.0-18-amd64 runs": {"newest_kernel": "6.1.0-20-amd64"},
+    "the kernel ended 2 processes for want of memory": {"out_of_memory_kills": 2},
+}
+
+
+@pytest.mark.parametrize(("says", "details"), NOTES.items(), ids=NOTES)
+def test_what_people_should_look_at_is_a_note(says, details):
+    judgement = judged(healthy(details=Details(**details)))
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.notes[0].startswith(f"host3: {says}")
 
 
 def test_a_clock_that_no_time_server_sets_is_a_note():

@@ -61,6 +61,31 @@ def test_what_fstab_asks_for_and_is_not_there():
     assert read(mounts=MOUNTS, fstab=FSTAB).not_mounted == ("/backup",)
 
 
+MOUNTINFO = r"""1 0 8:1 / / rw - ext4 /dev/sda1 rw
+2 1 0:5 / /proc rw - proc proc rw
+3 1 0:20 / /run rw - tmpfs tmpfs rw
+4 1 8:17 / /var/lib/my\040data rw - xfs /dev/sdb1 rw
+5 1 0:44 / /home/ann/remote rw - fuse.sshfs ann@files: rw
+6 1 0:45 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
+7 1 0:20 /lock /srv/lock rw - tmpfs tmpfs rw
+8 1 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw
+"""
+MORE_MOUNTS = (
+    MOUNTS
+    + """ann@files: /home/ann/remote fuse.sshfs rw 0 0
+overlay /var/lib/docker/overlay2/x/merged overlay rw 0 0
+tmpfs /srv/lock tmpfs rw 0 0
+"""
+)
+
+
+@pytest.mark.parametrize(("ended", "hidden"), [("0", ()), ("1", ("/home/ann/remote",)), ("124", ())])
+def test_mounts_that_df_may_not_look_at(ended, hidden):
+    """It leaves them out and exits with 1; another name of a device that it printed is none of them."""
+    space = DF.replace("ended 0", f"ended {ended}")
+    assert read(mounts=MORE_MOUNTS, space=space, devices=MOUNTINFO).not_looked_at == hidden
+
+
 def test_a_host_without_fstab_asks_for_nothing():
     assert read(mounts=MOUNTS).not_mounted == ()
 

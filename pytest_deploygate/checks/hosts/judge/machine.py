@@ -7,6 +7,7 @@ import re
 from pytest_deploygate.checks.hosts.facts import Answer, FileSystem, Machine
 from pytest_deploygate.checks.hosts.section import Requirements
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.silent_hosts import listed
 from pytest_deploygate.model import Reading
 
 _KB = 1024
@@ -23,6 +24,7 @@ def judge(answer: Answer, require: Requirements, found: Collector) -> None:
     _file_systems(answer.name, machine, require, found)
     _clock(answer.name, machine, require, found)
     _start(answer.name, machine, require, found)
+    _worth_a_note(answer.name, machine, found)
 
 
 def _unknown(name: str, what: str, found: Collector) -> None:
@@ -96,6 +98,13 @@ def _file_systems(name: str, machine: Machine, require: Requirements, found: Col
         _unknown(name, "how many inodes are free", found)
     if machine.systemd_silent:
         _unknown(name, "which mounts systemd failed to make", found)
+    hidden = [mount for mount in machine.not_looked_at if mount not in require.ignored_mounts]
+    if hidden:
+        found.unknown(
+            f"the space of {listed(hidden)} cannot be read there: set `run_as` to a user who may look at it, or add it to "
+            "`ignored_mounts`",
+            where=name,
+        )
     if judged:
         _least(name, judged, require, found)
     for each in judged:
@@ -196,3 +205,22 @@ def _start(name: str, machine: Machine, require: Requirements, found: Collector)
             found.note(text, where=name)
         else:
             found.wrong(f"{text}: restart it before the migration", where=name)
+
+
+def _worth_a_note(name: str, machine: Machine, found: Collector) -> None:
+    """Add what people should look at although the section has no limit for it."""
+    told = machine.details
+    if told.failed_units:
+        found.note(f"failed units: {listed(told.failed_units)} (`systemctl --failed`)", where=name)
+    if told.degraded_arrays:
+        found.note(
+            f"a disk is missing in {listed(told.degraded_arrays)} (`cat /proc/mdstat`): replace it",
+            where=name,
+        )
+    if machine.kernel and told.newest_kernel and machine.kernel != told.newest_kernel:
+        found.note(f"kernel {told.newest_kernel} is installed, {machine.kernel} runs", where=name)
+    if told.out_of_memory_kills:
+        found.note(
+            f"the kernel ended {told.out_of_memory_kills} processes for want of memory since the start (`dmesg`)",
+            where=name,
+        )

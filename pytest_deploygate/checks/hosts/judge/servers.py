@@ -127,6 +127,12 @@ def _distinct(there: Sequence[Answer], some_missing: bool, criterion: Hosts, fou
                 f"{' and '.join(names)} are copies of one image (same machine id): empty /etc/machine-id on the copy and "
                 "restart it"
             )
+    nameless = [a.name for a in there if a.machine and a.machine.machine_id is None]
+    if nameless and len(there) > 1:
+        found.note(
+            "no machine id can be read, so it is not known whether it is a copy of another server",
+            where=listed(nameless),
+        )
     if enough is False:
         found.wrong(f"{least} distinct machines, at least {criterion.machines} are required")
     elif enough is None:

@@ -16,8 +16,8 @@ from pytest_deploygate.clients.host.shell import Shell, shell
 from pytest_deploygate.judging.silent_hosts import Failure
 from pytest_deploygate.model import CannotTell
 
-#: A clock's offset that is known within this is clear enough.
-_CLEAR_S = 0.2
+#: A clock's offset that is known within this is clear enough: that of a good clock is then within 0.8 s, for sure.
+_CLEAR_S = 0.4
 #: How often it is asked for again at most, over the connection that is open by then; on a busy machine some are quick.
 _MORE = 10
 _CLOCKS_AT_ONCE = 3
@@ -49,7 +49,7 @@ def _with_clear_clock(timeout: timedelta, host: Host, answer: Answer) -> Answer:
 
 
 def _ask(host: Host, timeout_s: float) -> Machine | Failure:
-    told = ask(host.connection, host.run_as, commands.COMMANDS, timeout_s)
+    told = ask(host.connection, host.run_as, commands.COMMANDS, timeout_s, host.run_as_password)
     return told if isinstance(told, Failure) else reading.machine(told.parts, told.asked_s, told.answered_s)
 
 

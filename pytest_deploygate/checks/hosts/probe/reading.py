@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from pytest_deploygate.checks.hosts.facts import FileSystem, Machine, Offset
+from pytest_deploygate.checks.hosts.probe.details import details
 from pytest_deploygate.lazy import dataclass
 
 _EPOCH = re.compile(r"(\d+)(?:\.(\d{1,9}))?\D*")
@@ -49,6 +50,8 @@ def machine(parts: Mapping[str, str], asked_s: float, answered_s: float) -> Mach
         clock_synchronised=_flag(parts.get("synchronised"), "NTPSynchronized=yes", "NTPSynchronized=no"),
         since_boot_s=_number(parts.get("uptime", "").split(" ")[0]),
         reboot_pending=_flag(parts.get("reboot"), "yes", "no"),
+        not_looked_at=_not_looked_at(parts, mounts),
+        details=details(parts),
     )
 
 
@@ -189,6 +192,29 @@ def _file_systems(
         key = (device, size, free) if device.startswith("/dev/") else (mount, size, free)
         found.setdefault(key, one)
     return tuple(found.values())
+
+
+def _not_looked_at(parts: Mapping[str, str], mounts: Mapping[str, _Mount] | None) -> tuple[str, ...]:
+    """Return the mounts of which `df` printed nothing because it may not look at them: it exited with 1.
+
+    It prints a device once, whatever the number of its mounts, so those of a device that it printed are none of them.
+    An overlay has no space of its own.
+    """
+    if mounts is None or (parts.get("space") or "").rpartition("ended ")[2].strip() != "1":
+        return ()
+    printed = {mount for _, mount, _ in _df(parts["space"])}
+    # Device number and mount point. Source: proc(5), mountinfo.
+    devices = {_unescaped(fields[4]): fields[2] for fields in _fields(parts.get("devices", ""), 5)}
+    known = {devices[mount] for mount in printed if mount in devices}
+    return tuple(
+        mount
+        for mount, is_ in mounts.items()
+        if mount not in printed
+        and devices.get(mount) not in known
+        and is_.kind != "overlay"
+        and not _NO_STORAGE.fullmatch(is_.kind)
+        and not mount.startswith(_OF_THE_KERNEL)
+    )
 
 
 def _ended(text: str | None) -> bool:

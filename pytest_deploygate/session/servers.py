@@ -1,0 +1,132 @@
+"""testinfra's fixture `host` over the servers of the inventory's `hosts` section.
+
+People's own testinfra tests run once for each server, with its name as the test's id, over the connections that our own
+checks use. Registered only if the inventory has the section and `--hosts` is not given: otherwise all is testinfra's own.
+A module that sets `testinfra_hosts` keeps its hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_deploygate.checks.hosts.section import Host, Hosts
+from pytest_deploygate.inventory import sections
+from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.model import Judgement, Reading, Verdict
+from pytest_deploygate.problems import nearest
+from pytest_deploygate.session.gate import GATE
+from pytest_deploygate.session.settings import SETTINGS
+
+#: testinfra's own fixture, which its `host` takes.
+_PARAMETER = "_testinfra_host"
+_MISTAKES = pytest.StashKey[list[str]]()
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Tell whether `host` stands for the servers of this run's inventory."""
+    return not getattr(config.option, "hosts", None) and _section(config) is not None
+
+
+@pytest.fixture(scope="module")
+def _testinfra_host(request: pytest.FixtureRequest) -> Any:
+    """Connect to one server; raises CannotTell if that is not possible."""
+    if not isinstance(request.param, Host):
+        return request.param  # of a module with `testinfra_hosts`
+    from pytest_deploygate.clients.host.shell import machine  # noqa: PLC0415 (only tests with `host` need testinfra)
+
+    server, hosts = request.param, _section(request.config)
+    password = f"{server.run_as_password.reveal()}\n".encode() if server.run_as_password else b""
+    limit_s = hosts.timeout.total_seconds() if hosts else 0.0
+    return machine(server.connection, limit_s, server.run_as, password)
+
+
+@pytest.fixture(scope="module")
+def host(_testinfra_host: Any) -> Any:
+    """A server of the inventory, as testinfra's `Host`: `host.service("nginx").is_running`."""
+    return _testinfra_host
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, object, object]:
+    """Run a test that takes `host` once for each server, or for those of its `hosts` marker.
+
+    testinfra would do the same for this machine: it is not asked about these tests.
+    """
+    names = metafunc.fixturenames
+    hosts = _section(metafunc.config)
+    if _PARAMETER not in names or hosts is None or hasattr(metafunc.module, "testinfra_hosts"):
+        return (yield)
+    servers = _chosen(metafunc, hosts)
+    metafunc.parametrize(
+        _PARAMETER, servers, ids=[server.name for server in servers], indirect=True, scope="module"
+    )
+    place = names.index(_PARAMETER)
+    del names[place]
+    try:
+        return (yield)
+    finally:
+        names.insert(place, _PARAMETER)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """Raise UsageError (exit 4) for what the `hosts` markers name wrongly; while a file is collected it would be exit 2."""
+    if mistakes := config.stash.get(_MISTAKES, []):
+        raise pytest.UsageError("\n".join(mistakes))
+
+
+def _section(config: pytest.Config) -> Hosts | None:
+    found = sections.value(config.stash[SETTINGS].inventory, "hosts")
+    return found if isinstance(found, Hosts) else None
+
+
+def _chosen(metafunc: pytest.Metafunc, hosts: Hosts) -> list[Host]:
+    """Return the servers that a test's `hosts` markers name by role or name; what is neither is noted as a mistake."""
+    asked = [str(word) for mark in metafunc.definition.iter_markers("hosts") for word in mark.args]
+    if not asked:
+        return hosts.servers
+    known = [*hosts.roles, *(server.name for server in hosts.servers)]
+    for word in asked:
+        if word not in known:
+            file, line, name = metafunc.definition.location
+            metafunc.config.stash.setdefault(_MISTAKES, []).append(
+                f"{file}:{(line or 0) + 1}: {name}: no server of the inventory has the role or name "
+                f"{word!r}{nearest(word, known)}"
+            )
+    return [server for server in hosts.servers if {server.name, *server.roles} & {*asked}]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a test ran on one server: each command with its exit code, and the number of them."""
+
+    server: str
+    commands: tuple[str, ...]
+
+
+def judge(measurement: Ran, _criterion: str) -> Judgement:
+    """Pass: it is asked only about a test whose assertions held, after at least one command."""
+    number = len(measurement.commands)
+    words = f"{number} command{'s' if number > 1 else ''} on {measurement.server}, and all assertions hold"
+    return Judgement(Verdict.PASS, words, (Reading("commands", number),))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Record a pass of a bound test that has only assertions, as testinfra's tests do, if it asked its server anything.
+
+    One that ran no command proves nothing about its item, like any test without a finding.
+    """
+    server = getattr(item, "callspec", None) and item.callspec.params.get(_PARAMETER)  # type: ignore[attr-defined]
+    gate = item.stash.get(GATE, None)
+    if gate is None or not isinstance(server, Host):
+        return (yield)
+    told = item.funcargs[_PARAMETER].backend.told  # type: ignore[attr-defined]
+    told.clear()
+    yield
+    if told and not gate.findings:
+        gate.judge(judge, Ran(server.name, tuple(told)), "the test's assertions")
+    return None

@@ -1,0 +1,154 @@
+"""testinfra's `host` over the servers of the inventory: names as ids, roles, findings, and servers that do not answer."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+SERVERS = """\
+name: prod
+hosts:
+  servers:
+    - {name: web1, connection: "local://", roles: [web]}
+    - {name: web2, connection: "local://?second", roles: [web]}
+    - {name: db1, connection: "local://?third", roles: [database]}
+"""
+DOWN = SERVERS + '    - {name: db2, connection: "ssh://root@127.0.0.1:1", roles: [database]}\n'
+PLAIN = """
+def test_shell(host):
+    assert host.file("/bin/sh").exists
+"""
+BOUND = """
+@pytest.mark.item("b.migrations")
+def test_shell(host):
+    assert host.file("/bin/sh").exists
+"""
+
+
+@pytest.fixture
+def serving(project):
+    """A project whose inventory has three servers, all this machine."""
+    project.inventory(SERVERS)
+    return project
+
+
+def ids(text: str) -> list[str]:
+    return [line.partition("[")[2].partition("]")[0] for line in text.splitlines() if "::test_" in line]
+
+
+def test_a_test_runs_on_each_server_with_its_name_as_id(serving):
+    serving.suite(PLAIN)
+    ran = serving.run_process("--collect-only", "-q")
+    assert ids(ran.text) == ["web1", "web2", "db1"], ran.text
+    ran = serving.run_process("-m", "phase2", "suites/test_suite.py::test_shell[db1]")
+    assert "test_shell" not in ran.text, ran.text
+
+
+@pytest.mark.parametrize(
+    ("mark", "names"),
+    [('"database"', ["db1"]), ('"web"', ["web1", "web2"]), ('"database", "web2"', ["web2", "db1"])],
+)
+def test_a_marker_chooses_by_role_or_name(serving, mark, names):
+    serving.suite(f"@pytest.mark.hosts({mark}){PLAIN}")
+    assert ids(serving.run_process("--collect-only", "-q").text) == names
+
+
+def test_a_misspelt_role_names_the_nearest(serving):
+    serving.suite(f'@pytest.mark.hosts("databse"){PLAIN}')
+    ran = serving.run_process("-m", "phase2")
+    assert ran.code == 4
+    assert "has the role or name 'databse'; did you mean 'database'?" in ran.text
+
+
+def test_a_bound_test_with_assertions_passes_with_its_commands_as_evidence(serving):
+    serving.suite(BOUND)
+    serving.run_process("-m", "phase2")
+    assert serving.verdict("b.migrations") == "pass"
+    reasons = (serving.out / "journal.jsonl").read_text()
+    assert "on web1, and all assertions hold" in reasons
+    evidence = [path.read_text() for path in (serving.out / "evidence").glob("b.migrations--db1--*")]
+    assert any("/bin/sh: exit code 0" in text for text in evidence)
+
+
+def test_a_failed_assertion_fails(serving):
+    serving.suite(BOUND.replace(".exists", ".is_directory"))
+    serving.run_process("-m", "phase2")
+    assert serving.verdict("b.migrations") == "fail"
+
+
+def test_a_test_that_asks_its_server_nothing_proves_nothing(serving):
+    serving.suite('@pytest.mark.item("b.migrations")\ndef test_nothing(host): pass\n')
+    ran = serving.run_process("-m", "phase2")
+    assert ran.code == 25
+    assert "never called gate.judge" in ran.text
+
+
+def test_a_server_that_does_not_answer_is_inconclusive_without_a_traceback(project):
+    project.inventory(DOWN)
+    project.suite(BOUND)
+    ran = project.run_process("-m", "phase2")
+    assert project.verdict("b.migrations") == "inconclusive"
+    assert "ssh://root@127.0.0.1:1 cannot be accessed" in project.reason("b.migrations")
+    assert "Connection refused" in project.reason("b.migrations")
+    assert "Traceback" not in ran.text
+
+
+def test_a_command_that_does_not_end_is_inconclusive(serving):
+    serving.inventory(SERVERS + "  timeout: 1s\n")
+    serving.suite(
+        '@pytest.mark.item("b.migrations")\n@pytest.mark.hosts("db1")\n'
+        'def test_slow(host):\n    host.run("sleep 60")\n'
+    )
+    serving.run_process("-m", "phase2")
+    assert serving.verdict("b.migrations") == "inconclusive"
+    assert "did not end within 1 s" in serving.reason("b.migrations")
+
+
+def test_with_hosts_on_the_command_line_all_is_testinfras_own(serving):
+    serving.suite(PLAIN)
+    assert ids(serving.run_process("--hosts=local://", "--collect-only", "-q").text) == ["local"]
+
+
+def test_a_module_that_names_its_hosts_keeps_them(serving):
+    serving.suite(f'testinfra_hosts = ["local://"]\n{PLAIN}')
+    assert ids(serving.run_process("--collect-only", "-q").text) == ["local"]
+
+
+def test_without_the_section_nothing_changes(project):
+    project.suite(PLAIN)
+    assert ids(project.run_process("--collect-only", "-q").text) == ["local"]
+
+
+def test_beside_other_parameters(serving):
+    serving.suite('@pytest.mark.parametrize("name", ["a", "b"])\ndef test_x(name, host): pass\n')
+    assert set(ids(serving.run_process("--collect-only", "-q").text)) == {
+        f"{server}-{name}" for server in ("web1", "web2", "db1") for name in "ab"
+    }
+
+
+def test_without_testinfras_plugin(serving):
+    serving.suite(BOUND)
+    serving.run_process("-m", "phase2", "-p", "no:testinfra", "-p", "no:pytest11.testinfra")
+    assert serving.verdict("b.migrations") == "pass"
+
+
+def test_workers_take_what_the_controller_listed(project, tmp_path):
+    """An inventory that is another one each time it is asked: under pytest-xdist all processes must have the same tests."""
+    pytest.importorskip("ansible", reason="needs ansible-core")
+    pytest.importorskip("xdist")
+    script = tmp_path / "listing.py"
+    script.write_text(
+        f"#!{sys.executable}\nimport json, pathlib\n"
+        f"count = pathlib.Path({str(tmp_path / 'count')!r})\n"
+        "number = int(count.read_text()) + 1 if count.exists() else 1\ncount.write_text(str(number))\n"
+        'local = {"ansible_connection": "local"}\n'
+        'hosts = {f"h{n}": local for n in range(number + 2)}\n'
+        'print(json.dumps({"web": {"hosts": [*hosts]}, "_meta": {"hostvars": hosts}}))\n'
+    )
+    script.chmod(0o755)
+    project.inventory(f"name: prod\nhosts:\n  ansible:\n    inventory: {script}\n    pattern: 'h0:h1'\n")
+    project.suite(BOUND)
+    ran = project.run_process("-m", "phase2", "-n", "2")
+    assert project.verdict("b.migrations") == "pass", ran.text
+    assert int((tmp_path / "count").read_text()) <= 2  # once for each of Ansible's two programs
