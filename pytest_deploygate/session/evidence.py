@@ -1,7 +1,7 @@
 """Where evidence is kept: each piece in a file of its own, or in the line of its finding.
 
-Some hundred files are convenient: each can be opened, attached and compared. Thousands are slow to write, to copy and to
-read again, whatever is in them. So a run of many findings keeps what is small in the journal, after its first files.
+A file can be opened, attached and compared by itself. Thousands of files are slow to write, to copy and to read again,
+whatever is in them. So a run of many findings keeps what is small in the journal, after its first files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pytest_deploygate.files import as_recorded, sha256, write_new
 from pytest_deploygate.model import Evidence
 
 #: The files that the processes of a run write together, whatever the size of what is in them.
-FILES = 500
+FILES = 200
 #: The most bytes of a piece that is kept in the journal: its lines are read in every run of the change.
 SMALL = 2000
 _FOLDER = "evidence"
