@@ -237,11 +237,15 @@ def deferred(parts: Iterable[Judgement | Finding]) -> str:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A file in the out folder that supports a finding. `path` is relative to that folder."""
+    """What supports a finding: a file in the out folder, whose `path` is relative to that folder, or `content` itself.
+
+    `path` is empty where the content is kept with the finding. `sha256` is that of the content in UTF-8.
+    """
 
     path: str
     sha256: str
     title: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,16 @@ def finding_to_json(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict.value,
         "readings": [_shallow(reading) for reading in finding.readings],
         "notes": list(finding.notes),
-        "evidence": [_shallow(evidence) for evidence in finding.evidence],
+        "evidence": list(map(_evidence, finding.evidence)),
         "figures": [
             dataclasses.asdict(figure) | {"kind": type(figure).__name__.lower()} for figure in finding.figures
         ],
     }
+
+
+def _evidence(one: Evidence) -> dict[str, str]:
+    plain = {"path": one.path, "sha256": one.sha256, "title": one.title}
+    return plain | {"content": one.content} if one.content else plain
 
 
 def _shallow(value: Any) -> dict[str, Any]:

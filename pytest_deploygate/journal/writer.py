@@ -20,8 +20,22 @@ from pytest_deploygate.journal.reading import read
 from pytest_deploygate.redaction import may_hold, redact_values
 
 #: Keys whose values are our own words, times and digests: they contain no secret, and masking would break reading.
+#: `content` is evidence, which was masked before its digest was taken.
 _OURS = frozenset(
-    {"at", "kind", "outcome", "prev", "run", "says", "seq", "severity", "sha256", "signature", "verdict"}
+    {
+        "at",
+        "content",
+        "kind",
+        "outcome",
+        "prev",
+        "run",
+        "says",
+        "seq",
+        "severity",
+        "sha256",
+        "signature",
+        "verdict",
+    }
 )
 _LOCK = ".lock"
 _LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

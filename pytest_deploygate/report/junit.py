@@ -157,7 +157,7 @@ def _detail(result: ItemResult, said: str, reason: str, finding: Finding | None)
     for note in finding.notes:
         yield f"  note: {note}"
     for evidence in finding.evidence:
-        yield f"  evidence: {evidence.path} sha256 {evidence.sha256}"
+        yield f"  evidence: {evidence.path or 'in the journal,'} sha256 {evidence.sha256}"
 
 
 def _decision_case(record: Record) -> _Case:

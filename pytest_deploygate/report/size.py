@@ -68,7 +68,7 @@ def _finding_bytes(finding: Finding) -> int:
         480
         + sum(map(_bytes, texts))
         + 40 * len(finding.notes)
-        + sum(220 + 2 * len(e.path) + _bytes(e.title) for e in finding.evidence)
+        + sum(220 + 2 * len(e.path) + _bytes(e.title) + _bytes(e.content) for e in finding.evidence)
         + sum(80 + _bytes(f"{r.name}{r.value}{r.unit}{r.limit}") for r in finding.readings)
         + sum(map(_figure_bytes, finding.figures))
     )

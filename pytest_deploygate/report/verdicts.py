@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Decision, Finding, Reading, Scalar, Verdict
+from pytest_deploygate.model import Decision, Evidence, Finding, Reading, Scalar, Verdict
 from pytest_deploygate.report import grouping
 from pytest_deploygate.report.leaving import cleaned
 from pytest_deploygate.report.record import Record
@@ -121,13 +121,19 @@ def _target(finding: Finding) -> dict[str, Any]:
         "measurements": [_reading(r) for r in finding.readings],
         "criterion": finding.criterion,
         "notes": list(finding.notes),
-        "evidence": [{"path": e.path, "sha256": e.sha256, "title": e.title} for e in finding.evidence],
+        "evidence": list(map(_evidence, finding.evidence)),
         "test": finding.test,
         "at": iso(finding.at),
         "duration_s": _number(finding.duration_s),
         "deferred_to": finding.deferred_to,
         "confirmed": finding.confirmed,
     }
+
+
+def _evidence(one: Evidence) -> dict[str, str]:
+    """Return a file by its path; what is in the journal has an empty path and its content."""
+    said = {"path": one.path, "sha256": one.sha256, "title": one.title}
+    return said | {"content": one.content} if one.content else said
 
 
 def _reading(reading: Reading) -> dict[str, Any]:

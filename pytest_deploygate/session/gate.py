@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from pydantic import BaseModel
 
-from pytest_deploygate.files import sha256, write_new
 from pytest_deploygate.journal import utcnow
 from pytest_deploygate.judging.repeats import repeated, unrepeated
 from pytest_deploygate.model import (
@@ -32,6 +30,7 @@ from pytest_deploygate.model import (
 )
 from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import Secret, may_hold, redact, redact_values
+from pytest_deploygate.session.evidence import Store
 
 M = TypeVar("M")
 C = TypeVar("C")
@@ -42,23 +41,17 @@ _OF_RECORDS = {
     Verdict.ATTESTED: "an attestation (attestations/)",
     Verdict.NOT_APPLICABLE: "the inventory (not_applicable)",
 }
-_FOLDER = "evidence"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _WIDTH = 100
 _ON_A_LINE = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 _INDENTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False, indent=1)
 
 
-class EvidenceLost(Exception):  # noqa: N818 (it is an answer, not an error)
-    """Evidence could not be written (disk full, no permission): the run's evidence is incomplete."""
-
-
 class Gate:
     """Collects one test's judgements. `findings` are those recorded so far.
 
     `items` get a finding for each judgement; `asked` has them by the ids that the test's marker names. `may` are verdicts
-    of records that this test reads, such as an attestation; any other test that gives one is inconclusive. `mode` has the
-    permissions of evidence.
+    of records that this test reads, such as an attestation; any other test that gives one is inconclusive.
     """
 
     def __init__(
@@ -67,18 +60,16 @@ class Gate:
         items: tuple[str, ...],
         test: str,
         target: str,
-        out: Path,
+        store: Store,
         asked: Mapping[str, tuple[str, ...]] | None = None,
         may: Collection[Verdict] = (),
-        mode: int = 0o600,
     ) -> None:
         self.items = items
         self.asked = asked or {item: (item,) for item in items}
         self.test = test
         self.target = target
-        self.out = out
+        self.store = store
         self.may = may
-        self.mode = mode
         self.findings: list[Finding] = []
         self._since = time.monotonic()
         self._shown: dict[str, str] = {}
@@ -207,16 +198,9 @@ class Gate:
         self.record(Judgement(verdict, reason), evidence=evidence)
 
     def _keep(self, target: str, kind: str, content: object) -> Evidence:
-        """Write a measurement as JSON, named by its digest, so that nothing is ever overwritten."""
-        raw = _text(plain(content)).encode(errors="backslashreplace")
-        digest = sha256(raw)
+        """Keep a measurement as JSON."""
         stem = _NOT_IN_NAMES.sub("-", f"{self.items[0]}--{self._masked(target) or 'all'}")[:100]
-        path = f"{_FOLDER}/{stem}--{digest[:12]}.json"
-        try:
-            _write(f"{self.out}/{path}", raw, self.mode)
-        except OSError as error:
-            raise EvidenceLost(f"evidence {path} cannot be written: {error.strerror}") from None
-        return Evidence(path, digest, kind)
+        return self.store.keep(stem, kind, _text(plain(content)))
 
 
 #: The types of a judgement's parts. A judge is anybody's code, and a wrong type must end its own item only.
@@ -280,15 +264,6 @@ def _text(content: Any) -> str:
         content = redact_values(content)
         line = _ON_A_LINE.encode(content)
     return (line if len(line) <= _WIDTH else _INDENTED.encode(content)) + "\n"
-
-
-def _write(path: str, raw: bytes, mode: int) -> None:
-    """Write a file, with its folder if that does not exist yet."""
-    try:
-        write_new(path, raw, mode)
-    except FileNotFoundError:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_new(path, raw, mode)
 
 
 #: The stash key of a bound test's gate.

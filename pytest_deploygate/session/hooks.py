@@ -28,6 +28,7 @@ from pytest_deploygate.problems import one_line
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import (
     bound,
+    evidence,
     fixtures,
     manual,
     needs,
@@ -60,6 +61,8 @@ _LEFT = pytest.StashKey[set[str]]()
 _MADE = pytest.StashKey[dict[str, pytest.Function]]()
 #: Whether the shipped suites and the checklist are collected besides pytest's arguments.
 _WHOLE = pytest.StashKey[bool]()
+#: Where this process keeps evidence.
+_STORE = pytest.StashKey[evidence.Store]()
 #: The process that the run belongs to.
 _PROCESS = pytest.StashKey[int]()
 #: Whether pytest only shows something and asks no test.
@@ -80,6 +83,10 @@ def wake(config: pytest.Config) -> None:
     for name in dict.fromkeys(name for item in found.checklist.items for name in scope.markers_of(item)):
         config.addinivalue_line("markers", f"{name}: tests of the checklist's {name} items")
     config.stash[SETTINGS] = found
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    config.stash[_STORE] = evidence.Store(
+        found.out, found.inventory.policy.file_mode, evidence.FILES // workers
+    )
     pytests_streams.begin(config)
     functions = suites.functions_of(config, found.asking)
     config.stash[_LEFT] = needs.left_to_others(functions, found.inventory)
@@ -344,10 +351,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
             items=ids,
             test=bound.plain_id(item.nodeid),
             target=target,
-            out=item.config.stash[SETTINGS].out,
+            store=item.config.stash[_STORE],
             asked=bound.asked(item),
             may=_verdicts_of_records(item),
-            mode=item.config.stash[SETTINGS].inventory.policy.file_mode,
         )
     try:
         return (yield)

@@ -106,7 +106,9 @@ def _incomplete(gone: list[str]) -> str:
 
 def _finding(finding: Finding) -> str:
     rows = "".join(_reading(r) for r in finding.readings)
-    kept = "".join(f"\nevidence {_safe(e.path)} sha256 {_safe(e.sha256)}" for e in finding.evidence)
+    kept = "".join(
+        f"\nevidence {_safe(e.path) or 'in the journal,'} sha256 {_safe(e.sha256)}" for e in finding.evidence
+    )
     target = f" [{_safe(finding.target)}]" if finding.target else ""
     return (
         f"<b>{_safe(finding.item)}{target}: {words.verdict(finding.verdict)}</b>\n"

@@ -23,10 +23,10 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
-from pytest_deploygate.files import as_recorded
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, words_for
+from pytest_deploygate.session.evidence import intact
 from pytest_deploygate.session.settings import Settings
 
 #: The key of the digests in this folder's journal; it stays beside the journal, never in it.
@@ -149,8 +149,8 @@ def _problems(
     if not then or then != present:
         yield f"the source of {place} was changed since, or cannot be compared"
     for evidence in (e for f in found for e in f.evidence):
-        if not as_recorded(settings.out / evidence.path, evidence.sha256):
-            yield f"{evidence.path} is missing or was altered"
+        if not intact(settings.out, evidence):
+            yield f"{evidence.path or f'evidence of {test} in the journal'} is missing or was altered"
 
 
 def _source(place: str, sources: Mapping[str, str]) -> str:

@@ -8,7 +8,8 @@ from pytest_deploygate.journal import finding_to_json
 from pytest_deploygate.model import CannotTell, Finding, NotCovered, Verdict, worst
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session.budget import OverBudget
-from pytest_deploygate.session.gate import EvidenceLost, Gate
+from pytest_deploygate.session.evidence import EvidenceLost
+from pytest_deploygate.session.gate import Gate
 
 #: Attributes of a test report, read by the process that writes the journal (they survive pytest-xdist).
 FINDINGS, VERDICT, LOST = "deploygate_findings", "deploygate_verdict", "deploygate_lost"

@@ -23,7 +23,8 @@ def begin(config: pytest.Config) -> None:
     if reporter is not None:
         writer = reporter._tw  # noqa: SLF001 (as pytest's own plugins do)
         write = writer.write
-        writer.write = lambda text, **markup: write(redact(text), **markup)
+        # One character, such as the letter of a test, holds no secret.
+        writer.write = lambda text, **markup: write(redact(text) if len(text) > 1 else text, **markup)
     if config.option.capture == "no":
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
@@ -104,8 +105,9 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 def hide(report: pytest.CollectReport | pytest.TestReport) -> None:
     """Mask a report's output, properties and traceback, which pytest and its plugins write."""
-    report.sections = [(name, redact(text)) for name, text in report.sections]
-    if isinstance(report, pytest.TestReport):
+    if report.sections:
+        report.sections = [(name, redact(text)) for name, text in report.sections]
+    if isinstance(report, pytest.TestReport) and report.user_properties:
         report.user_properties = [
             (name, redact(value) if isinstance(value, str) else value)
             for name, value in report.user_properties

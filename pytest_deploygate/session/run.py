@@ -21,7 +21,7 @@ from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
 from pytest_deploygate.decision import condensed, incident_log, rules, standing, unfinished
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.files import as_recorded, bounded, sha256, write_whole
+from pytest_deploygate.files import bounded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
@@ -32,6 +32,7 @@ from pytest_deploygate.session import (
     closing,
     declared,
     died,
+    evidence,
     gate,
     incident,
     kept,
@@ -190,8 +191,9 @@ class Run:
         """Look again at the journal and the evidence that the decision rests on: the folder is open to others."""
         if self._altered():
             return
-        named = {e.path: e.sha256 for r in composed if r.in_scope for f in r.findings for e in f.evidence}
-        wrong = [path for path, digest in named.items() if not as_recorded(self.settings.out / path, digest)]
+        # Evidence without a path is in the journal.
+        named = {e.path: e for r in composed if r.in_scope for f in r.findings for e in f.evidence if e.path}
+        wrong = [path for path, one in named.items() if not evidence.intact(self.settings.out, one)]
         if wrong:
             more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             self.lost.append(f"evidence is missing or was altered: {', '.join(wrong[:3])}{more}; run again")
@@ -227,8 +229,8 @@ class Run:
 
     def missing(self) -> list[str]:
         """Return the bound tests in scope without a finding so far, and what was lost."""
-        evidence = standing.question(self._writer.entries, self.lost, utcnow()).evidence
-        return [*evidence.silent, *evidence.lost]
+        gaps = standing.question(self._writer.entries, self.lost, utcnow()).evidence
+        return [*gaps.silent, *gaps.lost]
 
     def _go_back(self, decision: Decision, composed: Sequence[ItemResult]) -> Decision:
         """Execute a decided rollback if that was requested; return the decision that holds afterwards."""

@@ -14,7 +14,7 @@ from pytest_deploygate.decision import standing, unfinished
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.lazy import dataclass
-from pytest_deploygate.model import Decision
+from pytest_deploygate.model import Decision, words_for_count
 from pytest_deploygate.signoff import attested, folder
 from pytest_deploygate.signoff.folder import REPORT, RESULTS, Taken
 from pytest_deploygate.signoff.result import BROKEN, Check
@@ -111,18 +111,21 @@ def finished(taken: Taken, stands: Stands) -> Iterator[Check]:
 
 
 def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
-    """Compare every evidence file that a finding names, including earlier runs, with its digest."""
+    """Compare all evidence of findings, including earlier runs, with its digest: files, and what is in the journal."""
     try:
         with shaped(taken.folder / journal.FILE):
             named = _named(stands.entries)
+            kept = list(_kept(stands.entries))
     except JournalError as error:
         yield Check("evidence", False, str(error), BROKEN)
         return
     wrong = [text for path, digests in named.items() if (text := _wrong(path, digests, taken.evidence))]
+    wrong += filter(None, kept)
     for text in wrong:
         yield Check("evidence", False, text, BROKEN)
     if not wrong:
-        yield Check("evidence", True, f"{len(named)} evidence files are as recorded")
+        more = f", and {words_for_count(len(kept), 'piece', 'pieces')} in the journal" if kept else ""
+        yield Check("evidence", True, f"{len(named)} evidence files are as recorded{more}")
     if extra := sorted(set(taken.evidence) - set(named)):
         more = f" and {len(extra) - _SHOWN} more" if len(extra) > _SHOWN else ""
         yield Check(
@@ -133,11 +136,31 @@ def evidence(taken: Taken, stands: Stands) -> Iterator[Check]:
 def _named(entries: tuple[Entry, ...]) -> dict[str, set[str]]:
     """Return the digests recorded for each evidence file (more than one if findings contradict each other)."""
     named: dict[str, set[str]] = {}
+    for _, one in _recorded(entries):
+        if one["path"] or not one.get("content"):
+            named.setdefault(str(one["path"]), set()).add(str(one["sha256"]))
+    return named
+
+
+def _kept(entries: tuple[Entry, ...]) -> Iterator[str]:
+    """Yield what is wrong with each piece of evidence in the journal; empty if it is as recorded."""
+    for entry, one in _recorded(entries):
+        if content := one.get("content"):
+            there = sha256(content.encode(errors="backslashreplace"))
+            yield (
+                ""
+                if there == one["sha256"]
+                else (
+                    f"evidence in line {entry.seq} of the journal was altered: its SHA-256 is {there[:12]}…, recorded is "
+                    f"{str(one['sha256'])[:12]}…"
+                )
+            )
+
+
+def _recorded(entries: tuple[Entry, ...]) -> Iterator[tuple[Entry, Mapping[str, str]]]:
     for entry in entries:
         for found in entry.body.get("findings", ()) if entry.kind == "test" else ():
-            for one in found["evidence"]:
-                named.setdefault(str(one["path"]), set()).add(str(one["sha256"]))
-    return named
+            yield from ((entry, one) for one in found["evidence"])
 
 
 def _wrong(path: str, digests: set[str], there: Mapping[str, str]) -> str:

@@ -173,8 +173,9 @@ raise RuntimeError("cannot be collected: " + os.environ["DB_PASSWORD"] + os.envi
         ("-s", "--debug=trace.txt", "-v", "--durations=0", "-o", "log_cli=1"),
         ("--capture=tee-sys", "-rA", "--html=t.html", "--self-contained-html"),
         ("-n", "2", "-rA"),
+        ("-p", "no_files"),
     ],
-    ids=("verbose", "uncaptured", "tee", "workers"),
+    ids=("verbose", "uncaptured", "tee", "workers", "evidence in the journal"),
 )
 def test_what_a_server_echoes_is_nowhere(
     project: Project, echo: int, args: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
@@ -185,13 +186,17 @@ def test_what_a_server_echoes_is_nowhere(
     project.inventory(text)
     project.suite(SUITE.format(port=echo, names=list(SECRETS)))
     project.suite(BROKEN, "test_zz_broken.py")
+    (project.path / "no_files.py").write_text(
+        "from pytest_deploygate.session import evidence\nevidence.FILES = 0\n"
+    )
     ran = project.run_process(
         *("--continue-on-collection-errors", "--junitxml=own.xml"),
         *("--log-file=log.txt", "--log-file-level=DEBUG", "-o", "junit_logging=all", *args),
-        **SECRETS,
+        **SECRETS | {"PYTHONPATH": str(project.path)},
     )
     assert (project.out / "verdicts.json").exists(), ran.text[-3000:]
     assert project.verdict("b.migrations") == "fail", ran.text[-3000:]
+    assert ('"content":' in (project.out / "journal.jsonl").read_text()) == ("no_files" in args)
     exported = tmp_path_factory.mktemp("exported")
     streams = {"the terminal": ran.text}
     for name in FORMATS:
@@ -214,7 +219,7 @@ def test_what_a_server_echoes_is_nowhere(
     assert not found, found[:20]
     modes = {
         file: stat.S_IMODE(file.stat().st_mode)
-        for file in (project.out / "journal.jsonl", *(project.out / "evidence").iterdir())
+        for file in (project.out / "journal.jsonl", *project.out.glob("evidence/*"))
     }
     assert set(modes.values()) == {0o600}
 

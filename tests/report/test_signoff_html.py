@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,7 @@ import pytest
 import sample
 
 from pytest_deploygate import redaction
-from pytest_deploygate.model import Outcome, Rule, Verdict
+from pytest_deploygate.model import Evidence, Outcome, Rule, Verdict
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.report import html, junit, size, terminal, verdicts, view
 
@@ -99,6 +100,26 @@ def test_five_thousand_items_stay_under_a_megabyte(verdict: Verdict) -> None:
     missing = [r.item.id for r in record.items if f"<code>{r.item.id}</code>" not in text]
     assert missing == []
     assert "are shown in one line each" in text
+
+
+def test_evidence_in_the_journal_is_shown_while_there_is_room() -> None:
+    record = sample.hold()
+    one = next(r for r in record.items if r.item.id == "phase2.replication")
+    content = '{"a": "<&>"}\n' * 150
+    kept = dataclasses.replace(
+        one.findings[0], evidence=(Evidence("", "ab" * 32, "measurement", content),), figures=()
+    )
+    item = dataclasses.replace(one, findings=(kept,))
+    text = html.render(dataclasses.replace(record, items=(item,)))
+    assert escape(content) in text.replace("&#34;", "&quot;")
+    assert '"><code></code></a>' not in text
+    more = tuple(
+        dataclasses.replace(item, item=dataclasses.replace(item.item, id=f"area.item-{n}"))
+        for n in range(600)
+    )
+    text = html.render(dataclasses.replace(record, items=more))
+    assert len(text.encode()) < size.LIMIT
+    assert text.count("in the journal</summary>") > 50
 
 
 def test_one_item_with_very_many_targets_stays_under_a_megabyte() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
+from pytest_deploygate.session.evidence import Store
 from pytest_deploygate.session.fixtures import declared
 from pytest_deploygate.session.gate import Gate
 
@@ -44,7 +45,7 @@ class Looks:
 
 @pytest.fixture
 def gate(tmp_path):
-    return Gate(items=("sec.tls", "sec.other"), test="test_x", target="app", out=tmp_path)
+    return Gate(items=("sec.tls", "sec.other"), test="test_x", target="app", store=Store(tmp_path))
 
 
 def test_what_fails_twice_is_a_confirmed_failure_with_both_measurements_as_evidence(gate, tmp_path):

@@ -1,4 +1,4 @@
-"""A run killed at any moment leaves a readable journal, and `--resume` ends with the verdicts of an undisturbed run."""
+"""A run killed at any moment leaves a readable journal with its evidence, and `--resume` ends with the verdicts of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from pytest_deploygate import journal
+from pytest_deploygate.session.evidence import intact
 
 KILLS = 100
 SUITE = """
@@ -56,7 +57,9 @@ def _project(folder: Path) -> Path:
 FORKS = """
 import os, sys
 import pytest
+from pytest_deploygate.session import evidence
 
+evidence.FILES = 8  # what follows is in the journal
 GATE = ["-m", "phase2", "--inventory", "x", "--resume", "-p", "no:cacheprovider"]
 said = os.fdopen(os.dup(1), "w")
 null = os.open(os.devnull, os.O_RDWR)
@@ -120,7 +123,10 @@ def _until_done(project: Path, forks: _Forks, change: str, dice: random.Random) 
     while (code := forks.run(change, None if dice.random() < 0.15 else dice.uniform(0.01, 0.5))) != 1:
         assert code == -signal.SIGKILL
         kills += 1
-        journal.read(project / "out" / change)
+        folder = project / "out" / change
+        entries, _ = journal.read(folder)
+        findings = [finding for entry in entries if entry.kind == "test" for finding in entry.findings]
+        assert all(intact(folder, one) for finding in findings for one in finding.evidence)
     return kills
 
 
