@@ -167,12 +167,12 @@ class Writer:
         path = self.folder / FILE
         try:
             if not _is_there(path, self._file):
-                return f"{path} was removed, renamed or replaced while the run wrote to it: the run's record is not there"
+                return f"{path} was removed, renamed or replaced while the command wrote to it: its record is not there"
             raw = path.read_bytes()
         except (OSError, ValueError) as error:
             return f"{path} cannot be read again: {error}"
         if hashlib.sha256(raw).digest() != self._digest.digest():
-            return f"{path} was changed by something else while the run wrote to it: the record is not what was measured"
+            return f"{path} was changed by something else while the command wrote to it: the record is not what it wrote"
         return ""
 
     def _unwritable(self, error: OSError) -> UnwritableError:
