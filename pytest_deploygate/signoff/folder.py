@@ -82,6 +82,8 @@ def before_run(taken: Taken, run: str) -> Taken:
     begins = next((e.seq for e in entries if e.kind == "run" and e.body.get("run") == run), None)
     if begins is None:
         return taken
+    if begins > 1 and entries[begins - 2].kind == journal.SIGNED:
+        begins -= 1  # the run noted what it found signed
     lines = (taken.journal or b"").split(b"\n")[: begins - 1]
     return dataclasses.replace(taken, journal=b"".join(line + b"\n" for line in lines) or None)
 
