@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> I
 def read(file: Path, name: str) -> TestFile:
     """Read one file, whose node ids begin with `name`."""
     try:
-        source = file.read_bytes()
+        source = bounded.read(file, bounded.MADE)
         tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return TestFile(file, ())  # pytest reports unreadable files itself

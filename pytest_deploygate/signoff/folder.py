@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from pytest_deploygate import journal
 from pytest_deploygate.decision import condensed
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.report import from_journal, results
 
@@ -89,7 +89,7 @@ def before_run(taken: Taken, run: str) -> Taken:
 
 
 def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+    return bounded.read(path, journal.MOST_BYTES) if path.is_file() else None
 
 
 def _bounded(path: Path) -> bytes:
