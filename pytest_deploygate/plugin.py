@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +242,11 @@ def _refuse_other(config: pytest.Config) -> None:
 
 
 def _is_ours(file: Path) -> bool:
+    from pytest_deploygate.files import bounded  # noqa: PLC0415 (only where another plugin has --inventory)
+
     try:
-        with file.open(errors="replace") as lines:
-            return any(line.startswith("name:") for line in itertools.islice(lines, _LINES))
+        lines = bounded.read(file).decode(errors="replace").split("\n", _LINES)[:_LINES]
+        return any(line.startswith("name:") for line in lines)
     except OSError:
         return False
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from pytest_deploygate import spellings
+from pytest_deploygate import packed, spellings
 
-_MASK = "[secret]"
+_MASK = packed.MASK
 _LEFT_OUT = "…"
 _LONG_NUMBER = 6  # a shorter number is too common to be masked everywhere
 _NAMES_A_SECRET = re.compile(r"passw|pwd|secret|token|api_?key", re.IGNORECASE)
@@ -180,8 +180,10 @@ def shortened(text: str, most: int) -> str:
     return redact(text)[:most]
 
 
-def masked(text: str) -> str:
-    """Return the text with every known secret masked; what else is in URLs stays."""
+def masked(text: str, _deep: int = 0) -> str:
+    """Return the text with every known secret masked, also in compressed data; what else is in URLs stays."""
+    if (_known or _weak) and packed.may_be(text):
+        text = packed.replaced(text, lambda inner: masked(inner, _deep + 1), deep=_deep)
     if _may_be_known(text):
         any_of_them = _spells_out(text)
         for value in _known:
@@ -245,6 +247,7 @@ def may_hold(text: str) -> bool:
     """
     return (
         _may_be_known(text)
+        or (bool(_known or _weak) and packed.may_be(text))
         or any(_may_be_weak(value, text) for value in _weak)
         or ("@" in text and _USER.search(text) is not None)
         or (("?" in text or "#" in text) and _QUERY.search(text) is not None)

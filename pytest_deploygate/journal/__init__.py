@@ -3,7 +3,8 @@
 Line: `{"at": ISO 8601 UTC, "kind": …, …, "prev": sha256 of the line before, "seq": n, "own": sha256 of this line up to
 here}`. `own` comes last so that damage is detected in the last line too, which no other line covers. Kinds: `run`
 (a segment begins), `test` (one test's findings, written as one line so that a killed run never leaves half of them),
-`decision`, `end` (a segment ended by itself), `checkpoint`. Everything else (decision, report, exit code) is computed
+`decision`, `end` (a segment ended by itself), `checkpoint`, `signed` (the signatures that were there before the journal
+went on). Everything else (decision, report, exit code) is computed
 from the journal.
 
 A checkpoint holds the SHA-256 of all bytes before it, names the lines that still count, and says the rest in short
@@ -34,6 +35,7 @@ from pytest_deploygate.journal.plain import (
 )
 from pytest_deploygate.journal.reading import read
 from pytest_deploygate.journal.runs import Segment, TestRecord, condensed, segments
+from pytest_deploygate.journal.signed import SIGNED, noted
 from pytest_deploygate.journal.writer import Writer, locked
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "FILE",
     "GENESIS",
     "MOST_BYTES",
+    "SIGNED",
     "BusyError",
     "Entry",
     "JournalError",
@@ -55,6 +58,7 @@ __all__ = [
     "finding_from_json",
     "finding_to_json",
     "locked",
+    "noted",
     "parse",
     "read",
     "readable",

@@ -17,6 +17,7 @@ from pytest_deploygate.disk import BackgroundSync, to_disk
 from pytest_deploygate.journal.errors import BusyError, JournalError, UnwritableError
 from pytest_deploygate.journal.lines import CHECKPOINT, FILE, GENESIS, Entry, own_digest, sealed, utcnow
 from pytest_deploygate.journal.reading import read
+from pytest_deploygate.journal.signed import SIGNED, unnoted
 from pytest_deploygate.redaction import may_hold, redact_values
 
 #: Keys whose values are our own words, times and digests: they contain no secret, and masking would break reading.
@@ -89,6 +90,7 @@ class Writer:
         """
         self.folder = folder
         self._process = os.getpid()
+        self._went_on = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = (folder / _LOCK).open("a+")
@@ -132,6 +134,17 @@ class Writer:
         """Write what stands for all lines so far. It says only what they say: nothing in it is masked again."""
         return self.append(CHECKPOINT, {"sha256": self._digest.hexdigest(), **condensed}, masked=True)
 
+    def note_signatures(self) -> None:
+        """Name the signatures that are there and in no line, so that none can be removed unseen. Raises JournalError.
+
+        The first line that is appended does so: what goes on voids them, and moves them aside.
+        """
+        if self._went_on:
+            return
+        self._went_on = True
+        if new := unnoted(self.folder, self.entries):
+            self.append(SIGNED, {"files": new})
+
     def append(self, kind: str, body: Mapping[str, Any], *, wait: bool = True, masked: bool = False) -> Entry:
         """Write one entry, and wait until it and all before it are on disk. Raises JournalError (disk full).
 
@@ -142,6 +155,7 @@ class Writer:
             raise JournalError(
                 f"{self.folder / FILE} belongs to process {self._process}; process {os.getpid()}, a fork of it, must not write"
             )
+        self.note_signatures()
         at = utcnow()
         seq = self.last + 1
         record = {"seq": seq, "prev": self.head, "at": at.isoformat(), "kind": kind, **body}
@@ -181,12 +195,12 @@ class Writer:
         path = self.folder / FILE
         try:
             if not _is_there(path, self._file):
-                return f"{path} was removed, renamed or replaced while the run wrote to it: the run's record is not there"
+                return f"{path} was removed, renamed or replaced while the command wrote to it: its record is not there"
             raw = path.read_bytes()
         except (OSError, ValueError) as error:
             return f"{path} cannot be read again: {error}"
         if hashlib.sha256(raw).digest() != self._digest.digest():
-            return f"{path} was changed by something else while the run wrote to it: the record is not what was measured"
+            return f"{path} was changed by something else while the command wrote to it: the record is not what it wrote"
         return ""
 
     def _unwritable(self, error: OSError) -> UnwritableError:

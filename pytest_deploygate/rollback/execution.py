@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
 
 from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.clients.host import commands
-from pytest_deploygate.journal import Writer
+from pytest_deploygate.journal import UnwritableError, Writer
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.moments import present
 from pytest_deploygate.rollback import actions, progress
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.progress import Line, Mark, Progress
 
+T = TypeVar("T")
 #: Called before the first step that loses writes. Returns why it must not be done; empty: it may.
 Brink = Callable[[], str]
 #: Called with the step and its progress.
@@ -117,7 +121,7 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say, 
     if unmet:
         return end(Mark.FAILED, f"needs {', '.join(unmet)}, which is not done")
     mark = writer.folder / ".step"
-    if not commands.idle(mark, step.within.total_seconds()):
+    if not _written(mark, lambda: commands.idle(mark, step.within.total_seconds())):
         return end(
             Mark.FAILED,
             "a command left behind by a crash is still running: wait for it to finish, or stop it",
@@ -137,12 +141,23 @@ def _step(writer: Writer, so_far: Progress, step: Step, tools: Tools, say: Say, 
     counted_s = began - counting
     _keep(writer, Line(so_far.id, Mark.INTENT, present(), step.name, took_s=counted_s))
     say(step.name, "begun")
-    with commands.marked(mark) as kept:
+    with contextlib.ExitStack() as held:
+        kept = _written(mark, lambda: held.enter_context(commands.marked(mark)))
         problem = actions.do(step, tools, kept)
     if problem:
         return end(Mark.FAILED, problem)
     found = actions.verify_patiently(step, tools)
     return end(Mark.DONE if found.good else Mark.FAILED, found.said)
+
+
+def _written(mark: Path, make: Callable[[], T]) -> T:
+    """Return what `make` does with the mark of a step. Raises UnwritableError: the folder of the record is not there."""
+    try:
+        return make()
+    except OSError as error:
+        raise UnwritableError(
+            f"{mark} cannot be written: {error.strerror}; without a record nothing is done"
+        ) from None
 
 
 def _standing(writer: Writer, name: str) -> Progress:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.lazy import dataclass
 
 
@@ -57,7 +57,7 @@ def files_below(root: Path, places: Sequence[str], patterns: Sequence[str]) -> I
 def read(file: Path, name: str) -> TestFile:
     """Read one file, whose node ids begin with `name`."""
     try:
-        source = file.read_bytes()
+        source = bounded.read(file, bounded.MADE)
         tree = ast.parse(source)
     except (OSError, SyntaxError, ValueError):
         return TestFile(file, ())  # pytest reports unreadable files itself

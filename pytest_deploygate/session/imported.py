@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 
 _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import\b|import[ \t]+([\w., \t]+))", re.MULTILINE
@@ -37,7 +37,7 @@ def digests(files: list[Path], root: Path) -> list[str]:
 def _read(file: Path) -> tuple[str, frozenset[tuple[str, str]]]:
     """Return a file's digest, and what it imports: the dots before a name, and its first part."""
     try:
-        raw = file.read_bytes()
+        raw = bounded.read(file, bounded.MADE)
     except OSError:
         return "", frozenset()
     names = set()

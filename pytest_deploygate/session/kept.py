@@ -23,6 +23,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
 from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
+from pytest_deploygate.files import bounded
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, words_for
@@ -69,7 +70,7 @@ def _key(folder: Path) -> bytes:
         try:
             opened = os.open(folder / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            return (folder / KEY).read_bytes()
+            return bounded.read(folder / KEY)
         with os.fdopen(opened, "wb") as file:
             file.write(secrets.token_bytes(_KEY_BYTES))
         return (folder / KEY).read_bytes()

@@ -12,7 +12,8 @@ from yaml.nodes import MappingNode, ScalarNode
 from pytest_deploygate.checklist import attestations, committed, comparison, issue_log, records, waivers
 from pytest_deploygate.checklist import parser as checklist_parser
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.files.bounded import OddFileError
 from pytest_deploygate.inventory import weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
@@ -156,8 +157,7 @@ def _python(root: Path, places: Sequence[str]) -> Iterator[str]:
 
 
 def _configures(*files: Path) -> bool:
-    texts = [file.read_text(errors="replace") for file in files if file.is_file()]
-    return any("pytest" in text for text in texts)
+    return any(b"pytest" in (_bytes(file) or b"") for file in files)
 
 
 def _others(base: Base) -> Iterator[Weakening]:
@@ -185,6 +185,8 @@ def _bytes(file: Path) -> bytes | None:
     try:
         if file.is_symlink():
             return b"link to " + str(file.readlink()).encode(errors="surrogateescape")
-        return file.read_bytes().replace(b"\r\n", b"\n")
+        return bounded.read(file, bounded.MADE).replace(b"\r\n", b"\n")
+    except OddFileError as error:
+        return f"pytest is not asked: {error.strerror}".encode()
     except OSError:
         return None

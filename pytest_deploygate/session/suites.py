@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.session import declared, imported, shipped
 from pytest_deploygate.session.asking import Asking
 from pytest_deploygate.session.declared import Function, TestFile
@@ -149,7 +149,7 @@ def _everywhere(root: Path, patterns: Sequence[str], skipped: Sequence[str]) -> 
 
 def _names_an_item(file: Path) -> bool:
     try:
-        return b"mark.item" in file.read_bytes()
+        return b"mark.item" in bounded.read(file, bounded.MADE)
     except OSError:
         return False
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from pytest_deploygate.journal import JournalError
+from pytest_deploygate.journal import SIGNED, JournalError, noted
 from pytest_deploygate.signoff import folder, recorded, signatures, ssh
 from pytest_deploygate.signoff.folder import EARLIER, RESULTS, SIGNATURES, Taken, digest
 from pytest_deploygate.signoff.recorded import Stands
@@ -39,6 +39,18 @@ def checks(taken: Taken, stands: Stands, allowed: Path | None, at: datetime) -> 
     if number and not wrong:
         text = f"{number} earlier signatures are valid, and say what the journal said then"
         yield Check("earlier", True, text)
+
+
+def removed(taken: Taken, stands: Stands) -> Iterator[Check]:
+    """Look for each signature that the journal names: what was there when it went on must be there now, in its place or aside."""
+    there = {digest(raw) for raw in (*taken.signatures.values(), *taken.earlier.values())}
+    named = [(entry.seq, *one) for entry in stands.entries if entry.kind == SIGNED for one in noted(entry)]
+    wrong = [(line, name) for line, name, sha in named if sha not in there]
+    for line, name in wrong:
+        text = f"{name}, which was in {SIGNATURES}/ when line {line} of the journal was written, was removed or altered"
+        yield Check("earlier", False, text, BROKEN)
+    if named and not wrong:
+        yield Check("earlier", True, f"all {len(named)} signature files that the journal names are there")
 
 
 def _of_group(

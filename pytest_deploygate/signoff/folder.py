@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from pytest_deploygate import journal
 from pytest_deploygate.decision import condensed
-from pytest_deploygate.files import sha256
+from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, JournalError
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.report import from_journal, results
@@ -82,12 +82,14 @@ def before_run(taken: Taken, run: str) -> Taken:
     begins = next((e.seq for e in entries if e.kind == "run" and e.body.get("run") == run), None)
     if begins is None:
         return taken
+    if begins > 1 and entries[begins - 2].kind == journal.SIGNED:
+        begins -= 1  # the run noted what it found signed
     lines = (taken.journal or b"").split(b"\n")[: begins - 1]
     return dataclasses.replace(taken, journal=b"".join(line + b"\n" for line in lines) or None)
 
 
 def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+    return bounded.read(path, journal.MOST_BYTES) if path.is_file() else None
 
 
 def _bounded(path: Path) -> bytes:

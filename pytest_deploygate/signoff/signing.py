@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest_deploygate
+from pytest_deploygate import journal
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.lazy import dataclass
@@ -88,6 +89,7 @@ def sign(
             file = _store(folder, mine, raw, armour)
         except OSError as error:
             raise RefusedToSign(f"the signature cannot be written to {folder}: {error.strerror}") from None
+        _look_again(taken, {file: raw, file.with_name(f"{file.name}.sig"): armour})
     there = {one.role for one in others if one.said and one.said.journal_head == stands.head} | {mine}
     return SignedNow(said, print_of, file, tuple(one for one in must if one not in there), kept)
 
@@ -123,6 +125,24 @@ def _looked_at(folder: Path) -> tuple[Taken, Stands]:
             "check it against the journal: sign with that version, or run again"
         )
     return taken, stands
+
+
+def _look_again(before: Taken, written: Mapping[Path, bytes]) -> None:
+    """Refuse with exit 25 if what was signed is not there any more, or what was written is not there."""
+    try:
+        now = folders.take(before.folder)
+    except folders.FolderError as error:
+        raise RefusedToSign(f"{error}: the folder was changed while it was signed", BROKEN) from None
+    changed = [journal.FILE] if now.journal != before.journal else []
+    changed += [name for name in folders.RESULTS if now.results.get(name) != before.results.get(name)]
+    changed += [path for path, said in before.evidence.items() if now.evidence.get(path) != said]
+    changed += [file.name for file, raw in written.items() if now.signatures.get(file.name) != raw]
+    if changed:
+        raise RefusedToSign(
+            f"{', '.join(changed)} in {before.folder} was removed, replaced or changed by something else while the command "
+            "wrote to it: this signature does not count; `deploygate verify --all` says what is there",
+            BROKEN,
+        )
 
 
 def _role(role: str, roles: Sequence[str]) -> str:

@@ -60,6 +60,7 @@ def examine(
     try:
         found = signatures.found(taken)
         before = tuple(earlier.checks(taken, stands, allowed_signers, moment)) if stands else ()
+        before += tuple(earlier.removed(taken, stands)) if stands else ()
         signing: tuple[Check, ...] = ()
     except ssh.SshError as error:
         found, before = [], ()

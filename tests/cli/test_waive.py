@@ -12,6 +12,7 @@ from small_repository import checklist, files, run
 
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.cli import main
+from pytest_deploygate.cli.shared import records
 from pytest_deploygate.signoff.signing import REFUSED
 
 WAIVE = {
@@ -93,3 +94,15 @@ def test_a_waiver_that_cannot_be_signed_is_not_written(root):
     assert done.exit_code != 0
     assert "nothing was written" in done.output
     assert files(root, "waivers") == []
+
+
+def test_a_waiver_that_is_lost_meanwhile_is_said(root, monkeypatch):
+    write = records.write
+
+    def lost(path, text):
+        write(path, text)
+        path.unlink()
+
+    monkeypatch.setattr(records, "write", lost)
+    done = run("waive", "db.pooling", WAIVE)
+    assert (done.exit_code, "while the command wrote to it" in " ".join(done.output.split())) == (25, True)

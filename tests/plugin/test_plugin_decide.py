@@ -206,6 +206,9 @@ def test_an_altered_decision_is_shown_and_nothing_is_done_on_it(red):
         4,
         True,
     )
+    (red.out / "signatures").mkdir()  # of the report before: the journal names it before it goes on
+    (red.out / "signatures" / "x.json").write_text("{}")
+    (red.out / "signatures" / "x.json.sig").write_text("x")
     assert deploygate(red, *HOLD, "--key", str(key)).code == 21
     assert "which may decide as deployment-lead" in deploygate(red, "decide").text
     _forge(red.out / "journal.jsonl")

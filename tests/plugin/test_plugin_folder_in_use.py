@@ -56,7 +56,9 @@ def test_what_happens_to_the_folder_is_never_go(project: Project, what: str) -> 
     ran = project.run("-m", "phase2", "suites")
     assert ran.code == 25, ran.text
     assert "GO: go on" not in ran.text
-    assert "missing or was altered" in ran.text or "while the run wrote to it" in " ".join(ran.text.split())
+    assert "missing or was altered" in ran.text or "while the command wrote to it" in " ".join(
+        ran.text.split()
+    )
 
 
 def test_an_untouched_folder_is_go(project: Project) -> None:

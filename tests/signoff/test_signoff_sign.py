@@ -19,7 +19,7 @@ from pytest_deploygate.checks.people.probe.ssh_signatures import canonical
 from pytest_deploygate.journal import FILE, Writer
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.signoff import folder as folders
-from pytest_deploygate.signoff import ssh
+from pytest_deploygate.signoff import signing, ssh
 from pytest_deploygate.signoff.signing import RefusedToSign, sign
 from pytest_deploygate.signoff.statement import parse
 from pytest_deploygate.signoff.verify import verify
@@ -293,3 +293,31 @@ def test_statements_are_plain_json(go, keys):
     assert plain["name"] == "Größe"
     assert plain["schema"] == "deploygate-signoff/1"
     assert plain["at"].endswith("Z")
+
+
+LOST = {
+    "the folder": shutil.rmtree,
+    "its folder, renamed": lambda folder: folder.rename(folder.with_name("elsewhere")),
+    "the journal": lambda folder: (folder / FILE).unlink(),
+    "a line of the journal": lambda folder: os.truncate(folder / FILE, (folder / FILE).stat().st_size - 9),
+    "the report": lambda folder: (folder / "signoff.html").write_text("another"),
+    "evidence": lambda folder: next((folder / "evidence").iterdir()).unlink(),
+    "the statement": lambda folder: (folder / "signatures" / f"{LEAD}.json").unlink(),
+    "the signature": lambda folder: (folder / "signatures" / f"{LEAD}.json.sig").write_text(""),
+}
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_what_is_lost_while_it_is_signed_is_25(go, keys, monkeypatch, what):
+    store = signing._store
+
+    def stored(folder, *rest):
+        file = store(folder, *rest)
+        LOST[what](folder)
+        return file
+
+    monkeypatch.setattr(signing, "_store", stored)
+    with pytest.raises(RefusedToSign) as caught:
+        sign(go, LEAD, keys[LEAD], name="A person")
+    assert caught.value.code == 25
+    assert "while" in str(caught.value)

@@ -113,6 +113,7 @@ def attest(
     for path, text in texts.items():
         records.write(path, text)
     signatures = _sign(list(texts), key) if key else []
+    records.look_again(texts)
     _say(root, list(dict.fromkeys(items)), list(texts), signatures, shared, as_json)
 
 

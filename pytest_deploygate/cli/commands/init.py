@@ -14,6 +14,8 @@ from pytest_deploygate.checklist.identified import identified
 from pytest_deploygate.checklist.parser import ChecklistError
 from pytest_deploygate.cli.shared import ci_files, code_owners, options, profiles, pytest_configuration
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.files import bounded
+from pytest_deploygate.files.bounded import OddTextError
 from pytest_deploygate.inventory.loader import BESIDE
 from pytest_deploygate.inventory.schema import json_schema
 from pytest_deploygate.session import shipped
@@ -103,6 +105,8 @@ def init(
         raise click.ClickException(
             f"{error.filename or folder} cannot be written: {error.strerror}"
         ) from None
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     remarks = _remarks(place / _CHECKLIST, files[place / _CHECKLIST]) if from_checklist else []
     written = [*files, place / ".gitignore"]
     if owners is not None:
@@ -172,12 +176,14 @@ def _checklist(profile: str, file: Path | None) -> str:
         text = profiles.text(profile, shipped.checklist().read_text(encoding="utf-8"), tested)
         return _with_own_item(text, _starter("own_items.md"))
     try:
-        text = identified(file.read_bytes().decode())
+        text = identified(bounded.text(file))
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from None
     except ChecklistError as error:
         said = "\n".join(str(problem) for problem in error.problems)
         raise Refused("\n" + said.replace("checklist:", f"{file}:")) from None
-    except UnicodeDecodeError:
-        raise Refused(f"{file} is not UTF-8 text") from None
+    except OddTextError as error:
+        raise Refused(f"{file}:{error.line}: {error}") from None
     return _with_own_item(text, _starter("own_items.md"))
 
 
@@ -206,6 +212,6 @@ def _with_own_item(text: str, own: str) -> str:
 
 def _ignore(path: Path) -> None:
     """Add the folder of results to .gitignore, once."""
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = code_owners.text_of(path)
     if _IGNORED.strip() not in text.splitlines():
         path.write_text(text + ("" if not text or text.endswith("\n") else "\n") + _IGNORED, encoding="utf-8")

@@ -69,6 +69,9 @@ def _results(folder: Path) -> tuple[Record, list[str]]:
         record = from_journal.build(writer.entries)
         rendered = results.render(record)
         if any(not holds(folder / name, text) for name, text in rendered.items()):
+            writer.note_signatures()  # in case another version wrote what was signed
+            record = from_journal.build(writer.entries)
+            rendered = results.render(record)
             aside.keep_signed(folder)
         for name, text in rendered.items():
             write_whole(folder / name, text)

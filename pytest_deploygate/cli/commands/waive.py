@@ -100,6 +100,7 @@ def waive(
     _check_others(new, waivers.load_all(root, checklist, None), cap)
     records.write(path, text)
     signature = _signed(root, path, owner, key) if key else ""
+    records.look_again({path: text})
     step = (
         f"git add {' '.join(filter(None, (shown, signature)))}, commit, open a pull request that {approver} approves: "
         "it counts once it is merged"

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate.checklist.records import RecordsError, parse_time
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import parse_duration
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -59,7 +60,10 @@ def check_inventory(name: str, root: Path) -> str:
     """Return the `name` of an inventory of this repository. Raises click.UsageError with the nearest one."""
     names: dict[str, str] = {}
     for file in sorted((root / "inventories").glob("*.y*ml")):
-        found = _NAME.search(file.read_text(errors="replace"))
+        try:
+            found = _NAME.search(bounded.read(file).decode(errors="replace"))
+        except OSError:  # reading the inventory says what is wrong with it
+            found = None
         names[file.stem] = found[1] if found else file.stem
     if not name or not names or name in names.values():
         return name

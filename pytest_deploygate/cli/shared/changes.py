@@ -108,7 +108,8 @@ def writing(folder: Path, *, finishing_first: bool = True) -> Iterator[Writer]:
     """Hold the journal for writing, so that no run and no other command of this change writes to it.
 
     What was added is in the report, too, when the journal is released: `deploygate verify` compares the two. With
-    `finishing_first` a rollback that was killed after its last step gets its outcome before anything else.
+    `finishing_first` a rollback that was killed after its last step gets its outcome before anything else. Raises
+    Damaged if the journal is not as it was written (see `journals.held`).
     """
     with journals.held(folder) as writer:
         there = len(writer.entries)
@@ -190,7 +191,7 @@ class Complaints:
     def keep_in(self, folder: Path) -> None:
         """Record the waiting errors; while a run holds the journal they are only printed."""
         if self._waiting:
-            with contextlib.suppress(click.ClickException), writing(folder) as writer:
+            with contextlib.suppress(Refused), writing(folder) as writer:
                 self.keep(writer)
             self._writer = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_deploygate import git
+from pytest_deploygate.files import bounded
 
 #: Where GitHub and GitLab look for the file. At the top both find it.
 _PLACES = ("CODEOWNERS", ".github/CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
@@ -20,15 +21,28 @@ _BELOW = (
 )
 
 
+def text_of(file: Path) -> str:
+    """Return the text of a file that is to be added to; empty if it is not there. Raises OSError, ValueError with its name."""
+    try:
+        return bounded.text(file)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        error.filename = str(file)
+        raise
+    except ValueError as error:
+        raise ValueError(f"{file}:{bounded.line_of(error)}: {error}") from None
+
+
 def add(place: Path) -> Path | None:
-    """Add the lines for the files below `place`, once; return the file, None if it has them. Raises OSError.
+    """Add the lines for the files below `place`, once; return the file, None if it has them. Raises OSError, ValueError.
 
     The file is that of the git repository around `place`, else it is written into `place`.
     """
     tree = git.work_tree(place)
     top, prefix = (tree.top, tree.prefix) if tree else (place.resolve(), "")
-    file = next((top / name for name in _PLACES if (top / name).is_file()), top / _PLACES[0])
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    file = next((top / name for name in _PLACES if (top / name).exists()), top / _PLACES[0])
+    text = text_of(file)
     if _MARK in text:
         return None
     starts = (".github/workflows/", file.relative_to(top).as_posix())

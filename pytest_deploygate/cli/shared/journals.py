@@ -64,13 +64,20 @@ def read(folder: Path) -> list[Entry]:
 
 @contextmanager
 def held(folder: Path) -> Iterator[Writer]:
-    """Hold the journal, so that no run and no other command of this change writes to it. Raises Refused, Damaged."""
+    """Hold the journal, so that no run and no other command of this change writes to it. Raises Refused, Damaged.
+
+    At the end, however that comes, the file is read again: what is not in the record was not done.
+    """
     with plainly():
         writer = Writer(folder)
         try:
             yield writer
         finally:
-            writer.close()
+            try:
+                if altered := writer.altered():
+                    raise JournalError(altered)
+            finally:
+                writer.close()
 
 
 def half_done(entries: list[Entry]) -> HalfDone | None:

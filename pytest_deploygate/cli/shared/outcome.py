@@ -30,7 +30,12 @@ def keep(writer: Writer, folder: Path, ended: Ended) -> str:
 
 
 def render(writer: Writer, folder: Path) -> str:
-    """Rewrite the result files from the journal; return a line that says where they are or what went wrong."""
+    """Rewrite the result files from the journal; return a line that says where they are or what went wrong.
+
+    Nothing is written to a folder that is no longer the one that was opened.
+    """
+    if altered := writer.altered():
+        return f"the report is not written: {altered}"
     try:
         aside.keep_signed(folder)
         for name, text in results.render(from_journal.build(writer.entries)).items():

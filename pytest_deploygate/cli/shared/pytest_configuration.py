@@ -11,6 +11,7 @@ from typing import Any
 import iniconfig
 
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
 
 _PYTHON_FILES = ("test_*.py", "*_test.py")
@@ -47,28 +48,28 @@ def read(root: Path) -> Suites:
 def file(root: Path) -> str:
     """Return the name of the file in a folder that configures pytest; empty if there is none."""
     names = ["pytest.toml", ".pytest.toml", *(name for name, _ in _INI[:2])]
-    if found := next((name for name in names if (root / name).is_file()), ""):
+    if found := next((name for name in names if _text(root / name) is not None), ""):
         return found
-    if (root / "pyproject.toml").is_file() and "pytest" in _table(_toml(root / "pyproject.toml"), "tool"):
+    if (root / "pyproject.toml").exists() and "pytest" in _table(_toml(root / "pyproject.toml"), "tool"):
         return "pyproject.toml"
     others = [(root / name, section) for name, section in _INI[2:]]
-    return next((path.name for path, s in others if path.is_file() and _ini(path, s) is not None), "")
+    return next((path.name for path, s in others if path.exists() and _ini(path, s) is not None), "")
 
 
 def _configuration(root: Path) -> Mapping[str, Any]:
     for name in ("pytest.toml", ".pytest.toml"):
-        if (root / name).is_file():
+        if (root / name).exists():
             return _table(_toml(root / name), "pytest")
     for name, section in _INI[:2]:
-        if (root / name).is_file():
+        if (root / name).exists():
             return _ini(root / name, section) or {}
-    if (root / "pyproject.toml").is_file():
+    if (root / "pyproject.toml").exists():
         tool = _table(_toml(root / "pyproject.toml"), "tool")
         if "pytest" in tool:
             table = _table(tool, "pytest")
             return _table(table, "ini_options") or table
     for name, section in _INI[2:]:
-        if (root / name).is_file() and (told := _ini(root / name, section)) is not None:
+        if (root / name).exists() and (told := _ini(root / name, section)) is not None:
             return told
     return {}
 
@@ -78,17 +79,29 @@ def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _text(path: Path) -> str | None:
+    """Return the text of a file; None if it is not there. Raises Refused for what is no file, or cannot be read."""
+    try:
+        return bounded.text(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Refused(f"{path}:{bounded.line_of(error)}: {error}") from None
+
+
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return tomllib.loads(_text(path) or "")
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{path} cannot be read: {error}") from None
 
 
 def _ini(path: Path, section: str) -> Mapping[str, Any] | None:
     try:
-        found = iniconfig.IniConfig(str(path))
-    except (OSError, ValueError, iniconfig.ParseError) as error:
+        found = iniconfig.IniConfig(str(path), data=_text(path) or "")
+    except (ValueError, iniconfig.ParseError) as error:
         raise Refused(f"{path} cannot be read: {error}") from None
     return dict(found[section].items()) if section in found else None
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from pytest_deploygate.files import write_whole
+from pytest_deploygate.cli.shared.journals import Damaged
+from pytest_deploygate.files import holds, write_whole
 
 
 def present() -> datetime:
@@ -30,3 +32,11 @@ def write(path: Path, text: str) -> None:
         write_whole(path, text)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
+
+
+def look_again(written: Mapping[Path, str]) -> None:
+    """Read again what a command wrote, at its end. Raises Damaged (exit 25) for what is not there."""
+    if lost := [str(path) for path, text in written.items() if not holds(path, text)]:
+        raise Damaged(
+            f"{', '.join(lost)} was removed, replaced or changed by something else while the command wrote to it: run it again"
+        )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell
 
 
@@ -43,11 +44,16 @@ def unread(folder: Path, read: Iterable[str]) -> list[str]:
     return sorted(
         str(file.relative_to(folder))
         for file in folder.rglob("*.py")
-        if file.resolve() not in known
-        and file.name != "env.py"
-        and re.search(r"^down_revision\b", file.read_text(errors="replace"), re.MULTILINE)
-        and re.search(r"^revision\b", file.read_text(errors="replace"), re.MULTILINE)
+        if file.resolve() not in known and file.name != "env.py" and _is_migration(file)
     )
+
+
+def _is_migration(file: Path) -> bool:
+    try:
+        source = bounded.read(file, bounded.SQL)
+    except OSError:  # Alembic cannot read it either
+        return False
+    return all(re.search(rb"^%s\b" % name, source, re.MULTILINE) for name in (b"down_revision", b"revision"))
 
 
 def _beside(folder: Path) -> Path | None:

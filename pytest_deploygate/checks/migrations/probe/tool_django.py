@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
+from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
 
 _LABEL = re.compile(r"^\s+label\s*=\s*[\"'](?P<label>\w+)[\"']", re.MULTILINE)
@@ -45,7 +46,7 @@ def _label(app: Path) -> str:
     """Return an app's label, which is what `django_migrations` has: that of its AppConfig, or its folder's name."""
     config = app / "apps.py"
     with reading(config):
-        found = _LABEL.search(config.read_text(encoding="utf-8")) if config.is_file() else None
+        found = _LABEL.search(bounded.text(config, bounded.SQL)) if config.is_file() else None
     return found["label"] if found else app.resolve().name
 
 
@@ -94,7 +95,7 @@ def _below_squash(name: str, modules: Modules) -> bool:
 def _replaces(file: Path) -> tuple[str, ...]:
     """Return what a squashed migration replaces, from its source; it is not run."""
     with reading(file):
-        source = file.read_bytes()
+        source = bounded.read(file, bounded.SQL)
     try:
         tree = ast.parse(source)
     except SyntaxError:

@@ -172,6 +172,7 @@ def _decide(
             changes.person(name),
         )  # fmt: skip
         if key is not None:
+            writer.note_signatures()  # the signature covers the line before it, so that one comes first
             event = replace(event, signature=_signed(event, found, writer.head, key.expanduser()))
         writer.append(incident_log.KIND, incident_log.to_json(event))
         entries = writer.entries

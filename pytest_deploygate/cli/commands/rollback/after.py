@@ -59,6 +59,7 @@ def after(
             event = Event(found.incident.id, What.AFTER_DONE, present(), "deploygate")
             writer.append(incident_log.KIND, incident_log.to_json(event))
         report = outcome.render(writer, folder)
+    records.look_again({folder / "after" / name: text for name, text in texts.items()})
     if as_json:
         _print_json(found, [folder / "after" / name for name in texts])
         return

@@ -59,7 +59,7 @@ def execute(
 
     Each step is recorded before and after, and verified. After a crash the same command continues, and first checks
     whether the interrupted step took effect. Exit 23: rolled back and verified. 24: a step failed or could not be
-    verified.
+    verified. 25: the record of it is not in the folder, however it ended.
 
     \b
     deploygate rollback execute --confirm prod --change CHG-1234
@@ -116,9 +116,10 @@ def _execute(folder: Path, prepared: Prepared, acceptance: Acceptance | None, *,
         except Refusal as refused:
             raise Refused(str(refused)) from None
         report = outcome.keep(writer, folder, ended)
-    if as_json:
-        click.echo(json.dumps(show.ended_json(ended), indent=1))
-    else:
-        show.ended(console, ended, outcome.to_call(ended, prepared.inventory, prepared.section))
-        console.print(report, soft_wrap=True, markup=False)
+        # Before the record is read again: how the rollback ended is said also if the record of it is lost.
+        if as_json:
+            click.echo(json.dumps(show.ended_json(ended), indent=1))
+        else:
+            show.ended(console, ended, outcome.to_call(ended, prepared.inventory, prepared.section))
+            console.print(report, soft_wrap=True, markup=False)
     raise SystemExit(EXIT_BACK if ended.verified else EXIT_FAILED)
