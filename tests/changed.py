@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +113,7 @@ class Tree:
             return set()
         seen.add(path)
         text = self.sources[path]
-        found = _layers(text)
+        found = set(_layers(text))
         if _RUNS_PYTEST.search(text):
             found.add("session")
         if _RUNS_COMMAND.search(text):
@@ -249,12 +249,14 @@ def _subject(path: str) -> str:
     return parts[2] if len(parts) > 3 else ""
 
 
-def _layers(text: str) -> set[str]:
-    return {*_LAYER.findall(text), *_names(_FROM.findall(text))}
+@cache  # each file is asked about once per changed file
+def _layers(text: str) -> frozenset[str]:
+    return frozenset((*_LAYER.findall(text), *_names(_FROM.findall(text))))
 
 
-def _subjects(text: str) -> set[str]:
-    return {*_SUBJECT.findall(text), *_names(_SUBJECTS_FROM.findall(text))}
+@cache
+def _subjects(text: str) -> frozenset[str]:
+    return frozenset((*_SUBJECT.findall(text), *_names(_SUBJECTS_FROM.findall(text))))
 
 
 def _names(lists: Iterable[str]) -> set[str]:
