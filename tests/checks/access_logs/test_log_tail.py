@@ -26,6 +26,9 @@ class Lines:
         self.end = ""
         self.file = self.clock = None
 
+    def polling(self) -> None:
+        """Note no times."""
+
     def take(self, line: str) -> None:
         """Keep a line."""
         self.lines.append(line)

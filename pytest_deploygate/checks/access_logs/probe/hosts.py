@@ -69,6 +69,8 @@ class HostLogs:
     def poll(self) -> None:
         """Read what is new in each log."""
         logs = [log for log in self.logs if not log.kept.problem and (log.tail or log.unit)]
+        for log in logs:
+            log.kept.polling()
         commands = {f"list_{n}": tail.listing(log.path) for n, log in enumerate(logs) if log.path}
         commands |= {f"lines_{n}": _lines(log) for n, log in enumerate(logs) if log.unit}
         if not commands or (told := self._ask(commands, logs)) is None:

@@ -25,14 +25,18 @@ class Kept:
         self.file: facts.File | None = None
         self._read = read
         self._sent = sent
-        self._answered = 0.0
+        self._answered = self._polled = self._polled_before = 0.0
         self._lines: list[facts.Line] = []
         self._others = 0
         self._secrets: list[str] = []
 
     def answered(self) -> None:
         """Count the time from now on: the requests were answered."""
-        self._answered = time.monotonic()
+        self._answered = self._polled = self._polled_before = time.monotonic()
+
+    def polling(self) -> None:
+        """Note that the log is read now: what is there next time was written after this."""
+        self._polled_before, self._polled = self._polled, time.monotonic()
 
     @property
     def whole(self) -> bool:
@@ -56,7 +60,10 @@ class Kept:
             stamp = times.stamp(told["time"]) if told and "time" in told else None
             after_s = round(max(0.0, time.monotonic() - self._answered), 3)
             shape = "" if told is not None else formats.shape(line)
-            self._lines += [facts.Line(request.name, told, stamp, after_s, shape) for request in marked]
+            not_before_s = round(max(0.0, self._polled_before - self._answered), 3)
+            self._lines += [
+                facts.Line(request.name, told, stamp, after_s, shape, not_before_s) for request in marked
+            ]
 
     def rest(self, text: str) -> None:
         """Look at what comes after the last whole line: an end that is still to come is not missed."""
