@@ -244,6 +244,22 @@ def test_what_the_request_logs_in_with_is_looked_for(application, monkeypatch):
     assert application.seen[0][2]["Authorization"] == "Bearer correct-horse-battery"
 
 
+def test_a_busy_log(application):
+    """Ten thousand other lines, some with escaped letters, and one with a secret."""
+    other = "".join(json.dumps({"path": f"/{n}", "agent": "other"}) + "\n" for n in range(5000))
+
+    def write(told: dict[str, object], request: BaseHTTPRequestHandler, body: str) -> str:
+        secret = json.dumps({"said": canary(request, body)["header X-Api-Key"].encode().hex()})
+        return f'{other}{json.dumps(told)}\n{{"path": "/%41"}}\n{secret}\n'
+
+    application.writes = write
+    measured, judgement = followed(application, within="5s")
+    assert "carried in the header X-Api-Key" in judgement.reason
+    (log,) = measured.hops[0].logs
+    assert [line.request for line in log.lines] == ["request", "post"]
+    assert log.others == 10_004
+
+
 ABSENT: dict[str, tuple[Callable[..., object], Verdict, str]] = {
     "nothing": (
         lambda *_: None,

@@ -188,8 +188,7 @@ def _take(log: Followed, key: str, text: str, encoder: str) -> None:
         log.kept.problem = "what was read of it arrived cut off"
         return
     log.kept.missing = ""
-    for line in log.tail.take(key, read):
-        log.kept.take(line)
+    log.kept.take_all(log.tail.take(key, read))
     log.kept.rest(log.tail.rest)
     if log.tail.taken >= tail.MOST:
         log.kept.problem = (

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pytest_deploygate.checks.access_logs import facts
 from pytest_deploygate.checks.access_logs.probe import formats, times
 from pytest_deploygate.checks.access_logs.probe.formats import Reader
-from pytest_deploygate.checks.access_logs.probe.marks import Prepared, carries
+from pytest_deploygate.checks.access_logs.probe.marks import Prepared, carries, may_carry
 
 #: More new lines than this with a mark are not kept.
 _MOST = 20
+_FEW = 8
 
 
 class Kept:
@@ -47,6 +48,18 @@ class Kept:
     def has(self) -> set[str]:
         """The names of the requests that it has a line of."""
         return {line.request for line in self._lines}
+
+    def take_all(self, lines: Sequence[str]) -> None:
+        """Look at new lines. Of a busy server's thousands, those with nothing of ours are passed over together."""
+        if not may_carry("\n".join(lines), self._sent):
+            self._others += len(lines)
+        elif len(lines) <= _FEW:
+            for line in lines:
+                self.take(line)
+        else:
+            middle = len(lines) // 2
+            self.take_all(lines[:middle])
+            self.take_all(lines[middle:])
 
     def take(self, line: str) -> None:
         """Look at a new line."""
