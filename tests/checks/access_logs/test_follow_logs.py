@@ -264,7 +264,7 @@ ABSENT: dict[str, tuple[Callable[..., object], Verdict, str]] = {
     "nothing": (
         lambda *_: None,
         Verdict.FAIL,
-        "the GET and POST request is not in it after 1 s, nor is anything else",
+        "the GET and POST requests are not in it after 1 s, nor is anything else",
     ),
     "others only": (lambda *_: "another line\n", Verdict.FAIL, "while 2 other lines were logged"),
     "half a line": (

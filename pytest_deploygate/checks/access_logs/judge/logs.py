@@ -150,12 +150,13 @@ def _absent(
             where=where,
         )
     if missing := [sent.method for sent in absent if sent not in other]:
-        found.wrong(_why(" and ".join(missing), hop, criterion), where=where)
+        which = f"{missing[0]} request is" if len(missing) == 1 else f"{' and '.join(missing)} requests are"
+        found.wrong(_why(which, hop, criterion), where=where)
 
 
-def _why(methods: str, hop: Hop, criterion: AccessLogs) -> str:
+def _why(which: str, hop: Hop, criterion: AccessLogs) -> str:
     others = sum(log.others for log in hop.logs)
-    said = f"the {methods} request is not in it after {words_for(criterion.within)}"
+    said = f"the {which} not in it after {words_for(criterion.within)}"
     if others:
         return (
             f"{said}, while {others} other line{'s were' if others > 1 else ' was'} logged: look for a condition on what is "
