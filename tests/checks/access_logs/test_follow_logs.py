@@ -360,7 +360,7 @@ def test_no_journal_here(application):
 def test_a_host_over_ssh_that_the_inventory_names(application, tmp_path):
     with serving(tmp_path) as connection:
         host = Host(name="web1", connection=connection)
-        said = section(application, hop={"connection": None, "hosts": ["web1"]})
+        said = section(application, hop={"connection": None, "hosts": ["web1"]}, timeout="60s")
         judgement = judge.judge(probe.follow(said, {"web1": host}), said)
     assert judgement.verdict is Verdict.PASS, judgement.reason
     assert any(reading.name == f"web1:{application.log}: mode" for reading in judgement.readings)
