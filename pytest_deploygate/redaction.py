@@ -46,7 +46,6 @@ _sources: dict[str, str] = {}
 
 _SLASHES = r":(?:\\*/){2}"  # JSON may have backslashes before them
 _OF_URL = r"(?:[^\s\"'<>\\`?#]|\\+/)"
-_WEB = re.compile(r"https?|wss?|ftps?", re.IGNORECASE)
 #: Who logs in, in a URL: of the web anybody, elsewhere only with a password, since `ssh://user@host` says no secret.
 _USER = re.compile(
     rf"((?:https?|wss?|ftps?){_SLASHES})[^\s\"'<>\\`/?#]*@|({_SLASHES})[^\s\"'<>\\`/?#:@]*:[^\s\"'<>\\`/?#]*@",
@@ -114,10 +113,9 @@ def hide_those_of_url(text: str) -> None:
         return
     from urllib.parse import unquote, unquote_plus  # noqa: PLC0415 (only URLs with a secret need it)
 
-    for scheme, who in re.findall(r"([A-Za-z]*)://([^\s\"'<>/?#]*)@", text):
-        user, colon, password = who.partition(":")
-        if colon or _WEB.fullmatch(scheme):  # the user of `ssh://deploy@host` is none
-            _hide_longer(unquote(password if colon else user))
+    for found in re.finditer(r"://([^\s\"'<>/?#]*)@", text):
+        user, colon, password = found[1].partition(":")
+        _hide_longer(unquote(password if colon else user))
     for url in _QUERY.findall(text):
         for name, value in _VALUE.findall(url):
             if _SECRET_PARAMETER.search(name):

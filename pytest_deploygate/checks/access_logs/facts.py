@@ -26,7 +26,7 @@ class Stamp:
 class Line:
     """A line with a request's mark. `told` is None if the line has another form than declared; `shape` is then its form.
 
-    It was first seen `after_s` seconds after the request was answered.
+    It was first seen `after_s` seconds after the request was answered, and was not there at `not_before_s`.
     """
 
     request: str
@@ -34,6 +34,7 @@ class Line:
     stamp: Stamp | None
     after_s: float
     shape: str = ""
+    not_before_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -268,6 +268,8 @@ class Keys(InventoryKeys):
     def _hosts_are_known(self) -> Self:
         """The names of hosts are those of the section `hosts`, which the whole inventory has beside this one."""
         hosts: Any = getattr(self, "hosts", None)
+        if getattr(hosts, "ansible", None) is not None:
+            return self  # what lists its servers elsewhere does so when a run begins
         known = [server.name for server in hosts.servers] if hosts else []
         for hop in self.access_logs.hops if self.access_logs else ():
             for name in hop.hosts:

@@ -59,7 +59,7 @@ OFF = Fault(
     _ITEMS,
     _configured(logs=False),
     _configured(),
-    says="is not in it after",
+    says="not in it after",
     needs=_NEEDS,
 )
 TOKEN = Fault(

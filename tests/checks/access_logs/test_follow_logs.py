@@ -244,11 +244,27 @@ def test_what_the_request_logs_in_with_is_looked_for(application, monkeypatch):
     assert application.seen[0][2]["Authorization"] == "Bearer correct-horse-battery"
 
 
+def test_a_busy_log(application):
+    """Ten thousand other lines, some with escaped letters, and one with a secret."""
+    other = "".join(json.dumps({"path": f"/{n}", "agent": "other"}) + "\n" for n in range(5000))
+
+    def write(told: dict[str, object], request: BaseHTTPRequestHandler, body: str) -> str:
+        secret = json.dumps({"said": canary(request, body)["header X-Api-Key"].encode().hex()})
+        return f'{other}{json.dumps(told)}\n{{"path": "/%41"}}\n{secret}\n'
+
+    application.writes = write
+    measured, judgement = followed(application, within="5s")
+    assert "carried in the header X-Api-Key" in judgement.reason
+    (log,) = measured.hops[0].logs
+    assert [line.request for line in log.lines] == ["request", "post"]
+    assert log.others == 10_004
+
+
 ABSENT: dict[str, tuple[Callable[..., object], Verdict, str]] = {
     "nothing": (
         lambda *_: None,
         Verdict.FAIL,
-        "the GET and POST request is not in it after 1 s, nor is anything else",
+        "the GET and POST requests are not in it after 1 s, nor is anything else",
     ),
     "others only": (lambda *_: "another line\n", Verdict.FAIL, "while 2 other lines were logged"),
     "half a line": (
@@ -344,10 +360,18 @@ def test_no_journal_here(application):
 def test_a_host_over_ssh_that_the_inventory_names(application, tmp_path):
     with serving(tmp_path) as connection:
         host = Host(name="web1", connection=connection)
-        said = section(application, hop={"connection": None, "hosts": ["web1"]})
+        said = section(application, hop={"connection": None, "hosts": ["web1"]}, timeout="60s")
         judgement = judge.judge(probe.follow(said, {"web1": host}), said)
     assert judgement.verdict is Verdict.PASS, judgement.reason
     assert any(reading.name == f"web1:{application.log}: mode" for reading in judgement.readings)
+
+
+def test_a_host_that_is_not_listed_when_the_run_begins(application):
+    said = section(application, hop={"connection": None, "hosts": ["wbe1"]})
+    judgement = judge.judge(probe.follow(said, {"web1": Host(name="web1", connection="local://")}), said)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert judgement.reason.startswith("wbe1: no server of `hosts` has this name")
+    assert "'web1'" in judgement.reason
 
 
 def _free_port() -> int:

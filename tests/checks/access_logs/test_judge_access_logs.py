@@ -229,6 +229,24 @@ def test_a_request_that_was_not_answered_is_no_failure_of_the_log():
     assert judgement.reason.startswith("GET https://www.example.com/: the request was not answered")
 
 
+def test_a_line_that_comes_too_late():
+    judgement = judged(followed(log(line(after_s=12.1, not_before_s=11.6))))
+    assert judgement.verdict is Verdict.FAIL
+    assert "web: the GET request is logged after 11.6 s, at most 10 s is allowed" in judgement.reason
+
+
+def test_a_line_that_came_between_two_readings():
+    judgement = judged(followed(log(line(after_s=10.3, not_before_s=9.8))))
+    assert judgement.verdict is Verdict.PASS
+
+
+def test_a_line_that_may_be_late_because_we_were():
+    late = replace(followed(log(line(after_s=12.1, not_before_s=11.6))), lag=OwnLag(over_s=13.0, late_s=3.0))
+    judgement = judged(late)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert "our own delay" in judgement.reason
+
+
 def test_another_status_may_not_have_come_so_far():
     judgement = judged(followed(log(lines=()), sent=replace(SENT, status=403)))
     assert judgement.verdict is Verdict.INCONCLUSIVE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -88,6 +89,30 @@ def test_apache_with_more_directives():
         "duration": "12034",
         "user": "-",
     }
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "Nov 29 11:30:01 web1 nginx: {}",
+        "<190>Nov  9 11:30:01 web1 nginx[412]: {}",
+        "2026-11-29T11:30:01.123456+00:00 web1 nginx: {}",
+        "2026-11-29T11:30:01.123456789Z stdout F {}",
+    ],
+)
+def test_a_line_of_syslog_or_of_a_container(wrapped):
+    assert read(wrapped.replace("{}", COMBINED), nginx=NGINX) == TOLD
+
+
+def test_a_line_in_dockers_file():
+    """Its own time is not that of the request."""
+    outer = {"log": '{"time": "inner"}\n', "stream": "stdout", "time": "outer"}
+    assert read(json.dumps(outer, separators=(",", ":")), format="json", fields={"time": "time"}) == {
+        "time": "inner"
+    }
+    assert read(json.dumps(outer), format="json", fields={"time": "time"}) == {"time": "inner"}
+    own = {"log": "access", "time": "outer"}
+    assert read(json.dumps(own), format="json", fields={"time": "time"}) == {"time": "outer"}
 
 
 def test_haproxy():

@@ -177,7 +177,7 @@ def test_nothing_is_logged(store, kind):
     store.log = lambda *_: None  # type: ignore[method-assign]
     judgement = judged(store, kind)
     assert judgement.verdict is Verdict.FAIL
-    assert "is not in it after 1 s" in judgement.reason
+    assert "are not in it after 1 s" in judgement.reason
 
 
 @pytest.mark.parametrize("kind", ["loki", "opensearch"])

@@ -26,9 +26,12 @@ class Lines:
         self.end = ""
         self.file = self.clock = None
 
-    def take(self, line: str) -> None:
-        """Keep a line."""
-        self.lines.append(line)
+    def polling(self) -> None:
+        """Note no times."""
+
+    def take_all(self, lines: list[str]) -> None:
+        """Keep lines."""
+        self.lines += lines
 
     def rest(self, text: str) -> None:
         """Keep the end that is no line yet."""

@@ -9,6 +9,7 @@ from pytest_deploygate.checks.access_logs.facts import Followed, Hop, Line, Log,
 from pytest_deploygate.checks.access_logs.judge import file, line
 from pytest_deploygate.checks.access_logs.section import AccessLogs
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.model import Judgement, Reading, words_for
 
 
@@ -32,7 +33,14 @@ def judge(measurement: Followed, criterion: AccessLogs) -> Judgement:
         for log in hop.more:
             _state(log, found, needed=False)
         if not lost:
-            _logged(hop, measurement.sent, {name: r.status for name, r in requests.items()}, criterion, found)
+            _logged(
+                hop,
+                measurement.sent,
+                {name: r.status for name, r in requests.items()},
+                measurement.lag,
+                criterion,
+                found,
+            )
             line.judge(hop, wanted, measurement.sent, criterion, found)
         _secrets(hop, found)
     if not lost:
@@ -69,24 +77,22 @@ def _logged(
     hop: Hop,
     requests: Sequence[Sent],
     expected: Mapping[str, list[int]],
+    lag: OwnLag,
     criterion: AccessLogs,
     found: Collector,
 ) -> None:
     """Judge that each request is in one of the logs of a hop, in time."""
     absent: list[Sent] = []
     for sent in requests:
-        after = [one.after_s for log in hop.logs for one in log.lines if one.request == sent.name]
-        name = f"{hop.name}: the {sent.method} request is logged after"
-        if not after:
-            found.read(Reading(name, "not at all"))
+        lines = [one for log in hop.logs for one in log.lines if one.request == sent.name]
+        if lines:
+            _in_time(hop, sent, min(lines, key=lambda one: one.after_s), lag, criterion, found)
+        else:
+            found.read(Reading(f"{hop.name}: the {sent.method} request is logged after", "not at all"))
             absent.append(sent)
-            continue
-        found.read(
-            Reading(name, round(min(after), 2), "s", f"at most {words_for(criterion.within)}", ok=True)
-        )
-        if len(after) > 1:
+        if len(lines) > 1:
             found.note(
-                f"the {sent.method} request is there {len(after)} times: it was repeated, or is logged more than once",
+                f"the {sent.method} request is there {len(lines)} times: it was repeated, or is logged more than once",
                 where=hop.name,
             )
     idle = [log.name for log in hop.logs if not log.lines and not log.problem and not log.missing]
@@ -98,6 +104,28 @@ def _logged(
     # A log that cannot be read, or is not there, is said already.
     if absent and not any(log.problem or log.missing for log in hop.logs):
         _absent(hop, absent, expected, criterion, found)
+
+
+def _in_time(hop: Hop, sent: Sent, first: Line, lag: OwnLag, criterion: AccessLogs, found: Collector) -> None:
+    """Judge when a line was there. Between two readings of the log, the earlier one counts."""
+    within_s = criterion.within.total_seconds()
+    limit = f"at most {words_for(criterion.within)}"
+    name = f"{hop.name}: the {sent.method} request is logged after"
+    late = first.not_before_s > within_s
+    after_s = first.not_before_s if first.after_s > within_s else first.after_s
+    why = lag.explains(after_s, within_s) if late else ""
+    if why:
+        found.read(Reading(name, round(after_s, 2), "s"))
+        found.unknown(
+            f"the {sent.method} request is logged after {words_for(after_s)}, {why}", where=hop.name
+        )
+        return
+    found.read(Reading(name, round(after_s, 2), "s", limit, ok=not late))
+    if late:
+        found.wrong(
+            f"the {sent.method} request is logged after {words_for(after_s)}, {limit} is allowed",
+            where=hop.name,
+        )
 
 
 def _absent(
@@ -122,12 +150,13 @@ def _absent(
             where=where,
         )
     if missing := [sent.method for sent in absent if sent not in other]:
-        found.wrong(_why(" and ".join(missing), hop, criterion), where=where)
+        which = f"{missing[0]} request is" if len(missing) == 1 else f"{' and '.join(missing)} requests are"
+        found.wrong(_why(which, hop, criterion), where=where)
 
 
-def _why(methods: str, hop: Hop, criterion: AccessLogs) -> str:
+def _why(which: str, hop: Hop, criterion: AccessLogs) -> str:
     others = sum(log.others for log in hop.logs)
-    said = f"the {methods} request is not in it after {words_for(criterion.within)}"
+    said = f"the {which} not in it after {words_for(criterion.within)}"
     if others:
         return (
             f"{said}, while {others} other line{'s were' if others > 1 else ' was'} logged: look for a condition on what is "

@@ -18,6 +18,7 @@ from pytest_deploygate.checks.access_logs.section import AccessLogs, Hop
 from pytest_deploygate.checks.hosts.section import Host
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.http import sending
+from pytest_deploygate.problems import nearest
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 0.5
 #: A line of a request may be followed by others that say more of it.
@@ -48,7 +49,7 @@ class _Logs:
             kept = Kept("Loki" if hop.loki else "OpenSearch", read, self._sent)
             self.stores.append(StoreLog(kept, store, self._sent))
             return [kept], []
-        logs, more = [], []
+        logs, more = self._not_listed(hop), []
         for name, connection, run_as in self._places(hop):
             host = self._on_hosts.setdefault((connection, run_as), HostLogs(connection, run_as, timeout_s))
             main = Kept(
@@ -67,7 +68,18 @@ class _Logs:
         if hop.connection is not None:
             place = hop.connection.partition("://")[2].partition("?")[0]
             return [(place or "this host", hop.connection, hop.run_as)]
-        return [(name, self._hosts[name].connection, self._hosts[name].run_as) for name in hop.hosts]
+        found = [self._hosts[name] for name in hop.hosts if name in self._hosts]
+        return [(host.name, host.connection, host.run_as) for host in found]
+
+    def _not_listed(self, hop: Hop) -> list[Kept]:
+        """Return a log for each host that is not among the servers: what lists them did so only now."""
+        found = []
+        for name in hop.hosts:
+            if name not in self._hosts:
+                kept = Kept(name, None, self._sent)
+                kept.problem = f"no server of `hosts` has this name{nearest(name, list(self._hosts))}"
+                found.append(kept)
+        return found
 
     def complete(self) -> bool:
         """Whether each hop has every request in one of its logs."""

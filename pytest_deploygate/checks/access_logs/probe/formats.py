@@ -74,8 +74,44 @@ _HAPROXY = re.compile(
 _REQUEST = re.compile(r"([A-Z]{3,10}) (\S+)(?: HTTP/\S+)?")
 
 
+#: What stands before a line in a file of syslog (RFC 3164, or with a time in ISO 8601), or of a container in Kubernetes.
+_HEADERS = (
+    re.compile(
+        r"(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:.]{8,15}|\d{4}-\d{2}-\d{2}T\S+) \S+ [^\s:\[]+(?:\[\d+\])?: ?"
+    ),
+    re.compile(r"\d{4}-\d{2}-\d{2}T\S+ (?:stdout|stderr) F "),
+)
+#: The keys of a line in Docker's driver `json-file`.
+_DOCKER = {"log", "stream", "time"}
+
+
 def reader(hop: Hop) -> Reader:
-    """Return the reader of a hop's lines."""
+    """Return the reader of a hop's lines, which may be wrapped by syslog or by the runtime of a container."""
+    bare = _bare(hop)
+
+    def read(line: str) -> Mapping[str, str] | None:
+        if line.startswith('{"log":') and (inner := _of_docker(line)) is not None:
+            return bare(inner)
+        told = bare(line)
+        if told is None and (found := next((f for each in _HEADERS if (f := each.match(line))), None)):
+            told = bare(line[found.end() :])
+        return told
+
+    return read
+
+
+def _of_docker(line: str) -> str | None:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    inside = (
+        document["log"] if isinstance(document, dict) and document.keys() - {"attrs"} == _DOCKER else None
+    )
+    return inside.rstrip("\n") if isinstance(inside, str) else None
+
+
+def _bare(hop: Hop) -> Reader:
     if hop.format == "json":
         return _json(hop.fields)
     if hop.format == "haproxy":

@@ -70,6 +70,8 @@ class HostLogs:
     def poll(self) -> None:
         """Read what is new in each log."""
         logs = [log for log in self.logs if not log.kept.problem and (log.tail or log.unit)]
+        for log in logs:
+            log.kept.polling()
         commands = {f"list_{n}": tail.listing(log.path) for n, log in enumerate(logs) if log.path}
         commands |= {f"lines_{n}": _lines(log) for n, log in enumerate(logs) if log.unit}
         if not commands or (told := self._ask(commands, logs)) is None:
@@ -187,8 +189,7 @@ def _take(log: Followed, key: str, text: str, encoder: str) -> None:
         log.kept.problem = "what was read of it arrived cut off"
         return
     log.kept.missing = ""
-    for line in log.tail.take(key, read):
-        log.kept.take(line)
+    log.kept.take_all(log.tail.take(key, read))
     log.kept.rest(log.tail.rest)
     if log.tail.taken >= tail.MOST:
         log.kept.problem = (

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pytest_deploygate.checks.access_logs import facts
 from pytest_deploygate.checks.access_logs.probe import formats, times
 from pytest_deploygate.checks.access_logs.probe.formats import Reader
-from pytest_deploygate.checks.access_logs.probe.marks import Prepared, carries
+from pytest_deploygate.checks.access_logs.probe.marks import Prepared, carries, may_carry
 
 #: More new lines than this with a mark are not kept.
 _MOST = 20
+_FEW = 8
 
 
 class Kept:
@@ -25,14 +26,18 @@ class Kept:
         self.file: facts.File | None = None
         self._read = read
         self._sent = sent
-        self._answered = 0.0
+        self._answered = self._polled = self._polled_before = 0.0
         self._lines: list[facts.Line] = []
         self._others = 0
         self._secrets: list[str] = []
 
     def answered(self) -> None:
         """Count the time from now on: the requests were answered."""
-        self._answered = time.monotonic()
+        self._answered = self._polled = self._polled_before = time.monotonic()
+
+    def polling(self) -> None:
+        """Note that the log is read now: what is there next time was written after this."""
+        self._polled_before, self._polled = self._polled, time.monotonic()
 
     @property
     def whole(self) -> bool:
@@ -43,6 +48,18 @@ class Kept:
     def has(self) -> set[str]:
         """The names of the requests that it has a line of."""
         return {line.request for line in self._lines}
+
+    def take_all(self, lines: Sequence[str]) -> None:
+        """Look at new lines. Of a busy server's thousands, those with nothing of ours are passed over together."""
+        if not may_carry("\n".join(lines), self._sent):
+            self._others += len(lines)
+        elif len(lines) <= _FEW:
+            for line in lines:
+                self.take(line)
+        else:
+            middle = len(lines) // 2
+            self.take_all(lines[:middle])
+            self.take_all(lines[middle:])
 
     def take(self, line: str) -> None:
         """Look at a new line."""
@@ -56,7 +73,10 @@ class Kept:
             stamp = times.stamp(told["time"]) if told and "time" in told else None
             after_s = round(max(0.0, time.monotonic() - self._answered), 3)
             shape = "" if told is not None else formats.shape(line)
-            self._lines += [facts.Line(request.name, told, stamp, after_s, shape) for request in marked]
+            not_before_s = round(max(0.0, self._polled_before - self._answered), 3)
+            self._lines += [
+                facts.Line(request.name, told, stamp, after_s, shape, not_before_s) for request in marked
+            ]
 
     def rest(self, text: str) -> None:
         """Look at what comes after the last whole line: an end that is still to come is not missed."""

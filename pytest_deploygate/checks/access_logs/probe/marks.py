@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -58,6 +58,14 @@ class Prepared:
             added.append(f"{quote(section.canaries.parameter)}={self._canary('the query')}")
         parts = urlsplit(url)
         return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, *added]))))
+
+
+def may_carry(text: str, sent: Sequence[Prepared]) -> bool:
+    """Tell whether a text may have a mark or a secret of one of the requests; false is certain."""
+    if spellings.SPELLED_OUT.search(text) or any(request.mark in text for request in sent):
+        return True
+    clues = [spellings.clues(secret.reveal()) for request in sent for secret in request.carried.values()]
+    return any(not some or any(clue in text for clue in some) for some in clues)
 
 
 def carries(line: str, carried: Mapping[str, Secret]) -> list[str]:

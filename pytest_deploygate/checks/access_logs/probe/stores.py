@@ -54,6 +54,7 @@ class StoreLog:
 
     def poll(self) -> None:
         """Take the lines with a mark that are there by now."""
+        self.kept.polling()
         self._take([request.mark for request in self._sent])
 
     def end(self) -> None:
