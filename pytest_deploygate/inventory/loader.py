@@ -80,7 +80,8 @@ class InventoryError(Exception):
 class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 
-    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written.
+    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written. `secrets`
+    are those references that are read as secrets only.
     """
 
     inventory: Inventory
@@ -88,6 +89,7 @@ class Loaded:
     sha256: str
     notes: tuple[Problem, ...] = ()
     values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: frozenset[str] = frozenset()
 
 
 def available(root: Path) -> list[str]:
@@ -147,7 +149,7 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
         raise InventoryError([Problem(shown, error.line, str(error))]) from None
     document = _parse(text, shown)
     former: list[FormerKey] = []
-    values: list[tuple[str, str]] = []
+    values: list[tuple[str, str, bool]] = []
     with reading(path, missing, values), noting(former):
         try:
             inventory = composed().model_validate(_present(_plain(document)))
@@ -155,7 +157,10 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
             raise InventoryError(_problems(error, document, shown)) from None
     former.sort(key=lambda key: key.line)
     notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
-    return Loaded(inventory, path, sha256(raw), notes, tuple(values))
+    others = {reference for reference, _, secret in values if not secret}
+    secrets = frozenset(reference for reference, _, secret in values if secret) - others
+    noted = tuple((reference, value) for reference, value, _ in values)
+    return Loaded(inventory, path, sha256(raw), notes, noted, secrets)
 
 
 def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:
