@@ -521,6 +521,17 @@ def of_folders(case: Case) -> Iterator[Forgery]:
             role,
             lambda c, r=role: ([f.rename(c.signatures / f.name) for f in c.earlier.glob(f"{r}.json*")]),
         )
+        yield (
+            "earlier signatures removed",
+            role,
+            lambda c, r=role: [f.unlink() for f in c.earlier.glob(f"{r}.json*")],
+        )
+    yield "earlier signatures removed", "the group", lambda c: shutil.rmtree(c.earlier)
+    yield (
+        "earlier signatures removed",
+        "all",
+        lambda c: shutil.rmtree(c.signatures / "earlier"),
+    )
     for how in ("inside", "link in", "link out", "hard link", "folder link"):
         yield "trust from the folder", how, lambda c, h=how: trust_from_inside(c, h)
     yield (

@@ -30,6 +30,7 @@ from pytest_deploygate.journal import (
     Segment,
     condensed,
     decision_to_json,
+    readable,
     segments,
 )
 from pytest_deploygate.model import Decision, Verdict
@@ -215,6 +216,7 @@ def measured(run: Segment) -> list[tuple[str, datetime, datetime]]:
     return [(phase, min(moments), max(moments)) for phase, moments in times.items()]
 
 
+@readable()
 def numbers(entries: Sequence[Entry], before: Segment | None) -> Numbers:
     """Return the latest `LATEST` numbers of each measurement from all runs, or from those before one, oldest first.
 

@@ -58,9 +58,17 @@ class Frame:
 
 
 def values_of(begin: Mapping[str, Any]) -> Mapping[str, str] | None:
-    """Return keyed digests of the values that a run's inventory referred to; None if the run did not record them."""
-    found = (begin.get("inputs") or {}).get("values")
-    return found if isinstance(found, Mapping) else None
+    """Return keyed digests of the values that a run's inventory referred to; None if the run did not record them.
+
+    Secrets are not among them: a token that is another one in each job says nothing about what it opens.
+    """
+    inputs = begin.get("inputs") or {}
+    found, secrets = inputs.get("values"), inputs.get("secrets") or ()
+    return (
+        {name: said for name, said in found.items() if name not in secrets}
+        if isinstance(found, Mapping)
+        else None
+    )
 
 
 def frame(begin: Mapping[str, Any]) -> Frame:

@@ -17,7 +17,7 @@ from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.decision import chained, compose, rules
 from pytest_deploygate.decision.frame import Frame, frame
 from pytest_deploygate.decision.runs import chain, joined, newest
-from pytest_deploygate.journal import Entry, JournalError, Segment, condensed, segments
+from pytest_deploygate.journal import Entry, JournalError, Segment, condensed, readable, segments
 from pytest_deploygate.model import (
     Finding,
     Severity,
@@ -35,12 +35,14 @@ GONE_BACK = "gone back"
 OTHERS = "others"
 
 
+@readable()
 def bound_tests(entries: Sequence[Entry], run: str) -> dict[str, tuple[str, ...]] | None:
     """Return the item ids of each bound test of a run; None if the run ended before it collected them."""
     found = [entry for entry in entries if entry.kind == "bound" and entry.body.get("run") == run]
     return {test: tuple(items) for test, items in found[-1].body["tests"]} if found else None
 
 
+@readable()
 def results(entries: Sequence[Entry], runs: Sequence[Segment] | None = None) -> list[compose.ItemResult]:
     """Compose every item of the last run's checklist, as of the last of `runs` (all). Raises JournalError without a run."""
     runs = segments(entries) if runs is None else runs
@@ -135,6 +137,7 @@ def _still_deferred(composed: Sequence[compose.ItemResult], behind: Sequence[str
     ]
 
 
+@readable()
 def question(
     entries: Sequence[Entry],
     lost: Sequence[str],

@@ -19,7 +19,7 @@ from pytest_deploygate.redaction import Secret, hide_those_of_url
 _base: ContextVar[Path] = ContextVar("base")
 _missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
 #: What the references of the inventory being read stand for.
-_values: ContextVar[list[tuple[str, str]] | None] = ContextVar("values", default=None)
+_values: ContextVar[list[tuple[str, str, bool]] | None] = ContextVar("values", default=None)
 #: A key that any section may have: the section is ignored if the source deliberately has no such value.
 ONLY_WHERE = "only_where"
 NO_FILE = "no such file or folder:"
@@ -30,11 +30,12 @@ _NO_SECRET = "this-secret-is-not-there-yet"  # noqa: S105 (it is none)
 
 @contextmanager
 def reading(
-    inventory_file: Path, missing: list[str] | None = None, values: list[tuple[str, str]] | None = None
+    inventory_file: Path, missing: list[str] | None = None, values: list[tuple[str, str, bool]] | None = None
 ) -> Iterator[None]:
     """Resolve paths relative to `inventory_file` while it is read.
 
-    What is missing is added to `missing`, each resolved reference with its value to `values`, if they are given.
+    What is missing is added to `missing`, each resolved reference to `values`, if they are given: with its value, and
+    whether it was read as a secret.
     """
     tokens = _base.set(inventory_file.resolve().parent), _missing.set(missing), _values.set(values)
     try:
@@ -45,11 +46,11 @@ def reading(
         _values.reset(tokens[2])
 
 
-def _note(reference: str, value: str) -> str:
+def _note(reference: str, value: str, *, secret: bool = False) -> str:
     hide_those_of_url(value)
     noted = _values.get()
     if noted is not None:
-        noted.append((reference, value))
+        noted.append((reference, value, secret))
     return value
 
 
@@ -190,7 +191,7 @@ def as_secret(value: object) -> Secret:
     if not found:
         _absent(why or f"the secret {text} is empty")
         return Secret(_NO_SECRET, text)
-    return Secret(_note(text, found), text)
+    return Secret(_note(text, found, secret=True), text)
 
 
 def _advice() -> str:

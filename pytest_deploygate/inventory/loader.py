@@ -77,8 +77,9 @@ class InventoryError(Exception):
 class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 
-    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written. `listed` is
-    what its sections have from elsewhere, for other processes of the same run; the same holds for it.
+    `values` are its references (`env:NAME`) with what they stand for, secrets among them: never to be written. `secrets`
+    are those references that are read as secrets only. `listed` is what its sections have from elsewhere, for other
+    processes of the same run; never to be written either.
     """
 
     inventory: Inventory
@@ -87,6 +88,7 @@ class Loaded:
     notes: tuple[Problem, ...] = ()
     values: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     listed: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: frozenset[str] = frozenset()
 
 
 def available(root: Path) -> list[str]:
@@ -151,7 +153,7 @@ def load(
         raise InventoryError([Problem(shown, error.line, str(error))]) from None
     document = _parse(text, shown)
     former: list[FormerKey] = []
-    values: list[tuple[str, str]] = []
+    values: list[tuple[str, str, bool]] = []
     with reading(path, missing, values), noting(former):
         try:
             inventory = composed().model_validate(_present(_plain(document)))
@@ -166,7 +168,10 @@ def load(
             raise InventoryError([Problem(shown, _line(document, error.location), text)]) from None
     former.sort(key=lambda key: key.line)
     notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
-    return Loaded(inventory, path, sha256(raw), notes, (*values, *listing.values(found)), found)
+    others = {reference for reference, _, secret in values if not secret}
+    secrets = frozenset(reference for reference, _, secret in values if secret) - others
+    noted = tuple((reference, value) for reference, value, _ in values)
+    return Loaded(inventory, path, sha256(raw), notes, (*noted, *listing.values(found)), found, secrets)
 
 
 def _weak_secrets(document: yaml.Mapping, shown: str) -> Iterator[Problem]:

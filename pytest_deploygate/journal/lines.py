@@ -47,10 +47,13 @@ class Entry:
 
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
-    """Turn an entry with another shape than ours into a JournalError."""
+    """Turn an entry with another shape than ours into a JournalError: a forger or another version may have written it.
+
+    Also a decorator, for functions that compute something of a journal.
+    """
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise JournalError(f"the journal has an entry that this version cannot read: {error!r}") from None
 
 
@@ -101,7 +104,7 @@ def parse_line(line: bytes, number: int, previous: str, start: int, path: Path) 
             body["own"],
             body["seq"],
             body["prev"],
-            body["kind"],
+            {"": ""}.get(body["kind"], body["kind"]),  # raises TypeError for lists and objects
             datetime.fromisoformat(body["at"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pytest_deploygate.journal.lines import CONDENSED, Entry
+from pytest_deploygate.journal.lines import CONDENSED, Entry, readable
 from pytest_deploygate.journal.plain import decision_from_json
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Finding
@@ -41,8 +41,9 @@ class Segment:
     latest: datetime
 
 
+@readable()
 def segments(entries: Sequence[Entry]) -> list[Segment]:
-    """Return the runs of a journal in the order they began."""
+    """Return the runs of a journal in the order they began. Raises JournalError."""
     lines: dict[str, list[Entry]] = {}
     short: dict[str, Mapping[str, Any]] = {}
     for entry in entries:

@@ -7,7 +7,16 @@ from typing import Any
 
 from pytest_deploygate.decision import condensed, standing
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.journal import CHECKPOINT, CONDENSED, FILE, Entry, JournalError, Segment, segments
+from pytest_deploygate.journal import (
+    CHECKPOINT,
+    CONDENSED,
+    FILE,
+    Entry,
+    JournalError,
+    Segment,
+    readable,
+    segments,
+)
 from pytest_deploygate.model import Weakening, words_for
 from pytest_deploygate.report import added, changes, gone_back
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
@@ -31,6 +40,7 @@ _PLACED = frozenset(
 _SAYS = ("text", "says", "what", "step", "reason", "because", "outcome")
 
 
+@readable()
 def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None) -> Record:
     """Return the record of the journal's last run, within all runs of the change. Raises JournalError.
 

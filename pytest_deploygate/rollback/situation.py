@@ -14,7 +14,7 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, What
 from pytest_deploygate.inventory.models import Inventory
-from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, segments
+from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, readable, segments
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, Decision, Outcome
 from pytest_deploygate.moments import Moment
@@ -44,6 +44,7 @@ class Now:
         return self.decision.outcome if self.decision else Outcome.HOLD
 
 
+@readable()
 def now(entries: Sequence[Entry]) -> Now:
     """Read a journal. Raises JournalError if it contains no run."""
     about = standing.frame(_last_run(entries).begin)
@@ -121,6 +122,7 @@ def cutover(entries: Sequence[Entry], section: Rollback | None) -> datetime | No
     return runs[0].started if runs else None
 
 
+@readable()
 def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
     """Count what a rollback would lose; None if no step loses anything. If it cannot be counted, the result says why."""
     section = inventory.of(way_back.Keys).rollback
@@ -141,6 +143,7 @@ def loss(entries: Sequence[Entry], inventory: Inventory) -> Lost | None:
         cluster.close()
 
 
+@readable()
 def after(entries: Sequence[Entry], section: Rollback, retry: datetime | None) -> After | None:
     """Return what is known of a change after its rollback; None if no incident was opened."""
     found = now(entries)

@@ -24,7 +24,7 @@ from pytest_deploygate.decision import chained
 from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
 from pytest_deploygate.files import bounded
-from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
+from pytest_deploygate.journal import Entry, Segment, UnwritableError, readable, segments, utcnow
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.session.evidence import intact
@@ -51,7 +51,11 @@ def inputs(settings: Settings, sources: Mapping[str, str]) -> dict[str, Any]:
 
     `sources` has the digests of test files by the beginning of their tests' names. Raises UnwritableError.
     """
-    return {"sources": dict(sources), "values": _digests(settings.loaded.values, settings.out)}
+    return {
+        "sources": dict(sources),
+        "values": _digests(settings.loaded.values, settings.out),
+        "secrets": sorted(settings.loaded.secrets),
+    }
 
 
 def _digests(values: Sequence[tuple[str, str]], folder: Path) -> dict[str, str]:
@@ -78,6 +82,7 @@ def _key(folder: Path) -> bytes:
         raise UnwritableError(f"{folder / KEY} cannot be used: {error.strerror}") from None
 
 
+@readable()
 def keep(settings: Settings, entries: Sequence[Entry], now_inputs: Mapping[str, Any]) -> Kept:
     """Return the tests that were good in the last run, or in those that it resumed, and can be taken over."""
     runs = chain(segments(entries))

@@ -75,7 +75,20 @@ class Signed:
         begins = ("-s", f"now-{30 * DAYS}") if lasts_s < 0 else ()
         ends = f"now{lasts_s:+d}"
         where = ("-K", str(self.folder), "-o", bind.ZONE, "-f", str(self.file), str(self.folder / "zone"))
-        bind.run("dnssec-signzone", "-P", "-S", *begins, "-e", ends, "-O", "full", *more, *where)
+        bind.run(
+            "dnssec-signzone",
+            "-d",
+            str(self.folder),
+            "-P",
+            "-S",
+            *begins,
+            "-e",
+            ends,
+            "-O",
+            "full",
+            *more,
+            *where,
+        )
         return self.file.read_text()
 
     def edit(self, was: str, instead: str = "", flags: re.RegexFlag = re.MULTILINE) -> None:
@@ -242,6 +255,30 @@ def test_no_proof_at_all(signed: Signed) -> None:
         assert (
             "there is no proof that the name itself, before the wildcard, does not exist" in judgement.reason
         )
+
+
+@pytest.mark.parametrize("more", [(), ("-3", "ab"), ("-3", "-", "-A")], ids=["NSEC", "NSEC3", "opt-out"])
+@pytest.mark.parametrize("asked", ["app", "x.wild", "www"])
+def test_a_signed_proof_of_something_else(signed: Signed, more: tuple[str, ...], asked: str) -> None:
+    """The server proves that another name is not there; BIND's resolver refuses it, and we leave it open."""
+    signed.sign(TEXT, *more)
+
+    def of_another(question: dns.message.Message, tcp: bool) -> dns.message.Message:
+        made = dns.query.tcp(question, "127.0.0.1", port=port, timeout=10)
+        denies = any(one.rdtype in (dns.rdatatype.NSEC, dns.rdatatype.NSEC3) for one in made.authority)
+        if denies and question.question[0].name.to_text() == f"{asked}.{bind.ZONE}.":
+            other = dns.message.make_query(f"ns1.{bind.ZONE}", "AAAA", want_dnssec=True)
+            instead = dns.query.tcp(other, "127.0.0.1", port=port, timeout=10).authority
+            kept = [one for one in made.authority if dns.rdatatype.SOA in (one.rdtype, one.covers)]
+            made.authority = [*kept, *(one for one in instead if dns.rdatatype.SOA not in (one.rdtype, one.covers))]  # fmt: skip
+        return made
+
+    with bind.serving(signed.folder / "server", signed.file) as port, serving(of_another) as before:
+        refused = truth(signed.folder, signed.ds, before, (asked,))
+        judgement = judged(before, signed.ds, (asked,))
+    assert bool(refused) is (asked != "www"), "what an alias leads to is asked for by itself"
+    assert judgement.verdict is (Verdict.INCONCLUSIVE if refused else Verdict.PASS), judgement.reason
+    assert not refused or "its signed proofs (NSEC, NSEC3) do not show that" in judgement.reason
 
 
 def test_signatures_that_ended(signed: Signed) -> None:

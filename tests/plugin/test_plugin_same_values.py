@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from project import PRELUDE, Project
+
+from pytest_deploygate.inventory.loader import load
 
 CHECKLIST = """\
 # Release
@@ -14,7 +19,14 @@ CHECKLIST = """\
 ## Two {#two}
 - [ ] B {#two.b .automated}
 """
-INVENTORY = "name: prod\ndatabase:\n  name: x\n  user: y\n  password: env:DB_PASSWORD\n  primary: 127.0.0.1\n"
+INVENTORY = """\
+name: prod
+database:
+  name: x
+  user: y
+  password: env:DB_PASSWORD
+  primary: {host: 127.0.0.1, port: "lab:db.port"}
+"""
 
 
 @pytest.fixture
@@ -35,23 +47,52 @@ def two(project: Project) -> Project:
     return project
 
 
-def test_a_go_holds_for_the_values_that_it_was_given_for(two: Project) -> None:
-    def run(phase: str, password: str) -> tuple[int, str]:
-        ran = two.run_process("-m", phase, "--change", "C1", DB_PASSWORD=password)
-        return ran.code, " ".join(ran.text.split())
+def run(project: Project, phase: str, password: str, port: int = 5432, *more: str) -> tuple[int, str]:
+    lab = project.path / "lab"
+    lab.mkdir(exist_ok=True)
+    (lab / "state.json").write_text(json.dumps({"values": {"db.port": port}}))
+    ran = project.run_process(
+        "-m", phase, "--change", "C1", *more, DB_PASSWORD=password, DEPLOYGATE_LAB=str(lab)
+    )
+    return ran.code, " ".join(ran.text.split())
 
-    assert run("one", "the-first-one")[0] == 0
-    assert run("two", "the-first-one")[0] == 0
-    code, said = run("two", "the-other-one")
+
+def test_a_go_holds_for_the_values_that_it_was_given_for(two: Project) -> None:
+    assert run(two, "one", "the-password")[0] == 0
+    assert run(two, "two", "the-password")[0] == 0
+    code, said = run(two, "two", "the-password", 5433)
     assert code == 21
-    assert "values that the inventory refers to were changed since the GO of one (env:DB_PASSWORD)" in said
-    assert "the-other-one" not in said
-    assert run("one", "the-other-one")[0] == 0
-    assert run("two", "the-other-one")[0] == 0
-    journal = (two.path / "deploygate-out" / "C1" / "journal.jsonl").read_text()
-    assert "the-first-one" not in journal
+    assert "values that the inventory refers to were changed since the GO of one (lab:db.port)" in said
+    assert run(two, "one", "the-password", 5433)[0] == 0
+    assert run(two, "two", "the-password", 5433)[0] == 0
     (two.path / "deploygate-out" / "C1" / ".key").unlink()
-    assert run("two", "the-other-one")[0] == 21, "what cannot be compared is unknown"
+    assert run(two, "two", "the-password", 5433)[0] == 21, "what cannot be compared is unknown"
+
+
+def test_a_token_that_is_new_in_each_job_holds_no_phase(two: Project) -> None:
+    """A resumed run asks its tests again: a finding may rest on what could be opened then."""
+    assert run(two, "one", "token-of-the-first-job")[0] == 0
+    assert run(two, "two", "token-of-the-second-job")[0] == 0
+    code, said = run(two, "two", "token-of-the-third-job", 5432, "--resume")
+    assert (code, "keeping 1 test" in said, "(env:DB_PASSWORD)" in said) == (0, False, True), said
+    assert "keeping 1 test" in run(two, "two", "token-of-the-third-job", 5432, "--resume")[1]
+    journal = (two.path / "deploygate-out" / "C1" / "journal.jsonl").read_text()
+    assert "token-of-the" not in journal
+
+
+def test_a_secret_that_is_also_a_value_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source may give both; what is a value anywhere is one."""
+    (tmp_path / "lab").mkdir()
+    monkeypatch.setenv("DEPLOYGATE_LAB", str(tmp_path / "lab"))
+    (tmp_path / "5432").write_text("the-password")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab" / "state.json").write_text(
+        json.dumps({"values": {"db.port": 5432, "password": "5432"}})
+    )
+    for password, secrets in (("lab:password", {"lab:password"}), ("lab:db.port", set())):
+        file = tmp_path / "prod.yml"
+        file.write_text(INVENTORY.replace("env:DB_PASSWORD", password))
+        assert load(str(file), tmp_path).secrets == secrets
 
 
 IMPORTS = {

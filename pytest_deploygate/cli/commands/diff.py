@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pytest_deploygate import journal
-from pytest_deploygate.cli.shared import folders, options
+from pytest_deploygate.cli.shared import folders, journals, options
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.decision import condensed
@@ -31,7 +31,7 @@ _WORSE = frozenset({Kind.FAILING, Kind.UNCOVERED, Kind.UNKNOWN})
 )
 @options.as_json
 def diff(before: str, after: str, as_json: bool, exit_code: bool) -> None:
-    """Compare the last runs of A and B: each a change id or a folder with a journal.
+    """Compare the last runs of A and B: each a change id or a folder with a journal. Exit 25: a journal is damaged.
 
     Only items in the scope of both are compared. A number counts as moved when it lies outside its noise: with 4 or
     more earlier values in both journals, three scaled median absolute deviations and at least 5 %; with fewer, a
@@ -56,18 +56,15 @@ def diff(before: str, after: str, as_json: bool, exit_code: bool) -> None:
 
 
 def _read(named: str) -> tuple[Record, condensed.Numbers]:
-    """Read a change with the numbers of its earlier runs. Raises Refused (exit 4)."""
+    """Read a change with the numbers of its earlier runs. Raises Refused (exit 4), Damaged (25)."""
     path = Path(named)
     folder = path if (path / journal.FILE).is_file() else folders.of(named, None, find_root(Path.cwd()))
-    try:
-        entries, _ = journal.read(folder)
-        if not entries:
-            raise Refused(f"{folder} has no journal: nothing to compare")
+    entries = journals.read(folder)
+    if not entries:
+        raise Refused(f"{folder} has no journal: nothing to compare")
+    with journals.plainly():
         record = from_journal.build(entries)
-        runs = journal.segments(entries)
-        return record, condensed.numbers(entries, runs[-1])
-    except journal.JournalError as error:
-        raise Refused(str(error)) from None
+        return record, condensed.numbers(entries, journal.segments(entries)[-1])
 
 
 def _side(record: Record) -> changes.Side:

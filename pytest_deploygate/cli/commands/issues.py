@@ -64,7 +64,7 @@ def issues(
     log = issue_log.load(root, change, checklist)
     found = [
         bad
-        for bad in _bad(_verdicts(out or root / "deploygate-out" / change, change), checklist)
+        for bad in _read(out or root / "deploygate-out" / change, change, checklist)
         if phase in ("", bad.phase)
     ]
     named = undocumented([bad.what for bad in found], log.entries)
@@ -84,17 +84,17 @@ def _only_closed(bad: _Bad, log: IssueLog) -> bool:
     return bool(mine) and all(entry.closed is not None for entry in mine)
 
 
-def _verdicts(folder: Path, change: str) -> list[dict[str, Any]]:
+def _read(folder: Path, change: str, checklist: Checklist) -> list[_Bad]:
     path = folder / "verdicts.json"
     try:
         items = bounded.from_json(bounded.read(path, bounded.MADE))["items"]
+        return list(_bad([item for item in items if item["in_scope"] or item["targets"]], checklist))
     except FileNotFoundError:
         raise click.UsageError(
             f"there is no {path}: run `pytest -m PHASE --inventory NAME{option_of(change)}` first"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise click.UsageError(f"{path} cannot be read; run the gate again, which rewrites it") from None
-    return [item for item in items if item["in_scope"] or item["targets"]]
 
 
 def _bad(items: list[dict[str, Any]], checklist: Checklist) -> Iterator[_Bad]:

@@ -22,7 +22,7 @@ from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.decision.incidents import Ask, Event, What
 from pytest_deploygate.inventory.loader import Loaded
-from pytest_deploygate.journal import Entry, JournalError, Writer, segments, utcnow
+from pytest_deploygate.journal import Entry, JournalError, Writer, readable, segments, utcnow
 from pytest_deploygate.moments import present
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact, weak
@@ -35,10 +35,13 @@ from pytest_deploygate.signoff.ssh import SshError
 
 def role(given: str, entries: Sequence[Entry]) -> str:
     """Return a role as records name it. Raises Refused with the nearest role of the checklist and the contacts."""
-    with journals.plainly():
-        begin = segments(entries)[-1].begin
-    known = [slug(str(name)) for name in begin["checklist"]["roles"]]
-    known += [slug(str(contact["role"])) for contact in begin.get("contacts", ())]
+    with journals.plainly(), readable():
+        runs = segments(entries)
+        if not runs:
+            raise JournalError("the journal contains no run yet: run the gate first")
+        begin = runs[-1].begin
+        known = [slug(str(name)) for name in begin["checklist"]["roles"]]
+        known += [slug(str(contact["role"])) for contact in begin.get("contacts", ())]
     found = redact(slug(given))
     if known and found not in known:
         raise Refused(f"--role {given}: there is no role {found!r}{nearest(found, dict.fromkeys(known))}")

@@ -46,7 +46,7 @@ def written_for(folder: Path) -> str:
     try:
         first = json.loads(bounded.read(folder / journal.FILE, journal.MOST_BYTES).partition(b"\n")[0])
         return str(first["change"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -108,6 +108,7 @@ HARMFUL = {
         "updates-all-rows", "every row"),
     "always true": ("DELETE FROM orders WHERE 1 = 1", "updates-all-rows", "every row"),
     "true": ("UPDATE orders SET note = '' WHERE true", "updates-all-rows", "every row"),
+    "true, by another table": ("DELETE FROM orders USING tiny WHERE true", "updates-all-rows", "every row"),
     "a condition that most rows meet": ("UPDATE orders SET note = '' WHERE id > 10", "updates-all-rows", "about 4990 rows"),
     "upsert": (
         "INSERT INTO customers SELECT id, name FROM customers ON CONFLICT (id) DO UPDATE SET name = ''", "updates-all-rows",
@@ -169,6 +170,12 @@ HARMLESS = {
     "temporary": "CREATE TEMP TABLE t AS SELECT 1 AS x; CREATE INDEX ON t (x); UPDATE t SET x = 2; DROP TABLE t",
     "qualified and then not": "CREATE TABLE shop.foo (id int); CREATE INDEX foo_i ON foo (id)",
     "empty": "CREATE INDEX ON nothing (x); ALTER TABLE nothing ALTER x TYPE bigint; UPDATE nothing SET x = 1",
+    "empty, in every way": (
+        "ALTER TABLE nothing ADD CHECK (x > 0); ALTER TABLE nothing ALTER x SET NOT NULL; REINDEX TABLE nothing;\n"
+        "ALTER TABLE nothing ADD PRIMARY KEY (x); DELETE FROM nothing; VACUUM (FULL) nothing;\n"
+        "CREATE TRIGGER u BEFORE UPDATE ON nothing FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+    ),
+    "index of a parent whose children have the rows": "CREATE INDEX ON parent (x)",
     "concurrently": "CREATE INDEX CONCURRENTLY o_c ON orders (id);\nDROP INDEX CONCURRENTLY o_c",
     "few rows": "UPDATE orders SET note = '' WHERE id = 7",
     "never": "DELETE FROM orders WHERE false",

@@ -267,6 +267,8 @@ LIQUIBASE = {
         "fail", "Bob Smith:2"),
     "author with a blank, applied": ([("2", "Bob Smith", "a.sql")], {"a.sql": SQL + "--changeset Bob Smith:2\n"}, None, "pass", ""),
     "capitals": ([("1", "bob", "a.sql")], {"a.sql": SQL + "--changeset bob:1\n-- CHANGESET bob:2\n"}, None, "fail", "bob:2"),
+    "capitals, applied": ([("1", "bob", "a.sql"), ("2", "bob", "a.sql")],
+        {"a.sql": SQL + "--changeset bob:1\n--CHANGESET bob:2\n"}, None, "pass", ""),
     "id in quotes": ([("add it", "bob", "a.sql")], {"a.sql": SQL + '--changeset bob:"add it"\n'}, None, "pass", ""),
     "another database": ([("1", "x", "a.sql")], {"a.sql": SQL + "--changeset x:1\n--changeset x:2 dbms:mysql\n"}, None, "pass", ""),
     "not on another database": ([("1", "x", "a.sql")], {"a.sql": SQL + "--changeset x:1\n--changeset x:2 dbms:!mysql\n"}, None,

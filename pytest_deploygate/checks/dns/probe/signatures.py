@@ -19,6 +19,7 @@ import dns.rdatatype
 import dns.rrset
 
 from pytest_deploygate.checks.dns.facts import Chain, Signatures
+from pytest_deploygate.checks.dns.probe.denials import lacking, lacking_before_wildcard
 from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
 from pytest_deploygate.lazy import dataclass
 
@@ -36,7 +37,11 @@ class _BogusError(Exception):
         self.ends = tuple(ends)
 
 
-@dataclass(frozen=True)
+class _UnprovenError(Exception):
+    """What signed proofs do not cover, as far as we read them: only a resolver that validates can tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Zone:
     """A zone at one server: its keys, and a way to ask which zone an owner is in there."""
 
@@ -83,6 +88,8 @@ def read(
         except _BogusError as bogus:
             past = bool(bogus.ends) and all(end < datetime.now(UTC) for end in bogus.ends)
             return Signatures("expired" if past else "broken", str(bogus), min(bogus.ends, default=None))
+        except _UnprovenError as unproven:
+            return Signatures("unclear", str(unproven))
     if not ends:
         return Signatures("unclear", "it is not authoritative for its own keys")
     return Signatures("valid", until=min(ends))
@@ -114,23 +121,26 @@ def _records(answer: dns.message.Message, zone: _Zone) -> Iterator[datetime]:
 
 
 def _proof(answer: dns.message.Message, name: dns.name.Name, kind: Any, zone: _Zone) -> Iterator[datetime]:
-    """Yield until when the proof is signed that there is no such record, or no such name before a wildcard. Raises _BogusError.
+    """Yield until when the proof is signed that there is no such record, or no such name before a wildcard.
 
-    Which names the proof covers is not compared.
+    Raises _BogusError, _UnprovenError for a signed proof of something else.
     """
-    at, expanded = name, False
+    at, expanded = name, [] if (first := _find(answer.answer, name, kind)) is None else [first]
     for _ in range(_MOST_ALIASES if kind != dns.rdatatype.CNAME else 0):
         if (alias := _find(answer.answer, at, dns.rdatatype.CNAME)) is None:
             break
-        expanded |= _is_expanded(answer.answer, alias)
+        expanded.append(alias)
         at = alias[0].target
     last = _find(answer.answer, at, kind)
+    if last is not None and last not in expanded:
+        expanded.append(last)
+    expanded = [one for one in expanded if _is_expanded(answer.answer, one)]
     soa = next((r for r in answer.authority if r.rdtype == dns.rdatatype.SOA), None)
     if soa is not None and soa.name != zone.origin:
         return  # another zone's, on the same server
     if last is None and at != name and soa is None:
         return  # it leaves the rest to the resolver
-    if last is not None and not expanded and not _is_expanded(answer.answer, last):
+    if last is not None and not expanded:
         return
     denials = [r for r in answer.authority if r.rdtype in _DENIALS and r.name.is_subdomain(zone.origin)]
     if not denials:
@@ -140,13 +150,31 @@ def _proof(answer: dns.message.Message, name: dns.name.Name, kind: Any, zone: _Z
         )
     for rrset in denials if soa is None else [soa, *denials]:
         yield from _signed(answer.authority, rrset, zone)
+    exists = answer.rcode() == dns.rcode.NOERROR
+    # What an alias leads to is asked for by itself: resolvers do not use the rest of this answer.
+    gaps = [lacking(denials, at, kind, zone.origin, exists=exists)] if last is None and at == name else []
+    gaps += [
+        lacking_before_wildcard(denials, name, _labels(answer.answer, one))
+        for one in expanded
+        if one.name == name
+    ]
+    if missing := next(filter(None, gaps), ""):
+        raise _UnprovenError(
+            f"{_what(at, kind)}: its signed proofs (NSEC, NSEC3) do not show {missing}, as far as they are read here: "
+            f"ask a resolver that validates, `delv @SERVER {_what(at, kind)}`"
+        )
 
 
 def _is_expanded(section: Sequence[dns.rrset.RRset], rrset: dns.rrset.RRset) -> bool:
     """Tell whether records were made of a wildcard: their signature is over fewer labels (RFC 4035 section 5.3.4)."""
-    signatures = _find(section, rrset.name, dns.rdatatype.RRSIG, rrset.rdtype) or ()
     own = len(rrset.name) - 1 - rrset.name.is_wild()
-    return any(one.labels < own for one in signatures)
+    return _labels(section, rrset) < own
+
+
+def _labels(section: Sequence[dns.rrset.RRset], rrset: dns.rrset.RRset) -> int:
+    """Return the number of labels that records are signed over; that of their own name if they are not signed."""
+    signatures = _find(section, rrset.name, dns.rdatatype.RRSIG, rrset.rdtype) or ()
+    return min((int(one.labels) for one in signatures), default=len(rrset.name) - 1)
 
 
 def _signed(section: Sequence[dns.rrset.RRset], rrset: dns.rrset.RRset, zone: _Zone) -> Iterator[datetime]:

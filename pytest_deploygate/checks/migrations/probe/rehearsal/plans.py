@@ -57,9 +57,16 @@ def _scans(
                     child.get("Schema", ""), child["Relation Name"], child.get("Alias", ""),
                     tuple(dict.fromkeys(_conditions(child))), joined, bounded,
                 )  # fmt: skip
-        joins = joined or kind in _JOINS
+        joins = joined or (kind in _JOINS and not _is_product(child))
         limits = bounded or kind == "Limit" or (kind in _JOINS and _limited(child))
         yield from _scans(child, wanted, joined=joins, bounded=limits)
+
+
+def _is_product(node: dict[str, Any]) -> bool:
+    """Tell whether a join has no condition at all: each row of the one table is taken, unless the other is empty."""
+    if node.get("Node Type") != "Nested Loop" or node.get("Join Type") != "Inner" or "Join Filter" in node:
+        return False
+    return not any(below.get(name) for below in _nodes(node) for name in _CONDITIONS)
 
 
 def _limited(node: dict[str, Any]) -> bool:
