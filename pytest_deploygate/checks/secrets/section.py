@@ -123,6 +123,17 @@ class DefaultPasswords(Section):
         return self
 
 
+class Kubernetes(Section):
+    """A Kubernetes cluster, as `kubectl` of the machine that runs the gate reaches it."""
+
+    context: str | None = Field(
+        default=None, pattern=r"^[^-\s]\S*$", description="context of kubectl; default: the current one"
+    )
+    namespaces: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]] = Field(
+        default=[], description="namespaces to look into; default: all"
+    )
+
+
 class Services(Section):
     """Services that keep secrets, and services that no well-known login may open."""
 
@@ -131,10 +142,14 @@ class Services(Section):
         default=None, description="where well-known logins are tried; nowhere by default"
     )
 
+    kubernetes: Kubernetes | None = Field(
+        default=None, description="cluster whose ConfigMaps are looked into: they are no place for secrets"
+    )
+
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.vaults and self.default_passwords is None:
-            raise ValueError("name `vaults`, or where `default_passwords` are tried")
+        if not self.vaults and self.default_passwords is None and self.kubernetes is None:
+            raise ValueError("name `vaults`, a `kubernetes` cluster, or where `default_passwords` are tried")
         return self
 
 
@@ -188,6 +203,10 @@ class Secrets(Section):
             optional=True,
         ),
     ] = Field(default=None, description="services that keep secrets, or are kept by them")
+    images: bool = Field(
+        default=False,
+        description="look at the history and the settings of the container images on each host, too (podman, docker)",
+    )
     unseen_passes: bool = Field(
         default=False,
         json_schema_extra={"weaker": "any"},
@@ -207,7 +226,8 @@ class Secrets(Section):
         description="files of one host are looked at up to this size in all, and so are its logs",
     )
     timeout: Duration = Field(
-        default=timedelta(seconds=60), description="for everything that is asked of one host"
+        default=timedelta(seconds=60),
+        description="for everything that is asked of one host, and for the search of what it sent",
     )
 
     @field_validator("rules")

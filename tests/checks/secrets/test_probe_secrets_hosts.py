@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import secrets as randomness
+import shutil
 import signal
 import subprocess
 import time
@@ -341,3 +342,39 @@ def test_a_host_that_does_not_answer_is_no_pass():
     result = judge.judge(search, Secrets())
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "db1: it refuses the connection" in result.reason
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[str]:
+    """An image whose settings and history have the secret: built from nothing, with an argument of the build."""
+    podman = shutil.which("podman")
+    if podman is None:
+        pytest.skip("there is no podman here: apt install podman")
+    name = f"localhost/deploygate-test-{randomness.token_hex(4)}:1"
+    (tmp_path / "Containerfile").write_text(f"FROM scratch\nLABEL token={VALUE}\nCOPY Containerfile /x\n")
+    built = subprocess.run(
+        [podman, "build", "-t", name, tmp_path], capture_output=True, text=True, timeout=120, check=False
+    )
+    if built.returncode:
+        pytest.skip(f"podman cannot build here: {built.stderr[-200:]}")
+    yield name
+    subprocess.run([podman, "rmi", "-f", name], capture_output=True, timeout=60, check=False)
+
+
+def test_a_secret_in_the_settings_of_an_image(look, image):
+    search = look("local://", images=True)
+    assert (("env:DB_PASSWORD", Kind.IMAGE, image, None)) in found(search)
+    assert search.hosts[0].looked.images > 0
+    assert "images" not in search.hosts[0].looked.ended
+    reason = judge.judge(search, Secrets(images=True)).reason
+    assert f"stands in the settings or the history of the image {image}" in reason
+
+
+def test_a_program_for_containers_that_fails_is_no_pass(look, tmp_path, monkeypatch):
+    for name in ("podman", "docker"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 125\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    search = look("local://", images=True)
+    assert "images" in search.hosts[0].looked.ended
+    assert "container images" in judge.judge(search, Secrets(images=True)).reason

@@ -19,6 +19,8 @@ PART_BYTES = 8 * 1024**2
 #: A search that takes longer is ended, so that the other parts still arrive.
 _FIND_S = 20
 _JOURNAL_LINES = 20_000
+#: Images of one host that are looked at.
+MOST_IMAGES = 100
 #: A larger file is no private key.
 _KEY_KB = 64
 #: Names of files that may be private keys.
@@ -50,6 +52,7 @@ def commands(secrets: Secrets, key_paths: Sequence[str], mark: str) -> dict[str,
         "files": _packed(f"{files}; {_find(_world_readable(each, own_mark), own_mark)}", whole),
         "logs": _packed(f"{logs}; {_find(_logs(each, own_mark), own_mark)}", whole),
         "journal": _packed(_journal(own_mark), each),
+        **({"images": _packed(_images(own_mark), whole)} if secrets.images else {}),
         "private_keys": f"{files}; {_find(_private_keys(), own_mark)}",
         "key_files": "; ".join(_key_file(path) for path in key_paths) or "true",
     }
@@ -112,6 +115,23 @@ def _journal(mark: str) -> str:
     """Return a command that prints the end of systemd's journal; it holds as much as the user may see."""
     read = f"$T journalctl -q --no-pager -o cat -n {_JOURNAL_LINES}"
     return f"if [ -d /run/systemd/system ]; then printf '\\n%s J journal\\n' {mark}; {read}; fi; printf '\\n%s E 0\\n' {mark}"
+
+
+def _images(mark: str) -> str:
+    """Return a command that prints names, settings and history of each image. `E` has the exit code of the list.
+
+    Without a program for containers nothing is printed. Source: podman-history(1), podman-image-inspect(1), and docker's.
+    """
+    names = "{{range .RepoTags}}{{.}} {{end}}"
+    one = (
+        f"printf '\\n%s I %s\\n' {mark} $i; $L $t image inspect --format '{names}{{{{println}}}}{{{{json .Config}}}}' $i; "
+        "$L $t history --no-trunc --format '{{.CreatedBy}}' $i"
+    )
+    return (
+        f"L=; if timeout 1 true; then L='timeout {_FIND_S}'; fi; for t in podman docker; do "
+        "if command -v $t >/dev/null; then all=$($L $t images -q --no-trunc); s=$?; "
+        f"for i in $(echo \"$all\" | sort -u | head -n {MOST_IMAGES}); do {one}; done; printf '\\n%s E %s\\n' {mark} $s; fi; done"
+    )
 
 
 def _private_keys() -> str:
