@@ -14,9 +14,10 @@ def test_servers_show_no_secret(gate, hosts, secrets):
 
 
 @pytest.mark.item("sec.secrets")
-def test_database_asks_for_passwords(gate, postgres, node, allowed_logins):
+def test_database_asks_for_passwords(gate, postgres, node, database_logins, trusted_logins):
     """Other hosts log in to the database with scram or better; nobody without a password."""
-    gate.judge(judge.judge_database, probe.server_state(postgres, node), allowed_logins)
+    allowed = database_logins.beside(trusted_logins)
+    gate.judge(judge.judge_database, probe.server_state(postgres, node), allowed)
 
 
 @pytest.mark.item("sec.secrets")

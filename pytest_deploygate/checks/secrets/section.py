@@ -153,6 +153,29 @@ class Services(Section):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What is allowed: addresses that need no password, those that may use a weaker one, and rules that are not seen."""
+
+    trust_from: tuple[str, ...] = ()
+    weaker_from: tuple[str, ...] = ()
+    login_rules: bool = True
+
+
+class DatabaseLogins(Section):
+    """How the database may ask for passwords. Whom it lets in without one is in `database.cluster`."""
+
+    weaker_from: list[str] = Field(
+        default=[],
+        json_schema_extra={"weaker": "any"},
+        description="addresses from which pg_hba.conf may ask for less than scram, as it writes them",
+    )
+
+    def beside(self, trusted: Logins) -> Logins:
+        """Return all that is allowed, with what `database.cluster` allows without a password."""
+        return Logins(trusted.trust_from, tuple(self.weaker_from), trusted.login_rules)
+
+
 class Secrets(Section):
     """Where secrets are looked for, and how they must be kept."""
 
@@ -195,6 +218,10 @@ class Secrets(Section):
     accepted: list[Accepted] = Field(
         default=[], json_schema_extra={"weaker": "any"}, description="findings that are accepted"
     )
+    database: Annotated[
+        DatabaseLogins | None,
+        Given("database_logins", "database: {weaker_from: []}", optional=True, defaults_with="postgres"),
+    ] = Field(default=None, description="how the database may ask for passwords")
     services: Annotated[
         Services | None,
         Given(
@@ -253,14 +280,6 @@ class Secrets(Section):
                 f"fingerprint_key: the key has fewer than {_KEY} characters; make a longer one at random"
             )
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Logins:
-    """What `database.cluster` allows: addresses that need no password, and whether the rules must be seen."""
-
-    trust_from: tuple[str, ...] = ()
-    login_rules: bool = True
 
 
 class Keys(InventoryKeys):

@@ -28,6 +28,7 @@ _PARTS = {
     "files": "world-readable files",
     "logs": "logs",
     "images": "container images",
+    "private_keys": "private keys",
 }
 _GROUP, _OTHERS = 0o070, 0o007
 _READ_BY_OTHERS = 0o004

@@ -216,9 +216,18 @@ def _looked(
         closed=tuple(dict.fromkeys(material.closed))[:_KEPT_NAMES],
         missing=tuple(folder for folder in (*secrets.files, *secrets.logs) if folder not in there),
         limited=tuple(part for part in sent if material.ends(part)[0]),
-        ended=tuple(part for part in (*sent, "images") if material.ends(part)[1] or part in material.late),
+        ended=(
+            *(part for part in (*sent, "images") if material.ends(part)[1] or part in material.late),
+            *(["private_keys"] if _timed_out(parts.get("private_keys", "")) else []),
+        ),
         absent=tuple(part for part in _PACKED_PARTS if part not in sent),
     )
+
+
+def _timed_out(text: str) -> bool:
+    """Tell whether a search was ended, by the last frame of its part."""
+    words = text.rpartition("\n")[2].split()
+    return words[1:2] == ["E"] and words[-1] in map(str, _TIMED_OUT)
 
 
 def _is_cut(process: processes.Process) -> bool:
