@@ -353,7 +353,11 @@ def image(tmp_path: Path) -> Iterator[str]:
     name = f"localhost/deploygate-test-{randomness.token_hex(4)}:1"
     (tmp_path / "Containerfile").write_text(f"FROM scratch\nLABEL token={VALUE}\nCOPY Containerfile /x\n")
     built = subprocess.run(
-        [podman, "build", "-t", name, tmp_path], capture_output=True, text=True, timeout=120, check=False
+        [podman, "build", "--layers=false", "-t", name, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     if built.returncode:
         pytest.skip(f"podman cannot build here: {built.stderr[-200:]}")
@@ -378,3 +382,32 @@ def test_a_program_for_containers_that_fails_is_no_pass(look, tmp_path, monkeypa
     search = look("local://", images=True)
     assert "images" in search.hosts[0].looked.ended
     assert "container images" in judge.judge(search, Secrets(images=True)).reason
+
+
+def test_the_tools_of_busybox_do(look, there, tmp_path, monkeypatch):
+    """As on Alpine: its tools in place of GNU's, with the machine's shell."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("there is no busybox here: apt install busybox")
+    tools = tmp_path / "busybox"
+    tools.mkdir()
+    subprocess.run([busybox, "--install", "-s", tools], check=True)
+    log, file, key = there / "logs" / "a.log.1.gz", there / "files" / "b.env", there / "files" / "c.key"
+    log.write_bytes(gzip.compress(f"x\n{VALUE}\n".encode()))
+    file.write_text(VALUE)
+    key.write_text("key")
+    key.chmod(0o640)
+    (there / "files" / f"d-{VALUE.replace('/', '-')}").write_text("")
+    Secret(VALUE.replace("/", "-"), "env:OTHER")
+    monkeypatch.setenv("PATH", str(tools))
+    search = look("local://", key_files=[{"path": str(key)}])
+    looked = search.hosts[0].looked
+    assert looked is not None
+    assert (looked.absent, looked.ended, looked.limited) == ((), (), ())
+    assert {(kind, line) for _, kind, _, line in found(search)} == {
+        (Kind.LOG, 2),
+        (Kind.FILE, 1),
+        (Kind.NAME, None),
+    }
+    assert [(state.path, state.mode) for state in search.hosts[0].keys] == [(str(key), 0o640)]
+    assert looked.processes > 1
