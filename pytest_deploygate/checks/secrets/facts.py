@@ -19,11 +19,13 @@ class Kind(StrEnum):
     LOG = "log"
     NAME = "name"
     JOURNAL = "journal"
+    IMAGE = "image"
+    CONFIG_MAP = "configmap"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place on a host: a path, or the name of a process with its `pid`. `line` is None if it is not known.
+    """A place: a path, the name of a process with its `pid`, a container image, or the key of a ConfigMap. `line` is None if it is not known.
 
     `contained`: the process runs in a container.
     """
@@ -64,7 +66,8 @@ class Looked:
     """How much of a host was looked into.
 
     `processes` counts those that were seen, `hidden_arguments` and `hidden_environments` are those of them that did not show
-    them to `user`; `hidepid`: those of other users are not seen at all. Of `cut` files only a part was looked at; `unread` could
+    them to `user`; `hidepid`: those of other users are not seen at all. `images` is None if they
+    were not looked at, or there is no program for containers. Of `cut` files only a part was looked at; `unread` could
     not be opened; `closed` folders may not be listed, and `missing` ones do not exist. The names in `limited` are parts that
     reached the limit of size, in `ended` that of time, and in `absent` those that the host could not send.
     """
@@ -77,6 +80,7 @@ class Looked:
     files: int = 0
     logs: int = 0
     names: int = 0
+    images: int | None = None
     cut: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
@@ -153,4 +157,13 @@ class Tried:
     users: tuple[str, ...] = ()
     let_in: tuple[str, ...] = ()
     unasked: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMaps:
+    """What was found in the ConfigMaps of a Kubernetes cluster. `number` is None if they could not be read (`problem`)."""
+
+    number: int | None
+    found: tuple[Found, ...] = ()
     problem: str = ""

@@ -123,6 +123,17 @@ class DefaultPasswords(Section):
         return self
 
 
+class Kubernetes(Section):
+    """A Kubernetes cluster, as `kubectl` of the machine that runs the gate reaches it."""
+
+    context: str | None = Field(
+        default=None, pattern=r"^[^-\s]\S*$", description="context of kubectl; default: the current one"
+    )
+    namespaces: list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]] = Field(
+        default=[], description="namespaces to look into; default: all"
+    )
+
+
 class Services(Section):
     """Services that keep secrets, and services that no well-known login may open."""
 
@@ -131,11 +142,38 @@ class Services(Section):
         default=None, description="where well-known logins are tried; nowhere by default"
     )
 
+    kubernetes: Kubernetes | None = Field(
+        default=None, description="cluster whose ConfigMaps are looked into: they are no place for secrets"
+    )
+
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.vaults and self.default_passwords is None:
-            raise ValueError("name `vaults`, or where `default_passwords` are tried")
+        if not self.vaults and self.default_passwords is None and self.kubernetes is None:
+            raise ValueError("name `vaults`, a `kubernetes` cluster, or where `default_passwords` are tried")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What is allowed: addresses that need no password, those that may use a weaker one, and rules that are not seen."""
+
+    trust_from: tuple[str, ...] = ()
+    weaker_from: tuple[str, ...] = ()
+    login_rules: bool = True
+
+
+class DatabaseLogins(Section):
+    """How the database may ask for passwords. Whom it lets in without one is in `database.cluster`."""
+
+    weaker_from: list[str] = Field(
+        default=[],
+        json_schema_extra={"weaker": "any"},
+        description="addresses from which pg_hba.conf may ask for less than scram, as it writes them",
+    )
+
+    def beside(self, trusted: Logins) -> Logins:
+        """Return all that is allowed, with what `database.cluster` allows without a password."""
+        return Logins(trusted.trust_from, tuple(self.weaker_from), trusted.login_rules)
 
 
 class Secrets(Section):
@@ -180,6 +218,10 @@ class Secrets(Section):
     accepted: list[Accepted] = Field(
         default=[], json_schema_extra={"weaker": "any"}, description="findings that are accepted"
     )
+    database: Annotated[
+        DatabaseLogins | None,
+        Given("database_logins", "database: {weaker_from: []}", optional=True, defaults_with="postgres"),
+    ] = Field(default=None, description="how the database may ask for passwords")
     services: Annotated[
         Services | None,
         Given(
@@ -188,6 +230,10 @@ class Secrets(Section):
             optional=True,
         ),
     ] = Field(default=None, description="services that keep secrets, or are kept by them")
+    images: bool = Field(
+        default=False,
+        description="look at the history and the settings of the container images on each host, too (podman, docker)",
+    )
     unseen_passes: bool = Field(
         default=False,
         json_schema_extra={"weaker": "any"},
@@ -207,7 +253,8 @@ class Secrets(Section):
         description="files of one host are looked at up to this size in all, and so are its logs",
     )
     timeout: Duration = Field(
-        default=timedelta(seconds=60), description="for everything that is asked of one host"
+        default=timedelta(seconds=60),
+        description="for everything that is asked of one host, and for the search of what it sent",
     )
 
     @field_validator("rules")
@@ -233,14 +280,6 @@ class Secrets(Section):
                 f"fingerprint_key: the key has fewer than {_KEY} characters; make a longer one at random"
             )
         return self
-
-
-@dataclass(frozen=True)
-class Logins:
-    """What `database.cluster` allows: addresses that need no password, and whether the rules must be seen."""
-
-    trust_from: tuple[str, ...] = ()
-    login_rules: bool = True
 
 
 class Keys(InventoryKeys):

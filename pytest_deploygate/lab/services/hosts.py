@@ -168,8 +168,9 @@ def begin(lab: Lab, name: str) -> None:
         f"exec {shlex.join([lab.programs['sshd'], '-D', '-e', '-f', str(own / 'sshd_config')])}",
     ]
     # Processes of its own: sshd is the first of them. `unshare` blocks SIGTERM; when it is killed, all of them end.
+    # The folder is an argument by itself, so that `lab down` finds it without the supervisor.
     own_kinds = ["--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    argv = [lab.programs["unshare"], *own_kinds, "/bin/sh", "-c", "\n".join(lines)]
+    argv = [lab.programs["unshare"], *own_kinds, "/bin/sh", "-c", "\n".join(lines), name, str(own)]
     client.start(lab, name, Program(argv, None, death_signal=signal.SIGKILL))
 
 

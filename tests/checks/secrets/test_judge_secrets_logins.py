@@ -57,6 +57,16 @@ def test_weak_methods_for_other_hosts_fail_and_on_the_own_host_are_a_note(method
     assert own.notes
 
 
+def test_addresses_that_may_use_a_weaker_method_are_a_note():
+    result = judge_database(state(rule("md5")), Logins(weaker_from=("10.0.0.0/8",)))
+    assert result.verdict is Verdict.PASS
+    assert any("for md5" in note for note in result.notes)
+    assert (
+        judge_database(state(rule("md5", "10.1.0.0/16")), Logins(weaker_from=("10.0.0.0/8",))).verdict
+        is Verdict.FAIL
+    )
+
+
 def test_a_line_that_an_earlier_one_decides_is_not_judged():
     rules = (rule("scram-sha-256", "all", 1), rule("md5", line=2))
     assert judge_database(state(*rules), Logins()).verdict is Verdict.PASS

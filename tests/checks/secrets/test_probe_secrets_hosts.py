@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import secrets as randomness
+import shutil
 import signal
 import subprocess
 import time
@@ -283,7 +284,7 @@ def test_more_than_the_limit_is_said(look, there):
     for number in range(3):
         (there / "files" / f"{number}.txt").write_bytes(randomness.token_bytes(40_000))
     search = look(bytes_per_host=65536)
-    assert search.hosts[0].looked.limited == ("files",)
+    assert search.hosts[0].looked.limited[-1:] == ("files",)
     assert judge.judge(search, Secrets()).verdict is Verdict.INCONCLUSIVE
 
 
@@ -341,3 +342,72 @@ def test_a_host_that_does_not_answer_is_no_pass():
     result = judge.judge(search, Secrets())
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "db1: it refuses the connection" in result.reason
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Iterator[str]:
+    """An image whose settings and history have the secret: built from nothing, with an argument of the build."""
+    podman = shutil.which("podman")
+    if podman is None:
+        pytest.skip("there is no podman here: apt install podman")
+    name = f"localhost/deploygate-test-{randomness.token_hex(4)}:1"
+    (tmp_path / "Containerfile").write_text(f"FROM scratch\nLABEL token={VALUE}\nCOPY Containerfile /x\n")
+    built = subprocess.run(
+        [podman, "build", "--layers=false", "-t", name, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if built.returncode:
+        pytest.skip(f"podman cannot build here: {built.stderr[-200:]}")
+    yield name
+    subprocess.run([podman, "rmi", "-f", name], capture_output=True, timeout=60, check=False)
+
+
+def test_a_secret_in_the_settings_of_an_image(look, image):
+    search = look("local://", images=True)
+    assert (("env:DB_PASSWORD", Kind.IMAGE, image, None)) in found(search)
+    assert search.hosts[0].looked.images > 0
+    assert "images" not in search.hosts[0].looked.ended
+    reason = judge.judge(search, Secrets(images=True)).reason
+    assert f"stands in the settings or the history of the image {image}" in reason
+
+
+def test_a_program_for_containers_that_fails_is_no_pass(look, tmp_path, monkeypatch):
+    for name in ("podman", "docker"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 125\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    search = look("local://", images=True)
+    assert "images" in search.hosts[0].looked.ended
+    assert "container images" in judge.judge(search, Secrets(images=True)).reason
+
+
+def test_the_tools_of_busybox_do(look, there, tmp_path, monkeypatch):
+    """As on Alpine: its tools in place of GNU's, with the machine's shell."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("there is no busybox here: apt install busybox")
+    tools = tmp_path / "busybox"
+    tools.mkdir()
+    subprocess.run([busybox, "--install", "-s", tools], check=True)
+    log, file, key = there / "logs" / "a.log.1.gz", there / "files" / "b.env", there / "files" / "c.key"
+    log.write_bytes(gzip.compress(f"x\n{VALUE}\n".encode()))
+    file.write_text(VALUE)
+    key.write_text("key")
+    key.chmod(0o640)
+    (there / "files" / f"d-{VALUE.replace('/', '-')}").write_text("")
+    Secret(VALUE.replace("/", "-"), "env:OTHER")
+    monkeypatch.setenv("PATH", str(tools))
+    search = look("local://", key_files=[{"path": str(key)}])
+    looked = search.hosts[0].looked
+    assert looked is not None
+    assert (looked.absent, looked.ended, looked.limited) == ((), (), ())
+    assert {(kind, line) for _, kind, _, line in found(search)} == {
+        (Kind.LOG, 2),
+        (Kind.FILE, 1),
+        (Kind.NAME, None),
+    }
+    assert [(state.path, state.mode) for state in search.hosts[0].keys] == [(str(key), 0o640)]
+    assert looked.processes > 1

@@ -18,6 +18,8 @@ _ADVICE = {
     Kind.FILE: "every user of the host may read it: take the permission away, and replace the secret",
     Kind.LOG: "stop logging it, remove the line, and replace the secret",
     Kind.JOURNAL: "stop logging it, and replace the secret",
+    Kind.IMAGE: "build the image without it (a secret of the build is not kept), and replace the secret",
+    Kind.CONFIG_MAP: "move it to a Secret, and replace it",
     Kind.NAME: "rename the file, and replace the secret",
 }
 _PARTS = {
@@ -25,6 +27,8 @@ _PARTS = {
     "names": "names of files",
     "files": "world-readable files",
     "logs": "logs",
+    "images": "container images",
+    "private_keys": "private keys",
 }
 _GROUP, _OTHERS = 0o070, 0o007
 _READ_BY_OTHERS = 0o004
@@ -37,7 +41,7 @@ def judge(measurement: Search, criterion: Secrets) -> Judgement:
     for failure, names in by_cause((h.name, h.failure) for h in measurement.hosts if h.failure).items():
         found.unknown(f"{failure.said}; whether it shows a secret is not known", where=listed(names))
     _wanted(measurement, criterion, found)
-    open_to = [_judge_found(host, criterion, found) for host in there]
+    open_to = [judge_found(host.name, host.found, criterion, found) for host in there]
     _keys(there, criterion, found)
     for host in there:
         if host.looked:
@@ -86,19 +90,19 @@ def _wanted(measurement: Search, criterion: Secrets, found: Collector) -> None:
         )
 
 
-def _judge_found(host: Seen, criterion: Secrets, found: Collector) -> int:
-    """Judge each place; return how many are wrong."""
+def judge_found(name: str, places: Sequence[Found], criterion: Secrets, found: Collector) -> int:
+    """Judge each place of a host, or of a cluster; return how many are wrong."""
     wrong = 0
-    for each in host.found:
+    for each in places:
         said = f"{_what(each)} {_where(each.place)}"
         accepted = _accepts(each, criterion)
         if accepted is not None:
-            found.note(f"{said}; accepted: {accepted}", where=host.name)
+            found.note(f"{said}; accepted: {accepted}", where=name)
         elif each.place.kind is Kind.ENVIRONMENT and _allowed(each.place, criterion):
-            found.note(f"{said}; allowed by `allowed_environments`", where=host.name)
+            found.note(f"{said}; allowed by `allowed_environments`", where=name)
         else:
             wrong += 1
-            found.wrong(f"{said}: {_ADVICE[each.place.kind]}", where=host.name)
+            found.wrong(f"{said}: {_ADVICE[each.place.kind]}", where=name)
     return wrong
 
 
@@ -119,6 +123,8 @@ def _where(place: Place) -> str:
         Kind.FILE: f"stands in the world-readable file {place.path}{line}",
         Kind.LOG: f"stands in the log {place.path}{line}",
         Kind.JOURNAL: "stands in systemd's journal",
+        Kind.IMAGE: f"stands in the settings or the history of the image {place.path}",
+        Kind.CONFIG_MAP: f"stands in the ConfigMap {place.path}",
         Kind.NAME: f"is part of the name {place.path}",
     }[place.kind]
 
@@ -241,6 +247,8 @@ def _coverage(name: str, looked: Looked, criterion: Secrets, found: Collector) -
         )
     for part in looked.ended:
         say(f"the search of {_PARTS[part]} was ended for taking too long: name fewer folders")
+    if criterion.images and looked.images is None:
+        found.note("there are no container images: neither podman nor docker is installed", where=name)
     if looked.cut:
         found.note(
             f"only a part of {len(looked.cut)} files was looked at (`bytes_per_file`), such as {looked.cut[0]}",

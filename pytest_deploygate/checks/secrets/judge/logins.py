@@ -30,7 +30,12 @@ def judge_database(found: ServerState, allowed: Logins) -> Judgement:
     elif trust.verdict is not Verdict.PASS:
         collected.unknown(trust.reason, where=found.node)
     if found.rules is not None:
-        _methods(found.node, tuple(rule for rule in found.rules if rule.kind and not rule.error), collected)
+        _methods(
+            found.node,
+            tuple(rule for rule in found.rules if rule.kind and not rule.error),
+            allowed,
+            collected,
+        )
     _stored(found, collected)
     asked = (
         "other hosts log in with scram-sha-256 or better"
@@ -40,18 +45,21 @@ def judge_database(found: ServerState, allowed: Logins) -> Judgement:
     return collected.judgement(lambda: f"{found.node}: {asked}, and passwords are stored for scram-sha-256")
 
 
-def _methods(node: str, rules: tuple[LoginRule, ...], collected: Collector) -> None:
+def _methods(node: str, rules: tuple[LoginRule, ...], allowed: Logins, collected: Collector) -> None:
     weak = [rule for n, rule in enumerate(rules) if rule.method in _WEAK and not decided(rules[:n], rule)]
-    others = [rule for rule in weak if not own_host(rule.address)]
+    others = [rule for rule in weak if not own_host(rule.address) and rule.address not in allowed.weaker_from]
     shown = ", ".join(f"{rule.method} (line {rule.line})" for rule in others) or "none"
-    collected.read(Reading("pg_hba.conf: weaker than scram", shown, limit="none", ok=not others))
+    limit = f"none but from {', '.join(allowed.weaker_from)}" if allowed.weaker_from else "none"
+    collected.read(Reading("pg_hba.conf: weaker than scram", shown, limit=limit, ok=not others))
     for rule in weak:
         about = (
             f"{rule.file} line {rule.line} asks {','.join(rule.users)} from {rule.address or 'this host'} for {rule.method}: "
             f"{_WEAK[rule.method]}"
         )
         if rule in others:
-            collected.wrong(f"{about}; write scram-sha-256 and reload", where=node)
+            collected.wrong(
+                f"{about}; write scram-sha-256 and reload, or name the address in `weaker_from`", where=node
+            )
         else:
             collected.note(about, where=node)
 

@@ -14,11 +14,11 @@ from pytest_deploygate.checks.secrets.section import Secrets
 
 #: Of each process: a longer command line or environment is cut.
 PROCESS_BYTES = 65536
-#: Of all processes, and of all names of files.
-PART_BYTES = 8 * 1024**2
-#: A search that takes longer is ended, so that the other parts still arrive.
-_FIND_S = 20
+#: So many searches may take as long as they may; each is ended then, so that the other parts still arrive.
+_SEARCHES = 6
 _JOURNAL_LINES = 20_000
+#: Images of one host that are looked at.
+MOST_IMAGES = 100
 #: A larger file is no private key.
 _KEY_KB = 64
 #: Names of files that may be private keys.
@@ -36,20 +36,22 @@ def commands(secrets: Secrets, key_paths: Sequence[str], mark: str) -> dict[str,
     files, logs = _existing(secrets.files), _existing(secrets.logs)
     each, whole = secrets.bytes_per_file, secrets.bytes_per_host
     own_mark = shlex.quote(mark)
+    limit_s = max(1, round(secrets.timeout.total_seconds() / _SEARCHES))
     return {
-        # `find` needs a folder to come back to, which another user's home is not.
-        "user": "cd /; id -un",
+        # `find` needs a folder to come back to, which another user's home is not. `$L` limits the time of a search.
+        "user": f"cd /; L=; if timeout 1 true; then L='timeout {limit_s}'; fi; id -un",
         "proc": "grep ' /proc ' /proc/mounts",
         "folders": f"{_listed([*secrets.files, *secrets.logs])}",
-        "processes": _packed(_processes(own_mark), PART_BYTES),
+        "processes": _packed(_processes(own_mark), whole),
         "names": _packed(
             f"printf '\\n%s N names\\n' {own_mark}; {files}; {_find('-print', own_mark, errors=True)}; "
             f"printf '\\n%s N names\\n' {own_mark}; {logs}; {_find('-print', own_mark, errors=True)}",
-            PART_BYTES,
+            whole,
         ),
         "files": _packed(f"{files}; {_find(_world_readable(each, own_mark), own_mark)}", whole),
         "logs": _packed(f"{logs}; {_find(_logs(each, own_mark), own_mark)}", whole),
-        "journal": _packed(_journal(own_mark), each),
+        "journal": _packed(_journal(each, own_mark), whole),
+        **({"images": _packed(_images(own_mark), whole)} if secrets.images else {}),
         "private_keys": f"{files}; {_find(_private_keys(), own_mark)}",
         "key_files": "; ".join(_key_file(path) for path in key_paths) or "true",
     }
@@ -66,9 +68,8 @@ def _listed(folders: Sequence[str]) -> str:
 
 def _find(what: str, mark: str, *, errors: bool = False) -> str:
     """Return a search below the shell's arguments, and the frame that ends it."""
-    limited = f"L=; if timeout 1 true; then L='timeout {_FIND_S}'; fi"
     return (
-        f'if [ $# -gt 0 ]; then {limited}; $L find "$@" -xdev {what}{" 2>&1" if errors else ""}; '
+        f'if [ $# -gt 0 ]; then $L find "$@" -xdev {what}{" 2>&1" if errors else ""}; '
         f"printf '\\n%s E %s\\n' {mark} $?; else printf '\\n%s E 0\\n' {mark}; fi"
     )
 
@@ -108,10 +109,27 @@ def _logs(each: int, mark: str) -> str:
     return f"-type f ! -name '*.journal' ! -name '*.journal~' -exec sh -c {shlex.quote(script)} sh {mark} {each + 1} {{}} +"
 
 
-def _journal(mark: str) -> str:
+def _journal(each: int, mark: str) -> str:
     """Return a command that prints the end of systemd's journal; it holds as much as the user may see."""
-    read = f"$T journalctl -q --no-pager -o cat -n {_JOURNAL_LINES}"
+    read = f"$T journalctl -q --no-pager -o cat -n {_JOURNAL_LINES} | tail -c {each}"
     return f"if [ -d /run/systemd/system ]; then printf '\\n%s J journal\\n' {mark}; {read}; fi; printf '\\n%s E 0\\n' {mark}"
+
+
+def _images(mark: str) -> str:
+    """Return a command that prints names, settings and history of each image. `E` has the exit code of the list.
+
+    Without a program for containers nothing is printed. Source: podman-history(1), podman-image-inspect(1), and docker's.
+    """
+    names = "{{range .RepoTags}}{{.}} {{end}}"
+    one = (
+        f"printf '\\n%s I %s\\n' {mark} $i; $L $t image inspect --format '{names}{{{{println}}}}{{{{json .Config}}}}' $i; "
+        "$L $t history --no-trunc --format '{{.CreatedBy}}' $i"
+    )
+    return (
+        "for t in podman docker; do "
+        "if command -v $t >/dev/null; then all=$($L $t images -q --no-trunc); s=$?; "
+        f"for i in $(echo \"$all\" | sort -u | head -n {MOST_IMAGES}); do {one}; done; printf '\\n%s E %s\\n' {mark} $s; fi; done"
+    )
 
 
 def _private_keys() -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets as randomness
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import partial
 
-from pytest_deploygate import redaction
 from pytest_deploygate.checks.hosts.section import Host, Hosts
-from pytest_deploygate.checks.secrets import formats
 from pytest_deploygate.checks.secrets.facts import Found, KeyState, Kind, Looked, Place, Search, Seen
 from pytest_deploygate.checks.secrets.probe import frames, processes, seeking
 from pytest_deploygate.checks.secrets.probe.commands import PROCESS_BYTES, commands
@@ -27,6 +26,8 @@ _STATE = re.compile(r"([0-7]{1,4}) (\S+) (\S+) (/.*)")
 #: Kinds of processes that are hidden. Source: proc(5).
 _HIDEPID = re.compile(r"hidepid=(?!0|off)\w+")
 _KEPT_NAMES = 50
+#: An image may have many names.
+_NAME = 120
 #: Hosts that are searched at the same time: what each shows is held in memory.
 _AT_ONCE = 4
 _PACKED_PARTS = ("processes", "names", "files", "logs")
@@ -34,23 +35,15 @@ _PACKED_PARTS = ("processes", "names", "files", "logs")
 
 def look(hosts: Hosts, secrets: Secrets) -> Search:
     """Look for the inventory's secrets, and for formats, on every host. Why one did not answer is a value."""
-    known = {value: source for source, value in reversed(redaction.by_reference().items())}
-    weak = {source: why for value, source in known.items() if (why := seeking.weak(value))}
-    values = {source: value for value, source in known.items() if source not in weak}
-    rules = [
-        *([formats.read(formats.OWN)] if secrets.known_formats else []),
-        *([formats.read(secrets.rules)] if secrets.rules else []),
-    ]
-    key = secrets.fingerprint_key.reveal().encode() if secrets.fingerprint_key else randomness.token_bytes(32)
-    wanted = seeking.Wanted(values, rules, key)
+    wanted, weak = seeking.wanted(secrets)
     with ThreadPoolExecutor(min(_AT_ONCE, hosts.at_once, len(hosts.servers)), "secrets") as pool:
         seen = tuple(pool.map(partial(_look_into, secrets=secrets, wanted=wanted), hosts.servers))
     return Search(
         seen,
-        tuple(sorted(values)),
+        tuple(sorted(wanted.secrets)),
         weak,
-        sum(len(some.usable) for some in rules),
-        tuple(why for some in rules for why in some.unusable),
+        sum(len(some.usable) for some in wanted.rules),
+        tuple(why for some in wanted.rules for why in some.unusable),
     )
 
 
@@ -60,13 +53,14 @@ def _look_into(host: Host, secrets: Secrets, wanted: seeking.Wanted) -> Seen:
     told = ask(host.connection, host.run_as, commands(secrets, paths, mark), secrets.timeout.total_seconds())
     if isinstance(told, Failure):
         return Seen(host.name, tuple(host.roles), failure=told)
-    parts = {name: frames.unpacked(told.parts.get(name)) for name in (*_PACKED_PARTS, "journal")}
+    parts = {name: frames.unpacked(told.parts.get(name)) for name in (*_PACKED_PARTS, "journal", "images")}
     running = processes.read(frames.frames(parts["processes"] or "", mark))
     material = _Material(secrets, mark, parts)
     found = [
         *_in_processes(running, wanted),
         *material.in_files(wanted),
         *material.in_names(wanted),
+        *material.in_images(wanted),
     ]
     declared = list(_declared(told.parts.get("key_files", "")))
     keys = {
@@ -112,6 +106,9 @@ class _Material:
         self.cut: list[str] = []
         self.unread: list[str] = []
         self.closed: list[str] = []
+        self.images: int | None = None
+        self.late: set[str] = set()
+        self._until = time.monotonic() + secrets.timeout.total_seconds()
         self._read_names()
 
     def _frames(self, part: str) -> Iterator[frames.Frame]:
@@ -140,12 +137,31 @@ class _Material:
         for part, kind in (("logs", Kind.LOG), ("files", Kind.FILE), ("journal", Kind.JOURNAL)):
             for frame in self._frames(part):
                 path = _as_text(frame.words)
+                if time.monotonic() > self._until:
+                    self.late.add(part)
+                    break
                 if self._ignored(path) or (kind is Kind.FILE and self._is_log(path)):
                     continue
                 if frame.kind == "U":
                     self.unread.append(seeking.without(wanted, path))
                 elif frame.kind in "FLJ":
                     yield from self._in(frame.content, path, kind, wanted)
+
+    def in_images(self, wanted: seeking.Wanted) -> Iterator[Found]:
+        """Yield what stands in the settings and the history of container images."""
+        codes = []
+        for frame in self._frames("images"):
+            self.images = (self.images or 0) + (frame.kind == "I")
+            if frame.kind == "E":
+                codes.append(frame.words)
+            elif frame.kind == "I":
+                names, _, shown = frame.content.partition("\n")
+                name = seeking.without(wanted, _as_text(names.strip() or frame.words)[:_NAME])
+                for match in seeking.search(wanted, shown, ""):
+                    yield Found(match.what, match.ours, Place(Kind.IMAGE, name), match.fingerprint)
+        # Often `docker` is installed beside podman, and its daemon does not run.
+        if codes and "0" not in codes:
+            self.late.add("images")
 
     def _is_log(self, path: str) -> bool:
         return any(path.startswith(f"{folder.rstrip('/')}/") for folder in self._secrets.logs)
@@ -194,14 +210,24 @@ def _looked(
         files=len(material.files),
         logs=len(material.logs),
         names=len(material.names),
+        images=material.images,
         cut=(*material.cut, *(f"process {p.name} ({p.pid})" for p in running if _is_cut(p))),
         unread=tuple(material.unread),
         closed=tuple(dict.fromkeys(material.closed))[:_KEPT_NAMES],
         missing=tuple(folder for folder in (*secrets.files, *secrets.logs) if folder not in there),
         limited=tuple(part for part in sent if material.ends(part)[0]),
-        ended=tuple(part for part in sent if material.ends(part)[1]),
+        ended=(
+            *(part for part in (*sent, "images") if material.ends(part)[1] or part in material.late),
+            *(["private_keys"] if _timed_out(parts.get("private_keys", "")) else []),
+        ),
         absent=tuple(part for part in _PACKED_PARTS if part not in sent),
     )
+
+
+def _timed_out(text: str) -> bool:
+    """Tell whether a search was ended, by the last frame of its part."""
+    words = text.rpartition("\n")[2].split()
+    return words[1:2] == ["E"] and words[-1] in map(str, _TIMED_OUT)
 
 
 def _is_cut(process: processes.Process) -> bool:

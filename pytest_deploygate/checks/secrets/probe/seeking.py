@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets as randomness
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
-from pytest_deploygate import spellings
+from pytest_deploygate import redaction, spellings
 from pytest_deploygate.checks.secrets import formats
+from pytest_deploygate.checks.secrets.section import Secrets
 from pytest_deploygate.lazy import dataclass
 
 #: A shorter secret stands in many texts by chance.
@@ -61,6 +63,19 @@ def weak(value: str) -> str | None:
     if value.isalpha() and len(value) <= _WORD and value[1:] == value[1:].lower():
         return "may be a word"
     return None
+
+
+def wanted(section: Secrets) -> tuple[Wanted, dict[str, str]]:
+    """Return what is looked for, and the references of secrets that cannot be, each with the reason."""
+    known = {value: source for source, value in reversed(redaction.by_reference().items())}
+    left_out = {source: why for value, source in known.items() if (why := weak(value))}
+    values = {source: value for value, source in known.items() if source not in left_out}
+    rules = [
+        *([formats.read(formats.OWN)] if section.known_formats else []),
+        *([formats.read(section.rules)] if section.rules else []),
+    ]
+    key = section.fingerprint_key.reveal().encode() if section.fingerprint_key else randomness.token_bytes(32)
+    return Wanted(values, rules, key), left_out
 
 
 def search(wanted: Wanted, text: str, path: str) -> Iterator[Match]:
