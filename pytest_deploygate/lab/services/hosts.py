@@ -59,6 +59,8 @@ _SERVICE_FILES = (
     f"printf 'listen = 127.0.0.1:9000\nworkers = 4\n' >{DATA}/service/service.conf",
     f"(umask 077; head -c 32 /dev/urandom | base64 >{KEY})",
 )
+#: This machine's /proc, in the folder of a host.
+_OUTER = "proc"
 #: What a host sees in place of this machine's files, by name in its folder.
 _OWN_FILES = {
     "machine-id": "/etc/machine-id",
@@ -90,8 +92,11 @@ def read(lab: Lab, name: str, file: str) -> str:
 
 
 def enter(lab: Lab, name: str, network: str) -> None:
-    """Let logins to a host run their commands in a network namespace (a path such as `/proc/123/ns/net`)."""
-    _network(lab, name).write_text(network)
+    """Let logins to a host run their commands in a network namespace (a path such as `/proc/123/ns/net`).
+
+    A host sees only its own processes in /proc; those of this machine are in its folder.
+    """
+    _network(lab, name).write_text(network.replace("/proc", str(folder(lab, name) / _OUTER), 1))
 
 
 def _network(lab: Lab, name: str) -> Path:
@@ -156,7 +161,9 @@ def begin(lab: Lab, name: str) -> None:
     login = where(lab) / f"{name}.login"
     login.write_text(_LOGIN.format(network=network, nsenter=nsenter))
     login.chmod(0o755)
-    mounts = [f"mount --bind {shlex.quote(str(own / file))} {target}" for file, target in _OWN_FILES.items()]
+    (own / _OUTER).mkdir(mode=0o700)
+    mounts = [f"mount --bind /proc {shlex.quote(str(own / _OUTER))}", "mount -t proc proc /proc"]
+    mounts += [f"mount --bind {shlex.quote(str(own / file))} {target}" for file, target in _OWN_FILES.items()]
     lines = [
         "set -e",
         *mounts,
@@ -169,7 +176,7 @@ def begin(lab: Lab, name: str) -> None:
     ]
     # Processes of its own: sshd is the first of them. `unshare` blocks SIGTERM; when it is killed, all of them end.
     # The folder is an argument by itself, so that `lab down` finds it without the supervisor.
-    own_kinds = ["--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    own_kinds = ["--mount", "--uts", "--pid", "--fork", "--kill-child"]
     argv = [lab.programs["unshare"], *own_kinds, "/bin/sh", "-c", "\n".join(lines), name, str(own)]
     client.start(lab, name, Program(argv, None, death_signal=signal.SIGKILL))
 
