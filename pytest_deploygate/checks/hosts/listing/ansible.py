@@ -53,11 +53,11 @@ _UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (\S+)
 _NO_HOSTS = "leaves us with no hosts"
 #: As Ansible 2.19 and as earlier versions write it.
 _PLUGIN = re.compile(
-    r"Failed to parse (?:inventory with '(\w+)'|\S+ with (\w+)) plugin: (.+?)(?= Failed to parse inventory with|$)"
+    r"Failed to parse (?:inventory with '(\w+)'|.+? with (\w+)) plugin: (.+?)(?= Failed to parse inventory with|$)"
 )
 _ENTRY = re.compile(r"\n(?=\[|ERROR)")
 #: What Ansible read instead of what it expected, or shows of the file, may be a part of a password.
-_OF_THE_FILE = re.compile(r",? got:? .*|The (error|offending line) appears .*")
+_OF_THE_FILE = re.compile(r",? got: .*|The (error|offending line) appears .*")
 _ORIGIN = re.compile(r"Origin: (.+)")
 _RESULT = re.compile(r"^(.+?) \| (\w+)!? => (?=\{)", re.MULTILINE)
 _OF_ALL = ("all", "ungrouped")
