@@ -165,6 +165,21 @@ def test_a_misspelt_group_of_ansible_ends_the_run(project):
     assert not project.out.exists()
 
 
+def test_a_password_of_ansibles_inventory_leaves_nothing(project):
+    pytest.importorskip("ansible", reason="needs ansible-core")
+    words = "ansible_host=127.0.0.1 ansible_port=1 ansible_become=true ansible_become_password=canary-7c1f"
+    (project.path / "hosts.ini").write_text(f"[web]\nweb1 {words} other_secret=canary-99aa\n")
+    project.inventory("name: prod\nhosts:\n  ansible: {inventory: ../hosts.ini}\n")
+    project.suite(BOUND.replace("assert", "print(host); assert"))
+    ran = project.run_process("-m", "phase2", "-s", "-vv", "--showlocals")
+    assert project.verdict("b.migrations") == "inconclusive"
+    assert "inventory: hosts: 1 listed from elsewhere" in ran.text
+    texts = [path.read_text(errors="replace") for path in project.out.rglob("*") if path.is_file()]
+    assert texts
+    for text in (ran.text, *texts):
+        assert "canary" not in text
+
+
 def test_forty_hosts_of_one_cause_are_one_finding_and_all_are_in_the_evidence(project):
     gone = "".join(
         f'    - {{name: gone{n}, connection: "ssh://root@127.0.0.1:1?n={n}"}}\n' for n in range(40)
