@@ -51,6 +51,8 @@ _USER = re.compile(
     rf"((?:https?|wss?|ftps?){_SLASHES})[^\s\"'<>\\`/?#]*@|({_SLASHES})[^\s\"'<>\\`/?#:@]*:[^\s\"'<>\\`/?#]*@",
     re.IGNORECASE,
 )
+#: Schemes whose user can be a token.
+_WITH_TOKENS = ("http", "https", "ws", "wss", "ftp", "ftps")
 #: A URL or its path, as far as it stands before a query or fragment, and these.
 _QUERY = re.compile(rf"(?:{_SLASHES}|(?<![^\s\"'(=,])/(?=[^\s?#]*[?#])){_OF_URL}*[?#](?:[^\s\"'<>\\`]|\\+/)+")
 #: A value; not what is left of one, with the number by which pytest tells two parameters of one name apart.
@@ -113,9 +115,11 @@ def hide_those_of_url(text: str) -> None:
         return
     from urllib.parse import unquote, unquote_plus  # noqa: PLC0415 (only URLs with a secret need it)
 
-    for found in re.finditer(r"://([^\s\"'<>/?#]*)@", text):
-        user, colon, password = found[1].partition(":")
-        _hide_longer(unquote(password if colon else user))
+    for found in re.finditer(r"(\w*)://([^\s\"'<>/?#]*)@", text):
+        user, colon, password = found[2].partition(":")
+        # A token can stand for the user of the web; `ssh://deploy@host` says no secret.
+        if colon or found[1].lower() in _WITH_TOKENS:
+            _hide_longer(unquote(password if colon else user))
     for url in _QUERY.findall(text):
         for name, value in _VALUE.findall(url):
             if _SECRET_PARAMETER.search(name):

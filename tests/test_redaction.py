@@ -301,3 +301,17 @@ def test_the_quick_look_at_a_text_masks_what_a_look_at_each_value_masks(data, se
             for each in (record, redact_values(record, keep=keep))
         )
         assert redaction.may_hold(text) or text == masked
+
+
+@pytest.mark.parametrize(
+    "url", ["ssh://deploys@db1.example.com", "podman://deploys@web", "ansible://deploys@x"]
+)
+def test_who_logs_in_to_a_host_is_no_secret(url):
+    """The name would be masked wherever it stands, such as in `deploysgate`."""
+    redaction.hide_those_of_url(url)
+    assert redaction.redact("the user deploys") == "the user deploys"
+
+
+def test_a_token_in_place_of_a_user_of_the_web_is_a_secret():
+    redaction.hide_those_of_url("https://tokentoken@example.com/")
+    assert "tokentoken" not in redaction.redact("the token tokentoken")

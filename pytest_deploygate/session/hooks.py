@@ -207,6 +207,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines += [f"deploygate: {remark}" for remark in found.remarks]
     lines += [f"deploygate: {one.words}" for one in found.records.aside]
     lines += [f"inventory: {note}" for note in found.loaded.notes]
+    lines += [
+        f"inventory: {key}: {len(data)} listed from elsewhere" for key, data in found.loaded.listed.items()
+    ]
     lines += [f"deploygate: {one}" for one in found.weak_secrets]
     lines += [f"checklist: {remark}" for remark in found.checklist.remarks[:5]]
     lines += [f"checklist: {found.without}"] if found.without else []

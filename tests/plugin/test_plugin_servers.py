@@ -152,3 +152,53 @@ def test_workers_take_what_the_controller_listed(project, tmp_path):
     ran = project.run_process("-m", "phase2", "-n", "2")
     assert project.verdict("b.migrations") == "pass", ran.text
     assert int((tmp_path / "count").read_text()) <= 2  # once for each of Ansible's two programs
+
+
+def test_a_misspelt_group_of_ansible_ends_the_run(project):
+    pytest.importorskip("ansible", reason="needs ansible-core")
+    (project.path / "hosts.ini").write_text("[web]\nweb1\n")
+    project.inventory("name: prod\nhosts:\n  ansible: {inventory: ../hosts.ini, pattern: wbe}\n")
+    ran = project.run_process("-m", "phase2")
+    assert ran.code == 4
+    assert "inventories/prod.yml:3: hosts.ansible: pattern: no group and no host" in ran.text
+    assert "is named 'wbe'; did you mean 'web'?" in ran.text
+    assert not project.out.exists()
+
+
+def test_a_password_of_ansibles_inventory_leaves_nothing(project):
+    pytest.importorskip("ansible", reason="needs ansible-core")
+    words = "ansible_host=127.0.0.1 ansible_port=1 ansible_become=true ansible_become_password=canary-7c1f"
+    (project.path / "hosts.ini").write_text(f"[web]\nweb1 {words} other_secret=canary-99aa\n")
+    project.inventory("name: prod\nhosts:\n  ansible: {inventory: ../hosts.ini}\n")
+    project.suite(BOUND.replace("assert", "print(host); assert"))
+    ran = project.run_process("-m", "phase2", "-s", "-vv", "--showlocals")
+    assert project.verdict("b.migrations") == "inconclusive"
+    assert "inventory: hosts: 1 listed from elsewhere" in ran.text
+    texts = [path.read_text(errors="replace") for path in project.out.rglob("*") if path.is_file()]
+    assert texts
+    for text in (ran.text, *texts):
+        assert "canary" not in text
+
+
+def test_forty_hosts_of_one_cause_are_one_finding_and_all_are_in_the_evidence(project):
+    gone = "".join(
+        f'    - {{name: gone{n}, connection: "ssh://root@127.0.0.1:1?n={n}"}}\n' for n in range(40)
+    )
+    project.inventory(SERVERS + gone)
+    project.suite(
+        """
+        from pytest_deploygate.checks.hosts import judge, probe
+
+        @pytest.mark.item("a.servers")
+        def test_servers(gate, hosts):
+            gate.judge(judge.judge, probe.fleet(hosts), hosts)
+        """
+    )
+    project.run_process("-m", "preflight")
+    assert project.verdict("a.servers") == "fail"
+    assert "gone0, gone1, gone2, gone3, gone4 and 35 more: it refuses the connection" in project.reason(
+        "a.servers"
+    )
+    evidence = [path.read_text() for path in (project.out / "evidence").glob("a.servers--*")]
+    assert len(evidence) == 1
+    assert all(f'"gone{n}"' in evidence[0] for n in range(40))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -216,7 +217,8 @@ def test_a_broken_yaml(listed, tmp_path):
     (tmp_path / "hosts.yml").write_text("all:\n  hosts: [web1\n")
     said = problem(listed, tmp_path / "hosts.yml")
     assert "hosts.yml" in said
-    assert "YAML parsing failed" in said
+    assert "YAML" in said
+    assert "did not find expected" in said
 
 
 def test_a_vault_without_a_password(listed, tmp_path):
@@ -234,11 +236,12 @@ def test_a_vault_with_another_password(listed, tmp_path):
 def test_a_script_that_fails(listed, tmp_path):
     said = problem(listed, _script(tmp_path, "#!/bin/sh\nexit 3\n"))
     assert "script.sh" in said
-    assert "non-zero exit code 3" in said
+    assert re.search("exit code 3|execution error", said)
 
 
 def test_a_script_that_prints_no_json(listed, tmp_path):
-    assert "JSON" in problem(listed, _script(tmp_path, "#!/bin/sh\necho Welcome\n"))
+    said = problem(listed, _script(tmp_path, "#!/bin/sh\necho Welcome\n"))
+    assert "Expecting value" in said
 
 
 def test_a_script_that_hangs_is_ended_with_its_children(listed, tmp_path):

@@ -85,6 +85,21 @@ def test_a_host_whose_language_is_not_english(ask):
     assert machine.file_systems
 
 
+def test_a_host_that_prints_bytes_of_another_encoding(ask):
+    """testinfra would ask the host for its encoding, with one more command, and fail."""
+    machine = ask(f"printf 'Gr\\374\\337e\\n\\377'; eval {_quoted()}").machine
+    assert machine is not None
+    assert machine.file_systems
+
+
+def test_a_host_that_asks_for_a_password(ask, server):
+    """Nobody is there to answer: ssh is told not to ask."""
+    (server[0] / "client.pub").write_text("")
+    began = time.monotonic()
+    assert failed(ask()).cause is Cause.LOGIN
+    assert time.monotonic() - began < 15
+
+
 def test_another_user(ask):
     if os.getuid():
         pytest.skip("only root can become another user without a password")

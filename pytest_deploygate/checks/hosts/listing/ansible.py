@@ -49,8 +49,15 @@ _ENVIRONMENT = {
     "COLUMNS": "10000",
 }
 _MOST = 300
-_UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (.+)")
-_PLUGIN = re.compile(r"Failed to parse inventory with '(\w+)' plugin: (.+)")
+_UNMATCHED = re.compile(r"Could not match supplied host pattern, ignoring: (\S+)")
+_NO_HOSTS = "leaves us with no hosts"
+#: As Ansible 2.19 and as earlier versions write it.
+_PLUGIN = re.compile(
+    r"Failed to parse (?:inventory with '(\w+)'|.+? with (\w+)) plugin: (.+?)(?= Failed to parse inventory with|$)"
+)
+_ENTRY = re.compile(r"\n(?=\[|ERROR)")
+#: What Ansible read instead of what it expected, or shows of the file, may be a part of a password.
+_OF_THE_FILE = re.compile(r",? got: .*|The (error|offending line) appears .*")
 _ORIGIN = re.compile(r"Origin: (.+)")
 _RESULT = re.compile(r"^(.+?) \| (\w+)!? => (?=\{)", re.MULTILINE)
 _OF_ALL = ("all", "ungrouped")
@@ -162,7 +169,8 @@ def _why(asked: Ansible, program: str, done: _Done) -> str:
     if "no vault secrets were found that could decrypt" in said or "Decryption failed" in said:
         return f"{_sources(asked)}: `vault_password` does not open the vault: check which vault it is for"
     if source := re.search(r"Completely failed to parse inventory source (.+)", said):
-        tried = dict(_PLUGIN.findall(said))
+        entries = [" ".join(entry.split()) for entry in _ENTRY.split(said)]
+        tried = {new or old: words for entry in entries for new, old, words in _PLUGIN.findall(entry)[:1]}
         form = "yaml" if source[1].endswith((".yml", ".yaml", ".json")) else "ini"
         why = tried.get("script") or tried.get(form) or next(iter(reversed(tried.values())), "")
         places = [place for place in _ORIGIN.findall(said) if re.match(r"/.*:\d+", place)]
@@ -173,8 +181,8 @@ def _why(asked: Ansible, program: str, done: _Done) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a message on one line. What Ansible read instead of what it expected may be a part of a password."""
-    words = re.sub(r",? got:? .*", "", " ".join(text.split()))
+    """Return a message on one line, without what it repeats of the file."""
+    words = _OF_THE_FILE.sub("", " ".join(text.split())).strip()
     words = redact(words.removeprefix("Failed to parse inventory: "))
     return words if len(words) <= _MOST else f"{words[:_MOST]} …"
 
@@ -210,7 +218,7 @@ def _members(inventory: Mapping[str, Any], name: str, above: frozenset[str]) -> 
 def _matched(done: _Done, asked: Ansible, groups: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the hosts that a pattern selects. A part of it that matches nothing is a mistake; Ansible only warns."""
     known = [*groups, *dict.fromkeys(host for members in groups.values() for host in members), *_OF_ALL]
-    for part in _UNMATCHED.findall(done.errors):
+    for part in _UNMATCHED.findall(" ".join(done.errors.split())):  # earlier versions fold their lines
         key = "pattern" if part in asked.pattern else "limit"
         raise ValueError(
             f"{key}: no group and no host of {_sources(asked)} is named {part!r}{nearest(part, known)}"
@@ -220,13 +228,13 @@ def _matched(done: _Done, asked: Ansible, groups: Mapping[str, Sequence[str]]) -
             if part.lstrip("&") in groups and not groups[part.lstrip("&")]:
                 raise ValueError(f"{key}: the group {part.lstrip('&')!r} of {_sources(asked)} has no host")
     hosts = [line.strip() for line in done.output.splitlines()[1:] if line.strip()]
+    if done.code and _NO_HOSTS not in done.errors:
+        raise ValueError(_why(asked, "ansible", done))
     if not hosts:
         limited = f" within the limit {asked.limit!r}" if asked.limit else ""
         raise ValueError(
             f"the pattern {asked.pattern!r}{limited} selects none of the hosts of {_sources(asked)}"
         )
-    if done.code:
-        raise ValueError(_why(asked, "ansible", done))
     return hosts
 
 
