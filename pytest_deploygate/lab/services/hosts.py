@@ -41,7 +41,7 @@ ForceCommand {folder}/{name}.login
 """
 #: Runs the command of a login in the host's network, where it has one of its own.
 _LOGIN = """#!/bin/sh
-[ -e {network} ] && exec {nsenter} --net="$(cat {network})" "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
+[ -e {network} ] && read -r net <{network} && exec {nsenter} --net="$net" "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
 exec "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
 """
 _CLIENT = """Host *
@@ -82,7 +82,7 @@ def read(lab: Lab, name: str, file: str) -> str:
 
 def enter(lab: Lab, name: str, network: str) -> None:
     """Let logins to a host run their commands in a network namespace (a path such as `/proc/123/ns/net`)."""
-    _network(lab, name).write_text(network)
+    _network(lab, name).write_text(f"{network}\n")
 
 
 def _network(lab: Lab, name: str) -> Path:
