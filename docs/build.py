@@ -29,13 +29,13 @@ from typing import Any, Literal, Union
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from ruamel.yaml import YAML
 
 from pytest_deploygate import checks
 from pytest_deploygate.checklist.attestations import attestable
 from pytest_deploygate.checklist.parser import Checklist, load
 from pytest_deploygate.fields import grants
 from pytest_deploygate.fields.types import DatabaseKeys, Each, InventoryKeys, Size
+from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import loader, sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.sections import Handed
@@ -491,12 +491,12 @@ def grants_table(subject: str, path: Path) -> str:
 
 def example(text: str, path: Path) -> Inventory:
     """Return the example of a page as an inventory; what it lacks around its section is added."""
-    plain = {**_AROUND, **YAML(typ="safe", pure=True).load(text)}
+    plain = {**_AROUND, **yaml.load(text)}
     plain["database"] = {**_AROUND_DATABASE, **plain.get("database", {})}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{path.stem}.yml"
         with file.open("w", encoding="utf-8") as stream:
-            YAML(typ="safe", pure=True).dump(plain, stream)
+            stream.write(yaml.dumped(plain))
         try:
             return loader.load(str(file), Path(folder), []).inventory
         except loader.InventoryError as error:

@@ -15,9 +15,10 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from pytest_deploygate.lazy import dataclass
 
 #: How long one question may take.
 SECONDS = 10.0
@@ -50,7 +51,7 @@ class GitError(Exception):
     """Git gave no answer; the message says why, as the end of a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkTree:
     """A folder in a git work tree: the tree's top, and the folder's path below it (empty, or ending in a slash)."""
 
@@ -58,7 +59,7 @@ class WorkTree:
     prefix: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """What a work tree is at: its commit, branch (empty: detached), and the files that differ from the commit.
 
@@ -72,7 +73,7 @@ class State:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """A file as a commit has it: the id of its content, and whether it is a symbolic link or an executable."""
 
@@ -81,7 +82,7 @@ class Kept:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Branch:
     """A branch (or another name of a commit) as it was found: `refs/remotes/origin/main` and its commit."""
 

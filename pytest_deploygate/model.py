@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from pytest_deploygate.lazy import dataclass
 
 Scalar = str | int | float | bool | None
 
@@ -78,7 +80,7 @@ class Closing(StrEnum):
     SIGNED = "signed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """One box of the checklist."""
 
@@ -100,7 +102,7 @@ class Item:
         return self.closing in (Closing.DOCUMENTED, Closing.RESOLVED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Phase:
     """A checklist heading that can be run with `-m`.
 
@@ -117,7 +119,7 @@ class Phase:
     whole_change: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """One measured value with its limit, in readable form.
 
@@ -131,7 +133,7 @@ class Reading:
     ok: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Distribution:
     """The distribution of a measured quantity, for a plot.
 
@@ -150,7 +152,7 @@ class Distribution:
     samples: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """One line of a `Series`: (seconds since the start, value); None is a gap."""
 
@@ -158,7 +160,7 @@ class Line:
     points: tuple[tuple[float, float | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """A quantity over time, for a plot. `start` is the time of second 0, in ISO 8601 (UTC); empty if not known."""
 
@@ -169,7 +171,7 @@ class Series:
     start: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spans:
     """States over time, for a plot: rows of (from, to, state), in seconds since `start`.
 
@@ -186,7 +188,7 @@ class Spans:
 Figure = Distribution | Series | Spans
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judgement:
     """A judge's result for one measurement. `reason` is a sentence that a tired person can act on.
 
@@ -233,7 +235,7 @@ def deferred(parts: Iterable[Judgement | Finding]) -> str:
     return said.pop() if len(said) == 1 else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """A file in the out folder that supports a finding. `path` is relative to that folder."""
 
@@ -242,7 +244,7 @@ class Evidence:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """A judgement with its item, target, time and evidence: one line of the journal."""
 
@@ -289,7 +291,7 @@ class Outcome(StrEnum):
     ROLLBACK = "ROLLBACK"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """A policy rule that took part in the decision, with its inputs."""
 
@@ -299,7 +301,7 @@ class Rule:
     items: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decision:
     """GO, HOLD or ROLLBACK for a scope at a time, with the rules that decided and the exit code."""
 
@@ -311,7 +313,7 @@ class Decision:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weakening:
     """A setting that requires less than its default or the shipped checklist; `text` is a sentence about it.
 

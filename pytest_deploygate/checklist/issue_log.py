@@ -6,11 +6,10 @@ An entry with a placeholder (`owner: TODO`) is a stub: it can be loaded, but it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ruamel.yaml.nodes import SequenceNode
+from yaml.nodes import SequenceNode
 
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.records import (
@@ -18,7 +17,6 @@ from pytest_deploygate.checklist.records import (
     Document,
     Fields,
     RecordsError,
-    dump,
     is_placeholder,
     item_problem,
     parse,
@@ -26,6 +24,8 @@ from pytest_deploygate.checklist.records import (
 )
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, SEVERITIES, Issue, time_words
 from pytest_deploygate.files import bounded, write_whole
+from pytest_deploygate.files.yaml import dumped
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Severity
 from pytest_deploygate.problems import Problem
 
@@ -38,7 +38,7 @@ _KEYS = ("item", "target", "owner", "severity", "decision", "summary", "opened",
 _EXAMPLE = "item: phase1.logs"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IssueLog:
     """The log of one change. `exists` is false if there is no file; an empty list states that there were no issues.
 
@@ -113,7 +113,7 @@ def _entry(fields: Fields, known: Sequence[str], now: datetime) -> Issue | None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stub:
     """An entry to be written for somebody to complete."""
 
@@ -165,7 +165,7 @@ def _stub_text(stub: Stub, indent: int, now: datetime) -> str:
         "summary": " ".join(stub.summary.split())[:300] or TODO,
         "opened": time_words(now),
     }
-    lines = dump([record]).splitlines()
+    lines = dumped([record]).splitlines()
     margin = len(lines[0]) - len(lines[0].lstrip())
     return "".join(f"{' ' * indent}{line[margin:]}\n" for line in lines)
 

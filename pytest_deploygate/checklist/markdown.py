@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from pytest_deploygate.lazy import dataclass
 
 #: Begins the note after each line of a ticked checklist (written by `checklist.ticked`), up to the end of the line.
 NOTE = "<!--deploygate-->"
@@ -40,7 +41,7 @@ class What(Enum):
     STRAY = "stray"  # looks like a box, is not a list line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """A heading (`level` 1 to 6) or a list line: text without markup, source, and position.
 

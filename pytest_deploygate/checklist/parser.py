@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.checklist.markdown import Line, What, lines
 from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Closing, Item, Kind, Phase, Severity
 from pytest_deploygate.problems import Problem, nearest
 
@@ -91,7 +91,7 @@ class ChecklistError(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checklist:
     """A parsed checklist. `remarks` are lines that look like items or are in lists but are not items, with line numbers."""
 
@@ -113,7 +113,7 @@ class Checklist:
         return next((item for item in self.items if item.id == item_id), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attributes:
     """The content of the braces at the end of a line, and the text before them. `wrong` are unknown words."""
 
@@ -124,7 +124,7 @@ class Attributes:
     braces: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Heading:
     level: int
     phase: str

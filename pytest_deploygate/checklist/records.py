@@ -6,20 +6,17 @@ date and `no` as false. Mistakes are collected, each with file and line.
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pytest_deploygate.files import bounded, sha256
-from pytest_deploygate.files.yaml import TooMuchError, reader, where
+from pytest_deploygate.files.yaml import TooMuchError, compose, where
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest, one_line
 from pytest_deploygate.visible import says, visible
 
@@ -41,7 +38,7 @@ class RecordsError(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """One file: its path as shown (relative to the root), its SHA-256 and its YAML (None if empty)."""
 
@@ -85,7 +82,8 @@ def read_file(path: Path, shown: str, problems: list[Problem]) -> Document | Non
 def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
     """Compose one YAML document. Returns None and adds a problem if it is not one."""
     try:
-        node = reader("safe").compose(bounded.decoded(raw))
+        text = bounded.decoded(raw)
+        node = compose(text)
     except bounded.OddTextError as error:
         problems.append(Problem(shown, error.line, str(error)))
         return None
@@ -97,7 +95,7 @@ def parse(raw: bytes, shown: str, problems: list[Problem]) -> Document | None:
         line = error.problem_mark.line + 1 if isinstance(error, MarkedYAMLError) and marked else 0
         why = f": {error.problem}" if isinstance(error, MarkedYAMLError) and error.problem else ""
         if not line:
-            line, why = where(error, raw)
+            line, why = where(error, text)
         problems.append(Problem(shown, line, f"this is not YAML{why}"))
         return None
     return Document(shown, sha256(raw), node)
@@ -234,16 +232,6 @@ def parse_time(text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} does not exist in the calendar") from None
-
-
-def dump(record: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    """Return a record as YAML, keys in the given order."""
-    yaml = YAML(typ="rt", pure=True)
-    yaml.width = 100
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    stream = io.StringIO()
-    yaml.dump(record, stream)
-    return stream.getvalue()
 
 
 def item_problem(item_id: str, known: Collection[str]) -> str:

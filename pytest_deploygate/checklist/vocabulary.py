@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Item
 
 #: SARIF levels, from harmless to severe.
@@ -25,7 +25,7 @@ def time_words(when: datetime) -> str:
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SetAside:
     """A record that does not count: its file, its item (empty if it is about none), and why, in one sentence part.
 
@@ -51,7 +51,7 @@ class SetAside:
 SEVERITIES = ("blocker", "critical", "major", "minor", "low")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Issue:
     """One entry. `incomplete` names the fields still to be filled in; `closed` is None while it is open."""
 
@@ -71,7 +71,7 @@ class Issue:
         return self.item == item and self.target in ("", target)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Backing:
     """A file (path below the root, with its digest) or a URL that supports an attestation."""
 
@@ -86,7 +86,7 @@ class Backing:
         return self.file or self.url
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FindingsFile:
     """A SARIF file that supports an attestation; open results above the level `allowed` make it fail."""
 
@@ -95,7 +95,7 @@ class FindingsFile:
     allowed: str = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attestation:
     """Who attests what, when, until when and with what evidence. `file` is its path below the root.
 

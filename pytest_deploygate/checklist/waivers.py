@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,6 +24,7 @@ from pytest_deploygate.checklist.records import (
 )
 from pytest_deploygate.checklist.same_person import look_alike, same_person
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, Reading, Verdict, words_for
 from pytest_deploygate.problems import Problem
 
@@ -41,7 +41,7 @@ _REASON_LENGTH = 15
 _CAN_BE_WAIVED = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NOT_COVERED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Waiver:
     """Who waives what, who approved it, why and until when. `file` is its path below the root.
 

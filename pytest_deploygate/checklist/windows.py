@@ -6,10 +6,10 @@ Headings contain `12:00 PM - 2:00 PM`, `14:00-16:00`, `T-7 days`, `T+1 day, 6:00
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Phase
 
 #: Start and end, aware and in UTC.
@@ -29,7 +29,7 @@ class WindowError(ValueError):
     """A window cannot be parsed; the message quotes it and shows the accepted forms."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Words:
     """A parsed window: first and last day relative to T-0, minutes of the day, and its own time zone."""
 

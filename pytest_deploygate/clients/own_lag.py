@@ -12,10 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 _STEP_S = 0.02
 #: A thread never wakes to the microsecond.
@@ -28,7 +28,7 @@ _LOAD = Path("/proc/loadavg")
 _OURS = Path("/proc/self/task")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Sample:
     at: float
     late_s: float

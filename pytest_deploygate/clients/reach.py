@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_deploygate.clients.shared_silences import SharedSilences
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import redact
 
 #: A failure that came sooner costs nothing: it is not remembered, because a service that restarts is back soon.
@@ -111,7 +111,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         left += [one for one in inner if isinstance(one, BaseException)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Silence:
     """A place that did not answer: what was seen when, and which item's test asked (empty outside of a test)."""
 
@@ -134,7 +134,7 @@ class Silent(TimeoutError):  # noqa: N818 (it is an answer, not an error)
     """Raised instead of waiting again for a place that was silent before in this run; its text says what was seen then."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Kept:
     silence: Silence
     until: float

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import WORST_FIRST, Finding, Item, Kind, Verdict, about, deferred, worst
 
 #: Prefix of the tests that contribute a person's part of an item; all others contribute the measured part.
@@ -19,7 +19,7 @@ NO_CHECK = (
 CLOSING_TESTS = "closing::"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemResult:
     """The result of one item: the verdict of its worst target, and its current findings, worst first.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +11,11 @@ from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import JournalError
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Closing, Item, Kind, Phase, Severity, Weakening
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attested:
     """An attestation that counted in a run: its file, its item, the role, and its end."""
 
@@ -24,7 +25,7 @@ class Attested:
     valid_until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """What a run was about, from its `run` entry."""
 

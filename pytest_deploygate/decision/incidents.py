@@ -11,9 +11,10 @@ by now, and the next command that runs records it, together with how late it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.moments import Moment, elapsed_s
 
 
@@ -49,7 +50,7 @@ class What(StrEnum):
     AFTER_DONE = "after done"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """One event of an incident. `says` is GO, HOLD or ROLLBACK if something was decided or observed.
 
@@ -69,7 +70,7 @@ class Event:
     signature: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Times:
     """The policy's clocks in seconds. `execute_at_deadline` must be set explicitly: the default is to escalate.
 
@@ -84,7 +85,7 @@ class Times:
     fixes: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Incident:
     """The current state of an incident. `clock` is the running clock: its name, when it started, and its length."""
 
@@ -221,7 +222,7 @@ def _expired(incident: Incident, event: Event, times: Times) -> Incident:
     return after  # an overrun is recorded and never aborts a rollback that has begun
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ask:
     """What the policy needs to know at a deadline: whether the conditions of ROLLBACK are met now.
 

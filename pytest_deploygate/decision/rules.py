@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from pytest_deploygate.decision.compose import ItemResult, measured_red
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Outcome, Rule, Severity, Verdict, words_for_count
 
 #: Exit codes of a run, by what they mean.
@@ -39,7 +40,7 @@ _WEIGHTY = (Severity.CRITICAL, Severity.MAJOR)
 _OUTCOME_WORST_FIRST = (Outcome.ROLLBACK, Outcome.HOLD, Outcome.GO)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Circumstances:
     """What a rollback depends on apart from the findings. None means unknown, and unknown never allows a rollback.
 
@@ -55,7 +56,7 @@ class Circumstances:
     seen: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """Gaps in the evidence: `silent` are bound tests without a finding, `lost` is evidence that could not be stored."""
 
@@ -63,7 +64,7 @@ class Evidence:
     lost: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GoneBack:
     """The result of a rollback that this run executed. `verified` is None if it was not started; `why` gives the reason."""
 
@@ -71,7 +72,7 @@ class GoneBack:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """Everything that a decision depends on.
 
@@ -342,7 +343,7 @@ def short(rule: Rule) -> str:
 _ANSWERS = " (seen twice?"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Part:
     """One condition of ROLLBACK: whether it is met (None: unknown), the question, its evidence, and why it is not met."""
 

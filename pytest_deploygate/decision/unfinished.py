@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.decision import incident_log, standing
 from pytest_deploygate.decision.incidents import What
 from pytest_deploygate.journal import Entry
+from pytest_deploygate.lazy import dataclass
 
 #: Kind of the lines that record the steps of a rollback, and the marks with which one ends.
 ROLLBACK = "rollback"
@@ -20,7 +20,7 @@ ENDED, STOPPED = "ended", "stopped"
 _OUTCOMES = (What.ROLLED_BACK.value, What.ROLLBACK_FAILED.value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HalfDone:
     """A rollback whose record is not complete. `closed`: its last step is recorded, only the outcome is not.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any, Generic
 
 from pytest_deploygate.drills.record import GOOD, Evidence, Facts, Record, digest
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 #: The clocks of two machines may differ by this much.
 CLOCKS = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counted(Generic[Facts]):
     """A drill that succeeded and applies to the current system, with all its readings. Its facts must still be judged."""
 

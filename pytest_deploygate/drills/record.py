@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import pydantic
 
 from pytest_deploygate.files import bounded, sha256, write_whole
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact, redact_values
 
@@ -32,7 +33,7 @@ Former = Callable[[dict[str, Any]], dict[str, Any]]
 _OURS = frozenset({"format", "date", "digest", "outcome", "sha256"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record(Generic[Facts]):
     """A drill that was run: when and where, on which configuration, how it ended, and the subject's own facts.
 
@@ -48,7 +49,7 @@ class Record(Generic[Facts]):
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence(Generic[Facts]):
     """A record, or why there is none (`problem`), with the current configuration, environment and time.
 

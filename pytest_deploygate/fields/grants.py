@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statistics:
     """Reads settings, statistics and statements of other roles (`pg_monitor`)."""
 
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadEverything:
     """Reads tables that are not known in advance: in queries of the inventory, in a sweep."""
 
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadTable:
     """Reads one table (schema.name)."""
 
@@ -27,14 +27,14 @@ class ReadTable:
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MarkerRows:
     """Writes rows to the schema named by the inventory's `writes`."""
 
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """An SQL statement; `{role}` in it is replaced by the gate's role. `why` is its purpose."""
 
@@ -43,7 +43,7 @@ class Statement:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BesideSql:
     """What SQL cannot grant: a shell, another role's password, a line in a configuration file."""
 

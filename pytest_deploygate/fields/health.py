@@ -1,7 +1,5 @@
 """How an inventory describes a health check."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Self
 

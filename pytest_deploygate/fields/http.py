@@ -3,8 +3,6 @@
 `token` logs in, `ca_file` names the certificates to trust, `body` is sent, `status` and `contains` are expected.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -3,15 +3,14 @@
 Without double quotes a name is folded to lower case. With them it is taken as it stands; a quote within is doubled.
 """
 
-from __future__ import annotations
-
 import re
 from fnmatch import fnmatchcase
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-_FREE = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
+#: A letter of any language or `_`, then digits and `$` too: written as what it is not, which compiles in no time.
+_FREE = r"[^\x00-@\[-^`{-\x7f][^\x00-#%-/:-@\[-^`{-\x7f]*"
 _PART = re.compile(rf'{_FREE}|"(?:[^"]|"")+"')
 _UPPER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 

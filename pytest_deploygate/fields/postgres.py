@@ -1,7 +1,5 @@
 """How an inventory names PostgreSQL servers."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 

@@ -1,7 +1,5 @@
 """How an inventory names a Prometheus server, or another one with its query API, such as Thanos or Mimir."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from pydantic import Field, field_validator

@@ -1,7 +1,5 @@
 """How an inventory names a Redis server."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from pytest_deploygate.fields.types import Port, SecretReference, Section

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Self
+
+from pytest_deploygate.lazy import dataclass
 
 _notes: ContextVar[list[FormerKey] | None] = ContextVar("notes", default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Renamed:
     """A key's new name. `unless`: if that key is also set, the old name has a new meaning and is kept."""
 
@@ -37,7 +38,7 @@ class Key(str):
         return made
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FormerKey:
     """An old key that a file still uses."""
 

@@ -1,7 +1,5 @@
 """How an inventory describes where a recurring job is scheduled and where its last run is recorded."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator

@@ -4,10 +4,7 @@ Durations are written `30s`, `5m`, `2h`; sizes `16MB`; secrets and other values 
 (`env:NAME`, `file:PATH`; see `fields.sources`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -26,12 +23,13 @@ from pytest_deploygate.fields import references
 from pytest_deploygate.fields.references import as_existing_path, as_path, as_port, as_secret
 from pytest_deploygate.fields.renamed import Renamed, in_new_words
 from pytest_deploygate.fields.sources import sources
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import parse_duration, parse_size
 from pytest_deploygate.redaction import Secret
 from pytest_deploygate.visible import says
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Given:
     """Declares the name under which tests and fixtures request this section; `add` is the YAML that would add it.
 
@@ -45,7 +43,7 @@ class Given:
     defaults_with: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Each:
     """Declares that a test with the argument `name` runs once for each entry of this list; `add` as in `Given`.
 
@@ -152,7 +150,7 @@ Flag = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShortForm:
     """Declares that a section may be written as a single text. `key` is its only required key."""
 

@@ -1,7 +1,5 @@
 """Who to call: a contact for each role of the change."""
 
-from __future__ import annotations
-
 from typing import Self
 
 from pydantic import Field, model_validator

@@ -6,7 +6,6 @@ Each subject's needs are in `checks/<subject>/grants`; this module turns them in
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from psycopg import sql
 
@@ -16,9 +15,10 @@ from pytest_deploygate.fields.grants import BesideSql, Need
 from pytest_deploygate.fields.names import parts
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.sections import Handed
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grant:
     """One statement for a superuser to run on the primary, in the inventory's database. `why` is its purpose."""
 

@@ -1,27 +1,23 @@
 """Load a YAML file as an `Inventory`, or report every problem in it, each with file, line and nearest name."""
 
-from __future__ import annotations
-
 import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from yaml.error import MarkedYAMLError, YAMLError
 
 from pytest_deploygate.fields.references import ONLY_WHERE, lacks, reading
 from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
-from pytest_deploygate.files import bounded, sha256
-from pytest_deploygate.files.yaml import TooMuchError, reader, where
+from pytest_deploygate.files import bounded, sha256, yaml
 from pytest_deploygate.inventory.models import Inventory, composed
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import RECORD_WORDS, Secret, hide_those_of_url, redact, weak
 
@@ -76,7 +72,7 @@ class InventoryError(Exception):
         super().__init__(redact("\n".join(str(problem) for problem in problems)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loaded:
     """An inventory with its file and that file's SHA-256. `notes` are keys to rename in it.
 
@@ -158,7 +154,7 @@ def load(name: str, root: Path, missing: list[str] | None = None) -> Loaded:
     return Loaded(inventory, path, sha256(raw), notes, tuple(values))
 
 
-def _weak_secrets(document: CommentedMap, shown: str) -> Iterator[Problem]:
+def _weak_secrets(document: yaml.Mapping, shown: str) -> Iterator[Problem]:
     """Yield a note for each secret that cannot be masked everywhere without making reports unreadable."""
     values = [(location, value) for location, value in _leaves(document) if isinstance(value, str)]
     words = [*(value for _, value in values), *{str(part) for location, _ in values for part in location}]
@@ -188,16 +184,14 @@ def _shown(path: Path, root: Path) -> str:
     return str(resolved.relative_to(root)) if resolved.is_relative_to(root) else str(path)
 
 
-def _parse(text: str, shown: str) -> CommentedMap:
+def _parse(text: str, shown: str) -> yaml.Mapping:
     try:
-        document = reader("rt").load(text)
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        key = str(error.problem or "").split('"')[1:2]
+        document = yaml.load(text)
+    except yaml.DuplicateKeyError as error:
         raise InventoryError(
-            [Problem(shown, line, f"duplicate key {key[0]!r}" if key else "duplicate key")]
+            [Problem(shown, error.problem_mark.line + 1, f"duplicate key {error.problem!r}")]
         ) from None
-    except TooMuchError as error:
+    except yaml.TooMuchError as error:
         raise InventoryError([Problem(shown, error.problem_mark.line + 1, str(error.problem))]) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
@@ -207,13 +201,13 @@ def _parse(text: str, shown: str) -> CommentedMap:
             [Problem(shown, line, f"this is not YAML: {said} (a value with special characters needs quotes)")]
         ) from None
     except (YAMLError, RecursionError) as error:
-        line, why = where(error, text.encode())
+        line, why = yaml.where(error, text)
         raise InventoryError([Problem(shown, line, f"this is not YAML{why}")]) from None
     except (ValueError, OverflowError):  # 2026-13-41 looks like a date to YAML
         raise InventoryError([_no_such_day(text, shown)]) from None
     if document is None:
         raise InventoryError([Problem(shown, 0, "is empty; the smallest inventory is `name: staging`")])
-    if not isinstance(document, CommentedMap):
+    if not isinstance(document, yaml.Mapping):
         raise InventoryError([Problem(shown, 1, "must begin with keys, for example `name: staging`")])
     return document
 
@@ -236,11 +230,11 @@ def _no_such_day(text: str, shown: str) -> Problem:
 
 
 def _plain(node: object, location: Location = ()) -> Any:
-    """Convert ruamel's types to plain ones; secrets, also those in a URL, are masked from now on.
+    """Convert to plain types; secrets, also those in a URL, are masked from now on.
 
     Keys keep their position, for notes about them.
     """
-    if isinstance(node, CommentedMap):
+    if isinstance(node, yaml.Mapping):
         plain = {}
         for key, value in node.items():
             if str(key).lower() in _SECRET_KEYS and isinstance(value, str) and ":" not in value:
@@ -254,16 +248,12 @@ def _plain(node: object, location: Location = ()) -> Any:
         return [_plain(value, (*location, number)) for number, value in enumerate(node)]
     if isinstance(node, str):
         hide_those_of_url(node)
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
     return node
 
 
-def _line_of(node: CommentedMap, key: Any) -> int:
+def _line_of(node: yaml.Mapping, key: Any) -> int:
     """Return the line of a key; that of its mapping if the key comes from another one (`<<: *anchor`)."""
-    place = node.lc.key(key) if key in (node.lc.data or {}) else None
-    return int(place[0] if place else node.lc.line or 0) + 1
+    return node.lines.get(key, node.line)
 
 
 def _present(node: Any) -> Any:
@@ -281,7 +271,7 @@ def _elsewhere(node: object) -> bool:
     return isinstance(node, dict) and lacks(node.get(ONLY_WHERE))
 
 
-def _problems(error: ValidationError, document: CommentedMap, shown: str) -> list[Problem]:
+def _problems(error: ValidationError, document: yaml.Mapping, shown: str) -> list[Problem]:
     """Translate pydantic's errors into our messages, in file order.
 
     A cause shared by many places (the lab is not running) is reported once.
@@ -304,7 +294,7 @@ def _problems(error: ValidationError, document: CommentedMap, shown: str) -> lis
 _Error = tuple[str, Location, str, tuple[tuple[str, object], ...]]
 
 
-def _without_unions(error: ValidationError, document: CommentedMap) -> list[_Error]:
+def _without_unions(error: ValidationError, document: yaml.Mapping) -> list[_Error]:
     """Return pydantic's errors; for a value of a union type only one, not one per type.
 
     If the value is a mapping, the errors are those of the type with keys.
@@ -340,7 +330,7 @@ def _real(location: Location, document: object) -> Location:
 
 
 def _text(
-    kind: str, location: Location, message: str, document: CommentedMap, limits: Sequence[tuple[str, object]]
+    kind: str, location: Location, message: str, document: yaml.Mapping, limits: Sequence[tuple[str, object]]
 ) -> str:
     if kind == "extra_forbidden":
         if new := _former_keys(location[:-1]).get(str(location[-1])):
@@ -391,11 +381,11 @@ def _line(document: object, location: Location) -> int:
     node = document
     for part in location:
         try:
-            if isinstance(node, CommentedMap):
+            if isinstance(node, yaml.Mapping):
                 part = next(key for key in node if str(key) == str(part))  # noqa: PLW2901 (a key may be a number)
                 line = _line_of(node, part)
-            elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
-                line = node.lc.item(part)[0] + 1
+            elif isinstance(node, yaml.Sequence) and isinstance(part, int) and part < len(node):
+                line = node.lines[part]
             else:
                 break
             node = node[part]

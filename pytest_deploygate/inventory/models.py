@@ -4,8 +4,6 @@ Every key except `name` may be left out: its items are then `not_covered`, with 
 subject's keys are in `checks/<subject>/section`; new subjects are discovered.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType

@@ -1,7 +1,5 @@
 """The inventory's sections for the gate itself: where it may write, what does not apply, policy, times."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from typing import Self

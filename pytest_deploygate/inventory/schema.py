@@ -3,8 +3,6 @@
 It is generated from the models. It omits what only the loader can check: existing paths, variables that are set.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any

@@ -4,11 +4,8 @@ A section's field declares this with `Given` (one value) or `Each` (a test runs 
 section needs no other registration.
 """
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import UnionType
 
@@ -16,10 +13,11 @@ from pydantic import BaseModel
 
 from pytest_deploygate.fields.types import Each, Given
 from pytest_deploygate.inventory.models import Inventory, composed
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NotCovered
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Declared:
     """A section that tests name: its path (`("database", "indexes")`) and its field's declaration."""
 

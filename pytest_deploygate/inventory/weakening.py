@@ -4,10 +4,7 @@ The field defines which direction is weaker, as `json_schema_extra={"weaker": â€
 `any`. An omitted setting keeps its default and is never weaker.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,12 +13,13 @@ from pydantic.fields import FieldInfo
 
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
 
 _MOST_SAID = 80
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weaker:
     """A setting weaker than its default: its path of field names, without entry names, and a sentence."""
 

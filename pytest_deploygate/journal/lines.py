@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from pytest_deploygate.files import bounded
 from pytest_deploygate.journal.errors import JournalError
 from pytest_deploygate.journal.plain import finding_from_json
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding
 
 GENESIS = "0" * 64

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pytest_deploygate.journal.lines import CONDENSED, Entry
 from pytest_deploygate.journal.plain import decision_from_json
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Finding
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TestRecord:
     """The findings of one test in one run."""
 
@@ -23,7 +23,7 @@ class TestRecord:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
     """One run of a change: how it began, what it found, how it ended (`ended` is None for a killed run).
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pytest_deploygate.judging.sentences import Said, listed
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, deferred
 
 
-@dataclass(slots=True)
+@dataclass()
 class Collector:
     """What is wrong, what is unknown, what is worth a note, and what was read.
 

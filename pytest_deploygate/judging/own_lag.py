@@ -6,8 +6,9 @@ within its limit without that wait says nothing about the platform.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Verdict, words_for
 
 #: Less than this is not worth a word.
@@ -16,7 +17,7 @@ _LATE_S, _CROWDED = 0.05, 1.1
 _BOTH_ENDS = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnLag:
     """What delayed the gate while it timed something for `over_s` seconds.
 

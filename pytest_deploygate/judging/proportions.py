@@ -6,15 +6,15 @@ Exact (Clopper and Pearson 1934). A limit between the bounds is inconclusive, ne
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from pytest_deploygate.judging import binomial
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Verdict
 
 ALPHA = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Share:
     """A verdict on a share: k of n observed, and the bounds of the true share."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.judging import binomial
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Verdict
 
 #: A running load is stopped only on evidence this strong: 1 in 200 runs under the limit would ever reach it.
@@ -25,7 +25,7 @@ _PRIOR = (1.0, 1.0)
 Block = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decided:
     """A verdict on counts. `p_pass` and `p_fail` are the tails that were compared with alpha.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from pytest_deploygate.lazy import dataclass
 
 #: Reasons name this many hosts of one cause; the evidence has all of them.
 _NAMED = 5
@@ -24,7 +25,7 @@ class Cause(StrEnum):
     """We were let in, but the commands did not run to their end."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Failure:
     """Why a host gave no facts: the kind of cause, and what was said (without the host's name)."""
 

@@ -18,7 +18,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from pytest_deploygate.lab.disturbance import FILE, Disturbance, read
 from pytest_deploygate.lab.people import People
 from pytest_deploygate.lab.services import pooler
 from pytest_deploygate.lab.state import DATABASE, HOST, PRIMARY, Lab, load
+from pytest_deploygate.lazy import dataclass
 
 OLD_VERSION, NEW_VERSION = "1.4.2", "2.0.0"
 #: Replicas of version 2: started when it is deployed (`deploygate lab deploy`).
@@ -126,7 +126,7 @@ class Database:
         )
 
 
-@dataclass(slots=True)
+@dataclass()
 class Replica:
     """One replica: its handlers, and what disturbs it now."""
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.lab.state import Lab, write_whole
+from pytest_deploygate.lazy import dataclass
 
 FILE = "disturbance.json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Disturbance:
     """How a replica misbehaves; by default not at all.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.lab import services
 from pytest_deploygate.lab.processes import send, wake_family
 from pytest_deploygate.lab.state import LabError
+from pytest_deploygate.lazy import dataclass
 
 #: Programs of the cluster and its backups. Those of a service are named in its module.
 _PROGRAMS = ("postgres", "initdb", "pg_basebackup", "pgbackrest")
@@ -21,7 +21,7 @@ _SUPERVISOR = "pytest_deploygate.lab.supervisor"
 _LONGEST_NAME = 15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """A process with the lab's folder in its command line. `supervisor` is true for the one that holds the others."""
 

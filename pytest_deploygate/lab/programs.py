@@ -8,10 +8,10 @@ import pwd
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.lab.state import LabError
+from pytest_deploygate.lazy import dataclass
 
 #: The gate's role needs pg_read_all_data, which came with 14.
 OLDEST = 14
@@ -20,7 +20,7 @@ _PACKAGES = ("alembic", "sqlalchemy")
 _NEEDED = ("postgres", "initdb", "psql", "pg_basebackup", "pg_controldata")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Programs:
     """What was found. `missing` has one line for each thing that the lab does without, and how to get it."""
 

@@ -12,10 +12,11 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from pytest_deploygate.fields.sources.lab import STATE_FILE, lab_folder
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import Secret
 
 DATABASE = "platform"
@@ -47,7 +48,7 @@ class LabError(Exception):
     """The lab cannot do what was asked; the text is for the person who asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lab:
     """A lab's folder, its programs and its ports. `user` is None where servers run as ourselves.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.lab import backups, client, services, values
 from pytest_deploygate.lab.state import NODES, PRIMARY, Lab, load
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """A part of the lab and where it is. `state` is `running`, `stopped`, `exited (N)` or `missing`."""
 

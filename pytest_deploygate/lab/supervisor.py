@@ -18,17 +18,18 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.lab import schedule
 from pytest_deploygate.lab.processes import end_with_parent, environment, identity, wake_family
+from pytest_deploygate.lazy import dataclass
 
 SOCKET = "supervisor.sock"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """How a server is started. `death_signal` ends it at once."""
 
@@ -38,7 +39,7 @@ class Program:
     death_signal: int = signal.SIGQUIT
 
 
-@dataclass(slots=True)
+@dataclass()
 class Running:
     """A server's program and its process, which may have exited."""
 

@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 
 from pytest_deploygate.lab.state import LabError
+from pytest_deploygate.lazy import dataclass
 
 _BOUND_S = 300.0
 _NOT_KNOWN, _MEASURED_AGAIN = 21, 4
@@ -27,7 +28,7 @@ _PATIENCE_S = 30.0
 _SAID_AFTER_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kill:
     """Where a rollback is killed: after it printed `after`, as soon as `when` holds. `where` says that in words."""
 
@@ -42,7 +43,7 @@ class Kill:
             time.sleep(0.005)
 
 
-@dataclass(slots=True)
+@dataclass()
 class Waiting:
     """What is being waited for now, and whether that is over."""
 
@@ -50,7 +51,7 @@ class Waiting:
     over: threading.Event = field(default_factory=threading.Event)
 
 
-@dataclass(slots=True)
+@dataclass()
 class Telling:
     """Prints the story, one line per event with the time since its start, and runs its commands."""
 

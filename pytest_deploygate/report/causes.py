@@ -10,9 +10,9 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Severity, Verdict
 from pytest_deploygate.report import grouping, words
 
@@ -31,7 +31,7 @@ _ATTEST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cause:
     """Items that need action for one reason, in the order given; often a single item."""
 

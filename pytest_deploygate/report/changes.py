@@ -6,13 +6,13 @@ Only items in the scope of both are compared. Items that left or joined the scop
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.checklist.waivers import Waiver, scope
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.condensed import Numbers, as_number
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, Reading, Verdict, Weakening, worst
 from pytest_deploygate.report import noise, words
 
@@ -31,7 +31,7 @@ class Kind(StrEnum):
     OTHER = "other verdicts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """One difference. `was` and `now` are a verdict, a value or a time in words; `text` is a whole sentence."""
 
@@ -43,7 +43,7 @@ class Change:
     now: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Side:
     """One side of a comparison: the results of all items, waivers, weakenings. Times are those of the record."""
 

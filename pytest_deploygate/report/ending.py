@@ -6,11 +6,11 @@ frame of the banner (`signoff.css`) is filled, dashed, striped or light.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from markupsafe import Markup
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Outcome, Verdict
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.record import Record
@@ -28,7 +28,7 @@ class Look(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ending:
     """The decision as it is said at the top: `HOLD`, `Do not proceed.`"""
 

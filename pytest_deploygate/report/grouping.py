@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Phase, Rule, Severity, Verdict, Weakening
 from pytest_deploygate.report.record import Record
 from pytest_deploygate.report.words import BESIDE, SEVERITIES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhaseGroup:
     """A phase with its items in and out of scope, in the order of the checklist."""
 

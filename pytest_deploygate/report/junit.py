@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC
 from xml.etree import ElementTree as ET
 
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import WORST_FIRST, Finding, Outcome, Severity, Verdict
 from pytest_deploygate.report import grouping, view, words
 from pytest_deploygate.report.leaving import cleaned, plain
@@ -23,7 +23,7 @@ from pytest_deploygate.report.record import Record
 _NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Case:
     """A test case. `state` is `failure`, `skipped` or empty; `kind` is the verdict behind it."""
 

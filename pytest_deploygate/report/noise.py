@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from pytest_deploygate.lazy import dataclass
 
 ENOUGH = 4
 BOUND = 0.2
@@ -17,7 +18,7 @@ FLOOR = 0.05
 _SCALE = 1.4826  # median absolute deviation to standard deviation, for normal noise
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Band:
     """The range in which a value has not moved, and where the range comes from."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Outcome, Phase, Verdict, words_for
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.ending import Look
@@ -15,7 +15,7 @@ from pytest_deploygate.report.record import Record, Run
 _LOOKS = {Outcome.GO: Look.GO, Outcome.HOLD: Look.HOLD, Outcome.ROLLBACK: Look.ROLLBACK}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Box:
     """One phase. `said` is its verdicts or its last decision, `time` when it was measured, decided or is planned.
 

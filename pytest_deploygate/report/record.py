@@ -9,18 +9,18 @@ the renderers handle that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Outcome, Phase, Weakening
 from pytest_deploygate.report.changes import Change
 
 __all__ = ["Contact", "Event", "ItemResult", "Measured", "Previous", "Provenance", "Record", "Run"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """One segment of the journal: one run of the gate for this change.
 
@@ -39,7 +39,7 @@ class Run:
     decided: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measured:
     """When one run measured items of a phase: from the start of the first measurement to the end of the last."""
 
@@ -48,7 +48,7 @@ class Measured:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """Something that happened to the change: `kind` is the journal's word, or `incident` for a run that was killed."""
 
@@ -57,7 +57,7 @@ class Event:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contact:
     """Whom to call for a role, from the inventory."""
 
@@ -67,7 +67,7 @@ class Contact:
     mail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Previous:
     """The run of the same change before the last one, and what changed since. `outcome` is None if it was undecided."""
 
@@ -77,7 +77,7 @@ class Previous:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Provenance:
     """The origin of the report, so that it can be computed again and compared. Digests are SHA-256 in hex.
 
@@ -103,7 +103,7 @@ class Provenance:
     records_from: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepBack:
     """A step of a rollback. `state` is done (and verified), failed, interrupted (nobody knows), or not done.
 
@@ -122,7 +122,7 @@ class StepBack:
     counted_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loss:
     """What a rollback loses, who answers for it, and where it was saved. `rows` is None if nobody could count them."""
 
@@ -134,7 +134,7 @@ class Loss:
     rows: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GoneBack:
     """A rollback. `ended` is None until every step is verified. `course` is what led to it. `platform` is the state when
     it stopped: a step, whether it took effect, what was observed. `tasks` is the remaining work: what, by whom, until when.
@@ -150,7 +150,7 @@ class GoneBack:
     tasks: tuple[tuple[str, str, datetime], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One change as reported. `items` and `phases` are all of the checklist's, in its order, in scope or not.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Phase, Verdict, words_for
 from pytest_deploygate.report import grouping, words
 from pytest_deploygate.report.plots import timeline
@@ -17,7 +17,7 @@ from pytest_deploygate.report.record import Record
 _STEPS = frozenset({"rollback", "loss", "circumstances", "gone back", "after"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhaseTimes:
     """The times of a phase in words. `late` says how far measured times lie outside the plan, or nothing."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.checklist.waivers import Waiver
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, Item, Verdict, words_for
 from pytest_deploygate.report.record import Contact, Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WaiverShown:
     """A waiver with its state at the time of the decision. `used` is true if an item in scope was waived by it."""
 
@@ -20,7 +20,7 @@ class WaiverShown:
     used: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signer:
     """A role that must sign, with its contact if the inventory has one."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
 from pytest_deploygate.decision import rules
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import (
     Finding,
     Item,
@@ -55,7 +55,7 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}")
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
     """One item as shown. `full` is false if there was no room for its readings."""
 
@@ -109,7 +109,7 @@ class Card:
 Blocks = tuple[tuple[bool, tuple[Card, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shown:
     """A cause as shown: of a single item, or shared by several items, with one anchor for all."""
 
@@ -131,7 +131,7 @@ class Shown:
         return words.listed(self.cause.ids, most=len(self.cards) if failed else ITEMS_PER_RULE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group:
     """Items that need action, under one heading: shared causes, and between them blocks of single items.
 
@@ -144,7 +144,7 @@ class Group:
     parts: tuple[tuple[Shown | None, Blocks], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhaseView:
     """A phase: its items in scope as blocks (rows or cards, in order), and those out of scope.
 
@@ -163,7 +163,7 @@ class PhaseView:
         return words.tally_words(r.verdict for r in self.inside)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """Everything that the template needs."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.rollback import dns_switch, haproxy, page, redeploy, restore, verification
 from pytest_deploygate.rollback.hooks import Hooks
 from pytest_deploygate.rollback.verification import RunItems, Verified
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tools:
     """What steps need to run: the change, the hooks, and a function that runs checklist items.
 

@@ -7,13 +7,14 @@ must be.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.decision.incidents import Incident, What
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, about, words_for
 from pytest_deploygate.rollback.progress import Mark, Progress
 
@@ -21,7 +22,7 @@ _NOBODY = "nobody yet: name an owner"
 _FOLD = 73  # octets per folded line, RFC 5545 section 3.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Task:
     """Something to do, its owner (a role) and when it is due."""
 
@@ -30,7 +31,7 @@ class Task:
     due: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class After:
     """A change after its rollback. `red` are the items of the incident as they were last measured."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from pytest_deploygate.checks.way_back.section.rollback import Step
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.journal import Writer
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.moments import present
 from pytest_deploygate.rollback import actions, progress
 from pytest_deploygate.rollback.actions import Tools
@@ -25,7 +26,7 @@ Say = Callable[[str, str], None]
 PLATFORM = "platform"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """The target of a step, checked once: whether it is in the wanted state, and what was seen."""
 
@@ -34,7 +35,7 @@ class Subject:
     said: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ended:
     """How a rollback ended. `failed` is the step that stopped it, `why` the cause; empty if every step was verified.
 

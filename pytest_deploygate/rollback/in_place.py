@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 
 from pytest_deploygate.checks.backups.probe.scratch import Programs
 from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 NOTE = "deploygate-restored.json"
@@ -90,7 +91,7 @@ sync -f "$(dirname "$data")" 2>/dev/null || sync
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Note:
     """The note in a restored folder. `key` names the restore that it belongs to."""
 
@@ -103,7 +104,7 @@ class Note:
     at: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """The state on disk. `note` is that of the folder in use, `ready` that of one recovered beside it; None if missing.
 
@@ -120,7 +121,7 @@ class State:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Folder:
     """A data folder on a host, as the OS user that its server runs as."""
 

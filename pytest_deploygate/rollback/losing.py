@@ -6,13 +6,12 @@ saved; and right before the step that loses them, once the new side is fenced, b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pytest_deploygate.checks.way_back.facts import Lost
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Writer
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.rollback import situation
 
 KIND = "loss"
@@ -23,7 +22,7 @@ class Unsaved(Exception):  # noqa: N818 (it is an answer, not an error)
     """What would be lost cannot be saved, or nobody accepted the loss; the text says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Acceptance:
     """Who accepts the loss of writes past the point of no return."""
 
@@ -31,7 +30,7 @@ class Acceptance:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Losing:
     """What a rollback (`rollback` is its name) loses, and who accepts that."""
 

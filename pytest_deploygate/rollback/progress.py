@@ -7,12 +7,12 @@ effect is unknown, so it is verified before anything is done.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from pytest_deploygate import moments
 from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.moments import Moment
 
 KIND = "rollback"
@@ -29,7 +29,7 @@ class Mark(StrEnum):
     STOPPED = "stopped"  # a step failed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """One line. `said` is what was seen; `after_crash` marks a step interrupted by a crash that had taken effect."""
 
@@ -42,7 +42,7 @@ class Line:
     after_crash: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Progress:
     """How far a rollback is."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Rerun, Rollback
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.commands import Ran
 from pytest_deploygate.decision.incidents import Incident, State, Times
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.rollback.hooks import Hooks
 
 
@@ -17,7 +17,7 @@ class NoFix(Exception):  # noqa: N818 (it is an answer, not an error)
     """No quick fix can be tried; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tried:
     """Results of the commands of a fix, in order; the first problem stops the rest."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
@@ -25,6 +24,7 @@ from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for_bytes
 from pytest_deploygate.rollback import cutover
 from pytest_deploygate.rollback.in_place import Folder, Note, State
@@ -34,7 +34,7 @@ _MOST_WAL_BYTES = 1024**3
 _NO_BEFORE = "the restore stops here: no server was stopped, and the old data is unchanged"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Restore:
     """A restore with what it works on. `key` identifies it after a crash."""
 

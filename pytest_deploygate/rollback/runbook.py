@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -14,12 +13,13 @@ from pytest_deploygate.checks.way_back.judge.rollback_plan import StepSeen
 from pytest_deploygate.checks.way_back.section.rollback import Rollback, Step
 from pytest_deploygate.clients import reach
 from pytest_deploygate.files import bounded, write_whole
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
 from pytest_deploygate.rollback import actions
 from pytest_deploygate.rollback.actions import Tools
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """A reviewed runbook. `allowed_s` is the time that the estimates must fit into."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.incidents import Ask, Event, Incident, Times, What
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Entry, JournalError, Segment, Writer, segments
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, Decision, Outcome
 from pytest_deploygate.moments import Moment
 from pytest_deploygate.rollback import circumstances, progress
@@ -26,7 +26,7 @@ from pytest_deploygate.rollback.aftermath import After, call_order
 LOOKED_AGAIN = "looked again"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Now:
     """The state of a change. `incident` is the open one, else the newest; `decision` is that of the last run."""
 

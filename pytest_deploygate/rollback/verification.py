@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.way_back.section.rollback import Verification
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import health as endpoints
+from pytest_deploygate.lazy import dataclass
 
 #: Runs checklist items and describes those that are not good; empty: all passed.
 RunItems = Callable[[Sequence[str]], str]
 _PAUSE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verified:
     """Whether something is in the wanted state now, and what was seen. `tries` counts the checks."""
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.session.declared import Function
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asking:
     """The items by the check that they ask for. `unasked` are the checks that exist, but that no line asks for.
 

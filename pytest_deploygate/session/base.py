@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pytest_deploygate import git
 from pytest_deploygate.git import Branch, GitError, WorkTree
+from pytest_deploygate.lazy import dataclass
 
 #: How the second process learns that it is one.
 VARIABLE = "DEPLOYGATE_RECORDS_FROM"
@@ -50,7 +50,7 @@ CONFIGURATION = (
 _WRITES = ("xmlpath", "htmlpath", "log_file", "report_log", "basetemp")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Base:
     """The branch whose files are run, the folder with their copy, and the work tree of the pull request."""
 

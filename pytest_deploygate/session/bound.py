@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.files import write_whole
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.session.asking import Asking
 from pytest_deploygate.session.manual import AttestedItem
 from pytest_deploygate.session.scope import markers_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoundTest:
     """A test with the items it produces findings for."""
 

@@ -7,12 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
 
 import pytest
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for
 
 BUDGET = pytest.StashKey["Budget"]()
@@ -24,7 +24,7 @@ class OverBudget(BaseException):
     """Raised in a running test when the time is up. No probe may take it for an answer, so it is no Exception."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Budget:
     """When the run began (monotonic) and how long it may take; None: no limit."""
 

@@ -13,7 +13,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from pytest_deploygate.decision.compose import ATTESTATION_TESTS, CLOSING_TESTS
 from pytest_deploygate.decision.runs import chain, newest
 from pytest_deploygate.files import as_recorded
 from pytest_deploygate.journal import Entry, Segment, UnwritableError, segments, utcnow
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, words_for
 from pytest_deploygate.session.settings import Settings
 
@@ -34,7 +34,7 @@ KEY = ".key"
 _KEY_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """The tests that are not run again, and a sentence for each reason why others are."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from dataclasses import dataclass
+
+from pytest_deploygate.lazy import dataclass
 
 _UNSYNCHRONISED, _NANOSECONDS = 0x0040, 0x2000
 #: From the size of struct timex on Linux, rounded up: the kernel writes all of it.
 _REST = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnClock:
     """The kernel's values. All are None if the call is not available (not Linux, or a sandbox)."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_deploygate.fields.types import Each
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.models import Inventory
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import redact
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Missing:
     """Placeholder for a parameter missing from the inventory; the test's item is then not covered."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from ruamel.yaml.nodes import MappingNode, ScalarNode
+from yaml.nodes import MappingNode, ScalarNode
 
 from pytest_deploygate.checklist import attestations, committed, comparison, issue_log, records, waivers
 from pytest_deploygate.checklist import parser as checklist_parser

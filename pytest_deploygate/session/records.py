@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,13 +16,14 @@ from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.git import WorkTree
 from pytest_deploygate.inventory.policy import Policy
 from pytest_deploygate.journal import utcnow
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem
 from pytest_deploygate.redaction import redact
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Records:
     """Records that count, and those that do not, with the reason.
 

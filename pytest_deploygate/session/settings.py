@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import utcnow
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NO_CHANGE, Weakening
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact, weak
@@ -36,7 +37,7 @@ _NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """One run's settings. `expression` is that of `-m`; empty means the whole checklist.
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ruamel.yaml.error import YAMLError
+from yaml.error import YAMLError
 
-from pytest_deploygate.files import bounded, sha256
-from pytest_deploygate.files.yaml import reader
+from pytest_deploygate.files import bounded, sha256, yaml
 from pytest_deploygate.journal import Entry
 from pytest_deploygate.model import Verdict
 from pytest_deploygate.signoff import folder
@@ -43,7 +42,7 @@ def altered(root: Path, paths: Collection[str], items: Collection[str]) -> Itera
 def _record(file: Path) -> Mapping[str, object]:
     # The digest of the record itself is compared elsewhere, so a file that is no longer an attestation is caught there.
     try:
-        read = reader("safe").load(bounded.text(file))
+        read = yaml.load(bounded.text(file))
     except (OSError, YAMLError, ValueError):
         return {}
     return read if isinstance(read, Mapping) else {}

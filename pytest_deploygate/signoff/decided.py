@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from typing import Literal
 from pytest_deploygate.decision import incident_log
 from pytest_deploygate.decision.incidents import Event, What
 from pytest_deploygate.journal import Entry, segments
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.signoff import ssh
 from pytest_deploygate.signoff.result import BROKEN, UNSIGNED, Check
 
@@ -27,7 +27,7 @@ NOBODY = ("deadline", "gate", "hook")
 State = Literal["signed", "unsigned", "altered", "untrusted"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decided:
     """A person's decision with the state of its signature. `line` is its line in the journal; `why` explains the state."""
 

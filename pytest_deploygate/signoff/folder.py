@@ -6,13 +6,13 @@ import dataclasses
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pytest_deploygate import journal
 from pytest_deploygate.decision import condensed
 from pytest_deploygate.files import sha256
 from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.report import from_journal, results
 
 SIGNATURES = "signatures"
@@ -26,7 +26,7 @@ RESULTS = ("verdicts.json", "junit.xml", REPORT)
 _MOST_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Taken:
     """The contents of the folder. Paths are relative to `folder`; a missing file is in no mapping.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest_deploygate
@@ -14,6 +13,7 @@ from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.decision import standing, unfinished
 from pytest_deploygate.files import bounded, sha256
 from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision
 from pytest_deploygate.signoff import attested, folder
 from pytest_deploygate.signoff.folder import REPORT, RESULTS, Taken
@@ -24,7 +24,7 @@ _SHOWN = 3
 _BINDING = (attestations.FOLDER, waivers.FOLDER)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stands:
     """What a journal with an intact chain says: change, scope and decision of its last run, and who must sign."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from pytest_deploygate.lazy import dataclass
 
 BROKEN = 25
 """Exit code: the files do not match the record."""
@@ -11,7 +12,7 @@ UNSIGNED = 26
 """Exit code: a signature is missing, invalid, or its trust cannot be established."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """One check. `ok` is None if it could not be made or is only a note.
 
@@ -24,7 +25,7 @@ class Check:
     code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signed:
     """The signature of one role. `key` is its fingerprint, empty if the signature is invalid. `trusted` is true if it is
     valid, covers exactly this report, and its key may sign in that role.
@@ -39,7 +40,7 @@ class Signed:
     trusted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VerifyResult:
     """All checks of one folder, in order. `roles` must sign; `head` is the hash of the journal's last line."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, time_words
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.signoff import outside, ssh
 from pytest_deploygate.signoff.folder import REPORT, SIGNATURES, Taken, digest
@@ -18,7 +18,7 @@ from pytest_deploygate.signoff.statement import Statement, StatementError, parse
 _JSON, _SIG = ".json", ".json.sig"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
     """The two files of one role. `said` is None if the statement cannot be read; `problem` then says why."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest_deploygate
 from pytest_deploygate.checklist.parser import slug
 from pytest_deploygate.files import write_whole
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Outcome
 from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import redact
@@ -40,7 +40,7 @@ class RefusedToSign(Exception):  # noqa: N818 (it is an answer, not an error)
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignedNow:
     """What `sign` wrote. `aside` names where an earlier signature of the role was moved, if there was one."""
 

@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_deploygate.checks.people.probe.ssh_signatures import armoured, canonical
+from pytest_deploygate.lazy import dataclass
 
 NAMESPACE = "deploygate-signoff"
 _MAGIC = b"SSHSIG"
@@ -35,7 +35,7 @@ class SshError(Exception):
     """ssh-keygen failed; the message says why and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Made:
     """Who made a signature: the key (`SHA256:…` as `ssh-keygen -l` prints it), or why it is invalid."""
 

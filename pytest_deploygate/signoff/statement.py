@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from pytest_deploygate.lazy import dataclass
 
 SCHEMA = "deploygate-signoff/1"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -21,7 +22,7 @@ class StatementError(Exception):
     """A file is not a statement; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """The statement of one role on one report. Digests are SHA-256 in hex, `at` is in UTC, `scope` is the decision's.
 

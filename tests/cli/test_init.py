@@ -6,9 +6,9 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from ruamel.yaml import YAML
 
 from pytest_deploygate.cli import main
+from pytest_deploygate.files import yaml
 
 
 @pytest.fixture
@@ -113,15 +113,11 @@ def test_the_workflow_is_at_the_top_of_the_git_repository(folder, monkeypatch):
     assert "../../.github/workflows/deploygate.yml" in json.loads(done.output)["files"]
     assert not (folder / "services" / "shop gate" / ".github").exists()
     text = (folder / ".github" / "workflows" / "deploygate.yml").read_text()
-    assert yaml(text)["jobs"]["gate"]["defaults"]["run"]["working-directory"] == "services/shop gate"
-    steps = yaml(text)["jobs"]["gate"]["steps"]
+    assert yaml.load(text)["jobs"]["gate"]["defaults"]["run"]["working-directory"] == "services/shop gate"
+    steps = yaml.load(text)["jobs"]["gate"]["steps"]
     assert steps[-1]["with"]["path"] == "services/shop gate/deploygate-out/"
-    gitlab = yaml((folder / "services" / "shop gate" / "ci" / "deploygate.gitlab-ci.yml").read_text())
+    gitlab = yaml.load((folder / "services" / "shop gate" / "ci" / "deploygate.gitlab-ci.yml").read_text())
     assert gitlab[".deploygate"]["script"][0] == 'cd "services/shop gate"'
-
-
-def yaml(text):
-    return YAML(typ="safe").load(text)
 
 
 def test_gitignore_is_completed_once(folder):

@@ -10,9 +10,9 @@ from pathlib import Path
 import forked
 import pytest
 from click.testing import CliRunner
-from ruamel.yaml import YAML
 
 from pytest_deploygate.cli import main
+from pytest_deploygate.files import yaml
 
 #: Where the files of `init` are, and the branch that a pull request is to be merged into.
 FOLDERS = ["gate", "deploy gate"]
@@ -25,12 +25,12 @@ class Clone:
 
     def __init__(self, place: Path, folder: str) -> None:
         self.place, self.gate = place, place / folder
-        github = YAML(typ="safe").load((place / ".github/workflows/deploygate.yml").read_text())
+        github = yaml.load((place / ".github/workflows/deploygate.yml").read_text())
         steps = [step["run"] for step in github["jobs"]["gate"]["steps"] if "run" in step]
         self.records = next(line for line in steps if "GITHUB_BASE_REF" in line)
         self.pytest = next(line for line in steps if line.startswith("pytest"))
         self.checkout = github["jobs"]["gate"]["steps"][0]
-        gitlab = YAML(typ="safe").load((self.gate / "ci/deploygate.gitlab-ci.yml").read_text())
+        gitlab = yaml.load((self.gate / "ci/deploygate.gitlab-ci.yml").read_text())
         self.gitlab = [line for line in gitlab[".deploygate"]["script"] if not line.startswith("pip")]
 
     def github_run(self, base: str) -> tuple[int, str, list[str]]:

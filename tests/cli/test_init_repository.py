@@ -12,12 +12,12 @@ import forked
 import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
-from ruamel.yaml import YAML
 
 from pytest_deploygate import __version__
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.cli import main
 from pytest_deploygate.cli.shared import arguments, ci_files, profiles
+from pytest_deploygate.files import yaml
 from pytest_deploygate.model import CannotTell, Verdict
 from pytest_deploygate.session import shipped
 
@@ -191,8 +191,8 @@ def test_a_profile_of_another_name_is_refused(repository):
 
 
 def ci(folder):
-    github = YAML(typ="safe").load((folder / ".github/workflows/deploygate.yml").read_text())
-    gitlab = YAML(typ="safe").load((folder / "ci/deploygate.gitlab-ci.yml").read_text())
+    github = yaml.load((folder / ".github/workflows/deploygate.yml").read_text())
+    gitlab = yaml.load((folder / "ci/deploygate.gitlab-ci.yml").read_text())
     return github, gitlab
 
 

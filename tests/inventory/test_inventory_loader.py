@@ -146,8 +146,8 @@ database:
     [
         ("name: x\nname: y\n", "inventories/x.yml:2: duplicate key 'name'"),
         (f"{BASE}  user: c\n", "inventories/x.yml:5: duplicate key 'user'"),
-        ("name: [x\n", "inventories/x.yml:2: this is not YAML: expected"),
-        ("name: x\n\tdatabase: y\n", "inventories/x.yml:2: this is not YAML: found character '\\t'"),
+        ("name: [x\n", "inventories/x.yml:2: this is not YAML: did not find expected"),
+        ("name: x\n\tdatabase: y\n", "inventories/x.yml:2: this is not YAML: found a tab character"),
         ("name: x\n---\nname: y\n", "inventories/x.yml:2: this is not YAML"),
         ("name: x\0\n", "inventories/x.yml:1: this is not YAML: the character U+0000"),
         ("name: " + "[" * 1000, "inventories/x.yml:1: it is nested deeper than 50 levels"),

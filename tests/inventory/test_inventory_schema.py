@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
-from ruamel.yaml import YAML
 
 import pytest_deploygate
 from pytest_deploygate.cli import main
 from pytest_deploygate.fields.sources.lab import INVENTORIES as LAB_INVENTORIES
+from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory.schema import json_schema
 
@@ -28,7 +28,7 @@ def validator() -> Draft202012Validator:
 
 def example(name):
     folder = LAB_INVENTORIES if name.startswith("lab") else INVENTORIES
-    return YAML(typ="safe").load((folder / name).read_text())
+    return yaml.load((folder / name).read_text())
 
 
 def test_the_committed_file_is_in_step():

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import loader
 from pytest_deploygate.inventory.loader import InventoryError
 
@@ -41,11 +41,11 @@ def problems(folder: Path, text: str) -> list[str]:
 
 @pytest.mark.parametrize("bad", BAD, ids=repr)
 def test_a_wrong_value_anywhere_is_said_in_our_words(tmp_path, bad):
-    document = YAML(typ="safe").load(EXAMPLE.read_text())
+    document = yaml.load(EXAMPLE.read_text())
     file = tmp_path / "inventories" / "x.yml"
     file.parent.mkdir()
     with file.open("w") as stream:
-        YAML(typ="safe").dump(every_leaf_as(document, bad), stream)
+        stream.write(yaml.dumped(every_leaf_as(document, bad)))
     with pytest.raises(InventoryError) as told:
         loader.load("x", tmp_path)
     assert len(told.value.problems) > 10

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 
 from pytest_deploygate.fields.types import Section
+from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory.loader import InventoryError, load
 from pytest_deploygate.inventory.models import composed
 from pytest_deploygate.inventory.schema import json_schema
@@ -234,7 +234,7 @@ def test_the_schema_knows_both_names(validator, section, old, text, value, path,
     new = SECTIONS[section].former_keys()[old].to
     both = both_of(old, new, value, text)
     valid = {
-        keys: validator.is_valid(YAML(typ="safe").load(f"name: x\n{text.replace('KEYS', keys)}"))
+        keys: validator.is_valid(yaml.load(f"name: x\n{text.replace('KEYS', keys)}"))
         for keys in (f"{old}: {value}", f"{new}: {value}", both)
     }
     assert list(valid.values()) == [True, True, False]
@@ -253,7 +253,7 @@ def test_a_body_to_send_is_not_the_old_body(write, validator):
     loaded = write(text)
     target = loaded.inventory.uptime.targets[0]
     assert (target.sent, target.contains, loaded.notes) == ("ping", ["pong"], ())
-    assert validator.is_valid(YAML(typ="safe").load(f"name: x\n{text}"))
+    assert validator.is_valid(yaml.load(f"name: x\n{text}"))
 
 
 def test_several_old_keys_are_noted_in_the_files_order(write):

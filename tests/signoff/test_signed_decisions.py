@@ -48,7 +48,7 @@ def entry(event: Event, seq: int = 2) -> Entry:
 
 def signed(keys: Path, by: str = "lead", head: str = BEGUN.sha256) -> Entry:
     armour = decided.sign(ROLLBACK, "CHG-1", "prod", head, keys / by)
-    return entry(Event(**{f: getattr(ROLLBACK, f) for f in ROLLBACK.__slots__} | {"signature": armour}))
+    return entry(Event(**{f: getattr(ROLLBACK, f) for f in vars(ROLLBACK)} | {"signature": armour}))
 
 
 def seen(entries: Sequence[Entry], keys: Path, allowed: str = "allowed_signers") -> decided.Decided:
@@ -105,7 +105,7 @@ def test_a_key_for_reports_alone_may_not_decide(keys, tmp_path):
 def test_a_signature_of_a_report_is_none_of_a_decision(keys):
     raw = decided.statement(ROLLBACK, "CHG-1", "prod", BEGUN.sha256)
     armour = ssh.as_stored(ssh.sign(raw, keys / "lead")).decode()
-    event = Event(**{f: getattr(ROLLBACK, f) for f in ROLLBACK.__slots__} | {"signature": armour})
+    event = Event(**{f: getattr(ROLLBACK, f) for f in vars(ROLLBACK)} | {"signature": armour})
     assert seen([BEGUN, entry(event)], keys).state == "altered"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Difference:
     """A bucket that differs: `state` is missing (not stored), extra (no raw rows), or different."""
 
@@ -20,7 +20,7 @@ class Difference:
     recomputed: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comparison:
     """Stored buckets against recomputed ones, in rows. `buckets` of `buckets_total` complete buckets were compared."""
 
@@ -36,7 +36,7 @@ class Comparison:
     seed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AggregateFacts:
     """An aggregate as it is. `absent` names what does not exist; then nothing else was read.
 

@@ -1,7 +1,5 @@
 """The inventory's aggregates that must equal a recomputation."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Archiver:
     """The archiver's state in the server. `streamed_lag_s` is that of the backup tool's WAL receiver, None without one."""
 
@@ -26,7 +27,7 @@ class Archiver:
     streamed_lag_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mark:
     """A marker row of `run` with the position after its commit, and the segment that ended with the switch after it."""
 
@@ -37,7 +38,7 @@ class Mark:
     segment: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Archiving:
     """The result for one marker. `stored` is whether the segment is in the archive (None: the server never reported it).
 
@@ -59,7 +60,7 @@ class Archiving:
     lag: OwnLag = field(default_factory=OwnLag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Live:
     """The cluster that the inventory names: its system identifier, and its database. `problem`: why it is unknown."""
 
@@ -68,7 +69,7 @@ class Live:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Repository:
     """The newest backup, the newest full one, how many full ones, and the store.
 
@@ -88,7 +89,7 @@ class Repository:
     live: Live | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verified:
     """The newest full backup and the result of the tool's own check; None if there is nothing to check."""
 
@@ -100,7 +101,7 @@ class Verified:
     live: Live | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackupSet:
     """One completed backup. `size_bytes` is its size when restored, `stored_bytes` its size in the repository.
 
@@ -128,7 +129,7 @@ class BackupSet:
         return self.kind in ("full", "dump")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Store:
     """The repository. `encryption` is empty if there is none, None if that is unknown; the same holds for `retention`.
 
@@ -144,7 +145,7 @@ class Store:
     lacking: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verification:
     """The result of the tool's own check of a backup. It proves less than a restore does."""
 
@@ -154,7 +155,7 @@ class Verification:
     took_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trial:
     """An attempt to take a backup. `label` is the new backup if the tool lists it; `problem` is empty for a good one."""
 
@@ -166,7 +167,7 @@ class Trial:
     lag: OwnLag = field(default_factory=OwnLag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RestoreFacts:
     """What a restore drill found, or what people recorded after a rehearsal of their own. None means not reached.
 

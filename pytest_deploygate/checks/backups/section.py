@@ -1,7 +1,5 @@
 """The inventory's `backup` section: the tool that takes backups, what is expected of them, and where restores are tested."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from ipaddress import ip_address
 
 from pytest_deploygate.checks.dns.section import DnsName, networks
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Records:
     """One server's answer over one transport. `rcode` is empty where there was none; `problem` says why.
 
@@ -33,7 +34,7 @@ class Records:
     edns: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NameAt:
     """A name as one server returns it. `resolver` is True for users' resolvers, False for servers of the zone."""
 
@@ -42,7 +43,7 @@ class NameAt:
     over: tuple[Records, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NameFacts:
     """A name on every server, at one moment. `caa` are the authorities allowed to issue (in lower case).
 
@@ -58,7 +59,7 @@ class NameFacts:
     caa_problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ZoneAt:
     """The zone as one authoritative server has it. `transfer` is refused, allowed or unclear. `problem`: no answer.
 
@@ -82,7 +83,7 @@ class ZoneAt:
     edns: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ZoneFacts:
     """The zone on every server; `delegated` are the name servers in the parent zone, None if it was not queried.
 
@@ -99,7 +100,7 @@ class ZoneFacts:
     chain: Chain | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Switch:
     """What was seen of a switch. `first_all_s` is when every server had the new answer, None if not before the deadline.
 
@@ -162,7 +163,7 @@ def says(server: NameAt) -> str:
     return " | ".join(dict.fromkeys(said))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FailoverFacts:
     """The result of a drill: seconds from the stop until every server returned the standby, and from the restore until none did.
 
@@ -175,7 +176,7 @@ class FailoverFacts:
     lag: OwnLag = field(default_factory=OwnLag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observation:
     """A name on the authoritative servers at one moment: every value returned (none: no record), and the highest TTL."""
 
@@ -185,7 +186,7 @@ class Observation:
     ttl_s: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Health:
     """HTTP status of the standby, None without an answer; `primary_status` is the control: the active site.
 
@@ -204,7 +205,7 @@ class Health:
     unseen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signatures:
     """`state` is unsigned, valid, expired, broken or unclear; `detail` says what was wrong. `until` is when the first one expires."""
 
@@ -213,7 +214,7 @@ class Signatures:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chain:
     """Whether the DS records in the parent zone match the zone's keys: none, fits, broken or unclear, with the detail."""
 

@@ -1,7 +1,5 @@
 """The inventory's `dns` section: the zone's servers, its important names, the standby, and what the cutover switches."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Annotated, Any

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pytest_deploygate.judging.silent_hosts import Failure
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileSystem:
     """A mounted file system that has a size. `inodes` is None if it does not count them.
 
@@ -34,7 +33,7 @@ class FileSystem:
         return 100.0 * (self.free_inodes or 0) / self.inodes if self.inodes else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offset:
     """Bounds of a clock's offset from ours, in seconds; positive: the host's clock is ahead.
 
@@ -56,7 +55,7 @@ class Offset:
         return (self.high_s - self.low_s) / 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Machine:
     """What one host says of itself. `systemd_silent`: it has systemd, which did not list its failed mounts."""
 
@@ -80,7 +79,7 @@ class Machine:
     reboot_pending: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """One host of the inventory: what it said, or why it did not."""
 
@@ -91,7 +90,7 @@ class Answer:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fleet:
     """All hosts of the inventory, in its order."""
 

@@ -1,7 +1,5 @@
 """The inventory's `hosts` section: the servers of the platform and what each must be like."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import timedelta
 from typing import Annotated, Self

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pytest_deploygate.lazy import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class LastRunFacts:
     """The last completed run. `found` is false if there has been none.
 
@@ -23,7 +24,7 @@ class LastRunFacts:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScheduleFacts:
     """A schedule as found. `expressions` are its cron expressions (one per line that names the job), in time zone `zone`.
 
@@ -49,7 +50,7 @@ class ScheduleFacts:
     delay: timedelta = timedelta(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobFacts:
     """A scheduled job: its schedule, its last run, and the time of the measurement."""
 

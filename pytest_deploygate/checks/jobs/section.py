@@ -1,7 +1,5 @@
 """The inventory's `database.backups` section: scheduled backups."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 

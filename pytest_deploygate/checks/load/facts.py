@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from pytest_deploygate.lazy import dataclass
 
 #: Failures of our own side, as they are counted: the requests never left it.
 NOT_RESOLVED = "name not resolved"
@@ -12,7 +14,7 @@ NOT_SENT = "no route from here"
 FIRST_BYTE = "first byte"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Second:
     """The requests that were due in one second of the run. Quantiles are None if they fall among failed ones."""
 
@@ -24,7 +26,7 @@ class Second:
     max_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Connected:
     """The requests that opened a connection, or those that were sent on a kept one; failed ones only if they timed out.
 
@@ -39,7 +41,7 @@ class Connected:
     p99_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Latencies:
     """The requests of one endpoint, or of all. A request that failed or was never sent is over every limit.
 
@@ -75,7 +77,7 @@ class Latencies:
         return [(second.requests, second.over[at]) for second in self.seconds]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PhaseTimes:
     """How long one phase of the requests took; `count` is how many had it (a reused connection has no connect)."""
 
@@ -85,7 +87,7 @@ class PhaseTimes:
     p99_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Floor:
     """What this client measures on its own no-op server: it cannot measure less."""
 
@@ -95,7 +97,7 @@ class Floor:
     p99_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Client:
     """How well the client performed. `kept` is the share of requests begun by the end of the plan; `lag` is its own delay.
 
@@ -118,7 +120,7 @@ class Client:
     cpu_wait_share: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadRun:
     """A whole run. `stopped` says why it ended early; empty if it did not."""
 
@@ -145,7 +147,7 @@ class LoadRun:
         return replace(self, whole=self.of(name), endpoints=())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Baseline:
     """What an earlier run measured of one endpoint. `problem` says why there is none; the rest is then empty.
 
@@ -162,7 +164,7 @@ class Baseline:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scrape:
     """Requests counted between the previous scrape and this one, cumulative by the bounds of all servers.
 
@@ -175,7 +177,7 @@ class Scrape:
     perhaps: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerHistogram:
     """A histogram's increase over a window, of all servers. `bounds_s` ascend; the last is infinite.
 

@@ -3,8 +3,6 @@
 Load is sent only where `allow` repeats the inventory's name. Elsewhere the server's own histograms can be judged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise

@@ -11,11 +11,12 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from hdrh.histogram import HdrHistogram
 
 from pytest_deploygate.checks.load.facts import Connected, Latencies, Second
+from pytest_deploygate.lazy import dataclass
 
 MOST_RAW = 1_000_000
 _MOST_CONNECTED = 200_000
@@ -32,7 +33,7 @@ def new_histogram() -> HdrHistogram:
     return HdrHistogram(1, _LONGEST_US, _DIGITS)
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Bucket:
     """The samples of one endpoint in one second; a failed request's latency is infinite."""
 
@@ -40,7 +41,7 @@ class _Bucket:
     over: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Connected:
     """What is counted of one endpoint's requests on new connections, or on kept ones."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from pytest_deploygate.checks.migrations.statements import Statement
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Referenced:
     """A table that a foreign key references: it is locked as well. `size_bytes` is None if it does not exist."""
 
@@ -16,7 +16,7 @@ class Referenced:
     size_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One statement of a migration, the table that it touches (empty if unknown), and that table's size.
 
@@ -31,7 +31,7 @@ class Step:
     referenced: tuple[Referenced, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Revision:
     """One migration of the script folder; it follows those of `down`, and needs those of `depends` as well."""
 
@@ -41,7 +41,7 @@ class Revision:
     depends: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scripts:
     """The script folder: its revisions, oldest first, its heads, and what Alembic complained about."""
 
@@ -51,7 +51,7 @@ class Scripts:
     complaints: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Compared:
     """A tool's rows on one node, compared with its scripts as the tool does.
 
@@ -66,7 +66,7 @@ class Compared:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ToolAnswer:
     """What the tool itself says, by its own command: which migrations are pending, as it names them."""
 
@@ -75,7 +75,7 @@ class ToolAnswer:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NodeVersion:
     """What one node reports.
 
@@ -93,7 +93,7 @@ class NodeVersion:
     compared: Compared | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SchemaVersions:
     """All nodes, primary first, and the expected versions. `scripts` is None for a plain query.
 
@@ -107,7 +107,7 @@ class SchemaVersions:
     tool: ToolAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     """A live table, quoted as the server does: its size, that with all its children, and its estimated rows.
 
@@ -122,7 +122,7 @@ class Relation:
     copied: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Held:
     """A lock that a statement held when it ended. `new`: the statement took it, no earlier one of its transaction."""
 
@@ -131,7 +131,7 @@ class Held:
     new: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Write:
     """A plan that changes rows of a live table. `condition` is the server's words, empty: none.
 
@@ -143,7 +143,7 @@ class Write:
     share: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observed:
     """What one statement did on the scratch server. Names of relations are those of live ones only.
 
@@ -171,7 +171,7 @@ class Observed:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rehearsal:
     """The pending migrations, run on a scratch server with the live schema.
 
@@ -187,7 +187,7 @@ class Rehearsal:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LintFacts:
     """All statements in order. `sources` names the migrations that were read.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from pytest_deploygate.lazy import dataclass
 
 # A $ within a name begins no quote.
 _PIECE = re.compile(
@@ -16,7 +17,7 @@ _ESCAPED = re.compile(r"(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _COMMENT = re.compile(r"/\*|\*/")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """One statement: its text on one line without comments, strings emptied in `bare`, and its first line."""
 

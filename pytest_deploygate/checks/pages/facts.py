@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from pytest_deploygate.drills.record import Evidence
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """One read of a page. `status` is None if there was no answer, or only redirects that lead nowhere (`astray`);
     `problem` says why.
@@ -44,7 +44,7 @@ class Page:
     astray: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DrillFacts:
     """The page as a drill saw it with the application down; `sha256` is of its body."""
 
@@ -53,7 +53,7 @@ class DrillFacts:
     application_down: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MaintenanceFacts:
     """The maintenance page now, and the drill of this run or on record."""
 

@@ -1,7 +1,5 @@
 """The inventory's `pages` section: the policy pages and the maintenance page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, ClassVar

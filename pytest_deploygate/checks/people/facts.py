@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
 from pytest_deploygate.checklist.vocabulary import Attestation, Backing
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackingSeen:
     """One file or URL of evidence in its current state. `found` is its SHA-256, empty if unknown.
 
@@ -26,7 +27,7 @@ class BackingSeen:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttestationSeen:
     """One attestation with its evidence, signature and findings file."""
 
@@ -37,7 +38,7 @@ class AttestationSeen:
     changed: bool = False  # the file itself differs from the one that was loaded
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttestationsSeen:
     """All attestations of one item (of any change and inventory), for a run of this change and inventory at `now`."""
 
@@ -49,7 +50,7 @@ class AttestationsSeen:
     aside: tuple[str, ...] = ()  # sentences about attestations of the item that do not count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenResult:
     """One open result: its rule, level, text and place (`file:line`, as far as known)."""
 
@@ -59,7 +60,7 @@ class OpenResult:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SarifSeen:
     """The contents of one file. `problem` states why it cannot be used; its counts then have no meaning.
 
@@ -80,7 +81,7 @@ class SarifSeen:
 State = Literal["none", "good", "bad", "unlisted", "unchecked"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignatureSeen:
     """The result of a signature check: `none`: not signed; `good`: by `identity`; `bad`: damaged or for other bytes;
     `unlisted`: valid, but the key is not listed for any of the identities; `unchecked`: could not be checked.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolFacts:
     """One pool (a database and a role): its mode, its clients, how long they wait, and its server connections."""
 
@@ -20,7 +21,7 @@ class PoolFacts:
     servers: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolerFacts:
     """One pooler. `size` is the maximum size of one role's pool for our database, including the reserve pool.
 
@@ -48,7 +49,7 @@ class PoolerFacts:
     behind_problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Capacity:
     """How many connections the primary accepts, and how many its poolers may open in total."""
 
@@ -59,7 +60,7 @@ class Capacity:
     poolers: tuple[PoolerFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PressureFacts:
     """A pressure test. `failed` clients got an error or no answer at all; `most_servers` is the highest number of
     server connections seen serving them. `silent` of the failed ones waited in vain; `lag` is ours during the slowest answer.

@@ -1,7 +1,5 @@
 """The inventory's `database.pooling` section: the poolers in front of the primary, and their pressure test."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal
 

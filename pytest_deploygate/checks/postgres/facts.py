@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pytest_deploygate.lazy import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Sequence:
     """A sequence that supplies a column's values. `given` is the last value it returned, None if there was none yet.
 
@@ -25,7 +26,7 @@ class Sequence:
     cycles: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AfterLoadFacts:
     """The findings. Each list names relations or `relation: part`; `unread` lists what could not be read, with reasons.
 
@@ -47,7 +48,7 @@ class AfterLoadFacts:
     unread: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CacheFacts:
     """A cache: its hits and misses since it started counting. `evicted` is None if it keeps no such count."""
 
@@ -66,7 +67,7 @@ SHOW_RULES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoginRule:
     """A line of pg_hba.conf, in the order of the file. `address` is a network, a name, or a word such as `all`; empty: a socket.
 
@@ -85,7 +86,7 @@ class LoginRule:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Idle:
     """The session that has been idle within its transaction for longest: its process, role, application and transaction's age."""
 
@@ -95,7 +96,7 @@ class Idle:
     age: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerState:
     """One server. `settings` holds values as SHOW prints them, `sizes` bytes; `None` means hidden.
 
@@ -129,7 +130,7 @@ class ServerState:
     role: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MonitoringFacts:
     """How visible slow statements are. `loaded` is None if the setting is hidden.
 
@@ -150,7 +151,7 @@ class MonitoringFacts:
     own_settings: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """One normalized statement; times in milliseconds."""
 
@@ -164,7 +165,7 @@ class Statement:
     total_ms: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StatementFacts:
     """The statements of this database since `since`, slowest first. `hidden` counts those of roles we may not see."""
 
@@ -177,7 +178,7 @@ class StatementFacts:
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """The first rows of an answer, at most MOST_ROWS; `more` is true if there were others.
 

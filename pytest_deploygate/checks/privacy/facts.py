@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.jobs.facts import JobFacts
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One audit record: who, what, when, from where; None if it is not recorded."""
 
@@ -19,7 +20,7 @@ class Record:
     source: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RecordFacts:
     """The audited operation: its records, how long we waited for them, and when it began by the server's clock."""
 
@@ -31,7 +32,7 @@ class RecordFacts:
     lag: OwnLag = field(default_factory=OwnLag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RightsFacts:
     """How the application's roles could change records. `ways` are (role, how) pairs, in words.
 
@@ -50,7 +51,7 @@ class RightsFacts:
     near: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ErasureFacts:
     """One erasure from beginning to end. `after` is None if the erasure itself failed (`problem`).
 
@@ -69,7 +70,7 @@ class ErasureFacts:
     kept_in: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hit:
     """A place that holds the person: `schema.table.column` as SQL writes it, `log NAME` or `redis NAME`, and in how many rows or keys.
 
@@ -81,7 +82,7 @@ class Hit:
     first: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sweep:
     """What one sweep saw. `tables` were read, `textless` cannot hold text, `skipped` by the inventory.
 
@@ -102,7 +103,7 @@ class Sweep:
 MOST_ROWS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartmanPolicy:
     """A table's row in pg_partman's part_config. `found` is false if it has none.
 
@@ -117,7 +118,7 @@ class PartmanPolicy:
     said: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RetentionFacts:
     """One table. `old_rows` (capped at MOST_ROWS) are older than keep and slack, `oldest` is the oldest of those.
 
@@ -140,7 +141,7 @@ class RetentionFacts:
     never: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileAges:
     """Files below a folder: how many, how many are older than allowed, and the oldest. `problem`: why it cannot be read."""
 

@@ -1,7 +1,5 @@
 """The inventory's sections `audit_trail`, `data_retention` and `erasure`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FailoverFacts:
     """What a failover drill found. Times are in seconds since the primary was stopped; None for what was not reached.
 
@@ -27,7 +28,7 @@ class FailoverFacts:
     lag: OwnLag = field(default_factory=OwnLag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watch:
     """A replica watched until it had the primary's position and the marker row, or the wait (`waited_s`) was over.
 
@@ -45,7 +46,7 @@ class Watch:
     lag: OwnLag = field(default_factory=OwnLag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PrimaryFacts:
     """The cluster as a whole: the declared primary, the other nodes, and slots and standbys that belong to no replica.
 
@@ -66,7 +67,7 @@ class PrimaryFacts:
     marker_table: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReplicaFacts:
     """One expected replica. `seen_on` names the node in whose pg_stat_replication `standby` was found.
 
@@ -88,7 +89,7 @@ class ReplicaFacts:
     follows: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Standby:
     """A row of pg_stat_replication. Ages in seconds at the time of the query; None where the server returns NULL."""
 
@@ -104,7 +105,7 @@ class Standby:
     slot: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Slot:
     """A row of pg_replication_slots. `reserves` is false for a slot that holds no WAL (never used)."""
 
@@ -117,7 +118,7 @@ class Slot:
     retained_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Server:
     """What one node reports about itself. `problem` is set if it did not answer; then nothing else is known.
 
@@ -163,7 +164,7 @@ class Server:
         return self.answered and not self.in_recovery
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadFacts:
     """What the load did. `refused` rows were rolled back with an error; `hung` is true if a commit never returned.
 
@@ -185,7 +186,7 @@ class LoadFacts:
     missing_on_primary: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReplicaUnderLoad:
     """One replica: its greatest lag during the load, and which writes it had once drained or after the wait.
 

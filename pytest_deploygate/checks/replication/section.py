@@ -1,7 +1,5 @@
 """Bounds for replication, the writes made while it is watched, and the failover drill."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.checks.structure.snapshot import Aspects
+from pytest_deploygate.lazy import dataclass
 
 #: How the line of a lasting partition begins.
 PARTITION = "partition "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Amcheck:
     """What bt_index_check reported: `corrupt` maps indexes to the server's messages.
 
@@ -27,7 +27,7 @@ class Amcheck:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     """One relation as it is: `aspects` is None if it does not exist; `partitions` are those that deviate.
 
@@ -41,7 +41,7 @@ class Relation:
     first_format: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Surplus:
     """What the schemas contain. `others` are functions, types, schemas, and objects of the whole database."""
 
@@ -89,7 +89,7 @@ def _difference(name: str, expected: str, found: str) -> str:
     return f"{expected} expected, found {found}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IndexState:
     """An index as it is. Two redundant indexes of a table have the same `shape`.
 
@@ -111,7 +111,7 @@ class IndexState:
     building: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Indexes:
     """All indexes of the database outside the system schemas, and invalid ones of the system.
 
@@ -122,7 +122,7 @@ class Indexes:
     stale_collation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Partition:
     """A range partition from `start` to before `end`; None is MINVALUE or MAXVALUE."""
 
@@ -131,7 +131,7 @@ class Partition:
     end: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Partitions:
     """A table's partitioning as it is. `kind` is None for a missing table, else table, range, list or hash.
 
@@ -157,7 +157,7 @@ def is_key(key: str, column: str) -> bool:
     return key in (f"RANGE ({column})", 'RANGE ("' + column.replace('"', '""') + '")')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """How the planner would run a query. `used` are indexes (those of partitions count as their parent's), `scanned`
     maps sequentially scanned relations to their current size in pages.

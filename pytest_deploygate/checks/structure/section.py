@@ -1,7 +1,5 @@
 """The expected structure: tables, indexes and partitions."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated
 

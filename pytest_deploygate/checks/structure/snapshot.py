@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.files import bounded
+from pytest_deploygate.lazy import dataclass
 
 FORMAT = "deploygate-snapshot/2"
 _FIRST = "deploygate-snapshot/1"
@@ -31,7 +32,7 @@ TABLE_LIKE = ("table", "partitioned table", "view", "materialized view", "foreig
 Aspects = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Index:
     """An index of the snapshot: `definition` as pg_get_indexdef returns it."""
 
@@ -40,7 +41,7 @@ class Index:
     definition: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Structure:
     """The contents of some schemas. `relations` and `others` (functions, types, schemas) map names to their aspects.
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
 from pytest_deploygate.checks.aggregates.facts import Comparison
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts
+from pytest_deploygate.lazy import dataclass
 
 Span = tuple[datetime, datetime]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AggregateFacts:
     """A continuous aggregate as it stands. `exists` is false if there is none of that name.
 
@@ -47,7 +48,7 @@ COLUMNSTORE = "policy_compression"
 REFRESH = "policy_refresh_continuous_aggregate"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
     """A chunk of a hypertable over time. `start` and `end` are None if its dimension is of integers."""
 
@@ -57,7 +58,7 @@ class Chunk:
     compressed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dimension:
     """A dimension: by time (`interval`; None if it is of integers) or by hash (`partitions`)."""
 
@@ -67,7 +68,7 @@ class Dimension:
     partitions: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """How a hypertable is compressed: columns as written in SQL, `recorded_at DESC`."""
 
@@ -75,7 +76,7 @@ class Settings:
     orderby: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A job and its last run. `table` is the hypertable or continuous aggregate (schema.name) it works on, or empty.
 
@@ -105,7 +106,7 @@ class Job:
         return f"job {self.id} ({self.proc})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hypertable:
     """A table as TimescaleDB knows it. `exists`: there is such a relation; `hypertable`: it is one."""
 
@@ -123,7 +124,7 @@ class Hypertable:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Extension:
     """The extension in one server. `versions` maps each database to its version, None if it is not installed.
 

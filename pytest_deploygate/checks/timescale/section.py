@@ -1,7 +1,5 @@
 """The inventory's `timescale` section: TimescaleDB and what is expected of its hypertables, policies and aggregates."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import ClassVar
 
+from pytest_deploygate.lazy import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Leaf:
     """A certificate that an address offers, as it was sent: `chain` excludes the leaf and keeps the order sent.
 
@@ -30,7 +32,7 @@ class Leaf:
     path_crls: tuple[tuple[str, Crl], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Client:
     """What an ordinary client (Python's ssl, which is OpenSSL) gets. `code` is its X509_V_ERR, 0 on success.
 
@@ -42,7 +44,7 @@ class Client:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Address:
     """What one address offers. `problem` says why nothing was seen, `not_probed` what could not be requested.
 
@@ -61,7 +63,7 @@ class Address:
     cut: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Certificates:
     """All addresses of one endpoint at one moment."""
 
@@ -71,7 +73,7 @@ class Certificates:
     addresses: tuple[Address, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Certificate:
     """One certificate. Serial and digest in hexadecimal; `server_auth` is None without extended key usage.
 
@@ -115,7 +117,7 @@ def _matches(pattern: str, host: str) -> bool:
     return "." in parent and pattern[2:] == parent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trust:
     """OpenSSL's result for a chain. `code` is 0 when it leads to a root, else X509_V_ERR (20: issuer missing)."""
 
@@ -124,7 +126,7 @@ class Trust:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """One answer. Header names are lower case; a header that was sent twice appears twice."""
 
@@ -141,7 +143,7 @@ class Page:
         return next(iter(self.all(name)), None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HttpAnswers:
     """The HTTPS page and the plain HTTP answer; `…_problem` says why one is missing. `plain` is None where none is offered.
 
@@ -158,7 +160,7 @@ class HttpAnswers:
     cors: Page | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Agreed:
     """What one address agreed to. `protocols` maps all versions to `accepted`, `refused`, `closed`, `timeout`, …
 
@@ -182,7 +184,7 @@ class Agreed:
     hellos: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offers:
     """What an endpoint agrees to on all its addresses. `not_probed` is what this tool cannot offer."""
 
@@ -196,7 +198,7 @@ class Offers:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Staple:
     """A stapled OCSP response. `status` is good, revoked, unknown or what was wrong with the response."""
 
@@ -206,7 +208,7 @@ class Staple:
     next_update: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Crl:
     """The result of a revocation list. `problem` says why it could not be read; `revoked` is None then."""
 
@@ -216,7 +218,7 @@ class Crl:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One attempt. `outcome` is let-in, refused or unclear; `detail` what was read or the error."""
 
@@ -224,7 +226,7 @@ class Entry:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClientControl:
     """The attempt with our certificate, and the negative control without any."""
 

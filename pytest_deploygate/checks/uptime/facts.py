@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from pytest_deploygate.lazy import dataclass
 
 State = Literal["up", "down", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stretch:
     """The state from `start` to `end`, in seconds since 1970."""
 
@@ -30,7 +31,7 @@ def joined(parts: Iterable[Stretch]) -> tuple[Stretch, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """What one vantage point saw of a target. Times in seconds since 1970; `every_s` is the longest interval used.
 
@@ -54,7 +55,7 @@ class View:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watched:
     """What all vantage points saw of a target, as it was known at `now` (seconds since 1970)."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pytest_deploygate.checks.uptime.causes import Cause, causes, outvoted
 from pytest_deploygate.checks.uptime.facts import State, Stretch, View, Watched, joined
 from pytest_deploygate.checks.uptime.section import Uptime, too_long
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Spans, Verdict, words_for
 
 __all__ = ["judge"]
@@ -49,7 +49,7 @@ _UNKNOWN: dict[Cause, tuple[str, str]] = {
 _WORST: tuple[State, ...] = ("down", "unknown", "up")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spent:
     """How much of a window was down at least (`low_s`) and at most (`high_s`), and the stretches that show it.
 

@@ -1,7 +1,5 @@
 """The inventory's `uptime` section: what is watched from outside, since when, and how much downtime is allowed."""
 
-from __future__ import annotations
-
 import glob
 import math
 import re

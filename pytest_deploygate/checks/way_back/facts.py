@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from pytest_deploygate.lazy import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Lost:
     """Rows written since `cutover`; None if they could not be counted, and `problem` says why.
 
@@ -22,7 +23,7 @@ class Lost:
     export_problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clients:
     """Sessions of one role from one address on the old database."""
 
@@ -32,7 +33,7 @@ class Clients:
     sessions: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OldSideSeen:
     """The old side over `over_s` seconds. `rows` are those written since the cutover at the first and the last read.
 

@@ -16,11 +16,11 @@ import click
 from pytest_deploygate.checklist import attestations
 from pytest_deploygate.checklist.attestations import FOLDER, NAMESPACE, url_problem
 from pytest_deploygate.checklist.parser import Checklist, slug
-from pytest_deploygate.checklist.records import dump
 from pytest_deploygate.checklist.vocabulary import LEVELS, roles_asked, time_words
 from pytest_deploygate.checks.people.probe import sarif
 from pytest_deploygate.checks.people.probe.attestations import digest
 from pytest_deploygate.cli.shared import arguments, options, records, repository
+from pytest_deploygate.files.yaml import dumped
 
 
 @click.command()
@@ -104,7 +104,7 @@ def attest(
     for item in dict.fromkeys(items):
         said = meaning or getattr(checklist.get(item), "text", "")
         record = {"item": item, "role": slug(role), "name": name, "meaning": said, **shared}
-        text = dump({key: value for key, value in record.items() if value})
+        text = dumped({key: value for key, value in record.items() if value})
         path = records.free_file(root / FOLDER, f"{item}--{slug(role)}--{now:%Y%m%d}")
         with arguments.plainly():
             attestations.check(text, path.relative_to(root).as_posix(), checklist)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumente
 from pytest_deploygate.cli.shared import arguments, options, records, repository
 from pytest_deploygate.cli.show import issue_list
 from pytest_deploygate.files import bounded
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Severity, Verdict, option_of
 from pytest_deploygate.problems import nearest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Bad:
     """Something that is not green, with what the log needs to know about its item."""
 

@@ -6,7 +6,6 @@ What runs in pytest's process can end it with any status: the journal has what w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pytest_deploygate.cli.shared import journals, options
 from pytest_deploygate.cli.shared.refusals import Command, Refused
 from pytest_deploygate.decision import rules, standing
 from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.report.leaving import leaving
 from pytest_deploygate.signoff import folder as folders
 from pytest_deploygate.signoff import verify

@@ -12,10 +12,10 @@ import click
 
 from pytest_deploygate.checklist import waivers
 from pytest_deploygate.checklist.parser import Checklist, slug
-from pytest_deploygate.checklist.records import dump
 from pytest_deploygate.checklist.vocabulary import time_words
 from pytest_deploygate.checklist.waivers import CAP, FOLDER
 from pytest_deploygate.cli.shared import arguments, options, records, repository
+from pytest_deploygate.files.yaml import dumped
 from pytest_deploygate.signoff import record_files
 
 
@@ -92,7 +92,7 @@ def waive(
         "change": arguments.check_change(change),
         "inventory": arguments.check_inventory(inventory, root),
     }
-    text = dump({key: value for key, value in record.items() if value})
+    text = dumped({key: value for key, value in record.items() if value})
     path = records.free_file(root / FOLDER, f"{item}{f'--{target}' if target else ''}--{now:%Y%m%d}")
     shown = path.relative_to(root).as_posix()
     with arguments.plainly():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 
 import pytest_deploygate
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.lazy import dataclass
 
 _NAME = "pytest-deploygate"
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?")
@@ -18,7 +18,7 @@ _GIT = re.compile(r"git\+(https|ssh|file)://[^\s\"'$`\\]+")
 _RESULTS = "deploygate-out/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Installed:
     """What CI installs: a requirement of pip. `doubt` says why it may not be found there; empty if nothing is known."""
 

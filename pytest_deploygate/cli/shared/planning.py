@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pytest_deploygate.checks.people.probe import attestations as probe_attestat
 from pytest_deploygate.decision.compose import NO_CHECK
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import JournalError
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Item, Judgement, Phase, Verdict
 from pytest_deploygate.session import needs
 from pytest_deploygate.session.declared import Function
@@ -25,7 +25,7 @@ from pytest_deploygate.session.records import Records
 OUT = "deploygate-out"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedTest:
     """A test function: how many targets it has (0: it cannot run), and what the inventory lacks for it."""
 
@@ -41,7 +41,7 @@ class PlannedTest:
         return self.test.partition("::")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attesting:
     """A person's half of an item: the roles that must attest it (all or any of them), and its present state.
 
@@ -60,7 +60,7 @@ class Attesting:
         return self.verdict is Verdict.ATTESTED or bool(self.log)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedItem:
     """What will happen for one item. `last_s` is how long its tests took in their last run; None if there was none."""
 
@@ -94,7 +94,7 @@ class PlannedItem:
         return tuple(dict.fromkeys(lacks))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedPhase:
     """A phase with its items in scope and its window; `problem` says why its window cannot be read."""
 
@@ -104,7 +104,7 @@ class PlannedPhase:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LastTimes:
     """How long each test took in its last run, in seconds, and in which change. Empty: nothing is known."""
 
@@ -120,7 +120,7 @@ class LastTimes:
         return sum(found) if found else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Situation:
     """Everything that a plan is derived from."""
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.checklist import parser
 from pytest_deploygate.checklist.markdown import What, lines
 from pytest_deploygate.checklist.parser import Checklist
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Item, Kind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """A kind of platform. `leaves` are ids and groups of ids (`comp`) that it does without."""
 
@@ -107,7 +107,7 @@ def _bare(shipped: str, item: Item) -> str:
     return shipped.splitlines()[item.line - 1]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Lines:
     """The lines of the shipped checklist, each item and heading of which is one line."""
 

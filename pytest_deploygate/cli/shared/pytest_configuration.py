@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import iniconfig
 
 from pytest_deploygate.cli.shared.refusals import Refused
+from pytest_deploygate.lazy import dataclass
 
 _PYTHON_FILES = ("test_*.py", "*_test.py")
 #: In pytest's order: the first file that configures it counts. `pytest.ini` counts even when it is empty.
@@ -23,7 +23,7 @@ _INI = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Suites:
     """Folders (relative to the root, wildcards allowed) and patterns of test files; `markers` are those registered."""
 

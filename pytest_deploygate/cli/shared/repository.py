@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pytest_deploygate.checklist.records import RecordsError
 from pytest_deploygate.cli.shared import options, pytest_configuration
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import redact
 from pytest_deploygate.session import shipped, suites
 from pytest_deploygate.session.declared import Function
@@ -38,7 +38,7 @@ def resolved(root: Path, file: Path | None) -> Checklist:
     return tested(root, file).checklist
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tested:
     """A checklist as a run sees it, with the test functions of the repository and the shipped ones.
 

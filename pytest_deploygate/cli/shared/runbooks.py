@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.checks.way_back import section as way_back
@@ -12,12 +11,13 @@ from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.shared.root import find_root
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.journal import Entry
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.rollback import items
 from pytest_deploygate.rollback.actions import Tools
 from pytest_deploygate.rollback.hooks import Hooks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prepared:
     """A runbook with what its steps need; `complaints` takes the errors of hooks."""
 

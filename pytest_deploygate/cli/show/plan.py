@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -23,6 +22,7 @@ from rich.text import Text
 from pytest_deploygate.checklist import windows
 from pytest_deploygate.cli.shared.planning import Attesting, LastTimes, PlannedItem, PlannedPhase, PlannedTest
 from pytest_deploygate.fields.references import NO_FILE
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Kind, words_for
 
 _WHO = {Kind.AUTOMATED: "machine", Kind.HYBRID: "both", Kind.MANUAL: "person"}
@@ -30,7 +30,7 @@ _MOST_ROLES = 2
 _MOST_ITEMS = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Everything that is printed. `absent` is what the run as a whole lacks: secrets, hosts, files.
 

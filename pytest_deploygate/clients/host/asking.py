@@ -6,12 +6,12 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host import batch
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -49,7 +49,7 @@ _CAUSES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
     """What a host printed, by the names of the commands; commands that printed nothing are left out.
 

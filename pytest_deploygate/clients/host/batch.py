@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from pytest_deploygate.lazy import dataclass
 
 BEGIN, END = "begin", "end"
 #: What may hang (a file system whose server is gone) ends after this time, where the host has `timeout`.
@@ -32,7 +33,7 @@ def script(mark: str, commands: Mapping[str, str]) -> str:
     return "\n".join([*lines, f"say {END}"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answered:
     """The parts of an answer by name; empty ones are left out. `whole` is false if it was cut off.
 

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.clients.host.shell import GRACE_S, shell
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -22,7 +22,7 @@ _MOST_WORDS = 2000
 LOCAL = "local://"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ran:
     """A command that was run. `problem` is empty if it exited with 0; `said` is the end of its output."""
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from pytest_deploygate.clients.host.shell import GRACE_S, shell
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 _TIMED_OUT = (124, 137)
 _MOST = 400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Done:
     """How a command ended. `errors` is one line; exit code 124 means that it was stopped at its time limit."""
 

@@ -6,13 +6,13 @@ import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import requests
 
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending, text, whole
 from pytest_deploygate.fields.health import HealthCheck
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import redact
 
 _ATTEMPTS = 2
@@ -21,7 +21,7 @@ _MOST_BYTES = 1_000_000
 _AT_ONCE = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attempt:
     """One attempt. `reached` is whether anything answered at all, `good` whether the answer was as expected."""
 
@@ -31,7 +31,7 @@ class Attempt:
     said: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """An endpoint with all attempts."""
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 TABLE = "deploygate_replication"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """The rows of one run: `table` (quoted, with schema) and `run`."""
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from pytest_deploygate.lazy import dataclass
 
 
 class Absent(Exception):  # noqa: N818 (a plan can be made all the same)
     """The target of a reference does not exist, or not yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """One kind of reference, `scheme:name`.
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.lab import client, cluster, schedule, services, sql, way_back
 from pytest_deploygate.lab.state import PRIMARY, Lab, LabError
+from pytest_deploygate.lazy import dataclass
 
 #: A change of the lab; what it returns does not matter.
 Change = Callable[[Lab], object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fault:
     """One thing that can be wrong. `items` maps exactly those items that change to the verdict they must get.
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from pytest_deploygate.lab.programs import tool
 from pytest_deploygate.lab.state import Lab, LabError
+from pytest_deploygate.lazy import dataclass
 
 
 def nothing(_lab: Lab) -> None:
@@ -26,7 +27,7 @@ def no_values(_lab: Lab) -> dict[str, str]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A scheduled job: the time fields of its line in the crontab, and the function that the line runs."""
 
@@ -39,7 +40,7 @@ def no_jobs(_lab: Lab) -> dict[str, Job]:
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Service:
     """One or more servers of the lab that start and stop together.
 

@@ -14,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from pytest_deploygate.lab.services import Service
 from pytest_deploygate.lab.services.edge_config import configuration
 from pytest_deploygate.lab.state import HOST, Lab, LabError
 from pytest_deploygate.lab.supervisor import Program
+from pytest_deploygate.lazy import dataclass
 
 NAME = "edge"
 APP = "edge-app"
@@ -34,7 +35,7 @@ STANDBY = "127.0.0.2"
 DOMAIN = "lab.test"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Switches:
     """What can be wrong with the edge; the defaults are healthy."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from markupsafe import Markup
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Distribution, Figure, Series, Spans
 from pytest_deploygate.report.plots import distribution, series, spans
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Drawn:
     """A picture with its title and description."""
 

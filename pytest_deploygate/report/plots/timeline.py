@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.report import words as say
 from pytest_deploygate.report.plots.canvas import box, picture, short, text, upright
 from pytest_deploygate.report.plots.timescale import Interval, TimeScale, scale
@@ -19,7 +19,7 @@ _LETTERS = 16  # of a name: half of a phone's width
 _WEIGHT = ("rollback", "hold", "incident", "go")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """A phase: its planned time (None if not given) and when its items were measured, run by run."""
 
@@ -28,7 +28,7 @@ class Row:
     measured: tuple[Interval, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mark:
     """An event. `label` is a word or two; `look` is `go`, `hold`, `rollback` or `incident`."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from pytest_deploygate.lazy import dataclass
 
 Interval = tuple[datetime, datetime]
 #: Idle time longer than this is reduced to a notch, which the axis shows as a break.
@@ -14,7 +15,7 @@ _PAD = timedelta(minutes=4)
 _LEAST = 6.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stretch:
     """A busy piece of time and its position, in per cent of the width."""
 
@@ -24,7 +25,7 @@ class Stretch:
     width: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TimeScale:
     """The busy pieces of time, side by side with notches between them."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from pytest_deploygate.clients.postgres.cluster import Connection
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 PARTS = 32
@@ -69,7 +69,7 @@ ORDER BY 1, 2
 Parts = Mapping[int, tuple[int, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """A table to compare. `blocks` is the size of the sample (None: all of it) out of `pages`."""
 
@@ -107,7 +107,7 @@ class Table:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contents:
     """Digests of tables by label, and the lines of the catalog."""
 
@@ -115,7 +115,7 @@ class Contents:
     catalog: frozenset[tuple[str, str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chosen:
     """The tables to compare, and those left out, with the reason."""
 
@@ -191,7 +191,7 @@ def _parts(text: str) -> Parts:
     return {int(part): (int(rows), str(total)) for part, rows, total in json.loads(text)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Comparison:
     """The result of a comparison. `differs` has a line for each table; rows are counted in the restored database.
 

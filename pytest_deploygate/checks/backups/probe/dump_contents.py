@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from psycopg import sql
@@ -19,6 +19,7 @@ from psycopg import sql
 from pytest_deploygate.checks.backups.probe import contents
 from pytest_deploygate.checks.backups.probe.contents import Parts, Table
 from pytest_deploygate.clients.postgres.cluster import Connection
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 _ENTRY = re.compile(r"^\d+; (\d+) (\d+) (.*)$", re.MULTILINE)
@@ -72,7 +73,7 @@ WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'informat
 Object = tuple[str, str, str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listing:
     """A dump's table of contents: the tables that have a data entry, by oid and by "schema name", and the newest oid.
 
@@ -88,7 +89,7 @@ class Listing:
         return oid in self.data_oids or _one_line(f"{schema} {name}") in self.data_names
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """What the source knows of a table: its oid, kind, whether an extension owns it, and the tables above it."""
 
@@ -98,7 +99,7 @@ class Origin:
     above: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass()
 class Findings:
     """What is wrong with the copy, what could not be compared, and what need not be."""
 

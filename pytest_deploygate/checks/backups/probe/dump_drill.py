@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.drills.record import GOOD
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 #: Rows this close to the dump's beginning may have been committed after it. A plain SQL dump need not say when it began.
@@ -43,7 +43,7 @@ _SETTINGS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
     """The outcome of the drill, and the facts that it found."""
 
@@ -131,7 +131,7 @@ def drill(
         raise CannotTell(f"the source cannot be read: {explain(cluster.primary, error)}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Comparing:
     """The comparison of one loaded dump with its source."""
 

@@ -13,12 +13,12 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from pytest_deploygate.checks.backups.probe.tools import free_bytes
 from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for_bytes
 
 PREFIX = "dgr-"
@@ -91,7 +91,7 @@ echo "$last"; exit 8
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Programs:
     """PostgreSQL's programs on the scratch host."""
 

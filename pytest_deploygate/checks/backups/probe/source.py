@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import psycopg
 
@@ -15,6 +14,7 @@ from pytest_deploygate.checks.backups.probe import archiving, contents
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 #: Settings that a server in recovery must have at least as large as its source, or its WAL cannot be replayed.
@@ -36,7 +36,7 @@ SELECT current_setting('server_version_num')::int / 10000,
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What a scratch server must know. `libraries` is None if the gate's role may not read them."""
 
@@ -48,7 +48,7 @@ class Facts:
     other_databases: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Marked:
     """The marker, how long its segment took to reach the archive, and the source's contents around it."""
 

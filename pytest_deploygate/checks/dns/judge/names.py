@@ -6,17 +6,17 @@ Readings cover answers and TTLs. CAA and the standby appear only in the reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from pytest_deploygate.checks.dns.facts import Health, NameAt, NameFacts, Observation, Records, fits, lacking
 from pytest_deploygate.checks.dns.section import Dns, DnsName
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for, words_for_count
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Named:
     """A name, earlier observations of it, and its standby now."""
 
@@ -25,7 +25,7 @@ class Named:
     standby: Health | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExpectedName:
     """What is expected of a name. `switching`: the change switches it, so its TTL must have been low for long enough."""
 

@@ -9,7 +9,6 @@ import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -34,6 +33,7 @@ from pytest_deploygate.checks.dns.facts import (
 from pytest_deploygate.checks.dns.probe import signatures as dns_signatures
 from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
 from pytest_deploygate.clients import reach
+from pytest_deploygate.lazy import dataclass
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -261,7 +261,7 @@ def _loop(
     return (*seen[seen.index(at) :], at) if at in seen else ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Caa:
     """Who may issue; see NameFacts."""
 

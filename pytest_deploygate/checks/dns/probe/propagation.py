@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_deploygate.checks.dns.facts import Switch, is_new, says
@@ -14,6 +13,7 @@ from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Cutover, Dns
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.own_lag import Lag
+from pytest_deploygate.lazy import dataclass
 
 _PAUSE_S = 0.5
 #: A resolver with several caches returns the old answer now and then: one good round proves little.
@@ -21,7 +21,7 @@ _CLEAN_ROUNDS = 5
 _CLEAN_PAUSE_S = 0.3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Progress:
     """The progress of a switch: for each server its answer and whether it is new, and the time so far."""
 

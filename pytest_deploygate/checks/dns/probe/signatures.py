@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +20,7 @@ import dns.rrset
 
 from pytest_deploygate.checks.dns.facts import Chain, Signatures
 from pytest_deploygate.checks.dns.section import Dns, DnsName, NameServer
+from pytest_deploygate.lazy import dataclass
 
 Send = Callable[..., tuple[dns.message.Message | None, str, int]]
 Question = Callable[..., dns.message.Message]
@@ -36,7 +36,7 @@ class _BogusError(Exception):
         self.ends = tuple(ends)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Zone:
     """A zone at one server: its keys, and a way to ask which zone an owner is in there."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.dns.facts import Health
 from pytest_deploygate.checks.dns.section import DnsName, Standby, networks
@@ -11,12 +10,13 @@ from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import text
+from pytest_deploygate.lazy import dataclass
 
 _ATTEMPTS = 3
 _MOST_BODY = 65_536
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Answer:
     """One answer, or why there is none; see Health."""
 

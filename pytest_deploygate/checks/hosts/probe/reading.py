@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.hosts.facts import FileSystem, Machine, Offset
+from pytest_deploygate.lazy import dataclass
 
 _EPOCH = re.compile(r"(\d+)(?:\.(\d{1,9}))?\D*")
 #: Identifiers that machines without one have in common. Source: systemd's machine-id(5), and firmware that was not set.
@@ -104,7 +104,7 @@ def _memory_kb(parts: Mapping[str, str]) -> int | None:
     return min(int(total[1]), limit // 1024 if limit is not None else _UNLIMITED_KB)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Mount:
     kind: str
     options: frozenset[str]

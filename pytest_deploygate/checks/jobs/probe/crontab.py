@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Literal
@@ -18,6 +17,7 @@ from cronsim import CronSim, CronSimError
 
 from pytest_deploygate.checks.jobs.facts import ScheduleFacts, ends
 from pytest_deploygate.clients.host.shell import Shell
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import shortened
 
@@ -43,7 +43,7 @@ _KIND = (
 _REFUSED = re.compile(r'"-":(\d+): (.*)')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cron:
     """The cron of a host. `refuses` is why it ignores the whole file, `strangers` are user names that the host does not know.
 
@@ -56,7 +56,7 @@ class Cron:
     unsafe: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """A line with a time: `when` as written (five fields, or a nickname), `user` of a system crontab, `what` runs."""
 
@@ -161,7 +161,7 @@ def parse(
     where: str,
     zone: str,
     path: PurePath,
-    cron: Cron = Cron(),
+    cron: Cron = Cron(),  # noqa: B008 (it is frozen)
 ) -> ScheduleFacts:
     """Find the lines of a crontab that run `command`, and what cron does with them. Pure.
 

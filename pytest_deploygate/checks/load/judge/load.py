@@ -6,13 +6,13 @@ A request that failed, timed out or was never sent counts as over every limit: a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.load.facts import FIRST_BYTE, Client, Connected, Latencies, LoadRun
 from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.checks.load.tally import WHOLE, Tally
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Distribution, Figure, Judgement, Line, Reading, Series, Verdict, words_for
 
 #: The client's own delay may be at most a tenth of the limit, its floor at most half of it.
@@ -24,7 +24,7 @@ _BUSY = 0.02
 _SLACK = 0.999
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Criterion:
     """The limit of one quantile of one endpoint's response times. `alpha_fail` is alpha after Holm's correction.
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import binascii
 import zlib
-from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
 from pytest_deploygate.checks.load.facts import Baseline, LoadRun
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging.proportions import fisher
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _RATES_DIFFER = 0.1
 _FEWEST = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pair:
     """A run and the one before it; `run` holds the endpoint as its whole."""
 
@@ -30,7 +30,7 @@ class Pair:
     before: Baseline
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Criterion:
     """How much slower (0.25: a quarter) at one quantile is a regression."""
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
 from pytest_deploygate.checks.load.section import Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Distribution, Judgement, Reading, Verdict, words_for
 
 _SAME = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Criterion:
     """The limit of one quantile of the server's own response times."""
 

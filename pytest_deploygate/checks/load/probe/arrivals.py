@@ -6,14 +6,14 @@ import math
 import random
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.load.section import RateStage
+from pytest_deploygate.lazy import dataclass
 
 _SEED = 20_250_101
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """Due times in seconds since the start, ascending, and the endpoint's index for each."""
 

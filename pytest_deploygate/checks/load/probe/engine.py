@@ -18,7 +18,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from time import perf_counter
 
@@ -31,6 +31,7 @@ from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, fai
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, LoadTarget
 from pytest_deploygate.checks.load.tally import Tally
+from pytest_deploygate.lazy import dataclass
 
 #: Checks the counts once a second; a non-empty text ends the run.
 Look = Callable[[Tally], str]
@@ -52,7 +53,7 @@ OPEN = "open for longer than its limit when the run ended"
 UNSENT = "not sent: all connections were busy until its time was up"
 
 
-@dataclass(slots=True)
+@dataclass()
 class Course:
     """What happened in a run, apart from the latencies in the tally. Times in seconds."""
 

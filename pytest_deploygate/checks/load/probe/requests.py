@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import pycurl
 
@@ -14,6 +14,7 @@ from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.fields.http import HttpLogin
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import redact
 
 _AGENT = "pytest-deploygate load"
@@ -35,7 +36,7 @@ _FAILED = {
 _REFUSED = re.compile(rb"REFUSED_STREAM|HTTP/2 stream \d+ refused by server")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Exchange:
     """A handle that sends the same request repeatedly. `read` has the body if it is checked."""
 

@@ -14,12 +14,12 @@ import statistics
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
 from pytest_deploygate.checks.load.section import ServerHistograms
 from pytest_deploygate.clients import prometheus
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 _MOST_SERIES = 20_000
@@ -34,7 +34,7 @@ _SAME = 1e-6
 Buckets = Mapping[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Server:
     """The samples of one server in order of time."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pytest_deploygate.checks.migrations.facts import Step
+from pytest_deploygate.lazy import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hit:
     """Where it is, the names of rules by which it can be allowed, and what is said. Not `certain`: it is unknown.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pytest_deploygate.checks.migrations.facts import LintFacts, Step
 from pytest_deploygate.checks.migrations.judge import known_sql, refusals
@@ -16,13 +16,14 @@ from pytest_deploygate.checks.migrations.judge import rehearsed as seen
 from pytest_deploygate.checks.migrations.judge.hit import Hit
 from pytest_deploygate.checks.migrations.section.lint import UNKNOWN, MigrationLint
 from pytest_deploygate.checks.migrations.statements import statements
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for, words_for_bytes
 
 _NAMED = 3
 _SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """A pattern for statements with emptied strings, what they do, and the alternative. `always`: at any size."""
 

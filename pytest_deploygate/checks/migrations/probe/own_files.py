@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ruamel.yaml.error import YAMLError
+from yaml.error import YAMLError
 
 from pytest_deploygate.model import CannotTell
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
+from pytest_deploygate.lazy import dataclass
 
 _LABEL = re.compile(r"^\s+label\s*=\s*[\"'](?P<label>\w+)[\"']", re.MULTILINE)
 ROWS = "SELECT app || '.' || name FROM {table} ORDER BY id"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Modules:
     """The migrations, app.name, each with those that it replaces."""
 

@@ -9,20 +9,20 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
 from pytest_deploygate.files import bounded
+from pytest_deploygate.lazy import dataclass
 
 _FILE = re.compile(r"(?P<kind>[VB])(?P<version>[0-9]+([._][0-9]+)*)__.+\.(sql|py|java|class)$")
 _REPEATABLE = re.compile(r"R__(?P<description>.+)\.(sql|py|java|class)$")
 ROWS = "SELECT version, description, type, script, checksum, success FROM {table} ORDER BY installed_rank"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Files:
     """Versions as they are written without leading zeros, and repeatable migrations with their checksum or None."""
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
-from pytest_deploygate.files import bounded
-from pytest_deploygate.files.yaml import reader
+from pytest_deploygate.files import bounded, yaml
+from pytest_deploygate.lazy import dataclass
 
 ROWS = "SELECT id, author, filename FROM {table} WHERE exectype IN ('EXECUTED', 'RERAN', 'MARK_RAN') ORDER BY orderexecuted"
 _FORMATTED = re.compile(r"\s*--\s*liquibase\s+formatted\s+sql", re.IGNORECASE)
@@ -28,7 +27,7 @@ _ATTRIBUTE = re.compile(r'(\w+):("[^"]*"|\S+)')
 _OTHERS = (".groovy", ".kts", ".kt", ".xlsx")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChangeSet:
     """One change set; `context` and `labels` are expressions, empty if it always runs."""
 
@@ -44,7 +43,7 @@ class ChangeSet:
         return f"{self.author}:{self.id} in {self.file}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Changelogs:
     """All change sets, the files in formats that are not read, and the contexts that Liquibase is called with."""
 
@@ -65,7 +64,7 @@ def read(folder: Path, contexts: Iterable[str] | None = None) -> Changelogs:
             elif suffix == ".xml":
                 sets += _xml(name, ET.fromstring(bounded.text(file, bounded.SQL)))  # noqa: S314 (our own repository's changelogs)
             elif suffix in (".yml", ".yaml"):
-                sets += _listed(name, reader("safe").load(bounded.text(file)))
+                sets += _listed(name, yaml.load(bounded.text(file)))
             elif suffix == ".json":
                 sets += _listed(name, bounded.from_json(bounded.read(file, bounded.SQL)))
             elif suffix in _OTHERS:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,14 @@ from pytest_deploygate.checks.migrations.probe import tool_django, tool_flyway, 
 from pytest_deploygate.checks.migrations.probe.own_files import below
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.names import identifier
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 Query = str | sql.Composable
 Rows = Sequence[Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tool:
     """A migration tool: the queries for its rows and for a half-done migration, and its scripts.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.names import identifier
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, NotCovered
 
 #: A replica that is a moment behind gets this long to show the primary's version.
@@ -28,7 +28,7 @@ _TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Asked:
     """What each node is asked, and the scripts that its answer is compared with."""
 

@@ -1,7 +1,5 @@
 """The sections of an inventory for this subject."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

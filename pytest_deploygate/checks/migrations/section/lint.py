@@ -1,7 +1,5 @@
 """The inventory's `database.migration_lint` section: migrations to check before they run."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self

@@ -1,7 +1,5 @@
 """Where the expected schema version is recorded."""
 
-from __future__ import annotations
-
 from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checklist.same_person import look_alike, same_person
@@ -12,10 +11,11 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK, roles_asked, tim
 from pytest_deploygate.checks.people.facts import AttestationSeen, AttestationsSeen, BackingSeen
 from pytest_deploygate.checks.people.judge import sarif as judge_sarif
 from pytest_deploygate.checks.people.judge.sarif import Allowed
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Item, Judgement, Reading, Verdict, combine, words_for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Needed:
     """What an item needs: an attestation by each of `roles` (none: by any role), each by a different person.
 
@@ -33,7 +33,7 @@ class Needed:
         return cls(item.id, roles_asked(item), signed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Judged:
     seen: AttestationSeen
     judgement: Judgement

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checklist.vocabulary import SEVERITIES, Issue
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding, Item, Judgement, Reading, Verdict, worst
 
 _MOST_NAMED = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BadItem:
     """An item (or one of its targets) that is not green, with its verdict and reason."""
 
@@ -21,7 +21,7 @@ class BadItem:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IssueLogSeen:
     """The log of a change and what it must cover. `items_seen`: items of the phase that have a verdict.
 
@@ -38,14 +38,14 @@ class IssueLogSeen:
     aside: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Documented:
     """Everything that is not green in a phase needs an entry."""
 
     phase: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NothingOpen:
     """No entry of this severity or a worse one may be open."""
 

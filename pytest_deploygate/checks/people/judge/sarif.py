@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pytest_deploygate.checklist.vocabulary import LEVELS
 from pytest_deploygate.checks.people.facts import SarifSeen
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Allowed:
     """The highest level at which results may be open: `none`, `note`, `warning` (the default) or `error`."""
 

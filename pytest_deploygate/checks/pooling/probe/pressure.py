@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.judging.own_lag import OwnLag
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for
 from pytest_deploygate.redaction import redact
 
@@ -38,7 +39,7 @@ SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND 
 """
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Client:
     answers: int = 0
     slowest_s: float = 0.0

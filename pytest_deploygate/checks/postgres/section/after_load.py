@@ -1,7 +1,5 @@
 """The inventory's `after_load` section: what bulk loads leave behind."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from pytest_deploygate.fields.types import Section

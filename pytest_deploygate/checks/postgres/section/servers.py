@@ -1,7 +1,5 @@
 """The inventory's `database.cluster` section: the configuration that every server must have."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from pydantic import Field, field_validator

@@ -1,7 +1,5 @@
 """The inventory's sections about statements and caches: `database.monitoring`, `database.statements`, `caching`."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Queries with the answers that they must return."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import Field, model_validator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -15,11 +14,12 @@ from pytest_deploygate.checks.privacy.probe.writings import written
 from pytest_deploygate.checks.privacy.section import Login, Operation, PlatformRequest
 from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """A person who does not exist. Nobody else in the world has this address, name or number."""
 

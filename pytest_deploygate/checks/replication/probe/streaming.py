@@ -11,7 +11,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import psycopg
 
@@ -29,6 +29,7 @@ from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, NotCovered
 
 _LONGEST_PATIENCE_S = 30.0
@@ -41,7 +42,7 @@ SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint, (pg_last_wal_receive_lsn() - 
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Replication:
     """All facts: those of the primary and of each replica, in the inventory's order."""
 
@@ -49,7 +50,7 @@ class Replication:
     replicas: tuple[ReplicaFacts, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Sight:
     """Standbys and slots of one node, or why they are unknown."""
 

@@ -13,7 +13,7 @@ import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import psycopg
 
@@ -24,6 +24,7 @@ from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, NotCovered
 from pytest_deploygate.redaction import redact
 
@@ -37,7 +38,7 @@ _REPLAYED = (
 _WRITTEN = "SELECT (pg_current_wal_lsn() - '0/0')::bigint"
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Writer:
     """One connection that writes; `since` is when its running statement began."""
 
@@ -47,7 +48,7 @@ class _Writer:
     warning: str = ""
 
 
-@dataclass(slots=True)
+@dataclass()
 class Ledger:
     """What became of each id, kept while the writers run."""
 

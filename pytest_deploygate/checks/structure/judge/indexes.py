@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.structure.facts import Indexes, IndexState
 from pytest_deploygate.checks.structure.snapshot import Index
 from pytest_deploygate.fields.names import plain, written
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5
@@ -16,7 +16,7 @@ _MOST = 5
 Wrong = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExpectedIndexes:
     """Indexes that must exist: with a definition (from the snapshot) or only by name (from the inventory)."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.structure.facts import PARTITION, Relation, Surplus, differences
 from pytest_deploygate.checks.structure.snapshot import Aspects, Structure
 from pytest_deploygate.fields.names import matches
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict
 
 _MOST = 5
@@ -20,7 +20,7 @@ _FIRST_FORMAT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExpectedRelation:
     """What one relation must look like. `ignore` are patterns of relations that may differ."""
 
@@ -29,7 +29,7 @@ class ExpectedRelation:
     ignore: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExpectedAll:
     """What the schemas must contain as a whole."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.jobs.judge import judge_schedule
 from pytest_deploygate.checks.timescale.facts import COLUMNSTORE, REFRESH, RETENTION, Extension, Job
@@ -12,6 +11,7 @@ from pytest_deploygate.checks.timescale.judge.jobs import health
 from pytest_deploygate.checks.timescale.section import Timescale
 from pytest_deploygate.fields.names import plain
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, combine
 
 #: TimescaleDB's own housekeeping: it affects no user's rows, and telemetry fails where outbound traffic is blocked.
@@ -19,7 +19,7 @@ _OWN = ("policy_telemetry", "policy_job_stat_history_retention", "policy_process
 _STEP = "check that timescaledb is in shared_preload_libraries and max_worker_processes is large enough, then restart the server"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expected:
     """The section, and the policies (proc, table) that have checks of their own."""
 

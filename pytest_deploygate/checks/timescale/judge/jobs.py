@@ -6,11 +6,11 @@ A policy that exists does not necessarily work, so judges of policies also check
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.timescale.facts import Job
 from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Reading, words_for
 
 #: A job may miss one run: restarts and long runs of other jobs cause that.
@@ -18,7 +18,7 @@ MOST_INTERVALS = 2
 _MOST_WORDS = 160
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Health:
     """What is wrong with a job, what is still unknown, and what was read. A job with neither of the first two is healthy."""
 

@@ -9,7 +9,7 @@ by `hypertable_columnstore_settings`; the policy's `proc_name` is `policy_compre
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,10 +23,11 @@ from pytest_deploygate.clients.postgres.one_moment import Ask, one_moment
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.names import plain
 from pytest_deploygate.fields.postgres import ConnectionSettings
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aggregate:
     """A continuous aggregate in the catalog: its hypertables by id and name, its definition."""
 
@@ -39,7 +40,7 @@ class Aggregate:
     definition: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
     """The catalog of one database; everything but `now` is empty if the extension is not installed."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.tls.facts import Address, Certificate, Certificates, Crl, Leaf, Staple
@@ -17,6 +16,7 @@ from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST, Said
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, words_for
 
 _WEAK_HASHES = ("md2", "md5", "sha1")
@@ -40,7 +40,7 @@ NO_TLS = -1
 _LOOK = "check the chain that is served"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExpectedCertificates:
     """What is expected of an endpoint's certificates."""
 
@@ -49,7 +49,7 @@ class ExpectedCertificates:
     profile: Profile
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Said:
     """What is wrong, unknown, or worth a warning on one address."""
 

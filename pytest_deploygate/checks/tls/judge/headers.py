@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.judge import observatory
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import Profile, scores
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import shortened
 
 #: The preload list accepts no name with a shorter max-age (hstspreload.org, 1 year).
@@ -18,7 +19,7 @@ _PRELOAD_S = 31_536_000
 _AFTER = re.compile(r"\d\s*[;,]\s*(?:url\s*=\s*)?[\"']?\s*(https?:[^\"'>\s]+)", re.IGNORECASE)
 
 
-@dataclass(slots=True)
+@dataclass()
 class Look:
     """What is wrong, unknown, or worth a note; `score` and `grade` as the Observatory computes them."""
 

@@ -8,7 +8,6 @@ later one has counts here, as in a browser; the Observatory treats it as 'none'.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
@@ -16,6 +15,7 @@ from pytest_deploygate.checks.tls.judge import csp
 from pytest_deploygate.checks.tls.judge import integrity as scripts
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.checks.tls.section.guidelines import scores
+from pytest_deploygate.lazy import dataclass
 
 _SIX_MONTHS_S = 15_552_000
 #: Only ASCII digits, and no more than Python converts.
@@ -113,7 +113,7 @@ def _csp(page: Page, tags: dict[str, list[str]]) -> str:
     return csp.rated(policy)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Cookie:
     """One Set-Cookie header: the cookie's name in lower case and its attributes (RFC 6265 section 5.2)."""
 

@@ -7,7 +7,6 @@ the reason.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.checks.tls.facts import Agreed, Certificates, Leaf, Offers
@@ -17,6 +16,7 @@ from pytest_deploygate.checks.tls.section.endpoints import Endpoint
 from pytest_deploygate.checks.tls.section.guidelines import Profile
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.sentences import MOST
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading
 
 _MOST = 4
@@ -28,7 +28,7 @@ _OFF = ("refused", "closed")
 _GROUP_BITS = {"secp224r1": 224, "prime192v1": 192, "sect163k1": 163, "sect233r1": 233}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ExpectedProtocols:
     """What is expected of an endpoint's TLS.
 

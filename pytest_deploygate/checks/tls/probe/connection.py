@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from OpenSSL import SSL
 
@@ -14,13 +14,14 @@ from pytest_deploygate.checks.tls.probe.hello import Answer, Offer, for_version,
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, StartTls
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.deadline import Deadline
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NotReached
 
 #: After this many unanswered connections in a row the rest are skipped: a firewall that drops costs a timeout each.
 _PATIENCE = 3
 
 
-@dataclass(slots=True)
+@dataclass()
 class Place:
     """One address and port. `lost` counts consecutive unanswered connections; `why` is the last error.
 

@@ -12,11 +12,12 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 
 from pytest_deploygate.clients.deadline import Deadline
+from pytest_deploygate.lazy import dataclass
 
 VERSIONS = {"SSLv3": 0x0300, "TLSv1.0": 0x0301, "TLSv1.1": 0x0302, "TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 _VERSION_NAMES = {number: name for name, number in VERSIONS.items()}
@@ -92,7 +93,7 @@ def key_exchange(code: int) -> str:
     return "DHE" if name.startswith(("DHE", "EDH")) else "RSA or static ECDH"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """What a hello offers. `compression` also offers DEFLATE."""
 
@@ -103,7 +104,7 @@ class Offer:
     renegotiation_info: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """A server's reply. `outcome` is one of accepted, refused (an alert or another version), closed, timeout, no-tls.
 
@@ -192,7 +193,7 @@ def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Heard:
     """What the server's messages contained so far."""
 

@@ -6,7 +6,6 @@ Each hello offers what is left and the server's choice is removed, until it refu
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 
 from OpenSSL import SSL
 
@@ -26,6 +25,7 @@ from pytest_deploygate.checks.tls.probe.hello import (
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
 from pytest_deploygate.clients.deadline import Deadline
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 _WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
@@ -89,7 +89,7 @@ def _ask(where: Place, endpoint: Endpoint) -> Agreed:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Chosen:
     """The server's choices in a version, and the key exchanges on which it closed without an alert."""
 

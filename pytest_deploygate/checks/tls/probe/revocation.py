@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -13,6 +12,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pytest_deploygate.checks.tls.facts import Certificate, Crl, Staple
+from pytest_deploygate.lazy import dataclass
 
 _LARGEST = 20_000_000
 _KEPT_S = 60.0
@@ -74,7 +74,7 @@ def _fits(found: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _List:
     at: float
     content: x509.CertificateRevocationList | str

@@ -1,7 +1,5 @@
 """The inventory's `endpoints` and `tls` sections: every TLS port that is offered, and what is expected of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from pytest_deploygate.lazy import dataclass
+
 ProfileName = Literal["modern", "intermediate", "old"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """One profile of Mozilla's Server Side TLS guidelines. Suites have OpenSSL's names, key sizes are in bits."""
 
@@ -39,7 +40,7 @@ class Profile:
         return f"Mozilla {self.name} {self.version} ({self.dated})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scores:
     """The Observatory's modifiers by result, from 100, and its grades, best first."""
 

@@ -7,7 +7,6 @@ import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import aiohttp
 import psycopg
@@ -16,6 +15,7 @@ from pytest_deploygate.checks.uptime.section import WatchTarget
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.tls.client_context import client_context
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import words_for
 from pytest_deploygate.redaction import redact, shortened
 
@@ -28,7 +28,7 @@ _STEP_S = 0.05
 _LATE_SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """The answer of a target. `up` is None if that is unknown, e.g. with our own network down; `why` says what was wrong."""
 

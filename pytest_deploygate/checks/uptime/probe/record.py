@@ -17,12 +17,13 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from pytest_deploygate.files import bounded, sha256
+from pytest_deploygate.lazy import dataclass
 
 VERSION = 1
 _DIGITS = 16
@@ -34,7 +35,7 @@ class RecordError(Exception):
     """A record that cannot be used; the text says which, where and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sample:
     """One answer. `at` in seconds since 1970; `up` is None if our own network was down."""
 
@@ -45,7 +46,7 @@ class Sample:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """One start of the watch, with its samples in order of time, and what happened to the system's clock."""
 
@@ -58,7 +59,7 @@ class Run:
     ended: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """The content of a file. `good_bytes` is its length without an unfinished last line."""
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.uptime.facts import State, Stretch, joined
+from pytest_deploygate.lazy import dataclass
 
 _LATE = 1.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Point:
     """One sample: when, whether up, and how far apart samples were meant to be, in seconds."""
 

@@ -7,11 +7,11 @@ import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_deploygate.checks.uptime.probe.record import Sample, Writer
 from pytest_deploygate.checks.uptime.section import WatchTarget
+from pytest_deploygate.lazy import dataclass
 
 if TYPE_CHECKING:
     from pytest_deploygate.checks.uptime.probe.ask import Answer
@@ -25,7 +25,7 @@ def steady() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clock:
     """The system's time in seconds since 1970, and a monotonic clock."""
 
@@ -33,7 +33,7 @@ class Clock:
     steady: Callable[[], float] = steady
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a watch does: request `targets` every `every_s` seconds until `until` (seconds since 1970)."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, option_of, words_for
 
 _NAMED = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BaselineSeen:
     """The record of the change before. `problem` says why it cannot be used, `missing` that there is none at all.
 
@@ -26,7 +26,7 @@ class BaselineSeen:
     red: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """What a baseline must be: of `inventory`, with `items` in it (the critical ones whose failure calls for a
     rollback and that this inventory can measure), at most `max_age` old at `until` (the cutover, else now), and before it.

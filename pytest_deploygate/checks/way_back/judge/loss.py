@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from pytest_deploygate.checks.way_back.facts import Lost
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bearable:
     """What may be lost. `acceptable` rows at most, None: any number that can be saved.
 

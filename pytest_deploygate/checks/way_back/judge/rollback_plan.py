@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Judgement, Reading, Verdict, words_for
 
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepSeen:
     """A step: what it would do now, how it is verified, how long it takes and the source of that, what is wrong with it.
 
@@ -30,7 +30,7 @@ class StepSeen:
     unreached: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlanSeen:
     """The runbook as inspected at `at`. `problems` concern the whole; `rehearsed_at` None means never.
 
@@ -48,7 +48,7 @@ class PlanSeen:
     status_only: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fits:
     """It must fit into `within`, and have been rehearsed at most `rehearsed_within` ago."""
 

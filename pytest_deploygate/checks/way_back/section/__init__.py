@@ -1,7 +1,5 @@
 """The inventory's key `rollback`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The inventory's `rollback.fence` section: the old side after the cutover, which must no longer be written."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Literal
 

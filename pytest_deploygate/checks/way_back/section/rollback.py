@@ -1,7 +1,5 @@
 """The inventory's `rollback` section: time limits, what a decision needs, and the runbook."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal, Self

@@ -1,7 +1,5 @@
 """Built-in actions of a runbook step besides DNS and HAProxy: restore a database, redeploy, maintenance page."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime, timedelta
 from typing import Literal, Self

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from pytest_deploygate.lazy import dataclass
 
 _CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond", "Filter")
 _JOINS = ("Nested Loop", "Hash Join", "Merge Join")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """A table whose rows a plan changes; `conditions` are the server's words, `joined` if others decide as well."""
 

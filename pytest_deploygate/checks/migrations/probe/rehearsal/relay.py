@@ -13,8 +13,10 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
+
+from pytest_deploygate.lazy import dataclass
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 _COPYING = b"dcfX"
@@ -22,7 +24,7 @@ _ENDS_TURN = b"QSF"
 _PATIENCE_S = 1.0
 
 
-@dataclass(slots=True)
+@dataclass()
 class Turn:
     """What the client asked between two moments at which the server was ready, and how the server answered.
 

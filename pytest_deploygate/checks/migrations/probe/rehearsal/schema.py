@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -17,6 +16,7 @@ from psycopg import sql
 from pytest_deploygate.checks.migrations.facts import Relation
 from pytest_deploygate.checks.migrations.probe.rehearsal.server import Server
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact
 
@@ -63,7 +63,7 @@ WHERE c.relkind = 'r' AND (c.relname = ANY (%s) OR n.nspname || '.' || c.relname
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Copied:
     """The database on the scratch server, and what could not be copied, in the server's words."""
 

@@ -16,13 +16,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from pytest_deploygate.checks.migrations.section.lint import Scratch
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 NEEDED = ("postgres", "initdb", "pg_dump", "psql")
@@ -47,7 +47,7 @@ rm -rf "$2"
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Server:
     """A running scratch server: its folder, programs and log."""
 

@@ -14,7 +14,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import psycopg
@@ -23,6 +23,7 @@ from pytest_deploygate.checks.migrations.facts import Held, Observed
 from pytest_deploygate.checks.migrations.probe.rehearsal.plans import Target, targets
 from pytest_deploygate.checks.migrations.probe.rehearsal.relay import Session, Turn
 from pytest_deploygate.checks.migrations.probe.rehearsal.server import MARK, Server
+from pytest_deploygate.lazy import dataclass
 
 #: A migration's name is set by this statement, which our runner of Alembic sends before each.
 SOURCE = "SET deploygate.source = "
@@ -91,7 +92,7 @@ _QUIET = re.compile(
 _ACCESS_EXCLUSIVE = "AccessExclusiveLock"
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Live:
     """A relation that was there at the beginning, and how it was last seen."""
 
@@ -105,7 +106,7 @@ class _Live:
     plain: str
 
 
-@dataclass(slots=True)
+@dataclass()
 class _Said:
     """The server's messages since the last command."""
 
