@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pytest_deploygate.checks.firewall.section import Expected
 from pytest_deploygate.judging.silent_hosts import Failure
+from pytest_deploygate.lazy import dataclass
 
 
 class Outcome(StrEnum):
@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     """Not tried: the vantage point has no program for it, or the time was over."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """Attempts of one row from one vantage point at one address that met the same: `ports` as `22,8000-8100`.
 
@@ -60,7 +60,7 @@ class Seen:
         return "tcp" if self.protocol == "tcp" else "udp"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Control:
     """A place that the inventory says must be open from a vantage point, and what was met there."""
 
@@ -72,7 +72,7 @@ class Control:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Vantage:
     """A place from which attempts were made. `of` is how many the table asks for, `tried` how many were chosen.
 
@@ -89,7 +89,7 @@ class Vantage:
     unresolved: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listener:
     """A socket that takes what comes from outside of its host. `process` is empty if we may not see it."""
 
@@ -99,7 +99,7 @@ class Listener:
     process: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Filter:
     """What a packet filter does with what no rule of it mentions, on the way into its host.
 
@@ -112,7 +112,7 @@ class Filter:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HostSide:
     """What a host says of itself. `listeners` and `has_ipv6` are None if it could not tell; `ephemeral` is its range of
     ports for outgoing packets, and `declared` are those that it may listen on (None: not declared, so not judged).
@@ -127,7 +127,7 @@ class HostSide:
     filters: tuple[Filter, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
     """Everything that was seen. `seed` is that of the draw, where a table was too large to try all of it."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from pytest_deploygate.checks.firewall.facts import Network, Outcome, Seen, Vantage
 from pytest_deploygate.checks.firewall.section import HERE, Expected
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import listed
+from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Reading
 
 _NAMED = 3
@@ -29,7 +29,7 @@ _UNKNOWN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Paths:
     """What proves that packets of a vantage point arrive: `versions` of IP of its controls that answered, and addresses
     that answered over UDP.

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_deploygate.checks.firewall.facts import Filter
+from pytest_deploygate.lazy import dataclass
 
 _DEEPEST = 20
 _ENDED = "ended "
@@ -54,7 +54,7 @@ def _unknown(program: str, said: str) -> Filter:
     return Filter(program, None, None, why)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Rule:
     """A rule as far as it matters: whether it has a condition, and what it does (`drop`, `accept`, `jump`, `goto`, `return`
     or nothing), with the chain of a jump.

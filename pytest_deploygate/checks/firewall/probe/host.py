@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_deploygate.checks.firewall.facts import HostSide, Vantage
@@ -13,6 +13,7 @@ from pytest_deploygate.checks.firewall.probe.attempts import Key
 from pytest_deploygate.checks.hosts.section import Host
 from pytest_deploygate.clients.host.asking import ask
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
+from pytest_deploygate.lazy import dataclass
 
 #: The kernel takes 128 KiB as one argument; what runs as another user has the script three times.
 _LONGEST_PLAN = 12_000
@@ -24,7 +25,7 @@ _PYTHON = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """What one host told: about itself, and what its attempts met."""
 

@@ -6,7 +6,7 @@ import ipaddress
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
 from pytest_deploygate.checks.firewall.probe.attempts import Key, spelled
@@ -21,13 +21,14 @@ from pytest_deploygate.checks.firewall.section import (
     places_of,
 )
 from pytest_deploygate.checks.hosts.section import Host, Hosts
+from pytest_deploygate.lazy import dataclass
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Returns the addresses of a name, none if it has none.
 Resolve = Callable[[str], tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
     """A part of a row: one target, as its network of one or more addresses, and one range of ports."""
 
@@ -47,9 +48,6 @@ class Piece:
         """Whether the table names a network of several addresses."""
         return self.network.num_addresses > 1
 
-    def __len__(self) -> int:
-        raise TypeError("an IPv6 network has more addresses than len() can tell: use `size`")
-
     @property
     def size(self) -> int:
         """How many attempts it is."""
@@ -63,7 +61,7 @@ class Piece:
         return self.ports.protocol, str(kind(first + address)), self.ports.first + port
 
 
-@dataclass(slots=True)
+@dataclass()
 class Plan:
     """What is tried from one vantage point: each attempt with the pieces of the table that ask for it."""
 
