@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import client, cluster, leftovers, nodes, processes, programs, sql, status, up
+from pytest_deploygate.lab.services import network
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
 CLI = "from pytest_deploygate.cli.commands.lab import lab; lab()"
@@ -204,12 +205,16 @@ def test_a_lab_that_lost_its_folder_is_found_and_ended(lab_place: Path) -> None:
     process = start_up(folder)
     said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
+    lab = load(folder)
+    wire = Path("/sys/class/net") / (network.interface(lab) if network.BRIDGE in lab.ports else "none")
+    assert wire.exists() is (network.BRIDGE in lab.ports)
     folder.rename(lab_place / "elsewhere")
     assert leftovers.belonging_to(folder)
     folder.mkdir(exist_ok=True)
     (folder / "front.watch").touch()  # as by a watch that begins only now
     assert up.down(folder)
     assert not leftovers.belonging_to(folder)
+    wait_for(lambda: not wire.exists(), 10)  # the kernel removes a namespace in its own time
     assert not folder.exists()
 
 

@@ -1,7 +1,5 @@
 """The inventory's `firewall` section: who may reach what, as a table, and what hosts listen on and filter."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator

@@ -37,13 +37,14 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
-ForceCommand {folder}/{name}.login
+ForceCommand {login}
 """
-#: Runs the command of a login in the host's network, where it has one of its own.
-_LOGIN = """#!/bin/sh
-[ -e {network} ] && exec {nsenter} --net="$(cat {network})" "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
-exec "$SHELL" -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"
-"""
+#: Runs the command of a login, in the host's network where it has one of its own. Each further program takes time.
+_LOGIN = (
+    "[ -e {network} ] && read -r net <{network} && "
+    'exec {nsenter} --net="$net" /bin/sh -c "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"; '
+    'eval "${{SSH_ORIGINAL_COMMAND:-exec $SHELL}}"'
+)
 _CLIENT = """Host *
   IdentityFile {folder}/client_key
   IdentitiesOnly yes
@@ -96,7 +97,8 @@ def enter(lab: Lab, name: str, network: str) -> None:
 
     A host sees only its own processes in /proc; those of this machine are in its folder.
     """
-    _network(lab, name).write_text(network.replace("/proc", str(folder(lab, name) / _OUTER), 1))
+    seen = network.replace("/proc", str(folder(lab, name) / _OUTER), 1)
+    _network(lab, name).write_text(f"{seen}\n")
 
 
 def _network(lab: Lab, name: str) -> Path:
@@ -155,12 +157,10 @@ def begin(lab: Lab, name: str) -> None:
     write(lab, name, "machine-id", f"{secrets.token_hex(16)}\n")
     write(lab, name, "boot_id", f"{uuid.uuid4()}\n")
     write(lab, name, "fstab", f"tmpfs {DATA} tmpfs rw,size=8m 0 0\n")
-    settings = _SERVER.format(host=HOST, port=lab.ports[name], folder=where(lab), name=name)
-    (own / "sshd_config").write_text(settings)
     network, nsenter = shlex.quote(str(_network(lab, name))), shlex.quote(lab.programs["nsenter"])
-    login = where(lab) / f"{name}.login"
-    login.write_text(_LOGIN.format(network=network, nsenter=nsenter))
-    login.chmod(0o755)
+    login = _LOGIN.format(network=network, nsenter=nsenter)
+    settings = _SERVER.format(host=HOST, port=lab.ports[name], folder=where(lab), login=login)
+    (own / "sshd_config").write_text(settings)
     (own / _OUTER).mkdir(mode=0o700)
     mounts = [f"mount --bind /proc {shlex.quote(str(own / _OUTER))}", "mount -t proc proc /proc"]
     mounts += [f"mount --bind {shlex.quote(str(own / file))} {target}" for file, target in _OWN_FILES.items()]

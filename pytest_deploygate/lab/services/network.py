@@ -70,6 +70,11 @@ def _block(lab: Lab) -> int:
     return (lab.ports[BRIDGE] - 20000) // 200
 
 
+def interface(lab: Lab) -> str:
+    """Return the name of this machine's interface to the network."""
+    return f"dglab{_block(lab)}"
+
+
 def where(lab: Lab) -> Path:
     """Return the folder of the filters' rules."""
     return hosts.where(lab) / "network"
@@ -160,7 +165,7 @@ def _joining(lab: Lab, number: int) -> list[str]:
 
 def _join_here(lab: Lab) -> None:
     """Join this machine by an interface that is gone when the bridge's namespace is."""
-    (ipv4, ipv6), bridge, name = addresses(lab, 254), _pid(lab, BRIDGE), f"dglab{_block(lab)}"
+    (ipv4, ipv6), bridge, name = addresses(lab, 254), _pid(lab, BRIDGE), interface(lab)
     lines = [
         f"ip link delete {name} 2>/dev/null || true",
         f"ip link add {name} type veth peer name here netns {bridge}",

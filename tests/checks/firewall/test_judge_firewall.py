@@ -290,3 +290,17 @@ def test_host_policy(filter_, has_ipv6, verdict, says):
     found = judged(CONTROL, hosts=(replace(side(filters=(filter_,)), has_ipv6=has_ipv6),))
     assert found.verdict is verdict
     assert says in found.reason
+
+
+def test_places_where_all_is_as_declared_have_one_reading_together():
+    good = [replace(CONTROL, source=f"web{n}") for n in range(50)]
+    sides = [replace(side(), name=f"web{n}") for n in range(50)]
+    found = judged(*good, seen(Met.OPEN, E.CLOSED, source="web0"), hosts=tuple(sides))
+    assert {reading.name: reading.value for reading in found.readings} == {
+        "from web0: as declared": "1 of 2",
+        "from web0: outcomes": "2 open",
+        "attempts as declared": "50 of 51",
+        "outcomes": "51 open",
+        "vantage points with a control that answers": "50 of 50",
+        "hosts that listen on nothing undeclared": "50 of 50",
+    }

@@ -37,11 +37,26 @@ class _Paths:
 
     versions: frozenset[int]
     udp: frozenset[str]
-    named: str
 
 
-def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> None:
-    """Judge all attempts of a vantage point that could be used."""
+@dataclass(frozen=True)
+class Count:
+    """How many attempts were made, are not as declared, and say nothing; and whether a control answered."""
+
+    total: int = 0
+    wrong: int = 0
+    unknown: int = 0
+    controlled: bool = False
+
+    def reading(self, name: str) -> Reading:
+        """Return how many are as declared, of all."""
+        ok = False if self.wrong else None if self.unknown else True
+        good = self.total - self.wrong - self.unknown
+        return Reading(name, f"{good} of {self.total}", limit="all", ok=ok)
+
+
+def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> Count:
+    """Judge all attempts of a vantage point that could be used. It has a reading of its own if not all are as declared."""
     seen = [each for each in network.seen if each.source == vantage.name]
     paths = _paths(vantage.name, seen, network)
     where = f"from {vantage.name}"
@@ -54,15 +69,9 @@ def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> None:
         elif said:
             unknown[said].append(each)
     total, bad = _number(seen), _number(wrong)
-    unsure = sum(map(_number, unknown.values()))
-    if seen:
-        ok = False if wrong else None if unknown else True
-        found.read(
-            Reading(f"{where}: as declared", f"{total - bad - unsure} of {total}", limit="all", ok=ok),
-            Reading(f"{where}: outcomes", _counted(seen)),
-        )
-        if paths.named:
-            found.read(Reading(f"{where}: control", paths.named))
+    count = Count(total, bad, sum(map(_number, unknown.values())), bool(paths.versions))
+    if wrong or unknown:
+        found.read(count.reading(f"{where}: as declared"), Reading(f"{where}: outcomes", counted(seen)))
     if wrong:
         found.wrong(f"{bad} of {total} not as declared: {_shown(wrong, seen)}", where=where)
     for said, these in unknown.items():
@@ -81,20 +90,18 @@ def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> None:
             "draws the same again",
             where=where,
         )
+    return count
 
 
 def _paths(source: str, seen: Sequence[Seen], network: Network) -> _Paths:
     given = [each for each in network.controls if each.source == source and each.outcome is Outcome.OPEN]
     opened = [each for each in seen if each.outcome is Outcome.OPEN and each.expected is Expected.OPEN]
-    named = [f"{each.target} {each.protocol}/{each.port}" for each in given]
-    named += [f"{each.target} {each.protocol}/{each.ports}" for each in opened]
     return _Paths(
         frozenset([6 if ":" in each.address else 4 for each in given] + [each.ip_version for each in opened]),
         frozenset(
             [each.address for each in given if each.protocol != "tcp"]
             + [each.address for each in seen if each.outcome is Outcome.OPEN and each.transport == "udp"]
         ),
-        named[0] if named else "",
     )
 
 
@@ -164,7 +171,8 @@ def _number(seen: Iterable[Seen]) -> int:
     return sum(each.number for each in seen)
 
 
-def _counted(seen: Iterable[Seen]) -> str:
+def counted(seen: Iterable[Seen]) -> str:
+    """Return how many attempts met what."""
     counts: Counter[str] = Counter()
     for each in seen:
         counts[each.outcome.value] += each.number

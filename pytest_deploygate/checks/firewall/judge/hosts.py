@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
-from pytest_deploygate.checks.firewall.facts import HostSide, Listener
+from pytest_deploygate.checks.firewall.facts import Filter, HostSide, Listener
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.model import Reading
 
 
-def judge_listeners(side: HostSide, found: Collector) -> None:
-    """Judge the listeners of a host that says which it may have."""
-    if side.declared is None:
-        return
+def judge_listeners(sides: Sequence[HostSide], found: Collector) -> None:
+    """Judge the listeners of hosts that say which they may have. Hosts as declared have a reading together."""
+    judged = [_listeners(side, found) for side in sides if side.declared is not None]
+    _all("hosts that listen on nothing undeclared", judged, found)
+
+
+def _all(name: str, judged: Sequence[bool | None], found: Collector) -> None:
+    """Read how many are as required; None is unknown."""
+    if judged:
+        ok = False if False in judged else None if None in judged else True
+        found.read(Reading(name, f"{judged.count(True)} of {len(judged)}", limit="all", ok=ok))
+
+
+def _listeners(side: HostSide, found: Collector) -> bool | None:
     if side.listeners is None:
         found.unknown(
             "it could not tell what it listens on: it has no `ss` and no /proc/net", where=side.name
         )
-        return
-    strange = [each for each in side.listeners if not _declared(each, side.declared)]
+        return None
+    strange = [each for each in side.listeners if not _declared(each, side.declared or ())]
     # A program that sends over UDP, a resolver for example, has such a socket for a moment.
     passing = [each for each in strange if each.transport == "udp" and _within(each.port, side.ephemeral)]
-    serious = [each for each in strange if each not in passing]
-    ports = _by_port(serious)
-    found.read(
-        Reading(f"{side.name} undeclared listeners", len(ports), limit="0", ok=not ports),
-        Reading(f"{side.name} listeners", len(_by_port(side.listeners))),
-    )
+    ports = _by_port([each for each in strange if each not in passing])
+    if ports:
+        found.read(Reading(f"{side.name}: undeclared listeners", len(ports), limit="0", ok=False))
     for port, these in ports.items():
         found.wrong(
             f"listens on {port}{_process(these)}, which nothing declares: stop it, or add it to `listeners`; a filter "
@@ -39,6 +47,7 @@ def judge_listeners(side: HostSide, found: Collector) -> None:
             "judged",
             where=side.name,
         )
+    return not ports
 
 
 def _declared(each: Listener, declared: tuple[tuple[str, int, int], ...]) -> bool:
@@ -51,7 +60,7 @@ def _within(port: int, bounds: tuple[int, int]) -> bool:
     return bounds[0] <= port <= bounds[1]
 
 
-def _by_port(these: tuple[Listener, ...] | list[Listener]) -> dict[str, list[Listener]]:
+def _by_port(these: list[Listener]) -> dict[str, list[Listener]]:
     found: dict[str, list[Listener]] = defaultdict(list)
     for each in these:
         found[f"{each.transport}/{each.port}"].append(each)
@@ -64,33 +73,26 @@ def _process(these: list[Listener]) -> str:
     return f" ({', '.join(names)} at {addresses})" if names else f" (at {addresses})"
 
 
-def judge_filters(side: HostSide, found: Collector) -> None:
-    """Judge the packet filters that the inventory says a host has."""
-    for each in side.filters:
-        versions = {"IPv4": each.ipv4} | ({} if side.has_ipv6 is False else {"IPv6": each.ipv6})
-        unknown = [version for version, drops in versions.items() if drops is None]
-        opened = [version for version, drops in versions.items() if drops is False]
-        found.read(
-            *(
-                Reading(
-                    f"{side.name} {each.program}, {version}: what no rule mentions",
-                    "dropped" if drops else "accepted",
-                    limit="dropped",
-                    ok=drops,
-                )
-                for version, drops in versions.items()
-                if drops is not None
-            )
+def judge_filters(sides: Sequence[HostSide], found: Collector) -> None:
+    """Judge the packet filters that the inventory says hosts have. Those that drop have a reading together."""
+    judged = [_filter(side, each, found) for side in sides for each in side.filters]
+    _all("packet filters that drop what no rule mentions", judged, found)
+
+
+def _filter(side: HostSide, each: Filter, found: Collector) -> bool | None:
+    versions = {"IPv4": each.ipv4} | ({} if side.has_ipv6 is False else {"IPv6": each.ipv6})
+    unknown = [version for version, drops in versions.items() if drops is None]
+    opened = [version for version, drops in versions.items() if drops is False]
+    if unknown:
+        found.unknown(
+            f"what {each.program} does over {' and '.join(unknown)} is not known: {each.why}", where=side.name
         )
-        if unknown:
-            found.unknown(
-                f"what {each.program} does over {' and '.join(unknown)} is not known: {each.why}",
-                where=side.name,
-            )
-        if opened:
-            why = f" ({each.why})" if each.why and not unknown else ""
-            found.wrong(
-                f"the default policy of {each.program} over {' and '.join(opened)} lets in what no rule mentions{why}: "
-                "let it drop or reject",
-                where=side.name,
-            )
+    if opened:
+        why = f" ({each.why})" if each.why and not unknown else ""
+        over = " and ".join(opened)
+        found.read(Reading(f"{side.name}: {each.program} over {over}", "accepts", limit="drops", ok=False))
+        found.wrong(
+            f"the default policy of {each.program} over {over} lets in what no rule mentions{why}: let it drop or reject",
+            where=side.name,
+        )
+    return False if opened else None if unknown else True

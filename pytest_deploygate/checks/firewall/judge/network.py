@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pytest_deploygate.checks.firewall.facts import Network
 from pytest_deploygate.checks.firewall.judge import attempts, hosts
 from pytest_deploygate.checks.firewall.section import Firewall
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.silent_hosts import by_cause, listed
-from pytest_deploygate.model import Judgement
+from pytest_deploygate.model import Judgement, Reading
 
 
 def judge(measurement: Network, criterion: Firewall) -> Judgement:
@@ -21,13 +23,10 @@ def judge(measurement: Network, criterion: Firewall) -> Judgement:
     for failure, names in by_cause(silent).items():
         found.unknown(f"cannot be used: {failure.said}", where=listed(names))
     down = {name for name, _ in silent}
-    for vantage in measurement.vantages:
-        if vantage.name not in down:
-            attempts.judge_vantage(vantage, measurement, found)
-    for side in measurement.hosts:
-        if side.failure is None:
-            hosts.judge_listeners(side, found)
-            hosts.judge_filters(side, found)
+    _table(measurement, down, found)
+    sides = [side for side in measurement.hosts if side.failure is None]
+    hosts.judge_listeners(sides, found)
+    hosts.judge_filters(sides, found)
     unlisted = [side.name for side in measurement.hosts if side.declared is None]
     if unlisted:
         found.note(
@@ -35,6 +34,26 @@ def judge(measurement: Network, criterion: Firewall) -> Judgement:
             "nothing of it"
         )
     return found.judgement(lambda: _good(measurement, criterion))
+
+
+def _table(measurement: Network, down: Collection[str], found: Collector) -> None:
+    """Judge what the vantage points met that could be used; those where all is as declared have a reading together."""
+    used = [vantage for vantage in measurement.vantages if vantage.name not in down]
+    counts = [attempts.judge_vantage(vantage, measurement, found) for vantage in used]
+    whole = attempts.Count(
+        sum(count.total for count in counts),
+        sum(count.wrong for count in counts),
+        sum(count.unknown for count in counts),
+    )
+    if not whole.total:
+        return
+    seen = [each for each in measurement.seen if each.source not in down]
+    with_control = sum(count.controlled for count in counts)
+    found.read(
+        whole.reading("attempts as declared"),
+        Reading("outcomes", attempts.counted(seen)),
+        Reading("vantage points with a control that answers", f"{with_control} of {len(counts)}"),
+    )
 
 
 def _good(measurement: Network, criterion: Firewall) -> str:

@@ -48,9 +48,6 @@ class Piece:
         """Whether the table names a network of several addresses."""
         return self.network.num_addresses > 1
 
-    def __len__(self) -> int:
-        raise TypeError("an IPv6 network has more addresses than len() can tell: use `size`")
-
     @property
     def size(self) -> int:
         """How many attempts it is."""

@@ -1,6 +1,8 @@
 """The same attempts on a host without Python, by what it has: bash, or nc for TCP alone. A POSIX shell runs them.
 
-The answer has the lines of `attempts`. A group of attempts ends before the next begins, so that few are under way.
+The answer has the lines of `attempts`. bash waits by its own clock, so that a busy host's slow start of programs is not
+taken for a filter; a wait that took much longer than it should is our own lag. A group of attempts ends before the next
+begins, so that few are under way.
 """
 
 from __future__ import annotations
@@ -17,8 +19,13 @@ _QUESTIONS = {
 }
 #: What bash, the nc of OpenBSD, busybox' and Nmap's say, with LC_ALL=C. Signals and exit codes are those of `timeout`.
 _SCRIPT = r"""
+over='[ $SECONDS -gt $(($2 + 1)) ] && echo was late || echo timed out; exit 1; }'
+TCP='exec 3< <(exec 2>&1; : <>"/dev/tcp/$0/$1" && echo connected); SECONDS=0; read -r -t $2 line <&3
+[ $? -gt 128 ] && { kill $! 2>/dev/null; '"$over"'; [ "$line" = connected ] || { echo "$line"; exit 1; }'
+UDP='exec 3<>"/dev/udp/$0/$1" && printf "$3" >&3 || exit 1; SECONDS=0; read -r -t $2 -N 1 -u 3 answer; code=$?
+[ $code -gt 128 ] && { '"$over"'; exit $code'
 tool=
-if command -v bash >/dev/null && timeout 1 true; then tool=bash
+if command -v bash >/dev/null && timeout 5 true; then tool=bash
 elif command -v nc >/dev/null; then
   tool=nc
   nc -h 2>&1 | grep -q BusyBox && tool='nc of busybox'
@@ -32,8 +39,8 @@ QUESTIONS
 }
 once() {
   case "$1 $tool" in
-    'tcp bash') said=$(timeout $W bash -c ': <>"/dev/tcp/$0/$1"' "$2" "$3" 2>&1) ;;
-    *bash) said=$(timeout $W bash -c 'exec 3<>"/dev/udp/$0/$1" && printf "$2" >&3 && [ "$(head -c 1 <&3 | wc -c)" = 1 ]' "$2" "$3" "$(question "$1")" 2>&1) ;;
+    'tcp bash') said=$(timeout $((W + 5)) bash -c "$TCP" "$2" "$3" $W 2>&1) ;;
+    *bash) said=$(timeout $((W + 5)) bash -c "$UDP" "$2" "$3" $W "$(question "$1")" 2>&1) ;;
     'tcp nc') said=$(nc -z -v -n -w $W "$2" "$3" </dev/null 2>&1) ;;
     'tcp nc of busybox') said=$(nc -w $W "$2" "$3" -e /bin/true </dev/null 2>&1) ;;
     'tcp busybox nc') said=$(busybox nc -w $W "$2" "$3" -e /bin/true </dev/null 2>&1) ;;
@@ -42,7 +49,8 @@ once() {
   case "$? $said" in
     0*) said=o ;;
     *refused*) said=r ;;
-    124*|137*|143*|*'timed out'*|*'n progress'*) said=s ;;
+    124*|137*|143*|*' late') said=l ;;
+    *'timed out'*|*'n progress'*) said=s ;;
     *'etwork is unreachable'*|*'Cannot assign'*|*'Address family'*|*'Invalid argument'*) said=n ;;
     *'o route to host'*|*'is unreachable'*|*'ermission denied'*|*'rohibited'*|*'not permitted'*) said=u ;;
     *) said=x ;;
@@ -50,7 +58,7 @@ once() {
 }
 try() {
   once "$@"
-  [ "$said" = s ] && once "$@"
+  case $said in s|l) once "$@" ;; esac
   case $said in ?) ;; *) said=x ;; esac
   echo "$said $1 $2 $3"
 }
