@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from pydantic import ValidationError
 
 from pytest_deploygate.fields.types import InventoryKeys
 from pytest_deploygate.inventory.models import Inventory
@@ -27,7 +29,8 @@ class ListingError(Exception):
 def complete(inventory: Inventory, told: Mapping[str, Any]) -> tuple[Inventory, dict[str, Any]]:
     """Return the inventory with all entries, and what was listed by the names of its keys: never to be written.
 
-    `told` is what another process of this run has listed. Raises ListingError.
+    `told` is what another process of this run has listed. Raises ListingError, and ValidationError for names in other
+    sections that are not among the entries.
     """
     found: dict[str, Any] = {}
     whole: dict[str, object] = {}
@@ -39,7 +42,23 @@ def complete(inventory: Inventory, told: Mapping[str, Any]) -> tuple[Inventory, 
             whole[key] = listing.complete(section, found[key])
         except ValueError as error:
             raise ListingError((key, inner), str(error)) from None
-    return inventory.model_copy(update=whole) if whole else inventory, found
+    if not whole:
+        return inventory, found
+    inventory = inventory.model_copy(update=whole)
+    for validator in type(inventory).__pydantic_decorators__.model_validators.values():
+        if validator.info.mode == "after":
+            _ask_again(validator.func, inventory)
+    return inventory, found
+
+
+def _ask_again(validator: Callable[[Inventory], object], inventory: Inventory) -> None:
+    """Ask what was asked of the inventory before its entries were known, such as whether names in other sections are."""
+    try:
+        validator(inventory)
+    except ValidationError:
+        raise
+    except ValueError as error:
+        raise ListingError((), str(error)) from None
 
 
 def values(found: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

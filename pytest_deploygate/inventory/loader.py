@@ -164,8 +164,10 @@ def load(
         try:
             inventory, found = listing.complete(inventory, told)
         except listing.ListingError as error:
-            text = f"{_path(error.location)}: {error}"
+            text = f"{_path(error.location)}: {error}" if error.location else str(error)
             raise InventoryError([Problem(shown, _line(document, error.location), text)]) from None
+        except ValidationError as error:
+            raise InventoryError(_problems(error, document, shown)) from None
     former.sort(key=lambda key: key.line)
     notes = (*(Problem(shown, key.line, str(key)) for key in former), *_weak_secrets(document, shown))
     others = {reference for reference, _, secret in values if not secret}

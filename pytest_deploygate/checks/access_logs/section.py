@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from pytest_deploygate.checks.hosts.section import Hosts, not_listed_yet
 from pytest_deploygate.fields import references
 from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
@@ -267,9 +268,9 @@ class Keys(InventoryKeys):
     @model_validator(mode="after")
     def _hosts_are_known(self) -> Self:
         """The names of hosts are those of the section `hosts`, which the whole inventory has beside this one."""
-        hosts: Any = getattr(self, "hosts", None)
-        if getattr(hosts, "ansible", None) is not None:
-            return self  # what lists its servers elsewhere does so when a run begins
+        hosts: Hosts | None = getattr(self, "hosts", None)
+        if hosts and not_listed_yet(hosts):
+            return self
         known = [server.name for server in hosts.servers] if hosts else []
         for hop in self.access_logs.hops if self.access_logs else ():
             for name in hop.hosts:

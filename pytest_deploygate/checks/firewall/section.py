@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from pytest_deploygate.checks.hosts.section import ALL, Host, Hosts
+from pytest_deploygate.checks.hosts.section import ALL, Host, Hosts, not_listed_yet
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Text
 from pytest_deploygate.problems import nearest
 
@@ -179,9 +179,10 @@ class Keys(InventoryKeys):
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         """Each name without a dot is a host or a role of the inventory: a misspelt one would be tried as a name of DNS."""
-        if self.firewall is None:
+        hosts: Hosts | None = getattr(self, "hosts", None)
+        if self.firewall is None or (hosts and not_listed_yet(hosts)):
             return self
-        wrong = list(unknown_names(self.firewall, getattr(self, "hosts", None)))
+        wrong = list(unknown_names(self.firewall, hosts))
         if wrong:
             raise ValidationError.from_exception_data(
                 type(self).__name__,

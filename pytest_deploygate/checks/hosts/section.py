@@ -238,6 +238,11 @@ def _checked(hosts: _H) -> _H:
     return hosts
 
 
+def not_listed_yet(hosts: Hosts) -> bool:
+    """Return whether the servers come from elsewhere and have not been asked for: a run does, when it begins."""
+    return hosts.ansible is not None and not hosts.servers
+
+
 class Keys(InventoryKeys):
     """The key `hosts`."""
 

@@ -310,3 +310,36 @@ def _ansible_vault(folder: Path, *arguments: str) -> str:
         stdin=subprocess.DEVNULL,
     )
     return done.stdout
+
+
+_FIREWALL = "firewall: {{rules: [{{from: {source}, to: web, ports: tcp/443, expected: open}}]}}\n"
+_LOGS = (
+    "access_logs: {{request: {{url: 'http://127.0.0.1/'}}, canaries: {{body: false}},"
+    " hops: [{{name: nginx, hosts: [{host}], file: /var/log/a, format: combined}}]}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (_FIREWALL.format(source="db1"), None),
+        (
+            _FIREWALL.format(source="databse"),
+            r"x.yml:\d+: firewall.rules\[0\].from: .*'databse'; did you mean 'database'",
+        ),
+        (_LOGS.format(host="db1"), None),
+        (_LOGS.format(host="db11"), r"x.yml:\d+: .*'db11'; did you mean 'db1'"),
+    ],
+)
+def test_names_in_other_sections_are_those_that_were_listed(tmp_path, more, says):
+    (tmp_path / "hosts.ini").write_text(INI)
+    (tmp_path / "x.yml").write_text(
+        f"name: x\nhosts:\n  ansible: {{inventory: {tmp_path}/hosts.ini}}\n{more}"
+    )
+    if says is None:
+        assert load(str(tmp_path / "x.yml"), tmp_path, told={})
+        return
+    assert load(str(tmp_path / "x.yml"), tmp_path), "who does not ask Ansible cannot know"
+    with pytest.raises(InventoryError) as found:
+        load(str(tmp_path / "x.yml"), tmp_path, told={})
+    assert re.search(says, str(found.value)), str(found.value)

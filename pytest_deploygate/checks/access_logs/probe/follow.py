@@ -19,6 +19,7 @@ from pytest_deploygate.checks.hosts.section import Host
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.problems import nearest
+from pytest_deploygate.redaction import Secret
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 0.5
 #: A line of a request may be followed by others that say more of it.
@@ -50,8 +51,9 @@ class _Logs:
             self.stores.append(StoreLog(kept, store, self._sent))
             return [kept], []
         logs, more = self._not_listed(hop), []
-        for name, connection, run_as in self._places(hop):
-            host = self._on_hosts.setdefault((connection, run_as), HostLogs(connection, run_as, timeout_s))
+        for name, connection, run_as, password in self._places(hop):
+            place = HostLogs(connection, run_as, timeout_s, password)
+            host = self._on_hosts.setdefault((connection, run_as), place)
             main = Kept(
                 f"{name}:{hop.file}" if hop.file else f"{name}, journal of {hop.journal}", read, self._sent
             )
@@ -63,13 +65,13 @@ class _Logs:
                 more.append(other)
         return logs, more
 
-    def _places(self, hop: Hop) -> list[tuple[str, str, str | None]]:
-        """Return name, connection and user of each host of a hop."""
+    def _places(self, hop: Hop) -> list[tuple[str, str, str | None, Secret | None]]:
+        """Return name, connection, user and the password for sudo of each host of a hop."""
         if hop.connection is not None:
             place = hop.connection.partition("://")[2].partition("?")[0]
-            return [(place or "this host", hop.connection, hop.run_as)]
+            return [(place or "this host", hop.connection, hop.run_as, None)]
         found = [self._hosts[name] for name in hop.hosts if name in self._hosts]
-        return [(host.name, host.connection, host.run_as) for host in found]
+        return [(host.name, host.connection, host.run_as, host.run_as_password) for host in found]
 
     def _not_listed(self, hop: Hop) -> list[Kept]:
         """Return a log for each host that is not among the servers: what lists them did so only now."""

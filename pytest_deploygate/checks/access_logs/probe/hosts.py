@@ -16,6 +16,7 @@ from pytest_deploygate.checks.access_logs.section import Hop
 from pytest_deploygate.clients.host.asking import Told, ask
 from pytest_deploygate.judging.silent_hosts import Failure
 from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.redaction import Secret
 
 _CLOCK = "date -u +%s.%N"
 #: A file's first line may be this long.
@@ -43,6 +44,7 @@ class HostLogs:
     connection: str
     run_as: str | None
     timeout_s: float
+    password: Secret | None = None
     logs: list[Followed] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -92,7 +94,7 @@ class HostLogs:
             _take(log, key, told.parts.get(f"read_{number}", ""), told.parts.get("encoder", ""))
 
     def _ask(self, commands: Mapping[str, str], logs: Sequence[Followed]) -> Told | None:
-        told = ask(self.connection, self.run_as, commands, self.timeout_s)
+        told = ask(self.connection, self.run_as, commands, self.timeout_s, self.password)
         if isinstance(told, Failure):
             for log in logs:
                 log.kept.problem = log.kept.problem or f"the host cannot be asked: {told.said}"

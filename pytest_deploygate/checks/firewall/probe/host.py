@@ -49,7 +49,7 @@ def use(
     for number, part in enumerate(_parts(list(plan))):
         now = commands if number == 0 else {}
         tried = {"tried": _attempts(part, timeout_s, at_once, within_s * _MARGIN)} if part else {}
-        told = ask(host.connection, host.run_as, {**now, **tried}, within_s)
+        told = ask(host.connection, host.run_as, {**now, **tried}, within_s, host.run_as_password)
         if isinstance(told, Failure):
             return Asked(replace(side, failure=side.failure or told), letters, program)
         if number == 0:

@@ -50,7 +50,8 @@ def look(hosts: Hosts, secrets: Secrets) -> Search:
 def _look_into(host: Host, secrets: Secrets, wanted: seeking.Wanted) -> Seen:
     mark = randomness.token_hex(8)
     paths = [key.path for key in secrets.key_files if not key.roles or set(key.roles) & set(host.roles)]
-    told = ask(host.connection, host.run_as, commands(secrets, paths, mark), secrets.timeout.total_seconds())
+    asked = commands(secrets, paths, mark)
+    told = ask(host.connection, host.run_as, asked, secrets.timeout.total_seconds(), host.run_as_password)
     if isinstance(told, Failure):
         return Seen(host.name, tuple(host.roles), failure=told)
     parts = {name: frames.unpacked(told.parts.get(name)) for name in (*_PACKED_PARTS, "journal", "images")}
