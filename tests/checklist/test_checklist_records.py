@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_deploygate.checklist import attestations, parser, waivers
-from pytest_deploygate.checklist.records import RecordsError, dump, is_placeholder, parse_time
+from pytest_deploygate.checklist.records import RecordsError, is_placeholder, parse_time
 from pytest_deploygate.checklist.same_person import same_person
 from pytest_deploygate.checklist.vocabulary import time_words
+from pytest_deploygate.files.yaml import dumped
 
 SHIPPED = parser.load(Path(__file__).parents[2] / "pytest_deploygate" / "suites" / "checklist.md")
 VALUE = st.recursive(
@@ -32,7 +33,7 @@ RECORD = st.dictionaries(
 
 @given(record=RECORD)
 def test_no_record_breaks_a_reader(record):
-    text = dump(record)
+    text = dumped(record)
     with pytest.raises(RecordsError) as raised:
         attestations.check(text, "a.yml", SHIPPED)
     assert raised.value.problems

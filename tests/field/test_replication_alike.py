@@ -111,6 +111,13 @@ def test_a_lost_slot_that_nobody_owns_fails(server: Scratch) -> None:
 @pytest.mark.parametrize("slot", ["db3", "db2", "moved_away"])
 def test_an_inactive_slot_is_not_hidden_by_its_name(server: Scratch, slot: str) -> None:
     """Left by a replica that streams without it now, or that moved to another upstream: it holds WAL all the same."""
+    for name in ("db2", "db3"):  # one that was moved or stopped by an earlier test may still be connecting
+        wait(
+            lambda name=name: server.sql(
+                name, "SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'"
+            ),
+            30,
+        )
     server.sql("db1", f"SELECT pg_create_physical_replication_slot('{slot}', true)")
     try:
         found = [judged(server, name) for name in ("cluster", "db2", "db3")]
