@@ -7,8 +7,10 @@ two hundred classes and makes instances of a few of them. Nothing else differs, 
 from __future__ import annotations
 
 import dataclasses
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class _Late:
 
     def __init__(self, cls: Any, options: dict[str, bool]) -> None:
         self._cls, self._options = cls, options
+        self._module = sys.modules.get(cls.__module__)
 
     def _make(self) -> None:
         """Make the class a dataclass. Its `__init__` comes last, and at once: until then no thread has an instance."""
@@ -45,10 +48,28 @@ class _Late:
             cls = self._cls
             if not isinstance(cls.__dict__["__init__"], _Init):
                 return  # another thread was first
-            dataclasses.dataclass(init=False, **self._options)(cls)
-            heir: Any = type(cls.__name__, (cls,), {"__qualname__": cls.__qualname__, "__doc__": cls.__doc__})
-            frozen = self._options.get("frozen", False)
-            cls.__init__ = dataclasses.dataclass(repr=False, eq=False, frozen=frozen)(heir).__init__
+            with self._module_there():
+                self._into_dataclass()
+
+    @contextmanager
+    def _module_there(self) -> Iterator[None]:
+        """Annotations are read in the class's module, which may have been taken out of `sys.modules` since."""
+        name = self._cls.__module__
+        missing = self._module is not None and name not in sys.modules
+        if self._module is not None and missing:
+            sys.modules[name] = self._module
+        try:
+            yield
+        finally:
+            if missing:
+                sys.modules.pop(name, None)
+
+    def _into_dataclass(self) -> None:
+        cls = self._cls
+        dataclasses.dataclass(init=False, **self._options)(cls)
+        heir: Any = type(cls.__name__, (cls,), {"__qualname__": cls.__qualname__, "__doc__": cls.__doc__})
+        frozen = self._options.get("frozen", False)
+        cls.__init__ = dataclasses.dataclass(repr=False, eq=False, frozen=frozen)(heir).__init__
 
 
 class _Init(_Late):

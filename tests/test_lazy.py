@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
+import sys
 import threading
 from dataclasses import FrozenInstanceError, field, fields, replace
 
@@ -52,6 +54,19 @@ def test_a_class_without_a_docstring_is_made_once():
 
     assert Bare() == Bare(1, [])
     assert Bare().y is not Bare().y
+
+
+def test_a_class_of_a_module_that_was_taken_out_of_sys_modules_can_be_made(tmp_path, monkeypatch):
+    (tmp_path / "gone_by_then.py").write_text(
+        "from __future__ import annotations\n"
+        "from pytest_deploygate.lazy import dataclass\n"
+        "@dataclass(frozen=True)\nclass Late:\n    x: int = 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    late = importlib.import_module("gone_by_then").Late
+    del sys.modules["gone_by_then"]
+    assert late() == late(1)
+    assert "gone_by_then" not in sys.modules
 
 
 def test_what_is_asked_of_the_class_makes_it():
