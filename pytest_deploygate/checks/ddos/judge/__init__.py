@@ -1,0 +1,7 @@
+"""Judges; pure."""
+
+from __future__ import annotations
+
+from pytest_deploygate.checks.ddos.judge.whole import judge
+
+__all__ = ["judge"]

@@ -1,0 +1,206 @@
+"""Finds rate and burst of a limit from what was let through, each between two bounds that are certain.
+
+A limit with capacity C that refills at r per second has let through at most C + r t requests after t seconds. The server
+met each request at some time between its sending and its answer, which is all that is assumed of our clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+from pytest_deploygate.checks.ddos.facts import Attempt, Trial
+from pytest_deploygate.checks.ddos.section import Limit
+from pytest_deploygate.lazy import dataclass
+
+#: The phases in which one source asks for the same again and again.
+PLAIN = ("burst", "sustain", "more")
+#: As many may be let through one after the other by a limit that refills steadily.
+_BY_CHANCE = 3
+_GUESSES = 8
+
+
+@dataclass(frozen=True)
+class Between:
+    """A number that is between two bounds."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        low, high = (f"{bound:.3g}" if bound < 100 else f"{bound:.0f}" for bound in (self.low, self.high))
+        if math.isinf(self.high):
+            return f"{low} or more"
+        return low if low == high else f"{low} to {high}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A limit as it was found. `rate` is per second; `clump` is how many were let through one after the other.
+
+    `window` tells that nothing more was let through after the first refusal for as long as requests were offered.
+    """
+
+    burst: Between
+    rate: Between
+    clump: int
+    window: bool
+    through: int
+    over_s: float
+
+
+def refused(attempt: Attempt, limit: Limit) -> bool:
+    """Tell whether a request was refused as the inventory says."""
+    return not attempt.served and attempt.status in limit.refused
+
+
+def plain(trial: Trial) -> list[Attempt]:
+    """Return the requests that wore the limit down."""
+    return [attempt for attempt in trial.attempts if attempt.phase in PLAIN]
+
+
+def span_s(attempts: Sequence[Attempt]) -> float:
+    """Return the seconds from the first request until the last answer."""
+    if not attempts:
+        return 0.0
+    return max(each.answered_s for each in attempts) - min(each.sent_s for each in attempts)
+
+
+def let_through(limit: Limit, over_s: float) -> float:
+    """Return the most that the declared limit lets through in a time, with its tolerance."""
+    return (limit.burst + limit.rate * over_s) * (1 + limit.tolerance / 100) + 1
+
+
+def found(trial: Trial, limit: Limit) -> Found | None:
+    """Return the limit; None if nothing was refused.
+
+    It is measured between two refusals, F and L: at each of them less than one request could have been let through, so
+    k requests between them are r D, give or take one. Up to F n of them are C + r t. Where requests came so late that
+    the limit may have been full again, what it lost by that is added to the upper bounds.
+    """
+    attempts = plain(trial)
+    turned_away = [each for each in attempts if refused(each, limit)]
+    if not turned_away:
+        return None
+    # Those offered one by one have their times between narrow bounds; those sent at once wait for each other.
+    apart = [each for each in turned_away if each.phase != "burst"] or turned_away
+    first, last = _ends(sorted(apart, key=_sent))
+    between = [e for e in attempts if first.sent_s <= e.sent_s <= last.sent_s]
+    clump = _clump(between)
+    # A limit that loses what comes while nobody asks lets through less: what it loses depends on its rate and capacity, and
+    # the other way round. The first guess has no loss; the next ones come closer from below.
+    before = [e for e in attempts if e.sent_s <= first.answered_s]
+    rate = _rate(attempts, first, last, clump, 0.0)
+    burst = _burst(attempts, first, clump, rate, 0.0)
+    for _ in range(_GUESSES):
+        rate = _rate(attempts, first, last, clump, _lost(between, rate, burst))
+        burst = _burst(attempts, first, clump, rate, _lost(before, rate, burst))
+    later = sum(each.served and each.sent_s > first.answered_s for each in attempts)
+    return Found(burst, rate, clump, later == 0, sum(each.served for each in attempts), span_s(attempts))
+
+
+def _sent(attempt: Attempt) -> float:
+    return attempt.sent_s
+
+
+def _ends(refusals: Sequence[Attempt]) -> tuple[Attempt, Attempt]:
+    """Return two refusals far apart whose times are known best: of the first fifth and of the last one, the quickest."""
+    some = max(1, len(refusals) // 5)
+    first, last = (min(those, key=_took) for those in (refusals[:some], refusals[-some:]))
+    return (first, last) if first.answered_s < last.sent_s else (refusals[0], refusals[-1])
+
+
+def _took(attempt: Attempt) -> float:
+    return attempt.answered_s - attempt.sent_s
+
+
+def _lost(attempts: Sequence[Attempt], rate: Between, burst: Between) -> float:
+    """Return how many requests a limit may have lost by being full before the next request came."""
+    if math.isinf(rate.high):
+        return 0.0
+    room = max(0.0, burst.low - 1)
+    ordered = sorted(attempts, key=_sent)
+    gaps = [after.answered_s - before.sent_s for before, after in itertools.pairwise(ordered) if after.served]
+    return sum(max(0.0, rate.high * gap - room) for gap in gaps)
+
+
+def _burst(attempts: Sequence[Attempt], first: Attempt, clump: int, rate: Between, lost: float) -> Between:
+    """Return the capacity, from what was let through until the refusal `first`."""
+    surely = sum(each.served and each.answered_s <= first.sent_s for each in attempts)
+    perhaps = sum(each.served and each.sent_s <= first.answered_s for each in attempts)
+    low_s = max(0.0, first.sent_s - min(each.answered_s for each in attempts))
+    high_s = first.answered_s - min(each.sent_s for each in attempts)
+    refill = 0.0 if math.isinf(rate.high) else rate.high * high_s
+    least = surely - refill - (clump if clump > _BY_CHANCE else 0)
+    return Between(max(0.0, least), max(1.0, perhaps + 1 - rate.low * low_s + lost))
+
+
+def _rate(attempts: Sequence[Attempt], first: Attempt, last: Attempt, clump: int, lost: float) -> Between:
+    """Return the rate between two refusals."""
+    surely = sum(e.served and e.sent_s >= first.answered_s and e.answered_s <= last.sent_s for e in attempts)
+    perhaps = sum(e.served and e.answered_s >= first.sent_s and e.sent_s <= last.answered_s for e in attempts)
+    low_s, high_s = last.sent_s - first.answered_s, last.answered_s - first.sent_s
+    final = max((e for e in attempts if not e.served), key=_sent)
+    after = [each for each in attempts if each.sent_s > final.answered_s]
+    # What was served after the last refusal shows a higher rate than was offered: there is no upper bound then.
+    bounded = low_s > 0 and len(after) <= 2 * clump + _BY_CHANCE
+    if not bounded and after:
+        offered_s = max(each.answered_s for each in after) - final.sent_s
+        return Between(max(0.0, (sum(each.served for each in after) - clump) / offered_s), math.inf)
+    low = max(0.0, (surely - clump) / high_s) if high_s > 0 else 0.0
+    return Between(low, (perhaps + clump + lost) / low_s if bounded else math.inf)
+
+
+def _clump(attempts: Iterable[Attempt]) -> int:
+    """Return how many are let through at a time: 1 of a limit that refills steadily, more at the border of a window.
+
+    Steadily means that either those let through or those refused come one by one, depending on how often is asked.
+    """
+    ordered = sorted(attempts, key=lambda attempt: attempt.sent_s + attempt.answered_s)
+    runs = [(served, len(list(those))) for served, those in itertools.groupby(ordered, _is_served)]
+    through, refusals = (max((n for s, n in runs if s is served), default=0) for served in (True, False))
+    return max(1, through if min(through, refusals) > _BY_CHANCE else min(through, refusals))
+
+
+def _is_served(attempt: Attempt) -> bool:
+    return attempt.served
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way around the limit: how many of its requests were served, and how many the limit itself explains."""
+
+    tried: int
+    served: int
+    explained: float
+    still_limited: bool
+    odd: tuple[int, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it leads around the limit."""
+        return self.still_limited and self.served > self.explained
+
+    @property
+    def known(self) -> bool:
+        """Whether it could be told."""
+        return self.open or (self.still_limited and self.tried > self.explained and not self.odd)
+
+
+def way(trial: Trial, phase: str, limit: Limit, rate: Between, clump: int) -> Way | None:
+    """Return what a way around the limit met; None if it was not tried."""
+    varied = [each for each in trial.attempts if each.phase == phase and each.varied]
+    if not varied:
+        return None
+    began, ended = min(each.sent_s for each in varied), max(each.answered_s for each in varied)
+    before = [each.sent_s for each in trial.attempts if each.sent_s < began and refused(each, limit)]
+    over_s = ended - max(before, default=began)
+    beside = [each for each in trial.attempts if each.phase == phase and not each.varied]
+    return Way(
+        len(varied),
+        sum(each.served for each in varied),
+        (math.inf if math.isinf(rate.high) else rate.high * over_s) + clump,
+        any(refused(each, limit) for each in beside),
+        tuple(sorted({e.status for e in varied if not e.served and not 400 <= e.status < 500 and not refused(e, limit)})),
+    )  # fmt: skip

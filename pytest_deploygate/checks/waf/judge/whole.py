@@ -1,0 +1,380 @@
+"""Judge a run as a whole: it counts, attacks are blocked, users are not, and there is no way around."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pytest_deploygate.checks.waf.facts import HERE, Attack, Door, Opening, Result, Run, Sentinel
+from pytest_deploygate.checks.waf.judge import gaps
+from pytest_deploygate.checks.waf.judge.gaps import Group
+from pytest_deploygate.checks.waf.section import Waf
+from pytest_deploygate.drills.judging import common_readings, counted, rerun, when
+from pytest_deploygate.drills.record import Evidence
+from pytest_deploygate.judging.collector import Collector
+from pytest_deploygate.model import Judgement, Reading, Shares, Verdict, words_for
+
+_SHIPPED = "shipped"
+
+
+def judge(found: Evidence[Run], criterion: Waf) -> Judgement:
+    """Pass if the expected attacks are blocked, ordinary requests are not, and no origin answers around the WAF."""
+    again = f"{rerun(found.environment)}, or set `waf.opt_in: {found.environment or 'INVENTORY'}`"
+    test = counted(found, criterion.max_age, "run of attacks", again, readings=lambda _: ())
+    if isinstance(test, Judgement):
+        return test
+    run = test.record.facts
+    collector = Collector(most=6, confirmed=True)
+    if not found.ran_now:
+        collector.read(*common_readings(found, criterion.max_age))
+        collector.note(f"on record, {when(test.record)}")
+    if run.ended:
+        _ended(run, criterion, collector)
+        return collector.judgement(lambda: "")
+    expected = list(_expected(run, criterion))
+    _ordinary(run, criterion, collector)
+    if _resolved(run, criterion, collector):
+        _blocked(expected, criterion, collector)
+        _corpora(run, criterion, collector)
+    _doors(run, criterion, collector)
+    _notes(run, criterion, collector)
+    judgement = collector.judgement(lambda: _good(run, expected, criterion))
+    return _with_figures(judgement, expected, criterion)
+
+
+def _rules(waf: Waf) -> str:
+    return f"OWASP CRS {waf.crs} at paranoia level {waf.paranoia}"
+
+
+def _expected(run: Run, waf: Waf) -> Iterator[Attack]:
+    """Yield the shipped attacks that must be blocked."""
+    for each in run.attacks:
+        level = each.levels.get(f"crs-{waf.crs}")
+        if (
+            each.corpus == _SHIPPED
+            and level is not None
+            and level <= waf.paranoia
+            and waf.least_of(each.attack_class) > 0
+            and each.placement not in waf.without
+        ):
+            yield each
+
+
+def _ended(run: Run, waf: Waf, found: Collector) -> None:
+    """Judge a run that was not whole. Only a WAF that blocks every source from the start is wrong, all else is unknown."""
+    requests = Reading("requests sent", run.requests)
+    if run.ended == "first sentinel":
+        found.read(requests)
+        _from_the_start(run, waf, found)
+        return
+    found.read(Reading("attacks sent", len(run.attacks)), requests)
+    if run.ended == "within":
+        found.unknown(
+            f"the run was ended after {words_for(waf.within)}, with {len(run.attacks)} attacks sent: raise `within`, or "
+            "`connections` if the platform bears it",
+            where=run.target,
+        )
+    elif run.ended == "sentinel":
+        found.unknown(_void(run), where=run.target)
+    else:
+        found.unknown(f"the run was ended: {run.ended}", where=run.target)
+
+
+def _from_the_start(run: Run, waf: Waf, found: Collector) -> None:
+    first = run.sentinels[0]
+    others = [each for each in run.sentinels if each.source]
+    plain = f"a plain GET of {waf.read} is blocked ({first.said}) before any attack was sent"
+    if others and all(each.result is Result.BLOCKED for each in others):
+        sources = ", ".join(each.source for each in others)
+        found.read(Reading("sources that are served", 0, limit="all", ok=False))
+        found.wrong(
+            f"{plain}, also from {sources}: the WAF blocks everyone. Look in its log for the rule that matches a plain GET, "
+            "correct or switch off that rule, and check its default action and lists of addresses",
+            where=run.target,
+        )
+    elif any(each.result is Result.PASSED for each in others):
+        served = next(each.source for each in others if each.result is Result.PASSED)
+        found.unknown(
+            f"{plain}, and {served} is served: our address is banned, perhaps since an earlier run. Lift the ban, or let it "
+            "end, and exempt this address from bans while the gate runs",
+            where=run.target,
+        )
+    else:
+        found.unknown(
+            f"{plain}: either the WAF blocks everyone, or our address is banned, perhaps since an earlier run. Open the page "
+            "from elsewhere; `waf.sources` with a second local address tells them apart",
+            where=run.target,
+        )
+
+
+def _void(run: Run) -> str:
+    broken = next(each for each in run.sentinels if not each.source and each.result is not Result.PASSED)
+    before = sum(not each.source and each.result is Result.PASSED for each in run.sentinels)
+    whole = f"after {broken.after} attacks an ordinary GET"
+    was = f"the {before} before it were served"
+    others = _sources_then(run, broken)
+    if broken.said == "429":
+        return (
+            f"{whole} got 429, {was}: a rate limit stopped the run{others}, so blocks say nothing about rules. Lower "
+            "`waf.connections`, or exempt this address from the limit while the gate runs"
+        )
+    if broken.result is Result.BLOCKED:
+        return (
+            f"{whole} is blocked ({broken.said}), {was}: our address was banned in the middle of the run{others}, so blocks "
+            "after it say nothing about rules, and the run counts for nothing. Exempt this address from bans while the gate "
+            "runs (fail2ban, IP reputation, rate-based rules), and run again once the ban is over"
+        )
+    return (
+        f"{whole} got {broken.said}, {was}{others}: either our address was banned, or the platform broke under the run. Look "
+        "at the platform first; then exempt this address from bans, and lower `waf.connections`"
+    )
+
+
+def _sources_then(run: Run, broken: Sentinel) -> str:
+    later = [each for each in run.sentinels if each.source and each.after >= broken.after]
+    if not later:
+        return ""
+    served = [each.source for each in later if each.result is Result.PASSED]
+    return f" ({served[0]} is still served)" if served else f" ({later[0].source} is not served either)"
+
+
+def _ordinary(run: Run, waf: Waf, found: Collector) -> None:
+    blocked = [each for each in run.ordinary if each.result is Result.BLOCKED]
+    lost = [each for each in run.ordinary if each.result is Result.UNRESOLVED]
+    known = len(run.ordinary) - len(lost)
+    if not known:
+        found.unknown(
+            "no ordinary request got an answer, so nothing is known about false positives", where=run.target
+        )
+        return
+    share = 100 * len(blocked) / known
+    limit = f"at most {waf.false_positives_percent:g} %"
+    over = share > waf.false_positives_percent
+    found.read(Reading("ordinary requests blocked", round(share, 1), "%", limit, ok=not over))
+    if over:
+        names = ", ".join(each.name for each in blocked[:4])
+        if len(blocked) == known:
+            found.wrong(
+                f"all {known} ordinary requests with content are blocked, although a plain GET of {waf.read} is not: the WAF "
+                "blocks everyone who sends anything. Look in its log for the rule that matches them, and correct it",
+                where=run.target,
+            )
+        else:
+            found.wrong(
+                f"{len(blocked)} of {known} ordinary requests {'is' if len(blocked) == 1 else 'are'} blocked, {limit} is allowed: {names}"
+                f"{', …' if len(blocked) > 4 else ''}. Look in the WAF's log for the rules that matched, and exclude these "
+                "parameters from them; kinds of traffic that this platform does not have go to `waf.without_traffic`",
+                where=run.target,
+            )
+    if lost:
+        found.unknown(
+            f"{len(lost)} of {len(run.ordinary)} ordinary requests got no answer: {lost[0].said} ({lost[0].name})",
+            where=run.target,
+        )
+
+
+def _resolved(run: Run, waf: Waf, found: Collector) -> bool:
+    """Judge how many answers say neither that a request was blocked nor that it passed. Returns whether they are few enough."""
+    attacks = run.attacks
+    if not attacks:
+        found.unknown("no attack was sent", where=run.target)
+        return False
+    lost = [each for each in attacks if each.result is Result.UNRESOLVED]
+    share = 100 * len(lost) / len(attacks)
+    limit = f"at most {waf.unresolved_percent:g} %"
+    few = share <= waf.unresolved_percent
+    found.read(Reading("attacks unresolved", round(share, 1), "%", limit, ok=True) if few else
+               Reading("attacks unresolved", round(share, 1), "%"))  # fmt: skip
+    if few:
+        return True
+    pages = [each for each in lost if each.page]
+    if len(pages) > len(lost) / 2:
+        said, count = Counter(each.page for each in pages).most_common(1)[0]
+        found.unknown(
+            f"{count} attacks got one page, “{said}”, with the status of an ordinary answer, and no ordinary request got it: "
+            "if it is the block page, name words of it in `waf.blocked.pattern`; if it is the application's, in "
+            "`waf.reached.pattern`",
+            where=run.target,
+        )
+        return False
+    answers = Counter(each.said for each in lost).most_common(3)
+    found.unknown(
+        f"{len(lost)} of {len(attacks)} attacks ({share:.0f} %, {limit} is allowed) were answered neither with a block nor as "
+        f"the same request without payload: {', '.join(f'{said} ({n} times)' for said, n in answers)}. A status with which "
+        "the WAF blocks goes to `waf.blocked.status`; an error of the application is known by `waf.reached`",
+        where=run.target,
+    )
+    return False
+
+
+def _blocked(expected: Sequence[Attack], waf: Waf, found: Collector) -> None:
+    """Judge what was blocked, by class, placement and encoding."""
+    known = [each for each in expected if each.result is not Result.UNRESOLVED]
+    if not known:
+        found.unknown(f"no attack that {_rules(waf)} blocks was sent: leave fewer placements and classes out")
+        return
+    blocked = sum(each.result is Result.BLOCKED for each in known)
+    if not blocked:
+        found.read(Reading("attacks blocked", 0, "%", f"at least {waf.least_percent:g} %", ok=False))
+        found.wrong(
+            f"none of {len(known)} attacks is blocked: the WAF is switched off or only watches, or traffic does not go "
+            "through it. Set it to block (ModSecurity: SecRuleEngine On, Debian ships DetectionOnly, and SecRequestBodyAccess On; AWS: Block instead of "
+            "Count; Azure: Prevention; Cloudflare: Block instead of Log), and check that its rules are loaded"
+        )
+        return
+    low, left = list(gaps.gaps(known, waf)), list(known)
+    for gap in low:
+        inside = {each.name for each in gap.attacks}
+        found.wrong(gaps.sentence(gap, [each for each in known if each.name not in inside], _rules(waf)))
+        found.read(_reading(gap))
+        left = [each for each in left if each.name not in inside]
+    # What a gap explains is not counted against the other groups.
+    for kind in ("class", "placement"):
+        found.read(*(_reading(group, rest=bool(low)) for group in gaps.groups(left, waf, kind)))
+
+
+def _reading(group: Group, *, rest: bool = False) -> Reading:
+    limit = f"at least {100 * group.least:g} %"
+    name = f"blocked: {group.title}{', the rest' if rest else ''}"
+    return Reading(name, round(100 * group.share, 1), "%", limit, ok=not group.low)
+
+
+def _corpora(run: Run, waf: Waf, found: Collector) -> None:
+    """Judge the attacks of other corpora, each as a whole."""
+    for corpus in run.corpora:
+        if corpus.name == _SHIPPED:
+            continue
+        sent = [
+            each
+            for each in run.attacks
+            if each.corpus == corpus.name
+            and each.result is not Result.UNRESOLVED
+            and each.levels.get("rule", 1) <= waf.paranoia
+        ]
+        wanted = next((each for each in waf.corpora if each.name == corpus.name), None)
+        if wanted is None:
+            continue
+        if not sent:
+            found.unknown(
+                f"no attack of the corpus {corpus.name} could be sent: {_left_out(corpus.left_out)}"
+            )
+            continue
+        blocked = sum(each.result is Result.BLOCKED for each in sent)
+        share = 100 * blocked / len(sent)
+        low = share < wanted.least_percent
+        limit = f"at least {wanted.least_percent:g} %"
+        found.read(Reading(f"blocked: corpus {corpus.name}", round(share, 1), "%", limit, ok=not low))
+        if low:
+            passed = [each.name for each in sent if each.result is Result.PASSED]
+            found.wrong(
+                f"{blocked} of {len(sent)} attacks of the corpus {corpus.name} are blocked ({share:.0f} %, {limit} is "
+                f"required); passed: {', '.join(passed[:4])}{', …' if len(passed) > 4 else ''}. Raise the paranoia level or "
+                "update the rules, or lower `least_percent` of this corpus"
+            )
+        if corpus.left_out:
+            found.note(f"left out: {_left_out(corpus.left_out)}", where=f"corpus {corpus.name}")
+
+
+def _left_out(left_out: object) -> str:
+    counts = dict(left_out) if isinstance(left_out, dict) else {}
+    return ", ".join(f"{number} ({why})" for why, number in counts.items()) or "it has none"
+
+
+def _doors(run: Run, waf: Waf, found: Collector) -> None:
+    """Judge the ways around the WAF."""
+    if waf.no_origins is not None:
+        found.note(
+            f"no server behind the WAF was tried, as it is declared that there is none: {waf.no_origins}"
+        )
+    elif not waf.origins:
+        found.unknown(
+            "it is not known whether the platform can be reached around the WAF, as no server behind it is named: list "
+            "their addresses in `waf.origins`, IPv4 and IPv6; if there are none, say why in `waf.no_origins`",
+            where="origins",
+        )
+    if run.doors:
+        served = sum(door.opening is Opening.SERVED for door in run.doors)
+        found.read(Reading("addresses that serve around the WAF", served, limit="0", ok=served == 0))
+    tried = {(door.origin, door.vantage) for door in run.doors}
+    for origin, names in waf.ways:
+        for vantage in (HERE, *names):
+            if (origin, vantage) not in tried:
+                found.unknown(
+                    f"{origin} was not tried from {vantage}: run the attacks again", where="origins"
+                )
+    for door in run.doors:
+        where = f"{door.address or door.origin}, from {door.vantage}"
+        if door.opening is Opening.SERVED:
+            found.wrong(_around(door), where=where)
+        elif door.opening is Opening.UNKNOWN:
+            found.unknown(
+                f"it is not known whether {door.origin} is closed: {door.said}; try from a place that can tell",
+                where=where,
+            )
+        elif door.opening is Opening.REFUSES:
+            found.note(f"connections are accepted, but it {door.said}: a filter would be safer", where=where)
+        elif door.opening is Opening.GUARDED:
+            found.note(f"is reachable, and {door.said}", where=where)
+
+
+def _around(door: Door) -> str:
+    version = "IPv6" if door.address.startswith("[") else "IPv4"
+    if door.own:
+        return (
+            f"{door.origin} has this {version} address, too, and the WAF does not block there ({door.said}): put it behind "
+            "the WAF, or take its record out of DNS"
+        )
+    return (
+        f"{door.origin} answers around the WAF over {version} ({door.said}): let its firewall accept only the WAF's addresses, "
+        f"{'for IPv6 as well as IPv4' if version == 'IPv6' else 'for both IPv4 and IPv6'}, or have it listen only where the WAF is"
+    )
+
+
+def _notes(run: Run, waf: Waf, found: Collector) -> None:
+    for corpus in run.corpora:
+        if corpus.name == _SHIPPED and corpus.left_out:
+            found.note(f"left out: {_left_out(corpus.left_out)}", where="shipped corpus")
+    passed = [each.name for each in _expected(run, waf) if each.result is Result.PASSED]
+    if passed and not found.failed:
+        found.note(f"passed, within the limit: {', '.join(passed[:8])}{', …' if len(passed) > 8 else ''}")
+
+
+def _good(run: Run, expected: Sequence[Attack], waf: Waf) -> str:
+    blocked = sum(each.result is Result.BLOCKED for each in expected)
+    sentinels = len(run.sentinels)
+    number = len(run.doors)
+    closed = f", {number} address{' is' if number == 1 else 'es are'} closed around it" if number else ""
+    return (
+        f"{blocked} of {len(expected)} attacks that {_rules(waf)} blocks are blocked ({len(run.attacks)} sent in "
+        f"{words_for(run.took_s)}), {len(run.ordinary)} ordinary requests and {sentinels} sentinels pass{closed}"
+    )
+
+
+def _with_figures(judgement: Judgement, expected: Sequence[Attack], waf: Waf) -> Judgement:
+    if not expected:
+        return judgement
+    # What explains a gap comes first: with JSON unguarded, every class has lost some.
+    first = next(gaps.gaps(expected, waf), None)
+    kinds = ("placement", "class") if first and first.kind == "placement" else ("class", "placement")
+    figures = tuple(
+        Shares(
+            f"Attacks blocked, by {kind}",
+            "attacks",
+            tuple(_row(group) for group in gaps.groups(expected, waf, kind)),
+        )
+        for kind in kinds
+    )
+    return Judgement(
+        judgement.verdict,
+        judgement.reason,
+        judgement.readings,
+        judgement.notes,
+        judgement.deferred_to,
+        judgement.verdict is Verdict.FAIL,
+        figures,
+    )
+
+
+def _row(group: Group) -> tuple[str, tuple[tuple[str, int], ...], float]:
+    counts = Counter(each.result for each in group.attacks)
+    return (group.title, tuple((result.value, counts[result]) for result in Result), group.least)
