@@ -1,0 +1,16 @@
+"""What the checks of this subject need beside privileges in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_deploygate.fields.grants import BesideSql, Need
+from pytest_deploygate.fields.handed import Sections
+
+
+def needs(sections: Sections) -> Iterator[Need]:
+    """Yield what the inventory's sections need."""
+    if sections.get("api"):
+        yield BesideSql(
+            ("phase3.api",), "a login of the API that may read, and one in a synthetic tenant for `writes`"
+        )
