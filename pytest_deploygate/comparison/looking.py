@@ -1,0 +1,285 @@
+"""Looking at a part whose sums differ: which rows, and which of their columns.
+
+Rows are fetched in pieces of a bounded number, keys and checksums first, values only of rows that differ.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import TypeVar
+
+from pytest_deploygate.comparison.differences import Difference, Digests, Writer
+from pytest_deploygate.comparison.parts import PIECE_ROWS, Part, Plan, bits_for
+from pytest_deploygate.comparison.sides import Session
+from pytest_deploygate.comparison.spec import Live, Table
+from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.model import CannotTell
+
+T = TypeVar("T")
+_MOST_BITS = 24
+#: Values of so many rows are held at a time: of each side, each value of a bounded length.
+_KEYS_AT_ONCE = 100
+#: So many differences of a table are kept as examples.
+EXAMPLES = 5
+
+#: By part: rows and sum of checksums.
+Sums = Mapping[int, tuple[int, int]]
+#: Of one key: how often each checksum is there more often than on the other side.
+Surplus = Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Parts that are looked at together: neighbours in the order of the table, or tails of one pass."""
+
+    part: Part
+    numbers: tuple[int, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A key whose rows differ: checksums that the source has and the target has not, and the reverse."""
+
+    key: str
+    source: Surplus
+    target: Surplus
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs any more."""
+        return not self.source and not self.target
+
+
+@dataclass(frozen=False)
+class Found:
+    """What looking has found so far; numbers are rows."""
+
+    missing: int = 0
+    extra: int = 0
+    changed: int = 0
+    transient: int = 0
+    unsettled: int = 0
+    written: int = 0
+    cut: bool = False
+    columns: Counter[str] = field(default_factory=Counter)
+    where: Counter[int] = field(default_factory=Counter)
+    examples: list[Difference] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """How many rows differ."""
+        return self.missing + self.extra + self.changed
+
+
+def jobs(plan: Plan, source: Sums, target: Sums) -> list[Job]:
+    """Return what must be looked at, in the order of the table: parts whose rows or sums differ."""
+    differing = [n for n in sorted({*source, *target}) if source.get(n, (0, 0)) != target.get(n, (0, 0))]
+    rows = {n: max(source.get(n, (0, 0))[0], target.get(n, (0, 0))[0]) for n in differing}
+    if not plan.by_hash:
+        return [Job(plan.part(n), (n,), rows[n]) for n in differing]
+    found: list[Job] = []
+    batch: list[int] = []
+    for n in differing:
+        if batch and sum(rows[b] for b in batch) + rows[n] > 2 * PIECE_ROWS:
+            found.append(_together(plan, batch, rows))
+            batch = []
+        batch.append(n)
+    return [*found, _together(plan, batch, rows)] if batch else found
+
+
+def _together(plan: Plan, batch: Sequence[int], rows: Mapping[int, int]) -> Job:
+    part = Part(bits=plan.bits, tails=tuple(batch)) if plan.bits else Part()
+    return Job(part, tuple(batch), sum(rows[n] for n in batch))
+
+
+class Looker:
+    """Looks at parts of one table, and writes the differences. `most` limits the lines of all tables together."""
+
+    def __init__(
+        self,
+        table: Table,
+        sessions: tuple[Session, Session],
+        writer: Writer,
+        digests: Digests,
+        *,
+        most: int,
+        live: Live | None,
+        stopped: threading.Event,
+    ) -> None:
+        self._table, (self._source, self._target) = table, sessions
+        self._writer, self._digests = writer, digests
+        self._most, self._live, self._stopped = most, live, stopped
+
+    def look(self, job: Job, into: Found) -> None:
+        """Look at a job's rows and add what differs to `into`. Raises CannotTell."""
+        for piece in self._pieces(job):
+            candidates = _candidates(
+                self._source.keys(self._table, piece), self._target.keys(self._table, piece)
+            )
+            if self._live and candidates:
+                candidates = self._settled(piece, candidates, into)
+            before = into.rows
+            self._take(piece, candidates, into)
+            into.where[job.numbers[0]] += into.rows - before
+
+    def _pieces(self, job: Job) -> Iterator[Part]:
+        """Divide a job into pieces that differ and have a bounded number of rows."""
+        more = bits_for(job.rows // max(len(job.numbers), 1), _MOST_BITS - job.part.bits)
+        if not more or len(job.numbers) > 1:
+            yield job.part
+            return
+        own = job.part.bits
+        bits = own + more
+        tails = tuple(t | (n << own) for t in job.part.tails for n in range(2**more)) if own else ()
+        divided = Part(job.part.lower, job.part.upper, bits, tails)
+        source, target = (
+            {tail: (rows, total) for tail, rows, total in session.sums(self._table, divided)}
+            for session in (self._source, self._target)
+        )
+        for tail in sorted({*source, *target}):
+            if source.get(tail) != target.get(tail):
+                yield Part(job.part.lower, job.part.upper, bits, (tail,))
+
+    def _settled(self, piece: Part, candidates: list[Candidate], into: Found) -> list[Candidate]:
+        """Look again after the delay of the replication, until rows are equal or differ in the same way twice."""
+        assert self._live is not None  # noqa: S101 (asked by the caller)
+        settled: list[Candidate] = []
+        open_ = candidates
+        for _ in range(self._live.times):
+            if not open_:
+                break
+            if self._stopped.wait(self._live.delay_s):
+                raise CannotTell("the comparison was stopped")
+            again = {
+                c.key: c
+                for c in _candidates(
+                    self._again(self._source, piece, open_), self._again(self._target, piece, open_)
+                )
+            }
+            moving = []
+            for one in open_:
+                now = again.get(one.key)
+                if now is None:
+                    into.transient += 1
+                elif (now.source, now.target) == (one.source, one.target):
+                    settled.append(now)
+                else:
+                    moving.append(now)
+            open_ = moving
+        into.unsettled += len(open_)
+        return sorted(settled, key=lambda c: c.key)
+
+    def _again(
+        self, session: Session, piece: Part, candidates: list[Candidate]
+    ) -> Iterator[tuple[str, int, int]]:
+        for some in _batches([c.key for c in candidates]):
+            for key, number, _ in session.rows(self._table, piece, some):
+                yield key, number, 1
+
+    def _take(self, piece: Part, candidates: list[Candidate], into: Found) -> None:
+        for some in _batches(candidates):
+            lines: list[Difference] = []
+            room = self._most - into.written
+            if room > 0:
+                keys = [c.key for c in some]
+                source = _by_key(self._source.rows(self._table, piece, keys))
+                target = _by_key(self._target.rows(self._table, piece, keys))
+                for one in some:
+                    lines += self._lines(one, source.get(one.key, []), target.get(one.key, []))
+            for one in some:
+                here, there = sum(one.source.values()), sum(one.target.values())
+                changed = min(here, there)
+                into.changed += changed
+                into.missing += here - changed
+                into.extra += there - changed
+            into.cut = into.cut or len(lines) > room or room <= 0
+            lines = lines[: max(room, 0)]
+            self._writer.write(lines)
+            into.written += len(lines)
+            into.columns.update(line.column for line in lines if line.column)
+            into.examples += lines[: max(EXAMPLES - len(into.examples), 0)]
+
+    def _lines(
+        self,
+        one: Candidate,
+        source: list[tuple[int, tuple[str | None, ...]]],
+        target: list[tuple[int, tuple[str | None, ...]]],
+    ) -> Iterator[Difference]:
+        """Yield the lines of one key: columns of rows that are on both sides, then rows that are on one side only."""
+        here, there = _chosen(source, one.source), _chosen(target, one.target)
+        key = self._key(one.key)
+        for mine, theirs in zip(here, there, strict=False):
+            for column, a, b in zip(self._table.columns, mine, theirs, strict=True):
+                if a != b:
+                    said = (self._digests.of(a), self._digests.of(b)) if column.sensitive else (a, b)
+                    yield Difference(self._table.name, key, "changed", column.name, *said)
+        both = min(len(here), len(there))
+        for values, rows in Counter(here[both:]).items():
+            yield Difference(self._table.name, key, "missing", "", self._row(values), None, rows)
+        for values, rows in Counter(there[both:]).items():
+            yield Difference(self._table.name, key, "extra", "", None, self._row(values), rows)
+
+    def _key(self, text: str) -> str:
+        if not self._table.key:
+            return ""
+        if any(column.sensitive for column in self._table.key):
+            return self._digests.of(text) or ""
+        return text[1:-1]
+
+    def _row(self, values: Sequence[str | None]) -> str:
+        """Return a row as JSON: texts by column, digests where the column is sensitive."""
+        said = {
+            column.name: self._digests.of(value) if column.sensitive else value
+            for column, value in zip(self._table.columns, values, strict=True)
+        }
+        return json.dumps(said, ensure_ascii=False)
+
+
+def _candidates(
+    source: Iterable[tuple[str, int, int]], target: Iterable[tuple[str, int, int]]
+) -> list[Candidate]:
+    """Return the keys whose rows differ, in the order of their texts."""
+    left: dict[tuple[str, int], int] = {}
+    for key, number, rows in source:
+        left[key, number] = left.get((key, number), 0) + rows
+    for key, number, rows in target:
+        now = left.get((key, number), 0) - rows
+        if now:
+            left[key, number] = now
+        else:
+            del left[key, number]
+    found: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+    for (key, number), rows in left.items():
+        one = found.setdefault(key, ({}, {}))
+        one[0 if rows > 0 else 1][number] = abs(rows)
+    return [Candidate(key, *found[key]) for key in sorted(found)]
+
+
+def _by_key(
+    rows: Iterable[tuple[str, int, tuple[str | None, ...]]],
+) -> dict[str, list[tuple[int, tuple[str | None, ...]]]]:
+    found: dict[str, list[tuple[int, tuple[str | None, ...]]]] = {}
+    for key, number, values in rows:
+        found.setdefault(key, []).append((number, values))
+    return found
+
+
+def _chosen(rows: list[tuple[int, tuple[str | None, ...]]], surplus: Surplus) -> list[tuple[str | None, ...]]:
+    """Return the rows with these checksums, each as often as it is too many, in a fixed order."""
+    left = dict(surplus)
+    found = []
+    for number, values in sorted(rows, key=lambda row: (row[0], [v or "" for v in row[1]])):
+        if left.get(number, 0) > 0:
+            left[number] -= 1
+            found.append(values)
+    return found
+
+
+def _batches(found: Sequence[T]) -> Iterator[list[T]]:
+    for at in range(0, len(found), _KEYS_AT_ONCE):
+        yield list(found[at : at + _KEYS_AT_ONCE])

@@ -1,0 +1,92 @@
+"""Sources that are written to meanwhile, and servers that hide rows, wait or fail."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import psycopg
+
+from pytest_deploygate.comparison import engine
+from pytest_deploygate.comparison.sides import PostgresServer
+from pytest_deploygate.comparison.spec import Budget, Live
+
+
+def test_rows_that_arrive_late_are_transient(both, compare):
+    """The source is ahead of the target in some rows; one difference stays."""
+    both[1].sql("DELETE FROM app.by_two WHERE v IN (5, 6); UPDATE app.by_two SET v = 0 WHERE v = 7")
+
+    def arrive() -> None:
+        time.sleep(1.0)
+        both[1].sql(
+            "INSERT INTO app.by_two SELECT n % 3, '2026-01-01Z'::timestamptz + n * interval '1 minute', n FROM (VALUES (5), (6)) AS v(n)"
+        )
+
+    late = threading.Thread(target=arrive)
+    late.start()
+    outcome = compare("by_two", live=Live(0.7, times=4))
+    late.join()
+    assert (outcome.differences, outcome.tables[0].changed, outcome.certain) == (1, 1, True)
+
+
+def test_rows_that_never_settle_are_unknown(both, compare):
+    """A row whose values change all the time is neither equal nor different."""
+    both[1].sql("UPDATE app.by_two SET v = 0 WHERE v = 7")
+    ended = threading.Event()
+
+    def change() -> None:
+        where = f"host=127.0.0.1 port={both[1].port} user=postgres dbname=plant"
+        with psycopg.connect(where, autocommit=True) as connection:
+            while not ended.wait(0.01):
+                connection.execute("UPDATE app.by_two SET v = -random() * 10000 WHERE site = 1 AND v <= 0")
+
+    busy = threading.Thread(target=change)
+    busy.start()
+    try:
+        outcome = compare("by_two", live=Live(1.0, times=2))
+    finally:
+        ended.set()
+        busy.join()
+    assert (outcome.differences, outcome.tables[0].unsettled, outcome.certain) == (0, 1, False)
+
+
+def test_a_row_policy_that_hides_rows_is_an_error(both, sides, tables, tmp_path):
+    both[1].sql(
+        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA app TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA app TO reader;"
+        "ALTER TABLE app.by_two ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON app.by_two USING (v > 10);"
+        "REVOKE SELECT ON app.empty FROM reader"
+    )
+    target = PostgresServer(both[1].settings(user="reader"), "target", 60.0)
+    try:
+        outcome = engine.compare(tables("by_two", "empty", "by_text"), sides[0], target, tmp_path)
+    finally:
+        both[1].sql("DROP OWNED BY reader")
+    hidden, denied, whole = outcome.tables
+    assert "row-level security" in hidden.problem
+    assert "denies permission" in denied.problem
+    assert (whole.problem, whole.differences) == ("", 0)
+    assert not outcome.certain
+
+
+def test_broken_connections_are_opened_again(both, sides, tables, tmp_path):
+    """Where that is not enough the table has a problem; nothing is found that is not there."""
+    wanted = tables()
+    killer = threading.Thread(target=_kill, args=(both[1],))
+    killer.start()
+    outcome = engine.compare(wanted, *sides, tmp_path, budget=Budget(rest=0.8))
+    killer.join()
+    assert outcome.differences == 0
+    assert outcome.certain is not any(table.problem for table in outcome.tables)
+    again = engine.compare(wanted, *sides, tmp_path, budget=Budget(), resume=True)
+    assert (again.certain, again.differences) == (True, 0)
+
+
+def _kill(server) -> None:
+    time.sleep(
+        0.3
+    )  # the first connections ask for settings and checksums: without them there is no comparison
+    for _ in range(5):
+        server.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'deploygate'"
+        )
+        time.sleep(0.05)
