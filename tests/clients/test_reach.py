@@ -112,6 +112,7 @@ def test_endpoint_and_pages_at_a_silent_address_cost_one_timeout() -> None:
     assert all("tried by infra.certificates at " in said for said in found[1:]), found
 
 
+@pytest.mark.long
 def test_pages_at_a_silent_address_cost_one_timeout_over_plain_http() -> None:
     """Without TLS a silent address looks like a slow page: the others get a short time, and the retries none."""
     with silent() as place:

@@ -14,6 +14,7 @@ import pytest
 from pytest_deploygate.checks.privacy.probe import operations
 from pytest_deploygate.checks.privacy.section import PlatformRequest
 from pytest_deploygate.clients import prometheus
+from pytest_deploygate.clients.budget import AGENT
 from pytest_deploygate.clients.http import health, sending
 from pytest_deploygate.fields.health import HealthCheck
 from pytest_deploygate.fields.http import HttpLogin, HttpRequest
@@ -86,7 +87,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
             "content-type",
             "text/plain",
         ),
-        ({}, "user-agent", "deploygate"),
+        ({}, "user-agent", AGENT),
     ],
 )
 def test_login_and_headers_arrive(got: Got, keys: dict[str, object], header: str, value: str) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.host import batch, becoming
+from pytest_deploygate.clients.host import batch, becoming, containers, tied
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
 from pytest_deploygate.lazy import dataclass
@@ -63,20 +63,20 @@ class Told:
 def ask(
     connection: str,
     run_as: str | None,
-    commands: Mapping[str, str],
+    commands: Mapping[str, str | batch.Lines],
     timeout_s: float,
     password: Secret | None = None,
 ) -> Told | Failure:
-    """Run the commands of a POSIX shell on a testinfra host, as another user if one is given.
+    """Run the commands of a POSIX shell on a testinfra host and read files there, as another user if one is given.
 
     `password` is what sudo asks for.
     """
     mark = secrets.token_hex(8)
     began, asked_s = time.monotonic(), time.time()
     try:
-        given = f"{password.reveal()}\n".encode() if password else b""
-        run = shell(connection, timeout_s, given)
-        code, output, errors = run(*_command(batch.script(mark, commands), run_as, password))
+        run = shell(connection, timeout_s, becoming.given(password), is_tied=True)
+        script = tied.script(connection, batch.script(mark, commands))
+        code, output, errors = run(*_command(script, run_as, password))
     except CannotTell as error:
         return _failure(str(error), time.monotonic() - began, timeout_s)
     answered_s = asked_s + time.monotonic() - began
@@ -84,6 +84,8 @@ def ask(
     if not answered.began:
         if why := becoming.why_refused(errors):
             return Failure(Cause.LOGIN, why)
+        if failure := containers.why_not_asked(connection, errors):
+            return failure
         said = errors or answered.before or f"exit code {code}"
         return Failure(
             Cause.ANSWER, f"it has no POSIX shell, or runs another program instead: {_short(said)}"

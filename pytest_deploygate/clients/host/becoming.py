@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import re
 
-from pytest_deploygate.redaction import redact
+from pytest_deploygate.redaction import Secret, redact
 
 _MOST = 200
 #: Who logged in as root needs no sudo, and who is the user already needs nothing.
 _AS_USER = (
     'if [ "$(id -un)" = %s ]; then exec sh -c %s; '
     'elif [ "$(id -u)" = 0 ]; then exec su -s /bin/sh %s -c %s; '
-    "else exec sudo {options} -u %s -- sh -c %s; fi"
+    "else exec sudo -n -u %s -- sh -c %s; fi"
+)
+#: A wrong password would be asked for again, and the input stays open while we wait for the script. So one line of it is
+#: tried first, with nothing behind it. `printf` is part of the shell: the password is in no argument.
+_TRIED_FIRST = (
+    'if [ "$(id -un)" = %s ]; then exec sh -c %s; '
+    'elif [ "$(id -u)" = 0 ]; then exec su -s /bin/sh %s -c %s; fi; '
+    "IFS= read -r password; "
+    "printf '%%s\\n' \"$password\" | sudo -S -p '' -u %s -v || exit 1; "
+    "unset password; exec sudo -S -p '' -u %s -- sh -c %s"
 )
 #: What sudo says, and what it means. Source: sudo(8), its messages in English.
 _SAID = (
@@ -42,10 +51,16 @@ _SAID = (
 def as_user(script: str, user: str, *, password: bool) -> tuple[str, ...]:
     """Return the shell command that runs a script as another user, and its arguments (`%s`).
 
-    With `password` sudo reads it from standard input and prints no prompt; without it sudo fails instead of asking.
+    With `password` the command reads `given` from its standard input; without it sudo fails instead of asking.
     """
-    options = "-S -p ''" if password else "-n"
-    return _AS_USER.format(options=options), *(user, script) * 3
+    if password:
+        return _TRIED_FIRST, *(user, script) * 2, user, user, script
+    return _AS_USER, *(user, script) * 3
+
+
+def given(password: Secret | None) -> bytes:
+    """Return what the command of `as_user` reads from its standard input: the password for each call of sudo."""
+    return f"{password.reveal()}\n".encode() * 2 if password else b""
 
 
 def why_refused(errors: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
 
+from pytest_deploygate.clients.host import tied
 from pytest_deploygate.clients.host.shell import GRACE_S, shell
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
@@ -49,7 +50,8 @@ class Place:
         for argument in arguments:
             script = script.replace("\0", shlex.quote(argument), 1)
         bounded = f"cd / && {self._as_user}timeout -k 5 {timeout_s:.0f} {self._env} sh -c %s"
-        code, output, errors = shell(self.host, timeout_s + GRACE_S)(bounded, script)
+        run = shell(self.host, timeout_s + GRACE_S, is_tied=True)
+        code, output, errors = run(bounded, tied.script(self.host, script))
         if self._as_user and code and ("sudo:" in errors or "runuser:" in errors):
             raise CannotTell(
                 f"commands on {self.name} cannot be run as {self.user}: {errors}; run the gate as {self.user} or root, or "

@@ -7,18 +7,16 @@ import copy
 import functools
 import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import testinfra
-import testinfra.host
 from testinfra.backend.base import CommandResult
 
-from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.host import becoming, ssh
+from pytest_deploygate.clients import reach, stopping
+from pytest_deploygate.clients.host import session, ssh, tied
 from pytest_deploygate.model import CannotTell, NotReached
 from pytest_deploygate.redaction import redact
 
@@ -72,7 +70,8 @@ _SAID = re.compile(r"_stderr=b['\"](.*?)['\"]\)")
 
 
 @functools.cache
-def _backend(name: str) -> Any:
+def backend(name: str) -> Any:
+    """Return the testinfra backend of a host, the same one each time."""
     if name.startswith("ansible://"):
         from pytest_deploygate.clients.host import through_ansible  # noqa: PLC0415 (for hosts that need it)
 
@@ -80,27 +79,30 @@ def _backend(name: str) -> Any:
     return testinfra.get_host(name, **(ssh.options(name) if name.startswith("ssh://") else {})).backend
 
 
-def _bounded(backend: Any, within_s: float, given: bytes = b"") -> Any:
+def bounded(backend: Any, within_s: float, given: bytes = b"", *, held: bool = False) -> Any:
     """Return a testinfra backend with a time limit; it has none, and a command that never ends would hang us.
 
-    `given` is what commands read from their standard input.
+    `given` is what commands read from their standard input, which is then at its end, or stays open while it is `held`.
     """
 
     def run_local(command: str, *arguments: str) -> Any:
+        stopping.may_begin()
         line = own.encode(own.quote(command, *arguments))
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            ["/bin/sh", "-c", line],
-            stdin=pipe if given else subprocess.DEVNULL,
-            stdout=pipe,
-            stderr=pipe,
-            start_new_session=True,
-        ) as process:
+        with (
+            _input(given, held=held) as read,
+            subprocess.Popen(
+                ["/bin/sh", "-c", line],
+                stdin=read,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process,
+            stopping.cutting(lambda: session.kill(process.pid)),
+        ):
             try:
-                out, err = process.communicate(given or None, timeout=within_s)
+                out, err = process.communicate(timeout=within_s)
             except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # its children, too
+                session.kill(process.pid)
                 raise TimeoutError(f"the command did not end within {within_s:g} s") from None
         # Not `backend.result`, which logs the output: what a host prints may be a secret.
         return CommandResult(own, process.returncode, line, out, err)
@@ -111,7 +113,24 @@ def _bounded(backend: Any, within_s: float, given: bytes = b"") -> Any:
 
 
 @contextlib.contextmanager
-def _accessing(place: str) -> Iterator[None]:
+def _input(given: bytes, *, held: bool) -> Iterator[int]:
+    """Yield a descriptor from which a process reads what is given, and then waits for as long as it is held."""
+    if not given and not held:
+        yield subprocess.DEVNULL
+        return
+    with contextlib.ExitStack() as closing:
+        read, write = os.pipe()
+        closing.callback(os.close, read)
+        os.write(write, given)  # a password: less than a pipe holds
+        if held:
+            closing.callback(os.close, write)
+        else:
+            os.close(write)
+        yield read
+
+
+@contextlib.contextmanager
+def accessing(place: str) -> Iterator[None]:
     """Turn every error of a connection into CannotTell; a place that was silent before is not waited for again."""
     if silence := reach.known(place):
         raise NotReached(f"{place} cannot be accessed: {silence.said}{silence.when}")
@@ -132,52 +151,26 @@ def _accessing(place: str) -> Iterator[None]:
         raise kind(f"{place} cannot be accessed: {redact(words) or type(error).__name__}") from error
 
 
-def _text(output: bytes) -> str:
+def text(output: bytes) -> str:
     """Decode what a host printed. testinfra would ask the host for its encoding, and fail for other bytes."""
     return output.decode(errors="replace")
 
 
-def shell(name: str, within_s: float = WITHIN_S, given: bytes = b"") -> Shell:
+def shell(name: str, within_s: float = WITHIN_S, given: bytes = b"", *, is_tied: bool = False) -> Shell:
     """Return a function that runs commands on a testinfra host; every error of the connection becomes CannotTell.
 
     A command that takes longer than `within_s` seconds is ended. It is NotReached if our own side is the cause: the name, the route, our login, or nothing answers. A host that was silent
     before in this run is not waited for again. `given` is the standard input of each command.
+
+    Commands end with their connection, as far as we may signal them. `is_tied`: they do so themselves, under another user.
     """
     place = name.partition("?")[0]  # after the question mark are options of the connection
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
-        with _accessing(place):
-            done = _bounded(_backend(name), within_s, given).run(command, *arguments)
-        return int(done.rc), _text(done.stdout_bytes), redact(" ".join(_text(done.stderr_bytes).split()))
+        with accessing(place):
+            own = bounded(backend(name), within_s, given, held=tied.is_held(name))
+            line = own.quote(command, *arguments)
+            done = own.run(line if is_tied else tied.script(name, line))
+        return int(done.rc), text(done.stdout_bytes), redact(" ".join(text(done.stderr_bytes).split()))
 
     return run
-
-
-def machine(name: str, within_s: float, run_as: str | None = None, password: bytes = b"") -> Any:
-    """Return a testinfra `Host` for people's own tests, over the same connection, with the same limits and errors.
-
-    Its commands run as `run_as`; those that were run are in its backend's list `told`. A host that cannot be reached, or whose sudo refuses, is CannotTell, not a failed test.
-    """
-    place = name.partition("?")[0]
-    with _accessing(place):
-        own = _bounded(_backend(name), within_s, password)
-    run_there, told = own.run, list[str]()
-
-    def run(command: str, *arguments: str, **options: Any) -> Any:
-        with _accessing(place):
-            done = run_there(command, *arguments, **options)
-        if done.rc and own.sudo and (why := becoming.why_refused(_text(done.stderr_bytes))):
-            raise CannotTell(f"{place}: {why}")
-        told.append(redact(f"{own.quote(command, *arguments)}: exit code {done.rc}"))
-        return done
-
-    def become(command: str, user: str | None) -> str:
-        words, *given = becoming.as_user(command, user or "root", password=bool(password))
-        return str(own.quote(words, *given))
-
-    own.run, own.get_sudo_command, own.told = run, become, told
-    if run_as is not None:
-        own.sudo, own.sudo_user = True, run_as
-    found = testinfra.host.Host(own)
-    own.set_host(found)
-    return found

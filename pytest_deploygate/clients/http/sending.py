@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -18,11 +19,11 @@ import requests
 from requests.utils import get_environ_proxies
 
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.budget import AGENT
 from pytest_deploygate.clients.http import whole
 from pytest_deploygate.fields.http import HttpAccess, HttpLogin, HttpRequest
 from pytest_deploygate.redaction import shortened
 
-AGENT = "deploygate"
 #: If another page of a server was silent and none has answered yet, a page gets this long to show that it is different.
 _LAST_CHANCE_S = 2.0
 
@@ -33,10 +34,11 @@ def headers(request: HttpAccess, login: HttpLogin | None = None) -> dict[str, st
     names = {name.lower() for name in found}
     if isinstance(request, HttpRequest) and request.sent is not None and "content-type" not in names:
         found["Content-Type"] = "application/json"
-    return found | _login(request.login or login)
+    return found | login_headers(request.login or login)
 
 
-def _login(login: HttpLogin | None) -> dict[str, str]:
+def login_headers(login: HttpLogin | None) -> dict[str, str]:
+    """Return the headers that log in; none without a login."""
     if login is None:
         return {}
     if login.token is not None:
@@ -64,6 +66,15 @@ def send(
     body = request.sent.encode() if request.sent is not None else None
     more = {"data": body} | more
     return _send(request.method, url, request, headers(request), timeout_s, more, afresh=afresh)
+
+
+def post_json(
+    access: HttpAccess, url: str, document: object, timeout_s: float, **more: Any
+) -> requests.Response:
+    """Post a JSON document with the access settings of the inventory. Raises requests.RequestException, OSError."""
+    sent = headers(access) | {"Content-Type": "application/json"}
+    more = {"data": json.dumps(document).encode()} | more
+    return _send("POST", url, access, sent, timeout_s, more, afresh=True)
 
 
 def _send(

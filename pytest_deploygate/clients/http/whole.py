@@ -12,6 +12,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.deadline import Deadline, end
 
 
@@ -26,7 +27,7 @@ class _Watched(Deadline):
         super().__init__(limit_s)
         self._connecting: list[HTTPConnection] = []
         self._connected: list[socket.socket] = []
-        self._timer = threading.Timer(limit_s, self._cut)
+        self._timer = threading.Timer(limit_s, self.cut)
         self._timer.daemon = True
         self._timer.start()
 
@@ -50,7 +51,8 @@ class _Watched(Deadline):
         for connected in self._connected:
             connected.close()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """End what is read from the connections, in any thread."""
         for one in (*self._connected, *(connection.sock for connection in self._connecting)):
             end(one)
 
@@ -126,7 +128,7 @@ def request(method: str, url: str, limit_s: float, **more: Any) -> requests.Resp
     """
     deadline = _Watched(limit_s)
     try:
-        with _Session() as session:
+        with stopping.cutting(deadline.cut), _Session() as session:
             adapter = _Adapter(deadline)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -154,12 +156,13 @@ def read(answer: requests.Response, most_bytes: int) -> tuple[bytes, bool]:
     deadline = _deadlines[answer]
     body = bytearray()
     try:
-        part: bytes
-        for part in answer.iter_content(_PART):
-            body += part
-            if len(body) > most_bytes:
-                return bytes(body[:most_bytes]), False
-            deadline.left_s()
+        with stopping.cutting(deadline.cut):
+            part: bytes
+            for part in answer.iter_content(_PART):
+                body += part
+                if len(body) > most_bytes:
+                    return bytes(body[:most_bytes]), False
+                deadline.left_s()
     except (requests.RequestException, OSError, ValueError) as error:
         deadline.discard()
         if deadline.over:

@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from pytest_deploygate.clients import reach
+from pytest_deploygate.clients import reach, stopping
+from pytest_deploygate.clients.postgres.cutting import cutting
 from pytest_deploygate.fields.postgres import ConnectionSettings, Node
 from pytest_deploygate.model import CannotTell, NotReached
 from pytest_deploygate.redaction import redact
@@ -159,7 +160,7 @@ class Cluster:
             settings = {name: value for name, value in settings.items() if name.endswith("_timeout")}
         connect_s = max(2, round(database.connect_timeout.total_seconds()))
         try:
-            return psycopg.connect(
+            return _interruptible(
                 host=node.host,
                 port=node.port,
                 dbname=database.name,
@@ -221,10 +222,15 @@ class Cluster:
         return connection
 
 
+def _interruptible(**how: Any) -> Connection:
+    with stopping.interrupting():
+        return psycopg.connect(**how)
+
+
 def _fetch(connection: Connection, query: Query, parameters: Parameters) -> list[TupleRow]:
     # With a parameters argument psycopg reads % as a placeholder; without one a literal % is left alone.
     composed = query.encode() if isinstance(query, str) else query.as_bytes(connection)
-    with connection.cursor() as cursor:
+    with cutting(connection), connection.cursor() as cursor:
         cursor.execute(composed, parameters)
         return cursor.fetchall() if cursor.description else []
 

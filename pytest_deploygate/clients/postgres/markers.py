@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import sql
 
+from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.lazy import dataclass
@@ -52,7 +53,8 @@ def rows(cluster: Cluster, node: Node | None = None) -> Iterator[tuple[Connectio
             try:
                 yield connection, mine
             finally:
-                clean(cluster, at, mine)
+                with stopping.shielded():
+                    clean(cluster, at, mine)
     except psycopg.Error as error:
         raise CannotTell(_why(schema, at, error)) from error
 
