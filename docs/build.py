@@ -16,32 +16,27 @@ import ast
 import re
 import sys
 import tempfile
-import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union
+from typing import Any
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from inventory_keys import SHARED, keys_tables, shared_keys
+from markdown_tables import code, codes, table
 
 from pytest_deploygate import checks
 from pytest_deploygate.checklist.attestations import attestable
 from pytest_deploygate.checklist.parser import Checklist, load
 from pytest_deploygate.fields import grants
-from pytest_deploygate.fields.types import DatabaseKeys, Each, InventoryKeys, Size
+from pytest_deploygate.fields.types import Each
 from pytest_deploygate.files import yaml
 from pytest_deploygate.inventory import loader, sections
 from pytest_deploygate.inventory.models import Inventory
 from pytest_deploygate.inventory.sections import Handed
 from pytest_deploygate.lab.faults import Fault, all_faults
 from pytest_deploygate.model import Closing, Item
-from pytest_deploygate.redaction import Secret
 from pytest_deploygate.session import fixtures, shipped
 from pytest_deploygate.session.declared import Function
 
@@ -49,7 +44,6 @@ DOCS = Path(__file__).parent
 COMMAND = ".venv/bin/python docs/build.py"
 #: The subject whose items need no suite: people attest them, or they are judged when a run closes.
 PEOPLE = "people"
-SHARED = "shared-keys"
 _BLOCK = re.compile(r"(<!-- made from the code: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _EXAMPLE = re.compile(r"^```yaml\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 #: What examples need around the section that they show.
@@ -59,24 +53,6 @@ _AROUND_DATABASE: dict[str, Any] = {
     "user": "deploygate",
     "primary": "db1.example.com",
     "replicas": ["db2.example.com", "db3.example.com"],
-}
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-_SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
-#: What tells a size from a plain number: the validator that reads `16MB`.
-_READS_A_SIZE = typing.get_args(Size)[1]
-_WEAKER = {"false": "`false`", "null": "left out", "any": "any value"}
-_PLAIN: dict[object, str] = {
-    timedelta: "duration",
-    Secret: "secret",
-    Path: "path",
-    datetime: "time",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    str: "text",
-    dict: "mapping",
-    Any: "any",
-    object: "any",
 }
 
 
@@ -197,7 +173,7 @@ def items_table(subject: str) -> str:
 def tests_table(subject: str) -> str:
     """Return the tests of a subject with what each needs of the inventory."""
     rows = [
-        (f"`{test.name}`", test.docstring, _codes(test.function.items), needs(test.function))
+        (f"`{test.name}`", test.docstring, codes(test.function.items), needs(test.function))
         for test in tests()
         if test.subject == subject
     ]
@@ -210,7 +186,7 @@ def needs(function: Function) -> str:
     """Return the keys of the inventory that a test needs, and the permission to disrupt."""
     declared = sections.declared()
     found = [
-        f"{_code('.'.join(declared[name].path))}{' (once for each)' if isinstance(declared[name].said, Each) else ''}"
+        f"{code('.'.join(declared[name].path))}{' (once for each)' if isinstance(declared[name].said, Each) else ''}"
         for argument in function.arguments
         for name in _sections_of(argument)
     ]
@@ -299,175 +275,6 @@ def index() -> str:
     return table(("subject", "what it checks", "items", "tests", "faults"), rows)
 
 
-# Keys of the inventory
-
-
-def keys_tables(subject: str) -> str:
-    """Return the keys that a subject adds to the inventory: a table for each section."""
-    module = checks.part(subject, "section")
-    roots = (
-        []
-        if module is None
-        else [value for value in vars(module).values() if _adds_keys(value, module.__name__)]
-    )
-    if not roots:
-        return "None."
-    parts = []
-    for kind, prefix in ((InventoryKeys, ""), (DatabaseKeys, "database.")):
-        mine = [root for root in roots if issubclass(root, kind)]
-        rows = [row for root in mine for row in _rows(root, subject, prefix)]
-        parts += [table(_COLUMNS, rows)] if rows else []
-        for root in mine:
-            parts += _models_below(root, subject, prefix)
-    return "\n\n".join(parts)
-
-
-def shared_keys() -> str:
-    """Return the keys of the inventory that belong to no subject, and the sections that several subjects use."""
-    parts = [table(_COLUMNS, _rows(Inventory, "", ""))]
-    parts += [*_models_below(Inventory, "", "")]
-    done = {name for part in parts for name in re.findall(r"^### (\w+)$", part, re.MULTILINE)}
-    shared = {model.__name__: model for subject in checks.subjects() for model in _shared_of(subject)}
-    for name in sorted(set(shared) - done):
-        parts.append(_model_part(shared[name], "", ()))
-    return "\n\n".join(parts)
-
-
-_COLUMNS = ("key", "type", "default", "meaning", "weaker when")
-
-
-def _adds_keys(value: object, module: str) -> bool:
-    return (
-        isinstance(value, type)
-        and issubclass(value, InventoryKeys | DatabaseKeys)
-        and value.__module__ == module
-    )
-
-
-def _rows(model: type[BaseModel], subject: str, prefix: str) -> list[tuple[str, ...]]:
-    return [
-        (
-            _code(f"{prefix}{field.alias or name}"),
-            _type(field.annotation, field.metadata, subject),
-            _default(field),
-            str(field.description or ""),
-            _weaker(field),
-        )
-        for name, field in model.model_fields.items()
-    ]
-
-
-def _weaker(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    direction = str(extra.get("weaker", "")) if isinstance(extra, dict) else ""
-    return _WEAKER.get(direction, direction)
-
-
-def _models_below(root: type[BaseModel], subject: str, prefix: str) -> list[str]:
-    """Return a part for each model that a section leads to and that this page describes, each once."""
-    where: dict[type[BaseModel], list[str]] = {}
-    for path, model in _walk(root, prefix, ()):
-        where.setdefault(model, []).append(path)
-    mine = [model for model in where if _page_of(model) == (subject or SHARED)]
-    return [_model_part(model, subject, where[model]) for model in mine]
-
-
-def _shared_of(subject: str) -> Iterator[type[BaseModel]]:
-    module = checks.part(subject, "section")
-    for root in [v for v in vars(module).values() if _adds_keys(v, module.__name__)] if module else []:
-        yield from (model for _, model in _walk(root, "", ()) if _page_of(model) == SHARED)
-
-
-def _model_part(model: type[BaseModel], subject: str, paths: Sequence[str]) -> str:
-    described = " ".join((model.__doc__ or "").partition("\n\n")[0].split())
-    shown = ", ".join(map(_code, paths[:4])) + (" and elsewhere" if len(paths) > 4 else "")
-    at = f" Stands at {shown}." if paths else ""
-    return (
-        f"### {model.__name__}\n\n{_wrapped(described + at)}\n\n{table(_COLUMNS, _rows(model, subject, ''))}"
-    )
-
-
-def _walk(
-    model: type[BaseModel], prefix: str, above: tuple[type, ...]
-) -> Iterator[tuple[str, type[BaseModel]]]:
-    for name, field in model.model_fields.items():
-        here = f"{prefix}{field.alias or name}"
-        for inner in _models_in(field.annotation):
-            if inner not in above:
-                yield here, inner
-                yield from _walk(inner, f"{here}.", (*above, inner))
-
-
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _models_in(inner)
-
-
-def _page_of(model: type[BaseModel]) -> str:
-    """Return the name of the page that describes a model."""
-    package = f"{checks.__name__}."
-    module = model.__module__
-    return module.removeprefix(package).partition(".")[0] if module.startswith(package) else SHARED
-
-
-def _type(annotation: object, metadata: Sequence[object], subject: str) -> str:
-    """Return the type of a key in words; sections are links."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if _READS_A_SIZE in metadata:
-        return "size"
-    if origin is typing.Annotated:
-        return _type(arguments[0], arguments[1:], subject)
-    if origin in (Union, UnionType):
-        members = [_type(member, (), subject) for member in arguments if member is not NoneType]
-        return " or ".join(dict.fromkeys(members))
-    if origin is Literal:
-        return ", ".join(_code(value) for value in arguments)
-    if origin in (list, tuple):
-        inside = _type(arguments[0], (), subject)
-        return f"list of {inside}"
-    if origin is dict:
-        return f"mapping of {_type(arguments[0], (), subject)} to {_type(arguments[1], (), subject)}"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        page_name = _page_of(annotation)
-        here = "" if page_name == (subject or SHARED) else f"{page_name}.md"
-        return f"[{annotation.__name__}]({here}#{annotation.__name__.lower()})"
-    return _PLAIN.get(annotation) or str(getattr(annotation, "__name__", annotation))
-
-
-def _default(field: FieldInfo) -> str:
-    """Return a default as an inventory would write it."""
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None or value is PydanticUndefined:
-        return "–"
-    if _READS_A_SIZE in field.metadata:
-        return _code(next((f"{value // n}{unit}" for n, unit in _SIZES if value and value % n == 0), value))
-    if isinstance(value, BaseModel):
-        return "its own defaults"
-    return _code(_written(value))
-
-
-def _written(value: object) -> str:
-    if isinstance(value, timedelta):
-        seconds = value.total_seconds()
-        whole = (
-            f"{seconds / size:g}{unit}" for size, unit in _UNITS if seconds >= size and seconds % size == 0
-        )
-        return next(whole, f"{seconds * 1000:g}ms")
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_written, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, BaseModel):
-        return _written(value.model_dump(mode="json", exclude_none=True))
-    return '""' if value == "" else str(value)
-
-
 # Grants
 
 
@@ -482,7 +289,7 @@ def grants_table(subject: str, path: Path) -> str:
             f"{path} has no example of its section, a fenced block marked yaml, to work grants out for"
         )
     rows = [
-        (grant, _codes(need.items), why)
+        (grant, codes(need.items), why)
         for need in module.needs(Handed(examples[0]))
         for grant, why in [_granted(need)]
     ]
@@ -514,41 +321,9 @@ def _granted(need: grants.Need) -> tuple[str, str]:
         case grants.MarkerRows():
             return "CREATE in the schema that `writes` names", "for the gate's marker rows"
         case grants.Statement():
-            return _code(need.sql), need.why
+            return code(need.sql), need.why
         case grants.BesideSql():
             return need.what, "outside of SQL"
-
-
-# Markdown
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _code(value: object) -> str:
-    return f"`{value}`"
-
-
-def _codes(values: Sequence[str]) -> str:
-    return ", ".join(map(_code, values))
-
-
-def _wrapped(text: str, width: int = 100) -> str:
-    lines, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}".strip()
-    return "\n".join([*lines, line])
 
 
 if __name__ == "__main__":
