@@ -39,7 +39,7 @@ ROLES = ("deployment-lead", "technical-lead", "operations-manager")
 CHECKLIST = """\
 ## Phase 1 {#phase1 .database}
 - [ ] Servers are up {#phase1.servers .critical}
-- [ ] Logs are clean {#phase1.logs .minor}
+- [ ] Logs are clean {#phase1.log-lines .minor}
 - [ ] Caches are warm {#phase1.caches}
 - [ ] Runbook is there {#phase1.runbook .manual}
 ## Final sign-off {.sign-off}
@@ -61,7 +61,7 @@ def judge(measured, limit):
 def test_servers(gate, server):
     gate.judge(judge, 0, 1)
 
-@pytest.mark.item("phase1.logs")
+@pytest.mark.item("phase1.log-lines")
 def test_logs(gate):
     gate.judge(judge, 1, 1)
 

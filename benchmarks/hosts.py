@@ -6,7 +6,8 @@
     python benchmarks/hosts.py --silent 1            # one more that never answers
 
 The servers are sshd processes on loopback with keys of their own, which share the processors with us; the login is
-most of the time. testinfra asks five of the hosts (`--plain`), one after the other, as a test session without further
+most of the time. Their HOME is empty: bash reads ~/.bashrc for each command over SSH, and what stands in that of the
+account here would be measured with each host. testinfra asks five of the hosts (`--plain`), one after the other, as a test session without further
 options does; its figure is per host. Needs root or a user who may log in, and openssh-server.
 """
 
@@ -41,6 +42,7 @@ AuthorizedKeysFile {folder}/key.pub
 PidFile none
 StrictModes no
 UsePAM no
+SetEnv HOME={folder}/home
 """
 _CLIENT = """Host *
   IdentityFile {folder}/key
@@ -76,6 +78,7 @@ def serving(folder: Path, number: int) -> Iterator[list[str]]:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
     (folder / "ssh_config").write_text(_CLIENT.format(folder=folder))
+    (folder / "home").mkdir()
     servers, connections = [], []
     for _ in range(number):
         port = _free_port()
@@ -155,7 +158,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=16)
     parser.add_argument("--plain", type=int, default=5, help="hosts that plain testinfra asks")
     said = parser.parse_args()
-    facts = len(commands.COMMANDS)
+    facts = len(commands.COMMANDS) - len(commands.KERNEL_SETTINGS) + 1  # those are one fact
     with tempfile.TemporaryDirectory() as temporary, silent(said.silent) as quiet:
         folder = Path(temporary)
         with serving(folder, said.servers) as connections:
