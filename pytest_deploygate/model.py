@@ -162,13 +162,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Series:
-    """A quantity over time, for a plot. `start` is the time of second 0, in ISO 8601 (UTC); empty if not known."""
+    """A quantity over time, for a plot. `start` is the time of second 0, in ISO 8601 (UTC); empty if not known.
+
+    Values should be at or below `limit`, and at or above `least`; None where there is no such bound.
+    """
 
     title: str
     unit: str
     lines: tuple[Line, ...]
     limit: float | None = None
     start: str = ""
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -184,8 +188,38 @@ class Spans:
     start: str = ""
 
 
-#: The plots that a judgement can have.
-Figure = Distribution | Series | Spans
+@dataclass(frozen=True)
+class Shares:
+    """What became of the members of groups, for a plot: rows of (group, ((state, number), …), least share of the first state).
+
+    The least share is between 0 and 1, None where none is required. States are words such as `blocked`, `passed`, `unresolved`.
+    """
+
+    title: str
+    unit: str
+    rows: tuple[tuple[str, tuple[tuple[str, int], ...], float | None], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page. `thumbnail` is shown in the report: WebP in base64, at most `MOST_OF_A_THUMBNAIL` characters.
+
+    `path` is the whole picture in the out folder (PNG), with its digest; empty if it was not kept.
+    """
+
+    title: str
+    thumbnail: str
+    width: int
+    height: int
+    path: str = ""
+    sha256: str = ""
+
+
+#: The largest thumbnail: it is in the journal and in the report.
+MOST_OF_A_THUMBNAIL = 12_000
+
+#: The plots and pictures that a judgement can have.
+Figure = Distribution | Series | Spans | Shares | Picture
 
 
 @dataclass(frozen=True)
@@ -394,5 +428,5 @@ def words_for_bytes(size: float) -> str:
     """Format a size for people: `512 B`, `16 MB`, `1.5 GB` (powers of 1024)."""
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if abs(size) >= 1024**power:
-            return f"{size / 1024**power:.3g} {unit}"
+            return f"{float(f'{size / 1024**power:.3g}'):g} {unit}"  # 1010 MB, not 1.01e+03 MB
     return f"{size:.0f} B"

@@ -14,6 +14,9 @@ from typing import Any
 
 from pytest_deploygate.lazy import dataclass
 
+#: Years that a time in a record can have, and the largest number.
+_FIRST, _LAST = 1900, 9000
+_MOST = 1e30
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -53,4 +56,26 @@ def to_json(moment: Moment) -> dict[str, Any]:
 
 def from_json(plain: Mapping[str, Any]) -> Moment:
     """Read a moment back. Raises KeyError, TypeError or ValueError for anything else."""
-    return Moment(datetime.fromisoformat(plain["wall"]), str(plain["boot"]), float(plain["up_s"]))
+    return Moment(time_of(plain["wall"]), str(plain["boot"]), number_of(plain["up_s"]))
+
+
+def time_of(text: Any) -> datetime:
+    """Return a time that was written in ISO 8601, aware. Raises TypeError or ValueError, also for years far away.
+
+    Near the ends of the calendar another zone or a day more is an error, wherever it is added.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"the time {text!r} has no zone")
+    if not _FIRST <= time.year <= _LAST:
+        raise ValueError(f"the time {text!r} is not of these centuries")
+    return time
+
+
+def number_of(value: Any) -> float:
+    """Return a number. Raises TypeError, and ValueError for what is not finite or too large to be anything measured."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"it is of type {type(value).__name__}, not a number")
+    if not -_MOST < value < _MOST:
+        raise ValueError("the number is out of range")
+    return float(value)

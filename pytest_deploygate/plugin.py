@@ -26,15 +26,18 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """Keep two other plugins apart: pytest-ansible and the pytest plugin of testinfra both have `--ansible-inventory`.
 
     We use testinfra as a library, so we bring it where pytest-ansible is. Nobody needs its plugin there. Ours is asked
-    when it is loaded: if it is the last of the three, only `-p no:pytest11.testinfra` helps.
+    when it is loaded. From pytest 9 on, pytest ends at the second of the two: ours must be before it (`-p deploygate`).
     """
     if importlib.util.find_spec("pytest_ansible") is None or pluginmanager.is_blocked("pytest-ansible"):
         return
-    if pluginmanager.has_plugin(_TESTINFRA):
-        if (known := getattr(parser, "optparser", None)) is not None:  # pytest 8 has none yet
-            known.conflict_handler = "resolve"
-    else:
+    if not pluginmanager.has_plugin(_TESTINFRA):
         pluginmanager.set_blocked(_TESTINFRA)
+    elif (known := getattr(parser, "optparser", None)) is not None:
+        known.conflict_handler = "resolve"
+    else:  # pytest 8 finds such a conflict when all plugins are loaded
+        for group in parser._groups:  # noqa: SLF001 (there is no other way)
+            if group.name == "testinfra":
+                group.options = [one for one in group.options if "--ansible-inventory" not in one.names()]
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -83,7 +86,12 @@ def _add_options(parser: pytest.Parser) -> None:
         default="local",
         help="ID of the change; its runs share one folder and one journal (default: local)",
     )
-    add("--deploygate-out", metavar="DIR", help="output folder (default: deploygate-out/<change>/)")
+    add(
+        "--deploygate-out",
+        metavar="DIR",
+        help="output folder (default: deploygate-out/<change>/). A file STOP in it ends every probe within a second, and so "
+        "does the signal USR1 to pytest",
+    )
     add(
         "--resume",
         action="store_true",

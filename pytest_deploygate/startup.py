@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import importlib.util
 import sys
+import warnings
 from collections.abc import Iterator
 
 #: New objects that start a collection of the youngest ones; Python's default is 700.
@@ -51,6 +53,29 @@ def leave() -> None:
     """
     gc.collect(1)
     gc.freeze()
+
+
+def let_go() -> None:
+    """Close what a test held that was ended in the middle, without a warning: the ending may strike before a `with`.
+
+    Python warns about each socket that is left, and where warnings are errors pytest would end with 1 for it, whatever was
+    decided.
+    """
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        if hasattr(sys, name):
+            delattr(sys, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def first() -> list[str]:
+    """Return the arguments with which pytest loads our plugin before all others, where the order of the others matters.
+
+    pytest-ansible and the plugin of testinfra both have the option `--ansible-inventory`. pytest loads them in the order
+    of a folder, and ends at the second one. Ours keeps them apart if it is loaded before that.
+    """
+    return [] if importlib.util.find_spec("pytest_ansible") is None else ["-p", "deploygate"]
 
 
 def _rewrites(finder: object) -> bool:

@@ -18,8 +18,13 @@ class Masked:
         self._change = change
 
     def write(self, text: str) -> int:
-        """Write the text, changed."""
-        self._stream.write(self._change(text))
+        """Write the text, changed. A character that the stream has no bytes for is written as its escape."""
+        changed = self._change(text)
+        try:
+            self._stream.write(changed)
+        except UnicodeEncodeError:
+            encoding = self._stream.encoding or "utf-8"
+            self._stream.write(changed.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

@@ -25,6 +25,10 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 #: The slowest tests run first under pytest-xdist, or one worker would finish long after the others.
 _LONGEST = (
+    "tests/faults/test_faults_of_application.py",
+    "tests/faults/test_faults_of_security.py",
+    "tests/faults/test_faults_of_infrastructure.py",
+    "tests/faults/test_faults_of_monitoring.py",
     "tests/faults/",
     "tests/lab/",
     "tests/session/test_kill_nine.py",
@@ -37,7 +41,11 @@ _LONGEST = (
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the slowest tests first, under pytest-xdist."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+        items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> int:
+    return next((rank for rank, those in enumerate(_LONGEST) if nodeid.startswith(those)), len(_LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pytest_deploygate.cli.shared.lab_drills import rehearse
@@ -11,13 +11,15 @@ from pytest_deploygate.lab import up
 from pytest_deploygate.lab.state import Lab
 
 
-def shared_lab(place: Path) -> Iterator[Lab]:
-    """Yield a running lab; DEPLOYGATE_LAB points to it."""
+def shared_lab(
+    place: Path, name: str = "shared", *, profiles: Sequence[str] = (), drilled: bool = True
+) -> Iterator[Lab]:
+    """Yield a running lab with the servers of `profiles`; DEPLOYGATE_LAB points to it until its last test is over."""
     before = os.environ.get("DEPLOYGATE_LAB")
-    folder = place / "shared"
+    folder = place / name
     os.environ["DEPLOYGATE_LAB"] = str(folder)
     try:
-        running, _ = up.up(folder, _silently, lambda _: rehearse(_silently))
+        running, _ = up.up(folder, _silently, lambda _: rehearse(_silently) if drilled else None, profiles)
         yield running
     finally:
         up.down(folder)

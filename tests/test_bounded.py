@@ -125,6 +125,15 @@ def test_a_secret_is_read_from_a_file_only(tmp_path, odd):
         loader.load(str(path), tmp_path)
 
 
+@pytest.mark.parametrize("given", ["pipe", "inventories/pipe.yml"])
+def test_an_inventory_that_is_a_pipe_is_named_as_that(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "inventories").mkdir()
+    fifo(tmp_path / "inventories" / "pipe.yml")
+    with pytest.raises(loader.InventoryError, match="it is a FIFO, not a file"):
+        loader.load(given, tmp_path, None)
+
+
 @pytest.mark.parametrize("odd", ["/dev/zero", "a FIFO", "a folder"])
 def test_nothing_else_is_read_from_what_is_no_file(tmp_path, checklist, odd):
     make, said = ODD[odd]

@@ -92,3 +92,8 @@ def test_a_new_file_is_written_once_and_a_part_left_by_a_killed_process_is_compl
     write_new(str(file), b"whole")
     assert file.read_bytes() == b"whole"
     assert names(tmp_path) == ["a"]
+
+
+def test_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path):
+    write_whole(tmp_path / "a", "x\ud800y")
+    assert (tmp_path / "a").read_text() == "x\\ud800y"

@@ -29,6 +29,7 @@ from pytest_deploygate.model import (
     Reading,
     Rule,
     Series,
+    Shares,
     Spans,
     Verdict,
 )
@@ -322,7 +323,8 @@ def test_half_a_character_is_written(tmp_path):
 
 
 words = st.text(max_size=12)
-times = st.datetimes(timezones=st.just(UTC))
+#: Years of clocks that are wrong, too; nearer to the ends of the calendar a time is refused.
+times = st.datetimes(datetime(1900, 1, 1), datetime(9000, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
 numbers = st.floats(allow_nan=False) | st.integers(-(2**53), 2**53)
 readings = st.builds(
     Reading,
@@ -337,6 +339,7 @@ points = st.lists(st.tuples(number, number), max_size=3).map(tuple)
 figures = st.one_of(
     st.builds(Distribution, words, words, points, st.none() | number, st.none() | number),
     st.builds(Series, words, words, st.lists(st.builds(Line, words, points), max_size=2).map(tuple)),
+    st.builds(Shares, words, words, st.just((("A", (("blocked", 4), ("passed", 1)), 0.95), ("B", (), None)))),
     st.builds(Spans, words, st.just((("vantage 1", ((0.0, 5.0, "up"), (5.0, 9.5, "unknown"))),)), number),
 )
 findings = st.builds(
@@ -414,3 +417,55 @@ def test_segments_tell_a_killed_run_from_an_ended_one(tmp_path):
     assert ended.decision == decided
     assert ended.ended is not None
     assert [len(test.findings) for test in ended.tests] == [2]
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        {"points": [[0.1, 0.5], {"": []}]},
+        {"points": [[0.1, "x"]]},
+        {"points": 7},
+        {"limit": "x"},
+        {"samples": None},
+        {"title": 7},
+        {"kind": "series", "lines": [{"name": "a", "points": [[1, 2, 3]]}]},
+        {"kind": "series", "lines": [], "start": "yesterday"},
+        {"kind": "spans", "rows": [["db1", [[0, 1]]]], "until": 1.0},
+        {"kind": "spans", "rows": [["db1", [[0, 1, 7]]]], "until": 1.0},
+        {"kind": "pie"},
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_refused(figure):
+    shape = {"kind": "distribution", "title": "p99", "unit": "s", "points": [[0.1, 0.5]]}
+    if figure.get("kind", "distribution") != "distribution":
+        shape = {"title": "lag", "unit": "s"} if figure["kind"] == "series" else {"title": "up"}
+    plain = journal.finding_to_json(Finding("a.b", "db1", Verdict.PASS, "", "t", AT, 0.0))
+    with pytest.raises(JournalError, match="a finding in the journal cannot be read"):
+        journal.finding_from_json(plain | {"figures": [shape | figure]})
+    good = {"kind": "distribution", "title": "p99", "unit": "s", "points": [[0.1, 0.5]]}
+    assert journal.finding_from_json(plain | {"figures": [good]}).figures
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("readings", [{"name": "n", "value": []}]),
+        ("readings", [{"name": None, "value": 1}]),
+        ("readings", [{"name": "n", "value": 1, "ok": "yes"}]),
+        ("readings", {"name": "n", "value": 1}),
+        ("evidence", [{"path": 7, "sha256": "x"}]),
+        ("notes", "a text"),
+        ("notes", [7]),
+        ("duration_s", "1"),
+        ("duration_s", float("nan")),
+        ("confirmed", 1),
+        ("item", None),
+        ("at", "2026-11-29T10:00:00"),
+        ("at", "9999-12-31T23:59:59-14:00"),
+    ],
+)
+def test_a_value_of_another_type_is_no_finding(key, value):
+    with pytest.raises(JournalError, match="a finding in the journal cannot be read"):
+        journal.finding_from_json(
+            journal.finding_to_json(Finding("a.b", "db1", Verdict.PASS, "", "t", AT, 0.0)) | {key: value}
+        )

@@ -445,5 +445,8 @@ def test_a_subject_without_a_page_is_noticed(toys: Toys):
 def _build(toys: Toys, docs: Path) -> subprocess.CompletedProcess[str]:
     script = ROOT / "docs" / "build.py"
     arguments: Sequence[str] = (str(script), "--docs", str(docs))
-    code = f"import runpy, sys, toyplugin; sys.argv = {list(arguments)!r}; runpy.run_path({str(script)!r}, run_name='__main__')"
+    code = (
+        f"import runpy, sys, toyplugin; sys.argv = {list(arguments)!r}; sys.path.insert(0, {str(script.parent)!r}); "
+        f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
     return toys.python("-c", code)

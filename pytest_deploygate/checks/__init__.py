@@ -1,8 +1,8 @@
 """What is measured and judged: one folder per subject.
 
 A subject's folder contains `section` (its part of the inventory), `facts` (the measurements), `probe` (observes) and
-`judge` (pure), and if needed `fixtures` (for its tests) and `grants` (what the gate's role must be granted). Folders
-are discovered; nothing lists them.
+`judge` (pure), and if needed `fixtures` (for its tests), `grants` (what the gate's role must be granted) and `budget`
+(what its active probes may use). Folders are discovered; nothing lists them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from functools import cache
 from types import ModuleType
+
+from pytest_deploygate.judging.spending import Limits
 
 
 def subjects() -> list[str]:
@@ -22,3 +25,13 @@ def part(subject: str, name: str) -> ModuleType | None:
     """Return a part of a subject, such as `section`; None if the subject has none."""
     full = f"{__name__}.{subject}.{name}"
     return importlib.import_module(full) if importlib.util.find_spec(full) else None
+
+
+@cache
+def limits_of(item: str) -> Limits:
+    """Return what each active probe of an item may use in one run, without a word of the inventory."""
+    for subject in subjects():
+        if (module := part(subject, "budget")) and item in module.LIMITS:
+            limits: Limits = module.LIMITS[item]
+            return limits
+    return Limits()

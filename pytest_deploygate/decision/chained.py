@@ -16,7 +16,7 @@ from pytest_deploygate.checklist.vocabulary import CLOCK_SLACK
 from pytest_deploygate.decision import compose
 from pytest_deploygate.decision.frame import Frame, frame, values_of
 from pytest_deploygate.decision.runs import chain, joined, newest
-from pytest_deploygate.journal import Segment, TestRecord
+from pytest_deploygate.journal import ODD, Segment, TestRecord
 from pytest_deploygate.model import Decision, Finding, Outcome, Severity, Verdict, words_for
 
 
@@ -56,7 +56,7 @@ def step_s(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> float | None
     """
     try:
         one, other = moments.from_json(earlier["moment"]), moments.from_json(later["moment"])
-    except (KeyError, TypeError, ValueError):
+    except ODD:
         return None
     if not one.boot or one.boot != other.boot:
         return None

@@ -33,14 +33,16 @@ from pytest_deploygate.journal import (
     readable,
     segments,
 )
+from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.model import Decision, Verdict
+from pytest_deploygate.moments import time_of
 
 #: A checkpoint is due after this many runs and bytes: reading that much takes a run a hundredth of its time.
 RUNS, BYTES = 4, 1 << 18
 #: So many of the latest numbers of a measurement say how much it varies.
 LATEST = 20
 #: Kinds of lines that every run has; all other lines are kept.
-_OF_EVERY_RUN = frozenset({"run", "bound", "test", "decision", "end", "section"})
+_OF_EVERY_RUN = frozenset({"run", "bound", "test", "decision", "end", "section", SPENT})
 
 #: Numbers that were measured, oldest first, by item, target and name.
 Numbers = Mapping[tuple[str, str, str], Sequence[float]]
@@ -201,12 +203,11 @@ def _without_rules(decision: Decision | None) -> dict[str, Any] | None:
     return decision_to_json(decision) | {"rules": [], "counts": {}} if decision else None
 
 
+@readable()
 def measured(run: Segment) -> list[tuple[str, datetime, datetime]]:
     """Return when a run measured items of each phase of its checklist: the phase, the first begin and the last end."""
     if said := run.begin.get("measured"):
-        return [
-            (phase, datetime.fromisoformat(start), datetime.fromisoformat(end)) for phase, start, end in said
-        ]
+        return [(phase, time_of(start), time_of(end)) for phase, start, end in said]
     phase_of = {item["id"]: item["phase"] for item in run.begin["checklist"]["items"]}
     times: defaultdict[str, list[datetime]] = defaultdict(list)
     for test in run.tests:

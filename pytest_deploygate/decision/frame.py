@@ -10,9 +10,11 @@ from typing import Any
 from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.incidents import Times
-from pytest_deploygate.journal import JournalError
+from pytest_deploygate.journal import ODD, JournalError
+from pytest_deploygate.journal.typed import flag, listed, made, text, texts
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Closing, Item, Kind, Phase, Severity, Weakening
+from pytest_deploygate.moments import number_of, time_of
 
 
 @dataclass(frozen=True)
@@ -74,58 +76,57 @@ def values_of(begin: Mapping[str, Any]) -> Mapping[str, str] | None:
 def frame(begin: Mapping[str, Any]) -> Frame:
     """Read a `run` entry. Raises JournalError if this version cannot read it."""
     try:
-        checklist = begin["checklist"]
+        checklist, inventory, policy = begin["checklist"], begin["inventory"], begin["policy"]
         return Frame(
-            run=begin["run"],
-            change=begin["change"],
-            inventory=begin["inventory"]["name"],
-            description=begin["inventory"]["description"],
-            inventory_sha256=begin["inventory"]["sha256"],
-            checklist_sha256=checklist["sha256"],
-            phases=tuple(Phase(**phase) for phase in checklist["phases"]),
-            items=tuple(_item(item) for item in checklist["items"]),
-            roles=tuple(checklist["roles"]),
-            expression=begin["scope"],
-            scope=tuple(begin["scope_items"]),
-            not_applicable=begin["not_applicable"],
-            rollback_from=begin["policy"]["rollback_from"],
-            waived_exit=begin["waived_exit"],
-            kept=tuple(begin["kept"]),
-            waivers=tuple(_waiver(waiver) for waiver in begin["waivers"]),
-            weakenings=tuple(_weakening(weakening) for weakening in begin["weakenings"]),
+            run=text(begin["run"], "run"),
+            change=text(begin["change"], "change"),
+            inventory=text(inventory["name"], "the inventory's name"),
+            description=text(inventory["description"], "the inventory's description"),
+            inventory_sha256=text(inventory["sha256"], "the inventory's digest"),
+            checklist_sha256=text(checklist["sha256"], "the checklist's digest"),
+            phases=tuple(made(Phase, phase) for phase in listed(checklist["phases"], "phases")),
+            items=tuple(_item(item) for item in listed(checklist["items"], "items")),
+            roles=texts(checklist["roles"], "roles"),
+            expression=text(begin["scope"], "scope"),
+            scope=texts(begin["scope_items"], "scope_items"),
+            not_applicable={
+                text(item): text(why, "not_applicable") for item, why in begin["not_applicable"].items()
+            },
+            rollback_from=text(policy["rollback_from"], "rollback_from"),
+            waived_exit=flag(begin["waived_exit"], "waived_exit"),
+            kept=texts(begin["kept"], "kept"),
+            waivers=tuple(made(Waiver, waiver) for waiver in listed(begin["waivers"], "waivers")),
+            weakenings=tuple(
+                _weakening(weakening) for weakening in listed(begin["weakenings"], "weakenings")
+            ),
             windows={
-                phase: (datetime.fromisoformat(start), datetime.fromisoformat(end))
+                text(phase): (time_of(start), time_of(end))
                 for phase, (start, end) in begin["windows"].items()
             },
-            chained=begin["chained"],
-            decision_valid_s=begin["policy"]["decision_valid_s"],
-            times=Times(**begin["policy"].get("times", {})),
-            remarks=tuple(begin.get("remarks", ())),
-            aside=tuple(SetAside(**one) for one in begin.get("aside", ())),
-            attestations=tuple(_attested(one) for one in begin.get("attestations", ())),
+            chained=flag(begin["chained"], "chained"),
+            decision_valid_s=number_of(policy["decision_valid_s"]),
+            times=made(Times, policy.get("times", {})),
+            remarks=texts(begin.get("remarks", ()), "remarks"),
+            aside=tuple(made(SetAside, one) for one in listed(begin.get("aside", ()), "aside")),
+            attestations=tuple(
+                made(Attested, one) for one in listed(begin.get("attestations", ()), "attestations")
+            ),
             moment=begin.get("moment", {}),
             values=values_of(begin),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD as error:
         raise JournalError(f"a run in the journal cannot be read by this version: {error!r}") from None
 
 
 def _item(plain: Mapping[str, Any]) -> Item:
-    known = dict(plain)
-    closing = Closing(known["closing"]) if known.get("closing") else None
-    severity, kind = Severity(known["severity"]), Kind(known["kind"])
-    return Item(**{**known, "severity": severity, "kind": kind, "closing": closing})
+    closing = Closing(plain["closing"]) if plain.get("closing") else None
+    return made(Item, plain, severity=Severity(plain["severity"]), kind=Kind(plain["kind"]), closing=closing)
 
 
 def _weakening(plain: str | Mapping[str, Any]) -> Weakening:
     """Read a weakening; earlier versions wrote the sentence alone, without the items that it bears on."""
-    return Weakening(plain) if isinstance(plain, str) else Weakening(plain["text"], tuple(plain["items"]))
-
-
-def _attested(plain: Mapping[str, Any]) -> Attested:
-    return Attested(**{**plain, "valid_until": datetime.fromisoformat(plain["valid_until"])})
-
-
-def _waiver(plain: Mapping[str, Any]) -> Waiver:
-    times = {name: datetime.fromisoformat(plain[name]) for name in ("created", "expires")}
-    return Waiver(**{**plain, **times})
+    return (
+        Weakening(plain)
+        if isinstance(plain, str)
+        else made(Weakening, plain, text=plain["text"], items=texts(plain["items"]))
+    )

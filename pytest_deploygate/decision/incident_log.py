@@ -7,7 +7,8 @@ from typing import Any
 
 from pytest_deploygate import moments
 from pytest_deploygate.decision.incidents import Event, What
-from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.journal import ODD, Entry, JournalError
+from pytest_deploygate.journal.typed import text, texts
 
 KIND = "incident"
 
@@ -38,18 +39,18 @@ def event(entry: Entry) -> Event:
     body = entry.body
     try:
         return Event(
-            incident=body["incident"],
+            incident=text(body["incident"], "incident"),
             what=What(body["what"]),
             at=moments.from_json(body["moment"]),
-            by=body["by"],
-            says=body["outcome"],
-            reason=body["reason"],
-            name=body["name"],
-            items=tuple(body["items"]),
-            late_s=float(body["late_s"]),
-            signature=str(body.get("signature", "")),
+            by=text(body["by"], "by"),
+            says=text(body["outcome"], "outcome"),
+            reason=text(body["reason"], "reason"),
+            name=text(body["name"], "name"),
+            items=texts(body["items"], "items"),
+            late_s=moments.number_of(body["late_s"]),
+            signature=text(body.get("signature", ""), "signature"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD as error:
         raise JournalError(
             f"line {entry.seq} of the journal is not a readable incident event: {error!r}"
         ) from None

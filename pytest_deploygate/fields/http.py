@@ -19,7 +19,7 @@ _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
 
 
 def _filled_in(value: object) -> object:
-    return references.filled_in(value, instead="http://127.0.0.1:1/")
+    return references.filled_in(value, instead="https://127.0.0.1:1/")
 
 
 def _url(value: str) -> str:

@@ -44,8 +44,8 @@ class Node(Section):
         return value
 
 
-class ConnectionSettings(Section):
-    """How to connect to a PostgreSQL cluster: the primary, its replicas, and the role."""
+class ServerLogin(Section):
+    """How to connect to a PostgreSQL server that is no part of the platform's cluster: its address, and the role."""
 
     name: str = Field(description="name of the database")
     user: str = Field(description="role that the gate logs in as; pg_monitor and read access are enough")
@@ -63,6 +63,17 @@ class ConnectionSettings(Section):
         default=timedelta(seconds=30), description="limit for each of the gate's statements"
     )
     primary: Node = Field(description="the node that accepts writes")
+
+    def alone(self) -> "ConnectionSettings":
+        """Return it as the settings of a cluster of one node."""
+        return ConnectionSettings.model_construct(
+            **{key: getattr(self, key) for key in ServerLogin.model_fields}, replicas=None
+        )
+
+
+class ConnectionSettings(ServerLogin):
+    """How to connect to a PostgreSQL cluster: the primary, its replicas, and the role."""
+
     replicas: Annotated[
         list[Node] | None, Each("replica", "replicas: [db2.example.com, db3.example.com]")
     ] = Field(default=None, min_length=1, description="the nodes that must stream from it")
@@ -87,3 +98,31 @@ class ConnectionSettings(Section):
     def nodes(self) -> tuple[Node, ...]:
         """Primary first, then the replicas in the inventory's order."""
         return (self.primary, *(self.replicas or ()))
+
+
+class OtherDatabase(Section):
+    """A database beside the platform's, such as the old side's, and the role that the gate logs in as."""
+
+    host: str = Field(description="host name or address", pattern=r"^[A-Za-z0-9._:%-]+$")
+    port: Port = Field(default=5432, description="TCP port")
+    name: str = Field(description="name of the database")
+    user: str = Field(description="role that the gate logs in as")
+    password: SecretReference | None = Field(
+        default=None, description="reference to its password; default: .pgpass, peer or trust"
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="as in libpq"
+    )
+    sslrootcert: ExistingPath | None = Field(default=None, description="as in libpq")
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """The same as for a cluster of one node."""
+        return ConnectionSettings(
+            name=self.name,
+            user=self.user,
+            password=self.password,
+            sslmode=self.sslmode,
+            sslrootcert=self.sslrootcert,
+            primary=Node(name=f"the database {self.name}", host=self.host, port=self.port),
+        )

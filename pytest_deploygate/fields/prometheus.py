@@ -1,11 +1,18 @@
 """How an inventory names a Prometheus server, or another one with its query API, such as Thanos or Mimir."""
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from pytest_deploygate.fields.http import HttpAccess, Url
 from pytest_deploygate.fields.types import Duration
+
+#: A plain selector of series: raw samples can be read of nothing else, so no functions, ranges or operators.
+Selector = Annotated[
+    str,
+    Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*\s*(\{([^{}\"]|\"([^\"\\]|\\.)*\")*\})?$"),
+]
 
 
 class Prometheus(HttpAccess):

@@ -18,7 +18,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
     The content goes to a hidden file beside it, which then replaces it. If that fails, the hidden file is removed and
     the old content stays. An existing file keeps its permissions.
     """
-    raw = content.encode() if isinstance(content, str) else content
+    # Half of a surrogate pair, which JSON may hold, is written as its escape.
+    raw = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     folder, name = os.path.split(path)
     unfinished = os.path.join(folder, f".{name}.{os.getpid()}.{secrets.token_hex(3)}.part")  # noqa: PTH118
     try:

@@ -16,8 +16,8 @@ from pytest_deploygate.fields.renamed import FormerKey, Key, Renamed, noting
 from pytest_deploygate.fields.sources.lab import INVENTORIES
 from pytest_deploygate.fields.types import Section
 from pytest_deploygate.files import bounded, sha256, yaml
-from pytest_deploygate.inventory import listing
-from pytest_deploygate.inventory.models import Inventory, composed
+from pytest_deploygate.inventory import index, listing
+from pytest_deploygate.inventory.models import Database, Inventory, composed
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.problems import Problem, nearest
 from pytest_deploygate.redaction import RECORD_WORDS, Secret, hide_those_of_url, redact, weak
@@ -44,6 +44,7 @@ _MUST_BE = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
+    "too_short": "has too few entries: at least {min_length} are needed",
     "too_long": "has too many entries: at most {max_length}",
     "is_instance_of": "is of another kind than expected here",
     "none_required": "must be left out here",
@@ -104,14 +105,14 @@ def locate(name: str, root: Path) -> Path:
     """Find the file of `--inventory NAME|PATH`. Raises InventoryError with the nearest name."""
     if "/" in name or name.endswith((".yml", ".yaml")):
         path = Path(name).expanduser()
-        if path.is_file():
-            return path
         if path.is_dir():
             raise InventoryError([Problem(name, 0, "is a folder, not an inventory file")])
+        if path.exists():  # a device or a pipe is refused when it is read, by what it is
+            return path
         hint = nearest(path.stem, available(root))
         raise InventoryError([Problem(name, 0, f"no such inventory file{hint}")])
     for path in _places(name, root):
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             return path
     hint = nearest(name, available(root)) or _in_other_folder(root)
     raise InventoryError([Problem(f"--inventory {name}", 0, f"no inventory has this name{hint}")])
@@ -156,7 +157,7 @@ def load(
     values: list[tuple[str, str, bool]] = []
     with reading(path, missing, values), noting(former):
         try:
-            inventory = composed().model_validate(_present(_plain(document)))
+            inventory = composed(_subjects(document)).model_validate(_present(_plain(document)))
         except ValidationError as error:
             raise InventoryError(_problems(error, document, shown)) from None
     found: dict[str, Any] = {}
@@ -174,6 +175,11 @@ def load(
     secrets = frozenset(reference for reference, _, secret in values if secret) - others
     noted = tuple((reference, value) for reference, value, _ in values)
     return Loaded(inventory, path, sha256(raw), notes, (*noted, *listing.values(found)), found, secrets)
+
+
+def _subjects(document: yaml.Mapping) -> frozenset[str] | None:
+    """Return the subjects whose keys a file has; None if it has another key, so that all are compared with it."""
+    return index.subjects(document, {"": Inventory.model_fields, "database": Database.model_fields})
 
 
 def _weak_secrets(document: yaml.Mapping, shown: str) -> Iterator[Problem]:
@@ -326,7 +332,9 @@ def _without_unions(error: ValidationError, document: yaml.Mapping) -> list[_Err
         location = _real(detail["loc"], document)
         kind = detail["type"]
         is_mapping = isinstance(_at(document, location), Mapping)
-        if location == detail["loc"] or kind in ("extra_forbidden", "missing", "value_error"):
+        if detail["loc"][-1:] == ("[key]",):  # a key of a mapping whose keys are words of ours
+            found.append(("key", detail["loc"][:-1], "", tuple(detail.get("ctx", {}).items())))
+        elif location == detail["loc"] or kind in ("extra_forbidden", "missing", "value_error"):
             limits = tuple(
                 (name, f"{limit:g}" if isinstance(limit, float) else str(limit))
                 for name, limit in detail.get("ctx", {}).items()
@@ -358,11 +366,14 @@ def _text(
         if new := _former_keys(location[:-1]).get(str(location[-1])):
             return f"this is the old name of `{new.to}`, which is also set; remove it"
         return f"no such key{nearest(str(location[-1]), _valid_keys(location[:-1]))}"
+    if kind == "key":
+        valid = re.findall(r"'([^']*)'", str(dict(limits).get("expected", "")))
+        return f"no such key{nearest(str(location[-1]), valid)}"
     if kind == "missing":
         field = _fields(location[:-1]).get(str(location[-1]))
         about = f" ({field.description})" if field and field.description else ""
         return f"is missing{about}"
-    if kind == "too_short":
+    if kind == "too_short" and str(dict(limits).get("min_length", "1")) == "1":
         return "is empty; add at least one entry, or remove the key (its items are then not covered)"
     if kind == "string_pattern_mismatch" and location[-1] == "host":
         return "is not a host name or address (user, password and database have keys of their own)"

@@ -7,13 +7,14 @@ subject's keys are in `checks/<subject>/section`; new subjects are discovered.
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import Field, create_model
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.postgres import ConnectionSettings
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
+from pytest_deploygate.inventory import index
 from pytest_deploygate.inventory.contacts import Contact
 from pytest_deploygate.inventory.policy import NotApplicable, Policy, Timetable, Writes
 
@@ -22,17 +23,34 @@ _ADD_DATABASE = "database: {name: …, user: …, primary: db1.example.com}"
 
 
 class _Whole(Section):
-    """A section that subjects add keys to."""
+    """A section that subjects add keys to; `place` as in `index.keys`."""
+
+    place: ClassVar[str] = ""
 
     def of(self, keys: type[K]) -> K:
-        """Return this section typed with a subject's keys: `inventory.of(dns.section.Keys).dns`."""
-        if not isinstance(self, keys):
+        """Return this section typed with a subject's keys: `inventory.of(dns.section.Keys).dns`.
+
+        A subject that the inventory was composed without has all its keys left out.
+        """
+        if keys.__base__ not in (InventoryKeys, DatabaseKeys):
             raise TypeError(f"{keys.__module__}.{keys.__qualname__} is not part of {type(self).__name__}")
-        return self
+        return self if isinstance(self, keys) else keys()
+
+    if not TYPE_CHECKING:  # type checkers know the keys of each subject by `of`
+
+        def __getattr__(self, name: str) -> object:
+            """Return what a key has when it is left out, for a subject that the inventory was composed without."""
+            if subject := index.keys().get((self.place, name)):
+                for keys in keys_of(subject, DatabaseKeys if self.place else InventoryKeys):
+                    if field := keys.model_fields.get(name):
+                        return field.get_default(call_default_factory=True)
+            return super().__getattr__(name)
 
 
 class Database(_Whole, ConnectionSettings):
     """The database cluster: a primary, its replicas, and what is expected of them."""
+
+    place: ClassVar[str] = "database"
 
 
 class Inventory(_Whole):
@@ -60,10 +78,11 @@ class Inventory(_Whole):
 
 
 @cache
-def composed() -> type[Inventory]:
-    """Return the inventory with the keys of every subject."""
+def composed(among: frozenset[str] | None = None) -> type[Inventory]:
+    """Return the inventory with the keys of every subject, or only with those of the subjects `among`."""
+    subjects = [subject for subject in checks.subjects() if among is None or subject in among]
     # Fields are ordered by base class, last to first: those of the whole inventory come first.
-    bases: tuple[Any, ...] = (*reversed(list(_keys(DatabaseKeys))), Database)
+    bases: tuple[Any, ...] = (*reversed([k for s in subjects for k in keys_of(s, DatabaseKeys)]), Database)
     database: Any = create_model("Database", __base__=bases, __module__=__name__, __doc__=Database.__doc__)
     field = Inventory.model_fields["database"]
     fields: dict[str, Any] = {
@@ -72,18 +91,17 @@ def composed() -> type[Inventory]:
             Field(default=None, description=field.description),
         )
     }
-    bases = (*reversed(list(_keys(InventoryKeys))), Inventory)
+    bases = (*reversed([k for s in subjects for k in keys_of(s, InventoryKeys)]), Inventory)
     made: Any = create_model(
         "Inventory", __base__=bases, __module__=__name__, __doc__=Inventory.__doc__, **fields
     )
     return cast("type[Inventory]", made)
 
 
-def _keys(kind: type[K]) -> Iterator[type[K]]:
-    """Yield the classes of subjects that add keys of one kind, in the order of the subjects' names."""
-    for subject in checks.subjects():
-        module = checks.part(subject, "section")
-        yield from _defined(module, kind) if module else ()
+def keys_of(subject: str, kind: type[K]) -> Iterator[type[K]]:
+    """Yield the classes of a subject that add keys of one kind."""
+    module = checks.part(subject, "section")
+    yield from _defined(module, kind) if module else ()
 
 
 def _defined(module: ModuleType, kind: type[K]) -> Iterator[type[K]]:

@@ -1,8 +1,9 @@
 """The inventory's sections for the gate itself: where it may write, what does not apply, policy, times."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
-from typing import Self
+from typing import ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -27,6 +28,8 @@ class NotApplicable(Section):
 
 class Policy(Section):
     """How findings are turned into a decision."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"budget": "time_limit"}
 
     rollback_from: str = Field(
         default="golive",
@@ -53,7 +56,7 @@ class Policy(Section):
         default=False,
         description="whether attestations and waivers count only with SSH signatures of the roles that they name",
     )
-    budget: Duration | None = Field(
+    time_limit: Duration | None = Field(
         default=None,
         description="how long a run may take, e.g. 20m; what is left out then is inconclusive. Left out: no limit",
     )

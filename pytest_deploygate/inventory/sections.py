@@ -11,8 +11,10 @@ from types import UnionType
 
 from pydantic import BaseModel
 
-from pytest_deploygate.fields.types import Each, Given
-from pytest_deploygate.inventory.models import Inventory, composed
+from pytest_deploygate import checks
+from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys
+from pytest_deploygate.inventory import index
+from pytest_deploygate.inventory.models import Inventory, keys_of
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import NotCovered
 
@@ -40,16 +42,49 @@ class Declared:
 def declared() -> dict[str, Declared]:
     """Return every section that tests can name, by name, outer sections before inner ones."""
     found: dict[str, Declared] = {}
-    for section in _within(composed(), ()):
-        if section.said.name in found:
-            raise TypeError(f"two sections of the inventory are named {section.said.name}")
-        found[section.said.name] = section
+    for subject in ("", *checks.subjects()):
+        for name, section in of_subject(subject).items():
+            if name in found:
+                raise TypeError(f"two sections of the inventory are named {name}")
+            found[name] = section
     return found
+
+
+@cache
+def of_subject(subject: str) -> dict[str, Declared]:
+    """Return the sections of one subject that tests can name; without a subject, those of the inventory itself."""
+    if not subject:
+        return {section.said.name: section for section in _within(Inventory, ())}
+    top = [section for keys in keys_of(subject, InventoryKeys) for section in _within(keys, ())]
+    inner = [section for keys in keys_of(subject, DatabaseKeys) for section in _within(keys, ("database",))]
+    return {section.said.name: section for section in (*top, *inner)}
+
+
+def find(name: str) -> Declared | None:
+    """Return the section that tests request by this name; only its own subject is imported."""
+    if name in of_subject(""):
+        return of_subject("")[name]
+    subject, _ = index.names().get(name, ("", ""))
+    return of_subject(subject).get(name) if subject else None
+
+
+def given() -> list[str]:
+    """Return the names that stand for one section, not for each entry of a list."""
+    own = [name for name, section in of_subject("").items() if isinstance(section.said, Given)]
+    return [*own, *(name for name, (_, kind) in index.names().items() if kind == "Given")]
+
+
+def around(path: tuple[str, ...]) -> list[Declared]:
+    """Return the sections that contain a place of the inventory or are there, outer ones before inner ones."""
+    keys = index.keys()
+    subject = keys.get(("", path[0])) or (keys.get((path[0], path[1])) if len(path) > 1 else None)
+    found = [*of_subject("").values(), *(of_subject(subject).values() if subject else ())]
+    return sorted((s for s in found if path[: len(s.path)] == s.path), key=lambda section: len(section.path))
 
 
 def value(inventory: Inventory, name: str) -> object | None:
     """Return the section of that name; None if it, or one around it, is missing or empty."""
-    section = declared()[name]
+    section = _known(name)
     found = _at(inventory, section.path) or None
     if found is None and isinstance(section.said, Given) and section.said.defaults_with:
         return section.defaults if value(inventory, section.said.defaults_with) else None
@@ -61,7 +96,7 @@ def entries(inventory: Inventory, name: str) -> Sequence[tuple[str, object]]:
 
     Raises ValueError if a file that the inventory names cannot be used.
     """
-    said, found = declared()[name].said, value(inventory, name)
+    said, found = _known(name).said, value(inventory, name)
     if isinstance(said, Each) and said.entries:
         return said.entries(found) if found is not None else []
     return [(label(entry), entry) for entry in found] if isinstance(found, list) else []
@@ -71,9 +106,7 @@ def missing(inventory: Inventory, name: str) -> str:
     """Describe what to add for the section of that name: the outermost missing one. Empty: nothing is missing."""
     if value(inventory, name) is not None:
         return ""
-    path = declared()[name].path
-    outer = [section for section in declared().values() if path[: len(section.path)] == section.path]
-    for section in sorted(outer, key=lambda section: len(section.path)):
+    for section in around(_known(name).path):
         if not _at(inventory, section.path):
             return section.missing
     return ""
@@ -81,18 +114,16 @@ def missing(inventory: Inventory, name: str) -> str:
 
 def optional(name: str) -> bool:
     """Tell whether a section, or one around it, is optional for tests whose items others cover."""
-    path = declared()[name].path
-    return any(s.said.optional for s in declared().values() if path[: len(s.path)] == s.path)
+    return any(section.said.optional for section in around(_known(name).path))
 
 
 def product(name: str) -> str:
     """Return the optional section that a section is in, or is itself: it describes a product that not every shop has."""
-    path = declared()[name].path
     return next(
         (
-            each.said.name
-            for each in declared().values()
-            if path[: len(each.path)] == each.path and isinstance(each.said, Given) and each.said.optional
+            section.said.name
+            for section in around(_known(name).path)
+            if isinstance(section.said, Given) and section.said.optional
         ),
         "",
     )
@@ -104,6 +135,12 @@ def label(entry: object) -> str:
 
 
 _LABELS = ("name", "relation", "table", "view")
+
+
+def _known(name: str) -> Declared:
+    if (section := find(name)) is None:
+        raise KeyError(name)
+    return section
 
 
 def _at(section: object, path: tuple[str, ...]) -> object | None:

@@ -44,8 +44,11 @@ def changes(before: Inventory, after: Inventory, name: str) -> list[Weaker]:
 def _changes(
     before: BaseModel, after: BaseModel, name: str, path: tuple[str, ...], label: str
 ) -> Iterator[Weaker]:
-    for key, field in type(before).model_fields.items():
-        old, new = getattr(before, key), getattr(after, key)
+    # What an inventory does not mention may not be among its fields: it has the default there.
+    for key, field in {**type(after).model_fields, **type(before).model_fields}.items():
+        old, new = (
+            getattr(each, key, field.get_default(call_default_factory=True)) for each in (before, after)
+        )
         if old == new or (not path and key == "not_applicable"):
             continue
         here = (*path, key)

@@ -15,7 +15,7 @@ each checkpoint again.
 
 from __future__ import annotations
 
-from pytest_deploygate.journal.errors import BusyError, JournalError, UnwritableError
+from pytest_deploygate.journal.errors import ODD, BusyError, JournalError, UnwritableError
 from pytest_deploygate.journal.lines import (
     CHECKPOINT,
     CONDENSED,
@@ -44,6 +44,7 @@ __all__ = [
     "FILE",
     "GENESIS",
     "MOST_BYTES",
+    "ODD",
     "SIGNED",
     "BusyError",
     "Entry",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: What reading an entry of another shape raises, other than JournalError.
+ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, ArithmeticError)
+
 
 class JournalError(Exception):
     """The journal cannot be read or written; the message names the line, the cause and the next step."""

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_deploygate.files import bounded
-from pytest_deploygate.journal.errors import JournalError
+from pytest_deploygate.journal.errors import ODD, JournalError
 from pytest_deploygate.journal.plain import finding_from_json
+from pytest_deploygate.journal.typed import text
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Finding
+from pytest_deploygate.moments import time_of
 
 GENESIS = "0" * 64
 FILE = "journal.jsonl"
@@ -53,7 +55,7 @@ def readable() -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+    except ODD as error:
         raise JournalError(f"the journal has an entry that this version cannot read: {error!r}") from None
 
 
@@ -104,10 +106,11 @@ def parse_line(line: bytes, number: int, previous: str, start: int, path: Path) 
             body["own"],
             body["seq"],
             body["prev"],
-            {"": ""}.get(body["kind"], body["kind"]),  # raises TypeError for lists and objects
-            datetime.fromisoformat(body["at"]),
+            text(body["kind"]),
+            time_of(body["at"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+        text(body.get("run", ""))
+    except ODD:
         raise JournalError(
             f"{path}:{number}: this line is not a journal entry; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from pytest_deploygate.journal.errors import JournalError
+from pytest_deploygate.journal.errors import ODD, JournalError
+from pytest_deploygate.journal.typed import listed, made, text
 from pytest_deploygate.model import (
     Decision,
     Distribution,
@@ -18,12 +18,15 @@ from pytest_deploygate.model import (
     Finding,
     Line,
     Outcome,
+    Picture,
     Reading,
     Rule,
     Series,
+    Shares,
     Spans,
     Verdict,
 )
+from pytest_deploygate.moments import number_of, time_of
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
@@ -62,23 +65,16 @@ def _fields(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...
 def finding_from_json(plain: Mapping[str, Any]) -> Finding:
     """Read a finding back. Raises JournalError for anything else."""
     try:
-        return Finding(
-            item=plain["item"],
-            target=plain["target"],
+        known = {name: plain[name] for name in _fields(Finding)[0] if name in plain or name != "figures"}
+        return made(
+            Finding,
+            known,
             verdict=Verdict(plain["verdict"]),
-            reason=plain["reason"],
-            test=plain["test"],
-            at=datetime.fromisoformat(plain["at"]),
-            duration_s=plain["duration_s"],
-            readings=tuple(Reading(**reading) for reading in plain["readings"]),
-            criterion=plain["criterion"],
-            notes=tuple(plain["notes"]),
-            evidence=tuple(Evidence(**evidence) for evidence in plain["evidence"]),
-            deferred_to=plain["deferred_to"],
-            confirmed=plain["confirmed"],
-            figures=tuple(map(_figure, plain.get("figures", ()))),
+            readings=tuple(made(Reading, reading) for reading in listed(plain["readings"])),
+            evidence=tuple(made(Evidence, evidence) for evidence in listed(plain["evidence"])),
+            figures=tuple(map(_figure, listed(plain.get("figures", ())))),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD as error:
         raise JournalError(f"a finding in the journal cannot be read: {error}") from None
 
 
@@ -86,19 +82,43 @@ def _figure(plain: Mapping[str, Any]) -> Figure:
     own = {key: value for key, value in plain.items() if key != "kind"}
     match plain["kind"]:
         case "distribution":
-            return Distribution(**own | {"points": _frozen(own["points"])})
+            points = tuple((number_of(value), number_of(share)) for value, share in listed(own["points"]))
+            return made(Distribution, own, points=points)
         case "series":
-            return Series(
-                **own | {"lines": tuple(Line(line["name"], _frozen(line["points"])) for line in own["lines"])}
-            )
+            lines = tuple(Line(text(line["name"]), _points(line["points"])) for line in listed(own["lines"]))
+            return made(Series, own | {"start": _start(own)}, lines=lines)
         case "spans":
-            return Spans(**own | {"rows": _frozen(own["rows"])})
+            rows = tuple(
+                (text(name), tuple(map(_span, listed(spans)))) for name, spans in listed(own["rows"])
+            )
+            return made(Spans, own | {"start": _start(own)}, rows=rows)
+        case "shares":
+            return made(Shares, own, rows=tuple(map(_shares, listed(own["rows"]))))
+        case "picture":
+            return made(Picture, own)
     raise ValueError(f"unknown kind of figure {plain['kind']!r}")
 
 
-def _frozen(value: Any) -> Any:
-    """Turn JSON's lists back into tuples."""
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+def _points(plain: Any) -> tuple[tuple[float, float | None], ...]:
+    return tuple((number_of(at), None if value is None else number_of(value)) for at, value in listed(plain))
+
+
+def _span(plain: Any) -> tuple[float, float, str]:
+    begin, end, state = plain
+    return number_of(begin), number_of(end), text(state)
+
+
+def _shares(plain: Any) -> tuple[str, tuple[tuple[str, int], ...], float | None]:
+    group, counts, least = plain
+    counted = tuple((text(state), int(number_of(number))) for state, number in listed(counts))
+    return text(group), counted, None if least is None else number_of(least)
+
+
+def _start(plain: Mapping[str, Any]) -> str:
+    """Return when a figure begins; empty if it is not known. Raises TypeError, ValueError."""
+    if start := plain.get("start", ""):
+        time_of(start)
+    return text(start)
 
 
 def decision_to_json(decision: Decision) -> dict[str, Any]:
@@ -114,16 +134,9 @@ def decision_to_json(decision: Decision) -> dict[str, Any]:
 def decision_from_json(plain: Mapping[str, Any]) -> Decision:
     """Read a decision back. Raises JournalError for anything else."""
     try:
-        return Decision(
-            outcome=Outcome(plain["outcome"]),
-            scope=plain["scope"],
-            exit_code=plain["exit_code"],
-            rules=tuple(
-                Rule(rule["name"], Outcome(rule["says"]), rule["because"], tuple(rule["items"]))
-                for rule in plain["rules"]
-            ),
-            at=datetime.fromisoformat(plain["at"]),
-            counts=dict(plain["counts"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        rules = tuple(made(Rule, rule, says=Outcome(rule["says"])) for rule in listed(plain["rules"]))
+        counts = {text(name): int(number_of(count)) for name, count in dict(plain["counts"]).items()}
+        known = {name: plain[name] for name in _fields(Decision)[0]}
+        return made(Decision, known, outcome=Outcome(plain["outcome"]), rules=rules, counts=counts)
+    except ODD as error:
         raise JournalError(f"a decision in the journal cannot be read: {error}") from None

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from pytest_deploygate.files import bounded
-from pytest_deploygate.journal.errors import JournalError
+from pytest_deploygate.journal.errors import ODD, JournalError
 from pytest_deploygate.journal.lines import (
     CHECKPOINT,
     CONDENSED,
@@ -50,7 +50,7 @@ def read(folder: Path) -> tuple[list[Entry], int]:
         for _item, _target, _name, values in itertools.chain.from_iterable(numbers):
             sum(values)
         Counter(dict(point.body["earlier"])).update({"": 0})
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except ODD:
         raise JournalError(
             f"{path}:{point.seq}: this checkpoint cannot be read; the record was damaged or edited. "
             "Move the folder aside (--fresh) and run again"
@@ -72,7 +72,7 @@ def _last_checkpoint(raw: bytes, whole: int, path: Path) -> Entry | None:
         body = json.loads(line)
         entry = parse_line(line, body["seq"], body["prev"], start, path)
         before = raw[raw.rfind(b"\n", 0, start - 1) + 1 : start - 1]
-    except (ValueError, KeyError, TypeError, RecursionError, JournalError):
+    except (*ODD, JournalError):
         return None
     follows = hashlib.sha256(before).hexdigest() == body["prev"]
     return (

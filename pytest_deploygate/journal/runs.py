@@ -10,6 +10,7 @@ from pytest_deploygate.journal.lines import CONDENSED, Entry, readable
 from pytest_deploygate.journal.plain import decision_from_json
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Finding
+from pytest_deploygate.moments import time_of
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,12 @@ def in_short(plain: Mapping[str, Any], mine: Sequence[Entry]) -> Segment:
     return Segment(
         run=plain["run"],
         seq=plain["seq"],
-        started=datetime.fromisoformat(plain["started"]),
+        started=time_of(plain["started"]),
         begin=plain["begin"],
         tests=tuple(_tests(plain["run"], mine)),
-        ended=datetime.fromisoformat(plain["ended"]) if plain["ended"] else None,
+        ended=time_of(plain["ended"]) if plain["ended"] else None,
         decision=decision_from_json(plain["decision"]) if plain["decision"] else None,
-        latest=datetime.fromisoformat(plain["latest"]),
+        latest=time_of(plain["latest"]),
     )
 
 

@@ -46,6 +46,17 @@ def within(k: float, n: float, least: float, most: float, alpha: float = ALPHA) 
     return Share(_side(least <= low and high <= most, high < least or low > most), k, n, low, high)
 
 
+def rate_bounds(k: float, alpha: float = ALPHA) -> tuple[float, float]:
+    """Return lower and upper bound of the expected count behind k counted events, each at confidence 1 - alpha.
+
+    The exact bounds of a Poisson count (Garwood 1936), as the limit of Clopper-Pearson for very many trials.
+    Example: nothing counted still allows for an expectation of 3.0.
+    """
+    trials = max(1e7, 1e4 * k)
+    low, high = binomial.bounds(k, trials, alpha)
+    return low * trials, high * trials
+
+
 def fisher(k_now: int, n_now: int, k_before: int, n_before: int) -> float:
     """Return the one-sided p-value that now's share is greater than before's (Fisher's exact test, conditional).
 

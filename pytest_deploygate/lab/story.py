@@ -6,10 +6,13 @@ output is in `story.log`.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,9 +44,33 @@ def tell(
     `drills` runs on a lab that was started here: without their records replication cannot be verified.
     With `interrupt` the rollback is killed (SIGKILL) three times and continued each time by the same command.
     """
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    telling = Telling(root, lighter_inventory(root, inventory, out), out)
+    with _empty(out):
+        _tell(folder, root, inventory, out, drills, keep=keep, interrupt=interrupt)
+
+
+@contextlib.contextmanager
+def _empty(out: Path) -> Iterator[None]:
+    """Empty the story's folder and hold it: another story would take away what this one records. Raises LabError."""
+    with contextlib.ExitStack() as closing:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            held = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            closing.callback(os.close, held)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for path in out.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except BlockingIOError:
+            raise LabError(f"another story is being told in {out}: wait for its end") from None
+        except OSError as error:
+            raise LabError(f"the story's folder {out} cannot be emptied: {error.strerror}") from None
+        yield
+
+
+def _tell(
+    folder: Path, root: Path, inventory: str, out: Path, drills: Callable[[Lab], None], *, keep: bool, interrupt: bool
+) -> None:  # fmt: skip
+    inventory = lighter_inventory(root, inventory, out)
+    telling = Telling(project(out), inventory, out, lab=folder)
     telling.console.print(
         f"A rollback on real servers. Commands and their output: {out / 'story.log'}",
         style="bold",
@@ -62,6 +89,12 @@ def tell(
         telling.say("the lab is as it was before the story")
     telling.say("for the change ticket:", "bold")
     telling.console.print(f"       {out / CHANGE / 'signoff.html'}", soft_wrap=True, markup=False)
+
+
+def project(out: Path) -> Path:
+    """Make the story's folder a project of its own: tests and records that are around it are not the story's."""
+    (out / "pytest.ini").write_text("[pytest]\n")
+    return out
 
 
 def lighter_inventory(root: Path, name: str, out: Path) -> str:

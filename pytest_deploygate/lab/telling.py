@@ -7,23 +7,27 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
 
+from pytest_deploygate.journal import utcnow
 from pytest_deploygate.lab.state import LabError
 from pytest_deploygate.lazy import dataclass
 
 _BOUND_S = 300.0
 _NOT_KNOWN, _MEASURED_AGAIN = 21, 4
 _PATIENCE_S = 30.0
+_LAST_LINES = 25
 #: A wait is said after this time, and again each time that it has become twice as long.
 _SAID_AFTER_S = 5.0
 
@@ -60,6 +64,7 @@ class Telling:
     out: Path
     console: Console = field(default_factory=lambda: Console(highlight=False))
     began: float = field(default_factory=time.monotonic)
+    lab: Path | None = None  # its folder; None: where commands look for it
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line."""
@@ -91,11 +96,19 @@ class Telling:
 
     def run(self, words: Sequence[str], *expected: int) -> int:
         """Run one of our commands and return its exit code. Raises LabError unless the code is expected."""
+        code, said = self._ran(words)
+        self._as_expected(words, code, expected, said)
+        return code
+
+    def _ran(self, words: Sequence[str]) -> tuple[int, list[str]]:
+        """Run one of our commands; return its exit code and the lines that it printed."""
         with self._log(words) as log, self.waiting(_named(words)), self._begin(words) as process:
-            said, _ = process.communicate(timeout=_BOUND_S)
+            bound = threading.Timer(_BOUND_S, process.kill)
+            bound.start()
+            said, _ = process.communicate()
+            bound.cancel()
             log.write(f"{said}\n(exit code {process.returncode})\n\n")
-        _as_expected(words, process.returncode, expected, said.splitlines())
-        return process.returncode
+        return process.returncode, said.splitlines()
 
     def follow(self, words: Sequence[str], expected: int, kills: Sequence[Kill] = ()) -> None:
         """Run a rollback and print each step as it ends; kill it where `kills` says so, and run it again.
@@ -106,11 +119,15 @@ class Telling:
             self._followed(words, kill)
             self.say(f"  kill -9 {kill.where}; the same command again", "yellow")
         code, said = self._followed(words, None)
-        _as_expected(words, code, (expected,), said)
+        self._as_expected(words, code, (expected,), said)
 
     def _followed(self, words: Sequence[str], kill: Kill | None) -> tuple[int, list[str]]:
         said: list[str] = []
-        with self._log(words) as log, self.waiting(_named(words)) as wait, self._begin(words) as process:
+        with (
+            self._log(words) as log,
+            self.waiting(_named(words)) as wait,
+            self._begin(words) as process,
+        ):
             bound = threading.Timer(_BOUND_S, process.kill)
             bound.start()
             for line in process.stdout or ():
@@ -132,19 +149,36 @@ class Telling:
         return code, said
 
     def gate(self, change: str, item: str, expected: int) -> list[str]:
-        """Run the gate on an item; return the decision and its reasons."""
+        """Run the gate on an item; return the decision and its reasons. Raises LabError for another outcome."""
         words = ["pytest", f"--items={item}", f"--inventory={self.inventory}", f"--change={change}"]
         words += [f"--deploygate-out={self.out / change}", "-q"]
         for _ in range(_MEASURED_AGAIN):
-            if self.run(words, expected, _NOT_KNOWN) == expected:
+            began = utcnow()
+            code, said = self._ran(words)
+            if code != _NOT_KNOWN or expected == _NOT_KNOWN:
                 break
             self.detail(
                 "the gate is inconclusive: this machine is too busy to measure response times; trying again"
             )
-        else:
-            self.run(words, expected)
-        found = json.loads((self.out / change / "verdicts.json").read_text())["decision"]
-        return [found["outcome"], *(rule["because"] for rule in found["rules"][:2])]
+        self._as_expected(words, code, (expected,), said)
+        return self._recorded(change, began, expected, said)
+
+    def _recorded(self, change: str, began: datetime, expected: int, said: Sequence[str]) -> list[str]:
+        """Return what the journal says of a run since then: anything in its process can end it with any exit code."""
+        words = ["pytest_deploygate", "outcome", f"--change={change}", f"--out={self.out / change}", "--json"]
+        code, told = self._ran([*words, f"--since={began.isoformat()}"])
+        try:
+            found = json.loads("\n".join(told))
+            reasons: list[str] = found["reasons"]
+        except (ValueError, KeyError, TypeError):
+            found, reasons = {}, told[-1:]
+        if code != expected or not found.get("decision"):
+            why = "; ".join(reasons) or "it began, and recorded no decision"
+            raise LabError(
+                f"the gate's run ended with exit code {expected}, but its journal in {self.out / change} gives {code}: "
+                f"{why}.\n{self._last(said)}"
+            )
+        return [found["decision"], *reasons[:2]]
 
     def _log(self, words: Sequence[str]) -> TextIO:
         log = (self.out / "story.log").open("a")
@@ -153,21 +187,32 @@ class Telling:
         return log
 
     def _begin(self, words: Sequence[str]) -> subprocess.Popen[str]:
+        # -P: a module in the folder must not take the place of one of ours or Python's.
         return subprocess.Popen(
-            [sys.executable, "-m", *words],
+            [sys.executable, "-P", "-m", *words],
             cwd=self.root,
-            env=os.environ | {"NO_COLOR": "1", "COLUMNS": "150"},
+            env=os.environ
+            | {"NO_COLOR": "1", "COLUMNS": "150"}
+            | ({"DEPLOYGATE_LAB": str(self.lab)} if self.lab else {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
+    def _as_expected(
+        self, words: Sequence[str], code: int, expected: Sequence[int], said: Sequence[str]
+    ) -> None:
+        if code in expected:
+            return
+        ended = f"ended with {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+        raise LabError(f"`{shlex.join(words)}` {ended}, the story expects {expected[0]}. {self._last(said)}")
 
-def _as_expected(words: Sequence[str], code: int, expected: Sequence[int], said: Sequence[str]) -> None:
-    if code not in expected:
-        last = "\n".join(said[-25:])
-        raise LabError(f"`{shlex.join(words)}` ended with {code}, the story expects {expected[0]}:\n{last}")
+    def _last(self, said: Sequence[str]) -> str:
+        """Return the last lines of what a command printed, and where all of it is."""
+        last = "\n".join(said[-_LAST_LINES:]).strip()
+        printed = f"It printed last:\n{last}" if last else "It printed nothing."
+        return f"{printed}\nAll that was run and printed: {self.out / 'story.log'}"
 
 
 def _short(text: str, most: int = 110) -> str:

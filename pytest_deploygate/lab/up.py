@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,6 +39,8 @@ from pytest_deploygate.lab.state import LOGINS, NODES, PRIMARY, Lab, LabError, h
 Say = Callable[[str, float], None]
 _LONGEST_SOCKET = 107
 _LONGEST_RECREATION = 3
+#: A line that says what was started fits into 80 columns.
+_LONGEST_STEP = 68
 
 
 def up(
@@ -183,10 +186,9 @@ def _begin(lab: Lab, wanted: list[services.Service], begun: dict[str, Future[flo
 
 def _await(wanted: list[services.Service], begun: dict[str, Future[float]], say: Say) -> None:
     for service in wanted:
-        say(
-            ": ".join(filter(None, (service.name, "; ".join(service.servers.values())))),
-            begun[service.name].result(),
-        )
+        servers = "; ".join(dict.fromkeys(service.servers.values()))
+        what = ": ".join(filter(None, (service.name, servers)))
+        say(textwrap.shorten(what, _LONGEST_STEP, placeholder=" …"), begun[service.name].result())
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from pytest_deploygate.lab.state import Lab
 
+#: The inventory that measures the guards of the way back.
+INVENTORY = "lab-guards"
+
 
 def cutover(lab: Lab) -> Path:
     """Return the file with the time since which version 2 serves users; it exists from its deployment on."""

@@ -17,8 +17,10 @@ from pytest_deploygate.journal import (
     readable,
     segments,
 )
+from pytest_deploygate.journal.typed import made
+from pytest_deploygate.judging.spending import KIND
 from pytest_deploygate.model import Weakening, words_for
-from pytest_deploygate.report import added, changes, gone_back
+from pytest_deploygate.report import added, changes, gone_back, spending
 from pytest_deploygate.report.record import Contact, Event, Measured, Previous, Provenance, Record, Run
 
 #: Kinds of journal entries that have their own place in the report.
@@ -32,6 +34,7 @@ _PLACED = frozenset(
         CHECKPOINT,
         CONDENSED,
         standing.OTHERS,
+        KIND,
         added.SECTION,
         added.CLASSIFIED,
     }
@@ -69,11 +72,12 @@ def build(entries: Sequence[Entry], composed: Sequence[ItemResult] | None = None
         measured=tuple(_measured(runs)),
         events=tuple(_events(entries, runs)),
         roles=about.roles,
-        contacts=tuple(Contact(**contact) for contact in last.begin.get("contacts", ())),
+        contacts=tuple(made(Contact, contact) for contact in last.begin.get("contacts", ())),
         waivers=about.waivers,
         gone_back=gone_back.newest(entries),
         sections=tuple(added.sections(entries, about.run)),
         calls=added.calls(entries),
+        spent=tuple(spending.of_journal(entries, runs)),
         options=tuple(map(str, last.begin.get("options", ()))),
         previous=_previous(entries, runs, changes.Side(results, about.waivers, weakenings)),
     )

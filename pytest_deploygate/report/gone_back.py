@@ -9,6 +9,7 @@ from pytest_deploygate.decision import incident_log, incidents, standing
 from pytest_deploygate.decision.incidents import Event, Incident, What
 from pytest_deploygate.journal import Entry, segments
 from pytest_deploygate.model import words_for
+from pytest_deploygate.moments import time_of
 from pytest_deploygate.report.record import GoneBack, Loss, StepBack
 
 #: Kinds of journal lines that this module reads; the marks of `rollback` lines are `rollback.progress.Mark`.
@@ -123,7 +124,7 @@ def _tasks(entries: Sequence[Entry]) -> Iterator[tuple[str, str, datetime]]:
     """Yield the tasks that `deploygate rollback after` last recorded: what, by whom, until when."""
     found = [e.body for e in entries if e.kind == "after"]
     for task in found[-1]["tasks"] if found else ():
-        yield str(task["title"]), str(task["owner"]), datetime.fromisoformat(task["due"])
+        yield str(task["title"]), str(task["owner"]), time_of(task["due"])
 
 
 def _platform(entries: Sequence[Entry], name: str) -> Iterator[tuple[str, bool, str]]:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from pytest_deploygate.checklist.waivers import Waiver
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.judging.spending import Spent
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import Decision, Outcome, Phase, Weakening
 from pytest_deploygate.report.changes import Change
@@ -164,6 +165,7 @@ class Record:
     `measured` are the times of all runs by phase, `events` other events, `roles` the roles that must sign. `sections` are
     added by hooks of the repository, as title and text; `calls` says whom to call after a rollback, in this order.
     `options` are those that a command needs to run it again, besides scope and change; empty if an earlier version ran.
+    `spent` is what the gate's own probes sent, with the start of their run.
     """
 
     change: str
@@ -189,3 +191,4 @@ class Record:
     sections: tuple[tuple[str, str], ...] = ()
     calls: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    spent: tuple[tuple[datetime, Spent], ...] = ()

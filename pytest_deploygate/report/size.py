@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable
 
 from pytest_deploygate.decision.compose import ItemResult
-from pytest_deploygate.model import Distribution, Figure, Finding, Series
+from pytest_deploygate.model import Distribution, Figure, Finding, Picture, Series, Shares
 
 #: Maximum size of the page in bytes (UTF-8, including the style sheet).
 LIMIT = 1_000_000
@@ -81,6 +81,10 @@ def _figure_bytes(figure: Figure) -> int:
             points = min(len(figure.points), 160)
         case Series():
             points = sum(min(len(line.points), 1000) for line in figure.lines[:4])
+        case Shares():
+            points = 60 * min(len(figure.rows), 24)
+        case Picture():
+            return 600 + 2 * len(figure.title) + len(figure.thumbnail) + 2 * len(figure.path)
         case _:
             points = 9 * sum(min(len(pieces), 300) for _, pieces in figure.rows[:12])
     return 4500 + 15 * points

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from datetime import UTC, datetime
 from typing import Any
 
 from pytest_deploygate.decision.compose import ItemResult
+from pytest_deploygate.judging.spending import Spent
 from pytest_deploygate.model import Decision, Evidence, Finding, Reading, Scalar, Verdict
 from pytest_deploygate.report import grouping
 from pytest_deploygate.report.leaving import cleaned
@@ -32,6 +34,7 @@ def build(record: Record) -> dict[str, Any]:
         "items": [_item(result) for result in known.items],
         "weakenings": [weakening.text for weakening in known.weakenings],
         "weakenings_in_scope": [weakening.text for weakening in grouping.weakenings(known)[0]],
+        "spent": [_spent(started, entry) for started, entry in known.spent],
         "provenance": {
             "tool": known.provenance.tool,
             "python": known.provenance.python,
@@ -47,6 +50,11 @@ def build(record: Record) -> dict[str, Any]:
             "journal_head": known.provenance.journal_head,
         },
     }
+
+
+def _spent(started: datetime, entry: Spent) -> dict[str, Any]:
+    """Return what a probe of the gate sent in the run that started then."""
+    return {"run_started": iso(started), **dataclasses.asdict(entry)}
 
 
 def text(record: Record) -> str:

@@ -35,6 +35,7 @@ from pytest_deploygate.report import (
     schedule,
     signing,
     size,
+    spending,
     words,
 )
 from pytest_deploygate.report.causes import Cause
@@ -197,6 +198,7 @@ class Page:
     anchors: dict[str, str]
     weaker: tuple[Weakening, ...]
     weaker_elsewhere: tuple[Weakening, ...]
+    spent: tuple[spending.Row, ...]
 
 
 def page(record: Record, room: int) -> Page:
@@ -252,6 +254,7 @@ def page(record: Record, room: int) -> Page:
         anchors=anchors,
         weaker=weaker,
         weaker_elsewhere=elsewhere,
+        spent=spending.rows(record),
     )
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_deploygate import startup
 from pytest_deploygate.files import bounded
 from pytest_deploygate.rollback.verification import RunItems
 
@@ -21,7 +22,7 @@ def runner(root: Path, inventory: str, folder: Path) -> RunItems:
     def run(items: Sequence[str]) -> str:
         out = folder / "verification"
         command = [
-            sys.executable, "-m", "pytest", f"--deploygate-inventory={inventory}", f"--items={','.join(items)}",
+            sys.executable, "-m", "pytest", *startup.first(), f"--deploygate-inventory={inventory}", f"--items={','.join(items)}",
             f"--deploygate-out={out}", "--fresh", "-q", "-p", "no:cacheprovider",
             "--override-freeze=deploygate: a rollback is never frozen",
         ]  # fmt: skip

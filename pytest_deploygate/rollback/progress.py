@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from pytest_deploygate import moments
-from pytest_deploygate.journal import Entry, JournalError
+from pytest_deploygate.journal import ODD, Entry, JournalError
+from pytest_deploygate.journal.typed import text
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.moments import Moment
 
@@ -98,15 +99,15 @@ def _line(entry: Entry) -> Line:
     body: Mapping[str, Any] = entry.body
     try:
         return Line(
-            body["rollback"],
+            text(body["rollback"], "rollback"),
             Mark(body["mark"]),
             moments.from_json(body["moment"]),
-            body["step"],
-            body["said"],
-            float(body["took_s"]),
+            text(body["step"], "step"),
+            text(body["said"], "said"),
+            moments.number_of(body["took_s"]),
             bool(body["after_crash"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except ODD as error:
         raise JournalError(
             f"line {entry.seq} of the journal is not a readable rollback step: {error!r}"
         ) from None

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate import git
+from pytest_deploygate import git, startup
 from pytest_deploygate.git import Branch, GitError, WorkTree
 from pytest_deploygate.lazy import dataclass
 
@@ -207,7 +207,7 @@ def _options(args: Sequence[str], here: Path, base: Base) -> Iterator[str]:
 def _run(args: Sequence[str], place: Path, told: dict[str, str]) -> int:
     # The folder is not importable by itself, unless it was for this process: `python -m pytest` adds it.
     safe = [] if "" in sys.path or str(Path.cwd()) in sys.path else ["-P"]
-    command = [sys.executable, *safe, "-m", "pytest", *args]
+    command = [sys.executable, *safe, "-m", "pytest", *startup.first(), *args]
     # Ctrl-C reaches both processes: the second one prints the standing decision, and needs the copy until then.
     before = {kind: signal.signal(kind, _wait) for kind in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -21,7 +21,7 @@ _ALL: Path = ()
 #: Sections about the decision itself, not about single items.
 _ABOUT_THE_DECISION = (("policy",), ("rollback",))
 #: The fixture for connections to the cluster.
-_CLUSTER = "postgres"
+_CLUSTER = ("database",)
 #: Fixtures that read nothing from the inventory: pytest's own, used by shipped fixtures.
 _READ_NOTHING = ("request", "pytestconfig", "tmp_path")
 
@@ -42,13 +42,12 @@ def _items(setting: Path, reads: dict[Function, tuple[Path, ...]]) -> tuple[str,
 
 def _section(setting: Path) -> Path:
     """Return the innermost named section that contains a setting, else the outermost key."""
-    named = [d.path for d in sections.declared().values() if d.path == setting[: len(d.path)]]
-    return max(named, key=len, default=setting[:1])
+    return max((section.path for section in sections.around(setting)), key=len, default=setting[:1])
 
 
 def _concerns(read: Path, setting: Path, section: Path) -> bool:
     """Tell whether a setting affects a test that reads one part of the inventory: it is inside, around or beside it."""
-    if read == sections.declared()[_CLUSTER].path:
+    if read == _CLUSTER:
         # A connection is not a limit: sections of `database` with a name of their own are requested by that name.
         return section == read
     return read[: len(setting)] == setting[: len(read)] or read[: len(section)] == section
@@ -65,12 +64,12 @@ def _reads(function: Function) -> Iterator[Path]:
 def _read_by(argument: str, reads: Sequence[str]) -> Iterator[Path]:
     """Yield what an argument reads: a section, or what its fixture reads; `reads` is how the test body uses it."""
     source = fixtures.declared().get(argument)
-    if argument in sections.declared():
-        yield sections.declared()[argument].path
+    if section := sections.find(argument):
+        yield section.path
     elif argument == "inventory":
         yield from _attributes(reads)
     elif source is not None:
-        yield from (sections.declared()[name].path for name in source.sections)
+        yield from (section.path for name in source.sections if (section := sections.find(name)))
         for taken in source.arguments:
             if taken != "sections":
                 yield from _read_by(taken, source.reads)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -22,8 +23,10 @@ from pytest_deploygate.model import (
     Evidence,
     Finding,
     Judgement,
+    Picture,
     Reading,
     Series,
+    Shares,
     Spans,
     Verdict,
     words_for,
@@ -96,7 +99,10 @@ class Gate:
             target=name,
             item=item,
             criterion=_criterion_words(criterion),
-            evidence=(self._keep(name, "measurement", {"measurement": measurement, "criterion": criterion}),),
+            evidence=(
+                self._keep(name, "measurement", {"measurement": measurement, "criterion": criterion}),
+                *_pictures(judgement),
+            ),
         )
         return judgement
 
@@ -203,6 +209,13 @@ class Gate:
         return self.store.keep(stem, kind, _text(plain(content)))
 
 
+def _pictures(judgement: Judgement) -> tuple[Evidence, ...]:
+    """Return the pictures of a judgement that the probe kept in the out folder."""
+    figures = getattr(judgement, "figures", None)  # a judge may return anything, which is said later
+    found = [f for f in figures if isinstance(f, Picture) and f.path] if isinstance(figures, tuple) else ()
+    return tuple(Evidence(one.path, one.sha256, one.title) for one in found)
+
+
 #: The types of a judgement's parts. A judge is anybody's code, and a wrong type must end its own item only.
 _PARTS: Mapping[str, tuple[type, ...]] = {
     "verdict": (Verdict,), "reason": (str,), "readings": (tuple,), "notes": (tuple,), "deferred_to": (str,),
@@ -211,7 +224,7 @@ _PARTS: Mapping[str, tuple[type, ...]] = {
 _OF_TUPLES: Mapping[str, tuple[type, ...]] = {
     "readings": (Reading,),
     "notes": (str,),
-    "figures": (Distribution, Series, Spans),
+    "figures": (Distribution, Series, Spans, Shares, Picture),
 }
 _OF_READINGS: Mapping[str, tuple[type, ...]] = {
     "name": (str,), "value": (str, int, float, type(None)), "unit": (str,), "limit": (str,), "ok": (bool, type(None)),
@@ -281,7 +294,12 @@ def plain(value: object) -> Any:
     if isinstance(value, BaseModel):
         return plain({name: getattr(value, name) for name in type(value).model_fields})
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = dataclasses.fields(value)
+        # A thumbnail is in the journal with its judgement, and the whole picture is a file.
+        leave_out = ("thumbnail",) if isinstance(value, Picture) else ()
+        return {
+            field.name: plain(getattr(value, field.name)) for field in fields if field.name not in leave_out
+        }
     if isinstance(value, Mapping):
         return {redact(str(key)): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -305,8 +323,15 @@ def _criterion_words(criterion: object) -> str:
         fields = {field.name: getattr(criterion, field.name) for field in dataclasses.fields(criterion)}
     else:
         return redact(str(criterion))[:_MOST_WORDS] if criterion is not None else ""
-    said = [f"{name.replace('_', ' ')}: {_word(value)}" for name, value in fields.items() if _is_word(value)]
+    said = [_setting(name, value) for name, value in fields.items() if _is_word(value) and value != ""]
     return redact("; ".join(said))[:_MOST_WORDS]
+
+
+def _setting(name: str, value: object) -> str:
+    """Return `name: value`; a number of seconds, by its name, reads as a duration."""
+    if name.endswith("_s") and isinstance(value, int | float) and math.isfinite(value):
+        name, value = name.removesuffix("_s"), timedelta(seconds=value)
+    return f"{name.replace('_', ' ')}: {_word(value)}"
 
 
 def _is_word(value: object) -> bool:
@@ -322,4 +347,6 @@ def _word(value: object) -> str:
         return words_for(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return " ".join(str(value).split())

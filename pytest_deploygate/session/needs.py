@@ -56,18 +56,18 @@ def _lacks_a_product(function: Function, inventory: Inventory) -> bool:
     return any(
         sections.product(name) and sections.missing(inventory, sections.product(name))
         for name in function.arguments
-        if name in sections.declared()
+        if sections.find(name)
     )
 
 
 def _lacks_what_is_optional(function: Function, inventory: Inventory) -> bool:
-    named = [name for name in function.arguments if name in sections.declared()]
+    named = [name for name in function.arguments if sections.find(name)]
     return any(sections.optional(name) and sections.missing(inventory, name) for name in named)
 
 
 def _missing(name: str, inventory: Inventory) -> str:
     """Describe what a test's argument lacks: a section, or what the fixture of that name needs in turn."""
-    if name not in sections.declared():
+    if sections.find(name) is None:
         source = fixtures.declared().get(name)
         lacking = (_missing(taken, inventory) for taken in source.arguments) if source else iter(())
         return next(filter(None, lacking), "")

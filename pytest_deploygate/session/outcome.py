@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_deploygate.clients.stopping import Ended
 from pytest_deploygate.journal import finding_to_json
 from pytest_deploygate.model import CannotTell, Finding, NotCovered, Verdict, worst
 from pytest_deploygate.redaction import redact
-from pytest_deploygate.session.budget import OverBudget
 from pytest_deploygate.session.evidence import EvidenceLost
 from pytest_deploygate.session.gate import Gate
+from pytest_deploygate.session.time_limit import TimeUp
 
 #: Attributes of a test report, read by the process that writes the journal (they survive pytest-xdist).
 FINDINGS, VERDICT, LOST = "deploygate_findings", "deploygate_verdict", "deploygate_lost"
@@ -77,7 +78,7 @@ def _record_ending(gate: Gate, call: pytest.CallInfo[None]) -> None:
     text = " ".join(str(error).split())
     if isinstance(error, EvidenceLost):
         raise error
-    if isinstance(error, OverBudget):
+    if isinstance(error, TimeUp | Ended):
         gate.record_unjudged(Verdict.INCONCLUSIVE, text)
     elif isinstance(error, NotCovered):
         gate.record_unjudged(Verdict.NOT_COVERED, text)

@@ -24,7 +24,7 @@ def values(name: str, inventory: Inventory) -> tuple[list[Any], list[str]] | Non
     A missing section gives one `Missing` instead of an empty list, so that no test disappears.
     Raises ValueError if a file that the inventory names cannot be used.
     """
-    said = sections.declared().get(name)
+    said = sections.find(name)
     if said is None or not isinstance(said.said, Each):
         return None
     if words := sections.missing(inventory, name):

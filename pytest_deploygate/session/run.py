@@ -23,6 +23,7 @@ from pytest_deploygate.decision import condensed, incident_log, rules, standing,
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.files import bounded, sha256, write_whole
 from pytest_deploygate.journal import JournalError, Writer, utcnow
+from pytest_deploygate.judging.spending import KIND as SPENT
 from pytest_deploygate.model import Decision, Outcome
 from pytest_deploygate.report import from_journal, results
 from pytest_deploygate.report.record import Record
@@ -38,10 +39,11 @@ from pytest_deploygate.session import (
     kept,
     outcome,
     own_clock,
+    spending,
     taking_part,
 )
 from pytest_deploygate.session.bound import BoundTest
-from pytest_deploygate.session.settings import Settings
+from pytest_deploygate.session.settings import STOP, Settings
 from pytest_deploygate.signoff import aside
 
 
@@ -136,6 +138,8 @@ class Run:
     def finish(self, *, interrupted: bool) -> Record:
         """Decide from the journal, journal the decision, and write the out folder's files."""
         self._know_from_workers()
+        if ledger := spending.taken(self.settings.out, self.id):
+            self._append(SPENT, {"run": self.id, **ledger})
         for finding in closing.findings(self.settings, self._writer.entries, self.id):
             body = {"run": self.id, "test": finding.test, "findings": [journal.finding_to_json(finding)]}
             self._append("test", body)
@@ -372,6 +376,9 @@ def _move_aside(folder: Path) -> Path | None:
     try:
         with journal.locked(folder):
             folder.rename(aside)
+        if (aside / STOP).exists():  # a stop holds until a person removes it
+            folder.mkdir()
+            (aside / STOP).rename(folder / STOP)
     except OSError as error:
         raise JournalError(f"{folder} cannot be moved aside: {error.strerror}") from None
     return aside

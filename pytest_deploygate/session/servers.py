@@ -7,7 +7,7 @@ A module that sets `testinfra_hosts` keeps its hosts.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
@@ -35,12 +35,11 @@ def _testinfra_host(request: pytest.FixtureRequest) -> Any:
     """Connect to one server; raises CannotTell if that is not possible."""
     if not isinstance(request.param, Host):
         return request.param  # of a module with `testinfra_hosts`
-    from pytest_deploygate.clients.host.shell import machine  # noqa: PLC0415 (only tests with `host` need testinfra)
+    from pytest_deploygate.clients.host.machine import machine  # noqa: PLC0415 (only tests with `host` need testinfra)
 
     server, hosts = request.param, _section(request.config)
-    password = f"{server.run_as_password.reveal()}\n".encode() if server.run_as_password else b""
     limit_s = hosts.timeout.total_seconds() if hosts else 0.0
-    return machine(server.connection, limit_s, server.run_as, password)
+    return machine(server.connection, limit_s, server.run_as, server.run_as_password)
 
 
 @pytest.fixture(scope="module")
@@ -101,22 +100,41 @@ def _chosen(metafunc: pytest.Metafunc, hosts: Hosts) -> list[Host]:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a test ran on one server: each command with its exit code, and the number of them."""
+    """What a test ran on one server: each command with its exit code, and why results say nothing of the server."""
 
     server: str
     commands: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def judge(measurement: Ran, _criterion: str) -> Judgement:
-    """Pass: it is asked only about a test whose assertions held, after at least one command."""
+    """Judge a test whose assertions held, after at least one command: what a command could not say is not known."""
     number = len(measurement.commands)
+    readings = (Reading("commands", number),)
+    if measurement.doubts:
+        more = f"; and {len(measurement.doubts) - 1} more like it" if len(measurement.doubts) > 1 else ""
+        words = f"{measurement.server}: all assertions hold, but {measurement.doubts[0]}{more}"
+        return Judgement(Verdict.INCONCLUSIVE, words, readings)
     words = f"{number} command{'s' if number > 1 else ''} on {measurement.server}, and all assertions hold"
-    return Judgement(Verdict.PASS, words, (Reading("commands", number),))
+    return Judgement(Verdict.PASS, words, readings)
+
+
+def _ran(server: str, told: Sequence[Any]) -> Ran:
+    """Return what was run, from `clients.host.machine.Asked`."""
+    doubts = [f"`{each.command}`: {each.doubt}" for each in told if each.doubt]
+    doubts += [
+        f"`{each.command}`: {each.ended}, and the test did not look at that"
+        for each in told
+        if each.failed and not each.looked_at and not each.doubt
+    ]
+    if not doubts and not any(each.looked_at for each in told):
+        doubts = ["the test looked at the result of none of its commands: assert something of them"]
+    return Ran(server, tuple(f"{each.command}: {each.ended}" for each in told), tuple(doubts))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    """Record a pass of a bound test that has only assertions, as testinfra's tests do, if it asked its server anything.
+    """Record what a bound test says that has only assertions, as testinfra's tests do, if it asked its server anything.
 
     One that ran no command proves nothing about its item, like any test without a finding.
     """
@@ -128,5 +146,5 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     told.clear()
     yield
     if told and not gate.findings:
-        gate.judge(judge, Ran(server.name, tuple(told)), "the test's assertions")
+        gate.judge(judge, _ran(server.name, told), "the test's assertions")
     return None

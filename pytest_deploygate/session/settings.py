@@ -16,6 +16,9 @@ from pytest_deploygate.checklist import comparison
 from pytest_deploygate.checklist import parser as checklist_parser
 from pytest_deploygate.checklist.parser import Checklist, ChecklistError
 from pytest_deploygate.checklist.records import RecordsError
+from pytest_deploygate.checks.blast_radius.section import BlastRadius
+from pytest_deploygate.clients import stopping
+from pytest_deploygate.inventory import sections
 from pytest_deploygate.inventory import weakening as inventory_weakening
 from pytest_deploygate.inventory.loader import InventoryError, Loaded, load
 from pytest_deploygate.inventory.models import Inventory
@@ -34,6 +37,7 @@ from pytest_deploygate.session.records import Records
 #: Why a run knows no commit.
 NO_TREE = "the folder is not in a git work tree, so records were not compared with a commit"
 OUT = "deploygate-out"
+STOP = stopping.NAME
 #: How many of the items that a checklist does without a run's header names; report and `deploygate plan` name all.
 _NAMED = 3
 _CHANGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -91,6 +95,11 @@ class Settings:
     def inventory(self) -> Inventory:
         """The inventory itself."""
         return self.loaded.inventory
+
+    @property
+    def stop_file(self) -> Path:
+        """The file that ends every probe of the change's runs."""
+        return self.out / STOP
 
     @property
     def chained(self) -> bool:
@@ -265,6 +274,13 @@ def _check(settings: Settings) -> None:
     for entry in settings.inventory.not_applicable:
         if problem := settings.asking.not_an_item(entry.item, known):
             raise pytest.UsageError(f"{settings.loaded.file}: not_applicable: {problem}")
+    budgets = sections.value(settings.inventory, "blast_radius")
+    for budget in budgets.items if isinstance(budgets, BlastRadius) else ():
+        if not settings.asking.knows(budget.item):
+            raise pytest.UsageError(
+                f"{settings.loaded.file}: blast_radius.items: no item {budget.item!r} in the checklist"
+                f"{nearest(budget.item, known)}"
+            )
     phases = [phase.id for phase in settings.checklist.phases]
     start = settings.inventory.policy.rollback_from
     if "rollback_from" in settings.inventory.policy.model_fields_set and start not in phases:

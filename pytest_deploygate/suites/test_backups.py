@@ -20,9 +20,9 @@ def test_wal_is_archived(gate, postgres, backups):
 
 
 @pytest.mark.item("db.restore")
-def test_newest_backup_restores(gate, postgres, backups):
+def test_newest_backup_restores(gate, postgres, backups, budget):
     """The newest backup, restored and recovered to a marker written just before, equals its source."""
-    gate.judge(judge.judge_restore, probe.restore_drill(postgres, backups), backups.criteria)
+    gate.judge(judge.judge_restore, probe.restore_drill(postgres, backups, budget), backups.criteria)
 
 
 @pytest.mark.item("infra.disaster-recovery")
@@ -39,9 +39,9 @@ def test_final_backup(gate, backups):
 
 
 @pytest.mark.item("phase1.backup")
-def test_small_backup_completes(gate, backups):
+def test_small_backup_completes(gate, backups, budget):
     """A small backup, taken now, completes and is in the repository."""
-    gate.judge(judge.judge_trial, probe.take_backup(backups), backups.criteria, target="small backup")
+    gate.judge(judge.judge_trial, probe.take_backup(backups, budget), backups.criteria, target="small backup")
 
 
 @pytest.mark.item("after.backup")

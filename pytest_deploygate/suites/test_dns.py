@@ -32,20 +32,20 @@ def test_name(gate, dns, dns_name, dns_observations):
 
 @pytest.mark.item("infra.dns-failover")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
-def test_dns_failover(gate, dns, dns_name, inventory, allow_disruptive):
+def test_dns_failover(gate, dns, dns_name, inventory, allow_disruptive, budget):
     """A drill, run now if allowed, else on record, made the name point to the standby in time."""
     target = f"failover of {dns_name.name}"
     if dns_name.standby is None:
         gate.judge(judge.judge_without_standby, dns_name, dns, target=target)
         return
     now = allow_disruptive and dns_name.failover
-    drilled = probe.failover_drill(dns, dns_name, inventory.name) if now else None
+    drilled = probe.failover_drill(dns, dns_name, inventory.name, budget) if now else None
     found = probe.failover_evidence(dns, dns_name, drilled, inventory.name)
     gate.judge(judge.judge_failover, found, dns_name.failover, target=target)
 
 
 @pytest.mark.item("golive.dns")
-def test_switched(gate, dns, cutover, dns_observations, show_propagation):
+def test_switched(gate, dns, cutover, dns_observations, show_propagation, budget):
     """Every server and resolver returns the new answer within the deadline; the old TTL has expired."""
-    found = probe.watch(dns, cutover, dns_observations, show_propagation)
+    found = probe.watch(dns, cutover, dns_observations, show_propagation, budget)
     gate.judge(judge.judge_cutover, found, cutover)

@@ -8,6 +8,6 @@ from pytest_deploygate.checks.firewall import judge, probe
 
 
 @pytest.mark.item("sec.firewall")
-def test_firewall(gate, firewall, inventory_hosts):
+def test_firewall(gate, firewall, inventory_hosts, budget):
     """From each vantage point, what must be open is open and what must be closed is closed; hosts listen and filter as declared."""
-    gate.judge(judge.judge, probe.network(firewall, inventory_hosts), firewall)
+    gate.judge(judge.judge, probe.network(firewall, inventory_hosts, budget), firewall)

@@ -11,10 +11,10 @@ ITEMS = {0.5: "crit.p50", 0.99: "crit.p99"}
 
 @pytest.mark.item("crit.p50", "crit.p99")
 @pytest.mark.alone
-def test_response_times(gate, load, inventory):
+def test_response_times(gate, load, inventory, budget):
     """Open-loop load at the declared peak: p50 and p99 of each endpoint, and of all together, are under their limits."""
     if load.sends:
-        run = probe.send(load, inventory.name, look=judge.look(load))
+        run = probe.send(load, inventory.name, look=judge.look(load), budget=budget)
         for criterion in judge.latency_criteria(run, load):
             found, item = run.only(criterion.endpoint), ITEMS[criterion.quantile]
             gate.judge(judge.judge_latency, found, criterion, target=criterion.endpoint, item=item)

@@ -14,7 +14,7 @@ def test_migrations_are_at_the_head(gate, postgres, migrations):
 
 
 @pytest.mark.item("guard.migration-lint")
-def test_migrations_do_no_harm(gate, postgres, migration_lint, migration_tool):
+def test_migrations_do_no_harm(gate, postgres, migration_lint, migration_tool, budget):
     """No migration would rewrite, scan or lock a large table, or wait indefinitely for its lock."""
-    found = probe.pending_migrations(postgres, migration_lint, migration_tool)
+    found = probe.pending_migrations(postgres, migration_lint, migration_tool, budget)
     gate.judge(judge.judge_lint, found, migration_lint)

@@ -38,8 +38,8 @@ def test_maintenance_page(gate, pages, maintenance):
 
 @pytest.mark.item("day.maintenance-page")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
-def test_maintenance_drill(gate, pages, maintenance, inventory, allow_disruptive):
+def test_maintenance_drill(gate, pages, maintenance, inventory, allow_disruptive, budget):
     """A drill, run now if allowed, else on record, saw this page with the application down."""
-    drilled = probe.drill(pages, inventory.name) if allow_disruptive and maintenance.drill else None
+    drilled = probe.drill(pages, inventory.name, budget) if allow_disruptive and maintenance.drill else None
     found = probe.maintenance(maintenance, pages, drilled, inventory.name)
     gate.judge(judge.judge_drill, found, maintenance, target="drill")

@@ -21,7 +21,11 @@ def test_pooler_works(gate, postgres, pooler):
 
 @pytest.mark.item("db.pooling")
 @pytest.mark.disruptive(otherwise="run where the inventory opts in, else judge the pressure test on record")
-def test_more_clients_than_the_server_takes(gate, postgres, pooling, pooler, inventory, allow_disruptive):
+def test_more_clients_than_the_server_takes(
+    gate, postgres, pooling, pooler, inventory, allow_disruptive, budget
+):
     """More clients than the server accepts all get answers, over no more server connections than the pool has."""
-    found = probe.under_pressure(postgres, pooling, pooler, inventory.name, allowed=allow_disruptive)
+    found = probe.under_pressure(
+        postgres, pooling, pooler, inventory.name, allowed=allow_disruptive, budget=budget
+    )
     gate.judge(judge.judge_pressure, found, pooling.pressure, target=f"{pooler.name} under pressure")

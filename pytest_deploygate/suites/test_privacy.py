@@ -40,6 +40,6 @@ def test_records_cannot_be_changed(gate, postgres, audit_trail):
 
 
 @pytest.mark.item("comp.erasure")
-def test_a_person_can_be_erased(gate, postgres, erasure):
+def test_a_person_can_be_erased(gate, postgres, erasure, budget):
     """A synthetic person is found everywhere before the erasure, and afterwards only where it is allowed."""
-    gate.judge(judge.judge_erasure, probe.erase_person(postgres, erasure), erasure)
+    gate.judge(judge.judge_erasure, probe.erase_person(postgres, erasure, budget), erasure)

@@ -25,12 +25,12 @@ def test_replica_streams(gate, postgres, replication, replica):
 
 
 @pytest.mark.item("phase2.replication")
-def test_acknowledged_writes_arrive(gate, postgres, replication, replica):
+def test_acknowledged_writes_arrive(gate, postgres, replication, replica, budget):
     """Under write load the replica keeps up, and has every acknowledged row afterwards."""
     patience_s = replication.max_lag_time.total_seconds()
     gate.judge(
         judge.judge_write_load,
-        probe.under_write_load(postgres, replica, replication.load, patience_s),
+        probe.under_write_load(postgres, replica, replication.load, patience_s, budget),
         replication,
         target=f"{replica.name} under load",
     )
@@ -38,12 +38,12 @@ def test_acknowledged_writes_arrive(gate, postgres, replication, replica):
 
 @pytest.mark.item("phase2.replication")
 @pytest.mark.disruptive(otherwise="judge the drill on record")
-def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive):
+def test_failover_drill(gate, postgres, replication, inventory, allow_disruptive, budget):
     """A drill, run now if allowed, else on record, lost no acknowledged write and was fast enough."""
     failover = replication.failover
     drilled = None
     if allow_disruptive:
-        drilled = probe.failover_drill(postgres, failover, replication.load, inventory.name)
+        drilled = probe.failover_drill(postgres, failover, replication.load, inventory.name, budget)
     gate.judge(
         judge.judge_failover,
         probe.failover_evidence(postgres, failover, drilled, inventory.name),

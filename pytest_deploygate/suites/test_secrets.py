@@ -8,9 +8,9 @@ from pytest_deploygate.checks.secrets import judge, probe
 
 
 @pytest.mark.item("sec.secrets")
-def test_servers_show_no_secret(gate, hosts, secrets):
+def test_servers_show_no_secret(gate, hosts, secrets, budget):
     """No secret stands in arguments, world-readable files, logs or names of files; keys have their modes and owners."""
-    gate.judge(judge.judge, probe.look(hosts, secrets), secrets, target="servers")
+    gate.judge(judge.judge, probe.look(hosts, secrets, budget), secrets, target="servers")
 
 
 @pytest.mark.item("sec.secrets")

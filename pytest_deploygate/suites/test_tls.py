@@ -20,12 +20,15 @@ def test_certificates(gate, edge, endpoint):
 
 
 @pytest.mark.item("sec.tls")
-def test_tls(gate, edge, endpoint):
+def test_tls(gate, edge, endpoint, budget):
     """The endpoint accepts nothing outside its Mozilla profile, and HTTP redirects to HTTPS for good (HSTS)."""
     profile = section.profile(endpoint.profile or edge.tls.profile)
     expected = judge.ExpectedProtocols(endpoint, profile, edge.certificates(endpoint))
     gate.judge_confirmed(
-        judge.judge_protocols, edge.offers(endpoint), lambda: edge.offers_now(endpoint), expected
+        judge.judge_protocols,
+        edge.offers(endpoint, budget),
+        lambda: edge.offers_now(endpoint, budget),
+        expected,
     )
 
 

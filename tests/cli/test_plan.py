@@ -41,6 +41,19 @@ def plan(*words):
     return done.exit_code, done.output
 
 
+def test_where_pytest_may_not_start_it_is_said(planned, tmp_path, monkeypatch):
+    beside = tmp_path / "beside"
+    (beside / "pytest_ansible").mkdir(parents=True)
+    (beside / "pytest_ansible" / "__init__.py").touch()
+    said = "add `-p deploygate` to addopts"
+    assert said not in " ".join(plan()[1].split())
+    monkeypatch.syspath_prepend(beside)
+    assert said in " ".join(plan()[1].split())
+    for words in ("-p deploygate", "-pdeploygate", "-p no:pytest-ansible"):
+        (planned / "pytest.ini").write_text(f"[pytest]\ntestpaths = suites\naddopts = {words}\n")
+        assert said not in " ".join(plan()[1].split()), words
+
+
 def items(*words):
     code, text = plan("--json", *words)
     assert code == 0, text
@@ -97,7 +110,7 @@ def test_an_item_is_a_line_and_what_several_lack_is_listed_once(planned):
     assert code == 0
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
-    assert len(lines) < 300
+    assert len(lines) < 400
     assert text.count("the inventory has no backup;") == 1
     number = next(line.split()[0] for line in lines if "the inventory has no backup;" in line)
     assert any(line.startswith("day.final-backup ") and f"! {number}" in line for line in lines)

@@ -18,12 +18,14 @@ BY_HAND = ("## What it does not see", "## Traps", "## Example")
 
 
 def _script() -> ModuleType:
+    sys.path.insert(0, str(DOCS))  # as for a script that is run
     spec = importlib.util.spec_from_file_location("docs_build", DOCS / "build.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
+    sys.path.remove(str(DOCS))
     return module
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_deploygate.checklist import parser
+from pytest_deploygate.cli.shared import lab_way_back
 from pytest_deploygate.fields.sources.lab import STATE_FILE
 from pytest_deploygate.lab import client, cluster, drilling, faults, schedule, sql
 from pytest_deploygate.lab.faults import pooling
-from pytest_deploygate.lab.services import dns, edge, pooler
+from pytest_deploygate.lab.services import cdn, dns, edge, front, pooler
 from pytest_deploygate.lab.state import Lab
+from pytest_deploygate.lab.way_back import INVENTORY, guards
 from pytest_deploygate.model import Verdict, worst
 from pytest_deploygate.session import shipped
 
@@ -31,19 +36,85 @@ CHECKLIST = parser.load(shipped.checklist())
 TIMED = {"crit.p50", "crit.p99"}
 #: Items that another inventory than the lab's own measures: on the lab's own they need not pass.
 ELSEWHERE = {item for fault in ALL.values() if fault.inventory != "lab" for item in fault.items}
-#: What a drill measures: a restore, and pressure on the pooler. The runs of other faults rely on the healthy run's record.
-DRILLED = {"db.restore", "db.pooling"}
+#: What a drill measures: a restore, what restores leave, pressure on the pooler, bursts, and a backend that turns bad. The
+#: runs of other faults rely on the healthy run's record.
+DRILLED = {"db.restore", "db.pooling", "guard.blast-radius", "sec.ddos", "infra.load-balancer"}
+#: Items whose servers nothing else in the lab uses, and their sections: the faults of other items leave them out.
+APART = {"infra.cdn": "cdn", "infra.load-balancer": "load_balancer", "sec.waf": "waf", "sec.ddos": "ddos"}
+#: The inventory of what watches the platform. Its servers run in a lab with their profile only.
+WATCHED = "lab-monitoring"
+#: The inventory of the platform as its users meet it, which runs in a lab with its profile only.
+USED = "lab-application"
+#: The inventory of the migration of data, in a lab with its profile.
+MIGRATED = "lab-migration"
+#: Items of these inventories that take more than a second, as they send load, events or alerts, watch for a while, or visit
+#: pages. The runs about other items leave them out, except with `bin/test --long`.
+LONG = {
+    "golive.performance",
+    "phase1.alert-routing",
+    "phase3.pipeline",
+    "phase3.alerts",
+    "phase3.containers",
+    "phase3.services",
+    "crit.alerts",
+    "crit.dashboards",
+    "crit.features",
+    "crit.login",
+    "crit.realtime",
+    "crit.reports",
+    "golive.logins",
+    "day.dashboards",
+    "after.workflows",
+    "comp.gdpr",
+    "guard.one-scheduler",
+}
 PHASE2 = {item.id for item in CHECKLIST.items if item.phase == "phase2"}
 
 
-def of_phase2(fault: faults.Fault) -> bool:
-    """Whether a fault breaks an item of phase 2; these have their own module, and so their own lab."""
-    return bool(PHASE2 & set(fault.items))
+def part_of(fault: faults.Fault) -> str:
+    """The module that tests a fault; each module has its own lab, so that they can run side by side."""
+    if fault.inventory == WATCHED:
+        return "monitoring"
+    if fault.inventory == USED:
+        return "application"
+    if fault.inventory == MIGRATED:
+        return "migration"
+    if PHASE2 & set(fault.items):
+        return "phase2"
+    areas = {item.partition(".")[0] for item in fault.items}
+    return "security" if "sec" in areas else "infrastructure" if "infra" in areas else "others"
+
+
+def of_part(part: str) -> list[object]:
+    """The parameters of a test for each fault of a module."""
+    return named(fault for fault in ALL.values() if part_of(fault) == part)
 
 
 def named(some: Iterable[faults.Fault]) -> list[object]:
     """The parameters of a test for each of some faults."""
-    return [pytest.param(f, id=f.name, marks=[pytest.mark.quiet] if needs_quiet(f) else []) for f in some]
+    return [pytest.param(f, id=f.name, marks=list(_marks(f))) for f in some]
+
+
+def _marks(fault: faults.Fault) -> Iterator[pytest.MarkDecorator]:
+    if needs_quiet(fault):
+        yield pytest.mark.quiet
+    elif fault.name not in each_time():
+        yield pytest.mark.long
+
+
+@cache
+def each_time() -> frozenset[str]:
+    """The faults that are tried each time: the first of each item, and the first that turns a bound test red.
+
+    A run takes seconds, and there are hundreds of faults: `bin/test --long` tries the others.
+    """
+    chosen, seen = set(), set()
+    for fault in ALL.values():
+        shown = {*fault.items, *turned_red_by(fault)}
+        if not needs_quiet(fault) and not shown <= seen:
+            chosen.add(fault.name)
+            seen |= shown
+    return frozenset(chosen)
 
 
 def bound_to(item: str) -> list[str]:
@@ -69,7 +140,7 @@ def not_good(items: Mapping[str, Mapping[str, Any]]) -> set[str]:
 
 def needs_quiet(fault: faults.Fault) -> bool:
     """Whether a gate run about this fault measures response times."""
-    return bool(TIMED & set(fault.items)) or "criteria" in scope_of(fault)
+    return bool(TIMED & set(fault.items)) or (fault.inventory == "lab" and "criteria" in scope_of(fault))
 
 
 def scope_of(fault: faults.Fault) -> str:
@@ -80,10 +151,15 @@ def scope_of(fault: faults.Fault) -> str:
 
 def inventory_of(fault: faults.Fault) -> tuple[str, ...]:
     """The options that select what a fault's run measures; none for the lab's own inventory."""
-    if fault.inventory == "lab":
-        return ()
-    theirs = sorted({i for other in ALL.values() if other.inventory == fault.inventory for i in other.items})
-    return (f"--inventory={fault.inventory}", f"--items={','.join(theirs)}")
+    return () if fault.inventory == "lab" else all_of(fault.inventory)[1]
+
+
+def all_of(inventory: str, without: AbstractSet[str] = frozenset()) -> tuple[str, tuple[str, ...]]:
+    """The scope and the options of a run over all items that an inventory's faults change, or without some of them."""
+    theirs = {i for fault in ALL.values() if fault.inventory == inventory for i in fault.items} - without
+    phases = {item.phase for item in CHECKLIST.items if item.id in theirs}
+    scope = " or ".join(phase.id for phase in CHECKLIST.phases if phase.id in phases)
+    return scope, (f"--inventory={inventory}", f"--items={','.join(sorted(theirs))}")
 
 
 def machine_half(item: dict[str, object]) -> str:
@@ -93,9 +169,9 @@ def machine_half(item: dict[str, object]) -> str:
     return str(worst(Verdict(t["verdict"]) for t in item["targets"] if t["target"] != "attestation"))
 
 
-def everything(*, phase2: bool, quiet: bool) -> str:
+def everything(part: str, *, quiet: bool = False) -> str:
     """All scopes in which the faults of one module are looked for on the lab's own inventory."""
-    alike = (f for f in ALL.values() if (of_phase2(f), needs_quiet(f)) == (phase2, quiet))
+    alike = (f for f in ALL.values() if (part_of(f), needs_quiet(f)) == (part, quiet))
     return " or ".join(
         f"({scope})" for scope in dict.fromkeys(scope_of(f) for f in alike if not inventory_of(f))
     )
@@ -103,16 +179,37 @@ def everything(*, phase2: bool, quiet: bool) -> str:
 
 def run_of(fault: faults.Fault) -> tuple[str, tuple[str, ...]]:
     """The scope and the options of the healthy run that a fault's run is compared with; there are few, as each takes long."""
-    if options := inventory_of(fault):
-        return " or ".join(phase.id for phase in CHECKLIST.phases if phase.id != "preflight"), options
-    return everything(phase2=of_phase2(fault), quiet=needs_quiet(fault)), ()
+    if inventory_of(fault):
+        return all_of(fault.inventory)
+    return everything(part_of(fault), quiet=needs_quiet(fault)), ()
+
+
+def when_healthy(lab: Lab, run_gate: Callable) -> Callable[[str, tuple[str, ...]], dict[str, str]]:
+    """Return a function for the verdicts of the lab when nothing is broken: what a test is bound to passes."""
+    known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def verdicts(scope: str, options: tuple[str, ...]) -> dict[str, str]:
+        if (key := (scope, *options)) not in known:
+            if "criteria" in scope and front.FRONT in lab.ports:
+                front.wait_watched(lab)
+            if f"--inventory={INVENTORY}" in options and not guards(lab)["cutover"].exists():
+                assert lab_way_back.rehearse(lab, ROOT) == ""
+            _, items = run_gate(scope, *options)
+            mine = BOUND if options else BOUND - ELSEWHERE
+            measured = {i: (machine_half(v), v["reason"]) for i, v in items.items() if i in mine}
+            assert {verdict for verdict, _ in measured.values()} == {"pass"}, measured
+            known[key] = {item_id: item["verdict"] for item_id, item in items.items()}
+        return known[key]
+
+    return verdicts
 
 
 @contextlib.contextmanager
 def records_kept(lab: Lab) -> Iterator[None]:
     """Put back the records of drills that a broken lab overwrites: other faults' runs rely on those of the healthy one."""
     values = json.loads((lab.folder / STATE_FILE).read_text())["values"]
-    files = [Path(values[name]) for name in ("backup.record", "pooling.record")]
+    names = ("backup.record", "pooling.record", "limiter.record", "balancer.record")
+    files = [Path(values[name]) for name in names if name in values]
     kept = {file: file.read_bytes() for file in files if file.is_file()}
     try:
         yield
@@ -130,13 +227,19 @@ def changes_exactly_what_it_declares(
     whole, options = run_of(fault)
     before = healthy(whole, options)
     scope = whole if options else scope_of(fault)
+    if options:
+        left_out = set() if os.environ.get("DEPLOYGATE_LONG") else LONG - set(fault.items)
+        _, options = all_of(fault.inventory, without=left_out)
     faults.put_in(lab, fault)
     try:
         if DRILLED & set(fault.items):
             with records_kept(lab):
                 code, items = run_gate(scope, *options, inventory="drilled")
         else:
-            code, items = run_gate(scope, *options, inventory="on-record")
+            inventory = "apart" if APART.keys() & set(fault.items) else "on-record"
+            code, items = run_gate(scope, *options, inventory=inventory)
+            if inventory == "on-record":
+                items = {i: item for i, item in items.items() if i not in APART}
     finally:
         faults.heal(lab)
     fault.heals(lab)  # healing again does no harm
@@ -162,6 +265,13 @@ class Harmless:
     change: faults.Change
     undo: faults.Change
     needs: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> str:
+        """The module that tests it."""
+        return {"phase2": "phase2", "preflight and infrastructure": "infrastructure"}.get(
+            self.scope, "others"
+        )
 
 
 def _drill_name(lab: Lab) -> None:
@@ -205,6 +315,9 @@ HARMLESS = (
         edge.switched,
         (dns.CONTROLLER, edge.NAME),
     ),
+    Harmless(
+        "caches that were just emptied", "preflight and infrastructure", cdn.change, cdn.where, (cdn.NAME,)
+    ),
     Harmless("drill of the page, once more", "morning", _drill_page, edge.switched, (edge.NAME,)),
     Harmless(
         "pooler with another size",
@@ -216,16 +329,16 @@ HARMLESS = (
 )
 
 
-def harmless(*, phase2: bool) -> list[object]:
+def harmless(part: str) -> list[object]:
     """The parameters of a test of what is harmless, for one module."""
-    return [pytest.param(one, id=one.name) for one in HARMLESS if (one.scope == "phase2") is phase2]
+    return [pytest.param(one, id=one.name) for one in HARMLESS if one.part == part]
 
 
 def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
     """Change, run, undo, compare."""
     if lacking := [server for server in one.needs if server not in lab.ports]:
         pytest.skip(f"this lab does without {', '.join(lacking)}")
-    before = healthy(everything(phase2=one.scope == "phase2", quiet=False), ())
+    before = healthy(everything(one.part), ())
     try:
         one.change(lab)
         _, items = run_gate(one.scope)
@@ -234,12 +347,14 @@ def changes_nothing(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callab
     assert {i: v["reason"] for i, v in items.items() if v["verdict"] != before[i]} == {}
 
 
-def is_as_before(scope: str, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+def is_as_before(
+    scope: str, lab: Lab, healthy: Callable, run_gate: Callable, options: tuple[str, ...] = ()
+) -> None:
     """Healing, and healing twice, left nothing behind: the same verdicts as before the first fault."""
     assert cluster.ailments(lab) == []
     assert all(f"#off# {when}" not in lab.crontab.read_text() for when in schedule.JOBS.values())
     assert sql.value(lab, "SELECT count(*) FROM pg_index WHERE NOT indisvalid") == 0
-    before = healthy(scope, ())
-    _, items = run_gate(scope)
+    before = healthy(scope, options)
+    _, items = run_gate(scope, *options)
     changed = {i: item["reason"] for i, item in items.items() if item["verdict"] != before[i]}
     assert changed == {}

@@ -10,12 +10,9 @@ import forked
 import pytest
 from shared_lab import shared_lab
 
-from faults.breaking import BOUND, ELSEWHERE, ROOT, machine_half
-from pytest_deploygate.cli.shared import lab_way_back as rehearsal_back
+from faults.breaking import APART, ROOT, when_healthy
 from pytest_deploygate.fields.sources.lab import INVENTORIES as LAB_INVENTORIES
-from pytest_deploygate.lab.services import front
 from pytest_deploygate.lab.state import Lab
-from pytest_deploygate.lab.way_back import guards
 
 Verdicts = dict[str, dict[str, object]]
 
@@ -27,11 +24,12 @@ def lab(lab_place: Path) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="package")
-def inventories(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def inventories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lab's own inventory with a shorter write load, `drilled.yml`; what is judged stays the same.
 
-    And `on-record.yml`, which relies on the last restore and the last pressure on the pooler: together they take longer
-    than everything else that is measured before the day.
+    And `apart.yml`, which relies on the last restore, pressure on the pooler, bursts and drill of a balancer: together they
+    take longer than everything else that is measured before the day. And `on-record.yml`, the same without the items whose
+    servers nothing else uses.
     """
     folder = tmp_path_factory.mktemp("inventory")
     text = (LAB_INVENTORIES / "lab.yml").read_text()
@@ -39,9 +37,24 @@ def inventories(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = _changed(text, "snapshot: lab.tables.json", f"snapshot: {LAB_INVENTORIES}/lab.tables.json")
     (folder / "drilled.yml").write_text(text)
     text = _changed(text, "      opt_in: lab\n      record: lab:pooling", "      record: lab:pooling")
+    text = _changed(text, "  opt_in: lab\n  record: lab:limiter", "  record: lab:limiter")
+    balanced = "        record: lab:balancer.record"
+    text = _changed(text, f"        opt_in: lab\n{balanced}", balanced)
     text, _, rest = text.partition("  scratch:\n")
-    (folder / "on-record.yml").write_text(text + rest[rest.index("audit_trail:") :])
+    text += rest[rest.index("audit_trail:") :]
+    (folder / "apart.yml").write_text(text)
+    for section in APART.values():
+        text = _without(text, section)
+    (folder / "on-record.yml").write_text(text)
     return folder
+
+
+def _without(text: str, section: str) -> str:
+    before, _, rest = text.partition(f"\n{section}:\n")
+    lines = rest.splitlines(keepends=True)
+    end = next((n for n, line in enumerate(lines) if line[:1] not in " #\n"), len(lines))
+    assert lines, section
+    return before + "\n" + "".join(lines[end:])
 
 
 def _changed(text: str, old: str, new: str) -> str:
@@ -68,6 +81,7 @@ def run_gate(
             ],
             cwd=ROOT,
             env={**os.environ, "NO_COLOR": "1"},
+            timeout=280,
         )
         verdicts = out / "verdicts.json"
         assert verdicts.is_file(), done.stdout + done.stderr
@@ -80,20 +94,5 @@ def run_gate(
 
 @pytest.fixture(scope="package")
 def healthy(lab: Lab, run_gate: Callable) -> Callable[..., dict[str, str]]:
-    """The verdicts of the lab when nothing is broken: what a test is bound to passes."""
-    known: dict[tuple[str, ...], dict[str, str]] = {}
-
-    def verdicts(scope: str, options: tuple[str, ...]) -> dict[str, str]:
-        if (key := (scope, *options)) not in known:
-            if "criteria" in scope and front.FRONT in lab.ports:
-                front.wait_watched(lab)
-            if options and not guards(lab)["cutover"].exists():
-                assert rehearsal_back.rehearse(lab, ROOT) == ""
-            _, items = run_gate(scope, *options)
-            mine = BOUND if options else BOUND - ELSEWHERE
-            measured = {i: (machine_half(v), v["reason"]) for i, v in items.items() if i in mine}
-            assert {verdict for verdict, _ in measured.values()} == {"pass"}, measured
-            known[key] = {item_id: item["verdict"] for item_id, item in items.items()}
-        return known[key]
-
-    return verdicts
+    """The verdicts of the lab when nothing is broken."""
+    return when_healthy(lab, run_gate)

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from faults.breaking import ALL, BOUND, BOUND_TESTS, PHASE2, bound_to, not_good, turned_red_by
+from faults.breaking import (
+    ALL,
+    BOUND,
+    BOUND_TESTS,
+    PHASE2,
+    bound_to,
+    each_time,
+    needs_quiet,
+    not_good,
+    turned_red_by,
+)
 from pytest_deploygate.lab.faults import Fault
+from pytest_deploygate.session import shipped
 
 
 def test_every_bound_test_is_turned_red_by_a_fault() -> None:
     """A test that was never seen red may be one that cannot fail."""
     named = {test for fault in ALL.values() for test in turned_red_by(fault)}
     assert named >= BOUND_TESTS.keys(), f"no fault turns these red: {sorted(BOUND_TESTS.keys() - named)}"
+
+
+def test_functions_of_the_suites_have_names_of_their_own() -> None:
+    """Faults name them without their file."""
+    names = [function.test.rpartition("::")[2] for function in shipped.functions()]
+    assert sorted(names) == sorted(BOUND_TESTS)
 
 
 def test_every_bound_item_has_a_fault() -> None:
@@ -23,6 +40,14 @@ def test_every_bound_item_has_a_fault() -> None:
 def test_every_item_of_phase_2_has_two_faults() -> None:
     faulted = [item for fault in ALL.values() for item in fault.items]
     assert {item: faulted.count(item) >= 2 for item in PHASE2} == dict.fromkeys(PHASE2, True)
+
+
+def test_every_bound_test_is_turned_red_each_time() -> None:
+    """By a fault that `bin/test` tries, or by one that needs a quiet machine."""
+    tried = [fault for fault in ALL.values() if fault.name in each_time() or needs_quiet(fault)]
+    red = {test for fault in tried for test in turned_red_by(fault)}
+    assert red >= {test for fault in ALL.values() for test in turned_red_by(fault)}
+    assert {item for fault in tried for item in fault.items} >= BOUND
 
 
 @pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.name) for fault in ALL.values()])

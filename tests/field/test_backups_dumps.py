@@ -14,7 +14,7 @@ from places import server_folder
 from scratch_cluster import Scratch
 
 from pytest_deploygate.checks.backups import judge
-from pytest_deploygate.checks.backups.probe import drill
+from pytest_deploygate.checks.backups.probe import contents, drill
 from pytest_deploygate.checks.backups.probe.seen import Backups, verified
 from pytest_deploygate.checks.backups.section import Backup
 from pytest_deploygate.clients.postgres.cluster import Cluster
@@ -146,6 +146,59 @@ def test_indexes_constraints_and_triggers_that_are_not_in_the_dump(source: Sourc
     said = source.drilled()
     assert said.verdict is Verdict.FAIL, said.reason
     assert "messages_pkey is not in the dump" in said.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "verdict", "words"),
+    [
+        ("a.tar", ["-Ft", "--section=pre-data", "--section=data"], Verdict.FAIL, "messages_pkey is not in the dump"),
+        # A plain dump has no oids, so what is not in it may have been made since.
+        ("a.sql", ["--section=pre-data", "--section=data"], Verdict.INCONCLUSIVE, "messages_pkey (not in the dump"),
+        ("a.dump", ["-Fc", "--section=pre-data", "--section=post-data"], Verdict.FAIL, "made without its rows"),
+        ("a.dump", ["-Fc", "--section=pre-data", "--section=data", "--section=post-data"], Verdict.PASS, ""),
+    ],
+)  # fmt: skip
+def test_other_parts_of_a_dump(
+    source: Source, name: str, options: list[str], verdict: Verdict, words: str
+) -> None:
+    source.dump(name, *options)
+    said = source.drilled()
+    assert said.verdict is verdict, said.reason
+    assert words in said.reason
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "CREATE TABLE odd (t int, u text)",
+        'CREATE TABLE odd ("T" int, "t.*" text)',
+        "CREATE TABLE t (t int, u text)",
+        "CREATE TABLE odd (t text[], u text)",
+    ],
+)
+def test_a_change_beside_a_column_of_any_name(source: Source, table: str) -> None:
+    """Each column is read, also beside one that is called like the alias of the statement."""
+    name = table.split()[2]
+    first = "ARRAY['1']" if "[]" in table else "1"
+    source.server.sql("db1", f"{table}; INSERT INTO {name} VALUES ({first}, 'before')")
+    try:
+        before = read_all(source)
+        again = read_all(source)
+        source.server.sql("db1", f"UPDATE {name} SET " + ("u" if " u " in table else '"t.*"') + " = 'after'")
+        after = read_all(source)
+    finally:
+        source.server.sql("db1", f"DROP TABLE {name}")
+    assert before == again
+    assert {key for key in before if before[key] != after[key]} == {f"public.{name}"}
+
+
+def read_all(source: Source) -> dict[str, object]:
+    with closing(Cluster(source.server.database(), "deploygate")) as cluster:
+        connection = cluster.connect(cluster.primary)
+        with connection:
+            connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            chosen = contents.choose(connection, "deploygate", 10**9, "deploygate_replication")
+            return dict(contents.read(connection, chosen.tables).tables)
 
 
 def test_a_table_that_was_written_since_is_compared_by_time_or_is_no_pass(source: Source) -> None:

@@ -139,6 +139,36 @@ def test_an_incremental_backup_whose_own_folder_is_gone(repo: Repo) -> None:
     assert full.verdict is Verdict.PASS, full.reason
 
 
+def test_an_older_full_backup_that_is_gone(repo: Repo) -> None:
+    """Nothing newer needs it, so the newest ones verify."""
+    oldest = min(p.name for p in repo.stored.iterdir() if p.name.endswith("F"))
+    (repo.stored / oldest).rename(repo.folder / "away")
+    try:
+        full, incremental = repo.final(repo.backups()), repo.final(repo.backups(), full=False)
+    finally:
+        (repo.folder / "away").rename(repo.stored / oldest)
+    assert full.verdict is Verdict.PASS, full.reason
+    assert incremental.verdict is Verdict.PASS, incremental.reason
+
+
+def test_a_differential_backup_whose_full_one_is_gone(repo: Repo) -> None:
+    repo.pgbackrest("--type=diff", "--start-fast", "backup")
+    newest = max(p.name for p in repo.stored.iterdir() if p.name.endswith("D"))
+    full = newest.partition("_")[0]
+    try:
+        good = repo.final(repo.backups(), full=False)
+        (repo.stored / full).rename(repo.folder / "away")
+        try:
+            gone = repo.final(repo.backups(), full=False)
+        finally:
+            (repo.folder / "away").rename(repo.stored / full)
+    finally:
+        repo.pgbackrest("expire", f"--set={newest}")
+    assert good.verdict is Verdict.PASS, good.reason
+    assert gone.verdict is Verdict.FAIL
+    assert f"{full}, which it needs: verify does not name it" in gone.reason
+
+
 def test_backups_of_another_cluster(repo: Repo) -> None:
     """A new initdb and `stanza-upgrade`: recent backups, all of the old cluster."""
     server = repo.server
@@ -218,6 +248,23 @@ def test_a_segment_that_is_empty_or_cut_off_is_missing(repo: Repo, tool: str, si
 )
 def test_sizes_of_segments(sizes: dict[str, int], there: int) -> None:
     assert len(whole(sizes)) == there
+
+
+@pytest.mark.parametrize(
+    ("states", "lacking"),
+    [
+        ([(0, "ok"), (0, "ok")], []),
+        ([(2, "no valid backups"), (0, "ok")], ["repository 1 of 2: no valid backups"]),
+        ([(0, "ok"), (0, "ok"), (3, "missing stanza data")], ["repository 3 of 3: missing stanza data"]),
+    ],
+)
+def test_each_repository_is_told(states: list[tuple[int, str]], lacking: list[str]) -> None:
+    """Shape of `info` from pgBackRest's user guide, "Multiple Repositories"."""
+    repos = [{"key": n, "status": {"code": c, "message": m}} for n, (c, m) in enumerate(states, 1)]
+    stanza = {"name": "p", "status": {"code": 4, "message": "different across repos"}, "backup": [], "db": []}
+    said = lacking_repositories(stanza | {"repo": repos})
+    assert len(said) == len(lacking)
+    assert all(words in one for words, one in zip(lacking, said, strict=True))
 
 
 def test_repositories_that_differ_are_told_one_by_one() -> None:

@@ -19,6 +19,14 @@ from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import Verdict
 
 TABLES = 1500
+#: Plain names; names as long as they may be, with blanks, quotes, signs of a shell and letters that are not ASCII; in many schemas.
+MAKE = """
+DO $$ DECLARE place text; BEGIN FOR n IN {}..{} LOOP
+  place := CASE n % 3 WHEN 0 THEN format('t%s', n) WHEN 1 THEN format('%I', 'T''"$(x) ' || n || repeat('ä', 22))
+    ELSE format('%I.%I', 'Shop ' || n % 50, 'Order ' || n) END;
+  EXECUTE format('CREATE TABLE %s AS SELECT %s AS id', place, n);
+END LOOP; END $$
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +45,12 @@ def server() -> Iterator[Scratch]:
             "autovacuum = off",
         )  # fmt: skip
         made.sql("db1", "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO gate; GRANT pg_read_all_data TO gate")
+        made.sql(
+            "db1",
+            "DO $$ BEGIN FOR n IN 0..49 LOOP EXECUTE format('CREATE SCHEMA %I', 'Shop ' || n); END LOOP; END $$",
+        )
         for begin in range(0, TABLES, 100):
-            made.sql(
-                "db1",
-                f"DO $$ BEGIN FOR n IN {begin}..{begin + 99} LOOP EXECUTE format('CREATE TABLE t%s AS SELECT %s AS id', n, n);"
-                " END LOOP; END $$",
-            )
+            made.sql("db1", MAKE.format(begin, begin + 99))
         made.run(
             "pg_basebackup", "-D", "backups/one", "-h", "127.0.0.1", "-p", str(made.ports["db1"]), "-U", "postgres", "-c", "fast"
         )  # fmt: skip

@@ -9,9 +9,11 @@ import socket
 import subprocess
 import time
 
+import dns.flags
 import dns.message
 import dns.query
 import dns.rcode
+import dns.rdatatype
 import pytest
 from dns_peer import records, serving, truncated, without_edns
 
@@ -84,6 +86,36 @@ def test_truncated_over_udp_and_whole_over_tcp():
         assert judgement.verdict is Verdict.PASS, judgement.reason
 
 
+def cut_short(asked, tcp):
+    """Some of the addresses fit, and the answer says that it is not whole."""
+    lines = (*ZONE, "app 60 A 192.0.2.10", *(() if not tcp else ("app 60 A 192.0.2.11",)))
+    made = records(*lines)(asked, tcp)
+    if not tcp:
+        made.flags |= dns.flags.TC
+    return made
+
+
+@pytest.mark.parametrize(
+    ("addresses", "verdict", "says"),
+    [(["192.0.2.10", "192.0.2.11"], Verdict.PASS, ""), (["192.0.2.10"], Verdict.FAIL, "192.0.2.11")],
+)
+def test_a_truncated_answer_with_a_part_of_the_records(addresses, verdict, says):
+    """The whole answer counts, not what happened to fit."""
+    wanted = DnsName.model_validate({"name": "app.example.test", "addresses": addresses})
+    with zone(cut_short) as settings:
+        judgement = of_name(settings, wanted)
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason
+
+
+def test_no_record_by_a_truncated_answer():
+    """Over TCP too there is none."""
+    with zone(truncated(records(*ZONE))) as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "truncated" not in judgement.reason
+
+
 def test_truncated_and_no_tcp():
     """Then nobody gets an answer from it."""
 
@@ -107,6 +139,32 @@ def test_no_edns(rcode):
         whole = of_zone(settings)
     assert whole.verdict is Verdict.PASS, whole.reason
     assert [note for note in whole.notes if "EDNS" in note]
+
+
+def test_a_server_that_ignores_edns_is_no_server_without_it():
+    """It answers, without the record of EDNS: nothing is asked twice, and nothing is noted."""
+    asked_twice = []
+
+    def answers(asked, tcp):
+        asked_twice.append(asked.edns)
+        made = records(*APP)(asked, tcp)
+        made.use_edns(False)
+        return made
+
+    with zone(answers) as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+    assert set(asked_twice) == {0}
+    assert not [note for note in judgement.notes if "EDNS" in note]
+
+
+@pytest.mark.parametrize("rcode", [dns.rcode.FORMERR, dns.rcode.NOTIMP])
+def test_no_edns_and_a_wrong_address(rcode):
+    """What it answers without EDNS is judged like any other answer."""
+    with zone(without_edns(records(*ZONE, "app 60 A 198.51.100.1"), rcode)) as settings:
+        judgement = of_name(settings)
+    assert judgement.verdict is Verdict.FAIL
+    assert "198.51.100.1" in judgement.reason
 
 
 def test_a_dead_server_is_not_one_without_edns():
@@ -274,6 +332,42 @@ def test_an_alias_to_elsewhere_without_a_resolver():
     assert "dns.resolvers" in judgement.reason
 
 
+ELSEWHERE = records("cdn 60 A 192.0.2.10", zone="example.net.")
+
+
+def resolver(asked, tcp):
+    """Resolve the alias and what it leads to in one answer."""
+    made = records(*ZONE, "app 60 CNAME cdn.example.net.")(asked, tcp)
+    question = asked.question[0]
+    if question.name.to_text() == "app.example.test." and question.rdtype in (
+        dns.rdatatype.A,
+        dns.rdatatype.AAAA,
+    ):
+        inner = dns.message.make_query("cdn.example.net.", question.rdtype)
+        made.answer.extend(ELSEWHERE(inner, tcp).answer)
+    made.flags |= dns.flags.RA
+    return made
+
+
+@pytest.mark.parametrize(
+    ("keys", "with_resolver", "verdict", "says"),
+    [
+        ({"addresses": ["192.0.2.10"]}, True, Verdict.PASS, ""),
+        ({"addresses": ["192.0.2.11"]}, True, Verdict.FAIL, "192.0.2.10"),
+        ({"cname": "cdn.example.net"}, False, Verdict.PASS, ""),
+        ({"cname": "cdn.example.org"}, False, Verdict.FAIL, "cdn.example.net"),
+    ],
+)
+def test_an_alias_to_elsewhere(keys, with_resolver, verdict, says):
+    """With a resolver the addresses are known; who expects the alias itself needs none."""
+    wanted = DnsName.model_validate({"name": "app.example.test", **keys})
+    own = records(*ZONE, "app 60 CNAME cdn.example.net.")
+    with zone(own, resolvers=(resolver,) if with_resolver else ()) as settings:
+        judgement = of_name(settings, wanted)
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason
+
+
 def test_an_alias_at_the_apex():
     """SOA and NS are asked, and the alias comes."""
     lines = ("@ 60 CNAME cdn.example.net.",)
@@ -284,6 +378,26 @@ def test_an_alias_at_the_apex():
             assert "alias" in judgement.reason
             assert "at the top of the zone" in judgement.reason
             assert "lame" not in judgement.reason
+
+
+@pytest.mark.parametrize(
+    "line", ["@ 60 CNAME www.example.test.", "@ 60 CNAME example.net.", "@ 60 CNAME d111.cdn.example."]
+)
+def test_other_aliases_at_the_apex(line):
+    """Within the zone too; the records beside it do not help whoever asks for the addresses."""
+    apex = DnsName.model_validate({"name": "example.test", "addresses": ["192.0.2.10"]})
+    with zone(records(*ZONE, line, "www 60 A 192.0.2.10")) as settings:
+        judgement = of_name(settings, apex)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "at the top of the zone" in judgement.reason
+
+
+def test_addresses_at_the_apex():
+    """The healthy way."""
+    apex = DnsName.model_validate({"name": "example.test", "addresses": ["192.0.2.10"]})
+    with zone(records(*ZONE, "@ 60 A 192.0.2.10")) as settings:
+        assert of_name(settings, apex).verdict is Verdict.PASS
+        assert of_zone(settings).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -326,6 +440,65 @@ def test_a_name_that_was_never_observed(tmp_path, before):
             judgement = switched(settings, tmp_path)
             assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
     assert ("TTL 86400 s" if before else "never observed before") in judgement.reason
+
+
+def test_a_name_that_was_observed_once_and_switched(tmp_path):
+    """The old answer was seen with its TTL of 1 s, and when that has run out since the new one was first seen it passes."""
+    with zone(records(*ZONE, "app 1 A 198.51.100.1")) as settings:
+        assert switched(settings, tmp_path, within="100ms").verdict is Verdict.FAIL
+    with zone(records(*ZONE, "app 1 A 192.0.2.10")) as settings:
+        assert switched(settings, tmp_path).verdict is Verdict.INCONCLUSIVE
+        time.sleep(1.2)
+        judgement = switched(settings, tmp_path)
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+
+
+def test_an_old_answer_that_was_observed_and_is_still_kept(tmp_path):
+    with zone(records(*ZONE, "app 3600 A 198.51.100.1")) as settings:
+        assert switched(settings, tmp_path, within="100ms").verdict is Verdict.FAIL
+    with zone(records(*APP)) as settings:
+        for _ in range(2):
+            judgement = switched(settings, tmp_path)
+            assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "TTL 3600 s" in judgement.reason
+
+
+def test_another_name_that_was_observed_tells_nothing(tmp_path):
+    """The record of one name is none of another."""
+    with zone(records(*APP, "old 1 A 198.51.100.1")) as settings:
+        other = Cutover.model_validate(
+            {"name": "old.example.test", "addresses": ["192.0.2.10"], "within": "100ms"}
+        )
+        propagation.watch(settings, other, tmp_path / "seen.jsonl", lambda _: None)
+        judgement = switched(settings, tmp_path)
+    assert judgement.verdict is Verdict.INCONCLUSIVE, judgement.reason
+    assert "never observed before" in judgement.reason
+
+
+@pytest.mark.parametrize("turns", [3, 5])
+def test_a_resolver_that_flaps_otherwise(tmp_path, turns):
+    """Every third answer, or every fifth."""
+    counts = itertools.count(1)
+
+    def flapping(asked, tcp):
+        old = next(counts) % turns == 0
+        return records(*ZONE, f"app 60 A {'198.51.100.1' if old else '192.0.2.10'}")(asked, tcp)
+
+    with zone(records(*APP), resolvers=(records(*APP), flapping)) as settings:
+        judgement = switched(settings, tmp_path)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "r2.example.test" in judgement.reason
+
+
+def test_a_resolver_that_turns_silent_is_no_pass(tmp_path):
+    counts = itertools.count()
+
+    def silent(asked, tcp):
+        return records(*APP)(asked, tcp) if next(counts) < 2 else None
+
+    with zone(records(*APP), resolvers=(records(*APP), silent), timeout="200ms") as settings:
+        judgement = switched(settings, tmp_path)
+    assert judgement.verdict is not Verdict.PASS, judgement.reason
 
 
 def test_a_resolver_that_flaps(tmp_path):

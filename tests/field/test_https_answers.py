@@ -74,6 +74,12 @@ def look(port: int) -> headers.Look:
         (302, (("Location", "/start"),), b"", "", "the page itself was not looked at"),
         (500, (), b"<p>error</p>", "", "the page answers 500, so the headers are those of an error page"),
         (404, (), b"<p>gone</p>", "", "the page answers 404"),
+        (503, (("Retry-After", "60"),), b"<p>later</p>", "", "the page answers 503"),
+        (401, (("WWW-Authenticate", "Basic"),), b"", "", "the page answers 401"),
+        (204, (), b"", "", ""),
+        (302, (("Location", "/start"), ("Set-Cookie", "session=1; Secure; SameSite=Lax")), b"", "", "cookies-session-without-httponly"),
+        (302, (("Location", "/start"), ("Set-Cookie", "theme=dark; SameSite=None")), b"", "", "cookies-"),
+        (302, (("Location", "/start"), ("Set-Cookie", "csrf=1; Secure; HttpOnly")), b"", "", "cookies-anticsrf-without-samesite"),
         # Set on the way to the page, and sent back in clear afterwards.
         (302, (("Location", "/start"), ("Set-Cookie", "session=1; HttpOnly")), b"", "", "cookies-"),
         (302, (("Location", "/start"), ("Set-Cookie", "session=1; HttpOnly; Secure; SameSite=Lax")), b"", "", "was not looked at"),

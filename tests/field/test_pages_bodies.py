@@ -270,6 +270,30 @@ def test_redirects(to, body, verdict, says):
     assert says in judgement.reason
 
 
+@pytest.mark.parametrize(
+    ("meta", "header", "to"),
+    [
+        ('<meta http-equiv="refresh" content="0; url=/login">', "", "/login"),
+        ("<META HTTP-EQUIV=Refresh CONTENT='3,URL=\"en/privacy\"'>", "", "/en/privacy"),
+        ("", "0; url=/login", "/login"),
+        ('<meta http-equiv="refresh" content="300; url=/login">', "", None),
+        ('<meta http-equiv="refresh" content="5; url=/privacy#top">', "", None),
+        ('<meta http-equiv="refresh" content="5">', "", None),
+        ('<noscript><meta http-equiv="refresh" content="0; url=/no-scripts"></noscript>', "", None),
+        ('<meta http-equiv="refresh" content="0; url=http://[">', "", None),
+    ],
+)
+def test_a_page_that_sends_browsers_on(meta, header, to):
+    """Nobody reads it; one that loads itself again, or after minutes, is read."""
+    page = html(
+        f"{meta}<title>Privacy</title><p>{LONG}</p>{FOOTER}".encode(),
+        **({"Refresh": header} if header else {}),
+    )
+    judgement = policy({"/privacy": page})
+    assert judgement.verdict is (Verdict.INCONCLUSIVE if to else Verdict.PASS), judgement.reason
+    assert f"{to} (a refresh within seconds)" in judgement.reason or to is None
+
+
 #: Where no browser goes on to.
 NOWHERE_TO_GO = [
     "/privacy",
@@ -346,6 +370,16 @@ def test_a_page_that_is_cut(monkeypatch, packed):
         ({"Cache-Control": "public, s-maxage=3600, max-age=0"}, True),
         ({"Cache-Control": "no-store", "CDN-Cache-Control": "max-age=600"}, True),
         ({"Expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, True),
+        ({"Cache-Control": "no-store", "Cloudflare-CDN-Cache-Control": "max-age=600"}, True),
+        ({"Cache-Control": "max-age=0", "vercel-cdn-cache-control": "max-age=3600"}, True),
+        ({"Surrogate-Control": "max-age=86400"}, True),
+        ({"Cache-Control": 'max-age="86400"'}, True),
+        ({"Cache-Control": "MAX-AGE = 86400, private"}, True),
+        ({"Pragma": "no-cache", "Expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, True),
+        ({"Netlify-CDN-Cache-Control": "no-store"}, False),
+        ({"Cache-Control": "stale-while-revalidate=86400, max-age=1"}, False),
+        ({"Cache-Control": "max-age=86400, no-store"}, False),
+        ({"Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, False),
     ],
 )
 def test_caches_must_not_keep_the_maintenance_page(headers, fails):
@@ -355,6 +389,30 @@ def test_caches_must_not_keep_the_maintenance_page(headers, fails):
         judgement = judge.judge_maintenance(probe.reads(page, Pages()), page)
     assert judgement.verdict is (Verdict.FAIL if fails else Verdict.PASS), judgement.reason
     assert ("caches may keep it" in judgement.reason) is fails
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "verdict", "says"),
+    [
+        (
+            "application/problem+json",
+            b'{"title": "maintenance"}',
+            Verdict.FAIL,
+            "is application/problem+json",
+        ),
+        ("text/xml; charset=utf-8", b"<error>maintenance</error>", Verdict.FAIL, "is text/xml"),
+        ("image/png", b"\x89PNG\r\n", Verdict.FAIL, "is image/png"),
+        ("TEXT/HTML;charset=utf-8", b"<h1>Back soon</h1>", Verdict.PASS, ""),
+        ("text/plain", b"Back soon", Verdict.PASS, ""),
+        ("application/xhtml+xml", b"<html><h1>Back soon</h1></html>", Verdict.PASS, ""),
+    ],
+)
+def test_for_whom_a_maintenance_page_is(kind, body, verdict, says):
+    with site({"/": (503, {"Content-Type": kind, "Retry-After": "600"}, body)}) as where:
+        page = Maintenance.model_validate({"url": f"{where}/"})
+        judgement = judge.judge_maintenance(probe.reads(page, Pages()), page)
+    assert judgement.verdict is verdict, judgement.reason
+    assert says in judgement.reason
 
 
 def test_a_maintenance_page_for_programs_only():

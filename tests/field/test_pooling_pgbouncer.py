@@ -18,6 +18,7 @@ from pytest_deploygate.checks.pooling import judge
 from pytest_deploygate.checks.pooling.probe import capacity, under_pressure
 from pytest_deploygate.checks.pooling.probe import pooler as read
 from pytest_deploygate.checks.pooling.section import Pooling
+from pytest_deploygate.clients.budget import unrecorded
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
 
@@ -132,6 +133,44 @@ def test_what_is_in_force_for_one_role_counts(
 
 
 @pytest.mark.parametrize(
+    ("databases", "verdicts", "words"),
+    [
+        ("* = host=127.0.0.1 port={db1}", (Verdict.PASS, Verdict.PASS), "p 10 + direct 0 = 10 of 57"),
+        ("* = host=127.0.0.1 port={db1} pool_size=60", (Verdict.PASS, Verdict.FAIL), "p 60 + direct 0 = 60 of 57"),
+        ("* = host=127.0.0.1 port={db1} pool_mode=session", (Verdict.FAIL, Verdict.PASS), "uses session pooling"),
+        ("* = host=127.0.0.1 port={db2}", (Verdict.FAIL, Verdict.PASS), "leads to a replica"),
+        ("second = host=127.0.0.1 port={db1}", (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE), "it has no database postgres; it has second"),
+    ],
+)  # fmt: skip
+def test_any_database(
+    bouncer: Bouncer, databases: str, verdicts: tuple[Verdict, Verdict], words: str
+) -> None:
+    """PgBouncer lists a database of `*` only once a client came: nobody has to have come before the gate."""
+    pooler, room = bouncer.asked(databases)
+    assert (pooler.verdict, room.verdict) == verdicts, (pooler.reason, room.reason)
+    assert words in pooler.reason + room.reason
+
+
+@pytest.mark.parametrize(
+    ("databases", "words"),
+    [
+        ("\nsecond = host={folder} port={db1} pool_size=200", "p's second 200"),
+        (
+            "\nsecond = host=127.0.0.1 port={db1} dbname=postgres pool_size=60 min_pool_size=5",
+            "p's second 60",
+        ),
+        ("\nsecond = host=127.0.0.9,localhost port={db1} pool_size=70", "p's second 70"),
+        ("\nsecond = host=127.0.0.1 port=1 pool_size=200", "p 10 + direct 0"),
+    ],
+)
+def test_other_ways_to_the_same_server(bouncer: Bouncer, databases: str, words: str) -> None:
+    """By its socket and by its address; a server that is not there is another one."""
+    _, room = bouncer.asked(HERE + databases.replace("{folder}", str(bouncer.server.folder)))
+    assert words in room.reason
+    assert room.verdict is (Verdict.FAIL if "second" in words else Verdict.PASS), room.reason
+
+
+@pytest.mark.parametrize(
     ("databases", "users"),
     [
         (HERE, "app = pool_mode=transaction"),
@@ -236,6 +275,9 @@ def test_a_pooler_that_takes_enough_clients_is_put_under_pressure(bouncer: Bounc
         bouncer.running(HERE, settings=f"max_client_conn = {most}"),
         closing(Cluster(bouncer.server.database())) as cluster,
     ):
-        found = under_pressure(cluster, section, section.poolers[0], "scratch", allowed=True)
+        drawn = unrecorded("db.pooling")
+        found = under_pressure(cluster, section, section.poolers[0], "scratch", allowed=True, budget=drawn)
+    (entry,) = drawn.ledger.entries()
+    assert entry.before is not None, "the server was watched meanwhile"
     assert found.record is not None
     assert (found.record.facts.clients, found.record.facts.answers > 0) == (70, True)

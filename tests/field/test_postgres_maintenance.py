@@ -72,6 +72,42 @@ def judged(server: Scratch, **settings: object) -> Judgement:
             Verdict.FAIL,
             "synchronous_commit is off",
         ),
+        (
+            "ALTER DATABASE postgres SET synchronous_commit = 'false'",
+            "ALTER DATABASE postgres RESET ALL",
+            Verdict.FAIL,
+            "synchronous_commit is off",
+        ),
+        (
+            "ALTER DATABASE postgres SET track_counts = 'no'",
+            "ALTER DATABASE postgres RESET ALL",
+            Verdict.FAIL,
+            "track_counts is off",
+        ),
+        (
+            "ALTER ROLE ALL SET track_counts = off",
+            "ALTER ROLE ALL RESET ALL",
+            Verdict.FAIL,
+            "track_counts is off",
+        ),
+        (
+            "ALTER SYSTEM SET autovacuum_naptime = '10s'",
+            "ALTER SYSTEM RESET autovacuum_naptime",
+            Verdict.PASS,
+            "",
+        ),
+        (
+            "ALTER SYSTEM SET synchronous_commit = 'local'",
+            "ALTER SYSTEM RESET synchronous_commit",
+            Verdict.PASS,
+            "",
+        ),
+        (
+            "ALTER DATABASE template1 SET track_counts = off",
+            "ALTER DATABASE template1 RESET ALL",
+            Verdict.PASS,
+            "",
+        ),
     ],
 )
 def test_what_keeps_a_server_healthy(
@@ -88,13 +124,29 @@ def test_what_keeps_a_server_healthy(
     assert words in found.reason
 
 
-def test_a_role_whose_commits_do_not_wait_is_a_note(server: Scratch) -> None:
-    server.sql("db1", "CREATE ROLE app; ALTER ROLE app SET synchronous_commit = off")
+@pytest.mark.parametrize(
+    ("setting", "noted"),
+    [
+        ("SET synchronous_commit = off", True),
+        # PostgreSQL takes these for off, and keeps them as they were written.
+        ("SET synchronous_commit = false", True),
+        ("SET synchronous_commit = 'NO'", True),
+        ("SET synchronous_commit = '0'", True),
+        ("IN DATABASE postgres SET synchronous_commit = 'Off'", True),
+        ("IN DATABASE template1 SET synchronous_commit = off", False),
+        ("SET synchronous_commit = on", False),
+        ("SET synchronous_commit = 'true'", False),
+        ("SET synchronous_commit = local", False),
+        ("SET synchronous_commit = remote_apply", False),
+    ],
+)
+def test_a_role_whose_commits_do_not_wait_is_a_note(server: Scratch, setting: str, noted: bool) -> None:
+    server.sql("db1", f"CREATE ROLE app; ALTER ROLE app {setting}")
     try:
         found = judged(server)
     finally:
         server.sql("db1", "DROP ROLE app")
-    assert "synchronous_commit is off for role app" in " ".join(found.notes)
+    assert ("synchronous_commit is off for role app" in " ".join(found.notes)) is noted
 
 
 def test_expected_settings_are_the_servers_own(server: Scratch) -> None:

@@ -29,7 +29,7 @@ CREATE TRIGGER recorded AFTER INSERT ON a.people FOR EACH ROW EXECUTE FUNCTION a
 GRANT INSERT, SELECT ON a.log, a.people TO app;
 """
 UNDO = """
-ALTER ROLE app NOCREATEROLE NOBYPASSRLS NOSUPERUSER; REVOKE pg_write_server_files, keeper FROM app;
+ALTER ROLE app NOCREATEROLE NOBYPASSRLS NOSUPERUSER; REVOKE pg_write_server_files, pg_write_all_data, pg_execute_server_program, keeper FROM app;
 ALTER DATABASE postgres OWNER TO postgres; REVOKE SET ON PARAMETER session_replication_role FROM app;
 """
 AUDIT = AuditTrail.model_validate(
@@ -75,6 +75,31 @@ def judged(server: Scratch, change: str) -> Judgement:
         ("CREATE VIEW a.v AS SELECT 1 AS one; CREATE RULE r AS ON DELETE TO a.v DO INSTEAD UPDATE a.log SET note = ''; GRANT DELETE ON a.v TO app",
          "changes records by the rule r on a.v"),
         ("GRANT keeper TO app", "by membership in keeper"),
+        ("CREATE FUNCTION a.clean() RETURNS void LANGUAGE sql SECURITY DEFINER BEGIN ATOMIC DELETE FROM a.log; END;"
+         " ALTER FUNCTION a.clean() OWNER TO keeper", "may execute a.clean()"),
+        ("CREATE PROCEDURE a.clean() LANGUAGE sql SECURITY DEFINER AS 'DELETE FROM a.log'; ALTER PROCEDURE a.clean() OWNER TO keeper",
+         "may execute a.clean()"),
+        (DEFINER.format("MERGE INTO a.log USING a.people p ON p.id = a.log.id WHEN MATCHED THEN DELETE;"), "may execute a.clean()"),
+        (DEFINER.format("WITH d AS (DELETE FROM /* x */ a.log RETURNING *) SELECT 1;"), "may execute a.clean()"),
+        (DEFINER.format("DROP TABLE a.log;"), "may execute a.clean()"),
+        (DEFINER.format("ALTER TABLE a.log DISABLE TRIGGER ALL;"), "a.clean()"),
+        ("GRANT pg_write_all_data TO app", "pg_write_all_data"),
+        ("GRANT pg_execute_server_program TO app", "pg_execute_server_program"),
+        ("ALTER SCHEMA a OWNER TO app", "a"),
+        ("GRANT TRIGGER ON a.log TO app", "TRIGGER"),
+        ("ALTER TABLE a.people ADD PRIMARY KEY (id); INSERT INTO a.people VALUES (1), (2); ALTER TABLE a.log ADD FOREIGN KEY (id) REFERENCES a.people"
+         " ON DELETE CASCADE; GRANT DELETE ON a.people TO app", "a.people"),
+        ("CREATE TABLE a.parent (id int, note text); ALTER TABLE a.log INHERIT a.parent; ALTER TABLE a.parent OWNER TO keeper;"
+         " GRANT DELETE ON a.parent TO app", "may DELETE a.parent, whose rows include these records"),
+        ("CREATE TABLE a.top (id int, note text); CREATE TABLE a.parent () INHERITS (a.top); ALTER TABLE a.log INHERIT a.parent;"
+         " GRANT UPDATE (note) ON a.top TO app", "may UPDATE a.top, whose rows include these records"),
+        ("CREATE TABLE a.child () INHERITS (a.log); CREATE TABLE a.below () INHERITS (a.child); GRANT DELETE ON a.below TO app", "may DELETE a.below"),
+        ("CREATE TABLE a.log_2031 () INHERITS (a.log); " + DEFINER.format("DELETE FROM a.log_2031;"), "may execute a.clean()"),
+        ("CREATE TABLE a.child () INHERITS (a.log); ALTER TABLE a.child OWNER TO keeper; CREATE VIEW a.v AS SELECT * FROM a.child;"
+         " ALTER VIEW a.v OWNER TO keeper; GRANT DELETE ON a.v TO app", "may DELETE through the view a.v"),
+        ("ALTER TABLE a.log RENAME TO log_1; CREATE TABLE a.log (id int, note text) PARTITION BY RANGE (id); ALTER TABLE a.log OWNER TO keeper;"
+         " ALTER TABLE a.log ATTACH PARTITION a.log_1 DEFAULT; " + DEFINER.format("DELETE FROM a.log_1;"), "may execute a.clean()"),
+        (DEFINER.format("PERFORM 1; -- tidy\n DELETE -- all\n FROM a.log;"), "may execute a.clean()"),
         ("ALTER ROLE app SUPERUSER", "app is superuser: REVOKE"),
         ("CREATE RULE r AS ON UPDATE TO a.log DO INSTEAD NOTHING; GRANT UPDATE, DELETE ON a.log TO app", "may DELETE a.log"),
         ("CREATE RULE r AS ON UPDATE TO a.log WHERE old.id > 5 DO INSTEAD NOTHING; GRANT UPDATE ON a.log TO app", "may UPDATE a.log"),
@@ -94,6 +119,11 @@ def test_a_way_around_the_tables_privileges_fails(server: Scratch, change: str, 
         DEFINER.format("INSERT INTO a.log VALUES (3);"),
         DEFINER.format("DELETE FROM a.log_settings;"),
         DEFINER.format("DELETE FROM a.people;"),
+        DEFINER.format("PERFORM 1; -- never DELETE rows, this is not FROM a.log\n"),
+        "CREATE TABLE a.parent (id int, note text); ALTER TABLE a.log INHERIT a.parent; GRANT SELECT, INSERT ON a.parent TO app",
+        "CREATE TABLE a.parent (id int, note text); ALTER TABLE a.log INHERIT a.parent; GRANT DELETE ON a.parent TO app;"
+        " CREATE RULE d AS ON DELETE TO a.parent DO INSTEAD NOTHING",
+        "CREATE TABLE a.parent (id int, note text); CREATE TABLE a.other () INHERITS (a.parent); GRANT DELETE ON a.parent, a.other TO app",
         DEFINER.format("DELETE FROM a.log;") + "; REVOKE EXECUTE ON FUNCTION a.clean() FROM PUBLIC",
         DEFINER.format("DELETE FROM a.log;").replace("SECURITY DEFINER", "SECURITY INVOKER"),
         "CREATE RULE r AS ON UPDATE TO a.log DO INSTEAD NOTHING; CREATE RULE d AS ON DELETE TO a.log DO INSTEAD NOTHING;"
@@ -133,6 +163,10 @@ def test_a_function_that_composes_its_statements_is_named(server: Scratch) -> No
         (
             "CREATE TABLE a.other (id int); CREATE RULE r AS ON INSERT TO a.other DO ALSO DELETE FROM a.log; GRANT INSERT ON a.other TO app",
             "INSERT INTO a.other VALUES (1)",
+        ),
+        (
+            "CREATE TABLE a.parent (id int, note text); ALTER TABLE a.log INHERIT a.parent; GRANT SELECT, DELETE ON a.parent TO app",
+            "DELETE FROM a.parent",
         ),
     ],
 )

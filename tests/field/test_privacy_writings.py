@@ -39,6 +39,9 @@ TEXTS = [
     base64.b64encode(EMAIL.encode()).decode(), base64.b64encode(f"x{EMAIL}".encode()).decode(),
     base64.b64encode(f"xy{EMAIL}".encode()).decode(), base64.urlsafe_b64encode(EMAIL.upper().encode()).decode(),
     base64.b64encode(PERSON.phone.encode()).decode(), EMAIL.encode().hex(), EMAIL.upper().encode().hex().upper(),
+    EMAIL.replace("@", "=40"), EMAIL.replace("@", "&#x40;"), EMAIL.replace("@", "&commat;"), EMAIL.replace("@", "\\100"),
+    EMAIL.replace("@", " at "), EMAIL.replace("@", "\uff20"), ", ".join(reversed(PERSON.name.split())), PERSON.name.replace(" ", "_").upper(),
+    PERSON.phone.replace("-", " "), json.dumps(json.dumps({"mail": EMAIL.replace("@", "\\u0040")})),
     EMAIL.encode("utf-16-le").hex(), EMAIL.encode("utf-16-be").hex(), json.dumps({"mail": EMAIL}), "\\x" + EMAIL.encode().hex(),
 ]  # fmt: skip
 BASE64, HEX, URL = (
@@ -99,6 +102,35 @@ def test_a_writing_in_a_column(server: Scratch, text: str) -> None:
             own.execute("DROP TABLE public.w")
 
 
+#: Types of columns, and an expression of `{}` in each.
+TYPES = {
+    "text[]": "ARRAY[{}]", "jsonb": "jsonb_build_object({}, 1)", "json": "json_build_object('a', ARRAY[{}])", "jsonb[]": "ARRAY[to_jsonb({})]",
+    "xml": "xmlelement(name a, {})", "char(200)": "{}", "name": "{}::name", "public.mail": "{}", "public.pair": "ROW(1, {})::public.pair",
+    "public.pair[]": "ARRAY[ROW(1, {})::public.pair]", "bytea[]": "ARRAY[convert_to({}, 'UTF8')]", "public.span": "public.span({}, {} || 'z')",
+    "public.spans": "public.spans(public.span({}, {} || 'z'))", "tsquery": "plainto_tsquery('simple', {})", "jsonpath": "('$.\"' || {} || '\"')::jsonpath",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_person_in_a_column_of_any_type(server: Scratch, kind: str) -> None:
+    server.sql(
+        "db1",
+        "CREATE DOMAIN public.mail AS text; CREATE TYPE public.pair AS (n int, m text);"
+        " CREATE TYPE public.span AS RANGE (subtype = text, multirange_type_name = public.spans);"
+        f" CREATE TABLE public.w (c {kind})",
+    )
+    try:
+        for person, found in ((OTHER, set()), (PERSON, {"public.w.c"})):
+            value = TYPES[kind].format(*[f"'{person.email}'::text"] * 2)
+            server.sql("db1", f"INSERT INTO public.w SELECT {value}")
+            assert places(server) == found
+    finally:
+        server.sql(
+            "db1",
+            "DROP TABLE public.w; DROP TYPE public.span; DROP TYPE public.pair; DROP DOMAIN public.mail",
+        )
+
+
 @pytest.mark.parametrize(
     "before", ["", "x", "xy", "a text that is longer than a line of base64 in a mail, so that it is cut: "]
 )
@@ -145,6 +177,22 @@ def test_children_with_columns_of_their_own_and_odd_names(server: Scratch) -> No
         }
     finally:
         server.sql("db1", 'DROP TABLE public.parent CASCADE; DROP TABLE public."Odd %s name"')
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [(), (OTHER.email,), (EMAIL, EMAIL.encode().hex(), "")],
+    ids=["none", "of somebody else", "three"],
+)
+def test_large_objects_are_counted(server: Scratch, texts: tuple[str, ...]) -> None:
+    """Whatever they hold: none of them is read, so each leaves the search open."""
+    for number, text in enumerate(texts, 5000):
+        server.sql("db1", f"SELECT lo_from_bytea({number}, convert_to('{text}', 'UTF8'))")
+    try:
+        with closing(Cluster(server.database(replicas=None))) as cluster:
+            assert sweep(cluster, section(), PERSON).large_objects == len(texts)
+    finally:
+        server.sql("db1", "SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
 
 
 def test_large_objects_are_named_as_not_searched(server: Scratch) -> None:

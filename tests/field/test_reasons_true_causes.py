@@ -80,3 +80,18 @@ def test_a_mismatch_of_icu_names_its_locale(server: Scratch, locale: str) -> Non
     finally:
         server.sql("db1", "DROP DATABASE icu WITH (FORCE)")
     assert found == (f"{locale.removesuffix('-x-icu')} (of the database)",)
+
+
+@pytest.mark.parametrize(
+    "locale", ["LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'", "LOCALE 'C'", "LOCALE 'C.UTF-8'"]
+)
+def test_a_collation_as_it_was_is_no_mismatch(server: Scratch, locale: str) -> None:
+    try:
+        server.sql("db1", f"CREATE DATABASE icu TEMPLATE template0 {locale}")
+    except psycopg.Error as error:
+        pytest.skip(f"this system has no such locale: {error}")
+    try:
+        with closing(Cluster(server.database(replicas=None, name="icu"))) as cluster:
+            assert server_state(cluster, cluster.primary).collations == ()
+    finally:
+        server.sql("db1", "DROP DATABASE icu WITH (FORCE)")

@@ -149,6 +149,21 @@ def test_an_inactive_slot_is_not_hidden_by_its_name(server: Scratch, slot: str) 
             Verdict.FAIL,
         ),
         ("ALTER ROLE ALL SET default_transaction_read_only = on", "ALTER ROLE ALL RESET ALL", Verdict.FAIL),
+        (
+            "ALTER DATABASE postgres SET default_transaction_read_only = 'yes'",
+            "ALTER DATABASE postgres RESET ALL",
+            Verdict.FAIL,
+        ),
+        (
+            "ALTER ROLE gate IN DATABASE postgres SET default_transaction_read_only = on",
+            "ALTER ROLE gate IN DATABASE postgres RESET ALL",
+            Verdict.PASS,
+        ),
+        (
+            "ALTER DATABASE template1 SET default_transaction_read_only = on",
+            "ALTER DATABASE template1 RESET ALL",
+            Verdict.PASS,
+        ),
     ],
 )
 def test_a_primary_that_is_read_only_for_everybody(

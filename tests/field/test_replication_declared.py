@@ -64,6 +64,14 @@ def behind_db2(server: Scratch) -> Iterator[None]:
     follow(server, "db1")
 
 
+def delayed_behind_db2(server: Scratch) -> Iterator[None]:
+    for change in (behind_db2(server), delayed(server)):
+        next(change)
+    yield
+    server.setting("db3", "recovery_min_apply_delay", None)
+    follow(server, "db1")
+
+
 def judged(server: Scratch, db3: dict[str, object], failover: Failover) -> dict[str, Judgement]:
     node = {name: {"name": name, "host": "127.0.0.1", "port": port} for name, port in server.ports.items()}
     database = server.database(replicas=[node["db2"], node["db3"] | db3])
@@ -80,6 +88,7 @@ def judged(server: Scratch, db3: dict[str, object], failover: Failover) -> dict[
     [
         (delayed, {"delayed": "3s"}, "replicas was 'db2, db3', is 'db2, db3 delayed"),
         (behind_db2, {"upstream": "db2"}, "replicas was 'db2, db3', is 'db2, db3 from db2'"),
+        (delayed_behind_db2, {"upstream": "db2", "delayed": "3s"}, "replicas was 'db2, db3', is 'db2, db3 "),
     ],
 )  # fmt: skip
 def test_only_the_drill_depends_on_it(server: Scratch, tmp_path: Path, change, declared, words: str) -> None:
@@ -107,3 +116,15 @@ def test_only_the_drill_depends_on_it(server: Scratch, tmp_path: Path, change, d
     assert found["drill"].verdict is Verdict.INCONCLUSIVE
     assert words in found["drill"].reason
     assert "--allow-disruptive=scratch" in found["drill"].reason
+
+
+@pytest.mark.parametrize("declared", [{"delayed": "3s"}, {"upstream": "db2"}])
+def test_what_is_declared_and_not_in_force_is_seen(
+    server: Scratch, tmp_path: Path, declared: dict[str, object]
+) -> None:
+    failover = Failover.model_validate(
+        {"stop_primary": "x", "restore": "y", "record": str(tmp_path / "drill.json")}
+    )
+    found = judged(server, declared, failover)
+    assert found["db3"].verdict is Verdict.FAIL, found["db3"].reason
+    assert found["db2"].verdict is Verdict.PASS, found["db2"].reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import ipaddress
 import re
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tls_proxy import after_a_warning, changing, with_wrong_signature
 from tls_servers import build, ecdsa_key, own, s_server
 
@@ -138,6 +139,31 @@ def test_a_warning_before_the_hello(tmp_path, version):
             assert judgement.verdict is Verdict.PASS, judgement.reason
 
 
+def alert(level, code):
+    return bytes((0x15, 3, 3, 0, 2, level, code))
+
+
+@pytest.mark.parametrize(
+    "first", [alert(1, 90), alert(1, 112) * 2, alert(1, 112) * 4, alert(2, 112), alert(2, 40)],
+    ids=["another warning", "two warnings", "four warnings", "unrecognized_name, fatal", "handshake_failure"],
+)  # fmt: skip
+def test_alerts_before_the_hello(tmp_path, first):
+    """Whether OpenSSL's client goes on decides: warnings are none of ours, and a fatal one is a refusal."""
+    made = servers.write(tmp_path, build(), own().intermediate)
+    begun = set()
+
+    def change(number, record):
+        new = number not in begun
+        begun.add(number)
+        return first + record if new else record
+
+    with s_server(made, *TLS_1_2) as port, changing(port, change) as proxy:
+        goes_on = connects(tmp_path, proxy)
+        for judgement in judged(tmp_path, proxy):
+            assert (judgement.verdict is Verdict.PASS) is goes_on, judgement.reason
+    assert goes_on is (first[5] == 1)
+
+
 def test_a_client_certificate_that_the_inventory_does_not_name(tmp_path):
     """No failure of the server: what its clients see is unknown."""
     made = servers.write(tmp_path, build(), own().intermediate)
@@ -219,6 +245,32 @@ def test_an_expired_cross_signed_root_beside_a_good_path(tmp_path):
     assert "CN=root" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("cross_left", "root_left", "notes"),
+    [(100, 100, 0), (-2, None, 1), (-2, 100, 1), (100, -3, 1)],
+    ids=[
+        "both are valid",
+        "the cross-signed one alone",
+        "the old root is valid",
+        "the cross-signed one is valid",
+    ],
+)
+def test_other_certificates_beside_a_good_path(tmp_path, cross_left, root_left, notes):
+    """What has ended is noted, each with the clients that it hurts; what is valid is not."""
+    root = issuer("root", ROOT, "root", ROOT)
+    sent = [issuer("middle", MIDDLE, "root", ROOT)]
+    if cross_left is not None:
+        sent.append(issuer("root", ROOT, "old root", OLD, left=cross_left * DAY))
+    if root_left is not None:
+        sent.append(issuer("old root", OLD, "old root", OLD, left=root_left * DAY))
+    made = served(tmp_path, leaf_of_middle(), *sent, roots=[root])
+    with s_server(made) as port:
+        assert connects(tmp_path, port)
+        judgement, _ = judged(tmp_path, port)
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+    assert len([note for note in judgement.notes if "OpenSSL 1.0.2" in note]) == notes, judgement.notes
+
+
 @pytest.mark.parametrize("first", ["rsa", "ecdsa"])
 @pytest.mark.parametrize("only", [True, False], ids=["TLS 1.3 only", "and TLS 1.2 with RSA alone"])
 def test_a_second_leaf_in_tls_1_3(tmp_path, only, first):
@@ -285,6 +337,97 @@ def test_an_address_as_a_dns_name(tmp_path):
     assert judgement.verdict is Verdict.FAIL
     assert "SAN DNS:127.0.0.1" in judgement.reason
     assert "SAN IP:127.0.0.1" in judgement.reason
+
+
+IP = "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "fits"),
+    [
+        (IP, [x509.IPAddress(ipaddress.ip_address(IP))], True),
+        (IP, [x509.DNSName(IP), x509.IPAddress(ipaddress.ip_address(IP))], True),
+        (IP, [x509.IPAddress(ipaddress.ip_address("127.0.0.2"))], False),
+        (IP, [x509.DNSName(servers.HOST)], False),
+        (servers.HOST, [x509.IPAddress(ipaddress.ip_address(IP))], False),
+        (servers.HOST, [x509.DNSName(servers.HOST), x509.IPAddress(ipaddress.ip_address(IP))], True),
+    ],
+)
+def test_names_and_addresses_in_a_certificate(tmp_path, host, names, fits):
+    """OpenSSL's client says whether they fit."""
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(name("leaf"))
+        .issuer_name(own().intermediate.subject)
+        .public_key(servers.rsa_key().public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - 20 * DAY)
+        .not_valid_after(datetime.now(UTC) + 70 * DAY)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(own().key, hashes.SHA256())
+    )
+    made = servers.write(tmp_path, leaf, own().intermediate)
+    with s_server(made) as port:
+        done = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", str(tmp_path / "root.pem"),
+             "-verify_return_error", "-verify_ip" if host == IP else "-verify_hostname", host],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False,
+        )  # fmt: skip
+        judgement, _ = judged(tmp_path, port, host=host)
+    assert (done.returncode == 0) is fits
+    assert judgement.verdict is (Verdict.PASS if fits else Verdict.FAIL), judgement.reason
+    if not fits:
+        assert host in judgement.reason
+
+
+@pytest.mark.parametrize("turns", [2, 3, 5])
+def test_several_servers_with_the_same_certificate(tmp_path, turns):
+    """They are told from each other by nothing, and need not be."""
+    made = servers.write(tmp_path, build(), own().intermediate)
+    ports = {}
+    with (
+        s_server(made) as ports["one"],
+        s_server(made) as ports["two"],
+        changing(
+            lambda number: ports["one" if number % turns else "two"], lambda _n, record: record
+        ) as proxy,
+    ):
+        judgement, _ = judged(tmp_path, proxy)
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+
+
+@pytest.mark.parametrize("turns", [2, 3])
+def test_more_connections_get_an_old_certificate(tmp_path, turns):
+    made = servers.write(tmp_path, build(), own().intermediate)
+    before = tmp_path / "before"
+    before.mkdir()
+    old = servers.write(before, build(age=75, left=15), own().intermediate)
+    ports = {}
+    with (
+        s_server(made) as ports["new"],
+        s_server(old) as ports["old"],
+        changing(
+            lambda number: ports["new" if number % turns else "old"], lambda _n, record: record
+        ) as proxy,
+    ):
+        judgement, _ = judged(tmp_path, proxy)
+    assert judgement.verdict is Verdict.FAIL, judgement.reason
+    assert "2 different RSA certificates are served" in judgement.reason
+
+
+@pytest.mark.parametrize("turns", [2, 3, 5])
+def test_other_shares_of_connections_are_reset(tmp_path, turns):
+    """It is noted, and is no failure of the certificate."""
+    made = servers.write(tmp_path, build(), own().intermediate)
+
+    def change(number, record):
+        return b"" if number % turns == 0 else record
+
+    with s_server(made, *TLS_1_2) as port, changing(port, change) as proxy:
+        judgement, _ = judged(tmp_path, proxy)
+    assert judgement.verdict is Verdict.PASS, judgement.reason
+    assert any("ended without an answer" in note for note in judgement.notes), judgement.notes
 
 
 def test_one_of_five_connections_gets_an_old_certificate(tmp_path):

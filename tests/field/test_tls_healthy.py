@@ -81,6 +81,7 @@ def test_ipv6(tmp_path):
         passes(tmp_path, port, "::1")
 
 
+@pytest.mark.long
 def test_a_handshake_that_takes_its_time(tmp_path):
     """Each connection's first record comes 0.25 s late."""
     made = servers.write(tmp_path, build(), own().intermediate)

@@ -101,7 +101,7 @@ def test_what_is_missing_is_collected_once(tmp_path, monkeypatch):
         check = HealthCheck.model_validate({"name": "a", "url": "lab:front.url", "token": "env:NOT_SET_HERE"})
         assert references.as_port("lab:front.port") == 1
         assert references.as_existing_path("lab:logs")
-    assert check.url == "http://127.0.0.1:1/"
+    assert check.url == "https://127.0.0.1:1/"
     assert missing == [
         "the environment variable NOT_SET_HERE is not set; export it before the run",
         "the lab is not running; start it with `deploygate lab up`",

@@ -36,6 +36,14 @@ erasure:
 #: Section, old key, an inventory with a placeholder for it, the value, the path in notes, how to read the new key.
 CASES: list[tuple[str, str, str, str, str, Any]] = [
     (
+        "Policy",
+        "budget",
+        "policy: {KEYS}\n",
+        "90m",
+        "policy.budget",
+        lambda i: f"{i.policy.time_limit.total_seconds() / 60:g}m",
+    ),
+    (
         "WatchTarget",
         "ca",
         UPTIME,

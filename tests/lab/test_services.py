@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import pytest_deploygate.lab
 from pytest_deploygate.cli.commands.lab import lab as command
 from pytest_deploygate.lab import cluster, faults, jobs, leftovers, services, up, values
 from pytest_deploygate.lab.faults import Fault
@@ -100,8 +102,8 @@ def test_a_service_of_a_profile_is_one_module(
         assert shown["what"] == "a toy, served over HTTP"
         assert (shown["state"], shown["port"]) == ("running", lab.ports["toy"])
         assert shown["where"] == told["values"]["toy.folder"]
-        assert told["profiles"] == {"up": ["toys"], "available": ["toys"]}
-        assert "profiles: toys; there are toys" in invoke("status")[1]
+        assert told["profiles"] == {"up": ["toys"], "available": services.known_profiles()}
+        assert f"profiles: toys; there are {', '.join(services.known_profiles())}" in invoke("status")[1]
         assert {"toy.port", "toy-spare.port", "password.toy"} <= told["values"].keys()
         assert "without.toy" not in told["values"]
         assert told["values"] == json.loads((folder / "state.json").read_text())["values"]
@@ -156,14 +158,17 @@ def test_an_unknown_profile_is_refused_with_the_nearest_and_the_list(toys: Path)
     (toys / "toybox.py").write_text(DEPENDENT)
     code, said = invoke("up", "--with", "boxes,toyz")
     assert code == 2
-    assert "there is no profile 'toyz'; did you mean 'toys'? (the profiles are boxes, toys)" in said
+    assert (
+        "there is no profile 'toyz'; did you mean 'toys'? (the profiles are application, boxes, migration, monitoring, toys)"
+        in said
+    )
 
 
 def test_a_profile_that_does_not_exist_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "__path__", [])
-    code, said = invoke("up", "--with", "monitoring")
+    code, said = invoke("up", "--with", "toys")
     assert code == 2
-    assert "there is no profile 'monitoring' (the lab has no profiles)" in said
+    assert "there is no profile 'toys' (the lab has no profiles)" in said
 
 
 def test_a_service_whose_neighbour_is_in_another_profile_says_which(toys: Path) -> None:
@@ -175,10 +180,12 @@ def test_a_service_whose_neighbour_is_in_another_profile_says_which(toys: Path) 
     assert [service.name for service in can][-2:] == ["toy", "toybox"]
 
 
-def test_no_service_of_today_is_in_a_profile() -> None:
-    """The default lab has them all."""
-    assert {service.name: service.profiles for service in services.all_services() if service.profiles} == {}
-    assert len(services.all_services()) >= 6
+def test_only_what_watches_the_platform_and_the_platform_itself_are_in_profiles() -> None:
+    """The default lab has all others."""
+    by_default = [service for service in services.all_services() if service.asked_for(())]
+    assert len(by_default) >= 6
+    others = [service for service in services.all_services() if service not in by_default]
+    assert {service.profiles for service in others} == {("application",), ("migration",), ("monitoring",)}
 
 
 def test_every_program_of_the_package_that_a_service_runs_is_ended(lab: Lab) -> None:
@@ -187,3 +194,9 @@ def test_every_program_of_the_package_that_a_service_runs_is_ended(lab: Lab) -> 
     found = {process.pid for process in leftovers.belonging_to(lab.folder)}
     running = {server["name"]: server["pid"] for server in told["servers"] if server["pid"]}
     assert {name for name, pid in running.items() if pid not in found} == set()
+
+
+def test_no_module_of_the_lab_hides_one_of_python():
+    """Alembic runs with the lab's folder first in its path."""
+    modules = {found.name for found in pkgutil.iter_modules(pytest_deploygate.lab.__path__)}
+    assert modules & sys.stdlib_module_names == set()

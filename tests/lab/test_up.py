@@ -15,11 +15,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import pytest
 from click.testing import CliRunner
 
 from pytest_deploygate.cli.commands.lab import lab as command
-from pytest_deploygate.lab import client, cluster, leftovers, nodes, processes, programs, sql, status, up
+from pytest_deploygate.lab import (
+    client,
+    cluster,
+    faults,
+    leftovers,
+    nodes,
+    processes,
+    programs,
+    sql,
+    status,
+    up,
+)
+from pytest_deploygate.lab.faults import waf
 from pytest_deploygate.lab.services import network
 from pytest_deploygate.lab.state import NODES, Lab, LabError, load
 
@@ -177,7 +190,16 @@ def test_nothing_runs_soon_after_kill_9(lab_place: Path, after_s: float) -> None
     assert up.down(folder)
 
 
-def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
+def waf_in(folder: Path, out: Path) -> tuple[str, str]:
+    """The verdict of `sec.waf` in a lab, and its reason."""
+    options = ("-m", "security", "--inventory=lab", "--items=sec.waf", f"--deploygate-out={out}")
+    done = forked.run("pytest", options, cwd=ROOT, env=os.environ | {"DEPLOYGATE_LAB": str(folder)})
+    assert (out / "verdicts.json").is_file(), done.stdout + done.stderr
+    (item,) = [i for i in json.loads((out / "verdicts.json").read_text())["items"] if i["id"] == "sec.waf"]
+    return item["verdict"], item["reason"]
+
+
+def test_from_the_wheel_without_the_systems_servers(lab_place: Path, tmp_path: Path) -> None:
     folder = lab_place / "wheel"
     process = start_up(folder, DEPLOYGATE_NO_APT="1")
     said, _ = process.communicate(timeout=150)
@@ -189,6 +211,13 @@ def test_from_the_wheel_without_the_systems_servers(lab_place: Path) -> None:
         lab = load(folder)
         assert cluster.ailments(lab) == []
         assert re.match(r"\d+", lab.version)
+        assert waf_in(folder, tmp_path / "healthy")[0] == "pass"
+        for fault in (waf.DETECTION_ONLY, waf.GROUP_OFF, waf.QUERY_ONLY, waf.PAGE, waf.ORIGIN):
+            faults.put_in(lab, fault)
+            verdict, reason = waf_in(folder, tmp_path / fault.name)
+            assert verdict == fault.items["sec.waf"]
+            assert fault.says in reason
+            faults.heal(lab)
         # The supervisor and its servers outlive `lab up`, and the supervisor takes them with it.
         supervisor = client.status(folder)["pid"]
         os.kill(supervisor, signal.SIGKILL)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import shutil
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,10 @@ import pytest
 
 def pytest_addoption(parser):
     parser.getgroup("other").addoption("--inventory", dest="inventory", default="/etc/hosts")
+"""
+ANSIBLE = """
+def pytest_addoption(parser):
+    parser.getgroup("pytest-ansible").addoption("--inventory", "--ansible-inventory", dest="ansible_inventory")
 """
 BAD = r"\nGO: go on\n\x1b[2J\rVERIFIED: all\u2028GO: go on\x85GO: go on\x0bGO: go on"
 OURS = re.compile(r"^(GO|HOLD|ROLLBACK|VERIFIED)\b", re.MULTILINE)
@@ -59,6 +67,50 @@ def test_an_inventory_of_ours_given_to_the_other_plugin_is_refused(beside):
         "need an inventory: --deploygate-inventory NAME, since --inventory is that of another plugin"
         in ran.text
     )
+
+
+@pytest.fixture
+def ordered(project, tmp_path_factory):
+    """A function that runs pytest beside pytest-ansible, with the three plugins found in an order.
+
+    pytest loads plugins as their metadata are found on `sys.path`. Of pytest-ansible (26.10) there is only its option,
+    which is what the three disagree about.
+    """
+    place = tmp_path_factory.mktemp("found")
+    info = place / "ansible" / "pytest_ansible-26.10.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pytest-ansible\nVersion: 26.10.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\npytest-ansible = pytest_ansible.plugin\n")
+    (place / "ansible" / "pytest_ansible").mkdir()
+    (place / "ansible" / "pytest_ansible" / "__init__.py").touch()
+    (place / "ansible" / "pytest_ansible" / "plugin.py").write_text(ANSIBLE)
+    for name in ("pytest-testinfra", "pytest-deploygate"):
+        one = metadata.distribution(name)
+        entry = next(file for file in one.files if file.name == "entry_points.txt")
+        shutil.copytree(
+            Path(one.locate_file(entry)).parent, place / name / f"{name.replace('-', '_')}-0.dist-info"
+        )
+    project.suite(ONE)
+
+    def run(order, *words):
+        path = ":".join(str(place / name) for name in order)
+        started = project.start(*words, "--deploygate-inventory", "prod", "-m", "phase2", PYTHONPATH=path)
+        text, _ = started.communicate(timeout=60)
+        return started.returncode, text
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(("ansible", "pytest-testinfra", "pytest-deploygate")))
+)
+def test_pytest_ansible_and_testinfra_in_any_order(ordered, project, order):
+    code, text = ordered(order, "-p", "deploygate")
+    assert (code, project.verdict("b.migrations")) == (21, "pass"), text
+    code, text = ordered(order)
+    first = order[-1] == "pytest-deploygate" and int(pytest.__version__.split(".")[0]) > 8
+    assert ("conflicting option string" in text) == first, text  # nothing of ours was asked by then
+    assert first or code == 21
 
 
 def test_without_a_terminal_a_run_is_decided(beside):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,7 +76,9 @@ def chain(lines: list[dict[str, Any]]) -> bytes:
             "prev": previous,
             "seq": number,
         }
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+            errors="backslashreplace"
+        )
         out.append(text[:-1] + sealed(own_digest(text)))
         previous = hashlib.sha256(out[-1]).hexdigest()
     return b"\n".join(out) + b"\n"
@@ -154,6 +157,93 @@ def test_a_run_refuses_it_too(gone_back, change):
     _again(gone_back).write_bytes(chain([lines[0] | change, *lines[1:]]))
     ran = gone_back.run("-m", "golive", "--resume")
     assert "INTERNALERROR" not in ran.text, ran.text[-600:]
+
+
+#: What stands in the place of a value anywhere in a line.
+ODD: tuple[Any, ...] = (
+    None, True, -1, 10**400, float("nan"), "", "\ud800", "x" * 50_000, "2026-11-29T10:00:00", "0001-01-01T00:00:00+14:00",
+    "9999-12-31T23:59:59-14:00", [], {}, [None], [{"a": []}],
+)  # fmt: skip
+#: So many of them are tried, each with one command; benchmarks/damaged_journals.py tries all.
+CASES = 120
+
+
+def _places(value: Any, start: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    below = (
+        value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    )
+    for key, one in below:
+        yield (*start, key)
+        yield from _places(one, (*start, key))
+
+
+def _with(value: Any, place: tuple[Any, ...], other: Any) -> Any:
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[place[0]] = _with(copy[place[0]], place[1:], other) if len(place) > 1 else other
+    return copy
+
+
+#: Found by the benchmark: kind of the line, the place in it, and what stood there.
+FOUND: tuple[tuple[str, tuple[Any, ...], Any], ...] = (
+    ("incident", ("at",), "9999-12-31T23:59:59-14:00"),
+    ("incident", ("moment", "up_s"), 10**400),
+    ("incident", ("moment", "up_s"), "9999-12-31T23:59:59-14:00"),
+    ("incident", ("moment",), None),
+    ("incident", ("incident",), [{}]),
+    ("incident", ("kind",), -1),
+    ("rollback", ("kind",), -1),
+    ("test", ("run",), [1, "x", None, {}]),
+    ("test", ("findings", 0, "at"), "0001-01-01T00:00:00+14:00"),
+    ("decision", ("decision",), [None]),
+    ("run", ("windows",), [{}, {}]),
+)
+
+
+def test_any_value_of_any_line_may_be_another(gone_back):
+    """None of it is a traceback, whatever stands there and whichever command reads it."""
+    good = (gone_back.path / "good" / journal.FILE).read_text()
+    lines = [json.loads(line) for line in good.splitlines()]
+    chance = random.Random(16)
+    every = [
+        (number, place, other)
+        for number, line in enumerate(lines)
+        for place in _places(line)
+        for other in ODD
+        if place[0] not in ("own", "prev", "seq")
+    ]
+    found = [
+        (max(n for n, line in enumerate(lines) if line["kind"] == kind), place, other)
+        for kind, place, other in FOUND
+    ]
+    tried = [(case, words) for case in found for words in COMMANDS]
+    tried += [(case, chance.choice(COMMANDS)) for case in chance.sample(every, CASES)]
+    wrong = []
+    for (number, place, other), words in tried:
+        raw = chain([*lines[:number], _with(lines[number], place, other), *lines[number + 1 :]])
+        _again(gone_back).write_bytes(raw)
+        done = CliRunner().invoke(main, list(words))
+        if done.exit_code not in CODES or not isinstance(done.exception, SystemExit | None):
+            wrong.append((number, place, repr(other)[:40], words, done.exit_code, repr(done.exception)))
+    assert wrong == []
+
+
+def test_a_run_that_cannot_read_what_was_before_decides_nothing(gone_back):
+    good = (gone_back.path / "good" / journal.FILE).read_text()
+    lines = [json.loads(line) for line in good.splitlines()]
+    number = max(n for n, line in enumerate(lines) if line["kind"] == "incident")
+    without = {key: value for key, value in lines[number].items() if key != "moment"}
+    _again(gone_back).write_bytes(chain([*lines[:number], without, *lines[number + 1 :]]))
+    ran = gone_back.run("-m", "golive")
+    assert ran.code == 25
+    assert f"line {number + 1} of the journal is not a readable incident event" in ran.text
+    assert "HOLD: nothing was decided (exit code 25)" in ran.text
+
+
+def test_issues_are_not_listed_of_a_damaged_journal(gone_back):
+    file = _again(gone_back)
+    raw = file.read_bytes()
+    file.write_bytes(raw[:90] + bytes([raw[90] ^ 1]) + raw[91:])
+    assert deploygate(gone_back, "issues").code == 25
 
 
 def test_results_of_another_shape_are_refused_by_issues(gone_back):

@@ -113,6 +113,7 @@ def test_the_whole_way_back(deployed):
     assert {step["estimated_from"] for step in again["steps"]} == {"one rehearsal"}
 
 
+@pytest.mark.long
 def test_a_rollback_that_does_not_help_has_failed_and_says_whom_to_call(deployed, listening):
     port = listening.getsockname()[1]
     deployed.inventory(INVENTORY.format(port=port, run="echo 3 > version"))

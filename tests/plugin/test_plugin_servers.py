@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +74,93 @@ def test_a_bound_test_with_assertions_passes_with_its_commands_as_evidence(servi
     assert "on web1, and all assertions hold" in reasons
     evidence = [path.read_text() for path in (serving.out / "evidence").glob("b.migrations--db1--*")]
     assert any("/bin/sh: exit code 0" in text for text in evidence)
+
+
+#: Tests that hold whatever the server is like, and what is said of each.
+EMPTY = {
+    "no program": (
+        "assert host.run('no-such-program --version').failed",
+        "`no-such-program --version`: exit code 127: its program is not there",
+    ),
+    "output of no program": ("assert not host.run('no-such-program').stdout", "exit code 127"),
+    "killed": ("assert host.run('kill -9 $$').failed", "it was ended by signal 9"),
+    "a search that could not look": (
+        "assert host.run('grep -q x /no/such/file').failed",
+        "exit code 2: grep could not look",
+    ),
+    "a failure that nobody looks at": (
+        "host.run('false'); assert host.run('true').succeeded",
+        "`false`: exit code 1, and the test did not look at that",
+    ),
+    "nothing looked at": ("host.run('true')", "looked at the result of none of its commands"),
+    "an error that is caught": (
+        "host.run('true').rc\n    try: host.run('sleep 60')\n    except Exception: pass",
+        "`sleep 60`: local://: the command did not end within 1 s",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "says"), EMPTY.values(), ids=EMPTY)
+def test_assertions_that_hold_whatever_the_server_is_like_are_no_pass(project, body, says):
+    project.inventory(SERVERS.replace("hosts:\n", "hosts:\n  timeout: 1s\n"))
+    project.suite(
+        f'@pytest.mark.item("b.migrations")\n@pytest.mark.hosts("web1")\ndef test_it(host):\n    {body}\n'
+    )
+    project.run_process("-m", "phase2")
+    assert project.verdict("b.migrations") == "inconclusive"
+    assert f"all assertions hold, but {says if says[0] == '`' else ''}" in (journal := _journal(project))
+    assert says in journal
+
+
+def _journal(project) -> str:
+    return "\n".join(
+        str(json.loads(line)) for line in (project.out / "journal.jsonl").read_text().splitlines()
+    )
+
+
+SOUND = {
+    "a program that is asked for first": "assert not host.exists('no-such-program')",
+    "two programs that are asked for": "assert host.run('command -v no-such-1 || command -v no-such-2').failed",
+    "a file that is not there": "assert not host.file('/no/such/file').exists",
+    "a word that is not there": "assert not host.file('/etc/passwd').contains('no such word')",
+    "a failure that is looked at": "assert host.run('exit 3').rc == 3",
+    "a pipe": "assert host.run('no-such-program 2>&1 | grep -c .').stdout",
+    "a link": "assert host.file('/bin').exists and host.file('/proc/self').linked_to",
+}
+
+
+@pytest.mark.parametrize("body", SOUND.values(), ids=SOUND)
+def test_assertions_that_say_something_pass(project, body):
+    project.inventory(SERVERS)
+    project.suite(
+        f'@pytest.mark.item("b.migrations")\n@pytest.mark.hosts("web1")\ndef test_it(host):\n    {body}\n'
+    )
+    project.run_process("-m", "phase2")
+    assert project.verdict("b.migrations") == "pass", _journal(project)
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_may_be_there(project, request):
+    """`test -e` exits with 1 in both cases."""
+    if os.getuid():
+        pytest.skip("only root can run commands as somebody else here")
+    # Not pytest's own folder: each run of pytest on this machine closes it to others.
+    there = Path(tempfile.mkdtemp(prefix="deploygate-test-"))
+    there.chmod(0o755)
+    request.addfinalizer(lambda: shutil.rmtree(there))
+    closed = there / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "key").write_text("")
+    project.inventory(SERVERS.replace('"local://"', '"local://", run_as: nobody'))
+    test = '@pytest.mark.item("b.migrations")\n@pytest.mark.hosts("web1")\ndef test_it(host):\n'
+    project.suite(f"{test}    assert not host.file('{closed}/deep/key').exists\n")
+    project.run_process("-m", "phase2")
+    assert project.verdict("b.migrations") == "inconclusive"
+    assert "deep/key may not be entered, so what is in it cannot be seen: set `run_as: root`" in _journal(
+        project
+    )
+    project.suite(f"{test}    assert not host.file('{there}/other/key').exists\n")
+    project.run_process("-m", "phase2", "--fresh")
+    assert project.verdict("b.migrations") == "pass", _journal(project)
 
 
 def test_a_failed_assertion_fails(serving):

@@ -11,14 +11,14 @@ import pytest
 import sample
 import sample_night
 
-from pytest_deploygate.model import Distribution, Line, Series, Spans
-from pytest_deploygate.report.plots import distribution, figures, series, spans, timeline, timescale
+from pytest_deploygate.model import Distribution, Line, Series, Shares, Spans
+from pytest_deploygate.report.plots import distribution, figures, series, shares, spans, timeline, timescale
 
 T0 = datetime(2026, 3, 14, 14, 0, tzinfo=UTC)
 TEN = tuple((float(n), n / 10) for n in range(1, 11))
 
 
-def picture(figure: Distribution | Series | Spans) -> ET.Element:
+def picture(figure: Distribution | Series | Shares | Spans) -> ET.Element:
     """Return the plot as an XML tree, which proves that it is well formed."""
     return ET.fromstring(str(figures.drawn(figure).picture))
 
@@ -80,6 +80,21 @@ def test_a_gap_breaks_the_line_and_is_said() -> None:
     root = picture(figure)
     assert next(e.attrib["d"] for e in root.iter() if e.tag == "path").count("M") == 2
     assert sum(1 for e in root.iter() if e.attrib.get("class") == "gap") == 1
+
+
+def test_a_band_is_drawn_between_its_edges() -> None:
+    line = Line("orders", ((0.0, 50.0), (60.0, 10.0), (120.0, 95.0)))
+    figure = Series("orders", "/min", (line,), 90.0, least=20.0)
+    (said,) = series.words(figure)
+    assert "limit 90 /min, 1 of 3 samples above it; at least 20 /min, 1 of 3 samples below it" in said
+    root = picture(figure)
+    band = next(e for e in root.iter() if e.attrib.get("class") == "band")
+    edges = [float(e.attrib["y1"]) for e in root.iter() if e.tag == "line" and e.attrib["class"] == "limit"]
+    assert [float(band.attrib["y"]), float(band.attrib["y"]) + float(band.attrib["height"])] == pytest.approx(
+        edges, abs=0.02
+    )
+    alone = picture(Series("orders", "/min", (line,), least=20.0))
+    assert sum(1 for e in alone.iter() if e.attrib.get("class") == "band") == 1
 
 
 @pytest.mark.parametrize("points", [(), ((0.0, None), (9.0, None)), ((0.0, float("nan")),)])
@@ -163,3 +178,45 @@ def test_markup_in_a_figure_stays_text_and_pictures_stay_small(figure) -> None:
     root = ET.fromstring(text.replace("\x1b", ""))
     assert root.attrib["role"] == "img"
     assert len(text) < 12_000
+
+
+def group(blocked: int, passed: int, least: float | None = 0.95):
+    return ("SQL <injection>", (("blocked", blocked), ("passed", passed), ("unresolved", 0)), least)
+
+
+def test_shares_name_the_groups_below_what_is_required() -> None:
+    said = shares.words(Shares("t", "attacks", (group(10, 10), ("fine", (("blocked", 4),), 0.95))))
+    assert said == [
+        "Bars show attacks, from left to right: blocked, passed; the mark below a bar is the required share",
+        "Below the required share: SQL <injection> (10 of 20)",
+    ]
+    assert (
+        shares.words(Shares("t", "attacks", (group(20, 1),)))[-1] == "None of the 1 groups is below its share"
+    )
+    assert shares.words(Shares("t", "attacks", ())) == ["nothing was counted"]
+
+
+def test_the_title_of_shares_has_all_groups() -> None:
+    root = picture(Shares("t", "attacks", (group(19, 1), ("B", (("blocked", 0),), None))))
+    assert (
+        root[0].text
+        == "t: SQL <injection>: 19 blocked, 1 passed of 20 attacks (at least 95% must be blocked). B: none of 0 attacks"
+    )
+
+
+def test_shares_fill_the_width_and_no_piece_is_too_thin() -> None:
+    boxes = [
+        b
+        for b in picture(Shares("t", "attacks", (group(9999, 1),))).iter("rect")
+        if "span" in b.attrib["class"]
+    ]
+    widths = [float(b.attrib["width"].rstrip("%")) for b in boxes]
+    assert sum(widths) == pytest.approx(100, abs=0.1)
+    assert min(widths) > 0.5
+    assert [b.attrib["class"] for b in boxes] == ["span pass", "span fail"]
+
+
+def test_shares_of_many_groups_are_bounded() -> None:
+    many = Shares("t", "attacks", tuple(group(n, 1) for n in range(500)))
+    assert len(str(figures.drawn(many).picture)) < 40_000
+    assert "476 more groups: not drawn" in shares.words(many)[-1]

@@ -17,7 +17,7 @@ from pytest_deploygate.signoff import folder as folders
 CHECKLIST = """\
 ## Phase 1 {#phase1 .database}
 - [ ] Servers are up {#phase1.servers}
-- [ ] Logs are clean {#phase1.logs .minor}
+- [ ] Logs are clean {#phase1.log-lines .minor}
 ## Final sign-off {.sign-off}
 - [ ] Deployment lead: ____
 - [ ] Technical lead: ____
@@ -40,7 +40,7 @@ def test_servers(gate):
     gate.judge(judge, int(os.environ.get("ERRORS", "0")), 1)
 
 
-@pytest.mark.item("phase1.logs")
+@pytest.mark.item("phase1.log-lines")
 def test_logs(gate):
     gate.judge(judge, 0, 1)
 """

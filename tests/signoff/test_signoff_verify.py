@@ -244,8 +244,8 @@ def test_records_that_the_run_counted_with(signed, tmp_path):
     """Attestations and waivers in the journal are looked for in the repository."""
     root = tmp_path / "repository"
     (root / "waivers").mkdir(parents=True)
-    (root / "waivers" / "one.yml").write_text("item: phase1.logs\n")
-    digest = hashlib.sha256(b"item: phase1.logs\n").hexdigest()
+    (root / "waivers" / "one.yml").write_text("item: phase1.log-lines\n")
+    digest = hashlib.sha256(b"item: phase1.log-lines\n").hexdigest()
     taken = folders.take(signed.folder)
     stands = recorded.read(taken)
     run = next(e for e in stands.entries if e.kind == "run")
@@ -276,12 +276,17 @@ def test_what_was_attested_with(signed, tmp_path, verdict, change, wrong):
     (root / "attestations").mkdir(parents=True)
     (root / "audit.pdf").write_bytes(b"found nothing")
     digest = hashlib.sha256(b"found nothing").hexdigest()
-    record = f"item: phase1.logs\nevidence:\n  - file: audit.pdf\n    sha256: {digest}\n".encode()
+    record = f"item: phase1.log-lines\nevidence:\n  - file: audit.pdf\n    sha256: {digest}\n".encode()
     (root / "attestations" / "one.yml").write_bytes(record)
     stands = recorded.read(folders.take(signed.folder))
     run = next(e for e in stands.entries if e.kind == "run")
     test = next(e for e in stands.entries if e.kind == "test")
-    found = {**test.body["findings"][0], "item": "phase1.logs", "target": "attestation", "verdict": verdict}
+    found = {
+        **test.body["findings"][0],
+        "item": "phase1.log-lines",
+        "target": "attestation",
+        "verdict": verdict,
+    }
     named = {"attestations/one.yml": hashlib.sha256(record).hexdigest()}
     entries = (
         dataclasses.replace(run, body={**run.body, "records": named}),

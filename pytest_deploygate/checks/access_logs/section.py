@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 
 from pytest_deploygate.checks.hosts.section import Hosts, not_listed_yet
 from pytest_deploygate.fields import references
-from pytest_deploygate.fields.http import HttpAccess, HttpRequest, Url
+from pytest_deploygate.fields.http import HttpRequest, Url
+from pytest_deploygate.fields.log_stores import LogPath, Loki, OpenSearch, Zone
 from pytest_deploygate.fields.types import Duration, Given, InventoryKeys, Section, Size, Text
 from pytest_deploygate.problems import nearest
 
@@ -23,28 +24,8 @@ ONE: tuple[Told, ...] = ("duration", "user")
 MARKER = "{marker}"
 
 
-def _a_zone(name: str) -> str:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 (few inventories name a zone)
-
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; write for example UTC or Europe/Berlin") from None
-    return name
-
-
-def _path(value: object) -> object:
-    return references.filled_in(value, instead="/var/log")
-
-
 def _form(value: object) -> object:
     return references.filled_in(value, instead="$status")
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError(f"{path!r} is not a path from the root, such as /var/log/nginx/access.log")
-    return path
 
 
 def _four_digits(mode: str) -> str:
@@ -52,10 +33,7 @@ def _four_digits(mode: str) -> str:
     return mode.zfill(4)
 
 
-#: Paths and forms of lines, in which references are resolved.
-LogPath = Annotated[
-    str, BeforeValidator(_path), AfterValidator(_absolute), WithJsonSchema({"type": "string"})
-]
+#: The form of lines, in which references are resolved.
 NginxForm = Annotated[str, BeforeValidator(_form), WithJsonSchema({"type": "string"})]
 
 
@@ -89,27 +67,6 @@ class Canaries(Section):
     )
     body: bool = Field(
         default=True, json_schema_extra={"weaker": "false"}, description="in the body of the request `post`"
-    )
-
-
-class Loki(HttpAccess):
-    """A log in Grafana Loki."""
-
-    url: Url = Field(description="address of Loki, for example https://loki.example.com")
-    query: str = Field(
-        pattern=r"^\{.+\}", description='stream selector of the log, for example `{job="nginx"}`'
-    )
-
-
-class OpenSearch(HttpAccess):
-    """A log in OpenSearch or Elasticsearch."""
-
-    url: Url = Field(description="address of the server, for example https://logs.example.com:9200")
-    index: str = Field(pattern=r"^[^/?#\s]+$", description="index, alias or pattern, for example `nginx-*`")
-    time_field: str = Field(default="@timestamp", description="field with the time of an entry")
-    message: str | None = Field(
-        default=None,
-        description="field with the line as it was logged; without it, the document itself is read",
     )
 
 
@@ -165,7 +122,7 @@ class Hop(Section):
         description="name of each value in the log where it is another than usual: a key of JSON (`client.ip`), "
         "or a variable or directive; `request` is the line `GET /path HTTP/1.1`",
     )
-    zone: Annotated[str, AfterValidator(_a_zone)] | None = Field(
+    zone: Zone | None = Field(
         default=None, description="time zone of a log whose times have none, for example `UTC`"
     )
     must_have: list[Told] = Field(default=[], description="what this hop must log besides")
@@ -266,7 +223,7 @@ class Keys(InventoryKeys):
     ] = Field(default=None, description="the access logs of the platform")
 
     @model_validator(mode="after")
-    def _hosts_are_known(self) -> Self:
+    def _access_logs_name_known_hosts(self) -> Self:
         """The names of hosts are those of the section `hosts`, which the whole inventory has beside this one."""
         hosts: Hosts | None = getattr(self, "hosts", None)
         if hosts and not_listed_yet(hosts):

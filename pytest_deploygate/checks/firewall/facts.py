@@ -116,6 +116,7 @@ class Filter:
 class HostSide:
     """What a host says of itself. `listeners` and `has_ipv6` are None if it could not tell; `ephemeral` is its range of
     ports for outgoing packets, and `declared` are those that it may listen on (None: not declared, so not judged).
+    `answers` are protocol, address and port of its own UDP services of the table that answered a question of its own.
     """
 
     name: str
@@ -125,6 +126,7 @@ class HostSide:
     ephemeral: tuple[int, int] = (32768, 60999)
     has_ipv6: bool | None = None
     filters: tuple[Filter, ...] = ()
+    answers: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True)

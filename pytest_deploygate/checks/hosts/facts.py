@@ -60,7 +60,8 @@ class Details:
     """What has no limit, and is in the evidence for people. `not_told` are the names of those that the host cannot tell.
 
     `pressure_percent` is the share of the last 10 s in which something waited for processors, memory and disks. Of `sshd` are
-    the settings that bear on access, as `sshd -T` prints them (for root only). `conntrack` is used of all.
+    the settings that bear on access, as its configuration files have them: what is left out has its default, and of several the
+    first counts. `conntrack` is used of all.
     """
 
     login: str | None = None

@@ -1,7 +1,7 @@
 """The inventory's `hosts` section: the servers of the platform and what each must be like."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, ClassVar, Self, TypeVar
 
@@ -28,6 +28,8 @@ _KINDS = (
 )  # fmt: skip
 #: In `expected`: all hosts, of whichever role.
 ALL = "all"
+#: Where other sections name hosts: the machine that runs the gate.
+HERE = "here"
 
 
 class Host(Section):
@@ -241,6 +243,28 @@ def _checked(hosts: _H) -> _H:
 def not_listed_yet(hosts: Hosts) -> bool:
     """Return whether the servers come from elsewhere and have not been asked for: a run does, when it begins."""
     return hosts.ansible is not None and not hosts.servers
+
+
+def chosen(groups: Iterable[str], hosts: Hosts | None) -> list[Host]:
+    """Return the hosts that names, roles, `all` and `here` stand for, each once."""
+    servers = hosts.servers if hosts else []
+    found: dict[str, Host] = {}
+    for group in groups:
+        if group == HERE:
+            found.setdefault(HERE, Host(name=HERE, connection="local://"))
+        found |= {host.name: host for host in servers if group in (ALL, host.name) or group in host.roles}
+    return list(found.values())
+
+
+def unknown_groups(groups: Iterable[str], hosts: Hosts | None) -> Iterator[str]:
+    """Yield a sentence for each name that is neither `here` nor a host or role; none while hosts are not listed yet."""
+    if hosts and not_listed_yet(hosts):
+        return
+    known = [*(host.name for host in hosts.servers), *hosts.roles, ALL] if hosts else []
+    for group in dict.fromkeys(groups):
+        if group != HERE and group not in known:
+            advice = nearest(group, [*known, HERE]) if hosts else "; name it in the section `hosts`"
+            yield f"no server and no role in `hosts` is named {group!r}{advice}"
 
 
 class Keys(InventoryKeys):

@@ -110,10 +110,8 @@ class RateStage(Section):
     lasts: Duration = Field(description="how long, e.g. 30s")
 
 
-class ServerHistograms(Prometheus):
-    """The server's own latency histograms, read from Prometheus: instead of sending load, or in addition."""
-
-    renamed: ClassVar[Mapping[str, str]] = {"bearer": "token"}
+class Histogram(Section):
+    """A server's own latency histogram."""
 
     metric: str = Field(
         default="http_request_duration_seconds",
@@ -130,6 +128,42 @@ class ServerHistograms(Prometheus):
     newest_within: Duration = Field(
         default=timedelta(minutes=2), description="maximum age of the newest sample"
     )
+
+
+class ServerHistograms(Prometheus, Histogram):
+    """The server's own latency histograms, read from Prometheus: instead of sending load, or in addition."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"bearer": "token"}
+
+
+class Visits(Section):
+    """A few requests of our own at a low rate, as one more client sends them."""
+
+    allow: str | None = Field(
+        default=None, description="the inventory's name again; requests are sent only if it matches"
+    )
+    target: LoadTarget = Field(description="the server that gets them")
+    endpoints: Annotated[list[LoadEndpoint], Field(min_length=1)] = Field(
+        description="the requests, with their weights"
+    )
+    per_second: float = Field(default=10, gt=0, le=1000, description="requests per second")
+    requests: int = Field(default=1000, ge=1, le=100_000, description="how many, at most")
+    timeout: Duration = Field(default=timedelta(seconds=5), description="maximum wait for an answer")
+    auth: HttpLogin | None = Field(default=None, description="how requests log in")
+
+    def as_load(self, number: int, limits: LatencyLimits) -> "Load":
+        """Return so many of them as a load."""
+        return Load(
+            allow=self.allow,
+            target=self.target,
+            endpoints=self.endpoints,
+            peak_per_second=self.per_second,
+            duration=timedelta(seconds=number / self.per_second),
+            max_requests=max(number, 1),
+            timeout=self.timeout,
+            auth=self.auth,
+            limits=limits,
+        )
 
 
 class Load(Section):

@@ -111,7 +111,8 @@ class SchemaVersions:
 class Relation:
     """A live table, quoted as the server does: its size, that with all its children, and its estimated rows.
 
-    `of_extension`: it belongs to an extension. `copied`: the scratch server has it.
+    `of_extension`: it belongs to an extension. `copied`: the scratch server has it. `children` are the names of its
+    partitions, chunks, or tables that inherit from it.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Relation:
     rows: float
     of_extension: bool = False
     copied: bool = True
+    children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ class Page:
     headings, `words` how many words it has, `asks_password` whether it has a field for one, `posts` whether it has a form
     that is posted. `cut`: only its beginning was read. `kept_s` is how long caches may keep it by its header.
     `like_missing` is the URL of a page that does not exist and has the same text, `titled_like_missing` that of one which
-    answers 404 and has the same title, while the start page has another.
+    answers 404 and has the same title, while the start page has another. `sends_on_to` is where it sends browsers on within
+    seconds (a Refresh header, or `<meta http-equiv=refresh>`).
     """
 
     url: str
@@ -42,6 +43,7 @@ class Page:
     like_missing: str = ""
     titled_like_missing: str = ""
     astray: bool = False
+    sends_on_to: str = ""
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,12 @@ def _cut(found: Page, what: str) -> Judgement:
 
 def _another_page(found: Page) -> Judgement | None:
     """Tell a page that answers 200 in place of the policy: a login, the start page, an error page."""
+    if found.sends_on_to:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"{found.url} sends browsers on to {found.sends_on_to} (a refresh within seconds), so what visitors read is unknown: "
+            "name that address as `url`, or serve the policy here",
+        )
     titles = " / ".join(found.titles)
     path = urlsplit(found.redirected_to).path if found.redirected_to else ""
     asks = found.asks_password or _LOGIN.search(path) or _LOGIN.search(titles)

@@ -7,12 +7,12 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
 import requests
 
@@ -24,6 +24,9 @@ from pytest_deploygate.checks.pages.section import (
     PolicyPage,
     PublicPage,
 )
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients import stopping
+from pytest_deploygate.clients.budget import Budget, Spending
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.http import sending, text, whole
 from pytest_deploygate.drills import record as drills
@@ -35,7 +38,11 @@ __all__ = ["drill", "maintenance", "read", "reads"]
 
 LARGEST = 5_000_000
 #: Headers for browsers and caches (RFC 9111), and for caches alone (RFC 9213).
-_CACHING = ("Cache-Control", "CDN-Cache-Control", "Surrogate-Control")
+_REFRESH = re.compile(r"\s*(\d{1,9})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?[\"']?([^\"'>]+)", re.IGNORECASE)
+#: Whoever is sent on within this has not read a policy.
+_NOBODY_READS_S = 10
+#: Names end in these; a CDN's own field begins with the CDN's name (RFC 9213 section 3).
+_CACHING = ("cdn-cache-control", "surrogate-control")
 _NOT_KEPT = re.compile(r"\bno-(?:store|cache)\b", re.IGNORECASE)
 _AGE = re.compile(r"\b(?:s-maxage|max-age)\s*=\s*\"?(\d+)", re.IGNORECASE)
 #: Pages that share this part of their words are the same page.
@@ -44,6 +51,7 @@ _ALIKE = 0.9
 _NO_BLANKS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+")
 _READS = 2
+_ITEM = "day.maintenance-page"
 _CHANGES_S = 30.0
 
 
@@ -131,13 +139,27 @@ def _read(page: PublicPage, pages: Pages, *, afresh: bool = False) -> Page:
         posts=seen.posts,
         cut=not all_of_it,
         kept_s=_kept_s(answer.headers, now),
+        sends_on_to=_sends_on_to(answer.url, (answer.headers.get("Refresh") or "", *seen.refreshes)),
     )
+
+
+def _sends_on_to(url: str, refreshes: Sequence[str]) -> str:
+    """Return where a page sends browsers on before anybody has read it; empty if it does not, or only loads itself again."""
+    for said in refreshes:
+        found = _REFRESH.match(said)
+        if found and int(found[1]) <= _NOBODY_READS_S:
+            with contextlib.suppress(ValueError):
+                to: str = urldefrag(urljoin(url, found[2].strip())).url
+                if to != urldefrag(url).url:
+                    return to
+    return ""
 
 
 def _kept_s(headers: Mapping[str, str], now: datetime) -> int:
     """Return for how many seconds some cache may keep an answer by its header (RFC 9111 section 4.2.1, RFC 9213)."""
-    longest = max(map(_longest_age, map(headers.get, _CACHING)))
     control = headers.get("Cache-Control") or ""
+    targeted = [said for name, said in headers.items() if name.lower().endswith(_CACHING)]
+    longest = max(map(_longest_age, (control, *targeted)))
     if not _AGE.search(control) and not _NOT_KEPT.search(control) and (until := headers.get("Expires")):
         with contextlib.suppress(ValueError, TypeError):
             longest = max(longest, round((parsedate_to_datetime(until) - now).total_seconds()))
@@ -160,6 +182,8 @@ class _Seen(HTMLParser):
         self.titles: list[str] = []
         self.asks_password = False
         self.posts = False
+        self.refreshes: list[str] = []
+        self._without_scripts = 0
         self._hidden = 0
         self._title = False
 
@@ -167,6 +191,10 @@ class _Seen(HTMLParser):
         """Collect the URLs that a browser loads."""
         found = dict(attrs)
         self._hidden += tag in ("script", "style")
+        self._without_scripts += tag == "noscript"
+        refreshes = tag == "meta" and (found.get("http-equiv") or "").strip().lower() == "refresh"
+        if refreshes and not self._without_scripts:
+            self.refreshes.append(found.get("content") or "")
         if tag in ("title", "h1"):
             self._title = True
             self.titles.append("")
@@ -187,6 +215,7 @@ class _Seen(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Leave an invisible element."""
         self._hidden = max(0, self._hidden - (tag in ("script", "style")))
+        self._without_scripts = max(0, self._without_scripts - (tag == "noscript"))
         self._title &= tag not in ("title", "h1")
 
     def handle_data(self, data: str) -> None:
@@ -262,20 +291,24 @@ def _former(raw: dict[str, Any]) -> dict[str, Any]:
     return raw | {"date": raw["at"]} if "at" in raw else raw
 
 
-def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
+def drill(pages: Pages, environment: str = "", budget: Budget | None = None) -> Record[DrillFacts]:
     """Stop the application, check that it is down, read the page, and always start the application again.
 
-    Raises CannotTell if the inventory has no drill, a command fails, or the record cannot be written.
+    Its requests draw on `budget`; left out, on one that is in no ledger. Raises CannotTell if the inventory has no drill, a command fails, or the record cannot be written.
     """
     wanted = pages.maintenance
     if wanted is None or wanted.drill is None:
         raise CannotTell("a drill needs `maintenance: {drill: {stop: …, start: …}}` in the inventory")
+    drawn = budget or budgets.unrecorded(_ITEM)
     try:
-        commands.must(wanted.drill.stop)
-        down = _becomes(wanted.drill, pages, up=False)
-        page = _read(wanted, pages, afresh=True)
+        with drawn.probe("maintenance drill", unwatched="it stops the application itself") as spending:
+            commands.must(wanted.drill.stop)
+            down = _becomes(wanted.drill, pages, up=False, spending=spending)
+            spending.take(opens=0)
+            page = _read(wanted, pages, afresh=True)
     finally:
-        commands.must(wanted.drill.start)
+        with stopping.shielded():
+            commands.must(wanted.drill.start)
     back = _becomes(wanted.drill, pages, up=True)
     problem = ""
     if not down:
@@ -295,11 +328,13 @@ def drill(pages: Pages, environment: str = "") -> Record[DrillFacts]:
     return record
 
 
-def _becomes(settings: MaintenanceDrill, pages: Pages, *, up: bool) -> bool:
+def _becomes(settings: MaintenanceDrill, pages: Pages, *, up: bool, spending: Spending | None = None) -> bool:
     """Wait until the application answers, or no longer answers."""
     deadline = time.monotonic() + _CHANGES_S
     application = PublicPage(url=settings.application)
     while time.monotonic() < deadline:
+        if spending is not None:
+            spending.take(opens=0)
         page = _read(application, pages, afresh=True)
         if (page.status is not None and page.status < 500) == up:
             return True

@@ -16,3 +16,9 @@ def postgres(sections: Sections, writes_schema: str | None) -> Iterator[Cluster]
     cluster = Cluster(sections.need("postgres"), writes_schema)
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_if_named(sections: Sections, request: pytest.FixtureRequest) -> Cluster | None:
+    """The same for tests that need a database only where their section has a query."""
+    return request.getfixturevalue("postgres") if sections.get("postgres") is not None else None

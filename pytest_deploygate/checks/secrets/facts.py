@@ -67,8 +67,9 @@ class Looked:
 
     `processes` counts those that were seen, `hidden_arguments` and `hidden_environments` are those of them that did not show
     them to `user`; `hidepid`: those of other users are not seen at all. `images` is None if they
-    were not looked at, or there is no program for containers. Of `cut` files only a part was looked at; `unread` could
-    not be opened; `closed` folders may not be listed, and `missing` ones do not exist. The names in `limited` are parts that
+    were not looked at, or there is no program for containers, `more_images` were not looked at because they are many, and the
+    programs in `no_images_by` did not list them. Of the files in `cut`, the logs in `cut_logs` and the processes in
+    `cut_processes` (name and number) only a part was looked at; `unread` could not be opened; `closed` folders may not be listed, and `missing` ones do not exist. The names in `limited` are parts that
     reached the limit of size, in `ended` that of time, and in `absent` those that the host could not send.
     """
 
@@ -81,7 +82,11 @@ class Looked:
     logs: int = 0
     names: int = 0
     images: int | None = None
+    more_images: int = 0
+    no_images_by: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    cut_logs: tuple[str, ...] = ()
+    cut_processes: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

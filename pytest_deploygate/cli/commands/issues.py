@@ -14,7 +14,7 @@ from pytest_deploygate.checklist.issue_log import IssueLog, Stub
 from pytest_deploygate.checklist.parser import Checklist
 from pytest_deploygate.checklist.vocabulary import Issue
 from pytest_deploygate.checks.people.judge.issue_log import BadItem, undocumented
-from pytest_deploygate.cli.shared import arguments, options, records, repository
+from pytest_deploygate.cli.shared import arguments, journals, options, records, repository
 from pytest_deploygate.cli.show import issue_list
 from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
@@ -58,15 +58,13 @@ def issues(
     deploygate issues --change CHG-1234 --phase phase1 --write
     """
     arguments.check_change(change)
+    folder = out or root / "deploygate-out" / change
+    journals.read(folder)  # what is listed is computed from it
     phases = [known.id for known in checklist.phases]
     if phase and phase not in phases:
         raise click.UsageError(f"--phase {phase}: there is no such phase{nearest(phase, phases)}")
     log = issue_log.load(root, change, checklist)
-    found = [
-        bad
-        for bad in _read(out or root / "deploygate-out" / change, change, checklist)
-        if phase in ("", bad.phase)
-    ]
+    found = [bad for bad in _read(folder, change, checklist) if phase in ("", bad.phase)]
     named = undocumented([bad.what for bad in found], log.entries)
     missing = [bad for bad in found if bad.what in named]
     if write and missing:

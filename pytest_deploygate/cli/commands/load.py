@@ -15,6 +15,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from pytest_deploygate.checks.blast_radius import section as blast_section
 from pytest_deploygate.checks.load import section as load_section
 from pytest_deploygate.checks.load.facts import LoadRun
 from pytest_deploygate.checks.load.judge import load as judge_load
@@ -24,10 +25,13 @@ from pytest_deploygate.checks.load.probe.engine import Engine
 from pytest_deploygate.checks.load.probe.measure import send
 from pytest_deploygate.checks.load.section import Load, allowed
 from pytest_deploygate.checks.load.tally import WHOLE
-from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared import options, stops
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show.load import Live, text
+from pytest_deploygate.clients import stopping
+from pytest_deploygate.clients.budget import Budget, Ended
+from pytest_deploygate.clients.ledger import Ledger
 from pytest_deploygate.files import write_whole
 from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, worst
 from pytest_deploygate.problems import nearest
@@ -36,6 +40,8 @@ from pytest_deploygate.session.gate import plain
 
 _EXITS = {Verdict.PASS: 0, Verdict.FAIL: 1}
 _NOT_KNOWN = 21
+#: The item whose budget a load draws on.
+_ITEM = "crit.p50"
 Judged = tuple[str, str, Judgement]
 
 
@@ -59,6 +65,8 @@ Judged = tuple[str, str, Judgement]
     metavar="FILE",
     help="Save the run, as a baseline for later.",
 )
+@options.change
+@options.out
 @options.as_json
 def load(
     inventory: str,
@@ -68,13 +76,16 @@ def load(
     cold: bool,
     baseline: Path | None,
     save: Path | None,
+    change: str,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Send load at a fixed rate and judge p50 and p99 from counts of requests.
 
     Requests are sent by the clock (open loop) and timed from when they were due, so a stall counts in full. Nothing
     is sent unless the inventory says `load: {allow: ITS-NAME}`. Ctrl-C stops at once and shows the results so far.
-    Exit 0: pass. 1: fail. 21: inconclusive. 4: refused.
+    It draws on the budget of crit.p50. The stop file of --change, `deploygate stop` and the signal USR1 end it within
+    a second. Exit 0: pass. 1: fail. 21: inconclusive or stopped. 4: refused.
 
     \b
     deploygate load --inventory staging
@@ -82,11 +93,15 @@ def load(
     deploygate load --inventory staging --baseline before.json
     deploygate load --inventory staging --baseline deploygate-out/CHG-1200 --json
     """
-    name, plan = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
+    name, plan, budget = _plan(inventory, rate, duration, endpoints, cold=cold, baseline=baseline)
     try:
-        run = _run(plan, name, live=not as_json)
+        with stops.obeyed(change, out), stopping.ending():
+            run = _run(plan, name, budget, live=not as_json)
     except CannotTell as unknown:
         raise click.ClickException(str(unknown)) from None
+    except Ended as ended:
+        click.echo(f"Error: {ended}", err=True)
+        raise SystemExit(_NOT_KNOWN) from None
     judged = list(_judged(run, plan))
     if save is not None:
         _save(run, save)
@@ -106,8 +121,8 @@ def _plan(
     *,
     cold: bool,
     baseline: Path | None,
-) -> tuple[str, Load]:
-    """Return the inventory's name and its load as changed by the command line. Raises Refused (exit 4)."""
+) -> tuple[str, Load, Budget]:
+    """Return the inventory's name, its load as changed by the command line, and its budget. Raises Refused (exit 4)."""
     loaded = read(inventory)
     found, name = loaded.inventory.of(load_section.Keys).load, loaded.inventory.name
     if found is None or found.target is None:
@@ -133,10 +148,12 @@ def _plan(
     cap = found.max_per_second or found.greatest_rate
     try:
         given = {key: getattr(found, key) for key in type(found).model_fields}
-        return name, Load.model_validate(given | {"max_per_second": cap} | changes)
+        plan = Load.model_validate(given | {"max_per_second": cap} | changes)
     except ValidationError as error:
         said = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
         raise Refused(f"this load is refused: {said}; the inventory's `max_per_second` is the cap") from None
+    blast = loaded.inventory.of(blast_section.Keys).blast_radius or blast_section.BlastRadius()
+    return name, plan, Budget(_ITEM, Ledger(), blast.limits(_ITEM), blast.bounds)
 
 
 def _duration(given: str) -> timedelta:
@@ -146,7 +163,7 @@ def _duration(given: str) -> timedelta:
         raise Refused(f"--duration: {error}") from None
 
 
-def _run(plan: Load, name: str, *, live: bool) -> LoadRun:
+def _run(plan: Load, name: str, budget: Budget, *, live: bool) -> LoadRun:
     picture = Live(plan) if live and sys.stderr.isatty() else None
     started: list[Engine] = []
 
@@ -157,7 +174,7 @@ def _run(plan: Load, name: str, *, live: bool) -> LoadRun:
 
     with _stopping(started):
         try:
-            return send(plan, name, look=judge_load.look(plan), watch=watch)
+            return send(plan, name, look=judge_load.look(plan), watch=watch, budget=budget)
         finally:
             if picture is not None:
                 picture.close()

@@ -94,6 +94,8 @@ def _plan(
         absent.append(
             "pytest's configuration names no testpaths; `deploygate init` writes suites and pytest.ini"
         )
+    if clash := pytest_configuration.clash(told):
+        absent.append(clash)
     return Plan(
         inventory=inventory.name,
         change=change,

@@ -29,14 +29,16 @@ from pytest_deploygate.checks.uptime.probe.record import RecordError, Writer
 from pytest_deploygate.checks.uptime.probe.watcher import Ask, Clock, Plan, Watcher
 from pytest_deploygate.checks.uptime.section import Uptime, WatchTarget
 from pytest_deploygate.checks.uptime.section import too_long as is_too_long
-from pytest_deploygate.cli.shared import options
+from pytest_deploygate.cli.shared import options, stops
 from pytest_deploygate.cli.shared.inventories import read
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.cli.show.watch import Lines, Picture, clock, show_status
+from pytest_deploygate.clients import stopping
 from pytest_deploygate.inventory.loader import Loaded
 from pytest_deploygate.model import CannotTell, Judgement, Verdict, parse_duration, words_for
 
 _PATIENCE_S = 15.0
+_LOOKS_EVERY_S = 0.1
 
 
 def _span(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
@@ -79,6 +81,8 @@ def _span(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--detach", is_flag=True, help="Continue in the background.")
 @click.option("--status", is_flag=True, help="Show the result so far and whether a watch is running.")
 @click.option("--stop", is_flag=True, help="Stop the watch that writes the record on this host.")
+@options.change
+@options.out
 @click.option("--json", "as_json", is_flag=True, help="With --status: print JSON.")
 def watch(
     inventory: str,
@@ -90,11 +94,14 @@ def watch(
     detach: bool,
     status: bool,
     stop: bool,
+    change: str,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Ask the targets of the inventory's `uptime` section at a fixed interval, and record every answer.
 
     The record survives a kill and a reboot: the same command continues it, and the time between counts as unknown.
+    The stop file of --change, `deploygate stop` and the signal USR1 end it within a second.
     To watch from other places too, run the command there with another --vantage and copy its record beside this one.
 
     Exit 1: with --status, no watch was started and there is no record; with --stop, no watch runs.
@@ -122,7 +129,8 @@ def watch(
     elif detach:
         _detach(target_file)
     else:
-        _watch(loaded, uptime, span, every, t0, place, target_file)
+        with stops.obeyed(change, out):
+            _watch(loaded, uptime, span, every, t0, place, target_file)
 
 
 def _file(loaded: Loaded, uptime: Uptime, place: str) -> Path:
@@ -163,6 +171,8 @@ def _watch(
         "t0": _t0(t0, uptime, file),
         "targets": {target.name: target.what for target in targets},
     }
+    if said := stopping.stopped():
+        raise Refused(f"no watch begins: {said}")
     try:
         with Writer(file, header) as writer:
             plan = Plan(targets, every_s, writer.t0 + window.total_seconds())
@@ -242,10 +252,22 @@ def _run(plan: Plan, writer: Writer, uptime: Uptime, question: Ask) -> bool:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, watcher.stopped.set)
-        return await watcher.run()
+        looking = loop.create_task(_look_for_a_stop(watcher.stopped))
+        try:
+            return await watcher.run()
+        finally:
+            looking.cancel()
 
     with picture or nullcontext():
         return asyncio.run(main())
+
+
+async def _look_for_a_stop(stopped: asyncio.Event) -> None:
+    """Stop a watch when the change's stop file is there; the signal USR1 makes it."""
+    while not stopping.stopped():  # noqa: ASYNC110 (a file has no event)
+        await asyncio.sleep(_LOOKS_EVERY_S)
+    click.echo(stopping.stopped(), err=True)
+    stopped.set()
 
 
 def _detach(file: Path) -> None:

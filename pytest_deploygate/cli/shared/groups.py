@@ -40,6 +40,16 @@ class Folder(click.Group):
         found: click.Command = getattr(module, named.lstrip("_"))
         return found
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. What it cannot read of a journal ends in a sentence, wherever it was read."""
+        try:
+            return super().invoke(ctx)
+        except Exception:
+            from pytest_deploygate.cli.shared import journals  # noqa: PLC0415 (only for commands that fail)
+
+            with journals.plainly():
+                raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  click's signature
         """Write each command with its whole summary; click would import all of them and cut the summaries."""
         shown = [name for name in self._modules() if not name.startswith("_")]

@@ -8,16 +8,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pytest_deploygate import startup
 from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import Rollback
 from pytest_deploygate.inventory.loader import InventoryError, load
 from pytest_deploygate.journal import Writer
 from pytest_deploygate.lab.state import Lab
-from pytest_deploygate.lab.way_back import guards
+from pytest_deploygate.lab.way_back import INVENTORY, guards
 from pytest_deploygate.rollback import execution, going_back, hooks, items, runbook
 from pytest_deploygate.rollback.actions import Tools
 
-INVENTORY = "lab-guards"
 _BOUND_S = 120.0
 
 
@@ -36,7 +36,7 @@ def rehearse(lab: Lab, root: Path) -> str:
 def _baseline(lab: Lab, root: Path) -> str:
     """Measure, before the change, what could call for a rollback."""
     command = [
-        sys.executable, "-m", "pytest", f"--deploygate-inventory={INVENTORY}", "--items=golive.dns", "--change=before",
+        sys.executable, "-m", "pytest", *startup.first(), f"--deploygate-inventory={INVENTORY}", "--items=golive.dns", "--change=before",
         f"--deploygate-out={guards(lab)['baseline']}", "--fresh", "-q", "-p", "no:cacheprovider",
     ]  # fmt: skip
     done = subprocess.run(

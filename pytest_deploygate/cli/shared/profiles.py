@@ -32,6 +32,7 @@ _ALWAYS = (
     *("infra.cdn", "infra.dns-failover", "db.pooling", "db.retention", "db.partitioning"),
     *("sec.ddos", "comp.iso", "comp.dpa", "comp.audit-trail", "comp.retention", "day.dashboards"),
     *("phase2.aggregates", "phase2.partitioning", "guard.migration-lint"),
+    *("guard.n-minus-1", "guard.one-scheduler"),
     *("phase3.pipeline", "phase4", "guard.after-load", "after.overnight"),
     *("crit.reports", "crit.dashboards", "crit.realtime", "crit.alerts"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 import iniconfig
 
+from pytest_deploygate import startup
 from pytest_deploygate.cli.shared.refusals import Refused
 from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
@@ -22,6 +24,8 @@ _INI = (
     ("tox.ini", "pytest"),
     ("setup.cfg", "tool:pytest"),
 )
+#: Values of `-p` with which pytest-ansible and the plugin of testinfra are kept apart.
+_APART = {"deploygate", "no:pytest-ansible", "no:pytest11.testinfra"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Suites:
     places: tuple[str, ...]
     patterns: tuple[str, ...] = _PYTHON_FILES
     markers: tuple[str, ...] = ()
+    addopts: tuple[str, ...] = ()
 
 
 def read(root: Path) -> Suites:
@@ -42,6 +47,19 @@ def read(root: Path) -> Suites:
         places=_words(told.get("testpaths", "")),
         patterns=_words(told.get("python_files", "")) or _PYTHON_FILES,
         markers=tuple(m.partition(":")[0].partition("(")[0].strip() for m in markers if m.strip()),
+        addopts=_words(told.get("addopts", "")),
+    )
+
+
+def clash(told: Suites) -> str:
+    """Say that pytest may not start here, and why; empty if nothing speaks against it."""
+    words = [*told.addopts, *shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))]
+    given = {word.removeprefix("-p") for word in words}
+    if not startup.first() or given & _APART:
+        return ""
+    return (
+        "pytest may not start here: pytest-ansible and testinfra both have the option --ansible-inventory, and the "
+        "order in which they are loaded decides; add `-p deploygate` to addopts in pytest's configuration"
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_deploygate import __version__
 from pytest_deploygate.fields.sources import Absent, Source
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import parse_duration
@@ -197,7 +198,11 @@ def _sent(server: _Server, path: str) -> _Answer:
                 return None
             return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-    headers = {"X-Vault-Token": server.token, "X-Vault-Request": "true", "User-Agent": "deploygate"}
+    headers = {
+        "X-Vault-Token": server.token,
+        "X-Vault-Request": "true",
+        "User-Agent": f"deploygate/{__version__}",
+    }
     if server.namespace:
         headers["X-Vault-Namespace"] = server.namespace
     try:

@@ -103,7 +103,7 @@ def put_in(lab: Lab, fault: Fault, *, also: bool = False) -> None:
         raise LabError(
             f"the lab has the fault {', '.join(present)} already; run `deploygate lab heal` first, or add --also"
         )
-    if fault.inventory != "lab" and not way_back.guards(lab)["cutover"].exists():
+    if fault.inventory == way_back.INVENTORY and not way_back.guards(lab)["cutover"].exists():
         raise LabError(f"the fault {fault.name} is about the way back: run `deploygate lab rehearse` first")
     # Recorded first: a fault that fails half way must be healed too.
     lab.record_faults([*present, fault.name])

@@ -63,6 +63,17 @@ UDP = Fault(
     says="host1 dns/53 open, expected closed",
     needs=_NEEDS,
 )
+UDP_BLOCKED = Fault(
+    "firewall-udp-blocked",
+    "the filter of host1 drops what host2 asks its name server over UDP",
+    _ITEMS,
+    lambda lab: network.nft(
+        lab, "host1", f"insert rule {_IN} ip saddr {network.addresses(lab, 12)[0]} udp dport 53 drop"
+    ),
+    _anew("host1"),
+    says="host1 dns/53 over IPv4 alone filtered, expected open",
+    needs=_NEEDS,
+)
 EGRESS = Fault(
     "firewall-egress-open",
     "host1 may reach addresses outside",

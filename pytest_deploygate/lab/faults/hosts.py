@@ -94,7 +94,9 @@ DISK_FULL = Fault(
     "host-disk-full",
     f"{hosts.DATA} of host3 is full",
     _ITEMS,
-    lambda lab: hosts.inside(lab, "host3", f"head -c 9000000 /dev/zero >{_FILL} 2>/dev/null || true"),
+    lambda lab: hosts.inside(
+        lab, "host3", f"umask 077; head -c 9000000 /dev/zero >{_FILL} 2>/dev/null || true"
+    ),
     lambda lab: hosts.inside(lab, "host3", f"rm -f {_FILL}"),
     says="free space",
     needs=_NEEDS,

@@ -132,7 +132,7 @@ EXTENSION = Fault(
     by_sql("DROP EXTENSION IF EXISTS pg_stat_statements"),
     by_sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements"),
     says="CREATE EXTENSION pg_stat_statements",
-    tests=("test_server_is_set_right",),
+    tests=("test_server_is_set_right", "test_slow_statements_are_seen"),
     scope="preflight and database or stabilization",
 )
 OLD_EXTENSION = Fault(
@@ -153,6 +153,7 @@ SLOW_LOG = Fault(
     _reset("log_min_duration_statement"),
     says="log_min_duration_statement",
     scope=_SCOPE,
+    tests=("test_slow_statements_are_seen",),
 )
 
 _COLD = "deploygate.lab_cold"

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pytest_deploygate.lab import old_system
 from pytest_deploygate.lab.faults import Change, Fault, aside, by_sql, keep_aside, put_back
 from pytest_deploygate.lab.state import Lab, LabError
-from pytest_deploygate.lab.way_back import guards
+from pytest_deploygate.lab.way_back import INVENTORY, guards
 
-INVENTORY = "lab-guards"
 #: Without these the inventory's items cannot be measured.
 _NEEDS = ("dns-primary", "edge-app")
 _BASELINE, _REHEARSALS, _SAVED = "baseline", "rehearsals", "saved"

@@ -35,6 +35,11 @@ class Job:
     run: Callable[[Lab], None]
 
 
+def no_history(_lab: Lab) -> Iterable[str]:
+    """Return nothing to remember."""
+    return ()
+
+
 def no_jobs(_lab: Lab) -> dict[str, Job]:
     """Return no scheduled jobs."""
     return {}
@@ -57,7 +62,8 @@ class Service:
     called when the lab goes back to the state that it came up in.
 
     What others see of it: `where` is the place that `lab status` shows, `values` are the `lab:NAME` values beside ports
-    and secrets, `jobs` are its lines in the crontab. It belongs to the lab by default, or only to the `profiles` that
+    and secrets, `jobs` are its lines in the crontab. `history` are lines of samples (OpenMetrics) that Prometheus has from
+    before its start: see `monitoring_history`. It belongs to the lab by default, or only to the `profiles` that
     it names (`lab up --with PROFILE`).
 
     What `lab down` ends when the supervisor cannot: processes with the name of one of `programs` or `processes`, and
@@ -76,6 +82,7 @@ class Service:
     once_up: Callable[[Lab], None] = nothing
     reset: Callable[[Lab], None] = nothing
     jobs: Callable[[Lab], Mapping[str, Job]] = no_jobs
+    history: Callable[[Lab], Iterable[str]] = no_history
     more_servers: Mapping[str, str] = field(default_factory=dict)
     more_ports: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()

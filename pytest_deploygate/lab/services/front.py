@@ -255,7 +255,8 @@ def watch(lab: Lab) -> None:
     # The supervisor does not pass our environment on; the watch must use this lab.
     words = ["env", f"DEPLOYGATE_LAB={lab.folder}", sys.executable, "-m", "pytest_deploygate", "watch"]
     words += ["--inventory", str(lab_inventory(Path.cwd())), "--vantage", "lab", "--t0", "now"]
-    client.run(lab, shlex.join([*words, "--record", str(record(lab))]))
+    # In the lab's folder: the stop of a change that people try must not end it.
+    client.run(lab, shlex.join([*words, "--record", str(record(lab)), "--out", str(record(lab).parent)]))
 
 
 def wait_watched(lab: Lab) -> None:

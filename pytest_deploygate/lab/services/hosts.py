@@ -1,8 +1,9 @@
 """Four hosts on this machine: an sshd for each, in namespaces with a name, identifiers and processes of its own.
 
 Only root can make such namespaces; for others the lab has no hosts. They share kernel, processors and the root file
-system with this machine. Their own are the host name, /etc/machine-id, the boot id, /etc/fstab, /run, the processes,
-and a small file system on /srv with a service's log and key.
+system with this machine. Their own are the host name, /etc/machine-id, the boot id, /etc/fstab, the names of other hosts
+and their name server, /run with the certificates that they trust, root's home, the processes, and a small file system on
+/srv with a service's log and key.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
+SetEnv HOME={home}
 ForceCommand {login}
 """
 #: Runs the command of a login, in the host's network where it has one of its own. Each further program takes time.
@@ -67,7 +69,15 @@ _OWN_FILES = {
     "machine-id": "/etc/machine-id",
     "boot_id": "/proc/sys/kernel/random/boot_id",
     "fstab": "/etc/fstab",
+    "hosts": "/etc/hosts",
+    "resolv.conf": "/etc/resolv.conf",
 }
+#: Where a host has the certificates that it trusts, as one of its own files.
+TRUSTED, TRUSTED_FILE = "/run/platform-ca.pem", "ca.pem"
+#: The file of names that a host begins with.
+NAMES_FILE = "127.0.0.1 localhost\n::1 localhost\n"
+#: Names that are in no file have no other place to be asked for.
+_RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 
 
 def where(lab: Lab) -> Path:
@@ -157,19 +167,30 @@ def begin(lab: Lab, name: str) -> None:
     write(lab, name, "machine-id", f"{secrets.token_hex(16)}\n")
     write(lab, name, "boot_id", f"{uuid.uuid4()}\n")
     write(lab, name, "fstab", f"tmpfs {DATA} tmpfs rw,size=8m 0 0\n")
+    write(lab, name, "hosts", NAMES_FILE)
+    write(lab, name, "resolv.conf", _RESOLVER)
+    write(lab, name, TRUSTED_FILE, "")
     network, nsenter = shlex.quote(str(_network(lab, name))), shlex.quote(lab.programs["nsenter"])
     login = _LOGIN.format(network=network, nsenter=nsenter)
-    settings = _SERVER.format(host=HOST, port=lab.ports[name], folder=where(lab), login=login)
+    # bash reads ~/.bashrc for each command over SSH; that of this machine's root is none of the host's.
+    (own / "home").mkdir(mode=0o700)
+    settings = _SERVER.format(
+        host=HOST, port=lab.ports[name], folder=where(lab), home=own / "home", login=login
+    )
     (own / "sshd_config").write_text(settings)
     (own / _OUTER).mkdir(mode=0o700)
     mounts = [f"mount --bind /proc {shlex.quote(str(own / _OUTER))}", "mount -t proc proc /proc"]
-    mounts += [f"mount --bind {shlex.quote(str(own / file))} {target}" for file, target in _OWN_FILES.items()]
+    mounts += [
+        f"[ ! -e {target} ] || mount --bind {shlex.quote(str(own / file))} {target}"
+        for file, target in _OWN_FILES.items()
+    ]
     lines = [
         "set -e",
         *mounts,
         f"mount -t tmpfs -o size=8m,nr_inodes=400 tmpfs {DATA}",
         "mount -t tmpfs -o size=1m,mode=755 tmpfs /run",
         "mkdir -m 755 /run/sshd",
+        f"ln -s {shlex.quote(str(own / TRUSTED_FILE))} {TRUSTED}",
         *_SERVICE_FILES,
         f"hostname {name}",
         f"exec {shlex.join([lab.programs['sshd'], '-D', '-e', '-f', str(own / 'sshd_config')])}",

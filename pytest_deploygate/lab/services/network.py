@@ -90,6 +90,11 @@ def inside(lab: Lab, name: str, command: str) -> str:
     return processes.run(_entering(lab, _pid(lab, server(name)), "/bin/sh", "-c", command), user=None)
 
 
+def entering(lab: Lab, name: str, *command: str) -> list[str]:
+    """Return the command line that runs a command in the namespace of a host, or of the bridge."""
+    return _entering(lab, _pid(lab, name if name == BRIDGE else server(name)), *command)
+
+
 def nft(lab: Lab, name: str, command: str) -> str:
     """Run a command of nft on a host."""
     return inside(lab, name, f"{shlex.quote(lab.programs['nft'])} {shlex.quote(command)}")

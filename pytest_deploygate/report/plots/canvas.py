@@ -21,6 +21,7 @@ _PLAIN = {
     "measured": "#0a4fa3",
     "late": "#7d4a00",
     "gap": "#e3e6ea",
+    "band": "#e6f2ea",
     "pass": "#1a6632",
     "fail": "#a8201a",
     "inconclusive": "#7d4a00",

@@ -75,6 +75,8 @@ def _line_words(line: Line, figure: Series, number: int) -> str:
     )
     if figure.limit is not None:
         said += f"; limit {quantity(figure.limit, figure.unit)}, {_over(seen, figure.limit)}"
+    if figure.least is not None:
+        said += f"; at least {quantity(figure.least, figure.unit)}, {_under(seen, figure.least)}"
     if lost := gaps(line):
         lasted = say.duration(sum(end - start for start, end in lost))
         said += f"; nothing was seen for {lasted} ({say.count(len(lost), 'gap')})"
@@ -84,6 +86,11 @@ def _line_words(line: Line, figure: Series, number: int) -> str:
 def _over(seen: Seen, limit: float) -> str:
     over = sum(1 for _, value in seen if value > limit)
     return f"{over} of {say.count(len(seen), 'sample')} above it" if over else "no sample above it"
+
+
+def _under(seen: Seen, least: float) -> str:
+    under = sum(1 for _, value in seen if value < least)
+    return f"{under} of {say.count(len(seen), 'sample')} below it" if under else "no sample below it"
 
 
 def _seen(line: Line) -> Seen:
@@ -98,21 +105,24 @@ def _parts(figure: Series, seen: Seen) -> Iterator[Markup]:
     times = [at for line in figure.lines for at, _ in line.points]
     first, last = min(times), max(times)
     long = (last - first) or 1.0
-    limit = [figure.limit] if figure.limit is not None else []
-    low = min([0.0, *limit, *(value for _, value in seen)])
-    high = max([value for _, value in seen] + limit) * 1.12 or 1.0
+    bounds = [bound for bound in (figure.limit, figure.least) if bound is not None]
+    low = min([0.0, *bounds, *(value for _, value in seen)])
+    high = max([value for _, value in seen] + bounds) * 1.12 or 1.0
     high = high if high > low else low + 1.0
 
     def y(value: float) -> float:
         return _BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP)
 
+    if figure.least is not None:
+        top = _TOP if figure.limit is None else y(figure.limit)
+        yield box(0, top, 100, max(y(figure.least) - top, 0), "band")
     for value in ticks(low, high):
         yield rule(y(value))
     if len(figure.lines) == 1:
         for start, end in gaps(figure.lines[0]):
             yield box((start - first) / long * 100, _TOP, (end - start) / long * 100, _BOTTOM - _TOP, "gap")
-    if figure.limit is not None:
-        yield rule(y(figure.limit), "limit")
+    for bound in bounds:
+        yield rule(y(bound), "limit")
     curves = []
     for line, look in zip(figure.lines, LOOKS, strict=False):
         pieces = [
@@ -128,6 +138,15 @@ def _parts(figure: Series, seen: Seen) -> Iterator[Markup]:
             100,
             y(figure.limit) - 4,
             f"limit {quantity(figure.limit, figure.unit)}",
+            anchor="end",
+            kind="limit",
+        )
+    if figure.least is not None:
+        # Under its line, so that it never meets the words of a limit close above.
+        yield text(
+            100,
+            min(y(figure.least) + 14, _BOTTOM - 2),
+            f"at least {quantity(figure.least, figure.unit)}",
             anchor="end",
             kind="limit",
         )

@@ -16,7 +16,14 @@ _ROW, _BAR, _AXIS = 42, 18, 20
 _SEEN = 0.9
 #: States that are drawn first and last; the rest lies between.
 _LAST = {"pass": 0, "fail": 2}
-_LOOK = {"up": "pass", "down": "fail", "unknown": "unknown", "degraded": "inconclusive"}
+_LOOK = {
+    "up": "pass",
+    "down": "fail",
+    "unknown": "unknown",
+    "degraded": "inconclusive",
+    "quiet": "pass",
+    "firing": "fail",
+}
 _OTHER = ("attested", "waived", "not_covered", "not_applicable")
 #: Rows that are drawn, and pieces of one row; more cannot be distinguished.
 MOST_ROWS, MOST_PIECES = 12, 300

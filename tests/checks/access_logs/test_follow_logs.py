@@ -366,14 +366,6 @@ def test_a_host_over_ssh_that_the_inventory_names(application, tmp_path):
     assert any(reading.name == f"web1:{application.log}: mode" for reading in judgement.readings)
 
 
-def test_a_host_that_is_not_listed_when_the_run_begins(application):
-    said = section(application, hop={"connection": None, "hosts": ["wbe1"]})
-    judgement = judge.judge(probe.follow(said, {"web1": Host(name="web1", connection="local://")}), said)
-    assert judgement.verdict is Verdict.INCONCLUSIVE
-    assert judgement.reason.startswith("wbe1: no server of `hosts` has this name")
-    assert "'web1'" in judgement.reason
-
-
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

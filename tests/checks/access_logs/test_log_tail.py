@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_deploygate.checks.access_logs.probe import tail
 from pytest_deploygate.checks.access_logs.probe.hosts import Followed, HostLogs
 from pytest_deploygate.checks.access_logs.section import Hop
+from pytest_deploygate.clients.host import tail
 
 LOCAL = "local://"
 

@@ -300,6 +300,7 @@ def barman(archived: Archived) -> Backups:
     return archived.backups("barman", server="main", config=f"{home}/barman.conf")
 
 
+@pytest.mark.long
 def test_barman_is_listed_verified_and_restored(archived: Archived, barman: Backups) -> None:
     """Barman's newest backup reaches a marker written just before, with WAL from its own archive."""
     newest = barman.listed()[-1]

@@ -156,6 +156,7 @@ def test_serials_that_differ_and_open_transfers_fail():
     assert "AXFR" in judgement.reason
 
 
+@pytest.mark.long
 def test_a_dead_server_beside_a_living_one_fails_and_all_dead_is_inconclusive():
     """The delegation promises that a server is reachable; the one that answers is the control."""
     with serving(text()) as settings:

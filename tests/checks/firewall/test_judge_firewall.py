@@ -160,6 +160,58 @@ def test_silence_over_udp_is_closed_where_another_service_of_the_address_answers
     assert judged(clock, replace(quiet, expected=E.REFUSED)).verdict is Verdict.FAIL
 
 
+DNS = seen(Met.SILENT, E.OPEN, protocol="dns", ports="53")
+ELSEWHERE = seen(Met.OPEN, E.OPEN, protocol="ntp", ports="123", address="192.0.2.8", target="time")
+
+
+def test_a_udp_service_that_answers_another_place_is_filtered_where_it_is_silent():
+    """Seen from two hosts: from web2 it answers, so its silence from web1 is that of a filter."""
+    blocked, good = replace(DNS, source="web1"), replace(DNS, source="web2", outcome=Met.OPEN)
+    found = judged(blocked, good)
+    assert found.verdict is Verdict.FAIL
+    assert (
+        "from web1: 1 of 1 not as declared: db1 dns/53 filtered, expected open (let the filters"
+        in found.reason
+    )
+    assert judged(blocked, replace(good, address=SIX)).verdict is Verdict.INCONCLUSIVE
+    assert judged(blocked, replace(good, ports="54")).verdict is Verdict.INCONCLUSIVE
+    assert judged(blocked, replace(good, ports="50-54", number=5)).verdict is Verdict.FAIL
+
+
+def test_a_udp_service_that_answers_its_own_host_is_filtered_where_it_is_silent():
+    answers = side(answers=(("dns", FOUR, 53),))
+    assert judged(replace(DNS, source="web1"), hosts=(answers,)).verdict is Verdict.FAIL
+    quiet = judged(replace(DNS, source="web1"), hosts=(side(),))
+    assert quiet.verdict is Verdict.INCONCLUSIVE
+    assert "no other place and not the host itself got one either" in quiet.reason
+
+
+def test_from_here_silence_needs_something_that_answers_over_udp():
+    """Many networks let no UDP out at all."""
+    answers = side(answers=(("dns", FOUR, 53),))
+    alone = judged(CONTROL, DNS, hosts=(answers,))
+    assert alone.verdict is Verdict.INCONCLUSIVE
+    assert "nothing else answers this machine over UDP and IPv4" in alone.reason
+    assert judged(CONTROL, DNS, ELSEWHERE, hosts=(answers,)).verdict is Verdict.FAIL
+    control = Control("here", "time", "192.0.2.8", "ntp", 123, Met.OPEN)
+    assert judged(DNS, hosts=(answers,), controls=(control,)).verdict is Verdict.FAIL
+    assert (
+        judged(DNS, hosts=(answers,), controls=(replace(control, address=SIX),)).verdict
+        is Verdict.INCONCLUSIVE
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdict"), [(E.CLOSED, Verdict.PASS), (E.FILTERED, Verdict.PASS), (E.REFUSED, Verdict.FAIL)]
+)
+def test_a_udp_service_that_is_served_and_silent_is_closed(expected, verdict):
+    quiet = replace(DNS, expected=expected)
+    answers = side(answers=(("dns", FOUR, 53),))
+    assert judged(quiet, ELSEWHERE, hosts=(answers,)).verdict is verdict
+    assert judged(quiet, ELSEWHERE, hosts=(side(),)).verdict is Verdict.INCONCLUSIVE
+    assert judged(quiet, CONTROL, hosts=(answers,)).verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_hole_of_one_version_of_ip_is_named():
     shut, hole = seen(Met.FILTERED, E.CLOSED), seen(Met.OPEN, E.CLOSED, address=SIX)
     assert "db1 tcp/5432 over IPv6 alone open" in judged(CONTROL, SIXTH, shut, hole).reason

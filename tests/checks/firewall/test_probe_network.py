@@ -14,9 +14,11 @@ from ssh_server import serving
 from pytest_deploygate.checks.firewall import judge, probe
 from pytest_deploygate.checks.firewall.facts import Network, Outcome
 from pytest_deploygate.checks.firewall.probe import attempts, host
+from pytest_deploygate.checks.firewall.probe.network import _control
 from pytest_deploygate.checks.firewall.section import Firewall
 from pytest_deploygate.checks.hosts.section import Hosts
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.budget import unrecorded
 from pytest_deploygate.judging.silent_hosts import Cause
 from pytest_deploygate.model import CannotTell, Verdict
 
@@ -65,6 +67,25 @@ def test_from_here_without_hosts():
     }
     assert measured.seed is None
     assert measured.vantages[0].tried == measured.vantages[0].of == 5
+
+
+def test_places_that_must_be_open_are_watched_while_attempts_are_made():
+    """Those that answer before; what does not is for the table to judge."""
+    drawn = unrecorded("sec.firewall")
+    with listening() as opened, full() as filtered:
+        rows = table(
+            ("here", "127.0.0.1", [f"tcp/{opened}", f"tcp/{filtered}"], "open"),
+            ("here", "127.0.0.1", ["tcp/1-2"], "closed"),
+        )
+        probe.network(rows, None, drawn)
+        (entry,) = drawn.ledger.entries()
+        assert entry.before is not None
+        assert (entry.before.answers, entry.before.wrong) == (5, 0)
+        asks = _control(rows, None)
+        assert asks is not None
+        assert asks()
+    assert not asks()
+    assert _control(rows, None) is None
 
 
 def test_both_versions_of_ip():
@@ -140,6 +161,18 @@ def test_hosts_that_are_only_asked_what_they_listen_on(server):
         measured = probe.network(firewall, hosts(db1=server[1], web1="ssh://nobody@127.0.0.1:1"))
     assert [side.name for side in measured.hosts] == ["db1"]
     assert measured.hosts[0].declared == (("tcp", 1, 1),)
+
+
+def test_a_host_asks_its_own_udp_services(server):
+    """Its firewall may hide them from us: that they answer there says that silence here is a filter's."""
+    with answering() as dns:
+        firewall = table(
+            ("here", "db1", [f"dns/{dns}", "dns/1", "udp/9", "tcp/9", "quic/2000-2100"], "open"),
+            addresses={"db1": "127.0.0.1"},
+            listeners={"db1": "tcp/1"},
+        )
+        measured = probe.network(firewall, hosts(db1=server[1]))
+    assert measured.hosts[0].answers == (("dns", "127.0.0.1", dns),)
 
 
 def test_ports_that_the_table_opens_are_declared(server):

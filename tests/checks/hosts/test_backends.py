@@ -17,7 +17,7 @@ from pytest_deploygate.checks.hosts import probe
 from pytest_deploygate.checks.hosts.facts import Answer
 from pytest_deploygate.checks.hosts.section import Hosts
 from pytest_deploygate.clients import reach
-from pytest_deploygate.clients.host.shell import machine
+from pytest_deploygate.clients.host.machine import machine
 from pytest_deploygate.judging.silent_hosts import Cause
 from pytest_deploygate.model import CannotTell
 
@@ -95,7 +95,7 @@ def test_peoples_own_tests_in_a_container(container):
 def test_a_container_that_is_not_there(container):
     why = asked(f"podman://{container}-not").failure
     assert why is not None
-    assert "no such container" in why.said
+    assert (why.cause, why.said[:34]) == (Cause.DOWN, "there is no such container or pod:")
 
 
 def test_docker_without_a_daemon():
@@ -103,7 +103,135 @@ def test_docker_without_a_daemon():
         pytest.skip("needs docker's client, and no daemon")
     why = asked("docker://web1").failure
     assert why is not None
-    assert "docker daemon" in why.said.lower()
+    assert (why.cause, why.said[:30]) == (Cause.ROUTE, "the Docker daemon of this mach")
+
+
+def test_kubectl_without_a_cluster(monkeypatch, tmp_path):
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl here")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    why = asked("kubectl://web-0?namespace=shop&container=app").failure
+    assert why is not None
+    assert (why.cause, why.said[:35]) == (Cause.ROUTE, "kubectl does not reach the cluster:")
+
+
+#: Stand-ins that take the documented arguments and run the command here: neither Docker's daemon nor a cluster is at hand.
+_EXEC = {
+    "docker": '[ "$1 $2 $3 $4 $5 $6" = "exec -u app web1 /bin/sh -c" ] && [ $# = 7 ] && exec /bin/sh -c "$7"',
+    "kubectl": (
+        '[ "$1 $2 $3 $4 $5 $6 $7 $8 $9" = "-n shop -c app exec web-0 -- /bin/sh -c" ] && [ $# = 10 ] && '
+        'echo "Defaulted container" >&2 && exec /bin/sh -c "${10}"'
+    ),
+}
+_PLACES = {"docker": "docker://app@web1", "kubectl": "kubectl://web-0?namespace=shop&container=app"}
+
+
+def stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, script: str) -> None:
+    """Put a program of this name first."""
+    (folder / program).write_text(f'#!/bin/sh\n{script}\necho wrong arguments: "$*" >&2; exit 64\n')
+    (folder / program).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize("program", ["docker", "kubectl"])
+def test_a_container_of_a_stand_in(tmp_path, monkeypatch, program):
+    stand_in(tmp_path, monkeypatch, program, _EXEC[program])
+    found = asked(_PLACES[program])
+    assert found.machine is not None, found.failure
+    assert found.machine.kernel == os.uname().release
+    host = machine(_PLACES[program], 20.0)
+    assert host.run("exit 3").rc == 3
+    assert host.file("/bin/sh").exists
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "prints", "cause", "says"),
+    [
+        (
+            "docker",
+            1,
+            "Error response from daemon: No such container: web1",
+            Cause.DOWN,
+            "there is no such container",
+        ),
+        (
+            "docker",
+            1,
+            "Error response from daemon: container 0f1e is not running",
+            Cause.DOWN,
+            "does not run",
+        ),
+        (
+            "docker",
+            1,
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+            Cause.LOGIN,
+            "refuses us",
+        ),
+        (
+            "docker",
+            127,
+            'OCI runtime exec failed: exec: "/bin/sh": stat /bin/sh: no such file',
+            Cause.ANSWER,
+            "no POSIX shell",
+        ),
+        (
+            "kubectl",
+            1,
+            'Error from server (NotFound): pods "web-0" not found',
+            Cause.DOWN,
+            "there is no such container or pod",
+        ),
+        (
+            "kubectl",
+            1,
+            'error: unable to upgrade connection: container not found ("app")',
+            Cause.ANSWER,
+            "no running container of that name",
+        ),
+        (
+            "kubectl",
+            1,
+            'Error from server (Forbidden): pods "web-0" is forbidden: User "gate" cannot create resource "pods/exec"',
+            Cause.LOGIN,
+            "allow the gate's user `create` on `pods/exec`",
+        ),
+        (
+            "kubectl",
+            1,
+            "error: You must be logged in to the server (Unauthorized)",
+            Cause.LOGIN,
+            "log kubectl in",
+        ),
+        (
+            "kubectl",
+            1,
+            "error: cannot exec into a container in a completed pod; current phase is Succeeded",
+            Cause.DOWN,
+            "does not run",
+        ),
+    ],
+)
+def test_why_a_container_cannot_be_asked(tmp_path, monkeypatch, program, code, prints, cause, says):
+    """What docker and kubectl print according to their documentation, by a stand-in."""
+    stand_in(tmp_path, monkeypatch, program, f"cat >&2 <<'EOF'\n{prints}\nEOF\nexit {code}")
+    why = asked(_PLACES[program]).failure
+    assert why is not None
+    assert why.cause is cause
+    assert says in why.said
+    if cause is not Cause.ANSWER or code == 1:
+        # Exit code 1 would be "no" to `test -e`.
+        with pytest.raises(CannotTell, match=re.escape(says)):
+            assert not machine(_PLACES[program], 20.0).file("/etc/passwd").exists
+
+
+@pytest.mark.parametrize("program", ["docker", "kubectl", "podman"])
+def test_a_program_that_is_not_installed(tmp_path, monkeypatch, program):
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    why = asked(f"{program}://web1").failure
+    assert why is not None
+    assert (why.cause, why.said) == (Cause.ROUTE, f"{program} is not installed on this machine")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.host.asking import Told, ask
-from pytest_deploygate.clients.host.shell import machine
+from pytest_deploygate.clients.host.machine import machine
 from pytest_deploygate.judging.silent_hosts import Cause, Failure
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import Secret
@@ -161,11 +161,11 @@ def test_each_refusal_has_its_reason(become, how, says):
 
 
 def test_peoples_own_tests_become_the_user_too(server):
-    host = machine(server[1], 20.0, "root", f"{PASSWORD}\n".encode())
+    host = machine(server[1], 20.0, "root", Secret(PASSWORD, "env:SUDO"))
     assert host.check_output("id -un") == "root"
     assert host.file("/etc/shadow").contains("gate:")
 
 
 def test_a_refusal_in_peoples_own_tests_is_not_a_failed_assertion(server):
     with pytest.raises(CannotTell, match="refuses the password"):
-        machine(server[1], 20.0, "root", b"wrong\n").run("id -un")
+        machine(server[1], 20.0, "root", Secret("wrong-wrong", "env:SUDO")).run("id -un")

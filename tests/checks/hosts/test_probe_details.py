@@ -24,7 +24,8 @@ TOLD = {
     "vmstat": "oom_kill 2",
     "open_files": "1504\t0\t9223372036854775807",
     "open_files_limit": "1024 of 524288",
-    "sockets": "12 40",
+    "listening": "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nLISTEN 0 128 [::]:22 [::]:*\n.",
+    "connections": "Tcp: RtoAlgorithm MaxConn CurrEstab InSegs\nTcp: 1 -1 40 5",
     "conntrack": "17\n262144",
     "addresses": (
         "1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 10.0.0.5/24 brd 10.0.0.255 scope global\n"
@@ -32,7 +33,7 @@ TOLD = {
     ),
     "default_route": "default via 10.0.0.1 dev eth0",
     "name_servers": "nameserver 10.0.0.2\nnameserver 10.0.0.3",
-    "time_zone": "CET +0100",
+    "clock": "1790000000.123456789 CET +0100",
     "packages": "612",
     "failed_units": "systemd\nnginx.service loaded failed failed A web server\n.",
     "arrays": (
@@ -40,10 +41,11 @@ TOLD = {
         "md1 : active raid1 sda2[0]\n      100 blocks [2/1] [U_]\n\nunused devices: <none>\n."
     ),
     "security_module": "selinux Enforcing",
-    "sshd": "permitrootlogin no\npasswordauthentication no",
-    "accounts": "root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/root:/bin/sh",
-    "logged_in": "3",
-    "kernel_settings": "vm/swappiness:10\nnet/ipv4/ip_local_port_range:32768\t60999",
+    "sshd": "# PermitRootLogin yes\nPermitRootLogin no\n\tPasswordAuthentication no\nPort 22\nMatch User backup",
+    "accounts": "root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/root:/bin/sh\nann:x:1000:0::/home/ann:/bin/sh",
+    "logged_in": "ann pts/0 2026-11-29\nann pts/1 2026-11-29\nbob tty1 2026-11-29\n.",
+    "vm/swappiness": "10",
+    "net/ipv4/ip_local_port_range": "32768\t60999",
     "huge_pages": "always [madvise] never",
 }
 
@@ -55,7 +57,7 @@ def test_a_host_that_tells_everything():
     assert (found.load, found.processes) == ((0.52, 0.58, 0.59), 389)
     assert found.pressure_percent == (1.5, 0.0, 2.25)
     assert (found.memory_available_kb, found.swap_kb, found.swap_free_kb) == (60, 10, 8)
-    assert (found.listening, found.established, found.conntrack) == (12, 40, (17, 262144))
+    assert (found.listening, found.established, found.conntrack) == (2, 40, (17, 262144))
     assert found.addresses == ("127.0.0.1/8", "10.0.0.5/24", "fe80::1/64")
     assert found.name_servers == ("10.0.0.2", "10.0.0.3")
     assert found.failed_units == ("nginx.service",)
@@ -63,6 +65,8 @@ def test_a_host_that_tells_everything():
     assert found.accounts_of_root == ("root", "toor")
     assert found.kernel_settings == ("vm/swappiness:10", "net/ipv4/ip_local_port_range:32768 60999")
     assert (found.huge_pages, found.open_files) == ("madvise", 1504)
+    assert (found.time_zone, found.logged_in) == ("CET +0100", 3)
+    assert found.sshd == ("PermitRootLogin no", "PasswordAuthentication no", "Match User backup")
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "-: unreadable\n[ ]"])
@@ -70,6 +74,14 @@ def test_what_a_host_cannot_tell_is_named(text):
     found = details(dict.fromkeys(TOLD, text) if text else {})
     assert set(found.not_told) == {f.name for f in fields(Details) if getattr(found, f.name) is None}
     assert {"load", "packages", "failed_units", "listening", "newest_kernel"} <= set(found.not_told)
+
+
+def test_those_that_listen_without_ss():
+    table = "  sl  local_address rem_address st\n   0: 0100007F:1538 00000000:0000 0A 00000000\n   1: 0A00007F:000A 0A00000A:0A0A 01"
+    assert details({"listening": table}).listening == 1
+    assert details({"listening": table.splitlines()[0]}).listening == 0
+    assert details({"listening": "."}).listening == 0
+    assert details({}).listening is None
 
 
 def test_no_packages_is_not_a_number_that_was_read():
@@ -96,4 +108,4 @@ def test_the_newest_kernel_is_that_of_the_largest_number(versions, found):
 
 
 def test_every_command_has_a_fact_and_there_are_forty():
-    assert len(commands.COMMANDS.keys() - {"clock_after"}) >= 40
+    assert len(commands.COMMANDS.keys() - {"clock_after", "cpus_online", *commands.KERNEL_SETTINGS}) >= 40

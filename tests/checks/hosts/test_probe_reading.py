@@ -124,6 +124,10 @@ def test_the_release(text, release):
         ({"cpus": "8", "cpu_limit": "max 100000"}, 8),
         ({"cpus": "8", "cpu_limit": "250000 100000"}, 2),
         ({"cpus": "8", "cpu_limit": "50000 100000"}, 1),
+        ({"cpus_online": "0-3,8"}, 5),
+        ({"cpus_online": "0"}, 1),
+        ({"cpus_online": "0-7", "cpu_limit": "250000 100000"}, 2),
+        ({"cpus_online": "none", "cpus": "8"}, 8),
         ({"cpus": "undefined"}, None),
         ({}, None),
     ],
@@ -246,6 +250,73 @@ def test_the_script_runs_with_nothing_but_busybox(tmp_path):
     assert told(found) >= {"boot_id", "kernel", "cpus", "memory_kb", "file_systems", "since_boot_s", "clock"}
     assert "/" in {each.mount for each in found.file_systems or ()}
     assert errors == ""
+
+
+def test_a_host_without_awk_prints_the_files_whole(tmp_path):
+    for program in ("cat", "date", "uname", "df", "id", "getconf", "grep"):
+        (tmp_path / program).symlink_to(str(shutil.which(program)))
+    found, errors = run_there(str(shutil.which("sh")), path=str(tmp_path))
+    assert told(found) >= {"boot_id", "kernel", "cpus", "memory_kb", "file_systems", "since_boot_s", "clock"}
+    assert errors == ""
+
+
+def lines_there(wanted, programs):
+    done = subprocess.run(
+        [str(shutil.which("sh")), "-c", batch.script(MARK, wanted)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": str(programs)},
+    )
+    answered = batch.parts(done.stdout, MARK)
+    assert answered.whole
+    assert done.stderr == ""
+    return answered.parts
+
+
+@pytest.mark.parametrize("awk", ["mawk", "gawk", "busybox"])
+def test_lines_of_files_are_as_they_are_there(tmp_path, awk):
+    """Missing files are left out; `first` stops reading behind the first lines that are wanted."""
+    if not shutil.which(awk):
+        pytest.skip(f"there is no {awk} here")
+    (tmp_path / "awk").symlink_to(str(shutil.which(awk)))
+    file, other = tmp_path / "it's", tmp_path / "other"
+    file.write_text('a 1\nb \\ "2" %s $(x)\nc 3\na 4')
+    other.write_text("a 5\n")
+    wanted = {
+        "whole": batch.Lines((str(file), str(tmp_path / "missing"), str(other))),
+        "shell": "echo here",
+        "some": batch.Lines((str(file), str(other)), "^(a|c) "),
+        "first": batch.Lines((str(file), str(other)), "^(a|b) ", first=True),
+        "none": batch.Lines((str(file),), "^x"),
+    }
+    assert lines_there(wanted, tmp_path) == {
+        "whole": file.read_text() + "\na 5",
+        "shell": "here",
+        "some": "a 1\nc 3\na 4\na 5",
+        "first": 'a 1\nb \\ "2" %s $(x)\na 5',
+    }
+
+
+@pytest.mark.parametrize("awk", ["mawk", "gawk", "busybox", None])
+def test_a_file_that_cannot_be_read_hides_no_other(tmp_path, awk):
+    """mawk ends at a file that opens and does not read, as /proc/pressure/cpu on some kernels; a folder does the same."""
+    if awk and not shutil.which(awk):
+        pytest.skip(f"there is no {awk} here")
+    for name, program in {"awk": awk, "cat": "cat"}.items():
+        if program:
+            (tmp_path / name).symlink_to(str(shutil.which(program)))
+    (tmp_path / "file").write_text("a 1\nb 2\n")
+    file = str(tmp_path / "file")
+    found = lines_there(
+        {
+            "before": batch.Lines((file,)),
+            "folder": batch.Lines((str(tmp_path), file)),
+            "after": batch.Lines((file,)),
+        },
+        tmp_path,
+    )
+    assert found == {"before": "a 1\nb 2", "folder": "a 1\nb 2", "after": "a 1\nb 2"}
 
 
 @pytest.mark.parametrize("end", ["ended 124", "ended 137", "ended 143", ""])

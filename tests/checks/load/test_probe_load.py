@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -23,9 +24,12 @@ from pytest_deploygate.checks.load.judge import load as judge_load
 from pytest_deploygate.checks.load.probe import arrivals
 from pytest_deploygate.checks.load.probe.engine import OPEN, UNSENT
 from pytest_deploygate.checks.load.probe.measure import send
+from pytest_deploygate.checks.load.probe.own_answers import OwnAnswers
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, RateStage
 from pytest_deploygate.checks.load.tally import Tally, highest_equivalent, new_histogram
+from pytest_deploygate.clients.budget import unrecorded
+from pytest_deploygate.judging.spending import Bounds
 from pytest_deploygate.model import CannotTell, NotReached, Verdict
 
 
@@ -55,8 +59,8 @@ def load_on(port: int, **changes) -> Load:
     return Load.model_validate(plan | changes)
 
 
-def run(port: int, **changes):
-    return send(load_on(port, **changes), "x", calibrate=False)
+def run(port: int, budget=None, **changes):
+    return send(load_on(port, **changes), "x", calibrate=False, budget=budget)
 
 
 def test_every_request_is_sent_and_counted():
@@ -89,6 +93,7 @@ def test_waiting_for_a_connection_counts_from_when_it_was_due():
     assert found.client.kept > 0.9, "the wait is due to the server, not the client"
 
 
+@pytest.mark.long
 def test_a_stall_of_the_server_is_not_blamed_on_the_client():
     """The server stalls for 1.5 s and all 20 connections wait for it: their wait is not the client's own lag."""
     with serving(lambda _n, t: Answer(after_s=max(0.0, 2.0 - t) if 0.5 <= t < 2.0 else 0.0)) as server:
@@ -395,3 +400,51 @@ def test_an_exact_limit_counts_as_over_it():
     tally.add(0, 0.0, 0.2)
     tally.add(0, 0.1, 0.1999)
     assert tally.result()[0].over == (1,)
+
+
+def test_a_load_ends_when_the_service_becomes_slow():
+    """Its own answers show it: no request is sent beside the load, and what it found is judged."""
+    drawn = unrecorded("crit.p50")
+    with serving(lambda number, _t: Answer(after_s=0.001 if number < 100 else 0.8)) as server:
+        found = run(server.port, budget=drawn, duration="20s", max_in_flight=500)
+    assert re.fullmatch(
+        r"the service suffers: \d+ of its last \d+ answers took over 5\d\d ms; [\d.]+ ms were usual when the load began",
+        found.stopped,
+    )
+    assert found.lasted_s < 8
+    (entry,) = drawn.ledger.entries()
+    assert (entry.ended, entry.unwatched) == (("itself",), "")
+    assert entry.before.median_s < 0.1
+
+
+def test_a_load_ends_when_no_answer_comes_any_more():
+    with serving(lambda number, _t: Answer(after_s=0.001 if number < 100 else 30)) as server:
+        found = run(
+            server.port, duration="20s", max_in_flight=50, timeout="15s", budget=unrecorded("crit.p50")
+        )
+    assert "the service suffers: 50 requests are open and none was answered for" in found.stopped
+    assert found.lasted_s < 8
+
+
+def test_a_pause_of_the_service_does_not_end_a_load():
+    """Half a second in which nothing is answered is the finding of a percentile, not harm."""
+    with serving(lambda number, _t: Answer(after_s=0.8 if 100 <= number < 150 else 0.001)) as server:
+        found = run(server.port, duration="4s", max_in_flight=500, budget=unrecorded("crit.p50"))
+    assert found.stopped == ""
+
+
+def test_answers_within_the_inventorys_limits_are_no_harm():
+    """Five times slower than at first, as the inventory allows at this load."""
+    answers = OwnAnswers(Bounds(), allowed_s=2.0)
+    for number in range(10):
+        answers.add(number / 100, 0.005, wrong=False)
+    for number in range(300):
+        answers.add(0.1 + number / 100, 1.9, wrong=False)
+    assert answers.suffers(3.1, 5) == ""
+    for number in range(300):
+        answers.add(3.1 + number / 100, 2.1, wrong=False)
+    assert "300 of its last 300 answers took over 2000 ms" in answers.suffers(6.1, 5)
+    answers.forget(6.1)
+    for _ in range(20):
+        answers.add(6.2, 2.1, wrong=False)
+    assert answers.suffers(6.2, 5) == "", "this client stood still a moment ago"

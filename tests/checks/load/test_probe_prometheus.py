@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import math
 import shutil
 import socket
 import struct
@@ -184,6 +185,7 @@ def counted(address: str, exporter: Exporter) -> None:
     wait(lambda: holds(address, f'took_seconds_bucket{{le="+Inf"}} == {total}'))
 
 
+@pytest.mark.long
 def test_histograms_of_a_real_prometheus(address: str, exporter: Exporter) -> None:
     """5,000 quick requests pass; 500 slow ones more fail, counted exactly, with a restart of the server in between."""
     counted(address, exporter)
@@ -207,6 +209,7 @@ def test_histograms_of_a_real_prometheus(address: str, exporter: Exporter) -> No
     assert "inside the bucket 0.5 s to 2 s, which holds 500 of 5600" in inside.reason
 
 
+@pytest.mark.long
 def test_a_server_without_a_last_bucket_and_a_new_one_are_not_passed_over(tmp_path: Path) -> None:
     """Two servers, both slow for some: one shows no `+Inf`, and one had counted before it was first scraped."""
     with exporting() as quick, exporting() as other:
@@ -234,28 +237,33 @@ def test_a_server_without_a_last_bucket_and_a_new_one_are_not_passed_over(tmp_pa
             assert 'has no bucket le="+Inf"' in odd.reason
 
 
-def test_native_histograms_are_not_passed_over(tmp_path: Path) -> None:
+@pytest.mark.long
+def test_native_histograms_are_read(tmp_path: Path) -> None:
     """A server alone, one beside a classic one, and one whose histogram becomes native while the window lasts."""
     with exporting() as first, exporting() as other:
-        other.native, other.slow = True, 900
+        other.native, other.quick = True, 100
         job = f"  - {{job_name: other, static_configs: [{{targets: ['127.0.0.1:{other.port}']}}]}}\n"
         with running(tmp_path, first, job, "--enable-feature=native-histograms") as address:
-            wait(lambda: holds(address, 'histogram_count(took_seconds{job="other"}) == 900'))
-            with pytest.raises(CannotTell, match="native histogram only"):
-                server_histograms.server_histogram(histogram(address, selector='job="other"'))
+            wait(lambda: holds(address, 'histogram_count(took_seconds{job="other"}) == 100'))
+            other.quick = 5100
+            wait(lambda: holds(address, 'histogram_count(took_seconds{job="other"}) == 5100'))
+            native = server_histograms.server_histogram(histogram(address, selector='job="other"'))
+            assert native.bounds_s == (0.25, 0.5, math.inf)
+            quick = judge_histograms.judge_histogram(native, P99)
+            assert quick.verdict is Verdict.PASS, quick.reason
             counted(address, first)
             first.quick = 5000
             counted(address, first)
-            alone = judge_histograms.judge_histogram(
-                server_histograms.server_histogram(histogram(address)), P99
+            both = server_histograms.server_histogram(histogram(address, selector=""))
+            assert (both.series, both.unread) == (2, ())
+            assert judge_histograms.judge_histogram(both, P99).verdict is Verdict.PASS
+            other.slow = 900
+            wait(lambda: holds(address, 'histogram_count(took_seconds{job="other"}) == 6000'))
+            slow = judge_histograms.judge_histogram(
+                server_histograms.server_histogram(histogram(address, selector='job="other"')), P99
             )
-            assert alone.verdict is Verdict.PASS, alone.reason
-            both = judge_histograms.judge_histogram(
-                server_histograms.server_histogram(histogram(address, selector="")), P99
-            )
-            assert both.verdict is Verdict.INCONCLUSIVE
-            assert "1 of 2 servers cannot be read" in both.reason
-            assert "native histogram only" in both.reason
+            assert slow.verdict is Verdict.FAIL
+            assert "900 of" in slow.reason
             first.native, first.slow = True, 900
             wait(lambda: holds(address, 'count_over_time(took_seconds{job="api"}[1m]) >= 2'))
             with pytest.raises(CannotTell, match="a native histogram only since its last scrapes"):
@@ -269,6 +277,7 @@ def test_a_real_refusal_is_said(address: str) -> None:
         server_histograms.server_histogram(histogram(address, metric="tuck_seconds"))
 
 
+@pytest.mark.long
 def test_uptime_from_a_real_prometheus(address: str, exporter: Exporter) -> None:
     """Up all the time: pass. Not scraped for more than the budget: unknown, not up. Down for more: fail."""
 

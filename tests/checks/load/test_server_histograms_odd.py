@@ -10,6 +10,7 @@ import itertools
 import pytest
 
 from pytest_deploygate.checks.load.judge.server_histograms import Criterion, judge_histogram
+from pytest_deploygate.checks.load.probe import native_histograms
 from pytest_deploygate.checks.load.probe.server_histograms import parse
 from pytest_deploygate.checks.load.section import ServerHistograms
 from pytest_deploygate.model import CannotTell, Judgement, Verdict
@@ -169,24 +170,50 @@ def test_buckets_that_come_and_go_are_not_counted_again() -> None:
 NATIVE = {"count": "900", "sum": "2700", "buckets": [[0, "2.8", "3.1", "900"]]}
 
 
-def test_a_native_histogram_beside_classic_ones_is_not_left_out() -> None:
-    """Its requests are unknown here; one that also has classic buckets is read by those."""
-    native = {"metric": {"instance": "b"}, "histograms": [[15, NATIVE], [30, NATIVE]]}
-    found = judged(server("a", QUICK), [native])
-    assert found.verdict is Verdict.INCONCLUSIVE
-    assert 'instance="b"} has a native histogram only' in found.reason
-    both = judged(server("a", QUICK), server("b", QUICK), [native])
+def native(*samples: tuple[float, dict[str, object]], instance: str = "b") -> dict[str, object]:
+    return {"metric": {"instance": instance}, "histograms": [list(sample) for sample in samples]}
+
+
+def test_a_native_histogram_beside_classic_ones_is_read() -> None:
+    """Its requests count like others; one that also has classic buckets is read by those."""
+    more = {"count": "1800", "sum": "5400", "buckets": [[0, "2.8", "3.1", "1800"]]}
+    found = judged(server("a", QUICK), [native((15, NATIVE), (30, more))])
+    assert found.verdict is Verdict.FAIL
+    both = judged(server("a", QUICK), server("b", QUICK), [native((15, NATIVE), (30, NATIVE))])
     assert both.verdict is Verdict.PASS
-    later = {"metric": {"instance": "b"}, "histograms": [[NOW + 1, NATIVE]]}
+    later = native((NOW + 1, NATIVE))
     assert judged(server("a", QUICK), server("b", QUICK), [later]).verdict is Verdict.PASS, (
         "asked a moment later"
     )
-    later["histograms"].append([NOW + 2, NATIVE])
+    later["histograms"].append([NOW + 2, NATIVE])  # type: ignore[attr-defined]
     became = judged(server("a", QUICK), server("b", QUICK), [later])
     assert became.verdict is Verdict.INCONCLUSIVE
     assert "native histogram only since its last scrapes" in became.reason
-    with pytest.raises(CannotTell, match="native histogram only"):
-        parse(histograms(), [native], NOW)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"sum": "1", "buckets": []},
+        {"count": "NaN", "sum": "NaN", "buckets": []},
+        {"count": "5", "sum": "1", "buckets": [[0, "1", "2", "7"]]},
+        {"count": "5", "sum": "1", "buckets": [["x"]]},
+    ],
+)
+def test_a_native_histogram_that_is_none_is_named(odd: dict[str, object]) -> None:
+    found = judged(server("a", QUICK), [native((15, odd), (30, odd))])
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert 'instance="b"} has a native histogram that cannot be read' in found.reason
+
+
+def test_native_buckets_that_become_wider_leave_the_bounds_that_none_lies_across() -> None:
+    """By documentation: the server halves the resolution when it has too many buckets."""
+    fine = {"count": "3", "sum": "1", "buckets": [[0, "0.25", "0.35", "1"], [0, "0.35", "0.5", "2"]]}
+    wide = {"count": "5", "sum": "1", "buckets": [[0, "0.25", "0.5", "4"], [0, "0.5", "1", "1"]]}
+    assert native_histograms.cumulative([fine, wide]) == [
+        {0.25: 0, 0.5: 3, 1.0: 3, float("inf"): 3},
+        {0.25: 0, 0.5: 4, 1.0: 5, float("inf"): 5},
+    ]
 
 
 MILLISECONDS = {"5": 0.0, "250": 300.0, "500": 300.0, "10000": 300.0, INF: 300.0}

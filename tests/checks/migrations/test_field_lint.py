@@ -38,7 +38,15 @@ CREATE TABLE events_default PARTITION OF events DEFAULT;
 INSERT INTO events SELECT i, '2029-05-05', i FROM generate_series(1, 5000) i;
 CREATE TABLE "Big" (id int, x int);
 INSERT INTO "Big" SELECT i, i FROM generate_series(1, 5000) i;
+CREATE INDEX "Big_X" ON "Big" (x);
 CREATE TABLE big (id int, x int);
+CREATE TABLE "Größe" (x int);
+INSERT INTO "Größe" SELECT i FROM generate_series(1, 5000) i;
+CREATE TABLE prices (net numeric(10, 2), at timestamptz(3));
+INSERT INTO prices SELECT i, now() FROM generate_series(1, 5000) i;
+CREATE TABLE kinds (kind text, v int) PARTITION BY LIST (kind);
+CREATE TABLE kinds_default PARTITION OF kinds DEFAULT;
+INSERT INTO kinds SELECT 'a', i FROM generate_series(1, 5000) i;
 CREATE TABLE "order" (id int, "User Name" text);
 INSERT INTO "order" SELECT i, 'x' FROM generate_series(1, 5000) i;
 CREATE MATERIALIZED VIEW sums AS SELECT id, name FROM customers;
@@ -88,6 +96,12 @@ HARMFUL = {
         "ALTER TABLE orders VALIDATE CONSTRAINT f; COMMIT", "scans-table", "commit before it"),
     "domain": ("ALTER TABLE orders ADD COLUMN p positive", "rewrites-table", "shop.orders"),
     "domain with default": ("ALTER TABLE orders ADD COLUMN p positive DEFAULT 1", "rewrites-table", "shop.orders"),
+    "domain of a domain with a check": (
+        "CREATE DOMAIN dear AS positive;\nALTER TABLE orders ADD COLUMN p dear", "rewrites-table", "shop.orders"),
+    "domain that is not null": (
+        "CREATE DOMAIN given AS int NOT NULL;\nALTER TABLE orders ADD COLUMN p given DEFAULT 1", "rewrites-table", "shop.orders"),
+    "generated column": ("ALTER TABLE orders ADD COLUMN g int GENERATED ALWAYS AS (id * 2) STORED", "rewrites-table", "shop.orders"),
+    "identity column": ("ALTER TABLE orders ADD COLUMN g int GENERATED ALWAYS AS IDENTITY", "rewrites-table", "shop.orders"),
     "volatile function of one's own": (
         "CREATE FUNCTION dice() RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN 4; END';\n"
         "ALTER TABLE orders ADD COLUMN d int DEFAULT dice()", "rewrites-table", "shop.orders"),
@@ -97,11 +111,27 @@ HARMFUL = {
     "attached beside a filled default partition": (
         "CREATE TABLE e31 (LIKE events); ALTER TABLE events ATTACH PARTITION e31 FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')",
         "scans-table", "shop.events_default"),
+    "value beside a filled default partition": (
+        "CREATE TABLE kinds_b PARTITION OF kinds FOR VALUES IN ('b')", "scans-table", "shop.kinds_default"),
     "quoted": ('ALTER TABLE "Big" ALTER x TYPE bigint', "rewrites-table", 'shop."Big"'),
     "reserved word": ('UPDATE "order" SET "User Name" = NULL', "updates-all-rows", 'shop."order"'),
+    "letters that are not ASCII": ('ALTER TABLE "Größe" ALTER x TYPE bigint', "rewrites-table", 'shop."Größe"'),
+    "index of a quoted name": ('REINDEX INDEX "Big_X"', "locks-for-reindex", '"Big'),
+    "a table that is there, by its schema": (
+        "CREATE TABLE IF NOT EXISTS shop.orders (id int); ALTER TABLE orders ALTER id TYPE bigint", "rewrites-table", "shop.orders"),
+    "made, and undone": (
+        "BEGIN; ALTER TABLE tiny RENAME TO t2; CREATE TABLE tiny (x int); ROLLBACK;\nALTER TABLE orders ALTER id TYPE bigint",
+        "rewrites-table", "shop.orders"),
     "index if it is not there": (
         "CREATE TABLE IF NOT EXISTS orders (id int); CREATE INDEX o2 ON orders (total)", "locks-for-index", "CONCURRENTLY"),
     "not null": ("ALTER TABLE orders ALTER code SET NOT NULL", "scans-table", "shop.orders"),
+    "not null by a constraint that nothing validated": (
+        "ALTER TABLE orders ADD CONSTRAINT n CHECK (code IS NOT NULL) NOT VALID;\nALTER TABLE orders ALTER code SET NOT NULL",
+        "scans-table", "shop.orders"),
+    "not null by a constraint that takes null": (
+        "ALTER TABLE orders ADD CONSTRAINT n CHECK (code <> '') NOT VALID;\nALTER TABLE orders VALIDATE CONSTRAINT n;\n"
+        "ALTER TABLE orders ALTER code SET NOT NULL", "scans-table", "shop.orders"),
+    "narrower": ("ALTER TABLE orders ALTER code TYPE varchar(10)", "rewrites-table", "shop.orders"),
     "new column not null": ("ALTER TABLE orders ADD COLUMN q int NOT NULL", "adds-not-null-without-default", "orders.q"),
     "subquery": (
         "UPDATE orders SET note = (SELECT name FROM customers WHERE customers.id = orders.customer_id)",
@@ -136,6 +166,8 @@ HARMFUL = {
     "unknown column": ("ALTER TABLE orders DROP COLUMN nope", "fails", "nope"),
     "swallowed by a meta-command": ("\\set ON_ERROR_STOP on\nALTER TABLE orders ALTER id TYPE bigint", "rewrites-table", "shop.orders"),
     "by \\gexec": ("SELECT 'ALTER TABLE orders ALTER id TYPE bigint' \\gexec", "rewrites-table", "shop.orders"),
+    "swallowed by \\echo": ("\\echo now\nALTER TABLE orders ALTER id TYPE bigint", "rewrites-table", "shop.orders"),
+    "swallowed by \\timing": ("\\timing on\nALTER TABLE orders ALTER id TYPE bigint", "rewrites-table", "shop.orders"),
     "after a byte order mark": ("\ufeffALTER TABLE orders ALTER id TYPE bigint", "rewrites-table", "shop.orders"),
 }  # fmt: skip
 
@@ -152,6 +184,8 @@ def test_what_is_harmful_fails(shop: Scratch, cluster: Cluster, tmp_path: Path, 
 
 HARMLESS = {
     "domain without a check": "ALTER TABLE orders ADD COLUMN p plain",
+    "array of a domain with a check": "ALTER TABLE orders ADD COLUMN p positive[]",
+    "domain with a check, of an empty table": "ALTER TABLE nothing ADD COLUMN p positive DEFAULT 1",
     "two transactions": "ALTER TABLE orders ADD CONSTRAINT c CHECK (total > 0) NOT VALID; ALTER TABLE orders VALIDATE CONSTRAINT c",
     "other spelling of an empty table": "ALTER TABLE big ALTER x TYPE bigint",
     "not null proven": (
@@ -159,15 +193,31 @@ HARMLESS = {
         "ALTER TABLE orders VALIDATE CONSTRAINT n;\nALTER TABLE orders ALTER code SET NOT NULL"
     ),
     "not null proven before": "ALTER TABLE proven ALTER x SET NOT NULL",
+    "not null proven with more": (
+        "ALTER TABLE orders ADD CONSTRAINT n CHECK (code IS NOT NULL AND code <> '') NOT VALID;\n"
+        "ALTER TABLE orders VALIDATE CONSTRAINT n;\nALTER TABLE orders ALTER code SET NOT NULL"
+    ),
+    "more digits": "ALTER TABLE prices ALTER net TYPE numeric(12, 2)",
+    "without a limit": "ALTER TABLE orders ALTER code TYPE varchar; ALTER TABLE prices ALTER net TYPE numeric",
+    "more of a second": "ALTER TABLE prices ALTER at TYPE timestamptz(6)",
     "wider": "ALTER TABLE orders ALTER code TYPE varchar(40)",
     "to text": "ALTER TABLE orders ALTER code TYPE text",
     "identity": "ALTER TABLE orders ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY",
     "constant default": "ALTER TABLE orders ADD COLUMN q int NOT NULL DEFAULT 7",
     "index of a small table": "DROP INDEX tiny_x",
     "reindex of a small one": "REINDEX INDEX tiny_x; REINDEX (VERBOSE) TABLE tiny; VACUUM (FULL, VERBOSE) tiny",
+    "small ones, in other ways": (
+        "CLUSTER tiny USING tiny_x; VACUUM FULL tiny, nothing; ALTER INDEX tiny_x RENAME TO tiny_y; DROP INDEX IF EXISTS tiny_y, nope"
+    ),
+    "quoted small one": 'CREATE INDEX "Tiny" ON "tiny" (x); REINDEX INDEX "Tiny"; DROP INDEX "Tiny"',
     "lock of a small one": "BEGIN; LOCK tiny; COMMIT",
     "view made here": "CREATE MATERIALIZED VIEW m AS SELECT 1 AS id; CREATE UNIQUE INDEX m_i ON m (id)",
     "temporary": "CREATE TEMP TABLE t AS SELECT 1 AS x; CREATE INDEX ON t (x); UPDATE t SET x = 2; DROP TABLE t",
+    "made by a query": "CREATE TABLE copied AS SELECT * FROM orders; CREATE INDEX ON copied (id); UPDATE copied SET note = ''",
+    "made by SELECT INTO, then renamed": "SELECT * INTO n1 FROM orders; ALTER TABLE n1 RENAME TO n2; CREATE INDEX ON n2 (id)",
+    "made in a block": "DO $$ BEGIN EXECUTE 'CREATE TABLE made (x int)'; END $$; CREATE INDEX ON shop.made (x)",
+    "made only if it is not there": "CREATE TABLE IF NOT EXISTS nope (x int); CREATE INDEX ON nope (x)",
+    "temporary, of the same name": "CREATE TEMP TABLE IF NOT EXISTS orders (x int); CREATE INDEX ON pg_temp.orders (x)",
     "qualified and then not": "CREATE TABLE shop.foo (id int); CREATE INDEX foo_i ON foo (id)",
     "empty": "CREATE INDEX ON nothing (x); ALTER TABLE nothing ALTER x TYPE bigint; UPDATE nothing SET x = 1",
     "empty, in every way": (
@@ -186,6 +236,10 @@ HARMLESS = {
     "partition without a default": (
         "CREATE TABLE logs (at date) PARTITION BY RANGE (at);\n"
         "CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')"
+    ),
+    "beside a default partition that is proven": (
+        "ALTER TABLE kinds_default ADD CONSTRAINT k CHECK (kind IS NOT NULL AND kind <> 'c') NOT VALID;\n"
+        "ALTER TABLE kinds_default VALIDATE CONSTRAINT k;\nCREATE TABLE kinds_c PARTITION OF kinds FOR VALUES IN ('c')"
     ),
     "new column not null of an empty table": "ALTER TABLE nothing ADD COLUMN q int NOT NULL",
     "dollar in a name": "CREATE TABLE a$b$c (x int); INSERT INTO a$b$c VALUES (1)",
@@ -254,6 +308,7 @@ def test_the_database_sets_the_timeout(shop: Scratch, cluster: Cluster, tmp_path
     assert found.verdict is Verdict.PASS, found.reason
 
 
+@pytest.mark.long
 def test_files_follow_each_other(shop: Scratch, cluster: Cluster, tmp_path: Path) -> None:
     """NOT NULL needs no scan after a constraint that two files before have proven; V10 comes after V2."""
     texts = [

@@ -93,6 +93,7 @@ def judged(cluster: Cluster, migrations: Migrations | None, **more: object) -> J
 INDEX = 'op.create_index("g", "goods", ["id"], postgresql_concurrently=True)'
 
 
+@pytest.mark.long
 def test_an_index_concurrently_in_alembics_transaction(project: Project, cluster: Cluster) -> None:
     """Alembic itself fails on it; within autocommit_block it does not."""
     project.add("a1", None, "op.execute(\"SET lock_timeout = '5s'\")")
@@ -229,6 +230,7 @@ CASES = {
 }
 
 
+@pytest.mark.long
 def test_on_the_wheels_postgresql(tmp_path: Path) -> None:
     """Another major version than the system's: 18 logs and locks in its own way."""
     from places import server_folder

@@ -211,11 +211,24 @@ def _crc(text: str) -> int:
 #: Rows (version, description, type, checksum), files, verdict, words.
 FLYWAY = {
     "1.0 is 1": ([("1.0", "x", "SQL", 1)], ["V1_0__x.sql"], "pass", ""),
+    "without a description, pending": ([("1", "x", "SQL", 1)], ["V1__x.sql", "V2.sql"], "fail", "1 pending (2)"),
+    "without a description, applied": ([("1", "", "SQL", 1), ("2.1", "", "SQL", 1)], ["V1.sql", "V2_1.sql"], "pass", ""),
+    "dots in the name": ([("1.1", "x", "SQL", 1)], ["V1.1__x.sql", "V1.2__y.sql"], "fail", "1 pending (1.2)"),
+    "files that are none": (
+        [("1", "x", "SQL", 1)], ["V1__x.sql", "U1__x.sql", "v2__y.sql", "V3__z.sql.bak", "afterMigrate.sql", "V4__q.sql.conf"], "pass", ""),
+    "folders of two vendors": ([("1", "x", "SQL", 1)], ["postgresql/V1__x.sql", "h2/V1__x.sql"], "pass", ""),
     "leading zeros": ([("001", "x", "SQL", 1), ("2.01", "y", "SQL", 1)], ["V1__x.sql", "V2_1__y.sql"], "pass", ""),
     "ten after two": ([("2", "x", "SQL", 1)], ["V2__x.sql", "V10__y.sql"], "fail", "1 pending (10)"),
     "baseline covers what is below": (
         [("5", "b", "BASELINE", None), ("6", "f", "SQL", 1)], [f"V{n}__f.sql" for n in range(1, 7)], "pass", ""),
     "baseline without a file": ([("1", "b", "BASELINE", None), ("2", "x", "SQL", 1)], ["V2__x.sql"], "pass", ""),
+    "baseline between two versions": (
+        [("1.2", "b", "BASELINE", None)], ["V1_1__x.sql", "V1_2__y.sql", "V1_10__z.sql"], "fail", "1 pending (1.10)"),
+    "baseline with nothing above it": ([("20260101", "b", "BASELINE", None)], ["V1__x.sql", "V20251231__y.sql"], "pass", ""),
+    "baseline by a script, and one above it": (
+        [("5", "b", "SQL_BASELINE", 1)], ["V4__x.sql", "B5__b.sql", "V6__y.sql"], "fail", "1 pending (6)"),
+    "a newer script of a baseline beside what ran": (
+        [("1", "x", "SQL", 1), ("2", "y", "SQL", 1)], ["V1__x.sql", "V2__y.sql", "B2__b.sql"], "pass", ""),
     "baseline by a script": ([("5", "b", "SQL_BASELINE", 1)], ["V4__x.sql", "V5__y.sql", "B5__b.sql"], "pass", ""),
     "above the baseline": ([("5", "b", "BASELINE", None)], ["V5__x.sql", "V6__y.sql"], "fail", "1 pending (6)"),
     "repeatable that never ran": ([("1", "x", "SQL", 1)], ["V1__x.sql", "R__views.sql"], "fail", "repeatable views"),
@@ -223,6 +236,11 @@ FLYWAY = {
         [("1", "x", "SQL", 1), (None, "views", "SQL", 7)], ["V1__x.sql", "R__views.sql"], "fail", "changed since"),
     "repeatable as it ran": (
         [("1", "x", "SQL", 1), (None, "views", "SQL", _crc(VIEW.rstrip("\n")))], ["V1__x.sql", "R__views.sql"], "pass", ""),
+    "repeatable in a folder below": ([("1", "x", "SQL", 1)], ["V1__x.sql", "views/R__sums.sql"], "fail", "repeatable sums"),
+    "one of two repeatable ones": (
+        [("1", "x", "SQL", 1), (None, "views", "SQL", _crc(VIEW.rstrip("\n")))], ["V1__x.sql", "R__views.sql", "R__more_views.sql"],
+        "fail", "repeatable more views"),
+    "repeatable alone, as it ran": ([(None, "views", "SQL", _crc(VIEW.rstrip("\n")))], ["R__views.sql"], "pass", ""),
     "undone": ([("1", "x", "SQL", 1), ("2", "y", "SQL", 1), ("2", "y", "UNDO_SQL", 1)], ["V1__x.sql", "V2__y.sql"], "fail", "1 pending (2)"),
     "deleted and repaired": ([("1", "x", "SQL", 1), ("2", "y", "SQL", 1), ("2", "y", "DELETE", 1)], ["V1__x.sql"], "pass", ""),
     "ahead of the code": ([("1", "x", "SQL", 1), ("3", "y", "SQL", 1)], ["V1__x.sql"], "fail", "ahead of the code"),
@@ -240,6 +258,16 @@ def test_flyway(cluster: Cluster, tools: Callable[[str], None], tmp_path: Path, 
     files(tmp_path, *names, text=VIEW)
     found = judged(cluster, "flyway", "flyway_schema_history", tmp_path)
     assert (found.verdict.value, words in found.reason) == (verdict, True), found.reason
+
+
+@pytest.mark.parametrize(
+    "names", [("V1__x.sql", "V1_0__y.sql"), ("V01__x.sql", "V1__y.sql"), ("V2.1__x.sql", "V2_1.sql")]
+)
+def test_two_files_of_one_version(tmp_path: Path, names: tuple[str, str]) -> None:
+    """Flyway finds "more than one migration with version" and does not run."""
+    files(tmp_path, *names)
+    with pytest.raises(CannotTell, match="has two migrations of version"):
+        tool_flyway.read(tmp_path)
 
 
 def _literal(value: str | None) -> str:
@@ -263,6 +291,17 @@ LIQUIBASE = {
     "the same id in another file": (
         [("1", "alice", "db/a.sql")], {"a.sql": SQL + "--changeset alice:1\n", "b.sql": SQL + "--changeset alice:1\n"}, None,
         "fail", "alice:1 in b.sql"),
+    "the same id of another author": (
+        [("1", "alice", "a.sql")], {"a.sql": SQL + "--changeset alice:1\n--changeset bob:1\n"}, None, "fail", "bob:1"),
+    "the same id in both files, applied": ([("1", "alice", "a.sql"), ("1", "alice", "b.sql")],
+        {"a.sql": SQL + "--changeset alice:1\n", "b.sql": SQL + "--changeset alice:1\n"}, None, "pass", ""),
+    "the same id in SQL and XML": ([("1", "alice", "a.sql")], {"a.sql": SQL + "--changeset alice:1\n",
+        "b.xml": '<databaseChangeLog><changeSet id="1" author="alice"/></databaseChangeLog>'}, None, "fail", "alice:1 in b.xml"),
+    "settings behind the id": ([("1", "x", "a.sql")],
+        {"a.sql": SQL + "--changeset x:1 runOnChange:true endDelimiter:/\n--changeset x:2 splitStatements:false\n"}, None, "fail", "x:2"),
+    "blanks and capitals in the first line": ([("1", "x", "a.sql")],
+        {"a.sql": "-- Liquibase Formatted SQL\n-- changeset x:1\n-- changeset x:two\n"}, None, "fail", "x:two"),
+    "author in quotes, applied": ([("1", "Bob Smith", "a.sql")], {"a.sql": SQL + '--changeset "Bob Smith":1\n'}, None, "pass", ""),
     "author with a blank, pending": ([("1", "x", "a.sql")], {"a.sql": SQL + "--changeset x:1\n--changeset Bob Smith:2\n"}, None,
         "fail", "Bob Smith:2"),
     "author with a blank, applied": ([("2", "Bob Smith", "a.sql")], {"a.sql": SQL + "--changeset Bob Smith:2\n"}, None, "pass", ""),
@@ -367,6 +406,30 @@ def test_an_engines_migration_of_rails(
     assert "ahead of the code" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("names", "applied", "verdict", "words"),
+    [
+        # Two engines' files at one time of day, both applied; one of them pending.
+        (["20260201120000_a.blorgh.rb", "20260201120001_b.shop_core.rb"], ["20260201120000", "20260201120001"], "pass", ""),
+        (["20260201120000_a.blorgh.rb", "20260201120001_b.shop_core.rb"], ["20260201120000"], "fail", "20260201120001"),
+        # A file without a number is no migration; a short number is one, and is kept without its zeros.
+        (["20260201120000_a.active_storage.rb", "helper.rb"], ["20260201120000"], "pass", ""),
+        (["20260201120000_a.action_text.rb", "007_old.rb"], ["20260201120000"], "fail", "1 pending (007)"),
+        (["20260201120000_a.action_text.rb", "007_old.rb"], ["20260201120000", "7"], "pass", ""),
+    ],
+)  # fmt: skip
+def test_engines_of_rails_beside_each_other(
+    cluster: Cluster, tools: Callable[[str], None], tmp_path: Path,
+    names: list[str], applied: list[str], verdict: str, words: str,
+) -> None:  # fmt: skip
+    tools(RAILS)
+    files(tmp_path, "20260101120000_a.rb", *names)
+    for version in applied:
+        tools(f"INSERT INTO tools.schema_migrations VALUES ('{version}')")
+    found = judged(cluster, "rails", "schema_migrations", tmp_path)
+    assert (found.verdict.value, words in found.reason) == (verdict, True), found.reason
+
+
 MANAGE = """
 import sys
 from django.conf import settings
@@ -433,6 +496,7 @@ def django(nodes: Scratch, tmp_path: Path) -> Iterator[Django]:
     nodes.sql("db1", "DROP SCHEMA tools CASCADE")
 
 
+@pytest.mark.long
 def test_django_with_installed_packages_and_squashed_migrations(django: Django, cluster: Cluster) -> None:
     folder = django.folder / "shop/migrations"
     django.run("migrate", "--verbosity=0")

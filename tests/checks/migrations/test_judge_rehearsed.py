@@ -95,6 +95,66 @@ def test_without_timescaledb_an_index_counts_for_all_chunks():
     assert "app.hyper (500 MB)" in found.reason
 
 
+def test_without_timescaledb_what_reached_the_chunks_counts_once():
+    """What was seen of a real hypertable's catalog: an UPDATE names the empty parent, a new type each chunk."""
+    parent = Relation("app.h", 0, 12 << 20, 0.0, children=("app.chunk_1", "app.chunk_2"))
+    chunks = [Relation(f"app.chunk_{n}", 6 << 20, 6 << 20, 9000.0) for n in (1, 2)]
+    left_out = ('extension "timescaledb" is not available',)
+    written = replace(DONE, tag="UPDATE", writes=(Write("app.h", "sensor_id = 1", 1.0),))
+    several = replace(written, writes=(*written.writes, Write("app.chunk_1", "sensor_id = 1", 0.001)))
+    for seen in (written, several):
+        found = judged(seen, relations=(parent, *chunks), left_out=left_out)
+        assert found.verdict is Verdict.PASS, found.reason
+    names = ("app.h", "app.chunk_1", "app.chunk_2")
+    rewritten = replace(
+        DONE, rewritten=names, held=tuple(Held(name, "AccessExclusiveLock", new=True) for name in names)
+    )
+    small = judged(rewritten, relations=(parent, *chunks), left_out=left_out)
+    assert small.verdict is Verdict.PASS, "12 MB are rewritten, not 24"
+    large = replace(chunks[1], size_bytes=11 << 20, tree_bytes=11 << 20)
+    found = judged(
+        rewritten, relations=(replace(parent, tree_bytes=17 << 20), chunks[0], large), left_out=left_out
+    )
+    assert found.verdict is Verdict.FAIL
+    assert "2 more (17 MB)" in found.reason
+    beside = replace(
+        DONE, scanned=("app.h", "app.t"), held=(Held("app.h", "ShareRowExclusiveLock", new=True),)
+    )
+    both = (replace(parent, tree_bytes=17 << 20), chunks[0], large, *SIZES)
+    assert "app.h" in judged(beside, relations=both, left_out=left_out).reason, (
+        "a foreign key of the hypertable"
+    )
+    every = replace(DONE, tag="UPDATE", writes=tuple(Write(name, "", 1.0) for name in names))
+    assert judged(every, relations=(parent, chunks[0], large), left_out=left_out).verdict is Verdict.FAIL
+
+
+def test_timescaledb_refuses_what_a_server_without_it_takes():
+    """Seen of TimescaleDB 2.23: "hypertables do not support concurrent index creation"."""
+    hyper = Relation("app.h", 0, 500 * MB, 0.0, children=("_timescaledb_internal._hyper_1_1_chunk",))
+    left_out = ('extension "timescaledb" is not available',)
+    for text in (
+        "CREATE INDEX CONCURRENTLY ON app.h (value)",
+        "create unique index concurrently if not exists i on h(value)",
+        'CREATE INDEX CONCURRENTLY i ON ONLY "app"."h" (x)',
+    ):
+        seen = replace(DONE, tag="CREATE INDEX", text=text)
+        found = judged(seen, relations=(*SIZES, hyper), left_out=left_out)
+        assert found.verdict is Verdict.FAIL
+        assert "TimescaleDB refuses CONCURRENTLY on a hypertable (app.h)" in found.reason
+        plain = replace(hyper, children=("app.h_2026",))
+        assert judged(seen, relations=(*SIZES, plain), left_out=left_out).verdict is Verdict.PASS
+    beside = replace(DONE, tag="CREATE INDEX", text="CREATE INDEX CONCURRENTLY ON app.u (h)")
+    assert judged(beside, relations=(*SIZES, hyper), left_out=left_out).verdict is Verdict.PASS
+    locking = replace(
+        beside,
+        text="CREATE INDEX ON app.h (value)",
+        indexed=("app.h",),
+        held=(Held("app.h", "ShareLock", new=True),),
+    )
+    found = judged(locking, relations=(*SIZES, hyper), left_out=left_out)
+    assert "WITH (timescaledb.transaction_per_chunk)" in found.reason
+
+
 def test_an_error_after_an_incomplete_copy_is_unknown():
     wrong = replace(DONE, sqlstate="42883", message="function gone() does not exist")
     assert judged(wrong, problem="psql: exit code 3").verdict is Verdict.FAIL

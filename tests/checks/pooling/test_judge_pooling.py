@@ -143,3 +143,21 @@ def test_a_busy_machine_is_not_a_small_pool():
     ):
         outcome = "failed" if facts.failed else "good"
         assert pooling.judge_pressure(pressed(facts, outcome=outcome), expected).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("lag", "verdict"),
+    [
+        # Our own process had the processors for itself, or more than enough of them: the pool is slow.
+        (OwnLag(over_s=3.06, late_s=0.0, cpu_s=0.1, runnable=0.5, processors=2), Verdict.FAIL),
+        (OwnLag(over_s=3.06, late_s=0.0, cpu_s=0.1, runnable=3.0, processors=16), Verdict.FAIL),
+        # Our own timers came late by more than what is over the limit.
+        (OwnLag(over_s=3.06, late_s=1.0, cpu_s=0.1, runnable=1.0, processors=2), Verdict.INCONCLUSIVE),
+        # More tasks than processors.
+        (OwnLag(over_s=3.06, late_s=0.1, cpu_s=0.4, runnable=9.0, processors=4), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_how_busy_the_machine_was(lag, verdict):
+    expected = Pressure.model_validate({"clients": 80, "answer_within": "3s"})
+    found = pooling.judge_pressure(pressed(replace(PRESSURE, slowest_s=3.06, lag=lag)), expected)
+    assert found.verdict is verdict, found.reason

@@ -207,6 +207,7 @@ def test_the_cluster_is_looked_at_once(cluster):
     assert replication.observe(cluster, 5.0) is replication.observe(cluster, 5.0)
 
 
+@pytest.mark.long
 def test_a_commit_that_hangs_ends_in_a_clear_failure(nodes):
     nodes.setting("db1", "synchronous_standby_names", "FIRST 1 (db2)")
     stop = threading.Timer(0.5, nodes.stop, ["db2"])

@@ -89,15 +89,39 @@ def test_accepted_needs_a_key_that_cannot_be_guessed(key, monkeypatch):
         (Looked(user="app", processes=1, limited=("logs",)), "logs are larger than what is looked at"),
         (Looked(user="app", processes=1, ended=("files",)), "the search of world-readable files was ended"),
         (Looked(user="app", processes=1, absent=("files",)), "world-readable files did not arrive"),
+        (
+            Looked(user="root", processes=1, cut=("/srv/a.bin", "/srv/b.bin")),
+            "of 2 files that everybody may read only the first 1 MB were looked at: /srv/a.bin, /srv/b.bin; raise `bytes_per_file`",
+        ),
+        (
+            Looked(user="root", processes=1, cut_processes=("java (17)",)),
+            "arguments or environment of java (17) are longer than what is looked at: raise `bytes_per_file`",
+        ),
+        (
+            Looked(user="app", processes=1, no_images_by=("docker",)),
+            "container images cannot be listed by docker: start its service, let app use it",
+        ),
+        (
+            Looked(user="root", processes=1, images=100, more_images=20),
+            "20 container images beyond the first 100 were not looked at",
+        ),
     ],
 )
 def test_what_was_not_looked_into_is_no_pass_unless_chosen(looked, said):
-    result = judged(seen(looked=looked))
+    result = judged(seen(looked=looked), images=True)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert said in result.reason
-    chosen = judged(seen(looked=looked), unseen_passes=True)
+    chosen = judged(seen(looked=looked), unseen_passes=True, images=True)
     assert chosen.verdict is Verdict.PASS
     assert any(said in note for note in chosen.notes)
+
+
+def test_a_log_of_which_only_the_end_was_looked_at_is_a_note():
+    result = judged(seen(looked=Looked(user="root", processes=1, cut_logs=("/var/log/a.log",))))
+    assert result.verdict is Verdict.PASS
+    assert "of 1 logs only the end was looked at (`bytes_per_file`), such as /var/log/a.log" in " ".join(
+        result.notes
+    )
 
 
 def test_a_hidden_environment_that_may_have_secrets_need_not_be_seen():

@@ -180,7 +180,35 @@ def test_of_a_long_log_the_end_is_looked_at(look, there):
     log.write_text("INFO x\n" * 1000 + f"DEBUG {VALUE}\n")
     search = look(bytes_per_file=2048)
     assert found(search) == [("env:DB_PASSWORD", Kind.LOG, str(log), None)]
-    assert search.hosts[0].looked.cut == (str(log),)
+    looked = search.hosts[0].looked
+    assert (looked.cut, looked.cut_logs) == ((), (str(log),))
+
+
+def test_a_file_of_which_only_the_beginning_was_looked_at_is_no_pass(look, there):
+    short, long = there / "files" / "a.txt", there / "files" / "b.bin"
+    short.write_text("x" * 2048)
+    long.write_text("x" * 2049)
+    for file in (short, long):
+        file.chmod(0o644)
+    search = look(bytes_per_file=2048)
+    assert search.hosts[0].looked.cut == (str(long),)
+    keys = {"bytes_per_file": 2048, "allowed_environments": hidden(search)}
+    result = judge.judge(search, Secrets.model_validate(keys))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert f"only the first 2 kB were looked at: {long}; raise `bytes_per_file`" in result.reason
+    assert look(bytes_per_file=4096).hosts[0].looked.cut == ()
+    assert look(bytes_per_file=2048, ignored=[str(long)]).hosts[0].looked.cut == ()
+
+
+def test_arguments_that_are_longer_than_what_is_looked_at_are_no_pass(look):
+    with running("x" * 70_000):
+        search = look(bytes_per_file=2048)
+        assert look(bytes_per_file=128 * 1024).hosts[0].looked.cut_processes == ()
+    [process] = search.hosts[0].looked.cut_processes
+    assert process.startswith("sh (")
+    result = judge.judge(search, Secrets(allowed_environments=hidden(search)))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert f"arguments or environment of {process} are longer than what is looked at" in result.reason
 
 
 def test_a_secret_in_a_world_readable_file_only(look, there):
@@ -380,8 +408,59 @@ def test_a_program_for_containers_that_fails_is_no_pass(look, tmp_path, monkeypa
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     search = look("local://", images=True)
-    assert "images" in search.hosts[0].looked.ended
-    assert "container images" in judge.judge(search, Secrets(images=True)).reason
+    assert search.hosts[0].looked.no_images_by == ("podman", "docker")
+    result = judge.judge(search, Secrets(images=True, allowed_environments=hidden(search)))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "container images cannot be listed by podman and docker: start its service" in result.reason
+
+
+#: Takes the documented arguments of docker(1), and prints what it does: there is no daemon at hand.
+_DOCKER = """#!/bin/sh
+case "$*" in
+  "images -q --no-trunc") echo sha256:0f1e;;
+  "image inspect --format {{range .RepoTags}}{{.}} {{end}}{{println}}{{json .Config}} sha256:0f1e")
+    printf 'shop/web:1 \\n\\n{"Env":["PATH=/bin"],"Labels":null}\\n';;
+  "history --no-trunc --format {{.CreatedBy}} sha256:0f1e")
+    echo 'RUN |1 TOKEN=%s /bin/sh -c make # buildkit';;
+  *) echo "wrong arguments: $*" >&2; exit 64;;
+esac
+"""
+
+
+def test_a_secret_in_the_history_of_an_image_of_docker(look, tmp_path, monkeypatch):
+    (tmp_path / "docker").write_text(_DOCKER.replace("%s", VALUE))
+    (tmp_path / "podman").write_text("#!/bin/sh\nexit 125\n")
+    for name in ("podman", "docker"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    search = look("local://", images=True)
+    assert ("env:DB_PASSWORD", Kind.IMAGE, "shop/web:1", None) in found(search)
+    assert (search.hosts[0].looked.images, search.hosts[0].looked.no_images_by) == (1, ())
+
+
+def test_images_beyond_the_most_that_are_looked_at_are_no_pass(look, tmp_path, monkeypatch):
+    """What podman-images(1) prints, by a stand-in; docker is not there."""
+    (tmp_path / "podman").write_text('#!/bin/sh\n[ "$1" = images ] && seq -f sha256:%g 130\ntrue\n')
+    (tmp_path / "docker").write_text("#!/bin/sh\nexit 1\n")
+    for name in ("podman", "docker"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    looked = look("local://", images=True).hosts[0].looked
+    assert (looked.images, looked.more_images, looked.no_images_by) == (100, 30, ())
+    assert (looked.ended, looked.limited) == ((), ())
+
+
+def test_without_a_program_for_containers_there_are_no_images(look, tmp_path, monkeypatch):
+    for folder in ("/usr/bin", "/bin"):
+        for program in Path(folder).iterdir():
+            if program.name not in ("podman", "docker") and not (tmp_path / program.name).exists():
+                (tmp_path / program.name).symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    search = look("local://", images=True)
+    looked = search.hosts[0].looked
+    assert (looked.images, looked.limited, looked.no_images_by) == (None, (), ())
+    notes = judge.judge(search, Secrets(images=True)).notes
+    assert any("there are no container images" in note for note in notes)
 
 
 def test_the_tools_of_busybox_do(look, there, tmp_path, monkeypatch):

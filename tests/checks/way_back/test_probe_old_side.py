@@ -61,8 +61,12 @@ def test_a_quiet_old_side_passes_and_one_row_since_the_cutover_does_not(nodes, o
 
 def test_an_update_while_we_look_is_seen_although_no_row_is_new(nodes, orders, monkeypatch):
     """The clock of the watch writes: what a client does meanwhile, without waiting here."""
+    sleep, mine = old_side.time.sleep, threading.get_ident()
 
-    def update(_seconds: float) -> None:
+    def update(seconds: float) -> None:
+        if threading.get_ident() != mine:  # others wait, too
+            sleep(seconds)
+            return
         with _superuser(nodes) as connection:
             connection.execute("UPDATE orders SET id = id + 1")
             connection.execute("SELECT pg_stat_force_next_flush()")
@@ -84,6 +88,16 @@ def test_who_is_connected_and_whether_it_is_read_only(nodes, orders):
         found = old_side.old_side_writes(fence(nodes), CUTOVER)
     assert found.read_only
     assert [(c.role, c.address) for c in found.clients] == [("postgres", "127.0.0.1")]
+
+
+@pytest.mark.parametrize(
+    ("value", "read_only"),
+    [("true", True), ("'yes'", True), ("'1'", True), ("off", False), ("'f'", False), ("DEFAULT", False)],
+)
+def test_read_only_in_any_writing(nodes, orders, value, read_only):
+    """PostgreSQL keeps the value as it was written."""
+    nodes.sql("db1", f"ALTER DATABASE legacy SET default_transaction_read_only = {value}")
+    assert old_side.old_side_writes(fence(nodes), CUTOVER).read_only is read_only
 
 
 @pytest.mark.parametrize(

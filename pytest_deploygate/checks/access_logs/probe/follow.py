@@ -18,7 +18,6 @@ from pytest_deploygate.checks.access_logs.section import AccessLogs, Hop
 from pytest_deploygate.checks.hosts.section import Host
 from pytest_deploygate.clients import own_lag
 from pytest_deploygate.clients.http import sending
-from pytest_deploygate.problems import nearest
 from pytest_deploygate.redaction import Secret
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 0.5
@@ -50,7 +49,8 @@ class _Logs:
             kept = Kept("Loki" if hop.loki else "OpenSearch", read, self._sent)
             self.stores.append(StoreLog(kept, store, self._sent))
             return [kept], []
-        logs, more = self._not_listed(hop), []
+        logs: list[Kept] = []
+        more: list[Kept] = []
         for name, connection, run_as, password in self._places(hop):
             place = HostLogs(connection, run_as, timeout_s, password)
             host = self._on_hosts.setdefault((connection, run_as), place)
@@ -70,18 +70,8 @@ class _Logs:
         if hop.connection is not None:
             place = hop.connection.partition("://")[2].partition("?")[0]
             return [(place or "this host", hop.connection, hop.run_as, None)]
-        found = [self._hosts[name] for name in hop.hosts if name in self._hosts]
+        found = [self._hosts[name] for name in hop.hosts]  # the inventory's loader has checked the names
         return [(host.name, host.connection, host.run_as, host.run_as_password) for host in found]
-
-    def _not_listed(self, hop: Hop) -> list[Kept]:
-        """Return a log for each host that is not among the servers: what lists them did so only now."""
-        found = []
-        for name in hop.hosts:
-            if name not in self._hosts:
-                kept = Kept(name, None, self._sent)
-                kept.problem = f"no server of `hosts` has this name{nearest(name, list(self._hosts))}"
-                found.append(kept)
-        return found
 
     def complete(self) -> bool:
         """Whether each hop has every request in one of its logs."""

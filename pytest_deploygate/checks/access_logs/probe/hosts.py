@@ -9,11 +9,12 @@ from dataclasses import field
 from datetime import UTC, datetime
 
 from pytest_deploygate.checks.access_logs import facts
-from pytest_deploygate.checks.access_logs.probe import rotation, tail
+from pytest_deploygate.checks.access_logs.probe import rotation
 from pytest_deploygate.checks.access_logs.probe.kept import Kept
-from pytest_deploygate.checks.access_logs.probe.tail import Tail
 from pytest_deploygate.checks.access_logs.section import Hop
+from pytest_deploygate.clients.host import tail
 from pytest_deploygate.clients.host.asking import Told, ask
+from pytest_deploygate.clients.host.tail import Tail
 from pytest_deploygate.judging.silent_hosts import Failure
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import Secret

@@ -6,24 +6,18 @@ it gets, into the log that is read: each query has a mark of its own, and lines 
 
 from __future__ import annotations
 
-import json
-import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
-
-import requests
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from pytest_deploygate import spellings
 from pytest_deploygate.checks.access_logs.probe.kept import Kept
 from pytest_deploygate.checks.access_logs.probe.marks import Prepared
-from pytest_deploygate.checks.access_logs.section import Loki, OpenSearch
-from pytest_deploygate.clients.http import sending
+from pytest_deploygate.clients import log_stores
+from pytest_deploygate.fields.log_stores import Loki, OpenSearch
 from pytest_deploygate.model import CannotTell
-from pytest_deploygate.redaction import shortened
 
-_MOST = 500
 #: Entries are looked for from this long before the request: clocks differ, by an hour where the zone is wrong.
 _BEFORE_S, _AFTER_S = 14 * 3600, 14 * 3600
 
@@ -81,7 +75,7 @@ class StoreLog:
 
 
 class InLoki:
-    """Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/ (query_range) and LogQL's line filters."""
+    """A log in Loki."""
 
     def __init__(self, loki: Loki, timeout_s: float) -> None:
         self._loki = loki
@@ -89,31 +83,12 @@ class InLoki:
 
     def lines(self, texts: Sequence[str], since_s: float) -> Iterable[tuple[str, str]]:
         """Return the lines with one of the texts."""
-        some = "|".join(map(re.escape, texts))
-        query = {
-            "query": f"{self._loki.query} |~ {json.dumps(some)}",
-            "start": f"{int((since_s - _BEFORE_S) * 1e9)}",
-            "end": f"{int((time.time() + _AFTER_S) * 1e9)}",
-            "limit": f"{_MOST}",
-            "direction": "backward",
-        }
-        url = f"{self._loki.url.rstrip('/')}/loki/api/v1/query_range"
-        answer = _answered(lambda: sending.get(self._loki, url, self._timeout_s, afresh=True, params=query))
-        data = answer.get("data")
-        if (
-            answer.get("status") != "success"
-            or not isinstance(data, dict)
-            or data.get("resultType") != "streams"
-        ):
-            raise CannotTell("it did not answer with streams of lines: is `query` the selector of a log?")
-        for stream in data.get("result") or ():
-            labels = json.dumps(stream.get("stream"), sort_keys=True)
-            for at, line, *_ in stream.get("values") or ():
-                yield f"{labels} {at} {line}", line
+        found = log_stores.loki(self._loki, texts, *_around(since_s), self._timeout_s)
+        return ((entry.key, entry.line) for entry in found)
 
 
 class InOpenSearch:
-    """Source: https://docs.opensearch.org/latest/api-reference/search-apis/search/ (`query_string`), as in Elasticsearch."""
+    """A log in OpenSearch or Elasticsearch."""
 
     def __init__(self, section: OpenSearch, timeout_s: float) -> None:
         self._section = section
@@ -121,74 +96,9 @@ class InOpenSearch:
 
     def lines(self, texts: Sequence[str], since_s: float) -> Iterable[tuple[str, str]]:
         """Return the documents with one of the texts in any field: the line in one of them, or the document as JSON."""
-        some = " OR ".join(f"*{text}*" for text in texts)
-        between = {
-            "gte": int((since_s - _BEFORE_S) * 1000),
-            "lte": int((time.time() + _AFTER_S) * 1000),
-            "format": "epoch_millis",
-        }
-        query = {
-            "size": _MOST,
-            "query": {
-                "bool": {
-                    "filter": [
-                        {"range": {self._section.time_field: between}},
-                        {
-                            "query_string": {
-                                "query": some,
-                                "fields": ["*"],
-                                "analyze_wildcard": True,
-                                "lenient": True,
-                            }
-                        },
-                    ]
-                }
-            },
-        }
-        url = f"{self._section.url.rstrip('/')}/{self._section.index}/_search"
-        answer = _answered(
-            lambda: sending.get(
-                self._section,
-                url,
-                self._timeout_s,
-                afresh=True,
-                data=json.dumps(query).encode(),
-                headers={"Content-Type": "application/json"},
-            )
-        )
-        hits = answer.get("hits")
-        shards = answer.get("_shards") or {}
-        if answer.get("timed_out") or shards.get("failed") or not isinstance(hits, dict):
-            raise CannotTell("its search did not end, or some of its shards failed")
-        for hit in hits.get("hits") or ():
-            yield f"{hit.get('_index')} {hit.get('_id')}", self._line(hit.get("_source") or {})
-
-    def _line(self, document: Mapping[str, Any]) -> str:
-        name = self._section.message
-        if name is None:
-            return json.dumps(document, ensure_ascii=False)
-        found: Any = document
-        for part in [name] if name in document else name.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        return found if isinstance(found, str) else ""
+        found = log_stores.opensearch(self._section, texts, *_around(since_s), self._timeout_s)
+        return ((entry.key, entry.line) for entry in found)
 
 
-def _answered(ask: Any) -> dict[str, Any]:
-    try:
-        answer = ask()
-        answered: requests.Response = answer
-        if answered.status_code in (401, 403):
-            raise CannotTell(f"it does not let us in (HTTP {answered.status_code}): check `token` or `auth`")
-        if answered.status_code != 200:
-            raise CannotTell(
-                f"it answered HTTP {answered.status_code}: {shortened(' '.join(answered.text.split()), 120)}"
-            )
-    except (requests.RequestException, OSError) as error:
-        raise CannotTell(f"the log store cannot be asked: {sending.why(error)}") from None
-    try:
-        document = answered.json()
-    except ValueError:
-        raise CannotTell("the log store's answer is not JSON") from None
-    if not isinstance(document, dict):
-        raise CannotTell("the log store's answer is not what its interface says")
-    return document
+def _around(since_s: float) -> tuple[float, float]:
+    return since_s - _BEFORE_S, time.time() + _AFTER_S

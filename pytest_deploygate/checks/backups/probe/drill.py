@@ -6,7 +6,9 @@ the backup is in the record. What prevents the attempt (no space, no programs, n
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +18,12 @@ from pytest_deploygate.checks.backups.probe.scratch import Instance, Programs
 from pytest_deploygate.checks.backups.probe.seen import Backups
 from pytest_deploygate.checks.backups.probe.source import Facts, Marked
 from pytest_deploygate.checks.backups.section import Scratch
+from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.clients.host.place import Place
 from pytest_deploygate.clients.own_lag import Lag
+from pytest_deploygate.clients.postgres import beside
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.model import CannotTell
@@ -27,6 +32,7 @@ Record = drills.Record[RestoreFacts]
 Evidence = drills.Evidence[RestoreFacts]
 #: WAL that a recovering server holds at a time, in addition to its data.
 _MOST_WAL_BYTES = 1024**3
+_ITEM = "db.restore"
 # The cause is this host, not the backup.
 _OURS = (
     "No space left on device",
@@ -37,13 +43,14 @@ _OURS = (
 )
 
 
-def restore_drill(cluster: Cluster, backups: Backups) -> Evidence:
+def restore_drill(cluster: Cluster, backups: Backups, budget: Budget | None = None) -> Evidence:
     """Run the drill, once per run, if the inventory names a scratch place; else return the record of the last one.
 
-    Raises CannotTell if it could not be tried.
+    It draws on `budget`; left out, on one that is in no ledger. Raises CannotTell if it could not be tried.
     """
     if backups.criteria.scratch is not None:
-        return backups.once("drill", lambda: _drilled(cluster, backups))
+        drawn = budget or budgets.unrecorded(_ITEM)
+        return backups.once("drill", lambda: _drilled(cluster, backups, drawn))
     return _evidence(backups, configuration(cluster, backups, source.facts(cluster).major))
 
 
@@ -71,10 +78,10 @@ def _evidence(backups: Backups, about: dict[str, str] | None, ran: Record | None
     )
 
 
-def _drilled(cluster: Cluster, backups: Backups) -> Evidence:
+def _drilled(cluster: Cluster, backups: Backups, budget: Budget) -> Evidence:
     facts = source.facts(cluster)
     about = configuration(cluster, backups, facts.major)
-    found = _Drill(cluster, backups, facts, about).run()
+    found = _Drill(cluster, backups, facts, about, budget).run()
     if backups.criteria.record:
         drills.write(backups.criteria.record, found)
     return _evidence(backups, about, found)
@@ -83,7 +90,10 @@ def _drilled(cluster: Cluster, backups: Backups) -> Evidence:
 class _Drill:
     """One drill, step by step; `record` grows with it, and its outcome is the step that failed."""
 
-    def __init__(self, cluster: Cluster, backups: Backups, facts: Facts, about: dict[str, str]) -> None:
+    def __init__(
+        self, cluster: Cluster, backups: Backups, facts: Facts, about: dict[str, str], budget: Budget
+    ) -> None:
+        self.budget = budget
         self.cluster, self.backups, self.facts = cluster, backups, facts
         self.criteria: Scratch = backups.criteria.scratch  # type: ignore[assignment]
         self.tool = backups.tool
@@ -102,11 +112,16 @@ class _Drill:
         scratch.room(self.place, folder, self._needed(newest), self.criteria.spare)
         self._now(backup=newest.label, backup_finished=newest.finished, swept=swept)
         if not self.tool.recovers:
-            with Instance(self.place, folder) as instance:
+            with Instance(self.place, folder) as instance, self._watched(instance, newest):
                 told = dump_drill.drill(self.cluster, self.backups, newest, instance, programs, self.place)
             self._end(told.outcome, told.reason)
             return self._now(**told.facts, total_s=round(time.monotonic() - self.began, 3))
-        marked = source.marked(self.cluster, self.backups, self.criteria.table_size)
+        with (
+            beside.asking(self.cluster) as answers,
+            self.budget.probe("source of the restore", control=answers, connects=False) as spending,
+        ):
+            spending.take(opens=0)
+            marked = source.marked(self.cluster, self.backups, self.criteria.table_size)
         self._now(marker_at=marked.mark.at, left=self._left(marked))
         self._now(rpo_s=self._rpo_s(marked))
         if marked.archived_s is None:
@@ -117,9 +132,26 @@ class _Drill:
                 f"its segment {marked.mark.segment} is not archived",
             )
             return self._now(total_s=round(time.monotonic() - self.began, 3))
-        with Instance(self.place, folder) as instance, own_lag.watching() as lag:
+        with (
+            Instance(self.place, folder) as instance,
+            self._watched(instance, newest),
+            own_lag.watching() as lag,
+        ):
             self._restore(instance, programs, newest, marked, lag)
         return self._now(total_s=round(time.monotonic() - self.began, 3))
+
+    @contextlib.contextmanager
+    def _watched(self, instance: Instance, newest: BackupSet) -> Iterator[None]:
+        """Restore in the block, on the budget; the folder must be gone afterwards."""
+        with (
+            beside.asking(self.cluster) as answers,
+            self.budget.probe("restore", control=answers, connects=False) as spending,
+        ):
+            spending.leaves(f"{instance.root} on {self.place.name}", instance.gone)
+            spending.expects(newest.size_bytes)
+            spending.take(opens=0)
+            yield
+            spending.give(closes=0, received_bytes=newest.size_bytes)
 
     def _newest(self) -> BackupSet:
         sets = self.backups.listed()

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Self
 
 from pytest_deploygate.checks.backups.probe.tools import free_bytes
+from pytest_deploygate.clients import stopping
 from pytest_deploygate.clients.host.place import Done, Place
+from pytest_deploygate.clients.stopping import Ended
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for_bytes
 
@@ -134,7 +136,12 @@ class Instance:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self.place.run(_REMOVE + "remove {}", self.root, timeout_s=300)
+        with stopping.shielded():
+            self.place.run(_REMOVE + "remove {}", self.root, timeout_s=300)
+
+    def gone(self) -> bool:
+        """Tell whether the folder is gone. Raises CannotTell if the host cannot be asked."""
+        return self.place.run("test ! -e {}", self.root).code == 0
 
     def _renew(self) -> None:
         """Renew the lease while we are running: a guard on another host cannot see our process."""
@@ -143,6 +150,8 @@ class Instance:
                 self.place.run("touch {}", f"{self.root}/lease", timeout_s=20)
             except CannotTell:
                 continue
+            except Ended:
+                return
 
     def start(self, programs: Programs, settings: Mapping[str, str], *, recover: bool) -> Done:
         """Configure the server, for this folder alone, and start it without waiting until it accepts connections."""

@@ -13,7 +13,9 @@ from typing import Any
 from pytest_deploygate.checks.dns.facts import FailoverFacts
 from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Dns, DnsFailover, DnsName
-from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients import own_lag, stopping
+from pytest_deploygate.clients.budget import Budget, Spending
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.files import sha256
@@ -23,6 +25,8 @@ from pytest_deploygate.model import CannotTell
 Record = drills.Record[FailoverFacts]
 Evidence = drills.Evidence[FailoverFacts]
 _PAUSE_S = 0.1
+_ITEM = "infra.dns-failover"
+_UNWATCHED = "it stops the primary site itself"
 
 
 def failover_evidence(
@@ -70,10 +74,12 @@ def _former_digest(settings: Dns, wanted: DnsName) -> str:
     return sha256(json.dumps([zone, name, servers, standby, stop]).encode())
 
 
-def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Record:
+def failover_drill(
+    settings: Dns, wanted: DnsName, environment: str = "", budget: Budget | None = None
+) -> Record:
     """Stop the primary site, wait for the standby in every authoritative answer, and always restore the site.
 
-    Raises CannotTell if the drill cannot begin, the primary site cannot be restored, or the record cannot be
+    Its questions draw on `budget`; left out, on one that is in no ledger. Raises CannotTell if the drill cannot begin, the primary site cannot be restored, or the record cannot be
     written.
     """
     failover, standby = wanted.failover, wanted.standby
@@ -89,18 +95,20 @@ def failover_drill(settings: Dns, wanted: DnsName, environment: str = "") -> Rec
     lag = OwnLag()
     try:
         began = time.monotonic()
-        with own_lag.watching() as sampled:
+        drawn = budget or budgets.unrecorded(_ITEM)
+        with own_lag.watching() as sampled, drawn.probe("failover drill", unwatched=_UNWATCHED) as spending:
             commands.must(failover.stop)
-            switched = _wait(settings, wanted, {standby.address}, failover, began)
+            switched = _wait(settings, wanted, {standby.address}, failover, began, spending)
             lag = sampled.since(began)
         if switched is None:
             problem = f"{wanted.name} did not point to {standby.address} in time"
     except CannotTell as error:
         problem = str(error)
     finally:
-        began = time.monotonic()
-        commands.must(failover.restore)
-        back = _wait(settings, wanted, before, failover, began)
+        with stopping.shielded():
+            began = time.monotonic()
+            commands.must(failover.restore)
+            back = _wait(settings, wanted, before, failover, began)
     if not problem and back is None:
         problem = f"{wanted.name} did not switch back to {', '.join(sorted(before))} in time"
     record = drills.made(
@@ -125,10 +133,17 @@ def _values(settings: Dns, wanted: DnsName) -> set[str]:
 
 
 def _wait(
-    settings: Dns, wanted: DnsName, values: set[str], failover: DnsFailover, began: float
+    settings: Dns,
+    wanted: DnsName,
+    values: set[str],
+    failover: DnsFailover,
+    began: float,
+    spending: Spending | None = None,
 ) -> float | None:
     """Poll until every authoritative server returns these values; return the time since `began`, in seconds."""
     while (elapsed := time.monotonic() - began) < failover.patience_s:
+        if spending is not None:
+            spending.take(requests=len(settings.servers), opens=0)
         facts = dns.name(settings, wanted, afresh=True)
         elapsed = time.monotonic() - began
         mine = [set(r.values) for server in facts.servers if not server.resolver for r in server.over]

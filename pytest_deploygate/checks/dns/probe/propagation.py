@@ -11,11 +11,14 @@ from pytest_deploygate.checks.dns.facts import Switch, is_new, says
 from pytest_deploygate.checks.dns.probe import history as dns_history
 from pytest_deploygate.checks.dns.probe import names as dns
 from pytest_deploygate.checks.dns.section import Cutover, Dns
+from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients.budget import Budget, Spending
 from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.lazy import dataclass
 
 _PAUSE_S = 0.5
+_ITEM, _UNWATCHED = "golive.dns", "one question a round for each server, as resolvers ask"
 #: A resolver with several caches returns the old answer now and then: one good round proves little.
 _CLEAN_ROUNDS = 5
 _CLEAN_PAUSE_S = 0.3
@@ -31,20 +34,32 @@ class Progress:
     deadline_s: float
 
 
-def watch(settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None]) -> Switch:
+def watch(
+    settings: Dns,
+    cutover: Cutover,
+    history: Path,
+    show: Callable[[Progress], None],
+    budget: Budget | None = None,
+) -> Switch:
     """Poll until every server has had the new answer in several rounds on end, or the deadline passes.
 
     A first disagreement is always confirmed.
 
-    `show` gets the progress after each round, `history` is the file of earlier observations. Raises CannotTell if
-    that file cannot be used.
+    `show` gets the progress after each round, `history` is the file of earlier observations. The questions draw on
+    `budget`; left out, on one that is in no ledger. Raises CannotTell if the file cannot be used.
     """
-    with own_lag.watching() as lag:
-        return _watch(settings, cutover, history, show, lag)
+    drawn = budget or budgets.unrecorded(_ITEM)
+    with own_lag.watching() as lag, drawn.probe("propagation", unwatched=_UNWATCHED) as spending:
+        return _watch(settings, cutover, history, show, lag, spending)
 
 
 def _watch(
-    settings: Dns, cutover: Cutover, history: Path, show: Callable[[Progress], None], lag: Lag
+    settings: Dns,
+    cutover: Cutover,
+    history: Path,
+    show: Callable[[Progress], None],
+    lag: Lag,
+    spending: Spending,
 ) -> Switch:
     wanted, began = cutover.expected, time.monotonic()
     deadline_s = cutover.patience_s
@@ -53,6 +68,7 @@ def _watch(
     had: set[str] = set()
     fell_back: Counter[str] = Counter()
     while True:
+        spending.take(requests=len(settings.servers), opens=0)
         facts = dns.name(settings, wanted, afresh=True)
         rounds += 1
         elapsed_s = time.monotonic() - began

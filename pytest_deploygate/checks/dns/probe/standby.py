@@ -9,6 +9,7 @@ from pytest_deploygate.checks.dns.section import DnsName, Standby, networks
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.probe.http_answers import AtAddress
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.budget import AGENT
 from pytest_deploygate.clients.http import text
 from pytest_deploygate.lazy import dataclass
 
@@ -59,9 +60,7 @@ def _ask(address: str, standby: Standby, host: str, timeout_s: float) -> _Answer
     connection = AtAddress(where, standby.port, tls=standby.tls)
     try:
         with reach.attempt(f"{reach.at(address, standby.port)}{standby.path}"):
-            answer, body = connection.fetch(
-                standby.path, {"Host": host, "User-Agent": "deploygate"}, _MOST_BODY
-            )
+            answer, body = connection.fetch(standby.path, {"Host": host, "User-Agent": AGENT}, _MOST_BODY)
             lacking = text.lacking(standby.answer, body, answer.getheader("Content-Type", ""))
             return _Answer(answer.status, lacking=lacking)
     except (OSError, http.client.HTTPException) as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from pytest_deploygate.checks.firewall.facts import Network, Outcome, Seen, Vantage
 from pytest_deploygate.checks.firewall.section import HERE, Expected
@@ -17,7 +18,7 @@ _CLOSED = (Outcome.REFUSED, Outcome.FILTERED, Outcome.UNREACHABLE)
 _NEXT = {
     Outcome.OPEN: "close it, or correct the table",
     Outcome.REFUSED: "start what listens there; a filter may refuse as well",
-    Outcome.FILTERED: "let the filters on the way pass it",
+    Outcome.FILTERED: "let the filters on the way pass it; over UDP also look at whom the service answers",
     Outcome.UNREACHABLE: "look for a filter that rejects it, and at the routes",
     Outcome.SILENT: "let the filter refuse it, or correct the table",
     Outcome.NOT_SENT: "look at the routes and the filter of the vantage point",
@@ -31,12 +32,15 @@ _UNKNOWN = {
 
 @dataclass(frozen=True)
 class _Paths:
-    """What proves that packets of a vantage point arrive: `versions` of IP of its controls that answered, and addresses
-    that answered over UDP.
+    """What proves that packets of a vantage point arrive: `versions` of IP of its controls that answered, addresses that
+    answered over UDP, and whether any did, by version of IP. `served` are protocol, address and port of UDP services that
+    answered somebody: another vantage point, or their own host.
     """
 
     versions: frozenset[int]
     udp: frozenset[str]
+    udp_versions: frozenset[int]
+    served: frozenset[tuple[str, str, int]]
 
 
 @dataclass(frozen=True)
@@ -55,17 +59,36 @@ class Count:
         return Reading(name, f"{good} of {self.total}", limit="all", ok=ok)
 
 
-def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> Count:
+def served(network: Network) -> frozenset[tuple[str, str, int]]:
+    """Return protocol, address and port of the UDP services that answered a vantage point or their own host."""
+    met = (each for each in network.seen if each.transport == "udp" and each.outcome is Outcome.OPEN)
+    return frozenset(
+        [key for side in network.hosts for key in side.answers]
+        + [(each.protocol, each.address, port) for each in met for port in _numbers(each.ports)]
+    )
+
+
+def _numbers(ports: str) -> Iterator[int]:
+    for part in ports.split(","):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def judge_vantage(
+    vantage: Vantage, network: Network, served: frozenset[tuple[str, str, int]], found: Collector
+) -> Count:
     """Judge all attempts of a vantage point that could be used. It has a reading of its own if not all are as declared."""
     seen = [each for each in network.seen if each.source == vantage.name]
-    paths = _paths(vantage.name, seen, network)
+    paths = _paths(vantage.name, seen, network, served)
     where = f"from {vantage.name}"
     wrong: list[Seen] = []
     unknown: dict[str, list[Seen]] = defaultdict(list)
     for each in seen:
         said = _met(each, paths)
         if said == _WRONG:
-            wrong.append(each)
+            # Silence that is known to be wrong where open is expected is that of a filter on the way.
+            blocked = each.outcome is Outcome.SILENT and each.expected is Expected.OPEN
+            wrong.append(replace(each, outcome=Outcome.FILTERED) if blocked else each)
         elif said:
             unknown[said].append(each)
     total, bad = _number(seen), _number(wrong)
@@ -93,15 +116,20 @@ def judge_vantage(vantage: Vantage, network: Network, found: Collector) -> Count
     return count
 
 
-def _paths(source: str, seen: Sequence[Seen], network: Network) -> _Paths:
+def _paths(
+    source: str, seen: Sequence[Seen], network: Network, served: frozenset[tuple[str, str, int]]
+) -> _Paths:
     given = [each for each in network.controls if each.source == source and each.outcome is Outcome.OPEN]
     opened = [each for each in seen if each.outcome is Outcome.OPEN and each.expected is Expected.OPEN]
+    udp = frozenset(
+        [each.address for each in given if each.protocol != "tcp"]
+        + [each.address for each in seen if each.outcome is Outcome.OPEN and each.transport == "udp"]
+    )
     return _Paths(
         frozenset([6 if ":" in each.address else 4 for each in given] + [each.ip_version for each in opened]),
-        frozenset(
-            [each.address for each in given if each.protocol != "tcp"]
-            + [each.address for each in seen if each.outcome is Outcome.OPEN and each.transport == "udp"]
-        ),
+        udp,
+        frozenset(6 if ":" in address else 4 for address in udp),
+        served,
     )
 
 
@@ -151,16 +179,29 @@ def _not_sent(each: Seen) -> str:
 
 
 def _silent(each: Seen, paths: _Paths) -> str:
-    """Silence over UDP is closed only if the same address answers something else, and a server would have answered."""
-    answers = each.address in paths.udp and each.protocol != "udp"
-    if answers and each.expected in (Expected.CLOSED, Expected.FILTERED):
-        return ""
-    if answers and each.expected is Expected.REFUSED:
-        return _WRONG
+    """Judge silence over UDP: it says something only where a server would have answered, and our packets arrive.
+
+    A server would have answered if this service answers another place or its own host. Where it is closed, another service
+    of the same address that answers from here is enough.
+    """
     if each.protocol == "udp":
         return "{these} gave no answer, as may be: no question is known that a server on this UDP port must answer"
+    served = all((each.protocol, each.address, port) in paths.served for port in _numbers(each.ports))
     if each.expected is Expected.OPEN:
-        return "{these} gave no answer over UDP: open and filtered look alike; look at the service and at the filters"
+        if not served:
+            return (
+                "{these} gave no answer over UDP: open and filtered look alike, since no other place and not the host itself "
+                "got one either; look at the service and at the filters"
+            )
+        # As with TCP: what a host of the platform does not reach is closed, and our own network may be the cause here.
+        if each.source == HERE and each.ip_version not in paths.udp_versions:
+            return (
+                f"{{these}} gave no answer over UDP, and nothing else answers this machine over UDP and IPv{each.ip_version}: "
+                "name something that does in `controls`"
+            )
+        return _WRONG
+    if each.address in paths.udp or (served and each.ip_version in paths.udp_versions):
+        return _WRONG if each.expected is Expected.REFUSED else ""
     return (
         "{these} gave no answer over UDP: open and filtered look alike, since nothing else answers over UDP at that "
         "address; name something that does in `controls`"

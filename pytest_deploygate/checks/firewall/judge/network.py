@@ -39,7 +39,8 @@ def judge(measurement: Network, criterion: Firewall) -> Judgement:
 def _table(measurement: Network, down: Collection[str], found: Collector) -> None:
     """Judge what the vantage points met that could be used; those where all is as declared have a reading together."""
     used = [vantage for vantage in measurement.vantages if vantage.name not in down]
-    counts = [attempts.judge_vantage(vantage, measurement, found) for vantage in used]
+    served = attempts.served(measurement)
+    counts = [attempts.judge_vantage(vantage, measurement, served, found) for vantage in used]
     whole = attempts.Count(
         sum(count.total for count in counts),
         sum(count.wrong for count in counts),

@@ -40,6 +40,7 @@ _KEPT_FREE = 64
 _LATE = 0.5
 #: A call that took this much longer than asked for says that we were late.
 _USUAL_S = 0.02
+_LONGEST_WAIT_S = 0.2
 
 #: What is tried once more, and what is our own doing: it may be better the third time.
 _AGAIN, _OURS = (SILENT, OWN_LAG, OWN_LIMIT), (OWN_LAG, OWN_LIMIT)
@@ -131,7 +132,8 @@ def _round(wanted: Iterable[Key], timeout_s: float, at_once: int, until: float) 
             if not waiting:
                 continue
             asked = time.monotonic()
-            wait = max(0.0, waiting[0].until - asked)
+            # Not for long at a time: another thread may want us to end.
+            wait = min(_LONGEST_WAIT_S, max(0.0, waiting[0].until - asked))
             events = selector.select(wait)
             came = time.monotonic()
             # What kept us from asking, and what we slept too long.

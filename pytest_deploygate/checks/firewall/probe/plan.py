@@ -96,6 +96,28 @@ def plans(firewall: Firewall, hosts: Hosts | None, resolve: Resolve, seed: int) 
         yield plan
 
 
+def own_services(firewall: Firewall, hosts: Hosts | None, host: Host, resolve: Resolve) -> list[Key]:
+    """Return the UDP services of a host that the table names, at its own addresses: it is asked whether they answer itself.
+
+    Of ports without a question, and of long ranges, none.
+    """
+    ports = [
+        each
+        for rule in firewall.rules
+        if any(host in members(target, hosts) for target in rule.to)
+        for each in rule.ports
+        if each.protocol not in ("tcp", "udp") and each.first == each.last
+    ]
+    addresses = [
+        str(net.network_address)
+        for place in (places_of(host, firewall) if ports else ())
+        for net in networks_of(place, resolve)
+    ]
+    return list(
+        dict.fromkeys((each.protocol, address, each.first) for each in ports for address in addresses)
+    )
+
+
 def _pieces(
     firewall: Firewall, hosts: Hosts | None, source: Host | None, resolve: Resolve, plan: Plan
 ) -> Iterator[Piece]:

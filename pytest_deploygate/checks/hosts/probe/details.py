@@ -7,8 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
 from pytest_deploygate.checks.hosts.facts import Details
+from pytest_deploygate.checks.hosts.probe.commands import KERNEL_SETTINGS
 
 _MOST = 60
+#: The settings of sshd_config(5) that bear on access.
+_OF_SSHD = (
+    r"(?i)^[ \t]*((?:permitrootlogin|passwordauthentication|kbdinteractiveauthentication|permitemptypasswords"
+    r"|pubkeyauthentication|allowtcpforwarding|x11forwarding|maxstartups|allowusers|allowgroups|match)[ \t=].*)$"
+)
 
 
 def details(parts: Mapping[str, str]) -> Details:
@@ -45,21 +51,21 @@ def details(parts: Mapping[str, str]) -> Details:
         "out_of_memory_kills": number("vmstat", r"^oom_kill (\d+)"),
         "open_files": number("open_files"),
         "open_files_limit": line("open_files_limit", r"^(\w+ of \w+)$"),
-        "listening": number("sockets", r"^(\d+) \d+$"),
-        "established": number("sockets", r"^\d+ (\d+)$"),
+        "listening": _listening(parts.get("listening", "")),
+        "established": _established(parts.get("connections", "")),
         "conntrack": _numbers(line("conntrack", r"^(\d+\n\d+)$")),
         "addresses": each("addresses", r"inet6? (?:addr:)?\s*([0-9a-f.:]+(?:/\d+)?)"),
         "default_route": line("default_route"),
         "name_servers": each("name_servers", r"^nameserver\s+(\S+)"),
-        "time_zone": line("time_zone"),
+        "time_zone": line("clock", r"^\S+ ([A-Z+-]\S* [+-]\d{4})$"),
         "packages": number("packages") or None,  # no host has none: the list could not be read
         "failed_units": _units(parts.get("failed_units")),
         "degraded_arrays": _degraded(parts.get("arrays")),
         "security_module": line("security_module"),
-        "sshd": each("sshd", r"^(\w+ .+)$"),
-        "accounts_of_root": each("accounts", r"^([^:]+):"),
-        "logged_in": number("logged_in"),
-        "kernel_settings": each("kernel_settings", r"^([a-z0-9_/-]+:.+)$"),
+        "sshd": each("sshd", _OF_SSHD),
+        "accounts_of_root": each("accounts", r"^([^:]+):[^:]*:0:"),
+        "logged_in": _logged_in(parts.get("logged_in", "")),
+        "kernel_settings": _kernel_settings(parts),
         "huge_pages": line("huge_pages", r"\[(\w+)\]"),
     }
     names = [field.name for field in fields(Details) if field.name in found]
@@ -86,6 +92,31 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, text.split())) if text else None
 
 
+def _listening(text: str) -> int | None:
+    """Return how many TCP sockets listen: lines of `ss`, which end with a dot, or of /proc/net/tcp in the state 0A."""
+    if text.endswith("."):
+        return len(text.splitlines()) - 1
+    return len(re.findall(r" 0A ", text)) if "local_address" in text else None
+
+
+def _established(text: str) -> int | None:
+    """Return the number of TCP connections, from the names and the values of /proc/net/snmp."""
+    rows = [row.split() for row in text.splitlines() if row.startswith("Tcp:")]
+    if len(rows) != 2 or "CurrEstab" not in rows[0]:
+        return None
+    found = dict(zip(*rows, strict=False)).get("CurrEstab", "")
+    return int(found) if found.isdigit() else None
+
+
+def _logged_in(text: str) -> int | None:
+    return len(text.splitlines()) - 1 if text.endswith(".") else None
+
+
+def _kernel_settings(parts: Mapping[str, str]) -> tuple[str, ...] | None:
+    found = [f"{name}:{' '.join(parts[name].split())}" for name in KERNEL_SETTINGS if name in parts]
+    return tuple(found) or None
+
+
 def _units(text: str | None) -> tuple[str, ...] | None:
     """Return the units that systemd lists as failed; None without systemd, or if it did not answer."""
     if text is None or not text.endswith("."):
@@ -95,7 +126,7 @@ def _units(text: str | None) -> tuple[str, ...] | None:
 
 def _degraded(text: str | None) -> tuple[str, ...] | None:
     """Return the software RAID arrays (md) with a disk missing; `[U_]` in /proc/mdstat."""
-    if text is None or not text.endswith("."):
+    if text is None or "unused devices" not in text:  # its last line
         return None
     found, name = dict[str, None](), ""
     for row in text.splitlines():

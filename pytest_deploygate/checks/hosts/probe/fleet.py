@@ -13,6 +13,7 @@ from pytest_deploygate.checks.hosts.probe import commands, reading
 from pytest_deploygate.checks.hosts.section import Host, Hosts
 from pytest_deploygate.clients.host.asking import ask
 from pytest_deploygate.clients.host.shell import Shell, shell
+from pytest_deploygate.clients.host.side_by_side import side_by_side
 from pytest_deploygate.judging.silent_hosts import Failure
 from pytest_deploygate.model import CannotTell
 
@@ -21,12 +22,14 @@ _CLEAR_S = 0.4
 #: How often it is asked for again at most, over the connection that is open by then; on a busy machine some are quick.
 _MORE = 10
 _CLOCKS_AT_ONCE = 3
+#: For one answer: one that takes so long tells nothing. A host that is silent by now costs this once.
+_CLOCK_WITHIN_S = 5.0
 
 
 def fleet(hosts: Hosts) -> Fleet:
     """Ask every host. Why one did not answer is a value of the measurement."""
-    with ThreadPoolExecutor(min(hosts.at_once, len(hosts.servers)), "hosts") as pool:
-        answers = list(pool.map(partial(_answer, timeout_s=hosts.timeout.total_seconds()), hosts.servers))
+    ask_one = partial(_answer, timeout_s=hosts.timeout.total_seconds())
+    answers = side_by_side(ask_one, hosts.servers, hosts.at_once)
     # Few at once: many logins at the same time are what makes a clock's offset vague.
     with ThreadPoolExecutor(_CLOCKS_AT_ONCE, "clocks") as pool:
         return Fleet(tuple(pool.map(partial(_with_clear_clock, hosts.timeout), hosts.servers, answers)))
@@ -41,10 +44,12 @@ def _answer(host: Host, timeout_s: float) -> Answer:
 
 def _with_clear_clock(timeout: timedelta, host: Host, answer: Answer) -> Answer:
     """Return the answer with a clock whose offset is known well, if it can be."""
-    machine, within_s = answer.machine, timeout.total_seconds()
+    machine = answer.machine
     if machine is None or machine.clock is None or machine.clock.within_s <= _CLEAR_S:
         return answer
-    clock = _clearer(shell(host.connection, within_s), machine.clock, time.monotonic() + within_s)
+    within_s = min(_CLOCK_WITHIN_S, timeout.total_seconds())
+    until = time.monotonic() + timeout.total_seconds()
+    clock = _clearer(shell(host.connection, within_s), machine.clock, until)
     return replace(answer, machine=replace(machine, clock=clock))
 
 

@@ -70,7 +70,7 @@ def offset(first: str | None, last: str | None, asked_s: float, answered_s: floa
 
 def _epoch(text: str | None) -> tuple[float, float] | None:
     """Return a time and its resolution, in seconds."""
-    found = _EPOCH.fullmatch(text or "")
+    found = _EPOCH.fullmatch((text or "").partition(" ")[0])  # then the time zone
     if not found:
         return None
     digits = found[2] or ""
@@ -91,12 +91,20 @@ def _release(text: str | None) -> str | None:
 
 def _cpus(parts: Mapping[str, str]) -> int | None:
     """Return the number of processors, or of those that a container may use, rounded down to at least one."""
-    found = _whole(parts.get("cpus"))
+    found = _listed(parts.get("cpus_online", "")) or _whole(parts.get("cpus"))
     quota, _, period = parts.get("cpu_limit", "").partition(" ")
     limit, each = _whole(quota), _whole(period)
     if found is None or limit is None or not each:
         return found
     return min(found, max(1, limit // each))
+
+
+def _listed(text: str) -> int | None:
+    """Count a list of processors such as `0-3,8` (/sys/devices/system/cpu/online)."""
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        return None
+    ranges = [part.partition("-") for part in text.split(",")]
+    return sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
 
 
 def _memory_kb(parts: Mapping[str, str]) -> int | None:

@@ -30,7 +30,7 @@ NICKNAMES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_SETTING = re.compile(r"\s*[\"']?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*=\s*(.*?)\s*")
+_SETTING = re.compile(r"\s*[\"']?([^\s=\"']+)[\"']?\s*=\s*(.*?)\s*")
 _ITEM = r"(?:\*|\d+|[A-Za-z]{3})(?:-(?:\d+|[A-Za-z]{3}))?(?:/\d+)?"
 _FIELD = re.compile(rf"{_ITEM}(?:,{_ITEM})*")
 _RANDOM = re.compile(r"\d*~\d*")
@@ -251,7 +251,8 @@ def _none(text: str, command: str, where: str, zone: str) -> ScheduleFacts:
 
 def _wrong_file(text: str, path: PurePath, cron: Cron, mine: list[Entry]) -> str:
     """Say why cron does not run the lines, for a reason that all implementations share or this one has."""
-    if not text.endswith("\n"):
+    unended = text.rpartition("\n")[2].strip()
+    if unended and not unended.startswith("#"):  # a comment may end with the file (Debian's `crontab -n`)
         last = text.count("\n") + 1
         if cron.kind != "cronie" or any(entry.number == last for entry in mine):
             return f"line {last} has no line end, so cron refuses it: add a newline at the end of the file"

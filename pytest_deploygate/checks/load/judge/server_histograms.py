@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from pytest_deploygate.checks.load.facts import Scrape, ServerHistogram
-from pytest_deploygate.checks.load.section import Load
+from pytest_deploygate.checks.load.section import LatencyLimits, Load
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.quantiles import Decided
 from pytest_deploygate.lazy import dataclass
@@ -35,7 +35,11 @@ class Criterion:
 
 def histogram_criteria(load: Load) -> list[Criterion]:
     """Return p50 and p99; each fails at half of alpha, as there are two."""
-    limits = load.limits
+    return criteria_for(load.limits)
+
+
+def criteria_for(limits: LatencyLimits) -> list[Criterion]:
+    """Return p50 and p99 with these limits."""
     return [
         Criterion(0.5, limits.p50.total_seconds(), limits.alpha),
         Criterion(0.99, limits.p99.total_seconds(), limits.alpha),

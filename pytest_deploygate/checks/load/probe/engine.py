@@ -27,10 +27,12 @@ import pycurl
 from pytest_deploygate.checks.load.facts import FIRST_BYTE
 from pytest_deploygate.checks.load.probe.arrivals import Plan
 from pytest_deploygate.checks.load.probe.connections import Connections
+from pytest_deploygate.checks.load.probe.purse import Purse
 from pytest_deploygate.checks.load.probe.requests import Exchange, exchange, failure
 from pytest_deploygate.checks.load.probe.sockets import Sockets
 from pytest_deploygate.checks.load.section import Load, LoadTarget
 from pytest_deploygate.checks.load.tally import Tally
+from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.lazy import dataclass
 
 #: Checks the counts once a second; a non-empty text ends the run.
@@ -39,6 +41,8 @@ Look = Callable[[Tally], str]
 #: connections in a hundredth of a second do not mean a dead server.
 _RECENT = 100
 _LONGEST_WAIT_S = 0.05
+#: How often the load looks whether the service bears it.
+_GLANCE_S = 0.25
 _GRACE_S = 0.25
 _DESCRIPTORS_BESIDE = 64
 _MOST_PHASES = 200_000
@@ -74,12 +78,21 @@ class Engine:
     """One run against one target. `tally` can be read from another thread during `run`."""
 
     def __init__(
-        self, load: Load, target: LoadTarget, plan: Plan, tally: Tally, look: Look | None = None
+        self,
+        load: Load,
+        target: LoadTarget,
+        plan: Plan,
+        tally: Tally,
+        look: Look | None = None,
+        spending: Spending | None = None,
     ) -> None:
+        self._purse = Purse(spending, max(load.known_limits_s)) if spending is not None else None
         self.load, self.target, self.plan, self.tally, self.look = load, target, plan, tally, look
         self.course = Course()
         self.now_s = 0.0
         self._most = min(load.max_in_flight, _descriptors())
+        if spending is not None:
+            self._most = spending.at_once(self._most)
         self._idle: list[list[Exchange]] = [[] for _ in load.endpoints]
         self._flying: dict[pycurl.Curl, Exchange] = {}
         self._kept = Connections()
@@ -112,12 +125,15 @@ class Engine:
                 self.course.cpu_s = time.process_time() - cpu
                 if waited is not None and (now := _waited_s()) is not None:
                     self.course.cpu_wait_s = now - waited
+                if self._purse is not None:
+                    self._purse.close()
                 self._end()
         return self.course
 
     def _loop(self) -> None:
         due, count = self.plan.due_s, len(self.plan.due_s)
         following, next_look, patience = 0, 1.0, self.plan.lasts_s + max(self._timeouts) + _GRACE_S
+        next_glance = _GLANCE_S
         woke = perf_counter()
         while not self.course.stopped:
             now = self.now_s = perf_counter() - self._began
@@ -132,10 +148,19 @@ class Engine:
             asked = perf_counter()
             happened = self._sockets.wait(self._pause_s(next_s, all_begun=following == count))
             # If this client stalled, it is unknown when in that time an answer arrived: the delay then counts as ours.
-            self._receive(woke if asked - woke > _STOOD_S else happened)
+            stood = asked - woke > _STOOD_S
+            self._receive(woke if stood else happened)
             woke = perf_counter()
-            if now >= next_look:
+            if self._purse is not None and (stood or now >= next_glance):
+                next_glance = now + _GLANCE_S
+                if stood:
+                    self._purse.answers.forget(now)
+                elif not self.course.stopped:
+                    self.course.stopped = self._purse.answers.suffers(now, len(self._flying))
+            if now >= next_look and not self.course.stopped:
                 next_look = int(now) + 1.0
+                if self._purse is not None:
+                    self._purse.settle()
                 self.course.stopped = self.look(self.tally) if self.look else ""
             if self._abandon.is_set():
                 self.course.stopped = self.course.stopped or "stopped manually"
@@ -171,6 +196,8 @@ class Engine:
 
     def _begin(self, due: float, endpoint: int, now: float) -> None:
         course, since = self.course, now - self._began
+        if self._purse is not None:
+            self._purse.take(len(self._flying) + 1)
         each = self._idle[endpoint].pop() if self._idle[endpoint] else self._new(endpoint)
         each.begin(due, since)
         self._flying[each.curl] = each
@@ -211,6 +238,11 @@ class Engine:
                 self._count_connected(each, latency, now - self._began - each.begun_s)
             if not code:
                 self._time_phases(curl)
+            if self._purse is not None:
+                self._purse.count(each, wrong=bool(wrong))
+                self._purse.answers.add(
+                    now - self._began, now - self._began - each.begun_s, wrong=bool(wrong)
+                )
             self._idle[each.number].append(each)
 
     def _count(self, endpoint: int, due: float, latency: float, wrong: str) -> None:
@@ -251,7 +283,8 @@ class Engine:
                 tls.append(max(0.0, secured - connected))
 
     def _new(self, endpoint: int) -> Exchange:
-        return exchange(self.load, self.target, self.load.endpoints[endpoint], endpoint, self._kept)
+        sent = self._purse.headers if self._purse is not None else {}
+        return exchange(self.load, self.target, self.load.endpoints[endpoint], endpoint, self._kept, sent)
 
     def _end(self) -> None:
         """Abort open requests. After a complete plan they timed out; otherwise their outcome is unknown.

@@ -18,13 +18,16 @@ from pytest_deploygate.checks.load.probe import arrivals
 from pytest_deploygate.checks.load.probe.engine import PHASES, Course, Engine, Look
 from pytest_deploygate.checks.load.section import Load, LoadTarget, RateStage
 from pytest_deploygate.checks.load.tally import Tally
+from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.model import CannotTell, NotReached
 
 _CALIBRATION = timedelta(seconds=1)
 _CALIBRATION_TRIES = 3
 _GOOD_FLOOR_S = 0.005
 _START_S = 15.0
+_ITEM = "crit.p50"
 
 
 def send(
@@ -34,8 +37,11 @@ def send(
     look: Look | None = None,
     watch: Callable[[Engine], None] | None = None,
     calibrate: bool = True,
+    budget: Budget | None = None,
 ) -> LoadRun:
     """Run the load of the inventory called `name`. `watch` gets the engine before it runs (for a live display).
+
+    It draws on `budget`; left out, on one that is in no ledger.
 
     Raises CannotTell if load is not allowed, if there is nothing to send, or if libcurl lacks a requested feature.
     """
@@ -49,11 +55,15 @@ def send(
     floor, problem = _floor(load) if calibrate else (None, "the client was not calibrated")
     plan = arrivals.plan(load.stages, [e.weight for e in load.endpoints], load.max_requests)
     tally = Tally([e.label for e in load.endpoints], load.known_limits_s)
-    engine = Engine(load, target, plan, tally, look)
-    if watch is not None:
-        watch(engine)
-    started = datetime.now(UTC)
-    course = engine.run()
+    drawn = budget or budgets.unrecorded(_ITEM)
+    with drawn.probe("load", unwatched="it ended before its first answers") as spending:
+        engine = Engine(load, target, plan, tally, look, spending)
+        if watch is not None:
+            watch(engine)
+        started = datetime.now(UTC)
+        course = engine.run()
+        if course.stopped:
+            spending.ended_itself(course.stopped)
     whole, endpoints = tally.result()
     return LoadRun(
         target=target.origin,

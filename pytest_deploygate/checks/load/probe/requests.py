@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import field
 
 import pycurl
@@ -12,12 +13,12 @@ from pytest_deploygate.checks.load.facts import NOT_RESOLVED, NOT_SENT
 from pytest_deploygate.checks.load.probe.connections import Connections
 from pytest_deploygate.checks.load.section import Load, LoadEndpoint, LoadTarget
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.budget import AGENT
 from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.fields.http import HttpLogin
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.redaction import redact
 
-_AGENT = "pytest-deploygate load"
 _FAILED = {
     pycurl.E_OPERATION_TIMEDOUT: "no answer in time",
     pycurl.E_COULDNT_CONNECT: "connection refused",
@@ -38,7 +39,7 @@ _REFUSED = re.compile(rb"REFUSED_STREAM|HTTP/2 stream \d+ refused by server")
 
 @dataclass(eq=False)
 class Exchange:
-    """A handle that sends the same request repeatedly. `read` has the body if it is checked."""
+    """A handle that sends the same request repeatedly. `read` has the body if it is checked, `sends` is the size of ours."""
 
     curl: pycurl.Curl
     endpoint: LoadEndpoint
@@ -52,6 +53,7 @@ class Exchange:
     again: bool = False
     kept: Connections = field(default_factory=Connections)
     read: list[bytes] = field(default_factory=list)
+    sends: int = 0
 
     def take(self, chunk: bytes) -> int:
         """Take a chunk of the body; libcurl aborts if less than all of it is taken."""
@@ -123,11 +125,20 @@ def failure(curl: pycurl.Curl, code: int, message: str) -> str:
 
 
 def exchange(
-    load: Load, target: LoadTarget, endpoint: LoadEndpoint, number: int, kept: Connections
+    load: Load,
+    target: LoadTarget,
+    endpoint: LoadEndpoint,
+    number: int,
+    kept: Connections,
+    marks: Mapping[str, str],
 ) -> Exchange:
-    """Make a handle for one endpoint; all share the connections `kept`. Secrets leave here, into the request, and nowhere else."""
+    """Make a handle for one endpoint; all share the connections `kept`.
+
+    `marks` are headers by which operators tell our requests. Secrets leave here, into the request, and nowhere else.
+    """
     curl = pycurl.Curl()
     made = Exchange(curl, endpoint, number, load.max_body, endpoint.looks_at_body, kept=kept)
+    made.sends = len(endpoint.sent.encode()) if endpoint.sent is not None else 0
     curl.setopt(pycurl.URL, target.origin + endpoint.path)
     curl.setopt(pycurl.PATH_AS_IS, 1)
     curl.setopt(pycurl.NOSIGNAL, 1)
@@ -141,8 +152,9 @@ def exchange(
     if target.http == "2":
         curl.setopt(pycurl.VERBOSE, 1)
         curl.setopt(pycurl.DEBUGFUNCTION, made.hear)
-    curl.setopt(pycurl.HTTPHEADER, _headers(endpoint, load.auth))
-    curl.setopt(pycurl.USERAGENT, _AGENT)
+    own = [f"{name}: {value}" for name, value in marks.items() if name != "User-Agent"]
+    curl.setopt(pycurl.HTTPHEADER, [*_headers(endpoint, load.auth), *own])
+    curl.setopt(pycurl.USERAGENT, AGENT)
     _method(curl, endpoint)
     _transport(curl, target, endpoint)
     if load.connections == "cold":

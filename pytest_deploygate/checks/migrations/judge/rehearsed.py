@@ -20,14 +20,19 @@ _STRONG = ("AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "Sha
 _OF_DATA = ("22", "23", "P0", "58", "02", "21")
 _WRITES = ("UPDATE", "DELETE", "MERGE", "DO")
 _TEXT = 80
+#: The schema in which TimescaleDB keeps the chunks of hypertables.
+_CHUNKS = "_timescaledb_internal."
+_PER_CHUNK = "CREATE INDEX … WITH (timescaledb.transaction_per_chunk), which locks one chunk after the other"
+_CONCURRENTLY = re.compile(
+    r"\s*CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s.*?\bON\s+(?:ONLY\s+)?(?P<table>(?:\"[^\"]*\"|[^\s(;\"])+)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]:
     """Yield what each statement would do to a live table that is not small, and what is not known of it."""
     sizes = {relation.name: relation for relation in ran.relations}
-    if any("timescaledb" in words for words in ran.left_out):
-        # Without the extension, a hypertable is a parent of its chunks, and nothing carries an index on to them.
-        sizes = {name: replace(relation, size_bytes=relation.tree_bytes) for name, relation in sizes.items()}
+    live, without = sizes, any("timescaledb" in words for words in ran.left_out)
     absent = [r for r in ran.relations if not r.copied and not r.of_extension and r.size_bytes > lint.small]
     if absent:
         text = (
@@ -37,6 +42,9 @@ def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]
         )
         yield Hit("", 0, frozenset({"not-copied"}), text, certain=False)
     for done in ran.observed:
+        sizes = _with_chunks(done, live) if without else live
+        if without:
+            yield from _refused_on_hypertables(done, live)
         yield from _long(done, sizes, found, lint)
         yield from _always(done, sizes)
         yield from _locks(done, sizes, lint)
@@ -59,6 +67,49 @@ def hits(ran: Rehearsal, found: LintFacts, lint: MigrationLint) -> Iterator[Hit]
         yield Hit(
             "", 0, frozenset({"fails"}), f"the rehearsal did not run to its end: {ran.problem}", certain=False
         )
+
+
+def _refused_on_hypertables(done: Observed, live: dict[str, Relation]) -> Iterator[Hit]:
+    """Yield what TimescaleDB refuses, and a server without it does not. An index that is built concurrently shows no
+    table in a rehearsal, so its table is the one that the statement names.
+    """
+    if not (found := _CONCURRENTLY.match(done.text)):
+        return
+    named = found["table"].replace('"', "").lower()
+    hyper = [
+        name
+        for name, relation in live.items()
+        if _is_hyper(relation) and f".{name}".replace('"', "").lower().endswith(f".{named}")
+    ]
+    if hyper:
+        yield _hit(
+            done, "fails", f"TimescaleDB refuses CONCURRENTLY on a hypertable ({_names(hyper)}): {_PER_CHUNK}",
+        )  # fmt: skip
+
+
+def _is_hyper(relation: Relation) -> bool:
+    return any(child.startswith(_CHUNKS) for child in relation.children)
+
+
+def _with_chunks(done: Observed, live: dict[str, Relation]) -> dict[str, Relation]:
+    """Return sizes in which a hypertable counts with its chunks where a statement reached it alone.
+
+    Without the extension it is a parent of its chunks, and nothing carries an index or a foreign key on to them. What
+    the server itself carries on, such as a new type, has reached the chunks, each with its own size. The plan of a
+    write names each chunk that it may change, so there the parent is only itself.
+    """
+    reached = {
+        *done.rewritten,
+        *done.scanned,
+        *done.indexed,
+        *done.reindexed,
+        *(h.relation for h in done.held),
+    }
+    alone = {name for name in reached & live.keys() if not reached.intersection(live[name].children)}
+    return {
+        name: replace(relation, size_bytes=relation.tree_bytes) if name in alone else relation
+        for name, relation in live.items()
+    }
 
 
 def _long(done: Observed, sizes: dict[str, Relation], found: LintFacts, lint: MigrationLint) -> Iterator[Hit]:
@@ -92,7 +143,8 @@ def _long(done: Observed, sizes: dict[str, Relation], found: LintFacts, lint: Mi
         yield _hit(
             done, "locks-for-index",
             f"builds an index under {_mode(strong, indexed)}, which blocks writes: {_named(indexed, sizes)}: "
-            "CREATE INDEX CONCURRENTLY, outside a transaction (for a key: then ADD … USING INDEX)",
+            + (_PER_CHUNK if any(_is_hyper(sizes[n]) for n in indexed if n in sizes)
+               else "CREATE INDEX CONCURRENTLY, outside a transaction (for a key: then ADD … USING INDEX)"),
         )  # fmt: skip
     if _large(done.reindexed, sizes, lint):
         own += 1

@@ -19,6 +19,8 @@ from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
 from pytest_deploygate.checks.migrations.statements import Statement, statements
 from pytest_deploygate.checks.postgres.probe import servers
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients.budget import Budget
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.names import identifier
 from pytest_deploygate.files import bounded
@@ -40,17 +42,22 @@ _FOREIGN_KEYS = re.compile(r"^(?:CREATE\b.*\bTABLE|ALTER\s+TABLE)\b", re.IGNOREC
 _REFERENCES = re.compile(r"\bREFERENCES\s+(?:ONLY\s+)?(" + _NAME + ")", re.IGNORECASE)
 
 
-def pending_migrations(cluster: Cluster, lint: MigrationLint, migrations: Migrations | None) -> LintFacts:
+_ITEM = "guard.migration-lint"
+
+
+def pending_migrations(
+    cluster: Cluster, lint: MigrationLint, migrations: Migrations | None, budget: Budget | None = None
+) -> LintFacts:
     """Rehearse the pending migrations, and read them as a second opinion or where they cannot be rehearsed.
 
-    Raises CannotTell if a file or the primary cannot be read, or NotCovered.
+    The rehearsal draws on `budget`; left out, on one that is in no ledger. Raises CannotTell if a file or the primary cannot be read, or NotCovered.
     """
     files = _paths(lint.files)
     texts = _texts(files)
     rehearsal, not_rehearsed = None, ""
     if lint.rehearse:
         try:
-            rehearsal = rehearse(cluster, lint, migrations, files)
+            rehearsal = rehearse(cluster, lint, migrations, files, budget or budgets.unrecorded(_ITEM))
         except CannotTell as unknown:
             not_rehearsed = str(unknown)
     if migrations and migrations.alembic and lint.alembic:

@@ -16,8 +16,10 @@ from pytest_deploygate.checks.migrations.facts import Compared
 from pytest_deploygate.checks.migrations.probe.own_files import below, reading
 from pytest_deploygate.files import bounded
 from pytest_deploygate.lazy import dataclass
+from pytest_deploygate.model import CannotTell
 
-_FILE = re.compile(r"(?P<kind>[VB])(?P<version>[0-9]+([._][0-9]+)*)__.+\.(sql|py|java|class)$")
+#: "Optionally versioned SQL migrations can also omit both the separator and the description" (documentation: Migrations).
+_FILE = re.compile(r"(?P<kind>[VB])(?P<version>[0-9]+([._][0-9]+)*)(__.+\.(sql|py|java|class)|(__)?\.sql)$")
 _REPEATABLE = re.compile(r"R__(?P<description>.+)\.(sql|py|java|class)$")
 ROWS = "SELECT version, description, type, script, checksum, success FROM {table} ORDER BY installed_rank"
 
@@ -31,13 +33,19 @@ class Files:
 
 
 def read(folder: Path) -> Files:
-    """Read the folder, with those in it."""
-    versions: dict[str, str] = {}
+    """Read the folder, with those in it. Raises CannotTell where Flyway itself would refuse to run."""
+    versions: dict[str, Path] = {}
     repeatable: dict[str, int | None] = {}
     for file in below(folder):
         if (found := _FILE.fullmatch(file.name)) and found["kind"] == "V":
             version = plain(found["version"].replace("_", "."))
-            versions[version] = version
+            other = versions.setdefault(version, file)
+            # Folders of several vendors have the same versions, and Flyway is told of one of them.
+            if other != file and other.parent == file.parent:
+                raise CannotTell(
+                    f"{file.parent} has two migrations of version {version}, {' and '.join(sorted((other.name, file.name)))}: Flyway "
+                    "refuses to run them; give one of them another version"
+                )
         elif found := _REPEATABLE.fullmatch(file.name):
             repeatable[found["description"].replace("_", " ")] = _checksum(file)
     return Files(tuple(sorted(versions, key=numbers)), repeatable)

@@ -78,32 +78,52 @@ def _facts(cluster: Cluster, pooler: Pooler) -> PoolerFacts:
     if silence := reach.known(place):
         return PoolerFacts(pooler.name, problem=str(silence))
     try:
-        deadline = Deadline(cluster.settings.connect_timeout.total_seconds() + _ANSWERS_S)
-        with (
-            closing(
-                psycopg.connect(
-                    **login(cluster, pooler, "pgbouncer"),
-                    cursor_factory=psycopg.ClientCursor,
-                    tcp_user_timeout=8000,
-                )
-            ) as console,
-            deadline.cutting(lambda: _cut(console)),
-        ):
-            config = {row["key"]: row["value"] for row in _show(console, "CONFIG")}
-            databases = _show(console, "DATABASES")
-            pools = _show(console, "POOLS")
-            users = _show(console, "USERS")
+        config, databases, pools, users = _shown(cluster, pooler)
+        if not any(row["name"] == name for row in databases) and _comes_in(cluster, pooler, name):
+            # With `* = …` in its configuration a database is there from its first client on.
+            config, databases, pools, users = _shown(cluster, pooler)
     except (psycopg.Error, TimeoutError) as error:
         text = redact(" ".join(str(error).split()))
         if reach.no_answer_in(text) or isinstance(error, TimeoutError):
             reach.silent(place, text)
         return PoolerFacts(pooler.name, problem=text, refused="Connection refused" in text)
-    found = next((row for row in databases if row["name"] in (name, "*")), None)
+    found = next((row for row in databases if row["name"] == name), None)
     if found is None:
         return PoolerFacts(pooler.name, problem=f"it has no database {name}; it has {_names(databases)}")
-    facts = _read(pooler, config, databases, found, pools, users, pooler.user or cluster.settings.user)
+    facts = _read(
+        pooler,
+        {row["key"]: row["value"] for row in config},
+        databases,
+        found,
+        pools,
+        users,
+        pooler.user or cluster.settings.user,
+    )
     behind, problem = _behind(cluster, pooler, name)
     return replace(facts, behind=behind, behind_problem=problem)
+
+
+def _shown(cluster: Cluster, pooler: Pooler) -> list[list[dict[str, Any]]]:
+    """Return the console's configuration, databases, pools and users."""
+    deadline = Deadline(cluster.settings.connect_timeout.total_seconds() + _ANSWERS_S)
+    with (
+        closing(
+            psycopg.connect(
+                **login(cluster, pooler, "pgbouncer"),
+                cursor_factory=psycopg.ClientCursor,
+                tcp_user_timeout=8000,
+            )
+        ) as console,
+        deadline.cutting(lambda: _cut(console)),
+    ):
+        return [_show(console, what) for what in ("CONFIG", "DATABASES", "POOLS", "USERS")]
+
+
+def _comes_in(cluster: Cluster, pooler: Pooler, database: str) -> bool:
+    with contextlib.suppress(psycopg.Error):
+        psycopg.connect(**login(cluster, pooler, database), tcp_user_timeout=8000).close()
+        return True
+    return False
 
 
 def _cut(console: psycopg.Connection[Any]) -> None:
@@ -133,7 +153,7 @@ def _read(
             _most(row, [str(p["user"]) for p in pools if p["database"] == row["name"]], sizes, 1),
         )
         for row in databases
-        if row["name"] not in ("pgbouncer", found["name"]) and _server(row) == _server(found)
+        if row["name"] not in ("pgbouncer", found["name"]) and _servers(row) & _servers(found)
     ]
     modes = {str(row["name"]): str(row["pool_mode"]) for row in users if row.get("pool_mode")}
     modes |= {str(row["user"]): str(row["pool_mode"]) for row in mine if row.get("pool_mode")}
@@ -171,11 +191,14 @@ def _most(database: dict[str, Any], seen: Sequence[str], sizes: dict[str, int], 
     return min(asked, cap) if cap else asked
 
 
-def _server(database: dict[str, Any]) -> tuple[str, int]:
-    """Return the address of the server behind a database; the ways to name this host are one."""
-    host = str(database.get("host") or "localhost")
-    local = host in ("localhost", "127.0.0.1", "::1") or host.startswith("/")
-    return "localhost" if local else host.lower(), int(database.get("port") or 5432)
+def _servers(database: dict[str, Any]) -> set[tuple[str, int]]:
+    """Return the addresses of the servers behind a database (a list since 1.17); the ways to name this host are one."""
+    hosts = str(database.get("host") or "localhost").lower().split(",")
+    local = ("localhost", "127.0.0.1", "::1")
+    port = int(database.get("port") or 5432)
+    return {
+        ("localhost" if h.strip() in local or h.strip().startswith("/") else h.strip(), port) for h in hosts
+    }
 
 
 def _behind(cluster: Cluster, pooler: Pooler, database: str) -> tuple[str, str]:

@@ -21,9 +21,13 @@ import psycopg
 from pytest_deploygate.checks.pooling.facts import Capacity, PressureFacts
 from pytest_deploygate.checks.pooling.probe.console import capacity, login
 from pytest_deploygate.checks.pooling.section import Pooler, Pooling, Pressure
-from pytest_deploygate.clients import own_lag, reach
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients import own_lag, reach, stopping
+from pytest_deploygate.clients.budget import Budget, Ended, Spending
 from pytest_deploygate.clients.own_lag import Lag
+from pytest_deploygate.clients.postgres import beside
 from pytest_deploygate.clients.postgres.cluster import Cluster
+from pytest_deploygate.clients.postgres.cutting import cutting
 from pytest_deploygate.drills import record as drills
 from pytest_deploygate.judging.own_lag import OwnLag
 from pytest_deploygate.lazy import dataclass
@@ -34,6 +38,12 @@ Evidence = drills.Evidence[PressureFacts]
 _LONGEST = timedelta(seconds=60)
 #: PgBouncer passes a client's application_name to the server connection that serves it.
 _NAME = "deploygate-pressure"
+#: A session that only waits for its next client belongs to the pooler.
+_WORKING = """
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name = %s AND state = 'active'
+"""
+_GONE_S = 1.0
+_ITEM = "db.pooling"
 _SERVERS = """
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name = %s
 """
@@ -54,11 +64,17 @@ class _Client:
 
 
 def under_pressure(
-    cluster: Cluster, pooling: Pooling, pooler: Pooler, environment: str, *, allowed: bool
+    cluster: Cluster,
+    pooling: Pooling,
+    pooler: Pooler,
+    environment: str,
+    *,
+    allowed: bool,
+    budget: Budget | None = None,
 ) -> Evidence:
     """Put a pooler under pressure if that is allowed, else read the record of the last run.
 
-    Raises CannotTell if neither is possible, or if the test could do harm.
+    The pressure draws on `budget`; left out, on one that is in no ledger. Raises CannotTell if neither is possible, or if the test could do harm.
     """
     pressure = pooling.pressure
     if pressure is None:
@@ -69,7 +85,7 @@ def under_pressure(
     about = drills.described(configuration(whole, pooler, pressure))
     ran = None
     if allowed or pressure.opt_in == environment:
-        facts = _press(cluster, pooling, pooler, pressure, whole)
+        facts = _press(cluster, pooling, pooler, pressure, whole, budget or budgets.unrecorded(_ITEM))
         outcome = "failed" if facts.failed else drills.GOOD
         ran = drills.made(facts, outcome, about, reason=facts.first_error, environment=environment)
         if pressure.record:
@@ -121,7 +137,7 @@ def _former(raw: dict[str, Any], now: dict[str, str]) -> dict[str, Any]:
 
 
 def _press(
-    cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressure, whole: Capacity
+    cluster: Cluster, pooling: Pooling, pooler: Pooler, pressure: Pressure, whole: Capacity, budget: Budget
 ) -> PressureFacts:
     mine = next(p for p in whole.poolers if p.name == pooler.name)
     if mine.problem:
@@ -144,8 +160,14 @@ def _press(
         raise CannotTell(
             f"{clients} clients exceed max_client_conn of {pooler.name} ({mine.max_clients}): lower `clients`"
         )
-    with _counted(cluster) as servers:
-        found = _ask_all(cluster, pooler, pressure, clients)
+    # The server itself is watched, not the pooler: that clients wait there is what is measured.
+    with (
+        _counted(cluster) as servers,
+        beside.asking(cluster) as answers,
+        budget.probe("pressure", control=answers, connects=False) as spending,
+    ):
+        spending.leaves(f"sessions {_NAME} on {cluster.primary.name}", lambda: _gone(cluster))
+        found = _ask_all(cluster, pooler, pressure, clients, spending)
     slowest = max(found, key=lambda client: client.slowest_s, default=None)
     bad = [client for client in found if client.error or not client.answers]
     return PressureFacts(
@@ -163,25 +185,40 @@ def _press(
     )
 
 
-def _ask_all(cluster: Cluster, pooler: Pooler, pressure: Pressure, clients: int) -> list[_Client]:
+def _gone(cluster: Cluster) -> bool:
+    """Tell whether no session of the test is left; the pooler closes some only a moment later."""
+    ends = time.monotonic() + _GONE_S
+    while int(cluster.value(cluster.primary, _WORKING, (_NAME,)) or 0):
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _ask_all(
+    cluster: Cluster, pooler: Pooler, pressure: Pressure, clients: int, spending: Spending
+) -> list[_Client]:
     how = login(cluster, pooler, pooler.database or cluster.settings.name)
     patience_s = max(pressure.patience_s * 2, 5.0)
     ends = time.monotonic() + min(pressure.duration, _LONGEST).total_seconds()
     hold_s = min(pressure.hold.total_seconds(), 1.0)
     with own_lag.watching() as lag, ThreadPoolExecutor(clients) as pool:
-        return list(pool.map(lambda _: _one(how, hold_s, ends, patience_s, lag), range(clients)))
+        return list(pool.map(lambda _: _one(how, hold_s, ends, patience_s, lag, spending), range(clients)))
 
 
-def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float, lag: Lag) -> _Client:
+def _one(
+    how: dict[str, Any], hold_s: float, ends: float, patience_s: float, lag: Lag, spending: Spending
+) -> _Client:
     """Connect and run statements until the time is up; at least one, however late the connection is."""
     client = _Client()
     began = time.monotonic()
     try:
-        with psycopg.connect(
-            **how | {"connect_timeout": max(2, round(patience_s)), "application_name": _NAME}
-        ) as connection:
+        spending.take(requests=0, connections=1, opens=0)
+        with _connected(how, patience_s) as connection, cutting(connection):
             while True:
-                connection.execute("SELECT pg_sleep(%s)", (hold_s,))
+                with spending.request() as asked:
+                    connection.execute("SELECT pg_sleep(%s)", (hold_s,))
+                    asked.answered()
                 client.answers += 1
                 client.took(began, lag)
                 began = time.monotonic()
@@ -192,6 +229,13 @@ def _one(how: dict[str, Any], hold_s: float, ends: float, patience_s: float, lag
         client.silent = reach.no_answer_in(client.error)
         client.took(began, lag)
         return client
+
+
+def _connected(how: dict[str, Any], patience_s: float) -> psycopg.Connection[Any]:
+    with stopping.interrupting():
+        return psycopg.connect(
+            **how | {"connect_timeout": max(2, round(patience_s)), "application_name": _NAME}
+        )
 
 
 class _Count:
@@ -206,7 +250,7 @@ def _counted(cluster: Cluster) -> Iterator[_Count]:
     count, done = _Count(), threading.Event()
 
     def watch() -> None:
-        with contextlib.suppress(CannotTell):
+        with contextlib.suppress(CannotTell, Ended):
             while not done.wait(0.02):
                 now = int(cluster.value(cluster.primary, _SERVERS, (_NAME,)) or 0)
                 count.most = max(count.most or 0, now)

@@ -67,7 +67,7 @@ def _counting(found: MonitoringFacts) -> Judgement:
 def _count_again(found: MonitoringFacts) -> str:
     """Say who must set what: a setting of the database overrides the server's."""
     for who, setting in found.own_settings:
-        if setting == "pg_stat_statements.track=none" and who.startswith("database "):
+        if setting.lower() == "pg_stat_statements.track=none" and who.startswith("database "):
             return f"ALTER DATABASE {who.removeprefix('database ')} RESET pg_stat_statements.track"
     return "set it to top and reload"
 

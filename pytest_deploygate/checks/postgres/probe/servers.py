@@ -47,11 +47,12 @@ _DATABASE_COLLATION = """
 SELECT coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', datcollate) FROM pg_database d WHERE datname = current_database()
     AND datcollversion <> pg_database_collation_actual_version(oid)
 """
-# Roles whose commits do not wait for the disk, by ALTER ROLE or ALTER DATABASE.
+# Roles whose commits do not wait for the disk, by ALTER ROLE or ALTER DATABASE; the value is kept as it was written.
 _ASYNCHRONOUS = """
 SELECT coalesce('role ' || r.rolname, 'database ' || d.datname)
 FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
-WHERE 'synchronous_commit=off' = ANY(s.setconfig) AND (s.setdatabase = 0 OR d.datname = current_database()) ORDER BY 1
+WHERE EXISTS (SELECT FROM unnest(s.setconfig) c WHERE lower(c) IN ('synchronous_commit=off', 'synchronous_commit=false',
+        'synchronous_commit=no', 'synchronous_commit=0')) AND (s.setdatabase = 0 OR d.datname = current_database()) ORDER BY 1
 """
 # Since 16, the file may include others, and rule_number is the order of all.
 _RULES = """

@@ -141,7 +141,7 @@ def _skipped(before: Sweep, expected: Erasure) -> Iterator[str]:
         yield f"other databases of {before.node} were not searched: {', '.join(before.databases)}"
     if before.large_objects:
         yield f"not searched: {before.large_objects} large objects of the database"
-    yield "not looked into: values that are encrypted, hashed, or compressed within a table, and base32"
+    yield "not looked into: values that are encrypted, hashed, compressed within a table, in base32, or escaped letter by letter"
     for table in before.skipped:
         reason = next((e.reason for e in expected.skip if matches(table, e.where)), "")
         yield f"not searched, as the inventory states: {table} ({reason})"

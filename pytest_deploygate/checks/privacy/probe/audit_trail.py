@@ -78,20 +78,25 @@ def _text(value: Any) -> str | None:
 
 
 _TABLE = """
-SELECT c.oid::int8, pg_get_userbyid(c.relowner), n.nspname, pg_get_userbyid(n.nspowner)
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(%s)
+SELECT c.oid::int8, pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = to_regclass(%s)
 """
-_NAME = "SELECT relname FROM pg_class WHERE oid = %(table)s"
+# The table, its partitions and children, and what it is a partition or child of: a statement on those reaches its records
+# too, and only the privileges on the table that the statement names are asked.
+_FAMILY = """
+WITH RECURSIVE below AS (SELECT %(table)s::oid AS oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN below b ON i.inhparent = b.oid),
+above AS (SELECT %(table)s::oid AS oid UNION SELECT i.inhparent FROM pg_inherits i JOIN above a ON i.inhrelid = a.oid)
+SELECT c.oid::int8, n.nspname, c.relname, c.oid IN (SELECT oid FROM below)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN (SELECT oid FROM below UNION SELECT oid FROM above)
+"""
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)"
 # Members of a role can use SET ROLE, inherited or not, so 'MEMBER' counts. Partitions count as part of the table. A rule
 # that does nothing instead of an UPDATE or DELETE protects from it; only an owner can drop the rule.
 _WAYS = r"""
-WITH parts AS (
+WITH family AS (
     SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relowner, c.relnamespace FROM pg_class c
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = %(table)s OR c.oid IN (SELECT relid FROM pg_partition_tree(%(table)s::oid::regclass))
-        OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %(table)s)
-), app AS (SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = ANY(%(roles)s)),
+    JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY(%(family)s::int8[]::oid[])
+), parts AS (SELECT * FROM family WHERE oid = ANY(%(parts)s::int8[]::oid[])),
+parents AS (SELECT * FROM family WHERE oid <> ALL(%(parts)s::int8[]::oid[])), app AS (SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = ANY(%(roles)s)),
 reach AS (SELECT a.rolname AS app, r.oid, r.rolname FROM app a
     JOIN pg_roles r ON a.oid = r.oid OR (NOT a.rolsuper AND pg_has_role(a.oid, r.oid, 'MEMBER'))),
 kept AS (SELECT ev_class, ev_type FROM pg_rewrite
@@ -113,6 +118,13 @@ WHERE has_table_privilege(reach.oid, p.oid, k.privilege) AND NOT EXISTS (
     SELECT FROM pg_roles s WHERE s.oid = reach.oid AND s.rolsuper)
     AND NOT EXISTS (SELECT FROM kept WHERE ev_class = p.oid AND ev_type = CASE k.privilege WHEN 'UPDATE' THEN '2' WHEN 'DELETE' THEN '4' END)
 UNION
+SELECT DISTINCT app, 'may ' || k.privilege || ' ' || p.name
+    || CASE WHEN reach.rolname <> app THEN ' by membership in ' || reach.rolname ELSE '' END || ', whose rows include these records'
+FROM reach CROSS JOIN parents p CROSS JOIN (VALUES ('UPDATE', '2'), ('DELETE', '4'), ('TRUNCATE', '')) AS k (privilege, event)
+WHERE (has_table_privilege(reach.oid, p.oid, k.privilege) OR k.privilege = 'UPDATE' AND has_any_column_privilege(reach.oid, p.oid, 'UPDATE'))
+    AND NOT EXISTS (SELECT FROM pg_roles s WHERE s.oid = reach.oid AND s.rolsuper)
+    AND NOT EXISTS (SELECT FROM kept WHERE ev_class = p.oid AND ev_type::text = k.event)
+UNION
 SELECT DISTINCT app, 'may UPDATE columns of ' || p.name FROM reach CROSS JOIN parts p
 WHERE has_any_column_privilege(reach.oid, p.oid, 'UPDATE') AND NOT has_table_privilege(reach.oid, p.oid, 'UPDATE')
     AND NOT EXISTS (SELECT FROM kept WHERE ev_class = p.oid AND ev_type = '2')
@@ -125,16 +137,18 @@ WITH RECURSIVE app AS (SELECT oid, rolname FROM pg_roles WHERE rolname = ANY(%(r
 reach AS (SELECT a.rolname AS app, r.oid, r.rolname, r.rolcreaterole, r.rolbypassrls FROM app a
     JOIN pg_roles r ON pg_has_role(a.oid, r.oid, 'MEMBER')),
 functions AS (SELECT p.oid, p.oid::regprocedure::text AS name, p.proowner, p.prosecdef, p.pronamespace, p.prorettype,
-    CASE WHEN p.prokind IN ('f', 'p') AND l.lanname NOT IN ('c', 'internal') THEN pg_get_functiondef(p.oid) ELSE '' END AS body
-    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
+    -- As it is, and without comments, which may stand between the words of a statement.
+    coalesce(d.text || E'\n' || regexp_replace(d.text, '/\*.*?\*/|--[^\n]*', ' ', 'g'), '') AS body
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    CROSS JOIN LATERAL (SELECT CASE WHEN p.prokind IN ('f', 'p') AND l.lanname NOT IN ('c', 'internal')
+        THEN pg_get_functiondef(p.oid) END AS text) d JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')),
 audits AS (SELECT t.tgrelid, t.tgname, f.name AS function, f.proowner FROM pg_trigger t JOIN functions f ON f.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND t.tgrelid <> %(table)s AND f.body ~* %(name)s),
 -- Each view is followed to the views on it. Its owner's rights count, or with security_invoker those of whoever uses it:
 -- `needs` is what that one must be able to change as well.
 through AS (
-    SELECT %(table)s::oid AS oid, k.privilege, k.bit, NULL::oid AS needs FROM (VALUES ('UPDATE', 4), ('DELETE', 16)) AS k (privilege, bit)
-    UNION SELECT p.relid::oid, k.privilege, k.bit, NULL::oid FROM pg_partition_tree(%(table)s::oid::regclass) p
+    SELECT f.oid::oid, k.privilege, k.bit, NULL::oid AS needs FROM unnest(%(family)s::int8[]) AS f (oid)
         CROSS JOIN (VALUES ('UPDATE', 4), ('DELETE', 16)) AS k (privilege, bit)
     UNION SELECT v.oid, t.privilege, t.bit, CASE WHEN o.invoker THEN coalesce(t.needs, t.oid) END
     FROM through t JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
@@ -211,10 +225,16 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
             return RightsFacts(
                 wanted.table, False, "", roles, lacking, (), near=another_case(ask, wanted.table)
             )
-        oid, owner, schema, _ = found[0]
+        oid, owner = found[0]
         about = {"table": oid, "roles": list(roles)}
+        family = ask(_FAMILY, about)
+        about |= {
+            "family": [one for one, *_ in family],
+            "parts": [one for one, _, _, below in family if below],
+        }
         ways = [(app, how) for app, how in ask(_WAYS, about)]
-        ways += [(app, how) for app, how in ask(_DETOURS, about | _patterns(schema, ask(_NAME, about)[0][0]))]
+        names = [(where, name) for _, where, name, _ in family]
+        ways += [(app, how) for app, how in ask(_DETOURS, about | _patterns(names))]
         if ask("SELECT current_setting('server_version_num')::int >= 150000")[0][0]:
             ways += [(app, how) for app, how in ask(_PARAMETER, (list(roles),))]
         composed = tuple(f"{name} by {app}" for app, name in ask(_COMPOSED, about))
@@ -237,10 +257,12 @@ def audit_rights(cluster: Cluster, wanted: AuditTrail) -> RightsFacts:
     return RightsFacts(wanted.table, True, owner, roles, lacking, tuple(ways), composed)
 
 
-def _patterns(schema: str, name: str) -> dict[str, str]:
-    """Return patterns for a function's text: the table's name, and a statement that changes its rows."""
-    table = rf'(("?{re.escape(schema)}"?\s*\.\s*)?"?{re.escape(name)}"?)(?![\w"])'
+def _patterns(names: list[tuple[str, str]]) -> dict[str, str]:
+    """Return patterns for a function's text: the names of the tables with the records, and a statement that changes their rows."""
+    schemas = "|".join(re.escape(schema) for schema in sorted({schema for schema, _ in names}))
+    tables = "|".join(re.escape(name) for name in sorted({name for _, name in names}))
+    table = rf'(("?({schemas})"?\s*\.\s*)?"?({tables})"?)(?![\w"])'
     verbs = (
         r"(delete\s+from|update|truncate(\s+table)?|merge\s+into|drop\s+table(\s+if\s+exists)?|alter\s+table)"
     )
-    return {"name": rf'(?<![\w"])"?{re.escape(name)}"?(?![\w"])', "changes": rf"{verbs}\s+(only\s+)?{table}"}
+    return {"name": rf'(?<![\w"])"?({tables})"?(?![\w"])', "changes": rf"{verbs}\s+(only\s+)?{table}"}

@@ -20,35 +20,45 @@ from pytest_deploygate.checks.privacy.probe.operations import Subject, do, new_s
 from pytest_deploygate.checks.privacy.probe.sweep import look_again, sweep
 from pytest_deploygate.checks.privacy.probe.writings import DISGUISE, PLAIN, disguised
 from pytest_deploygate.checks.privacy.section import Erasure
-from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients import own_lag, stopping
+from pytest_deploygate.clients.budget import Budget, Ended
 from pytest_deploygate.clients.own_lag import Lag
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
 from pytest_deploygate.model import CannotTell
 
 TABLE = "deploygate_subjects"
+_ITEM = "comp.erasure"
 # The token is part of the person's address: a server that logs statements, parameters or plans must not log it. From
 # a row and not from a constant, which would be computed while planning.
 _KEEP = "INSERT INTO {} (token) SELECT translate(t, %s, %s) FROM unnest(%s::text[]) AS t"
 _FORGET = "DELETE FROM {} WHERE token IN (SELECT translate(t, %s, %s) FROM unnest(%s::text[]) AS t)"
 
 
-def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
-    """Create, find, erase, search again. Raises CannotTell if the person could not be created or the first sweep failed."""
+def erase_person(cluster: Cluster, erasure: Erasure, budget: Budget | None = None) -> ErasureFacts:
+    """Create, find, erase, search again; the searches draw on `budget`, left out on one that is in no ledger.
+
+    Raises CannotTell if the person could not be created or the first sweep failed.
+    """
+    drawn = budget or budgets.unrecorded(_ITEM)
     patient = Cluster(
         cluster.settings.model_copy(update={"statement_timeout": erasure.table_timeout}),
         cluster.writes_schema,
     )
     with contextlib.closing(patient), _kept(patient, erasure) as (subject, left_behind):
-        do(patient, erasure.role, erasure.create, subject)
         try:
-            before = sweep(patient, erasure, subject)
+            with stopping.shielded():
+                do(patient, erasure.role, erasure.create, subject)
+            with drawn.probe("sweep", control=lambda: _answers(patient)) as spending:
+                before = sweep(patient, erasure, subject, spending)
         except BaseException:
-            with contextlib.suppress(CannotTell):
+            with stopping.shielded(), contextlib.suppress(CannotTell):
                 do(patient, erasure.role, erasure.erase, subject)
             raise
         began = time.monotonic()
         try:
-            do(patient, erasure.role, erasure.erase, subject)
+            with stopping.shielded():
+                do(patient, erasure.role, erasure.erase, subject)
         except CannotTell as unknown:
             return ErasureFacts(
                 subject.email, datetime.now(UTC), before, None, 0.0, str(unknown), left_behind
@@ -59,11 +69,18 @@ def erase_person(cluster: Cluster, erasure: Erasure) -> ErasureFacts:
         if erasure.logs:
             # Log writers buffer lines for a moment; what is not yet written cannot be found.
             time.sleep(max(0.0, erasure.logs_settle.total_seconds() - took_s))
-        after = sweep(patient, erasure, subject)
+        with drawn.probe("sweep", control=lambda: _answers(patient)) as spending:
+            after = sweep(patient, erasure, subject, spending)
         return ErasureFacts(
             subject.email, datetime.now(UTC), before, after, took_s, "", left_behind, lag.since(),
             f"{cluster.writes_schema}.{TABLE}",
         )  # fmt: skip
+
+
+def _answers(cluster: Cluster) -> bool:
+    """Ask the primary for something harmless."""
+    with contextlib.closing(cluster.connect(cluster.primary)) as connection:
+        return connection.execute("SELECT true").fetchone() is not None
 
 
 def _wait(cluster: Cluster, erasure: Erasure, before: Sweep, subject: Subject, lag: Lag) -> None:
@@ -92,7 +109,11 @@ def _kept(cluster: Cluster, erasure: Erasure) -> Iterator[tuple[Subject, int]]:
             kept = (DISGUISE, PLAIN, [disguised(token)])
             connection.execute(sql.SQL(_KEEP).format(table), kept)
             subject = new_subject(token)
-            yield subject, left
+            try:
+                yield subject, left
+            except Ended:  # the person was erased
+                connection.execute(sql.SQL(_FORGET).format(table), kept)
+                raise
             connection.execute(sql.SQL(_FORGET).format(table), kept)
     except psycopg.Error as error:
         raise CannotTell(

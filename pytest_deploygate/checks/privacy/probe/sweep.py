@@ -20,6 +20,7 @@ from pytest_deploygate.checks.privacy.probe.operations import Subject
 from pytest_deploygate.checks.privacy.probe.redis_sweep import keys_with
 from pytest_deploygate.checks.privacy.probe.writings import DISGUISE, PLAIN, disguised
 from pytest_deploygate.checks.privacy.section import Erasure, LogFile
+from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.clients.host.shell import shell
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.clients.postgres.names import another_case
@@ -71,8 +72,12 @@ SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND dat
 _REPLAYED = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s::pg_lsn, true)"
 
 
-def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
-    """Search everywhere, on a replica that has caught up if there is one. Raises CannotTell without a table list."""
+def sweep(cluster: Cluster, erasure: Erasure, subject: Subject, spending: Spending | None = None) -> Sweep:
+    """Search everywhere, on a replica that has caught up if there is one. Raises CannotTell without a table list.
+
+    `spending` counts each table, cache and log.
+    """
+    count = spending.take if spending is not None else _uncounted
     node = _caught_up(cluster)
     needles = subject.needles()
     views = [plain(view) for view in erasure.views]
@@ -100,6 +105,7 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
         else:
             # Unlogged tables are not on replicas.
             at = cluster.primary if persistence == "u" else node
+            count(opens=0)
             try:
                 found = _in_table(cluster, at, (schema, name), needles)
             except CannotTell as unknown:
@@ -107,6 +113,7 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
                 continue
             read += 1
             hits += [Hit(f"{table}.{written(column)}", rows) for column, rows in found]
+    count(requests=len(erasure.redis) + len(erasure.logs), opens=0)
     for seen in _elsewhere(erasure, subject):
         if isinstance(seen, Hit):
             hits.append(seen)
@@ -115,6 +122,10 @@ def sweep(cluster: Cluster, erasure: Erasure, subject: Subject) -> Sweep:
     others = tuple(str(row[0]) for row in cluster.rows(node, _OTHER_DATABASES))
     large = int(cluster.value(node, "SELECT count(*) FROM pg_largeobject_metadata") or 0)
     return Sweep(node.name, tuple(hits), read, textless, tuple(skipped), tuple(unread), others, large)
+
+
+def _uncounted(**_: int) -> None:
+    """Count nothing: the sweep draws on no budget."""
 
 
 def _near(cluster: Cluster, node: Node, view: str) -> str:

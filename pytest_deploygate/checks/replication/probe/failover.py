@@ -18,9 +18,11 @@ import psycopg
 
 from pytest_deploygate.checks.replication.facts import FailoverFacts
 from pytest_deploygate.checks.replication.probe.servers import read_server, read_standbys
-from pytest_deploygate.checks.replication.probe.write_load import Ledger, Load, present
+from pytest_deploygate.checks.replication.probe.write_load import ITEM, Ledger, Load, present
 from pytest_deploygate.checks.replication.section import Failover, WriteLoad
-from pytest_deploygate.clients import own_lag
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients import own_lag, stopping
+from pytest_deploygate.clients.budget import Budget, Ended
 from pytest_deploygate.clients.host import commands
 from pytest_deploygate.clients.postgres import markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain
@@ -85,11 +87,16 @@ def configuration(cluster: Cluster, failover: Failover | None) -> dict[str, str]
 
 
 def failover_drill(
-    cluster: Cluster, failover: Failover | None, plan: WriteLoad | None, environment: str = ""
+    cluster: Cluster,
+    failover: Failover | None,
+    plan: WriteLoad | None,
+    environment: str = "",
+    budget: Budget | None = None,
 ) -> Record:
     """Run the drill under the writes of `plan` and write its record. After a promotion, the cluster is always restored.
 
-    Raises CannotTell if it cannot begin: no `failover` section, no `writes`, a node that does not answer.
+    The writes draw on `budget`; left out, on one that is in no ledger. A stop ends them; if the primary was stopped by then,
+    the drill goes on without them until the cluster is restored. Raises CannotTell if it cannot begin: no `failover` section, no `writes`, a node that does not answer.
     """
     if failover is None:
         raise CannotTell(
@@ -100,8 +107,13 @@ def failover_drill(
     if refusal:
         # Nothing was done, so the record of an earlier drill stays.
         return replace(blank, outcome="not_synchronous", reason=refusal)
-    record = _Drill(cluster, failover, plan or WriteLoad(), blank).run()
+    drill = _Drill(cluster, failover, plan or WriteLoad(), blank)
+    record = drill.run(budget or budgets.unrecorded(ITEM))
     forget(cluster)
+    if (
+        drill.ended is not None
+    ):  # its writes were cut short, so it proves nothing; the record of an earlier drill stays
+        raise drill.ended
     drills.write(failover.record, record)
     return record
 
@@ -126,35 +138,60 @@ class _Drill:
     def __init__(self, cluster: Cluster, failover: Failover, plan: WriteLoad, blank: Record) -> None:
         self.cluster, self.failover, self.plan, self.record = cluster, failover, plan, blank
         self.stopped_at = 0.0
+        self.ended: Ended | None = None
         self.lag = own_lag.Lag()
 
-    def run(self) -> Record:
+    def run(self, budget: Budget) -> Record:
+        """Run the drill. Raises Ended if it was ended before the primary was stopped; else that is in `ended`."""
         try:
-            return self._run()
+            return self._run(budget)
         finally:
             self.lag.end()
 
-    def _run(self) -> Record:
+    def _run(self, budget: Budget) -> Record:
         with markers.rows(self.cluster) as (_, mine):
-            load = Load(self.cluster, self.cluster.primary, self._plan(), mine)
-            stop = threading.Timer(self._lead_s(), self._stop, [load])
-            load.start()
-            stop.start()
-            ledger = load.finish()
+            ledger = self._under_load(budget, mine)
+            # Whoever stops us now wants a platform that works: it is restored first.
+            with stopping.shielded():
+                return self._after_the_stop(ledger, mine)
+
+    def _under_load(self, budget: Budget, mine: markers.Rows) -> Ledger:
+        """Write until the primary is stopped. If we are ended after that, note it and go on to the restore."""
+        stop: threading.Timer | None = None
+        load: Load | None = None
+        try:
+            with budget.probe("failover drill", unwatched="it stops the primary itself") as spending:
+                load = Load(self.cluster, self.cluster.primary, self._plan(), mine, spending)
+                stop = threading.Timer(self._lead_s(), self._stop, [load])
+                load.start()
+                stop.start()
+                ledger = load.finish()
+                stop.join(COMMAND_BOUND_S + 5)
+                return ledger
+        except Ended as ended:
+            if stop is None or load is None:
+                raise
+            stop.cancel()
+            if not self.stopped_at:
+                raise
+            self.ended = ended
             stop.join(COMMAND_BOUND_S + 5)
-            if self.record.outcome:
-                return self.record
-            chosen: Node | None = None
-            try:
-                chosen = self._choose()
-                self._promote(chosen)
-                self._compare(chosen, ledger, mine)
-            except CannotTell as unknown:
-                self._end("not_promoted", str(unknown))
-            finally:
-                if self.record.facts.writable_after_s is not None and chosen:
-                    markers.clean(self.cluster, chosen, mine)
-                    self._restore(chosen)
+            return load.ledger
+
+    def _after_the_stop(self, ledger: Ledger, mine: markers.Rows) -> Record:
+        if self.record.outcome:
+            return self.record
+        chosen: Node | None = None
+        try:
+            chosen = self._choose()
+            self._promote(chosen)
+            self._compare(chosen, ledger, mine)
+        except CannotTell as unknown:
+            self._end("not_promoted", str(unknown))
+        finally:
+            if self.record.facts.writable_after_s is not None and chosen:
+                markers.clean(self.cluster, chosen, mine)
+                self._restore(chosen)
         if not self.record.outcome:
             self._end("good", f"no acknowledged write was lost, {self.record.facts.promoted} took over")
         return self.record
@@ -301,7 +338,8 @@ def run_command(command: str, node: Node | None = None) -> str:
     """Run a command of the inventory; return what went wrong, or nothing. `{node}` in it is replaced by the node's name."""
     if not command.strip():
         return "the command in the inventory is empty"
+    # Not ended by a stop: what it changes would be half done.
     ran = commands.run(
-        command.replace("{node}", shlex.quote(node.name) if node else ""), within_s=COMMAND_BOUND_S
+        command.replace("{node}", shlex.quote(node.name) if node else ""), within_s=COMMAND_BOUND_S, cut=False
     )
     return f"`{ran.command}` {ran.problem}" if ran.problem else ""

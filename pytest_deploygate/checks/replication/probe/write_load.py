@@ -19,9 +19,12 @@ import psycopg
 
 from pytest_deploygate.checks.replication.facts import LoadFacts, ReplicaUnderLoad
 from pytest_deploygate.checks.replication.section import WriteLoad
+from pytest_deploygate.clients import budget as budgets
 from pytest_deploygate.clients import own_lag
-from pytest_deploygate.clients.postgres import markers
+from pytest_deploygate.clients.budget import Budget, Ended, Spending
+from pytest_deploygate.clients.postgres import beside, markers
 from pytest_deploygate.clients.postgres.cluster import Cluster, Connection, explain
+from pytest_deploygate.clients.postgres.cutting import cutting
 from pytest_deploygate.clients.remembered import once
 from pytest_deploygate.fields.postgres import Node
 from pytest_deploygate.lazy import dataclass
@@ -30,6 +33,9 @@ from pytest_deploygate.redaction import redact
 
 #: A commit that takes longer hangs; no application waits that long.
 COMMIT_BOUND_S = 5.0
+#: A cancelled commit returns at once.
+_CANCELLED_S = 0.5
+ITEM = "phase2.replication"
 _SHOWN = 10
 _REPLAYED = (
     "SELECT pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0')::bigint,"
@@ -64,15 +70,18 @@ class Ledger:
 class Load:
     """A bounded write load on one node: `start()`, then `finish()` for its ledger."""
 
-    def __init__(self, cluster: Cluster, node: Node, plan: WriteLoad, mine: markers.Rows) -> None:
-        self.plan, self.node, self.mine = plan, node, mine
+    def __init__(
+        self, cluster: Cluster, node: Node, plan: WriteLoad, mine: markers.Rows, spending: Spending
+    ) -> None:
+        self.plan, self.node, self.mine, self.spending = plan, node, mine, spending
         self.ledger = Ledger()
         self.ended = threading.Event()
         self._writers: list[_Writer] = []
         try:
+            spending.take(requests=0, connections=plan.writers, opens=0)
             for index in range(plan.writers):
                 self._writers.append(_open(cluster, node, index))
-        except CannotTell:
+        except (CannotTell, Ended):
             self._close()
             raise
         self._threads = [threading.Thread(target=self._write, args=(w,), daemon=True) for w in self._writers]
@@ -87,10 +96,17 @@ class Load:
             thread.start()
 
     def finish(self) -> Ledger:
-        """Wait for the end: the plan's duration plus at most twice the bound of a commit."""
+        """Wait for the end: the plan's duration plus at most twice the bound of a commit. Raises Ended."""
         deadline = self.began + self.plan.duration.total_seconds() + 2 * COMMIT_BOUND_S + 5
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        try:
+            for thread in self._threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        except Ended:
+            self.ended.set()
+            for thread in self._threads:  # what they wait for has been cancelled
+                thread.join(_CANCELLED_S)
+            self._close()
+            raise
         self.lasted_s = time.monotonic() - self.began
         self.ended.set()
         self._watchdog.join(COMMIT_BOUND_S)
@@ -112,17 +128,23 @@ class Load:
             due = self.began + number / self.plan.rows_per_second
             if due > until or self.ended.wait(max(0.0, due - time.monotonic())) or time.monotonic() > until:
                 return
-            if not self._one(writer, number):
+            try:
+                going_on = self._one(writer, number)
+            except Ended:  # the thread that waits for us is told, too
+                going_on = False
+            if not going_on:
                 self.ended.set()
                 return
 
     def _one(self, writer: _Writer, number: int) -> bool:
         """Write one id and record the outcome; false ends the load."""
         ledger, writer.warning = self.ledger, ""
+        self.spending.take()
         writer.since = began = time.monotonic()
         bucket, problem = ledger.acknowledged, ""
         try:
-            writer.connection.execute(self.mine.insert(), (self.mine.run, number))
+            with cutting(writer.connection):
+                writer.connection.execute(self.mine.insert(), (self.mine.run, number))
             if writer.warning:
                 bucket, problem = ledger.indeterminate, writer.warning
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -132,6 +154,7 @@ class Load:
         except psycopg.Error as error:
             bucket, problem = ledger.refused, explain(self.node, error)
         writer.since = None
+        self.spending.give(wrong=int(bool(problem)))
         with ledger.lock:
             bucket.add(number)
             ledger.slowest_commit_s = max(ledger.slowest_commit_s, time.monotonic() - began)
@@ -163,27 +186,40 @@ def _open(cluster: Cluster, node: Node, index: int) -> _Writer:
 
 
 def under_write_load(
-    cluster: Cluster, replica: Node, plan: WriteLoad | None, patience_s: float
+    cluster: Cluster,
+    replica: Node,
+    plan: WriteLoad | None,
+    patience_s: float,
+    budget: Budget | None = None,
 ) -> ReplicaUnderLoad:
     """Return one replica's part of the load, which runs once per session.
 
-    Raises NotCovered if the inventory sets `load: null`, CannotTell without `writes` or if nothing can be written.
+    It draws on `budget`; left out, on one that is in no ledger. Raises NotCovered if the inventory sets `load: null`, CannotTell without `writes` or if nothing can be written.
     """
-    return run(cluster, plan, patience_s)[replica.name]
+    return run(cluster, plan, patience_s, budget)[replica.name]
 
 
-def run(cluster: Cluster, plan: WriteLoad | None, patience_s: float) -> dict[str, ReplicaUnderLoad]:
+def run(
+    cluster: Cluster, plan: WriteLoad | None, patience_s: float, budget: Budget | None = None
+) -> dict[str, ReplicaUnderLoad]:
     """Write as planned, watch every replica during the load, then look for every acknowledged id for up to `patience_s`."""
-    return once(cluster, "write load", lambda: _run(cluster, plan, patience_s))
+    drawn = budget or budgets.unrecorded(ITEM)
+    return once(cluster, "write load", lambda: _run(cluster, plan, patience_s, drawn))
 
 
-def _run(cluster: Cluster, plan: WriteLoad | None, patience_s: float) -> dict[str, ReplicaUnderLoad]:
+def _run(
+    cluster: Cluster, plan: WriteLoad | None, patience_s: float, budget: Budget
+) -> dict[str, ReplicaUnderLoad]:
     if plan is None:
         raise NotCovered(
             "the inventory sets `load: null` under `replication`; remove it to test replicas under write load"
         )
-    with markers.rows(cluster) as (_, mine):
-        load = Load(cluster, cluster.primary, plan, mine)
+    with (
+        markers.rows(cluster) as (_, mine),
+        beside.asking(cluster) as control,
+        budget.probe("write load", control=control, connects=False) as spending,
+    ):
+        load = Load(cluster, cluster.primary, plan, mine, spending)
         names = str(cluster.value(cluster.primary, "SELECT current_setting('synchronous_standby_names')"))
         done = threading.Event()
         with ThreadPoolExecutor(max_workers=len(cluster.replicas) + 1) as pool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from pytest_deploygate.checks.secrets.facts import Found, KeyState, Kind, Looked, Place, Search, Seen
@@ -27,6 +27,7 @@ _PARTS = {
     "names": "names of files",
     "files": "world-readable files",
     "logs": "logs",
+    "journal": "entries of systemd's journal",
     "images": "container images",
     "private_keys": "private keys",
 }
@@ -247,13 +248,49 @@ def _coverage(name: str, looked: Looked, criterion: Secrets, found: Collector) -
         )
     for part in looked.ended:
         say(f"the search of {_PARTS[part]} was ended for taking too long: name fewer folders")
-    if criterion.images and looked.images is None:
-        found.note("there are no container images: neither podman nor docker is installed", where=name)
     if looked.cut:
+        say(
+            f"of {_files(len(looked.cut))} that everybody may read only the first {_bytes(criterion.bytes_per_file)} were looked "
+            f"at: {listed(looked.cut)}; raise `bytes_per_file`, or add them to `ignored`"
+        )
+    if looked.cut_processes:
+        say(
+            f"arguments or environment of {listed(looked.cut_processes)} are longer than what is looked at: raise "
+            f"`bytes_per_file` ({_bytes(criterion.bytes_per_file)})"
+        )
+    if looked.cut_logs:
         found.note(
-            f"only a part of {len(looked.cut)} files was looked at (`bytes_per_file`), such as {looked.cut[0]}",
+            f"of {len(looked.cut_logs)} logs only the end was looked at (`bytes_per_file`), such as {looked.cut_logs[0]}",
             where=name,
         )
+    if criterion.images:
+        _images(name, looked, say, found)
+
+
+def _images(name: str, looked: Looked, say: Callable[[str], None], found: Collector) -> None:
+    if looked.no_images_by:
+        say(
+            f"container images cannot be listed by {' and '.join(looked.no_images_by)}: start its service, let "
+            f"{looked.user or 'the login'} use it, or remove the program"
+        )
+    elif looked.images is None and "images" not in (*looked.ended, *looked.limited):
+        found.note("there are no container images: neither podman nor docker is installed", where=name)
+    if looked.more_images:
+        say(
+            f"{looked.more_images} container images beyond the first {looked.images} were not looked at: remove old ones"
+        )
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
+
+
+def _bytes(number: int) -> str:
+    """Return a size as an inventory writes it."""
+    for unit, size in (("MB", 1024**2), ("kB", 1024)):
+        if number % size == 0:
+            return f"{number // size} {unit}"
+    return f"{number} bytes"
 
 
 def _share(hidden: int, looked: Looked) -> str:

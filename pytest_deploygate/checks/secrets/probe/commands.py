@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from pytest_deploygate.checks.secrets.section import Secrets
 
-#: Of each process: a longer command line or environment is cut.
-PROCESS_BYTES = 65536
+#: Of each process at least this much of its command line and of its environment is looked at, `bytes_per_file` if more.
+_PROCESS_BYTES = 65536
 #: So many searches may take as long as they may; each is ended then, so that the other parts still arrive.
 _SEARCHES = 6
 _JOURNAL_LINES = 20_000
@@ -31,6 +31,11 @@ _CLOSED = r"\( -type d ! -perm -001 -prune \)"
 _CLOSED_TO_GROUP = r"\( -type d ! -perm -001 ! -perm -010 -prune \)"
 
 
+def bytes_of_process(secrets: Secrets) -> int:
+    """Return how much of the arguments, and of the environment, of a process is looked at."""
+    return max(_PROCESS_BYTES, secrets.bytes_per_file)
+
+
 def commands(secrets: Secrets, key_paths: Sequence[str], mark: str) -> dict[str, str]:
     """Return the commands by the names of their parts."""
     files, logs = _existing(secrets.files), _existing(secrets.logs)
@@ -42,7 +47,7 @@ def commands(secrets: Secrets, key_paths: Sequence[str], mark: str) -> dict[str,
         "user": f"cd /; L=; if timeout 1 true; then L='timeout {limit_s}'; fi; id -un",
         "proc": "grep ' /proc ' /proc/mounts",
         "folders": f"{_listed([*secrets.files, *secrets.logs])}",
-        "processes": _packed(_processes(own_mark), whole),
+        "processes": _packed(_processes(bytes_of_process(secrets), own_mark), whole),
         "names": _packed(
             f"printf '\\n%s N names\\n' {own_mark}; {files}; {_find('-print', own_mark, errors=True)}; "
             f"printf '\\n%s N names\\n' {own_mark}; {logs}; {_find('-print', own_mark, errors=True)}",
@@ -78,12 +83,12 @@ def _packed(command: str, most: int) -> str:
     return f"{{ {command}; }} | head -c {most} | gzip -c | base64"
 
 
-def _processes(mark: str) -> str:
+def _processes(most: int, mark: str) -> str:
     """Return a command that prints state, control group, arguments and environment of each process that may be seen.
 
     `head` names each file that it could open. The state is read again at the end: a process that ended meanwhile has none.
     """
-    read = f"head -c {PROCESS_BYTES} /dev/null $p/stat $p/cgroup $p/cmdline $p/environ $p/stat"
+    read = f"head -c {most + 1} /dev/null $p/stat $p/cgroup $p/cmdline $p/environ $p/stat"
     return f"for p in /proc/[0-9]*; do printf '\\n%s P %s\\n' {mark} $p; {read}; done; printf '\\n%s E 0\\n' {mark}"
 
 
@@ -116,9 +121,9 @@ def _journal(each: int, mark: str) -> str:
 
 
 def _images(mark: str) -> str:
-    """Return a command that prints names, settings and history of each image. `E` has the exit code of the list.
+    """Return a command that prints names, settings and history of each image.
 
-    Without a program for containers nothing is printed. Source: podman-history(1), podman-image-inspect(1), and docker's.
+    Frame `E` has the exit code of the list and the program, `M` the number of images if they are too many, and `D` ends the part. Source: podman-history(1), podman-image-inspect(1), and docker's.
     """
     names = "{{range .RepoTags}}{{.}} {{end}}"
     one = (
@@ -128,7 +133,9 @@ def _images(mark: str) -> str:
     return (
         "for t in podman docker; do "
         "if command -v $t >/dev/null; then all=$($L $t images -q --no-trunc); s=$?; "
-        f"for i in $(echo \"$all\" | sort -u | head -n {MOST_IMAGES}); do {one}; done; printf '\\n%s E %s\\n' {mark} $s; fi; done"
+        f'all=$(echo "$all" | sort -u); for i in $(echo "$all" | head -n {MOST_IMAGES}); do {one}; done; '
+        f"n=$(echo \"$all\" | wc -l); if [ $n -gt {MOST_IMAGES} ]; then printf '\\n%s M %s\\n' {mark} $n; fi; "
+        f"printf '\\n%s E %s %s\\n' {mark} $s $t; fi; done; printf '\\n%s D images\\n' {mark}"
     )
 
 

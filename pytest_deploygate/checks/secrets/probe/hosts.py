@@ -13,8 +13,10 @@ from functools import partial
 from pytest_deploygate.checks.hosts.section import Host, Hosts
 from pytest_deploygate.checks.secrets.facts import Found, KeyState, Kind, Looked, Place, Search, Seen
 from pytest_deploygate.checks.secrets.probe import frames, processes, seeking
-from pytest_deploygate.checks.secrets.probe.commands import PROCESS_BYTES, commands
+from pytest_deploygate.checks.secrets.probe.commands import MOST_IMAGES, bytes_of_process, commands
 from pytest_deploygate.checks.secrets.section import Secrets
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients.budget import Budget, Spending
 from pytest_deploygate.clients.host.asking import ask
 from pytest_deploygate.judging.silent_hosts import Failure
 
@@ -30,14 +32,21 @@ _KEPT_NAMES = 50
 _NAME = 120
 #: Hosts that are searched at the same time: what each shows is held in memory.
 _AT_ONCE = 4
+_ITEM = "sec.secrets"
+_UNWATCHED = "hosts are searched at low priority; a command beside it would time our own machine"
 _PACKED_PARTS = ("processes", "names", "files", "logs")
 
 
-def look(hosts: Hosts, secrets: Secrets) -> Search:
-    """Look for the inventory's secrets, and for formats, on every host. Why one did not answer is a value."""
+def look(hosts: Hosts, secrets: Secrets, budget: Budget | None = None) -> Search:
+    """Look for the inventory's secrets, and for formats, on every host, on `budget`. Why one did not answer is a value."""
     wanted, weak = seeking.wanted(secrets)
-    with ThreadPoolExecutor(min(_AT_ONCE, hosts.at_once, len(hosts.servers)), "secrets") as pool:
-        seen = tuple(pool.map(partial(_look_into, secrets=secrets, wanted=wanted), hosts.servers))
+    at_once = min(_AT_ONCE, hosts.at_once, len(hosts.servers))
+    with (
+        (budget or budgets.unrecorded(_ITEM)).probe("sweep of hosts", unwatched=_UNWATCHED) as spending,
+        ThreadPoolExecutor(spending.at_once(at_once), "secrets") as pool,
+    ):
+        search = partial(_look_into, secrets=secrets, wanted=wanted, spending=spending)
+        seen = tuple(pool.map(search, hosts.servers))
     return Search(
         seen,
         tuple(sorted(wanted.secrets)),
@@ -47,11 +56,15 @@ def look(hosts: Hosts, secrets: Secrets) -> Search:
     )
 
 
-def _look_into(host: Host, secrets: Secrets, wanted: seeking.Wanted) -> Seen:
+def _look_into(host: Host, secrets: Secrets, wanted: seeking.Wanted, spending: Spending) -> Seen:
     mark = randomness.token_hex(8)
     paths = [key.path for key in secrets.key_files if not key.roles or set(key.roles) & set(host.roles)]
     asked = commands(secrets, paths, mark)
-    told = ask(host.connection, host.run_as, asked, secrets.timeout.total_seconds(), host.run_as_password)
+    with spending.request(sum(map(len, asked.values()))) as answer:
+        told = ask(host.connection, host.run_as, asked, secrets.timeout.total_seconds(), host.run_as_password)
+        if not isinstance(told, Failure):
+            answer.answered(sum(map(len, told.parts.values())))
+    spending.check()
     if isinstance(told, Failure):
         return Seen(host.name, tuple(host.roles), failure=told)
     parts = {name: frames.unpacked(told.parts.get(name)) for name in (*_PACKED_PARTS, "journal", "images")}
@@ -71,7 +84,7 @@ def _look_into(host: Host, secrets: Secrets, wanted: seeking.Wanted) -> Seen:
     return Seen(
         host.name,
         tuple(host.roles),
-        _looked(told.parts, running, material, secrets),
+        _looked(told.parts, running, material, secrets, wanted),
         tuple(found),
         tuple(keys.values()),
         tuple(path for path in paths if all(state is None or state.declared != path for state in declared)),
@@ -105,9 +118,12 @@ class _Material:
         self.logs: set[str] = set()
         self.names: list[str] = []
         self.cut: list[str] = []
+        self.cut_logs: list[str] = []
         self.unread: list[str] = []
         self.closed: list[str] = []
         self.images: int | None = None
+        self.more_images = 0
+        self.no_images_by: tuple[str, ...] = ()
         self.late: set[str] = set()
         self._until = time.monotonic() + secrets.timeout.total_seconds()
         self._read_names()
@@ -150,19 +166,26 @@ class _Material:
 
     def in_images(self, wanted: seeking.Wanted) -> Iterator[Found]:
         """Yield what stands in the settings and the history of container images."""
-        codes = []
+        codes: dict[str, str] = {}
         for frame in self._frames("images"):
-            self.images = (self.images or 0) + (frame.kind == "I")
             if frame.kind == "E":
-                codes.append(frame.words)
+                code, _, program = frame.words.partition(" ")
+                codes[program] = code
+            elif frame.kind == "M" and frame.words.isdigit():
+                self.more_images += int(frame.words) - MOST_IMAGES
             elif frame.kind == "I":
+                self.images = (self.images or 0) + 1
                 names, _, shown = frame.content.partition("\n")
                 name = seeking.without(wanted, _as_text(names.strip() or frame.words)[:_NAME])
                 for match in seeking.search(wanted, shown, ""):
                     yield Found(match.what, match.ours, Place(Kind.IMAGE, name), match.fingerprint)
         # Often `docker` is installed beside podman, and its daemon does not run.
-        if codes and "0" not in codes:
+        if "0" in codes.values():
+            self.images = self.images or 0
+        elif any(int(code) in _TIMED_OUT for code in codes.values() if code.isdigit()):
             self.late.add("images")
+        else:
+            self.no_images_by = tuple(codes)
 
     def _is_log(self, path: str) -> bool:
         return any(path.startswith(f"{folder.rstrip('/')}/") for folder in self._secrets.logs)
@@ -173,7 +196,7 @@ class _Material:
         cut = len(content) > most
         shown = seeking.without(wanted, path)
         if cut:
-            self.cut.append(shown)
+            (self.cut if kind is Kind.FILE else self.cut_logs).append(shown)
             content = content[:most] if kind is Kind.FILE else content[-most:]
         for match in seeking.search(wanted, content, path):
             # Of a log only the end was sent, of the journal too: which line it is there is not known.
@@ -188,13 +211,23 @@ class _Material:
         whole = len(codes) == (2 if part == "names" else 1)
         return not whole, any(code in _TIMED_OUT for code in codes)
 
+    def is_cut_off(self, part: str) -> bool:
+        """Tell whether a part that the host sent reached the limit of size."""
+        if part == "images":
+            return all(frame.kind != "D" for frame in self._frames(part))
+        return self.ends(part)[0]
+
     def has(self, part: str) -> bool:
         """Tell whether the host sent a part at all."""
         return self._parts[part] is not None
 
 
 def _looked(
-    parts: Mapping[str, str], running: Sequence[processes.Process], material: _Material, secrets: Secrets
+    parts: Mapping[str, str],
+    running: Sequence[processes.Process],
+    material: _Material,
+    secrets: Secrets,
+    wanted: seeking.Wanted,
 ) -> Looked:
     there = parts.get("folders", "").split("\n")
     sent = [part for part in _PACKED_PARTS if material.has(part)]
@@ -212,11 +245,21 @@ def _looked(
         logs=len(material.logs),
         names=len(material.names),
         images=material.images,
-        cut=(*material.cut, *(f"process {p.name} ({p.pid})" for p in running if _is_cut(p))),
+        more_images=material.more_images,
+        no_images_by=material.no_images_by,
+        cut=tuple(material.cut),
+        cut_logs=tuple(material.cut_logs),
+        cut_processes=tuple(
+            seeking.without(wanted, f"{_as_text(process.name)} ({process.pid})")
+            for process in running
+            if process.longest > bytes_of_process(secrets)
+        ),
         unread=tuple(material.unread),
         closed=tuple(dict.fromkeys(material.closed))[:_KEPT_NAMES],
         missing=tuple(folder for folder in (*secrets.files, *secrets.logs) if folder not in there),
-        limited=tuple(part for part in sent if material.ends(part)[0]),
+        limited=tuple(
+            part for part in (*sent, "journal", "images") if material.has(part) and material.is_cut_off(part)
+        ),
         ended=(
             *(part for part in (*sent, "images") if material.ends(part)[1] or part in material.late),
             *(["private_keys"] if _timed_out(parts.get("private_keys", "")) else []),
@@ -229,10 +272,6 @@ def _timed_out(text: str) -> bool:
     """Tell whether a search was ended, by the last frame of its part."""
     words = text.rpartition("\n")[2].split()
     return words[1:2] == ["E"] and words[-1] in map(str, _TIMED_OUT)
-
-
-def _is_cut(process: processes.Process) -> bool:
-    return any(len(text or "") >= PROCESS_BYTES for text in (process.arguments, process.environment))
 
 
 def _states(text: str, declared: str | None = None) -> Iterator[KeyState]:

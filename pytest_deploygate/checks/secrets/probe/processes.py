@@ -21,7 +21,10 @@ _CONTAINER = re.compile(r"docker|libpod|podman|crio|containerd|kubepods|lxc")
 
 @dataclass(frozen=True)
 class Process:
-    """A process with a program. `started` is in ticks since the start of the host; None: the host does not show it."""
+    """A process with a program. `started` is in ticks since the start of the host; None: the host does not show it.
+
+    `longest` is the size of its arguments or its environment in bytes, the larger of both.
+    """
 
     pid: int
     parent: int
@@ -30,6 +33,7 @@ class Process:
     arguments: str | None
     environment: str | None
     contained: bool = False
+    longest: int = 0
 
 
 def read(frames: Iterable[Frame]) -> list[Process]:
@@ -63,6 +67,7 @@ def _process(content: str) -> Process | None:
         arguments.rstrip("\0").replace("\0", " ") if arguments is not None else None,
         environment.replace("\0", "\n") if environment is not None else None,
         _CONTAINER.search(parts.get("cgroup", "")) is not None,
+        max(len(arguments or ""), len(environment or "")),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from pytest_deploygate.checks.tls.facts import Certificates, Offers
 from pytest_deploygate.checks.tls.probe import certificates as tls
 from pytest_deploygate.checks.tls.probe import protocols as tls_offers
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.clients.budget import Budget
 
 M = TypeVar("M")
 _AT_ONCE = 64
@@ -33,13 +35,14 @@ class Edge:
         """Measure an endpoint's certificates again, without the cache. Raises CannotTell."""
         return tls.measure(endpoint, self.tls)
 
-    def offers(self, endpoint: Endpoint) -> Offers:
+    def offers(self, endpoint: Endpoint, budget: Budget | None = None) -> Offers:
         """Return what an endpoint agrees to. Raises CannotTell."""
-        return self._gathered(self._offers, tls_offers.measure)[endpoint.name].result()
+        measure = partial(tls_offers.measure, budget=budget)
+        return self._gathered(self._offers, measure)[endpoint.name].result()
 
-    def offers_now(self, endpoint: Endpoint) -> Offers:
+    def offers_now(self, endpoint: Endpoint, budget: Budget | None = None) -> Offers:
         """Measure what an endpoint agrees to again, without the cache. Raises CannotTell."""
-        return tls_offers.measure(endpoint, self.tls)
+        return tls_offers.measure(endpoint, self.tls, budget)
 
     def close(self) -> None:
         """End the threads."""

@@ -10,6 +10,7 @@ from pytest_deploygate.checks.tls.facts import HttpAnswers, Page
 from pytest_deploygate.checks.tls.probe.connection import Place
 from pytest_deploygate.checks.tls.section.endpoints import Http
 from pytest_deploygate.clients import reach
+from pytest_deploygate.clients.budget import AGENT
 from pytest_deploygate.clients.deadline import Deadline, end
 from pytest_deploygate.redaction import shortened
 
@@ -41,7 +42,7 @@ def _fetch(where: Place, http: Http, *, tls: bool, origin: str) -> tuple[Page | 
     kind = "https" if tls else "http"
     try:
         name = where.host if port in (80, 443) else f"{where.host}:{port}"
-        headers = {"Host": name, "User-Agent": "deploygate", "Accept": "text/html,*/*"}
+        headers = {"Host": name, "User-Agent": AGENT, "Accept": "text/html,*/*"}
         with reach.attempt(f"{kind}://{reach.at(where.address, port)}{http.path}"):
             sent = headers | ({"Origin": origin} if origin else {})
             answer, body = connection.fetch(http.path, sent, _MOST_BODY)

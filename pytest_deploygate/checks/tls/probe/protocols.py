@@ -24,38 +24,43 @@ from pytest_deploygate.checks.tls.probe.hello import (
 )
 from pytest_deploygate.checks.tls.probe.starttls import NoTls
 from pytest_deploygate.checks.tls.section.endpoints import Endpoint, Tls
+from pytest_deploygate.clients import budget as budgets
+from pytest_deploygate.clients.budget import Budget, Spending
 from pytest_deploygate.clients.deadline import Deadline
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
 _WEAK_GROUPS = ("secp224r1", "prime192v1", "sect163k1", "sect233r1")
 _MOST_ROUNDS = 150
+_ITEM, _UNWATCHED = "sec.tls", "one handshake at a time for each address"
 _LOST = ("timeout", "unreachable", "no-tls")
 
 
-def measure(endpoint: Endpoint, tls: Tls) -> Offers:
-    """Probe every address of an endpoint. Raises NotReached when its name does not resolve."""
+def measure(endpoint: Endpoint, tls: Tls, budget: Budget | None = None) -> Offers:
+    """Probe every address of an endpoint, on `budget`. Raises NotReached when its name does not resolve."""
     timeout_s = tls.timeout.total_seconds()
     places = [tls_connection.place(endpoint, a, timeout_s) for a in tls_connection.addresses(endpoint)]
-    return Offers(endpoint.name, tuple(_ask(where, endpoint) for where in places))
+    with (budget or budgets.unrecorded(_ITEM)).probe("hellos", unwatched=_UNWATCHED) as spending:
+        return Offers(endpoint.name, tuple(_ask(where, endpoint, spending) for where in places))
 
 
 class _Counting:
     """Sends hellos to one place and counts them."""
 
-    def __init__(self, where: Place) -> None:
-        self.where = where
+    def __init__(self, where: Place, spending: Spending) -> None:
+        self.where, self.spending = where, spending
         self.count = 0
 
     def __call__(self, offer: Offer) -> Answer:
         self.count += 1
+        self.spending.take(connections=1, opens=0)
         return hello(self.where, offer)
 
 
-def _ask(where: Place, endpoint: Endpoint) -> Agreed:
+def _ask(where: Place, endpoint: Endpoint, spending: Spending) -> Agreed:
     if problem := tls_connection.first_contact(where):
         return Agreed(where.label, dict.fromkeys(VERSIONS, "unreachable"), problem=problem)
-    ask = _Counting(where)
+    ask = _Counting(where, spending)
     first = {version: ask(Offer(version, for_version(version))) for version in VERSIONS}
     asked = {version: _all_suites(ask, version, answer) for version, answer in first.items()}
     protocols = {v: "accepted" if asked[v].found else answer.outcome for v, answer in first.items()}

@@ -92,10 +92,23 @@ class Watcher:
                 return
             at = self.now()
             self._notice_clock(at)
-            answer = await self.ask(target)
+            answer = await self._answer(target)
+            if answer is None:
+                return
             self._keep(Sample(round(at, 3), target.name, answer.up, answer.took_ms, answer.why))
             passed = (self.clock.steady() - self._steady) / every_s
             number = max(number + 1, math.ceil(passed - 0.5))
+
+    async def _answer(self, target: WatchTarget) -> Answer | None:
+        """Ask a target; None if the watch was stopped first: that question is a gap."""
+        asked = asyncio.ensure_future(self.ask(target))
+        stopped = asyncio.ensure_future(self.stopped.wait())
+        try:
+            await asyncio.wait((asked, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return asked.result() if asked.done() else None
+        finally:
+            stopped.cancel()
+            asked.cancel()
 
     async def _sleep_until(self, moment: float) -> None:
         wait = moment - self.clock.steady()

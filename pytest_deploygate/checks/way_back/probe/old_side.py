@@ -31,10 +31,12 @@ _WRITTEN = (
 _CLIENTS = """SELECT usename::text, coalesce(host(client_addr), 'a local socket'), coalesce(application_name, ''),
     count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = current_database()
     AND pid <> pg_backend_pid() GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3 LIMIT 20"""
-#: Our own session sets itself read-only, so the settings of the database and the server are queried.
+#: Our own session sets itself read-only, so the settings of the database and the server are queried. The database's is
+#: kept as it was written: `on`, `true`, `yes`, `1`.
 _READ_ONLY = """SELECT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_db_role_setting s JOIN pg_database d
     ON d.oid = s.setdatabase WHERE d.datname = current_database() AND s.setrole = 0
-    AND 'default_transaction_read_only=on' = ANY (s.setconfig))
+    AND EXISTS (SELECT FROM unnest(s.setconfig) c WHERE split_part(c, '=', 1) = 'default_transaction_read_only'
+        AND split_part(c, '=', 2)::bool))
     OR (SELECT source NOT IN ('client', 'session') AND setting = 'on' FROM pg_settings
     WHERE name = 'default_transaction_read_only')"""
 

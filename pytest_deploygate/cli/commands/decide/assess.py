@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pytest_deploygate import startup
 from pytest_deploygate.checks.way_back import section as way_back
 from pytest_deploygate.checks.way_back.section.rollback import QuickFix, Rollback
 from pytest_deploygate.cli.shared import changes, journals
@@ -76,7 +77,7 @@ def _rerun(folder: Path, change: str) -> tuple[list[str], tuple[str, ...]]:
     complaints.keep_in(folder)
     name = situation.now(journals.read(folder)).inventory
     command = [
-        sys.executable, "-m", "pytest", f"--deploygate-inventory={name}", f"--change={change}", f"--items={','.join(items)}",
+        sys.executable, "-m", "pytest", *startup.first(), f"--deploygate-inventory={name}", f"--change={change}", f"--items={','.join(items)}",
         f"--deploygate-out={folder}", f"--override-freeze=deploygate: {incident.id} is measured again",
     ]  # fmt: skip
     return command, items

@@ -20,6 +20,8 @@ from pytest_deploygate.checks.migrations.probe.rehearsal.relay import Relay
 from pytest_deploygate.checks.migrations.probe.rehearsal.watching import Watch
 from pytest_deploygate.checks.migrations.section.lint import MigrationLint
 from pytest_deploygate.checks.migrations.section.versions import Migrations
+from pytest_deploygate.clients.budget import Budget
+from pytest_deploygate.clients.postgres import beside
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.files import bounded
 from pytest_deploygate.model import CannotTell
@@ -29,16 +31,26 @@ _FIRST_WORDS = 60
 
 
 def rehearse(
-    cluster: Cluster, lint: MigrationLint, migrations: Migrations | None, files: Sequence[Path]
+    cluster: Cluster,
+    lint: MigrationLint,
+    migrations: Migrations | None,
+    files: Sequence[Path],
+    budget: Budget,
 ) -> Rehearsal:
-    """Run the pending migrations on a scratch server. Raises CannotTell if there can be none."""
+    """Run the pending migrations on a scratch server, on `budget`. Raises CannotTell if there can be none."""
     version = str(cluster.value(cluster.primary, "SHOW server_version_num"))
     programs = scratch_server.programs(lint.scratch, int(version) // 10000)
     relations = schema.live_relations(cluster)
     record = (migrations.version_table if migrations else "") or "alembic_version"
     level = str(cluster.value(cluster.primary, "SHOW wal_level"))
     settings = {"wal_level": level, "max_wal_senders": "0" if level == "minimal" else "2"}
-    with scratch_server.running(lint.scratch, programs, settings) as server:
+    with (
+        scratch_server.running(lint.scratch, programs, settings) as server,
+        beside.asking(cluster) as live,
+        budget.probe("rehearsal", control=live, connects=False) as spending,
+    ):
+        spending.leaves(f"folder {server.root}", lambda: not server.root.exists())
+        spending.take(opens=0)
         copied = schema.copy(cluster, server, record)
         watch = Watch(server, copied.database)
         password = secrets.token_hex(16)

@@ -85,7 +85,9 @@ def live_relations(cluster: Cluster) -> tuple[Relation, ...]:
         return own.get(name, 0) + sum(below(c, seen) for c in children.get(name, []) if c not in seen)
 
     return tuple(
-        Relation(name, own[name], below(name, set()), count, of_extension)
+        Relation(
+            name, own[name], below(name, set()), count, of_extension, children=tuple(children.get(name, ()))
+        )
         for name, _, _, count, _, of_extension in rows
     )
 
@@ -173,10 +175,18 @@ def _dumped(cluster: Cluster, server: Server, *options: str) -> bytes:
     except (OSError, subprocess.SubprocessError) as error:
         raise CannotTell(f"pg_dump of {node.name} cannot be run: {error}") from error
     if done.returncode:
-        said = redact(" ".join(done.stderr.decode(errors="replace").split()))[-300:]
+        said = redact(" ".join(_error(done.stderr.decode(errors="replace")).split()))[:300]
         grant = "; grant pg_read_all_data to the gate's role" if "permission denied" in said else ""
         raise CannotTell(f"the schema of {node.name} cannot be dumped: {said}{grant}")
     return done.stdout
+
+
+def _error(said: str) -> str:
+    """Return what pg_dump says that went wrong: warnings come before it, and the query that failed after it."""
+    lines = said.splitlines()
+    wrong = next((n for n, line in enumerate(lines) if "error:" in line or "ERROR:" in line), 0)
+    end = next((n for n in range(wrong, len(lines)) if "detail: Query was" in lines[n]), len(lines))
+    return "\n".join(lines[wrong:end])
 
 
 def _loaded(server: Server, database: str, text: bytes) -> tuple[str, ...]:

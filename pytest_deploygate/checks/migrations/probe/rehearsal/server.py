@@ -22,6 +22,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from pytest_deploygate.checks.migrations.section.lint import Scratch
+from pytest_deploygate.clients import stopping
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell
 
@@ -137,11 +138,12 @@ def running(scratch: Scratch, place: Path, settings: dict[str, str]) -> Iterator
         _wait(server, keeper)
         yield server
     finally:
-        if keeper is not None and keeper.stdin:
-            keeper.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                keeper.wait(30)
-        shutil.rmtree(root, ignore_errors=True)
+        with stopping.shielded():
+            if keeper is not None and keeper.stdin:
+                keeper.stdin.close()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    keeper.wait(30)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def _initdb(server: Server, user: pwd.struct_passwd | None) -> None:

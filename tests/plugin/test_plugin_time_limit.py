@@ -1,4 +1,4 @@
-"""`policy.budget`: a run ends in time, and what it left out is inconclusive and says so."""
+"""`policy.time_limit`: a run ends in time, and what it left out is inconclusive and says so."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def test_notes(gate):
 """
 
 
-def test_a_run_ends_when_its_budget_is_used_up(project):
+def test_a_run_ends_when_its_time_limit_is_reached(project):
     """The test in progress is ended, the next does not start; both are inconclusive, and what was done counts."""
-    project.inventory("name: prod\npolicy: {budget: 2s}\n")
+    project.inventory("name: prod\npolicy: {time_limit: 2s}\n")
     project.suite(SUITE)
     began = time.monotonic()
     ran = project.run("-m", "phase2")
@@ -35,15 +35,15 @@ def test_a_run_ends_when_its_budget_is_used_up(project):
     assert ran.code == 21
     assert project.verdict("b.migrations") == "pass"
     assert project.verdict("b.tables") == "inconclusive"
-    assert "ended before it was done: the run's budget of 2 s was used up" in project.reason("b.tables")
+    assert "ended before it was done: the run's time limit of 2 s was reached" in project.reason("b.tables")
     assert project.verdict("b.notes") == "inconclusive"
-    assert "left out: the run's budget of 2 s was used up" in project.reason("b.notes")
+    assert "left out: the run's time limit of 2 s was reached" in project.reason("b.notes")
     assert "--resume" in project.reason("b.notes")
 
 
 def test_a_drill_is_not_ended_in_the_middle(project):
     """A disruptive test restores what it broke, however long that takes; what comes after it is left out."""
-    project.inventory("name: prod\npolicy: {budget: 1s}\n")
+    project.inventory("name: prod\npolicy: {time_limit: 1s}\n")
     project.suite(
         """
         @pytest.mark.item("b.migrations")
@@ -62,26 +62,33 @@ def test_a_drill_is_not_ended_in_the_middle(project):
     assert project.verdict("b.tables") == "inconclusive"
 
 
-def test_each_worker_keeps_to_the_budget(project):
+def test_each_worker_keeps_to_the_time_limit(project):
     """With pytest-xdist the tests run in other processes, in their main thread."""
-    project.inventory("name: prod\npolicy: {budget: 4s}\n")
+    project.inventory("name: prod\npolicy: {time_limit: 4s}\n")
     project.suite(SUITE)
     began = time.monotonic()
     ran = project.run_process("-m", "phase2", "-n", "2")
     assert time.monotonic() - began < 25
     assert ran.code == 21, ran.text
     assert project.verdict("b.tables") == "inconclusive"
-    assert "the run's budget of 4 s was used up" in project.reason("b.tables")
+    assert "the run's time limit of 4 s was reached" in project.reason("b.tables")
 
 
-@pytest.mark.parametrize("budget", ["", "policy: {budget: 10m}"])
-def test_without_need_a_budget_changes_nothing(good, budget):
-    good.inventory(f"name: prod\n{budget}\n")
+@pytest.mark.parametrize("limit", ["", "policy: {time_limit: 10m}"])
+def test_without_need_a_time_limit_changes_nothing(good, limit):
+    good.inventory(f"name: prod\n{limit}\n")
     assert good.run("-m", "phase2").code == 0
 
 
-def test_a_budget_that_is_no_duration_is_a_mistake_in_the_file(good):
-    good.inventory("name: prod\npolicy: {budget: 10}\n")
+def test_a_time_limit_that_is_no_duration_is_a_mistake_in_the_file(good):
+    good.inventory("name: prod\npolicy: {time_limit: 10}\n")
     ran = good.run("-m", "phase2")
     assert ran.code == 4
-    assert "inventories/prod.yml:2: policy.budget: " in ran.text
+    assert "inventories/prod.yml:2: policy.time_limit: " in ran.text
+
+
+def test_the_old_name_of_the_key_is_accepted_and_said(good):
+    good.inventory("name: prod\npolicy: {budget: 10m}\n")
+    ran = good.run("-m", "phase2")
+    assert ran.code == 0
+    assert "policy.budget: this key was renamed to `time_limit`" in " ".join(ran.text.split())

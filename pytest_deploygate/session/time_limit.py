@@ -1,4 +1,4 @@
-"""The time that a run may take (`policy.budget`). What is left out is inconclusive, never silent."""
+"""The time that a run may take (`policy.time_limit`). What is left out is inconclusive, never silent."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import pytest
 from pytest_deploygate.lazy import dataclass
 from pytest_deploygate.model import CannotTell, words_for
 
-BUDGET = pytest.StashKey["Budget"]()
-_AGAIN = "run it again with --resume, which keeps what was good, or raise `policy.budget`"
+TIME_LIMIT = pytest.StashKey["TimeLimit"]()
+_AGAIN = "run it again with --resume, which keeps what was good, or raise `policy.time_limit`"
 _SIGNAL = signal.SIGUSR2  # SIGALRM belongs to pytest-timeout
 
 
-class OverBudget(BaseException):
+class TimeUp(BaseException):
     """Raised in a running test when the time is up. No probe may take it for an answer, so it is no Exception."""
 
 
 @dataclass(frozen=True)
-class Budget:
+class TimeLimit:
     """When the run began (monotonic) and how long it may take; None: no limit."""
 
     began: float
@@ -36,14 +36,14 @@ class Budget:
         """The seconds that are left, negative when the time is up; None without a limit."""
         return None if self.limit is None else self.began + self.limit.total_seconds() - time.monotonic()
 
-    def spent(self) -> None:
+    def check(self) -> None:
         """Raise CannotTell if the time is up: the next test does not start."""
         if self.left_s is not None and self.left_s <= 0:
-            raise CannotTell(f"left out: the {self._words} was used up before its turn; {_AGAIN}")
+            raise CannotTell(f"left out: the {self._words} was reached before its turn; {_AGAIN}")
 
     @contextlib.contextmanager
     def ends(self) -> Iterator[None]:
-        """End the block with OverBudget when the time is up. Other threads than the main one cannot be ended."""
+        """End the block with TimeUp when the time is up. Other threads than the main one cannot be ended."""
         left_s = self.left_s
         if left_s is None or threading.current_thread() is not threading.main_thread():
             yield
@@ -61,8 +61,8 @@ class Budget:
             signal.signal(_SIGNAL, before)
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
-        raise OverBudget(f"ended before it was done: the {self._words} was used up; {_AGAIN}")
+        raise TimeUp(f"ended before it was done: the {self._words} was reached; {_AGAIN}")
 
     @property
     def _words(self) -> str:
-        return f"run's budget of {words_for(self.limit or 0.0)}"
+        return f"run's time limit of {words_for(self.limit or 0.0)}"

@@ -1,0 +1,321 @@
+"""A portal with visitors behind HAProxy, the old portal beside it, and what Prometheus remembers of both from before.
+
+All of their counters begin at 0 when they start. What was before is backfilled: a night. Faults cause real requests; `as_before` takes what they left out of Prometheus again.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import http.client
+import itertools
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from signal import SIGKILL, SIGTERM
+from typing import Any
+
+from pytest_deploygate.checks.load.section import Histogram
+from pytest_deploygate.fields.prometheus import Prometheus
+from pytest_deploygate.lab import client, nodes, processes, sql
+from pytest_deploygate.lab.services import Service, monitoring
+from pytest_deploygate.lab.services.monitoring_history import samples
+from pytest_deploygate.lab.state import HOST, Lab, LabError, write_whole
+from pytest_deploygate.lab.supervisor import Program
+
+NEW, OLD, BALANCER = "portal", "portal-old", "portal-balancer"
+_STATS = "portal-balancer-metrics"
+NOBODY_VISITS = "nobody-visits"
+_SINCE, _REWRITTEN = "disturbed-since", "orders-rewritten"
+_HAPROXY = """global
+    maxconn 500
+
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+
+frontend portal
+    bind {host}:{port}
+    use_backend nobody if {{ path /nobody }}
+    default_backend portal
+
+backend portal
+    server portal {host}:{new}
+
+backend nobody
+
+frontend metrics
+    bind {host}:{stats}
+    http-request use-service prometheus-exporter if {{ path /metrics }}
+"""
+#: Requests per second that are remembered, and how many of 1,000 took longer than each bound of the histogram.
+_PER_SECOND = 5.0
+USUAL = {
+    "0.005": 700,
+    "0.01": 300,
+    "0.025": 100,
+    "0.05": 40,
+    "0.1": 15,
+    "0.2": 5,
+    "0.5": 1,
+    "1": 0,
+    "2.5": 0,
+    "+Inf": 0,
+}
+_HOUR_S = 3600.0
+#: How far back everything is remembered: promtool reads its input once for every two hours.
+REMEMBERED_S = 13 * _HOUR_S
+_RECENT_S, _SPARED_S = 900.0, 1800.0
+
+
+def orders_per_minute(at_s: float) -> float:
+    """Return the orders at a time: a slow wave with a ripple, between about 30 and 70."""
+    return round(50 + 14 * math.sin(2 * math.pi * at_s / (24 * _HOUR_S)) + 5 * math.sin(at_s / 437), 1)
+
+
+def where(lab: Lab) -> Path:
+    """Return the folder of HAProxy's configuration and of the switches."""
+    return lab.private / "portal"
+
+
+def start(lab: Lab) -> None:
+    """Start both applications and HAProxy, let Prometheus scrape them, and give it the past. Raises LabError."""
+    processes.run(["/bin/mkdir", "-p", str(where(lab))], user=lab.user)
+    ports = lab.ports
+    text = _HAPROXY.format(host=HOST, port=ports[BALANCER], new=ports[NEW], stats=ports[_STATS])
+    nodes.put(lab, where(lab) / "haproxy.cfg", text)
+    programs = {
+        NEW: Program(
+            [sys.executable, "-m", "pytest_deploygate.lab.portal", str(lab.folder)], death_signal=SIGTERM
+        ),
+        BALANCER: Program(
+            [lab.programs["haproxy"], "-db", "-f", str(where(lab) / "haproxy.cfg")],
+            lab.user,
+            death_signal=SIGKILL,
+        ),
+    }
+    # Prometheus takes up to five seconds to notice new targets.
+    for job, address in _addresses(lab).items():
+        monitoring.scrape(lab, job, [address], {"__param_scope": "frontend"} if job == BALANCER else None)
+    for name, program in programs.items():
+        client.start(lab, name, program)
+    _await_scrape(lab, time.time())
+    _fill_until_now(lab, time.time() - REMEMBERED_S)
+
+
+def _fill_until_now(lab: Lab, start_s: float, slower: Mapping[str, int] | None = None) -> None:
+    """Fill in what is missing until now, once more if the next scrape comes late: a restart that no scrape is near is a doubt."""
+    for _ in range(5):
+        now = time.time()
+        _fill(lab, start_s, now, slower=slower)
+        _await_scrape(lab, now)
+        if time.time() - now < 2 * monitoring.EVERY_S + 1:
+            return
+        start_s, slower = now, None
+
+
+def _fill(lab: Lab, start_s: float, end_s: float, *, slower: Mapping[str, int] | None = None) -> None:
+    """Replace what Prometheus has of the portal between two times by usual requests and orders. Raises LabError.
+
+    `slower` are other numbers for the histogram, for all but the last half an hour.
+    """
+    lines = list(_past(lab, start_s, end_s, slower))
+    monitoring.rewrite(lab, _SERIES, (start_s, end_s - 0.01), lines)
+
+
+#: Not `up`: that a target was down is true.
+_SERIES = [
+    '{job="portal",__name__=~"http_.*|portal_.*"}',
+    '{job="portal-old",__name__=~"http_.*|portal_.*"}',
+    '{job="portal-balancer",__name__=~"haproxy_frontend_http_.*"}',
+]
+
+
+def _past(lab: Lab, start_s: float, end_s: float, slower: Mapping[str, int] | None) -> Iterator[str]:
+    times = list(_times(start_s, end_s))
+    labels = {job: {"job": job, "instance": address} for job, address in _addresses(lab).items()}
+
+    def counter(name: str, own: Mapping[str, str], per_second: float) -> list[str]:
+        return samples(name, own, [(at, round(per_second * (at - start_s))) for at in times])
+
+    yield from counter("http_requests_total", {**labels[NEW], "code": "200"}, _PER_SECOND)
+    yield from counter("http_requests_total", {**labels[OLD], "code": "200"}, 0.0)
+    for code in ("1xx", "2xx", "3xx", "4xx", "5xx", "other"):
+        own = {**labels[BALANCER], "proxy": "portal", "code": code}
+        yield from counter(
+            "haproxy_frontend_http_responses_total", own, _PER_SECOND if code == "2xx" else 0.0
+        )
+    for bound, over in USUAL.items():
+        own = {**labels[NEW], "le": bound}
+        slow_over, slow_until = (slower or {}).get(bound, over), max(start_s, end_s - _SPARED_S)
+        slow_ones = round(_PER_SECOND * (slow_until - start_s))
+        within = []
+        for at in times:
+            n = round(_PER_SECOND * (at - start_s))
+            slow = min(n, slow_ones)
+            within.append((at, _within(slow, slow_over) + _within(n - slow, over)))
+        yield from samples("http_request_duration_seconds_bucket", own, within)
+    yield from samples("portal_orders_per_minute", labels[NEW], [(at, orders_per_minute(at)) for at in times])
+
+
+def _within(requests: int, over: int) -> int:
+    """Return how many of the first requests were at or below a bound that `over` of 1,000 exceed.
+
+    The slow ones are spread, and one that is over a bound is over every lower one: what a histogram counts between two
+    scrapes must be a histogram, too.
+    """
+    whole, more = divmod(requests, 1000)
+    return requests - whole * over - _slow_of_first(over)[more]
+
+
+@cache
+def _slow_of_first(over: int) -> list[int]:
+    return [0, *itertools.accumulate(int(n * 387 % 1000 < over) for n in range(1000))]
+
+
+def _times(start_s: float, end_s: float) -> Iterator[float]:
+    at = start_s
+    while at < end_s - monitoring.EVERY_S / 2:
+        yield at
+        at += monitoring.EVERY_S if end_s - at < _RECENT_S else 60.0
+
+
+def record(lab: Lab) -> None:
+    """Write the record of the run before: the response times of the night as they are now."""
+    from pytest_deploygate.checks.load.probe import server_histogram  # noqa: PLC0415 (needs pycurl)
+
+    prometheus = Prometheus(url=f"http://{HOST}:{lab.ports[monitoring.PROMETHEUS]}")
+    found = server_histogram(Histogram(window=timedelta(hours=12), selector='job="portal"'), prometheus)
+    write_whole(_record(lab), {"measurement": asdict(found)})
+
+
+def _record(lab: Lab) -> Path:
+    return lab.folder / "portal-record.json"
+
+
+def disturb(lab: Lab, ago_s: float = 0.0) -> None:
+    """Note since when what Prometheus sees is not as usual."""
+    nodes.put(lab, where(lab) / _SINCE, json.dumps(time.time() - ago_s))
+
+
+def as_before(lab: Lab, slower: Mapping[str, int] | None = None) -> None:
+    """Let visitors come, start everything anew, and replace in Prometheus what was there since `disturb`."""
+    (where(lab) / NOBODY_VISITS).unlink(missing_ok=True)
+    since = where(lab) / _SINCE
+    if not since.exists():
+        return
+    for name in (BALANCER, NEW):
+        client.stop(lab, name, SIGTERM)
+    for name in (NEW, BALANCER):
+        client.start(lab, name)
+    _await_scrape(lab, time.time())
+    _fill_until_now(lab, float(json.loads(since.read_text())), slower)
+    if slower is None:
+        since.unlink()
+
+
+def rewrite_orders(lab: Lab, start_s: float, lasted_s: float, value: float | None) -> None:
+    """Replace the orders of a part of the night by a value, or by nothing."""
+    nodes.put(lab, where(lab) / _REWRITTEN, json.dumps([start_s, start_s + lasted_s]))
+    _orders(lab, start_s, start_s + lasted_s, lambda _at: value)
+
+
+def restore_orders(lab: Lab) -> None:
+    """Put back the orders that `rewrite_orders` replaced."""
+    if (where(lab) / _REWRITTEN).exists():
+        start_s, end_s = json.loads((where(lab) / _REWRITTEN).read_text())
+        _orders(lab, start_s, end_s, orders_per_minute)
+        (where(lab) / _REWRITTEN).unlink()
+
+
+def _orders(lab: Lab, start_s: float, end_s: float, value: Callable[[float], float | None]) -> None:
+    labels = {"job": NEW, "instance": _addresses(lab)[NEW]}
+    times = [start_s + 60 * n for n in range(int((end_s - start_s) // 60))]
+    found = [(at, made) for at in times if (made := value(at)) is not None]
+    lines = samples("portal_orders_per_minute", labels, found)
+    monitoring.rewrite(lab, ['portal_orders_per_minute{job="portal"}'], (start_s, end_s), lines)
+
+
+def nobody_visits(lab: Lab) -> None:
+    """Send the visitors away."""
+    nodes.put(lab, where(lab) / NOBODY_VISITS, "")
+
+
+def send(lab: Lab, port: str, path: str, number: int, *, at_once: int = 20) -> None:
+    """Send requests for real, over a few connections. Raises LabError."""
+
+    def some(_worker: int) -> None:
+        there = http.client.HTTPConnection(HOST, lab.ports[port], timeout=10)
+        for _ in range(number // at_once):
+            there.request("GET", path)
+            there.getresponse().read()
+        there.close()
+
+    try:
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(some, range(at_once)))
+    except OSError as error:
+        raise LabError(f"{port} did not answer: {error}") from None
+
+
+def await_value(lab: Lab, query: str, least: float) -> None:
+    """Wait until Prometheus has seen at least so much. Raises LabError."""
+
+    def seen() -> bool:
+        found: list[Any] = [each["value"] for each in monitoring.query(lab, query)]
+        return sum(float(value) for _, value in found) >= least
+
+    sql.wait_until(f"{query} >= {least:g} in Prometheus", seen, 15.0)
+
+
+def _addresses(lab: Lab) -> dict[str, str]:
+    return {
+        NEW: f"{HOST}:{lab.ports[NEW]}",
+        OLD: f"{HOST}:{lab.ports[OLD]}",
+        BALANCER: f"{HOST}:{lab.ports[_STATS]}",
+    }
+
+
+_SCRAPED = 'min by (job) (timestamp(up{job=~"portal|portal-old|portal-balancer"} == 1))'
+
+
+def _await_scrape(lab: Lab, since_s: float) -> None:
+    """Wait until all three were scraped after a time."""
+
+    def scraped() -> bool:
+        found = monitoring.query(lab, f"{_SCRAPED} > {since_s}")
+        return len(found) == 3
+
+    try:
+        sql.wait_until("scrapes of the portal", scraped, 20.0)
+    except LabError as error:
+        raise LabError(f"{error}: {nodes.log_end(lab, NEW)}; {nodes.log_end(lab, BALANCER)}") from None
+
+
+def values(lab: Lab) -> dict[str, str]:
+    """Return what inventories can refer to beside the ports."""
+    return {"portal.record": str(_record(lab))}
+
+
+SERVICE = Service(
+    name="portal",
+    servers={NEW: "a portal with its visitors, and the old one", BALANCER: "HAProxy in front of it"},
+    programs=("haproxy",),
+    missing="traffic, error rates and response times of the portal are not covered; apt install haproxy",
+    start=start,
+    where=where,
+    values=values,
+    once_up=record,
+    more_ports=(OLD, _STATS),
+    after=(monitoring.PROMETHEUS,),
+    late=True,
+    profiles=(monitoring.PROFILE,),
+    modules=("pytest_deploygate.lab.portal",),
+)

@@ -1,0 +1,36 @@
+"""Every fault of the infrastructure's items changes exactly the items that it declares, to the verdict that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from faults.breaking import (
+    Harmless,
+    changes_exactly_what_it_declares,
+    changes_nothing,
+    everything,
+    harmless,
+    is_as_before,
+    of_part,
+)
+from pytest_deploygate.lab import faults
+from pytest_deploygate.lab.state import Lab
+
+
+@pytest.mark.parametrize("fault", of_part("infrastructure"))
+def test_fault_changes_exactly_what_it_declares(
+    fault: faults.Fault, lab: Lab, healthy: Callable, run_gate: Callable
+) -> None:
+    changes_exactly_what_it_declares(fault, lab, healthy, run_gate)
+
+
+@pytest.mark.parametrize("one", harmless("infrastructure"))
+def test_what_is_harmless_stays_green(one: Harmless, lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    changes_nothing(one, lab, healthy, run_gate)
+
+
+@pytest.mark.long  # the runs of later faults would show what an earlier one left
+def test_lab_is_healthy_after_all_faults(lab: Lab, healthy: Callable, run_gate: Callable) -> None:
+    is_as_before(everything("infrastructure"), lab, healthy, run_gate)
