@@ -225,6 +225,6 @@ def test_entrance_that_cannot_be_reached_is_unknown(platform: EventPlatform) -> 
 
 
 def test_own_client_that_cannot_keep_the_rate_is_unknown(platform: EventPlatform) -> None:
-    _, judged = tried(section(platform, events=2000, per_second=10_000))
+    _, judged = tried(section(platform, events=2000, per_second=1_000_000))
     assert judged.verdict is not Verdict.PASS
     assert "of the events were sent in the time for them" in judged.reason or "late" in judged.reason

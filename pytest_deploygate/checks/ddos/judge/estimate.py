@@ -18,7 +18,11 @@ from pytest_deploygate.lazy import dataclass
 PLAIN = ("burst", "sustain", "more")
 #: As many may be let through one after the other by a limit that refills steadily.
 _BY_CHANCE = 3
-_GUESSES = 8
+_GUESSES = 200
+#: Of the rate: what is closer together is the same.
+_CLOSE = 1e-3
+#: So many capacities are tried.
+_CAPACITIES = 40
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,8 @@ def found(trial: Trial, limit: Limit) -> Found | None:
     first, last = _ends(sorted(apart, key=_sent))
     between = [e for e in attempts if first.sent_s <= e.sent_s <= last.sent_s]
     clump = _clump(between)
-    # A limit that loses what comes while nobody asks lets through less: what it loses depends on its rate and capacity, and
-    # the other way round. The first guess has no loss; the next ones come closer from below.
     before = [e for e in attempts if e.sent_s <= first.answered_s]
-    rate = _rate(attempts, first, last, clump, 0.0)
-    burst = _burst(attempts, first, clump, rate, 0.0)
-    for _ in range(_GUESSES):
-        rate = _rate(attempts, first, last, clump, _lost(between, rate, burst))
-        burst = _burst(attempts, first, clump, rate, _lost(before, rate, burst))
+    rate, burst = _alike(attempts, first, last, clump, _served_after(between), _served_after(before))
     later = sum(each.served and each.sent_s > first.answered_s for each in attempts)
     return Found(burst, rate, clump, later == 0, sum(each.served for each in attempts), span_s(attempts))
 
@@ -115,14 +113,59 @@ def _took(attempt: Attempt) -> float:
     return attempt.answered_s - attempt.sent_s
 
 
-def _lost(attempts: Sequence[Attempt], rate: Between, burst: Between) -> float:
-    """Return how many requests a limit may have lost by being full before the next request came."""
+def _alike(
+    attempts: Sequence[Attempt],
+    first: Attempt,
+    last: Attempt,
+    clump: int,
+    gaps: Sequence[float],
+    gaps_before: Sequence[float],
+) -> tuple[Between, Between]:
+    """Return the rates and capacities that agree with each other.
+
+    A limit that is full before the next request comes lets through less: what it loses depends on its rate and capacity,
+    and the other way round. So each capacity is tried, from the smallest. For a capacity, the greatest rate is the only
+    number at which what was let through and lost is what it refilled: guesses come closer to it from below.
+    """
+    rate = _rate(attempts, first, last, clump)
+    burst = _burst(attempts, first, clump, rate, 0.0)
     if math.isinf(rate.high):
-        return 0.0
-    room = max(0.0, burst.low - 1)
+        return rate, burst
+    most = burst.high + _lost(gaps_before, rate.high, 0.0)
+    agreeing: list[tuple[Between, Between]] = []
+    for low, high in itertools.pairwise(
+        1 + (most - 1) * (n / _CAPACITIES) ** 2 for n in range(_CAPACITIES + 1)
+    ):
+        highest = _highest(rate, gaps, low - 1, last.sent_s - first.answered_s)
+        within = _burst(attempts, first, clump, highest, _lost(gaps_before, highest.high, low - 1))
+        if within.low <= high and low <= within.high:
+            agreeing.append(
+                (highest, Between(max(low, within.low) if low > 1 else within.low, min(high, within.high)))
+            )
+    if not agreeing:  # it is none of the limits that this describes
+        return rate, burst
+    return agreeing[0][0], Between(agreeing[0][1].low, max(within.high for _, within in agreeing))
+
+
+def _highest(rate: Between, gaps: Sequence[float], room: float, over_s: float) -> Between:
+    """Return the rate with the upper bound that a limit with so much room may have, if it lost what it could."""
+    guess = rate.high
+    for _ in range(_GUESSES):
+        before, guess = guess, rate.high + _lost(gaps, guess, room) / over_s
+        if guess - before < _CLOSE * guess:
+            break
+    return Between(rate.low, guess * (1 + _CLOSE))
+
+
+def _served_after(attempts: Sequence[Attempt]) -> list[float]:
+    """Return the seconds before each request that was served, after the one before it."""
     ordered = sorted(attempts, key=_sent)
-    gaps = [after.answered_s - before.sent_s for before, after in itertools.pairwise(ordered) if after.served]
-    return sum(max(0.0, rate.high * gap - room) for gap in gaps)
+    return [after.answered_s - before.sent_s for before, after in itertools.pairwise(ordered) if after.served]
+
+
+def _lost(gaps: Iterable[float], rate: float, room: float) -> float:
+    """Return how many requests a limit may have lost by being full before the next request came."""
+    return sum(max(0.0, rate * gap - room) for gap in gaps)
 
 
 def _burst(attempts: Sequence[Attempt], first: Attempt, clump: int, rate: Between, lost: float) -> Between:
@@ -136,8 +179,8 @@ def _burst(attempts: Sequence[Attempt], first: Attempt, clump: int, rate: Betwee
     return Between(max(0.0, least), max(1.0, perhaps + 1 - rate.low * low_s + lost))
 
 
-def _rate(attempts: Sequence[Attempt], first: Attempt, last: Attempt, clump: int, lost: float) -> Between:
-    """Return the rate between two refusals."""
+def _rate(attempts: Sequence[Attempt], first: Attempt, last: Attempt, clump: int) -> Between:
+    """Return the rate between two refusals of a limit that lost nothing."""
     surely = sum(e.served and e.sent_s >= first.answered_s and e.answered_s <= last.sent_s for e in attempts)
     perhaps = sum(e.served and e.answered_s >= first.sent_s and e.sent_s <= last.answered_s for e in attempts)
     low_s, high_s = last.sent_s - first.answered_s, last.answered_s - first.sent_s
@@ -149,7 +192,7 @@ def _rate(attempts: Sequence[Attempt], first: Attempt, last: Attempt, clump: int
         offered_s = max(each.answered_s for each in after) - final.sent_s
         return Between(max(0.0, (sum(each.served for each in after) - clump) / offered_s), math.inf)
     low = max(0.0, (surely - clump) / high_s) if high_s > 0 else 0.0
-    return Between(low, (perhaps + clump + lost) / low_s if bounded else math.inf)
+    return Between(low, (perhaps + clump) / low_s if bounded else math.inf)
 
 
 def _clump(attempts: Iterable[Attempt]) -> int:
