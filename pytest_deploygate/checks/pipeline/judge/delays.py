@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from pytest_deploygate.checks.pipeline.facts import Client, Measured, Out, Sent
 from pytest_deploygate.checks.pipeline.judge.delivery import named
-from pytest_deploygate.checks.pipeline.section import EventLimits, Pipeline
+from pytest_deploygate.checks.pipeline.section import Pipeline
+from pytest_deploygate.checks.pipeline.section.exits import EventLimits
 from pytest_deploygate.judging import quantiles
 from pytest_deploygate.judging.collector import Collector
 from pytest_deploygate.judging.quantiles import Block, Decided

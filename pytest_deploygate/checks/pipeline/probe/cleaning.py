@@ -8,7 +8,8 @@ from urllib.parse import quote
 import psycopg
 import requests
 
-from pytest_deploygate.checks.pipeline.section import CleanRequest, Pipeline
+from pytest_deploygate.checks.pipeline.section import Pipeline
+from pytest_deploygate.checks.pipeline.section.left_out import CleanRequest
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.clients.http import sending
 from pytest_deploygate.clients.postgres.cluster import Cluster, explain

@@ -10,7 +10,8 @@ import requests
 
 from pytest_deploygate.checks.pipeline.facts import Number, Shown
 from pytest_deploygate.checks.pipeline.probe.events import Events
-from pytest_deploygate.checks.pipeline.section import CountingPage, LeftOut, Page, Pipeline
+from pytest_deploygate.checks.pipeline.section import Pipeline
+from pytest_deploygate.checks.pipeline.section.left_out import CountingPage, LeftOut, Page
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.clients.http import sending, text
 from pytest_deploygate.clients.postgres.cluster import Cluster

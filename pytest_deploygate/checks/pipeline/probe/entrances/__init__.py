@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pytest_deploygate.checks.pipeline.probe.events import Events
 from pytest_deploygate.checks.pipeline.probe.seen import Told
-from pytest_deploygate.checks.pipeline.section import Entrance
+from pytest_deploygate.checks.pipeline.section.entrances import Entrance
 from pytest_deploygate.clients.budget import Spending
 
 __all__ = ["WayIn", "made"]

@@ -7,7 +7,7 @@ import contextlib
 from urllib.parse import quote, urlsplit
 
 from pytest_deploygate.checks.pipeline.probe.seen import Told
-from pytest_deploygate.checks.pipeline.section import AmqpEntrance
+from pytest_deploygate.checks.pipeline.section.entrances import AmqpEntrance
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import CannotTell

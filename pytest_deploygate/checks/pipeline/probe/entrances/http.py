@@ -9,7 +9,7 @@ import aiohttp
 
 from pytest_deploygate.checks.pipeline.probe import connecting
 from pytest_deploygate.checks.pipeline.probe.seen import Told
-from pytest_deploygate.checks.pipeline.section import HttpEntrance
+from pytest_deploygate.checks.pipeline.section.entrances import HttpEntrance
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact, shortened

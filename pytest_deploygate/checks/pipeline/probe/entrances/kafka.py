@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from pytest_deploygate.checks.pipeline.probe.seen import Told
-from pytest_deploygate.checks.pipeline.section import KafkaEntrance
+from pytest_deploygate.checks.pipeline.section.entrances import KafkaEntrance
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import CannotTell
 from pytest_deploygate.redaction import redact, shortened

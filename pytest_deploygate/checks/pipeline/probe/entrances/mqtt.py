@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from pytest_deploygate.checks.pipeline.probe.seen import Told
-from pytest_deploygate.checks.pipeline.section import MqttEntrance
+from pytest_deploygate.checks.pipeline.section.entrances import MqttEntrance
 from pytest_deploygate.clients import reach
 from pytest_deploygate.clients.tls.client_context import client_context
 from pytest_deploygate.model import CannotTell

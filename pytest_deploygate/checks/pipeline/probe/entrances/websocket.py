@@ -10,7 +10,7 @@ import aiohttp
 from pytest_deploygate.checks.pipeline.probe import connecting
 from pytest_deploygate.checks.pipeline.probe.events import Events
 from pytest_deploygate.checks.pipeline.probe.seen import Told
-from pytest_deploygate.checks.pipeline.section import WebSocketEntrance
+from pytest_deploygate.checks.pipeline.section.entrances import WebSocketEntrance
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.model import CannotTell
 

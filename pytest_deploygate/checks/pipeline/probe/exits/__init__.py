@@ -10,7 +10,7 @@ from pytest_deploygate.checks.pipeline.probe.events import Events
 from pytest_deploygate.checks.pipeline.probe.exits.polled import PolledApi, PolledDatabase
 from pytest_deploygate.checks.pipeline.probe.exits.pushed import PushedSse, PushedWebSocket
 from pytest_deploygate.checks.pipeline.probe.seen import Seen
-from pytest_deploygate.checks.pipeline.section import Exit
+from pytest_deploygate.checks.pipeline.section.exits import Exit
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.clients.postgres.cluster import Cluster
 

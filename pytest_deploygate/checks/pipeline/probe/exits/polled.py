@@ -19,7 +19,7 @@ import aiohttp
 from pytest_deploygate.checks.pipeline.probe import connecting
 from pytest_deploygate.checks.pipeline.probe.events import Events
 from pytest_deploygate.checks.pipeline.probe.seen import Seen
-from pytest_deploygate.checks.pipeline.section import ApiExit, DatabaseExit, Polled
+from pytest_deploygate.checks.pipeline.section.exits import ApiExit, DatabaseExit, Polled
 from pytest_deploygate.clients.budget import Spending
 from pytest_deploygate.clients.postgres.cluster import Cluster
 from pytest_deploygate.model import CannotTell
