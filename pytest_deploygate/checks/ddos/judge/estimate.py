@@ -93,7 +93,8 @@ def found(trial: Trial, limit: Limit) -> Found | None:
     between = [e for e in attempts if first.sent_s <= e.sent_s <= last.sent_s]
     clump = _clump(between)
     before = [e for e in attempts if e.sent_s <= first.answered_s]
-    rate, burst = _alike(attempts, first, last, clump, _served_after(between), _served_after(before))
+    most = _never_above(attempts) if clump <= _BY_CHANCE else math.inf
+    rate, burst = _alike(attempts, first, last, clump, most, _served_after(between), _served_after(before))
     later = sum(each.served and each.sent_s > first.answered_s for each in attempts)
     return Found(burst, rate, clump, later == 0, sum(each.served for each in attempts), span_s(attempts))
 
@@ -118,6 +119,7 @@ def _alike(
     first: Attempt,
     last: Attempt,
     clump: int,
+    never_above: float,
     gaps: Sequence[float],
     gaps_before: Sequence[float],
 ) -> tuple[Between, Between]:
@@ -128,6 +130,7 @@ def _alike(
     number at which what was let through and lost is what it refilled: guesses come closer to it from below.
     """
     rate = _rate(attempts, first, last, clump)
+    never_above = max(rate.low, never_above)
     burst = _burst(attempts, first, clump, rate, 0.0)
     if math.isinf(rate.high):
         return rate, burst
@@ -136,7 +139,7 @@ def _alike(
     for low, high in itertools.pairwise(
         1 + (most - 1) * (n / _CAPACITIES) ** 2 for n in range(_CAPACITIES + 1)
     ):
-        highest = _highest(rate, gaps, low - 1, last.sent_s - first.answered_s)
+        highest = _highest(rate, gaps, low - 1, last.sent_s - first.answered_s, never_above)
         within = _burst(attempts, first, clump, highest, _lost(gaps_before, highest.high, low - 1))
         if within.low <= high and low <= within.high:
             agreeing.append(
@@ -147,14 +150,29 @@ def _alike(
     return agreeing[0][0], Between(agreeing[0][1].low, max(within.high for _, within in agreeing))
 
 
-def _highest(rate: Between, gaps: Sequence[float], room: float, over_s: float) -> Between:
+def _highest(rate: Between, gaps: Sequence[float], room: float, over_s: float, never_above: float) -> Between:
     """Return the rate with the upper bound that a limit with so much room may have, if it lost what it could."""
     guess = rate.high
     for _ in range(_GUESSES):
         before, guess = guess, rate.high + _lost(gaps, guess, room) / over_s
         if guess - before < _CLOSE * guess:
             break
-    return Between(rate.low, guess * (1 + _CLOSE))
+    else:  # answers took so long that it may have lost more than it let through
+        guess = math.inf
+    return Between(rate.low, min(never_above, guess * (1 + _CLOSE)))
+
+
+def _never_above(attempts: Sequence[Attempt]) -> float:
+    """Return the rate that a limit cannot have which refused a request so long after the one before it."""
+    ordered = sorted(attempts, key=_sent)
+    earlier = itertools.accumulate((each.answered_s for each in ordered), max)
+    waited = [
+        now.sent_s - answered_s
+        for answered_s, now, after in zip(earlier, ordered[1:], [*ordered[2:], None], strict=False)
+        if not now.served and (after is None or after.sent_s >= now.answered_s)
+    ]
+    longest = max(waited, default=0.0)
+    return 1 / longest if longest > 0 else math.inf
 
 
 def _served_after(attempts: Sequence[Attempt]) -> list[float]:
@@ -174,7 +192,7 @@ def _burst(attempts: Sequence[Attempt], first: Attempt, clump: int, rate: Betwee
     perhaps = sum(each.served and each.sent_s <= first.answered_s for each in attempts)
     low_s = max(0.0, first.sent_s - min(each.answered_s for each in attempts))
     high_s = first.answered_s - min(each.sent_s for each in attempts)
-    refill = 0.0 if math.isinf(rate.high) else rate.high * high_s
+    refill = rate.high * high_s
     least = surely - refill - (clump if clump > _BY_CHANCE else 0)
     return Between(max(0.0, least), max(1.0, perhaps + 1 - rate.low * low_s + lost))
 
