@@ -13,6 +13,7 @@ from pydantic import Field, create_model
 
 from pytest_deploygate import checks
 from pytest_deploygate.fields.postgres import ConnectionSettings
+from pytest_deploygate.fields.tickets import Tracker
 from pytest_deploygate.fields.types import DatabaseKeys, Each, Given, InventoryKeys, Section
 from pytest_deploygate.inventory import index
 from pytest_deploygate.inventory.contacts import Contact
@@ -74,6 +75,10 @@ class Inventory(_Whole):
         description="when the change is planned; its windows are shown in the plan and the report",
     )
     contacts: list[Contact] = Field(default=[], description="whom to call, by role; shown in the report")
+    tickets: list[Tracker] = Field(
+        default=[],
+        description="systems with change tickets, for `deploygate attach`; the first has the change's own",
+    )
     policy: Policy = Field(default=Policy(), description="how findings are turned into a decision")
 
 
