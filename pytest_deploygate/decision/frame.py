@@ -9,7 +9,7 @@ from typing import Any
 
 from pytest_deploygate.checklist.vocabulary import SetAside
 from pytest_deploygate.checklist.waivers import Waiver
-from pytest_deploygate.decision import change_state
+from pytest_deploygate.decision import recorded_change_state
 from pytest_deploygate.decision.change_state import IGNORED, ChangeState
 from pytest_deploygate.decision.incidents import Times
 from pytest_deploygate.journal import ODD, JournalError
@@ -117,7 +117,7 @@ def frame(begin: Mapping[str, Any]) -> Frame:
             ),
             moment=begin.get("moment", {}),
             values=values_of(begin),
-            change_state=change_state.from_json(begin.get("change_state")),
+            change_state=recorded_change_state.from_json(begin.get("change_state")),
             change_state_policy=text(policy.get("change_state", IGNORED), "change_state"),
         )
     except ODD as error:

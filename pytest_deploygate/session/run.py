@@ -19,7 +19,14 @@ import pytest
 import pytest_deploygate
 from pytest_deploygate import journal, moments
 from pytest_deploygate.checklist import ticked, windows
-from pytest_deploygate.decision import change_state, condensed, incident_log, rules, standing, unfinished
+from pytest_deploygate.decision import (
+    condensed,
+    incident_log,
+    recorded_change_state,
+    rules,
+    standing,
+    unfinished,
+)
 from pytest_deploygate.decision.compose import ItemResult
 from pytest_deploygate.fields.tickets import ticket_of
 from pytest_deploygate.files import bounded, sha256, write_whole
@@ -316,7 +323,7 @@ class Run:
             "windows": _windows(settings),
             "remarks": settings.remarks,
             "ticket": ticket_of(settings.inventory.tickets, settings.change),
-            "change_state": self.change_state and change_state.to_json(self.change_state),
+            "change_state": self.change_state and recorded_change_state.to_json(self.change_state),
             "waived_exit": settings.waived_exit,
             "resumes": settings.resume,
             "kept": sorted(self.kept),

@@ -13,7 +13,8 @@ from tickets_servers import TOKEN, GitHub, GitLab, Jira, ServiceNow, running
 
 from pytest_deploygate.clients.tickets import opening
 from pytest_deploygate.clients.tickets.asking import MistakeError
-from pytest_deploygate.decision.change_state import ChangeState, from_json, judge, to_json
+from pytest_deploygate.decision.change_state import ChangeState, judge
+from pytest_deploygate.decision.recorded_change_state import from_json, to_json
 from pytest_deploygate.fields.references import reading
 from pytest_deploygate.fields.tickets import Tracker, ticket_of
 

@@ -365,14 +365,14 @@ def running(system: System) -> Iterator[System]:
                     self._send(*due[2])
                     return
                 if system.watch:
-                    system.watch("before")
+                    system.watch(f"before {asked.method}")
                 try:
                     status, document = system.answer(asked)
                 except (BadError, KeyError, ValueError) as error:
                     system.complaints.append(f"{asked.method} {asked.path}: {error!r}")
                     status, document = 400, {"message": str(error)}
                 if system.watch:
-                    system.watch("after")
+                    system.watch(f"after {asked.method}")
             if due and due[1] == "lost":
                 self._reset()
                 return
