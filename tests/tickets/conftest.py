@@ -6,12 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from click.testing import CliRunner
 from no_secrets import no_secrets
-from tickets_servers import TOKEN, GitHub, GitLab, Jira, ServiceNow, running
-
-from pytest_deploygate.cli import main
+from ticket_desk import SYSTEMS, Desk
+from tickets_servers import TOKEN, running
 
 __all__ = ["no_secrets"]  # a fixture for every test here
 
@@ -42,20 +39,6 @@ def test_logs(gate):
 """
 
 
-class DataCenter(Jira):
-    cloud = False
-
-
-#: Each system with the key of its ticket.
-SYSTEMS = {
-    "servicenow": (ServiceNow, "CHG0030001"),
-    "jira-cloud": (Jira, "OPS-42"),
-    "jira-data-center": (DataCenter, "OPS-42"),
-    "github": (GitHub, "42"),
-    "gitlab": (GitLab, "42"),
-}
-
-
 @pytest.fixture(scope="session")
 def change_that_ran(tmp_path_factory) -> Path:
     """A project in which the change CHG-1 ran, with GO."""
@@ -79,39 +62,6 @@ def change_that_ran(tmp_path_factory) -> Path:
     )
     assert done.returncode == 0, done.stdout
     return project
-
-
-class Desk:
-    """A project, a system with tickets, and the command between them."""
-
-    def __init__(self, project: Path, system, key: str) -> None:
-        self.project, self.system, self.key = project, system, key
-        self.folder = project / "deploygate-out" / "CHG-1"
-        self.configure()
-
-    def configure(self, **more: object) -> None:
-        entry = {**self.system.entry, "settle": "200ms", "timeout": "60s", **more}
-        (self.project / "inventories" / "small.yml").write_text(
-            yaml.safe_dump({"name": "small", "tickets": [entry]})
-        )
-
-    @property
-    def ticket(self) -> str:
-        return f"{self.system.entry['system']}:{self.key}"
-
-    def attach(self, *words: str):
-        done = CliRunner().invoke(main, ["attach", "--change", "CHG-1", "--ticket", self.ticket, *words])
-        assert TOKEN not in done.output
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done
-
-    def whole(self) -> None:
-        """Assert that the ticket has everything once."""
-        assert self.system.complaints == []
-        names = sorted(self.system.attached() if hasattr(self.system, "attached") else self.system.names())
-        assert [name.partition("-")[0] for name in names] == ["evidence", "signoff"], names
-        assert len(self.system.comments) == 1, self.system.comments
 
 
 @pytest.fixture(params=list(SYSTEMS))

@@ -9,9 +9,8 @@ import subprocess
 import sys
 
 import pytest
+from ticket_desk import SYSTEMS, Desk
 from tickets_servers import TOKEN, running
-
-from conftest import SYSTEMS, Desk
 
 #: Forks a command for each line that it reads, and prints its pid, then its exit code: all modules are loaded once.
 FORKS = """

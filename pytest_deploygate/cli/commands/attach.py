@@ -1,4 +1,4 @@
-"""Attach the report and the evidence to the change's ticket, once, and tell it the head of the journal."""
+"""Attach the report and its evidence to a change ticket."""
 
 from __future__ import annotations
 
